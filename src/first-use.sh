@@ -1,0 +1,171 @@
+# What `underlay` does on first use, and again when packages.txt or requirements.txt
+# change: install missing system packages, then make .venv. The launcher sources this
+# file; $root, $venv, $system_python and the stamp's functions are its own.
+
+log=$root/.underlay/setup.log
+ticker=''
+
+say() {
+    printf 'underlay: %s\n' "$*" >&2
+}
+
+# fail MESSAGE [HINT]: end with exit code 3, and with a JSON document where one was asked for.
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    [ -z "${2:-}" ] || printf '\nhint: %s\n' "$2" >&2
+    if [ "$json" = yes ]; then
+        printf '{"error": "%s", "hint": "%s"}\n' "$(json_text "$1")" "$(json_text "${2:-}")"
+    fi
+    exit 3
+}
+
+json_text() {
+    printf '%s' "$1" | sed 's/[\\"]/\\&/g' | tr '\n\t' '  '
+}
+
+wants_json() {
+    for argument; do
+        case $argument in
+            --) return 1 ;;
+            --json) return 0 ;;
+        esac
+    done
+    return 1
+}
+
+# Run a command into the log, with a sign of life every ten seconds.
+quietly() {
+    printf '+ %s\n' "$*" >>"$log"
+    start_ticker
+    code=0
+    "$@" >>"$log" 2>&1 </dev/null 9>&- || code=$?
+    stop_ticker
+    return "$code"
+}
+
+start_ticker() {
+    # sleep holds none of our streams: a reader of our output mustn't wait for it.
+    (
+        seconds=0
+        while sleep 10 >/dev/null 2>&1 9>&- && kill -0 $$ 2>/dev/null; do
+            seconds=$((seconds + 10))
+            say "  … ${seconds} s: $(tail -n 1 "$log" | cut -c 1-100)"
+        done
+    ) 9>&- &
+    ticker=$!
+}
+
+stop_ticker() {
+    [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || true
+    ticker=''
+}
+
+set_up() {
+    json=no
+    ! wants_json "$@" || json=yes
+    mkdir -p "$root/.underlay" 2>/dev/null || fail "$root cannot be written to" \
+        "clone Underlay to a folder of your own"
+    trap 'stop_ticker' EXIT
+    trap 'say interrupted; exit 130' INT TERM HUP
+    take_lock
+    # Another first use may have done it all while this one waited.
+    if ! is_ready; then
+        : >"$log"
+        [ "$checked" = "$(wanted_packages)" ] || install_packages
+        [ "$made_from" = "$(wanted_venv)" ] || make_venv
+        write_stamp
+    fi
+    exec 9>&-
+    trap - EXIT INT TERM HUP
+}
+
+take_lock() {
+    command -v flock >/dev/null || fail "flock is missing" "install util-linux"
+    exec 9>"$root/.underlay/setup.lock"
+    flock -n 9 || {
+        say "waiting for another first use of this checkout to finish"
+        flock 9
+    }
+}
+
+# is_there PROBE: a path (perhaps with wildcards) or a command's name.
+is_there() {
+    case $1 in
+        /*) for found in $1; do [ ! -e "$found" ] || return 0; done; return 1 ;;
+        *) PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ;;
+    esac
+}
+
+install_packages() {
+    missing='' reasons=''
+    while read -r package probe why; do
+        case $package in '' | '#'*) continue ;; esac
+        is_there "$probe" && continue
+        missing="$missing $package"
+        reasons="$reasons
+underlay:   $package $why"
+    done <"$root/packages.txt"
+    [ -n "$missing" ] || return 0
+    say "these system packages are missing:$reasons"
+    command -v apt-get >/dev/null || fail "this system has no apt-get, so nothing was installed" \
+        "Underlay is made for Debian 13; elsewhere, install what provides:$missing"
+    as_root=''
+    if [ "$(id -u)" != 0 ]; then
+        as_root='sudo -n'
+        { command -v sudo >/dev/null && sudo -n true 2>/dev/null; } || fail \
+            "installing them needs root" \
+            "sudo sh -c 'apt-get update && apt-get install -y --no-install-recommends$missing'"
+    fi
+    apt_install
+}
+
+# $as_root and $missing are lists of words.
+# shellcheck disable=SC2086
+apt_install() {
+    apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0"
+    # An interrupted installation leaves packages that the next one would stumble over.
+    [ -z "$(dpkg --audit 2>/dev/null)" ] || quietly $as_root dpkg --configure -a || true
+    say "updating apt's lists"
+    quietly $apt update || say "apt-get update failed; trying with the lists there are"
+    say "installing them (some minutes)"
+    quietly $apt install -y --no-install-recommends $missing || {
+        tail -n 5 "$log" >&2
+        fail "apt-get could not install:$missing" \
+            "Underlay is made for Debian 13; all that apt said is in $log"
+    }
+}
+
+make_venv() {
+    "$system_python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail \
+        "$system_python is $("$system_python" --version 2>&1 || true), Underlay needs 3.11 or newer" \
+        "Debian 12 and 13 have it"
+    rm -rf "$root/.underlay"/discarded.*
+    if [ -e "$venv" ]; then
+        { [ -f "$venv/pyvenv.cfg" ] || [ -f "$venv/unfinished" ]; } || fail \
+            "$venv is not a virtual environment, so it was left alone" "move it away"
+        # Moved away in one step: an interrupted removal leaves no half of it behind.
+        mv "$venv" "$root/.underlay/discarded.$$"
+        rm -rf "$root/.underlay/discarded.$$"
+    fi
+    mkdir "$venv"
+    : >"$venv/unfinished"
+    say "making .venv and installing the Python packages of requirements.txt (half a minute)"
+    quietly "$system_python" -m venv "$venv" || {
+        tail -n 5 "$log" >&2
+        fail "$system_python could not make $venv" "all that it said is in $log"
+    }
+    # Wheels only: a source package would run its own code and fetch what no hash covers.
+    quietly env PIP_USER=0 "$venv/bin/python" -m pip --disable-pip-version-check install \
+        --no-input --progress-bar off --retries 2 --require-hashes --only-binary :all: \
+        -r "$root/requirements.txt" || {
+        tail -n 5 "$log" >&2
+        fail "pip could not install the packages of requirements.txt" \
+            "is the network up? All that pip said is in $log"
+    }
+}
+
+write_stamp() {
+    printf '%s\n%s\n' "$(wanted_venv)" "$(wanted_packages)" >"$venv/stamp.new"
+    mv "$venv/stamp.new" "$venv/stamp"
+    rm -f "$venv/unfinished"
+}

@@ -1,0 +1,184 @@
+"""The command line: finds the verb, runs it, and turns whatever happens into an exit code.
+
+Each verb is a module of its own name with a function ``command``. Only the verb
+asked for is imported: ``--version``, ``--help`` and a mistyped verb need none of
+pydantic, typer and rich.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from underlay import __version__
+from underlay.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    BadInput,
+    UnderlayError,
+)
+
+# What a shell reports for a command that SIGPIPE ended, as in `underlay status | head -1`.
+EXIT_READER_GONE = 141
+
+# The summaries repeat the first lines of the verbs' docstrings, which a test compares:
+# importing every verb to list them would cost half a second.
+VERBS: dict[str, dict[str, str]] = {
+    "Labs": {
+        "demo": "Start the default lab, measure its matrix and leave it running.",
+        "up": "Start a lab: its nodes, its networks and its containers.",
+        "check": "Measure who reaches whom in a running lab and compare it with the prediction.",
+        "down": "Stop a lab and leave nothing of it behind.",
+    },
+    "Running labs": {
+        "status": "Show a running lab: its nodes, containers and switch.",
+        "ssh": "Open a shell on a node, or run a command there as the lab's user.",
+        "exec": "Run a command as root in a node, a container or the switch.",
+        "env": "Print the variables for using Vagrant by hand on a lab.",
+    },
+    "Files": {
+        "render": "Write every file of a lab's nodes without starting any.",
+        "lint": "Find a lab's mistakes before any node starts.",
+        "image": "Build the nodes' image, or show what is cached.",
+    },
+    "This machine": {
+        "doctor": "Check that this machine can run labs.",
+        "test": "Run Underlay's own tests, layer by layer.",
+    },
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run the command line ``argv`` (without the program's name); return the exit code.
+
+    Failures are printed to stderr, and as one JSON document to stdout where
+    ``--json`` was asked for. Nothing is raised.
+    """
+    as_json = "--json" in _options(argv)
+    _treat_as_interrupt(signal.SIGTERM, signal.SIGHUP)
+    try:
+        code = _dispatch(argv)
+        sys.stdout.flush()
+        return code
+    except UnderlayError as error:
+        return _fail(error.exit_code, error.message, error.hint, error.detail, as_json)
+    except KeyboardInterrupt:
+        return _fail(EXIT_INTERRUPTED, "interrupted", "", "", as_json)
+    except Exception as error:  # noqa: BLE001 -- no traceback ever reaches a user
+        if isinstance(error, BrokenPipeError) and _reader_is_gone():
+            return _stop_writing()
+        return _unexpected(error, as_json)
+
+
+def verbs() -> dict[str, str]:
+    """Return every verb with its one-line summary, in the order of ``--help``."""
+    return {name: line for group in VERBS.values() for name, line in group.items()}
+
+
+def _dispatch(argv: list[str]) -> int:
+    if not argv or argv[0] in ("--help", "-h", "help"):
+        # `help` is what people type first; it is no verb and isn't listed.
+        if len(argv) > 1 and argv[0] == "help":
+            return _dispatch([argv[1], "--help"])
+        print(_overview())
+        return EXIT_OK
+    if argv[0] == "--version":
+        print(f"underlay {__version__}")
+        return EXIT_OK
+    if argv[0] not in verbs():
+        raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest(argv[0]))
+    from underlay.cli.frame import run_verb
+
+    return run_verb(argv[0], argv[1:])
+
+
+def _overview() -> str:
+    lines = ["Usage: underlay VERB [OPTIONS]", "", (sys.modules["underlay"].__doc__ or "").strip()]
+    for group, entries in VERBS.items():
+        lines += ["", f"{group}:"]
+        lines += [f"  {name:<8} {summary}" for name, summary in entries.items()]
+    lines += [
+        "",
+        "Options:",
+        "  --version  Print the version.",
+        "  --help     Print this text; `underlay VERB --help` explains a verb, with examples.",
+        "",
+        "Example:",
+        "  underlay demo",
+        "  underlay exec core-01 -- ip -brief address",
+        "  underlay down",
+    ]
+    return "\n".join(lines)
+
+
+def _nearest(word: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, verbs(), n=1, cutoff=0.5)
+    return f"did you mean `underlay {near[0]}`?" if near else "`underlay --help` lists the verbs"
+
+
+def _options(argv: list[str]) -> list[str]:
+    """The part of ``argv`` that is Underlay's own: after ``--`` comes somebody else's."""
+    return argv[: argv.index("--")] if "--" in argv else argv
+
+
+def _treat_as_interrupt(*signals: signal.Signals) -> None:
+    """A terminated `up` has the same cleaning to do as an interrupted one."""
+    for number in signals:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _fail(code: int, message: str, hint: str, detail: str, as_json: bool) -> int:
+    try:
+        if as_json:
+            import json
+
+            print(json.dumps({"error": message, "hint": hint}, indent=2), flush=True)
+        head = message if code == EXIT_INTERRUPTED else f"error: {message}"
+        print(head, file=sys.stderr)
+        if detail:
+            print(detail.rstrip(), file=sys.stderr)
+        if hint:
+            print("", *(f"hint: {line}" for line in hint.splitlines()), sep="\n", file=sys.stderr)
+    except BrokenPipeError:
+        _stop_writing()
+    return code
+
+
+def _unexpected(error: Exception, as_json: bool) -> int:
+    """A defect of Underlay itself: one line for the user, the traceback for whoever mends it."""
+    from underlay.cli.crash import write_crash
+
+    if os.environ.get("UNDERLAY_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    path = write_crash(error)
+    message = f"this is a defect of Underlay ({type(error).__name__}); its traceback is in {path}"
+    return _fail(EXIT_INFRASTRUCTURE, message, "", "", as_json)
+
+
+def _reader_is_gone() -> bool:
+    """Whether nobody reads stdout any more, as opposed to a child's stdin having closed."""
+    import select
+
+    poll = select.poll()
+    try:
+        poll.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):
+        return False
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _stop_writing() -> int:
+    """Point stdout at nothing, or Python would complain when it flushes it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return EXIT_READER_GONE

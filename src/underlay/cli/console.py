@@ -1,0 +1,106 @@
+"""How verbs talk: ``out`` for people on stdout, ``err`` on stderr, JSON, and progress.
+
+Markup is off: a lab's own words may hold brackets. Style with ``style=`` or
+``rich.text.Text``. There is colour only on a terminal, and none where NO_COLOR is set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.status import Status
+
+# Columns where no terminal says how wide it is: tables in a pipe must not be cut at 80.
+PIPE_WIDTH = 160
+
+# Below this many seconds a step isn't worth a line once it is over.
+WORTH_SAYING = 2.0
+
+
+def _console(stream: IO[str], *, stderr: bool) -> Console:
+    terminal = stream.isatty()
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        # Not None where it isn't a terminal: FORCE_COLOR must not colour a pipe.
+        force_terminal=None if terminal else False,
+        width=None if terminal or "COLUMNS" in os.environ else PIPE_WIDTH,
+    )
+
+
+out = _console(sys.stdout, stderr=False)
+err = _console(sys.stderr, stderr=True)
+
+
+def people(as_json: bool) -> Console:
+    """Return the console for text meant for people: stderr where JSON has stdout to itself."""
+    return err if as_json else out
+
+
+def print_json(document: object) -> None:
+    """Print ``document`` (what json.dumps takes) as the one JSON document on stdout."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+class Progress:
+    """What a running piece of work says about itself; made by ``progress``."""
+
+    def __init__(self, status: Status | None) -> None:
+        self._status = status
+        self._shown = ""
+        self._since = time.monotonic()
+
+    def step(self, text: str) -> None:
+        """Say that ``text`` is what happens now (in few words, without a full stop)."""
+        if text == self._shown:
+            return
+        self.close()
+        self._shown, self._since = text, time.monotonic()
+        if self._status is None:
+            err.print(f"{text} …")
+        else:
+            self._status.update(f"{text} …")
+
+    def note(self, text: str) -> None:
+        """Print ``text`` as a line of its own, above the spinner where there is one."""
+        err.print(text)
+
+    def close(self) -> None:
+        """Leave a line about the step just done where it took long and only a spinner showed it."""
+        seconds = time.monotonic() - self._since
+        if self._shown and self._status is not None and seconds >= WORTH_SAYING:
+            err.print(f"{self._shown}: {seconds:.1f} s", style="dim")
+        self._shown = ""
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Progress]:
+    """Show on stderr that ``text`` is under way, for anything that takes over two seconds.
+
+    A spinner on a terminal, one plain line per step otherwise. The value's
+    ``step`` changes the text, ``note`` prints a line beside it.
+    """
+    if not err.is_terminal:
+        running = Progress(None)
+        running.step(text)
+        yield running
+        return
+    with err.status(f"{text} …") as status:
+        running = Progress(status)
+        running.step(text)
+        yield running
+        running.close()

@@ -1,0 +1,35 @@
+"""Where the traceback of an unexpected exception goes: a file, never the user's terminal."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+from underlay import __version__
+from underlay.paths import root
+
+
+def write_crash(error: BaseException) -> Path:
+    """Write ``error``'s traceback under ``.underlay/crashes`` and return the file's path.
+
+    Where the checkout can't be written to, the file goes to the folder for
+    temporary files.
+    """
+    name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + f"-{os.getpid()}.log"
+    head = f"underlay {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n"
+    text = head + "".join(traceback.format_exception(error))
+    try:
+        folder = root() / ".underlay" / "crashes"
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / name
+        path.write_text(text, encoding="utf-8")
+    except OSError:
+        handle, other = tempfile.mkstemp(prefix="underlay-", suffix=".log")
+        path = Path(other)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    return path

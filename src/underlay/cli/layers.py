@@ -1,0 +1,138 @@
+"""One layer of Underlay's own tests: pytest in a process of its own, under a deadline."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from underlay.paths import root
+
+LAYERS = ("unit", "golden", "cluster")
+
+# pytest's exit codes; see "Exit codes" in its documentation.
+PASSED, FAILED, NOTHING_COLLECTED = 0, 1, 5
+# Seconds that pytest gets after an interrupt: it stops the labs that its tests started.
+GRACE = 90.0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """How a layer went. ``failed`` includes errors, and one for ``problem`` where there is one."""
+
+    name: str
+    passed: int
+    failed: int
+    skipped: int
+    seconds: float
+    problem: str = ""
+
+    @property
+    def ran(self) -> int:
+        """How many tests gave a verdict."""
+        return self.passed + self.failed
+
+    def document(self) -> dict[str, object]:
+        """Return the layer as it stands in JSON documents."""
+        return {**asdict(self), "seconds": round(self.seconds, 2)}
+
+
+def run_layer(
+    name: str, options: list[str], seconds: float, *, to_stderr: bool, selected: bool
+) -> Layer:
+    """Run the tests of layer ``name`` with pytest's ``options`` and return how they went.
+
+    Its output is passed on as it comes, to stderr where ``to_stderr``. After
+    ``seconds`` it is interrupted. ``selected`` says that the user picks tests by
+    ``options``, so that a layer without any of them is no failure. On an
+    interrupt pytest may clean up before KeyboardInterrupt is raised.
+    """
+    if seconds <= 0:
+        return Layer(name, 0, 1, 0, 0.0, "not run: the run's deadline has passed")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="underlay-test-") as folder:
+        file = Path(folder) / "junit.xml"
+        code = _pytest([f"tests/{name}", f"--junit-xml={file}", *options], seconds, to_stderr)
+        counts = read_junit(file)
+    return judge_layer(name, code, counts, time.monotonic() - started, selected=selected)
+
+
+def judge_layer(
+    name: str,
+    code: int | None,
+    counts: tuple[int, int, int],
+    seconds: float,
+    *,
+    selected: bool,
+) -> Layer:
+    """Return the layer that pytest left with exit ``code``; None means past its deadline.
+
+    ``counts`` are passed, failed and skipped. Whatever pytest calls neither
+    passed nor failed becomes a problem, and so does a layer in which nothing ran.
+    """
+    passed, failed, skipped = counts
+    problem = ""
+    if code is None:
+        problem = "stopped: the run's deadline has passed"
+    elif code == NOTHING_COLLECTED or (code in (PASSED, FAILED) and passed + failed == 0):
+        problem = "" if selected else "nothing ran"
+    elif code not in (PASSED, FAILED):
+        problem = f"pytest ended with exit code {code}"
+    elif code == FAILED and failed == 0:
+        problem = "pytest failed without a failing test"
+    return Layer(name, passed, failed + bool(problem), skipped, seconds, problem)
+
+
+def read_junit(file: Path) -> tuple[int, int, int]:
+    """Return (passed, failed, skipped) from pytest's JUnit file; zeros where it left none."""
+    try:
+        tree = ElementTree.parse(file)  # noqa: S314 -- pytest, our own child, has just written it
+    except (OSError, ElementTree.ParseError):
+        return (0, 0, 0)
+    passed = failed = skipped = 0
+    for suite in tree.iter("testsuite"):
+        tests, skips = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+        wrong = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        passed += max(0, tests - wrong - skips)
+        failed += wrong
+        skipped += skips
+    return (passed, failed, skipped)
+
+
+def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None:
+    """Run pytest; its exit code, or None where it had to be stopped."""
+    sys.stdout.flush()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *arguments],
+        cwd=root(),
+        stdout=sys.stderr if to_stderr else None,
+        # In a session of its own, Ctrl-C reaches pytest once, through _interrupt.
+        start_new_session=True,
+    )
+    try:
+        return process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        _interrupt(process)
+        return None
+    except KeyboardInterrupt:
+        _interrupt(process)
+        raise
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Ask pytest to stop and to clean up; whoever calls kills it if it doesn't."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=GRACE)
+    except subprocess.TimeoutExpired:
+        return

@@ -1,0 +1,257 @@
+"""The image that nodes boot: Debian, built here without root or KVM, cached by content.
+
+Its name is the hash of everything that goes into it, so that a changed recipe
+makes another image and an unchanged one is never built twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+import shutil
+import stat
+import subprocess
+import tarfile
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay import paths
+from underlay.cluster.process import run
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+SUITE = "trixie"
+SIZE = "3G"
+KERNEL = Path("/usr/bin/linux.uml")
+MODULES = Path("/usr/lib/uml/modules")
+BUSYBOX = Path("/bin/busybox")
+GO_PATH = "/usr/share/gocode"
+BUILD_DEADLINE = 1800.0
+COMPILE_DEADLINE = 300.0
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image: ``disk`` is ext4 without a partition table, ``cni`` the libcni program."""
+
+    key: str
+    folder: Path
+
+    @property
+    def disk(self) -> Path:
+        """The root file system, opened read-only by nodes."""
+        return self.folder / "root.ext4"
+
+    @property
+    def cni(self) -> Path:
+        """The libcni program of the image, for use on this host."""
+        return self.folder / "cni"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the image has been built completely."""
+        return (self.folder / "image.json").exists()
+
+
+def current() -> Image:
+    """Return the image that this checkout asks for, built or not."""
+    digest = hashlib.sha256(f"{FORMAT} {SUITE} {SIZE}\n".encode())
+    recipe = paths.root() / "image"
+    for path in sorted(p for p in recipe.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(recipe)} {_mode(path):o}\n".encode())
+        digest.update(path.read_bytes())
+    for outside in (KERNEL, BUSYBOX):
+        digest.update(_identity(outside).encode())
+    key = digest.hexdigest()[:16]
+    return Image(key, paths.cache() / "images" / key)
+
+
+def ensure(progress: Callable[[str], None]) -> Image:
+    """Return the current image, building it first where it is missing.
+
+    ``progress`` is handed a line per step. Raises Infrastructure when a build
+    tool is missing or fails; a half-built image is never left in place.
+    """
+    image = current()
+    if image.exists:
+        return image
+    image.folder.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(image.folder.parent / ".lock", progress):
+        if not image.exists:
+            _build(image, progress)
+    return image
+
+
+def _build(image: Image, progress: Callable[[str], None]) -> None:
+    _remove_abandoned(image.folder.parent)
+    room = shutil.disk_usage(image.folder.parent).free
+    if room < 3 << 30:
+        raise Infrastructure(
+            f"{image.folder.parent} has {room >> 20} MiB free, an image build needs 3072 MiB",
+            hint="set XDG_CACHE_HOME to a folder with more room",
+        )
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=image.folder.parent) as name:
+        work = Path(name)
+        progress("image: compiling the CNI runtime program against libcni")
+        compile_cni(work / "cni")
+        _overlay(work / "overlay.tar", work / "cni")
+        progress("image: installing Debian packages (about a minute)")
+        _bootstrap(work, progress)
+        progress("image: writing the root file system")
+        _write_disk(work)
+        for scrap in ("overlay.tar", "root.tar"):
+            (work / scrap).unlink()
+        facts = {"key": image.key, "suite": SUITE, "kernel": kernel_release()}
+        (work / "image.json").write_text(json.dumps(facts, indent=2) + "\n")
+        work.chmod(0o755)
+        shutil.rmtree(image.folder, ignore_errors=True)
+        finished = image.folder
+        os.rename(work, finished)
+        work.mkdir()
+
+
+def compile_cni(output: Path) -> None:
+    """Compile image/cni/main.go to ``output`` against Debian's libcni, without a network."""
+    with tempfile.TemporaryDirectory(prefix="underlay-go-") as scratch:
+        run(
+            ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(output), "main.go"],
+            deadline=COMPILE_DEADLINE,
+            folder=paths.root() / "image" / "cni",
+            environment={
+                "GO111MODULE": "off",
+                "GOPATH": GO_PATH,
+                "GOFLAGS": "",
+                "CGO_ENABLED": "0",
+                "GOCACHE": scratch,
+            },
+        )
+
+
+def kernel_release() -> str:
+    """Return the release of the User Mode Linux kernel installed here, such as 6.12.113."""
+    releases = sorted(p.name for p in MODULES.iterdir()) if MODULES.is_dir() else []
+    if not releases:
+        raise Infrastructure(f"{MODULES} has no kernel modules", hint="underlay doctor")
+    return releases[-1]
+
+
+def _bootstrap(work: Path, progress: Callable[[str], None]) -> None:
+    lines = (paths.root() / "image" / "packages.txt").read_text().splitlines()
+    packages = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    arguments = [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--format=tar",
+        '--aptopt=APT::Install-Recommends "false"',
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        f"--include={','.join(packages)}",
+        f"--customize-hook=tar-in {work / 'overlay.tar'} /",
+        '--customize-hook=chroot "$1" /bin/sh /usr/libexec/underlay/setup',
+        '--customize-hook=rm "$1/usr/libexec/underlay/setup"',
+        f"--customize-hook=copy-out /var/lib/dpkg/status {work}",
+        SUITE,
+        str(work / "root.tar"),
+    ]
+
+    def show(line: str) -> None:
+        if line.startswith("I: "):
+            progress(f"image: {line[3:]}")
+
+    run(arguments, deadline=BUILD_DEADLINE, environment={"TMPDIR": str(work)}, on_line=show)
+
+
+def _write_disk(work: Path) -> None:
+    disk = str(work / "root.ext4")
+    run(
+        ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-L", "underlay",
+         "-E", "root_owner=0:0", "-d", str(work / "root.tar"), disk, SIZE],
+        deadline=BUILD_DEADLINE,
+        environment={"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
+    )  # fmt: skip
+    os.chmod(disk, 0o444)
+
+
+def _overlay(output: Path, cni: Path) -> None:
+    """Write the tar that is laid over the fresh root: owners, modes and times are fixed."""
+    recipe = paths.root() / "image"
+    with tarfile.open(output, "w") as tar:
+        for path in sorted((recipe / "files").rglob("*")):
+            if path.is_file():
+                _add(tar, str(path.relative_to(recipe / "files")), path.read_bytes(), _mode(path))
+        _add(tar, "usr/libexec/underlay/cni", cni.read_bytes(), 0o755)
+        _add(tar, "usr/libexec/underlay/setup", (recipe / "setup.sh").read_bytes(), 0o755)
+        _add(tar, "usr/share/underlay/busybox.tar", _busybox(), 0o644)
+        modules = MODULES / kernel_release()
+        for path in sorted(modules.rglob("*")):
+            if path.is_file():
+                inside = f"usr/lib/modules/{modules.name}/{path.relative_to(modules)}"
+                _add(tar, inside, path.read_bytes(), 0o644)
+
+
+def _busybox() -> bytes:
+    """The container image: a static busybox under the names of its applets, and no more."""
+    applets = subprocess.run(
+        [str(BUSYBOX), "--list"], capture_output=True, text=True, timeout=10, check=True
+    ).stdout.split()
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for folder in ("bin", "dev", "etc", "proc", "root", "sys", "tmp"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        _add(tar, "bin/busybox", BUSYBOX.read_bytes(), 0o755)
+        _add(tar, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", 0o644)
+        for applet in applets:
+            if applet != "busybox":
+                entry = tarfile.TarInfo(f"bin/{applet}")
+                entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(entry)
+    return data.getvalue()
+
+
+def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(data), mode
+    tar.addfile(entry, io.BytesIO(data))
+
+
+def _mode(path: Path) -> int:
+    return 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+
+
+def _identity(path: Path) -> str:
+    """A cheap stand-in for a system file's content: packages never change both in place."""
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise Infrastructure(f"{path} is missing", hint="underlay doctor") from error
+    return f"{path} {facts.st_size} {int(facts.st_mtime)}\n"
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed builds left; the lock is held, so none of them is alive."""
+    for leftover in folder.glob(".building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def _lock(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("image: waiting for another build of it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

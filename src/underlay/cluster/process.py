@@ -1,0 +1,119 @@
+"""Running other programs: always an argument list, a deadline and captured output."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from typing import TYPE_CHECKING
+
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+TAIL_LINES = 20
+
+
+def run(
+    arguments: list[str],
+    *,
+    deadline: float,
+    input_text: str | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    check: bool = True,
+    on_line: Callable[[str], None] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run ``arguments`` and return its exit code and output, both streams as text.
+
+    ``deadline`` is in seconds; past it, or on an interrupt, the whole process
+    group is ended. ``environment`` is added to this process's own. ``on_line``
+    is handed each line of standard error as it comes. Raises Infrastructure when
+    the program is missing, is too slow, or (with ``check``) fails.
+    """
+    name = os.path.basename(arguments[0])
+    try:
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise Infrastructure(
+            f"{name} cannot be run: {error.strerror}", hint="underlay doctor"
+        ) from error
+    said: list[str] = []
+    reader = None
+    try:
+        if on_line is not None:
+            reader = threading.Thread(target=_read_lines, args=(process, said, on_line))
+            reader.start()
+            out = _read_all(process, deadline)
+            reader.join(timeout=5)
+            err = "".join(said)
+        else:
+            out, err = process.communicate(input_text, timeout=deadline)
+    except subprocess.TimeoutExpired as error:
+        end_group(process)
+        raise Infrastructure(
+            f"{name} did not finish within {deadline:.0f} s", detail=tail("".join(said))
+        ) from error
+    except BaseException:
+        end_group(process)
+        raise
+    if check and process.returncode:
+        raise Infrastructure(
+            f"{name} failed with exit code {process.returncode}", detail=tail(err or out)
+        )
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+def end_group(process: subprocess.Popen[str]) -> None:
+    """End a process that ``run`` started, with its children: first politely, then for good."""
+    for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(process.pid, sign)
+        except (ProcessLookupError, PermissionError):
+            break
+        try:
+            process.wait(timeout=patience)
+        except subprocess.TimeoutExpired:
+            continue
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None and not stream.closed:
+            stream.close()
+
+
+def tail(text: str, lines: int = TAIL_LINES) -> str:
+    """Return the last ``lines`` non-empty lines of ``text``."""
+    return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
+
+
+def _read_lines(
+    process: subprocess.Popen[str], said: list[str], on_line: Callable[[str], None]
+) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        said.append(line)
+        on_line(line.rstrip())
+
+
+def _read_all(process: subprocess.Popen[str], deadline: float) -> str:
+    """Collect standard output while another thread reads standard error."""
+    assert process.stdout is not None
+    stdout = process.stdout
+    out: list[str] = []
+    reader = threading.Thread(target=lambda: out.extend(stdout))
+    reader.start()
+    process.wait(timeout=deadline)
+    reader.join(timeout=5)
+    return "".join(out)

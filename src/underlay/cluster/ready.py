@@ -1,0 +1,51 @@
+"""The proof that a node is ready: cloud-init done without error, containers started by their runtimes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from underlay.cluster import ssh
+from underlay.cluster.process import run, tail
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# result.json is cloud-init's last word; the second part is read only where it names errors.
+WAIT = """
+n=0
+until [ -e /run/cloud-init/result.json ]; do
+    n=$((n + 1)); [ $n -gt {tries} ] && { echo timeout; exit 1; }
+    sleep 0.1
+done
+cat /run/cloud-init/result.json
+"""
+
+
+def prove(config: Path, node: str, deadline: float) -> None:
+    """Return when cloud-init on ``node`` has ended without error; ``deadline`` in seconds.
+
+    The last thing that cloud-init does is to start the containers, so its success
+    means that every runtime answered. Raises Infrastructure with what failed.
+    """
+    deadline = max(deadline, 5.0)
+    script = WAIT.replace("{tries}", str(int(deadline * 8)))
+    done = run(ssh.command(config, node, ["sh", "-c", script]), deadline=deadline, check=False)
+    try:
+        errors = json.loads(done.stdout)["v1"]["errors"]
+    except (ValueError, KeyError) as error:
+        raise Infrastructure(
+            f"{node}: cloud-init did not finish within the deadline",
+            detail=tail(done.stderr) or tail(_log(config, node)),
+        ) from error
+    if errors:
+        raise Infrastructure(
+            f"{node}: cloud-init reports {errors[0]}", detail=tail(_log(config, node))
+        )
+
+
+def _log(config: Path, node: str) -> str:
+    """Return the end of cloud-init's output, where the failing command's own words are."""
+    command = ["sudo", "tail", "-n", "15", "/var/log/cloud-init-output.log"]
+    return run(ssh.command(config, node, command), deadline=20, check=False).stdout

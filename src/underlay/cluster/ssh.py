@@ -1,0 +1,75 @@
+"""The way into nodes: one generated ssh_config, used by people, Ansible, testinfra and Underlay."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from underlay.plan import Plan
+
+# sockaddr_un holds 108 bytes; ssh appends 17 while it makes the socket.
+LONGEST_SOCKET = 85
+
+
+def write_config(plan: Plan, state: Path, proxies: Mapping[str, list[str]]) -> Path:
+    """Write ``state/ssh_config`` for all nodes of ``plan`` and return its path.
+
+    ``proxies`` maps a node to the argument list that connects to its ssh port.
+    Connections are shared: the first one to a node serves all later ones.
+    """
+    sockets = socket_folder(state)
+    text = ""
+    for node in plan.nodes:
+        text += f"""\
+Host {node.name}
+    HostName {node.management.address.partition("/")[0]}
+    User {plan.user}
+    IdentityFile "{state / "key"}"
+    ProxyCommand {shlex.join(proxies[node.name]).replace("%", "%%")}
+    ControlPath "{sockets}/%n"
+"""
+    text += """\
+Host *
+    IdentitiesOnly yes
+    StrictHostKeyChecking no
+    UserKnownHostsFile /dev/null
+    LogLevel ERROR
+    BatchMode yes
+    ConnectTimeout 30
+    ServerAliveInterval 15
+    ControlMaster auto
+    ControlPersist 300
+    Compression no
+    GSSAPIAuthentication no
+"""
+    path = state / "ssh_config"
+    temporary = state / f".ssh_config-{os.getpid()}"
+    temporary.write_text(text)
+    temporary.rename(path)
+    return path
+
+
+def socket_folder(state: Path) -> Path:
+    """Return the folder of the lab's shared connections, made if missing.
+
+    It is in the state folder unless the path is too long for a unix socket.
+    """
+    folder = state / "ssh"
+    if len(str(folder)) > LONGEST_SOCKET - 25:
+        digest = hashlib.sha256(str(state).encode()).hexdigest()[:12]
+        folder = Path(tempfile.gettempdir()) / f"underlay-{os.getuid()}-{digest}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def command(config: Path, node: str, arguments: list[str], *, tty: bool = False) -> list[str]:
+    """Return the argument list that runs ``arguments`` on ``node``, each kept as one argument."""
+    terminal = ["-t"] if tty else []
+    return ["ssh", "-F", str(config), *terminal, node, "--", shlex.join(arguments)]

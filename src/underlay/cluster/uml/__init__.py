@@ -1,0 +1,1 @@
+"""The ``uml`` provider: nodes are User Mode Linux kernels inside a namespace sandbox."""

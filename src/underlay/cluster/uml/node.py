@@ -1,0 +1,128 @@
+"""One User Mode Linux node: its arguments, its start, the proof that it is ready, its end."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay.cluster import ready
+from underlay.cluster.image import KERNEL
+from underlay.cluster.process import run, tail
+from underlay.cluster.uml.kernel import preload
+from underlay.cluster.uml.sandbox import management_port
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from underlay.cluster.image import Image
+    from underlay.cluster.uml.kernel import preload
+from underlay.cluster.uml.sandbox import Sandbox
+    from underlay.plan import Plan, PlannedNode
+
+REACH_INTERVAL = 0.1
+CONSOLE_LINES = 15
+SHM = Path("/dev/shm")
+
+
+def arguments(plan: Plan, node: PlannedNode, image: Image, seed: Path) -> list[str]:
+    """Return the command line of the node's kernel, as run inside the sandbox.
+
+    The root disk is the shared image plus a copy-on-write file in the sandbox's
+    own memory file system; the seed is a NoCloud ISO, found by its label.
+    """
+    ports = [(management_port(node.index), node.management.mac)]
+    ports += [
+        (segment.ports[node.name], nic.mac)
+        for segment, nic in zip(plan.segments, node.nics, strict=True)
+    ]
+    nics = [
+        f"vec{i}:transport=tap,ifname={port},depth=128,gro=1,mac={mac}"
+        for i, (port, mac) in enumerate(ports)
+    ]
+    return [
+        str(KERNEL),
+        f"umid={node.name}",
+        f"uml_dir={SHM / 'uml'}/",
+        f"mem={node.memory}M",
+        f"ubda={SHM / node.name}.cow,{image.disk}",
+        f"ubdbr={seed}",
+        "root=/dev/ubda",
+        "rw",
+        "net.ifnames=0",
+        # No use for mandatory access control in a node; setting it up costs boot time.
+        "lsm=capability",
+        "audit=0",
+        "quiet",
+        *nics,
+        "con=null",
+        "con0=null,fd:1",
+        "con1=null",
+    ]
+
+
+def make_seed(files: Path, output: Path) -> None:
+    """Write the NoCloud seed ISO of one node from its rendered ``files`` folder."""
+    names = ("user-data", "meta-data", "network-config")
+    run(
+        ["xorrisofs", "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", str(output),
+         *(str(files / name) for name in names)],
+        deadline=60,
+    )  # fmt: skip
+
+
+def start(
+    plan: Plan, node: PlannedNode, sandbox: Sandbox, image: Image, state: Path, deadline: float
+) -> None:
+    """Start ``node`` and return when it has proven to be ready; idempotent.
+
+    ``state`` is the lab's state folder, with rendered files and ssh_config.
+    Raises Infrastructure with the console's last lines past ``deadline`` seconds,
+    or as soon as the kernel ends.
+    """
+    limit = time.monotonic() + deadline
+    folder = state / "nodes" / node.name
+    folder.mkdir(parents=True, exist_ok=True)
+    console = folder / "console.log"
+    if state_of(sandbox, node.name) != "running":
+        make_seed(state / "files" / node.name, folder / "seed.iso")
+        console.write_bytes(b"")
+        sandbox.ask(
+            {
+                "do": "start",
+                "node": node.name,
+                "arguments": arguments(plan, node, image, folder / "seed.iso"),
+                "environment": {"LD_PRELOAD": str(preload())},
+                "console": str(console),
+            }
+        )
+    try:
+        _wait_for_ssh(sandbox, node, limit)
+        ready.prove(state / "ssh_config", node.name, limit - time.monotonic())
+    except Infrastructure as error:
+        said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
+        detail = "\n".join(part for part in (error.detail, "console:", said) if part)
+        raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+
+
+def state_of(sandbox: Sandbox | None, name: str) -> str:
+    """Return ``running``, ``poweroff`` or ``not_created``: Vagrant's words for a machine."""
+    if sandbox is None:
+        return "not_created"
+    word = sandbox.ask({"do": "states"})["states"].get(name)
+    if word is None:
+        return "not_created"
+    return "running" if word == "running" else "poweroff"
+
+
+def _wait_for_ssh(sandbox: Sandbox, node: PlannedNode, limit: float) -> None:
+    address = node.management.address.partition("/")[0]
+    while True:
+        last_try = time.monotonic() > limit
+        if sandbox.ask({"do": "reach", "address": address, "port": 22})["ok"]:
+            return
+        word = sandbox.ask({"do": "states"})["states"].get(node.name, "gone")
+        if word != "running":
+            raise Infrastructure(f"{node.name}: its kernel ended while booting ({word})")
+        if last_try:
+            raise Infrastructure(f"{node.name}: ssh did not answer within the deadline")
+        time.sleep(REACH_INTERVAL)

@@ -1,0 +1,196 @@
+"""A lab's sandbox: user, network, mount and PID namespaces that hold its switch and nodes.
+
+The sandbox is found again by identity: boot id, process id and start time of its
+first process. A name or a pattern is never enough to end anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from underlay.plan import Plan
+
+START_DEADLINE = 30.0
+STOP_DEADLINE = 10.0
+REQUEST_DEADLINE = 15.0
+UNSHARE = (
+    "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid",
+    "--fork", "--kill-child", "--mount-proc", "--",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """A started sandbox: the identity of its first process, as this host sees it.
+
+    ``started`` is the process's start time in clock ticks since boot.
+    """
+
+    boot: str
+    pid: int
+    started: int
+    outer: int
+    outer_started: int
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process still runs on this very boot."""
+        return self.boot == boot_id() and start_time(self.pid) == self.started
+
+    def enter(self, arguments: list[str]) -> list[str]:
+        """Return the argument list that runs ``arguments`` inside the sandbox, as its root."""
+        return [
+            "nsenter", "--target", str(self.pid), "--user", "--net", "--mount", "--pid",
+            "--preserve-credentials", "--", *arguments,
+        ]  # fmt: skip
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send one request to the holder and return its answer; raise Infrastructure if none."""
+        path = f"/proc/{self.pid}/root/dev/shm/holder"
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(REQUEST_DEADLINE)
+                connection.connect(path)
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                answer: dict[str, Any] = json.loads(connection.makefile().readline())
+        except (OSError, ValueError) as error:
+            raise Infrastructure(
+                f"the lab's sandbox does not answer: {error}", hint="underlay down"
+            ) from error
+        if "error" in answer:
+            raise Infrastructure(f"the lab's sandbox refused: {answer['error']}")
+        return answer
+
+    def stop(self) -> None:
+        """End the sandbox and wait until all of it is gone; the kernel removes what it held."""
+        for pid, started in ((self.pid, self.started), (self.outer, self.outer_started)):
+            if self.boot == boot_id() and start_time(pid) == started:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        limit = time.monotonic() + STOP_DEADLINE
+        while time.monotonic() < limit:
+            if start_time(self.pid) != self.started and start_time(self.outer) != self.outer_started:
+                return
+            time.sleep(0.02)
+        raise Infrastructure(f"process {self.pid} of the lab's sandbox does not end")
+
+
+def start(plan: Plan, state: Path) -> Sandbox:
+    """Start the sandbox of ``plan``: switch and ports stand when this returns.
+
+    Its identity is written to ``state/sandbox.json``. Raises Infrastructure with
+    the reason where namespaces or interfaces cannot be made.
+    """
+    with (state / "sandbox.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*UNSHARE, sys.executable, "-I", "-S", str(Path(__file__).with_name("holder.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+        )
+    assert process.stdin is not None and process.stdout is not None
+    wiring = {"tmpfs_mib": _memory(plan), "links": links(plan)}
+    word = b""
+    with suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(wiring).encode() + b"\n")
+        process.stdin.close()
+        word = process.stdout.readline()
+    if word.strip() != b"ready":
+        process.kill()
+        process.wait(timeout=STOP_DEADLINE)
+        raise Infrastructure(
+            "the lab's sandbox could not be made",
+            detail=(state / "sandbox.log").read_text(errors="replace").strip(),
+            hint="underlay doctor",
+        )
+    pid = _child_of(process.pid)
+    sandbox = Sandbox(
+        boot_id(), pid, start_time(pid) or 0, process.pid, start_time(process.pid) or 0
+    )
+    temporary = state / ".sandbox.json"
+    temporary.write_text(json.dumps(asdict(sandbox)) + "\n")
+    temporary.rename(state / "sandbox.json")
+    return sandbox
+
+
+def find(state: Path) -> Sandbox | None:
+    """Return the living sandbox whose identity ``state`` holds, or None."""
+    try:
+        sandbox = Sandbox(**json.loads((state / "sandbox.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return sandbox if sandbox.alive else None
+
+
+def links(plan: Plan) -> list[str]:
+    """Return the ``ip -batch`` lines that make the switch of ``plan``.
+
+    Each segment is a bridge with one tap per node. The management taps stand
+    alone, a point-to-point link each, so that nodes can't reach each other there.
+    """
+    lines = ["link set lo up"]
+    for segment in plan.segments:
+        lines.append(
+            f"link add {segment.bridge} mtu {segment.mtu} type bridge mcast_snooping 0 stp_state 0"
+        )
+        lines.append(f"link set {segment.bridge} addrgenmode none up")
+        for port in segment.ports.values():
+            lines.append(f"tuntap add dev {port} mode tap")
+            lines.append(
+                f"link set {port} mtu {segment.mtu} addrgenmode none master {segment.bridge} up"
+            )
+    for node in plan.nodes:
+        port = management_port(node.index)
+        lines.append(f"tuntap add dev {port} mode tap")
+        lines.append(f"address add {node.management_peer}/30 dev {port}")
+        lines.append(f"link set {port} addrgenmode none up")
+    return lines
+
+
+def management_port(index: int) -> str:
+    """Return the tap of a node's management NIC; an underscore can't occur in segment names."""
+    return f"mgmt_{index}"
+
+
+def boot_id() -> str:
+    """Return the kernel's random id of this boot."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def start_time(pid: int) -> int | None:
+    """Return when process ``pid`` started, in clock ticks since boot; None if it's gone or dead."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _child_of(pid: int) -> int:
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with suppress(OSError):
+                stat = Path(f"/proc/{entry}/stat").read_text()
+                if stat.rpartition(")")[2].split()[1] == str(pid):
+                    return int(entry)
+    raise Infrastructure("the lab's sandbox ended as soon as it started")
+
+
+def _memory(plan: Plan) -> int:
+    """MiB for all nodes' memory and their disks' changes; only touched pages are ever used."""
+    return sum(node.memory + 768 for node in plan.nodes)

@@ -1,0 +1,45 @@
+"""What can go wrong, and whose fault it is.
+
+    UnderlayError
+    ├── BadInput          exit 2   the user's file or argument cannot be used
+    └── Infrastructure    exit 3   this machine, a node or a tool did not do its part
+
+Exceptions carry facts and never print or exit: only ``cli/`` does.
+"""
+
+from __future__ import annotations
+
+EXIT_OK = 0
+EXIT_DIFFERS = 1
+EXIT_BAD_INPUT = 2
+EXIT_INFRASTRUCTURE = 3
+EXIT_NOT_RUN = 125
+EXIT_INTERRUPTED = 130
+
+
+class UnderlayError(Exception):
+    """Base of everything that is reported without a traceback.
+
+    ``message`` states the fact, ``hint`` the command or change to try next,
+    ``detail`` holds the last lines of whatever failed (console, stderr).
+    """
+
+    exit_code = EXIT_INFRASTRUCTURE
+
+    def __init__(self, message: str, *, hint: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.detail = detail
+
+
+class BadInput(UnderlayError):
+    """The user's lab file, argument or option cannot be used; nothing was changed."""
+
+    exit_code = EXIT_BAD_INPUT
+
+
+class Infrastructure(UnderlayError):
+    """The machine, a node or a tool failed; the lab file is not to blame."""
+
+    exit_code = EXIT_INFRASTRUCTURE

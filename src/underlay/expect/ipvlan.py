@@ -1,0 +1,164 @@
+"""Who reaches whom over ipvlan: one table, first rule that holds wins.
+
+A node's mode, where it is the source or the destination, is empty. An ipvlan
+mode belongs to the parent, so siblings have the same one.
+"""
+
+from __future__ import annotations
+
+from underlay.expect.rules import Rule
+
+L3_MODES = frozenset({"l3", "l3s"})
+_L2 = frozenset({"l2"})
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="ipvlan-l2-siblings",
+        relation="siblings",
+        source=_L2,
+        destination=_L2,
+        reachable=True,
+        because="The driver finds a sibling by its IP address and hands the frame straight over.",
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l2",
+    ),
+    Rule(
+        id="ipvlan-l3-siblings",
+        relation="siblings",
+        source=L3_MODES,
+        destination=L3_MODES,
+        reachable=True,
+        because=(
+            "In l3 modes the driver finds a sibling by its IP address, in any subnet, and hands "
+            "the packet over without ARP or a router."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l3",
+    ),
+    Rule(
+        id="ipvlan-mixed-siblings",
+        relation="siblings",
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because="The mode belongs to the parent: the last one set holds for all its children.",
+        reference="Linux drivers/net/ipvlan/ipvlan_main.c, ipvlan_set_port_mode",
+    ),
+    Rule(
+        id="ipvlan-l3-to-own-parent",
+        relation="to own parent",
+        source=L3_MODES,
+        reachable=False,
+        stop="no_answer",
+        because=(
+            "The node takes the request in, but sends its answer out on the wire, where nobody "
+            "has the container's address."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v4_outbound",
+    ),
+    Rule(
+        id="ipvlan-to-own-parent",
+        relation="to own parent",
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "An ipvlan child's broadcasts go to its siblings and out on the wire, never up into "
+            "the node that owns the parent: the node does not hear the ARP request."
+        ),
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_multicast; "
+            "Docker docs, engine/network/drivers/ipvlan.md"
+        ),
+    ),
+    Rule(
+        id="ipvlan-from-own-parent",
+        relation="from own parent",
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "What a node sends through the parent goes out on the wire and never visits the "
+            "parent's ipvlan children: no child hears the ARP request."
+        ),
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_frame (called for received "
+            "frames only); kubernetes/kubernetes#30382"
+        ),
+    ),
+    Rule(
+        id="ipvlan-l3-from-other-node",
+        relation="from other node",
+        destination=L3_MODES,
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "In l3 modes children answer no ARP: without a route by way of the owning node's "
+            "address nobody on the wire finds them."
+        ),
+        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+    ),
+    Rule(
+        id="ipvlan-l3-across-l3",
+        relation="across",
+        source=L3_MODES,
+        destination=L3_MODES,
+        reachable=False,
+        stop="no_answer",
+        because=(
+            "In l3 modes the node asks the wire on its child's behalf, and children on other "
+            "nodes answer no ARP; that needs a route by way of the owning node's address."
+        ),
+        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+    ),
+    Rule(
+        id="ipvlan-across-l3",
+        relation="across",
+        destination=L3_MODES,
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "In l3 modes children answer no ARP: without a route by way of the owning node's "
+            "address nobody on the wire finds them."
+        ),
+        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+    ),
+    Rule(
+        id="ipvlan-to-other-node",
+        relation="to other node",
+        reachable=True,
+        because=(
+            "An ipvlan child's frames leave with its parent's MAC address; another node answers "
+            "them as it answers the parent's own."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_queue_xmit",
+    ),
+    Rule(
+        id="ipvlan-from-other-node",
+        relation="from other node",
+        reachable=True,
+        because=(
+            "A frame that comes in from the wire for the parent's MAC address is handed to the "
+            "child that has its IP address."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l2",
+    ),
+    Rule(
+        id="ipvlan-across",
+        relation="across",
+        reachable=True,
+        because=(
+            "A frame that comes in from the wire for the parent's MAC address is handed to the "
+            "child that has its IP address."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l2",
+    ),
+)
+
+FOREIGN_ADDRESS = Rule(
+    id="ipvlan-foreign-address",
+    relation="routing",
+    reachable=False,
+    stop="no_answer",
+    because=(
+        "The container answers ARP for its other address, but the parent hands an ipvlan child "
+        "only what is sent to an address of that child."
+    ),
+    reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_addr_lookup",
+)

@@ -1,0 +1,101 @@
+"""Rules that hold before any driver is asked: routes, segments, VLANs, gateways."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from underlay.expect.rules import Rule
+
+_ARP = "Linux net/ipv4/arp.c, arp_process"
+
+NO_ROUTE = Rule(
+    id="no-route",
+    relation="routing",
+    reachable=False,
+    stop="no_route",
+    because="The source has no route to that subnet: nothing is sent.",
+    reference="Linux net/ipv4/route.c, ip_route_output_key_hash_rcu (ENETUNREACH)",
+)
+
+GATEWAY_NOBODY = Rule(
+    id="gateway-nobody",
+    relation="routing",
+    reachable=False,
+    stop="no_neighbour",
+    because="The other subnet lies behind a gateway address that nobody in the lab has.",
+    reference=_ARP,
+)
+
+GATEWAY_NODE = Rule(
+    id="gateway-node",
+    relation="routing",
+    reachable=False,
+    stop="no_answer",
+    because="The gateway is a node, and nodes of a lab don't forward for their containers.",
+    reference="Linux Documentation/networking/ip-sysctl.rst, ip_forward",
+)
+
+OTHER_SEGMENT = Rule(
+    id="other-segment",
+    relation="routing",
+    reachable=False,
+    stop="no_neighbour",
+    because=(
+        "The two ends sit on different segments with no router between: the ARP request stays "
+        "in the source's own segment, where nobody has that address."
+    ),
+    reference=_ARP,
+)
+
+OTHER_VLAN = Rule(
+    id="other-vlan",
+    relation="routing",
+    reachable=False,
+    stop="no_neighbour",
+    because=(
+        "The two ends are in different VLANs with no router between: the ARP request stays in "
+        "the source's own VLAN, where nobody has that address."
+    ),
+    reference=(
+        "Linux net/8021q/vlan_core.c, vlan_do_receive; "
+        "Docker docs, engine/network/drivers/macvlan.md, 802.1Q trunk bridge mode"
+    ),
+)
+
+MANAGEMENT_ALONE = Rule(
+    id="management-alone",
+    relation="routing",
+    reachable=False,
+    stop="no_neighbour",
+    because=(
+        "The parent is the management NIC, and every node is alone on its management link: "
+        "no other node hears the ARP request."
+    ),
+    reference=_ARP,
+)
+
+ONE_DRIVER = Rule(
+    id="one-driver-per-parent",
+    relation="routing",
+    reachable=False,
+    stop="no_neighbour",
+    because="A parent takes macvlan or ipvlan children, not both: the second is refused (EBUSY).",
+    reference="Linux drivers/net/macvlan.c, macvlan_port_create; containernetworking/cni#7",
+)
+
+
+def asked_by_node(rule: Rule) -> Rule:
+    """Return ``rule`` for an ipvlan l3 source: its node asks the wire, the child just waits."""
+    return replace(rule, id=f"{rule.id}-l3", stop="no_answer")
+
+
+def other_subnet(rule: Rule) -> Rule:
+    """Return a reachable ``rule`` for two subnets on one wire, joined by on-link routes."""
+    return replace(
+        rule,
+        id=f"{rule.id}-other-subnet",
+        because=(
+            f"{rule.because} That the subnets differ does not matter: both ends have an on-link "
+            "default route and ask for each other by ARP."
+        ),
+    )

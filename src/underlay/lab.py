@@ -1,0 +1,155 @@
+"""The lab: what the user wrote, checked key by key.
+
+These models hold only what a lab file may say. Reading a file, with its line
+numbers and suggestions, is ``lab_file.py``; what the words lead to is ``plan.py``.
+Their JSON schema is what error messages quote, so nothing is said twice.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    model_validator,
+)
+
+
+def _written(value: object) -> object:
+    """Refuse numbers: ``ipaddress`` would take 12 for 0.0.0.12."""
+    if not isinstance(value, (str, IPv4Address, IPv4Network)):
+        raise ValueError("not text")
+    return value
+
+
+def _with_prefix(value: object) -> object:
+    """Refuse a bare address: ``ipaddress`` would take 20.1.1.0 for 20.1.1.0/32."""
+    if isinstance(value, str) and "/" not in value:
+        raise ValueError("no prefix length")
+    return _written(value)
+
+
+def _list_or_word(value: object) -> str:
+    return "list" if isinstance(value, list) else "word"
+
+
+Word = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=20),
+    Field(
+        description="a word of at most 20 small letters, digits and single hyphens,"
+        " beginning with a letter"
+    ),
+]
+Interface = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(\.[0-9]{1,4})?$", max_length=15),
+    Field(description="an interface such as eth1 or eth1.70"),
+]
+FileName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{2}-[a-z0-9-]+\.(conf|conflist)$", max_length=64),
+    Field(description="a file name such as 20-lannet.conf"),
+]
+Subnet = Annotated[IPv4Network, BeforeValidator(_with_prefix)]
+Address = Annotated[IPv4Address, BeforeValidator(_written)]
+Vlan = Annotated[int, Field(strict=True, ge=1, le=4094)]
+Mtu = Annotated[int, Field(strict=True, ge=576, le=1500)]
+Switch = Annotated[bool, Field(strict=True)]
+Place = Annotated[
+    Annotated[Word, Tag("word")] | Annotated[list[Word], Field(min_length=1), Tag("list")],
+    Discriminator(_list_or_word),
+]
+
+Driver = Literal["macvlan", "ipvlan"]
+Runtime = Literal["cni", "docker"]
+Mode = Literal["bridge", "private", "vepa", "passthru", "l2", "l3", "l3s"]
+
+MODES: dict[str, tuple[str, ...]] = {
+    "macvlan": ("bridge", "private", "vepa", "passthru"),
+    "ipvlan": ("l2", "l3", "l3s"),
+}
+DEFAULT_MODE: dict[str, Mode] = {"macvlan": "bridge", "ipvlan": "l2"}
+
+
+class Strict(BaseModel):
+    """Base of every lab model: unknown keys and silent conversions are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Nodes(Strict):
+    """How many nodes there are, what they are called, and their memory in MiB."""
+
+    count: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
+    prefix: Word = "core"
+    memory: Annotated[int, Field(strict=True, ge=256, le=16384)] = 512
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_alone(cls, value: object) -> object:
+        """``nodes: 3`` is short for ``nodes: {count: 3}``."""
+        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class Segment(Strict):
+    """One layer-2 underlay. Every node has one NIC in it, with an address from ``subnet``."""
+
+    subnet: Subnet
+    mtu: Mtu = 1500
+
+
+class Network(Strict):
+    """Containers' network: a driver and mode on a parent, with addresses from ``subnet``.
+
+    ``segment`` names the underlay whose NIC is the parent; ``parent`` (CNI calls
+    it ``master``) names an interface outright instead. ``vlan`` puts the network on
+    an 802.1q sub-interface of that parent. ``sliced: false`` leaves the whole
+    subnet to every node, as host-local does by itself: labs about duplicate
+    addresses want that, others never do.
+    """
+
+    driver: Driver
+    mode: Mode | None = None
+    runtime: Runtime = "cni"
+    segment: Word | None = None
+    parent: Annotated[Interface | None, Field(alias="master")] = None
+    vlan: Vlan | None = None
+    subnet: Subnet
+    gateway: Address | None = None
+    default_route: Literal["on-link", "gateway", "none"] = "on-link"
+    sliced: Switch = True
+    mtu: Mtu | None = None
+    file: FileName | None = None
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Containers(Strict):
+    """``count`` containers on each node named by ``on``, attached to ``networks`` in order.
+
+    ``on`` is ``all``, one node's name, or a list of names.
+    """
+
+    on: Place = "all"
+    count: Annotated[int, Field(strict=True, ge=1, le=200)] = 1
+    networks: Annotated[list[Word], Field(min_length=1, max_length=8)]
+
+
+class Lab(Strict):
+    """A whole lab file."""
+
+    name: Word
+    description: str = ""
+    user: Word = "core"
+    nodes: Nodes = Nodes()
+    segments: Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)]
+    networks: Annotated[dict[Word, Network], Field(min_length=1, max_length=16)]
+    containers: Annotated[list[Containers], Field(min_length=1, max_length=64)]

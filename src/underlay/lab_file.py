@@ -1,0 +1,40 @@
+"""Reading a lab file: YAML, then the models, then what no single key can tell.
+
+All problems are raised at once, in file order, each with file, line, column, what
+was found, what was expected, and the nearest thing that would do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from underlay.lab import Lab
+from underlay.lab_checks import cross_check
+from underlay.lab_schema import schema_problems
+from underlay.lab_text import LabError, LabText, Problem, read_text
+
+__all__ = ["LabError", "Problem", "read_lab", "read_lab_text"]
+
+
+def read_lab(path: Path) -> Lab:
+    """Return the Lab in the file at ``path``; raise LabError with all of its problems."""
+    return read_lab_text(path)[0]
+
+
+def read_lab_text(path: Path) -> tuple[Lab, LabText]:
+    """Return the Lab and the text it came from, which knows where everything stands."""
+    text = read_text(path)
+    if not isinstance(text.data, dict):
+        raise LabError([*text.problems, _not_a_lab(text)])
+    problems = [*text.problems, *schema_problems(text), *cross_check(text)]
+    if problems:
+        raise LabError(problems)
+    return Lab.model_validate(text.data), text
+
+
+def _not_a_lab(text: LabText) -> Problem:
+    keys = "name, segments, networks and containers"
+    if text.data is None:
+        return text.problem((), "an empty file", f"a lab: {keys}")
+    found = "a list" if isinstance(text.data, list) else "a single value"
+    return text.problem((), found, f"a mapping with the keys {keys}")

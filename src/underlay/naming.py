@@ -1,0 +1,67 @@
+"""What things are called and where nodes sit in a subnet: the rules that the plan follows.
+
+They stand apart from the plan because a lab file is checked against them before
+there is a plan to look at.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ipaddress import IPv4Address, IPv4Network
+
+    from underlay.lab import Containers, Nodes
+
+# MAC addresses carry the NIC's number, or this plus the network's, in their third byte.
+FIRST_NETWORK_LINK = 0x10
+
+
+def node_names(nodes: Nodes) -> list[str]:
+    """Return the names of all nodes, in order."""
+    return [f"{nodes.prefix}-{index:02d}" for index in range(1, nodes.count + 1)]
+
+
+def bridge_name(segment: str) -> str:
+    """Return the name of a segment's bridge, cut to the kernel's 15 characters."""
+    return f"br-{segment}"[:15]
+
+
+def port_name(segment: str, index: int) -> str:
+    """Return the name of the port of a segment's bridge for node ``index``, counted from 1."""
+    return f"{segment[:10]}-{index}"
+
+
+def default_file(position: int, network: str) -> str:
+    """Return the net.d file name of the network at ``position``, counted from 0."""
+    return f"{10 + 10 * position}-{network}.conf"
+
+
+def node_address(subnet: IPv4Network, index: int) -> IPv4Address:
+    """Return the address of node ``index``, from 1, in ``subnet``; IndexError where too small."""
+    return subnet[10 + index]
+
+
+def block_bits(count: int) -> int:
+    """Return by how many bits a subnet's prefix grows to give ``count`` nodes a block each."""
+    return count.bit_length()
+
+
+def runs_on(group: Containers, node: str) -> bool:
+    """Whether ``group`` puts containers on the node called ``node``."""
+    places = [group.on] if isinstance(group.on, str) else group.on
+    return group.on == "all" or node in places
+
+
+def letters(number: int) -> str:
+    """Return ``number`` in letters: 1 is a, 26 is z, 27 is aa."""
+    text = ""
+    while number:
+        number, rest = divmod(number - 1, 26)
+        text = chr(ord("a") + rest) + text
+    return text
+
+
+def mac(link: int, node: int, child: int = 0) -> str:
+    """Return a locally administered MAC address; ``child`` 0 is the NIC itself."""
+    return f"02:75:{link:02x}:{node:02x}:{child >> 8:02x}:{child & 255:02x}"

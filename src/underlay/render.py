@@ -1,0 +1,189 @@
+"""From a plan to files: runs the playbook ``ansible/render.yml``, and knows nothing of the files.
+
+What a node's files say is decided by the roles in ``ansible/`` and the template
+in ``cloud-config/``. This module only starts Ansible, in a folder of its own,
+and puts the finished tree where it was asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay import paths
+from underlay.errors import BadInput, Infrastructure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.plan import Plan
+
+MARKER = ".underlay-rendered"
+DEADLINE = 120
+SOURCES = ("ansible", "cloud-config")
+MESSAGE_LINES = 15
+
+# ansible-runner's own status for a command that it ended, or couldn't start.
+RUNNER_GAVE_UP = 254
+
+
+def render(plan: Plan, authorized_key: str, output: Path) -> None:
+    """Make ``output`` hold the files of every node of ``plan``, and nothing else.
+
+    ``authorized_key`` is the public key, one line, that may log in to the nodes.
+    A failed render leaves ``output`` as it was. Raises BadInput where ``output``
+    holds files that this function didn't make, Infrastructure where Ansible
+    fails or takes longer than ``DEADLINE`` seconds.
+    """
+    refuse_foreign(output)
+    with _beside(output) as fresh:
+        _run_playbook(plan, authorized_key, fresh)
+        _swap(fresh, output)
+
+
+def render_cached(plan: Plan, authorized_key: str, output: Path, cache: Path) -> bool:
+    """Do as ``render``, but copy from ``cache`` what was rendered before.
+
+    Returns whether the files came from the cache. Its entries are named by
+    ``content_hash``, so an entry is never out of date.
+    """
+    refuse_foreign(output)
+    entry = cache / content_hash(plan, authorized_key)
+    cached = (entry / MARKER).is_file()
+    if not cached:
+        render(plan, authorized_key, entry)
+    with _beside(output) as fresh:
+        shutil.copytree(entry, fresh, dirs_exist_ok=True)
+        _swap(fresh, output)
+    return cached
+
+
+def content_hash(plan: Plan, authorized_key: str) -> str:
+    """Return a hash (64 hex digits) of all that the rendered files depend on."""
+    root = paths.root()
+    digest = hashlib.sha256()
+    for text in (version("ansible-core"), version("jinja2"), plan.to_json(), authorized_key):
+        digest.update(f"{len(text)}:{text}".encode())
+    for path in sorted(p for name in SOURCES for p in (root / name).rglob("*") if p.is_file()):
+        if "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(root)}:{len(content)}:".encode() + content)
+    return digest.hexdigest()
+
+
+def rendered_files(output: Path) -> list[Path]:
+    """Return the files under ``output``, relative to it and sorted, without the marker."""
+    found = (path for path in output.rglob("*") if path.is_file() and path.name != MARKER)
+    return sorted(path.relative_to(output) for path in found)
+
+
+def refuse_foreign(output: Path) -> None:
+    """Raise BadInput where ``output`` exists and may not be replaced by rendered files."""
+    if output.is_symlink() or (output.exists() and not output.is_dir()):
+        raise BadInput(f"{output} is not a folder", hint="choose another with --output")
+    if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
+        raise BadInput(
+            f"{output} holds files that were not rendered by underlay (it lacks {MARKER})",
+            hint="choose an empty or a new folder with --output",
+        )
+
+
+@contextmanager
+def _beside(output: Path) -> Iterator[Path]:
+    """Yield a new, empty folder on ``output``'s file system; afterwards it is gone."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    except OSError as error:
+        raise BadInput(f"cannot write {output}: {error.strerror}") from error
+    try:
+        yield fresh
+    except OSError as error:
+        raise Infrastructure(f"cannot write {output}: {error.strerror}") from error
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _swap(fresh: Path, output: Path) -> None:
+    """Put ``fresh`` in ``output``'s place; a failure leaves ``output`` as it was."""
+    fresh.chmod(0o755)
+    if not output.exists():
+        fresh.rename(output)
+        return
+    with _beside(output) as aside:
+        old = output.rename(aside / output.name)
+        try:
+            fresh.rename(output)
+        except OSError:
+            old.rename(output)
+            raise
+
+
+def _run_playbook(plan: Plan, authorized_key: str, output: Path) -> None:
+    """Run ansible/render.yml, with nothing of this run left behind but ``output``."""
+    import ansible_runner
+
+    playbook = paths.root() / "ansible" / "render.yml"
+    program = Path(sys.executable).with_name("ansible-playbook")
+    if not program.is_file():
+        raise Infrastructure(
+            f"there is no {program}", hint="`underlay doctor` says what is missing"
+        )
+    with tempfile.TemporaryDirectory(prefix="underlay-render-") as folder:
+        work = Path(folder)
+        (work / "plan.json").write_text(plan.to_json(), encoding="utf-8")
+        variables = {
+            "plan": str(work / "plan.json"),
+            "output": str(output.absolute()),
+            "authorized_key": authorized_key,
+        }
+        (work / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
+        with Path(os.devnull).open(encoding="utf-8") as nothing:
+            out, err, status = ansible_runner.run_command(
+                executable_cmd=str(program),
+                cmdline_args=[str(playbook), "--extra-vars", f"@{work / 'variables.json'}"],
+                private_data_dir=str(work / "runner"),
+                envvars=_environment(work),
+                input_fd=nothing,
+                runner_mode="subprocess",
+                quiet=True,
+                timeout=DEADLINE,
+            )
+    if status != 0:
+        late = f" within {DEADLINE} s" if status == RUNNER_GAVE_UP else ""
+        raise Infrastructure(
+            f"Ansible could not render the files{late}",
+            detail=_own_words(f"{out}\n{err}"),
+            hint=f"the roles are in {playbook.parent}",
+        )
+
+
+def _environment(work: Path) -> dict[str, str]:
+    """Ansible's settings: the repository's, whatever the user's own say, and no trace at home."""
+    return {
+        "ANSIBLE_CONFIG": str(paths.root() / "ansible" / "ansible.cfg"),
+        "ANSIBLE_HOME": str(work / "home"),
+        "ANSIBLE_LOCAL_TEMP": str(work / "local"),
+        "ANSIBLE_REMOTE_TEMP": str(work / "remote"),
+        "ANSIBLE_NOCOLOR": "1",
+        # Ansible refuses to start in a locale that isn't UTF-8.
+        "LC_ALL": "C.UTF-8",
+    }
+
+
+def _own_words(output: str) -> str:
+    """Return Ansible's first error, or its last lines where it names none as such."""
+    text, _, _ = output.partition("PLAY RECAP")
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if line.startswith("[ERROR]"):
+            return "\n".join(lines[number : number + MESSAGE_LINES])
+    return "\n".join(lines[-MESSAGE_LINES:])

@@ -1,0 +1,93 @@
+"""What all tests share: layers, the `all` marker, and golden files.
+
+`--update-golden` rewrites golden files and fails every test that wrote one, so
+that nobody mistakes a rewriting run for a passing one. CI never passes it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent
+LAYERS = ("unit", "golden", "cluster")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("underlay")
+    group.addoption(
+        "--update-golden",
+        action="store_true",
+        help="rewrite golden files; every test that writes one fails",
+    )
+    group.addoption("--all", action="store_true", help="also run the tests marked `all`")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for layer in LAYERS:
+        config.addinivalue_line("markers", f"{layer}: set for every test in tests/{layer}")
+    config.addinivalue_line("markers", "all: too slow for every day; runs with --all only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        layer = layer_of(item.path)
+        if layer:
+            item.add_marker(layer)
+    if config.getoption("--all"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("all")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def layer_of(path: Path) -> str:
+    """Return the layer that the test file ``path`` belongs to, empty where it has none."""
+    if not path.is_relative_to(TESTS):
+        return ""
+    first = path.relative_to(TESTS).parts[0]
+    return first if first in LAYERS else ""
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Iterator[Callable[[Path, str], None]]:
+    """Return ``golden(path, text)``, which fails unless the file at ``path`` holds ``text``."""
+    update = bool(request.config.getoption("--update-golden"))
+    written: list[Path] = []
+
+    def compare(path: Path, text: str) -> None:
+        if update:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            written.append(path)
+            return
+        shown = _shown(path)
+        if not path.is_file():
+            pytest.fail(f"{shown} is missing; write it with --update-golden", pytrace=False)
+        expected = path.read_text(encoding="utf-8")
+        if expected != text:
+            pytest.fail(_difference(shown, expected, text), pytrace=False)
+
+    yield compare
+    if written:
+        names = ", ".join(_shown(path) for path in written)
+        pytest.fail(f"rewritten by --update-golden: {names}", pytrace=False)
+
+
+def _shown(path: Path) -> str:
+    return str(path.relative_to(TESTS.parent) if path.is_relative_to(TESTS.parent) else path)
+
+
+def _difference(shown: str, expected: str, text: str) -> str:
+    lines = difflib.unified_diff(
+        expected.splitlines(keepends=True),
+        text.splitlines(keepends=True),
+        fromfile=shown,
+        tofile="what it is now",
+    )
+    body = "".join(line if line.endswith("\n") else f"{line}\n\\ no line end\n" for line in lines)
+    return f"{shown} differs; if that is meant, rewrite it with --update-golden\n{body}"

@@ -52,8 +52,11 @@ fstrim.timer systemd-tmpfiles-clean.timer sshd-keygen.service cloud-init-hotplug
 for unit in $units; do
     ln -sf /dev/null "/etc/systemd/system/$unit"
 done
-# Without the unit that would remove it, this file locks out everybody but root.
-rm -f /run/nologin
+# Without the masked unit that would remove it, /run/nologin locks out everybody but root.
+mkdir -p /etc/tmpfiles.d
+for rule in systemd-nologin x11 home legacy tpm2-tss-fapi credstore provision systemd-tmp; do
+    ln -sf /dev/null "/etc/tmpfiles.d/$rule.conf"
+done
 for unit in docker.service containerd.service; do
     rm -f "/etc/systemd/system/multi-user.target.wants/$unit"
 done

@@ -150,12 +150,12 @@ make_venv() {
     mkdir "$venv"
     : >"$venv/unfinished"
     say "making .venv and installing the Python packages of requirements.txt (half a minute)"
-    quietly "$system_python" -m venv "$venv" || {
+    quietly "$system_python" -I -m venv "$venv" || {
         tail -n 5 "$log" >&2
         fail "$system_python could not make $venv" "all that it said is in $log"
     }
     # Wheels only: a source package would run its own code and fetch what no hash covers.
-    quietly env PIP_USER=0 "$venv/bin/python" -m pip --disable-pip-version-check install \
+    quietly env PIP_USER=0 "$venv/bin/python" -I -m pip --disable-pip-version-check install \
         --no-input --progress-bar off --retries 2 --require-hashes --only-binary :all: \
         -r "$root/requirements.txt" || {
         tail -n 5 "$log" >&2

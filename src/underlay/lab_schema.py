@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from underlay.lab import Lab
+from underlay.lab import MODES, Lab
 from underlay.lab_text import LabText, Place, Problem, quoted
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _told(text: LabText, detail: ErrorDetails, details: list[ErrorDetails]) -> I
     if kind == "missing":
         place, key = _place(text, steps[:-1]), str(steps[-1])
         if not _is_misspelt(key, place, details):
-            expected = f"{ALIASES.get(key, key)}: {_expected(_schema(place + (key,)))}"
+            expected = f"{ALIASES.get(key, key)}: {_expected(_schema((*place, key)))}"
             at_key = bool(place)
             yield text.problem(place, f"no {key!r}", expected, at_key=at_key)
     elif kind == "extra_forbidden":
@@ -79,10 +80,18 @@ def _told(text: LabText, detail: ErrorDetails, details: list[ErrorDetails]) -> I
         yield text.problem(place, found, _expected(_key_schema(place[:-1])), hint, at_key=True)
     else:
         place = _place(text, steps)
-        schema = _schema(place)
+        schema = _modes(text, place) or _schema(place)
         yield text.problem(
             place, quoted(detail["input"]), _expected(schema), _hint(detail["input"], schema)
         )
+
+
+def _modes(text: LabText, place: Place) -> dict[str, Any]:
+    """A mode's schema, narrowed to the driver beside it; nothing for any other place."""
+    if place[:1] != ("networks",) or place[2:] != ("mode",):
+        return {}
+    driver = text.data["networks"][place[1]].get("driver")
+    return {"enum": MODES[driver]} if isinstance(driver, str) and driver in MODES else {}
 
 
 def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
@@ -137,7 +146,7 @@ def _schema(place: Place) -> dict[str, Any]:
             continue
         spelt = {v: k for k, v in ALIASES.items()}.get(step, step)
         named = schema.get("properties", {})
-        anything = next(iter(schema.get("patternProperties", {}).values()), {})
+        anything: dict[str, Any] = next(iter(schema.get("patternProperties", {}).values()), {})
         schema = _resolved(named.get(spelt, named.get(step, anything)))
     return schema
 
@@ -165,7 +174,8 @@ def _expected(schema: dict[str, Any]) -> str:
     if "format" in schema:
         return FORMATS[schema["format"]]
     if "properties" in schema:
-        short = "a number of nodes, or " if schema.get("title") == "Nodes" else ""
+        count = schema["properties"]["count"] if schema.get("title") == "Nodes" else None
+        short = f"{_expected(count)}, or " if count else ""
         return f"{short}a mapping of {', '.join(_property_names(schema))}"
     if kind in ("array", "object"):
         least, most = schema.get("minItems"), schema.get("maxItems")
@@ -182,6 +192,8 @@ def _property_names(schema: dict[str, Any]) -> list[str]:
 def _hint(value: object, schema: dict[str, Any]) -> str:
     """Return the nearest value that would do, as a hint, or nothing."""
     kind = schema.get("type")
+    if schema.get("title") == "Nodes":
+        return _hint(value, schema["properties"]["count"])
     if "enum" in schema:
         return did_you_mean(nearest(value, [str(choice) for choice in schema["enum"]]))
     if kind == "integer":
@@ -207,7 +219,7 @@ def _whole_number(value: object, schema: dict[str, Any]) -> str:
     if isinstance(value, str):
         digits = re.fullmatch(r"[0-9]{1,6}", value)
         return f"write {value} without quotes" if digits and low <= int(value) <= high else ""
-    if not isinstance(value, (int, float)) or value != value:  # noqa: PLR0124 -- NaN
+    if not isinstance(value, (int, float)) or math.isnan(value):
         return ""
     return did_you_mean(str(round(min(max(value, low), high))))
 
@@ -235,5 +247,5 @@ def _is_address(text: str) -> bool:
 
 def _as_word(value: object) -> str:
     """Return the word that ``value`` becomes in small letters and hyphens, or nothing."""
-    word = re.sub(r"[^a-z0-9]+", "-", str(value).lower()).lstrip("-0123456789")[:20].strip("-")
-    return word
+    word = re.sub(r"[^a-z0-9]+", "-", str(value).lower())
+    return word.lstrip("-0123456789")[:20].strip("-")

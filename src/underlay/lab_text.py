@@ -136,7 +136,8 @@ def quoted(value: object) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}" if value else "an empty list"
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:50]}… ({len(text)} characters)"
+    length = len(value) if isinstance(value, str) else len(text)
+    return text if len(text) <= 60 else f"{text[:50]}… ({length} characters)"
 
 
 def shown(path: Path) -> str:
@@ -160,7 +161,8 @@ class _Flattening:
             raise LabError([self._bomb(node)])
         self.text.values[place] = node.mark
         if node.tag:
-            self._add(node.mark, place, f"the tag {node.tag}", "a value without a tag")
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self._add(node.mark, place, f"the tag {tag}", "a value without a tag")
         if node.kind == "scalar":
             return node.scalar
         if node.kind == "list":

@@ -279,7 +279,7 @@ def _node(
     segments: tuple[PlannedSegment, ...],
     networks: tuple[PlannedNetwork, ...],
 ) -> PlannedNode:
-    block = list(IPv4Network(MANAGEMENT_RANGE).subnets(new_prefix=30))[index]
+    block = IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
     management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500)
     nics = tuple(
         Nic(s.name, f"eth{i}", mac(i, index), _node_address(s.subnet, index), s.mtu)

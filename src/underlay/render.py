@@ -31,8 +31,11 @@ DEADLINE = 120
 SOURCES = ("ansible", "cloud-config")
 MESSAGE_LINES = 15
 
-# ansible-runner's own status for a command that it ended, or couldn't start.
-RUNNER_GAVE_UP = 254
+# ansible-runner ends a late or interrupted command by SIGKILL, which Ansible's workers
+# survive: they have sessions of their own. By SIGTERM it takes them along. So timeout(1)
+# keeps the deadline, and setpriv(1) passes its sudden death on.
+LATE = 124
+KILLED = 137
 
 
 def render(plan: Plan, authorized_key: str, output: Path) -> None:
@@ -148,17 +151,20 @@ def _run_playbook(plan: Plan, authorized_key: str, output: Path) -> None:
         (work / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
         with Path(os.devnull).open(encoding="utf-8") as nothing:
             out, err, status = ansible_runner.run_command(
-                executable_cmd=str(program),
-                cmdline_args=[str(playbook), "--extra-vars", f"@{work / 'variables.json'}"],
+                executable_cmd="timeout",
+                cmdline_args=[
+                    *("--foreground", "--kill-after=5", str(DEADLINE)),
+                    *("setpriv", "--pdeathsig", "TERM"),
+                    *(str(program), str(playbook), "--extra-vars", f"@{work / 'variables.json'}"),
+                ],
                 private_data_dir=str(work / "runner"),
                 envvars=_environment(work),
                 input_fd=nothing,
                 runner_mode="subprocess",
                 quiet=True,
-                timeout=DEADLINE,
             )
     if status != 0:
-        late = f" within {DEADLINE} s" if status == RUNNER_GAVE_UP else ""
+        late = f" within {DEADLINE} s" if status in (LATE, KILLED) else ""
         raise Infrastructure(
             f"Ansible could not render the files{late}",
             detail=_own_words(f"{out}\n{err}"),

@@ -153,8 +153,8 @@ def wiring() -> Row:
         "bridge and tap",
         failure or "can be made in a sandbox",
         not failure,
-        "a kernel with the drivers bridge and tun",
-        "sudo modprobe -a bridge tun",
+        "the drivers bridge and tun, usable by this user",
+        "sudo modprobe -a bridge tun; sudo chmod 0666 /dev/net/tun",
     )
 
 
@@ -193,7 +193,7 @@ def memory() -> Row:
 def shared_memory() -> Row:
     """Whether /dev/shm has room: User Mode Linux keeps a node's memory there as a file."""
     try:
-        free = shutil.disk_usage("/dev/shm").free  # noqa: S108 -- the mount itself, not a file
+        free = shutil.disk_usage("/dev/shm").free
     except OSError:
         free = 0
     fix = "sudo mount -o remount,size=50% /dev/shm"

@@ -70,7 +70,9 @@ def command(
         return
     _print_tree(folder, files)
     source = "from the cache" if cached else "by Ansible"
-    err.print(f"{len(files)} files {source} in {seconds:.1f} s", style="dim")
+    err.print(
+        f"{len(files)} file{'s' * (len(files) != 1)} {source} in {seconds:.1f} s", style="dim"
+    )
 
 
 def _refuse_errors(file: Path) -> None:
@@ -82,8 +84,8 @@ def _refuse_errors(file: Path) -> None:
         count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
         raise BadInput(
             f"lint finds {count} in {file}",
-            detail="\n".join(f"{f.file}:{f.line}:{f.column}: {f.message} [{f.id}]" for f in errors),
-            hint=f"`underlay lint {file}` explains; --force renders the files all the same",
+            detail="\n".join(map(str, errors)),
+            hint="--force renders the files all the same",
         )
 
 

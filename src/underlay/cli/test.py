@@ -22,14 +22,14 @@ ALL_DEADLINE = 240 * MINUTES
 
 def command(
     arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- PYTEST ARGUMENTS]", show_default=False)
+        list[str] | None, typer.Argument(metavar="PYTEST_ARGUMENTS", show_default=False)
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also run what is too slow for every day.")
     ] = False,
     layer: Annotated[
         list[str] | None,
-        typer.Option(help=f"Run this layer only: {', '.join(LAYERS)}.", show_default=False),
+        typer.Option(metavar="LAYER", help=f"Run this layer only: {', '.join(LAYERS)}."),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document; the tests' text on stderr.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import tempfile
 from pathlib import Path
 
 from underlay import paths
@@ -21,7 +21,8 @@ def preload() -> Path:
     library = paths.cache() / "uml" / f"xstate-{digest}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
-        fresh = library.with_suffix(f".{os.getpid()}")
-        run(["tcc", "-shared", "-nostdlib", "-o", str(fresh), str(SOURCE)], deadline=60)
-        fresh.rename(library)
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            fresh = Path(folder) / library.name
+            run(["tcc", "-shared", "-nostdlib", "-o", str(fresh), str(SOURCE)], deadline=60)
+            fresh.rename(library)
     return library

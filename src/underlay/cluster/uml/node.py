@@ -15,8 +15,7 @@ from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from underlay.cluster.image import Image
-    from underlay.cluster.uml.kernel import preload
-from underlay.cluster.uml.sandbox import Sandbox
+    from underlay.cluster.uml.sandbox import Sandbox
     from underlay.plan import Plan, PlannedNode
 
 REACH_INTERVAL = 0.1

@@ -1,0 +1,17 @@
+"""Observations: who really reaches whom, measured by one process on each node."""
+
+from underlay.observe.measure import measure
+from underlay.observe.merge import merge
+from underlay.observe.observation import Observation, Observed, Seen, observation_from_json
+from underlay.observe.start import packed_task, probe_command
+
+__all__ = [
+    "Observation",
+    "Observed",
+    "Seen",
+    "measure",
+    "merge",
+    "observation_from_json",
+    "packed_task",
+    "probe_command",
+]

@@ -1,0 +1,62 @@
+"""What was measured, before anybody judges it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from underlay.expect import Protocol, Stop
+
+Observed = Literal["reachable", "unreachable", "not_measured"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was measured in one cell.
+
+    Reachable means that the destination itself received the probe and its answer
+    came back. ``stopped_at`` says where an unreachable probe stopped, ``arrived``
+    whether the destination received it all the same, ``answered_by`` which other
+    end answered in its stead. ``attempts`` counts packets sent, ``lost`` those of
+    them that an answered probe had to repeat. ``reason`` is the kernel's or the
+    probe's own word, if there is one.
+    """
+
+    source: str
+    destination: str
+    protocol: Protocol
+    observed: Observed
+    stopped_at: Stop = ""
+    answered_by: str = ""
+    arrived: bool = False
+    rtt_ms: float | None = None
+    attempts: int = 0
+    lost: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """All cells of a matrix as measured, and the seconds that each phase took.
+
+    ``failed`` says why a node gave no answer, by node.
+    """
+
+    cells: tuple[Seen, ...]
+    timings: dict[str, float]
+    failed: dict[str, str]
+
+    def to_json(self) -> str:
+        """Return the observation as JSON text."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def observation_from_json(text: str) -> Observation:
+    """Return the Observation that ``to_json`` wrote; raise ValueError where it isn't one."""
+    try:
+        data = json.loads(text)
+        cells = tuple(Seen(**cell) for cell in data["cells"])
+        return Observation(cells, data["timings"], data["failed"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not an observation: {error}") from error

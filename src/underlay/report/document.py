@@ -1,0 +1,50 @@
+"""The verdict as the one JSON document that ``--json`` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from underlay.verdict import Cell, Verdict
+
+
+def document(verdict: Verdict) -> dict[str, Any]:
+    """Return ``verdict`` as JSON values.
+
+    ``stopped_at``, ``answered_by`` and ``rtt_ms`` are null where there is
+    nothing to say; ``timings`` are seconds by phase.
+    """
+    summary = verdict.summary
+    return {
+        "lab": verdict.lab,
+        "provider": verdict.provider,
+        "summary": {
+            "cells": summary.cells,
+            "as_expected": summary.as_expected,
+            "differs": summary.differs,
+            "not_measured": summary.not_measured,
+            "stopped_elsewhere": summary.stopped_elsewhere,
+            "lost": summary.lost,
+        },
+        "cells": [_cell(cell) for cell in verdict.cells],
+        "timings": dict(verdict.timings),
+    }
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    return {
+        "source": cell.source,
+        "destination": cell.destination,
+        "protocol": cell.protocol,
+        "expected": cell.expected,
+        "observed": cell.observed,
+        "stopped_at": cell.stopped_at or None,
+        "answered_by": cell.answered_by or None,
+        "because": cell.because,
+        "reference": cell.reference,
+        "rtt_ms": cell.rtt_ms,
+        "expected_stop": cell.expected_stop or None,
+        "attempts": cell.attempts,
+        "arrived": cell.arrived,
+        "reason": cell.reason or None,
+    }

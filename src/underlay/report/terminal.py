@@ -1,0 +1,211 @@
+"""The verdict for people: the matrix, one line that sums it up, what differs, and why."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from underlay.report.matrix import DIFFERS, NOT_MEASURED, UNREACHABLE, matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterable, Sequence
+
+    from underlay.expect import End
+    from underlay.verdict import Cell, Verdict
+
+PAIRS_SHOWN = 5
+STOPS = {
+    "no_route": "no route: nothing was sent",
+    "no_neighbour": "no neighbour: nobody answered ARP for it",
+    "no_answer": "no answer",
+    "refused": "refused",
+}
+_MEASURING = ("start", "probe", "collect")
+
+
+def ascii_only(encoding: str | None) -> bool:
+    """Return whether a stream of this encoding cannot show the report's signs."""
+    try:
+        "●◐✗→".encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return True
+    return False
+
+
+def report(
+    verdict: Verdict, ends: Sequence[End], *, width: int = 100, ascii_only: bool = False
+) -> Text:
+    """Return the whole report as one text whose prose is wrapped at ``width`` columns.
+
+    Print it with ``soft_wrap=True``: lines of the matrix must not be wrapped again.
+    """
+    page = _Page(width, ascii_only)
+    page.text.append("rows ask, columns answer\n\n", "dim")
+    page.text.append_text(matrix(verdict, ends, ascii_only=ascii_only))
+    page.text.append("\n\n")
+    summary_line(verdict, page.text)
+    _differences(verdict, page)
+    _not_measured(verdict, page)
+    _elsewhere(verdict, page)
+    _reasons(verdict, page)
+    if ascii_only:
+        page.text.plain = page.text.plain.translate({ord("→"): ">", ord("·"): "-"})
+    return page.text
+
+
+def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
+    """Append the one line that sums the verdict up to ``text``, and return it."""
+    text = Text() if text is None else text
+    summary = verdict.summary
+    fine = verdict.exit_code == 0
+    text.append(f"{summary.cells} cells: ", "bold")
+    text.append(f"{summary.as_expected} as expected", "green" if fine else "")
+    text.append(", ")
+    text.append(f"{summary.differs} differ", "bold red" if summary.differs else "")
+    text.append(", ")
+    text.append(
+        f"{summary.not_measured} not measured", "bold yellow" if summary.not_measured else ""
+    )
+    if summary.stopped_elsewhere:
+        text.append(f", {summary.stopped_elsewhere} stopped elsewhere than expected")
+    if summary.lost:
+        text.append(f", {_count(summary.lost, 'packet')} lost and resent")
+    seconds = sum(verdict.timings.get(phase, 0) for phase in _MEASURING)
+    if seconds:
+        text.append(f" · {seconds:.1f} s")
+    text.append("\n")
+    return text
+
+
+class _Page:
+    """The text under way, with its width."""
+
+    def __init__(self, width: int, ascii_only: bool) -> None:
+        self.text = Text()
+        self.width = width
+        self.ascii_only = ascii_only
+
+    def line(self, words: str, style: str = "", indent: int = 0, first: str = "") -> None:
+        """Append wrapped words; ``first`` stands before the first line."""
+        space = " " * indent
+        lines = textwrap.wrap(
+            words,
+            self.width,
+            initial_indent=first.ljust(indent),
+            subsequent_indent=space,
+            break_long_words=False,
+        )
+        self.text.append("\n".join(lines) + "\n", style)
+
+
+def _differences(verdict: Verdict, page: _Page) -> None:
+    groups = _grouped(
+        verdict.cells,
+        lambda cell: (cell.expected, cell.observed, cell.stopped_at, cell.answered_by, cell.rule),
+        lambda cell: cell.differs,
+    )
+    for cells in groups:
+        one = cells[0]
+        where = f", {STOPS[one.stopped_at]}" if one.stopped_at and not one.answered_by else ""
+        sign = DIFFERS.text(page.ascii_only)
+        page.text.append("\n")
+        what = f"expected {one.expected}, observed {one.observed}{where}"
+        page.line(f"{_count(len(cells), 'cell')}: {what}", DIFFERS.style, 2, sign)
+        _pairs(cells, page)
+        for reason in _distinct(cell.reason for cell in cells):
+            page.line(f"said: {reason}", indent=4, first="    ")
+        arrived = sum(cell.arrived for cell in cells)
+        if one.observed == "unreachable" and arrived:
+            page.line(f"the request itself arrived in {arrived} of them", indent=4, first="    ")
+        page.line(f"expected because: {one.because}", indent=4, first="    ")
+        page.line(f"source: {one.reference}", "dim", 4, "    ")
+    for rivals in verdict.rivals:
+        page.text.append("\n")
+        page.line(
+            f"{rivals.address} has two owners: {rivals.meant} was meant, {rivals.answered_by} "
+            f"answered in {_count(rivals.cells, 'cell')}.",
+            "bold",
+        )
+
+
+def _not_measured(verdict: Verdict, page: _Page) -> None:
+    for cells in _grouped(verdict.cells, lambda cell: cell.reason, lambda cell: not cell.measured):
+        page.text.append("\n")
+        page.line(
+            f"{_count(len(cells), 'cell')} not measured: {cells[0].reason}",
+            NOT_MEASURED.style,
+            2,
+            NOT_MEASURED.text(page.ascii_only),
+        )
+        _pairs(cells, page)
+
+
+def _elsewhere(verdict: Verdict, page: _Page) -> None:
+    groups = _grouped(
+        verdict.cells,
+        lambda cell: (cell.expected_stop, cell.stopped_at, cell.rule),
+        lambda cell: cell.elsewhere,
+    )
+    for cells in groups:
+        one = cells[0]
+        page.text.append("\n")
+        page.line(
+            f"{_count(len(cells), 'cell')} unreachable as expected, but not where expected: "
+            f"{one.stopped_at} instead of {one.expected_stop}",
+            indent=2,
+            first=UNREACHABLE.text(page.ascii_only),
+        )
+        _pairs(cells, page)
+
+
+def _reasons(verdict: Verdict, page: _Page) -> None:
+    """People learn here why a node cannot reach its own macvlan child."""
+    groups = _grouped(
+        verdict.cells, lambda cell: cell.because, lambda cell: cell.expected == "unreachable"
+    )
+    if not groups:
+        return
+    page.text.append("\nWhy so many are expected to be unreachable\n", "bold")
+    for cells in groups:
+        one = cells[0]
+        page.line(f"{one.because} ({one.expected_stop})", indent=7, first=f"{len(cells):>5}")
+        page.line(one.reference, "dim", 7, " " * 7)
+
+
+def _pairs(cells: Sequence[Cell], page: _Page) -> None:
+    """List who could not reach whom, a few of many."""
+    protocols: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for cell in cells:
+        protocols[cell.source, cell.destination, cell.answered_by].append(cell.protocol)
+    shown = list(protocols.items())
+    rest = 0
+    if len(shown) > PAIRS_SHOWN + 1:
+        rest = sum(len(names) for _, names in shown[PAIRS_SHOWN:])
+        shown = shown[:PAIRS_SHOWN]
+    wide = max(len(f"{source} → {destination}") for (source, destination, _), _ in shown)
+    for (source, destination, by), names in shown:
+        page.text.append(f"    {f'{source} → {destination}':<{wide}}  {' '.join(names)}")
+        page.text.append(f"  answered by {by}\n" if by else "\n")
+    if rest:
+        page.text.append(f"    and {_count(rest, 'cell')} alike\n")
+
+
+def _grouped(
+    cells: Iterable[Cell], key: Callable[[Cell], Hashable], wanted: Callable[[Cell], bool]
+) -> list[list[Cell]]:
+    groups: dict[Hashable, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if wanted(cell):
+            groups[key(cell)].append(cell)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
+def _distinct(words: Iterable[str]) -> list[str]:
+    return [word for word in dict.fromkeys(words) if word][:3]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,51 @@
+"""Every way in which a lab file can be wrong, and the very words that say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from underlay.lab_file import LabError, read_lab
+from underlay.lint import lint
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+ERRORS = HERE / "errors"
+CASES = sorted(path.stem for path in ERRORS.glob("*.yml"))
+
+LINT = HERE / "lint"
+LABS = sorted(
+    str(path.relative_to(ROOT / "labs").with_suffix("")) for path in (ROOT / "labs").rglob("*.yml")
+)
+
+Golden = Callable[[Path, str], None]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_error(case: str, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ERRORS)
+    with pytest.raises(LabError) as caught:
+        read_lab(Path(f"{case}.yml"))
+    golden(ERRORS / f"{case}.log", f"{caught.value.message}\n")
+
+
+def test_no_orphan_log() -> None:
+    assert {path.stem for path in ERRORS.glob("*.log")} <= set(CASES)
+
+
+def test_there_are_many_cases() -> None:
+    assert len(CASES) >= 30
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_findings_of_our_labs(lab: str, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    findings = lint(Path(f"labs/{lab}.yml"))
+    text = "\n".join(str(finding) for finding in findings)
+    golden(LINT / f"{lab.replace('/', '-')}.log", f"{text}\n" if text else "no findings\n")
+
+
+def test_no_orphan_findings() -> None:
+    assert {path.stem for path in LINT.glob("*.log")} <= {lab.replace("/", "-") for lab in LABS}

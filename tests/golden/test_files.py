@@ -1,0 +1,129 @@
+"""The rendered files of whole labs, byte for byte, one test per file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from underlay import paths
+from underlay.lab_file import read_lab
+from underlay.plan import Plan, make_plan
+from underlay.render import render, rendered_files
+
+GOLDEN = Path(__file__).parent / "files"
+LABS = ("coreos", "docker-vlan")
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGdvbGRlbmdvbGRlbmdvbGRlbmdvbGRlbmdvbGRl golden"
+FILES = [(lab, file) for lab in LABS for file in rendered_files(GOLDEN / lab)]
+
+Golden = Callable[[Path, str], None]
+Rendered = Callable[[str], Path]
+
+
+def plan_of(lab: str) -> Plan:
+    return make_plan(read_lab(paths.root() / "labs" / f"{lab}.yml"))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="session")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
+    """Return a function that gives the folder of a lab's rendered files, rendered once."""
+    folder = tmp_path_factory.mktemp("rendered")
+
+    def files_of(lab: str) -> Path:
+        if not (folder / lab).exists():
+            render(plan_of(lab), KEY, folder / lab)
+        return folder / lab
+
+    return files_of
+
+
+@pytest.mark.parametrize(("lab", "file"), FILES, ids=[f"{lab}/{file}" for lab, file in FILES])
+def test_file(lab: str, file: Path, rendered: Rendered, golden: Golden) -> None:
+    made = rendered(lab) / file
+    assert made.is_file(), f"{file} is in tests/golden, but not rendered"
+    golden(GOLDEN / lab / file, made.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_no_file_is_missing_or_too_many(
+    lab: str, rendered: Rendered, golden: Golden, request: pytest.FixtureRequest
+) -> None:
+    made = set(rendered_files(rendered(lab)))
+    kept = set(rendered_files(GOLDEN / lab))
+    if request.config.getoption("--update-golden"):
+        for file in kept - made:
+            (GOLDEN / lab / file).unlink()
+        for file in made - kept:
+            golden(GOLDEN / lab / file, (rendered(lab) / file).read_text(encoding="utf-8"))
+        if kept - made:
+            pytest.fail(f"deleted by --update-golden: {kept - made}", pytrace=False)
+        return
+    assert sorted(map(str, made - kept)) == [], "rendered, but not in tests/golden"
+    assert sorted(map(str, kept - made)) == [], "in tests/golden, but not rendered"
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_rendering_twice_gives_the_same_bytes(lab: str, rendered: Rendered, tmp_path: Path) -> None:
+    render(plan_of(lab), KEY, tmp_path / "again")
+    assert tree(tmp_path / "again") == tree(rendered(lab))
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_the_playbook_by_hand_gives_the_same_bytes(
+    lab: str, rendered: Rendered, tmp_path: Path
+) -> None:
+    """From the checkout's root, with relative paths and none of render()'s settings."""
+    (tmp_path / "plan.json").write_text(plan_of(lab).to_json(), encoding="utf-8")
+    (tmp_path / "key.pub").write_text(f"{KEY}\n", encoding="utf-8")
+    here = os.path.relpath(tmp_path, paths.root())
+    first, second = (
+        by_hand(
+            tmp_path / "home",
+            f"plan={here}/plan.json",
+            f"output={here}/out",
+            f"authorized_key_file={here}/key.pub",
+        )
+        for _ in range(2)
+    )
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert tree(tmp_path / "out") == tree(rendered(lab))
+    assert "ok: [localhost]" in second.stdout.rpartition("TASK")[2], "it isn't idempotent"
+
+
+def test_by_hand_a_key_cut_short_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "plan.json").write_text(plan_of("coreos").to_json(), encoding="utf-8")
+    result = by_hand(
+        tmp_path / "home",
+        f"plan={tmp_path}/plan.json",
+        f"output={tmp_path}/out",
+        "authorized_key=ssh-ed25519 AAAA",
+    )
+    assert result.returncode != 0
+    assert "authorized_key is not a public key" in result.stdout
+    assert not (tmp_path / "out").exists()
+
+
+def by_hand(home: Path, *variables: str) -> subprocess.CompletedProcess[str]:
+    program = Path(sys.executable).with_name("ansible-playbook")
+    extra = [word for variable in variables for word in ("-e", variable)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")}
+    return subprocess.run(
+        [str(program), "ansible/render.yml", *extra],
+        cwd=paths.root(),
+        env={**environment, "HOME": str(home), "PWD": "/", "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )

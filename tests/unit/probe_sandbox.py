@@ -1,0 +1,96 @@
+"""A lab of network namespaces, for testing the real probe without any node.
+
+Run as root inside a user, network, mount and PID namespace of its own:
+
+    python probe_sandbox.py PLAN [COMMAND…]
+
+builds PLAN's nodes as namespaces on bridges, with macvlan children, runs each
+COMMAND (arguments of ``ip``), measures, and prints the observation as JSON.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from underlay.observe import measure
+from underlay.plan import Plan, PlannedContainer, PlannedNode, plan_from_json
+
+
+def ip(arguments: str) -> None:
+    done = subprocess.run(["ip", *arguments.split()], capture_output=True, text=True, timeout=10)
+    if done.returncode:
+        sys.exit(f"ip {arguments}: {done.stderr.strip()}")
+
+
+def build(plan: Plan) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True, timeout=10)
+    ip("link set lo up")
+    for segment in plan.segments:
+        ip(f"link add {segment.bridge} type bridge mcast_snooping 0")
+        ip(f"link set {segment.bridge} up")
+    for node in plan.nodes:
+        build_node(plan, node)
+    for container in plan.containers:
+        build_container(plan, container)
+
+
+def build_node(plan: Plan, node: PlannedNode) -> None:
+    ip(f"netns add {node.name}")
+    ip(f"-n {node.name} link set lo up")
+    bridges = {segment.name: segment for segment in plan.segments}
+    for nic in node.nics:
+        segment = bridges[nic.segment]
+        port = segment.ports[node.name]
+        ip(
+            f"link add {port} type veth peer name {nic.interface} "
+            f"netns {node.name} address {nic.mac}"
+        )
+        ip(f"link set {port} master {segment.bridge} up")
+        ip(f"-n {node.name} address add {nic.address} dev {nic.interface}")
+        ip(f"-n {node.name} link set {nic.interface} up")
+    for route in node.routes:
+        ip(f"-n {node.name} route add {route.to} dev {route.interface}")
+
+
+def build_container(plan: Plan, container: PlannedContainer) -> None:
+    name = container.name
+    ip(f"netns add {name}")
+    ip(f"-n {name} link set lo up")
+    for attachment in container.attachments:
+        network = plan.network(attachment.network)
+        ip(
+            f"-n {container.node} link add link {network.parent} name child0 "
+            f"address {attachment.mac} type macvlan mode {network.mode}"
+        )
+        ip(f"-n {container.node} link set child0 name {attachment.interface} netns {name}")
+        ip(f"-n {name} address add {attachment.address} dev {attachment.interface}")
+        ip(f"-n {name} link set {attachment.interface} up")
+    first = container.attachments[0]
+    if plan.network(first.network).default_route == "on-link":
+        ip(f"-n {name} route add default dev {first.interface}")
+    if plan.network(first.network).default_route == "gateway":
+        gateway = plan.network(first.network).gateway
+        ip(f"-n {name} route add default via {gateway} dev {first.interface}")
+
+
+def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
+    if node == SILENT:
+        argv = ["sh", "-c", "echo out of order >&2; exit 7"]
+    return subprocess.Popen(
+        ["ip", "netns", "exec", node, *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+if __name__ == "__main__":
+    the_plan = plan_from_json(Path(sys.argv[1]).read_text())
+    SILENT = next((word.removeprefix("silent ") for word in sys.argv[2:] if "silent" in word), "")
+    build(the_plan)
+    for command in sys.argv[2:]:
+        if not command.startswith("silent "):
+            ip(command)
+    sys.stdout.write(measure(the_plan, spawn).to_json())

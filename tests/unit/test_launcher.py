@@ -1,0 +1,148 @@
+"""The launcher, `underlay` at the root, in a checkout of its own with stand-in system commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = '#!/bin/sh\nprintf "%s|" "$PYTHONPATH" "$PWD" "$@"\n'
+STAMP = (
+    'sum() { set -- $(sha256sum <"$1"); printf %s "$1"; }; printf "%s %s %s\\n%s\\n"'
+    ' "$(sum requirements.txt)" "$(readlink -f /usr/bin/python3)" "$PWD" "$(sum packages.txt)"'
+)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a checkout with the launcher and no .venv, in a path that holds a space."""
+    root = tmp_path.resolve() / "a checkout"
+    (root / "src").mkdir(parents=True)
+    for name in ("underlay", "packages.txt", "requirements.txt", "src/first-use.sh"):
+        shutil.copy(ROOT / name, root / name)
+    (tmp_path / "bin").mkdir()
+    return root
+
+
+def stand_in(checkout: Path, name: str, text: str) -> None:
+    file = checkout.parent / "bin" / name
+    file.write_text(f"#!/bin/sh\n{text}\n")
+    file.chmod(0o755)
+
+
+def make_ready(checkout: Path) -> None:
+    """Make a .venv whose python prints what it was called with."""
+    python = checkout / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(PYTHON)
+    python.chmod(0o755)
+    stamp = subprocess.run(["sh", "-c", STAMP], cwd=checkout, capture_output=True, timeout=10)
+    (checkout / ".venv" / "stamp").write_bytes(stamp.stdout)
+
+
+def launch(
+    checkout: Path, *arguments: str, program: Path | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    path = f"{checkout.parent / 'bin'}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": "elsewhere"}
+    return subprocess.run(
+        [program or checkout / "underlay", *arguments],
+        cwd=cwd or checkout,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_ready_checkout_starts_at_once(checkout: Path) -> None:
+    make_ready(checkout)
+    link = checkout.parent / "link"
+    link.symlink_to(checkout / "underlay")
+    result = launch(checkout, "exec", "core-01", "--", "two words", program=link, cwd=Path("/"))
+    assert result.stdout.split("|") == [
+        f"{checkout}/src:elsewhere", "/", "-P", "-m", "underlay", "exec", "core-01", "--",
+        "two words", "",
+    ]  # fmt: skip
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_changed_list_is_noticed(checkout: Path) -> None:
+    make_ready(checkout)
+    with (checkout / "packages.txt").open("a") as file:
+        file.write("nonsuch  no-such-command  proves that this is read\n")
+    stand_in(checkout, "id", "echo 1000")
+    stand_in(checkout, "sudo", "exit 1")
+    result = launch(checkout, "status", "--json")
+    assert result.returncode == 3
+    command = "apt-get update && apt-get install -y --no-install-recommends nonsuch"
+    assert json.loads(result.stdout) == {
+        "error": "installing them needs root",
+        "hint": f"sudo sh -c '{command}'",
+    }
+    assert result.stderr.splitlines() == [
+        "underlay: these system packages are missing:",
+        "underlay:   nonsuch proves that this is read",
+        "error: installing them needs root",
+        "",
+        f"hint: sudo sh -c '{command}'",
+    ]
+
+
+def test_root_installs_what_is_missing(checkout: Path) -> None:
+    make_ready(checkout)
+    log = checkout.parent / "apt"
+    (checkout / "packages.txt").write_text("nonsuch  no-such-command  is missing\n")
+    stand_in(checkout, "id", "echo 0")
+    stand_in(checkout, "apt-get", f'echo "$@" >> "{log}"')
+    result = launch(checkout, "--version")
+    assert result.returncode == 0
+    assert result.stdout.endswith("|--version|")
+    update, install = log.read_text().splitlines()
+    assert update.endswith(" update")
+    assert install.endswith(" install -y --no-install-recommends nonsuch")
+    assert launch(checkout, "--version").stderr == ""
+
+
+def test_failing_apt_shows_its_last_lines(checkout: Path) -> None:
+    make_ready(checkout)
+    (checkout / "packages.txt").write_text("nonsuch  no-such-command  is missing\n")
+    stand_in(checkout, "id", "echo 0")
+    stand_in(checkout, "apt-get", "echo E: Unable to locate package nonsuch; exit 100")
+    result = launch(checkout, "--version")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert "E: Unable to locate package nonsuch\n" in result.stderr
+    assert "error: apt-get could not install: nonsuch\n" in result.stderr
+
+
+def test_foreign_folder_is_left_alone(checkout: Path) -> None:
+    (checkout / ".venv").mkdir()
+    (checkout / ".venv" / "precious").touch()
+    (checkout / "packages.txt").write_text("")
+    result = launch(checkout, "--version")
+    assert result.returncode == 3
+    assert "is not a virtual environment, so it was left alone\n" in result.stderr
+    assert (checkout / ".venv" / "precious").exists()
+
+
+def test_two_first_uses_wait_for_each_other(checkout: Path) -> None:
+    make_ready(checkout)
+    (checkout / "packages.txt").write_text("nonsuch  no-such-command  is missing\n")
+    stand_in(checkout, "id", "echo 0")
+    log = checkout.parent / "apt"
+    stand_in(checkout, "apt-get", f'sleep 0.5; echo "$@" >> "{log}"')
+    command = [checkout / "underlay", "--version"]
+    environment = {**os.environ, "PATH": f"{checkout.parent / 'bin'}:{os.environ['PATH']}"}
+    both = [
+        subprocess.Popen(command, env=environment, stdout=-3, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=30)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("waiting for another first use" in text for text in said) == 1
+    assert len(log.read_text().splitlines()) == 2

@@ -1,0 +1,99 @@
+"""The shape of the code: who may import whom, how long a module may be, what has a docstring."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+MODULES = sorted(SOURCE.rglob("*.py"))
+LONGEST = 400
+
+# From left to right: a module may import what stands before it or in its own group.
+# A package's modules belong to the package's group.
+ORDER = (
+    ("underlay", "errors", "paths"),
+    ("yaml_tree", "lab"),
+    ("naming", "plan"),
+    ("lab_text", "lab_schema", "lab_parts", "lab_addresses", "lab_checks", "lab_file"),
+    ("lint", "lint_rules", "expect"),
+    ("render",),
+    ("cluster",),
+    ("observe",),
+    ("verdict",),
+    ("report",),
+    ("cli", "__main__"),
+)
+RANK = {name: rank for rank, group in enumerate(ORDER) for name in group}
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def group_of(module: str) -> str:
+    """`underlay.cluster.uml.node` belongs to `cluster`, `underlay` itself to `underlay`."""
+    return [*module.split("."), module][1]
+
+
+def imports_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Yield line and full name of every import from this project, wherever it stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            pytest.fail(f"line {node.lineno}: relative imports hide the direction")
+        elif isinstance(node, ast.ImportFrom) and node.module == "underlay":
+            inside = [a.name for a in node.names if not a.name.startswith("__")]
+            names = [f"underlay.{name}" for name in inside]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or ""]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "underlay":
+                yield node.lineno, name
+
+
+def public_definitions(tree: ast.Module) -> Iterator[ast.ClassDef | ast.FunctionDef]:
+    """Yield module-level names, and methods of public classes, that don't start with `_`."""
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        yield node
+        if isinstance(node, ast.ClassDef):
+            for method in node.body:
+                if isinstance(method, ast.FunctionDef) and not method.name.startswith("_"):
+                    yield method
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_go_one_way(path: Path) -> None:
+    own = group_of(name_of(path))
+    assert own in RANK, f"{own} has no place in ORDER, at the top of this file"
+    for line, name in imports_of(ast.parse(path.read_text(encoding="utf-8"))):
+        other = group_of(name)
+        assert other in RANK, f"{path}:{line}: {other} has no place in ORDER"
+        assert RANK[other] <= RANK[own], f"{path}:{line}: {own} must not import {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_stay_short(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGEST, f"{path} has {lines} lines, at most {LONGEST} are allowed"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_public_names_have_docstrings(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree), f"{path} has no docstring"
+    lacking = [
+        f"{path}:{node.lineno}: {node.name}"
+        for node in public_definitions(tree)
+        if not ast.get_docstring(node)
+    ]
+    assert not lacking, f"without docstring: {', '.join(lacking)}"

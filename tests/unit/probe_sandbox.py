@@ -67,12 +67,11 @@ def build_container(plan: Plan, container: PlannedContainer) -> None:
         ip(f"-n {container.node} link set child0 name {attachment.interface} netns {name}")
         ip(f"-n {name} address add {attachment.address} dev {attachment.interface}")
         ip(f"-n {name} link set {attachment.interface} up")
-    first = container.attachments[0]
-    if plan.network(first.network).default_route == "on-link":
-        ip(f"-n {name} route add default dev {first.interface}")
-    if plan.network(first.network).default_route == "gateway":
-        gateway = plan.network(first.network).gateway
-        ip(f"-n {name} route add default via {gateway} dev {first.interface}")
+        # As the CNI plugins add routes: a later default goes before an earlier one.
+        if network.default_route == "on-link":
+            ip(f"-n {name} route prepend default dev {attachment.interface}")
+        if network.default_route == "gateway":
+            ip(f"-n {name} route prepend default via {network.gateway} dev {attachment.interface}")
 
 
 def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:

@@ -32,7 +32,7 @@ Host {node.name}
     HostName {node.management.address.partition("/")[0]}
     User {plan.user}
     IdentityFile "{state / "key"}"
-    ProxyCommand {shlex.join(proxies[node.name]).replace("%", "%%")}
+    ProxyCommand {proxy_text(proxies[node.name])}
     ControlPath "{sockets}/%n"
 """
     text += """\
@@ -54,6 +54,11 @@ Host *
     temporary.write_text(text)
     temporary.rename(path)
     return path
+
+
+def proxy_text(arguments: list[str]) -> str:
+    """Return ``arguments`` as ssh's ProxyCommand: a shell command in which % is special."""
+    return shlex.join(arguments).replace("%", "%%")
 
 
 def socket_folder(state: Path) -> Path:

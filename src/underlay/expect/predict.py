@@ -182,17 +182,29 @@ class _World:
     def _container(self, container: PlannedContainer) -> _Space:
         links = []
         routes = []
-        default: _Route | None = None
+        defaults = []
         for attachment in container.attachments:
             network = self._plan.network(attachment.network)
             link = _child(container.node, network, attachment.address)
             links.append(link)
             routes.append(_Route(IPv4Network(network.subnet), link))
             if network.default_route == "on-link":
-                default = default or _Route(_EVERYWHERE, link)
+                defaults.append(_Route(_EVERYWHERE, link))
             elif network.default_route == "gateway" and network.gateway:
-                default = default or _Route(_EVERYWHERE, link, network.gateway)
-        return _Space(tuple(links), (*routes, default) if default else tuple(routes))
+                defaults.append(_Route(_EVERYWHERE, link, network.gateway))
+        return _Space(tuple(links), (*routes, *_default(container.runtime, defaults)))
+
+
+def _default(runtime: str, routes: list[_Route]) -> list[_Route]:
+    """The default route that holds where several attachments bring one.
+
+    CNI plugins put theirs before those already there (netlink.RouteAddEcmp, which
+    asks the kernel neither to refuse nor to append). Docker has one: the first
+    on-link one, as the node's apply program sets it, else the first gateway.
+    """
+    if runtime == "cni":
+        return routes[-1:]
+    return ([route for route in routes if not route.gateway] or routes)[:1]
 
 
 def _child(node: str, network: PlannedNetwork, address: str) -> _Link:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from underlay.plan import Plan
 
-STRANGER = "an address outside the lab"
+STRANGER = "somebody outside the lab"
 
 
 def merge(

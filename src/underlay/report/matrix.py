@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # More rows or columns than this are folded: first by node, then by network.
 MOST = 24
 NODES = "nodes"
+SAME_NODE, OTHER_NODE = "same", "other"
 _T = TypeVar("_T")
 
 
@@ -36,7 +37,7 @@ class Sign:
 
 REACHABLE = Sign("●", "o", "green", "reachable, as expected")
 UNREACHABLE = Sign("·", ".", "dim", "unreachable, as expected")
-MIXED = Sign("◐", "%", "green", "some reachable, some not, all as expected")
+MIXED = Sign("◐", "%", "green", "some of each, as expected")
 DIFFERS = Sign("✗", "X", "bold red", "differs")
 NOT_MEASURED = Sign("?", "?", "bold yellow", "not measured")
 SIGNS = (REACHABLE, UNREACHABLE, MIXED, DIFFERS, NOT_MEASURED)
@@ -49,10 +50,6 @@ class _Heading:
     group: str
     short: str
     label: str
-
-
-_Row = _Heading
-_Column = _Heading
 
 
 def sign_of(cells: Iterable[Cell]) -> Sign:
@@ -75,12 +72,13 @@ def matrix(verdict: Verdict, ends: Sequence[End], *, ascii_only: bool = False) -
     The lines are not wrapped; twelve containers and three nodes need some 70
     columns. The legend names the signs that occur, so it can be read without colour.
     """
+    groups = _in_order(end.network for end in ends if end.network)
+    ends = sorted(ends, key=lambda end: groups.index(end.network) if end.network else len(groups))
     row_of, column_of = _folding(ends)
     by_name = {end.name: end for end in ends}
-    # Ends keep their order within a group; groups come in order of first appearance.
     rows = _in_order(row_of(end) for end in ends)
     columns = _in_order(column_of(a, b) for b in ends for a in ends)
-    found: dict[tuple[_Row, _Column], list[Cell]] = defaultdict(list)
+    found: dict[tuple[_Heading, _Heading], list[Cell]] = defaultdict(list)
     for cell in verdict.cells:
         source, destination = by_name[cell.source], by_name[cell.destination]
         found[row_of(source), column_of(source, destination)].append(cell)
@@ -90,51 +88,59 @@ def matrix(verdict: Verdict, ends: Sequence[End], *, ascii_only: bool = False) -
 
 
 def _drawn(
-    rows: list[_Row],
-    columns: list[_Column],
-    signs: dict[tuple[_Row, _Column], Sign],
+    rows: list[_Heading],
+    columns: list[_Heading],
+    signs: dict[tuple[_Heading, _Heading], Sign],
     ascii_only: bool,
 ) -> Text:
     left = max((len(row.label) for row in rows), default=0) + 1
     wide = max((len(column.short) for column in columns), default=0) + 1
-    text = Text(no_wrap=True)
-    groups = _in_order(column.group for column in columns)
-    text.append(" " * left)
-    for group in groups:
-        room = wide * sum(column.group == group for column in columns)
-        text.append(f"  {group[: room - 1]:<{room - 1}} ", "bold")
-    text.append("\n" + " " * left)
-    for before, column in zip([None, *columns], columns, strict=False):
-        gap = "" if before and before.group == column.group else " "
-        text.append(f"{gap}{column.short:>{wide}}", "bold")
-    last = rows[0].group if rows else ""
+    starts = [n == 0 or column.group != columns[n - 1].group for n, column in enumerate(columns)]
+
+    groups = Text(" " * left)
+    for group in _in_order(column.group for column in columns):
+        room = 1 + wide * sum(column.group == group for column in columns)
+        groups.append(f"  {group}"[:room].ljust(room), "bold")
+    shorts = Text(" " * left)
+    for start, column in zip(starts, columns, strict=True):
+        shorts.append(f"{' ' * start}{column.short:>{wide}}", "bold")
+    lines = [groups, shorts]
+
+    group = rows[0].group if rows else ""
     for row in rows:
-        text.append("\n" if row.group == last else "\n\n")
-        last = row.group
-        text.append(f"{row.label:<{left}}")
-        for before, column in zip([None, *columns], columns, strict=False):
-            gap = "" if before and before.group == column.group else " "
+        if row.group != group:
+            lines.append(Text())
+        group = row.group
+        line = Text(f"{row.label:<{left}}")
+        for start, column in zip(starts, columns, strict=True):
             sign = signs.get((row, column))
             shown = sign.text(ascii_only) if sign else ""
-            text.append(f"{gap}{shown:>{wide}}", sign.style if sign else "")
-    text.append("\n\n")
-    for position, sign in enumerate(s for s in SIGNS if s in signs.values()):
-        text.append("   " if position else "")
-        text.append(sign.text(ascii_only), sign.style)
-        text.append(f" {sign.meaning}")
-    return text
+            line.append(f"{' ' * start}{shown:>{wide}}", sign.style if sign else "")
+        lines.append(line)
+
+    legend = Text()
+    for sign in (sign for sign in SIGNS if sign in signs.values()):
+        legend.append("   " if legend else "")
+        legend.append(sign.text(ascii_only), sign.style)
+        legend.append(f" {sign.meaning}")
+    lines += [Text(), legend]
+    if any(column.short == SAME_NODE for column in columns):
+        lines.append(Text(f"{SAME_NODE}, {OTHER_NODE}: whether both are on one node"))
+    for line in lines:
+        line.rstrip()
+    return Text("\n", no_wrap=True).join(lines)
 
 
 def _folding(
     ends: Sequence[End],
-) -> tuple[Callable[[End], _Row], Callable[[End, End], _Column]]:
+) -> tuple[Callable[[End], _Heading], Callable[[End, End], _Heading]]:
     """Return how an end becomes a row, and how a pair's destination becomes a column."""
     if len(ends) <= MOST:
         shorts = _shorts(ends)
+        wide = max((len(end.name) for end in ends), default=0)
 
         def end_row(end: End) -> _Heading:
             where = f"  {end.node}" if end.kind == "container" else ""
-            wide = max(len(other.name) for other in ends)
             return _Heading(end.network or NODES, shorts[end.name], f"{end.name:<{wide}}{where}")
 
         return end_row, lambda _, end: end_row(end)
@@ -151,7 +157,7 @@ def _folding(
         return _Heading(NODES, "", NODES) if end.kind == "node" else _Heading("", "", end.network)
 
     def network_column(source: End, end: End) -> _Heading:
-        where = "same" if source.node == end.node else "other"
+        where = SAME_NODE if source.node == end.node else OTHER_NODE
         return _Heading(end.network or NODES, where, where)
 
     return network_row, network_column

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 PAIRS_SHOWN = 5
 STOPS = {
-    "no_route": "no route: nothing was sent",
-    "no_neighbour": "no neighbour: nobody answered ARP for it",
-    "no_answer": "no answer",
-    "refused": "refused",
+    "no_route": "there was no route to send it by",
+    "no_neighbour": "nobody answered ARP",
+    "no_answer": "no answer came",
+    "refused": "it was refused",
 }
 _MEASURING = ("start", "probe", "collect")
 
@@ -90,12 +90,11 @@ class _Page:
 
     def line(self, words: str, style: str = "", indent: int = 0, first: str = "") -> None:
         """Append wrapped words; ``first`` stands before the first line."""
-        space = " " * indent
         lines = textwrap.wrap(
             words,
             self.width,
             initial_indent=first.ljust(indent),
-            subsequent_indent=space,
+            subsequent_indent=" " * indent,
             break_long_words=False,
         )
         self.text.append("\n".join(lines) + "\n", style)
@@ -104,29 +103,41 @@ class _Page:
 def _differences(verdict: Verdict, page: _Page) -> None:
     groups = _grouped(
         verdict.cells,
-        lambda cell: (cell.expected, cell.observed, cell.stopped_at, cell.answered_by, cell.rule),
+        lambda cell: (cell.expected, cell.observed, cell.stopped_at, bool(cell.answered_by)),
         lambda cell: cell.differs,
     )
     for cells in groups:
         one = cells[0]
-        where = f", {STOPS[one.stopped_at]}" if one.stopped_at and not one.answered_by else ""
+        what = f"expected {one.expected}, observed {one.observed}"
+        if one.answered_by:
+            what += ": somebody else answered"
+        elif one.stopped_at:
+            what += f": {STOPS[one.stopped_at]} ({one.stopped_at})"
         sign = DIFFERS.text(page.ascii_only)
         page.text.append("\n")
-        what = f"expected {one.expected}, observed {one.observed}{where}"
         page.line(f"{_count(len(cells), 'cell')}: {what}", DIFFERS.style, 2, sign)
         _pairs(cells, page)
-        for reason in _distinct(cell.reason for cell in cells):
-            page.line(f"said: {reason}", indent=4, first="    ")
         arrived = sum(cell.arrived for cell in cells)
         if one.observed == "unreachable" and arrived:
-            page.line(f"the request itself arrived in {arrived} of them", indent=4, first="    ")
-        page.line(f"expected because: {one.because}", indent=4, first="    ")
-        page.line(f"source: {one.reference}", "dim", 4, "    ")
+            page.line(f"The request itself arrived in {arrived} of them.", indent=4)
+        for reason in _distinct(cell.reason for cell in cells):
+            page.line(f"The source's kernel says: {reason}.", indent=4)
+        for because in _distinct(f"{cell.because}\n{cell.reference}" for cell in cells):
+            sentence, _, reference = because.partition("\n")
+            page.line(f"Expected so because: {sentence}", indent=4)
+            page.line(reference, "dim", 6)
+    owners: dict[str, list[str]] = defaultdict(list)
+    counted: dict[str, int] = defaultdict(int)
     for rivals in verdict.rivals:
-        page.text.append("\n")
+        owners[rivals.address] += [rivals.meant, rivals.answered_by]
+        counted[rivals.address] += rivals.cells
+    page.text.append("\n" if owners else "")
+    for address, names in owners.items():
+        several = sorted(set(names))
+        wrong = _count(counted[address], "cell")
         page.line(
-            f"{rivals.address} has two owners: {rivals.meant} was meant, {rivals.answered_by} "
-            f"answered in {_count(rivals.cells, 'cell')}.",
+            f"{address} has {len(several)} owners: {', '.join(several)}. In {wrong} another "
+            "than the one meant answered.",
             "bold",
         )
 
@@ -168,11 +179,11 @@ def _reasons(verdict: Verdict, page: _Page) -> None:
     )
     if not groups:
         return
-    page.text.append("\nWhy so many are expected to be unreachable\n", "bold")
+    page.text.append("\nWhy cells are expected to be unreachable\n", "bold")
     for cells in groups:
         one = cells[0]
         page.line(f"{one.because} ({one.expected_stop})", indent=7, first=f"{len(cells):>5}")
-        page.line(one.reference, "dim", 7, " " * 7)
+        page.line(one.reference, "dim", 7)
 
 
 def _pairs(cells: Sequence[Cell], page: _Page) -> None:

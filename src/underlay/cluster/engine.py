@@ -1,0 +1,94 @@
+"""What Vagrant's shim calls: one short command per action, answers as JSON on standard output.
+
+    python -m underlay.cluster.engine plan
+    python -m underlay.cluster.engine up|halt|destroy|state|ssh NODE
+
+The lab is the file named by ``UNDERLAY_LAB``, the default lab without it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from underlay import paths
+from underlay.cluster.lab_state import LabState, lock, remove, state_of_file
+from underlay.cluster.prepare import PREPARED, plan_of, prepare
+from underlay.cluster.provider import DEFAULT, provider
+from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, BadInput, UnderlayError
+
+LAB = "UNDERLAY_LAB"
+FORCE = "UNDERLAY_FORCE"
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one action; failures go to standard error as text."""
+    try:
+        answer = act(*arguments)
+    except UnderlayError as error:
+        hint = f"hint: {error.hint}" if error.hint else ""
+        parts = [f"error: {error.message}", error.detail, hint]
+        print("\n".join(part for part in parts if part), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    if answer is not None:
+        print(json.dumps(answer))
+    return EXIT_OK
+
+
+def act(action: str, node: str = "") -> object:
+    """Carry out ``action`` on ``node`` and return what to print; raise BadInput for other words."""
+    file = Path(os.environ.get(LAB) or paths.root() / "labs" / "coreos.yml")
+    if action == "plan":
+        return asdict(plan_of(file))
+    state = state_of_file(file)
+    match action:
+        case "up":
+            return _up(file, state, node)
+        case "state":
+            return _state(state, node)
+        case "ssh":
+            return state and provider(state.provider).ssh(state.plan(), node, state.folder)
+        case "halt" | "destroy":
+            return _stop(state, node, action)
+    raise BadInput(f"the engine has no action {action!r}")
+
+
+def _up(file: Path, state: LabState | None, node: str) -> None:
+    """Start one node, preparing the lab first unless that is done."""
+    if state is None or not (state.folder / PREPARED).exists():
+        force = os.environ.get(FORCE) == "1"
+        state, _ = prepare(file, DEFAULT, _say, force=force)
+    provider(state.provider).start(state.plan(), node, state.folder)
+
+
+def _state(state: LabState | None, node: str) -> str:
+    if state is None:
+        return "not_created"
+    return provider(state.provider).states(state.plan(), state.folder)[node]
+
+
+def _stop(state: LabState | None, node: str, action: str) -> None:
+    """Stop one node; once all are destroyed, nothing is left of the lab."""
+    if state is None:
+        return
+    with lock(state.lab):
+        plan = state.plan()
+        by = provider(state.provider)
+        by.stop(plan, node, state.folder)
+        states = by.states(plan, state.folder).values()
+        if action == "destroy" and all(word == "not_created" for word in states):
+            by.destroy(state.folder)
+            remove(state.lab)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,109 @@
+"""A lab's state folder: what is up, from which file, by which provider, and the lock on it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay import paths
+from underlay.plan import plan_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from underlay.plan import Plan
+
+
+@dataclass(frozen=True)
+class LabState:
+    """A lab that was started: its name, lab file and provider; the file may have changed since."""
+
+    lab: str
+    file: str
+    provider: str
+
+    @property
+    def folder(self) -> Path:
+        """The lab's state folder."""
+        return paths.state(self.lab)
+
+    def plan(self) -> Plan:
+        """Return the plan that the lab was started with, whatever its file says now."""
+        return plan_from_json((self.folder / "plan.json").read_text())
+
+    def write(self, plan: Plan) -> None:
+        """Write ``plan`` and then this record, each whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _replace(self.folder / "plan.json", plan.to_json())
+        _replace(self.folder / "lab.json", json.dumps(asdict(self), indent=2) + "\n")
+
+
+def read_state(lab: str) -> LabState | None:
+    """Return what is recorded about ``lab``, or None where it was never started."""
+    try:
+        return LabState(**json.loads((paths.state(lab) / "lab.json").read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def state_of_file(file: Path) -> LabState | None:
+    """Return the started lab that came from the lab ``file``, or None."""
+    for record in sorted(paths.states().glob("*/lab.json")):
+        state = read_state(record.parent.name)
+        if state is not None and Path(state.file) == file.resolve():
+            return state
+    return None
+
+
+def remove(lab: str) -> None:
+    """Remove the lab's state folder and those above it that are empty then."""
+    shutil.rmtree(paths.state(lab), ignore_errors=True)
+    for folder in (paths.states(), paths.root() / ".underlay" / "locks", paths.root() / ".underlay"):
+        with suppress(OSError):
+            folder.rmdir()
+
+
+@contextmanager
+def lock(lab: str, waiting: Callable[[str], None] = lambda _: None) -> Iterator[None]:
+    """Hold the lab's lock: one process at a time starts, changes or removes a lab.
+
+    The kernel gives the lock back when its holder ends, however it ends.
+    ``waiting`` is told when somebody else holds it. The lock's file goes with it.
+    """
+    path = paths.root() / ".underlay" / "locks" / lab
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting(f"another command is at work on the lab {lab}, waiting for it")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(FileNotFoundError):
+            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                break
+        os.close(descriptor)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+        for folder in (path.parent, path.parent.parent):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def _replace(path: Path, text: str) -> None:
+    fresh = path.with_name(f".{path.name}-{os.getpid()}")
+    fresh.write_text(text)
+    fresh.rename(path)

@@ -1,0 +1,100 @@
+"""From a lab file to a cluster that can start: plan, key, files, image, switch.
+
+Everything is idempotent and made under the lab's lock, because Vagrant starts
+all nodes at once and each of them asks for it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from underlay import paths
+from underlay.cluster.keys import lab_key
+from underlay.cluster.lab_state import LabState, lock, read_state, state_of_file
+from underlay.cluster.provider import provider
+from underlay.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from underlay.plan import Plan
+
+
+PREPARED = "prepared"
+
+
+def load_plan(file: Path) -> Plan:
+    """Return the plan that the lab ``file`` leads to now; raise LabError where it can't be read."""
+    from underlay.lab_file import read_lab
+    from underlay.plan import make_plan
+
+    return make_plan(read_lab(file))
+
+
+def plan_of(file: Path) -> Plan:
+    """Return the plan of the lab that was started from ``file``, or what ``file`` leads to now."""
+    state = state_of_file(file)
+    return state.plan() if state is not None else load_plan(file)
+
+
+def prepare(
+    file: Path, provider_name: str, progress: Callable[[str], None], *, force: bool = False
+) -> tuple[LabState, dict[str, float]]:
+    """Make all that the nodes of the lab ``file`` need before they start.
+
+    ``progress`` is handed a line per step. Returns the lab's state and the seconds
+    of each phase. Raises BadInput where the lab has errors (without ``force``), or
+    is up already from another file, with another plan or another provider.
+    """
+    plan = load_plan(file)
+    if not force:
+        _refuse_errors(file)
+    timings: dict[str, float] = {}
+    with lock(plan.lab, progress):
+        state = _agree(plan, file, provider_name)
+        state.write(plan)
+        began = time.monotonic()
+        if not (state.folder / "files").is_dir():
+            from underlay.render import render_cached
+
+            progress("rendering the nodes' files")
+            render_cached(
+                plan, lab_key(plan.lab), state.folder / "files", paths.cache() / "files"
+            )
+        timings["render"] = time.monotonic() - began
+        began = time.monotonic()
+        provider(provider_name).prepare(plan, state.folder, progress)
+        (state.folder / PREPARED).touch()
+        timings["image_and_switch"] = time.monotonic() - began
+    return state, timings
+
+
+def _agree(plan: Plan, file: Path, provider_name: str) -> LabState:
+    """Return the state to go on with; refuse to change a lab that is up."""
+    wanted = LabState(plan.lab, str(file.resolve()), provider_name)
+    known = read_state(plan.lab)
+    if known is None:
+        return wanted
+    stop = f"underlay down --lab {plan.lab}"
+    if known != wanted:
+        raise BadInput(
+            f"the lab {plan.lab} is up from {known.file} by provider {known.provider}", hint=stop
+        )
+    if known.plan() != plan:
+        raise BadInput(
+            f"the lab {plan.lab} is up, and {file} has changed since it was started", hint=stop
+        )
+    return known
+
+
+def _refuse_errors(file: Path) -> None:
+    from underlay.lint import lint
+
+    errors = [finding for finding in lint(file) if finding.severity == "error"]
+    if errors:
+        raise BadInput(
+            "\n".join(f"{f.file}:{f.line}:{f.column}: {f.id}: {f.message}" for f in errors),
+            hint=f"underlay lint {file}\nunderlay up {file} --force  starts it all the same",
+        )

@@ -1,0 +1,56 @@
+"""What a provider of nodes must do, and which providers there are.
+
+Vagrant starts and stops the nodes of every provider; the rest of Underlay knows
+a provider only by this seam.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from underlay.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from underlay.plan import Plan
+
+DEFAULT = "uml"
+NAMES = ("uml",)
+
+
+class Provider(Protocol):
+    """A way to run nodes. ``state`` is the lab's state folder throughout."""
+
+    name: str
+
+    def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
+        """Make everything that nodes need before they start, and write ``ssh_config``; idempotent."""
+
+    def start(self, plan: Plan, node: str, state: Path) -> None:
+        """Start one node and return when it is ready; idempotent."""
+
+    def stop(self, plan: Plan, node: str, state: Path) -> None:
+        """Stop one node; its disk is lost."""
+
+    def states(self, plan: Plan, state: Path) -> dict[str, str]:
+        """Return ``running``, ``poweroff`` or ``not_created`` for each node."""
+
+    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
+        """Return how Vagrant reaches a node by ssh, or None where it doesn't run."""
+
+    def switch(self, state: Path, arguments: list[str]) -> list[str]:
+        """Return the argument list that runs ``arguments`` as root where the segments' bridges are."""
+
+    def destroy(self, state: Path) -> None:
+        """End whatever still runs of the lab, by identity."""
+
+
+def provider(name: str) -> Provider:
+    """Return the provider called ``name``; raise BadInput where there is none."""
+    if name == "uml":
+        from underlay.cluster.uml.provider import Uml
+
+        return Uml()
+    raise BadInput(f"there is no provider {name!r}", hint=f"providers: {', '.join(NAMES)}")

@@ -1,0 +1,92 @@
+"""The ``uml`` provider behind the seam of ``cluster/provider.py``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay.cluster import image, ssh
+from underlay.cluster.process import run
+from underlay.cluster.uml import node as uml_node
+from underlay.cluster.uml import sandbox
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from underlay.plan import Plan
+
+NODE_DEADLINE = 180.0
+SSH_PORT = "22"
+
+
+class Uml:
+    """Nodes are User Mode Linux processes in a namespace sandbox, one sandbox per lab."""
+
+    name = "uml"
+
+    def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
+        """Build the image where it is missing, start the sandbox, write ssh_config."""
+        image.ensure(progress)
+        ssh.write_config(plan, state, {node.name: self._proxy(state, node.name) for node in plan.nodes})
+        if sandbox.find(state) is None:
+            progress("making the sandbox and its switch")
+            sandbox.start(plan, state)
+
+    def start(self, plan: Plan, node: str, state: Path) -> None:
+        """Boot one node and wait for its proof of readiness."""
+        uml_node.start(
+            plan, plan.node(node), self._sandbox(state), image.current(), state, NODE_DEADLINE
+        )
+
+    def stop(self, plan: Plan, node: str, state: Path) -> None:
+        """End one node's kernel; with the last one the sandbox ends too."""
+        living = sandbox.find(state)
+        if living is None:
+            return
+        living.ask({"do": "kill", "node": node})
+        if not living.ask({"do": "states"})["states"]:
+            self.destroy(state)
+
+    def states(self, plan: Plan, state: Path) -> dict[str, str]:
+        """Ask the sandbox's first process what each node does."""
+        living = sandbox.find(state)
+        return {node.name: uml_node.state_of(living, node.name) for node in plan.nodes}
+
+    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
+        """Return Vagrant's ssh settings: the proxy command enters the sandbox."""
+        if self.states(plan, state)[node] != "running":
+            return None
+        return {
+            "host": plan.node(node).management.address.partition("/")[0],
+            "port": int(SSH_PORT),
+            "username": plan.user,
+            "private_key_path": [str(state / "key")],
+            "proxy_command": ssh.proxy_text(self._proxy(state, node)),
+        }
+
+    def switch(self, state: Path, arguments: list[str]) -> list[str]:
+        """Every segment's bridge is in the sandbox itself."""
+        return self._sandbox(state).enter(arguments)
+
+    def destroy(self, state: Path) -> None:
+        """End the shared ssh connections and the sandbox."""
+        config = state / "ssh_config"
+        for socket in ssh.socket_folder(state).iterdir() if config.exists() else ():
+            with suppress(Infrastructure):
+                run(["ssh", "-F", str(config), "-O", "exit", socket.name], deadline=5, check=False)
+        living = sandbox.find(state)
+        if living is not None:
+            living.stop()
+
+    def _sandbox(self, state: Path) -> sandbox.Sandbox:
+        living = sandbox.find(state)
+        if living is None:
+            raise Infrastructure("the lab's sandbox is gone", hint=f"underlay down --lab {state.name}")
+        return living
+
+    def _proxy(self, state: Path, node: str) -> list[str]:
+        script = Path(__file__).with_name("proxy.py")
+        return [sys.executable, "-I", "-S", str(script), str(state), node, SSH_PORT]

@@ -1,0 +1,142 @@
+# The uml provider for Vagrant: a thin shim over the Python engine in
+# src/underlay/cluster. It keeps no state of its own, not even Vagrant's machine id.
+require "json"
+require "open3"
+
+# Calls the engine: an argument list in, JSON out, its progress passed on line by line.
+module UnderlayEngine
+  ROOT = File.expand_path("..", __dir__)
+  PYTHON = File.join(ROOT, ".venv", "bin", "python")
+
+  class Failed < Vagrant::Errors::VagrantError
+    def initialize(message)
+      super(nil)
+      @message = message
+    end
+
+    def error_message
+      @message
+    end
+
+    def to_s
+      @message
+    end
+  end
+
+  # The launcher makes the virtual environment on first use.
+  def self.prepare
+    return if File.executable?(PYTHON)
+    launcher = File.join(ROOT, "underlay")
+    system(launcher, "--version", out: File::NULL) || raise(Failed, "#{launcher} could not set itself up")
+  end
+
+  def self.ask(*words)
+    prepare
+    command = [PYTHON, "-P", "-m", "underlay.cluster.engine", *words]
+    environment = { "PYTHONPATH" => File.join(ROOT, "src") }
+    said = []
+    Open3.popen3(environment, *command) do |stdin, stdout, stderr, process|
+      stdin.close
+      reader = Thread.new { stdout.read }
+      stderr.each_line do |line|
+        said << line.chomp
+        yield line.chomp if block_given?
+      end
+      raise Failed, said.join("\n") unless process.value.success?
+      answer = reader.value
+      return answer.empty? ? nil : JSON.parse(answer, quirks_mode: true)
+    end
+  end
+end
+
+module UnderlayUml
+  class Plugin < Vagrant.plugin("2")
+    name "underlay-uml"
+    description "User Mode Linux nodes in a namespace sandbox"
+
+    config(:uml, :provider) { Config }
+    provider(:uml, parallel: true, box_optional: true, priority: 10) { Provider }
+  end
+
+  class Config < Vagrant.plugin("2", :config)
+  end
+
+  # One engine call, made into a middleware that passes on.
+  class Call
+    def initialize(app, _env, action)
+      @app = app
+      @action = action
+    end
+
+    def call(env)
+      machine = env[:machine]
+      UnderlayEngine.ask(@action, machine.name.to_s) { |line| machine.ui.detail(line) }
+      @app.call(env)
+    end
+  end
+
+  class Provider < Vagrant.plugin("2", :provider)
+    include Vagrant::Action::Builtin
+
+    STATES = {
+      "running" => "The node runs. `vagrant ssh NAME` opens a shell on it.",
+      "poweroff" => "The node's kernel has ended. `vagrant up` boots a fresh one.",
+      "not_created" => "The node doesn't exist. `vagrant up` starts it.",
+    }.freeze
+
+    def initialize(machine)
+      @machine = machine
+    end
+
+    def action(name)
+      method = "action_#{name}"
+      respond_to?(method, true) ? send(method) : nil
+    end
+
+    def ssh_info
+      info = UnderlayEngine.ask("ssh", @machine.name.to_s)
+      info && info.transform_keys(&:to_sym)
+    end
+
+    def state
+      word = UnderlayEngine.ask("state", @machine.name.to_s)
+      Vagrant::MachineState.new(word.to_sym, word.tr("_", " "), STATES.fetch(word))
+    end
+
+    private
+
+    def action_up
+      chain(ConfigValidate, [Call, "up"], Provision)
+    end
+
+    def action_halt
+      chain([Call, "halt"])
+    end
+
+    def action_reload
+      chain([Call, "halt"], [Call, "up"])
+    end
+
+    def action_destroy
+      chain([Call, "destroy"])
+    end
+
+    def action_provision
+      chain(Provision)
+    end
+
+    def action_ssh
+      chain(SSHExec)
+    end
+
+    def action_ssh_run
+      chain(SSHRun)
+    end
+
+    def chain(*steps)
+      Vagrant::Action::Builder.new.tap do |builder|
+        steps.each { |step| builder.use(*step) }
+      end
+    end
+  end
+end

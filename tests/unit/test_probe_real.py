@@ -91,6 +91,27 @@ def test_the_kernel_routes_as_predicted(more: dict[str, str], tmp_path: Path) ->
         assert cell.stopped_at in (expected.stop, *expected.also), (cell, expected)
 
 
+def test_containers_in_two_networks_do_as_predicted(tmp_path: Path) -> None:
+    macvlan = {"driver": "macvlan"}
+    lab = {
+        "name": "both",
+        "nodes": 2,
+        "segments": {"lan": {"subnet": "192.168.70.0/24"}, "wan": {"subnet": "192.168.80.0/24"}},
+        "networks": {
+            "net": macvlan | {"segment": "lan", "subnet": "20.1.1.0/24"},
+            "far": macvlan | {"segment": "wan", "subnet": "20.2.2.0/24", "mode": "private"},
+            "tie": macvlan | {"segment": "wan", "subnet": "20.3.3.0/24", "default_route": "none"},
+        },
+        "containers": [{"networks": ["net", "far"]}, {"networks": ["net"]}, {"networks": ["tie"]}],
+    }
+    plan = make_plan(Lab.model_validate(lab))
+    seen = run(plan, tmp_path)
+    assert "net-1a@far" in {cell.source for cell in seen.cells}
+    for cell, expected in zip(seen.cells, predict(plan), strict=True):
+        assert cell.observed == ("reachable" if expected.reachable else "unreachable"), cell
+        assert cell.stopped_at in (expected.stop, *expected.also), (cell, expected)
+
+
 def test_faults_are_seen_where_they_are(tmp_path: Path) -> None:
     plan = plan_of()
     address = {end.name: end.address for end in ends(plan)}

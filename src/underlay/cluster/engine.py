@@ -22,6 +22,7 @@ from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, BadInput, UnderlayError
 
 LAB = "UNDERLAY_LAB"
 FORCE = "UNDERLAY_FORCE"
+PROVIDER = "UNDERLAY_PROVIDER"
 
 
 def main(arguments: list[str]) -> int:
@@ -62,7 +63,7 @@ def _up(file: Path, state: LabState | None, node: str) -> None:
     """Start one node, preparing the lab first unless that is done."""
     if state is None or not (state.folder / PREPARED).exists():
         force = os.environ.get(FORCE) == "1"
-        state, _ = prepare(file, DEFAULT, _say, force=force)
+        state, _ = prepare(file, os.environ.get(PROVIDER) or DEFAULT, _say, force=force)
     provider(state.provider).start(state.plan(), node, state.folder)
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from underlay.errors import UnderlayError
 from underlay.observe.merge import merge
 from underlay.observe.start import ON_STDIN, packed_task, probe_command
 
@@ -92,7 +93,7 @@ class _Run:
         """Start the probe and read its output; runs in a thread, as an ssh may take its time."""
         try:
             process = self._spawn(self.node, self._argv)
-        except OSError as error:
+        except (OSError, UnderlayError) as error:
             self.error = f"the probe did not start: {error}"
             self._lines.put("")
             return

@@ -57,7 +57,7 @@ def report(
 
 
 def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
-    """Append the one line that sums the verdict up to ``text``, and return it."""
+    """Append the line that sums the verdict up to ``text``, and return it."""
     text = Text() if text is None else text
     summary = verdict.summary
     fine = verdict.exit_code == 0
@@ -69,14 +69,12 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
     text.append(
         f"{summary.not_measured} not measured", "bold yellow" if summary.not_measured else ""
     )
-    if summary.stopped_elsewhere:
-        text.append(f", {summary.stopped_elsewhere} stopped elsewhere than expected")
-    if summary.lost:
-        text.append(f", {_count(summary.lost, 'packet')} lost and resent")
     seconds = sum(verdict.timings.get(phase, 0) for phase in _MEASURING)
-    if seconds:
-        text.append(f" · {seconds:.1f} s")
-    text.append("\n")
+    text.append(f" · {seconds:.1f} s\n" if seconds else "\n")
+    if summary.stopped_elsewhere:
+        text.append(f"{summary.stopped_elsewhere} of them stopped elsewhere than expected\n")
+    if summary.lost:
+        text.append(f"{_count(summary.lost, 'packet')} lost, and resent with success\n")
     return text
 
 

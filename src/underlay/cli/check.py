@@ -1,0 +1,77 @@
+"""The verb ``check``: the running lab's matrix, measured and judged."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from underlay.cli.console import out, print_json, progress
+from underlay.cli.labs import running_lab
+
+if TYPE_CHECKING:
+    from underlay.cluster.lab_state import LabState
+    from underlay.verdict import Verdict
+
+
+def command(
+    lab: Annotated[
+        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Measure who reaches whom in a running lab and compare it with the prediction.
+
+    Every container probes every other one and every node, and the nodes probe the
+    containers, by ICMP, TCP and UDP. A cell is reachable only if the destination
+    named in it received the probe and its answer came back. Neighbour tables are
+    flushed first. Exit code 0 means that all cells were measured and are as expected,
+    1 that a cell differs, 3 that something could not be measured.
+
+    Example:
+      underlay check
+      underlay check --lab docker-vlan --json
+    """
+    from underlay.cluster.lab_state import read_state
+
+    state = read_state(running_lab(lab))
+    assert state is not None
+    verdict = measured(state)
+    if as_json:
+        from underlay.report.document import document
+
+        print_json(document(verdict))
+    else:
+        show(state, verdict)
+    raise typer.Exit(verdict.exit_code)
+
+
+def measured(state: LabState) -> Verdict:
+    """Measure the running lab ``state`` and return the verdict."""
+    from underlay.cluster.access import spawn_as_root
+    from underlay.expect import predict
+    from underlay.observe import measure
+    from underlay.verdict import judge
+
+    plan = state.plan()
+    began = time.monotonic()
+    expectations = predict(plan)
+    predicted = time.monotonic()
+    with progress(f"measuring {len(expectations)} cells of {state.lab}"):
+        observation = measure(plan, spawn_as_root(state))
+    timings = {
+        "predict": round(predicted - began, 3),
+        "measure": round(time.monotonic() - predicted, 3),
+    }
+    return judge(state.lab, state.provider, expectations, observation, timings)
+
+
+def show(state: LabState, verdict: Verdict) -> None:
+    """Print the matrix of ``verdict`` and what is to be said about it."""
+    from underlay.expect import ends
+    from underlay.report.terminal import ascii_only, report
+
+    out.print(report(verdict, ends(state.plan()), ascii_only=ascii_only(out.encoding)))

@@ -1,0 +1,55 @@
+"""The verb ``demo``: from nothing to a proven matrix of the default lab."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from underlay.cli import check, up
+from underlay.cli.console import err, out, print_json
+from underlay.errors import EXIT_OK
+
+NEXT = """
+The lab stays up. Next:
+  underlay status                                  who is where, with which address
+  underlay ssh core-01                             a shell on a node
+  underlay exec lannet-1a -- ping -c 1 20.1.1.129  from one node's container to another's
+  underlay exec core-02 -- ip link set eth1 down   break something …
+  underlay check                                   … and see which cells say so
+  underlay down                                    leave nothing behind
+"""
+
+
+def command(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Start the default lab, measure its matrix and leave it running.
+
+    Three CoreOS-style nodes, CNI macvlan on eth1 and CNI ipvlan on eth2, written by
+    cloud-config. The first run builds the nodes' image, which takes about a minute.
+    The exit code is that of ``check``.
+
+    Example:
+      underlay demo
+    """
+    began = time.monotonic()
+    state, timings = up.start(None, "uml", force=False)
+    verdict = check.measured(state)
+    total = round(time.monotonic() - began, 3)
+    if as_json:
+        from underlay.report.document import document
+
+        judged = document(verdict)
+        judged["timings"] = {**timings, **judged["timings"], "total": total}
+        print_json(judged)
+        raise typer.Exit(verdict.exit_code)
+    check.show(state, verdict)
+    phases = " · ".join(f"{phase.replace('_', ' ')} {s:.1f} s" for phase, s in timings.items())
+    err.print(f"{phases} · in all {total:.1f} s", style="dim")
+    if verdict.exit_code == EXIT_OK:
+        out.print(NEXT.rstrip())
+    raise typer.Exit(verdict.exit_code)

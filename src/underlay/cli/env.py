@@ -1,0 +1,45 @@
+"""The verb ``env``: Vagrant by hand."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated
+
+import typer
+
+from underlay.cli.console import print_json
+from underlay.cli.labs import resolve_lab
+
+
+def command(
+    lab: Annotated[
+        str | None, typer.Option("--lab", help="A lab file, or the name of a lab.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Print the variables for using Vagrant by hand on a lab.
+
+    Plain `vagrant` in the checkout works on the default lab. With these variables
+    set it works on another one, up or not, with a dotfile folder of its own.
+
+    Example:
+      eval "$(underlay env --lab docker-vlan)" && vagrant status
+    """
+    from underlay import paths
+    from underlay.cluster.lab_state import LabState, read_state
+    from underlay.cluster.prepare import load_plan
+    from underlay.cluster.provider import DEFAULT
+    from underlay.cluster.vagrant import variables
+
+    state = read_state(lab) if lab else None
+    if state is None:
+        file = resolve_lab(lab)
+        state = LabState(load_plan(file).lab, str(file.resolve()), DEFAULT)
+    values = {**variables(state), "VAGRANT_CWD": str(paths.root())}
+    if as_json:
+        print_json(values)
+        return
+    for name, value in values.items():
+        print(f"export {name}={shlex.quote(value)}")

@@ -1,0 +1,51 @@
+"""The verb ``ssh``: a shell on a node."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from underlay.cli.labs import running_lab
+from underlay.errors import BadInput
+
+CONTEXT = {"allow_interspersed_args": False}
+
+
+def command(
+    node: Annotated[str, typer.Argument(help="The node's name, such as core-01.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- CMD...]", help="A command to run there.")
+    ] = None,
+    lab: Annotated[
+        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
+    ] = None,
+) -> None:
+    """Open a shell on a node, or run a command there as the lab's user.
+
+    Options come before the node's name. The exit code is the command's, or ssh's
+    255 where the node can't be reached.
+
+    Example:
+      underlay ssh core-01
+      underlay ssh core-01 -- ip -brief address
+    """
+    from underlay.cluster import ssh
+    from underlay.cluster.lab_state import read_state
+
+    state = read_state(running_lab(lab))
+    assert state is not None
+    names = [planned.name for planned in state.plan().nodes]
+    if node not in names:
+        raise BadInput(f"the lab {state.lab} has no node {node!r}", hint=f"nodes: {', '.join(names)}")
+    config = state.folder / "ssh_config"
+    words = [word for word in arguments or [] if word != "--"] if arguments else []
+    if words:
+        done = subprocess.run(
+            ssh.command(config, node, words, tty=sys.stdin.isatty()), check=False
+        )
+    else:
+        done = subprocess.run(["ssh", "-F", str(config), node], check=False)
+    raise typer.Exit(done.returncode)

@@ -1,0 +1,117 @@
+"""The verb ``status``: who is where in a running lab."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from underlay.cli.console import out, print_json
+from underlay.cli.labs import running_lab
+
+if TYPE_CHECKING:
+    from underlay.cluster.lab_state import LabState
+    from underlay.plan import Plan
+
+SENTENCES = {
+    "running": "all nodes run; `underlay check` measures the lab",
+    "partly": "not all nodes run; `underlay up` starts the missing ones",
+    "stopped": "no node runs; `underlay up` boots fresh ones, `underlay down` tidies up",
+}
+
+
+def command(
+    lab: Annotated[
+        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Show a running lab: its nodes, containers and switch.
+
+    Example:
+      underlay status
+      underlay status --lab docker-vlan --json
+    """
+    from underlay.cluster.lab_state import read_state
+
+    state = read_state(running_lab(lab))
+    assert state is not None
+    status = describe(state)
+    if as_json:
+        print_json(status)
+    else:
+        _show(status)
+
+
+def describe(state: LabState) -> dict[str, Any]:
+    """Return the status of a started lab as the document that ``--json`` prints."""
+    from underlay.cluster.provider import provider
+
+    plan = state.plan()
+    states = provider(state.provider).states(plan, state.folder)
+    running = sum(word == "running" for word in states.values())
+    word = "running" if running == len(states) else "partly" if running else "stopped"
+    return {
+        "lab": state.lab,
+        "provider": state.provider,
+        "state": word,
+        "nodes": [
+            {
+                "name": node.name,
+                "state": states[node.name],
+                "address": node.management.address.partition("/")[0],
+                "parents": {nic.segment: nic.interface for nic in node.nics},
+            }
+            for node in plan.nodes
+        ],
+        "containers": _containers(plan),
+        "switch": {
+            "segments": [
+                {"name": segment.name, "bridge": segment.bridge, "ports": segment.ports}
+                for segment in plan.segments
+            ]
+        },
+    }
+
+
+def _containers(plan: Plan) -> list[dict[str, str]]:
+    """One row per attachment; a container in several networks is NAME@NETWORK in each."""
+    rows = []
+    for container in plan.containers:
+        several = len(container.attachments) > 1
+        for attachment in container.attachments:
+            rows.append(
+                {
+                    "name": f"{container.name}@{attachment.network}" if several else container.name,
+                    "node": container.node,
+                    "network": attachment.network,
+                    "runtime": container.runtime,
+                    "address": attachment.address.partition("/")[0],
+                    "mac": attachment.mac,
+                }
+            )
+    return rows
+
+
+def _show(status: dict[str, Any]) -> None:
+    out.print(f"{status['lab']} ({status['provider']}): {SENTENCES[status['state']]}\n")
+    nodes = Table("node", "state", "management", "parents", box=None, pad_edge=False)
+    for node in status["nodes"]:
+        parents = ", ".join(f"{nic} in {segment}" for segment, nic in node["parents"].items())
+        nodes.add_row(node["name"], node["state"], node["address"], parents)
+    out.print(nodes)
+    out.print()
+    columns = ("node", "network", "runtime", "address", "mac")
+    containers = Table("container", *columns, box=None, pad_edge=False)
+    for row in status["containers"]:
+        containers.add_row(row["name"], *(row[column] for column in columns))
+    out.print(containers)
+    out.print()
+    switch = Table("segment", "bridge", "ports", box=None, pad_edge=False)
+    for segment in status["switch"]["segments"]:
+        ports = ", ".join(f"{port} to {node}" for node, port in segment["ports"].items())
+        switch.add_row(segment["name"], segment["bridge"], ports)
+    out.print(switch)

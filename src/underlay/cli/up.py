@@ -1,0 +1,70 @@
+"""The verb ``up``: a lab's nodes, networks and containers, proven to be ready."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from underlay.cli.console import people, print_json, progress
+from underlay.cli.labs import resolve_lab
+
+if TYPE_CHECKING:
+    from underlay.cluster.lab_state import LabState
+
+
+def command(
+    lab: Annotated[
+        str | None, typer.Argument(help="A lab file, or the name of one in labs/.")
+    ] = None,
+    provider: Annotated[str, typer.Option(help="What runs the nodes.")] = "uml",
+    force: Annotated[
+        bool, typer.Option("--force", help="Start a lab although lint finds errors in it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Start a lab: its nodes, its networks and its containers.
+
+    Vagrant boots all nodes at once. The verb returns when each of them has proven
+    to be ready: cloud-init ended without error, and every runtime has started its
+    containers. A lab that is up already is left as it is. If a node fails, the
+    last lines of its console are shown and nothing of the lab is left.
+
+    Example:
+      underlay up
+      underlay up docker-vlan
+      underlay up labs/broken/seed-as-written.yml --force
+    """
+    began = time.monotonic()
+    state, timings = start(lab, provider, force=force)
+    seconds = round(time.monotonic() - began, 3)
+    plan = state.plan()
+    if as_json:
+        print_json(
+            {
+                "lab": state.lab,
+                "provider": state.provider,
+                "nodes": [node.name for node in plan.nodes],
+                "containers": [container.name for container in plan.containers],
+                "timings": {**timings, "total": seconds},
+            }
+        )
+        return
+    say = people(as_json)
+    say.print(
+        f"{state.lab} is up: {len(plan.nodes)} nodes, {len(plan.containers)} containers, "
+        f"{seconds:.1f} s"
+    )
+    say.print("next: underlay check · underlay status · underlay down", style="dim")
+
+
+def start(lab: str | None, provider: str, *, force: bool) -> tuple[LabState, dict[str, float]]:
+    """Start the lab that ``lab`` means, showing progress; return its state and phases' seconds."""
+    from underlay.cluster.cycle import up
+
+    file = resolve_lab(lab)
+    with progress(f"starting {file.stem}") as running:
+        return up(file, provider, running.step, force=force)

@@ -1,0 +1,106 @@
+"""Running commands in a lab: on a node, inside a container's network, or where the switch is."""
+
+from __future__ import annotations
+
+import difflib
+import subprocess
+from typing import TYPE_CHECKING
+
+from underlay.cluster import ssh
+from underlay.cluster.process import run
+from underlay.cluster.provider import provider
+from underlay.errors import EXIT_NOT_RUN, BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from underlay.cluster.lab_state import LabState
+    from underlay.plan import Plan, PlannedContainer
+
+SWITCH = "switch"
+NOT_REACHED = 255
+TRUE_DEADLINE = 40.0
+
+# Exit 125 before the command itself can: it isn't there, or the container isn't.
+RUN = f"""
+command -v -- "$1" >/dev/null 2>&1 || {{ echo "$1: command not found" >&2; exit {EXIT_NOT_RUN}; }}
+exec "$@"
+"""
+# The namespaces are the container's, the tools are the node's: tcpdump and iptables are at
+# hand, and /sys shows the container's devices because it is mounted anew.
+ENTER = f"""
+pid=$({{find}} 2>/dev/null) || pid=
+case $pid in ''|0) echo "the container {{name}} is not running" >&2; exit {EXIT_NOT_RUN};; esac
+exec nsenter --target "$pid" --net --uts --ipc -- unshare --mount sh -c '
+mount -t sysfs sysfs /sys || exit {EXIT_NOT_RUN}
+{RUN}' sh "$@"
+"""
+FIND = {
+    "docker": "docker inspect --format '{{.State.Pid}}' NAME",
+    "cni": "crun state NAME | sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p'",
+}
+
+
+def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Popen[bytes]]:
+    """Return ``spawn(node, argv)``: starts ``argv`` as root on a node, its three streams piped."""
+
+    def spawn(node: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *arguments]),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+
+    return spawn
+
+
+def execute(state: LabState, target: str, arguments: list[str]) -> int:
+    """Run ``arguments`` as root in ``target`` with this process's own streams; return the exit code.
+
+    ``target`` is a node, a container or ``switch``. 125 means that the command
+    could not be run. Raises BadInput, with the nearest name, for another target.
+    """
+    plan = state.plan()
+    if target == SWITCH:
+        wrapped = ["sh", "-c", RUN, "sh", *arguments]
+        command = provider(state.provider).switch(state.folder, wrapped)
+        return _exit_code(subprocess.run(command, check=False).returncode)
+    node, wrapped = _inside(plan, target, arguments)
+    config = state.folder / "ssh_config"
+    code = subprocess.run(
+        ssh.command(config, node, ["sudo", "-n", *wrapped]), check=False
+    ).returncode
+    if code == NOT_REACHED and not _reachable(state, node):
+        return EXIT_NOT_RUN
+    return _exit_code(code)
+
+
+def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[str]]:
+    """Return the node that ``target`` is on, and what to run there as root."""
+    for node in plan.nodes:
+        if node.name == target:
+            return target, ["sh", "-c", RUN, "sh", *arguments]
+    for container in plan.containers:
+        if container.name == target.partition("@")[0]:
+            return container.node, ["sh", "-c", _enter(container), "sh", *arguments]
+    names = [SWITCH, *(node.name for node in plan.nodes), *(c.name for c in plan.containers)]
+    near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"targets: {', '.join(names)}"
+    raise BadInput(f"the lab {plan.lab} has no {target!r}", hint=hint)
+
+
+def _enter(container: PlannedContainer) -> str:
+    find = FIND[container.runtime].replace("NAME", container.name)
+    return ENTER.replace("{find}", find).replace("{name}", container.name)
+
+
+def _reachable(state: LabState, node: str) -> bool:
+    """Tell ssh's own 255 from a command that returned it."""
+    probe = ssh.command(state.folder / "ssh_config", node, ["true"])
+    return run(probe, deadline=TRUE_DEADLINE, check=False).returncode == 0
+
+
+def _exit_code(code: int) -> int:
+    """A child ended by a signal gets the shell's code for it."""
+    return 128 - code if code < 0 else code

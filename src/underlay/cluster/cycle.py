@@ -1,0 +1,84 @@
+"""A lab's life: up to proven readiness, and down to nothing."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from underlay.cluster.lab_state import LabState, lock, read_state, remove
+from underlay.cluster.prepare import load_plan, prepare
+from underlay.cluster.process import tail
+from underlay.cluster.provider import provider
+from underlay.cluster.vagrant import Vagrant, forget
+from underlay.errors import Infrastructure, UnderlayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def up(
+    file: Path, provider_name: str, progress: Callable[[str], None], *, force: bool = False
+) -> tuple[LabState, dict[str, float]]:
+    """Start the lab of ``file`` and return its state and the seconds of each phase.
+
+    Nodes that run are left alone, so a second call changes nothing. If this call
+    made the lab and fails or is interrupted, nothing of the lab is left. Raises
+    what ``prepare`` raises, and Infrastructure when a node doesn't get ready.
+    """
+    name = load_plan(file).lab
+    was_there = read_state(name) is not None
+    try:
+        state, timings = prepare(file, provider_name, progress, force=force)
+        plan = state.plan()
+        began = time.monotonic()
+        words = provider(provider_name).states(plan, state.folder).values()
+        if any(word != "running" for word in words):
+            progress(f"booting {len(plan.nodes)} nodes through Vagrant")
+            Vagrant(state, force=force).up(provider=provider_name)
+        timings["boot"] = time.monotonic() - began
+    except BaseException:
+        if not was_there:
+            with suppress(UnderlayError):
+                down(name, progress)
+        raise
+    return state, {phase: round(seconds, 3) for phase, seconds in timings.items()}
+
+
+def down(name: str, progress: Callable[[str], None]) -> None:
+    """End the lab called ``name`` and remove all it left but caches.
+
+    Vagrant is asked first; whatever it couldn't do is done by the identity in the
+    lab's state. Raises Infrastructure when something of the lab can't be ended.
+    """
+    state = read_state(name)
+    if state is None:
+        # A start that was cut short may have made the folder and a sandbox, but no record.
+        with lock(name, progress):
+            remove(name)
+        return
+    by = provider(state.provider)
+    plan = state.plan()
+    failure: UnderlayError | None = None
+    if any(word != "not_created" for word in _states(state).values()):
+        progress(f"ending {len(plan.nodes)} nodes through Vagrant")
+        try:
+            Vagrant(state).destroy()
+        except Infrastructure as error:
+            failure = error
+    with lock(name, progress):
+        if state.folder.exists():
+            by.destroy(state.folder)
+        forget(state)
+        remove(name)
+    if failure is not None:
+        progress(f"vagrant destroy failed; the lab was ended without it: {tail(failure.detail, 3)}")
+
+
+def _states(state: LabState) -> dict[str, str]:
+    """What runs, as far as it can be told: a sandbox that doesn't answer is ended all the same."""
+    try:
+        return provider(state.provider).states(state.plan(), state.folder)
+    except Infrastructure:
+        return {}

@@ -1,0 +1,62 @@
+"""Driving the repository's Vagrantfile with python-vagrant, under a deadline and on a lab of one's choice."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import vagrant
+
+from underlay import paths
+from underlay.cluster.engine import FORCE, LAB, PROVIDER
+from underlay.cluster.process import run
+
+if TYPE_CHECKING:
+    from underlay.cluster.lab_state import LabState
+
+UP_DEADLINE = 900.0
+OTHER_DEADLINE = 120.0
+DOTFILE = "VAGRANT_DOTFILE_PATH"
+
+
+class Vagrant(vagrant.Vagrant):  # type: ignore[misc]
+    """python-vagrant on one lab. Unlike its parent it has deadlines and keeps what Vagrant says."""
+
+    def __init__(self, state: LabState, *, force: bool = False) -> None:
+        super().__init__(root=str(paths.root()))
+        self._environment = {**variables(state), **({FORCE: "1"} if force else {})}
+
+    def _call_vagrant_command(self, args: list[str | None]) -> None:
+        self._run_vagrant_command(args)
+
+    def _run_vagrant_command(self, args: list[str | None]) -> Any:
+        deadline = UP_DEADLINE if "up" in args else OTHER_DEADLINE
+        arguments = ["vagrant", *(word for word in args if word is not None)]
+        done = run(
+            arguments, deadline=deadline, environment=self._environment, folder=paths.root()
+        )
+        return done.stdout
+
+
+def variables(state: LabState) -> dict[str, str]:
+    """Return the environment with which Vagrant, run in the checkout, works on this lab.
+
+    Vagrant reads VAGRANT_DOTFILE_PATH before the Vagrantfile, so it can't be set there.
+    The default lab uses Vagrant's own default, so that plain ``vagrant`` works on it.
+    """
+    values = {LAB: state.file, PROVIDER: state.provider}
+    if not is_default(state):
+        values[DOTFILE] = str(state.folder / "vagrant")
+    return values
+
+
+def is_default(state: LabState) -> bool:
+    """Whether ``state`` is of the lab that plain ``vagrant up`` starts."""
+    return Path(state.file) == paths.root() / "labs" / "coreos.yml"
+
+
+def forget(state: LabState) -> None:
+    """Remove what Vagrant keeps about the lab's machines."""
+    folder = paths.root() / ".vagrant" if is_default(state) else state.folder / "vagrant"
+    shutil.rmtree(folder, ignore_errors=True)

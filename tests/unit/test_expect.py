@@ -1,0 +1,246 @@
+"""The prediction, row by row, against what was measured on three nodes' own kernels.
+
+The rows are the reachability table of three User Mode Linux nodes (Linux 6.12):
+columns 1 to 8 are container to container on one node, across nodes, container to
+own node, back, container to other node, back, and to another subnet on the same
+parent with an on-link default route, on one node and across.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, get_args
+
+import pytest
+
+from underlay.expect import Expectation, ends, ipvlan, macvlan, predict
+from underlay.expect.ipvlan import L3_MODES
+from underlay.expect.rules import Relation, first
+from underlay.lab import Lab
+from underlay.plan import Plan, make_plan
+
+YES, NO, NONE = True, False, None
+
+MEASURED = {
+    #                           1    2    3   4   5    6    7    8
+    ("macvlan", "bridge", None): (YES, YES, NO, NO, YES, YES, YES, YES),
+    ("macvlan", "private", None): (NO, YES, NO, NO, YES, YES, NO, YES),
+    ("macvlan", "vepa", None): (NO, YES, NO, NO, YES, YES, NO, YES),
+    ("macvlan", "passthru", None): (NONE, YES, NO, NO, NO, NO, NONE, NONE),
+    ("macvlan", "bridge", 70): (YES, YES, NO, NO, YES, YES, YES, YES),
+    ("ipvlan", "l2", None): (YES, YES, NO, NO, YES, YES, YES, YES),
+    ("ipvlan", "l2", 80): (YES, YES, NO, NO, YES, YES, YES, YES),
+    ("ipvlan", "l3", None): (YES, NO, NO, NO, NO, NO, YES, NO),
+    ("ipvlan", "l3s", None): (YES, NO, NO, NO, NO, NO, YES, NO),
+}
+COLUMNS = (
+    ("net-1a", "net-1b"),
+    ("net-1a", "net-2a"),
+    ("net-1a", "core-01"),
+    ("core-01", "net-1a"),
+    ("net-1a", "core-02"),
+    ("core-02", "net-1a"),
+    ("net-1a", "more-1a"),
+    ("net-1a", "more-2a"),
+)
+
+
+def plan_of(networks: dict[str, Any], count: int = 2, nodes: int = 3) -> Plan:
+    segments = {"lan": {"subnet": "10.20.0.0/24"}, "wan": {"subnet": "10.30.0.0/24"}}
+    containers = [{"count": count, "networks": [name]} for name in networks]
+    lab = {"name": "table", "nodes": nodes, "segments": segments}
+    return make_plan(Lab.model_validate(lab | {"networks": networks, "containers": containers}))
+
+
+def network(driver: str = "macvlan", subnet: str = "20.1.1.0/24", **more: object) -> dict[str, Any]:
+    where = {} if "master" in more else {"segment": "lan"}
+    return {"driver": driver, "subnet": subnet} | where | more
+
+
+def cell(plan: Plan, source: str, destination: str) -> Expectation:
+    found = [e for e in predict(plan) if (e.source, e.destination) == (source, destination)]
+    assert [e.protocol for e in found] == ["icmp", "tcp", "udp"]
+    assert len({(e.reachable, e.stop, e.because) for e in found}) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [(row, n) for row in MEASURED for n in range(8) if MEASURED[row][n] is not NONE],
+    ids=lambda value: "-".join(map(str, value)) if isinstance(value, tuple) else str(value + 1),
+)
+def test_the_prediction_is_what_was_measured(row: tuple[str, str, int | None], column: int) -> None:
+    driver, mode, vlan = row
+    one = network(driver, mode=mode, vlan=vlan)
+    two = network(driver, "20.2.2.0/24", mode=mode, vlan=vlan)
+    alone = mode == "passthru"
+    plan = plan_of({"net": one} if alone else {"net": one, "more": two}, count=1 if alone else 2)
+    assert cell(plan, *COLUMNS[column]).reachable is MEASURED[row][column]
+
+
+@pytest.mark.parametrize(
+    ("more", "destination", "stop"),
+    [
+        ({"default_route": "none"}, "more-1a", "no_route"),
+        ({"default_route": "none"}, "more-2a", "no_route"),
+        ({"default_route": "gateway", "gateway": "20.1.1.1"}, "more-2a", "no_neighbour"),
+        ({"default_route": "none"}, "net-2a", ""),
+        ({"default_route": "gateway", "gateway": "20.1.1.1"}, "net-2a", ""),
+        # Untagged nodes live in the segment's subnet, not in the containers'.
+        ({"default_route": "none"}, "core-02", "no_route"),
+        ({"default_route": "gateway", "gateway": "20.1.1.1"}, "core-02", "no_neighbour"),
+        # In a VLAN they have an address in the containers' subnet.
+        ({"default_route": "none", "vlan": 70}, "core-02", ""),
+    ],
+)
+def test_without_an_on_link_default_route(
+    more: dict[str, Any], destination: str, stop: str
+) -> None:
+    two = network(subnet="20.2.2.0/24", **({"vlan": more["vlan"]} if "vlan" in more else {}))
+    plan = plan_of({"net": network(**more), "more": two})
+    found = cell(plan, "net-1a", destination)
+    assert (found.reachable, found.stop) == (not stop, stop)
+
+
+def test_a_request_may_arrive_and_its_answer_be_lost() -> None:
+    plan = plan_of({"net": network(default_route="none"), "more": network(subnet="20.2.2.0/24")})
+    for source in ("core-02", "more-1a", "more-2a"):
+        found = cell(plan, source, "net-1a")
+        assert (found.reachable, found.stop) == (False, "no_answer")
+        assert "arrives" in found.because
+
+
+def test_segments_and_vlans_keep_containers_apart() -> None:
+    plan = plan_of(
+        {
+            "net": network(vlan=70),
+            "tag": network("ipvlan", "20.3.3.0/24", vlan=80),
+            "wan": network(subnet="20.4.4.0/24", segment="wan"),
+        }
+    )
+    for source, destination, rule in (
+        ("net-1a", "tag-1a", "other-vlan"),
+        ("net-1a", "tag-2a", "other-vlan"),
+        ("tag-1a", "net-2a", "other-vlan"),
+        ("wan-1a", "net-1a", "other-segment"),
+        ("net-1a", "wan-2a", "other-segment"),
+    ):
+        found = cell(plan, source, destination)
+        assert (found.reachable, found.stop, found.rule) == (False, "no_neighbour", rule)
+
+
+def test_on_the_management_nic_every_node_is_alone() -> None:
+    plan = plan_of({"net": network(master="eth0")})
+    assert cell(plan, "net-1a", "net-1b").reachable
+    for source, destination, stop in (
+        ("net-1a", "net-2a", "no_neighbour"),
+        ("net-1a", "core-01", "no_neighbour"),
+        ("net-1a", "core-02", "no_neighbour"),
+        ("core-01", "net-1a", "no_route"),
+        ("core-02", "net-1a", "no_route"),
+    ):
+        found = cell(plan, source, destination)
+        assert (found.reachable, found.stop) == (False, stop)
+
+
+def test_one_address_three_times_is_predicted_as_the_lab_wants_it() -> None:
+    networks = {"net": network(), "more": network("ipvlan", "30.1.1.0/24", segment="wan")}
+    shared = {name: one | {"sliced": False} for name, one in networks.items()}
+    plan = plan_of(shared)
+    assert len({end.address for end in ends(plan) if end.kind == "container"}) == 4
+    assert [e.reachable for e in predict(plan)] == [e.reachable for e in predict(plan_of(networks))]
+
+
+def test_a_passthru_child_deafens_only_its_own_node() -> None:
+    lab = Lab.model_validate(
+        {
+            "name": "deaf",
+            "nodes": 2,
+            "segments": {"lan": {"subnet": "10.20.0.0/24"}},
+            "networks": {"net": network(), "all": network(subnet="20.2.2.0/24", mode="passthru")},
+            "containers": [
+                {"on": "core-01", "networks": ["net"]},
+                {"on": "core-02", "networks": ["all"]},
+            ],
+        }
+    )
+    plan = make_plan(lab)
+    assert cell(plan, "net-1a", "all-2a").reachable
+    assert cell(plan, "all-2a", "core-01").reachable
+    assert cell(plan, "net-1a", "core-02").stop == "no_answer"
+    assert cell(plan, "core-02", "net-1a").stop == "no_neighbour"
+
+
+def two_networks(runtime: str = "cni", driver: str = "macvlan") -> Plan:
+    return make_plan(
+        Lab.model_validate(
+            {
+                "name": "both",
+                "nodes": 2,
+                "segments": {
+                    "lan": {"subnet": "10.20.0.0/24"},
+                    "wan": {"subnet": "10.30.0.0/24"},
+                },
+                "networks": {
+                    "net": network(driver, runtime=runtime),
+                    "far": network(driver, "20.2.2.0/24", segment="wan", runtime=runtime),
+                },
+                "containers": [{"networks": ["net", "far"]}, {"networks": ["net"]}],
+            }
+        )
+    )
+
+
+def test_a_container_in_two_networks_has_two_ends_but_one_routing_table() -> None:
+    plan = two_networks()
+    names = [end.name for end in ends(plan) if end.node == "core-01"]
+    assert names == ["net-1a@net", "net-1a@far", "net-1b", "core-01"]
+    sources = {(e.source, e.destination) for e in predict(plan)}
+    assert ("net-1a@net", "net-1a@far") not in sources
+    # It answers ARP for either of its addresses on the wire where it is asked.
+    assert cell(plan, "net-2b", "net-1a@far").reachable
+    # The plugins' last default route wins: other subnets are looked for on the wan.
+    assert cell(plan, "net-1a@net", "core-02").reachable
+    assert cell(plan, "net-1a@net", "core-01").rule == "macvlan-to-own-parent"
+
+
+def test_an_ipvlan_child_gets_only_what_is_sent_to_its_own_address() -> None:
+    found = cell(two_networks(driver="ipvlan"), "net-2b", "net-1a@far")
+    assert (found.reachable, found.stop, found.rule) == (
+        False,
+        "no_answer",
+        "ipvlan-foreign-address",
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "modes"),
+    [
+        (macvlan.RULES, ("bridge", "private", "vepa", "passthru")),
+        (ipvlan.RULES, ("l2", *sorted(L3_MODES))),
+    ],
+    ids=["macvlan", "ipvlan"],
+)
+def test_every_relation_of_every_mode_has_a_rule(
+    table: tuple[macvlan.Rule, ...], modes: tuple[str, ...]
+) -> None:
+    used = set()
+    for relation in get_args(Relation):
+        for source, destination in itertools.product(("", *modes), repeat=2):
+            used.add(first(table, relation, source, destination).id)
+    assert used == {rule.id for rule in table}, "a rule that never holds"
+    assert len({rule.id for rule in table}) == len(table)
+    for rule in table:
+        assert rule.reachable == (not rule.stop)
+        assert rule.because.endswith(".")
+        assert rule.because.isascii()
+        assert rule.reference
+
+
+def test_the_matrix_of_three_nodes_with_four_containers_each_has_612_cells() -> None:
+    plan = plan_of({"net": network(), "far": network("ipvlan", "30.1.1.0/24", segment="wan")})
+    cells = predict(plan)
+    assert len(cells) == 612
+    assert len({(e.source, e.destination, e.protocol) for e in cells}) == 612
+    assert all(e.because and e.reference and e.rule for e in cells)
+    assert cells == predict(plan)

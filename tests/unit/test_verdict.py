@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from underlay.expect import Expectation
+from underlay.observe import Observation, Seen, observation_from_json
+from underlay.report import document
+from underlay.verdict import NEVER_PROBED, Verdict, judge
+
+EXPECTED = Expectation(
+    source="net-1a",
+    destination="net-2a",
+    protocol="icmp",
+    reachable=True,
+    stop="",
+    because="It is so.",
+    reference="somebody's book",
+    rule="so",
+    destination_address="20.1.1.129",
+)
+WALL = replace(
+    EXPECTED, destination="core-01", reachable=False, stop="no_neighbour", also=("no_answer",)
+)
+SEEN = Seen("net-1a", "net-2a", "icmp", "reachable", arrived=True, rtt_ms=0.5, attempts=1)
+SILENCE = Seen("net-1a", "core-01", "icmp", "unreachable", stopped_at="no_neighbour", attempts=2)
+
+
+def verdict(*seen: Seen, expected: tuple[Expectation, ...] = (EXPECTED, WALL)) -> Verdict:
+    return judge("lab", "uml", expected, Observation(seen, {"probe": 2.0}, {}), {"up": 9.0})
+
+
+def test_as_expected_is_0() -> None:
+    judged = verdict(SEEN, SILENCE)
+    summary = judged.summary
+    assert (summary.cells, summary.as_expected) == (2, 2)
+    assert (summary.differs, summary.not_measured, summary.stopped_elsewhere) == (0, 0, 0)
+    assert judged.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("seen", "code"),
+    [
+        ((replace(SEEN, observed="unreachable", stopped_at="no_answer"), SILENCE), 1),
+        ((SEEN, replace(SILENCE, observed="reachable", stopped_at="")), 1),
+        ((SEEN,), 3),
+        ((), 3),
+        ((SEEN, replace(SILENCE, observed="not_measured", reason="gone")), 3),
+        ((replace(SEEN, observed="unreachable"),), 1),
+    ],
+    ids=["lost", "found", "one left out", "nothing seen", "not measured", "lost and left out"],
+)
+def test_anything_else_is_not(seen: tuple[Seen, ...], code: int) -> None:
+    assert verdict(*seen).exit_code == code
+
+
+def test_no_cell_at_all_is_not_a_pass() -> None:
+    assert verdict(expected=()).exit_code == 3
+
+
+def test_what_was_never_seen_is_not_measured() -> None:
+    cell = verdict(SEEN).cells[1]
+    assert (cell.observed, cell.reason) == ("not_measured", NEVER_PROBED)
+
+
+def test_a_stop_elsewhere_is_counted_and_does_not_differ() -> None:
+    also = verdict(SEEN, replace(SILENCE, stopped_at="no_answer"))
+    other = verdict(SEEN, replace(SILENCE, stopped_at="refused"))
+    assert (also.summary.stopped_elsewhere, also.exit_code) == (0, 0)
+    assert (other.summary.stopped_elsewhere, other.exit_code) == (1, 0)
+
+
+def test_lost_packets_are_counted() -> None:
+    assert verdict(replace(SEEN, attempts=2, lost=1), SILENCE).summary.lost == 1
+
+
+def test_both_owners_of_an_address_are_named() -> None:
+    wrong = replace(SEEN, observed="unreachable", stopped_at="no_answer", answered_by="net-3a")
+    (rivals,) = verdict(wrong, SILENCE).rivals
+    assert (rivals.address, rivals.meant, rivals.answered_by) == ("20.1.1.129", "net-2a", "net-3a")
+
+
+def test_the_document_has_the_fields_that_were_promised() -> None:
+    made = document(verdict(SEEN, SILENCE))
+    assert list(made) == ["lab", "provider", "summary", "cells", "timings"]
+    assert {"cells", "as_expected", "differs", "not_measured"} <= set(made["summary"])
+    assert made["timings"] == {"probe": 2.0, "up": 9.0}
+    there: dict[str, Any] = made["cells"][0]
+    assert list(there)[:10] == [
+        "source",
+        "destination",
+        "protocol",
+        "expected",
+        "observed",
+        "stopped_at",
+        "answered_by",
+        "because",
+        "reference",
+        "rtt_ms",
+    ]
+    assert (there["stopped_at"], there["answered_by"], there["rtt_ms"]) == (None, None, 0.5)
+    assert made["cells"][1]["stopped_at"] == "no_neighbour"
+
+
+def test_an_observation_survives_json() -> None:
+    observation = Observation((SEEN, SILENCE), {"probe": 2.0}, {"core-03": "asleep"})
+    assert observation_from_json(observation.to_json()) == observation
+    with pytest.raises(ValueError, match="not an observation"):
+        observation_from_json('{"cells": [{}]}')

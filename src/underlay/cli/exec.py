@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.labs import running_lab
+from underlay.cli.labs import after_dashes, running_lab
 from underlay.errors import EXIT_NOT_RUN, UnderlayError
 
 CONTEXT = {"allow_interspersed_args": False}
@@ -37,7 +37,7 @@ def command(
     try:
         state = read_state(running_lab(lab))
         assert state is not None
-        code = execute(state, target, arguments)
+        code = execute(state, target, after_dashes(arguments))
     except UnderlayError as error:
         error.exit_code = EXIT_NOT_RUN
         raise

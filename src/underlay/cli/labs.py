@@ -60,6 +60,11 @@ def running_labs() -> tuple[str, ...]:
     return tuple(sorted(file.parent.name for file in states().glob("*/lab.json")))
 
 
+def after_dashes(words: list[str]) -> list[str]:
+    """Return a command line without the ``--`` in front of it; later ones are the command's own."""
+    return words[1:] if words[:1] == ["--"] else words
+
+
 def lab_names() -> tuple[str, ...]:
     """Return the names of all lab files in ``labs/``, the default one first."""
     folder = root() / "labs"

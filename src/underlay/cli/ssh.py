@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.labs import running_lab
+from underlay.cli.labs import after_dashes, running_lab
 from underlay.errors import BadInput
 
 CONTEXT = {"allow_interspersed_args": False}
@@ -41,7 +41,7 @@ def command(
     if node not in names:
         raise BadInput(f"the lab {state.lab} has no node {node!r}", hint=f"nodes: {', '.join(names)}")
     config = state.folder / "ssh_config"
-    words = [word for word in arguments or [] if word != "--"] if arguments else []
+    words = after_dashes(arguments or [])
     if words:
         done = subprocess.run(
             ssh.command(config, node, words, tty=sys.stdin.isatty()), check=False

@@ -29,8 +29,11 @@ _LARGEST = 90_000
 _MODULES = ("rtnetlink", "namespaces", "question", "probe")
 _BOOTSTRAP = """\
 import base64, json, sys, types, zlib
+package = sys.modules["underlay"] = types.ModuleType("underlay")
+package = package.observe = sys.modules["underlay.observe"] = types.ModuleType("underlay.observe")
 for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))):
-    module = sys.modules[name] = types.ModuleType(name)
+    module = sys.modules[package.__name__ + "." + name] = types.ModuleType(name)
+    setattr(package, name, module)
     exec(compile(text, name, "exec"), module.__dict__)
 sys.exit(module.main(sys.argv[2]))"""
 _NONCE = secrets.token_hex(4)
@@ -82,7 +85,7 @@ def _source() -> str:
     here = Path(__file__).parent
     return _pack(
         [
-            (f"underlay.observe.{name}", (here / f"{name}.py").read_text("utf-8"))
+            (name, (here / f"{name}.py").read_text("utf-8"))
             for name in _MODULES
         ]
     )

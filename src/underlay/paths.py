@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def root() -> Path:
-    """Return the checkout's root folder, which holds ``Vagrantfile``, ``ansible/`` and ``labs/``."""
+    """Return the checkout's root folder, which holds ``Vagrantfile`` and ``labs/``."""
     return Path(__file__).resolve().parents[2]
 
 

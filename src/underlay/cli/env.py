@@ -25,6 +25,7 @@ def command(
     set it works on another one, up or not, with a dotfile folder of its own.
 
     Example:
+      underlay env --lab docker-vlan
       eval "$(underlay env --lab docker-vlan)" && vagrant status
     """
     from underlay import paths

@@ -39,13 +39,13 @@ def command(
     assert state is not None
     names = [planned.name for planned in state.plan().nodes]
     if node not in names:
-        raise BadInput(f"the lab {state.lab} has no node {node!r}", hint=f"nodes: {', '.join(names)}")
+        raise BadInput(
+            f"the lab {state.lab} has no node {node!r}", hint=f"nodes: {', '.join(names)}"
+        )
     config = state.folder / "ssh_config"
     words = after_dashes(arguments or [])
     if words:
-        done = subprocess.run(
-            ssh.command(config, node, words, tty=sys.stdin.isatty()), check=False
-        )
+        done = subprocess.run(ssh.command(config, node, words, tty=sys.stdin.isatty()), check=False)
     else:
         done = subprocess.run(["ssh", "-F", str(config), node], check=False)
     raise typer.Exit(done.returncode)

@@ -56,7 +56,7 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
 
 
 def execute(state: LabState, target: str, arguments: list[str]) -> int:
-    """Run ``arguments`` as root in ``target`` with this process's own streams; return the exit code.
+    """Run ``arguments`` as root in ``target``, on this process's streams; return the exit code.
 
     ``target`` is a node, a container or ``switch``. 125 means that the command
     could not be run. Raises BadInput, with the nearest name, for another target.

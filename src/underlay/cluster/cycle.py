@@ -36,7 +36,7 @@ def up(
         words = provider(provider_name).states(plan, state.folder).values()
         if any(word != "running" for word in words):
             progress(f"booting {len(plan.nodes)} nodes through Vagrant")
-            Vagrant(state, force=force).up(provider=provider_name)
+            Vagrant(state, force=force).start(provider_name)
         timings["boot"] = time.monotonic() - began
     except BaseException:
         if not was_there:
@@ -64,7 +64,7 @@ def down(name: str, progress: Callable[[str], None]) -> None:
     if any(word != "not_created" for word in _states(state).values()):
         progress(f"ending {len(plan.nodes)} nodes through Vagrant")
         try:
-            Vagrant(state).destroy()
+            Vagrant(state).end()
         except Infrastructure as error:
             failure = error
     with lock(name, progress):

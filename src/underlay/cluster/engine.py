@@ -49,13 +49,15 @@ def act(action: str, node: str = "") -> object:
     state = state_of_file(file)
     match action:
         case "up":
-            return _up(file, state, node)
+            _up(file, state, node)
+            return None
         case "state":
             return _state(state, node)
         case "ssh":
             return state and provider(state.provider).ssh(state.plan(), node, state.folder)
         case "halt" | "destroy":
-            return _stop(state, node, action)
+            _stop(state, node, action)
+            return None
     raise BadInput(f"the engine has no action {action!r}")
 
 

@@ -24,7 +24,18 @@ def lab_key(lab: str) -> str:
         private.parent.mkdir(parents=True, exist_ok=True)
         fresh = private.with_name(f".key-{os.getpid()}")
         run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"underlay-{lab}", "-f", str(fresh)],
+            [
+                "ssh-keygen",
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-C",
+                f"underlay-{lab}",
+                "-f",
+                str(fresh),
+            ],
             deadline=30,
         )
         fresh.rename(private)

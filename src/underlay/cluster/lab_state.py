@@ -64,7 +64,11 @@ def state_of_file(file: Path) -> LabState | None:
 def remove(lab: str) -> None:
     """Remove the lab's state folder and those above it that are empty then."""
     shutil.rmtree(paths.state(lab), ignore_errors=True)
-    for folder in (paths.states(), paths.root() / ".underlay" / "locks", paths.root() / ".underlay"):
+    for folder in (
+        paths.states(),
+        paths.root() / ".underlay" / "locks",
+        paths.root() / ".underlay",
+    ):
         with suppress(OSError):
             folder.rmdir()
 

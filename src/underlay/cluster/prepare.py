@@ -60,9 +60,7 @@ def prepare(
             from underlay.render import render_cached
 
             progress("rendering the nodes' files")
-            render_cached(
-                plan, lab_key(plan.lab), state.folder / "files", paths.cache() / "files"
-            )
+            render_cached(plan, lab_key(plan.lab), state.folder / "files", paths.cache() / "files")
         timings["render"] = time.monotonic() - began
         began = time.monotonic()
         provider(provider_name).prepare(plan, state.folder, progress)

@@ -26,7 +26,7 @@ class Provider(Protocol):
     name: str
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
-        """Make everything that nodes need before they start, and write ``ssh_config``; idempotent."""
+        """Make all that nodes need before they start, and write ``ssh_config``; idempotent."""
 
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Start one node and return when it is ready; idempotent."""
@@ -41,7 +41,7 @@ class Provider(Protocol):
         """Return how Vagrant reaches a node by ssh, or None where it doesn't run."""
 
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
-        """Return the argument list that runs ``arguments`` as root where the segments' bridges are."""
+        """Return what runs ``arguments`` as root where the segments' bridges are."""
 
     def destroy(self, state: Path) -> None:
         """End whatever still runs of the lab, by identity."""

@@ -1,4 +1,4 @@
-"""The proof that a node is ready: cloud-init done without error, containers started by their runtimes."""
+"""The proof that a node is ready: cloud-init ended without error, the runtimes answered."""
 
 from __future__ import annotations
 

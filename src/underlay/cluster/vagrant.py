@@ -1,4 +1,4 @@
-"""Driving the repository's Vagrantfile with python-vagrant, under a deadline and on a lab of one's choice."""
+"""Driving the repository's Vagrantfile with python-vagrant, under a deadline, on any lab."""
 
 from __future__ import annotations
 
@@ -20,12 +20,20 @@ OTHER_DEADLINE = 120.0
 DOTFILE = "VAGRANT_DOTFILE_PATH"
 
 
-class Vagrant(vagrant.Vagrant):  # type: ignore[misc]
+class Vagrant(vagrant.Vagrant):
     """python-vagrant on one lab. Unlike its parent it has deadlines and keeps what Vagrant says."""
 
     def __init__(self, state: LabState, *, force: bool = False) -> None:
-        super().__init__(root=str(paths.root()))
+        super().__init__(root=str(paths.root()))  # type: ignore[no-untyped-call]
         self._environment = {**variables(state), **({FORCE: "1"} if force else {})}
+
+    def start(self, provider: str) -> None:
+        """Bring up every node of the lab, all at once."""
+        self.up(provider=provider)  # type: ignore[no-untyped-call]
+
+    def end(self) -> None:
+        """Destroy every node of the lab."""
+        self.destroy()  # type: ignore[no-untyped-call]
 
     def _call_vagrant_command(self, args: list[str | None]) -> None:
         self._run_vagrant_command(args)
@@ -33,9 +41,7 @@ class Vagrant(vagrant.Vagrant):  # type: ignore[misc]
     def _run_vagrant_command(self, args: list[str | None]) -> Any:
         deadline = UP_DEADLINE if "up" in args else OTHER_DEADLINE
         arguments = ["vagrant", *(word for word in args if word is not None)]
-        done = run(
-            arguments, deadline=deadline, environment=self._environment, folder=paths.root()
-        )
+        done = run(arguments, deadline=deadline, environment=self._environment, folder=paths.root())
         return done.stdout
 
 

@@ -83,12 +83,7 @@ def task(plan: Plan, node: str, nonce: str, patience: float) -> dict[str, Any]:
 @cache
 def _source() -> str:
     here = Path(__file__).parent
-    return _pack(
-        [
-            (name, (here / f"{name}.py").read_text("utf-8"))
-            for name in _MODULES
-        ]
-    )
+    return _pack([(name, (here / f"{name}.py").read_text("utf-8")) for name in _MODULES])
 
 
 def _pack(value: object) -> str:

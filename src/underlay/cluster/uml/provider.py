@@ -30,7 +30,9 @@ class Uml:
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Build the image where it is missing, start the sandbox, write ssh_config."""
         image.ensure(progress)
-        ssh.write_config(plan, state, {node.name: self._proxy(state, node.name) for node in plan.nodes})
+        ssh.write_config(
+            plan, state, {node.name: self._proxy(state, node.name) for node in plan.nodes}
+        )
         if sandbox.find(state) is None:
             progress("making the sandbox and its switch")
             sandbox.start(plan, state)
@@ -84,7 +86,9 @@ class Uml:
     def _sandbox(self, state: Path) -> sandbox.Sandbox:
         living = sandbox.find(state)
         if living is None:
-            raise Infrastructure("the lab's sandbox is gone", hint=f"underlay down --lab {state.name}")
+            raise Infrastructure(
+                "the lab's sandbox is gone", hint=f"underlay down --lab {state.name}"
+            )
         return living
 
     def _proxy(self, state: Path, node: str) -> list[str]:

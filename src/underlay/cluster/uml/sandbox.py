@@ -82,7 +82,10 @@ class Sandbox:
                     os.kill(pid, signal.SIGKILL)
         limit = time.monotonic() + STOP_DEADLINE
         while time.monotonic() < limit:
-            if start_time(self.pid) != self.started and start_time(self.outer) != self.outer_started:
+            if (
+                start_time(self.pid) != self.started
+                and start_time(self.outer) != self.outer_started
+            ):
                 return
             time.sleep(0.02)
         raise Infrastructure(f"process {self.pid} of the lab's sandbox does not end")
@@ -103,7 +106,8 @@ def start(plan: Plan, state: Path) -> Sandbox:
             start_new_session=True,
             cwd="/",
         )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     wiring = {"tmpfs_mib": _memory(plan), "links": links(plan)}
     word = b""
     with suppress(BrokenPipeError):

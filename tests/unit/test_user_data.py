@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -107,18 +105,3 @@ def test_the_instance_is_the_nodes_own(node: Path) -> None:
     data = load(node / "meta-data")
     assert data["local-hostname"] == node.name
     assert data["instance-id"].startswith(f"{node.parent.name}-{node.name}-")
-
-
-@pytest.mark.skipif(not shutil.which("cloud-init"), reason="cloud-init is not installed here")
-@each_node
-@pytest.mark.parametrize(
-    ("kind", "file"), [("cloud-config", "user-data"), ("network-config", "network-config")]
-)
-def test_cloud_init_finds_it_valid(node: Path, kind: str, file: str) -> None:
-    result = subprocess.run(
-        ["cloud-init", "schema", "--schema-type", kind, "--config-file", str(node / file)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr

@@ -74,14 +74,17 @@ set_up() {
         [ "$checked" = "$(wanted_packages)" ] || install_packages
         [ "$made_from" = "$(wanted_venv)" ] || make_venv
         write_stamp
+        mv "$log" "$venv/setup.log"
     fi
+    rmdir "$root/.underlay" 2>/dev/null || true
     exec 9>&-
     trap - EXIT INT TERM HUP
 }
 
 take_lock() {
     command -v flock >/dev/null || fail "flock is missing" "install util-linux"
-    exec 9>"$root/.underlay/setup.lock"
+    # A file that is there anyway: a lock file of its own would have to be tidied away.
+    exec 9<"$root/requirements.txt"
     flock -n 9 || {
         say "waiting for another first use of this checkout to finish"
         flock 9

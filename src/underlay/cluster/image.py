@@ -38,6 +38,9 @@ BUILD_DEADLINE = 1800.0
 COMPILE_DEADLINE = 300.0
 FORMAT = 1
 
+# The steps of mmdebstrap that take their time; its other lines are about itself.
+WORTH_SHOWING = ("downloading packages", "extracting", "installing", "creating tarball")
+
 
 @dataclass(frozen=True)
 class Image:
@@ -166,10 +169,12 @@ def _bootstrap(work: Path, progress: Callable[[str], None]) -> None:
     ]
 
     def show(line: str) -> None:
-        if line.startswith("I: "):
-            progress(f"image: {line[3:]}")
+        words = line.removeprefix("I: ")
+        if words.startswith(WORTH_SHOWING):
+            progress(f"image: {words.rstrip('.')}")
 
-    run(arguments, deadline=BUILD_DEADLINE, environment={"TMPDIR": str(work)}, on_line=show)
+    # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
+    run(arguments, deadline=BUILD_DEADLINE, environment={"TMPDIR": "/var/tmp"}, on_line=show)
 
 
 def _write_disk(work: Path) -> None:

@@ -74,4 +74,10 @@ def show(state: LabState, verdict: Verdict) -> None:
     from underlay.expect import ends
     from underlay.report.terminal import ascii_only, report
 
-    out.print(report(verdict, ends(state.plan()), ascii_only=ascii_only(out.encoding)))
+    page = report(
+        verdict,
+        ends(state.plan()),
+        width=min(out.width, 100),
+        ascii_only=ascii_only(out.encoding),
+    )
+    out.print(page)

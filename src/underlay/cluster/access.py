@@ -51,9 +51,15 @@ FIND = {
 
 
 def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Popen[bytes]]:
-    """Return ``spawn(node, argv)``: starts ``argv`` as root on a node, its three streams piped."""
+    """Return ``spawn(node, argv)``: starts ``argv`` as root on a node, its three streams piped.
+
+    It raises OSError at once for a node that doesn't run, instead of waiting for its ssh.
+    """
+    states = provider(state.provider).states(state.plan(), state.folder)
 
     def spawn(node: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+        if states[node] != "running":
+            raise OSError(f"{node} is {states[node].replace('_', ' ')}")
         return subprocess.Popen(
             ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *arguments]),
             stdin=subprocess.PIPE,

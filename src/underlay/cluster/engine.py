@@ -63,10 +63,14 @@ def act(action: str, node: str = "") -> object:
 
 def _up(file: Path, state: LabState | None, node: str) -> None:
     """Start one node, preparing the lab first unless that is done."""
-    if state is None or not (state.folder / PREPARED).exists():
+    if state is None or not _is_prepared(state):
         force = os.environ.get(FORCE) == "1"
         state, _ = prepare(file, os.environ.get(PROVIDER) or DEFAULT, _say, force=force)
     provider(state.provider).start(state.plan(), node, state.folder)
+
+
+def _is_prepared(state: LabState) -> bool:
+    return (state.folder / PREPARED).exists() and provider(state.provider).stands(state.folder)
 
 
 def _state(state: LabState | None, node: str) -> str:

@@ -28,6 +28,9 @@ class Provider(Protocol):
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make all that nodes need before they start, and write ``ssh_config``; idempotent."""
 
+    def stands(self, state: Path) -> bool:
+        """Whether what ``prepare`` made is still there."""
+
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Start one node and return when it is ready; idempotent."""
 

@@ -50,6 +50,9 @@ class Nodes:
         with self._lock:
             known = self._processes.get(node)
             if known is None or known.poll() is not None:
+                # A fresh disk: cloud-init and what it starts are of the first boot only.
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(f"{SHM}/{node}.cow")
                 with open(console, "ab") as log:
                     self._processes[node] = subprocess.Popen(
                         arguments,

@@ -33,9 +33,13 @@ class Uml:
         ssh.write_config(
             plan, state, {node.name: self._proxy(state, node.name) for node in plan.nodes}
         )
-        if sandbox.find(state) is None:
+        if not self.stands(state):
             progress("making the sandbox and its switch")
             sandbox.start(plan, state)
+
+    def stands(self, state: Path) -> bool:
+        """Whether the sandbox lives."""
+        return sandbox.find(state) is not None
 
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Boot one node and wait for its proof of readiness."""
@@ -44,13 +48,10 @@ class Uml:
         )
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
-        """End one node's kernel; with the last one the sandbox ends too."""
+        """End one node's kernel; the sandbox and its switch stay."""
         living = sandbox.find(state)
-        if living is None:
-            return
-        living.ask({"do": "kill", "node": node})
-        if not living.ask({"do": "states"})["states"]:
-            self.destroy(state)
+        if living is not None:
+            living.ask({"do": "kill", "node": node})
 
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask the sandbox's first process what each node does."""

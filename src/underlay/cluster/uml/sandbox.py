@@ -97,6 +97,7 @@ def start(plan: Plan, state: Path) -> Sandbox:
     Its identity is written to ``state/sandbox.json``. Raises Infrastructure with
     the reason where namespaces or interfaces cannot be made.
     """
+    _check_room(plan)
     with (state / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
             [*UNSHARE, sys.executable, "-I", "-S", str(Path(__file__).with_name("holder.py"))],
@@ -193,6 +194,18 @@ def _child_of(pid: int) -> int:
                 if stat.rpartition(")")[2].split()[1] == str(pid):
                     return int(entry)
     raise Infrastructure("the lab's sandbox ended as soon as it started")
+
+
+def _check_room(plan: Plan) -> None:
+    """A node dies by SIGBUS when its memory file finds no room; say so before it starts."""
+    facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    free = int(facts["MemAvailable"].split()[0]) >> 10
+    needed = sum(node.memory for node in plan.nodes)
+    if free < needed:
+        raise Infrastructure(
+            f"{free} MiB of memory are free, the lab's {len(plan.nodes)} nodes need {needed} MiB",
+            hint="fewer nodes, or less `memory` each, in the lab file",
+        )
 
 
 def _memory(plan: Plan) -> int:

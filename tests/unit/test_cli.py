@@ -202,7 +202,7 @@ def test_unexpected_exception_leaves_its_traceback_in_a_file(
         raise ZeroDivisionError("no cells")
 
     verb(command)
-    monkeypatch.setattr("underlay.cli.crash.root", lambda: tmp_path)
+    monkeypatch.setattr("underlay.cli.crash.home", lambda: tmp_path / ".underlay")
     monkeypatch.delenv("UNDERLAY_DEBUG", raising=False)
     assert cli.main(["check"]) == 3
     (file,) = (tmp_path / ".underlay" / "crashes").iterdir()

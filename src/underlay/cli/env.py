@@ -22,7 +22,8 @@ def command(
     """Print the variables for using Vagrant by hand on a lab.
 
     Plain `vagrant` in the checkout works on the default lab. With these variables
-    set it works on another one, up or not, with a dotfile folder of its own.
+    set it works on another one, up or not, with a dotfile folder of its own. From
+    an installed Underlay every lab needs them. Ansible finds its inventory by them too.
 
     Example:
       underlay env --lab docker-vlan
@@ -38,7 +39,11 @@ def command(
     if state is None:
         file = resolve_lab(lab)
         state = LabState(load_plan(file).lab, str(file.resolve()), DEFAULT)
-    values = {**variables(state), "VAGRANT_CWD": str(paths.root())}
+    values = {
+        **variables(state),
+        "VAGRANT_CWD": str(paths.root()),
+        "ANSIBLE_INVENTORY": str(paths.root() / "inventory"),
+    }
     if as_json:
         print_json(values)
         return

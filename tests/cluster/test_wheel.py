@@ -142,7 +142,7 @@ def test_the_tests_are_in_a_checkout_only(installed: Installed) -> None:
 
 def test_render_up_check_down_write_nothing_beside_the_data(installed: Installed) -> None:
     before = installed.content()
-    done = installed.run("render", "docker-vlan", "--output", str(installed.folder / "files"))
+    done = installed.run("render", "--output", str(installed.folder / "files"))
     assert done.returncode == 0, done.stderr
     assert (installed.folder / "files" / "core-01" / "user-data").is_file()
     try:

@@ -18,7 +18,7 @@ ORDER = (
     ("underlay", "errors", "paths"),
     ("yaml_tree", "lab"),
     ("naming", "plan"),
-    ("lab_text", "lab_schema", "lab_parts", "lab_addresses", "lab_checks", "lab_file"),
+    ("lab_text", "lab_schema", "lab_parts", "lab_addresses", "lab_checks", "lab_file", "editor_schema"),
     ("lint", "lint_rules", "expect"),
     ("render",),
     ("cluster",),

@@ -82,7 +82,7 @@ def test_help_lists_every_verb(arguments: list[str], capsys: pytest.CaptureFixtu
     assert cli.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
     for name, summary in cli.verbs().items():
-        assert f"  {name:<8} {summary}" in lines
+        assert f"  {name:<10} {summary}" in lines
     assert max(map(len, lines)) <= 100
 
 

@@ -18,7 +18,7 @@ from typing import Annotated
 import pytest
 import typer
 
-from underlay import __version__, cli
+from underlay import cli
 from underlay.cli import labs
 from underlay.errors import BadInput, Infrastructure
 
@@ -70,11 +70,6 @@ def imported_by(*arguments: str) -> set[str]:
 )
 def test_cheap_calls_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
     assert imported_by(*arguments).isdisjoint(HEAVY)
-
-
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--version"]) == 0
-    assert capsys.readouterr() == (f"underlay {__version__}\n", "")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])

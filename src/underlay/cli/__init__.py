@@ -87,6 +87,12 @@ def _dispatch(argv: list[str]) -> int:
         return EXIT_OK
     if argv[0] == "--version":
         return _show_version(argv[1:])
+    if argv[0] == "--complete":
+        # What the scripts of `underlay completion` ask; no option for people, so it isn't listed.
+        from underlay.cli.words import words
+
+        print("\n".join(words("".join(argv[1:2]))))
+        return EXIT_OK
     if argv[0] not in verbs():
         raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest(argv[0]))
     from underlay.cli.frame import run_verb

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import get_args, get_type_hints
 
 from underlay.cli import verbs
 from underlay.cli.frame import build_command
@@ -17,7 +17,6 @@ from underlay.cli.image import ACTIONS
 from underlay.cli.layers import LAYERS
 from underlay.cluster.provider import NAMES
 
-FILE = "file"
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -79,27 +78,22 @@ def with_values(found: tuple[Verb, ...]) -> tuple[str, ...]:
 def _verb(name: str, text: str) -> Verb:
     module = importlib.import_module(f"underlay.cli.{name}")
     command = build_command(name, module.command, getattr(module, "CONTEXT", {}))
+    hints = get_type_hints(module.command)
     options, arguments = [Option("--help", "Show the verb's help.", None)], []
     for parameter in command.params:
+        is_path = Path in (hints[parameter.name], *get_args(hints[parameter.name]))
         if parameter.param_type_name == "argument":
-            arguments.append(_values(name, parameter, LAB_FILE))
-            continue
-        flag = getattr(parameter, "is_flag", False)
-        values = None if flag else _values(name, parameter, RUNNING)
-        longest = max(parameter.opts, key=len)
-        options.append(Option(longest, (parameter.help or "").strip(), values))
+            arguments.append(_values(name, parameter.name, LAB_FILE, is_path))
+        else:
+            flag = parameter.is_flag
+            values = None if flag else _values(name, parameter.name, RUNNING, is_path)
+            longest = max(parameter.opts, key=len)
+            options.append(Option(longest, parameter.help or "", values))
     return Verb(name, text, tuple(options), tuple(arguments))
 
 
-def _values(verb: str, parameter: Any, lab: Values) -> Values:
-    if parameter.name == "lab":
-        return LAB_FILE if (verb, "lab") in FILE_OPTIONS else lab
-    known = BY_NAME.get(parameter.name)
-    if known is not None:
-        return known
-    # click's own type for pathlib.Path; test files and other people's words are not ours.
-    return Values(file=parameter.type.name in ("path", "file") or _is_path(parameter))
-
-
-def _is_path(parameter: Any) -> bool:
-    return getattr(parameter.type, "path_type", None) is Path
+def _values(verb: str, name: str, lab: Values, is_path: bool) -> Values:
+    """Return what the parameter called ``name`` takes; ``lab`` is for one of that name."""
+    if name == "lab":
+        return LAB_FILE if (verb, name) in FILE_OPTIONS else lab
+    return BY_NAME.get(name, Values(file=is_path))

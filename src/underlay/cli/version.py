@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import platform
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+import sys
+from pathlib import Path
 
 from underlay import __version__
 from underlay.errors import UnderlayError
@@ -30,50 +31,52 @@ def show(as_json: bool) -> None:
     """Print all versions, Underlay's own in the first line, or one JSON document of them."""
     found = versions()
     if as_json:
-        print(json.dumps({**found, "image_built": image_is_built()}, indent=2))
+        print(json.dumps(found, indent=2))
         return
-    for name, value in found.items():
-        built = "" if name != "image" or image_is_built() else " (not built yet)"
-        print(f"{LABELS[name]} {value}{built}")
+    for name, label in LABELS.items():
+        built = "" if name != "image" or found["image_built"] else " (not built)"
+        print(f"{label} {found[name]}{built}")
 
 
-def versions() -> dict[str, str]:
-    """Return the versions by what they are of; ``image`` is the key of the image to boot."""
+def versions() -> dict[str, str | bool]:
+    """Return the versions by what they are of.
+
+    ``image`` is the key of the image that nodes boot, ``image_built`` whether it is cached.
+    """
     debian = _debian()
+    key, is_built = _image()
     return {
         "underlay": __version__,
         "python": platform.python_version(),
         "vagrant": debian["vagrant"],
-        "ansible": _distribution("ansible-core"),
+        "ansible": distribution_version("ansible-core"),
         "kernel": debian["kernel"],
-        "image": _image_key(),
+        "image": key,
+        "image_built": is_built,
     }
 
 
-def image_is_built() -> bool:
-    """Whether the image that nodes boot is in the cache."""
-    from underlay.cluster.image import current
+def distribution_version(name: str) -> str:
+    """Return the version of the Python package ``name``, or that it isn't installed.
+
+    Its folder's name says it (PyPA's specification of installed packages); importlib.metadata
+    would parse its whole description for that.
+    """
+    folders = (Path(entry) for entry in sys.path if entry)
+    for folder in folders:
+        for found in folder.glob(f"{name.replace('-', '_')}-*.dist-info"):
+            return found.stem.rpartition("-")[2]
+    return MISSING
+
+
+def _image() -> tuple[str, bool]:
+    from underlay.cluster import image
 
     try:
-        return current().exists
-    except UnderlayError:
-        return False
-
-
-def _image_key() -> str:
-    from underlay.cluster.image import current
-
-    try:
-        return current().key
+        current = image.current()
     except UnderlayError as error:
-        return f"unknown: {error.message}"
-
-
-def _distribution(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return MISSING
+        return f"unknown: {error.message}", False
+    return current.key, current.exists
 
 
 def _debian() -> dict[str, str]:

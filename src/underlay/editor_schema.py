@@ -38,8 +38,9 @@ def _network(model: dict[str, Any]) -> dict[str, Any]:
     for key, value in model["properties"].items():
         if key == ALIAS:
             properties[NAME] = value
-            value = {**value, "description": f"CNI's word for {NAME}."}
-        properties[key] = value
+            properties[key] = {**value, "description": f"CNI's word for {NAME}."}
+        else:
+            properties[key] = value
     places = [{"required": [key]} for key in ("segment", NAME, ALIAS)]
     modes = [
         {

@@ -48,7 +48,11 @@ _underlay
 for name in $offered; do [[ $name == "$words[CURRENT]"* ]] && print -r -- $name; done
 true
 """
-FISH = "source $argv[1]; complete -C (string join ' ' -- $argv[2..-1]) | string replace -r '\\t.*' ''; true"
+FISH = """
+source $argv[1]
+complete -C (string join ' ' -- $argv[2..-1]) | string replace -r '\\t.*' ''
+true
+"""
 
 
 def complete(shell: str, folder: Path, *line: str) -> set[str]:

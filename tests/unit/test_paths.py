@@ -72,7 +72,7 @@ def test_installed_there_are_no_tests(installed: Path, capsys: pytest.CaptureFix
 
 
 def test_all_that_is_looked_for_is_in_the_wheel() -> None:
-    """Every name that follows root() in the sources is mapped into the wheel, unless it's tests'."""
+    """Every name that follows root() in the sources is mapped into the wheel."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     mapped = settings["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
     assert all(target == f"underlay/data/{source}" for source, target in mapped.items())

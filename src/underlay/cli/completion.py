@@ -27,7 +27,5 @@ def command(
     from underlay.cli.shells import script
 
     if shell not in SHELLS:
-        raise BadInput(
-            f"there is no completion for {shell!r}", hint=f"shells: {', '.join(SHELLS)}"
-        )
+        raise BadInput(f"there is no completion for {shell!r}", hint=f"shells: {', '.join(SHELLS)}")
     print(script(shell), end="")

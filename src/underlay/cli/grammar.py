@@ -70,9 +70,7 @@ def grammar() -> tuple[Verb, ...]:
 
 def with_values(found: tuple[Verb, ...]) -> tuple[str, ...]:
     """Return the options after which a value follows, whatever the verb; sorted."""
-    return tuple(
-        sorted({o.name for verb in found for o in verb.options if o.values is not None})
-    )
+    return tuple(sorted({o.name for verb in found for o in verb.options if o.values is not None}))
 
 
 def _verb(name: str, text: str) -> Verb:

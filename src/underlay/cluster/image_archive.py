@@ -112,7 +112,7 @@ def _pack(tar: tarfile.TarFile, image: Image) -> None:
         entry.size, entry.mode = names[name].stat().st_size, names[name].stat().st_mode & 0o777
         with names[name].open("rb") as content:
             summed = _Summed(content)
-            tar.addfile(entry, summed)  # type: ignore[arg-type]  # needs no more than read()
+            tar.addfile(entry, summed)
         sums += f"{summed.digest.hexdigest()}  {name}\n"
     entry = tarfile.TarInfo(SUMS)
     entry.size, entry.mode = len(sums), 0o644
@@ -168,8 +168,10 @@ def _write(content: IO[bytes], path: Path, mode: int) -> str:
 
 def _tar(stream: IO[bytes], mode: Literal["r|", "w|"]) -> tarfile.TarFile:
     """Open a tar in a pipe; tarfile's own buffers of 10 KiB make it slow."""
-    tar: tarfile.TarFile = tarfile.open(fileobj=stream, mode=mode, bufsize=BUFFER)
-    tar.copybufsize = CHUNK
+    tar: tarfile.TarFile = tarfile.open(  # noqa: SIM115 -- the callers close it
+        fileobj=stream, mode=mode, bufsize=BUFFER
+    )
+    tar.copybufsize = CHUNK  # type: ignore[attr-defined]  # typeshed lacks it
     return tar
 
 
@@ -207,7 +209,9 @@ def _opened(file: Path) -> Iterator[tarfile.TarFile]:
     with source:
         start = source.read(4)
         source.seek(0)
-        reader = next((words for magic, words in MAGIC.items() if start.startswith(magic)), ("cat",))
+        reader = next(
+            (words for magic, words in MAGIC.items() if start.startswith(magic)), ("cat",)
+        )
         with _piped(reader, BadInput, stdin=source, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             with process.stdout, _tar(process.stdout, "r|") as tar:

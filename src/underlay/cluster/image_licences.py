@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from underlay import __version__
 from underlay.cluster.process import run
@@ -38,7 +38,9 @@ UNNAMED = "see its copyright file"
 
 # A licence's short name as in Debian's copyright format 1.0, section 7.2; old files
 # in that format may hold whole sentences there.
-SHORT_NAME = re.compile(r"^License: *([A-Za-z][\w.+-]*(?:(?:,? (?:and|or|with)) [\w.+ -]+)?)$", re.M)
+SHORT_NAME = re.compile(
+    r"^License: *([A-Za-z][\w.+-]*(?:(?:,? (?:and|or|with)) [\w.+ -]+)?)$", re.M
+)
 COMMON = re.compile(r"/usr/share/common-licenses/([A-Za-z]+(?:-[0-9.]*[0-9])?)")
 
 
@@ -54,7 +56,10 @@ class Part:
 
 
 def parts(image: Image) -> list[Part]:
-    """Return all that ``image`` consists of, sorted by package; raise Infrastructure if unreadable."""
+    """Return all that ``image`` consists of, sorted by package.
+
+    Raises Infrastructure where its file system can't be read.
+    """
     found = list(_built_from(image))
     status = (image.folder / "status").read_text(encoding="utf-8")
     with tempfile.TemporaryDirectory(prefix="underlay-licences-") as name:
@@ -93,7 +98,7 @@ def licences(documents: Path) -> tuple[str, ...]:
     return tuple(sorted(names, key=str.lower)) or (UNNAMED,)
 
 
-def built_from() -> dict[str, dict[str, object]]:
+def built_from() -> dict[str, dict[str, Any]]:
     """Return version and licences of this machine's packages that go into an image it builds."""
     form = "${Package} ${Version}\n"
     said = subprocess.run(

@@ -240,7 +240,7 @@ def test_export_lists_packages_beside_it(
         ["dash", "0.5.12-12", "dash", "BSD-3-clause, GPL-2+", ""],
         ["python3", "3.13.5-1", "python3", "GPL-2", ""],
         ["underlay", "0.1.0", "underlay", "MIT", "settings, and what starts"],
-        ["user-mode-linux", "6.12", "user-mode-linux", "GPL-2", "the kernel and its modules"],
+        ["user-mode-linux", "6.12", "user-mode-linux", "GPL-2", "the kernel's modules"],
     ]
     assert cli.main(["image", "export", str(file)]) == 2
     assert f"{file} is there already\n\nhint: --force" in capsys.readouterr().err

@@ -29,7 +29,7 @@ DEADLINE = 120.0
 DOCUMENTS = Path("/usr/share/doc")
 # Parts of the image that no package in it owns, by the package that they were taken from.
 BUILT_FROM = {
-    "user-mode-linux": "the kernel and its modules",
+    "user-mode-linux": "the kernel's modules",
     "busybox-static": "the containers' program",
     "golang-github-appc-cni-dev": "libcni, in the CNI runtime program",
     "golang-go": "Go's library, in the CNI runtime program",

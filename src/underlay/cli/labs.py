@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput
 from underlay.paths import root, states
+
+if TYPE_CHECKING:
+    from underlay.cluster.lab_state import LabState
 
 DEFAULT_LAB = "coreos"
 SUFFIXES = (".yml", ".yaml")
@@ -21,7 +25,7 @@ def resolve_lab(argument: str | None) -> Path:
     """
     argument = argument or DEFAULT_LAB
     path = Path(argument)
-    if path.suffix in SUFFIXES or argument.startswith((".", "/", "~")):
+    if path.suffix in SUFFIXES or argument.startswith((".", "/", "~")) or argument.endswith("/"):
         path = path.expanduser()
         if path.is_file():
             return path
@@ -55,14 +59,22 @@ def running_lab(name: str | None) -> str:
     )
 
 
+def running_state(name: str | None) -> LabState:
+    """Return the record of the lab that ``running_lab`` names; raise BadInput as it does."""
+    from underlay.cluster.lab_state import read_state
+
+    lab = running_lab(name)
+    state = read_state(lab)
+    if state is None:
+        raise BadInput(
+            f"what is recorded about the lab {lab} can't be read", hint=f"underlay down --lab {lab}"
+        )
+    return state
+
+
 def running_labs() -> tuple[str, ...]:
     """Return the names of all labs with a state folder that says they were started, sorted."""
     return tuple(sorted(file.parent.name for file in states().glob("*/lab.json")))
-
-
-def after_dashes(words: list[str]) -> list[str]:
-    """Return a command line without the ``--`` in front of it; later ones are the command's own."""
-    return words[1:] if words[:1] == ["--"] else words
 
 
 def lab_names() -> tuple[str, ...]:

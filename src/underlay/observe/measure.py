@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
 from underlay.observe.merge import merge
-from underlay.observe.start import ON_STDIN, packed_task, probe_command
+from underlay.observe.start import ON_STDIN, has_cold_cells, packed_task, probe_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,9 @@ def measure(
         timings["start"] = time.monotonic() - began
         _tell(runs, "go")
         went = time.monotonic()
+        if has_cold_cells(plan):
+            _all(runs, "cold", deadline)
+            _tell(runs, "on")
         _all(runs, "probed", deadline)
         timings["probe"] = time.monotonic() - went
         _tell(runs, "stop")

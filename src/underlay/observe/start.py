@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import pairs
+from underlay.expect import pairs, predict
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
@@ -65,8 +65,15 @@ def task(plan: Plan, node: str, nonce: str, patience: float) -> dict[str, Any]:
     spaces = [[node, "node", ""]]
     spaces += [[c.name, c.runtime, ""] for c in plan.containers if c.node == node]
     index = {space[0]: number for number, space in enumerate(spaces)}
+    cold = {(e.source, e.destination) for e in predict(plan) if e.cold}
     cells = [
-        [number, index[pair.source.space], pair.source_address, pair.destination_address]
+        [
+            number,
+            index[pair.source.space],
+            pair.source_address,
+            pair.destination_address,
+            (pair.source.name, pair.destination.name) in cold,
+        ]
         for number, pair in enumerate(pairs(plan))
         if pair.source.node == node
     ]
@@ -75,9 +82,15 @@ def task(plan: Plan, node: str, nonce: str, patience: float) -> dict[str, Any]:
         "nonce": nonce,
         "port": PORT,
         "patience": patience,
+        "cold": has_cold_cells(plan),
         "spaces": spaces,
         "cells": cells,
     }
+
+
+def has_cold_cells(plan: Plan) -> bool:
+    """Whether the probes print ``cold`` and wait for ``on`` between ``go`` and ``probed``."""
+    return any(expectation.cold for expectation in predict(plan))
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -76,10 +77,12 @@ class Uml:
 
     def destroy(self, state: Path) -> None:
         """End the shared ssh connections and the sandbox."""
-        config = state / "ssh_config"
-        for socket in ssh.socket_folder(state).iterdir() if config.exists() else ():
+        config, sockets = state / "ssh_config", ssh.socket_folder(state)
+        for socket in sockets.iterdir() if config.exists() else ():
             with suppress(Infrastructure):
                 run(["ssh", "-F", str(config), "-O", "exit", socket.name], deadline=5, check=False)
+        # It isn't always in the state folder; see ssh.socket_folder.
+        shutil.rmtree(sockets, ignore_errors=True)
         living = sandbox.find(state)
         if living is not None:
             living.stop()

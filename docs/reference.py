@@ -193,7 +193,7 @@ def _takes(schema: dict[str, Any], models: dict[str, Any]) -> Iterator[str]:
     elif schema.get("pattern") == WORD["pattern"]:
         yield "[a word](#words)"
     elif kind != "null":
-        yield FORMATS.get(schema.get("format", "")) or schema.get("description") or "text"
+        yield FORMATS.get(schema.get("format", "")) or schema.get("expected") or "text"
 
 
 def _several(schema: dict[str, Any], kind: str) -> str:

@@ -143,6 +143,19 @@ class Containers(Strict):
     networks: Annotated[list[Word], Field(min_length=1, max_length=8)]
 
 
+class Image(Strict):
+    """A box of your own that nodes boot instead of Underlay's, as paths beside the lab file.
+
+    ``path`` is the root file system: ext4 without a partition table, raw or, where the
+    name ends in .qcow2, as qcow2. VirtualBox takes a Vagrant box (.box) instead.
+    ``kernel`` and ``initrd`` are for libvirt. ``doctor --image`` checks what it holds.
+    """
+
+    path: Annotated[str, Field(min_length=1)]
+    kernel: Annotated[str, Field(min_length=1)] | None = None
+    initrd: Annotated[str, Field(min_length=1)] | None = None
+
+
 class Lab(Strict):
     """A whole lab file."""
 
@@ -150,6 +163,7 @@ class Lab(Strict):
     description: str = ""
     user: Word = "core"
     nodes: Nodes = Nodes()
+    image: Image | None = None
     segments: Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)]
     networks: Annotated[dict[Word, Network], Field(min_length=1, max_length=16)]
     containers: Annotated[list[Containers], Field(min_length=1, max_length=64)]

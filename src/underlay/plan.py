@@ -146,6 +146,15 @@ class PlannedContainer:
 
 
 @dataclass(frozen=True)
+class PlannedImage:
+    """Files of the user's own that nodes boot; ``kernel`` and ``initrd`` may be empty."""
+
+    path: str
+    kernel: str
+    initrd: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a lab leads to, before anything exists."""
 
@@ -155,6 +164,7 @@ class Plan:
     segments: tuple[PlannedSegment, ...]
     networks: tuple[PlannedNetwork, ...]
     containers: tuple[PlannedContainer, ...]
+    image: PlannedImage | None = None
 
     def node(self, name: str) -> PlannedNode:
         """Return the node called ``name``; raise KeyError where there is none."""
@@ -203,7 +213,9 @@ def make_plan(lab: Lab) -> Plan:
     networks = tuple(_network(lab, name, network, names) for name, network in lab.networks.items())
     nodes = tuple(_node(lab, name, i, segments, networks) for i, name in enumerate(names, 1))
     containers = tuple(_containers(lab, nodes, networks))
-    return Plan(lab.name, lab.user, nodes, segments, networks, containers)
+    own = lab.image
+    image = PlannedImage(own.path, own.kernel or "", own.initrd or "") if own else None
+    return Plan(lab.name, lab.user, nodes, segments, networks, containers, image)
 
 
 def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork) -> str:
@@ -393,4 +405,5 @@ def _plan(data: dict[str, Any]) -> Plan:
             )
             for c in data["containers"]
         ),
+        image=PlannedImage(**data["image"]) if data["image"] else None,
     )

@@ -6,8 +6,12 @@ import hashlib
 import os
 import shlex
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from underlay.cluster.process import run
+from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +25,8 @@ LONGEST_SOCKET = 85
 def write_config(plan: Plan, state: Path, proxies: Mapping[str, list[str]]) -> Path:
     """Write ``state/ssh_config`` for all nodes of ``plan`` and return its path.
 
-    ``proxies`` maps a node to the argument list that connects to its ssh port.
+    ``proxies`` maps a node to the argument list that connects to its ssh port; the
+    others' management addresses can be reached from here.
     Connections are shared: the first one to a node serves all later ones.
     """
     sockets = socket_folder(state)
@@ -32,9 +37,10 @@ Host {node.name}
     HostName {node.management.address.partition("/")[0]}
     User {plan.user}
     IdentityFile "{state / "key"}"
-    ProxyCommand {proxy_text(proxies[node.name])}
     ControlPath "{sockets}/%n"
 """
+        if node.name in proxies:
+            text += f"    ProxyCommand {proxy_text(proxies[node.name])}\n"
     text += """\
 Host *
     IdentitiesOnly yes
@@ -72,6 +78,14 @@ def socket_folder(state: Path) -> Path:
         folder = Path(tempfile.gettempdir()) / f"underlay-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def close(state: Path) -> None:
+    """End the lab's shared connections."""
+    config = state / "ssh_config"
+    for shared in socket_folder(state).iterdir() if config.exists() else ():
+        with suppress(Infrastructure):
+            run(["ssh", "-F", str(config), "-O", "exit", shared.name], deadline=5, check=False)
 
 
 def command(config: Path, node: str, arguments: list[str], *, tty: bool = False) -> list[str]:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster import ready
 from underlay.cluster.image import KERNEL
-from underlay.cluster.process import run, tail
+from underlay.cluster.process import tail
+from underlay.cluster.seed import make_seed
 from underlay.cluster.uml.kernel import preload
 from underlay.cluster.uml.sandbox import management_port
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
-    from underlay.cluster.image import Image
     from underlay.cluster.uml.sandbox import Sandbox
     from underlay.plan import Plan, PlannedNode
 
@@ -23,7 +23,7 @@ CONSOLE_LINES = 15
 SHM = Path("/dev/shm")
 
 
-def arguments(plan: Plan, node: PlannedNode, image: Image, seed: Path) -> list[str]:
+def arguments(plan: Plan, node: PlannedNode, disk: Path, seed: Path) -> list[str]:
     """Return the command line of the node's kernel, as run inside the sandbox.
 
     The root disk is the shared image plus a copy-on-write file in the sandbox's
@@ -43,7 +43,7 @@ def arguments(plan: Plan, node: PlannedNode, image: Image, seed: Path) -> list[s
         f"umid={node.name}",
         f"uml_dir={SHM / 'uml'}/",
         f"mem={node.memory}M",
-        f"ubda={SHM / node.name}.cow,{image.disk}",
+        f"ubda={SHM / node.name}.cow,{disk}",
         f"ubdbr={seed}",
         "root=/dev/ubda",
         "rw",
@@ -59,18 +59,8 @@ def arguments(plan: Plan, node: PlannedNode, image: Image, seed: Path) -> list[s
     ]
 
 
-def make_seed(files: Path, output: Path) -> None:
-    """Write the NoCloud seed ISO of one node from its rendered ``files`` folder."""
-    names = ("user-data", "meta-data", "network-config")
-    run(
-        ["xorrisofs", "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", str(output),
-         *(str(files / name) for name in names)],
-        deadline=60,
-    )  # fmt: skip
-
-
 def start(
-    plan: Plan, node: PlannedNode, sandbox: Sandbox, image: Image, state: Path, deadline: float
+    plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Path, deadline: float
 ) -> None:
     """Start ``node`` and return when it has proven to be ready; idempotent.
 
@@ -89,7 +79,7 @@ def start(
             {
                 "do": "start",
                 "node": node.name,
-                "arguments": arguments(plan, node, image, folder / "seed.iso"),
+                "arguments": arguments(plan, node, disk, folder / "seed.iso"),
                 "environment": {"LD_PRELOAD": str(preload())},
                 "console": str(console),
             }

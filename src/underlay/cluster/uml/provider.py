@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import image, ssh
-from underlay.cluster.process import run
+from underlay.cluster.boot import boot_files
 from underlay.cluster.uml import node as uml_node
 from underlay.cluster.uml import sandbox
 from underlay.errors import Infrastructure
@@ -29,7 +28,8 @@ class Uml:
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Build the image where it is missing, start the sandbox, write ssh_config."""
-        image.ensure(progress)
+        if plan.image is None:
+            image.ensure(progress)
         ssh.write_config(
             plan, state, {node.name: self._proxy(state, node.name) for node in plan.nodes}
         )
@@ -41,10 +41,17 @@ class Uml:
         """Whether the sandbox lives."""
         return sandbox.find(state) is not None
 
+    def machine(self, plan: Plan, node: str, state: Path) -> dict[str, Any]:
+        """Return the name alone: the shim in vagrant/ asks the engine for all the rest."""
+        return {"name": node}
+
+    def before(self, plan: Plan, node: str, state: Path) -> None:
+        """Do nothing: ``start`` does it all."""
+
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Boot one node and wait for its proof of readiness."""
         uml_node.start(
-            plan, plan.node(node), self._sandbox(state), image.current(), state, NODE_DEADLINE
+            plan, plan.node(node), self._sandbox(state), boot_files(plan).disk, state, NODE_DEADLINE
         )
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
@@ -76,10 +83,7 @@ class Uml:
 
     def destroy(self, state: Path) -> None:
         """End the shared ssh connections and the sandbox."""
-        config = state / "ssh_config"
-        for socket in ssh.socket_folder(state).iterdir() if config.exists() else ():
-            with suppress(Infrastructure):
-                run(["ssh", "-F", str(config), "-O", "exit", socket.name], deadline=5, check=False)
+        ssh.close(state)
         living = sandbox.find(state)
         if living is not None:
             living.stop()

@@ -44,7 +44,7 @@ VERBS: dict[str, dict[str, str]] = {
         "image": "Build the nodes' image, or show what is cached.",
     },
     "This machine": {
-        "doctor": "Check that this machine can run labs.",
+        "doctor": "Check that this machine can run labs, or an image what labs need of it.",
         "test": "Run Underlay's own tests, layer by layer.",
     },
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.labs import running_lab
+from underlay.cli.labs import running_state
 
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState
@@ -35,10 +35,7 @@ def command(
       underlay check
       underlay check --lab docker-vlan --json
     """
-    from underlay.cluster.lab_state import read_state
-
-    state = read_state(running_lab(lab))
-    assert state is not None
+    state = running_state(lab)
     verdict = measured(state)
     if as_json:
         from underlay.report.document import document

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.labs import after_dashes, running_lab
+from underlay.cli.labs import after_dashes, running_state
 from underlay.errors import EXIT_NOT_RUN, UnderlayError
 
 CONTEXT = {"allow_interspersed_args": False}
@@ -32,12 +32,9 @@ def command(
       underlay exec switch -- bridge fdb show
     """
     from underlay.cluster.access import execute
-    from underlay.cluster.lab_state import read_state
 
     try:
-        state = read_state(running_lab(lab))
-        assert state is not None
-        code = execute(state, target, after_dashes(arguments))
+        code = execute(running_state(lab), target, after_dashes(arguments))
     except UnderlayError as error:
         error.exit_code = EXIT_NOT_RUN
         raise

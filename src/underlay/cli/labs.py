@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput
 from underlay.paths import root, states
+
+if TYPE_CHECKING:
+    from underlay.cluster.lab_state import LabState
 
 DEFAULT_LAB = "coreos"
 SUFFIXES = (".yml", ".yaml")
@@ -53,6 +57,19 @@ def running_lab(name: str | None) -> str:
     raise BadInput(
         f"{len(up)} labs are up: {', '.join(up)}", hint=f"name one of them: `--lab {up[0]}`"
     )
+
+
+def running_state(name: str | None) -> LabState:
+    """Return the record of the lab that ``running_lab`` names; raise BadInput as it does."""
+    from underlay.cluster.lab_state import read_state
+
+    lab = running_lab(name)
+    state = read_state(lab)
+    if state is None:
+        raise BadInput(
+            f"what is recorded about the lab {lab} can't be read", hint=f"underlay down --lab {lab}"
+        )
+    return state
 
 
 def running_labs() -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.labs import after_dashes, running_lab
+from underlay.cli.labs import after_dashes, running_state
 from underlay.errors import BadInput
 
 CONTEXT = {"allow_interspersed_args": False}
@@ -33,10 +33,8 @@ def command(
       underlay ssh core-01 -- ip -brief address
     """
     from underlay.cluster import ssh
-    from underlay.cluster.lab_state import read_state
 
-    state = read_state(running_lab(lab))
-    assert state is not None
+    state = running_state(lab)
     names = [planned.name for planned in state.plan().nodes]
     if node not in names:
         raise BadInput(

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json
-from underlay.cli.labs import running_lab
+from underlay.cli.labs import running_state
 
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState
@@ -35,10 +35,7 @@ def command(
       underlay status
       underlay status --lab docker-vlan --json
     """
-    from underlay.cluster.lab_state import read_state
-
-    state = read_state(running_lab(lab))
-    assert state is not None
+    state = running_state(lab)
     status = describe(state)
     if as_json:
         print_json(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -81,11 +82,13 @@ def socket_folder(state: Path) -> Path:
 
 
 def close(state: Path) -> None:
-    """End the lab's shared connections."""
-    config = state / "ssh_config"
-    for shared in socket_folder(state).iterdir() if config.exists() else ():
+    """End the lab's shared connections and remove their folder."""
+    config, sockets = state / "ssh_config", socket_folder(state)
+    for shared in sockets.iterdir() if config.exists() else ():
         with suppress(Infrastructure):
             run(["ssh", "-F", str(config), "-O", "exit", shared.name], deadline=5, check=False)
+    # It isn't always in the state folder; see socket_folder.
+    shutil.rmtree(sockets, ignore_errors=True)
 
 
 def command(config: Path, node: str, arguments: list[str], *, tty: bool = False) -> list[str]:

@@ -1,0 +1,45 @@
+"""Looking for what a lab might leave behind on this machine."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from cluster.running import Checkout
+
+
+def processes(checkout: Checkout) -> list[str]:
+    """Return the command lines of processes that run in ``checkout`` or name a path in it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with suppress(OSError):
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            # A node's memory and a dead process have no command line of their own.
+            if f"{checkout.root}/" in line or (entry / "cwd").readlink().is_relative_to(
+                checkout.root
+            ):
+                found.append(f"{entry.name}: {line[:200]}")
+    return found
+
+
+def mounts(checkout: Checkout) -> list[str]:
+    """Return the mounts of this machine that have to do with ``checkout``."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return [line for line in lines if str(checkout.root) in line]
+
+
+def interfaces() -> set[str]:
+    """Return the names of this machine's network interfaces."""
+    return set(os.listdir("/sys/class/net"))
+
+
+def prove_nothing_is_left(checkout: Checkout, interfaces_before: set[str]) -> None:
+    """Fail where ``checkout`` still runs, mounts or keeps anything of any lab."""
+    assert processes(checkout) == []
+    assert mounts(checkout) == []
+    assert interfaces() <= interfaces_before
+    assert not (checkout.root / ".underlay").exists()
+    assert not (checkout.root / ".vagrant").exists()

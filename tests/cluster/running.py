@@ -1,0 +1,217 @@
+"""Checkouts and the labs that run in them, as their users see them: through the command line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cluster.commands import Done, clean_environment, run
+from underlay.expect import PROTOCOLS
+from underlay.plan import Plan, plan_from_json
+
+UP_DEADLINE = 240.0
+CHECK_DEADLINE = 90.0
+
+NOT_COPIED = (
+    ".git", ".underlay", ".vagrant", ".venv", ".tox", ".hypothesis", ".*_cache", "__pycache__",
+)  # fmt: skip
+# The labs that tests can ask for: the lab file, and how `up` starts it.
+LABS = {
+    "coreos": ("labs/coreos.yml",),
+    "docker-vlan": ("labs/docker-vlan.yml",),
+    "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
+}
+
+# (source, destination, protocol)
+Cell = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout of Underlay, and the labs that it runs."""
+
+    root: Path
+
+    def underlay(
+        self, *words: str, deadline: float = 60, text: str = "", folder: Path | None = None
+    ) -> Done:
+        """Run the checkout's ``underlay`` with ``words``, in ``folder`` or the checkout itself."""
+        program = str(self.root / "underlay")
+        return run([program, *words], folder=folder or self.root, deadline=deadline, text=text)
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start the checkout's ``underlay`` in a process group of its own, to be interrupted."""
+        return subprocess.Popen(
+            [str(self.root / "underlay"), *words],
+            cwd=self.root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env=clean_environment(),
+            text=True,
+        )
+
+    def vagrant(
+        self,
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        deadline: float = UP_DEADLINE,
+    ) -> Done:
+        """Run Vagrant by hand in the checkout."""
+        command = ["vagrant", *words]
+        return run(command, folder=self.root, deadline=deadline, environment=environment)
+
+    def tool(self, name: str) -> str:
+        """Return the path of a program of the checkout's virtual environment."""
+        return str(self.root / ".venv" / "bin" / name)
+
+    def copied(self, root: Path) -> Checkout:
+        """Copy the checkout to ``root``, with the same virtual environment but labs of its own."""
+        shutil.copytree(self.root, root, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True)
+        (root / ".venv").mkdir()
+        for part in (self.root / ".venv").iterdir():
+            (root / ".venv" / part.name).symlink_to(part)
+        # The launcher would make another one where the stamp names another checkout.
+        stamp = (self.root / ".venv" / "stamp").read_text()
+        (root / ".venv" / "stamp").unlink()
+        (root / ".venv" / "stamp").write_text(stamp.replace(str(self.root), str(root)))
+        return Checkout(root)
+
+    def state(self, lab: str) -> Path:
+        """Return the state folder of the lab called ``lab``."""
+        return self.root / ".underlay" / "labs" / lab
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """What ``underlay check --json`` said, and with which exit code."""
+
+    done: Done
+    summary: dict[str, int]
+    cells: dict[Cell, dict[str, Any]]
+
+    @property
+    def differing(self) -> set[Cell]:
+        """The cells that were measured otherwise than expected."""
+        return {name for name, cell in self.cells.items() if cell["observed"] != cell["expected"]}
+
+    def prove_green(self) -> None:
+        """Fail unless every cell was measured and is as expected."""
+        said = f"exit {self.done.code}, {self.summary}\n{self.done.err}"
+        assert self.differing == set(), said
+        assert self.summary["cells"] == self.summary["as_expected"] == len(self.cells) > 0, said
+        assert self.summary["differs"] == self.summary["not_measured"] == 0, said
+        assert self.done.code == 0, said
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A lab of a checkout. ``file`` is its lab file; the lab need not be up."""
+
+    checkout: Checkout
+    name: str
+    file: Path
+
+    def up(self, *options: str) -> Done:
+        """Start the lab."""
+        return self.checkout.underlay("up", str(self.file), *options, deadline=UP_DEADLINE)
+
+    def down(self) -> Done:
+        """Stop the lab."""
+        return self.verb("down")
+
+    def verb(self, verb: str, *words: str, deadline: float = 60, text: str = "") -> Done:
+        """Run a verb on this lab by its name."""
+        words = ("--lab", self.name, *words)
+        return self.checkout.underlay(verb, *words, deadline=deadline, text=text)
+
+    def execute(self, target: str, *command: str, text: str = "") -> Done:
+        """Run ``command`` as root in a node, a container or the switch."""
+        return self.verb("exec", target, "--", *command, text=text)
+
+    def shell(self, target: str, script: str, *arguments: str) -> str:
+        """Run a shell script as root in ``target``, fail where it fails, return what it says."""
+        done = self.execute(target, "sh", "-euc", script, "sh", *arguments)
+        assert done.code == 0, str(done)
+        return done.out
+
+    def status(self) -> dict[str, Any]:
+        """Return what ``status --json`` says."""
+        done = self.verb("status", "--json")
+        assert done.code == 0, str(done)
+        document: dict[str, Any] = done.document()
+        return document
+
+    def check(self) -> Matrix:
+        """Measure the lab with ``check --json``, whatever comes of it."""
+        done = self.verb("check", "--json", deadline=CHECK_DEADLINE)
+        document = done.document()
+        assert "cells" in document, str(done)
+        cells = {
+            (cell["source"], cell["destination"], cell["protocol"]): cell
+            for cell in document["cells"]
+        }
+        return Matrix(done, document["summary"], cells)
+
+    @contextmanager
+    def broken(self, target: str, fault: str, cure: str, *arguments: str) -> Iterator[Matrix]:
+        """Run the script ``fault`` in ``target`` and hand out what check then measures.
+
+        Whatever the test makes of it, the script ``cure`` is run afterwards, and
+        check must be green again. Both scripts get ``arguments``.
+        """
+        self.shell(target, fault, *arguments)
+        try:
+            yield self.check()
+        finally:
+            self.shell(target, cure, *arguments)
+            self.check().prove_green()
+
+    @property
+    def state(self) -> Path:
+        """The lab's state folder."""
+        return self.checkout.state(self.name)
+
+    @property
+    def sandbox(self) -> dict[str, Any]:
+        """The identity of the sandbox that the lab's state records."""
+        identity: dict[str, Any] = json.loads((self.state / "sandbox.json").read_text())
+        return identity
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that the lab was started with."""
+        return plan_from_json((self.state / "plan.json").read_text())
+
+
+class Cast:
+    """Who is in a lab, from ``status --json`` alone: no prediction, no plan."""
+
+    def __init__(self, status: Mapping[str, Any]) -> None:
+        self.containers = {row["name"]: row for row in status["containers"]}
+        self.nodes = [node["name"] for node in status["nodes"]]
+
+    def host(self, end: str) -> str:
+        """Return the node that an end of a cell is on, or is."""
+        return self.containers[end]["node"] if end in self.containers else end
+
+    def healthy(self, network: str) -> set[Cell]:
+        """Return the cells that macvlan or ipvlan l2 connects in ``network`` of a healthy lab.
+
+        Those are all its containers among each other, and each of them with the
+        nodes that it is not on.
+        """
+        members = [name for name, row in self.containers.items() if row["network"] == network]
+        pairs = {(one, other) for one in members for other in members if one != other}
+        for member in members:
+            for node in self.nodes:
+                if node != self.host(member):
+                    pairs |= {(member, node), (node, member)}
+        return {(*pair, protocol) for pair in pairs for protocol in PROTOCOLS}

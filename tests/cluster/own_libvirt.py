@@ -55,18 +55,10 @@ class OwnLibvirt:
         self.process = process
         self.inside = inside
 
-    def enter(self, *command: str) -> list[str]:
-        """Return what runs ``command`` where this libvirtd is."""
-        return [
-            "nsenter",
-            "--target",
-            str(self.inside),
-            "--net",
-            "--mount",
-            "--pid",
-            "--",
-            *command,
-        ]
+    def enter(self, folder: Path, *command: str) -> list[str]:
+        """Return what runs ``command`` in ``folder`` where this libvirtd is."""
+        namespaces = ["--net", "--mount", "--pid", f"--wdns={folder}"]
+        return ["nsenter", "--target", str(self.inside), *namespaces, "--", *command]
 
 
 @contextmanager

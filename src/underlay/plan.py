@@ -24,6 +24,7 @@ from underlay.naming import (
     port_name,
     runs_on,
 )
+from underlay.plan_image import PlannedImage, image_from, plan_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -146,15 +147,6 @@ class PlannedContainer:
 
 
 @dataclass(frozen=True)
-class PlannedImage:
-    """Files of the user's own that nodes boot; ``kernel`` and ``initrd`` may be empty."""
-
-    path: str
-    kernel: str
-    initrd: str
-
-
-@dataclass(frozen=True)
 class Plan:
     """Everything that a lab leads to, before anything exists."""
 
@@ -213,9 +205,7 @@ def make_plan(lab: Lab) -> Plan:
     networks = tuple(_network(lab, name, network, names) for name, network in lab.networks.items())
     nodes = tuple(_node(lab, name, i, segments, networks) for i, name in enumerate(names, 1))
     containers = tuple(_containers(lab, nodes, networks))
-    own = lab.image
-    image = PlannedImage(own.path, own.kernel or "", own.initrd or "") if own else None
-    return Plan(lab.name, lab.user, nodes, segments, networks, containers, image)
+    return Plan(lab.name, lab.user, nodes, segments, networks, containers, plan_image(lab))
 
 
 def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork) -> str:
@@ -405,5 +395,5 @@ def _plan(data: dict[str, Any]) -> Plan:
             )
             for c in data["containers"]
         ),
-        image=PlannedImage(**data["image"]) if data["image"] else None,
+        image=image_from(data["image"]),
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from cluster import test_lie_detector as lies
 from cluster.commands import GRACE, Done, clean_environment, interrupt, run
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
@@ -199,15 +200,16 @@ def test_ctrl_c_during_up_cleans_up(
     prove_nothing_is_left(inside, before)
 
 
-def test_without_libvirtd_it_says_so(here: Checkout) -> None:
+def test_without_libvirtd_it_says_so(inside: Inside) -> None:
     """Outside of the namespaces no libvirtd runs, here or on most machines."""
     nowhere = "LIBVIRT_DEFAULT_URI=qemu+unix:///system?socket=/nonsuch"
     words = ("up", "labs/coreos.yml", "--provider", "libvirt")
-    command = ["env", nowhere, str(here.root / "underlay"), *words]
-    done = run(command, folder=here.root, deadline=60)
+    command = ["env", nowhere, str(inside.root / "underlay"), *words]
+    done = run(command, folder=inside.root, deadline=60)
     assert done.code == 3, str(done)
     assert "libvirtd does not answer" in done.err
     assert "hint: sudo systemctl start libvirtd" in done.err
+    assert not inside.state("coreos").exists()
 
 
 # What two kernels must agree about in a cell. Times and resent packets are each one's own.

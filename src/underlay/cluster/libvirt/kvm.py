@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DEADLINE = 15.0
+DEVICE = "/dev/kvm"
 QEMU = "qemu-system-x86_64"
 WORD = "underlay: the kernel runs"
 
@@ -55,9 +56,9 @@ def probe(kernel: Path, initrd: Path) -> Answer:
 
 def _boot(kernel: Path, initrd: Path) -> Answer:
     try:
-        os.close(os.open("/dev/kvm", os.O_RDWR))
+        os.close(os.open(DEVICE, os.O_RDWR))
     except OSError as error:
-        return Answer(works=False, reason=f"/dev/kvm: {error.strerror}")
+        return Answer(works=False, reason=f"{DEVICE}: {error.strerror}")
     arguments = [
         "timeout", "--signal=KILL", str(int(DEADLINE)),
         QEMU, "-machine", "pc,accel=kvm", "-cpu", "host", "-m", "256", "-nodefaults",

@@ -116,6 +116,9 @@ class Libvirt:
         """End the shared ssh connections, all machines, the pool and the networks."""
         plan = plan_in(state)
         ssh.close(state)
+        if not (state / "libvirt").exists():
+            # Nothing was made yet: a libvirtd that can't be used is no reason to keep the lab.
+            return
         for node in plan.nodes:
             self.stop(plan, node.name, state)
         wiring.remove(plan, state)

@@ -17,10 +17,8 @@ def processes(checkout: Checkout) -> list[str]:
             continue
         with suppress(OSError):
             line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            # A node's memory and a dead process have no command line of their own.
-            if f"{checkout.root}/" in line or (entry / "cwd").readlink().is_relative_to(
-                checkout.root
-            ):
+            inside = (entry / "cwd").readlink().is_relative_to(checkout.root)
+            if inside or f"{checkout.root}/" in line:
                 found.append(f"{entry.name}: {line[:200]}")
     return found
 

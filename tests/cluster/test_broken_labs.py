@@ -61,7 +61,7 @@ def test_check_shows_the_duplicates(lab: Lab) -> None:
     matrix = lab.check()
     assert matrix.done.code == 1
     assert matrix.differing <= cast.healthy("lannet") | cast.healthy("ipnet")
-    named = defaultdict(set)
+    named: dict[str, set[str]] = defaultdict(set)
     for cell in matrix.differing:
         by = matrix.cells[cell]["answered_by"]
         if by:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cluster.commands import interrupt, run
-from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.running import Checkout, Lab
 
 SMALL = """\
@@ -88,6 +88,7 @@ def test_down_leaves_nothing(small: Lab) -> None:
     assert done.code == 0, str(done)
     sockets = control_path(small).parent
     assert sockets.is_dir()
+    assert any("linux.uml" in line for line in processes(small.checkout))
     done = small.down()
     assert done.code == 0, str(done)
     prove_nothing_is_left(small.checkout, before)

@@ -244,3 +244,23 @@ def test_the_matrix_of_three_nodes_with_four_containers_each_has_612_cells() -> 
     assert len({(e.source, e.destination, e.protocol) for e in cells}) == 612
     assert all(e.because and e.reference and e.rule for e in cells)
     assert cells == predict(plan)
+
+
+def test_a_second_network_over_ipvlan_loses_answers_to_the_first_address() -> None:
+    lab = Lab.model_validate(
+        {
+            "name": "two",
+            "segments": {"lan": {"subnet": "10.0.0.0/24"}, "wan": {"subnet": "10.0.1.0/24"}},
+            "networks": {
+                "mac": {"driver": "macvlan", "segment": "lan", "subnet": "10.1.1.0/24"},
+                "ip": {"driver": "ipvlan", "segment": "wan", "subnet": "10.2.2.0/24"},
+            },
+            "containers": [{"networks": ["mac", "ip"]}],
+        }
+    )
+    cells = {(e.source, e.destination): e for e in predict(make_plan(lab))}
+    foreign = cells["mac-1a@mac", "mac-2a@ip"]
+    assert (foreign.rule, foreign.reachable, foreign.cold) == ("ipvlan-foreign-sender", False, True)
+    assert cells["mac-1a@ip", "mac-2a@ip"].reachable
+    assert cells["mac-1a@mac", "mac-2a@mac"].reachable
+    assert not cells["core-02", "mac-1a@mac"].reachable

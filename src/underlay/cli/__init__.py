@@ -7,6 +7,7 @@ pydantic, typer and rich.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -69,6 +70,15 @@ def main(argv: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 -- no traceback ever reaches a user
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             return _stop_writing()
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _stop_writing()
+            return _fail(
+                EXIT_INFRASTRUCTURE,
+                f"{error.strerror}: {error.filename or 'stdout'}",
+                "",
+                "",
+                False,
+            )
         return _unexpected(error, as_json)
 
 

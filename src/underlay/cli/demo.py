@@ -12,7 +12,7 @@ from underlay.cli.console import err, out, print_json
 from underlay.errors import EXIT_OK
 
 NEXT = """
-The lab stays up. Next:
+The lab stays up. Next (`underlay` is ./underlay in the checkout):
   underlay status                                  who is where, with which address
   underlay ssh core-01                             a shell on a node
   underlay exec lannet-1a -- ping -c 1 20.1.1.129  from one node's container to another's

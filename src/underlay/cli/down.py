@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.labs import running_lab, running_labs
+from underlay.cli.labs import running_lab
+from underlay.paths import states
 
 
 def command(
@@ -33,7 +34,8 @@ def command(
     """
     from underlay.cluster.cycle import down
 
-    names = running_labs() if every else (running_lab(lab),)
+    # Every folder: one without a record is what `render` or Vagrant by hand left.
+    names = tuple(sorted(p.name for p in states().glob("*"))) if every else (running_lab(lab),)
     began = time.monotonic()
     for name in names:
         with progress(f"stopping {name}") as running:

@@ -36,7 +36,7 @@ def command(
     from underlay.cluster.lab_state import LabState, read_state
     from underlay.cluster.prepare import load_plan
     from underlay.cluster.provider import DEFAULT
-    from underlay.cluster.vagrant import variables
+    from underlay.cluster.vagrant import DOTFILE, variables
 
     state = read_state(lab) if lab else None
     if state is None:
@@ -46,5 +46,8 @@ def command(
     if as_json:
         print_json(values)
         return
+    if DOTFILE not in values:
+        # Another lab's folder, exported before, must not hold for the default lab.
+        print(f"unset {DOTFILE}")
     for name, value in values.items():
         print(f"export {name}={shlex.quote(value)}")

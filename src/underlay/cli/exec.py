@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.labs import after_dashes, running_state
+from underlay.cli.labs import running_state
 from underlay.errors import EXIT_NOT_RUN, UnderlayError
-
-CONTEXT = {"allow_interspersed_args": False}
 
 
 def command(
@@ -24,7 +22,7 @@ def command(
     In a container the network is the container's and the tools are the node's, so
     that ip, tcpdump, iptables and tc are at hand. `switch` is where the segments'
     bridges and ports are. Standard input is passed through and the exit code is the
-    command's; 125 means that it could not be run. Options come before the target.
+    command's; 125 means that it could not be run. What follows `--` is the command's.
 
     Example:
       underlay exec core-01 -- ip -brief address
@@ -34,7 +32,7 @@ def command(
     from underlay.cluster.access import execute
 
     try:
-        code = execute(running_state(lab), target, after_dashes(arguments))
+        code = execute(running_state(lab), target, arguments)
     except UnderlayError as error:
         error.exit_code = EXIT_NOT_RUN
         raise

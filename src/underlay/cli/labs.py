@@ -25,7 +25,7 @@ def resolve_lab(argument: str | None) -> Path:
     """
     argument = argument or DEFAULT_LAB
     path = Path(argument)
-    if path.suffix in SUFFIXES or argument.startswith((".", "/", "~")):
+    if path.suffix in SUFFIXES or argument.startswith((".", "/", "~")) or argument.endswith("/"):
         path = path.expanduser()
         if path.is_file():
             return path
@@ -75,11 +75,6 @@ def running_state(name: str | None) -> LabState:
 def running_labs() -> tuple[str, ...]:
     """Return the names of all labs with a state folder that says they were started, sorted."""
     return tuple(sorted(file.parent.name for file in states().glob("*/lab.json")))
-
-
-def after_dashes(words: list[str]) -> list[str]:
-    """Return a command line without the ``--`` in front of it; later ones are the command's own."""
-    return words[1:] if words[:1] == ["--"] else words
 
 
 def lab_names() -> tuple[str, ...]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import subprocess
 import sys
 from typing import Annotated
 
 import typer
 
-from underlay.cli.labs import after_dashes, running_state
+from underlay.cli.labs import running_state
 from underlay.errors import BadInput
-
-CONTEXT = {"allow_interspersed_args": False}
 
 
 def command(
@@ -25,8 +24,8 @@ def command(
 ) -> None:
     """Open a shell on a node, or run a command there as the lab's user.
 
-    Options come before the node's name. The exit code is the command's, or ssh's
-    255 where the node can't be reached.
+    What follows `--` is the command's. The exit code is the command's, or ssh's 255
+    where the node can't be reached.
 
     Example:
       underlay ssh core-01
@@ -37,13 +36,14 @@ def command(
     state = running_state(lab)
     names = [planned.name for planned in state.plan().nodes]
     if node not in names:
-        raise BadInput(
-            f"the lab {state.lab} has no node {node!r}", hint=f"nodes: {', '.join(names)}"
-        )
+        near = difflib.get_close_matches(node, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"nodes: {', '.join(names)}"
+        raise BadInput(f"the lab {state.lab} has no node {node!r}", hint=hint)
     config = state.folder / "ssh_config"
-    words = after_dashes(arguments or [])
-    if words:
-        done = subprocess.run(ssh.command(config, node, words, tty=sys.stdin.isatty()), check=False)
+    if arguments:
+        done = subprocess.run(
+            ssh.command(config, node, arguments, tty=sys.stdin.isatty()), check=False
+        )
     else:
         done = subprocess.run(["ssh", "-F", str(config), node], check=False)
     raise typer.Exit(done.returncode)

@@ -98,7 +98,7 @@ def _show(status: dict[str, Any]) -> None:
     nodes = Table("node", "state", "management", "parents", box=None, pad_edge=False)
     for node in status["nodes"]:
         parents = ", ".join(f"{nic} in {segment}" for segment, nic in node["parents"].items())
-        nodes.add_row(node["name"], node["state"], node["address"], parents)
+        nodes.add_row(node["name"], node["state"].replace("_", " "), node["address"], parents)
     out.print(nodes)
     out.print()
     columns = ("node", "network", "runtime", "address", "mac")

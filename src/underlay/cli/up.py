@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import people, print_json, progress
-from underlay.cli.labs import resolve_lab
+from underlay.cli.labs import resolve_lab, running_labs
 
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState
@@ -62,7 +62,9 @@ def command(
         f"{state.lab} is up: {len(plan.nodes)} nodes, {len(plan.containers)} containers, "
         f"{seconds:.1f} s"
     )
-    say.print("next: underlay check · underlay status · underlay down", style="dim")
+    which = f" --lab {state.lab}" if len(running_labs()) > 1 else ""
+    verbs = ("check", "status", "down")
+    say.print(f"next: {' · '.join(f'underlay {verb}{which}' for verb in verbs)}", style="dim")
 
 
 def start(

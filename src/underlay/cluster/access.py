@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster import ssh
 from underlay.cluster.process import run
 from underlay.cluster.provider import provider
-from underlay.errors import EXIT_NOT_RUN, BadInput
+from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,10 @@ def execute(state: LabState, target: str, arguments: list[str]) -> int:
         command = provider(state.provider).switch(state.folder, wrapped)
         return _exit_code(subprocess.run(command, check=False).returncode)
     node, wrapped = _inside(plan, target, arguments)
+    word = provider(state.provider).states(plan, state.folder)[node]
+    if word != "running":
+        hint = f"underlay up {state.file}"
+        raise Infrastructure(f"{node} is {word.replace('_', ' ')}", hint=hint)
     config = state.folder / "ssh_config"
     code = subprocess.run(
         ssh.command(config, node, ["sudo", "-n", *wrapped]), check=False

@@ -48,6 +48,7 @@ def prepare(
     of each phase. Raises BadInput where the lab has errors (without ``force``), or
     is up already from another file, with another plan or another provider.
     """
+    by = provider(provider_name)
     plan = load_plan(file)
     if not force:
         _refuse_errors(file)
@@ -63,7 +64,7 @@ def prepare(
             render_cached(plan, lab_key(plan.lab), state.folder / "files", paths.cache() / "files")
         timings["render"] = time.monotonic() - began
         began = time.monotonic()
-        provider(provider_name).prepare(plan, state.folder, progress)
+        by.prepare(plan, state.folder, progress)
         (state.folder / PREPARED).touch()
         timings["image_and_switch"] = time.monotonic() - began
     return state, timings

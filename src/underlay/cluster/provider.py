@@ -55,6 +55,9 @@ class Provider(Protocol):
     def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
         """Return how Vagrant reaches a node by ssh, or None where it doesn't run."""
 
+    def pace(self, state: Path) -> float:
+        """Return how many times slower than ordinary the lab's nodes may be; 1 is ordinary."""
+
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
         """Return what runs ``arguments`` as root where the segments' bridges are."""
 

@@ -94,4 +94,6 @@ def close(state: Path) -> None:
 def command(config: Path, node: str, arguments: list[str], *, tty: bool = False) -> list[str]:
     """Return the argument list that runs ``arguments`` on ``node``, each kept as one argument."""
     terminal = ["-t"] if tty else []
+    # Whoever tidies up the folder for temporary files may have removed the sockets' one.
+    socket_folder(config.parent)
     return ["ssh", "-F", str(config), *terminal, node, "--", shlex.join(arguments)]

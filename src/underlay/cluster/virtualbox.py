@@ -131,6 +131,10 @@ class VirtualBox:
         settings: dict[str, object] = self.machine(plan, node, state)["ssh"]
         return settings
 
+    def pace(self, state: Path) -> float:
+        """Nodes are of ordinary speed."""
+        return 1
+
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
         """Refuse: VirtualBox's internal networks are no bridges that one could look at."""
         raise BadInput("VirtualBox keeps its switch to itself", hint="underlay exec NODE -- …")

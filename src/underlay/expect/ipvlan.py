@@ -151,6 +151,23 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
+FOREIGN_SENDER = Rule(
+    id="ipvlan-foreign-sender",
+    relation="routing",
+    reachable=False,
+    stop="no_neighbour",
+    also=("no_answer",),
+    cold=True,
+    because=(
+        "The route leaves by an ipvlan interface, but the packet carries the container's other "
+        "address: the ARP request names that one, and the parent doesn't hand the answer to it."
+    ),
+    reference=(
+        "Linux net/ipv4/arp.c, arp_solicit (arp_announce 0); "
+        "drivers/net/ipvlan/ipvlan_core.c, ipvlan_addr_lookup"
+    ),
+)
+
 FOREIGN_ADDRESS = Rule(
     id="ipvlan-foreign-address",
     relation="routing",

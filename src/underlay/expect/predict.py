@@ -28,7 +28,8 @@ class Expectation:
     """What should happen in one cell, why, and who says so.
 
     ``stop`` is where an unreachable probe should stop; ``also`` are other places
-    where the same cause may show. ``rule`` is the rule's id.
+    where the same cause may show. ``rule`` is the rule's id. A ``cold`` cell has to
+    be probed before its source talks to the destination from another address.
     """
 
     source: str
@@ -40,6 +41,7 @@ class Expectation:
     reference: str
     rule: str = ""
     also: tuple[Stop, ...] = ()
+    cold: bool = False
     source_address: str = ""
     destination_address: str = ""
 
@@ -65,6 +67,7 @@ def predict(plan: Plan) -> tuple[Expectation, ...]:
                 reference=rule.reference,
                 rule=rule.id,
                 also=rule.also,
+                cold=rule.cold,
                 source_address=pair.source_address,
                 destination_address=pair.destination_address,
             )
@@ -123,17 +126,18 @@ class _World:
     def rule(self, pair: Pair) -> Rule:
         source = self._spaces[pair.source.space]
         destination = self._spaces[pair.destination.space]
-        there = self._way(source, destination, pair.destination_address)
+        there = self._way(source, destination, pair.destination_address, pair.source_address)
         if not there.reachable:
             return there
-        back = self._way(destination, source, pair.source_address)
+        back = self._way(destination, source, pair.source_address, pair.destination_address)
         if not back.reachable:
             return back.for_answer()
         networks = {pair.source.network, pair.destination.network} - {""}
         subnets = {self._plan.network(name).subnet for name in networks}
         return routing.other_subnet(there) if len(subnets) > 1 else there
 
-    def _way(self, source: _Space, destination: _Space, address: str) -> Rule:
+    def _way(self, source: _Space, destination: _Space, address: str, sender: str) -> Rule:
+        """The rule for a packet from ``sender``, an address of ``source``, to ``address``."""
         route = source.route(address)
         if route is None:
             return routing.NO_ROUTE
@@ -145,6 +149,8 @@ class _World:
         if not near:
             rule = _elsewhere(link, destination, address)
             return routing.asked_by_node(rule) if by_node else rule
+        if link.driver == "ipvlan" and not by_node and sender != link.address:
+            return ipvlan.FOREIGN_SENDER
         return _between(link, max(near, key=lambda other: other.address == address), address)
 
     def _gateway(self, route: _Route) -> Rule:

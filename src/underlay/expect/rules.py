@@ -25,8 +25,9 @@ class Rule:
     ``relation``, ``source`` and ``destination`` say when the rule holds; the
     latter two are sets of modes, empty for any. ``stop`` says where an
     unreachable request stops, ``also`` where it may be seen to stop as well
-    because neighbours learn from each other's requests. ``because`` is a
-    sentence for people, ``reference`` the source that says so.
+    because neighbours learn from each other's requests. ``cold`` marks what holds
+    only until the source has talked to the destination from another address.
+    ``because`` is a sentence for people, ``reference`` the source that says so.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Rule:
     reference: str
     stop: Stop = ""
     also: tuple[Stop, ...] = ()
+    cold: bool = False
     source: frozenset[str] = ANY
     destination: frozenset[str] = ANY
 

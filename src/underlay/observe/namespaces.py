@@ -117,3 +117,13 @@ def _docker_pid(name: str) -> int:
     if not state.get("Running") or not state.get("Pid"):
         raise Missing(f"container {name} is {state.get('Status', 'not running')}")
     return int(state["Pid"])
+
+
+def drain(raw: socket.socket) -> list[bytes]:
+    """Return all packets that wait in a raw socket."""
+    packets: list[bytes] = []
+    while True:
+        try:
+            packets.append(raw.recv(2048))
+        except OSError:
+            return packets

@@ -4,7 +4,8 @@ Standard library only, Python 3.9 or newer, Linux, root. The caller starts one
 process on every node and leads all of them through the same steps:
 
     enters every namespace, listens, empties neighbour tables   prints "ready"
-    reads "go", probes all cells of this node                   prints "probed"
+    reads "go"; where there are cold cells, probes them         prints "cold"
+    reads "on" in that case, probes all other cells             prints "probed"
     goes on answering until it reads "stop"                     prints the document
 
 So nobody sends before everybody listens, and nobody leaves before everybody has
@@ -13,11 +14,12 @@ ends the process with exit code 3. It makes nothing but sockets, so nothing is l
 
 The specification, which ``start.py`` writes:
 
-    {"node", "nonce", "port", "patience",
+    {"node", "nonce", "port", "patience", "pace", "cold": whether any node has cold cells,
      "spaces": [[name, "node" | "cni" | "docker", path], …],
-     "cells": [[number, space's index, source address, destination address], …]}
+     "cells": [[number, space's index, source address, destination address, cold], …]}
 
-A cell's number is the same on all nodes; every packet carries it.
+``pace`` is 1 on a node of ordinary speed; one with an emulated processor gets so many
+times the time to answer. A cell's number is the same on all nodes; every packet carries it.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ import zlib
 from typing import Any
 
 from underlay.observe import rtnetlink
-from underlay.observe.namespaces import IP_PKTINFO, Missing, Space
+from underlay.observe.namespaces import IP_PKTINFO, Missing, Space, drain
 from underlay.observe.question import ECHO, ECHO_REPLY, IP_RECVERR, UNREACHABLE, Question
 
 RESEND = 0.9  # s; a first packet may be lost while its neighbour is looked up
@@ -218,10 +220,25 @@ class Prober:
     # --- asking
 
     def probe(self) -> bool:
-        """Probe all cells of this node, a bounded number at once; False where stdin ended."""
+        """Probe all cells of this node; False where stdin ended.
+
+        Where there are cold cells, all nodes probe them first and alone: the others'
+        questions would fill the neighbour tables that they depend on.
+        """
+        cells = self.spec["cells"]
+        if self.spec["cold"]:
+            if not self.ask([cell for cell in cells if cell[4]]):
+                return False
+            say("cold")
+            if not self.until(b"on"):
+                return False
+        return self.ask([cell for cell in cells if not cell[4]])
+
+    def ask(self, cells: list[Any]) -> bool:
+        """Probe ``cells``, a bounded number at once; False where stdin ended."""
         waiting = [
             Question(cell, protocol, self.spaces[cell[1]])
-            for cell in reversed(self.spec["cells"])
+            for cell in reversed(cells)
             for protocol in ("udp", "tcp", "icmp")
         ]
         swept = 0.0
@@ -310,10 +327,14 @@ class Prober:
         """Resend what is late, give up what is too late, put away what is done."""
         for key, question in list(self.flying.items()):
             age = now - question.sent[0] if question.sent else 0
-            if question.result is None and age > GIVE_UP:
+            if question.result is None and age > GIVE_UP * self.spec["pace"]:
                 question.count_resent()
                 question.finish("")
-            elif question.result is None and age > RESEND and len(question.sent) == 1:
+            elif (
+                question.result is None
+                and age > RESEND * self.spec["pace"]
+                and len(question.sent) == 1
+            ):
                 try:
                     if question.protocol != "tcp":
                         self.send(question)
@@ -361,16 +382,6 @@ class Prober:
                 for question in self.done
             ],
         }
-
-
-def drain(raw: socket.socket) -> list[bytes]:
-    """Return all packets that wait in a raw socket."""
-    packets: list[bytes] = []
-    while True:
-        try:
-            packets.append(raw.recv(2048))
-        except OSError:
-            return packets
 
 
 def say(line: str) -> None:

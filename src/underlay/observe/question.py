@@ -26,7 +26,7 @@ class Question:
     """What is asked of one cell; ``sent`` holds the time of each packet, in seconds."""
 
     def __init__(self, cell: list[Any], protocol: str, space: Space | None) -> None:
-        self.number, _, self.source, self.destination = cell
+        self.number, _, self.source, self.destination, _ = cell
         self.protocol, self.space = protocol, space
         self.sent: list[float] = []
         self.resent = 0
@@ -56,7 +56,9 @@ class Question:
         """Translate an error of the kernel's into where the question stopped."""
         number, text = error.errno, os.strerror(error.errno or 0)
         if number == errno.EADDRNOTAVAIL:
-            text = f"the source has no address {self.source}"
+            text = (
+                f"nothing can be sent from {self.source}: its link is down or the address is gone"
+            )
         if number == errno.ECONNREFUSED:
             self.finish("refused", reason=text)
         elif number in NO_ROUTE or (sending and number == errno.EHOSTUNREACH):

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import pairs
+from underlay.expect import pairs, predict
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
@@ -40,7 +40,7 @@ _NONCE = secrets.token_hex(4)
 
 
 def probe_command(
-    plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE
+    plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE, pace: float = 1
 ) -> list[str]:
     """Return the argument list that runs the probe as root on ``node``.
 
@@ -50,23 +50,32 @@ def probe_command(
     document for ``measure.merge``. Where the last argument is ``-``, the line
     ``packed_task`` comes first on stdin.
     """
-    task = packed_task(plan, node, nonce, patience=patience)
+    task = packed_task(plan, node, nonce, patience=patience, pace=pace)
     last = task if len(task) <= _LARGEST else ON_STDIN
     return ["python3", "-c", _BOOTSTRAP, _source(), last]
 
 
-def packed_task(plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE) -> str:
+def packed_task(
+    plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE, pace: float = 1
+) -> str:
     """Return what the probe on ``node`` is to do, as one line of text."""
-    return _pack(task(plan, node, nonce, patience))
+    return _pack(task(plan, node, nonce, patience, pace))
 
 
-def task(plan: Plan, node: str, nonce: str, patience: float) -> dict[str, Any]:
+def task(plan: Plan, node: str, nonce: str, patience: float, pace: float = 1) -> dict[str, Any]:
     """Return the probe's specification, as probe.py describes it."""
     spaces = [[node, "node", ""]]
     spaces += [[c.name, c.runtime, ""] for c in plan.containers if c.node == node]
     index = {space[0]: number for number, space in enumerate(spaces)}
+    cold = {(e.source, e.destination) for e in predict(plan) if e.cold}
     cells = [
-        [number, index[pair.source.space], pair.source_address, pair.destination_address]
+        [
+            number,
+            index[pair.source.space],
+            pair.source_address,
+            pair.destination_address,
+            (pair.source.name, pair.destination.name) in cold,
+        ]
         for number, pair in enumerate(pairs(plan))
         if pair.source.node == node
     ]
@@ -75,9 +84,16 @@ def task(plan: Plan, node: str, nonce: str, patience: float) -> dict[str, Any]:
         "nonce": nonce,
         "port": PORT,
         "patience": patience,
+        "pace": pace,
+        "cold": has_cold_cells(plan),
         "spaces": spaces,
         "cells": cells,
     }
+
+
+def has_cold_cells(plan: Plan) -> bool:
+    """Whether the probes print ``cold`` and wait for ``on`` between ``go`` and ``probed``."""
+    return any(expectation.cold for expectation in predict(plan))
 
 
 @cache

@@ -46,11 +46,15 @@ def report(
     page.text.append("rows ask, columns answer\n\n", "dim")
     page.text.append_text(matrix(verdict, ends, ascii_only=ascii_only))
     page.text.append("\n\n")
+    summary = verdict.summary
     summary_line(verdict, page.text)
+    _owners(verdict, page)
     _differences(verdict, page)
     _not_measured(verdict, page)
     _elsewhere(verdict, page)
-    _reasons(verdict, page)
+    # On a red check these sentences would only push the facts off the screen.
+    if not summary.differs:
+        _reasons(verdict, page)
     if ascii_only:
         page.text.plain = page.text.plain.translate({ord("→"): ">", ord("·"): "-"})
     return page.text
@@ -72,7 +76,7 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
     seconds = sum(verdict.timings.get(phase, 0) for phase in _MEASURING)
     text.append(f" · {seconds:.1f} s\n" if seconds else "\n")
     if summary.stopped_elsewhere:
-        text.append(f"{summary.stopped_elsewhere} of them stopped elsewhere than expected\n")
+        text.append(f"{summary.stopped_elsewhere} of the cells as expected stopped elsewhere\n")
     if summary.lost:
         text.append(f"{_count(summary.lost, 'packet')} lost, and resent with success\n")
     return text
@@ -119,11 +123,14 @@ def _differences(verdict: Verdict, page: _Page) -> None:
         if one.observed == "unreachable" and arrived:
             page.line(f"The request itself arrived in {arrived} of them.", indent=4)
         for reason in _distinct(cell.reason for cell in cells):
-            page.line(f"The source's kernel says: {reason}.", indent=4)
+            page.line(f"At the source: {reason}.", indent=4)
         for because in _distinct(f"{cell.because}\n{cell.reference}" for cell in cells):
             sentence, _, reference = because.partition("\n")
             page.line(f"Expected so because: {sentence}", indent=4)
             page.line(reference, "dim", 6)
+
+
+def _owners(verdict: Verdict, page: _Page) -> None:
     owners: dict[str, list[str]] = defaultdict(list)
     counted: dict[str, int] = defaultdict(int)
     for rivals in verdict.rivals:

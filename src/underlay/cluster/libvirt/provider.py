@@ -27,6 +27,7 @@ REACH_DEADLINE = 1.0
 REACH_INTERVAL = 0.25
 CONSOLE_LINES = 15
 SSH_PORT = 22
+EMULATED_PACE = 3.0
 ACCELERATION = "acceleration"
 ACL = "system.posix_acl_access"
 
@@ -56,10 +57,8 @@ class Libvirt:
 
     def machine(self, plan: Plan, node: str, state: Path) -> dict[str, Any]:
         """Return what the Vagrantfile sets; the processor is emulated until KVM was probed."""
-        file = state / "libvirt" / ACCELERATION
-        accelerated = file.exists() and file.read_text() == "kvm"
-        boot = boot_files(plan)
-        return machine.describe(plan, plan.node(node), state, boot, kvm=accelerated)
+        kvm_works = _accelerated(state)
+        return machine.describe(plan, plan.node(node), state, boot_files(plan), kvm=kvm_works)
 
     def before(self, plan: Plan, node: str, state: Path) -> None:
         """Give the node fresh disks, unless it runs, before Vagrant starts it."""
@@ -108,6 +107,10 @@ class Libvirt:
             "private_key_path": [str(state / "key")],
         }
 
+    def pace(self, state: Path) -> float:
+        """An emulated processor may need seconds where another one needs a tenth of one."""
+        return 1 if _accelerated(state) else EMULATED_PACE
+
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
         """The segments' bridges are this host's own."""
         return arguments if os.geteuid() == 0 else ["sudo", "--", *arguments]
@@ -131,6 +134,11 @@ class Libvirt:
             if time.monotonic() > limit:
                 raise Infrastructure(f"{node}: ssh did not answer within the deadline")
             time.sleep(REACH_INTERVAL)
+
+
+def _accelerated(state: Path) -> bool:
+    file = state / "libvirt" / ACCELERATION
+    return file.exists() and file.read_text() == "kvm"
 
 
 def _reach(address: str) -> bool:

@@ -9,7 +9,7 @@ output says that the switch stands. Then it serves a unix socket in its private
 /dev/shm, reached from outside as /proc/PID/root/dev/shm/holder. One JSON object
 a line, one answer a line:
 
-    {"do": "start", "node", "arguments", "environment", "console"}   → {"ok": true}
+    {"do": "start", "node", "arguments", "links", "environment", "console"}   → {"ok": true}
     {"do": "states"}                                  → {"states": {node: "running" | "exited N"}}
     {"do": "reach", "address", "port"}                → {"ok": bool}
     {"do": "kill", "node"}                            → {"ok": bool}
@@ -44,15 +44,23 @@ class Nodes:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(
-        self, node: str, arguments: list[str], environment: dict[str, str], console: str
+        self,
+        node: str,
+        arguments: list[str],
+        links: dict[str, str],
+        environment: dict[str, str],
+        console: str,
     ) -> dict[str, Any]:
         """Start ``node`` unless it runs; its console is appended to the file ``console``."""
         with self._lock:
             known = self._processes.get(node)
             if known is None or known.poll() is not None:
                 # A fresh disk: cloud-init and what it starts are of the first boot only.
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(f"{SHM}/{node}.cow")
+                for stale in (f"{SHM}/{node}.cow", *links):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(stale)
+                for link, target in links.items():
+                    os.symlink(target, link)
                 with open(console, "ab") as log:
                     self._processes[node] = subprocess.Popen(
                         arguments,

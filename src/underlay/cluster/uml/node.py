@@ -23,11 +23,12 @@ CONSOLE_LINES = 15
 SHM = Path("/dev/shm")
 
 
-def arguments(plan: Plan, node: PlannedNode, disk: Path, seed: Path) -> list[str]:
+def arguments(plan: Plan, node: PlannedNode) -> list[str]:
     """Return the command line of the node's kernel, as run inside the sandbox.
 
     The root disk is the shared image plus a copy-on-write file in the sandbox's
-    own memory file system; the seed is a NoCloud ISO, found by its label.
+    own memory file system; the seed is a NoCloud ISO, found by its label. Both are
+    reached by the links of ``links``.
     """
     ports = [(management_port(node.index), node.management.mac)]
     ports += [
@@ -43,8 +44,8 @@ def arguments(plan: Plan, node: PlannedNode, disk: Path, seed: Path) -> list[str
         f"umid={node.name}",
         f"uml_dir={SHM / 'uml'}/",
         f"mem={node.memory}M",
-        f"ubda={SHM / node.name}.cow,{disk}",
-        f"ubdbr={seed}",
+        f"ubda={SHM / node.name}.cow,{SHM / node.name}.disk",
+        f"ubdbr={SHM / node.name}.seed",
         "root=/dev/ubda",
         "rw",
         "net.ifnames=0",
@@ -57,6 +58,19 @@ def arguments(plan: Plan, node: PlannedNode, disk: Path, seed: Path) -> list[str
         "con0=null,fd:1",
         "con1=null",
     ]
+
+
+def links(node: PlannedNode, disk: Path, seed: Path) -> dict[str, str]:
+    """Return the symbolic links, name to target, through which a node finds its files.
+
+    UML makes one command line of its arguments and the loader splits LD_PRELOAD, so
+    a space or comma in a user's path must not get there.
+    """
+    return {
+        f"{SHM / node.name}.disk": str(disk),
+        f"{SHM / node.name}.seed": str(seed),
+        f"{SHM / node.name}.so": str(preload()),
+    }
 
 
 def start(
@@ -79,8 +93,9 @@ def start(
             {
                 "do": "start",
                 "node": node.name,
-                "arguments": arguments(plan, node, disk, folder / "seed.iso"),
-                "environment": {"LD_PRELOAD": str(preload())},
+                "arguments": arguments(plan, node),
+                "links": links(node, disk, folder / "seed.iso"),
+                "environment": {"LD_PRELOAD": f"{SHM / node.name}.so"},
                 "console": str(console),
             }
         )
@@ -88,6 +103,8 @@ def start(
         _wait_for_ssh(sandbox, node, limit)
         ready.prove(state / "ssh_config", node.name, limit - time.monotonic())
     except Infrastructure as error:
+        # What didn't get ready isn't left running: status would call it fine.
+        sandbox.ask({"do": "kill", "node": node.name})
         said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
         detail = "\n".join(part for part in (error.detail, "console:", said) if part)
         raise Infrastructure(error.message, hint=error.hint, detail=detail) from error

@@ -77,6 +77,10 @@ class Uml:
             "proxy_command": ssh.proxy_text(self._proxy(state, node)),
         }
 
+    def pace(self, state: Path) -> float:
+        """Nodes are of ordinary speed."""
+        return 1
+
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
         """Every segment's bridge is in the sandbox itself."""
         return self._sandbox(state).enter(arguments)

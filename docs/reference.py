@@ -1,0 +1,216 @@
+"""Writes the pages of this site that say what the code says: models and rules, as tables.
+
+``PAGES`` maps each generated page to its text. ``tests/unit/test_docs_reference.py``
+compares them with the files here; with ``--update-golden`` it writes them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from underlay.expect import ipvlan, macvlan, routing
+from underlay.expect.rules import Rule
+from underlay.lab import DEFAULT_MODE, MODES, Containers, Lab, Network, Nodes, Segment
+from underlay.lint_rules import RULES
+
+MADE = "<!-- Made by docs/reference.py; change it or the code that it reads, not this page. -->"
+
+# The models in the order of the page, with the key of the lab file that holds each.
+MODELS: dict[type[BaseModel], str] = {
+    Lab: "The file",
+    Nodes: "`nodes`",
+    Segment: "`segments`",
+    Network: "`networks`",
+    Containers: "`containers`",
+}
+
+# What a key means; what it takes, its default and its limits come from the model.
+MEANINGS = {
+    "Lab.name": "The lab's name: its state folder and `--lab` are called so.",
+    "Lab.description": "A line for people.",
+    "Lab.user": "The user that exists on every node, with sudo and without a password.",
+    "Lab.nodes": "The nodes. `nodes: 3` is short for `nodes: {count: 3}`.",
+    "Lab.segments": "The underlays, by name. The first is each node's eth1, the second eth2.",
+    "Lab.networks": "The containers' networks, by name.",
+    "Lab.containers": "Groups of containers, in a list.",
+    "Nodes.count": "How many nodes there are.",
+    "Nodes.prefix": "What they are called: `core` gives core-01, core-02 and so on.",
+    "Nodes.memory": "Each node's memory in MiB.",
+    "Segment.subnet": "Node 1's own address is the eleventh of it, node 2's the twelfth.",
+    "Segment.mtu": "The largest packet that the segment carries, in bytes.",
+    "Network.driver": "What makes the containers' interfaces.",
+    "Network.mode": "The driver's mode; see below which driver has which.",
+    "Network.runtime": "Who starts the containers: the CNI plugins with crun, or Docker.",
+    "Network.segment": "The underlay whose NIC is the parent. Either this or `parent`.",
+    "Network.parent": "The parent interface itself. CNI's word for it, `master`, does as well.",
+    "Network.vlan": "Puts the network on an 802.1q sub-interface of the parent.",
+    "Network.subnet": "Where the containers' addresses come from.",
+    "Network.gateway": "The router's address that containers are told. Underlay makes no router.",
+    "Network.default_route": (
+        "What a container does with other subnets: asks for them on the wire (`on-link`), "
+        "sends to the gateway, or has no route."
+    ),
+    "Network.sliced": (
+        "Gives each node a range of its own. With `false` every node hands out the whole subnet, "
+        "and addresses exist more than once."
+    ),
+    "Network.mtu": "The containers' MTU; without it, the parent's.",
+    "Network.file": "The name of the CNI file; without it, one made from the network's name.",
+    "Containers.on": "Which nodes: `all`, one name, or a list of names.",
+    "Containers.count": "How many containers on each of those nodes.",
+    "Containers.networks": "The networks that each container is in; the first is its eth0.",
+}
+
+FORMATS = {"ipv4network": "a subnet such as 20.1.1.0/24", "ipv4": "an IPv4 address"}
+
+
+WORD = Lab.model_json_schema()["properties"]["name"]
+
+
+def lab_file() -> str:
+    """Return the page about the lab file, from the pydantic models."""
+    lines = [
+        "# The lab file",
+        "",
+        MADE,
+        "",
+        "A lab file is YAML. Unknown keys are refused, and so are values that would have to be",
+        'converted: `count: "3"` is text and not a number. `underlay lint` says for each mistake',
+        "where it is and what was expected. The labs in `labs/` are complete examples.",
+        "",
+    ]
+    for model, title in MODELS.items():
+        lines += [f"## {title}", "", _prose(model), ""]
+        lines += ["| Key | Takes | Default | Meaning |", "|---|---|---|---|"]
+        lines += [_row(model, name, field) for name, field in model.model_fields.items()]
+        lines += [""]
+    lines += ["## Words", "", f"Names are {WORD['description']}.", ""]
+    lines += ["## Modes", "", "| Driver | Modes | Default |", "|---|---|---|"]
+    for driver, modes in MODES.items():
+        named = ", ".join(f"`{mode}`" for mode in modes)
+        lines.append(f"| `{driver}` | {named} | `{DEFAULT_MODE[driver]}` |")
+    return "\n".join(lines) + "\n"
+
+
+def lint_rules() -> str:
+    """Return the page about what lint looks for, from the table of its rules."""
+    lines = [
+        "# Lint rules",
+        "",
+        MADE,
+        "",
+        "What [`underlay lint`](verbs/lint.md) looks for. With an error, `up` and `render` refuse",
+        "the lab unless `--force` is given; a warning stops nothing.",
+        "",
+        "| Rule | Severity | Why | Source |",
+        "|---|---|---|---|",
+    ]
+    for rule in RULES:
+        why = _cell(inspect.getdoc(rule.check) or "")
+        lines.append(f"| `{rule.id}` | {rule.severity} | {why} | {_cell(rule.source)} |")
+    return "\n".join(lines) + "\n"
+
+
+def prediction_rules() -> str:
+    """Return the page about the prediction, from the drivers' tables of rules."""
+    shared = [value for value in vars(routing).values() if isinstance(value, Rule)]
+    parts = {
+        "Before any driver": shared,
+        "macvlan": list(macvlan.RULES),
+        "ipvlan": [*ipvlan.RULES, ipvlan.FOREIGN_ADDRESS],
+    }
+    lines = [
+        "# Prediction rules",
+        "",
+        MADE,
+        "",
+        "Why a cell is expected to be reachable or not. In each driver's table the first rule that",
+        "holds decides. A request and its answer are looked at one after the other; either may be",
+        "what fails. *Stops at* is where the probe should be seen to stop.",
+        "",
+    ]
+    for title, rules in parts.items():
+        lines += [f"## {title}", ""]
+        lines += ["| Rule | Between | Modes | Expected | Stops at | Because | Source |"]
+        lines += ["|---|---|---|---|---|---|---|"]
+        lines += [_rule(rule) for rule in rules]
+        lines += [""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "lab-file.md": lab_file,
+    "lint-rules.md": lint_rules,
+    "prediction-rules.md": prediction_rules,
+}
+
+
+def _prose(model: type[BaseModel]) -> str:
+    """The model's own docstring, with Python's double backticks made Markdown's."""
+    return (inspect.getdoc(model) or "").replace("``", "`")
+
+
+def _row(model: type[BaseModel], name: str, field: FieldInfo) -> str:
+    schema = model.model_json_schema(by_alias=False)
+    takes = " or ".join(_takes(schema["properties"][name], schema.get("$defs", {})))
+    cells = (f"`{name}`", takes, _default(field), MEANINGS[f"{model.__name__}.{name}"])
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    value = field.default
+    if isinstance(value, BaseModel):
+        return ", ".join(f"{key} {entry}" for key, entry in value.model_dump().items())
+    if value is None or value == "":
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _takes(schema: dict[str, Any], models: dict[str, Any]) -> Iterator[str]:
+    """Yield in words each kind of value that ``schema`` takes, but not null."""
+    kind = schema.get("type")
+    if "anyOf" in schema or "oneOf" in schema:
+        for option in schema.get("anyOf") or schema["oneOf"]:
+            yield from _takes(option, models)
+    elif "$ref" in schema:
+        key = schema["$ref"].rpartition("/")[2].lower()
+        yield f"a mapping, see [`{key}`](#{key})"
+    elif "enum" in schema:
+        yield ", ".join(f"`{choice}`" for choice in schema["enum"])
+    elif kind == "integer":
+        yield f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    elif kind == "boolean":
+        yield "`true` or `false`"
+    elif kind in ("array", "object"):
+        yield _several(schema, kind)
+    elif schema.get("pattern") == WORD["pattern"]:
+        yield "[a word](#words)"
+    elif kind != "null":
+        yield FORMATS.get(schema.get("format", "")) or schema.get("description") or "text"
+
+
+def _several(schema: dict[str, Any], kind: str) -> str:
+    what, ends = ("list", "Items") if kind == "array" else ("mapping", "Properties")
+    least, most = schema.get(f"min{ends}"), schema.get(f"max{ends}")
+    return f"a {what} of {least} to {most}" if most else f"a {what} of at least {least}"
+
+
+def _rule(rule: Rule) -> str:
+    modes = " → ".join(", ".join(sorted(ends)) or "any" for ends in (rule.source, rule.destination))
+    relation = "any two ends" if rule.relation == "routing" else rule.relation
+    expected = "reachable" if rule.reachable else "unreachable"
+    stop = ", ".join(f"`{stop}`" for stop in (rule.stop, *rule.also) if stop)
+    cells = (f"`{rule.id}`", relation, modes, expected, stop, rule.because, rule.reference)
+    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _cell(text: str) -> str:
+    """Return ``text`` for a table: in one line, without a bar of its own."""
+    return " ".join(text.replace("|", "\\|").split())

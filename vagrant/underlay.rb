@@ -73,8 +73,11 @@ module UnderlayMachine
         trigger.ruby { |_, this| UnderlayEngine.ask(word, name) { |line| this.ui.detail(line) } }
       end
     end
-    machine.trigger.after(:destroy) do |trigger|
-      trigger.ruby { UnderlayEngine.ask("destroy", name) }
+    # Containers would keep an orderly shutdown waiting, and no disk is used twice.
+    { before: :halt, after: :destroy }.each do |time, action|
+      machine.trigger.public_send(time, action) do |trigger|
+        trigger.ruby { UnderlayEngine.ask(action.to_s, name) }
+      end
     end
   end
 

@@ -122,6 +122,7 @@ class Libvirt:
         if not (state / "libvirt").exists():
             # Nothing was made yet: a libvirtd that can't be used is no reason to keep the lab.
             return
+        require()
         for node in plan.nodes:
             self.stop(plan, node.name, state)
         wiring.remove(plan, state)

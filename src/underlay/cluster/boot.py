@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster import image
+from underlay.cluster.process import run
 from underlay.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from underlay.plan import Plan
+
+# User Mode Linux locks the file that it boots from, and qemu refuses a locked one.
+COPY = "machine.ext4"
+COPY_DEADLINE = 300.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ def boot_files(plan: Plan) -> Boot:
     if own is not None:
         return Boot(Path(own.path), Path(own.kernel), Path(own.initrd))
     ours = image.current()
-    return Boot(ours.disk, ours.kernel, ours.initrd)
+    return Boot(ours.folder / COPY, ours.kernel, ours.initrd)
 
 
 def ensure(plan: Plan, progress: Callable[[str], None]) -> Boot:
@@ -44,7 +50,7 @@ def ensure(plan: Plan, progress: Callable[[str], None]) -> Boot:
     Raises BadInput where a file of the user's own is missing or not named.
     """
     if plan.image is None:
-        image.ensure(progress)
+        _copy(image.ensure(progress).disk, boot_files(plan).disk)
         return boot_files(plan)
     for key, path in asdict(plan.image).items():
         if not path:
@@ -52,3 +58,12 @@ def ensure(plan: Plan, progress: Callable[[str], None]) -> Boot:
         if not Path(path).is_file():
             raise BadInput(f"image.{key}: there is no file {path}")
     return boot_files(plan)
+
+
+def _copy(disk: Path, copy: Path) -> None:
+    """Make the virtual machines' own copy of the image, where it is missing."""
+    if not copy.exists():
+        fresh = copy.with_name(f".{copy.name}-{os.getpid()}")
+        words = ["cp", "--reflink=auto", "--sparse=always", str(disk), str(fresh)]
+        run(words, deadline=COPY_DEADLINE)
+        fresh.rename(copy)

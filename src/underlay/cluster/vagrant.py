@@ -55,7 +55,7 @@ class Vagrant(vagrant.Vagrant):
         if done.returncode:
             words = [line for line in done.stderr.splitlines() if not RUBY_FRAME.match(line)]
             raise Infrastructure(
-                f"vagrant {args[0]} failed with exit code {done.returncode}",
+                f"vagrant failed with exit code {done.returncode}",
                 detail=tail("\n".join(words) or done.stdout),
             )
         return done.stdout

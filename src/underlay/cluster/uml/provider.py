@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import image, ssh
-from underlay.cluster.boot import boot_files
 from underlay.cluster.uml import node as uml_node
 from underlay.cluster.uml import sandbox
 from underlay.errors import Infrastructure
@@ -50,9 +49,8 @@ class Uml:
 
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Boot one node and wait for its proof of readiness."""
-        uml_node.start(
-            plan, plan.node(node), self._sandbox(state), boot_files(plan).disk, state, NODE_DEADLINE
-        )
+        disk = Path(plan.image.path) if plan.image else image.current().disk
+        uml_node.start(plan, plan.node(node), self._sandbox(state), disk, state, NODE_DEADLINE)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's kernel; the sandbox and its switch stay."""

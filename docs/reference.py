@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from underlay.expect import ipvlan, macvlan, routing
 from underlay.expect.rules import Rule
-from underlay.lab import DEFAULT_MODE, MODES, Containers, Lab, Network, Nodes, Segment
+from underlay.lab import DEFAULT_MODE, MODES, Containers, Image, Lab, Network, Nodes, Segment
 from underlay.lint_rules import RULES
 
 MADE = "<!-- Made by docs/reference.py; change it or the code that it reads, not this page. -->"
@@ -24,6 +24,7 @@ MADE = "<!-- Made by docs/reference.py; change it or the code that it reads, not
 MODELS: dict[type[BaseModel], str] = {
     Lab: "The file",
     Nodes: "`nodes`",
+    Image: "`image`",
     Segment: "`segments`",
     Network: "`networks`",
     Containers: "`containers`",
@@ -35,12 +36,16 @@ MEANINGS = {
     "Lab.description": "A line for people.",
     "Lab.user": "The user that exists on every node, with sudo and without a password.",
     "Lab.nodes": "The nodes. `nodes: 3` is short for `nodes: {count: 3}`.",
+    "Lab.image": "A box of your own that nodes boot instead of Underlay's.",
     "Lab.segments": "The underlays, by name. The first is each node's eth1, the second eth2.",
     "Lab.networks": "The containers' networks, by name.",
     "Lab.containers": "Groups of containers, in a list.",
     "Nodes.count": "How many nodes there are.",
     "Nodes.prefix": "What they are called: `core` gives core-01, core-02 and so on.",
     "Nodes.memory": "Each node's memory in MiB.",
+    "Image.path": "The root file system. Paths count from the lab file.",
+    "Image.kernel": "The kernel that libvirt boots.",
+    "Image.initrd": "Its initrd.",
     "Segment.subnet": "Node 1's own address is the eleventh of it, node 2's the twelfth.",
     "Segment.mtu": "The largest packet that the segment carries, in bytes.",
     "Network.driver": "What makes the containers' interfaces.",

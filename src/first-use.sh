@@ -1,5 +1,5 @@
-# What `underlay` does on first use, and again when packages.txt or requirements.txt
-# change: install missing system packages, then make .venv. The launcher sources this
+# What `underlay` does on first use, and again when a list of packages or requirements.txt
+# changes: install missing system packages, then make .venv. The launcher sources this
 # file; $root, $venv, $system_python and the stamp's functions are its own.
 
 log=$root/.underlay/setup.log
@@ -71,7 +71,11 @@ set_up() {
     # Another first use may have done it all while this one waited.
     if ! is_ready; then
         : >"$log"
-        [ "$checked" = "$(wanted_packages)" ] || install_packages
+        [ "$checked" = "$(wanted_packages packages.txt)" ] || install_packages packages.txt
+        if [ "$libvirt" = yes ]; then
+            install_packages packages-libvirt.txt
+            libvirt_checked=$(wanted_packages packages-libvirt.txt)
+        fi
         [ "$made_from" = "$(wanted_venv)" ] || make_venv
         write_stamp
         mv "$log" "$venv/setup.log"
@@ -99,6 +103,7 @@ is_there() {
     esac
 }
 
+# install_packages LIST: install what is missing of a list at the root.
 install_packages() {
     missing='' reasons=''
     while read -r package probe why; do
@@ -107,7 +112,7 @@ install_packages() {
         missing="$missing $package"
         reasons="$reasons
 underlay:   $package $why"
-    done <"$root/packages.txt"
+    done <"$root/$1"
     [ -n "$missing" ] || return 0
     say "these system packages are missing:$reasons"
     command -v apt-get >/dev/null || fail "this system has no apt-get, so nothing was installed" \
@@ -168,7 +173,8 @@ make_venv() {
 }
 
 write_stamp() {
-    printf '%s\n%s\n' "$(wanted_venv)" "$(wanted_packages)" >"$venv/stamp.new"
+    printf '%s\n%s\n%s\n' "$(wanted_venv)" "$(wanted_packages packages.txt)" "$libvirt_checked" \
+        >"$venv/stamp.new"
     mv "$venv/stamp.new" "$venv/stamp"
     rm -f "$venv/unfinished"
 }

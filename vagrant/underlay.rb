@@ -53,6 +53,48 @@ module UnderlayEngine
   end
 end
 
+# Carries out the engine's description of one machine (Provider.machine in
+# src/underlay/cluster/provider.py). A word after a colon is a Ruby symbol.
+module UnderlayMachine
+  def self.apply(provider, planned, machine)
+    machine.vm.guest = :debian
+    machine.vm.box = planned["box"] if planned["box"]
+    planned.fetch("ssh", {}).each { |name, value| machine.ssh.public_send("#{name}=", value) }
+    planned.fetch("networks", []).each do |options|
+      machine.vm.network(:private_network, **options.transform_keys(&:to_sym))
+    end
+    machine.vm.provider(provider.to_sym) do |settings|
+      planned.fetch("settings", {}).each { |name, value| settings.public_send("#{name}=", value) }
+      planned.fetch("calls", []).each { |name, *words| settings.public_send(name, *ruby(words)) }
+    end
+    engine(planned["name"], machine) if planned["engine"]
+  end
+
+  # The engine makes what a machine needs, proves that it is ready, and tidies up after it.
+  def self.engine(name, machine)
+    { before: [:up, "before"], after: [:up, "up"] }.each do |time, (action, word)|
+      machine.trigger.public_send(time, action) do |trigger|
+        trigger.ruby { |_, this| UnderlayEngine.ask(word, name) { |line| this.ui.detail(line) } }
+      end
+    end
+    # Containers would keep an orderly shutdown waiting, and no disk is used twice.
+    { before: :halt, after: :destroy }.each do |time, action|
+      machine.trigger.public_send(time, action) do |trigger|
+        trigger.ruby { UnderlayEngine.ask(action.to_s, name) }
+      end
+    end
+  end
+
+  def self.ruby(value)
+    case value
+    when Array then value.map { |item| ruby(item) }
+    when Hash then value.to_h { |name, item| [name.to_sym, ruby(item)] }
+    when /\A:/ then value[1..].to_sym
+    else value
+    end
+  end
+end
+
 module UnderlayUml
   class Plugin < Vagrant.plugin("2")
     name "underlay-uml"

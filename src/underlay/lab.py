@@ -169,6 +169,22 @@ class Containers(Strict):
     """The networks that each container is attached to, its first interface in the first one."""
 
 
+class Image(Strict):
+    """A box of your own that nodes boot instead of Underlay's, as paths beside the lab file.
+
+    ``path`` is the root file system: ext4 without a partition table, raw or, where the
+    name ends in .qcow2, as qcow2. VirtualBox takes a Vagrant box (.box) instead.
+    ``kernel`` and ``initrd`` are for libvirt. ``doctor --image`` checks what it holds.
+    """
+
+    path: Annotated[str, Field(min_length=1)]
+    """The root file system, or for VirtualBox a Vagrant box."""
+    kernel: Annotated[str, Field(min_length=1)] | None = None
+    """The kernel that libvirt boots it with."""
+    initrd: Annotated[str, Field(min_length=1)] | None = None
+    """The initial RAM disk for that kernel."""
+
+
 class Lab(Strict):
     """A whole lab file."""
 
@@ -180,6 +196,8 @@ class Lab(Strict):
     """Who logs in to the nodes."""
     nodes: Nodes = Nodes()
     """The nodes, or just how many."""
+    image: Image | None = None
+    """The box that nodes boot instead of Underlay's own."""
     segments: Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)]
     """The underlay: each node's NICs eth1, eth2 and so on, in this order; eth0 is management."""
     networks: Annotated[dict[Word, Network], Field(min_length=1, max_length=16)]

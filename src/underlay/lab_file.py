@@ -29,7 +29,18 @@ def read_lab_text(path: Path) -> tuple[Lab, LabText]:
     problems = [*text.problems, *schema_problems(text), *cross_check(text)]
     if problems:
         raise LabError(problems)
-    return Lab.model_validate(text.data), text
+    return _beside(Lab.model_validate(text.data), path.absolute().parent), text
+
+
+def _beside(lab: Lab, folder: Path) -> Lab:
+    """Return ``lab`` with the paths of its own image counted from ``folder``."""
+    if lab.image is None:
+        return lab
+    paths = {
+        key: str(folder / Path(value).expanduser())
+        for key, value in lab.image.model_dump(exclude_none=True).items()
+    }
+    return lab.model_copy(update={"image": lab.image.model_copy(update=paths)})
 
 
 def _not_a_lab(text: LabText) -> Problem:

@@ -24,6 +24,7 @@ from underlay.naming import (
     port_name,
     runs_on,
 )
+from underlay.plan_image import PlannedImage, image_from, plan_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -155,6 +156,7 @@ class Plan:
     segments: tuple[PlannedSegment, ...]
     networks: tuple[PlannedNetwork, ...]
     containers: tuple[PlannedContainer, ...]
+    image: PlannedImage | None = None
 
     def node(self, name: str) -> PlannedNode:
         """Return the node called ``name``; raise KeyError where there is none."""
@@ -203,7 +205,7 @@ def make_plan(lab: Lab) -> Plan:
     networks = tuple(_network(lab, name, network, names) for name, network in lab.networks.items())
     nodes = tuple(_node(lab, name, i, segments, networks) for i, name in enumerate(names, 1))
     containers = tuple(_containers(lab, nodes, networks))
-    return Plan(lab.name, lab.user, nodes, segments, networks, containers)
+    return Plan(lab.name, lab.user, nodes, segments, networks, containers, plan_image(lab))
 
 
 def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork) -> str:
@@ -393,4 +395,5 @@ def _plan(data: dict[str, Any]) -> Plan:
             )
             for c in data["containers"]
         ),
+        image=image_from(data["image"]),
     )

@@ -65,7 +65,7 @@ def test_packages_are_well_formed() -> None:
 
 
 def test_missing_package_names_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "packages", lambda: [("vagrant", "no-such-command", "helps")])
+    monkeypatch.setattr(machine, "packages", lambda _: [("vagrant", "no-such-command", "helps")])
     (row,) = machine.package_rows()
     assert (row.ok, row.found, row.needed) == (False, "no no-such-command", "it helps")
     assert row.fix == "sudo apt-get install --no-install-recommends vagrant"

@@ -146,3 +146,39 @@ def test_two_first_uses_wait_for_each_other(checkout: Path) -> None:
     assert [process.returncode for process in both] == [0, 0]
     assert sum("waiting for another first use" in text for text in said) == 1
     assert len(log.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "asks"),
+    [
+        (("up", "coreos", "--provider", "libvirt"), True),
+        (("up", "--provider=libvirt"), True),
+        (("up", "coreos"), False),
+        (("exec", "core-01", "--", "echo", "--provider", "libvirt"), False),
+        (("test",), True),
+        (("test", "--all"), True),
+        (("test", "--layer", "unit"), False),
+    ],
+)
+def test_packages_of_libvirt_only_where_it_is_asked_for(
+    checkout: Path, words: tuple[str, ...], asks: bool
+) -> None:
+    make_ready(checkout)
+    log = checkout.parent / "apt"
+    (checkout / "packages-libvirt.txt").write_text("nonsuch  no-such-command  is missing\n")
+    stand_in(checkout, "id", "echo 0")
+    stand_in(checkout, "apt-get", f'echo "$@" >> "{log}"')
+    assert launch(checkout, *words).returncode == 0
+    assert log.exists() is asks
+    log.unlink(missing_ok=True)
+    assert launch(checkout, *words).stderr == ""
+    assert launch(checkout, "--version").stderr == ""
+    assert not log.exists()
+
+
+def test_an_ordinary_user_tests_without_libvirt(checkout: Path) -> None:
+    make_ready(checkout)
+    (checkout / "packages-libvirt.txt").write_text("nonsuch  no-such-command  is missing\n")
+    stand_in(checkout, "id", "echo 1000")
+    result = launch(checkout, "test")
+    assert (result.returncode, result.stderr) == (0, "")

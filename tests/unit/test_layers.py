@@ -17,7 +17,7 @@ LONGEST = 400
 ORDER = (
     ("underlay", "errors", "paths"),
     ("yaml_tree", "lab"),
-    ("naming", "plan"),
+    ("naming", "plan_image", "plan"),
     (
         "lab_text",
         "lab_schema",

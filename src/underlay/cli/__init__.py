@@ -45,7 +45,7 @@ VERBS: dict[str, dict[str, str]] = {
         "schema": "Print the JSON Schema of lab files, for editors.",
     },
     "This machine": {
-        "doctor": "Check that this machine can run labs.",
+        "doctor": "Check that this machine can run labs, or an image what labs need of it.",
         "test": "Run Underlay's own tests, layer by layer.",
         "completion": "Print the script with which a shell completes Underlay's commands.",
     },

@@ -49,16 +49,18 @@ def command(
 def measured(state: LabState) -> Verdict:
     """Measure the running lab ``state`` and return the verdict."""
     from underlay.cluster.access import spawn_as_root
+    from underlay.cluster.provider import provider
     from underlay.expect import predict
     from underlay.observe import measure
     from underlay.verdict import judge
 
     plan = state.plan()
+    pace = provider(state.provider).pace(state.folder)
     began = time.monotonic()
     expectations = predict(plan)
     predicted = time.monotonic()
     with progress(f"measuring {len(expectations)} cells of {state.lab}"):
-        observation = measure(plan, spawn_as_root(state))
+        observation = measure(plan, spawn_as_root(state), pace=pace)
     timings = {
         "predict": round(predicted - began, 3),
         "measure": round(time.monotonic() - predicted, 3),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,26 +18,40 @@ if TYPE_CHECKING:
 
 
 def command(
+    image: Annotated[
+        Path | None,
+        typer.Option("--image", metavar="FILE", help="Look into an image of your own instead."),
+    ] = None,
+    provider: Annotated[
+        str, typer.Option(help="Also check what this provider needs: libvirt.")
+    ] = "uml",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document instead of text.")
     ] = False,
 ) -> None:
-    """Check that this machine can run labs.
+    """Check that this machine can run labs, or an image what labs need of it.
 
     Each row says what was looked at and what was found; a row that fails also says
     what is needed and how to get it. Sandboxes, bridges and taps are really made,
-    and removed again. Exits with 0 where every row is well, and with 3 otherwise.
+    and removed again. With --image the rows are about a root file system that a lab
+    names by its key `image`, which is read without root. Exits with 0 where every row
+    is well, and with 3 otherwise.
 
     Example:
       underlay doctor
+      underlay doctor --provider libvirt
+      underlay doctor --image my-root.ext4
       underlay doctor --json
     """
-    with progress("looking at this machine"):
-        rows = examine()
+    with progress(f"looking into {image.name}" if image else "looking at this machine"):
+        rows = _image_rows(image) if image else examine()
+        if provider == "libvirt" and not image:
+            rows += _libvirt_rows()
     if as_json:
         print_json(document(rows))
     else:
-        show(rows, out)
+        well = "this image can be a node" if image else "this machine can run labs"
+        show(rows, out, well)
     if not all(row.ok for row in rows):
         raise typer.Exit(EXIT_INFRASTRUCTURE)
 
@@ -51,12 +66,24 @@ def examine() -> list[Row]:
     return rows
 
 
+def _image_rows(image: Path) -> list[Row]:
+    from underlay.cli import own_image
+
+    return own_image.examine(image)
+
+
+def _libvirt_rows() -> list[Row]:
+    from underlay.cli.machine_libvirt import libvirt_rows
+
+    return libvirt_rows()
+
+
 def document(rows: list[Row]) -> dict[str, object]:
     """Return what ``--json`` prints about ``rows``."""
     return {"ok": all(row.ok for row in rows), "rows": [asdict(row) for row in rows]}
 
 
-def show(rows: list[Row], console: Console) -> None:
+def show(rows: list[Row], console: Console, well: str = "this machine can run labs") -> None:
     """Print ``rows`` for people: failures with their cure, then one line that sums up."""
     width = max(len(row.what) for row in rows)
     for row in rows:
@@ -67,4 +94,4 @@ def show(rows: list[Row], console: Console) -> None:
                 console.print(f"{'':6}{'':{width}}  {label}: {text}")
     failed = sum(not row.ok for row in rows)
     console.print()
-    console.print(f"{failed} of {len(rows)} rows fail" if failed else "this machine can run labs")
+    console.print(f"{failed} of {len(rows)} rows fail" if failed else well)

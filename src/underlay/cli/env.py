@@ -15,6 +15,9 @@ def command(
     lab: Annotated[
         str | None, typer.Option("--lab", help="A lab file, or the name of a lab.")
     ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="For a lab that isn't up: what is to run its nodes.")
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on stdout.")
     ] = False,
@@ -28,6 +31,7 @@ def command(
     Example:
       underlay env --lab docker-vlan
       eval "$(underlay env --lab docker-vlan)" && vagrant status
+      eval "$(underlay env --provider libvirt)" && vagrant up
     """
     from underlay import paths
     from underlay.cluster.lab_state import LabState, read_state
@@ -38,7 +42,7 @@ def command(
     state = read_state(lab) if lab else None
     if state is None:
         file = resolve_lab(lab)
-        state = LabState(load_plan(file).lab, str(file.resolve()), DEFAULT)
+        state = LabState(load_plan(file).lab, str(file.resolve()), provider or DEFAULT)
     values = {
         **variables(state),
         "VAGRANT_CWD": str(paths.root()),

@@ -52,9 +52,9 @@ class Row:
     ok: bool
 
 
-def package_rows() -> Iterator[Row]:
-    """Yield a row per package of ``packages.txt``; only its probe is looked at, not dpkg."""
-    for package, probe, why in packages():
+def package_rows(listed: str = "packages.txt") -> Iterator[Row]:
+    """Yield a row per package of the list; only its probe is looked at, not dpkg."""
+    for package, probe, why in packages(listed):
         found = _find(probe)
         yield Row(
             what=package,
@@ -65,9 +65,9 @@ def package_rows() -> Iterator[Row]:
         )
 
 
-def packages() -> list[tuple[str, str, str]]:
-    """Return (package, probe, what it is for) for each line of ``packages.txt``."""
-    lines = (root() / "packages.txt").read_text(encoding="utf-8").splitlines()
+def packages(listed: str = "packages.txt") -> list[tuple[str, str, str]]:
+    """Return (package, probe, what it is for) for each line of a list at the root."""
+    lines = (root() / listed).read_text(encoding="utf-8").splitlines()
     split = [line.split(None, 2) for line in lines if line.strip() and line[0] != "#"]
     return [(package, probe, why) for package, probe, why in split]
 

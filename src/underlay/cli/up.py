@@ -18,7 +18,10 @@ def command(
     lab: Annotated[
         str | None, typer.Argument(help="A lab file, or the name of one in labs/.")
     ] = None,
-    provider: Annotated[str, typer.Option(help="What runs the nodes.")] = "uml",
+    provider: Annotated[
+        str | None,
+        typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox."),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Start a lab although lint finds errors in it.")
     ] = False,
@@ -36,6 +39,7 @@ def command(
     Example:
       underlay up
       underlay up docker-vlan
+      underlay up docker-vlan --provider libvirt
       underlay up labs/broken/seed-as-written.yml --force
     """
     began = time.monotonic()
@@ -63,10 +67,20 @@ def command(
     say.print(f"next: {' · '.join(f'underlay {verb}{which}' for verb in verbs)}", style="dim")
 
 
-def start(lab: str | None, provider: str, *, force: bool) -> tuple[LabState, dict[str, float]]:
-    """Start the lab that ``lab`` means, showing progress; return its state and phases' seconds."""
+def start(
+    lab: str | None, provider: str | None, *, force: bool
+) -> tuple[LabState, dict[str, float]]:
+    """Start the lab that ``lab`` means, showing progress; return its state and phases' seconds.
+
+    Without a ``provider`` it is the one that the lab is up on, or the default one.
+    """
     from underlay.cluster.cycle import up
+    from underlay.cluster.lab_state import state_of_file
+    from underlay.cluster.provider import DEFAULT
 
     file = resolve_lab(lab)
+    if provider is None:
+        known = state_of_file(file)
+        provider = known.provider if known else DEFAULT
     with progress(f"starting {file.stem}") as running:
         return up(file, provider, running.step, force=force)

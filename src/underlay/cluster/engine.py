@@ -1,7 +1,7 @@
 """What Vagrant's shim calls: one short command per action, answers as JSON on standard output.
 
     python -m underlay.cluster.engine plan
-    python -m underlay.cluster.engine up|halt|destroy|state|ssh NODE
+    python -m underlay.cluster.engine before|up|halt|destroy|state|ssh NODE
 
 The lab is the file named by ``UNDERLAY_LAB``, the default lab without it.
 """
@@ -45,9 +45,13 @@ def act(action: str, node: str = "") -> object:
     """Carry out ``action`` on ``node`` and return what to print; raise BadInput for other words."""
     file = Path(os.environ.get(LAB) or paths.root() / "labs" / "coreos.yml")
     if action == "plan":
-        return asdict(plan_of(file))
+        return _plan(file)
     state = state_of_file(file)
     match action:
+        case "before":
+            state = _prepared(file, state)
+            provider(state.provider).before(state.plan(), node, state.folder)
+            return None
         case "up":
             _up(file, state, node)
             return None
@@ -61,12 +65,28 @@ def act(action: str, node: str = "") -> object:
     raise BadInput(f"the engine has no action {action!r}")
 
 
+def _plan(file: Path) -> dict[str, object]:
+    """Return the plan with the provider's name and, as ``machines``, what Vagrant is to make."""
+    plan = plan_of(file)
+    state = state_of_file(file)
+    name = state.provider if state else os.environ.get(PROVIDER) or DEFAULT
+    by = provider(name)
+    folder = paths.state(plan.lab)
+    machines = [by.machine(plan, node.name, folder) for node in plan.nodes]
+    return {**asdict(plan), "provider": name, "machines": machines}
+
+
 def _up(file: Path, state: LabState | None, node: str) -> None:
     """Start one node, preparing the lab first unless that is done."""
+    state = _prepared(file, state)
+    provider(state.provider).start(state.plan(), node, state.folder)
+
+
+def _prepared(file: Path, state: LabState | None) -> LabState:
     if state is None or not _is_prepared(state):
         force = os.environ.get(FORCE) == "1"
         state, _ = prepare(file, os.environ.get(PROVIDER) or DEFAULT, _say, force=force)
-    provider(state.provider).start(state.plan(), node, state.folder)
+    return state
 
 
 def _is_prepared(state: LabState) -> bool:

@@ -35,6 +35,7 @@ KERNEL = Path("/usr/bin/linux.uml")
 MODULES = Path("/usr/lib/uml/modules")
 BUSYBOX = Path("/bin/busybox")
 GO_PATH = "/usr/share/gocode"
+BOOT = "/usr/share/underlay/boot"
 BUILD_DEADLINE = 1800.0
 COMPILE_DEADLINE = 300.0
 FORMAT = 1
@@ -54,6 +55,16 @@ class Image:
     def disk(self) -> Path:
         """The root file system, opened read-only by nodes."""
         return self.folder / "root.ext4"
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel of virtual machines; User Mode Linux is a program of this host."""
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        """The initrd that mounts the root for ``kernel``."""
+        return self.folder / "initrd"
 
     @property
     def cni(self) -> Path:
@@ -169,6 +180,8 @@ def _bootstrap(work: Path, progress: Callable[[str], None]) -> None:
         f"--customize-hook=tar-in {work / 'overlay.tar'} /",
         '--customize-hook=chroot "$1" /bin/sh /usr/libexec/underlay/setup',
         '--customize-hook=rm "$1/usr/libexec/underlay/setup"',
+        f"--customize-hook=copy-out {BOOT}/out/vmlinuz {BOOT}/out/initrd {work}",
+        f'--customize-hook=rm -r "$1{BOOT}"',
         f"--customize-hook=copy-out /var/lib/dpkg/status {work}",
         SUITE,
         str(work / "root.tar"),
@@ -179,8 +192,13 @@ def _bootstrap(work: Path, progress: Callable[[str], None]) -> None:
         if words.startswith(WORTH_SHOWING):
             progress(f"image: {words.rstrip('.')}")
 
-    # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
-    run(arguments, deadline=BUILD_DEADLINE, environment={"TMPDIR": "/var/tmp"}, on_line=show)
+    environment = {
+        # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
+        "TMPDIR": "/var/tmp",
+        # The kernel's package would have initramfs-tools make one of its own.
+        "INITRD": "No",
+    }
+    run(arguments, deadline=BUILD_DEADLINE, environment=environment, on_line=show)
 
 
 def _write_disk(work: Path) -> None:
@@ -203,6 +221,8 @@ def _overlay(output: Path, cni: Path) -> None:
                 _add(tar, str(path.relative_to(recipe / "files")), path.read_bytes(), _mode(path))
         _add(tar, "usr/libexec/underlay/cni", cni.read_bytes(), 0o755)
         _add(tar, "usr/libexec/underlay/setup", (recipe / "setup.sh").read_bytes(), 0o755)
+        for path in sorted((recipe / "boot").iterdir()):
+            _add(tar, f"{BOOT[1:]}/{path.name}", path.read_bytes(), _mode(path))
         _add(tar, "usr/share/underlay/busybox.tar", _busybox(), 0o644)
         modules = MODULES / kernel_release()
         for path in sorted(modules.rglob("*")):

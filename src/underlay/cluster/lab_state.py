@@ -35,13 +35,18 @@ class LabState:
 
     def plan(self) -> Plan:
         """Return the plan that the lab was started with, whatever its file says now."""
-        return plan_from_json((self.folder / "plan.json").read_text())
+        return plan_in(self.folder)
 
     def write(self, plan: Plan) -> None:
         """Write ``plan`` and then this record, each whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
         _replace(self.folder / "plan.json", plan.to_json())
         _replace(self.folder / "lab.json", json.dumps(asdict(self), indent=2) + "\n")
+
+
+def plan_in(folder: Path) -> Plan:
+    """Return the plan that is recorded in a lab's state ``folder``."""
+    return plan_from_json((folder / "plan.json").read_text())
 
 
 def read_state(lab: str) -> LabState | None:

@@ -6,7 +6,7 @@ a provider only by this seam.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from underlay.errors import BadInput
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 DEFAULT = "uml"
-NAMES = ("uml",)
+NAMES = ("uml", "libvirt", "virtualbox")
 
 
 class Provider(Protocol):
@@ -31,8 +31,20 @@ class Provider(Protocol):
     def stands(self, state: Path) -> bool:
         """Whether what ``prepare`` made is still there."""
 
+    def machine(self, plan: Plan, node: str, state: Path) -> dict[str, Any]:
+        """Return the JSON object from which the Vagrantfile makes a machine.
+
+        ``name`` is the node's. The other keys are for Vagrant's own providers: ``ssh``,
+        ``settings``, ``calls``, ``networks``, and ``engine``, which says that Vagrant
+        calls ``before`` and ``start`` around its ``up``. It may be asked for before
+        ``prepare``.
+        """
+
+    def before(self, plan: Plan, node: str, state: Path) -> None:
+        """Make what one node alone needs before Vagrant starts it."""
+
     def start(self, plan: Plan, node: str, state: Path) -> None:
-        """Start one node and return when it is ready; idempotent."""
+        """Start one node, unless Vagrant has, and return when it is ready; idempotent."""
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """Stop one node; its disk is lost."""
@@ -42,6 +54,9 @@ class Provider(Protocol):
 
     def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
         """Return how Vagrant reaches a node by ssh, or None where it doesn't run."""
+
+    def pace(self, state: Path) -> float:
+        """Return how many times slower than ordinary the lab's nodes may be; 1 is ordinary."""
 
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
         """Return what runs ``arguments`` as root where the segments' bridges are."""
@@ -56,4 +71,12 @@ def provider(name: str) -> Provider:
         from underlay.cluster.uml.provider import Uml
 
         return Uml()
+    if name == "libvirt":
+        from underlay.cluster.libvirt.provider import Libvirt
+
+        return Libvirt()
+    if name == "virtualbox":
+        from underlay.cluster.virtualbox import VirtualBox
+
+        return VirtualBox()
     raise BadInput(f"there is no provider {name!r}", hint=f"providers: {', '.join(NAMES)}")

@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
+import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from underlay.cluster.process import run
+from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +26,8 @@ LONGEST_SOCKET = 85
 def write_config(plan: Plan, state: Path, proxies: Mapping[str, list[str]]) -> Path:
     """Write ``state/ssh_config`` for all nodes of ``plan`` and return its path.
 
-    ``proxies`` maps a node to the argument list that connects to its ssh port.
+    ``proxies`` maps a node to the argument list that connects to its ssh port; the
+    others' management addresses can be reached from here.
     Connections are shared: the first one to a node serves all later ones.
     """
     sockets = socket_folder(state)
@@ -32,9 +38,10 @@ Host {node.name}
     HostName {node.management.address.partition("/")[0]}
     User {plan.user}
     IdentityFile "{state / "key"}"
-    ProxyCommand {proxy_text(proxies[node.name])}
     ControlPath "{sockets}/%n"
 """
+        if node.name in proxies:
+            text += f"    ProxyCommand {proxy_text(proxies[node.name])}\n"
     text += """\
 Host *
     IdentitiesOnly yes
@@ -74,7 +81,19 @@ def socket_folder(state: Path) -> Path:
     return folder
 
 
+def close(state: Path) -> None:
+    """End the lab's shared connections and remove their folder."""
+    config, sockets = state / "ssh_config", socket_folder(state)
+    for shared in sockets.iterdir() if config.exists() else ():
+        with suppress(Infrastructure):
+            run(["ssh", "-F", str(config), "-O", "exit", shared.name], deadline=5, check=False)
+    # It isn't always in the state folder; see socket_folder.
+    shutil.rmtree(sockets, ignore_errors=True)
+
+
 def command(config: Path, node: str, arguments: list[str], *, tty: bool = False) -> list[str]:
     """Return the argument list that runs ``arguments`` on ``node``, each kept as one argument."""
     terminal = ["-t"] if tty else []
+    # Whoever tidies up the folder for temporary files may have removed the sockets' one.
+    socket_folder(config.parent)
     return ["ssh", "-F", str(config), *terminal, node, "--", shlex.join(arguments)]

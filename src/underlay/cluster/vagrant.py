@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,13 +12,16 @@ import vagrant
 
 from underlay import paths
 from underlay.cluster.engine import FORCE, LAB, PROVIDER
-from underlay.cluster.process import run
+from underlay.cluster.process import run, tail
+from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState
 
 UP_DEADLINE = 900.0
 OTHER_DEADLINE = 120.0
+# Some of its plugins let their own stack traces through, which bury what went wrong.
+RUBY_FRAME = re.compile(r"\s*(from )?/.*\.rb:\d+:in ")
 DOTFILE = "VAGRANT_DOTFILE_PATH"
 PYTHON = "UNDERLAY_PYTHON"
 
@@ -43,7 +47,19 @@ class Vagrant(vagrant.Vagrant):
     def _run_vagrant_command(self, args: list[str | None]) -> Any:
         deadline = UP_DEADLINE if "up" in args else OTHER_DEADLINE
         arguments = ["vagrant", *(word for word in args if word is not None)]
-        done = run(arguments, deadline=deadline, environment=self._environment, folder=paths.root())
+        done = run(
+            arguments,
+            deadline=deadline,
+            environment=self._environment,
+            folder=paths.root(),
+            check=False,
+        )
+        if done.returncode:
+            words = [line for line in done.stderr.splitlines() if not RUBY_FRAME.match(line)]
+            raise Infrastructure(
+                f"vagrant failed with exit code {done.returncode}",
+                detail=tail("\n".join(words) or done.stdout),
+            )
         return done.stdout
 
 

@@ -31,22 +31,28 @@ END = 2.0  # s that a probe gets to end by itself
 
 
 def measure(
-    plan: Plan, spawn: Spawn, *, start: float = START, deadline: float | None = None
+    plan: Plan,
+    spawn: Spawn,
+    *,
+    start: float = START,
+    deadline: float | None = None,
+    pace: float = 1,
 ) -> Observation:
     """Measure every cell of ``plan``'s matrix and return what was seen.
 
     ``spawn(node, argv)`` starts ``argv`` as root on a node, with pipes for
     stdin, stdout and stderr. ``start`` is the time in seconds until all probes
-    must be ready, ``deadline`` that for the probing. A node that fails or is
+    must be ready, ``deadline`` that for the probing; nodes that are ``pace`` times
+    slower than ordinary ones get so many times their time to answer. A node that fails or is
     late costs the cells that have an end there, not the others; why it failed is
     in the observation. Nothing is raised for that.
     """
     nonce = secrets.token_hex(4)
     if deadline is None:
-        deadline = PROBE + PROBE_PER_CELL * len(plan.containers) ** 2
+        deadline = pace * (PROBE + PROBE_PER_CELL * len(plan.containers) ** 2)
     patience = start + deadline + COLLECT
     began = time.monotonic()
-    runs = {node.name: _Run(plan, node.name, nonce, spawn, patience) for node in plan.nodes}
+    runs = {node.name: _Run(plan, node.name, nonce, spawn, patience, pace) for node in plan.nodes}
     timings = {}
     documents: dict[str, Any] = {}
     try:
@@ -77,7 +83,9 @@ def measure(
 class _Run:
     """The probe of one node; ``error`` says why it is out of the measurement."""
 
-    def __init__(self, plan: Plan, node: str, nonce: str, spawn: Spawn, patience: float) -> None:
+    def __init__(
+        self, plan: Plan, node: str, nonce: str, spawn: Spawn, patience: float, pace: float
+    ) -> None:
         self.node = node
         self.error = ""
         self._lines: queue.Queue[str] = queue.Queue()
@@ -85,9 +93,11 @@ class _Run:
         self._process: subprocess.Popen[bytes] | None = None
         self._threads = [threading.Thread(target=self._start, daemon=True)]
         self._first = b""
-        self._argv = probe_command(plan, node, nonce, patience=patience)
+        self._argv = probe_command(plan, node, nonce, patience=patience, pace=pace)
         if self._argv[-1] == ON_STDIN:
-            self._first = packed_task(plan, node, nonce, patience=patience).encode() + b"\n"
+            self._first = (
+                packed_task(plan, node, nonce, patience=patience, pace=pace).encode() + b"\n"
+            )
         self._spawn = spawn
         self._over = threading.Event()
         self._threads[0].start()

@@ -14,11 +14,12 @@ ends the process with exit code 3. It makes nothing but sockets, so nothing is l
 
 The specification, which ``start.py`` writes:
 
-    {"node", "nonce", "port", "patience", "cold": whether any node has cold cells,
+    {"node", "nonce", "port", "patience", "pace", "cold": whether any node has cold cells,
      "spaces": [[name, "node" | "cni" | "docker", path], …],
      "cells": [[number, space's index, source address, destination address, cold], …]}
 
-A cell's number is the same on all nodes; every packet carries it.
+``pace`` is 1 on a node of ordinary speed; one with an emulated processor gets so many
+times the time to answer. A cell's number is the same on all nodes; every packet carries it.
 """
 
 from __future__ import annotations
@@ -326,10 +327,14 @@ class Prober:
         """Resend what is late, give up what is too late, put away what is done."""
         for key, question in list(self.flying.items()):
             age = now - question.sent[0] if question.sent else 0
-            if question.result is None and age > GIVE_UP:
+            if question.result is None and age > GIVE_UP * self.spec["pace"]:
                 question.count_resent()
                 question.finish("")
-            elif question.result is None and age > RESEND and len(question.sent) == 1:
+            elif (
+                question.result is None
+                and age > RESEND * self.spec["pace"]
+                and len(question.sent) == 1
+            ):
                 try:
                     if question.protocol != "tcp":
                         self.send(question)

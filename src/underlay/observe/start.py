@@ -40,7 +40,7 @@ _NONCE = secrets.token_hex(4)
 
 
 def probe_command(
-    plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE
+    plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE, pace: float = 1
 ) -> list[str]:
     """Return the argument list that runs the probe as root on ``node``.
 
@@ -50,17 +50,19 @@ def probe_command(
     document for ``measure.merge``. Where the last argument is ``-``, the line
     ``packed_task`` comes first on stdin.
     """
-    task = packed_task(plan, node, nonce, patience=patience)
+    task = packed_task(plan, node, nonce, patience=patience, pace=pace)
     last = task if len(task) <= _LARGEST else ON_STDIN
     return ["python3", "-c", _BOOTSTRAP, _source(), last]
 
 
-def packed_task(plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE) -> str:
+def packed_task(
+    plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE, pace: float = 1
+) -> str:
     """Return what the probe on ``node`` is to do, as one line of text."""
-    return _pack(task(plan, node, nonce, patience))
+    return _pack(task(plan, node, nonce, patience, pace))
 
 
-def task(plan: Plan, node: str, nonce: str, patience: float) -> dict[str, Any]:
+def task(plan: Plan, node: str, nonce: str, patience: float, pace: float = 1) -> dict[str, Any]:
     """Return the probe's specification, as probe.py describes it."""
     spaces = [[node, "node", ""]]
     spaces += [[c.name, c.runtime, ""] for c in plan.containers if c.node == node]
@@ -82,6 +84,7 @@ def task(plan: Plan, node: str, nonce: str, patience: float) -> dict[str, Any]:
         "nonce": nonce,
         "port": PORT,
         "patience": patience,
+        "pace": pace,
         "cold": has_cold_cells(plan),
         "spaces": spaces,
         "cells": cells,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster import ready
 from underlay.cluster.image import KERNEL
-from underlay.cluster.process import run, tail
+from underlay.cluster.process import tail
+from underlay.cluster.seed import make_seed
 from underlay.cluster.uml.kernel import preload
 from underlay.cluster.uml.sandbox import management_port
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
-    from underlay.cluster.image import Image
     from underlay.cluster.uml.sandbox import Sandbox
     from underlay.plan import Plan, PlannedNode
 
@@ -60,31 +60,21 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
     ]
 
 
-def links(node: PlannedNode, image: Image, seed: Path) -> dict[str, str]:
+def links(node: PlannedNode, disk: Path, seed: Path) -> dict[str, str]:
     """Return the symbolic links, name to target, through which a node finds its files.
 
     UML makes one command line of its arguments and the loader splits LD_PRELOAD, so
     a space or comma in a user's path must not get there.
     """
     return {
-        f"{SHM / node.name}.disk": str(image.disk),
+        f"{SHM / node.name}.disk": str(disk),
         f"{SHM / node.name}.seed": str(seed),
         f"{SHM / node.name}.so": str(preload()),
     }
 
 
-def make_seed(files: Path, output: Path) -> None:
-    """Write the NoCloud seed ISO of one node from its rendered ``files`` folder."""
-    names = ("user-data", "meta-data", "network-config")
-    run(
-        ["xorrisofs", "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", str(output),
-         *(str(files / name) for name in names)],
-        deadline=60,
-    )  # fmt: skip
-
-
 def start(
-    plan: Plan, node: PlannedNode, sandbox: Sandbox, image: Image, state: Path, deadline: float
+    plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Path, deadline: float
 ) -> None:
     """Start ``node`` and return when it has proven to be ready; idempotent.
 
@@ -104,7 +94,7 @@ def start(
                 "do": "start",
                 "node": node.name,
                 "arguments": arguments(plan, node),
-                "links": links(node, image, folder / "seed.iso"),
+                "links": links(node, disk, folder / "seed.iso"),
                 "environment": {"LD_PRELOAD": f"{SHM / node.name}.so"},
                 "console": str(console),
             }

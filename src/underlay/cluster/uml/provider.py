@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import image, ssh
-from underlay.cluster.process import run
 from underlay.cluster.uml import node as uml_node
 from underlay.cluster.uml import sandbox
 from underlay.errors import Infrastructure
@@ -30,7 +27,8 @@ class Uml:
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Build the image where it is missing, start the sandbox, write ssh_config."""
-        image.ensure(progress)
+        if plan.image is None:
+            image.ensure(progress)
         ssh.write_config(
             plan, state, {node.name: self._proxy(state, node.name) for node in plan.nodes}
         )
@@ -42,11 +40,17 @@ class Uml:
         """Whether the sandbox lives."""
         return sandbox.find(state) is not None
 
+    def machine(self, plan: Plan, node: str, state: Path) -> dict[str, Any]:
+        """Return the name alone: the shim in vagrant/ asks the engine for all the rest."""
+        return {"name": node}
+
+    def before(self, plan: Plan, node: str, state: Path) -> None:
+        """Do nothing: ``start`` does it all."""
+
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Boot one node and wait for its proof of readiness."""
-        uml_node.start(
-            plan, plan.node(node), self._sandbox(state), image.current(), state, NODE_DEADLINE
-        )
+        disk = Path(plan.image.path) if plan.image else image.current().disk
+        uml_node.start(plan, plan.node(node), self._sandbox(state), disk, state, NODE_DEADLINE)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's kernel; the sandbox and its switch stay."""
@@ -71,18 +75,17 @@ class Uml:
             "proxy_command": ssh.proxy_text(self._proxy(state, node)),
         }
 
+    def pace(self, state: Path) -> float:
+        """Nodes are of ordinary speed."""
+        return 1
+
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
         """Every segment's bridge is in the sandbox itself."""
         return self._sandbox(state).enter(arguments)
 
     def destroy(self, state: Path) -> None:
         """End the shared ssh connections and the sandbox."""
-        config, sockets = state / "ssh_config", ssh.socket_folder(state)
-        for socket in sockets.iterdir() if config.exists() else ():
-            with suppress(Infrastructure):
-                run(["ssh", "-F", str(config), "-O", "exit", socket.name], deadline=5, check=False)
-        # It isn't always in the state folder; see ssh.socket_folder.
-        shutil.rmtree(sockets, ignore_errors=True)
+        ssh.close(state)
         living = sandbox.find(state)
         if living is not None:
             living.stop()

@@ -1,0 +1,1 @@
+"""The ``libvirt`` provider: nodes are virtual machines that vagrant-libvirt starts."""

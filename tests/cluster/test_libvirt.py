@@ -17,7 +17,10 @@ from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.own_libvirt import OwnLibvirt, own_libvirt
 from cluster.running import Checkout, Lab, Matrix
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of the tests' own needs root")
+pytestmark = [
+    pytest.mark.all,
+    pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of the tests' own needs root"),
+]
 
 # An emulated processor on a machine that does something else, too.
 SLOW_UP = 420.0

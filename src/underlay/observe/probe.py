@@ -129,14 +129,8 @@ class Prober:
 
     def token(self, question: Question) -> bytes:
         """Return what the question's next packet carries."""
-        fields = (
-            MAGIC,
-            self.nonce,
-            question.number,
-            question.protocol.encode(),
-            len(question.sent),
-        )
-        return b"%s %s %d %s %d" % fields
+        protocol, attempt = question.protocol.encode(), len(question.sent)
+        return b"%s %s %d %s %d" % (MAGIC, self.nonce, question.number, protocol, attempt)
 
     def read(self, data: bytes) -> Token | None:
         """Return (cell, protocol, attempt, answerer) of a packet of ours, None of another."""

@@ -94,7 +94,7 @@ def lab_file() -> str:
         lines += ["| Key | Takes | Default | Meaning |", "|---|---|---|---|"]
         lines += [_row(model, name, field) for name, field in model.model_fields.items()]
         lines += [""]
-    lines += ["## Words", "", f"Names are {WORD['description']}.", ""]
+    lines += ["## Words", "", f"Names are {WORD['expected']}.", ""]
     lines += ["## Modes", "", "| Driver | Modes | Default |", "|---|---|---|"]
     for driver, modes in MODES.items():
         named = ", ".join(f"`{mode}`" for mode in modes)
@@ -198,7 +198,7 @@ def _takes(schema: dict[str, Any], models: dict[str, Any]) -> Iterator[str]:
     elif schema.get("pattern") == WORD["pattern"]:
         yield "[a word](#words)"
     elif kind != "null":
-        yield FORMATS.get(schema.get("format", "")) or schema.get("description") or "text"
+        yield FORMATS.get(schema.get("format", "")) or schema.get("expected") or "text"
 
 
 def _several(schema: dict[str, Any], kind: str) -> str:

@@ -33,8 +33,8 @@ ssh-keygen -q -t ed25519 -N '' -C node -f /etc/ssh/ssh_host_ed25519_key
 rm -rf /etc/resolv.conf /var/lib/apt/lists/* /var/cache/apt/*.bin
 printf '' > /etc/resolv.conf
 
-# mke2fs 1.47.2 cannot read file names outside ASCII from a tar, whatever the locale
-# ("Pathname can't be converted"); Debian has two, of one authority's certificate.
+# mke2fs 1.47.2 cannot read file names outside ASCII from a pax archive, which mmdebstrap
+# writes ("Pathname can't be converted"); Debian has two, of one authority's certificate.
 LC_ALL=C find / -xdev -name '*[! -~]*' -delete
 
 units='getty.target console-getty.service getty@tty1.service serial-getty@.service

@@ -6,7 +6,10 @@ require "open3"
 # Calls the engine: an argument list in, JSON out, its progress passed on line by line.
 module UnderlayEngine
   ROOT = File.expand_path("..", __dir__)
-  PYTHON = File.join(ROOT, ".venv", "bin", "python")
+  CHECKOUT = File.directory?(File.join(ROOT, "src"))
+  # Installed, this file is in underlay/data/vagrant; what Python imports is above that.
+  SOURCE = CHECKOUT ? File.join(ROOT, "src") : File.expand_path("../..", ROOT)
+  PYTHON = ENV["UNDERLAY_PYTHON"] || File.join(ROOT, ".venv", "bin", "python")
 
   class Failed < Vagrant::Errors::VagrantError
     def initialize(message)
@@ -23,9 +26,10 @@ module UnderlayEngine
     end
   end
 
-  # The launcher makes the virtual environment on first use.
+  # The launcher of a checkout makes the virtual environment on first use.
   def self.prepare
     return if File.executable?(PYTHON)
+    raise Failed, "set the variables that `underlay env` prints" unless CHECKOUT
     launcher = File.join(ROOT, "underlay")
     system(launcher, "--version", out: File::NULL) || raise(Failed, "#{launcher} could not set itself up")
   end
@@ -33,7 +37,7 @@ module UnderlayEngine
   def self.ask(*words)
     prepare
     command = [PYTHON, "-P", "-m", "underlay.cluster.engine", *words]
-    environment = { "PYTHONPATH" => File.join(ROOT, "src") }
+    environment = { "PYTHONPATH" => SOURCE }
     said = []
     Open3.popen3(environment, *command) do |stdin, stdout, stderr, process|
       stdin.close

@@ -182,7 +182,7 @@ def _expected(schema: dict[str, Any]) -> str:
         least, most = least or schema.get("minProperties"), most or schema.get("maxProperties")
         what = "list" if kind == "array" else "mapping"
         return f"a {what} of {least} to {most}" if most else f"a {what} of at least {least}"
-    return str(schema.get("description") or "text")
+    return str(schema.get("expected") or "text")
 
 
 def _property_names(schema: dict[str, Any]) -> list[str]:

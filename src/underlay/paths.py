@@ -1,27 +1,65 @@
-"""Where things are: the checkout, the cache that outlives labs, and each lab's state folder."""
+"""Where things are: the data that Underlay ships, the user's cache, and each lab's state folder.
+
+There are two ways to have Underlay. In a checkout its data (``ansible/``, ``image/``,
+``labs/`` …) are the checkout's own folders, and state goes to ``.underlay/`` beside
+them. Installed from a wheel, the data are in the package, nothing is ever written
+there, and state goes to the user's XDG folder. Nothing else in Underlay knows the
+difference, but for what asks ``is_checkout``.
+"""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+PACKAGE = Path(__file__).resolve().parent
+# pyproject.toml maps the checkout's folders to here, in the wheel alone.
+SHIPPED = PACKAGE / "data"
+
 
 def root() -> Path:
-    """Return the checkout's root folder, which holds ``Vagrantfile`` and ``labs/``."""
-    return Path(__file__).resolve().parents[2]
+    """Return the folder of Underlay's data, which holds ``Vagrantfile`` and ``labs/``; read-only.
+
+    It is the checkout's root where there is a checkout.
+    """
+    return SHIPPED if SHIPPED.is_dir() else PACKAGE.parents[1]
+
+
+def is_checkout() -> bool:
+    """Whether this is a checkout, and not an installed package."""
+    return root() != SHIPPED
 
 
 def cache() -> Path:
     """Return the folder of caches: images and rendered files, all named by content hash."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "underlay"
+    return _xdg("XDG_CACHE_HOME", ".cache")
+
+
+def home() -> Path:
+    """Return the folder that takes whatever Underlay writes and doesn't cache; it need not exist.
+
+    It is ``.underlay/`` in a checkout, else the XDG folder for state
+    (``$XDG_STATE_HOME/underlay``, by default ``~/.local/state/underlay``).
+    """
+    return root() / ".underlay" if is_checkout() else _xdg("XDG_STATE_HOME", ".local/state")
 
 
 def states() -> Path:
     """Return the folder that holds one state folder per lab."""
-    return root() / ".underlay" / "labs"
+    return home() / "labs"
+
+
+def locks() -> Path:
+    """Return the folder of the labs' lock files."""
+    return home() / "locks"
 
 
 def state(lab: str) -> Path:
     """Return the state folder of the lab called ``lab``; it need not exist."""
     return states() / lab
+
+
+def _xdg(variable: str, default: str) -> Path:
+    """XDG's rule: a folder that isn't absolute counts as not given (basedir specification)."""
+    base = Path(os.environ.get(variable, ""))
+    return (base if base.is_absolute() else Path.home() / default) / "underlay"

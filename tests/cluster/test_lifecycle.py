@@ -88,7 +88,7 @@ def test_down_leaves_nothing(small: Lab) -> None:
     assert done.code == 0, str(done)
     sockets = control_path(small).parent
     assert sockets.is_dir()
-    assert any("linux.uml" in line for line in processes(small.checkout))
+    assert any("holder.py" in line for line in processes(small.checkout))
     done = small.down()
     assert done.code == 0, str(done)
     prove_nothing_is_left(small.checkout, before)

@@ -56,7 +56,7 @@ def launch(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
 
 

@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 
-from underlay import __version__
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
@@ -42,11 +41,13 @@ VERBS: dict[str, dict[str, str]] = {
     "Files": {
         "render": "Write every file of a lab's nodes without starting any.",
         "lint": "Find a lab's mistakes before any node starts.",
-        "image": "Build the nodes' image, or show what is cached.",
+        "image": "Build the nodes' image, show what is cached, or carry it to another machine.",
+        "schema": "Print the JSON Schema of lab files, for editors.",
     },
     "This machine": {
         "doctor": "Check that this machine can run labs, or an image what labs need of it.",
         "test": "Run Underlay's own tests, layer by layer.",
+        "completion": "Print the script with which a shell completes Underlay's commands.",
     },
 }
 
@@ -95,7 +96,12 @@ def _dispatch(argv: list[str]) -> int:
         print(_overview())
         return EXIT_OK
     if argv[0] == "--version":
-        print(f"underlay {__version__}")
+        return _show_version(argv[1:])
+    if argv[0] == "--complete":
+        # What the scripts of `underlay completion` ask; no option for people, so it isn't listed.
+        from underlay.cli.words import words
+
+        print("\n".join(words("".join(argv[1:2]))))
         return EXIT_OK
     if argv[0] not in verbs():
         raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest(argv[0]))
@@ -104,15 +110,24 @@ def _dispatch(argv: list[str]) -> int:
     return run_verb(argv[0], argv[1:])
 
 
+def _show_version(options: list[str]) -> int:
+    if set(options) - {"--json"}:
+        raise BadInput(f"--version takes no {options[0]!r}", hint="underlay --version [--json]")
+    from underlay.cli.version import show
+
+    show(as_json=bool(options))
+    return EXIT_OK
+
+
 def _overview() -> str:
     lines = ["Usage: underlay VERB [OPTIONS]", "", (sys.modules["underlay"].__doc__ or "").strip()]
     for group, entries in VERBS.items():
         lines += ["", f"{group}:"]
-        lines += [f"  {name:<8} {summary}" for name, summary in entries.items()]
+        lines += [f"  {name:<10} {summary}" for name, summary in entries.items()]
     lines += [
         "",
         "Options:",
-        "  --version  Print the version.",
+        "  --version  Print the versions of Underlay and of what it stands on; with --json too.",
         "  --help     Print this text; `underlay VERB --help` explains a verb, with examples.",
         "",
         "Example:",

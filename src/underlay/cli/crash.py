@@ -10,20 +10,19 @@ import traceback
 from pathlib import Path
 
 from underlay import __version__
-from underlay.paths import root
+from underlay.paths import home
 
 
 def write_crash(error: BaseException) -> Path:
-    """Write ``error``'s traceback under ``.underlay/crashes`` and return the file's path.
+    """Write ``error``'s traceback under ``crashes/`` in Underlay's state; return the file's path.
 
-    Where the checkout can't be written to, the file goes to the folder for
-    temporary files.
+    Where that can't be written to, the file goes to the folder for temporary files.
     """
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + f"-{os.getpid()}.log"
     head = f"underlay {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n"
     text = head + "".join(traceback.format_exception(error))
     try:
-        folder = root() / ".underlay" / "crashes"
+        folder = home() / "crashes"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_text(text, encoding="utf-8")

@@ -25,7 +25,8 @@ def command(
     """Print the variables for using Vagrant by hand on a lab.
 
     Plain `vagrant` in the checkout works on the default lab. With these variables
-    set it works on another one, up or not, with a dotfile folder of its own.
+    set it works on another one, up or not, with a dotfile folder of its own. From
+    an installed Underlay every lab needs them. Ansible finds its inventory by them too.
 
     Example:
       underlay env --lab docker-vlan
@@ -42,7 +43,11 @@ def command(
     if state is None:
         file = resolve_lab(lab)
         state = LabState(load_plan(file).lab, str(file.resolve()), provider or DEFAULT)
-    values = {**variables(state), "VAGRANT_CWD": str(paths.root())}
+    values = {
+        **variables(state),
+        "VAGRANT_CWD": str(paths.root()),
+        "ANSIBLE_INVENTORY": str(paths.root() / "inventory"),
+    }
     if as_json:
         print_json(values)
         return

@@ -11,6 +11,7 @@ from underlay.cli.console import people, print_json
 from underlay.cli.layers import LAYERS, Layer, run_layer
 from underlay.cli.proof import write_proof
 from underlay.errors import EXIT_DIFFERS, BadInput
+from underlay.paths import is_checkout
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,7 +42,8 @@ def command(
     commands) and cluster (real nodes). A failing layer doesn't keep the next from
     running, and a layer in which nothing ran counts as a failure. The last line is
     always `N passed, N failed, N skipped`. Without --all the run has 20 minutes.
-    With --all it also writes docs/proof/tests.json.
+    With --all it also writes docs/proof/tests.json. The tests are in a checkout of
+    Underlay only, not in an installed one.
 
     Example:
       underlay test
@@ -49,6 +51,11 @@ def command(
       underlay test --layer golden -- --update-golden
       underlay test --layer cluster -- -k docker -x
     """
+    if not is_checkout():
+        raise BadInput(
+            "the tests are in a checkout of Underlay only, and this one is installed",
+            hint="clone Underlay and run ./underlay test there",
+        )
     chosen = _chosen(layer or [])
     extra = arguments or []
     console = people(as_json)

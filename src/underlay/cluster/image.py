@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay import paths
+from underlay.cluster.image_licences import built_from
 from underlay.cluster.process import run
 from underlay.errors import Infrastructure
 
@@ -99,7 +100,7 @@ def ensure(progress: Callable[[str], None]) -> Image:
     if image.exists:
         return image
     image.folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(image.folder.parent / ".lock", progress):
+    with lock(image.folder.parent / ".lock", progress):
         if not image.exists:
             _build(image, progress)
     return image
@@ -124,7 +125,12 @@ def _build(image: Image, progress: Callable[[str], None]) -> None:
         _write_disk(work)
         for scrap in ("overlay.tar", "root.tar"):
             (work / scrap).unlink()
-        facts = {"key": image.key, "suite": SUITE, "kernel": kernel_release()}
+        facts = {
+            "key": image.key,
+            "suite": SUITE,
+            "kernel": kernel_release(),
+            "built_from": built_from(),
+        }
         (work / "image.json").write_text(json.dumps(facts, indent=2) + "\n")
         work.chmod(0o755)
         shutil.rmtree(image.folder, ignore_errors=True)
@@ -272,7 +278,8 @@ def _remove_abandoned(folder: Path) -> None:
 
 
 @contextmanager
-def _lock(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+def lock(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock on the cache of images; ``progress`` is told when somebody else does."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

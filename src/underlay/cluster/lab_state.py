@@ -71,8 +71,8 @@ def remove(lab: str) -> None:
     shutil.rmtree(paths.state(lab), ignore_errors=True)
     for folder in (
         paths.states(),
-        paths.root() / ".underlay" / "locks",
-        paths.root() / ".underlay",
+        paths.locks(),
+        paths.home(),
     ):
         with suppress(OSError):
             folder.rmdir()
@@ -85,7 +85,7 @@ def lock(lab: str, waiting: Callable[[str], None] = lambda _: None) -> Iterator[
     The kernel gives the lock back when its holder ends, however it ends.
     ``waiting`` is told when somebody else holds it. The lock's file goes with it.
     """
-    path = paths.root() / ".underlay" / "locks" / lab
+    path = paths.locks() / lab
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

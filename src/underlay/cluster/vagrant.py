@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ OTHER_DEADLINE = 120.0
 # Some of its plugins let their own stack traces through, which bury what went wrong.
 RUBY_FRAME = re.compile(r"\s*(from )?/.*\.rb:\d+:in ")
 DOTFILE = "VAGRANT_DOTFILE_PATH"
+PYTHON = "UNDERLAY_PYTHON"
 
 
 class Vagrant(vagrant.Vagrant):
@@ -62,20 +64,21 @@ class Vagrant(vagrant.Vagrant):
 
 
 def variables(state: LabState) -> dict[str, str]:
-    """Return the environment with which Vagrant, run in the checkout, works on this lab.
+    """Return the environment with which Vagrant, run beside the Vagrantfile, works on this lab.
 
     Vagrant reads VAGRANT_DOTFILE_PATH before the Vagrantfile, so it can't be set there.
-    The default lab uses Vagrant's own default, so that plain ``vagrant`` works on it.
+    The default lab of a checkout uses Vagrant's own default, so that plain ``vagrant``
+    works on it. The shim over the engine needs to know with which Python to start it.
     """
-    values = {LAB: state.file, PROVIDER: state.provider}
+    values = {LAB: state.file, PROVIDER: state.provider, PYTHON: sys.executable}
     if not is_default(state):
         values[DOTFILE] = str(state.folder / "vagrant")
     return values
 
 
 def is_default(state: LabState) -> bool:
-    """Whether ``state`` is of the lab that plain ``vagrant up`` starts."""
-    return Path(state.file) == paths.root() / "labs" / "coreos.yml"
+    """Whether ``state`` is of the lab that plain ``vagrant up`` starts in a checkout."""
+    return paths.is_checkout() and Path(state.file) == paths.root() / "labs" / "coreos.yml"
 
 
 def forget(state: LabState) -> None:

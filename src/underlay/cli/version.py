@@ -1,0 +1,96 @@
+"""``underlay --version``: Underlay's own version, and those of what it stands on.
+
+Nothing of that is started: Vagrant alone would take half a second to say its version.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from underlay import __version__
+from underlay.errors import UnderlayError
+
+DEADLINE = 10.0
+MISSING = "not installed"
+DEBIAN = {"vagrant": "vagrant", "kernel": "user-mode-linux"}
+LABELS = {
+    "underlay": "underlay",
+    "python": "Python",
+    "vagrant": "Vagrant",
+    "ansible": "ansible-core",
+    "kernel": "User Mode Linux",
+    "image": "nodes' image",
+}
+
+
+def show(as_json: bool) -> None:
+    """Print all versions, Underlay's own in the first line, or one JSON document of them."""
+    found = versions()
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, label in LABELS.items():
+        built = "" if name != "image" or found["image_built"] else " (not built)"
+        print(f"{label} {found[name]}{built}")
+
+
+def versions() -> dict[str, str | bool]:
+    """Return the versions by what they are of.
+
+    ``image`` is the key of the image that nodes boot, ``image_built`` whether it is cached.
+    """
+    debian = _debian()
+    key, is_built = _image()
+    return {
+        "underlay": __version__,
+        "python": platform.python_version(),
+        "vagrant": debian["vagrant"],
+        "ansible": distribution_version("ansible-core"),
+        "kernel": debian["kernel"],
+        "image": key,
+        "image_built": is_built,
+    }
+
+
+def distribution_version(name: str) -> str:
+    """Return the version of the Python package ``name``, or that it isn't installed.
+
+    Its folder's name says it (PyPA's specification of installed packages); importlib.metadata
+    would parse its whole description for that.
+    """
+    folders = (Path(entry) for entry in sys.path if entry)
+    for folder in folders:
+        for found in folder.glob(f"{name.replace('-', '_')}-*.dist-info"):
+            return found.stem.rpartition("-")[2]
+    return MISSING
+
+
+def _image() -> tuple[str, bool]:
+    from underlay.cluster import image
+
+    try:
+        current = image.current()
+    except UnderlayError as error:
+        return f"unknown: {error.message}", False
+    return current.key, current.exists
+
+
+def _debian() -> dict[str, str]:
+    """What dpkg says of the system packages; elsewhere than on Debian it is ``unknown``."""
+    form = "${db:Status-Abbrev} ${Package} ${Version}\n"
+    try:
+        said = subprocess.run(
+            ["dpkg-query", "--show", f"--showformat={form}", *DEBIAN.values()],
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return dict.fromkeys(DEBIAN, "unknown")
+    rows = [line.split() for line in said.splitlines()]
+    known = {row[1]: row[2] for row in rows if len(row) == 3 and row[0] == "ii"}
+    return {name: known.get(package, MISSING) for name, package in DEBIAN.items()}

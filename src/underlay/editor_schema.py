@@ -1,0 +1,95 @@
+"""The JSON Schema of lab files for editors: what the models say, said as editors expect it.
+
+Editors complete keys, show texts and mark mistakes by it. It is made from the
+models, and what it refuses, reading a lab refuses too (but for an empty value of a
+key that may be left out). What only the whole lab tells, such as overlapping subnets
+and names that lead nowhere, is left to ``lint``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from underlay.lab import DEFAULT_MODE, MODES, Lab
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+ALIAS, NAME = "master", "parent"
+# JSON Schema has no format for networks; a pattern tells at least their shape.
+NETWORK = r"^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+/[0-9]+$"
+FORMATS = {
+    "ipv4network": ("an IPv4 network such as 192.168.70.0/24", {"pattern": NETWORK}),
+    "ipv4": ("an IPv4 address such as 192.168.70.1", {"format": "ipv4"}),
+}
+
+
+def editor_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of a lab file as JSON values."""
+    made = Lab.model_json_schema()
+    models: dict[str, Any] = made["$defs"]
+    models["Network"] = _network(models["Network"])
+    schema = _plain(made)
+    schema["properties"]["nodes"] = _count_alone(schema)
+    return {"$schema": DIALECT, "title": "Underlay lab", **_without(schema, "title")}
+
+
+def _network(model: dict[str, Any]) -> dict[str, Any]:
+    """``parent`` beside CNI's word for it, one way to say where the network sits, and its modes."""
+    properties: dict[str, Any] = {}
+    for key, value in model["properties"].items():
+        if key == ALIAS:
+            properties[NAME] = value
+            properties[key] = {**value, "description": f"CNI's word for {NAME}."}
+        else:
+            properties[key] = value
+    places = [{"required": [key]} for key in ("segment", NAME, ALIAS)]
+    modes = [
+        {
+            "if": {"properties": {"driver": {"const": driver}}, "required": ["driver"]},
+            "then": {"properties": {"mode": {"enum": [*words], "default": DEFAULT_MODE[driver]}}},
+        }
+        for driver, words in MODES.items()
+    ]
+    return {**model, "properties": properties, "oneOf": places, "allOf": modes}
+
+
+def _count_alone(schema: dict[str, Any]) -> dict[str, Any]:
+    """``nodes: 3`` is short for ``nodes: {count: 3}``."""
+    nodes = schema["properties"]["nodes"]
+    count = schema["$defs"]["Nodes"]["properties"]["count"]
+    return {**_without(nodes, "$ref"), "anyOf": [count, {"$ref": nodes["$ref"]}]}
+
+
+def _plain(value: Any) -> Any:
+    """Leave out what helps no editor, and say in the description what a value looks like."""
+    if isinstance(value, list):
+        return [_plain(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    value = _without_null(value)
+    format_words, format_keys = FORMATS.get(value.get("format", ""), ("", {}))
+    expected = value.get("expected") or format_words
+    # pydantic's titles are the keys once more; a key of that name holds no text.
+    left_out = [key for key in ("title", "format", "expected") if isinstance(value.get(key), str)]
+    plain = {key: _plain(entry) for key, entry in _without(value, *left_out).items()}
+    if format_words:
+        plain |= format_keys
+    if isinstance(value.get("description"), str):
+        plain["description"] = value["description"].replace("``", "`")
+    if expected:
+        text = plain.get("description", "")
+        plain["description"] = f"{text} Takes {expected}." if text else f"Takes {expected}."
+    return plain
+
+
+def _without_null(value: dict[str, Any]) -> dict[str, Any]:
+    """Make a key that may be left out look like one: null is only how the models say so."""
+    options = value.get("anyOf")
+    if options is None or {"type": "null"} not in options:
+        return value
+    (option,) = [entry for entry in options if entry != {"type": "null"}]
+    kept = _without(value, "anyOf", *(["default"] if value.get("default") is None else []))
+    return {**option, **kept}
+
+
+def _without(value: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: entry for key, entry in value.items() if key not in keys}

@@ -56,7 +56,8 @@ start_ticker() {
 }
 
 stop_ticker() {
-    [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || true
+    # Not TERM: a ticker just forked still has our own trap, and would survive it.
+    [ -z "$ticker" ] || kill -KILL "$ticker" 2>/dev/null || true
     ticker=''
 }
 

@@ -178,11 +178,11 @@ class Image(Strict):
     """
 
     path: Annotated[str, Field(min_length=1)]
-    """The root file system, or for VirtualBox a Vagrant box."""
+    """The root file system; paths count from the lab file."""
     kernel: Annotated[str, Field(min_length=1)] | None = None
-    """The kernel that libvirt boots it with."""
+    """The kernel that libvirt boots."""
     initrd: Annotated[str, Field(min_length=1)] | None = None
-    """The initial RAM disk for that kernel."""
+    """Its initrd."""
 
 
 class Lab(Strict):
@@ -197,7 +197,7 @@ class Lab(Strict):
     nodes: Nodes = Nodes()
     """The nodes, or just how many."""
     image: Image | None = None
-    """The box that nodes boot instead of Underlay's own."""
+    """A box of your own that nodes boot instead of Underlay's."""
     segments: Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)]
     """The underlay: each node's NICs eth1, eth2 and so on, in this order; eth0 is management."""
     networks: Annotated[dict[Word, Network], Field(min_length=1, max_length=16)]

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
 from underlay import paths
+from underlay.cluster.boot import COPY
 from underlay.cluster.image import Image, lock
 from underlay.errors import BadInput, Infrastructure, UnderlayError
 
@@ -104,7 +105,8 @@ def import_(file: Path, progress: Callable[[str], None]) -> tuple[Image, bool]:
 
 
 def _pack(tar: tarfile.TarFile, image: Image) -> None:
-    files = [path for path in image.folder.rglob("*") if path.is_file()]
+    # The virtual machines' copy is made anew wherever it is wanted.
+    files = [p for p in image.folder.rglob("*") if p.is_file() and p.name != COPY]
     names = {str(path.relative_to(image.folder)): path for path in files}
     sums = ""
     for name in [FACTS, *sorted(names.keys() - {FACTS})]:

@@ -18,8 +18,7 @@ The specification, which ``start.py`` writes:
      "spaces": [[name, "node" | "cni" | "docker", path], …],
      "cells": [[number, space's index, source address, destination address, cold], …]}
 
-``pace`` is 1 on a node of ordinary speed; one with an emulated processor gets so many
-times the time to answer. A cell's number is the same on all nodes; every packet carries it.
+A cell's number is the same on all nodes; every packet carries it. ``pace`` multiplies waits.
 """
 
 from __future__ import annotations

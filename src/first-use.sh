@@ -56,7 +56,8 @@ start_ticker() {
 }
 
 stop_ticker() {
-    [ -z "$ticker" ] || kill "$ticker" 2>/dev/null || true
+    # Not SIGTERM: just after the fork our own trap would still catch it, and it would be lost.
+    [ -z "$ticker" ] || kill -KILL "$ticker" 2>/dev/null || true
     ticker=''
 }
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 START_DEADLINE = 30.0
-STOP_DEADLINE = 10.0
+STOP_DEADLINE = 30.0
 REQUEST_DEADLINE = 15.0
 UNSHARE = (
     "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid",

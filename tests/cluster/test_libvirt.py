@@ -115,7 +115,7 @@ def pair(inside: Inside, tmp_path: Path) -> Iterator[Lab]:
 
 
 def test_up_check_down(inside: Inside, pair: Lab) -> None:
-    """The daily smoke: everything that a user does with a lab, and nothing is left of it."""
+    """The smoke: everything that a user does with a lab, and nothing is left of it."""
     before = interfaces()
     done = pair.up("--provider", "libvirt", "--json")
     assert done.code == 0, str(done)

@@ -179,6 +179,8 @@ def _environment(work: Path) -> dict[str, str]:
         "ANSIBLE_HOME": str(work / "home"),
         "ANSIBLE_LOCAL_TEMP": str(work / "local"),
         "ANSIBLE_REMOTE_TEMP": str(work / "remote"),
+        # A module that is ended on the way leaves its files where TMPDIR says.
+        "TMPDIR": str(work),
         "ANSIBLE_NOCOLOR": "1",
         # Ansible refuses to start in a locale that isn't UTF-8.
         "LC_ALL": "C.UTF-8",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -159,7 +158,11 @@ def test_a_word_of_refusal_on_the_way_is_told_from_silence(tmp_path: Path) -> No
         # net-2a no longer takes its address as its own, and says so as a router would.
         f"-n net-2a route del local {address} table local",
         f"-n net-2a route add prohibit {address}",
-        "netns exec net-2a sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0",
+        # A minimal system has no sysctl(8).
+        *(
+            f"netns exec net-2a python3 -c open('/proc/sys/net/ipv4/{name}','w').write('{value}')"
+            for name, value in (("ip_forward", 1), ("icmp_ratelimit", 0))
+        ),
         f"-n net-1a neigh add {address} dev eth0 nud permanent lladdr {two.attachments[0].mac}",
     )
     for cell in cells(seen, one.name, two.name):

@@ -67,7 +67,7 @@ def task(plan: Plan, node: str, nonce: str, patience: float, pace: float = 1) ->
     spaces = [[node, "node", ""]]
     spaces += [[c.name, c.runtime, ""] for c in plan.containers if c.node == node]
     index = {space[0]: number for number, space in enumerate(spaces)}
-    cold = {(e.source, e.destination) for e in predict(plan) if e.cold}
+    cold = _cold_pairs(plan)
     cells = [
         [
             number,
@@ -85,7 +85,7 @@ def task(plan: Plan, node: str, nonce: str, patience: float, pace: float = 1) ->
         "port": PORT,
         "patience": patience,
         "pace": pace,
-        "cold": has_cold_cells(plan),
+        "cold": bool(cold),
         "spaces": spaces,
         "cells": cells,
     }
@@ -93,7 +93,11 @@ def task(plan: Plan, node: str, nonce: str, patience: float, pace: float = 1) ->
 
 def has_cold_cells(plan: Plan) -> bool:
     """Whether the probes print ``cold`` and wait for ``on`` between ``go`` and ``probed``."""
-    return any(expectation.cold for expectation in predict(plan))
+    return bool(_cold_pairs(plan))
+
+
+def _cold_pairs(plan: Plan) -> set[tuple[str, str]]:
+    return {(e.source, e.destination) for e in predict(plan) if e.cold}
 
 
 @cache

@@ -53,10 +53,16 @@ modprobe@fuse.service modprobe@loop.service
 dev-mqueue.mount dev-hugepages.mount sys-kernel-debug.mount sys-kernel-tracing.mount
 sys-fs-fuse-connections.mount sys-kernel-config.mount proc-sys-fs-binfmt_misc.automount
 apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
-fstrim.timer systemd-tmpfiles-clean.timer sshd-keygen.service cloud-init-hotplugd.socket'
+fstrim.timer systemd-tmpfiles-clean.timer sshd-keygen.service cloud-init-hotplugd.socket
+podman.service podman.socket podman-auto-update.service podman-auto-update.timer podman-restart.service
+podman-clean-transient.service netavark-dhcp-proxy.service netavark-dhcp-proxy.socket
+netavark-firewalld-reload.service'
 for unit in $units; do
     ln -sf /dev/null "/etc/systemd/system/$unit"
 done
+# podman's looks for unit files of containers at every boot, which nodes have none of.
+mkdir -p /etc/systemd/system-generators
+ln -sf /dev/null /etc/systemd/system-generators/podman-system-generator
 # Without the masked unit that would remove it, /run/nologin locks out everybody but root.
 mkdir -p /etc/tmpfiles.d
 for rule in systemd-nologin x11 home legacy tpm2-tss-fapi credstore provision systemd-tmp; do

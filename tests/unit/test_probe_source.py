@@ -12,7 +12,9 @@ from underlay.lab import Lab
 from underlay.observe import probe, probe_command, start
 from underlay.plan import make_plan
 
-MODULES = [Path(probe.__file__).with_name(f"{name}.py") for name in start._MODULES]
+MODULES = [
+    Path(probe.__file__).with_name(f"{name}.py") for name in (*start._MODULES, *start._GATHERING)
+]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)

@@ -37,7 +37,7 @@ class Space:
         self.received: dict[str, list[tuple[int, int]]] = {"icmp": [], "tcp": [], "udp": []}
         self._senders: dict[str, socket.socket] = {}
         self._home = home
-        self._own = home if kind == "node" else _opened(name, kind, path)
+        self._own = home if kind == "node" else opened(name, kind, path)
         with self:
             self.icmp = quiet(socket.SOCK_RAW, socket.IPPROTO_ICMP)
             self.udp = quiet(socket.SOCK_DGRAM)
@@ -53,11 +53,11 @@ class Space:
 
     def __enter__(self) -> None:
         if self._own != self._home:
-            _enter(self._own)
+            enter(self._own)
 
     def __exit__(self, *_: object) -> None:
         if self._own != self._home:
-            _enter(self._home)
+            enter(self._home)
 
     def open(self, kind: int) -> socket.socket:
         """Return a non-blocking socket of this namespace."""
@@ -82,7 +82,8 @@ def quiet(kind: int, protocol: int = 0) -> socket.socket:
     return made
 
 
-def _opened(name: str, kind: str, path: str) -> int:
+def opened(name: str, kind: str, path: str) -> int:
+    """Return a descriptor of a container's network namespace; raise Missing or OSError."""
     if kind == "docker":
         path = f"/proc/{_docker_pid(name)}/ns/net"
     try:
@@ -91,7 +92,7 @@ def _opened(name: str, kind: str, path: str) -> int:
         raise Missing(f"container {name} has no network namespace: {error}") from None
 
 
-def _enter(namespace: int) -> None:
+def enter(namespace: int) -> None:
     """Move this thread into a network namespace; os.setns exists from Python 3.12."""
     if hasattr(os, "setns"):
         os.setns(namespace, CLONE_NEWNET)

@@ -27,6 +27,7 @@ ON_STDIN = "-"
 # Linux takes at most 128 KiB in one argument, and ssh makes one argument of them all.
 _LARGEST = 90_000
 _MODULES = ("rtnetlink", "namespaces", "question", "probe")
+_GATHERING = ("rtnetlink", "namespaces", "gather")
 _BOOTSTRAP = """\
 import base64, json, sys, types, zlib
 package = sys.modules["underlay"] = types.ModuleType("underlay")
@@ -52,7 +53,17 @@ def probe_command(
     """
     task = packed_task(plan, node, nonce, patience=patience, pace=pace)
     last = task if len(task) <= _LARGEST else ON_STDIN
-    return ["python3", "-c", _BOOTSTRAP, _source(), last]
+    return ["python3", "-c", _BOOTSTRAP, _source(_MODULES), last]
+
+
+def gather_command(plan: Plan, node: str) -> list[str]:
+    """Return the argument list that gathers, as root on ``node``, what gather.py describes.
+
+    With ``switch`` for ``node`` it is what runs where the segments' bridges are.
+    """
+    spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node]
+    task = _pack({"node": node, "spaces": spaces})
+    return ["python3", "-c", _BOOTSTRAP, _source(_GATHERING), task]
 
 
 def packed_task(
@@ -101,9 +112,9 @@ def _cold_pairs(plan: Plan) -> set[tuple[str, str]]:
 
 
 @cache
-def _source() -> str:
+def _source(modules: tuple[str, ...]) -> str:
     here = Path(__file__).parent
-    return _pack([(name, (here / f"{name}.py").read_text("utf-8")) for name in _MODULES])
+    return _pack([(name, (here / f"{name}.py").read_text("utf-8")) for name in modules])
 
 
 def _pack(value: object) -> str:

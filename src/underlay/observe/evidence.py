@@ -1,0 +1,147 @@
+"""Evidence: what nodes, containers and the switch look like from inside, for explaining.
+
+``gather`` starts one process on each node and one where the switch is (gather.py says what
+they read). Everything is kept as the programs printed it; ``Space`` gives it names.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from underlay.errors import UnderlayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from underlay.plan import Plan
+
+    Start = Callable[[str], subprocess.Popen[bytes]]
+
+SWITCH = "switch"
+DEADLINE = 45.0
+PER_CONTAINER = 1.0  # s more for each container of a node
+
+
+@dataclass(frozen=True)
+class Space:
+    """One network namespace as it was seen: a node's own, a container's, or the switch's."""
+
+    name: str
+    node: str
+    raw: Mapping[str, Any]
+
+    @property
+    def links(self) -> dict[str, dict[str, Any]]:
+        """The interfaces by name, as ``ip -json -details address`` shows them."""
+        return {link["ifname"]: link for link in self.raw["links"] if "ifname" in link}
+
+    def rows(self, part: str) -> list[dict[str, Any]]:
+        """Return ``routes``, ``rules``, ``neighbours``, ``ports`` or ``fdb``, row by row."""
+        return [row for row in self.raw.get(part, ()) if row]
+
+    def lines(self, part: str) -> list[str]:
+        """Return the text of ``iptables``, ``ip6tables``, ``nft`` or ``qdiscs``."""
+        return list(self.raw.get(part, ()))
+
+    @property
+    def filters(self) -> dict[str, list[str]]:
+        """The filters of tc with their counters, by "DEVICE ingress" or "DEVICE egress"."""
+        return dict(self.raw.get("filters", {}))
+
+    @property
+    def sysctl(self) -> dict[str, str]:
+        """The kernel's switches by their dotted names."""
+        return dict(self.raw.get("sysctl", {}))
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """The protocol counters that aren't zero, such as IpOutNoRoutes."""
+        return dict(self.raw.get("counters", {}))
+
+    def addresses(self, interface: str) -> list[str]:
+        """Return an interface's global addresses with their prefix lengths, both families."""
+        return [
+            f"{info['local']}/{info['prefixlen']}"
+            for info in self.links.get(interface, {}).get("addr_info", ())
+            if info.get("scope") == "global" and "local" in info
+        ]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was gathered. ``failed`` says why a node or container could not be looked into."""
+
+    documents: dict[str, dict[str, Any]]
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def space(self, name: str) -> Space | None:
+        """Return the namespace of a node, a container or ``switch``; None where it wasn't seen."""
+        for node, document in self.documents.items():
+            if name in document["spaces"]:
+                return Space(name, node, document["spaces"][name])
+        return None
+
+    def runtime(self, node: str) -> dict[str, Any]:
+        """Return services, net.d files and Docker's containers of a node; empty where unseen."""
+        found: dict[str, Any] = self.documents.get(node, {}).get("runtime", {})
+        return found
+
+    def to_json(self) -> str:
+        """Return the evidence as JSON text."""
+        return json.dumps({"documents": self.documents, "failed": self.failed}) + "\n"
+
+
+def evidence_from_json(text: str) -> Evidence:
+    """Return the Evidence that ``to_json`` wrote; raise ValueError where it isn't one."""
+    try:
+        data = json.loads(text)
+        return Evidence(data["documents"], data["failed"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not evidence: {error}") from error
+
+
+def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
+    """Look into every node, container and the switch of ``plan``, all at once.
+
+    ``start(name)`` starts gather.py as root on a node, or at the switch for ``switch``, with
+    its streams piped. What fails or is late is named in ``failed``; nothing is raised.
+    """
+    names = [*(node.name for node in plan.nodes), SWITCH]
+    documents: dict[str, dict[str, Any]] = {}
+    failed: dict[str, str] = {}
+    limit = pace * (DEADLINE + PER_CONTAINER * len(plan.containers) / max(1, len(plan.nodes)))
+
+    def look(name: str) -> None:
+        try:
+            documents[name] = _document(start(name), limit)
+        except (OSError, UnderlayError, ValueError) as error:
+            failed[name] = str(error)
+
+    threads = [threading.Thread(target=look, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for document in documents.values():
+        failed |= document["missing"]
+    return Evidence({name: documents[name] for name in names if name in documents}, failed)
+
+
+def _document(process: subprocess.Popen[bytes], limit: float) -> dict[str, Any]:
+    """Return what ``process`` printed; raise ValueError where that is no document."""
+    try:
+        out, complaint = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+        raise ValueError(f"did not answer within {limit:.0f} s") from None
+    try:
+        found: dict[str, Any] = json.loads(out)
+    except ValueError:
+        last = complaint.decode(errors="replace").strip().splitlines()[-1:]
+        raise ValueError(": ".join(["gave no answer", *last])) from None
+    return found

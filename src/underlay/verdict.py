@@ -10,7 +10,7 @@ from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from underlay.expect import Expectation, Protocol, Stop
+    from underlay.expect import Check, Expectation, Family, Protocol, Stop, Value
     from underlay.observe import Observation, Observed
 
 NEVER_PROBED = "nothing was measured for this cell"
@@ -22,14 +22,15 @@ class Cell:
 
     ``expected_stop`` is where the prediction lets an unreachable probe stop,
     ``also`` where else; ``reason`` is the probe's own word, or why nothing was
-    measured.
+    measured. Where ``kind`` is ``value``, ``expected`` and ``observed`` are values,
+    not words about reachability.
     """
 
     source: str
     destination: str
-    protocol: Protocol
-    expected: Literal["reachable", "unreachable"]
-    observed: Observed
+    protocol: Protocol | Check
+    expected: Literal["reachable", "unreachable"] | Value
+    observed: Observed | Value
     stopped_at: Stop
     answered_by: str
     because: str
@@ -43,6 +44,8 @@ class Cell:
     reason: str = ""
     rule: str = ""
     destination_address: str = ""
+    family: Family = 4
+    kind: Literal["reach", "value"] = "reach"
 
     @property
     def measured(self) -> bool:
@@ -65,7 +68,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Summary:
-    """How many cells there are of each kind; ``lost`` counts packets that were resent."""
+    """How many cells there are; ``lost`` counts packets that were resent.
+
+    ``cells`` are those of both kinds, of which ``values`` are of kind value.
+    """
 
     cells: int
     as_expected: int
@@ -73,6 +79,7 @@ class Summary:
     not_measured: int
     stopped_elsewhere: int
     lost: int
+    values: int = 0
 
 
 @dataclass(frozen=True)
@@ -106,6 +113,7 @@ class Verdict:
             not_measured=not_measured,
             stopped_elsewhere=sum(cell.elsewhere for cell in self.cells),
             lost=sum(cell.lost for cell in self.cells),
+            values=sum(cell.kind == "value" for cell in self.cells),
         )
 
     @property
@@ -142,16 +150,17 @@ def judge(
     ``timings`` are added to those of the observation. An expectation that nothing
     was seen of is not measured, never passed over.
     """
-    seen = {(s.source, s.destination, s.protocol): s for s in observation.cells}
+    seen = {(s.source, s.destination, s.protocol, s.family): s for s in observation.cells}
     cells = []
     for wanted in expectations:
-        found = seen.get((wanted.source, wanted.destination, wanted.protocol))
+        place = (wanted.source, wanted.destination, wanted.protocol, wanted.family)
+        found = seen.get(place)
         cells.append(
             Cell(
                 source=wanted.source,
                 destination=wanted.destination,
                 protocol=wanted.protocol,
-                expected="reachable" if wanted.reachable else "unreachable",
+                expected=_expected(wanted),
                 observed=found.observed if found else "not_measured",
                 stopped_at=found.stopped_at if found else "",
                 answered_by=found.answered_by if found else "",
@@ -166,6 +175,14 @@ def judge(
                 reason=found.reason if found else NEVER_PROBED,
                 rule=wanted.rule,
                 destination_address=wanted.destination_address,
+                family=wanted.family,
+                kind=wanted.kind,
             )
         )
     return Verdict(lab, provider, tuple(cells), {**observation.timings, **(timings or {})})
+
+
+def _expected(wanted: Expectation) -> Literal["reachable", "unreachable"] | Value:
+    if wanted.kind == "value":
+        return wanted.value
+    return "reachable" if wanted.reachable else "unreachable"

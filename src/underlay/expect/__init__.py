@@ -1,18 +1,35 @@
 """Expectations: who should reach whom, why, and which source says so."""
 
-from underlay.expect.ends import PROTOCOLS, End, Pair, Protocol, ends, pairs
-from underlay.expect.predict import Expectation, predict
+from underlay.expect.ends import (
+    FAMILIES,
+    PROTOCOLS,
+    Check,
+    End,
+    Family,
+    Pair,
+    Protocol,
+    ends,
+    pairs,
+    protocols,
+)
+from underlay.expect.expectation import Expectation, Value
+from underlay.expect.predict import predict
 from underlay.expect.rules import Rule, Stop
 
 __all__ = [
+    "FAMILIES",
     "PROTOCOLS",
+    "Check",
     "End",
     "Expectation",
+    "Family",
     "Pair",
     "Protocol",
     "Rule",
     "Stop",
+    "Value",
     "ends",
     "pairs",
     "predict",
+    "protocols",
 ]

@@ -10,10 +10,13 @@ from underlay.plan import parent_address
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.plan import Plan
+    from underlay.plan import Plan, PlannedNetwork, PlannedNode
 
 Protocol = Literal["icmp", "tcp", "udp"]
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")
+Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
+Family = Literal[4, 6]
+FAMILIES: tuple[Family, ...] = (4, 6)
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class End:
 
     A container with several attachments is named ``NAME@NETWORK`` once for each.
     ``space`` is the network namespace that the end lives in, named after its
-    container or node. ``network``, ``interface`` and ``address`` (no prefix
-    length) are empty for a node: which of its addresses is meant depends on the
-    other end.
+    container or node. ``network``, ``interface``, ``address`` and ``address6`` (no
+    prefix length) are empty for a node: which of its addresses is meant depends on
+    the other end. An end without an address of a family has no cells there.
     """
 
     name: str
@@ -34,16 +37,31 @@ class End:
     network: str = ""
     interface: str = ""
     address: str = ""
+    address6: str = ""
+
+    def own(self, family: Family) -> str:
+        """Return the end's address of ``family``; empty where it has none, and for a node."""
+        return self.address if family == 4 else self.address6
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An ordered pair of ends, with the addresses that a probe between them uses."""
+    """An ordered pair of ends, with the addresses that a probe between them uses.
+
+    ``family`` is that of both addresses: 4 or 6, for IPv4 or IPv6.
+    """
 
     source: End
     destination: End
     source_address: str
     destination_address: str
+    family: Family = 4
+
+
+def protocols(plan: Plan) -> tuple[Protocol, ...]:
+    """Return the protocols that ``plan``'s cells are measured by, in the matrix's order."""
+    asked = getattr(plan, "protocols", PROTOCOLS)
+    return tuple(protocol for protocol in PROTOCOLS if protocol in asked)
 
 
 def ends(plan: Plan) -> tuple[End, ...]:
@@ -61,6 +79,7 @@ def ends(plan: Plan) -> tuple[End, ...]:
             network=attachment.network,
             interface=attachment.interface,
             address=attachment.address.partition("/")[0],
+            address6=getattr(attachment, "address6", "").partition("/")[0],
         )
         for container in plan.containers
         for attachment in container.attachments
@@ -69,18 +88,23 @@ def ends(plan: Plan) -> tuple[End, ...]:
 
 
 def pairs(plan: Plan) -> Iterator[Pair]:
-    """Yield every pair that is measured, in the order of the matrix.
+    """Yield every pair that is measured, in the order of the matrix, IPv4 before IPv6.
 
     Those are all ordered pairs of ends of different containers, and each
     container end with each node in both directions. A node speaks from, and is
     asked for, its own address on the parent of that container's network.
     """
-    every = ends(plan)
+    for family in FAMILIES:
+        yield from _pairs(plan, family)
+
+
+def _pairs(plan: Plan, family: Family) -> Iterator[Pair]:
     parents = {
-        (node.name, network.name): parent_address(plan, node, network)
+        (node.name, network.name): _parent_address(plan, node, network, family)
         for node in plan.nodes
         for network in plan.networks
     }
+    every = [end for end in ends(plan) if end.kind == "node" or end.own(family)]
     for source in every:
         for destination in every:
             if source.space == destination.space:
@@ -88,9 +112,11 @@ def pairs(plan: Plan) -> Iterator[Pair]:
             if source.kind == "node" and destination.kind == "node":
                 continue
             network = source.network or destination.network
-            yield Pair(
-                source,
-                destination,
-                source.address or parents[(source.node, network)],
-                destination.address or parents[(destination.node, network)],
-            )
+            asker = source.own(family) or parents[source.node, network]
+            asked = destination.own(family) or parents[destination.node, network]
+            if asker and asked:
+                yield Pair(source, destination, asker, asked, family)
+
+
+def _parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: Family) -> str:
+    return parent_address(plan, node, network) if family == 4 else ""

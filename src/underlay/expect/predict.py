@@ -13,37 +13,15 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
 from underlay.expect import ipvlan, macvlan, routing
-from underlay.expect.ends import PROTOCOLS, Pair, Protocol, pairs
-from underlay.expect.rules import Relation, Rule, Stop, first
+from underlay.expect.ends import Pair, pairs, protocols
+from underlay.expect.expectation import Expectation
+from underlay.expect.rules import Relation, Rule, first
 from underlay.plan import MANAGEMENT_SEGMENT
 
 if TYPE_CHECKING:
     from underlay.plan import Nic, Plan, PlannedContainer, PlannedNetwork, PlannedNode, VlanLink
 
 _EVERYWHERE = IPv4Network("0.0.0.0/0")
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """What should happen in one cell, why, and who says so.
-
-    ``stop`` is where an unreachable probe should stop; ``also`` are other places
-    where the same cause may show. ``rule`` is the rule's id. A ``cold`` cell has to
-    be probed before its source talks to the destination from another address.
-    """
-
-    source: str
-    destination: str
-    protocol: Protocol
-    reachable: bool
-    stop: Stop
-    because: str
-    reference: str
-    rule: str = ""
-    also: tuple[Stop, ...] = ()
-    cold: bool = False
-    source_address: str = ""
-    destination_address: str = ""
 
 
 def predict(plan: Plan) -> tuple[Expectation, ...]:
@@ -53,6 +31,7 @@ def predict(plan: Plan) -> tuple[Expectation, ...]:
     that is what the lab asks for, and the measurement shows what it gets.
     """
     world = _World(plan)
+    asked = protocols(plan)
     cells = []
     for pair in pairs(plan):
         rule = world.rule(pair)
@@ -70,8 +49,9 @@ def predict(plan: Plan) -> tuple[Expectation, ...]:
                 cold=rule.cold,
                 source_address=pair.source_address,
                 destination_address=pair.destination_address,
+                family=pair.family,
             )
-            for protocol in PROTOCOLS
+            for protocol in asked
         ]
     return tuple(cells)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import PROTOCOLS, End, Pair, Protocol, ends, pairs
+from underlay.expect import End, Pair, Protocol, ends, pairs, protocols
 from underlay.observe.observation import Observation, Seen
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def merge(
     cells = tuple(
         records.seen(number, pair, protocol)
         for number, pair in enumerate(pairs(plan))
-        for protocol in PROTOCOLS
+        for protocol in protocols(plan)
     )
     return Observation(cells, dict(timings or {}), reasons)
 
@@ -65,7 +65,12 @@ class _Records:
         reason = self._why_not(pair.source) or self._why_not(pair.destination)
         probe = self._probes.get((number, protocol))
         if reason or probe is None:
-            return Seen(*names, "not_measured", reason=reason or "the probe left the cell out")
+            return Seen(
+                *names,
+                "not_measured",
+                reason=reason or "the probe left the cell out",
+                family=pair.family,
+            )
         receivers = set().union(
             *(self._receivers.get((number, protocol, n), ()) for n in range(probe["attempts"]))
         )
@@ -79,6 +84,7 @@ class _Records:
                 arrived=arrived,
                 attempts=probe["attempts"],
                 reason=probe.get("reason", ""),
+                family=pair.family,
             )
         by = {probe["by"]} if probe["by"] else self._receivers[number, protocol, probe["attempt"]]
         if pair.destination.space in by:
@@ -89,6 +95,7 @@ class _Records:
                 rtt_ms=probe["rtt"],
                 attempts=probe["attempts"],
                 lost=probe["lost"],
+                family=pair.family,
             )
         return Seen(
             *names,
@@ -98,6 +105,7 @@ class _Records:
             arrived=arrived,
             rtt_ms=probe["rtt"],
             attempts=probe["attempts"],
+            family=pair.family,
         )
 
     def _why_not(self, end: End) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from underlay.expect import Protocol, Stop
+from underlay.expect import Check, Family, Protocol, Stop, Value
 
 Observed = Literal["reachable", "unreachable", "not_measured"]
 
@@ -20,13 +20,14 @@ class Seen:
     whether the destination received it all the same, ``answered_by`` which other
     end answered in its stead. ``attempts`` counts packets sent, ``lost`` those of
     them that an answered probe had to repeat. ``reason`` is the kernel's or the
-    probe's own word, if there is one.
+    probe's own word, if there is one. In a cell of kind ``value``, ``observed`` is
+    the value that was seen, a text or a list of them.
     """
 
     source: str
     destination: str
-    protocol: Protocol
-    observed: Observed
+    protocol: Protocol | Check
+    observed: Observed | Value
     stopped_at: Stop = ""
     answered_by: str = ""
     arrived: bool = False
@@ -34,6 +35,8 @@ class Seen:
     attempts: int = 0
     lost: int = 0
     reason: str = ""
+    family: Family = 4
+    kind: Literal["reach", "value"] = "reach"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,13 @@ def observation_from_json(text: str) -> Observation:
     """Return the Observation that ``to_json`` wrote; raise ValueError where it isn't one."""
     try:
         data = json.loads(text)
-        cells = tuple(Seen(**cell) for cell in data["cells"])
+        cells = tuple(_seen(cell) for cell in data["cells"])
         return Observation(cells, data["timings"], data["failed"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an observation: {error}") from error
+
+
+def _seen(cell: dict[str, Any]) -> Seen:
+    if isinstance(cell["observed"], list):
+        cell = cell | {"observed": tuple(cell["observed"])}
+    return Seen(**cell)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 def document(verdict: Verdict) -> dict[str, Any]:
     """Return ``verdict`` as JSON values.
 
-    ``stopped_at``, ``answered_by`` and ``rtt_ms`` are null where there is
-    nothing to say; ``timings`` are seconds by phase.
+    ``stopped_at``, ``answered_by`` and ``rtt_ms`` are null where there is nothing to
+    say; ``expected`` and ``observed`` of a cell of kind ``value`` are a text or a list;
+    ``timings`` are seconds by phase.
     """
     summary = verdict.summary
     return {
@@ -25,6 +26,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
             "not_measured": summary.not_measured,
             "stopped_elsewhere": summary.stopped_elsewhere,
             "lost": summary.lost,
+            "values": summary.values,
         },
         "cells": [_cell(cell) for cell in verdict.cells],
         "timings": dict(verdict.timings),
@@ -47,4 +49,6 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "attempts": cell.attempts,
         "arrived": cell.arrived,
         "reason": cell.reason or None,
+        "family": cell.family,
+        "kind": cell.kind,
     }

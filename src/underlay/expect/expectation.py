@@ -1,0 +1,40 @@
+"""What is expected of one cell, before anything is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from underlay.expect.ends import Check, Family, Protocol
+from underlay.expect.rules import Stop
+
+Value = str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What should happen in one cell, why, and who says so.
+
+    ``stop`` is where an unreachable probe should stop; ``also`` are other places
+    where the same cause may show. ``rule`` is the rule's id. A ``cold`` cell has to
+    be probed before its source talks to the destination from another address.
+
+    A cell of kind ``value`` asks not whether but what: ``protocol`` is the check's
+    word there, and ``value`` what should be seen, a text or a sorted list of them.
+    """
+
+    source: str
+    destination: str
+    protocol: Protocol | Check
+    reachable: bool
+    stop: Stop
+    because: str
+    reference: str
+    rule: str = ""
+    also: tuple[Stop, ...] = ()
+    cold: bool = False
+    source_address: str = ""
+    destination_address: str = ""
+    family: Family = 4
+    kind: Literal["reach", "value"] = "reach"
+    value: Value = ""

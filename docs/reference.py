@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from underlay.expect import ipvlan, macvlan, routing
 from underlay.expect.rules import Rule
 from underlay.lab import DEFAULT_MODE, MODES, Containers, Image, Lab, Network, Nodes, Segment
+from underlay.lint_problems import problem_rules
 from underlay.lint_rules import RULES
 
 MADE = "<!-- Made by docs/reference.py; change it or the code that it reads, not this page. -->"
@@ -118,6 +119,17 @@ def lint_rules() -> str:
     for rule in RULES:
         why = _cell(inspect.getdoc(rule.check) or "")
         lines.append(f"| `{rule.id}` | {rule.severity} | {why} | {_cell(rule.source)} |")
+    lines += [
+        "",
+        "## Files that can't be read",
+        "",
+        "These are found first. With one of them there is no lab to look further into: the exit",
+        "code is 2.",
+        "",
+        "| Kind | Why | Source |",
+        "|---|---|---|",
+        *(f"| `{r.id}` | {_cell(r.reason)} | {_cell(r.source)} |" for r in problem_rules()),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -110,6 +110,7 @@ def _owned(parts: Parts, name: str, network: Network) -> Iterator[tuple[Place, s
 
 
 def _gateways(parts: Parts) -> Iterator[Problem]:
+    """A gateway is a host's address in its network's subnet."""
     for name, network in parts.networks.items():
         gateway, subnet = network.gateway, network.subnet
         if gateway is None:

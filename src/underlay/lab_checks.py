@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from underlay.lab import MODES, Network
 from underlay.lab_addresses import ADDRESS_CHECKS
@@ -26,7 +27,12 @@ PARENT_KEYS = ("parent", "master", "segment")
 def cross_check(text: LabText) -> list[Problem]:
     """Return what contradicts itself in a lab file whose top level is a mapping."""
     parts = parts_of(text)
-    return [problem for check in CHECKS for problem in check(parts)]
+    return [replace(found, id=kind_of(check)) for check in CHECKS for found in check(parts)]
+
+
+def kind_of(check: Callable[[Parts], Iterator[Problem]]) -> str:
+    """Return the id of the problems that ``check`` finds: its name, in a lab file's spelling."""
+    return check.__name__.strip("_").replace("_", "-")
 
 
 def _parent(parts: Parts) -> Iterator[Problem]:
@@ -71,6 +77,7 @@ def _tag(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
 
 
 def _mode(parts: Parts) -> Iterator[Problem]:
+    """A mode is one of its own driver's."""
     for name, network in parts.loose_networks.items():
         modes = MODES[network.driver]
         if network.mode is None or network.mode in modes:
@@ -126,6 +133,7 @@ def _groups(parts: Parts) -> Iterator[Problem]:
 
 
 def _nodes(parts: Parts) -> Iterator[Problem]:
+    """Groups of containers name nodes that exist, each once."""
     for index, group in parts.loose_groups.items():
         place: Place = ("containers", index, "on")
         if not parts.nodes or group.on == "all":
@@ -166,6 +174,7 @@ def _names(parts: Parts) -> Iterator[Problem]:
 
 
 def _gateway_route(parts: Parts) -> Iterator[Problem]:
+    """A default route by the gateway needs one."""
     for name, network in parts.loose_networks.items():
         if network.default_route == "gateway" and network.gateway is None:
             place = ("networks", name, "default_route")

@@ -46,6 +46,6 @@ def _beside(lab: Lab, folder: Path) -> Lab:
 def _not_a_lab(text: LabText) -> Problem:
     keys = "name, segments, networks and containers"
     if text.data is None:
-        return text.problem((), "an empty file", f"a lab: {keys}")
+        return text.problem((), "an empty file", f"a lab: {keys}", id="no-lab")
     found = "a list" if isinstance(text.data, list) else "a single value"
-    return text.problem((), found, f"a mapping with the keys {keys}")
+    return text.problem((), found, f"a mapping with the keys {keys}", id="no-lab")

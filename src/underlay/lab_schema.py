@@ -70,14 +70,15 @@ def _told(text: LabText, detail: ErrorDetails, details: list[ErrorDetails]) -> I
         if not _is_misspelt(key, place, details):
             expected = f"{ALIASES.get(key, key)}: {_expected(_schema((*place, key)))}"
             at_key = bool(place)
-            yield text.problem(place, f"no {key!r}", expected, at_key=at_key)
+            yield text.problem(place, f"no {key!r}", expected, at_key=at_key, id="missing-key")
     elif kind == "extra_forbidden":
         yield _unknown_key(text, steps)
     elif steps and steps[-1] == "[key]":
         place = _place(text, steps[:-1])
         found = f"the name {quoted(place[-1])}"
         hint = did_you_mean(_as_word(place[-1]))
-        yield text.problem(place, found, _expected(_key_schema(place[:-1])), hint, at_key=True)
+        expected = _expected(_key_schema(place[:-1]))
+        yield text.problem(place, found, expected, hint, at_key=True, id="bad-name")
     else:
         place = _place(text, steps)
         schema = _modes(text, place) or _schema(place)
@@ -99,13 +100,13 @@ def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
     choices = _keys(place)
     if key in choices:
         # Known, but given under both of its names: pydantic takes one, and finds one over.
-        return text.problem(steps, "both parent and master", "one of them", at_key=True)
+        found = "both parent and master"
+        return text.problem(steps, found, "one of them", at_key=True, id="unknown-key")
     mark = text.key_mark(steps)
     around = text.problem(place, f"the key {quoted(key)}", one_of(choices))
     hint = did_you_mean(nearest(key, [*choices, *ALIASES] if "parent" in choices else choices))
-    return Problem(
-        text.file, mark.line, mark.column, around.where, around.found, around.expected, hint
-    )
+    where = (text.file, mark.line, mark.column, around.where)
+    return Problem(*where, around.found, around.expected, hint, "unknown-key")
 
 
 def _is_misspelt(key: str, place: Place, details: list[ErrorDetails]) -> bool:

@@ -30,7 +30,7 @@ class Problem:
     """One thing wrong with a lab file. ``line`` and ``column`` count from 1; 0 is the whole file.
 
     ``where`` is the dotted key (empty for the file itself), ``hint`` the change
-    to try (may be empty).
+    to try (may be empty), ``id`` the kind of problem, one of ``lint_problems.py``'s.
     """
 
     file: str
@@ -40,12 +40,18 @@ class Problem:
     found: str
     expected: str
     hint: str = ""
+    id: str = "bad-value"
+
+    @property
+    def fact(self) -> str:
+        """What was found instead of what, without its place in the file."""
+        text = f"found {self.found}, expected {self.expected}"
+        return f"{self.where}: {text}" if self.where else text
 
     def __str__(self) -> str:
         """Return the problem as people read it: one line, and one more for the hint."""
         spot = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-        parts = [spot, self.where] if self.where else [spot]
-        text = f"{': '.join(parts)}: found {self.found}, expected {self.expected}"
+        text = f"{spot}: {self.fact} [{self.id}]"
         return f"{text}\n  hint: {self.hint}" if self.hint else text
 
 
@@ -78,11 +84,18 @@ class LabText:
     problems: list[Problem] = field(default_factory=list)
 
     def problem(
-        self, place: Place, found: str, expected: str, hint: str = "", *, at_key: bool = False
+        self,
+        place: Place,
+        found: str,
+        expected: str,
+        hint: str = "",
+        *,
+        at_key: bool = False,
+        id: str = "bad-value",
     ) -> Problem:
         """Return a Problem with what stands at ``place`` (or at the nearest place around it)."""
         mark = self.key_mark(place) if at_key else self.mark(place)
-        return Problem(self.file, mark.line, mark.column, dotted(place), found, expected, hint)
+        return Problem(self.file, mark.line, mark.column, dotted(place), found, expected, hint, id)
 
     def mark(self, place: Place) -> Mark:
         """Return where the value at ``place`` begins, or the nearest value around it."""
@@ -104,7 +117,12 @@ def read_text(path: Path) -> LabText:
         root = parse(text, MAX_DEPTH, MAX_VALUES)
     except NotYaml as error:
         raise LabError(
-            [Problem(file, error.mark.line, error.mark.column, "", error.found, error.expected)]
+            [
+                Problem(
+                    *(file, error.mark.line, error.mark.column, "", error.found, error.expected),
+                    id="yaml-syntax",
+                )
+            ]
         ) from error
     if root is not None:
         result.data = _Flattening(result).value(root, ())
@@ -162,7 +180,7 @@ class _Flattening:
         self.text.values[place] = node.mark
         if node.tag:
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._add(node.mark, place, f"the tag {tag}", "a value without a tag")
+            self._add("yaml-tag", node.mark, place, f"the tag {tag}", "a value without a tag")
         if node.kind == "scalar":
             return node.scalar
         if node.kind == "list":
@@ -177,11 +195,12 @@ class _Flattening:
                 found = (
                     f"{quoted(word)} as a key" if key.kind == "scalar" else f"a {key.kind} as a key"
                 )
-                self._add(key.mark, place, found, "a word")
+                self._add("key-no-word", key.mark, place, found, "a word")
             elif word in data:
                 first = self.text.keys[(*place, word)]
                 found = f"the key {quoted(word)} a second time"
-                self._add(key.mark, place, found, "it once", f"the first is on line {first.line}")
+                hint = f"the first is on line {first.line}"
+                self._add("duplicate-key", key.mark, place, found, "it once", hint)
             else:
                 self.text.keys[(*place, word)] = key.mark
                 data[word] = self.value(value, (*place, word))
@@ -190,11 +209,14 @@ class _Flattening:
     def _bomb(self, node: Node) -> Problem:
         found = f"more than {MAX_VALUES} values or {MAX_DEPTH} levels once aliases are filled in"
         mark = node.mark
-        return Problem(self.text.file, mark.line, mark.column, "", found, "a lab of a few hundred")
+        where = (self.text.file, mark.line, mark.column, "")
+        return Problem(*where, found, "a lab of a few hundred", id="too-large")
 
-    def _add(self, mark: Mark, place: Place, found: str, expected: str, hint: str = "") -> None:
+    def _add(
+        self, kind: str, mark: Mark, place: Place, found: str, expected: str, hint: str = ""
+    ) -> None:
         problem = Problem(
-            self.text.file, mark.line, mark.column, dotted(place), found, expected, hint
+            self.text.file, mark.line, mark.column, dotted(place), found, expected, hint, kind
         )
         self.text.problems.append(problem)
 
@@ -218,7 +240,8 @@ def _bytes(path: Path, file: str) -> bytes:
             found = "no possible file name"
         raise LabError([_whole(file, found, "a lab file")]) from error
     if len(content) > MAX_BYTES:
-        raise LabError([_whole(file, "more than 1 MiB", "a lab file of some kilobytes")])
+        expected = "a lab file of some kilobytes"
+        raise LabError([Problem(file, 0, 0, "", "more than 1 MiB", expected, id="too-large")])
     return content
 
 
@@ -234,12 +257,12 @@ def _decode(file: str, content: bytes) -> str:
     if bad >= 0:
         before = content[:bad]
         line, column = before.count(b"\n") + 1, bad - before.rfind(b"\n")
-        raise LabError([Problem(file, line, column, "", found, "UTF-8 text")])
+        raise LabError([Problem(file, line, column, "", found, "UTF-8 text", id="not-text")])
     return text
 
 
 def _whole(file: str, found: str, expected: str, hint: str = "") -> Problem:
-    return Problem(file, 0, 0, "", found, expected, hint)
+    return Problem(file, 0, 0, "", found, expected, hint, "unreadable-file")
 
 
 def _nearest_file(path: Path) -> str:

@@ -6,40 +6,20 @@ severity, function, source. This module runs them and gives findings their place
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import inspect
 from pathlib import Path
-from typing import Literal
 
 from underlay.lab import Lab
 from underlay.lab_file import read_lab_text
 from underlay.lab_text import LabText
-from underlay.lint_rules import RULES, Subject
+from underlay.lint_finding import Finding, RuleText
+from underlay.lint_problems import problem_rules
+from underlay.lint_rules import RULES, Rule, Subject
 from underlay.plan import make_plan
 
-Severity = Literal["error", "warning"]
+__all__ = ["Finding", "lab_rules", "lint", "lint_lab"]
 
-
-@dataclass(frozen=True)
-class Finding:
-    """What a rule says about one key of a lab file; ``line`` and ``column`` count from 1.
-
-    ``message`` is the fact, ``cure`` the change that removes it, ``source`` where
-    the rule comes from.
-    """
-
-    id: str
-    severity: Severity
-    file: str
-    line: int
-    column: int
-    message: str
-    cure: str
-    source: str
-
-    def __str__(self) -> str:
-        """Return the finding as people read it, in three lines."""
-        head = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.id}: {self.message}"
-        return f"{head}\n  cure: {self.cure}\n  source: {self.source}"
+PAGE = "lint-rules.md"
 
 
 def lint(path: Path) -> list[Finding]:
@@ -65,8 +45,19 @@ def lint_lab(lab: Lab, text: LabText) -> list[Finding]:
                     line=mark.line,
                     column=mark.column,
                     message=hit.message,
+                    reason=_reason(rule),
                     cure=hit.cure,
                     source=rule.source,
                 )
             )
     return sorted(findings, key=lambda finding: (finding.line, finding.column))
+
+
+def lab_rules() -> tuple[RuleText, ...]:
+    """Return every rule about a lab file: why one can't be read, then what one leads to."""
+    rules = (RuleText(r.id, r.severity, _reason(r), r.source, PAGE) for r in RULES)
+    return (*problem_rules(), *rules)
+
+
+def _reason(rule: Rule) -> str:
+    return " ".join((inspect.getdoc(rule.check) or "").split())

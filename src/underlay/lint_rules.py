@@ -323,7 +323,7 @@ RULES = (
         " the parent's MTU",
     ),
     Rule(
-        "mtu-over-parent",
+        "mtu-lost",
         "warning",
         mtu_lost,
         "Linux, drivers/net/ipvlan/ipvlan_main.c: a child has no limit of its own",

@@ -9,11 +9,16 @@ import pytest
 
 from underlay.lab_file import LabError, read_lab
 from underlay.lint import lint
+from underlay.lint_problems import READING
+from underlay.lint_rules import RULES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 ERRORS = HERE / "errors"
 CASES = sorted(path.stem for path in ERRORS.glob("*.yml"))
+
+RULE_CASES = HERE / "rules"
+IDS = sorted({rule.id for rule in RULES})
 
 LINT = HERE / "lint"
 LABS = sorted(
@@ -37,6 +42,25 @@ def test_no_orphan_log() -> None:
 
 def test_there_are_many_cases() -> None:
     assert len(CASES) >= 30
+
+
+def test_every_kind_of_reading_error_has_a_case() -> None:
+    logs = "".join(path.read_text(encoding="utf-8") for path in ERRORS.glob("*.log"))
+    # These can't be kept as a text file in a repository; tests/unit/test_lab_file.py makes them.
+    elsewhere = {"unreadable-file", "not-text"}
+    assert [kind for kind in sorted(set(READING) - elsewhere) if f"[{kind}]" not in logs] == []
+
+
+@pytest.mark.parametrize("rule", IDS)
+def test_rule(rule: str, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(RULE_CASES)
+    findings = lint(Path(f"{rule}.yml"))
+    assert {finding.id for finding in findings} == {rule}
+    golden(RULE_CASES / f"{rule}.log", "\n".join(f"{finding}\n" for finding in findings))
+
+
+def test_no_orphan_rule() -> None:
+    assert {path.stem for path in RULE_CASES.iterdir()} == set(IDS)
 
 
 @pytest.mark.parametrize("lab", LABS)

@@ -133,7 +133,7 @@ def test_passthru_single(make: Make) -> None:
 def test_mtu_over_parent(make: Make) -> None:
     mac, ipv = (text.replace("segment: lan", "segment: wan, mtu: 1500") for text in (MAC, IPV))
     assert ids(make(mac)) == [("mtu-over-parent", "error")]
-    assert ids(make(ipv)) == [("mtu-over-parent", "warning")]
+    assert ids(make(ipv)) == [("mtu-lost", "warning")]
     assert ids(make(f"{ipv}, vlan: 80")) == [("mtu-over-parent", "error")]
     assert make(mac.replace("1500", "1400")) == []
 
@@ -204,6 +204,7 @@ def test_verb_takes_the_default_lab(
     assert document["lab"] == "coreos"
     assert document["summary"] == {"errors": 0, "warnings": 2}
     assert set(document["findings"][0]) == {
-        *("id", "severity", "file", "line", "column", "message", "cure", "source")
+        *("id", "severity", "file", "line", "column", "message", "reason", "cure", "source"),
+        "related",
     }
     assert document["findings"][0]["file"] == "labs/coreos.yml"

@@ -1,27 +1,38 @@
-"""The verb ``lint``: what a lab's author would otherwise find out with nodes running."""
+"""The verb ``lint``: what would otherwise be found out with nodes running."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from underlay.cli.console import out, print_json
+from underlay.cli.console import err, out, print_json
 from underlay.cli.labs import resolve_lab
-from underlay.errors import EXIT_DIFFERS
-from underlay.lab_file import read_lab_text
-from underlay.lint import Finding, lint_lab
+from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput
+from underlay.lab_text import LabError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from underlay.lint_finding import Finding, RuleText
 
 STYLES = {"error": "bold red", "warning": "yellow"}
+
+Format = Literal["text", "json", "sarif", "github"]
 
 
 def command(
     lab: Annotated[
         str | None, typer.Argument(help="A lab file, or the name of one in labs/.", metavar="LAB")
     ] = None,
+    shape: Annotated[
+        Format,
+        typer.Option("--format", help="How findings are printed."),
+    ] = "text",
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the findings as one JSON document.")
+        bool, typer.Option("--json", help="The same as --format json: one JSON document.")
     ] = False,
 ) -> None:
     """Find a lab's mistakes before any node starts.
@@ -34,23 +45,68 @@ def command(
     Example:
       underlay lint
       underlay lint labs/broken/seed-as-written.yml
-      underlay lint docker-vlan --json
+      underlay lint docker-vlan --format sarif
     """
-    subject, text = read_lab_text(resolve_lab(lab))
+    if as_json and shape not in ("text", "json"):
+        raise BadInput(f"--json and --format {shape} are two formats", hint="name one of them")
+    shape = "json" if as_json else shape
+    _lint_lab(resolve_lab(lab), shape)
+
+
+def _lint_lab(path: Path, shape: Format) -> None:
+    from underlay.lab_file import read_lab_text
+    from underlay.lint import lab_rules, lint_lab
+    from underlay.lint_problems import problem_findings
+
+    try:
+        subject, text = read_lab_text(path)
+    except LabError as error:
+        if shape == "text":
+            raise
+        findings = problem_findings(error.problems)
+        _print(findings, lab_rules(), shape, {"error": error.message, "hint": error.hint})
+        err.print(f"error: {error.message}")
+        raise typer.Exit(EXIT_BAD_INPUT) from error
     findings = lint_lab(subject, text)
-    errors = sum(finding.severity == "error" for finding in findings)
-    summary = {"errors": errors, "warnings": len(findings) - errors}
-    if as_json:
+    _print(findings, lab_rules(), shape, {"lab": subject.name})
+    _conclude(findings, text.file, shape)
+
+
+def _print(
+    findings: Sequence[Finding],
+    rules: Sequence[RuleText],
+    shape: Format,
+    about: dict[str, Any],
+) -> None:
+    if shape == "json":
         rows = [asdict(finding) for finding in findings]
-        print_json({"lab": subject.name, "findings": rows, "summary": summary})
-    else:
+        print_json({**about, "findings": rows, "summary": _summary(findings)})
+        return
+    if shape == "text":
         for finding in findings:
             _show(finding)
-        out.print(
-            f"{text.file}: {_count(errors, 'error')}, {_count(summary['warnings'], 'warning')}"
-        )
-    if errors:
+        return
+    from underlay.lint_formats import github, sarif
+
+    if shape == "sarif":
+        print_json(sarif(findings, rules))
+    else:
+        for line in github(findings):
+            print(line)
+
+
+def _conclude(findings: Sequence[Finding], what: str, shape: Format) -> None:
+    summary = _summary(findings)
+    if shape == "text":
+        errors, warnings = summary["errors"], summary["warnings"]
+        out.print(f"{what}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+    if summary["errors"]:
         raise typer.Exit(EXIT_DIFFERS)
+
+
+def _summary(findings: Sequence[Finding]) -> dict[str, int]:
+    errors = sum(finding.severity == "error" for finding in findings)
+    return {"errors": errors, "warnings": len(findings) - errors}
 
 
 def _show(finding: Finding) -> None:

@@ -26,6 +26,12 @@ cgroup_controllers = []
 namespaces = []
 remember_owner = 0
 """
+# Members of the group get in without polkit, which needs a system bus; libvirt's own way elsewhere.
+DAEMON_SETTINGS = """\
+unix_sock_group = "libvirt"
+unix_sock_rw_perms = "0770"
+auth_unix_rw = "none"
+"""
 SCRIPT = """
 export PATH="$PATH:/usr/sbin:/sbin"
 ip link set lo up
@@ -34,6 +40,7 @@ for folder in /run /etc/libvirt /var/lib/libvirt /var/cache/libvirt /var/log/lib
 done
 mkdir -p /run/lock /var/lib/libvirt/dnsmasq /var/lib/libvirt/images /var/log/libvirt/qemu
 printf '%s' "$1" >/etc/libvirt/qemu.conf
+printf '%s' "$2" >/etc/libvirt/libvirtd.conf
 virtlogd --daemon
 libvirtd --daemon
 tries=0
@@ -65,7 +72,7 @@ class OwnLibvirt:
 def own_libvirt() -> Iterator[OwnLibvirt]:
     """Start the daemon and hand out its namespaces; nothing is left of them afterwards."""
     process = subprocess.Popen(
-        [*UNSHARE, "sh", "-euc", SCRIPT, "own-libvirt", SETTINGS],
+        [*UNSHARE, "sh", "-euc", SCRIPT, "own-libvirt", SETTINGS, DAEMON_SETTINGS],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,

@@ -17,10 +17,7 @@ from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.own_libvirt import OwnLibvirt, own_libvirt
 from cluster.running import Checkout, Lab, Matrix
 
-pytestmark = [
-    pytest.mark.all,
-    pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of the tests' own needs root"),
-]
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of the tests' own needs root")
 
 # An emulated processor on a machine that does something else, too.
 SLOW_UP = 420.0
@@ -177,10 +174,8 @@ def test_a_machine_that_was_switched_off(inside: Inside, pair: Lab) -> None:
     pair.check().prove_green()
 
 
-@pytest.mark.parametrize(
-    "seconds",
-    [14.0, pytest.param(4.0, marks=pytest.mark.all), pytest.param(25.0, marks=pytest.mark.all)],
-)
+@pytest.mark.all
+@pytest.mark.parametrize("seconds", [4.0, 14.0, 25.0])
 def test_ctrl_c_during_up_cleans_up(
     inside: Inside,
     pair: Lab,

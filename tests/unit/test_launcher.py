@@ -155,9 +155,11 @@ def test_two_first_uses_wait_for_each_other(checkout: Path) -> None:
         (("up", "--provider=libvirt"), True),
         (("up", "coreos"), False),
         (("exec", "core-01", "--", "echo", "--provider", "libvirt"), False),
-        (("test",), False),
+        (("test",), True),
         (("test", "--all"), True),
+        (("test", "--all", "--layer", "cluster"), True),
         (("test", "--layer", "unit"), False),
+        (("test", "--layer=golden"), False),
     ],
 )
 def test_packages_of_libvirt_only_where_it_is_asked_for(

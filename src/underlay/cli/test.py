@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MINUTES = 60.0
-DAILY_DEADLINE = 20 * MINUTES
+# The suite is meant for 20 minutes; a machine that is three times slower still gets a verdict.
+DAILY_DEADLINE = 60 * MINUTES
 ALL_DEADLINE = 240 * MINUTES
 
 
@@ -41,7 +42,8 @@ def command(
     The layers are unit (no nodes, seconds), golden (rendered files and whole
     commands) and cluster (real nodes). A failing layer doesn't keep the next from
     running, and a layer in which nothing ran counts as a failure. The last line is
-    always `N passed, N failed, N skipped`. Without --all the run has 20 minutes.
+    always `N passed, N failed, N skipped`. Without --all the run takes about
+    a quarter of an hour and is stopped after an hour.
     With --all it also writes docs/proof/tests.json. The tests are in a checkout of
     Underlay only, not in an installed one.
 

@@ -1,0 +1,84 @@
+"""A lab that boots an image of the user's own, and what doctor says of such an image."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.commands import run
+from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.running import Checkout, Lab
+from underlay.cluster import image
+
+LAB = """\
+name: own-image
+nodes: 2
+image: {path: own.ext4}
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
+containers:
+  - {on: all, count: 1, networks: [lannet]}
+"""
+MARK = "/etc/made-by-its-user"
+
+
+@pytest.fixture(scope="module")
+def own(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an image that a user has made: Underlay's, with a file of the user's own in it."""
+    folder = tmp_path_factory.mktemp("own")
+    file = folder / "own.ext4"
+    done = run(
+        ["cp", "--sparse=always", str(image.current().disk), str(file)],
+        folder=folder,
+        deadline=60,
+    )
+    assert done.code == 0, str(done)
+    file.chmod(0o644)
+    (folder / "mark").write_text("mine\n")
+    change(file, f"write {folder / 'mark'} {MARK}")
+    return file
+
+
+@pytest.fixture
+def own_lab(copy: Checkout, own: Path) -> Iterator[Lab]:
+    """Return the lab of that image, not up."""
+    file = own.with_name("own-image.yml")
+    file.write_text(LAB)
+    lab = Lab(copy, "own-image", file)
+    yield lab
+    if lab.state.exists():
+        lab.down()
+
+
+def change(file: Path, request: str) -> None:
+    """Have debugfs change the file system in ``file``."""
+    program = shutil.which("debugfs", path="/usr/sbin:/sbin") or "debugfs"
+    done = run([program, "-w", "-R", request, str(file)], folder=file.parent, deadline=60)
+    assert done.code == 0, str(done)
+    # Its first line of stderr is its version; it fails with exit code 0.
+    assert len(done.err.strip().splitlines()) <= 1, str(done)
+
+
+def test_nodes_boot_it_and_the_matrix_is_proven(own_lab: Lab) -> None:
+    before = interfaces()
+    done = own_lab.up()
+    assert done.code == 0, str(done)
+    assert [own_lab.shell(node, f"cat {MARK}") for node in ("core-01", "core-02")] == ["mine\n"] * 2
+    own_lab.check().prove_green()
+    done = own_lab.down()
+    assert done.code == 0, str(done)
+    prove_nothing_is_left(own_lab.checkout, before)
+
+
+def test_doctor_finds_what_an_image_lacks(here: Checkout, own: Path) -> None:
+    done = here.underlay("doctor", "--image", str(own), "--json")
+    assert done.code == 0, str(done)
+    change(own, "rm /usr/bin/crun")
+    done = here.underlay("doctor", "--image", str(own))
+    assert done.code == 3, str(done)
+    assert "no /usr/bin/crun" in done.out, str(done)

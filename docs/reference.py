@@ -15,7 +15,19 @@ from pydantic.fields import FieldInfo
 
 from underlay.expect import ipvlan, macvlan, routing
 from underlay.expect.rules import Rule
-from underlay.lab import DEFAULT_MODE, MODES, Containers, Image, Lab, Network, Nodes, Segment
+from underlay.lab import (
+    DEFAULT_MODE,
+    MODES,
+    Containers,
+    ExtraRoute,
+    Host,
+    HostPort,
+    Image,
+    Lab,
+    Network,
+    Nodes,
+    Segment,
+)
 from underlay.lint_problems import problem_rules
 from underlay.lint_rules import RULES
 
@@ -28,51 +40,18 @@ MODELS: dict[type[BaseModel], str] = {
     Image: "`image`",
     Segment: "`segments`",
     Network: "`networks`",
+    ExtraRoute: "`routes`",
     Containers: "`containers`",
+    Host: "`hosts`",
+    HostPort: "`on` of a host",
 }
 
-# What a key means; what it takes, its default and its limits come from the model.
-MEANINGS = {
-    "Lab.name": "The lab's name: its state folder and `--lab` are called so.",
-    "Lab.description": "A line for people.",
-    "Lab.user": "The user that exists on every node, with sudo and without a password.",
-    "Lab.nodes": "The nodes. `nodes: 3` is short for `nodes: {count: 3}`.",
-    "Lab.image": "A box of your own that nodes boot instead of Underlay's.",
-    "Lab.segments": "The underlays, by name. The first is each node's eth1, the second eth2.",
-    "Lab.networks": "The containers' networks, by name.",
-    "Lab.containers": "Groups of containers, in a list.",
-    "Nodes.count": "How many nodes there are.",
-    "Nodes.prefix": "What they are called: `core` gives core-01, core-02 and so on.",
-    "Nodes.memory": "Each node's memory in MiB.",
-    "Image.path": "The root file system. Paths count from the lab file.",
-    "Image.kernel": "The kernel that libvirt boots.",
-    "Image.initrd": "Its initrd.",
-    "Segment.subnet": "Node 1's own address is the eleventh of it, node 2's the twelfth.",
-    "Segment.mtu": "The largest packet that the segment carries, in bytes.",
-    "Network.driver": "What makes the containers' interfaces.",
-    "Network.mode": "The driver's mode; see below which driver has which.",
-    "Network.runtime": "Who starts the containers: the CNI plugins with crun, or Docker.",
-    "Network.segment": "The underlay whose NIC is the parent. Either this or `parent`.",
-    "Network.parent": "The parent interface itself. CNI's word for it, `master`, does as well.",
-    "Network.vlan": "Puts the network on an 802.1q sub-interface of the parent.",
-    "Network.subnet": "Where the containers' addresses come from.",
-    "Network.gateway": "The router's address that containers are told. Underlay makes no router.",
-    "Network.default_route": (
-        "What a container does with other subnets: asks for them on the wire (`on-link`), "
-        "sends to the gateway, or has no route."
-    ),
-    "Network.sliced": (
-        "Gives each node a range of its own. With `false` every node hands out the whole subnet, "
-        "and addresses exist more than once."
-    ),
-    "Network.mtu": "The containers' MTU; without it, the parent's.",
-    "Network.file": "The name of the CNI file; without it, one made from the network's name.",
-    "Containers.on": "Which nodes: `all`, one name, or a list of names.",
-    "Containers.count": "How many containers on each of those nodes.",
-    "Containers.networks": "The networks that each container is in; the first is its eth0.",
+FORMATS = {
+    "ipv4network": "a subnet such as 20.1.1.0/24",
+    "ipv4": "an IPv4 address",
+    "ipv6network": "a subnet such as fd00:20::/64",
+    "ipv6": "an IPv6 address",
 }
-
-FORMATS = {"ipv4network": "a subnet such as 20.1.1.0/24", "ipv4": "an IPv4 address"}
 
 
 WORD = Lab.model_json_schema()["properties"]["name"]
@@ -98,8 +77,9 @@ def lab_file() -> str:
     lines += ["## Words", "", f"Names are {WORD['expected']}.", ""]
     lines += ["## Modes", "", "| Driver | Modes | Default |", "|---|---|---|"]
     for driver, modes in MODES.items():
-        named = ", ".join(f"`{mode}`" for mode in modes)
-        lines.append(f"| `{driver}` | {named} | `{DEFAULT_MODE[driver]}` |")
+        named = ", ".join(f"`{mode}`" for mode in modes) or "none"
+        default = f"`{DEFAULT_MODE[driver]}`" if modes else ""
+        lines.append(f"| `{driver}` | {named} | {default} |")
     return "\n".join(lines) + "\n"
 
 
@@ -175,7 +155,7 @@ def _prose(model: type[BaseModel]) -> str:
 def _row(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     schema = model.model_json_schema(by_alias=False)
     takes = " or ".join(_takes(schema["properties"][name], schema.get("$defs", {})))
-    cells = (f"`{name}`", takes, _default(field), MEANINGS[f"{model.__name__}.{name}"])
+    cells = (f"`{name}`", takes, _default(field), field.description or "")
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 
@@ -185,8 +165,10 @@ def _default(field: FieldInfo) -> str:
     value = field.default
     if isinstance(value, BaseModel):
         return ", ".join(f"{key} {entry}" for key, entry in value.model_dump().items())
-    if value is None or value == "":
+    if value is None or value == "" or value == [] or value == {}:
         return "none"
+    if isinstance(value, list):
+        return ", ".join(f"`{entry}`" for entry in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
@@ -216,7 +198,9 @@ def _takes(schema: dict[str, Any], models: dict[str, Any]) -> Iterator[str]:
 def _several(schema: dict[str, Any], kind: str) -> str:
     what, ends = ("list", "Items") if kind == "array" else ("mapping", "Properties")
     least, most = schema.get(f"min{ends}"), schema.get(f"max{ends}")
-    return f"a {what} of {least} to {most}" if most else f"a {what} of at least {least}"
+    if most and least:
+        return f"a {what} of {least} to {most}"
+    return f"a {what} of at most {most}" if most else f"a {what} of at least {least}"
 
 
 def _rule(rule: Rule) -> str:

@@ -15,10 +15,13 @@ from underlay.lab import DEFAULT_MODE, MODES, Lab
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ALIAS, NAME = "master", "parent"
 # JSON Schema has no format for networks; a pattern tells at least their shape.
+NETWORK6 = r"^[0-9a-fA-F:.]+/[0-9]+$"
 NETWORK = r"^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+/[0-9]+$"
 FORMATS = {
     "ipv4network": ("an IPv4 network such as 192.168.70.0/24", {"pattern": NETWORK}),
     "ipv4": ("an IPv4 address such as 192.168.70.1", {"format": "ipv4"}),
+    "ipv6network": ("an IPv6 network such as fd00:70::/64", {"pattern": NETWORK6}),
+    "ipv6": ("an IPv6 address such as fd00:70::1", {"format": "ipv6"}),
 }
 
 
@@ -41,15 +44,29 @@ def _network(model: dict[str, Any]) -> dict[str, Any]:
             properties[key] = {**value, "description": f"CNI's word for {NAME}."}
         else:
             properties[key] = value
-    places = [{"required": [key]} for key in ("segment", NAME, ALIAS)]
+    places: list[dict[str, Any]] = [{"required": [key]} for key in ("segment", NAME, ALIAS)]
     modes = [
         {
             "if": {"properties": {"driver": {"const": driver}}, "required": ["driver"]},
-            "then": {"properties": {"mode": {"enum": [*words], "default": DEFAULT_MODE[driver]}}},
+            "then": {"properties": {"mode": _mode(driver)}},
         }
-        for driver, words in MODES.items()
+        for driver in MODES
     ]
+    # An internal network may say where it would sit, but doesn't have to.
+    places.append(
+        {
+            "properties": {"internal": {"const": True}},
+            "required": ["internal"],
+            "not": {"anyOf": [*places]},
+        }
+    )
     return {**model, "properties": properties, "oneOf": places, "allOf": modes}
+
+
+def _mode(driver: str) -> dict[str, Any] | bool:
+    """What ``mode`` takes beside ``driver``; False where it has none."""
+    words = MODES[driver]
+    return {"enum": [*words], "default": DEFAULT_MODE[driver]} if words else False
 
 
 def _count_alone(schema: dict[str, Any]) -> dict[str, Any]:

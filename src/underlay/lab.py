@@ -9,84 +9,58 @@ key, and ``expected`` says in words what a pattern takes.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StringConstraints,
-    Tag,
-    model_validator,
+from pydantic import Field, model_validator
+
+from underlay.lab_network import (
+    DEFAULT_FLAG,
+    DEFAULT_MODE,
+    MODES,
+    Driver,
+    ExtraRoute,
+    Flag,
+    Mode,
+    Network,
+    Runtime,
+)
+from underlay.lab_words import (
+    Address,
+    Address6,
+    AnyInterface,
+    Mac,
+    Place,
+    SegmentMtu,
+    Strict,
+    Subnet,
+    Subnet6,
+    Switch,
+    Vlan,
+    Word,
 )
 
-
-def _written(value: object) -> object:
-    """Refuse numbers: ``ipaddress`` would take 12 for 0.0.0.12."""
-    if not isinstance(value, (str, IPv4Address, IPv4Network)):
-        raise ValueError("not text")
-    return value
-
-
-def _with_prefix(value: object) -> object:
-    """Refuse a bare address: ``ipaddress`` would take 20.1.1.0 for 20.1.1.0/32."""
-    if isinstance(value, str) and "/" not in value:
-        raise ValueError("no prefix length")
-    return _written(value)
-
-
-def _list_or_word(value: object) -> str:
-    return "list" if isinstance(value, list) else "word"
-
-
-Word = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=20),
-    Field(
-        json_schema_extra={
-            "expected": "a word of at most 20 small letters, digits and single hyphens,"
-            " beginning with a letter"
-        }
-    ),
-]
-Interface = Annotated[
-    str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9]*(\.[0-9]{1,4})?$", max_length=15),
-    Field(json_schema_extra={"expected": "an interface such as eth1 or eth1.70"}),
-]
-FileName = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9]{2}-[a-z0-9-]+\.(conf|conflist)$", max_length=64),
-    Field(json_schema_extra={"expected": "a file name such as 20-lannet.conf"}),
-]
-Subnet = Annotated[IPv4Network, BeforeValidator(_with_prefix)]
-Address = Annotated[IPv4Address, BeforeValidator(_written)]
-Vlan = Annotated[int, Field(strict=True, ge=1, le=4094)]
-Mtu = Annotated[int, Field(strict=True, ge=576, le=1500)]
-Switch = Annotated[bool, Field(strict=True)]
-Place = Annotated[
-    Annotated[Word, Tag("word")] | Annotated[list[Word], Field(min_length=1), Tag("list")],
-    Discriminator(_list_or_word),
+__all__ = [
+    "DEFAULT_FLAG",
+    "DEFAULT_MODE",
+    "MODES",
+    "Containers",
+    "Driver",
+    "ExtraRoute",
+    "Flag",
+    "Host",
+    "HostPort",
+    "Image",
+    "Lab",
+    "Mode",
+    "Network",
+    "Nodes",
+    "Runtime",
+    "Segment",
+    "Strict",
 ]
 
-Driver = Literal["macvlan", "ipvlan"]
-Runtime = Literal["cni", "docker"]
-Mode = Literal["bridge", "private", "vepa", "passthru", "l2", "l3", "l3s"]
-
-MODES: dict[str, tuple[str, ...]] = {
-    "macvlan": ("bridge", "private", "vepa", "passthru"),
-    "ipvlan": ("l2", "l3", "l3s"),
-}
-DEFAULT_MODE: dict[str, Mode] = {"macvlan": "bridge", "ipvlan": "l2"}
-
-
-class Strict(BaseModel):
-    """Base of every lab model: unknown keys and silent conversions are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
+Protocol = Literal["icmp", "tcp", "udp"]
 
 
 class Nodes(Strict):
@@ -98,6 +72,8 @@ class Nodes(Strict):
     """What the nodes' names begin with: core-01, core-02 and so on."""
     memory: Annotated[int, Field(strict=True, ge=256, le=16384)] = 512
     """Each node's memory in MiB."""
+    profile: Literal["full", "lean"] = "full"
+    """What nodes boot: all of the image's services, or only what containers need."""
 
     @model_validator(mode="before")
     @classmethod
@@ -111,48 +87,16 @@ class Segment(Strict):
 
     subnet: Subnet
     """Where the nodes' own addresses in this segment come from."""
-    mtu: Mtu = 1500
+    subnet6: Subnet6 | None = None
+    """Where the nodes' own IPv6 addresses come from; without it they have none."""
+    mtu: SegmentMtu = 1500
     """The largest packet in bytes, on the switch and on the nodes' NICs."""
-
-
-class Network(Strict):
-    """Containers' network: a driver and mode on a parent, with addresses from ``subnet``.
-
-    ``segment`` names the underlay whose NIC is the parent; ``parent`` (CNI calls
-    it ``master``) names an interface outright instead. ``vlan`` puts the network on
-    an 802.1q sub-interface of that parent. ``sliced: false`` leaves the whole
-    subnet to every node, as host-local does by itself: labs about duplicate
-    addresses want that, others never do.
-    """
-
-    driver: Driver
-    """How containers share the parent: macvlan gives each its own MAC, ipvlan the parent's."""
-    mode: Mode | None = None
-    """The driver's mode; without it, bridge for macvlan and l2 for ipvlan."""
-    runtime: Runtime = "cni"
-    """What starts the containers: the CNI plugins with crun, or Docker."""
-    segment: Word | None = None
-    """The segment whose NIC is the parent."""
-    parent: Annotated[Interface | None, Field(alias="master")] = None
-    """The parent interface itself, instead of a segment."""
-    vlan: Vlan | None = None
-    """The 802.1q tag of the sub-interface that the network sits on."""
-    subnet: Subnet
-    """Where the containers' addresses come from."""
-    gateway: Address | None = None
-    """The gateway in the subnet, which is handed to no container."""
-    default_route: Literal["on-link", "gateway", "none"] = "on-link"
-    """How containers send to other subnets: straight onto the link, by the gateway, or not."""
-    sliced: Switch = True
-    """Whether each node hands out a slice of the subnet of its own, so that none occurs twice."""
-    mtu: Mtu | None = None
-    """The largest packet in bytes; without it, the parent's."""
-    file: FileName | None = None
-    """The name of the CNI file on the nodes; without it, one made from the network's name."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
-    )
+    hairpin: Switch = False
+    """Whether the switch sends a frame back out of the port that it came in by."""
+    isolated: Switch = False
+    """Whether the switch keeps the nodes' ports apart, as a private VLAN does."""
+    locked: Switch = False
+    """Whether the switch takes frames from the nodes' own MAC addresses only."""
 
 
 class Containers(Strict):
@@ -167,6 +111,36 @@ class Containers(Strict):
     """How many containers each of these nodes gets."""
     networks: Annotated[list[Word], Field(min_length=1, max_length=8)]
     """The networks that each container is attached to, its first interface in the first one."""
+    name: Word | None = None
+    """What the containers are called instead of by their first network."""
+    addresses: dict[Word, Address] = Field(default={}, max_length=8)
+    """Fixed addresses by network, for a group of one container on one node."""
+    addresses6: dict[Word, Address6] = Field(default={}, max_length=8)
+    """Fixed IPv6 addresses by network, likewise."""
+    macs: dict[Word, Mac] = Field(default={}, max_length=8)
+    """Fixed MAC addresses by network, likewise."""
+    forwards: Switch = False
+    """Whether the containers forward packets between their networks, as routers do."""
+
+
+class HostPort(Strict):
+    """How an external host sits in a segment."""
+
+    addresses: list[AnyInterface] = Field(default=[], max_length=8)
+    """Its addresses there; without any, one from the end of the segment's subnet."""
+    vlan: Vlan | None = None
+    """The 802.1q tag that it speaks; without it, none."""
+
+
+class Host(Strict):
+    """A machine that is no cluster member: a server, or a router that forwards."""
+
+    on: Annotated[dict[Word, HostPort], Field(min_length=1, max_length=8)]
+    """The segments that it is in."""
+    forwards: Switch = False
+    """Whether it forwards packets between its segments."""
+    routes: list[ExtraRoute] = Field(default=[], max_length=16)
+    """More routes of the host."""
 
 
 class Image(Strict):
@@ -204,3 +178,9 @@ class Lab(Strict):
     """The containers' networks by name."""
     containers: Annotated[list[Containers], Field(min_length=1, max_length=64)]
     """The containers, group by group."""
+    hosts: dict[Word, Host] = Field(default={}, max_length=8)
+    """External hosts and routers by name."""
+    checks: list[Check] = Field(default=[], max_length=8)
+    """What is measured besides reachability."""
+    protocols: list[Protocol] = Field(default=["icmp", "tcp", "udp"], min_length=1, max_length=3)
+    """The protocols that reachability is measured with."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Network
 
 from underlay.lab import Network
 from underlay.lab_parts import NODE_OFFSET, Parts
@@ -11,6 +11,7 @@ from underlay.lab_schema import did_you_mean
 from underlay.lab_text import Place, Problem
 from underlay.naming import node_address
 from underlay.plan import MANAGEMENT_RANGE
+from underlay.plan_addresses import Address
 
 # Linux gives no interface an address of these (RFC 6890, RFC 5771, RFC 1112).
 UNUSABLE = {
@@ -65,7 +66,8 @@ def _networks(parts: Parts) -> Iterator[Problem]:
         place: Place = ("networks", name, "subnet")
         if parts.nodes and not parts.fits(name, network.subnet):
             yield _too_small(parts, name, network)
-        own = "" if parts.is_tagged(network) else parts.segment_of(network)
+        apart = parts.has_nodes(network) and not network.shim
+        own = "" if apart else parts.segment_of(network)
         for segment, entry in parts.segments.items():
             if segment != own and network.subnet.overlaps(entry.subnet):
                 expected = f"a range apart from the segment {segment}'s {entry.subnet}"
@@ -75,7 +77,7 @@ def _networks(parts: Parts) -> Iterator[Problem]:
 def _too_small(parts: Parts, name: str, network: Network) -> Problem:
     nodes, most = len(parts.node_names), max(parts.used(name).values(), default=0)
     what = f"{most} container{'' if most == 1 else 's'}"
-    own = " and the nodes' own addresses" if parts.is_tagged(network) else ""
+    own = " and the nodes' own addresses" if parts.has_nodes(network) else ""
     if network.sliced:
         room = f"{nodes} slice{'' if nodes == 1 else 's'} with room for {what} each{own}"
     else:
@@ -91,19 +93,19 @@ def _collisions(parts: Parts) -> Iterator[Problem]:
             continue
         handed_out = list(parts.handed_out(name))
         for place, what, address in _owned(parts, name, network):
-            node = next((n for n, low, high in handed_out if low <= address <= high), None)
+            node = next((n for n, addresses in handed_out if address in addresses), None)
             if node:
                 expected = f"{what} {address} to be free, but a container on {node} gets it"
                 yield parts.text.problem(place, str(getattr(network, str(place[-1]))), expected)
                 break
 
 
-def _owned(parts: Parts, name: str, network: Network) -> Iterator[tuple[Place, str, IPv4Address]]:
+def _owned(parts: Parts, name: str, network: Network) -> Iterator[tuple[Place, str, Address]]:
     place = ("networks", name)
     if network.gateway:
         yield (*place, "gateway"), "the gateway's", network.gateway
     segment = parts.segments.get(parts.segment_of(network))
-    subnet = network.subnet if parts.is_tagged(network) else segment and segment.subnet
+    subnet = network.subnet if parts.has_nodes(network) else segment and segment.subnet
     for index, node in enumerate(parts.node_names, 1):
         if subnet and subnet.num_addresses > NODE_OFFSET + index:
             yield (*place, "subnet"), f"{node}'s own", node_address(subnet, index)

@@ -45,7 +45,12 @@ def _parent(parts: Parts) -> Iterator[Problem]:
             hint = "segment alone is enough" if parts.segment_names else ""
             found = f"both segment and {key[-1]}"
             yield parts.text.problem(key, found, "one of them", hint, at_key=True)
-        elif not network.segment and not network.parent and not _meant(parts, name):
+        elif (
+            not network.segment
+            and not network.parent
+            and not network.internal
+            and not _meant(parts, name)
+        ):
             expected = f"segment: {one_of(parts.segment_names)}" if parts.segment_names else "one"
             yield parts.text.problem(place, "neither segment nor parent", expected, at_key=True)
         if network.segment:
@@ -81,6 +86,10 @@ def _mode(parts: Parts) -> Iterator[Problem]:
     for name, network in parts.loose_networks.items():
         modes = MODES[network.driver]
         if network.mode is None or network.mode in modes:
+            continue
+        if not modes:
+            place, expected = ("networks", name, "mode"), f"no mode: {network.driver} has none"
+            yield parts.text.problem(place, quoted(network.mode), expected, at_key=True)
             continue
         owner = next(driver for driver, known in MODES.items() if network.mode in known)
         yield parts.text.problem(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
@@ -12,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 from underlay.lab import Containers, Network, Nodes, Segment
 from underlay.lab_text import LabText
 from underlay.naming import block_bits, node_names, runs_on
-from underlay.plan import address_blocks, child_address
+from underlay.plan_addresses import Address, address_blocks, free_addresses
+from underlay.plan_networks import OVERLAYS
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -70,24 +72,38 @@ class Parts:
             for node in self.node_names
         }
 
-    def handed_out(self, name: str) -> Iterator[tuple[str, IPv4Address, IPv4Address]]:
-        """Yield each node with the first and last address that its containers get.
+    def fixed(self, name: str) -> dict[str, IPv4Address]:
+        """Return the addresses in the network called ``name`` that groups give by themselves.
+
+        They are told by the node that their container is on.
+        """
+        return {
+            node: group.addresses[name]
+            for group in self.containers.values()
+            for node in self.node_names
+            if name in group.addresses and name in group.networks and runs_on(group, node)
+        }
+
+    def handed_out(self, name: str) -> Iterator[tuple[str, set[Address]]]:
+        """Yield each node with the addresses that its containers get by themselves.
 
         Raises ValueError or IndexError where the subnet is too small to plan.
         """
-        blocks = address_blocks(self.networks[name], self.node_names)
+        network = self.networks[name]
+        blocks = address_blocks(network, self.node_names)
+        fixed = self.fixed(name)
+        taken = {*map(str, network.reserved), *map(str, fixed.values())}
         for node, count in self.used(name).items():
-            if count:
-                piece = blocks[node]
-                yield node, child_address(piece, 1), child_address(piece, count)
+            free = free_addresses(blocks[node], taken)
+            yield node, set(itertools.islice(free, count - (node in fixed)))
 
     def fits(self, name: str, subnet: IPv4Network) -> bool:
         """Whether ``subnet`` has room for the network's nodes and containers."""
         network = self.networks[name]
         nodes = len(self.node_names)
         room = subnet.num_addresses
-        own = NODE_OFFSET + nodes if self.is_tagged(network) else 0
-        most = max(self.used(name).values(), default=0)
+        own = NODE_OFFSET + nodes * (1 + network.shim) if self.has_nodes(network) else 0
+        most = max(self.used(name).values(), default=0) + len(network.reserved)
         if not network.sliced:
             # The network's own address, the gateway's and the broadcast address.
             return room >= max(most + 3, own + 2, 4)
@@ -99,6 +115,12 @@ class Parts:
     def is_tagged(network: Network) -> bool:
         """Whether ``network`` sits on an 802.1q sub-interface."""
         return network.vlan is not None or "." in (network.parent or "")
+
+    def has_nodes(self, network: Network) -> bool:
+        """Whether the nodes have addresses of their own in ``network``'s subnet."""
+        if network.driver == "vlan" or network.internal or network.nat:
+            return False
+        return self.is_tagged(network) or network.shim or network.driver in OVERLAYS
 
 
 def parts_of(text: LabText) -> Parts:

@@ -28,6 +28,8 @@ ALIASES = {"master": "parent"}
 FORMATS = {
     "ipv4network": "an IPv4 network such as 192.168.70.0/24",
     "ipv4": "an IPv4 address such as 192.168.70.1",
+    "ipv6network": "an IPv6 network such as fd00:70::/64",
+    "ipv6": "an IPv6 address such as fd00:70::1",
 }
 SPOKEN_BOOLEANS = {
     **dict.fromkeys(("yes", "on", "true", "1", "y"), "true"),
@@ -182,7 +184,9 @@ def _expected(schema: dict[str, Any]) -> str:
         least, most = schema.get("minItems"), schema.get("maxItems")
         least, most = least or schema.get("minProperties"), most or schema.get("maxProperties")
         what = "list" if kind == "array" else "mapping"
-        return f"a {what} of {least} to {most}" if most else f"a {what} of at least {least}"
+        if most and least:
+            return f"a {what} of {least} to {most}"
+        return f"a {what} of at most {most}" if most else f"a {what} of at least {least}"
     return str(schema.get("expected") or "text")
 
 
@@ -234,7 +238,7 @@ def _network(value: object) -> str:
     except ValueError:
         return ""
     if network.version != 4:
-        return "only IPv4 so far"
+        return "IPv6 networks stand at subnet6"
     return did_you_mean(str(network))
 
 

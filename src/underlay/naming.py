@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipaddress import IPv4Address, IPv4Network
+    from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from underlay.lab import Containers, Nodes
 
+    Subnet = IPv4Network | IPv6Network
+
+FIRST_HOST = 0xE0
 # MAC addresses carry the NIC's number, or this plus the network's, in their third byte.
 FIRST_NETWORK_LINK = 0x10
 
@@ -27,6 +30,21 @@ def bridge_name(segment: str) -> str:
     return f"br-{segment}"[:15]
 
 
+def link_name(kind: str, name: str) -> str:
+    """Return the name of a node's device of two letters' ``kind`` for ``name``, cut to 15."""
+    return f"{kind}-{name}"[:15]
+
+
+def tunnel_name(network: str, peer: int) -> str:
+    """Return the name of a node's tunnel to node ``peer`` for ``network``, cut to 15."""
+    return f"gt{peer}-{network}"[:15]
+
+
+def host_port_name(segment: str, index: int) -> str:
+    """Return the name of the port of a segment's bridge for host ``index``, counted from 1."""
+    return f"{segment[:10]}-x{index}"
+
+
 def port_name(segment: str, index: int) -> str:
     """Return the name of the port of a segment's bridge for node ``index``, counted from 1."""
     return f"{segment[:10]}-{index}"
@@ -37,7 +55,7 @@ def default_file(position: int, network: str) -> str:
     return f"{10 + 10 * position}-{network}.conf"
 
 
-def node_address(subnet: IPv4Network, index: int) -> IPv4Address:
+def node_address(subnet: Subnet, index: int) -> IPv4Address | IPv6Address:
     """Return the address of node ``index``, from 1, in ``subnet``; IndexError where too small."""
     return subnet[10 + index]
 

@@ -30,5 +30,10 @@ def test_page_is_what_the_code_says(page: str, golden: Callable[[Path, str], Non
 
 
 def test_every_key_has_a_meaning() -> None:
-    keys = {f"{model.__name__}.{name}" for model in REFERENCE.MODELS for name in model.model_fields}
-    assert set(REFERENCE.MEANINGS) == keys
+    lacking = [
+        f"{model.__name__}.{name}"
+        for model in REFERENCE.MODELS
+        for name, field in model.model_fields.items()
+        if not (field.description or "").endswith(".")
+    ]
+    assert lacking == []

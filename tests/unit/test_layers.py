@@ -16,8 +16,18 @@ LONGEST = 400
 # A package's modules belong to the package's group.
 ORDER = (
     ("underlay", "errors", "paths"),
-    ("yaml_tree", "lab"),
-    ("naming", "plan_image", "plan"),
+    ("yaml_tree", "lab_words", "lab_network", "lab"),
+    (
+        "naming",
+        "plan_image",
+        "plan_values",
+        "plan_addresses",
+        "plan_networks",
+        "plan_nodes",
+        "plan_containers",
+        "plan_hosts",
+        "plan",
+    ),
     (
         "lab_text",
         "lab_schema",

@@ -1,0 +1,74 @@
+"""The external hosts of a lab: machines on its segments that are no nodes."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import TYPE_CHECKING
+
+from underlay.naming import FIRST_HOST, host_port_name, mac
+from underlay.plan_values import HostPort, PlannedHost, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.lab import Host, Lab
+    from underlay.plan_values import PlannedNetwork
+
+
+def plan_hosts(lab: Lab, networks: tuple[PlannedNetwork, ...]) -> tuple[PlannedHost, ...]:
+    """Return the external hosts of ``lab``, in the file's order."""
+    return tuple(
+        _host(lab, name, host, index, networks)
+        for index, (name, host) in enumerate(lab.hosts.items(), 1)
+    )
+
+
+def _host(
+    lab: Lab, name: str, host: Host, index: int, networks: tuple[PlannedNetwork, ...]
+) -> PlannedHost:
+    segments = list(lab.segments)
+    ports = tuple(
+        HostPort(
+            segment=segment,
+            interface=f"eth{position}",
+            port=host_port_name(segment, index),
+            mac=mac(segments.index(segment) + 1, FIRST_HOST + index),
+            addresses=tuple(port.addresses) or tuple(_addresses(lab, segment, index)),
+            vlan=port.vlan,
+            mtu=lab.segments[segment].mtu,
+        )
+        for position, (segment, port) in enumerate(host.on.items())
+    )
+    routes = (*_on_link(ports, networks), *_extra(host, ports))
+    return PlannedHost(name, ports, tuple(routes), host.forwards)
+
+
+def _addresses(lab: Lab, segment: str, index: int) -> Iterator[str]:
+    """The last addresses of the segment's subnets, downwards: the nodes have the first ones."""
+    for subnet in (lab.segments[segment].subnet, lab.segments[segment].subnet6):
+        if subnet:
+            yield f"{subnet[-1 - index]}/{subnet.prefixlen}"
+
+
+def _on_link(ports: tuple[HostPort, ...], networks: tuple[PlannedNetwork, ...]) -> Iterator[Route]:
+    """Like a node, a host asks on the wire for the containers of its segments."""
+    for port in ports:
+        connected = {str(ip_interface(address).network) for address in port.addresses}
+        families = {ip_interface(address).version for address in port.addresses}
+        for network in networks:
+            if (network.segment, network.vlan) != (port.segment, port.vlan) or not network.uplink:
+                continue
+            for subnet in (network.subnet, network.subnet6):
+                if subnet and subnet not in connected and ip_network(subnet).version in families:
+                    yield Route(subnet, port.interface)
+
+
+def _extra(host: Host, ports: tuple[HostPort, ...]) -> Iterator[Route]:
+    for route in host.routes:
+        near = [
+            port.interface
+            for port in ports
+            for address in port.addresses
+            if route.via and ip_address(route.via) in ip_interface(address).network
+        ]
+        yield Route(route.to, near[0] if near else ports[0].interface, route.via or "")

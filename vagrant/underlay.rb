@@ -3,13 +3,16 @@
 require "json"
 require "open3"
 
-# Calls the engine: an argument list in, JSON out, its progress passed on line by line.
+# Asks the engine: words in, JSON out, its progress passed on line by line. One engine
+# process serves this Vagrant for its whole life, and ends with it.
 module UnderlayEngine
   ROOT = File.expand_path("..", __dir__)
   CHECKOUT = File.directory?(File.join(ROOT, "src"))
   # Installed, this file is in underlay/data/vagrant; what Python imports is above that.
   SOURCE = CHECKOUT ? File.join(ROOT, "src") : File.expand_path("../..", ROOT)
   PYTHON = ENV["UNDERLAY_PYTHON"] || File.join(ROOT, ".venv", "bin", "python")
+  LOCK = Mutex.new
+  WAITING = {}
 
   class Failed < Vagrant::Errors::VagrantError
     def initialize(message)
@@ -35,21 +38,49 @@ module UnderlayEngine
   end
 
   def self.ask(*words)
-    prepare
-    command = [PYTHON, "-P", "-m", "underlay.cluster.engine", *words]
-    environment = { "PYTHONPATH" => SOURCE }
-    said = []
-    Open3.popen3(environment, *command) do |stdin, stdout, stderr, process|
-      stdin.close
-      reader = Thread.new { stdout.read }
-      stderr.each_line do |line|
-        said << line.chomp
-        yield line.chomp if block_given?
+    answers = Queue.new
+    send_request(words, answers)
+    loop do
+      answer = answers.pop
+      if answer.key?("say")
+        yield answer["say"] if block_given?
+      elsif answer.key?("answer")
+        return answer["answer"]
+      else
+        raise Failed, answer["error"]
       end
-      raise Failed, said.join("\n") unless process.value.success?
-      answer = reader.value
-      return answer.empty? ? nil : JSON.parse(answer, quirks_mode: true)
     end
+  end
+
+  def self.send_request(words, answers)
+    LOCK.synchronize do
+      start unless @requests
+      id = @last = @last.to_i + 1
+      WAITING[id] = answers
+      @requests.puts(JSON.generate(id: id, words: words))
+    end
+  rescue Errno::EPIPE
+    raise Failed, "the engine has ended"
+  end
+
+  def self.start
+    prepare
+    command = [PYTHON, "-P", "-m", "underlay.cluster.engine", "serve"]
+    @requests, replies, = Open3.popen2({ "PYTHONPATH" => SOURCE }, *command)
+    Thread.new do
+      replies.each_line { |line| deliver(JSON.parse(line)) }
+      LOCK.synchronize do
+        WAITING.each_value { |answers| answers << { "error" => "the engine has ended" } }
+        @requests = nil
+      end
+    end
+  end
+
+  def self.deliver(reply)
+    answers = LOCK.synchronize do
+      reply.key?("say") ? WAITING[reply["id"]] : WAITING.delete(reply["id"])
+    end
+    answers << reply
   end
 end
 

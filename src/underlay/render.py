@@ -30,6 +30,8 @@ MARKER = ".underlay-rendered"
 DEADLINE = 120
 SOURCES = ("ansible", "cloud-config")
 MESSAGE_LINES = 15
+# Rendered labs that the cache keeps: a copy of one is some hundred kilobytes at most.
+KEPT = 100
 
 # ansible-runner ends a late or interrupted command by SIGKILL, which Ansible's workers
 # survive: they have sessions of their own. By SIGTERM it takes them along. So timeout(1)
@@ -61,12 +63,23 @@ def render_cached(plan: Plan, authorized_key: str, output: Path, cache: Path) ->
     refuse_foreign(output)
     entry = cache / content_hash(plan, authorized_key)
     cached = (entry / MARKER).is_file()
-    if not cached:
+    if cached:
+        os.utime(entry)
+    else:
         render(plan, authorized_key, entry)
+        _forget_oldest(cache)
     with _beside(output) as fresh:
         shutil.copytree(entry, fresh, dirs_exist_ok=True)
         _swap(fresh, output)
     return cached
+
+
+def _forget_oldest(cache: Path) -> None:
+    """Remove all but the entries of ``cache`` that were used last."""
+    entries = [path for path in cache.iterdir() if not path.name.startswith(".")]
+    entries.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for entry in entries[KEPT:]:
+        shutil.rmtree(entry, ignore_errors=True)
 
 
 def content_hash(plan: Plan, authorized_key: str) -> str:

@@ -50,6 +50,7 @@ def measured(state: LabState) -> Verdict:
     """Measure the running lab ``state`` and return the verdict."""
     from underlay.cluster.access import spawn_as_root
     from underlay.cluster.provider import provider
+    from underlay.cluster.spans import span
     from underlay.expect import predict
     from underlay.observe import measure
     from underlay.verdict import judge
@@ -59,7 +60,10 @@ def measured(state: LabState) -> Verdict:
     began = time.monotonic()
     expectations = predict(plan)
     predicted = time.monotonic()
-    with progress(f"measuring {len(expectations)} cells of {state.lab}"):
+    with (
+        progress(f"measuring {len(expectations)} cells of {state.lab}"),
+        span(state.folder, "host", "measure"),
+    ):
         observation = measure(plan, spawn_as_root(state), pace=pace)
     timings = {
         "predict": round(predicted - began, 3),

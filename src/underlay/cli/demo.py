@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli import check, up
+from underlay.cli import check, timeline, up
 from underlay.cli.console import err, out, print_json
 from underlay.errors import EXIT_OK
 
@@ -23,6 +23,9 @@ The lab stays up. Next (`underlay` is ./underlay in the checkout):
 
 
 def command(
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Show as a timeline where the time went.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on stdout.")
     ] = False,
@@ -35,21 +38,26 @@ def command(
 
     Example:
       underlay demo
+      underlay demo --timings
     """
     began = time.monotonic()
-    state, timings = up.start(None, "uml", force=False)
+    state, phases = up.start(None, "uml", force=False)
     verdict = check.measured(state)
     total = round(time.monotonic() - began, 3)
     if as_json:
         from underlay.report.document import document
 
         judged = document(verdict)
-        judged["timings"] = {**timings, **judged["timings"], "total": total}
+        judged["timings"] = {**phases, **judged["timings"], "total": total}
+        if timings:
+            judged["spans"] = timeline.document(state)
         print_json(judged)
         raise typer.Exit(verdict.exit_code)
     check.show(state, verdict)
-    phases = " · ".join(f"{phase.replace('_', ' ')} {s:.1f} s" for phase, s in timings.items())
-    err.print(f"{phases} · in all {total:.1f} s", style="dim")
+    spent = " · ".join(f"{phase.replace('_', ' ')} {s:.1f} s" for phase, s in phases.items())
+    err.print(f"{spent} · in all {total:.1f} s", style="dim")
+    if timings:
+        timeline.show(state)
     if verdict.exit_code == EXIT_OK:
         out.print(NEXT.rstrip())
     raise typer.Exit(verdict.exit_code)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from underlay.cli import timeline
 from underlay.cli.console import people, print_json, progress
 from underlay.cli.labs import resolve_lab, running_labs
 
@@ -25,6 +26,9 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Start a lab although lint finds errors in it.")
     ] = False,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Show as a timeline where the time went.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on stdout.")
     ] = False,
@@ -39,29 +43,33 @@ def command(
     Example:
       underlay up
       underlay up docker-vlan
+      underlay up --timings
       underlay up docker-vlan --provider libvirt
       underlay up labs/broken/seed-as-written.yml --force
     """
     began = time.monotonic()
-    state, timings = start(lab, provider, force=force)
+    state, phases = start(lab, provider, force=force)
     seconds = round(time.monotonic() - began, 3)
     plan = state.plan()
     if as_json:
-        print_json(
-            {
-                "lab": state.lab,
-                "provider": state.provider,
-                "nodes": [node.name for node in plan.nodes],
-                "containers": [container.name for container in plan.containers],
-                "timings": {**timings, "total": seconds},
-            }
-        )
+        document: dict[str, object] = {
+            "lab": state.lab,
+            "provider": state.provider,
+            "nodes": [node.name for node in plan.nodes],
+            "containers": [container.name for container in plan.containers],
+            "timings": {**phases, "total": seconds},
+        }
+        if timings:
+            document["spans"] = timeline.document(state)
+        print_json(document)
         return
     say = people(as_json)
     say.print(
         f"{state.lab} is up: {len(plan.nodes)} nodes, {len(plan.containers)} containers, "
         f"{seconds:.1f} s"
     )
+    if timings:
+        timeline.show(state)
     which = f" --lab {state.lab}" if len(running_labs()) > 1 else ""
     verbs = ("check", "status", "down")
     say.print(f"next: {' · '.join(f'underlay {verb}{which}' for verb in verbs)}", style="dim")

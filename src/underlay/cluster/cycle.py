@@ -10,6 +10,7 @@ from underlay.cluster.lab_state import LabState, lock, read_state, remove
 from underlay.cluster.prepare import load_plan, prepare
 from underlay.cluster.process import tail
 from underlay.cluster.provider import provider
+from underlay.cluster.spans import span
 from underlay.cluster.vagrant import Vagrant, forget
 from underlay.errors import Infrastructure, UnderlayError
 
@@ -36,7 +37,8 @@ def up(
         words = provider(provider_name).states(plan, state.folder).values()
         if any(word != "running" for word in words):
             progress(f"booting {len(plan.nodes)} nodes through Vagrant")
-            Vagrant(state, force=force).start(provider_name)
+            with span(state.folder, "host", "vagrant up"):
+                Vagrant(state, force=force).start(provider_name)
         timings["boot"] = time.monotonic() - began
     except BaseException:
         if not was_there:

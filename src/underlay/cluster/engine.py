@@ -2,6 +2,12 @@
 
     python -m underlay.cluster.engine plan
     python -m underlay.cluster.engine before|up|halt|destroy|state|ssh NODE
+    python -m underlay.cluster.engine serve
+
+``serve`` answers any number of the others, side by side: Vagrant asks a dozen
+questions about three nodes, and starting Python for each cost more than the answers.
+A request is a line ``{"id", "words"}`` on standard input. Lines ``{"id", "say"}`` on
+standard output tell its progress; ``{"id", "answer"}`` or ``{"id", "error"}`` end it.
 
 The lab is the file named by ``UNDERLAY_LAB``, the default lab without it.
 """
@@ -11,14 +17,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from underlay import paths
 from underlay.cluster.lab_state import LabState, lock, remove, state_of_file
 from underlay.cluster.prepare import PREPARED, plan_of, prepare
 from underlay.cluster.provider import DEFAULT, provider
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, BadInput, UnderlayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LAB = "UNDERLAY_LAB"
 FORCE = "UNDERLAY_FORCE"
@@ -28,11 +39,12 @@ PROVIDER = "UNDERLAY_PROVIDER"
 def main(arguments: list[str]) -> int:
     """Carry out one action; failures go to standard error as text."""
     try:
+        if arguments == ["serve"]:
+            serve()
+            return EXIT_OK
         answer = act(*arguments)
     except UnderlayError as error:
-        hint = f"hint: {error.hint}" if error.hint else ""
-        parts = [f"error: {error.message}", error.detail, hint]
-        print("\n".join(part for part in parts if part), file=sys.stderr)
+        print(_told(error), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -41,19 +53,56 @@ def main(arguments: list[str]) -> int:
     return EXIT_OK
 
 
-def act(action: str, node: str = "") -> object:
-    """Carry out ``action`` on ``node`` and return what to print; raise BadInput for other words."""
+def serve() -> None:
+    """Answer requests, a thread each, until standard input ends; see the module's first lines."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    # What a library prints must not get between the answers.
+    os.dup2(2, 1)
+    turn = threading.Lock()
+
+    def reply(number: int, word: str, value: object) -> None:
+        with turn:
+            answers.write(json.dumps({"id": number, word: value}) + "\n")
+
+    def carry_out(number: int, words: list[str]) -> None:
+        try:
+            reply(number, "answer", act(*words, say=lambda line: reply(number, "say", line)))
+        except UnderlayError as error:
+            reply(number, "error", _told(error))
+        except Exception as error:  # noqa: BLE001 -- Vagrant would wait for ever for an answer
+            reply(number, "error", f"error: the engine failed: {error!r}")
+
+    for line in sys.stdin:
+        request = json.loads(line)
+        arguments = (request["id"], request["words"])
+        threading.Thread(target=carry_out, args=arguments, daemon=True).start()
+
+
+def _told(error: UnderlayError) -> str:
+    hint = f"hint: {error.hint}" if error.hint else ""
+    return "\n".join(part for part in (f"error: {error.message}", error.detail, hint) if part)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def act(action: str, node: str = "", *, say: Callable[[str], None] = _say) -> object:
+    """Carry out ``action`` on ``node`` and return what to print; raise BadInput for other words.
+
+    ``say`` is handed a line of progress at a time.
+    """
     file = Path(os.environ.get(LAB) or paths.root() / "labs" / "coreos.yml")
     if action == "plan":
         return _plan(file)
     state = state_of_file(file)
     match action:
         case "before":
-            state = _prepared(file, state)
+            state = _prepared(file, state, say)
             provider(state.provider).before(state.plan(), node, state.folder)
             return None
         case "up":
-            _up(file, state, node)
+            _up(file, state, node, say)
             return None
         case "state":
             return _state(state, node)
@@ -76,16 +125,16 @@ def _plan(file: Path) -> dict[str, object]:
     return {**asdict(plan), "provider": name, "machines": machines}
 
 
-def _up(file: Path, state: LabState | None, node: str) -> None:
+def _up(file: Path, state: LabState | None, node: str, say: Callable[[str], None]) -> None:
     """Start one node, preparing the lab first unless that is done."""
-    state = _prepared(file, state)
+    state = _prepared(file, state, say)
     provider(state.provider).start(state.plan(), node, state.folder)
 
 
-def _prepared(file: Path, state: LabState | None) -> LabState:
+def _prepared(file: Path, state: LabState | None, say: Callable[[str], None]) -> LabState:
     if state is None or not _is_prepared(state):
         force = os.environ.get(FORCE) == "1"
-        state, _ = prepare(file, os.environ.get(PROVIDER) or DEFAULT, _say, force=force)
+        state, _ = prepare(file, os.environ.get(PROVIDER) or DEFAULT, say, force=force)
     return state
 
 
@@ -111,10 +160,6 @@ def _stop(state: LabState | None, node: str, action: str) -> None:
         if action == "destroy" and all(word == "not_created" for word in states):
             by.destroy(state.folder)
             remove(state.lab)
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

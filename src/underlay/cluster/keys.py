@@ -1,43 +1,71 @@
-"""The ssh key of a lab: made on first use, kept in the lab's state folder."""
+"""The ssh key of a lab: made on first use, kept in the user's cache, copied into the lab's state.
+
+The rendered files hold its public half. A new key at every start would make every
+render a new one, and let the cache of rendered files grow with each of them.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from underlay import paths
 from underlay.cluster.process import run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
 def key_file(lab: str) -> Path:
-    """Return where the lab's private key is, or will be."""
+    """Return where the lab's private key is, or will be, while the lab is up."""
     return paths.state(lab) / "key"
 
 
 def lab_key(lab: str) -> str:
-    """Return the lab's public key as one line, making the key pair where there is none."""
+    """Return the lab's public key as one line, making the key pair where there is none.
+
+    Both files of the pair are readable for their owner alone. Raises Infrastructure
+    where ssh-keygen fails.
+    """
     private = key_file(lab)
-    if not private.with_suffix(".pub").exists():
+    public = private.with_suffix(".pub")
+    if not public.exists():
+        kept = _kept(lab)
         private.parent.mkdir(parents=True, exist_ok=True)
-        fresh = private.with_name(f".key-{os.getpid()}")
-        run(
-            [
-                "ssh-keygen",
-                "-q",
-                "-t",
-                "ed25519",
-                "-N",
-                "",
-                "-C",
-                f"underlay-{lab}",
-                "-f",
-                str(fresh),
-            ],
-            deadline=30,
-        )
-        fresh.rename(private)
-        fresh.with_name(f"{fresh.name}.pub").rename(private.with_suffix(".pub"))
-    return private.with_suffix(".pub").read_text().strip()
+        # The public half last: it says that both are there.
+        for source, target in ((kept, private), (kept.with_suffix(".pub"), public)):
+            fresh = target.with_name(f".{target.name}-{os.getpid()}")
+            shutil.copyfile(source, fresh)
+            fresh.chmod(0o600)
+            fresh.rename(target)
+    return public.read_text().strip()
+
+
+def _kept(lab: str) -> Path:
+    """Return the private key in the cache, made if missing or without its public half."""
+    private = paths.cache() / "keys" / lab
+    public = private.with_suffix(".pub")
+    private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _alone(private.parent):
+        if not (public.exists() and private.exists()):
+            fresh = private.with_name(f".{lab}-{os.getpid()}")
+            words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"underlay-{lab}"]
+            run([*words, "-f", str(fresh)], deadline=30)
+            fresh.rename(private)
+            fresh.with_name(f"{fresh.name}.pub").rename(public)
+    return private
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep two checkouts from making a pair out of halves of two."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -13,6 +13,7 @@ from underlay import paths
 from underlay.cluster.keys import lab_key
 from underlay.cluster.lab_state import LabState, lock, read_state, state_of_file
 from underlay.cluster.provider import provider
+from underlay.cluster.spans import span
 from underlay.errors import BadInput
 
 if TYPE_CHECKING:
@@ -61,10 +62,13 @@ def prepare(
             from underlay.render import render_cached
 
             progress("rendering the nodes' files")
-            render_cached(plan, lab_key(plan.lab), state.folder / "files", paths.cache() / "files")
+            with span(state.folder, "host", "render"):
+                key = lab_key(plan.lab)
+                render_cached(plan, key, state.folder / "files", paths.cache() / "files")
         timings["render"] = time.monotonic() - began
         began = time.monotonic()
-        by.prepare(plan, state.folder, progress)
+        with span(state.folder, "host", "image and sandbox"):
+            by.prepare(plan, state.folder, progress)
         (state.folder / PREPARED).touch()
         timings["image_and_switch"] = time.monotonic() - began
     return state, timings

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from underlay.plan import Plan
 
-DEFAULT = "uml"
+UML = DEFAULT = "uml"
 NAMES = ("uml", "libvirt", "virtualbox")
 
 

@@ -13,6 +13,7 @@ import vagrant
 from underlay import paths
 from underlay.cluster.engine import FORCE, LAB, PROVIDER
 from underlay.cluster.process import run, tail
+from underlay.cluster.provider import UML
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ UP_DEADLINE = 900.0
 OTHER_DEADLINE = 120.0
 # Some of its plugins let their own stack traces through, which bury what went wrong.
 RUBY_FRAME = re.compile(r"\s*(from )?/.*\.rb:\d+:in ")
+# Asking the makers' server for a newer version, and loading the plugins of other providers.
+NOT_ASKED = {"VAGRANT_CHECKPOINT_DISABLE": "1"}
+NO_PLUGINS = {"VAGRANT_NO_PLUGINS": "1"}
 DOTFILE = "VAGRANT_DOTFILE_PATH"
 PYTHON = "UNDERLAY_PYTHON"
 
@@ -31,7 +35,12 @@ class Vagrant(vagrant.Vagrant):
 
     def __init__(self, state: LabState, *, force: bool = False) -> None:
         super().__init__(root=str(paths.root()))  # type: ignore[no-untyped-call]
-        self._environment = {**variables(state), **({FORCE: "1"} if force else {})}
+        self._environment = {
+            **variables(state),
+            **NOT_ASKED,
+            **(NO_PLUGINS if state.provider == UML else {}),
+            **({FORCE: "1"} if force else {}),
+        }
 
     def start(self, provider: str) -> None:
         """Bring up every node of the lab, all at once."""

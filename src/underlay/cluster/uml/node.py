@@ -10,6 +10,7 @@ from underlay.cluster import ready
 from underlay.cluster.image import KERNEL
 from underlay.cluster.process import tail
 from underlay.cluster.seed import make_seed
+from underlay.cluster.spans import KERNEL_TO_SSH, span
 from underlay.cluster.uml.kernel import preload
 from underlay.cluster.uml.sandbox import management_port
 from underlay.errors import Infrastructure
@@ -87,7 +88,8 @@ def start(
     folder.mkdir(parents=True, exist_ok=True)
     console = folder / "console.log"
     if state_of(sandbox, node.name) != "running":
-        make_seed(state / "files" / node.name, folder / "seed.iso")
+        with span(state, node.name, "seed"):
+            make_seed(state / "files" / node.name, folder / "seed.iso")
         console.write_bytes(b"")
         sandbox.ask(
             {
@@ -100,8 +102,10 @@ def start(
             }
         )
     try:
-        _wait_for_ssh(sandbox, node, limit)
-        ready.prove(state / "ssh_config", node.name, limit - time.monotonic())
+        with span(state, node.name, KERNEL_TO_SSH):
+            _wait_for_ssh(sandbox, node, limit)
+        with span(state, node.name, "ssh to ready"):
+            ready.prove(state / "ssh_config", node.name, limit - time.monotonic())
     except Infrastructure as error:
         # What didn't get ready isn't left running: status would call it fine.
         sandbox.ask({"do": "kill", "node": node.name})

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import image, ssh
+from underlay.cluster.spans import span
 from underlay.cluster.uml import node as uml_node
 from underlay.cluster.uml import sandbox
 from underlay.errors import Infrastructure
@@ -30,11 +31,12 @@ class Uml:
         if plan.image is None:
             image.ensure(progress)
         ssh.write_config(
-            plan, state, {node.name: self._proxy(state, node.name) for node in plan.nodes}
+            plan, state, {node.name: self._proxy(plan, state, node.name) for node in plan.nodes}
         )
         if not self.stands(state):
             progress("making the sandbox and its switch")
-            sandbox.start(plan, state)
+            with span(state, "host", "sandbox"):
+                sandbox.start(plan, state)
 
     def stands(self, state: Path) -> bool:
         """Whether the sandbox lives."""
@@ -72,7 +74,7 @@ class Uml:
             "port": int(SSH_PORT),
             "username": plan.user,
             "private_key_path": [str(state / "key")],
-            "proxy_command": ssh.proxy_text(self._proxy(state, node)),
+            "proxy_command": ssh.proxy_text(self._proxy(plan, state, node)),
         }
 
     def pace(self, state: Path) -> float:
@@ -98,6 +100,7 @@ class Uml:
             )
         return living
 
-    def _proxy(self, state: Path, node: str) -> list[str]:
+    def _proxy(self, plan: Plan, state: Path, node: str) -> list[str]:
         script = Path(__file__).with_name("proxy.py")
-        return [sys.executable, "-I", "-S", str(script), str(state), node, SSH_PORT]
+        address = plan.node(node).management.address.partition("/")[0]
+        return [sys.executable, "-I", "-S", str(script), str(state), address, SSH_PORT]

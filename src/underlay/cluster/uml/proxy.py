@@ -1,6 +1,6 @@
 """What ssh's ProxyCommand runs: connects standard input and output to a node's port.
 
-``proxy.py STATE NODE PORT``. The sandbox is looked up by identity at every
+``proxy.py STATE ADDRESS PORT``. The sandbox is looked up by identity at every
 connection, so that an old ssh_config can never lead into a stranger's process.
 """
 
@@ -16,14 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 def main() -> None:
     """Become ``nc`` inside the sandbox; exit 1 with a sentence where the lab isn't up."""
     from underlay.cluster.uml.sandbox import find
-    from underlay.plan import plan_from_json
 
-    state, name, port = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    state, address, port = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     sandbox = find(state)
     if sandbox is None:
         sys.exit(f"the lab {state.name} is not up")
-    node = plan_from_json((state / "plan.json").read_text()).node(name)
-    address = node.management.address.partition("/")[0]
     command = sandbox.enter(["busybox", "nc", address, port])
     os.execvp(command[0], command)
 

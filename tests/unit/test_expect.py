@@ -12,10 +12,21 @@ import itertools
 from typing import Any, get_args
 
 import pytest
+from ruamel.yaml import YAML
 
-from underlay.expect import Expectation, ends, ipvlan, macvlan, predict
+from underlay.expect import (
+    Expectation,
+    bridge,
+    ends,
+    ipvlan,
+    macvlan,
+    predict,
+    stations,
+    tunnels,
+    vlan,
+)
 from underlay.expect.ipvlan import L3_MODES
-from underlay.expect.rules import Relation, first
+from underlay.expect.rules import Fact, Relation, facts, first
 from underlay.lab import Lab
 from underlay.plan import Plan, make_plan
 
@@ -45,8 +56,49 @@ COLUMNS = (
 )
 
 
-def plan_of(networks: dict[str, Any], count: int = 2, nodes: int = 3) -> Plan:
-    segments = {"lan": {"subnet": "10.20.0.0/24"}, "wan": {"subnet": "10.30.0.0/24"}}
+# The same columns for keys of the network; those of the segment stand after the bar.
+MORE: dict[str, tuple[bool | None, ...]] = {
+    "driver: macvlan, mode: source": (NO, YES, NO, NO, YES, YES, NONE, NONE),
+    "driver: macvlan, mode: source, allow: []": (NO, NO, NO, NO, NO, NO, NO, NO),
+    "driver: macvlan, mode: source, allow: [containers]": (NO, YES, NO, NO, NO, NO, NONE, NONE),
+    "driver: macvlan, mode: bridge | hairpin: true": (YES, YES, YES, YES, YES, YES, YES, YES),
+    "driver: macvlan, mode: vepa | hairpin: true": (YES, YES, YES, YES, YES, YES, YES, YES),
+    "driver: macvlan, mode: private | hairpin: true": (NO, YES, NO, YES, YES, YES, NO, YES),
+    "driver: macvlan | isolated: true": (YES, NO, NO, NO, NO, NO, YES, NO),
+    "driver: macvlan | locked: true": (YES, NO, NO, NO, NO, NO, YES, NO),
+    "driver: macvlan, shim: true": (YES, YES, YES, YES, YES, YES, YES, YES),
+    "driver: macvlan, mode: private, shim: true": (NO, YES, NO, NO, YES, YES, NO, YES),
+    "driver: macvlan, internal: true": (YES, NO, NO, NO, NO, NO, NO, NO),
+    "driver: ipvlan, flag: private": (NO, YES, NO, NO, YES, YES, NO, YES),
+    "driver: ipvlan, flag: vepa": (NO, YES, NO, NO, YES, YES, NO, YES),
+    "driver: ipvlan, flag: vepa | hairpin: true": (YES, YES, YES, YES, YES, YES, YES, YES),
+    "driver: ipvlan | locked: true": (YES, YES, NO, NO, YES, YES, YES, YES),
+    "driver: ipvlan | isolated: true": (YES, NO, NO, NO, NO, NO, YES, NO),
+    "driver: ipvlan, shim: true": (YES, YES, YES, YES, YES, YES, YES, YES),
+    "driver: ipvlan, mode: l3, routed: true": (YES, YES, NO, NO, YES, YES, YES, YES),
+    "driver: ipvlan, mode: l3, flag: private, routed: true": (NO, YES, NO, NO, YES, YES, NO, YES),
+    "driver: ipvlan, mode: l3, flag: vepa, routed: true": (NO, YES, NO, NO, YES, YES, NO, YES),
+    "driver: ipvlan, mode: l3, flag: private": (NO, NO, NO, NO, NO, NO, NO, NO),
+    "driver: ipvlan, mode: l3, flag: vepa": (NO, NO, NO, NO, NO, NO, NO, NO),
+    "driver: ipvlan, mode: l3s, routed: true": (YES, YES, NO, NO, YES, YES, YES, YES),
+    "driver: ipvlan, mode: l3s, flag: private, routed: true": (NO, YES, NO, NO, YES, YES, NO, YES),
+    "driver: ipvlan, mode: l3s, flag: vepa, routed: true": (NO, YES, NO, NO, YES, YES, NO, YES),
+    "driver: bridge": (YES, YES, YES, YES, YES, YES, YES, YES),
+    "driver: bridge, nat: true": (YES, NO, YES, YES, YES, NO, NONE, NONE),
+    "driver: bridge, internal: true": (YES, NO, YES, YES, NO, NO, NONE, NONE),
+    "driver: bridge | locked: true": (YES, NO, YES, YES, NO, NO, YES, NO),
+    "driver: vxlan, vni: 100": (YES, YES, YES, YES, YES, YES, NONE, NONE),
+    "driver: vxlan, vni: 100, group: 239.9.9.9": (YES, YES, YES, YES, YES, YES, NONE, NONE),
+    "driver: vxlan, vni: 100 | locked: true": (YES, YES, YES, YES, YES, YES, NONE, NONE),
+    "driver: vxlan, vni: 100 | isolated: true": (YES, NO, YES, YES, NO, NO, NONE, NONE),
+    "driver: gretap, key: 7": (YES, YES, YES, YES, YES, YES, NONE, NONE),
+}
+
+
+def plan_of(
+    networks: dict[str, Any], count: int = 2, nodes: int = 3, lan: dict[str, Any] | None = None
+) -> Plan:
+    segments = {"lan": {"subnet": "10.20.0.0/24"} | (lan or {}), "wan": {"subnet": "10.30.0.0/24"}}
     containers = [{"count": count, "networks": [name]} for name in networks]
     lab = {"name": "table", "nodes": nodes, "segments": segments}
     return make_plan(Lab.model_validate(lab | {"networks": networks, "containers": containers}))
@@ -76,6 +128,17 @@ def test_the_prediction_is_what_was_measured(row: tuple[str, str, int | None], c
     alone = mode == "passthru"
     plan = plan_of({"net": one} if alone else {"net": one, "more": two}, count=1 if alone else 2)
     assert cell(plan, *COLUMNS[column]).reachable is MEASURED[row][column]
+
+
+@pytest.mark.parametrize(
+    ("keys", "column"),
+    [(keys, n) for keys in MORE for n in range(8) if MORE[keys][n] is not NONE],
+)
+def test_keys_of_network_and_segment(keys: str, column: int) -> None:
+    one, lan = (YAML(typ="safe").load(f"{{{part}}}") for part in f"{keys} | ".split(" | ")[:2])
+    pair = {"net": network(**one), "more": network(**one | {"subnet": "20.2.2.0/24"})}
+    plan = plan_of(pair if MORE[keys][7] is not NONE else {"net": pair["net"]}, lan=lan)
+    assert cell(plan, *COLUMNS[column]).reachable is MORE[keys][column]
 
 
 @pytest.mark.parametrize(
@@ -216,18 +279,30 @@ def test_an_ipvlan_child_gets_only_what_is_sent_to_its_own_address() -> None:
 @pytest.mark.parametrize(
     ("table", "modes"),
     [
-        (macvlan.RULES, ("bridge", "private", "vepa", "passthru")),
-        (ipvlan.RULES, ("l2", *sorted(L3_MODES))),
+        (stations.RULES, ("passthru",)),
+        (macvlan.RULES, ("bridge", "private", "vepa", "passthru", "source")),
+        (ipvlan.RULES, ("l2", "l2 private", "l2 vepa", *sorted(L3_MODES))),
+        (bridge.RULES, ()),
+        (vlan.RULES, ()),
+        (tunnels.VXLAN, ()),
+        (tunnels.GRETAP, ()),
     ],
-    ids=["macvlan", "ipvlan"],
+    ids=["stations", "macvlan", "ipvlan", "bridge", "vlan", "vxlan", "gretap"],
 )
 def test_every_relation_of_every_mode_has_a_rule(
     table: tuple[macvlan.Rule, ...], modes: tuple[str, ...]
 ) -> None:
     used = set()
     for relation in get_args(Relation):
+        own = relation == "stations"
+        if own != (table is stations.RULES):
+            # The stations' table speaks of the others, too, but only to forbid something.
+            used |= {rule.id for rule in table if rule.relation == relation}
+            continue
         for source, destination in itertools.product(("", *modes), repeat=2):
             used.add(first(table, relation, source, destination).id)
+            for fact in get_args(Fact):
+                used.add(first(table, relation, source, destination, facts(fact)).id)
     assert used == {rule.id for rule in table}, "a rule that never holds"
     assert len({rule.id for rule in table}) == len(table)
     for rule in table:

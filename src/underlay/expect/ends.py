@@ -119,4 +119,4 @@ def _pairs(plan: Plan, family: Family) -> Iterator[Pair]:
 
 
 def _parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: Family) -> str:
-    return parent_address(plan, node, network) if family == 4 else ""
+    return parent_address(plan, node, network, family)

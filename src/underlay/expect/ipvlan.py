@@ -6,10 +6,24 @@ mode belongs to the parent, so siblings have the same one.
 
 from __future__ import annotations
 
-from underlay.expect.rules import Rule
+from underlay.expect.rules import Rule, facts
 
-L3_MODES = frozenset({"l3", "l3s"})
+_L3_BRIDGE = frozenset({"l3", "l3s"})
+_L3_PRIVATE = frozenset({"l3 private", "l3s private"})
+_L3_VEPA = frozenset({"l3 vepa", "l3s vepa"})
+L3_MODES = _L3_BRIDGE | _L3_PRIVATE | _L3_VEPA
 _L2 = frozenset({"l2"})
+_L2_PRIVATE = frozenset({"l2 private"})
+_L2_VEPA = frozenset({"l2 vepa"})
+_L2_ALL = _L2 | _L2_PRIVATE | _L2_VEPA
+_REFLECTED = "Linux Documentation/networking/ipvlan.rst, 5.3 VEPA mode"
+_DEMUX = "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_frame and ipvlan_addr_lookup"
+
+
+def mode_word(mode: str, flag: str) -> str:
+    """Return how the table calls a mode with its flag; the usual flag, bridge, is left out."""
+    return mode if flag in ("", "bridge") else f"{mode} {flag}"
+
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -24,12 +38,79 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="ipvlan-l3-siblings",
         relation="siblings",
-        source=L3_MODES,
-        destination=L3_MODES,
+        source=_L3_BRIDGE,
+        destination=_L3_BRIDGE,
         reachable=True,
         because=(
             "In l3 modes the driver finds a sibling by its IP address, in any subnet, and hands "
             "the packet over without ARP or a router."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l3",
+    ),
+    Rule(
+        id="ipvlan-l2-private-siblings",
+        relation="siblings",
+        source=_L2_PRIVATE,
+        destination=_L2_PRIVATE,
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because=(
+            "Private children drop unicast to a sibling as they send it. The sibling hears the "
+            "ARP request, which is broadcast, but its reply is unicast and lost."
+        ),
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l2; "
+            "Documentation/networking/ipvlan.rst, 5.2 private"
+        ),
+    ),
+    Rule(
+        id="ipvlan-l2-vepa-hairpin-siblings",
+        relation="siblings",
+        source=_L2_VEPA,
+        destination=_L2_VEPA,
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it out of the port that it came "
+            "in by (hairpin), and the parent hands it to the child that has its IP address."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="ipvlan-l2-vepa-siblings",
+        relation="siblings",
+        source=_L2_VEPA,
+        destination=_L2_VEPA,
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because=(
+            "VEPA leaves siblings' unicast to the switch, and a switch without hairpin never "
+            "sends a frame back out of the port it came in by. Only broadcasts reach siblings."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="ipvlan-l3-private-siblings",
+        relation="siblings",
+        source=_L3_PRIVATE,
+        destination=_L3_PRIVATE,
+        reachable=False,
+        stop="no_answer",
+        because="Private children drop packets to a sibling as they send them.",
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l3",
+    ),
+    Rule(
+        id="ipvlan-l3-vepa-siblings",
+        relation="siblings",
+        source=_L3_VEPA,
+        destination=_L3_VEPA,
+        reachable=False,
+        stop="no_answer",
+        because=(
+            "In vepa the driver doesn't look for siblings: the node asks the wire for them, "
+            "where l3 children answer no ARP."
         ),
         reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l3",
     ),
@@ -53,6 +134,30 @@ RULES: tuple[Rule, ...] = (
             "has the container's address."
         ),
         reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v4_outbound",
+    ),
+    Rule(
+        id="ipvlan-hairpin-to-own-parent",
+        relation="to own parent",
+        source=_L2_ALL,
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The ARP request goes out on the wire; the switch reflects it, and the node hears it "
+            "as if from elsewhere. What is sent to the node's MAC address then reaches it."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="ipvlan-hairpin-from-own-parent",
+        relation="from own parent",
+        destination=_L2_ALL,
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it, and the parent hands it to "
+            "the child that has its IP address."
+        ),
+        reference=_REFLECTED,
     ),
     Rule(
         id="ipvlan-to-own-parent",
@@ -81,6 +186,28 @@ RULES: tuple[Rule, ...] = (
             "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_frame (called for received "
             "frames only); kubernetes/kubernetes#30382"
         ),
+    ),
+    Rule(
+        id="ipvlan-from-other-node-by-route",
+        relation="from other node",
+        facts=facts("by route"),
+        reachable=True,
+        because=(
+            "The route leads to the owning node's address, and the parent there hands the packet "
+            "to the child that has its IP address, before the node's own routing sees it."
+        ),
+        reference=_DEMUX,
+    ),
+    Rule(
+        id="ipvlan-across-by-route",
+        relation="across",
+        facts=facts("by route"),
+        reachable=True,
+        because=(
+            "The source's node routes the packet to the owning node's address, and the parent "
+            "there hands it to the child that has its IP address."
+        ),
+        reference=_DEMUX,
     ),
     Rule(
         id="ipvlan-l3-from-other-node",

@@ -1,12 +1,21 @@
 """Who reaches whom over macvlan: one table, first rule that holds wins.
 
+Rules about the switch (``hairpin``) come before those that hold without it.
 A node's mode, where it is the source or the destination, is ``passthru`` when
 its parent has a passthru child, and empty otherwise.
 """
 
 from __future__ import annotations
 
-from underlay.expect.rules import Rule
+from underlay.expect.rules import Rule, facts
+
+_SOURCE = frozenset({"source"})
+_UNLISTED = (
+    "A child in source mode takes only frames from the MAC addresses on its list; the other "
+    "end's is not on it, so not even the ARP exchange is completed."
+)
+_LISTS = "Linux drivers/net/macvlan.c, macvlan_forward_source; ip-link(8), macvlan source"
+_REFLECTED = "ip-link(8), macvlan vepa; Linux drivers/net/macvlan.c, macvlan_handle_frame"
 
 _BRIDGE = frozenset({"bridge"})
 _PRIVATE = frozenset({"private"})
@@ -62,6 +71,38 @@ RULES: tuple[Rule, ...] = (
         reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
     ),
     Rule(
+        id="macvlan-unlisted-siblings",
+        relation="siblings",
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        because=_UNLISTED,
+        reference=_LISTS,
+    ),
+    Rule(
+        id="macvlan-hairpin-siblings",
+        relation="siblings",
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it out of the port that it came "
+            "in by (hairpin), and the sibling takes it like any other."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="macvlan-source-siblings",
+        relation="siblings",
+        source=_SOURCE,
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "Only bridge mode hands frames to siblings: in source mode they leave by the parent, "
+            "and a switch without hairpin never sends them back."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
+    ),
+    Rule(
         id="macvlan-vepa-siblings",
         relation="siblings",
         reachable=False,
@@ -71,6 +112,46 @@ RULES: tuple[Rule, ...] = (
             "(hairpin) never sends a frame back out of the port it came in by."
         ),
         reference="ip-link(8), macvlan vepa; Linux drivers/net/macvlan.c, macvlan_queue_xmit",
+    ),
+    Rule(
+        id="macvlan-private-hairpin-to-own-parent",
+        relation="to own parent",
+        source=_PRIVATE,
+        facts=facts("hairpin"),
+        reachable=False,
+        stop="no_neighbour",
+        cold=True,
+        unasked=True,
+        because=(
+            "The switch reflects the ARP request, but the parent gives a private child's own "
+            "broadcast back to that child alone: the node does not hear it until it has spoken "
+            "to the child first."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+    ),
+    Rule(
+        id="macvlan-hairpin-to-own-parent",
+        relation="to own parent",
+        source=frozenset({"bridge", "vepa"}),
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it, and it comes in at the "
+            "parent as if from elsewhere."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="macvlan-hairpin-from-own-parent",
+        relation="from own parent",
+        destination=frozenset({"bridge", "vepa", "private"}),
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it, and it comes in at the "
+            "parent as if from elsewhere, for the child whose MAC address it carries."
+        ),
+        reference=_REFLECTED,
     ),
     Rule(
         id="macvlan-to-own-parent",
@@ -99,6 +180,33 @@ RULES: tuple[Rule, ...] = (
             "Linux drivers/net/macvlan.c, macvlan_handle_frame (called for received frames only); "
             "moby/libnetwork#1915; docker/docs#6745"
         ),
+    ),
+    Rule(
+        id="macvlan-unlisted-to-other-node",
+        relation="to other node",
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        because=_UNLISTED,
+        reference=_LISTS,
+    ),
+    Rule(
+        id="macvlan-unlisted-from-other-node",
+        relation="from other node",
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        because=_UNLISTED,
+        reference=_LISTS,
+    ),
+    Rule(
+        id="macvlan-unlisted-across",
+        relation="across",
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        because=_UNLISTED,
+        reference=_LISTS,
     ),
     Rule(
         id="macvlan-to-passthru-node",

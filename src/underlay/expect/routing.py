@@ -26,12 +26,12 @@ GATEWAY_NOBODY = Rule(
     reference=_ARP,
 )
 
-GATEWAY_NODE = Rule(
-    id="gateway-node",
+GATEWAY_SILENT = Rule(
+    id="gateway-silent",
     relation="routing",
     reachable=False,
     stop="no_answer",
-    because="The gateway is a node, and nodes of a lab don't forward for their containers.",
+    because="Somebody has the gateway's address, but doesn't forward for others.",
     reference="Linux Documentation/networking/ip-sysctl.rst, ip_forward",
 )
 
@@ -74,6 +74,37 @@ MANAGEMENT_ALONE = Rule(
     reference=_ARP,
 )
 
+CLOSED = Rule(
+    id="closed",
+    relation="routing",
+    reachable=False,
+    stop="no_neighbour",
+    because=(
+        "The two ends share no wire: one of them is in a network without uplink, or in an "
+        "overlay. The ARP request stays in the source's own."
+    ),
+    reference=_ARP,
+)
+
+FORWARDED = Rule(
+    id="forwarded",
+    relation="routing",
+    reachable=True,
+    because="A router on the way forwards the packet, and the answer has a way back.",
+    reference="Linux Documentation/networking/ip-sysctl.rst, ip_forward",
+)
+
+MASQUERADED = Rule(
+    id="masqueraded",
+    relation="routing",
+    reachable=True,
+    because=(
+        "The container's node forwards the packet under its own address (NAT) and gives the "
+        "answer back to the container; nobody outside could begin the other way round."
+    ),
+    reference="iptables-extensions(8), MASQUERADE; Linux net/netfilter/nf_nat_masquerade.c",
+)
+
 ONE_DRIVER = Rule(
     id="one-driver-per-parent",
     relation="routing",
@@ -87,6 +118,17 @@ ONE_DRIVER = Rule(
 def asked_by_node(rule: Rule) -> Rule:
     """Return ``rule`` for an ipvlan l3 source: its node asks the wire, the child just waits."""
     return replace(rule, id=f"{rule.id}-l3", stop="no_answer")
+
+
+def beyond_gateway(rule: Rule) -> Rule:
+    """Return ``rule`` for a packet that a router passed on: its source just gets no answer."""
+    return replace(
+        rule,
+        id=f"{rule.id}-beyond-gateway",
+        because=f"A router takes the packet, but can't pass it on. {rule.because}",
+        stop="no_answer",
+        also=(),
+    )
 
 
 def other_subnet(rule: Rule) -> Rule:

@@ -10,23 +10,33 @@ Relation = Literal[
     "siblings",  # two children of one parent
     "to own parent",  # a child to the node that it runs on
     "from own parent",  # a node to a child that runs on it
-    "to other node",  # a child to the parent of another node
-    "from other node",  # a node to a child on another node
+    "to other node",  # a child to the parent of another node, or to an external host
+    "from other node",  # a node, or an external host, to a child on another node
     "across",  # children on two nodes
+    "stations",  # two machines themselves: nodes and external hosts
+]
+Fact = Literal[
+    "hairpin",  # the switch sends frames back out of the port they came in by
+    "isolated",  # both ends' ports belong to nodes that the switch keeps apart
+    "locked",  # an end has a MAC address that the switch's port doesn't let in
+    "unlisted",  # an end in source mode doesn't list the other's MAC address
+    "by route",  # the packet comes by a route to the owning node, not by ARP for the child
 ]
 
 ANY: frozenset[str] = frozenset()
+NO_FACTS: frozenset[Fact] = frozenset()
 
 
 @dataclass(frozen=True)
 class Rule:
     """What happens to a request between two interfaces of one layer-2 domain.
 
-    ``relation``, ``source`` and ``destination`` say when the rule holds; the
-    latter two are sets of modes, empty for any. ``stop`` says where an
+    ``relation``, ``source``, ``destination`` and ``facts`` say when the rule holds:
+    the modes are sets, empty for any, and all facts have to be so. ``stop`` says where an
     unreachable request stops, ``also`` where it may be seen to stop as well
     because neighbours learn from each other's requests. ``cold`` marks what holds
-    only until the source has talked to the destination from another address.
+    only until the source has talked to the destination from another address, and
+    ``unasked`` what holds only until the destination has asked the source: it stops no answer.
     ``because`` is a sentence for people, ``reference`` the source that says so.
     """
 
@@ -38,15 +48,24 @@ class Rule:
     stop: Stop = ""
     also: tuple[Stop, ...] = ()
     cold: bool = False
+    unasked: bool = False
     source: frozenset[str] = ANY
     destination: frozenset[str] = ANY
+    facts: frozenset[Fact] = NO_FACTS
 
-    def holds(self, relation: Relation, source: str, destination: str) -> bool:
+    def holds(
+        self,
+        relation: Relation,
+        source: str,
+        destination: str,
+        facts: frozenset[Fact] = NO_FACTS,
+    ) -> bool:
         """Return whether the rule speaks about this relation between these two modes."""
         return (
             self.relation == relation
             and (not self.source or source in self.source)
             and (not self.destination or destination in self.destination)
+            and self.facts <= facts
         )
 
     def for_answer(self) -> Rule:
@@ -61,10 +80,19 @@ class Rule:
 
 
 def first(
-    table: tuple[Rule, ...], relation: Relation, source: str = "", destination: str = ""
+    table: tuple[Rule, ...],
+    relation: Relation,
+    source: str = "",
+    destination: str = "",
+    facts: frozenset[Fact] = NO_FACTS,
 ) -> Rule:
     """Return the first rule of ``table`` that holds; raise LookupError where none does."""
     for rule in table:
-        if rule.holds(relation, source, destination):
+        if rule.holds(relation, source, destination, facts):
             return rule
     raise LookupError(f"no rule for {relation}, {source or 'node'} to {destination or 'node'}")
+
+
+def facts(*words: Fact) -> frozenset[Fact]:
+    """Return the facts that a rule wants."""
+    return frozenset(words)

@@ -1,0 +1,258 @@
+"""How a packet travels: route by route, link by link, until it is there or a rule stops it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import TYPE_CHECKING
+
+from underlay.expect import bridge, ipvlan, macvlan, routing, stations, tunnels, vlan
+from underlay.expect.rules import first
+
+if TYPE_CHECKING:
+    from underlay.expect.ends import Pair
+    from underlay.expect.rules import Fact, Relation, Rule
+    from underlay.expect.world import Hop, Link, Space, World
+
+TABLES: dict[str, tuple[Rule, ...]] = {
+    "macvlan": macvlan.RULES,
+    "ipvlan": ipvlan.RULES,
+    "bridge": bridge.RULES,
+    "vlan": vlan.RULES,
+    "vxlan": tunnels.VXLAN,
+    "gretap": tunnels.GRETAP,
+}
+# A route that leads in circles is given up long before IP's own 64.
+MOST_HOPS = 8
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What travels: from ``sender``, an address of its source, to ``address`` of ``target``."""
+
+    sender: str
+    address: str
+    target: Space
+    hops: int = 0
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What became of a packet; ``masked`` is the link whose address it carries since a NAT."""
+
+    rule: Rule
+    masked: Link | None = None
+
+
+class Paths:
+    """Finds the rule for each cell of one address family."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def rule(self, pair: Pair) -> Rule:
+        """Return the rule that decides the cell of ``pair``: for its request, or its answer."""
+        source = self._world.spaces[pair.source.space]
+        destination = self._world.spaces[pair.destination.space]
+        there = self._way(
+            source, Packet(pair.source_address, pair.destination_address, destination)
+        )
+        if not there.rule.reachable:
+            return there.rule
+        back = self._back(source, destination, pair, there.masked)
+        if not back.reachable and not back.unasked:
+            return back.for_answer()
+        if there.masked:
+            return routing.MASQUERADED
+        networks = {pair.source.network, pair.destination.network} - {""}
+        subnets = {self._world.subnet(name) for name in networks}
+        direct = there.rule.relation != "routing"
+        return routing.other_subnet(there.rule) if len(subnets) > 1 and direct else there.rule
+
+    def _back(self, source: Space, destination: Space, pair: Pair, masked: Link | None) -> Rule:
+        """The answer's way; where the request was masqueraded, by way of who did that."""
+        home = self._world.spaces[masked.space] if masked else source
+        address = masked.address if masked else pair.source_address
+        back = self._way(destination, Packet(pair.destination_address, address, home)).rule
+        if not back.reachable or not masked:
+            return back
+        return self._way(home, Packet(pair.destination_address, pair.source_address, source)).rule
+
+    def _way(self, space: Space, packet: Packet) -> Arrival:
+        """What becomes of a packet that ``space`` sends or passes on."""
+        route = space.route(packet.address)
+        if route is None:
+            return Arrival(routing.NO_ROUTE)
+        if route.link.by_node:
+            return self._by_node(route.link, packet)
+        return self._over(space, route.link, route, packet)
+
+    def _by_node(self, link: Link, packet: Packet) -> Arrival:
+        """An ipvlan l3 child's packet: to a sibling directly, else as its node's routes say."""
+        beside = [other for other in packet.target.links if _together(link, other)]
+        for other in sorted(beside, key=lambda one: one.address != packet.address):
+            if other.address == packet.address or not other.driver:
+                return Arrival(self._between(link, other, packet.address))
+        node = self._world.spaces[link.node]
+        own = next(one for one in node.links if one.parent == link.parent and not one.driver)
+        route = node.route(packet.address, link.parent)
+        # With no route over the parent IPv4 takes the destination to be on its link
+        # (net/ipv4/route.c, ip_route_output_key_hash_rcu).
+        arrival = self._over(node, link, route, packet, asker=own)
+        if arrival.rule.reachable or arrival.rule.stop == "no_answer":
+            return arrival
+        return Arrival(routing.asked_by_node(arrival.rule))
+
+    def _over(
+        self, space: Space, link: Link, route: Hop | None, packet: Packet, asker: Link | None = None
+    ) -> Arrival:
+        """Find who answers for the next hop on ``link``'s wire, and go on from there."""
+        hop = route.via if route and route.via else packet.address
+        near = [
+            other
+            for other in self._world.around(link)
+            if other is not (asker or link) and self._answers(other, hop)
+        ]
+        meant = [other for other in near if other.space == packet.target.name]
+        if not near and hop != packet.address:
+            return Arrival(routing.GATEWAY_NOBODY)
+        if not meant and hop == packet.address:
+            return Arrival(self._elsewhere(link, packet))
+        if self._foreign(space, link, packet):
+            return Arrival(ipvlan.FOREIGN_SENDER)
+        other = max(meant or near, key=lambda one: one.address == hop)
+        if hop == packet.address:
+            return Arrival(self._between(link, other, hop))
+        return self._by_gateway(link, other, packet)
+
+    def _by_gateway(self, link: Link, gateway: Link, packet: Packet) -> Arrival:
+        child = self._child_of(gateway, packet)
+        if child:
+            return Arrival(self._between(link, child, packet.address, "by route"))
+        rule = self._between(link, gateway, packet.address)
+        space = self._world.spaces[gateway.space]
+        if not rule.reachable or space is packet.target:
+            return Arrival(rule)
+        if not space.forwards or packet.hops == MOST_HOPS:
+            return Arrival(routing.GATEWAY_SILENT)
+        onward = Packet(packet.sender, packet.address, packet.target, packet.hops + 1)
+        arrival = self._way(space, onward)
+        if not arrival.rule.reachable:
+            return Arrival(routing.beyond_gateway(arrival.rule))
+        route = space.route(packet.address)
+        masked = route.link if route and _masquerades(space, packet.sender, route.link) else None
+        return Arrival(routing.FORWARDED, arrival.masked or masked)
+
+    def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
+        """A parent gives its ipvlan child what carries the child's address, before routing."""
+        for other in packet.target.links:
+            if other.driver == "ipvlan" and not gateway.driver and _together(gateway, other):
+                return other if other.address == packet.address else None
+        return None
+
+    def _answers(self, link: Link, address: str) -> bool:
+        """Whether ``link`` answers for ``address``: ARP for all of a machine's, ND for its own."""
+        if self._world.family == 6:
+            return link.address == address
+        return self._world.spaces[link.space].owns(address)
+
+    def _foreign(self, space: Space, link: Link, packet: Packet) -> bool:
+        if self._world.family == 6 or link.driver != "ipvlan" or link.by_node:
+            return False
+        return packet.sender != link.address and space.owns(packet.sender)
+
+    def _elsewhere(self, link: Link, packet: Packet) -> Rule:
+        """The destination has no link where the source asks; say what keeps them apart."""
+        owner = next(one for one in packet.target.links if one.address == packet.address)
+        if "" in (link.domain[0], owner.domain[0]):
+            return routing.CLOSED
+        if link.domain[0] != owner.domain[0]:
+            return routing.OTHER_SEGMENT
+        if link.domain[1] != owner.domain[1]:
+            return routing.OTHER_VLAN
+        return routing.MANAGEMENT_ALONE
+
+    def _between(self, link: Link, other: Link, address: str, *words: Fact) -> Rule:
+        """The rule for a frame from ``link`` to ``other``, both in one layer-2 domain."""
+        together = _together(link, other)
+        if together and link.driver and other.driver and link.driver != other.driver:
+            return routing.ONE_DRIVER
+        if other.driver == "ipvlan" and address != other.address:
+            return ipvlan.FOREIGN_ADDRESS
+        relation = _relation(link, other, together)
+        facts = frozenset((*words, *self._facts(link, other, together)))
+        tables = [TABLES[one.driver] for one in (other, link) if one.driver]
+        if {link.mode, other.mode} & {"passthru"}:
+            tables.append(macvlan.RULES)
+        rule: Rule | None = None
+        for table in (stations.RULES, *dict.fromkeys(tables)):
+            for found in _first(table, relation, link.mode, other.mode, facts):
+                if not found.reachable:
+                    return found
+                rule = rule or found
+        if rule is None:
+            raise LookupError(f"no rule for {relation}, {link} to {other}")
+        return rule
+
+    def _facts(self, link: Link, other: Link, together: bool) -> tuple[Fact, ...]:
+        found: list[Fact] = []
+        if any(
+            one.mode == "source" and peer.mac not in one.allow
+            for one, peer in ((link, other), (other, link))
+        ):
+            found.append("unlisted")
+        segment = self._world.segments.get(self._segment(link))
+        if segment is None:
+            return tuple(found)
+        if segment.hairpin:
+            found.append("hairpin")
+        if segment.isolated and not together and link.port and other.port:
+            found.append("isolated")
+        if segment.locked and not together and link.domain[0]:
+            cards = {n.mac for node in self._world.plan.nodes for n in node.nics}
+            if any(one.port and one.mac not in cards for one in (link, other)):
+                found.append("locked")
+        return tuple(found)
+
+    def _segment(self, link: Link) -> str:
+        """The segment that carries ``link``'s frames; an overlay's is that of its underlay."""
+        if link.domain[0] or not link.domain[2].startswith("overlay "):
+            return link.domain[0]
+        return self._world.plan.network(link.domain[2].partition(" ")[2]).segment
+
+
+def _first(
+    table: tuple[Rule, ...],
+    relation: Relation,
+    source: str,
+    destination: str,
+    facts: frozenset[Fact],
+) -> list[Rule]:
+    """Return the first rule that holds, in a list; the tables of stations leave most out."""
+    try:
+        return [first(table, relation, source, destination, facts)]
+    except LookupError:
+        return []
+
+
+def _together(link: Link, other: Link) -> bool:
+    return (link.node, link.parent) == (other.node, other.parent)
+
+
+def _masquerades(space: Space, sender: str, leaving: Link) -> bool:
+    """Whether ``space`` puts its own address on what ``sender`` sends out by ``leaving``."""
+    subnets = [ip_network(subnet) for subnet in space.nat if leaving.address]
+    return any(
+        ip_address(sender) in subnet and ip_address(leaving.address) not in subnet
+        for subnet in subnets
+    )
+
+
+def _relation(link: Link, other: Link, together: bool) -> Relation:
+    if link.driver and other.driver:
+        return "siblings" if together else "across"
+    if link.driver:
+        return "to own parent" if together else "to other node"
+    if other.driver:
+        return "from own parent" if together else "from other node"
+    return "stations"

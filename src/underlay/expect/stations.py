@@ -1,0 +1,81 @@
+"""What the switch and the machines on it do, whatever the containers' driver is.
+
+This table is asked before a driver's own one, and only what it forbids counts. A
+node's mode is ``passthru`` when its parent has a passthru child, and empty otherwise.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from underlay.expect.rules import Rule, facts
+
+if TYPE_CHECKING:
+    from underlay.expect.rules import Relation
+
+_DEAF = frozenset({"passthru"})
+_WIRE: tuple[Relation, ...] = ("across", "to other node", "from other node", "stations")
+_SWITCH = (
+    (
+        "isolated",
+        "The switch keeps the nodes' ports apart (a private VLAN): no frame of one node's port "
+        "leaves by another's.",
+        "Linux net/bridge/br_forward.c, should_deliver and br_skb_isolated; bridge(8), isolated",
+    ),
+    (
+        "locked",
+        "The switch lets in only the nodes' own MAC addresses: what a station with another one "
+        "sends, its ARP included, is dropped at the port.",
+        "Linux net/bridge/br_input.c, br_handle_frame_finish (BR_PORT_LOCKED); bridge(8), locked",
+    ),
+)
+
+RULES: tuple[Rule, ...] = (
+    *(
+        Rule(
+            id=f"{fact}-{relation.replace(' ', '-')}",
+            relation=relation,
+            facts=facts("isolated" if fact == "isolated" else "locked"),
+            reachable=False,
+            stop="no_neighbour",
+            because=because,
+            reference=reference,
+        )
+        for (fact, because, reference), relation in product(_SWITCH, _WIRE)
+        # A machine's own address is never foreign to its port.
+        if (fact, relation) != ("locked", "stations")
+    ),
+    Rule(
+        id="station-to-passthru-node",
+        relation="stations",
+        destination=_DEAF,
+        reachable=False,
+        stop="no_answer",
+        because=(
+            "A passthru child takes every unicast frame that reaches its parent: the node still "
+            "answers ARP, which is broadcast, and hears nothing else."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
+    ),
+    Rule(
+        id="station-from-passthru-node",
+        relation="stations",
+        source=_DEAF,
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because=(
+            "A passthru child takes every unicast frame that reaches its parent, so its node "
+            "never sees the ARP reply or any other answer."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
+    ),
+    Rule(
+        id="stations",
+        relation="stations",
+        reachable=True,
+        because="Two machines on one wire find each other by ARP.",
+        reference="Linux net/ipv4/arp.c, arp_process",
+    ),
+)

@@ -1,0 +1,260 @@
+"""The plan as the prediction sees it: namespaces with links and routes, of one address family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from typing import TYPE_CHECKING
+
+from underlay.expect.ipvlan import L3_MODES, mode_word
+from underlay.plan import MANAGEMENT_SEGMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from underlay.expect.ends import Family
+    from underlay.plan import (
+        Attachment,
+        Nic,
+        Plan,
+        PlannedContainer,
+        PlannedHost,
+        PlannedNetwork,
+        PlannedNode,
+        VlanLink,
+    )
+
+# Segment, VLAN, and who is alone there: a node, an overlay; nobody where it is empty.
+Domain = tuple[str, int | None, str]
+EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+OVERLAYS = ("vxlan", "gretap")
+
+
+@dataclass(frozen=True)
+class Link:
+    """An interface of a namespace.
+
+    ``node`` and ``parent`` say whose child it is; a machine's own interface is its own
+    parent. ``driver`` is empty for those, and ``mode`` is passthru where a child took its
+    unicast away. ``allow`` lists the MAC addresses that a child in source mode takes.
+    ``port`` is the node whose switch port its frames use, empty for an external host.
+    """
+
+    space: str
+    node: str
+    parent: str
+    domain: Domain
+    driver: str
+    mode: str
+    address: str
+    mac: str
+    port: str = ""
+    allow: tuple[str, ...] = ()
+
+    @property
+    def by_node(self) -> bool:
+        """Whether the node routes what the link sends, and looks for neighbours in its stead."""
+        return self.driver == "ipvlan" and self.mode in L3_MODES
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A route: ``to`` is reached by ``link``, through ``via`` where that isn't empty."""
+
+    to: IPv4Network | IPv6Network
+    link: Link
+    via: str = ""
+
+
+@dataclass(frozen=True)
+class Space:
+    """A network namespace. ``nat`` is the interface's subnet that it masquerades."""
+
+    name: str
+    links: tuple[Link, ...]
+    routes: tuple[Hop, ...]
+    forwards: bool = False
+    nat: tuple[str, ...] = ()
+
+    def route(self, address: str, parent: str = "") -> Hop | None:
+        """Return the route to ``address``; with ``parent``, of those over that interface."""
+        wanted = ip_address(address)
+        fitting = [
+            hop
+            for hop in self.routes
+            if wanted in hop.to and (not parent or (hop.link.parent == parent))
+        ]
+        return max(fitting, key=lambda hop: hop.to.prefixlen, default=None)
+
+    def owns(self, address: str) -> bool:
+        """Whether one of its interfaces has ``address``."""
+        return any(link.address == address for link in self.links)
+
+
+class World:
+    """Every namespace of a plan, and what the switch does in each segment."""
+
+    def __init__(self, plan: Plan, family: Family = 4) -> None:
+        self.plan, self.family = plan, family
+        self.segments = {segment.name: segment for segment in plan.segments}
+        self._deaf = {
+            (container.node, plan.network(attachment.network).parent)
+            for container in plan.containers
+            for attachment in container.attachments
+            if plan.network(attachment.network).mode == "passthru"
+        }
+        self.spaces = {node.name: self._node(node) for node in plan.nodes}
+        self.spaces |= {host.name: self._host(host) for host in plan.hosts}
+        self.spaces |= {c.name: self._container(c) for c in plan.containers}
+        self._by_domain: dict[Domain, list[Link]] = {}
+        for space in self.spaces.values():
+            for link in space.links:
+                self._by_domain.setdefault(link.domain, []).append(link)
+
+    def around(self, link: Link) -> list[Link]:
+        """Return every link of the layer-2 domain that ``link`` is in, its own included."""
+        return self._by_domain[link.domain]
+
+    def subnet(self, network: str) -> str:
+        """Return the subnet of the network called ``network`` in this world's family."""
+        found = self.plan.network(network)
+        return found.subnet if self.family == 4 else found.subnet6
+
+    def _mine(self, addresses: Iterable[str]) -> Iterator[str]:
+        return (a for a in addresses if a and (":" in a) == (self.family == 6))
+
+    def _node(self, node: PlannedNode) -> Space:
+        cards: tuple[Nic | VlanLink, ...] = (node.management, *node.nics, *node.vlans)
+        segments = {node.management.interface: MANAGEMENT_SEGMENT}
+        segments |= {nic.interface: nic.segment for nic in node.nics}
+        held = {link.parent: link for link in node.links if link.kind == "bridge" and link.parent}
+        overlays = {n.parent: n.name for n in self.plan.networks if n.driver in OVERLAYS}
+        links: dict[str, Link] = {}
+        routes: list[Hop] = []
+
+        def add(interface: str, domain: Domain, mac: str, addresses: Iterable[str]) -> None:
+            here = list(self._mine(addresses)) or [""]
+            mode = "passthru" if (node.name, interface) in self._deaf else ""
+            links[interface] = link = Link(
+                node.name, node.name, interface, domain, "", mode,
+                here[0].partition("/")[0], mac, node.name,
+            )  # fmt: skip
+            if here[0]:
+                routes.append(Hop(ip_interface(here[0]).network, link))
+
+        for card in cards:
+            base, _, tag = card.interface.partition(".")
+            domain = _domain(segments[base], int(tag) if tag else None, node.name)
+            bridge = held.get(card.interface)
+            if bridge:
+                add(bridge.interface, domain, bridge.mac, bridge.addresses)
+            else:
+                add(card.interface, domain, card.mac, (card.address, card.address6))
+        for made in node.links:
+            if made.kind == "bridge" and not made.parent:
+                name = overlays.get(made.interface, "")
+                domain = ("", None, f"overlay {name}" if name else f"{node.name} {made.interface}")
+                add(made.interface, domain, made.mac, made.addresses)
+            elif made.kind in ("macvlan", "ipvlan"):
+                network = next(n for n in self.plan.networks if n.shim == made.interface)
+                address = next(self._mine(made.addresses), "").partition("/")[0]
+                links[made.interface] = _child(node.name, node.name, network, address, made.mac)
+        routes += [
+            Hop(ip_network(route.to), links[route.interface], route.via)
+            for route in node.routes
+            if ip_network(route.to).version == self.family
+        ]
+        nat = tuple(
+            link.options["nat"]
+            for link in node.links
+            if link.options.get("nat") and self.family == 4
+        )
+        return Space(node.name, tuple(links.values()), tuple(routes), node.forwards, nat)
+
+    def _host(self, host: PlannedHost) -> Space:
+        links: dict[str, Link] = {}
+        routes = []
+        for port in host.ports:
+            for address in self._mine(port.addresses):
+                link = Link(
+                    host.name, host.name, port.interface, (port.segment, port.vlan, ""), "", "",
+                    address.partition("/")[0], port.mac,
+                )  # fmt: skip
+                links.setdefault(port.interface, link)
+                links[f"{port.interface} {address}"] = link
+                routes.append(Hop(ip_interface(address).network, links[port.interface]))
+        routes += [
+            Hop(ip_network(route.to), links[route.interface], route.via)
+            for route in host.routes
+            if ip_network(route.to).version == self.family and route.interface in links
+        ]
+        return Space(host.name, tuple(dict.fromkeys(links.values())), tuple(routes), host.forwards)
+
+    def _container(self, container: PlannedContainer) -> Space:
+        links, routes, defaults = [], [], []
+        for attachment in container.attachments:
+            address = next(self._mine((attachment.address, attachment.address6)), "")
+            if not address:
+                continue
+            network = self.plan.network(attachment.network)
+            link = self._attached(container, attachment, network, address.partition("/")[0])
+            links.append(link)
+            routes.append(Hop(ip_network(self.subnet(network.name)), link))
+            routes += [
+                Hop(ip_network(route.to), link, route.via)
+                for route in network.routes
+                if ip_network(route.to).version == self.family
+            ]
+            gateway = network.gateway if self.family == 4 else network.gateway6
+            if network.default_route == "on-link":
+                defaults.append(Hop(EVERYWHERE[self.family], link))
+            elif network.default_route == "gateway" and gateway:
+                defaults.append(Hop(EVERYWHERE[self.family], link, gateway))
+        chosen = _default(container.runtime, defaults)
+        return Space(container.name, tuple(links), (*routes, *chosen), container.forwards)
+
+    def _attached(
+        self,
+        container: PlannedContainer,
+        attachment: Attachment,
+        network: PlannedNetwork,
+        address: str,
+    ) -> Link:
+        link = _child(container.name, container.node, network, address, attachment.mac)
+        return replace(link, allow=attachment.allow)
+
+
+def _default(runtime: str, routes: list[Hop]) -> list[Hop]:
+    """The default route that holds where several attachments bring one.
+
+    CNI plugins put theirs before those already there (netlink.RouteAddEcmp, which
+    asks the kernel neither to refuse nor to append). The other runtimes have one: the first
+    on-link one, as the node's program sets it, else the first gateway.
+    """
+    if runtime == "cni":
+        return routes[-1:]
+    return ([route for route in routes if not route.via] or routes)[:1]
+
+
+def _child(space: str, node: str, network: PlannedNetwork, address: str, mac: str) -> Link:
+    if network.driver in OVERLAYS:
+        domain: Domain = ("", None, f"overlay {network.name}")
+    elif not network.uplink:
+        domain = ("", None, f"{node} {network.parent}")
+    else:
+        domain = _domain(network.segment, network.vlan, node)
+    return Link(
+        space=space,
+        node=node,
+        parent=network.parent,
+        domain=domain,
+        driver=network.driver,
+        mode=mode_word(network.mode, network.flag),
+        address=address,
+        mac=mac,
+        port=node,
+    )
+
+
+def _domain(segment: str, vlan: int | None, node: str) -> Domain:
+    return segment, vlan, node if segment == MANAGEMENT_SEGMENT else ""

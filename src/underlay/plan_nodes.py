@@ -164,7 +164,7 @@ def _bridge(
         mac=own,
         mtu=network.mtu,
         addresses=tuple(filter(None, pair)),
-        options={"nat": network.subnet} if network.nat else {},
+        options={"masquerade": network.subnet} if network.nat else {},
     )
 
 
@@ -188,16 +188,17 @@ def _tunnels(
         if peer != index
     }
     if network.driver == "vxlan":
-        to = {"group": network.group} if network.group else {"remotes": list(peers.values())}
+        to = {"group": network.group} if network.group else {"fdb": list(peers.values())}
         yield NodeLink(
             kind="vxlan",
             interface=link_name("vx", network.name),
             parent=network.uplink,
             master=network.parent,
             mtu=network.mtu,
-            options={"id": network.vni, "port": network.port, "local": local, **to},
+            options={"id": network.vni, "dstport": network.port, "local": local, **to},
         )
         return
+    key = {} if network.key is None else {"key": network.key}
     for peer, remote in peers.items():
         yield NodeLink(
             kind="gretap",
@@ -205,7 +206,7 @@ def _tunnels(
             parent=network.uplink,
             master=network.parent,
             mtu=network.mtu,
-            options={"local": local, "remote": remote, "key": network.key, "isolated": True},
+            options={"local": local, "remote": remote, **key},
         )
 
 

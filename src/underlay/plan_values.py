@@ -46,11 +46,12 @@ class NodeLink:
     ``kind`` is the kernel's word: bridge, dummy, vxlan, gretap, macvlan or ipvlan (a shim).
     ``parent`` is the interface below: a bridge's uplink, a tunnel's underlay, a shim's
     parent; empty for none. ``master`` is the bridge that it is a port of. ``addresses``
-    carry their prefix lengths. ``options`` are the kind's own:
+    carry their prefix lengths. ``options`` are the kind's own, in ip-link(8)'s words but for
+    masquerade and fdb:
 
-        bridge          nat: the subnet that the node masquerades
-        vxlan           id, port, local, and remotes (a list) or group
-        gretap          local, remote, key, isolated
+        bridge          masquerade: the subnet whose packets leave under the node's address
+        vxlan           id, dstport, local, and group or fdb: the other nodes' addresses
+        gretap          local, remote, key; ports of one bridge, isolated from each other
         macvlan ipvlan  mode, flag
     """
 

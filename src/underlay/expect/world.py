@@ -165,9 +165,9 @@ class World:
             if ip_network(route.to).version == self.family
         ]
         nat = tuple(
-            link.options["nat"]
+            link.options["masquerade"]
             for link in node.links
-            if link.options.get("nat") and self.family == 4
+            if link.options.get("masquerade") and self.family == 4
         )
         return Space(node.name, tuple(links.values()), tuple(routes), node.forwards, nat)
 

@@ -4,9 +4,13 @@
 //	cni add NETWORK CONTAINER NETNS IFNAME [KEY=VALUE …]   attach; prints the plugin's result
 //	cni del NETWORK CONTAINER NETNS IFNAME [KEY=VALUE …]   detach
 //	cni load                                               load every file; prints the networks' names
+//	cni batch                                              many at once: a JSON list of argument lists
+//	                                                       on stdin; prints a list of errors, "" for none
 //
 // NETCONFPATH (default /etc/cni/net.d) and CNI_PATH (default /usr/lib/cni) are
-// read from the environment, as cnitool does. KEY=VALUE pairs become CNI_ARGS.
+// read from the environment, as cnitool does. KEY=VALUE pairs become CNI_ARGS, but for
+// IPS=ADDRESS/LENGTH,…: these go to plugins with the capability "ips", as several
+// addresses, one a family, can't be asked for by CNI_ARGS.
 package main
 
 import (
@@ -16,12 +20,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/containernetworking/cni/libcni"
+	"github.com/containernetworking/cni/pkg/types"
 )
 
-const deadline = 60 * time.Second
+const (
+	deadline = 60 * time.Second
+	// Plugins wait for the kernel and for each other's locks; more at once gain nothing.
+	together = 4
+)
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -35,34 +45,74 @@ func run(args []string) error {
 	if len(args) == 1 && args[0] == "load" {
 		return load(folder)
 	}
-	if len(args) < 5 || (args[0] != "add" && args[0] != "del") {
-		return fmt.Errorf("usage: cni add|del NETWORK CONTAINER NETNS IFNAME [KEY=VALUE …], or cni load")
+	if len(args) == 1 && args[0] == "batch" {
+		return batch(folder)
 	}
+	if len(args) < 5 || (args[0] != "add" && args[0] != "del") {
+		return fmt.Errorf("usage: cni add|del NETWORK CONTAINER NETNS IFNAME [KEY=VALUE …], cni load or cni batch")
+	}
+	result, err := attach(folder, args)
+	if err != nil || result == nil {
+		return err
+	}
+	return result.PrintTo(os.Stdout)
+}
+
+// attach carries out one add or del; a del has no result.
+func attach(folder string, args []string) (types.Result, error) {
 	network, err := libcni.LoadConfList(folder, args[1])
 	if err != nil {
-		return err
+		return nil, err
 	}
 	runtime := &libcni.RuntimeConf{ContainerID: args[2], NetNS: args[3], IfName: args[4]}
 	// host-local and macvlan each refuse the other's keys unless told to overlook them.
 	runtime.Args = [][2]string{{"IgnoreUnknown", "1"}}
 	for _, pair := range args[5:] {
 		key, value, found := strings.Cut(pair, "=")
-		if !found {
-			return fmt.Errorf("found %q, expected KEY=VALUE", pair)
+		switch {
+		case !found:
+			return nil, fmt.Errorf("found %q, expected KEY=VALUE", pair)
+		case key == "IPS":
+			runtime.CapabilityArgs = map[string]interface{}{"ips": strings.Split(value, ",")}
+		default:
+			runtime.Args = append(runtime.Args, [2]string{key, value})
 		}
-		runtime.Args = append(runtime.Args, [2]string{key, value})
 	}
 	plugins := libcni.NewCNIConfig(filepath.SplitList(environment("CNI_PATH", "/usr/lib/cni")), nil)
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
 	if args[0] == "del" {
-		return plugins.DelNetworkList(ctx, network, runtime)
+		return nil, plugins.DelNetworkList(ctx, network, runtime)
 	}
-	result, err := plugins.AddNetworkList(ctx, network, runtime)
-	if err != nil {
+	return plugins.AddNetworkList(ctx, network, runtime)
+}
+
+// batch carries out many requests, some at a time: this program's own start, once per
+// container, would take longer than the plugins.
+func batch(folder string) error {
+	var requests [][]string
+	if err := json.NewDecoder(os.Stdin).Decode(&requests); err != nil {
 		return err
 	}
-	return result.PrintTo(os.Stdout)
+	said := make([]string, len(requests))
+	free := make(chan struct{}, together)
+	var all sync.WaitGroup
+	for i, args := range requests {
+		if len(args) < 5 || (args[0] != "add" && args[0] != "del") {
+			return fmt.Errorf("request %d is neither add nor del", i)
+		}
+		all.Add(1)
+		go func(i int, args []string) {
+			defer all.Done()
+			free <- struct{}{}
+			defer func() { <-free }()
+			if _, err := attach(folder, args); err != nil {
+				said[i] = err.Error()
+			}
+		}(i, args)
+	}
+	all.Wait()
+	return json.NewEncoder(os.Stdout).Encode(said)
 }
 
 // load reads every file of the folder as the runtime would and reports the first that fails.

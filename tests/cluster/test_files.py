@@ -32,7 +32,7 @@ each_node = pytest.mark.parametrize(
 def written(lab: Lab, node: str) -> dict[str, Path]:
     """Return the files that cloud-config puts on ``node``: path there, rendered file here."""
     folder = lab.state / "files" / node
-    files = {"/etc/underlay/containers.json": folder / "containers.json"}
+    files = {"/etc/underlay/node.json": folder / "node.json"}
     files |= {f"/etc/rkt/net.d/{file.name}": file for file in (folder / "net.d").glob("*")}
     files |= {f"/etc/underlay/docker/{file.name}": file for file in (folder / "docker").glob("*")}
     return files

@@ -23,7 +23,7 @@ mv /etc/rkt/net.d/20-lannet.conf /root/
 """
 BRING_BACK = """
 mv /root/20-lannet.conf /etc/rkt/net.d/
-/usr/libexec/underlay/apply
+/usr/libexec/underlay/node
 """
 
 
@@ -47,10 +47,11 @@ def test_without_the_shims_up_action_nothing_starts(here: Checkout, tmp_path: Pa
 def test_without_its_file_the_runtime_refuses_the_container(lab: Lab) -> None:
     lab.shell("core-01", TAKE_AWAY)
     try:
-        done = lab.execute("core-01", "/usr/libexec/underlay/apply")
+        done = lab.execute("core-01", "/usr/libexec/underlay/node")
         assert done.code == 1, str(done)
         assert 'no net configuration with name "lannet" in /etc/cni/net.d' in done.err, str(done)
-        assert "0 started, 4 planned, 1 failed" in done.out, str(done)
+        report = done.document()
+        assert (report["containers"], len(report["failed"])) == (4, 1), str(done)
     finally:
         lab.shell("core-01", BRING_BACK)
         lab.check().prove_green()
@@ -64,7 +65,7 @@ def test_the_image_brings_no_rendered_file(here: Checkout) -> None:
     assert names(disk, "/etc/rkt") == {"net.d"}
     assert names(disk, "/etc/rkt/net.d") == set()
     assert "underlay" not in names(disk, "/etc")
-    assert "apply" in names(disk, "/usr/libexec/underlay"), "the listing itself is at fault"
+    assert names(disk, "/usr/libexec/underlay") == {"cni"}
 
 
 def names(disk: Path, folder: str) -> set[str]:

@@ -107,7 +107,7 @@ def test_docker_networks(node: Path) -> None:
 
 
 def test_the_list_of_containers_is_the_nodes_own(node: Path) -> None:
-    both, docked = load(node / "containers.json")["containers"]
+    both, docked = load(node / "node.json")["containers"]
     assert (both["name"], both["runtime"]) == ("plain-2a", "cni")
     assert both["attachments"] == [
         {
@@ -115,20 +115,15 @@ def test_the_list_of_containers_is_the_nodes_own(node: Path) -> None:
             "interface": "eth0",
             "address": "10.1.0.129/24",
             "mac": "02:75:10:02:00:01",
-            "default_route": "on-link",
-            "gateway": "",
         },
         {
             "network": "routed",
             "interface": "eth1",
             "address": "10.3.0.129/24",
             "mac": "02:75:12:02:00:01",
-            "default_route": "gateway",
-            "gateway": "10.3.0.1",
         },
     ]
     assert (docked["name"], docked["runtime"]) == ("dock-2a", "docker")
-    assert docked["attachments"][0]["mac"] == ""
 
 
 def test_a_node_without_containers_has_an_empty_list(node: Path, tmp_path: Path) -> None:
@@ -136,4 +131,4 @@ def test_a_node_without_containers_has_an_empty_list(node: Path, tmp_path: Path)
     (tmp_path / "options.yml").write_text(text, encoding="utf-8")
     plan = make_plan(read_lab(tmp_path / "options.yml"))
     render(plan, "ssh-ed25519 AAAA options", tmp_path / "files")
-    assert load(tmp_path / "files" / "core-02" / "containers.json") == {"containers": []}
+    assert load(tmp_path / "files" / "core-02" / "node.json")["containers"] == []

@@ -16,7 +16,7 @@ NODES = sorted(path.parent for path in GOLDEN.glob("*/*/user-data"))
 INSTALLED = {
     "net.d": "/etc/rkt/net.d",
     "docker": "/etc/underlay/docker",
-    "containers.json": "/etc/underlay/containers.json",
+    "node.json": "/etc/underlay/node.json",
 }
 
 each_node = pytest.mark.parametrize(
@@ -71,7 +71,8 @@ def test_the_user_logs_in_by_key_alone_and_may_use_sudo(node: Path) -> None:
 @each_node
 def test_the_node_applies_the_files_and_installs_nothing(node: Path) -> None:
     data = load(node / "user-data")
-    assert data["runcmd"] == [["/usr/libexec/underlay/apply"]]
+    assert data["runcmd"][-1] == ["/usr/libexec/underlay/node"]
+    assert ["mount", "-o", "ro", "LABEL=cidata", "/run/underlay/seed"] in data["runcmd"]
     assert not {"packages", "package_update", "package_upgrade", "apt"} & set(data)
 
 

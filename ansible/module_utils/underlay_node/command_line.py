@@ -1,0 +1,29 @@
+"""The program's command line on the node.
+
+    node            make the node what its own files say
+    node --check    say what would be changed
+    node -          take a bundle, {"files": {path: content}}, from standard input
+
+It prints one JSON document, and exits 1 where something failed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from .program import converge
+
+
+def main(words: list[str]) -> int:
+    """Run with the command line ``words``; return the exit code."""
+    unknown = set(words) - {"-", "--check"}
+    if unknown:
+        print((__doc__ or "").strip(), file=sys.stderr)
+        return 2
+    bundle = json.load(sys.stdin)["files"] if "-" in words else None
+    report = converge(bundle, check="--check" in words)
+    for failure in report.failed:
+        print(f"underlay: {failure}", file=sys.stderr)
+    print(json.dumps(report.document()))
+    return 1 if report.failed else 0

@@ -1,0 +1,59 @@
+"""Running commands on the node: an argument list, a deadline, and the command's own words."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+
+DEADLINE = 60
+WORDS = 2000
+
+
+class Failed(Exception):
+    """Something could not be made; the text is the runtime's or the kernel's own."""
+
+
+def run(arguments: list[str], text: str = "", *, check: bool = True) -> str:
+    """Run a command with ``text`` on its input; return its output, or raise Failed."""
+    try:
+        done = subprocess.run(
+            arguments, input=text, capture_output=True, text=True, timeout=DEADLINE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Failed(f"{' '.join(arguments[:4])}: {error}") from error
+    if check and done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip())[-WORDS:]
+        raise Failed(f"{' '.join(arguments[:4])}: exit {done.returncode}: {said}")
+    return done.stdout
+
+
+def batch(lines: list[str], enter: list[str] | None = None) -> None:
+    """Run all ``lines`` by one ``ip -batch``, in the namespace that ``enter`` leads into.
+
+    The first line that fails ends it: Failed names that line, since ip gives its number alone.
+    """
+    if not lines:
+        return
+    try:
+        run([*(enter or []), "ip", "-batch", "-"], "\n".join(lines) + "\n")
+    except Failed as error:
+        number = str(error).rpartition("Command failed -:")[2]
+        line = lines[int(number) - 1] if number.isdigit() and int(number) <= len(lines) else ""
+        raise Failed(f"ip {line}: {error}") from error
+
+
+def show(arguments: list[str], enter: list[str] | None = None) -> list[dict]:
+    """Return what ``ip -json`` says; nothing where the namespace or device isn't there."""
+    text = run([*(enter or []), "ip", "-json", *arguments], check=False)
+    return json.loads(text) if text.startswith("[") else []
+
+
+def write(path: str, content: str) -> None:
+    """Write a file whole or not at all, readable for all, with its folder."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    fresh = f"{path}.new"
+    with open(fresh, "w", encoding="utf-8") as file:
+        file.write(content)
+    os.chmod(fresh, 0o644)
+    os.replace(fresh, path)

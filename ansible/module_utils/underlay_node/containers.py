@@ -1,0 +1,69 @@
+"""All containers of a node, whatever their runtime: which differ, and how to start and end them."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from . import cni, docker, iproute2, namespaces
+from .commands import show
+
+RUNTIMES: dict[str, ModuleType] = {"cni": cni, "docker": docker, "iproute2": iproute2}
+NAMED = ("cni", "iproute2")
+
+
+def specification(container: dict, networks: dict[str, dict]) -> dict:
+    """Return all that a container is made from: itself, and the networks it is attached to."""
+    used = {a["network"]: networks[a["network"]] for a in container["attachments"]}
+    return {"container": container, "networks": used}
+
+
+def stale(known: dict[str, dict], wanted: dict[str, dict], renewed: set[str]) -> list[str]:
+    """Return the names of ``known`` containers that can't stay as they are.
+
+    Both map names to specifications. A container on one of the ``renewed`` interfaces
+    has lost its own one.
+    """
+    return [
+        name
+        for name, specified in known.items()
+        if wanted.get(name) != specified or renewed & parents(specified) or not healthy(specified)
+    ]
+
+
+def parents(specified: dict) -> set[str]:
+    """Return the interfaces of the node that a container sits on."""
+    return {network["parent"] for network in specified["networks"].values()}
+
+
+def healthy(specified: dict) -> bool:
+    """Whether the container runs, and its interfaces are as they were made."""
+    container = specified["container"]
+    name = container["name"]
+    if container["runtime"] in NAMED:
+        if not namespaces.runs(name):
+            return False
+        enter = namespaces.enter(name)
+    else:
+        enter = RUNTIMES[container["runtime"]].enter(name)
+        if not enter:
+            return False
+    present = {row["ifname"]: row for row in show(["address", "show"], enter)}
+    return all(_as_made(a, present.get(a["interface"])) for a in container["attachments"])
+
+
+def _as_made(attachment: dict, row: dict | None) -> bool:
+    if row is None or "UP" not in row["flags"]:
+        return False
+    found = {f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"]}
+    wanted = {attachment["address"], attachment.get("address6") or attachment["address"]}
+    return wanted <= found
+
+
+def start(specified: dict) -> None:
+    """Start one container by its runtime; raise Failed with the runtime's words."""
+    RUNTIMES[specified["container"]["runtime"]].start(specified["container"], specified["networks"])
+
+
+def stop(specified: dict) -> None:
+    """End one container by its runtime, and what is left of it."""
+    RUNTIMES[specified["container"]["runtime"]].stop(specified["container"], specified["networks"])

@@ -1,0 +1,130 @@
+"""Containers of runtime ``docker``, by the Engine's API: its command line would cost more."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+
+from .commands import DEADLINE, Failed, batch
+from .namespaces import SLEEP
+
+SOCKET = "/run/docker.sock"
+IMAGE = "underlay/busybox"
+LAYER = "/usr/share/underlay/busybox.tar"
+DEFINITIONS = "/etc/underlay/docker"
+
+
+class Engine(http.client.HTTPConnection):
+    """A connection to the Engine's unix socket."""
+
+    def __init__(self) -> None:
+        super().__init__("docker", timeout=DEADLINE)
+
+    def connect(self) -> None:
+        """Connect to the socket instead of a host."""
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(DEADLINE)
+        self.sock.connect(SOCKET)
+
+
+def ask(method: str, path: str, body: object = None, *, missing: bool = False) -> dict | None:
+    """Call the API and return its JSON; None for what is not there, where ``missing`` allows it.
+
+    Raises Failed with the Engine's message.
+    """
+    connection = Engine()
+    try:
+        headers = {"Content-Type": "application/json"}
+        if isinstance(body, bytes):
+            headers["Content-Type"] = "application/x-tar"
+        elif body is not None:
+            body = json.dumps(body)
+        connection.request(method, path, body=body, headers=headers)
+        answer = connection.getresponse()
+        text = answer.read().decode(errors="replace")
+    except OSError as error:
+        raise Failed(f"docker {method} {path}: {error}") from error
+    finally:
+        connection.close()
+    if answer.status == 404 and missing:
+        return None
+    if answer.status >= 400:
+        raise Failed(f"docker {method} {path}: {text.strip()}")
+    return json.loads(text) if text.startswith(("{", "[")) else {}
+
+
+def prepare(names: list[str]) -> None:
+    """Import the containers' image and create those of the networks that Docker doesn't know."""
+    if ask("GET", f"/images/{IMAGE}/json", missing=True) is None:
+        with open(LAYER, "rb") as layer:
+            ask("POST", f"/images/create?fromSrc=-&repo={IMAGE}&tag=latest", body=layer.read())
+    for name in names:
+        if ask("GET", f"/networks/{name}", missing=True) is None:
+            with open(f"{DEFINITIONS}/{name}.json", encoding="utf-8") as file:
+                ask("POST", "/networks/create", body=json.load(file))
+
+
+def forget(name: str) -> None:
+    """Remove the network ``name``, if Docker knows it."""
+    ask("DELETE", f"/networks/{name}", missing=True)
+
+
+def pid(name: str) -> int:
+    """Return the process id of a running container, 0 where it doesn't run."""
+    if not os.path.exists(SOCKET):
+        return 0
+    known = ask("GET", f"/containers/{name}/json", missing=True)
+    return known["State"]["Pid"] if known and known["State"]["Running"] else 0
+
+
+def enter(name: str) -> list[str]:
+    """Return the words that run a command in the container's namespace; none if it doesn't run."""
+    process = pid(name)
+    return ["nsenter", "--target", str(process), "--net", "--"] if process else []
+
+
+def start(container: dict, networks: dict[str, dict]) -> None:
+    """Create the container with its planned addresses, start it, and say what Docker can't."""
+    name = container["name"]
+    ask("DELETE", f"/containers/{name}?force=1", missing=True)
+    endpoints = {
+        attachment["network"]: _endpoint(attachment, networks[attachment["network"]])
+        for attachment in container["attachments"]
+    }
+    first, *others = endpoints
+    body = {
+        "Image": IMAGE,
+        "Cmd": SLEEP,
+        "Hostname": name,
+        "HostConfig": {"NetworkMode": first, "CapAdd": ["NET_ADMIN"]},
+        "NetworkingConfig": {"EndpointsConfig": {first: endpoints[first]}},
+    }
+    ask("POST", f"/containers/create?name={name}", body=body)
+    for network in others:
+        connection = {"Container": name, "EndpointConfig": endpoints[network]}
+        ask("POST", f"/networks/{network}/connect", body=connection)
+    ask("POST", f"/containers/{name}/start")
+    batch(_afterwards(container, networks), enter(name))
+
+
+def stop(container: dict, networks: dict[str, dict]) -> None:
+    """Remove the container."""
+    if os.path.exists(SOCKET):
+        ask("DELETE", f"/containers/{container['name']}?force=1", missing=True)
+
+
+def _endpoint(attachment: dict, network: dict) -> dict:
+    settings: dict = {"IPAMConfig": {"IPv4Address": attachment["address"].partition("/")[0]}}
+    if network["driver"] != "ipvlan":
+        settings["MacAddress"] = attachment["mac"]
+    return settings
+
+
+def _afterwards(container: dict, networks: dict[str, dict]) -> list[str]:
+    """A default route without a gateway, which Docker can't express."""
+    for attachment in container["attachments"]:
+        if networks[attachment["network"]]["default_route"] == "on-link":
+            return [f"route replace default dev {attachment['interface']}"]
+    return []

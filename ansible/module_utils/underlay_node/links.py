@@ -1,0 +1,204 @@
+"""The node's own interfaces: what the plan says, what the kernel has, and the way between them.
+
+A NIC is there already; its MTU, addresses and routes are set. VLAN sub-interfaces and
+links (bridge, VXLAN, a child for the host itself …) are made, and made anew where
+their definition has changed. eth0, management, is never touched.
+"""
+
+from __future__ import annotations
+
+from .commands import show
+
+# What isn't handed on to `ip link add … type KIND` as it stands.
+OWN = ("addresses", "mtu", "mac", "ports", "fdb", "masquerade", "forward")
+
+
+class Links:
+    """The links of one ``node`` object of a node.json; an empty object has none."""
+
+    def __init__(self, node: dict) -> None:
+        self.nics: list[dict] = node.get("nics", [])
+        self.vlans: list[dict] = node.get("vlans", [])
+        self.links: list[dict] = node.get("links", [])
+        self.routes: list[dict] = node.get("routes", [])
+        self.ports = {port: link["interface"] for link in self.links for port in ports(link)}
+
+    def made(self) -> dict[str, dict]:
+        """Return the definitions of all interfaces but NICs, in the order of their making."""
+        return {link["interface"]: link for link in [*self.vlans, *self.links]}
+
+    def addresses(self) -> dict[str, list[str]]:
+        """Return every interface's addresses; a bridge's port has none of its own."""
+        found = {}
+        for link in [*self.nics, *self.vlans]:
+            own = [link["address"], link.get("address6", "")]
+            found[link["interface"]] = [
+                address for address in own if address and link["interface"] not in self.ports
+            ]
+        for link in self.links:
+            found[link["interface"]] = list(link["options"].get("addresses", []))
+        return found
+
+    def mtus(self) -> dict[str, int]:
+        """Return the MTU of every interface that the plan gives one."""
+        found = {link["interface"]: link["mtu"] for link in [*self.nics, *self.vlans]}
+        return found | {
+            link["interface"]: link["options"]["mtu"]
+            for link in self.links
+            if link["options"].get("mtu")
+        }
+
+
+def ports(link: dict) -> list[str]:
+    """Return the interfaces that a bridge holds."""
+    return link["options"].get("ports", [])
+
+
+class Work:
+    """What is to be done: lines for ``ip -batch`` and ``bridge -batch``, and it all in words."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self.ip: list[str] = []
+        self.bridge: list[str] = []
+        # Interfaces that are new afterwards: what sat on the old ones is gone.
+        self.renewed: set[str] = set()
+
+    def add(self, words: str, *lines: str) -> None:
+        """Note one change and the lines for ip that make it."""
+        self.words.append(words)
+        self.ip.extend(lines)
+
+
+def compare(wanted: Links, before: Links) -> Work:
+    """Return the work that makes the kernel's interfaces those of ``wanted``.
+
+    ``before`` is what this program made last; other interfaces are left alone.
+    """
+    work = Work()
+    present = {row["ifname"]: row for row in show(["-details", "address", "show"])}
+    _remove(work, wanted, before, present)
+    _create(work, wanted, present)
+    for name, addresses in wanted.addresses().items():
+        _configure(work, name, addresses, wanted, present)
+    _route(work, wanted, before)
+    return work
+
+
+def _remove(work: Work, wanted: Links, before: Links, present: dict[str, dict]) -> None:
+    new = wanted.made()
+    for name, definition in reversed(list(before.made().items())):
+        if name in present and new.get(name) != definition:
+            work.add(f"{name}: removed", f"link delete {name}")
+            del present[name]
+
+
+def _create(work: Work, wanted: Links, present: dict[str, dict]) -> None:
+    for nic in wanted.nics:
+        _resize(work, nic["interface"], nic["mtu"], present)
+    for vlan in wanted.vlans:
+        name = vlan["interface"]
+        row = present.get(name, {})
+        if row and (row.get("link"), info(row).get("id")) != (vlan["link"], vlan["vlan"]):
+            work.add(f"{name}: not the planned VLAN", f"link delete {name}")
+            row = {}
+        if not row:
+            line = f"link add link {vlan['link']} name {name} type vlan id {vlan['vlan']}"
+            work.add(f"{name}: made", f"link set {vlan['link']} up", line)
+            work.renewed.add(name)
+            present.pop(name, None)
+    for link in wanted.links:
+        if link["interface"] not in present:
+            work.add(f"{link['interface']}: made", creation(link))
+            work.renewed.add(link["interface"])
+            remotes = link["options"].get("fdb", [])
+            work.bridge += [
+                f"fdb append 00:00:00:00:00:00 dev {link['interface']} dst {remote}"
+                for remote in remotes
+            ]
+
+
+def creation(link: dict) -> str:
+    """Return ip's line that makes a link; each further option is a word of its kind."""
+    options = link["options"]
+    words = ["link", "add", *(["link", link["parent"]] if link["parent"] else [])]
+    words += ["name", link["interface"]]
+    words += ["address", options["mac"]] if options.get("mac") else []
+    words += ["mtu", str(options["mtu"])] if options.get("mtu") else []
+    words += ["type", link["kind"]]
+    for key, value in options.items():
+        if key not in OWN and value not in (None, False, ""):
+            words += [key] if value is True else [key, str(value)]
+    return " ".join(words)
+
+
+def info(row: dict) -> dict:
+    """Return what `ip -details` says about an interface's kind."""
+    return row.get("linkinfo", {}).get("info_data", {})
+
+
+def _resize(work: Work, name: str, mtu: int, present: dict[str, dict]) -> None:
+    row = present.get(name)
+    if row is None or row["mtu"] != mtu:
+        work.add(f"{name}: MTU {mtu}", f"link set {name} mtu {mtu}")
+
+
+def _configure(
+    work: Work, name: str, addresses: list[str], wanted: Links, present: dict[str, dict]
+) -> None:
+    row = present.get(name, {})
+    master = wanted.ports.get(name, "")
+    if row.get("master", "") != master:
+        joined = f"master {master}" if master else "nomaster"
+        work.add(f"{name}: {joined}", f"link set {name} {joined}")
+    mtu = wanted.mtus().get(name)
+    if mtu and name not in {nic["interface"] for nic in wanted.nics}:
+        _resize(work, name, mtu, present)
+    found = sorted(
+        f"{entry['local']}/{entry['prefixlen']}"
+        for entry in row.get("addr_info", [])
+        if entry["scope"] == "global" and not entry.get("dynamic")
+    )
+    if found != sorted(addresses):
+        # One by one would do it, too, but deleting a first address takes its subnet's others along.
+        lines = [f"address flush dev {name} scope global"] if found else []
+        lines += [f"address add {address} {_more(address)}dev {name}" for address in addresses]
+        work.add(f"{name}: {', '.join(addresses) or 'no address'}", *lines)
+        work.renewed.add(f"routes of {name}")
+    if "UP" not in row.get("flags", []):
+        work.add(f"{name}: up", f"link set {name} up")
+        work.renewed.add(f"routes of {name}")
+
+
+def _more(address: str) -> str:
+    """What belongs to an address of its family: no detection of duplicates keeps IPv6 waiting."""
+    return "nodad " if ":" in address else "broadcast + "
+
+
+def _route(work: Work, wanted: Links, before: Links) -> None:
+    rows = [*show(["route", "show"]), *show(["-6", "route", "show"])]
+    present = {
+        (row["dst"], row.get("dev", ""), row.get("gateway", row.get("via", {}).get("host", "")))
+        for row in rows
+    }
+    for route in before.routes:
+        if route not in wanted.routes and _key(route) in present:
+            work.add(f"route {route['to']}: removed", f"route delete {_line(route)}")
+    for route in wanted.routes:
+        touched = f"routes of {route['interface']}" in work.renewed
+        if touched or route["interface"] in work.renewed or _key(route) not in present:
+            work.add(f"route {route['to']}", f"route replace {_line(route)}")
+
+
+def _key(route: dict) -> tuple[str, str, str]:
+    """Return the route as `ip -json route` shows it: 0.0.0.0/0 is default, a /32 has no length."""
+    to = "default" if route["to"] in ("0.0.0.0/0", "::/0") else route["to"]
+    to = to.removesuffix("/128" if ":" in to else "/32")
+    return to, route["interface"], route.get("via", "")
+
+
+def _line(route: dict) -> str:
+    via = f"via {route['via']} " if route.get("via") else ""
+    source = f" src {route['source']}" if route.get("source") else ""
+    onlink = " onlink" if route.get("via") else ""
+    return f"{route['to']} {via}dev {route['interface']}{onlink}{source}"

@@ -1,0 +1,174 @@
+"""From what the node is to what its node.json says, in the fewest steps.
+
+``converge`` is all of it. node.json holds the plan's own objects:
+
+    lab         the lab's name
+    node        this node: nics, vlans, links, routes …
+    networks    every network of the lab
+    containers  this node's containers
+    files       the paths that the bundle put on the node
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from . import addressing, containers, docker, files, links, namespaces, networkd, remember
+from .commands import Failed, batch, run
+
+WORKERS = 4
+
+
+class Report:
+    """What was done, or would be: changes in words, failures in the runtimes' words, seconds."""
+
+    def __init__(self) -> None:
+        self.changes: list[str] = []
+        self.failed: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.planned = 0
+        self._since = time.monotonic()
+
+    def lap(self, phase: str) -> None:
+        """Note that ``phase`` has ended."""
+        now = time.monotonic()
+        self.seconds[phase] = round(now - self._since, 3)
+        self._since = now
+
+    def document(self) -> dict:
+        """Return the report as the program prints it."""
+        return {
+            "changed": bool(self.changes),
+            "changes": self.changes,
+            "containers": self.planned,
+            "failed": self.failed,
+            "seconds": self.seconds,
+        }
+
+
+def converge(bundle: dict[str, str] | None = None, *, check: bool = False) -> Report:
+    """Make the node what ``bundle`` (path → content, node.json among them) says.
+
+    Without a bundle, what its files say already. With ``check`` nothing is touched.
+    A failure is in the report, not raised: the other containers start all the same.
+    """
+    report = Report()
+    record = remember.recall()
+    try:
+        text = files.read(files.NODE) if bundle is None else bundle.get(files.NODE)
+        if not text:
+            raise Failed(f"there is no {files.NODE}")
+        node = json.loads(text)
+        changed, gone = files.differing(
+            bundle or {}, record.node.get("files", []) if bundle else []
+        )
+        report.changes += [f"{path}: written" for path in changed]
+        report.changes += [f"{path}: removed" for path in gone]
+        _converge(node, record, report, check, lambda: files.install(bundle or {}, changed, gone))
+    except (Failed, OSError, ValueError) as error:
+        report.failed.append(str(error))
+    return report
+
+
+def _converge(
+    node: dict, record: remember.Record, report: Report, check: bool, install: Callable[[], None]
+) -> None:
+    networks = {network["name"]: network for network in node["networks"]}
+    wanted = {c["name"]: containers.specification(c, networks) for c in node["containers"]}
+    before, after = links.Links(record.node.get("node", {})), links.Links(node["node"])
+    work = links.compare(after, before)
+    known = record.containers
+    stale = containers.stale(known, wanted, work.renewed)
+    missing = [name for name in wanted if name not in known or name in stale]
+    nat = addressing.Translation(after, before)
+    obsolete = _obsolete(record.node, node)
+    report.planned = len(wanted)
+    report.changes += [f"container {name}: removed" for name in stale if name not in wanted]
+    report.changes += [f"network {name}: removed from Docker" for name in obsolete]
+    report.changes += work.words + nat.words()
+    report.changes += [f"container {name}: started" for name in missing]
+    report.lap("compare")
+    if check:
+        return
+    _stop(stale, record, report)
+    for name in obsolete:
+        docker.forget(name)
+    install()
+    report.lap("remove")
+    moved = bool(record.node) and any(
+        getattr(before, part) != getattr(after, part) for part in ("nics", "vlans", "routes")
+    )
+    # From here on it is this lab's node, however far it gets.
+    record.node = node
+    record.write()
+    if moved:
+        networkd.hand_over(after, before)
+    batch(work.ip)
+    if work.bridge:
+        run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")
+    nat.apply()
+    report.lap("links")
+    _start(missing, wanted, record, report)
+    record.write()
+    report.lap("containers")
+
+
+def _obsolete(before: dict, after: dict) -> list[str]:
+    """Return Docker's networks that are gone or have changed."""
+    wanted = [network for network in after["networks"] if network["runtime"] == "docker"]
+    return [
+        network["name"]
+        for network in before.get("networks", [])
+        if network["runtime"] == "docker" and network not in wanted
+    ]
+
+
+def _stop(names: list[str], record: remember.Record, report: Report) -> None:
+    def stop(name: str) -> None:
+        containers.stop(record.containers[name])
+        del record.containers[name]
+
+    report.failed += at_once(stop, names)
+
+
+def _start(
+    names: list[str], wanted: dict[str, dict], record: remember.Record, report: Report
+) -> None:
+    runtimes = {name: wanted[name]["container"]["runtime"] for name in names}
+    namespaces.make([name for name in names if runtimes[name] in containers.NAMED])
+    if "docker" in runtimes.values():
+        used = {n for name in names for n in wanted[name]["networks"] if runtimes[name] == "docker"}
+        docker.prepare(sorted(used))
+
+    def start(name: str) -> None:
+        containers.start(wanted[name])
+        record.containers[name] = wanted[name]
+
+    report.failed += at_once(start, names)
+
+
+def at_once(function: Callable[[str], None], names: Iterable[str]) -> list[str]:
+    """Call ``function`` for all ``names``, some at a time; return what failed, in words."""
+    waiting = list(names)[::-1]
+    failed: list[str] = []
+
+    def work() -> None:
+        while True:
+            try:
+                name = waiting.pop()
+            except IndexError:
+                return
+            try:
+                function(name)
+            except (Failed, OSError, ValueError, KeyError) as error:
+                failed.append(f"{name}: {error}")
+
+    threads = [threading.Thread(target=work) for _ in range(min(WORKERS, len(waiting)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(failed)

@@ -1,0 +1,32 @@
+"""What the program made of this node so far: it removes nothing else."""
+
+from __future__ import annotations
+
+import json
+
+from .commands import write
+
+# On a file system that a reboot empties, as a reboot ends what is remembered.
+RECORD = "/run/underlay/applied.json"
+
+
+class Record:
+    """The node.json that was applied last, and what each running container was made from."""
+
+    def __init__(self, node: dict, containers: dict[str, dict]) -> None:
+        self.node = node
+        self.containers = containers
+
+    def write(self) -> None:
+        """Write the record, so that an interrupted run is taken up where it ended."""
+        write(RECORD, json.dumps({"node": self.node, "containers": self.containers}))
+
+
+def recall() -> Record:
+    """Return what was written last; an empty record on a node that was never made."""
+    try:
+        with open(RECORD, encoding="utf-8") as file:
+            said = json.load(file)
+    except FileNotFoundError:
+        return Record({}, {})
+    return Record(said["node"], said["containers"])

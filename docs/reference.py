@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from underlay.expect import ipvlan, macvlan, routing
 from underlay.expect.rules import Rule
+from underlay.foreign import host_rules as rules_about_hosts
 from underlay.lab import (
     DEFAULT_MODE,
     MODES,
@@ -113,6 +114,28 @@ def lint_rules() -> str:
     return "\n".join(lines) + "\n"
 
 
+def host_rules() -> str:
+    """Return the page about what lint looks for in real hosts' configuration."""
+    rules = sorted(rules_about_hosts(), key=lambda rule: rule.id)
+    lines = [
+        "# Host rules",
+        "",
+        MADE,
+        "",
+        "What [`underlay lint --host`](verbs/lint.md) looks for in the configuration of hosts that",
+        f"Underlay didn't make: {len(rules)} rules about single files, about one host, and about",
+        "what hosts do to one another.",
+        "",
+        "| Rule | Severity | Why | Source |",
+        "|---|---|---|---|",
+        *(
+            f"| `{rule.id}` | {rule.severity} | {_cell(rule.reason)} | {_cell(rule.source)} |"
+            for rule in rules
+        ),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def prediction_rules() -> str:
     """Return the page about the prediction, from the drivers' tables of rules."""
     shared = [value for value in vars(routing).values() if isinstance(value, Rule)]
@@ -143,6 +166,7 @@ def prediction_rules() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "lab-file.md": lab_file,
     "lint-rules.md": lint_rules,
+    "host-rules.md": host_rules,
     "prediction-rules.md": prediction_rules,
 }
 

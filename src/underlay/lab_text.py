@@ -112,9 +112,8 @@ def read_text(path: Path) -> LabText:
     """Return what the file at ``path`` says; raise LabError where it cannot be read as YAML."""
     file = shown(path)
     text = _decode(file, _bytes(path, file))
-    result = LabText(file)
     try:
-        root = parse(text, MAX_DEPTH, MAX_VALUES)
+        result = text_of(file, text)
     except NotYaml as error:
         raise LabError(
             [
@@ -124,10 +123,20 @@ def read_text(path: Path) -> LabText:
                 )
             ]
         ) from error
-    if root is not None:
-        result.data = _Flattening(result).value(root, ())
     if result.problems and result.data is None:
         raise LabError(result.problems)
+    return result
+
+
+def text_of(file: str, text: str) -> LabText:
+    """Return what ``text`` says, which came from ``file``; raise NotYaml where it isn't YAML.
+
+    Raises LabError where it grows without bound once aliases are filled in.
+    """
+    result = LabText(file)
+    root = parse(text, MAX_DEPTH, MAX_VALUES)
+    if root is not None:
+        result.data = _Flattening(result).value(root, ())
     return result
 
 

@@ -38,7 +38,7 @@ ORDER = (
         "editor_schema",
     ),
     ("lint_finding", "lint_formats"),
-    ("lint", "lint_rules", "lint_problems", "expect"),
+    ("lint", "lint_rules", "lint_problems", "foreign", "expect"),
     ("render",),
     ("cluster",),
     ("observe",),

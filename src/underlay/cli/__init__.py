@@ -40,7 +40,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "Files": {
         "render": "Write every file of a lab's nodes without starting any.",
-        "lint": "Find a lab's mistakes before any node starts.",
+        "lint": "Find a lab's mistakes before any node starts, or those of real hosts.",
         "image": "Build the nodes' image, show what is cached, or carry it to another machine.",
         "schema": "Print the JSON Schema of lab files, for editors.",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -14,7 +15,6 @@ from underlay.lab_text import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from underlay.lint_finding import Finding, RuleText
 
@@ -27,6 +27,14 @@ def command(
     lab: Annotated[
         str | None, typer.Argument(help="A lab file, or the name of one in labs/.", metavar="LAB")
     ] = None,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--host",
+            metavar="NAME=DIR",
+            help="Look at a real host's configuration in DIR instead; once per host.",
+        ),
+    ] = None,
     shape: Annotated[
         Format,
         typer.Option("--format", help="How findings are printed."),
@@ -35,22 +43,31 @@ def command(
         bool, typer.Option("--json", help="The same as --format json: one JSON document.")
     ] = False,
 ) -> None:
-    """Find a lab's mistakes before any node starts.
+    """Find a lab's mistakes before any node starts, or those of real hosts.
 
     Reads the lab file (labs/coreos.yml where none is named), and says for each
     finding where it is, what it leads to, how to mend it and which source says so.
-    Exits 0 where there are no errors, 1 where there are, and 2 where the file
-    can't be read as a lab.
+    With --host it reads what hosts are configured with instead: CNI's net.d files,
+    cloud-config, Compose files, Docker's and podman's networks, systemd-networkd;
+    what each file says by itself, and what the hosts do to one another. Exits 0
+    where there are no errors, 1 where there are, and 2 where the file can't be
+    read as a lab.
 
     Example:
       underlay lint
       underlay lint labs/broken/seed-as-written.yml
       underlay lint docker-vlan --format sarif
+      underlay lint --host core-01=etc/one --host core-02=etc/two
     """
     if as_json and shape not in ("text", "json"):
         raise BadInput(f"--json and --format {shape} are two formats", hint="name one of them")
     shape = "json" if as_json else shape
-    _lint_lab(resolve_lab(lab), shape)
+    if hosts:
+        if lab:
+            raise BadInput("both a lab and --host", hint="lint one after the other")
+        _lint_hosts(hosts, shape)
+    else:
+        _lint_lab(resolve_lab(lab), shape)
 
 
 def _lint_lab(path: Path, shape: Format) -> None:
@@ -70,6 +87,22 @@ def _lint_lab(path: Path, shape: Format) -> None:
     findings = lint_lab(subject, text)
     _print(findings, lab_rules(), shape, {"lab": subject.name})
     _conclude(findings, text.file, shape)
+
+
+def _lint_hosts(pairs: list[str], shape: Format) -> None:
+    from underlay.foreign import host_rules, lint_hosts, read_hosts
+
+    hosts = read_hosts(pairs)
+    findings = lint_hosts(hosts)
+    read = {host.name: [document.file for document in host.documents] for host in hosts}
+    ignored = {host.name: list(host.ignored) for host in hosts}
+    _print(findings, host_rules(), shape, {"hosts": read, "ignored": ignored})
+    if shape == "text":
+        for host in hosts:
+            if host.ignored:
+                out.print(f"{host.name}: not looked into: {', '.join(host.ignored)}")
+    files = sum(len(files) for files in read.values())
+    _conclude(findings, f"{_count(len(hosts), 'host')}, {_count(files, 'file')}", shape)
 
 
 def _print(

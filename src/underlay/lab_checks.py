@@ -12,6 +12,8 @@ from dataclasses import replace
 
 from underlay.lab import MODES, Network
 from underlay.lab_addresses import ADDRESS_CHECKS
+from underlay.lab_drivers import DRIVER_CHECKS
+from underlay.lab_fixed import FIXED_CHECKS
 from underlay.lab_parts import Parts, parts_of
 from underlay.lab_schema import did_you_mean, nearest, one_of
 from underlay.lab_text import LabText, Place, Problem, quoted
@@ -185,7 +187,8 @@ def _names(parts: Parts) -> Iterator[Problem]:
 def _gateway_route(parts: Parts) -> Iterator[Problem]:
     """A default route by the gateway needs one."""
     for name, network in parts.loose_networks.items():
-        if network.default_route == "gateway" and network.gateway is None:
+        by_bridge = network.nat or (network.driver == "bridge" and network.internal)
+        if network.default_route == "gateway" and network.gateway is None and not by_bridge:
             place = ("networks", name, "default_route")
             yield parts.text.problem(
                 place, "'gateway' without a gateway", "the key gateway beside it"
@@ -226,5 +229,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _nodes,
     _names,
     _gateway_route,
+    *DRIVER_CHECKS,
     *ADDRESS_CHECKS,
+    *FIXED_CHECKS,
 )

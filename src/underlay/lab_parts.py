@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from underlay.lab import Containers, Network, Nodes, Segment
+from underlay.lab import Containers, Host, Network, Nodes, Segment
 from underlay.lab_text import LabText
 from underlay.naming import block_bits, node_names, runs_on
 from underlay.plan_addresses import Address, address_blocks, free_addresses
@@ -38,6 +38,7 @@ class Parts:
     segments: dict[str, Segment]
     networks: dict[str, Network]
     containers: dict[int, Containers]
+    hosts: dict[str, Host]
     loose_networks: dict[str, Network]
     loose_groups: dict[int, Containers]
     segment_names: list[str]
@@ -136,6 +137,7 @@ def parts_of(text: LabText) -> Parts:
         segments=_valid_ones(Segment, segments),
         networks=_valid_ones(Network, networks),
         containers=_valid_ones(Containers, groups),
+        hosts=_valid_ones(Host, _mapping(data.get("hosts"))),
         loose_networks=_valid_ones(Network, {k: _pruned(Network, v) for k, v in networks.items()}),
         loose_groups=_valid_ones(
             Containers, {k: _pruned(Containers, v) for k, v in groups.items()}

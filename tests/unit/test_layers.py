@@ -33,6 +33,8 @@ ORDER = (
         "lab_schema",
         "lab_parts",
         "lab_addresses",
+        "lab_drivers",
+        "lab_fixed",
         "lab_checks",
         "lab_file",
         "editor_schema",

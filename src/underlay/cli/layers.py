@@ -58,7 +58,9 @@ def run_layer(
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="underlay-test-") as folder:
         file = Path(folder) / "junit.xml"
-        code = _pytest([f"tests/{name}", f"--junit-xml={file}", *options], seconds, to_stderr)
+        workers = _workers(name, selected=selected)
+        words = [f"tests/{name}", f"--junit-xml={file}", *workers, *options]
+        code = _pytest(words, seconds, to_stderr)
         counts = read_junit(file)
     return judge_layer(name, code, counts, time.monotonic() - started, selected=selected)
 
@@ -103,6 +105,14 @@ def read_junit(file: Path) -> tuple[int, int, int]:
         failed += wrong
         skipped += skips
     return (passed, failed, skipped)
+
+
+def _workers(name: str, *, selected: bool) -> list[str]:
+    """Let every processor test, where tests need no nodes and the user didn't pick among them."""
+    processors = os.cpu_count() or 1
+    if name == "cluster" or selected or processors == 1:
+        return []
+    return [f"--numprocesses={processors}", "--dist=worksteal"]
 
 
 def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None:

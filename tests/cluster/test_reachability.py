@@ -1,14 +1,12 @@
-"""Who reaches whom, cell by cell, measured by probes that testinfra starts on the nodes."""
+"""Who reaches whom, cell by cell, measured by one probe on each node; pings agree."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import secrets
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
-from typing import Any
+import shlex
+import subprocess
 
 import pytest
 from testinfra.host import Host
@@ -18,14 +16,12 @@ from cluster.running import LABS, Cell, Lab
 from underlay import paths
 from underlay.expect import Expectation, Pair, pairs, predict
 from underlay.lab_file import read_lab
-from underlay.observe import Seen, merge, probe_command
-from underlay.plan import Plan, make_plan
+from underlay.observe import Seen, measure
+from underlay.plan import make_plan
 
 Hosts = dict[str, Host]
 Words = dict[str, str]
 
-# Seconds that the probes may be apart; the slowest of them starts python on a busy node.
-TOGETHER = 60.0
 PINGED = 10  # pairs in each of the labs
 SEED = int(os.environ.get("UNDERLAY_TEST_SEED") or secrets.randbelow(2**32))
 
@@ -37,51 +33,23 @@ PINGS = [
     for pair in random.Random(SEED).sample(list(pairs(plan)), PINGED)
 ]
 
-# On the node: two pipes keep the probe waiting for `go` and for `stop`, without its stdin ending.
-PREPARE = "folder=$(mktemp -d) && mkfifo $folder/go $folder/stop && echo $folder"
-PROBE = "{ cat go; cat stop; } | %s > said; cat said"
-AWAIT = """\
-tries=0
-until grep -qx {word} {folder}/said; do
-    tries=$((tries + 1)); test $tries -lt 300 || exit 1
-    sleep 0.1
-done"""
-
 
 @pytest.fixture(scope="session")
-def observed(lab: Lab, hosts: Hosts) -> dict[Cell, Seen]:
+def observed(lab: Lab) -> dict[Cell, Seen]:
     """Return what one probe per node, all at once, sees of every cell of the lab."""
-    plan = lab.plan
-    together = Barrier(len(hosts), timeout=TOGETHER)
-    with ThreadPoolExecutor(max_workers=2 * len(hosts)) as pool:
-        tasks = {
-            node: pool.submit(probe, pool, hosts[node], plan, node, together) for node in hosts
-        }
-        documents = {node: task.result() for node, task in tasks.items()}
-    seen = merge(plan, documents).cells
-    return {(cell.source, cell.destination, cell.protocol): cell for cell in seen}
 
+    def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
+        command = ["ssh", "-F", str(lab.state / "ssh_config"), node]
+        return subprocess.Popen(
+            [*command, shlex.join(["sudo", "-n", *argv])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
-def probe(
-    pool: ThreadPoolExecutor, host: Host, plan: Plan, node: str, together: Barrier
-) -> dict[str, Any]:
-    """Run the probe of one node in step with the others; return its document."""
-    folder = host.check_output(PREPARE)
-    try:
-        words = " ".join(["%s"] * len(probe_command(plan, node)))
-        script = f"cd {folder} && {PROBE.replace('%s', words)}"
-        running = pool.submit(host.run, script, *probe_command(plan, node))
-        for heard, say in (("ready", "go"), ("probed", "stop")):
-            waited = host.run(AWAIT.format(word=heard, folder=folder))
-            assert waited.succeeded, f"{node}: the probe never said {heard}"
-            together.wait()
-            host.check_output(f"echo {say} > {folder}/{say}")
-        done = running.result()
-        assert done.succeeded, done
-        document: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return document
-    finally:
-        host.run(f"rm -r {folder}")
+    seen = measure(lab.plan, spawn)
+    assert not seen.failed
+    return {(cell.source, cell.destination, cell.protocol): cell for cell in seen.cells}
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import base64
+import json
 import sys
+import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from underlay.expect import pairs, predict
 from underlay.lab import Lab
-from underlay.observe import probe, probe_command, start
+from underlay.observe import probe, start
 from underlay.plan import make_plan
 
 MODULES = [
@@ -28,16 +33,36 @@ def test_a_node_with_python_3_9_can_run_it(path: Path) -> None:
             assert all(name.name in sys.stdlib_module_names for name in node.names)
 
 
-def test_the_whole_command_line_of_a_large_lab_fits_into_one_argument() -> None:
+def test_the_command_line_fits_into_one_argument() -> None:
+    argv = start.probe_command()
+    assert argv[:2] == ["python3", "-c"]
+    assert sum(map(len, argv)) < 120_000
+
+
+def test_each_probe_of_a_large_lab_gets_its_own_cells() -> None:
     lab = Lab.model_validate(
         {
             "name": "large",
             "nodes": 20,
             "segments": {"lan": {"subnet": "192.168.70.0/24"}},
             "networks": {"net": {"driver": "macvlan", "segment": "lan", "subnet": "20.1.0.0/16"}},
-            "containers": [{"count": 20, "networks": ["net"]}],
+            "containers": [{"count": 5, "networks": ["net"]}],
         }
     )
-    argv = probe_command(make_plan(lab), "core-07")
-    assert argv[:2] == ["python3", "-c"]
-    assert sum(map(len, argv)) < 120_000
+    plan = make_plan(lab)
+    lines = start.packed_tasks(plan, predict(plan), "nonce")
+    tasks = {node: unpacked(line) for node, line in lines.items()}
+    assert list(tasks) == [node.name for node in plan.nodes]
+    numbers = sorted(cell[0] for task in tasks.values() for cell in task["cells"])
+    assert numbers == list(range(len(list(pairs(plan)))))
+    for node, task in tasks.items():
+        assert task["spaces"][0][0] == node
+        assert {space[0] for space in task["spaces"][1:]} == {
+            container.name for container in plan.containers if container.node == node
+        }
+
+
+def unpacked(line: str) -> dict[str, Any]:
+    assert "\n" not in line
+    task: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(line)))
+    return task

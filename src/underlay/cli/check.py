@@ -64,7 +64,7 @@ def measured(state: LabState) -> Verdict:
         progress(f"measuring {len(expectations)} cells of {state.lab}"),
         span(state.folder, "host", "measure"),
     ):
-        observation = measure(plan, spawn_as_root(state), pace=pace)
+        observation = measure(plan, spawn_as_root(state), expectations=expectations, pace=pace)
     timings = {
         "predict": round(predicted - began, 3),
         "measure": round(time.monotonic() - predicted, 3),

@@ -3,7 +3,6 @@
 from underlay.observe.measure import measure
 from underlay.observe.merge import merge
 from underlay.observe.observation import Observation, Observed, Seen, observation_from_json
-from underlay.observe.start import packed_task, probe_command
 
 __all__ = [
     "Observation",
@@ -12,6 +11,4 @@ __all__ = [
     "measure",
     "merge",
     "observation_from_json",
-    "packed_task",
-    "probe_command",
 ]

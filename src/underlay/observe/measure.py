@@ -12,12 +12,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
+from underlay.expect import predict
 from underlay.observe.merge import merge
-from underlay.observe.start import ON_STDIN, has_cold_cells, packed_task, probe_command
+from underlay.observe.start import packed_tasks, phases, probe_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from underlay.expect import Expectation
     from underlay.observe.observation import Observation
     from underlay.plan import Plan
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 START = 30.0  # s until every probe listens; ssh to a busy node takes a second or two
 # Seconds for the probing itself: what silence costs, and a margin for many cells on slow nodes.
 PROBE, PROBE_PER_CELL = 15.0, 0.02
+ROUND = 10.0  # s that a node may take for one round; its loop turns many times a second
+BETWEEN = 0.02  # s from one round to the next, so that rounds cost the nodes little
 COLLECT = 15.0  # s until a node's document is there
 END = 2.0  # s that a probe gets to end by itself
 
@@ -34,6 +38,7 @@ def measure(
     plan: Plan,
     spawn: Spawn,
     *,
+    expectations: Sequence[Expectation] | None = None,
     start: float = START,
     deadline: float | None = None,
     pace: float = 1,
@@ -46,24 +51,29 @@ def measure(
     slower than ordinary ones get so many times their time to answer. A node that fails or is
     late costs the cells that have an end there, not the others; why it failed is
     in the observation. Nothing is raised for that.
+
+    ``expectations`` are the plan's own, for a caller that has them already. They
+    set the order of the cells; no wait and no verdict depends on them.
     """
     nonce = secrets.token_hex(4)
+    expectations = predict(plan) if expectations is None else expectations
     if deadline is None:
         deadline = pace * (PROBE + PROBE_PER_CELL * len(plan.containers) ** 2)
     patience = start + deadline + COLLECT
     began = time.monotonic()
-    runs = {node.name: _Run(plan, node.name, nonce, spawn, patience, pace) for node in plan.nodes}
+    tasks = packed_tasks(plan, expectations, nonce, patience=patience, pace=pace)
+    runs = {node: _Run(node, task, spawn) for node, task in tasks.items()}
     timings = {}
     documents: dict[str, Any] = {}
     try:
-        _all(runs, "ready", start)
+        until = time.monotonic() + start
+        for run in runs.values():
+            run.expect("ready", until)
         timings["start"] = time.monotonic() - began
-        _tell(runs, "go")
         went = time.monotonic()
-        if has_cold_cells(plan):
-            _all(runs, "cold", deadline)
-            _tell(runs, "on")
-        _all(runs, "probed", deadline)
+        rounds = _Rounds(runs, ROUND * pace)
+        for phase in phases(expectations):
+            rounds.lead(phase, went + deadline)
         timings["probe"] = time.monotonic() - went
         _tell(runs, "stop")
         stopped = time.monotonic()
@@ -74,30 +84,59 @@ def measure(
         timings["collect"] = time.monotonic() - stopped
     finally:
         for run in runs.values():
+            run.dismiss()
+        for run in runs.values():
             run.end()
     found = {node: document for node, document in documents.items() if document}
     failed = {name: run.failure() for name, run in runs.items() if name not in found}
     return merge(plan, found, failed, {key: round(value, 3) for key, value in timings.items()})
 
 
+class _Rounds:
+    """Goes round all probes until each has decided its cells, as asking.py explains."""
+
+    def __init__(self, runs: dict[str, _Run], patience: float) -> None:
+        self._runs = runs
+        self._patience = patience
+        self._number = 0
+        self._slowest = 0.0
+
+    def lead(self, phase: str, until: float) -> None:
+        """Have all probes go through ``phase``; those that are late are out."""
+        _tell(self._runs, f"ask {phase}")
+        while self._round(until):
+            time.sleep(BETWEEN)
+
+    def _round(self, until: float) -> int:
+        """Hear every probe; return how many of them need another round."""
+        self._number += 1
+        _tell(self._runs, f"round {self._number} {self._slowest:.4f}")
+        return sum(self._undecided(run, until) for run in _alive(self._runs))
+
+    def _undecided(self, run: _Run, until: float) -> bool:
+        """Read the answer of one probe; return whether it needs another round."""
+        line = run.line(min(until, time.monotonic() + self._patience))
+        word, *rest = line.split() or [""]
+        if word != "round" or len(rest) != 3 or rest[0] != str(self._number):
+            run.error = run.error or f"its probe said {line!r} in round {self._number}"
+            return False
+        self._slowest = max(self._slowest, float(rest[2]))
+        if rest[1] != "0" and time.monotonic() > until:
+            run.error = "its probe was too late"
+        return rest[1] != "0" and not run.error
+
+
 class _Run:
     """The probe of one node; ``error`` says why it is out of the measurement."""
 
-    def __init__(
-        self, plan: Plan, node: str, nonce: str, spawn: Spawn, patience: float, pace: float
-    ) -> None:
+    def __init__(self, node: str, task: str, spawn: Spawn) -> None:
         self.node = node
         self.error = ""
         self._lines: queue.Queue[str] = queue.Queue()
         self._complaint: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._threads = [threading.Thread(target=self._start, daemon=True)]
-        self._first = b""
-        self._argv = probe_command(plan, node, nonce, patience=patience, pace=pace)
-        if self._argv[-1] == ON_STDIN:
-            self._first = (
-                packed_task(plan, node, nonce, patience=patience, pace=pace).encode() + b"\n"
-            )
+        self._task = task.encode() + b"\n"
         self._spawn = spawn
         self._over = threading.Event()
         self._threads[0].start()
@@ -105,7 +144,7 @@ class _Run:
     def _start(self) -> None:
         """Start the probe and read its output; runs in a thread, as an ssh may take its time."""
         try:
-            process = self._spawn(self.node, self._argv)
+            process = self._spawn(self.node, probe_command())
         except (OSError, UnderlayError) as error:
             self.error = f"the probe did not start: {error}"
             self._lines.put("")
@@ -117,8 +156,7 @@ class _Run:
         reader = threading.Thread(target=self._read_complaint, args=(process,), daemon=True)
         reader.start()
         self._threads.append(reader)
-        if self._first:
-            self.say(self._first)
+        self.say(self._task)
         if process.stdout:
             with contextlib.suppress(OSError, ValueError):
                 for line in process.stdout:
@@ -144,6 +182,12 @@ class _Run:
             self.error = self.error or "its probe ended early"
         return line
 
+    def expect(self, word: str, until: float) -> None:
+        """Wait until the probe says ``word``; one that doesn't is out."""
+        said = self.line(until)
+        if said and said != word:
+            self.error = f"its probe said {said!r} instead of {word!r}"
+
     def say(self, words: bytes) -> None:
         """Write to the probe; one that has gone is noticed when its next line is read."""
         if self._process and self._process.stdin:
@@ -155,9 +199,16 @@ class _Run:
         """Say why the node gave no document, with the last lines of its complaint."""
         return ": ".join([self.error or "its probe gave no document", *self._complaint])
 
-    def end(self) -> None:
-        """End the probe: by closing its stdin first, by force after that."""
+    def dismiss(self) -> None:
+        """Tell the probe to end, by closing its stdin."""
         self._over.set()
+        if self._process and self._process.stdin:
+            with contextlib.suppress(OSError, ValueError):
+                self._process.stdin.close()
+
+    def end(self) -> None:
+        """End the probe, by force where it doesn't by itself."""
+        self.dismiss()
         if self._process:
             _close(self._process)
         for thread in self._threads:
@@ -177,15 +228,6 @@ def _close(process: subprocess.Popen[bytes]) -> None:
 
 def _alive(runs: dict[str, _Run]) -> list[_Run]:
     return [run for run in runs.values() if not run.error]
-
-
-def _all(runs: dict[str, _Run], word: str, seconds: float) -> None:
-    """Wait until every probe has said ``word``; those that don't are out."""
-    until = time.monotonic() + seconds
-    for run in _alive(runs):
-        said = run.line(until)
-        if said and said != word:
-            run.error = f"its probe said {said!r} instead of {word!r}"
 
 
 def _tell(runs: dict[str, _Run], word: str) -> None:

@@ -53,11 +53,11 @@ class _Records:
             self._ends[end.space].append(end)
         for document in documents.values():
             self._missing |= document["missing"]
-            for probe in document["probes"]:
-                self._probes[probe["cell"], probe["protocol"]] = probe
+            for cell, protocol, attempts, result in document["probes"]:
+                self._probes[cell, protocol] = dict(result or {"stop": ""}, attempts=attempts)
             for space, received in document["received"].items():
                 for protocol, tokens in received.items():
-                    for cell, attempt in tokens:
+                    for cell, attempt, *_ in tokens:
                         self._receivers[cell, protocol, attempt].add(space)
 
     def seen(self, number: int, pair: Pair, protocol: Protocol) -> Seen:

@@ -13,26 +13,46 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from underlay.observe.namespaces import Space
+from underlay.observe.packets import UNREACHABLE, UNREACHABLE6, echo, family_of
 
-ECHO_REPLY, UNREACHABLE, ECHO = 0, 3, 8
-REFUSING_CODES = (3, 9, 10, 13)  # of ICMP unreachable: port, or administratively prohibited
-IP_RECVERR, FROM_ICMP = 11, 2
+if TYPE_CHECKING:
+    from underlay.observe.spaces import Space
+
+# Codes of ICMP unreachable: port, or administratively prohibited.
+REFUSING_CODES = {4: (3, 9, 10, 13), 6: (1, 4, 5, 6)}
+# Of an error queue: level, type, origin "from ICMP", its unreachable, where its address is.
+ERROR_QUEUE = {
+    4: (socket.IPPROTO_IP, 11, 2, UNREACHABLE, slice(20, 24)),
+    6: (socket.IPPROTO_IPV6, 25, 3, UNREACHABLE6, slice(24, 40)),
+}
 NO_ROUTE = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES, errno.EINVAL)
 
 
 class Question:
-    """What is asked of one cell; ``sent`` holds the time of each packet, in seconds."""
+    """What is asked of one cell; ``sent`` holds the time of each packet, in seconds.
+
+    ``round`` is the round of the measurement in which the last of them was sent.
+    """
 
     def __init__(self, cell: list[Any], protocol: str, space: Space | None) -> None:
         self.number, _, self.source, self.destination, _ = cell
         self.protocol, self.space = protocol, space
+        self.family = family_of(self.destination)
         self.sent: list[float] = []
+        self.round = 0
         self.resent = 0
-        self.connected = 0.0
-        self.socket: socket.socket | None = None
+        self.sockets: list[socket.socket] = []
         self.result: dict[str, Any] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether an answer still counts: there is none, and no error, but maybe silence."""
+        return self.result is None or self.silent
+
+    @property
+    def silent(self) -> bool:
+        """Whether the question was given up because nothing was heard."""
+        return self.result is not None and not self.result["stop"] and "by" not in self.result
 
     def comes_from(self, space: Space, sender: str) -> bool:
         """Return whether an answer that ``space`` got from ``sender`` can be this one's."""
@@ -46,10 +66,10 @@ class Question:
     def send(self, payload: bytes) -> None:
         """Send one packet over UDP, or as an ICMP echo request; raise OSError."""
         self.sent.append(time.monotonic())
-        if self.socket:
-            self.socket.send(payload)
+        if self.sockets:
+            self.sockets[0].send(payload)
         elif self.space:
-            packet = echo(self.number & 0xFFFF, len(self.sent), payload)
+            packet = echo(self.family, self.number & 0xFFFF, len(self.sent), payload)
             self.space.echo_sender(self.source).sendto(packet, (self.destination, 0))
 
     def failed(self, error: OSError, sending: bool) -> None:
@@ -68,42 +88,40 @@ class Question:
         else:
             self.finish("no_answer", reason=text)
 
-    def refused(self, error: OSError) -> None:
+    def refused(self, made: socket.socket, error: OSError) -> None:
         """Tell an error that came back over the network by what the ICMP message said."""
-        assert self.socket is not None
+        level, wanted, origin, unreachable, sender = ERROR_QUEUE[self.family]
         with contextlib.suppress(OSError):
-            for _, kind, data in self.socket.recvmsg(512, 256, socket.MSG_ERRQUEUE)[1]:
-                if kind == IP_RECVERR and data[4:6] == bytes((FROM_ICMP, UNREACHABLE)):
-                    self.unreachable(data[6], socket.inet_ntoa(data[20:24]))
+            for found, kind, data in made.recvmsg(512, 256, socket.MSG_ERRQUEUE)[1]:
+                if (found, kind) == (level, wanted) and data[4:6] == bytes((origin, unreachable)):
+                    family = socket.AF_INET6 if self.family == 6 else socket.AF_INET
+                    self.unreachable(data[6], socket.inet_ntop(family, data[sender]))
         self.failed(error, sending=False)
 
     def unreachable(self, code: int, sender: str) -> None:
         """Translate an ICMP unreachable message into where the probe stopped."""
         text = f"ICMP unreachable, code {code}, from {sender}"
-        if code in REFUSING_CODES:
+        if code in REFUSING_CODES[self.family]:
             self.finish("refused", reason=text)
         elif sender != self.source:
             self.finish("no_answer", reason=text)
         else:
             self.finish("no_neighbour", reason=text)
 
-    def answered(self, by: str, attempt: int, arrived: float) -> None:
-        """Keep that ``by`` answered the attempt; an ICMP answer doesn't say by whom."""
-        rtt = round((arrived - self.sent[attempt]) * 1000, 3)
-        self.finish("", by=by, attempt=attempt, lost=self.resent or attempt, rtt=rtt)
+    def answered(self, by: str, attempt: int, arrived: float) -> float:
+        """Keep that ``by`` answered the attempt; return the seconds that it took.
 
-    def count_resent(self) -> None:
+        An ICMP answer doesn't say by whom. One that comes after the question was
+        given up for silence is an answer all the same.
+        """
+        took = arrived - self.sent[attempt]
+        if self.silent:
+            self.result = None
+        lost = self.resent + attempt
+        self.finish("", by=by, attempt=attempt, lost=lost, rtt=round(took * 1000, 3))
+        return took
+
+    def count_resent(self, made: socket.socket) -> None:
         """Ask the kernel how often it resent this question's TCP segments (struct tcp_info)."""
-        if self.protocol == "tcp" and self.socket:
-            info = self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-            self.resent = struct.unpack_from("=I", info, 100)[0] if len(info) == 104 else 0
-
-
-def echo(identity: int, sequence: int, payload: bytes) -> bytes:
-    """Return an ICMP echo request (RFC 792) with its checksum (RFC 1071)."""
-    data = struct.pack("!BBHHH", ECHO, 0, 0, identity, sequence) + payload
-    padded = data + b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
-    total = (total >> 16) + (total & 0xFFFF)
-    checksum = ~(total + (total >> 16)) & 0xFFFF
-    return data[:2] + struct.pack("!H", checksum) + data[4:]
+        info = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        self.resent = struct.unpack_from("=I", info, 100)[0] if len(info) == 104 else 0

@@ -1,4 +1,4 @@
-"""Neighbours and routes of a network namespace, read and flushed by rtnetlink(7).
+"""Neighbours, routes and addresses of a network namespace, by rtnetlink(7).
 
 Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
 Starting ``ip`` once for each namespace would cost a slow node more than the probing.
@@ -11,13 +11,17 @@ import os
 import socket
 import struct
 
-DELETE_NEIGHBOUR, GET_NEIGHBOUR, GET_ROUTE = 29, 30, 26
+GET_ADDRESS, GET_ROUTE, DELETE_NEIGHBOUR, GET_NEIGHBOUR = 22, 26, 29, 30
 REQUEST, ACKNOWLEDGE, DUMP = 1, 4, 0x300
 ERROR, DONE = 2, 3
 INCOMPLETE, FAILED, NOARP, PERMANENT = 0x01, 0x20, 0x40, 0x80
 DESTINATION, INTERFACE, GATEWAY = 1, 4, 5
+ADDRESS, OWN_ADDRESS = 1, 2
+TENTATIVE, DAD_FAILED = 0x40, 0x08
 LOCAL = 2
+SIZES = {4: socket.AF_INET, 16: socket.AF_INET6}
 
+# (interface index, address): state
 Neighbours = dict[tuple[int, bytes], int]
 
 
@@ -29,13 +33,14 @@ def connect() -> socket.socket:
 
 
 def neighbours(netlink: socket.socket) -> Neighbours:
-    """Return {(interface index, IPv4 address): state} of the namespace; raise OSError."""
+    """Return the states of all IPv4 and IPv6 neighbours of the namespace; raise OSError."""
     table = {}
-    for body in _talk(netlink, GET_NEIGHBOUR, DUMP, struct.pack("=B11x", socket.AF_INET)):
-        _, index, state = struct.unpack_from("=B3xiH", body)
-        address = _attributes(body[12:]).get(DESTINATION, b"")
-        if len(address) == 4:
-            table[index, address] = state
+    for family in SIZES.values():
+        for body in _talk(netlink, GET_NEIGHBOUR, DUMP, struct.pack("=B11x", family)):
+            _, index, state = struct.unpack_from("=B3xiH", body)
+            address = _attributes(body[12:]).get(DESTINATION, b"")
+            if len(address) in SIZES:
+                table[index, address] = state
     return table
 
 
@@ -44,8 +49,8 @@ def flush(netlink: socket.socket) -> None:
     for (index, address), state in neighbours(netlink).items():
         if state & (PERMANENT | NOARP):
             continue
-        body = struct.pack("=B3xiHBB", socket.AF_INET, index, 0, 0, 0)
-        body += struct.pack("=HH4s", 8, DESTINATION, address)
+        body = struct.pack("=B3xiHBB", SIZES[len(address)], index, 0, 0, 0)
+        body += _attribute(DESTINATION, address)
         try:
             _talk(netlink, DELETE_NEIGHBOUR, ACKNOWLEDGE, body)
         except OSError as error:
@@ -53,21 +58,41 @@ def flush(netlink: socket.socket) -> None:
                 raise
 
 
-def unresolved(netlink: socket.socket, table: Neighbours, address: str) -> bool:
-    """Return whether the next hop on the way to ``address`` is a neighbour never found.
+def addresses(netlink: socket.socket) -> dict[bytes, tuple[int, bool]]:
+    """Return {address: (interface index, whether it can't be used yet)}; raise OSError.
+
+    An IPv6 address is tentative until nobody objected to it (RFC 4862, 5.4).
+    """
+    found = {}
+    for family in SIZES.values():
+        for body in _talk(netlink, GET_ADDRESS, DUMP, struct.pack("=B7x", family)):
+            _, _, flags, _, index = struct.unpack_from("=BBBBI", body)
+            told = _attributes(body[8:])
+            address = told.get(OWN_ADDRESS, told.get(ADDRESS, b""))
+            found[address] = (index, bool(flags & TENTATIVE and not flags & DAD_FAILED))
+    return found
+
+
+def next_hop(netlink: socket.socket, wanted: bytes) -> tuple[int, bytes] | None:
+    """Return (interface index, next hop) on the way to ``wanted``; None where that is local.
 
     Raises OSError where there is no route.
     """
-    wanted = socket.inet_aton(address)
-    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, 0, 0, 0, 0, 0)
-    body += struct.pack("=HH4s", 8, DESTINATION, wanted)
-    answer = _talk(netlink, GET_ROUTE, 0, body)[0]
+    body = struct.pack("=BBBBBBBBI", SIZES[len(wanted)], 8 * len(wanted), 0, 0, 0, 0, 0, 0, 0)
+    answer = _talk(netlink, GET_ROUTE, 0, body + _attribute(DESTINATION, wanted))[0]
     if answer[7] == LOCAL:
-        return False
+        return None
     found = _attributes(answer[12:])
-    index = struct.unpack("=i", found[INTERFACE])[0]
-    state = table.get((index, found.get(GATEWAY, wanted)), INCOMPLETE)
-    return bool(state & (INCOMPLETE | FAILED))
+    return struct.unpack("=i", found[INTERFACE])[0], found.get(GATEWAY, wanted)
+
+
+def unresolved(netlink: socket.socket, table: Neighbours, wanted: bytes) -> bool:
+    """Return whether the next hop on the way to ``wanted`` is a neighbour never found.
+
+    Raises OSError where there is no route.
+    """
+    hop = next_hop(netlink, wanted)
+    return hop is not None and bool(table.get(hop, INCOMPLETE) & (INCOMPLETE | FAILED))
 
 
 def _talk(netlink: socket.socket, kind: int, flags: int, body: bytes) -> list[bytes]:
@@ -89,6 +114,10 @@ def _talk(netlink: socket.socket, kind: int, flags: int, body: bytes) -> list[by
             bodies.append(payload)
             if not flags & (DUMP | ACKNOWLEDGE):
                 return bodies
+
+
+def _attribute(kind: int, value: bytes) -> bytes:
+    return struct.pack("=HH", 4 + len(value), kind) + value
 
 
 def _attributes(data: bytes) -> dict[int, bytes]:

@@ -1,22 +1,24 @@
-"""How the probe gets onto a node: one argument list, with its source and its task inside.
+"""How the probe gets onto a node: an argument list with its source, and a line with its task.
 
 Nothing is installed on a node. The probe's modules travel compressed on the
-command line, so that ssh, testinfra or a test can start it all the same.
+command line, so that ssh or a test can start it all the same.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import secrets
 import zlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import pairs, predict
+from underlay.expect import pairs, protocols
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from underlay.expect import Expectation
     from underlay.plan import Plan
 
 # Below the range that the kernel picks client ports from (net.ipv4.ip_local_port_range).
@@ -24,9 +26,18 @@ PORT = 27007
 PATIENCE = 60.0  # s that a probe waits for its caller's next word
 ON_STDIN = "-"
 
-# Linux takes at most 128 KiB in one argument, and ssh makes one argument of them all.
-_LARGEST = 90_000
-_MODULES = ("rtnetlink", "namespaces", "question", "probe")
+_MODULES = (
+    "rtnetlink",
+    "namespaces",
+    "packets",
+    "spaces",
+    "question",
+    "station",
+    "answering",
+    "renewing",
+    "asking",
+    "probe",
+)
 _GATHERING = ("rtnetlink", "namespaces", "gather")
 _BOOTSTRAP = """\
 import base64, json, sys, types, zlib
@@ -37,23 +48,15 @@ for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))):
     setattr(package, name, module)
     exec(compile(text, name, "exec"), module.__dict__)
 sys.exit(module.main(sys.argv[2]))"""
-_NONCE = secrets.token_hex(4)
 
 
-def probe_command(
-    plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE, pace: float = 1
-) -> list[str]:
-    """Return the argument list that runs the probe as root on ``node``.
+def probe_command() -> list[str]:
+    """Return the argument list that runs the probe as root on a node.
 
-    All nodes of one measurement need the same ``nonce``; by default it is the same
-    for the life of this Python process. The probe prints ``ready``, waits for the
-    line ``go`` on stdin, prints ``probed``, waits for ``stop``, and prints one JSON
-    document for ``measure.merge``. Where the last argument is ``-``, the line
-    ``packed_task`` comes first on stdin.
+    What it is to do comes first on its stdin: a line of ``packed_tasks``. How it is
+    led after that is described in probe.py.
     """
-    task = packed_task(plan, node, nonce, patience=patience, pace=pace)
-    last = task if len(task) <= _LARGEST else ON_STDIN
-    return ["python3", "-c", _BOOTSTRAP, _source(_MODULES), last]
+    return ["python3", "-c", _BOOTSTRAP, _source(_MODULES), ON_STDIN]
 
 
 def gather_command(plan: Plan, node: str) -> list[str]:
@@ -66,49 +69,51 @@ def gather_command(plan: Plan, node: str) -> list[str]:
     return ["python3", "-c", _BOOTSTRAP, _source(_GATHERING), task]
 
 
-def packed_task(
-    plan: Plan, node: str, nonce: str = _NONCE, *, patience: float = PATIENCE, pace: float = 1
-) -> str:
-    """Return what the probe on ``node`` is to do, as one line of text."""
-    return _pack(task(plan, node, nonce, patience, pace))
+def packed_tasks(
+    plan: Plan,
+    expectations: Iterable[Expectation],
+    nonce: str,
+    *,
+    patience: float = PATIENCE,
+    pace: float = 1,
+) -> dict[str, str]:
+    """Return what the probe of each node is to do, as one line of text.
+
+    All nodes of one measurement need the same ``nonce``.
+    """
+    tasks = _tasks(plan, expectations)
+    common = {"nonce": nonce, "port": PORT, "patience": patience, "pace": pace}
+    return {node: _pack(task | common) for node, task in tasks.items()}
 
 
-def task(plan: Plan, node: str, nonce: str, patience: float, pace: float = 1) -> dict[str, Any]:
-    """Return the probe's specification, as probe.py describes it."""
-    spaces = [[node, "node", ""]]
-    spaces += [[c.name, c.runtime, ""] for c in plan.containers if c.node == node]
-    index = {space[0]: number for number, space in enumerate(spaces)}
-    cold = _cold_pairs(plan)
-    cells = [
-        [
-            number,
-            index[pair.source.space],
-            pair.source_address,
-            pair.destination_address,
-            (pair.source.name, pair.destination.name) in cold,
-        ]
-        for number, pair in enumerate(pairs(plan))
-        if pair.source.node == node
-    ]
-    return {
-        "node": node,
-        "nonce": nonce,
-        "port": PORT,
-        "patience": patience,
-        "pace": pace,
-        "cold": bool(cold),
-        "spaces": spaces,
-        "cells": cells,
-    }
+def _tasks(plan: Plan, expectations: Iterable[Expectation]) -> dict[str, dict[str, Any]]:
+    """Return the specification of each node's probe, as probe.py describes it."""
+    every = list(pairs(plan))
+    tasks: dict[str, dict[str, Any]] = {}
+    index: dict[str, int] = {}
+    for node in plan.nodes:
+        own = [container for container in plan.containers if container.node == node.name]
+        spaces = [[node.name, "node", ""], *([c.name, c.runtime, ""] for c in own)]
+        index |= {space[0]: number for number, space in enumerate(spaces)}
+        tasks[node.name] = {
+            "node": node.name,
+            "families": sorted({pair.family for pair in every} or {4}),
+            "protocols": protocols(plan),
+            "spaces": spaces,
+            "cells": [],
+        }
+    cold = {(e.source, e.destination, e.family) for e in expectations if e.cold}
+    for number, pair in enumerate(every):
+        ends = (pair.source.name, pair.destination.name, pair.family)
+        space = index[pair.source.space]
+        row = [number, space, pair.source_address, pair.destination_address, int(ends in cold)]
+        tasks[pair.source.node]["cells"].append(row)
+    return tasks
 
 
-def has_cold_cells(plan: Plan) -> bool:
-    """Whether the probes print ``cold`` and wait for ``on`` between ``go`` and ``probed``."""
-    return bool(_cold_pairs(plan))
-
-
-def _cold_pairs(plan: Plan) -> set[tuple[str, str]]:
-    return {(e.source, e.destination) for e in predict(plan) if e.cold}
+def phases(expectations: Iterable[Expectation]) -> tuple[str, ...]:
+    """Return the names of the phases, in order: cold cells are probed first and alone."""
+    return ("cold", "others") if any(e.cold for e in expectations) else ("others",)
 
 
 @cache
@@ -119,4 +124,4 @@ def _source(modules: tuple[str, ...]) -> str:
 
 def _pack(value: object) -> str:
     text = json.dumps(value, separators=(",", ":"))
-    return base64.b64encode(zlib.compress(text.encode(), 9)).decode()
+    return base64.b64encode(zlib.compress(text.encode(), 6)).decode()

@@ -1,0 +1,220 @@
+"""Asks the cells of one phase, and decides when silence is silence.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+
+A question that nobody answers is asked a second time, and given up after that.
+Neither is done by the clock alone. The caller goes round all nodes again and again,
+and every node answers only after it has handled all that had arrived. A packet is
+late when ``ROUNDS`` of these have gone by since it was sent, more than its way there
+and back has steps: however busy the machine is, everybody has had their turn then.
+Besides that, the wait is never shorter than some round trips as long as the slowest
+that was seen.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.packets import read_token, token
+from underlay.observe.question import Question
+from underlay.observe.renewing import renew
+
+if TYPE_CHECKING:
+    from underlay.observe.station import Station
+
+# A way there and back has ten steps at most, in TCP with ARP; the two more are for a
+# round under way while the packet was sent.
+ROUNDS = 12
+RESEND, GIVE_UP = 0.25, 0.35  # s at least; each counted from the last packet
+TRIPS = 2.5  # times the slowest round trip, at least
+LIMIT = 8.0  # s; where another node is stuck there are no rounds
+FORGET = 3.0  # s after which the socket of a silent question is closed
+SWEEP = 0.02  # s between looks at the clock
+WINDOW, RECENT = 400, 0.15  # so many unanswered packets may be younger than RECENT seconds
+BURST = 24  # probes started before answers are read again
+
+IP_BIND_ADDRESS_NO_PORT = 24
+ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}  # IP_RECVERR, IPV6_RECVERR
+
+
+class Asking:
+    """The questions of one phase: ``done`` once their answer or silence is certain."""
+
+    def __init__(self, station: Station, cells: list[Any], protocols: list[str]) -> None:
+        self.station = station
+        self.waiting = [
+            Question(cell, protocol, station.spaces[cell[1]])
+            for cell in reversed(cells)
+            for protocol in reversed(protocols)
+        ]
+        self.done: list[Question] = []
+        self.late: deque[Question] = deque()
+        self.flying: dict[tuple[int, str], Question] = {}
+        self.recent: deque[tuple[float, Question]] = deque()
+        self.swept = 0.0
+
+    @property
+    def busy(self) -> int:
+        """How many questions aren't decided yet."""
+        return len(self.waiting) + len(self.flying)
+
+    @property
+    def eager(self) -> bool:
+        """Whether there is something to send at once."""
+        return bool(self.waiting) and len(self.recent) < WINDOW
+
+    def step(self) -> None:
+        """Start some questions; look after those under way."""
+        now = time.monotonic()
+        while self.recent and (self.recent[0][1].result or now - self.recent[0][0] > RECENT):
+            self.recent.popleft()
+        for _ in range(min(BURST, len(self.waiting), WINDOW - len(self.recent))):
+            question = self.waiting.pop()
+            self.start(question)
+            self.recent.append((now, question))
+        if now - self.swept >= SWEEP:
+            self.swept = now
+            self.sweep(now)
+
+    def start(self, question: Question) -> None:
+        """Send the question's first packet."""
+        key = question.number, question.protocol
+        self.flying[key] = self.station.flying[key] = question
+        if question.space is None:
+            question.finish("not_measured")
+        else:
+            self.ask(question)
+
+    def ask(self, question: Question) -> None:
+        """Send one more packet, or a first SYN of one more connection."""
+        question.round = self.station.round
+        try:
+            if question.protocol == "tcp":
+                self.connect(question)
+                return
+            if question.protocol == "udp" and not question.sockets:
+                self.connect(question)
+            words = self.token(question, len(question.sent))
+            with contextlib.suppress(BlockingIOError):  # a full queue counts as a lost packet
+                question.send(words)
+        except OSError as error:
+            question.failed(error, sending=True)
+
+    def token(self, question: Question, attempt: int) -> bytes:
+        """Return what a packet of the question carries."""
+        return token(self.station.nonce, question.number, question.protocol, attempt)
+
+    def connect(self, question: Question) -> None:
+        """Open a socket of the question's own, bound to its source address; raise OSError."""
+        assert question.space is not None
+        tcp = question.protocol == "tcp"
+        kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
+        made = question.space.open(kind, question.family)
+        question.sockets.append(made)
+        made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        made.setsockopt(*ERRORS[question.family], 1)
+        made.bind((question.source, 0))
+        started = time.monotonic()
+        with contextlib.suppress(BlockingIOError):
+            made.connect((question.destination, self.station.port))
+        if tcp:
+            question.sent.append(started)
+            connection = Connection(self, question, made, len(question.sent) - 1)
+            self.station.loop.register(made, selectors.EVENT_WRITE, (connection.on_ready, None))
+        else:
+            self.station.loop.register(made, selectors.EVENT_READ, (self.on_datagram, question))
+
+    def on_datagram(self, question: Question) -> None:
+        """The answerer's name, or an ICMP error about our datagram."""
+        made = question.sockets[0]
+        try:
+            found = read_token(self.station.nonce, made.recv(512))
+            if found and found[:2] == (question.number, "udp") and question.open:
+                took = question.answered(found[3], found[2], time.monotonic())
+                self.station.learn(took)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            question.refused(made, error)
+
+    def sweep(self, now: float) -> None:
+        """Ask again what is late, give up what is too late, put away what is done."""
+        unanswered = []
+        for key, question in list(self.flying.items()):
+            if question.result is None and self.overdue(question, now):
+                if len(question.sent) == 1:
+                    unanswered.append(question)
+                else:
+                    question.finish("")
+                    self.late.append(question)
+            if question.result is not None:
+                self.done.append(self.flying.pop(key))
+                if not question.silent:
+                    self.close(question)
+        if unanswered:
+            renew(self.station, unanswered)
+            for question in unanswered:
+                self.ask(question)
+        while self.late and now - self.late[0].sent[-1] > FORGET * self.station.pace:
+            self.close(self.late.popleft())
+
+    def overdue(self, question: Question, now: float) -> bool:
+        """Whether the last packet's answer would have come by now."""
+        station = self.station
+        age = now - question.sent[-1]
+        least = RESEND if len(question.sent) == 1 else GIVE_UP
+        if age > LIMIT * station.pace:
+            return True
+        gone_round = station.round - question.round >= ROUNDS
+        return gone_round and age > max(least * station.pace, TRIPS * station.slowest)
+
+    def close(self, question: Question) -> None:
+        """Close the question's sockets."""
+        for made in question.sockets:
+            if made in self.station.loop.get_map():
+                self.station.loop.unregister(made)
+            made.close()
+        question.sockets.clear()
+
+
+class Connection:
+    """One attempt by TCP: the kernel sends its segments again, a second attempt is another."""
+
+    def __init__(
+        self, asking: Asking, question: Question, made: socket.socket, attempt: int
+    ) -> None:
+        self.asking, self.question, self.made = asking, question, made
+        self.attempt, self.connected = attempt, 0.0
+
+    def on_ready(self, _: None) -> None:
+        """The connection is made or refused, or the answerer's name is there."""
+        made, question, loop = self.made, self.question, self.asking.station.loop
+        try:
+            number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise OSError(number, os.strerror(number))
+            if not self.connected:
+                self.connected = time.monotonic()
+                loop.modify(made, selectors.EVENT_READ, (self.on_ready, None))
+                made.send(self.asking.token(question, self.attempt))
+                return
+            name = made.recv(512).decode(errors="replace")
+            if not question.open:
+                loop.unregister(made)
+            elif name:
+                question.count_resent(made)
+                took = question.answered(name, self.attempt, self.connected)
+                self.asking.station.learn(took)
+            else:
+                question.finish("no_answer", reason="the connection was closed without an answer")
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            question.refused(made, error)
+            loop.unregister(made)

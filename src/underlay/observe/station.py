@@ -1,0 +1,83 @@
+"""What all parts of the probe share on one node: its namespaces, its loop, its questions.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import time
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe import rtnetlink
+from underlay.observe.namespaces import Missing
+from underlay.observe.spaces import Space
+
+if TYPE_CHECKING:
+    from underlay.observe.question import Question
+
+SETTLE = 3.0  # s that new IPv6 addresses may take until nobody objects to them
+SLOWEST = 1.5  # s; a round trip longer than this makes nobody wait longer
+
+
+class Station:
+    """A node that takes part: ``spaces`` in the specification's order, None where missing.
+
+    ``round`` is the last round that the caller began, ``slowest`` the longest round
+    trip in seconds that any node has seen so far.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.nonce = spec["nonce"].encode()
+        self.port: int = spec["port"]
+        self.pace: float = spec["pace"]
+        self.loop = selectors.DefaultSelector()
+        self.spaces: list[Space | None] = []
+        self.missing: dict[str, str] = {}
+        self.flying: dict[tuple[int, str], Question] = {}
+        self.round = 0
+        self.slowest = 0.0
+
+    def open(self) -> None:
+        """Enter and listen in every namespace, then empty all neighbour tables."""
+        home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        port, families = self.spec["port"], self.spec["families"]
+        for name, kind, path in self.spec["spaces"]:
+            try:
+                self.spaces.append(Space(name, kind, path, home, port, families))
+            except (Missing, OSError) as error:
+                self.spaces.append(None)
+                self.missing[name] = str(error)
+        if 6 in families:
+            self._settle()
+        for space in self.present():
+            rtnetlink.flush(space.netlink)
+
+    def present(self) -> list[Space]:
+        """Return the namespaces that are there."""
+        return [space for space in self.spaces if space]
+
+    def turn(self, wait: float) -> None:
+        """Handle whatever is ready, waiting at most ``wait`` seconds for it."""
+        for key, _ in self.loop.select(wait):
+            act, subject = key.data
+            act(subject)
+
+    def learn(self, seconds: float) -> None:
+        """Keep how long a round trip took, if none took longer."""
+        self.slowest = max(self.slowest, min(seconds, SLOWEST))
+
+    def _settle(self) -> None:
+        """Wait until no IPv6 address is tentative: the kernel would not send from one."""
+        until = time.monotonic() + SETTLE * self.pace
+        waiting = self.present()
+        while waiting and time.monotonic() < until:
+            waiting = [
+                space
+                for space in waiting
+                if any(tentative for _, tentative in rtnetlink.addresses(space.netlink).values())
+            ]
+            if waiting:
+                time.sleep(0.05)

@@ -100,5 +100,6 @@ def _print_tree(folder: Path, files: list[Path]) -> None:
             if parent not in branches:
                 branches[parent] = branches[parent.parent].add(f"{parent.name}/")
         branches[file.parent].add(file.name)
-    # A tree is cut at the console's width, and half a path leads nowhere.
-    out.print(tree, width=max(out.width, len(str(folder))))
+    # A tree is cut at the console's own width, and half a path leads nowhere.
+    out.width = max(out.width, len(str(folder)))
+    out.print(tree)

@@ -7,20 +7,16 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from underlay.errors import EXIT_BAD_INPUT
 from underlay.lab import Lab
-from underlay.lab_file import LabError, read_lab, read_lab_text
-from underlay.lab_text import MAX_BYTES, LabText, quoted, read_text
-from underlay.lint import lint_lab
+from underlay.lab_file import LabError, read_lab
+from underlay.lab_text import MAX_BYTES, quoted, read_text
 from underlay.plan import make_plan
 from underlay.yaml_tree import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = sorted((ROOT / "labs").rglob("*.yml"))
-GOLDEN = sorted((ROOT / "tests/golden/errors").glob("*.yml"))
 COREOS = (ROOT / "labs/coreos.yml").read_text(encoding="utf-8")
 
 
@@ -206,60 +202,6 @@ def test_network_in_its_own_segments_subnet(tmp_path: Path) -> None:
     plan = make_plan(read(tmp_path, content))
     own = {nic.address for node in plan.nodes for nic in node.nics}
     assert own.isdisjoint(a.address for c in plan.containers for a in c.attachments)
-
-
-SNIPPETS = [
-    *("\t", "\0", "\ufeff", "  ", "\n", "\n  ", ": ", "- ", "[", "]", "{", "}", "'", '"', "#"),
-    *("&a ", "*a ", "!!int ", "!x ", "<<: *a", "| ", "> ", "%YAML 1.1\n---\n", "---\n", "? "),
-    *("null", "true", "1e999", "-1", "0", "99999999999999999999", "\\U00110000", "é", "\ud83d"),
-    *("0.0.0.0/0", "20.1.1.0/31", "255.255.255.255/32", "20.1.1.0/24", "eth0", "eth1.0", "eth2.70"),
-    *("gateway: 20.1.1.1, ", "vlan: 70, ", "mode: l3, ", "sliced: false, ", "mtu: 1500, "),
-    *("runtime: docker, ", "default_route: gateway, ", "count: 200, ", "parent: eth1, "),
-]
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    path = draw(st.sampled_from(LABS) | st.sampled_from(GOLDEN))
-    text = path.read_text(encoding="utf-8")
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(text)))
-        end = min(len(text), start + draw(st.integers(0, 12)))
-        piece = draw(st.sampled_from(SNIPPETS) | st.text(max_size=4) | st.just(text[start:end] * 2))
-        text = text[:start] + piece + text[end:]
-    content = text.encode("utf-8", "surrogatepass")
-    if draw(st.integers(0, 9)) == 0:
-        content = content[: draw(st.integers(0, len(content)))] + draw(st.binary(max_size=4))
-    return content
-
-
-@settings(
-    max_examples=200,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-@given(content=mutated())
-def test_only_labs_and_lab_errors_come_out(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "lab.yml"
-    path.write_bytes(content)
-    result = outcome(path)
-    if isinstance(result, LabError):
-        assert result.problems
-        assert all(problem.found and problem.expected for problem in result.problems)
-        assert result.message.encode()
-    else:
-        # What is accepted can be planned and linted.
-        lab, text = result
-        make_plan(lab)
-        lint_lab(lab, text)
-
-
-def outcome(path: Path) -> tuple[Lab, LabText] | LabError:
-    try:
-        return read_lab_text(path)
-    except LabError as error:
-        return error
 
 
 def test_reading_alone_knows_nothing_of_labs(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ def command(
 def measured(state: LabState) -> Verdict:
     """Measure the running lab ``state`` and return the verdict."""
     from underlay.cluster.access import spawn_as_root
+    from underlay.cluster.lab_lock import turn
     from underlay.cluster.provider import provider
     from underlay.cluster.spans import span
     from underlay.expect import predict
@@ -60,10 +61,14 @@ def measured(state: LabState) -> Verdict:
     began = time.monotonic()
     expectations = predict(plan)
     predicted = time.monotonic()
+    what = f"measuring {len(expectations)} cells of {state.lab}"
     with (
-        progress(f"measuring {len(expectations)} cells of {state.lab}"),
+        progress(what) as running,
+        # Two measurements at once would flush each other's neighbour tables.
+        turn(state.lab, running.step),
         span(state.folder, "host", "measure"),
     ):
+        running.step(what)
         observation = measure(plan, spawn_as_root(state), expectations=expectations, pace=pace)
     timings = {
         "predict": round(predicted - began, 3),

@@ -6,7 +6,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from underlay.cluster.lab_state import LabState, lock, read_state, remove
+from underlay.cluster.lab_lock import lock, turn
+from underlay.cluster.lab_state import LabState, read_state, remove
 from underlay.cluster.prepare import load_plan, prepare
 from underlay.cluster.process import tail
 from underlay.cluster.provider import provider
@@ -29,6 +30,13 @@ def up(
     what ``prepare`` raises, and Infrastructure when a node doesn't get ready.
     """
     name = load_plan(file).lab
+    with turn(name, progress):
+        return _up(name, file, provider_name, progress, force=force)
+
+
+def _up(
+    name: str, file: Path, provider_name: str, progress: Callable[[str], None], *, force: bool
+) -> tuple[LabState, dict[str, float]]:
     was_there = read_state(name) is not None
     try:
         state, timings = prepare(file, provider_name, progress, force=force)
@@ -54,6 +62,11 @@ def down(name: str, progress: Callable[[str], None]) -> None:
     Vagrant is asked first; whatever it couldn't do is done by the identity in the
     lab's state. Raises Infrastructure when something of the lab can't be ended.
     """
+    with turn(name, progress):
+        _down(name, progress)
+
+
+def _down(name: str, progress: Callable[[str], None]) -> None:
     state = read_state(name)
     if state is None:
         # A start that was cut short may have made the folder and a sandbox, but no record.

@@ -1,12 +1,11 @@
-"""A lab's state folder: what is up, from which file, by which provider, and the lock on it."""
+"""A lab's state folder: what is up, from which file, and by which provider."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,6 @@ from underlay import paths
 from underlay.plan import plan_from_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from underlay.plan import Plan
 
 
@@ -76,40 +73,6 @@ def remove(lab: str) -> None:
     ):
         with suppress(OSError):
             folder.rmdir()
-
-
-@contextmanager
-def lock(lab: str, waiting: Callable[[str], None] = lambda _: None) -> Iterator[None]:
-    """Hold the lab's lock: one process at a time starts, changes or removes a lab.
-
-    The kernel gives the lock back when its holder ends, however it ends.
-    ``waiting`` is told when somebody else holds it. The lock's file goes with it.
-    """
-    path = paths.locks() / lab
-    while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting(f"another command is at work on the lab {lab}, waiting for it")
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        with suppress(FileNotFoundError):
-            if os.fstat(descriptor).st_ino == path.stat().st_ino:
-                break
-        os.close(descriptor)
-    try:
-        yield
-    finally:
-        with suppress(OSError):
-            path.unlink()
-        os.close(descriptor)
-        for folder in (path.parent, path.parent.parent):
-            with suppress(OSError):
-                folder.rmdir()
 
 
 def _replace(path: Path, text: str) -> None:

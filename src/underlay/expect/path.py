@@ -38,10 +38,14 @@ class Packet:
 
 @dataclass(frozen=True)
 class Arrival:
-    """What became of a packet; ``masked`` is the link whose address it carries since a NAT."""
+    """What became of a packet; ``masked`` is the link whose address it carries since a NAT.
+
+    ``over`` are the links that sent it, one for each wire that it crossed.
+    """
 
     rule: Rule
     masked: Link | None = None
+    over: tuple[Link, ...] = ()
 
 
 class Paths:
@@ -54,9 +58,7 @@ class Paths:
         """Return the rule that decides the cell of ``pair``: for its request, or its answer."""
         source = self._world.spaces[pair.source.space]
         destination = self._world.spaces[pair.destination.space]
-        there = self._way(
-            source, Packet(pair.source_address, pair.destination_address, destination)
-        )
+        there = self.request(pair)
         if not there.rule.reachable:
             return there.rule
         back = self._back(source, destination, pair, there.masked)
@@ -68,6 +70,12 @@ class Paths:
         subnets = {self._world.subnet(name) for name in networks}
         direct = there.rule.relation != "routing"
         return routing.other_subnet(there.rule) if len(subnets) > 1 and direct else there.rule
+
+    def request(self, pair: Pair) -> Arrival:
+        """Return what becomes of ``pair``'s request, whether it can be answered or not."""
+        source = self._world.spaces[pair.source.space]
+        destination = self._world.spaces[pair.destination.space]
+        return self._way(source, Packet(pair.source_address, pair.destination_address, destination))
 
     def _back(self, source: Space, destination: Space, pair: Pair, masked: Link | None) -> Rule:
         """The answer's way; where the request was masqueraded, by way of who did that."""
@@ -92,7 +100,7 @@ class Paths:
         beside = [other for other in packet.target.links if _together(link, other)]
         for other in sorted(beside, key=lambda one: one.address != packet.address):
             if other.address == packet.address or not other.driver:
-                return Arrival(self._between(link, other, packet.address))
+                return Arrival(self._between(link, other, packet.address), over=(link,))
         node = self._world.spaces[link.node]
         own = next(one for one in node.links if one.parent == link.parent and not one.driver)
         route = node.route(packet.address, link.parent)
@@ -122,17 +130,17 @@ class Paths:
             return Arrival(ipvlan.FOREIGN_SENDER)
         other = max(meant or near, key=lambda one: one.address == hop)
         if hop == packet.address:
-            return Arrival(self._between(link, other, hop))
+            return Arrival(self._between(link, other, hop), over=(asker or link,))
         return self._by_gateway(link, other, packet)
 
     def _by_gateway(self, link: Link, gateway: Link, packet: Packet) -> Arrival:
         child = self._child_of(gateway, packet)
         if child:
-            return Arrival(self._between(link, child, packet.address, "by route"))
+            return Arrival(self._between(link, child, packet.address, "by route"), over=(link,))
         rule = self._between(link, gateway, packet.address)
         space = self._world.spaces[gateway.space]
         if not rule.reachable or space is packet.target:
-            return Arrival(rule)
+            return Arrival(rule, over=(link,))
         if not space.forwards or packet.hops == MOST_HOPS:
             return Arrival(routing.GATEWAY_SILENT)
         onward = Packet(packet.sender, packet.address, packet.target, packet.hops + 1)
@@ -141,7 +149,7 @@ class Paths:
             return Arrival(routing.beyond_gateway(arrival.rule))
         route = space.route(packet.address)
         masked = route.link if route and _masquerades(space, packet.sender, route.link) else None
-        return Arrival(routing.FORWARDED, arrival.masked or masked)
+        return Arrival(routing.FORWARDED, arrival.masked or masked, (link, *arrival.over))
 
     def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
         """A parent gives its ipvlan child what carries the child's address, before routing."""

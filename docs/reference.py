@@ -15,6 +15,8 @@ from pydantic.fields import FieldInfo
 
 from underlay.expect import ipvlan, macvlan, routing
 from underlay.expect.rules import Rule
+from underlay.faults import RUNNING, Effect, Scene
+from underlay.faults.entry import entries
 from underlay.foreign import host_rules as rules_about_hosts
 from underlay.lab import (
     DEFAULT_MODE,
@@ -29,8 +31,14 @@ from underlay.lab import (
     Nodes,
     Segment,
 )
+from underlay.lab_file import read_lab
 from underlay.lint_problems import problem_rules
 from underlay.lint_rules import RULES
+from underlay.paths import root
+from underlay.plan import make_plan
+
+# Which labs the patterns of faults are computed from: the first one that has a place for each.
+PATTERN_LABS = ("coreos", "docker-vlan")
 
 MADE = "<!-- Made by docs/reference.py; change it or the code that it reads, not this page. -->"
 
@@ -163,11 +171,121 @@ def prediction_rules() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+PROGRAMS = ("ip", "bridge", "tc", "nft", "sysctl", "systemctl", "networkctl", "docker", "underlay")
+PATTERNS = (
+    "Everything of one container is lost",
+    "Siblings lose each other, everything across nodes goes on",
+    "Some protocols are lost, others of the same pairs aren't",
+    "A single pair is lost",
+    "One container loses some others, or all nodes",
+    "It changes from one measurement to the next who reaches whom",
+    "A node's own cells are lost, its containers don't notice",
+    "A node and its containers lose the others",
+    "Two nodes lose each other, a third one reaches both",
+    "A whole segment is lost across nodes",
+    "Something is reachable that should not be",
+    "Cells can't be measured",
+)
+
+
+def troubleshooting() -> str:
+    """Return the page from symptoms to causes, from the catalogue of faults."""
+    lines = [
+        "# Troubleshooting",
+        "",
+        MADE,
+        "",
+        "From what is seen to what may be wrong. `underlay explain` looks for all of it by itself;",
+        "this page is for reading it up, and for networks where Underlay doesn't run. Which of the",
+        "patterns a fault belongs to is computed from the default lab: the cells that it changes.",
+        "",
+        "## What do you see?",
+        "",
+        "| Pattern | Likely causes |",
+        "|---|---|",
+    ]
+    named = {fault.id for fault in RUNNING}
+    for pattern, ids in _patterns().items():
+        causes = ", ".join(f"[`{name}`](#{name})" for name in ids)
+        lines.append(f"| {pattern} | {causes} |")
+    found = entries()
+    layers = dict.fromkeys(entry.layer for entry in found if entry.id in named)
+    for layer in layers:
+        lines += ["", f"## Running lab: {layer}"]
+        for entry in found:
+            if entry.id in named and entry.layer == layer:
+                lines += ["", f"### {entry.id}", "", f"*{_sentence(entry.title)}*", ""]
+                lines += [f"- Symptom: {_sentence(entry.symptom)}"]
+                lines += [f"- Evidence: {_sentence(entry.evidence)}"]
+                lines += [f"- Cause: {_sentence(entry.cause)}"]
+                lines += [f"- Cure: {_sentence(entry.cure)}"]
+                lines += [f"- Source: {_sentence(entry.reference)}"]
+    lines += ["", "## A lab doesn't start", ""]
+    lines += ["| What is said | What is wrong | Cure | Source |", "|---|---|---|---|"]
+    for entry in found:
+        if entry.stage == "boot":
+            cells = (entry.evidence, f"{entry.title}. {entry.cause}", entry.cure, entry.reference)
+            lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    lines += ["", "## A lab file is refused", ""]
+    lines += ["What lint finds is in [Lint rules](lint-rules.md)."]
+    return "\n".join(lines) + "\n"
+
+
+def _patterns() -> dict[str, list[str]]:
+    """Return the faults by the pattern they make in the first lab with a place for them."""
+    scenes = [Scene(make_plan(read_lab(root() / "labs" / f"{n}.yml"))) for n in PATTERN_LABS]
+    found: dict[str, list[str]] = {pattern: [] for pattern in PATTERNS}
+    for fault in RUNNING:
+        for scene in scenes:
+            place = next((p for p in fault.places(scene) if fault.effect(scene, p).every), None)
+            if place is not None:
+                effect = fault.effect(scene, place)
+                found[_pattern(scene, effect)].append(fault.id)
+                break
+    return {pattern: names for pattern, names in found.items() if names}
+
+
+def _pattern(scene: Scene, effect: Effect) -> str:
+    """Name the pattern that differing cells make: who they are about, and who goes on."""
+    healthy, cells = set(scene.healthy), effect.certain or effect.every
+    everything, sibling, protocol, pair, one, racing, *rest = PATTERNS
+    own, node, two, segment, opened, unseen = rest
+    if cells - healthy:
+        return unseen if cells & healthy else opened
+    if effect.certain and effect.every != effect.certain:
+        return racing
+    nodes = {scene.ends[name].node for cell in cells for name in cell[:2]}
+    if all(scene.ends[c[0]].node == scene.ends[c[1]].node for c in cells):
+        return sibling
+    pairs = {cell[:2] for cell in cells}
+    if any(cell not in cells and cell[:2] in pairs for cell in healthy):
+        return protocol
+    if len({frozenset(cell) for cell in pairs}) == 1:
+        return pair
+    shared = set.intersection(*(set(cell) for cell in pairs))
+    if shared:
+        name = next(iter(shared))
+        if {cell for cell in healthy if name in cell[:2]} == cells:
+            return everything
+        return own if scene.ends[name].kind == "node" else one
+    homes = [{scene.ends[name].node for name in cell} for cell in pairs]
+    if len(nodes) == 2 and len(scene.plan.nodes) > 2:
+        return two
+    return node if set.intersection(*homes) else segment
+
+
+def _sentence(text: str) -> str:
+    """A sentence begins with a capital letter, unless it begins with a program's name."""
+    begin = text if text.split(" ", maxsplit=1)[0] in PROGRAMS else f"{text[:1].upper()}{text[1:]}"
+    return begin.rstrip(".") + "."
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "lab-file.md": lab_file,
     "lint-rules.md": lint_rules,
     "host-rules.md": host_rules,
     "prediction-rules.md": prediction_rules,
+    "troubleshooting.md": troubleshooting,
 }
 
 

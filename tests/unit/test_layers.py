@@ -45,6 +45,8 @@ ORDER = (
     ("cluster",),
     ("observe",),
     ("verdict",),
+    ("faults",),
+    ("explain",),
     ("report",),
     ("cli", "__main__"),
 )

@@ -18,7 +18,8 @@ from underlay.observe import probe, start
 from underlay.plan import make_plan
 
 MODULES = [
-    Path(probe.__file__).with_name(f"{name}.py") for name in (*start._MODULES, *start._GATHERING)
+    Path(probe.__file__).with_name(f"{name}.py")
+    for name in (*start._MODULES, *start._GATHERING, *start._SNIFFING)
 ]
 
 

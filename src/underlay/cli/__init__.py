@@ -30,13 +30,21 @@ VERBS: dict[str, dict[str, str]] = {
         "demo": "Start the default lab, measure its matrix and leave it running.",
         "up": "Start a lab: its nodes, its networks and its containers.",
         "check": "Measure who reaches whom in a running lab and compare it with the prediction.",
+        "explain": "Say why cells of a running lab differ from the prediction.",
         "down": "Stop a lab and leave nothing of it behind.",
     },
     "Running labs": {
         "status": "Show a running lab: its nodes, containers and switch.",
         "ssh": "Open a shell on a node, or run a command there as the lab's user.",
         "exec": "Run a command as root in a node, a container or the switch.",
+        "capture": "Capture frames in a running lab into a pcap file.",
+        "trace": "Send one packet and show where it was seen, hop by hop, there and back.",
         "env": "Print the variables for using Vagrant by hand on a lab.",
+    },
+    "Faults": {
+        "faults": "List the faults that Underlay knows, by the stage at which they show.",
+        "break": "Bring a fault about in a running lab, to see what it looks like.",
+        "mend": "Undo all that `break` has done to a running lab, and measure it.",
     },
     "Files": {
         "render": "Write every file of a lab's nodes without starting any.",

@@ -28,8 +28,9 @@ def command(
     Every container probes every other one and every node, and the nodes probe the
     containers, by ICMP, TCP and UDP. A cell is reachable only if the destination
     named in it received the probe and its answer came back. Neighbour tables are
-    flushed first. Exit code 0 means that all cells were measured and are as expected,
-    1 that a cell differs, 3 that something could not be measured.
+    flushed first. Where something differs, the lab is looked into, and what `underlay
+    explain` would say of it follows. Exit code 0 means that all cells were measured
+    and are as expected, 1 that a cell differs, 3 that something could not be measured.
 
     Example:
       underlay check
@@ -37,12 +38,23 @@ def command(
     """
     state = running_state(lab)
     verdict = measured(state)
+    explanation = None
+    if verdict.exit_code:
+        from underlay.cli.explain import explained
+
+        explanation = explained(state, verdict)
     if as_json:
         from underlay.report.document import document
+        from underlay.report.explanation import causes
 
-        print_json(document(verdict))
+        print_json({**document(verdict), "causes": causes(explanation) if explanation else []})
     else:
         show(state, verdict)
+        if explanation:
+            from underlay.report.explanation import explanation_text
+
+            out.print()
+            out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
     raise typer.Exit(verdict.exit_code)
 
 

@@ -37,6 +37,25 @@ def targets() -> Iterator[str]:
         yield "switch"
 
 
+def containers() -> Iterator[str]:
+    """Yield the containers of all labs that are up."""
+    for plan in _plans():
+        yield from (container["name"] for container in plan["containers"])
+
+
+def ends() -> Iterator[str]:
+    """Yield what `trace` takes: containers and nodes."""
+    yield from containers()
+    yield from nodes()
+
+
+def faults() -> Iterator[str]:
+    """Yield the faults that `break` knows."""
+    from underlay.faults import RUNNING
+
+    yield from (fault.id for fault in RUNNING)
+
+
 def _plans() -> Iterator[dict[str, Any]]:
     for lab in running_labs():
         with suppress(OSError, ValueError):
@@ -48,4 +67,7 @@ KINDS: dict[str, Callable[[], Iterator[str] | tuple[str, ...]]] = {
     "running": running_labs,
     "nodes": nodes,
     "targets": targets,
+    "containers": containers,
+    "ends": ends,
+    "faults": faults,
 }

@@ -70,6 +70,32 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
     return spawn
 
 
+def start_at_switch(state: LabState, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start ``arguments`` as root where the segments' bridges are, its streams piped."""
+    return subprocess.Popen(
+        provider(state.provider).switch(state.folder, arguments),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run_in(
+    state: LabState, target: str, arguments: list[str], *, deadline: float
+) -> subprocess.CompletedProcess[str]:
+    """Run ``arguments`` as root in ``target``, as ``execute`` does, and return what it says.
+
+    Raises Infrastructure past ``deadline`` seconds, BadInput for a target that isn't there.
+    """
+    if target == SWITCH:
+        wrapped = ["sh", "-c", RUN, "sh", *arguments]
+        command = provider(state.provider).switch(state.folder, wrapped)
+    else:
+        node, wrapped = _inside(state.plan(), target, arguments)
+        command = ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *wrapped])
+    return run(command, deadline=deadline, check=False)
+
+
 def execute(state: LabState, target: str, arguments: list[str]) -> int:
     """Run ``arguments`` as root in ``target``, on this process's streams; return the exit code.
 

@@ -39,6 +39,7 @@ _MODULES = (
     "probe",
 )
 _GATHERING = ("rtnetlink", "namespaces", "gather")
+_SNIFFING = ("rtnetlink", "namespaces", "sniff")
 _BOOTSTRAP = """\
 import base64, json, sys, types, zlib
 package = sys.modules["underlay"] = types.ModuleType("underlay")
@@ -84,6 +85,28 @@ def packed_tasks(
     tasks = _tasks(plan, expectations)
     common = {"nonce": nonce, "port": PORT, "patience": patience, "pace": pace}
     return {node: _pack(task | common) for node, task in tasks.items()}
+
+
+def sniff_command(
+    spaces: list[tuple[str, str, list[str]]],
+    *,
+    seconds: float,
+    count: int = 0,
+    marks: tuple[bytes, ...] = (),
+    snap: int = 65535,
+) -> list[str]:
+    """Return the argument list that captures as root on one machine, as sniff.py describes it.
+
+    ``spaces`` are (name, kind, devices), with ``node`` for the kind of the machine's own.
+    """
+    task = {
+        "spaces": spaces,
+        "seconds": seconds,
+        "count": count,
+        "marks": [mark.hex() for mark in marks],
+        "snap": snap,
+    }
+    return ["python3", "-c", _BOOTSTRAP, _source(_SNIFFING), _pack(task)]
 
 
 def _tasks(plan: Plan, expectations: Iterable[Expectation]) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,58 @@
+"""The verb ``faults``: the catalogue of what can be wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from underlay.cli.console import out, print_json
+
+if TYPE_CHECKING:
+    from underlay.faults.entry import Entry
+
+
+def command(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """List the faults that Underlay knows, by the stage at which they show.
+
+    `file`: lint finds it in a lab file. `boot`: `up` fails and says why. `running`:
+    `break` brings it about on a running lab, and `explain` recognises it, however
+    it came about.
+
+    Example:
+      underlay faults
+      underlay faults --json
+    """
+    from underlay.faults.entry import entries
+
+    found = entries()
+    if as_json:
+        print_json({"faults": [_document(entry) for entry in found]})
+        return
+    for stage in ("running", "boot", "file"):
+        table = Table("fault", "layer", "what is wrong", box=None, pad_edge=False)
+        rows = [entry for entry in found if entry.stage == stage]
+        for entry in rows:
+            table.add_row(entry.id, entry.layer, entry.title)
+        out.print(f"{stage}: {len(rows)} faults", style="bold")
+        out.print(table)
+        out.print()
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "layer": entry.layer,
+        "stage": entry.stage,
+        "title": entry.title,
+        "symptom": entry.symptom,
+        "evidence": entry.evidence,
+        "cause": entry.cause,
+        "cure": entry.cure,
+        "reference": entry.reference,
+    }

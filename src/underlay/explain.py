@@ -1,0 +1,161 @@
+"""Why cells differ: as few faults as account for them, each shown by evidence.
+
+Every fault of the catalogue looks at the evidence and says where it is and which cells it
+would change there. Of these findings those are kept that the measurement bears out, and of
+these as many as are needed. What no finding accounts for is said to be unexplained, with what
+was ruled out and the places that all of it passes; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from underlay.faults import RUNNING, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from underlay.faults import Cell, Scene
+    from underlay.observe.evidence import Evidence
+    from underlay.verdict import Cell as Judged
+
+# A finding that less than this part of its certain cells bears out isn't what happened.
+LEAST_FIT = 0.6
+# Findings as sure as this are named even where others account for all of their cells.
+SURE = 0.9
+# A possible cell counts for less than a certain one: the narrower finding explains better.
+POSSIBLE_WEIGHT = 0.3
+
+SUSPECTS = 4
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One finding that was kept: how sure it is, and the differing cells that it accounts for."""
+
+    finding: Finding
+    confidence: float
+    cells: tuple[Cell, ...]
+
+    @property
+    def where(self) -> str:
+        """The node, container or switch, and the device."""
+        return str(self.finding.place)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The causes, the likeliest first, and what none of them accounts for.
+
+    ``ruled_out`` are the titles of faults that were looked for and aren't there, by layer.
+    ``suspects`` are places that all unexplained cells pass and no working one does.
+    ``unseen`` says what could not be looked into, and why.
+    """
+
+    causes: tuple[Cause, ...]
+    unexplained: tuple[Cell, ...]
+    ruled_out: dict[str, tuple[str, ...]]
+    suspects: tuple[str, ...]
+    unseen: dict[str, str]
+
+
+def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Explanation:
+    """Return why cells of ``judged`` differ or could not be measured."""
+    cells = [cell for cell in judged if cell.kind == "reach"]
+    wrong = {
+        (cell.source, cell.destination, str(cell.protocol), int(cell.family))
+        for cell in cells
+        if cell.differs or not cell.measured
+    }
+    fitting = _fitting(scene, wrong, evidence) if wrong else []
+    causes = _fewest(fitting, wrong)
+    covered = {cell for cause in causes for cell in cause.cells}
+    unexplained = [cell for cell in _in_order(cells) if cell in wrong - covered]
+    named = {cause.finding.fault.id for cause in causes}
+    return Explanation(
+        causes=tuple(causes),
+        unexplained=tuple(unexplained),
+        ruled_out=_ruled_out(named) if unexplained else {},
+        suspects=_suspects(scene, set(unexplained), wrong),
+        unseen=dict(evidence.failed),
+    )
+
+
+def _fitting(scene: Scene, wrong: set[Cell], evidence: Evidence) -> list[tuple[Finding, float]]:
+    """Return the findings that the measurement bears out, with how sure each is."""
+    fitting: dict[tuple[str, str], tuple[Finding, float]] = {}
+    for fault in RUNNING:
+        for finding in fault.find(scene, evidence):
+            confidence = _confidence(finding, wrong)
+            key = (fault.id, str(finding.place))
+            if confidence and confidence > fitting.get(key, (finding, 0.0))[1]:
+                fitting[key] = (finding, confidence)
+    return list(fitting.values())
+
+
+def _confidence(finding: Finding, wrong: set[Cell]) -> float:
+    certain, possible = finding.effect.certain, finding.effect.possible - finding.effect.certain
+    if certain:
+        fit = len(certain & wrong) / len(certain)
+        return finding.strength * fit if fit >= LEAST_FIT else 0.0
+    return finding.strength * 0.8 if possible & wrong else 0.0
+
+
+def _fewest(fitting: list[tuple[Finding, float]], wrong: set[Cell]) -> list[Cause]:
+    """Take the finding that accounts for most of what is left, until nothing is left."""
+    left, causes, rest = set(wrong), [], list(fitting)
+
+    def gain(candidate: tuple[Finding, float]) -> float:
+        finding, confidence = candidate
+        certain = len(finding.effect.certain & left)
+        possible = len((finding.effect.possible - finding.effect.certain) & left)
+        return confidence * (certain + POSSIBLE_WEIGHT * possible)
+
+    while left and rest:
+        best = max(rest, key=gain)
+        if not gain(best):
+            break
+        rest.remove(best)
+        causes.append(_cause(*best, wrong))
+        left -= best[0].effect.every
+    # What is plainly wrong must be put right as well, whoever else accounts for its cells.
+    for finding, confidence in sorted(rest, key=lambda entry: -entry[1]):
+        if confidence >= SURE and finding.effect.certain:
+            causes.append(_cause(finding, confidence, wrong))
+    return causes
+
+
+def _cause(finding: Finding, confidence: float, wrong: set[Cell]) -> Cause:
+    return Cause(finding, round(confidence, 2), tuple(sorted(finding.effect.every & wrong)))
+
+
+def _in_order(cells: Iterable[Judged]) -> list[Cell]:
+    return [(c.source, c.destination, str(c.protocol), int(c.family)) for c in cells]
+
+
+def _ruled_out(named: set[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for fault in RUNNING:
+        if fault.id not in named:
+            found[fault.layer].append(fault.title)
+    return {layer: tuple(titles) for layer, titles in found.items()}
+
+
+def _suspects(scene: Scene, unexplained: set[Cell], wrong: set[Cell]) -> tuple[str, ...]:
+    """Return the places that every unexplained cell passes, and no cell that works."""
+    known = {cell for cell in unexplained if cell in scene.healthy}
+    if not known or known != unexplained:
+        return ()
+    common: set[tuple[str, str, str]] | None = None
+    for cell in known:
+        passed = {(p.where, p.interface, str(p.direction)) for p in scene.passages(cell)}
+        common = passed if common is None else common & passed
+    for cell in set(scene.healthy) - wrong:
+        common = (common or set()) - {
+            (p.where, p.interface, p.direction) for p in scene.passages(cell)
+        }
+    return tuple(f"{where}, {device}, {way}" for where, device, way in sorted(common or ()))[
+        :SUSPECTS
+    ]

@@ -1,0 +1,87 @@
+"""The catalogue as people read it: faults of all three stages under the same headings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from underlay.faults import RUNNING
+from underlay.faults.boot import BOOT
+from underlay.faults.fault import Layer, Stage
+from underlay.lint import lab_rules
+
+FILE_EVIDENCE = "`underlay lint LAB`: the finding's line and column, its reason and its source"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One fault: the texts of its class, or of what proves it before anything runs."""
+
+    id: str
+    layer: Layer
+    stage: Stage
+    title: str
+    symptom: str
+    evidence: str
+    cause: str
+    cure: str
+    reference: str
+
+
+def entries() -> tuple[Entry, ...]:
+    """Return every fault of the catalogue: running ones, then those of boot, then of the file."""
+    running = tuple(
+        Entry(
+            id=fault.id,
+            layer=fault.layer,
+            stage=fault.stage,
+            title=fault.title,
+            symptom=fault.symptom,
+            evidence=fault.evidence,
+            cause=fault.cause,
+            cure=fault.cure,
+            reference=fault.reference,
+        )
+        for fault in RUNNING
+    )
+    boot = tuple(
+        Entry(
+            id=fault.id,
+            layer=fault.layer,
+            stage="boot",
+            title=fault.title,
+            symptom=fault.symptom,
+            evidence=fault.evidence,
+            cause=fault.cause,
+            cure=fault.cure,
+            reference=fault.reference,
+        )
+        for fault in BOOT
+    )
+    return (*running, *boot, *_file())
+
+
+def _file() -> tuple[Entry, ...]:
+    """Lint's rules are faults too: those that a lab file can have before anything starts."""
+    return tuple(
+        Entry(
+            id=rule.id,
+            layer="lab file",
+            stage="file",
+            title=_title(rule.reason),
+            symptom=(
+                "`lint`, `up` and `render` refuse the lab"
+                if rule.severity == "error"
+                else "`lint` warns, and the lab may not do what it seems to say"
+            ),
+            evidence=FILE_EVIDENCE,
+            cause=rule.reason,
+            cure="the change that the finding itself names",
+            reference=rule.source,
+        )
+        for rule in lab_rules()
+    )
+
+
+def _title(reason: str) -> str:
+    first = reason.partition(". ")[0].rstrip(".")
+    return first[:1].lower() + first[1:] if first[1:2].islower() else first

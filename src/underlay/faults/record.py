@@ -1,0 +1,118 @@
+"""What ``break`` has done to a running lab, recorded before it is done, so that ``mend`` can.
+
+The record holds the undoing commands themselves: it outlives a crash and a change of the code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from underlay.cluster.access import run_in
+from underlay.errors import Infrastructure
+from underlay.faults import restore
+from underlay.faults.fault import SWITCH, Fault, Place, Step
+from underlay.observe.gather import documents
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from underlay.cluster.lab_state import LabState
+    from underlay.faults.scene import Scene
+
+STEP_DEADLINE = 60.0
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One fault that was put in: its id, where, and the steps that take it out."""
+
+    fault: str
+    where: str
+    undo: tuple[Step, ...]
+
+
+def recorded(state: LabState) -> list[Broken]:
+    """Return what is broken in a lab on purpose, in the order in which it was."""
+    try:
+        rows = json.loads(_file(state).read_text())
+    except FileNotFoundError:
+        return []
+    return [
+        Broken(
+            row["fault"],
+            row["where"],
+            tuple(Step(s["target"], s["script"], tuple(s["arguments"])) for s in row["undo"]),
+        )
+        for row in rows
+    ]
+
+
+def inject(state: LabState, scene: Scene, fault: Fault, place: Place) -> Broken:
+    """Record how to undo ``fault`` at ``place``, then bring it about.
+
+    Raises Infrastructure where a step fails, after having undone what was done.
+    """
+    saved = [_saved(state, target) for target in fault.keeps(scene, place) if target != SWITCH]
+    broken = Broken(fault.id, str(place), (*fault.undo(scene, place), *saved))
+    before = recorded(state)
+    _write(state, [*before, broken])
+    try:
+        for step in fault.inject(scene, place):
+            _run(state, step)
+    except Infrastructure:
+        undo(state, broken)
+        _write(state, before)
+        raise
+    return broken
+
+
+def mend(state: LabState) -> list[Broken]:
+    """Undo all that is recorded, the last first; return what was. Raises Infrastructure."""
+    left = recorded(state)
+    mended = []
+    while left:
+        undo(state, left[-1])
+        mended.append(left.pop())
+        _write(state, left)
+    return mended
+
+
+def undo(state: LabState, broken: Broken) -> None:
+    """Run the steps that take a fault out; raise Infrastructure where one fails."""
+    for step in broken.undo:
+        _run(state, step)
+
+
+def _run(state: LabState, step: Step) -> str:
+    arguments = ["sh", "-euc", step.script, "sh", *step.arguments]
+    done = run_in(state, step.target, arguments, deadline=STEP_DEADLINE)
+    if done.returncode:
+        raise Infrastructure(
+            f"a step failed in {step.target} with exit code {done.returncode}",
+            detail=f"{step.script.strip()}\n{done.stderr.strip()}",
+            hint=f"underlay mend --lab {state.lab}; where that fails, underlay down and up",
+        )
+    return done.stdout
+
+
+def _saved(state: LabState, target: str) -> Step:
+    """Return the step that gives ``target`` the addresses and routes that it has now."""
+    links, *routes = documents(_run(state, Step(target, restore.SHOW)))
+    return restore.step(target, links, [row for table in routes for row in table])
+
+
+def _write(state: LabState, broken: list[Broken]) -> None:
+    file = _file(state)
+    if not broken:
+        file.unlink(missing_ok=True)
+        return
+    fresh = file.with_name(f".{file.name}-{os.getpid()}")
+    fresh.write_text(json.dumps([asdict(entry) for entry in broken], indent=2) + "\n")
+    fresh.rename(file)
+
+
+def _file(state: LabState) -> Path:
+    return state.folder / "broken.json"

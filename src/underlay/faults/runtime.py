@@ -1,0 +1,199 @@
+"""Faults of runtimes and nodes: containers that don't run, services that are down, hung nodes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.faults.fault import LIKELY, SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.scene import involving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.faults.fault import Finding
+    from underlay.faults.scene import Cell, Scene
+    from underlay.observe.evidence import Evidence
+
+# A node's kernel is the process whose command line says so; its children stop with it.
+SIGNAL = """
+for process in /proc/[0-9]*; do
+    if tr '\\0' '\\n' < "$process/cmdline" 2>/dev/null | grep -qx "umid=$1"; then
+        kill "-$2" "${process#/proc/}"
+    fi
+done
+"""
+
+
+class ContainerStopped(Fault):
+    """A Docker container isn't running."""
+
+    id = "container-stopped"
+    layer = "runtime"
+    title = "a container isn't running"
+    symptom = "no cell of the container can be measured, from it or to it"
+    evidence = "`docker ps --all` on the node: exited"
+    cause = "The container's process has ended, and its network namespace with it."
+    cure = "docker start CONTAINER on the node; `docker logs` says why it ended"
+    reference = "Docker docs, reference/cli/docker/container/stop"
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every Docker container."""
+        for container in scene.plan.containers:
+            if container.runtime == "docker":
+                yield Place(container.name, "", container.node)
+
+    def senseless(self, scene: Scene) -> str:
+        """Containers of CNI outlive their process: the network namespace stays."""
+        return "this lab has no Docker container; others keep their network without a process"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All cells of the container, whatever was expected of them."""
+        return Effect(_of_containers(scene, {place.target}))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Stop it."""
+        return [Step(place.node, 'docker stop --time 0 "$1" >/dev/null', (place.target,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Start it; what Docker doesn't restore is put back from what was saved."""
+        return [Step(place.node, 'docker start "$1" >/dev/null', (place.target,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A planned container that Docker knows in another state than running."""
+        for node in scene.plan.nodes:
+            for row in evidence.runtime(node.name).get("docker", ()):
+                planned = {c.name for c in scene.plan.containers if c.node == node.name}
+                if row["name"] in planned and row["state"] != "running":
+                    line = f"{row['name']}  {row['status']}"
+                    place = Place(row["name"], "", node.name)
+                    yield self.found(scene, place, Proof(node.name, "docker ps --all", (line,)))
+
+
+class DockerDown(Fault):
+    """Docker doesn't run on a node."""
+
+    id = "docker-down"
+    layer = "runtime"
+    title = "Docker is down on a node"
+    symptom = "no cell of the node's Docker containers can be measured"
+    evidence = "`systemctl is-active docker` on the node: inactive or failed"
+    cause = "The Docker service was stopped or failed, and its containers ended with it."
+    cure = "systemctl start docker on the node, then docker start for its containers"
+    reference = "Docker docs, config/containers/live-restore"
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every node with Docker containers."""
+        for node in scene.plan.nodes:
+            if _docker(scene, node.name):
+                yield Place(node.name, "", node.name)
+
+    def senseless(self, scene: Scene) -> str:
+        """There must be something that needs Docker."""
+        return "no container of this lab is Docker's"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All cells of the node's Docker containers."""
+        return Effect(_of_containers(scene, set(_docker(scene, place.node))))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Stop the service and the socket that would start it again."""
+        return [Step(place.node, "systemctl stop docker.socket docker.service")]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Start it, and its containers."""
+        script = """
+systemctl start docker.socket docker.service
+for name; do docker start "$name" >/dev/null; done
+"""
+        return [Step(place.node, script, tuple(_docker(scene, place.node)))]
+
+    def keeps(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        """The containers lose their routes."""
+        return tuple(_docker(scene, place.node))
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """The service isn't active, and its containers can't be looked into."""
+        for place in self.places(scene):
+            word = evidence.runtime(place.node).get("services", {}).get("docker", "active")
+            if word != "active" and set(_docker(scene, place.node)) & set(evidence.failed):
+                proof = Proof(place.node, "systemctl is-active docker", (word,))
+                yield self.found(scene, place, proof)
+
+
+class NodeHung(Fault):
+    """A node runs, but answers nothing."""
+
+    id = "node-hung"
+    layer = "node"
+    title = "a node hangs"
+    symptom = "no cell with an end on the node can be measured"
+    evidence = "its ssh doesn't answer, although the node is there"
+    cause = "The node's kernel makes no progress: it answers neither ssh nor its neighbours."
+    cure = "underlay down, underlay up; its console is in the lab's state folder"
+    reference = "measured: a stopped User Mode Linux process answers nothing"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every node, the second one first."""
+        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+            yield Place(node.name, "", node.name)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All cells with an end on the node."""
+        ends = {name for name, end in scene.ends.items() if end.node == place.node}
+        return Effect(involving(scene.every, *ends))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Stop the node's kernel in its sandbox."""
+        return [Step(SWITCH, SIGNAL, (place.node, "STOP"))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Let it go on."""
+        return [Step(SWITCH, SIGNAL, (place.node, "CONT"))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A node that gave no evidence."""
+        for place in self.places(scene):
+            reason = evidence.failed.get(place.node)
+            if reason:
+                proof = Proof(place.node, f"ssh {place.node}", (reason,))
+                yield self.found(scene, place, proof, strength=LIKELY)
+
+
+class NamespaceGone(Fault):
+    """A container has no network namespace."""
+
+    id = "namespace-gone"
+    layer = "runtime"
+    title = "a container's network namespace is gone"
+    symptom = "no cell of the container can be measured, from it or to it"
+    evidence = "/run/netns on the node lacks the container's name"
+    cause = "The namespace was deleted, or the container was never started."
+    cure = "underlay down, underlay up; the runtime's own words are in `underlay up`'s output"
+    reference = "ip-netns(8)"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All cells of the container."""
+        return Effect(_of_containers(scene, {place.target}))
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A container that could not be entered, on a node that could, and not Docker's."""
+        for container in scene.plan.containers:
+            reason = evidence.failed.get(container.name)
+            if reason and container.runtime != "docker" and container.node not in evidence.failed:
+                place = Place(container.name, "", container.node)
+                proof = Proof(container.node, f"ls /run/netns/{container.name}", (reason,))
+                yield self.found(scene, place, proof)
+
+
+def _docker(scene: Scene, node: str) -> list[str]:
+    return [c.name for c in scene.plan.containers if (c.node, c.runtime) == (node, "docker")]
+
+
+def _of_containers(scene: Scene, names: set[str]) -> frozenset[Cell]:
+    ends = {name for name, end in scene.ends.items() if end.space in names}
+    return involving(scene.every, *ends)
+
+
+FAULTS: tuple[Fault, ...] = (ContainerStopped(), DockerDown(), NodeHung(), NamespaceGone())

@@ -1,0 +1,172 @@
+"""The points that a packet and its answer pass, and where of them they were seen."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from underlay.errors import BadInput
+from underlay.expect import pairs
+from underlay.faults.fault import SWITCH
+from underlay.faults.scene import Scene
+from underlay.observe.frames import told
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from underlay.faults.scene import Passage
+    from underlay.observe.frames import Frame
+    from underlay.plan import Plan
+
+THERE, BACK = "request", "answer"
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One point on the way. ``arp`` are the ARP messages that were seen there, ``at`` where it is.
+
+    ``frame`` says in words which packet it was; empty where it wasn't seen.
+    """
+
+    way: str
+    point: str
+    at: str
+    direction: str
+    seen: bool
+    arp: tuple[str, ...]
+    frame: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """Who asks whom, from which address to which, and what the packet passes there and back."""
+
+    plan: Plan
+    source: str
+    destination: str
+    source_space: str
+    source_address: str
+    destination_address: str
+    device: str
+    passages: tuple[Passage, ...]
+
+    def spaces(self) -> dict[str, list[tuple[str, str, list[str]]]]:
+        """Return what sniff.py has to listen at, by machine."""
+        found: dict[str, dict[tuple[str, str], dict[str, None]]] = {}
+        for passage in self.passages:
+            machine, space, kind = self._machine(passage)
+            devices = found.setdefault(machine, {}).setdefault((space, kind), {})
+            devices[passage.interface] = None
+        return {
+            machine: [(space, kind, list(devices)) for (space, kind), devices in parts.items()]
+            for machine, parts in found.items()
+        }
+
+    def name(self, passage: Passage) -> str:
+        """Return the name under which sniff.py reports a passage's frames."""
+        _, space, _ = self._machine(passage)
+        return f"{space} {passage.interface}"
+
+    def arp_marks(self) -> tuple[bytes, ...]:
+        """Return the bytes by which ARP is known; `seen_at` picks this pair's."""
+        if ":" in self.source_address:
+            return ()
+        # An ARP packet's addresses stand apart: its head, Ethernet and IPv4, has to do.
+        return (bytes.fromhex("000108000604"),)
+
+    def last(self, hops: Sequence[Hop]) -> str:
+        """Say where the packet, or else ARP for it, was last seen."""
+        for way, word in ((BACK, "The answer was last seen"), (THERE, "The request was last seen")):
+            seen = [hop for hop in hops if hop.way == way and hop.seen]
+            if seen:
+                return f"{word} at {seen[-1].at}, {seen[-1].direction}."
+        asked = [hop for hop in hops if hop.way == THERE and hop.arp]
+        if asked:
+            answered = any(word.startswith("is at") for hop in asked for word in hop.arp)
+            heard = f"ARP for it was last seen at {asked[-1].at}, {asked[-1].direction}"
+            return f"Nothing was sent: {heard}{'' if answered else ', and nobody answered'}."
+        return f"Nothing left {self.source}, not even ARP."
+
+    def _machine(self, passage: Passage) -> tuple[str, str, str]:
+        if passage.kind == "port":
+            return SWITCH, SWITCH, "node"
+        for container in self.plan.containers:
+            if container.name == passage.where:
+                return container.node, container.name, container.runtime
+        return passage.where, passage.where, "node"
+
+
+def way_of(plan: Plan, source: str, destination: str) -> Way:
+    """Return the way between two ends of the matrix; raise BadInput where there is no such pair."""
+    found = next(
+        (p for p in pairs(plan) if (p.source.name, p.destination.name) == (source, destination)),
+        None,
+    )
+    if found is None:
+        names = list(dict.fromkeys(p.source.name for p in pairs(plan)))
+        wrong = next((name for name in (source, destination) if name not in names), None)
+        if wrong is None:
+            raise BadInput(
+                f"{source} to {destination} is no pair of the matrix",
+                hint="containers among each other, and containers with nodes",
+            )
+        near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"ends: {', '.join(names)}"
+        raise BadInput(f"the lab {plan.lab} has no end {wrong!r}", hint=hint)
+    passages = tuple(Scene(plan).way(found))
+    return Way(
+        plan=plan,
+        source=source,
+        destination=destination,
+        source_space=found.source.space,
+        source_address=found.source_address,
+        destination_address=found.destination_address,
+        device=passages[0].interface,
+        passages=passages,
+    )
+
+
+def seen_at(way: Way, frames: Sequence[Frame], missing: dict[str, str]) -> list[Hop]:
+    """Return every point of the way, in its order, with what was seen there."""
+    hops = []
+    for passage in way.passages:
+        name = way.name(passage)
+        # What enters a port leaves the node: the switch's end of a cable sees it come in.
+        outward = passage.direction == "out"
+        here = [frame for frame in frames if frame.at == name and frame.out is outward]
+        request = passage.packet.request
+        packet, arp = "", []
+        for frame in here:
+            words = told(frame.data)
+            if words.kind == "ARP":
+                pair = {words.source, words.destination}
+                if pair == {way.source_address, way.destination_address}:
+                    asked = words.destination if words.what == "who has" else words.source
+                    arp.append(f"{words.what} {asked}")
+            elif words.what == ("echo request" if request else "echo reply"):
+                tag = f" vlan {words.vlan}" if words.vlan else ""
+                packet = f"{words.kind} {words.what}{tag}"
+        hops.append(
+            Hop(
+                way=THERE if request else BACK,
+                point=_point(passage),
+                at=_at(passage, missing.get(name, "")),
+                direction=passage.direction,
+                seen=bool(packet),
+                arp=tuple(dict.fromkeys(arp)),
+                frame=packet,
+            )
+        )
+    return hops
+
+
+def _point(passage: Passage) -> str:
+    if passage.kind == "port":
+        return "switch port"
+    return "parent" if passage.kind == "parent" else "end"
+
+
+def _at(passage: Passage, missing: str) -> str:
+    where = "switch" if passage.kind == "port" else passage.where
+    return f"{where}, {passage.interface}" + (f" (not captured: {missing})" if missing else "")

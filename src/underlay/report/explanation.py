@@ -1,0 +1,125 @@
+"""An explanation for people, and as JSON values."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from underlay.explain import Cause, Explanation
+    from underlay.faults import Cell
+
+LINES_SHOWN = 4
+
+
+def document(explanation: Explanation) -> dict[str, Any]:
+    """Return the explanation as JSON values, as ``explain --json`` prints it."""
+    return {
+        "causes": causes(explanation),
+        "unexplained": [cell_document(cell) for cell in explanation.unexplained],
+        "ruled_out": {layer: list(titles) for layer, titles in explanation.ruled_out.items()},
+        "suspects": list(explanation.suspects),
+        "unseen": explanation.unseen,
+    }
+
+
+def causes(explanation: Explanation) -> list[dict[str, Any]]:
+    """Return the causes alone, as ``check --json`` has them."""
+    return [_cause(cause) for cause in explanation.causes]
+
+
+def _cause(cause: Cause) -> dict[str, Any]:
+    fault = cause.finding.fault
+    return {
+        "id": fault.id,
+        "title": fault.title,
+        "layer": fault.layer,
+        "where": cause.where,
+        "confidence": cause.confidence,
+        "cause": fault.cause,
+        "cells": [cell_document(cell) for cell in cause.cells],
+        "evidence": [
+            {"node": proof.node, "command": proof.command, "lines": list(proof.lines)}
+            for proof in cause.finding.proofs
+        ],
+        "cure": cause.finding.cure,
+        "reference": fault.reference,
+    }
+
+
+def cell_document(cell: Cell) -> dict[str, Any]:
+    """Return a cell's name as JSON values."""
+    source, destination, protocol, family = cell
+    return {
+        "source": source,
+        "destination": destination,
+        "protocol": protocol,
+        "family": family,
+    }
+
+
+def explanation_text(explanation: Explanation, *, width: int = 100) -> Text:
+    """Return the explanation as text whose prose is wrapped at ``width`` columns."""
+    text = Text()
+    for number, cause in enumerate(explanation.causes, 1):
+        _describe(text, number, cause, width)
+    if explanation.unexplained:
+        _leftover(text, explanation, width)
+    for name, reason in explanation.unseen.items():
+        _line(text, f"{name} could not be looked into: {reason}", width, style="yellow")
+    return text
+
+
+def _describe(text: Text, number: int, cause: Cause, width: int) -> None:
+    fault = cause.finding.fault
+    sure = f"{cause.confidence:.0%} sure"
+    text.append(f"Cause {number}: {fault.title} ({fault.id})\n", "bold")
+    text.append(f"  {cause.where} · {fault.layer} · {sure} · {cells(len(cause.cells))}\n")
+    _line(text, f"{fault.cause}", width, indent=2)
+    for proof in cause.finding.proofs:
+        text.append(f"  {proof.node}: {proof.command}\n", "dim")
+        for line in proof.lines[:LINES_SHOWN]:
+            text.append(f"    {line}\n")
+        if len(proof.lines) > LINES_SHOWN:
+            text.append(f"    and {len(proof.lines) - LINES_SHOWN} lines more\n", "dim")
+    _line(text, f"Cure: {cause.finding.cure}", width, indent=2)
+    _line(text, fault.reference, width, indent=2, style="dim")
+    text.append("\n")
+
+
+def _leftover(text: Text, explanation: Explanation, width: int) -> None:
+    text.append(f"No cause found for {cells(len(explanation.unexplained))}\n", "bold yellow")
+    pairs = dict.fromkeys((source, there) for source, there, _, _ in explanation.unexplained)
+    shown = [f"{source} → {there}" for source, there in list(pairs)[:4]]
+    more = f" and {len(pairs) - 4} pairs more" if len(pairs) > 4 else ""
+    _line(text, f"{', '.join(shown)}{more}", width, indent=2)
+    if explanation.suspects:
+        passed = "; ".join(explanation.suspects)
+        words = f"All of them pass here, and nothing that works does: {passed}"
+        _line(text, words, width, indent=2)
+    for layer, titles in explanation.ruled_out.items():
+        _line(text, f"ruled out, {layer}: {'; '.join(titles)}", width, indent=2, style="dim")
+    source, there, _, _ = explanation.unexplained[0]
+    text.append(f"  `underlay trace {source} {there}` shows how far a packet gets\n\n")
+
+
+def cells(number: int) -> str:
+    """Return a number of cells in words."""
+    return "1 cell" if number == 1 else f"{number} cells"
+
+
+def _line(text: Text, words: str, width: int, *, indent: int = 0, style: str = "") -> None:
+    pad = " " * indent
+    wrapped: Iterable[str] = textwrap.wrap(
+        words,
+        width,
+        initial_indent=pad,
+        subsequent_indent=pad,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    text.append("\n".join(wrapped) + "\n", style)

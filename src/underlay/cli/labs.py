@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput
+from underlay.errors import BadInput, Infrastructure
 from underlay.paths import root, states
 
 if TYPE_CHECKING:
@@ -60,13 +60,16 @@ def running_lab(name: str | None) -> str:
 
 
 def running_state(name: str | None) -> LabState:
-    """Return the record of the lab that ``running_lab`` names; raise BadInput as it does."""
+    """Return the record of the lab that ``running_lab`` names; raise BadInput as it does.
+
+    Raises Infrastructure where the record can't be read.
+    """
     from underlay.cluster.lab_state import read_state
 
     lab = running_lab(name)
     state = read_state(lab)
     if state is None:
-        raise BadInput(
+        raise Infrastructure(
             f"what is recorded about the lab {lab} can't be read", hint=f"underlay down --lab {lab}"
         )
     return state

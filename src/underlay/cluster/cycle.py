@@ -6,11 +6,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from underlay import paths
 from underlay.cluster.lab_lock import lock, turn
 from underlay.cluster.lab_state import LabState, read_state, remove
 from underlay.cluster.prepare import load_plan, prepare
 from underlay.cluster.process import tail
-from underlay.cluster.provider import provider
+from underlay.cluster.provider import NAMES, provider
 from underlay.cluster.spans import span
 from underlay.cluster.vagrant import Vagrant, forget
 from underlay.errors import Infrastructure, UnderlayError
@@ -69,15 +70,17 @@ def down(name: str, progress: Callable[[str], None]) -> None:
 def _down(name: str, progress: Callable[[str], None]) -> None:
     state = read_state(name)
     if state is None:
-        # A start that was cut short may have made the folder and a sandbox, but no record.
+        # A start that was cut short may have made the folder and a sandbox, but no record;
+        # and a record may be lost. What runs is found by its identity all the same.
         with lock(name, progress):
+            _end_unrecorded(name)
             remove(name)
         return
     by = provider(state.provider)
-    plan = state.plan()
     failure: UnderlayError | None = None
-    if any(word != "not_created" for word in _states(state).values()):
-        progress(f"ending {len(plan.nodes)} nodes through Vagrant")
+    words = _states(state).values()
+    if any(word != "not_created" for word in words):
+        progress(f"ending {len(words)} nodes through Vagrant")
         try:
             Vagrant(state).end()
         except Infrastructure as error:
@@ -89,6 +92,14 @@ def _down(name: str, progress: Callable[[str], None]) -> None:
         remove(name)
     if failure is not None:
         progress(f"vagrant destroy failed; the lab was ended without it: {tail(failure.detail, 3)}")
+
+
+def _end_unrecorded(name: str) -> None:
+    """End what runs of a lab of which nobody knows any more by which provider it was started."""
+    folder = paths.state(name)
+    for each in NAMES if folder.is_dir() else ():
+        with suppress(UnderlayError):
+            provider(each).destroy(folder)
 
 
 def _states(state: LabState) -> dict[str, str]:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay import paths
+from underlay.cluster.provider import NAMES
+from underlay.errors import Infrastructure
 from underlay.plan import plan_from_json
 
 if TYPE_CHECKING:
@@ -42,16 +44,29 @@ class LabState:
 
 
 def plan_in(folder: Path) -> Plan:
-    """Return the plan that is recorded in a lab's state ``folder``."""
-    return plan_from_json((folder / "plan.json").read_text())
+    """Return the plan that is recorded in a lab's state ``folder``.
+
+    Raises Infrastructure where it can't be read: a full disk or a dying machine has cut it.
+    """
+    try:
+        return plan_from_json((folder / "plan.json").read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise Infrastructure(
+            f"the plan that the lab {folder.name} was started with can't be read",
+            detail=f"{folder / 'plan.json'}: {error}",
+            hint=f"underlay down --lab {folder.name}",
+        ) from error
 
 
 def read_state(lab: str) -> LabState | None:
-    """Return what is recorded about ``lab``, or None where it was never started."""
+    """Return what is recorded about ``lab``; None where it was never started, or that is lost."""
     try:
-        return LabState(**json.loads((paths.state(lab) / "lab.json").read_text()))
-    except (OSError, ValueError, TypeError):
+        state = LabState(**json.loads((paths.state(lab) / "lab.json").read_text()))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    whole = all(isinstance(value, str) for value in asdict(state).values())
+    # The name leads to the folder that `down` removes: it must be this one.
+    return state if whole and state.lab == lab and state.provider in NAMES else None
 
 
 def state_of_file(file: Path) -> LabState | None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 START_DEADLINE = 30.0
 STOP_DEADLINE = 30.0
 REQUEST_DEADLINE = 15.0
+IDENTITY = "sandbox.id"
 UNSHARE = (
     "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid",
     "--fork", "--kill-child", "--mount-proc", "--",
@@ -130,6 +131,7 @@ def start(plan: Plan, state: Path) -> Sandbox:
     temporary = state / ".sandbox.json"
     temporary.write_text(json.dumps(asdict(sandbox)) + "\n")
     temporary.rename(state / "sandbox.json")
+    _link(sandbox, state)
     return sandbox
 
 
@@ -137,9 +139,31 @@ def find(state: Path) -> Sandbox | None:
     """Return the living sandbox whose identity ``state`` holds, or None."""
     try:
         sandbox = Sandbox(**json.loads((state / "sandbox.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
+    except (OSError, ValueError, TypeError, RecursionError):
+        linked = _linked(state)
+        if linked is None:
+            return None
+        sandbox = linked
     return sandbox if sandbox.alive else None
+
+
+def _link(sandbox: Sandbox, state: Path) -> None:
+    """Note the identity a second time, as a link's target, which can't be cut in the middle.
+
+    Without its identity nobody could end the sandbox any more.
+    """
+    link = state / IDENTITY
+    link.unlink(missing_ok=True)
+    link.symlink_to(":".join(str(value) for value in asdict(sandbox).values()))
+
+
+def _linked(state: Path) -> Sandbox | None:
+    try:
+        boot, *numbers = os.readlink(state / IDENTITY).split(":")
+        pid, started, outer, outer_started = map(int, numbers)
+    except (OSError, ValueError):
+        return None
+    return Sandbox(boot, pid, started, outer, outer_started)
 
 
 def links(plan: Plan) -> list[str]:

@@ -17,6 +17,8 @@ from pathlib import Path
 from underlay.observe import measure
 from underlay.plan import Plan, PlannedContainer, PlannedNode, plan_from_json
 
+NODAD = ("", " nodad")
+
 
 def ip(arguments: str) -> None:
     done = subprocess.run(["ip", *arguments.split()], capture_output=True, text=True, timeout=10)
@@ -48,7 +50,10 @@ def build_node(plan: Plan, node: PlannedNode) -> None:
             f"netns {node.name} address {nic.mac}"
         )
         ip(f"link set {port} master {segment.bridge} up")
-        ip(f"-n {node.name} address add {nic.address} dev {nic.interface}")
+        ip(f"link set {port} mtu {segment.mtu}")
+        ip(f"-n {node.name} link set {nic.interface} mtu {nic.mtu}")
+        for address in filter(None, (nic.address, nic.address6)):
+            ip(f"-n {node.name} address add {address} dev {nic.interface}{NODAD[':' in address]}")
         ip(f"-n {node.name} link set {nic.interface} up")
     for route in node.routes:
         ip(f"-n {node.name} route add {route.to} dev {route.interface}")
@@ -65,11 +70,15 @@ def build_container(plan: Plan, container: PlannedContainer) -> None:
             f"address {attachment.mac} type macvlan mode {network.mode}"
         )
         ip(f"-n {container.node} link set child0 name {attachment.interface} netns {name}")
-        ip(f"-n {name} address add {attachment.address} dev {attachment.interface}")
+        ip(f"-n {name} link set {attachment.interface} mtu {network.mtu}")
+        for address in filter(None, (attachment.address, attachment.address6)):
+            ip(f"-n {name} address add {address} dev {attachment.interface}{NODAD[':' in address]}")
         ip(f"-n {name} link set {attachment.interface} up")
         # As the CNI plugins add routes: a later default goes before an earlier one.
         if network.default_route == "on-link":
             ip(f"-n {name} route prepend default dev {attachment.interface}")
+            if attachment.address6:
+                ip(f"-n {name} -6 route add default dev {attachment.interface}")
         if network.default_route == "gateway":
             ip(f"-n {name} route prepend default via {network.gateway} dev {attachment.interface}")
 

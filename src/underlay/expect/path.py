@@ -256,6 +256,11 @@ def _masquerades(space: Space, sender: str, leaving: Link) -> bool:
     )
 
 
+def relation(link: Link, other: Link) -> Relation:
+    """Return what two links of one layer-2 domain are to each other."""
+    return _relation(link, other, _together(link, other))
+
+
 def _relation(link: Link, other: Link, together: bool) -> Relation:
     if link.driver and other.driver:
         return "siblings" if together else "across"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from underlay.expect.ends import FAMILIES, pairs, protocols
 from underlay.expect.expectation import Expectation
 from underlay.expect.path import Paths
+from underlay.expect.values import predict_values
 from underlay.expect.world import World
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 def predict(plan: Plan) -> tuple[Expectation, ...]:
     """Return what should happen in every cell of ``plan``'s matrix, in the matrix's order.
+
+    After those about reachability come those of kind ``value``, as the checks ask for them.
 
     Two containers with one address are predicted as if each were the only one:
     that is what the lab asks for, and the measurement shows what it gets.
@@ -48,4 +51,4 @@ def predict(plan: Plan) -> tuple[Expectation, ...]:
             )
             for protocol in asked
         ]
-    return tuple(cells)
+    return (*cells, *predict_values(plan))

@@ -11,6 +11,7 @@ import struct
 import time
 from typing import TYPE_CHECKING
 
+from underlay.observe.hearing import watch
 from underlay.observe.packets import (
     ECHO,
     ECHO6,
@@ -23,6 +24,8 @@ from underlay.observe.packets import (
 from underlay.observe.spaces import IP_PKTINFO, IPV6_PKTINFO, drain
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from underlay.observe.spaces import Space
     from underlay.observe.station import Station
 
@@ -31,10 +34,15 @@ TO_ALL = ("broadcast", "multicast")
 
 
 class Answering:
-    """Listens in all namespaces of ``station`` for as long as the probe runs."""
+    """Listens in all namespaces of ``station`` for as long as the probe runs.
 
-    def __init__(self, station: Station) -> None:
+    ``checks`` are those that are going to be made.
+    """
+
+    def __init__(self, station: Station, checks: Iterable[str]) -> None:
         self.station = station
+        if "macs" in checks:
+            watch(station)
         for space in station.present():
             listeners = [(space.tcp, self.on_tcp), (space.udp, self.on_udp)]
             listeners.append((space.icmp, self.on_icmp))

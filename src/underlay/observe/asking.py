@@ -59,6 +59,10 @@ class Asking:
         self.recent: deque[tuple[float, Question]] = deque()
         self.swept = 0.0
 
+    def rows(self) -> list[Any]:
+        """Return, for each question, its cell, its protocol, packets sent, and its result."""
+        return [[q.number, q.protocol, len(q.sent) + q.resent, q.result] for q in self.done]
+
     @property
     def busy(self) -> int:
         """How many questions aren't decided yet."""
@@ -98,7 +102,7 @@ class Asking:
             if question.protocol == "tcp":
                 self.connect(question)
                 return
-            if question.protocol == "udp" and not question.sockets:
+            if question.protocol != "icmp" and not question.sockets:
                 self.connect(question)
             words = self.token(question, len(question.sent))
             with contextlib.suppress(BlockingIOError):  # a full queue counts as a lost packet
@@ -135,7 +139,7 @@ class Asking:
         made = question.sockets[0]
         try:
             found = read_token(self.station.nonce, made.recv(512))
-            if found and found[:2] == (question.number, "udp") and question.open:
+            if found and found[:2] == (question.number, question.protocol) and question.open:
                 took = question.answered(found[3], found[2], time.monotonic())
                 self.station.learn(took)
         except BlockingIOError:
@@ -166,13 +170,8 @@ class Asking:
 
     def overdue(self, question: Question, now: float) -> bool:
         """Whether the last packet's answer would have come by now."""
-        station = self.station
-        age = now - question.sent[-1]
         least = RESEND if len(question.sent) == 1 else GIVE_UP
-        if age > LIMIT * station.pace:
-            return True
-        gone_round = station.round - question.round >= ROUNDS
-        return gone_round and age > max(least * station.pace, TRIPS * station.slowest)
+        return overdue(self.station, question.round, now - question.sent[-1], least)
 
     def close(self, question: Question) -> None:
         """Close the question's sockets."""
@@ -181,6 +180,14 @@ class Asking:
                 self.station.loop.unregister(made)
             made.close()
         question.sockets.clear()
+
+
+def overdue(station: Station, number: int, age: float, least: float = GIVE_UP) -> bool:
+    """Whether what was sent in round ``number``, ``age`` seconds ago, would be answered by now."""
+    if age > LIMIT * station.pace:
+        return True
+    gone_round = station.round - number >= ROUNDS
+    return gone_round and age > max(least * station.pace, TRIPS * station.slowest)
 
 
 class Connection:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.errors import UnderlayError
 from underlay.expect import predict
 from underlay.observe.merge import merge
-from underlay.observe.start import packed_tasks, phases, probe_command
+from underlay.observe.start import packed_tasks, phases, probe_command, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +89,8 @@ def measure(
             run.end()
     found = {node: document for node, document in documents.items() if document}
     failed = {name: run.failure() for name, run in runs.items() if name not in found}
-    return merge(plan, found, failed, {key: round(value, 3) for key, value in timings.items()})
+    rounded = {phase: round(seconds, 3) for phase, seconds in timings.items()}
+    return merge(plan, found, failed, rounded, values(expectations))
 
 
 class _Rounds:

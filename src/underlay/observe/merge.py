@@ -6,11 +6,13 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from underlay.expect import End, Pair, Protocol, ends, pairs, protocols
+from underlay.expect.values import NOBODY, NOTHING
 from underlay.observe.observation import Observation, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from underlay.expect import Expectation, Value
     from underlay.plan import Plan
 
 STRANGER = "somebody outside the lab"
@@ -21,11 +23,13 @@ def merge(
     documents: Mapping[str, Mapping[str, Any]],
     failed: Mapping[str, str] | None = None,
     timings: Mapping[str, float] | None = None,
+    values: Iterable[tuple[int, Expectation]] = (),
 ) -> Observation:
     """Return the observation that the probes' documents, by node, amount to.
 
-    ``failed`` says why a node has no document. Cells from or to such a node, or
-    a namespace that its probe could not enter, are not measured.
+    ``values`` are the cells of kind value with their numbers. ``failed`` says why a
+    node has no document. Cells from or to such a node, or a namespace that its probe
+    could not enter, are not measured.
     """
     reasons = dict(failed or {})
     for node in plan.nodes:
@@ -37,6 +41,7 @@ def merge(
         for number, pair in enumerate(pairs(plan))
         for protocol in protocols(plan)
     )
+    cells += tuple(records.value(number, wanted) for number, wanted in values)
     return Observation(cells, dict(timings or {}), reasons)
 
 
@@ -48,17 +53,22 @@ class _Records:
         self._missing: dict[str, str] = {}
         self._probes: dict[tuple[int, str], Mapping[str, Any]] = {}
         self._receivers: dict[tuple[int, str, int], set[str]] = defaultdict(set)
+        # What a received packet told, besides that it came: a size, an address, an interface.
+        self._told: dict[tuple[int, str], list[tuple[str, Any]]] = defaultdict(list)
         self._ends: dict[str, list[End]] = defaultdict(list)
+        self._by_name: dict[str, End] = {}
         for end in ends(plan):
             self._ends[end.space].append(end)
+            self._by_name[end.name] = end
         for document in documents.values():
             self._missing |= document["missing"]
             for cell, protocol, attempts, result in document["probes"]:
                 self._probes[cell, protocol] = dict(result or {"stop": ""}, attempts=attempts)
             for space, received in document["received"].items():
                 for protocol, tokens in received.items():
-                    for cell, attempt, *_ in tokens:
+                    for cell, attempt, *more in tokens:
                         self._receivers[cell, protocol, attempt].add(space)
+                        self._told[cell, protocol].append((space, more[0] if more else attempt))
 
     def seen(self, number: int, pair: Pair, protocol: Protocol) -> Seen:
         names = (pair.source.name, pair.destination.name, protocol)
@@ -108,6 +118,57 @@ class _Records:
             family=pair.family,
         )
 
+    def value(self, number: int, wanted: Expectation) -> Seen:
+        """Return what was seen in a cell of kind value."""
+        check = wanted.protocol
+        source, destination = self._by_name[wanted.source], self._by_name.get(wanted.destination)
+        reason = self._why_not(source) or (self._why_not(destination) if destination else "")
+        probe = self._probes.get((number, check))
+        if probe is None or probe["stop"] == "not_measured":
+            reason = reason or "the probe left the cell out"
+        elif destination is None:
+            reason = reason or probe.get("reason", "") or self._deaf()
+        if reason or probe is None:
+            found: Value = "not_measured"
+        elif destination is None:
+            found = self._hearers(source, self._told[number, check])
+        elif check in ("arp", "nd"):
+            found = _one(probe["macs"], NOBODY)
+        else:
+            told = self._told[number, "macs frame" if check == "macs" else check]
+            seen = {word for space, word in told if space == destination.space}
+            found = _one({max(seen)} if check == "pmtu" and seen else seen, NOTHING)
+        return Seen(
+            wanted.source,
+            wanted.destination,
+            check,
+            found,
+            arrived=bool(found) and found not in (NOBODY, NOTHING, "not_measured"),
+            attempts=probe["attempts"] if probe else 0,
+            reason=reason or (probe or {}).get("reason", ""),
+            family=wanted.family,
+            kind="value",
+        )
+
+    def _hearers(self, source: End, told: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
+        """Return the names of the ends that heard something, by namespace and interface."""
+        names = set()
+        for space, interface in told:
+            here = self._ends.get(space, [])
+            named = [end.name for end in here if end.interface == interface] or [
+                end.name for end in here if end.kind == "node"
+            ]
+            names |= set(named) if space != source.space else set()
+        return tuple(sorted(names))
+
+    def _deaf(self) -> str:
+        """Say who could not listen, where that makes a list of hearers worthless."""
+        for node, why in self._failed.items():
+            return f"{node}: {why}"
+        for name, why in self._missing.items():
+            return f"{name}: {why}"
+        return ""
+
     def _why_not(self, end: End) -> str:
         if end.node in self._failed:
             return f"{end.node}: {self._failed[end.node]}"
@@ -124,3 +185,9 @@ class _Records:
                     return end.name
             return there[0].name if there else space
         return ""
+
+
+def _one(seen: Iterable[Any], none: str) -> Value:
+    """Return the one value that was seen, all of several, or the word for none."""
+    words = sorted({str(word) for word in seen})
+    return words[0] if len(words) == 1 else tuple(words) or none

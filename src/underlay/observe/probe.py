@@ -18,10 +18,13 @@ The specification, which ``task.py`` writes:
 
     {"node", "nonce", "port", "patience", "pace", "families", "protocols",
      "spaces": [[name, "node" | the container's runtime, path], …],
-     "cells": [[number, space's index, source address, destination address, cold], …]}
+     "cells": [[number, space's index, source address, destination address, cold], …],
+     "groups": [multicast address, …],
+     "values": {check: [[number, space's index, source address, destination address, 0], …]}}
 
 The node's own namespace is the first. A cell's number is the same on all nodes; every
-packet carries it. ``pace`` multiplies waits.
+packet carries it. ``pace`` multiplies waits. A phase is cold or others, or the word of a
+check.
 """
 
 from __future__ import annotations
@@ -34,13 +37,31 @@ import selectors
 import sys
 import time
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from underlay.observe import rtnetlink
 from underlay.observe.answering import Answering
 from underlay.observe.asking import SWEEP, Asking
+from underlay.observe.hearing import Hearing
 from underlay.observe.packets import packed
+from underlay.observe.resolving import Resolving
+from underlay.observe.sizing import Sizing
 from underlay.observe.station import Station
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Work = Asking | Hearing | Resolving | Sizing
+
+CHECKS: dict[str, Callable[[Station, list[Any], str], Work]] = {
+    "source": lambda station, cells, check: Asking(station, cells, [check]),
+    "macs": lambda station, cells, check: Asking(station, cells, [check]),
+    "pmtu": Sizing,
+    "arp": Resolving,
+    "nd": Resolving,
+    "broadcast": Hearing,
+    "multicast": Hearing,
+}
 
 
 class Prober:
@@ -49,7 +70,7 @@ class Prober:
     def __init__(self, spec: dict[str, Any], rest: bytes = b"") -> None:
         self.spec = spec
         self.station = Station(spec)
-        self.phases: list[Asking] = []
+        self.phases: list[Work] = []
         self.lines: list[bytes] = []
         self.rest = rest
         self.ended = False
@@ -57,7 +78,7 @@ class Prober:
     def run(self) -> int:
         """Go through all steps; return the exit code."""
         self.station.open()
-        Answering(self.station)
+        Answering(self.station, self.spec["values"])
         self.station.loop.register(0, selectors.EVENT_READ, (self.on_stdin, None))
         say("ready")
         heard, owed = time.monotonic(), ""
@@ -89,11 +110,13 @@ class Prober:
         if not data:
             self.ended = True
 
-    def phase(self, name: str) -> Asking:
-        """Return the work of a phase: the cells that must be probed cold and alone, or others.
+    def phase(self, name: str) -> Work:
+        """Return the work of a phase: a check, or the cells to be probed cold and alone, or others.
 
         The other cells' questions would fill the neighbour tables that cold ones depend on.
         """
+        if name in CHECKS:
+            return CHECKS[name](self.station, self.spec["values"].get(name, []), name)
         cells = [cell for cell in self.spec["cells"] if bool(cell[4]) == (name == "cold")]
         return Asking(self.station, cells, self.spec["protocols"])
 
@@ -108,24 +131,21 @@ class Prober:
     def document(self) -> dict[str, Any]:
         """Return what this node saw: its own probes, and what its namespaces received.
 
-        A probe's row: cell, protocol, packets sent, its result.
+        A probe's row: cell, protocol or check, packets sent, its result.
         """
         self.find_stops()
         return {
             "node": self.spec["node"],
             "missing": self.station.missing,
             "received": {space.name: space.received for space in self.station.present()},
-            "probes": [
-                [q.number, q.protocol, len(q.sent) + q.resent, q.result]
-                for phase in self.phases
-                for q in phase.done
-            ],
+            "probes": [row for phase in self.phases for row in phase.rows()],
         }
 
     def find_stops(self) -> None:
         """Say of each unanswered probe whether its next hop was ever found."""
         tables: dict[str, rtnetlink.Neighbours] = {}
-        for question in [question for phase in self.phases for question in phase.done]:
+        asked = [phase for phase in self.phases if isinstance(phase, Asking)]
+        for question in [question for phase in asked for question in phase.done]:
             space, result = question.space, question.result
             if space is None or result is None or not question.silent:
                 continue

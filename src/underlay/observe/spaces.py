@@ -44,6 +44,7 @@ class Space:
         self.tcp: dict[int, socket.socket] = {}
         self._senders: dict[str, socket.socket] = {}
         self._packet: dict[tuple[int, int], socket.socket] = {}
+        self._icmp_again: socket.socket | None = None
         self._home = home
         self._own = home if kind == "node" else opened(name, kind, path)
         with self:
@@ -105,6 +106,20 @@ class Space:
             made.bind((name, kind))
             self._packet[index, kind] = made
         return self._packet[index, kind]
+
+    def frames(self, kind: int) -> socket.socket:
+        """Return a socket for what this namespace's stack takes in, without its link header."""
+        with self:
+            made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(kind))
+        made.setblocking(False)
+        return made
+
+    def icmp_again(self) -> socket.socket:
+        """Return a second socket for all ICMPv6 that reaches this namespace, always the same."""
+        if self._icmp_again is None:
+            with self:
+                self._icmp_again = quiet(socket.SOCK_RAW, ICMP[6], INET[6])
+        return self._icmp_again
 
     def interface(self, index: int) -> str:
         """Return the name of an interface of this namespace; empty where it is gone."""

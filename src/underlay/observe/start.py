@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import pairs, protocols
+from underlay.expect import ends, pairs, protocols
+from underlay.expect.values import EVERYBODY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from underlay.expect import Expectation
     from underlay.plan import Plan
@@ -33,9 +34,12 @@ _MODULES = (
     "spaces",
     "question",
     "station",
-    "answering",
     "renewing",
     "asking",
+    "hearing",
+    "answering",
+    "resolving",
+    "sizing",
     "probe",
 )
 _GATHERING = ("rtnetlink", "namespaces", "gather")
@@ -124,19 +128,35 @@ def _tasks(plan: Plan, expectations: Iterable[Expectation]) -> dict[str, dict[st
             "protocols": protocols(plan),
             "spaces": spaces,
             "cells": [],
+            "groups": [group for (check, _), group in EVERYBODY.items() if check == "multicast"],
+            "values": {check: [] for check in plan.checks},
         }
     cold = {(e.source, e.destination, e.family) for e in expectations if e.cold}
     for number, pair in enumerate(every):
-        ends = (pair.source.name, pair.destination.name, pair.family)
+        who = (pair.source.name, pair.destination.name, pair.family)
         space = index[pair.source.space]
-        row = [number, space, pair.source_address, pair.destination_address, int(ends in cold)]
+        row = [number, space, pair.source_address, pair.destination_address, int(who in cold)]
         tasks[pair.source.node]["cells"].append(row)
+    asker = {end.name: end for end in ends(plan)}
+    for number, value in values(expectations):
+        end = asker[value.source]
+        row = [number, index[end.space], value.source_address, value.destination_address, 0]
+        tasks[end.node]["values"][value.protocol].append(row)
     return tasks
 
 
+def values(expectations: Iterable[Expectation]) -> Iterator[tuple[int, Expectation]]:
+    """Yield the cells of kind ``value``, each with its number."""
+    return enumerate(e for e in expectations if e.kind == "value")
+
+
 def phases(expectations: Iterable[Expectation]) -> tuple[str, ...]:
-    """Return the names of the phases, in order: cold cells are probed first and alone."""
-    return ("cold", "others") if any(e.cold for e in expectations) else ("others",)
+    """Return the names of the phases, in order: cold cells are probed first and alone.
+
+    Checks come last: what they send may teach neighbours and the switch.
+    """
+    reach = ("cold", "others") if any(e.cold for e in expectations) else ("others",)
+    return (*reach, *dict.fromkeys(value.protocol for _, value in values(expectations)))
 
 
 @cache

@@ -1,0 +1,155 @@
+"""Who hears what is sent to everybody: one table, first rule that holds wins.
+
+Broadcast and multicast are one here: the underlay's bridges flood both, and a child
+takes a group's frames if it takes broadcasts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from underlay.expect.rules import Relation
+
+if TYPE_CHECKING:
+    from underlay.expect.world import Link, World
+
+_MACVLAN = "Linux drivers/net/macvlan.c, "
+_IPVLAN = "Linux drivers/net/ipvlan/ipvlan_core.c, "
+
+
+ANY: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Heard:
+    """Whether a link hears another's broadcasts; ``drivers`` and ``modes`` are empty for any.
+
+    ``hairpin`` says that it takes a switch with reflective relay.
+    """
+
+    relation: Relation
+    hears: bool
+    because: str
+    reference: str
+    driver: str = ""
+    modes: frozenset[tuple[str, str]] = ANY
+    hairpin: bool = False
+
+
+L3 = Heard(
+    relation="siblings",
+    driver="ipvlan",
+    hears=False,
+    because="In l3 modes an ipvlan child neither sends nor takes broadcasts or multicasts.",
+    reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+)
+RULES: tuple[Heard, ...] = (
+    Heard(
+        relation="siblings",
+        driver="macvlan",
+        modes=frozenset({("bridge", "bridge")}),
+        hears=True,
+        because="A macvlan bridge child's broadcasts go to its bridge siblings and to the wire.",
+        reference=_MACVLAN + "macvlan_queue_xmit, macvlan_broadcast",
+    ),
+    Heard(
+        relation="siblings",
+        driver="macvlan",
+        modes=frozenset({("vepa", "vepa"), ("vepa", "bridge"), ("bridge", "vepa")}),
+        hairpin=True,
+        hears=True,
+        because="The switch reflects the broadcast, and VEPA children take what comes back.",
+        reference=_MACVLAN + "macvlan_multicast_rx",
+    ),
+    Heard(
+        relation="siblings",
+        driver="macvlan",
+        hears=False,
+        because="A macvlan child in any other mode sends its broadcasts out on the wire only.",
+        reference=_MACVLAN + "macvlan_queue_xmit",
+    ),
+    Heard(
+        relation="siblings",
+        driver="ipvlan",
+        hears=True,
+        because="An ipvlan l2 child's broadcasts are copied to its siblings, private or not.",
+        reference=_IPVLAN + "ipvlan_multicast_enqueue, ipvlan_process_multicast",
+    ),
+    Heard(
+        relation="to own parent",
+        hairpin=True,
+        hears=True,
+        because="The switch reflects the broadcast, and the parent's node hears what comes back.",
+        reference="bridge(8), hairpin; " + _MACVLAN + "macvlan_handle_frame",
+    ),
+    Heard(
+        relation="from own parent",
+        hairpin=True,
+        hears=True,
+        because="The switch reflects the broadcast, and the parent hands it to its children.",
+        reference="bridge(8), hairpin; " + _MACVLAN + "macvlan_multicast_rx",
+    ),
+    Heard(
+        relation="to own parent",
+        hears=False,
+        because="A child's broadcasts never go up into the node that owns the parent.",
+        reference=_MACVLAN + "macvlan_queue_xmit; " + _IPVLAN + "ipvlan_process_multicast",
+    ),
+    Heard(
+        relation="from own parent",
+        hears=False,
+        because="What a node sends through the parent goes out on the wire and visits no child.",
+        reference=_MACVLAN + "macvlan_handle_frame (called for received frames only)",
+    ),
+)
+FLOODED = Heard(
+    relation="across",
+    hears=True,
+    because="A broadcast is flooded to the whole layer-2 domain, and every child hears the wire.",
+    reference="Linux net/bridge/br_input.c, br_handle_frame_finish; "
+    + _MACVLAN
+    + "macvlan_multicast_rx",
+)
+SHUT = Heard(
+    relation="across",
+    hears=False,
+    because="The switch keeps these ports apart, or doesn't let the sender's MAC address in.",
+    reference="bridge(8), isolated and locked",
+)
+UNLISTED = Heard(
+    relation="across",
+    driver="macvlan",
+    hears=False,
+    because="A child in source mode takes frames from the MAC addresses on its list only.",
+    reference=_MACVLAN + "macvlan_forward_source",
+)
+BRIDGES = ("bridge", "vlan", "vxlan", "gretap")
+
+
+def heard(world: World, link: Link, other: Link, relation: Relation) -> Heard:
+    """Return the rule that says whether ``other`` hears what ``link`` sends to everybody.
+
+    Both are in one layer-2 domain.
+    """
+    if link.by_node or other.by_node:
+        return L3
+    segment = world.segments.get(link.domain[0])
+    wire = relation in ("across", "to other node", "from other node", "stations")
+    if segment and wire and link.port and other.port:
+        cards = {nic.mac for node in world.plan.nodes for nic in node.nics}
+        if segment.isolated or (segment.locked and link.mac not in cards):
+            return SHUT
+    if other.mode == "source" and link.mac not in other.allow:
+        return UNLISTED
+    if wire or {link.driver, other.driver} & set(BRIDGES):
+        return FLOODED
+    for rule in RULES:
+        if rule.relation != relation or rule.driver not in ("", link.driver):
+            continue
+        if rule.modes and (link.mode, other.mode) not in rule.modes:
+            continue
+        if rule.hairpin and not (segment and segment.hairpin and "private" not in link.mode):
+            continue
+        return rule
+    return FLOODED

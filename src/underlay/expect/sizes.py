@@ -1,0 +1,40 @@
+"""How large a packet may be on its way: the least MTU of what sends it and carries it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from underlay.expect.ends import Pair
+    from underlay.expect.path import Arrival
+    from underlay.expect.world import Link, World
+
+
+def largest(world: World, pair: Pair, arrival: Arrival) -> int:
+    """Return the largest packet of ``pair`` that arrives, in bytes with its IP header."""
+    sizes = [_mtu(world, link) for link in arrival.over]
+    sizes += [
+        world.segments[link.domain[0]].mtu
+        for link in arrival.over
+        if link.domain[0] in world.segments
+    ]
+    return min(sizes)
+
+
+def _mtu(world: World, link: Link) -> int:
+    """Return the MTU of one interface."""
+    plan = world.plan
+    for container in plan.containers:
+        if container.name == link.space:
+            for attachment in container.attachments:
+                addresses = (attachment.address, attachment.address6)
+                if link.address in (address.partition("/")[0] for address in addresses):
+                    return plan.network(attachment.network).mtu
+    for host in plan.hosts:
+        if host.name == link.space:
+            return next(port.mtu for port in host.ports if port.interface == link.parent)
+    node = plan.node(link.space)
+    sizes = {card.interface: card.mtu for card in (node.management, *node.nics)}
+    sizes |= {card.interface: card.mtu for card in node.vlans}
+    sizes |= {made.interface: made.mtu for made in node.links}
+    return sizes[link.parent]

@@ -102,7 +102,8 @@ class Paths:
             if other.address == packet.address or not other.driver:
                 return Arrival(self._between(link, other, packet.address), over=(link,))
         node = self._world.spaces[link.node]
-        own = next(one for one in node.links if one.parent == link.parent and not one.driver)
+        # A dummy, the parent of an internal network, is no link that the node speaks on.
+        own = next((x for x in node.links if x.parent == link.parent and not x.driver), None)
         route = node.route(packet.address, link.parent)
         # With no route over the parent IPv4 takes the destination to be on its link
         # (net/ipv4/route.c, ip_route_output_key_hash_rcu).

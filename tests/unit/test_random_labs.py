@@ -1,0 +1,25 @@
+"""Whatever lab passes the checks can be planned and predicted, all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+
+from random_labs import labs, planned
+from underlay.expect import pairs, predict, protocols
+from underlay.plan import plan_from_json
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@given(labs(runtimes=("cni", "docker", "podman", "iproute2")))
+def test_every_cell_of_a_random_lab_is_predicted(lab: dict[str, Any]) -> None:
+    plan = planned(lab)
+    assume(plan is not None)
+    assert plan is not None
+    cells = predict(plan)
+    assert len(cells) == len(list(pairs(plan))) * len(protocols(plan))
+    for cell in cells:
+        assert all((cell.because, cell.reference, cell.rule)), cell
+        assert cell.reachable is (cell.stop == "")
+    assert predict(plan_from_json(plan.to_json())) == cells

@@ -52,8 +52,11 @@ def _fitting(
         yield parts.text.problem(place, str(address), f"subnet6 in {name}")
     elif address not in subnet or address in (subnet[0], subnet[-1]):
         yield parts.text.problem(place, str(address), f"a host's address in {subnet}")
-    elif address in (network.gateway, network.gateway6, *network.reserved):
-        yield parts.text.problem(place, str(address), "one that is neither reserved nor a gateway")
+    elif address in network.reserved:
+        yield parts.text.problem(place, str(address), "one that is not reserved")
+    elif address in (network.gateway, network.gateway6) and not group.forwards:
+        expected = "one that is not the gateway's, or `forwards: true` beside it"
+        yield parts.text.problem(place, str(address), expected)
     else:
         yield from _in_own_slice(parts, group, name, place, str(address))
 

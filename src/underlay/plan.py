@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from underlay.naming import bridge_name, node_names, port_name
 from underlay.plan_addresses import address_blocks, child_address
 from underlay.plan_containers import plan_containers
-from underlay.plan_hosts import plan_hosts
+from underlay.plan_hosts import host_address, plan_hosts
 from underlay.plan_image import PlannedImage, plan_image
 from underlay.plan_networks import MANAGEMENT, MANAGEMENT_SEGMENT, plan_network
 from underlay.plan_nodes import MANAGEMENT_RANGE, plan_node
@@ -59,6 +59,7 @@ __all__ = [
     "VlanLink",
     "address_blocks",
     "child_address",
+    "host_address",
     "make_plan",
     "own_addresses",
     "parent_address",

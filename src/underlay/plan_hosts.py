@@ -23,6 +23,25 @@ def plan_hosts(lab: Lab, networks: tuple[PlannedNetwork, ...]) -> tuple[PlannedH
     )
 
 
+def host_address(host: PlannedHost, network: PlannedNetwork, family: int = 4) -> str:
+    """Return ``host``'s address (no prefix length) for the cells of ``network``.
+
+    It is the one in the network's subnet, else one in its segment, else any; empty where the
+    host has none of that ``family``.
+    """
+    subnet = network.subnet if family == 4 else network.subnet6
+    found = [
+        (ip_interface(address), port.segment)
+        for port in host.ports
+        for address in port.addresses
+        if (":" in address) == (family == 6)
+    ]
+    near = [own for own, segment in found if segment == network.segment and network.vlan is None]
+    inside = [own for own in near if subnet and own.ip in ip_network(subnet)]
+    chosen = inside or near or [own for own, _ in found]
+    return str(chosen[0].ip) if chosen else ""
+
+
 def _host(
     lab: Lab, name: str, host: Host, index: int, networks: tuple[PlannedNetwork, ...]
 ) -> PlannedHost:

@@ -55,9 +55,19 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
 
     It raises OSError at once for a node that doesn't run, instead of waiting for its ssh.
     """
-    states = provider(state.provider).states(state.plan(), state.folder)
+    by = provider(state.provider)
+    plan = state.plan()
+    states = by.states(plan, state.folder)
+    hosts = {host.name for host in plan.hosts}
 
     def spawn(node: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+        if node in hosts:
+            return subprocess.Popen(
+                by.switch(state.folder, [*_in_host(node), *arguments]),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
         if states[node] != "running":
             raise OSError(f"{node} is {states[node].replace('_', ' ')}")
         return subprocess.Popen(
@@ -99,12 +109,13 @@ def run_in(
 def execute(state: LabState, target: str, arguments: list[str]) -> int:
     """Run ``arguments`` as root in ``target``, on this process's streams; return the exit code.
 
-    ``target`` is a node, a container or ``switch``. 125 means that the command
+    ``target`` is a node, a container, an external host or ``switch``. 125 means that the command
     could not be run. Raises BadInput, with the nearest name, for another target.
     """
     plan = state.plan()
-    if target == SWITCH:
-        wrapped = ["sh", "-c", RUN, "sh", *arguments]
+    external = target in {host.name for host in plan.hosts}
+    if target == SWITCH or external:
+        wrapped = [*(_in_host(target) if external else ()), "sh", "-c", RUN, "sh", *arguments]
         command = provider(state.provider).switch(state.folder, wrapped)
         return _exit_code(subprocess.run(command, check=False).returncode)
     node, wrapped = _inside(plan, target, arguments)
@@ -133,6 +144,11 @@ def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[st
     near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}?" if near else f"targets: {', '.join(names)}"
     raise BadInput(f"the lab {plan.lab} has no {target!r}", hint=hint)
+
+
+def _in_host(name: str) -> list[str]:
+    """What runs a command in an external host, from where the switch is."""
+    return ["ip", "netns", "exec", name]
 
 
 def _enter(container: PlannedContainer) -> str:

@@ -54,6 +54,11 @@ def prepare(
     plan = load_plan(file)
     if not force:
         _refuse_errors(file)
+    if plan.hosts and provider_name != "uml":
+        raise BadInput(
+            f"the lab {plan.lab} has external hosts, which {provider_name} can't make",
+            hint="leave --provider out: uml can",
+        )
     timings: dict[str, float] = {}
     with lock(plan.lab, progress):
         state = _agree(plan, file, provider_name)

@@ -9,6 +9,7 @@ from underlay.expect.ends import (
     Pair,
     Protocol,
     ends,
+    homes,
     pairs,
     protocols,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Stop",
     "Value",
     "ends",
+    "homes",
     "pairs",
     "predict",
     "protocols",

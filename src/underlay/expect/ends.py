@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from underlay.plan import parent_address
+from underlay.plan import host_address, parent_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.plan import Plan, PlannedNetwork, PlannedNode
+    from underlay.plan import Plan
 
 Protocol = Literal["icmp", "tcp", "udp"]
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")
@@ -25,13 +25,13 @@ class End:
 
     A container with several attachments is named ``NAME@NETWORK`` once for each.
     ``space`` is the network namespace that the end lives in, named after its
-    container or node. ``network``, ``interface``, ``address`` and ``address6`` (no
-    prefix length) are empty for a node: which of its addresses is meant depends on
+    container, node or external host. ``network``, ``interface``, ``address`` and ``address6`` (no
+    prefix length) are empty for a node or host: which of its addresses is meant depends on
     the other end. An end without an address of a family has no cells there.
     """
 
     name: str
-    kind: Literal["container", "node"]
+    kind: Literal["container", "node", "host"]
     node: str
     space: str
     network: str = ""
@@ -84,39 +84,47 @@ def ends(plan: Plan) -> tuple[End, ...]:
         for container in plan.containers
         for attachment in container.attachments
     )
-    return containers + tuple(End(node.name, "node", node.name, node.name) for node in plan.nodes)
+    nodes = tuple(End(node.name, "node", node.name, node.name) for node in plan.nodes)
+    return containers + nodes + tuple(End(h.name, "host", h.name, h.name) for h in plan.hosts)
+
+
+def homes(plan: Plan) -> tuple[str, ...]:
+    """Return the machines that a probe runs on: all nodes, then all external hosts."""
+    return (*(node.name for node in plan.nodes), *(host.name for host in plan.hosts))
 
 
 def pairs(plan: Plan) -> Iterator[Pair]:
     """Yield every pair that is measured, in the order of the matrix, IPv4 before IPv6.
 
     Those are all ordered pairs of ends of different containers, and each
-    container end with each node in both directions. A node speaks from, and is
-    asked for, its own address on the parent of that container's network.
+    container end with each node and external host in both directions. A node speaks
+    from, and is asked for, its own address on the parent of that container's network;
+    an external host its address in that network's subnet, or else in its segment.
     """
     for family in FAMILIES:
         yield from _pairs(plan, family)
 
 
 def _pairs(plan: Plan, family: Family) -> Iterator[Pair]:
-    parents = {
-        (node.name, network.name): _parent_address(plan, node, network, family)
+    own = {
+        (node.name, network.name): parent_address(plan, node, network, family)
         for node in plan.nodes
         for network in plan.networks
     }
-    every = [end for end in ends(plan) if end.kind == "node" or end.own(family)]
+    own |= {
+        (host.name, network.name): host_address(host, network, family)
+        for host in plan.hosts
+        for network in plan.networks
+    }
+    every = [end for end in ends(plan) if end.kind != "container" or end.own(family)]
     for source in every:
         for destination in every:
             if source.space == destination.space:
                 continue
-            if source.kind == "node" and destination.kind == "node":
+            if "container" not in (source.kind, destination.kind):
                 continue
             network = source.network or destination.network
-            asker = source.own(family) or parents[source.node, network]
-            asked = destination.own(family) or parents[destination.node, network]
+            asker = source.own(family) or own[source.node, network]
+            asked = destination.own(family) or own[destination.node, network]
             if asker and asked:
                 yield Pair(source, destination, asker, asked, family)
-
-
-def _parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: Family) -> str:
-    return parent_address(plan, node, network, family)

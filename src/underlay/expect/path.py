@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from underlay.expect.world import Hop, Link, Space, World
 
 TABLES: dict[str, tuple[Rule, ...]] = {
+    "": stations.RULES,
     "macvlan": macvlan.RULES,
     "ipvlan": ipvlan.RULES,
     "bridge": bridge.RULES,
@@ -117,11 +119,7 @@ class Paths:
     ) -> Arrival:
         """Find who answers for the next hop on ``link``'s wire, and go on from there."""
         hop = route.via if route and route.via else packet.address
-        near = [
-            other
-            for other in self._world.around(link)
-            if other is not (asker or link) and self._answers(other, hop)
-        ]
+        near = [other for other in self._world.answering(link, hop) if other is not (asker or link)]
         meant = [other for other in near if other.space == packet.target.name]
         if not near and hop != packet.address:
             return Arrival(routing.GATEWAY_NOBODY)
@@ -159,12 +157,6 @@ class Paths:
                 return other if other.address == packet.address else None
         return None
 
-    def _answers(self, link: Link, address: str) -> bool:
-        """Whether ``link`` answers for ``address``: ARP for all of a machine's, ND for its own."""
-        if self._world.family == 6:
-            return link.address == address
-        return self._world.spaces[link.space].owns(address)
-
     def _foreign(self, space: Space, link: Link, packet: Packet) -> bool:
         if self._world.family == 6 or link.driver != "ipvlan" or link.by_node:
             return False
@@ -190,18 +182,10 @@ class Paths:
             return ipvlan.FOREIGN_ADDRESS
         relation = _relation(link, other, together)
         facts = frozenset((*words, *self._facts(link, other, together)))
-        tables = [TABLES[one.driver] for one in (other, link) if one.driver]
+        asked = ["", other.driver, link.driver]
         if {link.mode, other.mode} & {"passthru"}:
-            tables.append(macvlan.RULES)
-        rule: Rule | None = None
-        for table in (stations.RULES, *dict.fromkeys(tables)):
-            for found in _first(table, relation, link.mode, other.mode, facts):
-                if not found.reachable:
-                    return found
-                rule = rule or found
-        if rule is None:
-            raise LookupError(f"no rule for {relation}, {link} to {other}")
-        return rule
+            asked.append("macvlan")
+        return _decided(tuple(dict.fromkeys(asked)), relation, link.mode, other.mode, facts)
 
     def _facts(self, link: Link, other: Link, together: bool) -> tuple[Fact, ...]:
         found: list[Fact] = []
@@ -230,18 +214,27 @@ class Paths:
         return self._world.plan.network(link.domain[2].partition(" ")[2]).segment
 
 
-def _first(
-    table: tuple[Rule, ...],
+@cache
+def _decided(
+    drivers: tuple[str, ...],
     relation: Relation,
     source: str,
     destination: str,
     facts: frozenset[Fact],
-) -> list[Rule]:
-    """Return the first rule that holds, in a list; the tables of stations leave most out."""
-    try:
-        return [first(table, relation, source, destination, facts)]
-    except LookupError:
-        return []
+) -> Rule:
+    """Ask the tables of ``drivers`` in turn: the first that forbids decides, else the first."""
+    found: list[Rule] = []
+    for driver in drivers:
+        try:
+            rule = first(TABLES[driver], relation, source, destination, facts)
+        except LookupError:
+            continue
+        if not rule.reachable:
+            return rule
+        found.append(rule)
+    if not found:
+        raise LookupError(f"no rule of {drivers} for {relation}, {source} to {destination}")
+    return found[0]
 
 
 def _together(link: Link, other: Link) -> bool:

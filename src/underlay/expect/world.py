@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_interface, ip_network
+from functools import cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+    ip_network,
+)
 from typing import TYPE_CHECKING
 
 from underlay.expect.ipvlan import L3_MODES, mode_word
@@ -78,7 +87,7 @@ class Space:
 
     def route(self, address: str, parent: str = "") -> Hop | None:
         """Return the route to ``address``; with ``parent``, of those over that interface."""
-        wanted = ip_address(address)
+        wanted = _parsed(address)
         fitting = [
             hop
             for hop in self.routes
@@ -89,6 +98,11 @@ class Space:
     def owns(self, address: str) -> bool:
         """Whether one of its interfaces has ``address``."""
         return any(link.address == address for link in self.links)
+
+
+@cache
+def _parsed(address: str) -> IPv4Address | IPv6Address:
+    return ip_address(address)
 
 
 class World:
@@ -106,14 +120,21 @@ class World:
         self.spaces = {node.name: self._node(node) for node in plan.nodes}
         self.spaces |= {host.name: self._host(host) for host in plan.hosts}
         self.spaces |= {c.name: self._container(c) for c in plan.containers}
-        self._by_domain: dict[Domain, list[Link]] = {}
+        self._answering: dict[tuple[Domain, str], list[Link]] = {}
         for space in self.spaces.values():
             for link in space.links:
-                self._by_domain.setdefault(link.domain, []).append(link)
+                for address in self._answers(space, link):
+                    self._answering.setdefault((link.domain, address), []).append(link)
 
-    def around(self, link: Link) -> list[Link]:
-        """Return every link of the layer-2 domain that ``link`` is in, its own included."""
-        return self._by_domain[link.domain]
+    def answering(self, link: Link, address: str) -> list[Link]:
+        """Return the links that answer for ``address`` on the wire that ``link`` is on."""
+        return self._answering.get((link.domain, address), [])
+
+    def _answers(self, space: Space, link: Link) -> set[str]:
+        """A link answers ARP for all addresses of its machine, but ND for its own alone."""
+        if self.family == 6:
+            return {link.address} - {""}
+        return {one.address for one in space.links} - {""}
 
     def subnet(self, network: str) -> str:
         """Return the subnet of the network called ``network`` in this world's family."""

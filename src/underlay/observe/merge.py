@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import End, Pair, Protocol, ends, pairs, protocols
+from underlay.expect import End, Pair, Protocol, ends, homes, pairs, protocols
 from underlay.expect.values import NOBODY, NOTHING
 from underlay.observe.observation import Observation, Seen
 
@@ -32,9 +32,9 @@ def merge(
     could not enter, are not measured.
     """
     reasons = dict(failed or {})
-    for node in plan.nodes:
-        if node.name not in documents:
-            reasons.setdefault(node.name, "its probe gave no answer")
+    for name in homes(plan):
+        if name not in documents:
+            reasons.setdefault(name, "its probe gave no answer")
     records = _Records(plan, documents, reasons)
     cells = tuple(
         records.seen(number, pair, protocol)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import ends, pairs, protocols
+from underlay.expect import ends, homes, pairs, protocols
 from underlay.expect.values import EVERYBODY
 
 if TYPE_CHECKING:
@@ -118,12 +118,12 @@ def _tasks(plan: Plan, expectations: Iterable[Expectation]) -> dict[str, dict[st
     every = list(pairs(plan))
     tasks: dict[str, dict[str, Any]] = {}
     index: dict[str, int] = {}
-    for node in plan.nodes:
-        own = [container for container in plan.containers if container.node == node.name]
-        spaces = [[node.name, "node", ""], *([c.name, c.runtime, ""] for c in own)]
+    for home in homes(plan):
+        own = [container for container in plan.containers if container.node == home]
+        spaces = [[home, "node", ""], *([c.name, c.runtime, ""] for c in own)]
         index |= {space[0]: number for number, space in enumerate(spaces)}
-        tasks[node.name] = {
-            "node": node.name,
+        tasks[home] = {
+            "node": home,
             "families": sorted({pair.family for pair in every} or {4}),
             "protocols": protocols(plan),
             "spaces": spaces,

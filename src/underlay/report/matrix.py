@@ -146,7 +146,7 @@ def _folding(
         return end_row, lambda _, end: end_row(end)
 
     def node_row(end: End) -> _Heading:
-        if end.kind == "node":
+        if end.kind != "container":
             return _Heading(NODES, _suffix(end.node), end.node)
         return _Heading(end.network, _suffix(end.node), f"{end.network} on {end.node}")
 
@@ -154,7 +154,9 @@ def _folding(
         return node_row, lambda _, end: node_row(end)
 
     def network_row(end: End) -> _Heading:
-        return _Heading(NODES, "", NODES) if end.kind == "node" else _Heading("", "", end.network)
+        if end.kind != "container":
+            return _Heading(NODES, "", NODES)
+        return _Heading("", "", end.network)
 
     def network_column(source: End, end: End) -> _Heading:
         where = SAME_NODE if source.node == end.node else OTHER_NODE

@@ -12,7 +12,7 @@ from underlay.cluster.process import tail
 from underlay.cluster.seed import make_seed
 from underlay.cluster.spans import KERNEL_TO_SSH, span
 from underlay.cluster.uml.kernel import preload
-from underlay.cluster.uml.sandbox import management_port
+from underlay.cluster.uml.wiring import management_port
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:

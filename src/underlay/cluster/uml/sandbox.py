@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from underlay.cluster.uml.wiring import setup
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def start(plan: Plan, state: Path) -> Sandbox:
         )
     assert process.stdin is not None
     assert process.stdout is not None
-    wiring = {"tmpfs_mib": _memory(plan), "links": links(plan)}
+    wiring = {"tmpfs_mib": _memory(plan), "commands": setup(plan), "hosts": bool(plan.hosts)}
     word = b""
     with suppress(BrokenPipeError):
         process.stdin.write(json.dumps(wiring).encode() + b"\n")
@@ -164,36 +165,6 @@ def _linked(state: Path) -> Sandbox | None:
     except (OSError, ValueError):
         return None
     return Sandbox(boot, pid, started, outer, outer_started)
-
-
-def links(plan: Plan) -> list[str]:
-    """Return the ``ip -batch`` lines that make the switch of ``plan``.
-
-    Each segment is a bridge with one tap per node. The management taps stand
-    alone, a point-to-point link each, so that nodes can't reach each other there.
-    """
-    lines = ["link set lo up"]
-    for segment in plan.segments:
-        lines.append(
-            f"link add {segment.bridge} mtu {segment.mtu} type bridge mcast_snooping 0 stp_state 0"
-        )
-        lines.append(f"link set {segment.bridge} addrgenmode none up")
-        for port in segment.ports.values():
-            lines.append(f"tuntap add dev {port} mode tap")
-            lines.append(
-                f"link set {port} mtu {segment.mtu} addrgenmode none master {segment.bridge} up"
-            )
-    for node in plan.nodes:
-        port = management_port(node.index)
-        lines.append(f"tuntap add dev {port} mode tap")
-        lines.append(f"address add {node.management_peer}/30 dev {port}")
-        lines.append(f"link set {port} addrgenmode none up")
-    return lines
-
-
-def management_port(index: int) -> str:
-    """Return the tap of a node's management NIC; an underscore can't occur in segment names."""
-    return f"mgmt_{index}"
 
 
 def boot_id() -> str:

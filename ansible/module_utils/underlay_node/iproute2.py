@@ -39,7 +39,7 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
 
 def creation(name: str, attachment: dict, network: dict) -> str:
     """Return ip's line that makes a child of the network's parent in the container ``name``."""
-    words = ["link", "add", "link", network["parent"], "name", attachment["interface"]]
+    words = ["link", "add", "link", network["parent"], "name", _passing(attachment)]
     if network["driver"] == "macvlan" and network["mode"] != "passthru":
         # A passthru child has its parent's address, whatever is asked for.
         words += ["address", attachment["mac"]]
@@ -51,14 +51,23 @@ def creation(name: str, attachment: dict, network: dict) -> str:
     return " ".join(words)
 
 
+def _passing(attachment: dict) -> str:
+    """Return the name that an interface is made by.
+
+    The kernel refuses a name that the node itself has, although the interface never is there.
+    """
+    return attachment["interface"].replace("eth", "new")
+
+
 def configuration(attachment: dict, network: dict) -> list[str]:
     """Return ip's lines that give the interface its addresses and routes, in the container."""
     name = attachment["interface"]
-    lines = [f"link set {name} up", f"address add {attachment['address']} broadcast + dev {name}"]
+    lines = [f"link set {_passing(attachment)} name {name}", f"link set {name} up"]
+    lines += [f"address add {attachment['address']} broadcast + dev {name}"]
     if attachment.get("address6"):
         lines.append(f"address add {attachment['address6']} nodad dev {name}")
     if network["driver"] == "macvlan" and network["mode"] == "source":
-        allowed = network.get("allow") or []
+        allowed = attachment.get("allow") or []
         # One by one: `set` takes no more than a few at once.
         lines += [f"link set dev {name} type macvlan macaddr add {mac}" for mac in allowed]
     return lines + routes(attachment, network)

@@ -120,11 +120,17 @@ class World:
         self.spaces = {node.name: self._node(node) for node in plan.nodes}
         self.spaces |= {host.name: self._host(host) for host in plan.hosts}
         self.spaces |= {c.name: self._container(c) for c in plan.containers}
+        self._by_domain: dict[Domain, list[Link]] = {}
         self._answering: dict[tuple[Domain, str], list[Link]] = {}
         for space in self.spaces.values():
             for link in space.links:
+                self._by_domain.setdefault(link.domain, []).append(link)
                 for address in self._answers(space, link):
                     self._answering.setdefault((link.domain, address), []).append(link)
+
+    def around(self, link: Link) -> list[Link]:
+        """Return every link of the layer-2 domain that ``link`` is in, its own included."""
+        return self._by_domain[link.domain]
 
     def answering(self, link: Link, address: str) -> list[Link]:
         """Return the links that answer for ``address`` on the wire that ``link`` is on."""

@@ -53,6 +53,11 @@ class Cell:
         return self.observed != "not_measured"
 
     @property
+    def label(self) -> str:
+        """How the cell was asked: the protocol or the check, with a 6 for IPv6."""
+        return f"{self.protocol}6" if self.family == 6 and self.protocol != "nd" else self.protocol
+
+    @property
     def differs(self) -> bool:
         """Whether the cell was measured and is not as expected."""
         return self.measured and self.expected != self.observed
@@ -115,6 +120,16 @@ class Verdict:
             lost=sum(cell.lost for cell in self.cells),
             values=sum(cell.kind == "value" for cell in self.cells),
         )
+
+    @property
+    def reach(self) -> tuple[Cell, ...]:
+        """The cells that ask who reaches whom."""
+        return tuple(cell for cell in self.cells if cell.kind == "reach")
+
+    @property
+    def values(self) -> tuple[Cell, ...]:
+        """The cells that ask what is seen."""
+        return tuple(cell for cell in self.cells if cell.kind == "value")
 
     @property
     def rivals(self) -> tuple[Rivals, ...]:

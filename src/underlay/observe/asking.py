@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 # round under way while the packet was sent.
 ROUNDS = 12
 RESEND, GIVE_UP = 0.25, 0.35  # s at least; each counted from the last packet
-TRIPS = 2.5  # times the slowest round trip, at least
+TRIPS = 1.25  # times the slowest round trip, at least; rounds already follow the load
 LIMIT = 8.0  # s; where another node is stuck there are no rounds
 FORGET = 3.0  # s after which the socket of a silent question is closed
 SWEEP = 0.02  # s between looks at the clock

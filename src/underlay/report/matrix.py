@@ -79,7 +79,7 @@ def matrix(verdict: Verdict, ends: Sequence[End], *, ascii_only: bool = False) -
     rows = _in_order(row_of(end) for end in ends)
     columns = _in_order(column_of(a, b) for b in ends for a in ends)
     found: dict[tuple[_Heading, _Heading], list[Cell]] = defaultdict(list)
-    for cell in verdict.cells:
+    for cell in verdict.reach:
         source, destination = by_name[cell.source], by_name[cell.destination]
         found[row_of(source), column_of(source, destination)].append(cell)
     signs = {place: sign_of(cells) for place, cells in found.items()}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from underlay.report.matrix import DIFFERS, NOT_MEASURED, UNREACHABLE, matrix
+from underlay.report.page import Page, count
+from underlay.report.values import value_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -42,7 +43,7 @@ def report(
 
     Print it with ``soft_wrap=True``: lines of the matrix must not be wrapped again.
     """
-    page = _Page(width, ascii_only)
+    page = Page(width, ascii_only)
     page.text.append("rows ask, columns answer\n\n", "dim")
     page.text.append_text(matrix(verdict, ends, ascii_only=ascii_only))
     page.text.append("\n\n")
@@ -50,6 +51,7 @@ def report(
     summary_line(verdict, page.text)
     _owners(verdict, page)
     _differences(verdict, page)
+    value_table(verdict, page)
     _not_measured(verdict, page)
     _elsewhere(verdict, page)
     # On a red check these sentences would only push the facts off the screen.
@@ -78,33 +80,13 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
     if summary.stopped_elsewhere:
         text.append(f"{summary.stopped_elsewhere} of the cells as expected stopped elsewhere\n")
     if summary.lost:
-        text.append(f"{_count(summary.lost, 'packet')} lost, and resent with success\n")
+        text.append(f"{count(summary.lost, 'packet')} lost, and resent with success\n")
     return text
 
 
-class _Page:
-    """The text under way, with its width."""
-
-    def __init__(self, width: int, ascii_only: bool) -> None:
-        self.text = Text()
-        self.width = width
-        self.ascii_only = ascii_only
-
-    def line(self, words: str, style: str = "", indent: int = 0, first: str = "") -> None:
-        """Append wrapped words; ``first`` stands before the first line."""
-        lines = textwrap.wrap(
-            words,
-            self.width,
-            initial_indent=first.ljust(indent),
-            subsequent_indent=" " * indent,
-            break_long_words=False,
-        )
-        self.text.append("\n".join(lines) + "\n", style)
-
-
-def _differences(verdict: Verdict, page: _Page) -> None:
+def _differences(verdict: Verdict, page: Page) -> None:
     groups = _grouped(
-        verdict.cells,
+        verdict.reach,
         lambda cell: (cell.expected, cell.observed, cell.stopped_at, bool(cell.answered_by)),
         lambda cell: cell.differs,
     )
@@ -117,7 +99,7 @@ def _differences(verdict: Verdict, page: _Page) -> None:
             what += f": {STOPS[one.stopped_at]} ({one.stopped_at})"
         sign = DIFFERS.text(page.ascii_only)
         page.text.append("\n")
-        page.line(f"{_count(len(cells), 'cell')}: {what}", DIFFERS.style, 2, sign)
+        page.line(f"{count(len(cells), 'cell')}: {what}", DIFFERS.style, 2, sign)
         _pairs(cells, page)
         arrived = sum(cell.arrived for cell in cells)
         if one.observed == "unreachable" and arrived:
@@ -130,7 +112,7 @@ def _differences(verdict: Verdict, page: _Page) -> None:
             page.line(reference, "dim", 6)
 
 
-def _owners(verdict: Verdict, page: _Page) -> None:
+def _owners(verdict: Verdict, page: Page) -> None:
     owners: dict[str, list[str]] = defaultdict(list)
     counted: dict[str, int] = defaultdict(int)
     for rivals in verdict.rivals:
@@ -139,7 +121,7 @@ def _owners(verdict: Verdict, page: _Page) -> None:
     page.text.append("\n" if owners else "")
     for address, names in owners.items():
         several = sorted(set(names))
-        wrong = _count(counted[address], "cell")
+        wrong = count(counted[address], "cell")
         page.line(
             f"{address} has {len(several)} owners: {', '.join(several)}. In {wrong} another "
             "than the one meant answered.",
@@ -147,11 +129,11 @@ def _owners(verdict: Verdict, page: _Page) -> None:
         )
 
 
-def _not_measured(verdict: Verdict, page: _Page) -> None:
+def _not_measured(verdict: Verdict, page: Page) -> None:
     for cells in _grouped(verdict.cells, lambda cell: cell.reason, lambda cell: not cell.measured):
         page.text.append("\n")
         page.line(
-            f"{_count(len(cells), 'cell')} not measured: {cells[0].reason}",
+            f"{count(len(cells), 'cell')} not measured: {cells[0].reason}",
             NOT_MEASURED.style,
             2,
             NOT_MEASURED.text(page.ascii_only),
@@ -159,7 +141,7 @@ def _not_measured(verdict: Verdict, page: _Page) -> None:
         _pairs(cells, page)
 
 
-def _elsewhere(verdict: Verdict, page: _Page) -> None:
+def _elsewhere(verdict: Verdict, page: Page) -> None:
     groups = _grouped(
         verdict.cells,
         lambda cell: (cell.expected_stop, cell.stopped_at, cell.rule),
@@ -169,7 +151,7 @@ def _elsewhere(verdict: Verdict, page: _Page) -> None:
         one = cells[0]
         page.text.append("\n")
         page.line(
-            f"{_count(len(cells), 'cell')} unreachable as expected, but not where expected: "
+            f"{count(len(cells), 'cell')} unreachable as expected, but not where expected: "
             f"{one.stopped_at} instead of {one.expected_stop}",
             indent=2,
             first=UNREACHABLE.text(page.ascii_only),
@@ -177,10 +159,10 @@ def _elsewhere(verdict: Verdict, page: _Page) -> None:
         _pairs(cells, page)
 
 
-def _reasons(verdict: Verdict, page: _Page) -> None:
+def _reasons(verdict: Verdict, page: Page) -> None:
     """People learn here why a node cannot reach its own macvlan child."""
     groups = _grouped(
-        verdict.cells, lambda cell: cell.because, lambda cell: cell.expected == "unreachable"
+        verdict.reach, lambda cell: cell.because, lambda cell: cell.expected == "unreachable"
     )
     if not groups:
         return
@@ -191,11 +173,11 @@ def _reasons(verdict: Verdict, page: _Page) -> None:
         page.line(one.reference, "dim", 7)
 
 
-def _pairs(cells: Sequence[Cell], page: _Page) -> None:
+def _pairs(cells: Sequence[Cell], page: Page) -> None:
     """List who could not reach whom, a few of many."""
     protocols: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for cell in cells:
-        protocols[cell.source, cell.destination, cell.answered_by].append(cell.protocol)
+        protocols[cell.source, cell.destination, cell.answered_by].append(cell.label)
     shown = list(protocols.items())
     rest = 0
     if len(shown) > PAIRS_SHOWN + 1:
@@ -206,7 +188,7 @@ def _pairs(cells: Sequence[Cell], page: _Page) -> None:
         page.text.append(f"    {f'{source} → {destination}':<{wide}}  {' '.join(names)}")
         page.text.append(f"  answered by {by}\n" if by else "\n")
     if rest:
-        page.text.append(f"    and {_count(rest, 'cell')} alike\n")
+        page.text.append(f"    and {count(rest, 'cell')} alike\n")
 
 
 def _grouped(
@@ -221,7 +203,3 @@ def _grouped(
 
 def _distinct(words: Iterable[str]) -> list[str]:
     return [word for word in dict.fromkeys(words) if word][:3]
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

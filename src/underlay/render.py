@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,14 +64,25 @@ def render_cached(plan: Plan, authorized_key: str, output: Path, cache: Path) ->
     entry = cache / content_hash(plan, authorized_key)
     cached = (entry / MARKER).is_file()
     if cached:
-        os.utime(entry)
+        # A cache that can only be read serves as well; its entries just don't get younger.
+        with suppress(OSError):
+            os.utime(entry)
     else:
-        render(plan, authorized_key, entry)
+        _render_into(cache, plan, authorized_key, entry)
         _forget_oldest(cache)
     with _beside(output) as fresh:
         shutil.copytree(entry, fresh, dirs_exist_ok=True)
         _swap(fresh, output)
     return cached
+
+
+def _render_into(cache: Path, plan: Plan, authorized_key: str, entry: Path) -> None:
+    """Render a new entry; that the cache can't take it is the machine's fault, not the user's."""
+    try:
+        render(plan, authorized_key, entry)
+    except BadInput as error:
+        hint = f"make {cache} writable, or set XDG_CACHE_HOME to another folder"
+        raise Infrastructure(error.message, hint=hint) from error
 
 
 def _forget_oldest(cache: Path) -> None:

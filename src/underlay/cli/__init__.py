@@ -20,6 +20,16 @@ from underlay.errors import (
     UnderlayError,
 )
 
+# What a file system refuses with, and what helps.
+REFUSALS = {
+    errno.ENOSPC: "make room there; `underlay doctor` says how much is needed",
+    errno.EDQUOT: "make room there, or have the quota raised",
+    errno.EROFS: "set XDG_CACHE_HOME and XDG_STATE_HOME to folders that can be written",
+    errno.EACCES: "set XDG_CACHE_HOME and XDG_STATE_HOME to folders that can be written",
+    errno.EIO: "the disk fails: `dmesg` says more",
+    errno.ENOMEM: "end other programs; `underlay doctor` says how much memory is needed",
+}
+
 # What a shell reports for a command that SIGPIPE ended, as in `underlay status | head -1`.
 EXIT_READER_GONE = 141
 
@@ -79,15 +89,8 @@ def main(argv: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 -- no traceback ever reaches a user
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             return _stop_writing()
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            _stop_writing()
-            return _fail(
-                EXIT_INFRASTRUCTURE,
-                f"{error.strerror}: {error.filename or 'stdout'}",
-                "",
-                "",
-                False,
-            )
+        if isinstance(error, OSError) and error.errno in REFUSALS:
+            return _refused(error, as_json)
         return _unexpected(error, as_json)
 
 
@@ -197,6 +200,16 @@ def _unexpected(error: Exception, as_json: bool) -> int:
     path = write_crash(error)
     message = f"this is a defect of Underlay ({type(error).__name__}); its traceback is in {path}"
     return _fail(EXIT_INFRASTRUCTURE, message, "", "", as_json)
+
+
+def _refused(error: OSError, as_json: bool) -> int:
+    """A file system that can't take what Underlay writes: full, read-only, closed, or broken."""
+    if error.filename is None and error.errno == errno.ENOSPC:
+        # It was stdout that filled up; nothing more can be said there.
+        _stop_writing()
+        as_json = False
+    message = f"{error.strerror}: {error.filename or 'stdout'}"
+    return _fail(EXIT_INFRASTRUCTURE, message, REFUSALS[error.errno or 0], "", as_json)
 
 
 def _reader_is_gone() -> bool:

@@ -6,6 +6,7 @@ import getpass
 import glob
 import os
 import platform
+import re
 import shutil
 import sys
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ DISK_NEEDED = 3 * GIB
 MEMORY_NEEDED = 2 * GIB
 SUBORDINATE_IDS = 65536
 OLDEST_PYTHON = (3, 11)
+OLDEST_VAGRANT = (2, 3)
 # The first that fills a file system from a tar file (its release notes: e2fsprogs 1.47.1).
 OLDEST_MKE2FS = (1, 47, 1)
 DEADLINE = 20.0
@@ -38,7 +40,11 @@ WIRING = (
     "ip link add doctor0 type bridge && ip tuntap add dev doctor1 mode tap"
     " && ip link set doctor1 master doctor0"
 )
-RESTRICTION = Path("/proc/sys/kernel/apparmor_restrict_unprivileged_userns")
+# Relative to the root of the machine that is looked at, which tests replace by one of their own.
+HERE = Path("/")
+RESTRICTION = "proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+# Settings that keep user namespaces from everybody: 0 in any of them does.
+FORBIDDING = ("user/max_user_namespaces", "kernel/unprivileged_userns_clone")
 
 
 @dataclass(frozen=True)
@@ -95,10 +101,16 @@ def mke2fs() -> Row:
 
 
 def vagrant() -> Row:
-    """Whether Vagrant starts at all: its Ruby may be broken though the file is there."""
+    """Whether Vagrant starts at all, for its Ruby may be broken, and is new enough."""
     said = _said(["vagrant", "--version"])
-    fix = "sudo apt-get install --reinstall vagrant"
-    return _row("Vagrant runs", said, said.startswith("Vagrant "), "Vagrant 2.3", fix)
+    found = re.fullmatch(r"Vagrant (\d+)\.(\d+).*", said)
+    new = found is not None and (int(found[1]), int(found[2])) >= OLDEST_VAGRANT
+    fix = (
+        "use Debian 12 or 13, which have 2.3"
+        if found
+        else "sudo apt-get install --reinstall vagrant"
+    )
+    return _row("Vagrant runs", said, new, "Vagrant 2.3 or newer", fix)
 
 
 def sandbox() -> Row:
@@ -109,34 +121,46 @@ def sandbox() -> Row:
         failure or "user, network, mount and PID namespaces can be made",
         not failure,
         "user namespaces (a plain chroot forbids them, and so do some containers)",
-        "sudo sysctl -w user.max_user_namespaces=15000 kernel.unprivileged_userns_clone=1",
+        "see the rows below" if user_namespaces() else "leave the chroot or container",
     )
 
 
-def app_armor() -> Row | None:
+def user_namespaces(root: Path = HERE) -> Row | None:
+    """Whether a setting forbids user namespaces altogether; None where none does."""
+    for name in FORBIDDING:
+        if _read(root / "proc/sys" / name) == "0":
+            setting = name.replace("/", ".")
+            value = 15000 if "max" in name else 1
+            fix = f"sudo sysctl -w {setting}={value}; to keep it: a line in /etc/sysctl.d"
+            return _row("user namespaces", f"{setting} is 0", False, f"{setting} above 0", fix)
+    return None
+
+
+def app_armor(root: Path = HERE) -> Row | None:
     """Whether AppArmor keeps ordinary users from namespaces, as Ubuntu does from 23.10 on.
 
     None on kernels without that setting. Source: Ubuntu's security notes on
     unprivileged user namespace restrictions.
     """
-    try:
-        restricted = RESTRICTION.read_text(encoding="ascii").strip() == "1"
-    except OSError:
+    setting = _read(root / RESTRICTION)
+    if not setting:
         return None
+    restricted = setting == "1"
     found = "restricts user namespaces" if restricted else "leaves user namespaces alone"
     return _row(
         "AppArmor",
         found,
         not restricted or os.geteuid() == 0,
         "user namespaces for ordinary users",
-        "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+        "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0;"
+        " to keep it: the same line in /etc/sysctl.d/60-underlay.conf",
     )
 
 
-def tun() -> Row:
+def tun(root: Path = HERE) -> Row:
     """Whether this user may open /dev/net/tun, through which a node's NIC is wired."""
     try:
-        os.close(os.open("/dev/net/tun", os.O_RDWR))
+        os.close(os.open(root / "dev/net/tun", os.O_RDWR))
     except FileNotFoundError:
         found, fix = "is missing", "sudo modprobe tun"
     except OSError as error:
@@ -181,19 +205,19 @@ def disk() -> Row:
     return _row(f"room in {cache()}", _gib(free), free >= DISK_NEEDED, _gib(DISK_NEEDED), fix)
 
 
-def memory() -> Row:
+def memory(root: Path = HERE) -> Row:
     """Whether enough memory is free for three nodes and a build."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
     facts = {key: rest.split()[0] for key, _, rest in (line.partition(":") for line in lines)}
     free = int(facts["MemAvailable"]) * 1024
     fix = "end other programs, or lower `memory` under `nodes` in the lab file"
     return _row("free memory", _gib(free), free >= MEMORY_NEEDED, _gib(MEMORY_NEEDED), fix)
 
 
-def shared_memory() -> Row:
+def shared_memory(root: Path = HERE) -> Row:
     """Whether /dev/shm has room: User Mode Linux keeps a node's memory there as a file."""
     try:
-        free = shutil.disk_usage("/dev/shm").free
+        free = shutil.disk_usage(root / "dev/shm").free
     except OSError:
         free = 0
     fix = "sudo mount -o remount,size=50% /dev/shm"
@@ -213,7 +237,7 @@ def image() -> Row:
 
 
 CHECKS: tuple[Callable[[], Row | None], ...] = (
-    python, mke2fs, vagrant, sandbox, app_armor, tun, wiring, subordinate_ids,
+    python, mke2fs, vagrant, sandbox, user_namespaces, app_armor, tun, wiring, subordinate_ids,
     disk, memory, shared_memory, image,
 )  # fmt: skip
 
@@ -227,6 +251,14 @@ def _find(probe: str) -> str:
     if probe.startswith("/"):
         return next(iter(sorted(glob.glob(probe))), "")
     return shutil.which(probe, path=SBIN["PATH"]) or ""
+
+
+def _read(file: Path) -> str:
+    """What a setting of the kernel says; empty where this kernel doesn't have it."""
+    try:
+        return file.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _said(arguments: list[str]) -> str:

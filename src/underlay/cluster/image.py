@@ -19,7 +19,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from underlay import paths
 from underlay.cluster.image_licences import built_from
@@ -76,6 +76,26 @@ class Image:
         """Whether the image has been built completely."""
         return (self.folder / "image.json").exists()
 
+    def check(self) -> None:
+        """Raise Infrastructure where the cache's copy was cut or emptied since it was built.
+
+        Sizes tell, and cost nothing; sums of gigabytes before each start would.
+        """
+        wrong = [path.name for path in (self.disk, self.cni) if not self._whole(path)]
+        if wrong or _facts(self).get("key") != self.key:
+            raise Infrastructure(
+                f"the image {self.key} is damaged: {', '.join(wrong) or 'image.json'}",
+                hint=f"rm -r {self.folder}\nunderlay image build",
+            )
+
+    def _whole(self, path: Path) -> bool:
+        expected = _facts(self).get("sizes", {}).get(path.name)
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return False
+        return size == expected if expected is not None else size > 0
+
 
 def current() -> Image:
     """Return the image that this checkout asks for, built or not."""
@@ -98,12 +118,22 @@ def ensure(progress: Callable[[str], None]) -> Image:
     """
     image = current()
     if image.exists:
+        image.check()
         return image
     image.folder.parent.mkdir(parents=True, exist_ok=True)
     with lock(image.folder.parent / ".lock", progress):
         if not image.exists:
             _build(image, progress)
     return image
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    """Return what is recorded about a built image; nothing where that can't be read."""
+    try:
+        facts = json.loads((image.folder / "image.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def _build(image: Image, progress: Callable[[str], None]) -> None:
@@ -130,6 +160,7 @@ def _build(image: Image, progress: Callable[[str], None]) -> None:
             "suite": SUITE,
             "kernel": kernel_release(),
             "built_from": built_from(),
+            "sizes": {path.name: path.stat().st_size for path in sorted(work.iterdir())},
         }
         (work / "image.json").write_text(json.dumps(facts, indent=2) + "\n")
         work.chmod(0o755)

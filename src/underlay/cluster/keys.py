@@ -39,8 +39,9 @@ def lab_key(lab: str) -> str:
         # The public half last: it says that both are there.
         for source, target in ((kept, private), (kept.with_suffix(".pub"), public)):
             fresh = target.with_name(f".{target.name}-{os.getpid()}")
+            # Closed from the start: a private key is nobody else's, not even for a moment.
+            fresh.touch(mode=0o600)
             shutil.copyfile(source, fresh)
-            fresh.chmod(0o600)
             fresh.rename(target)
     return public.read_text().strip()
 

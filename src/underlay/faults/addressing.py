@@ -95,10 +95,10 @@ class WrongAddress(AddressMissing):
     reference = "cni.dev, plugins/current/ipam/host-local; k8snetworkplumbingwg/multus-cni#1150"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Exchange it for one that nobody has."""
+        """Exchange it for one that nobody has; a second one would go with the first."""
         return [
-            Step(place.target, ADD, (place.device, spare(scene, place))),
             Step(place.target, DELETE, (place.device, place.detail[1])),
+            Step(place.target, ADD, (place.device, spare(scene, place))),
         ]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:

@@ -237,13 +237,18 @@ class CableCut(Fault):
         return [Step(SWITCH, 'bridge link set dev "$1" state 3', (place.device,))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A port in any state but forwarding, or set down."""
+        """A port in any state but forwarding, set down, or in no bridge at all."""
         switch = evidence.space(SWITCH)
         rows = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
         for place in self.places(scene):
             row = rows.get(place.device)
+            if switch and row is None and place.device in switch.links:
+                yield self.found(scene, place, link_proof(switch, place.device))
             if row is None or self._unplugged_by_node(scene, evidence, place, row):
                 continue
+            bridge = switch.links.get(row.get("master", "")) if switch else None
+            if bridge is not None and "UP" not in bridge["flags"]:
+                continue  # all ports of a bridge that is down are disabled
             if row.get("state") != "forwarding" or "UP" not in row["flags"]:
                 proof = Proof(SWITCH, f"bridge -d link show dev {place.device}", (port_line(row),))
                 yield self.found(scene, place, proof)

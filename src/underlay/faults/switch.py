@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.faults.fault import Finding
-    from underlay.faults.scene import Cell, Passage, Scene
+    from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
     from underlay.plan import PlannedNode, PlannedSegment
 
@@ -208,7 +208,7 @@ class BroadcastOff(Fault):
     id = "broadcast-off"
     layer = "switch"
     title = "a switch port gets no broadcasts"
-    symptom = "who hasn't been asked by that node's ends yet finds them by no ARP request"
+    symptom = "no cell differs, since all ends ask each other; a silent machine can't be found"
     evidence = "`bridge -d link show` at the switch: bcast_flood off"
     cause = "ARP requests for that node's addresses don't reach it; only whoever it has asked"
     cause += " itself knows its MAC addresses."
@@ -221,12 +221,8 @@ class BroadcastOff(Fault):
             yield Place(SWITCH, port, node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Any request that leaves by the port may lack its ARP answer."""
-
-        def asked(passage: Passage) -> bool:
-            return passage.direction == "out" and passage.packet.request
-
-        return Effect(frozenset(), scene.cells("port", place.detail[0], place.device, asked))
+        """None: every end also asks, and whoever is asked learns from that (RFC 826)."""
+        return Effect(frozenset())
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Turn it off."""
@@ -286,13 +282,13 @@ class WrongSegment(Fault):
         return [Step(SWITCH, 'ip link set "$1" master "$2"', (place.device, place.detail[1]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A port whose master is another bridge, or that has none."""
+        """A port whose master is another bridge."""
         switch, seen = evidence.space(SWITCH), rows(evidence)
         for node, segment, port in ports(scene):
             if switch is None or port not in switch.links:
                 continue
             master = switch.links[port].get("master", "")
-            if master != segment.bridge:
+            if master not in ("", segment.bridge):
                 detail = (segment.name, segment.bridge, master)
                 place = Place(SWITCH, port, node.name, detail)
                 proof = port_proof(seen[port]) if port in seen else link_proof(switch, port)

@@ -58,12 +58,13 @@ class MacPolicy(Fault):
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Lock the port, with one address entered by hand."""
         script = """
-port=$1; shift
+port=$1; bridge=$2; shift 2
 bridge link set dev "$port" learning off locked on
-bridge fdb flush dev "$port" 2>/dev/null || :
+bridge fdb flush dev "$bridge" brport "$port" dynamic
 for mac; do bridge fdb replace "$mac" dev "$port" master static; done
 """
-        return [Step(SWITCH, script, (place.device, *self.allowed(scene, place)))]
+        bridge = next(s.bridge for s in scene.plan.segments if s.name == place.detail[0])
+        return [Step(SWITCH, script, (place.device, bridge, *self.allowed(scene, place)))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         """Unlock it and forget the entries."""

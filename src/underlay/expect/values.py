@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.expect.ends import FAMILIES, ends, pairs
+from underlay.expect.ends import FAMILIES, ends, homes, pairs
 from underlay.expect.expectation import Expectation, Value
 from underlay.expect.heard import heard
 from underlay.expect.path import Paths, relation
@@ -161,10 +161,10 @@ class _Values:
                         yield end, network.name, address
 
     def _name(self, link: Link) -> str:
-        """Return the name of the end that ``link`` belongs to; empty for an external host."""
+        """Return the name of the end that ``link`` belongs to; empty where it is no end's."""
         if (link.space, link.address) in self._names:
             return self._names[link.space, link.address]
-        return link.space if link.space in {node.name for node in self._plan.nodes} else ""
+        return link.space if link.space in homes(self._plan) else ""
 
     def _cell(
         self, pair: Pair, check: Check, value: Value, rule: str, because: str, reference: str

@@ -156,7 +156,7 @@ class _Records:
         for space, interface in told:
             here = self._ends.get(space, [])
             named = [end.name for end in here if end.interface == interface] or [
-                end.name for end in here if end.kind == "node"
+                end.name for end in here if end.kind != "container"
             ]
             names |= set(named) if space != source.space else set()
         return tuple(sorted(names))

@@ -1,0 +1,54 @@
+"""Every shipped lab, measured; what was seen is kept in docs/proof/labs.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster.running import Checkout
+from proof import digest, packed, record
+from underlay.lab_file import read_lab
+from underlay.plan import Plan, make_plan
+
+pytestmark = pytest.mark.all
+
+DEADLINE = 3600.0
+
+
+def test_every_shipped_lab_is_as_predicted(here: Checkout) -> None:
+    done = here.underlay("check", "labs", "--json", deadline=DEADLINE)
+    document = done.document()
+    files = {path.stem: path for path in sorted((here.root / "labs").glob("*.yml"))}
+    plans = {name: make_plan(read_lab(path)) for name, path in files.items()}
+    labs = {entry["lab"]: entry for entry in document["labs"]}
+    record(
+        "labs",
+        {
+            "boots": document["boots"],
+            "timings": document["timings"],
+            "distinct": len({kind(plans[name], entry) for name, entry in labs.items()}),
+            "labs": {name: proven(files[name], entry) for name, entry in labs.items()},
+            "coverage": document["coverage"],
+        },
+    )
+    assert done.code == 0, done.err
+    assert set(labs) == set(files)
+    assert all(entry["summary"]["cells"] > 0 for entry in labs.values())
+
+
+def proven(file: Path, entry: dict[str, Any]) -> dict[str, Any]:
+    """Return what is kept of one lab: its counts, and what became of each cell of reachability."""
+    reach = (cell["observed"] for cell in entry["cells"] if cell.get("kind", "reach") == "reach")
+    return {"file": digest(file), "summary": entry["summary"], "observed": packed(reach)}
+
+
+def kind(plan: Plan, entry: dict[str, Any]) -> tuple[object, ...]:
+    """Return what makes a lab another one: rules, runtimes, address families, segment kinds."""
+    return (
+        frozenset(cell["rule"] for cell in entry["cells"]),
+        frozenset(container.runtime for container in plan.containers),
+        frozenset(cell.get("family", 4) for cell in entry["cells"]),
+        frozenset((s.mtu, s.hairpin, s.isolated, s.locked) for s in plan.segments),
+    )

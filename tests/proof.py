@@ -1,0 +1,42 @@
+"""What the full proof leaves in docs/proof, and how outcomes of a lab's cells are written there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from underlay.paths import root
+
+SIGNS = {"reachable": "r", "unreachable": "u", "not_measured": "n"}
+WORDS = {sign: word for word, sign in SIGNS.items()}
+
+
+def file(name: str) -> Path:
+    """Return the file of the proof called ``name``."""
+    return root() / "docs" / "proof" / f"{name}.json"
+
+
+def record(name: str, document: Mapping[str, Any]) -> None:
+    """Write ``document`` as the proof called ``name``."""
+    path = file(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def digest(lab: Path) -> str:
+    """Return what tells whether the lab file ``lab`` is still the one that was proven."""
+    return hashlib.sha256(lab.read_bytes()).hexdigest()[:16]
+
+
+def packed(outcomes: Iterable[str]) -> str:
+    """Return the observed words of a lab's cells, in the matrix's order, as ``12r 3u 1r``."""
+    return " ".join(f"{len(list(run))}{SIGNS[word]}" for word, run in groupby(outcomes))
+
+
+def unpacked(text: str) -> list[str]:
+    """Return the words that ``packed`` wrote as ``text``."""
+    return [WORDS[run[-1]] for run in text.split() for _ in range(int(run[:-1]))]

@@ -114,12 +114,16 @@ def test_the_list_of_containers_is_the_nodes_own(node: Path) -> None:
             "network": "plain",
             "interface": "eth0",
             "address": "10.1.0.129/24",
+            "address6": "",
+            "allow": [],
             "mac": "02:75:10:02:00:01",
         },
         {
             "network": "routed",
             "interface": "eth1",
             "address": "10.3.0.129/24",
+            "address6": "",
+            "allow": [],
             "mac": "02:75:12:02:00:01",
         },
     ]

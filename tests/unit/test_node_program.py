@@ -6,10 +6,10 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
-
-from underlay.plan import ContainerRoute, NodeLink
 from underlay_node import addressing, iproute2, podman, routes
 from underlay_node.links import Links, creation, joined
+
+from underlay.plan import ContainerRoute, NodeLink
 
 
 def link(**keys: Any) -> dict[str, Any]:

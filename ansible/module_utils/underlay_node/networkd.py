@@ -13,10 +13,16 @@ from .commands import run, write
 from .links import Links
 
 FOLDER = "/etc/systemd/network"
+RUNS = "/run/systemd/netif"
 
 
 def hand_over(wanted: Links, before: Links) -> None:
-    """Write the files of ``wanted``, remove those of ``before``, and have networkd read them."""
+    """Write the files of ``wanted``, remove those of ``before``, and have networkd read them.
+
+    A lean node has no networkd, and nothing to hand over.
+    """
+    if not os.path.isdir(RUNS):
+        return
     for link in before.vlans:
         if link not in wanted.vlans and os.path.exists(path(link["interface"])):
             os.unlink(path(link["interface"]))

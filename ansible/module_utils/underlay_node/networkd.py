@@ -18,6 +18,6 @@ UNITS = ("systemd-networkd.socket", "systemd-networkd.service")
 
 
 def let_go() -> None:
-    """Stop networkd, unless that has been done."""
+    """Stop networkd, unless that has been done; a lean node has none."""
     if os.path.lexists(ACTIVE):
         run(["systemctl", "stop", *UNITS], check=False)

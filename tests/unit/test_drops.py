@@ -7,7 +7,7 @@ import pytest
 from underlay.faults.drops import Drop, of_iptables
 from underlay.faults.drops_nft import of_nft
 from underlay.faults.drops_tc import of_filters, of_qdiscs
-from underlay.faults.scene import Packet
+from underlay.faults.passing import Packet
 
 HEAD = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"]
 

@@ -42,12 +42,14 @@ class Packet:
 class Arrival:
     """What became of a packet; ``masked`` is the link whose address it carries since a NAT.
 
-    ``over`` are the links that sent it, one for each wire that it crossed.
+    ``over`` are the links that sent it, one for each wire that it crossed, and ``into``
+    those that took it there.
     """
 
     rule: Rule
     masked: Link | None = None
     over: tuple[Link, ...] = ()
+    into: tuple[Link, ...] = ()
 
 
 class Paths:
@@ -58,12 +60,10 @@ class Paths:
 
     def rule(self, pair: Pair) -> Rule:
         """Return the rule that decides the cell of ``pair``: for its request, or its answer."""
-        source = self._world.spaces[pair.source.space]
-        destination = self._world.spaces[pair.destination.space]
         there = self.request(pair)
         if not there.rule.reachable:
             return there.rule
-        back = self._back(source, destination, pair, there.masked)
+        back = self.answer(pair, there.masked).rule
         if not back.reachable and not back.unasked:
             return back.for_answer()
         if there.masked:
@@ -79,14 +79,17 @@ class Paths:
         destination = self._world.spaces[pair.destination.space]
         return self._way(source, Packet(pair.source_address, pair.destination_address, destination))
 
-    def _back(self, source: Space, destination: Space, pair: Pair, masked: Link | None) -> Rule:
-        """The answer's way; where the request was masqueraded, by way of who did that."""
+    def answer(self, pair: Pair, masked: Link | None) -> Arrival:
+        """Return what becomes of the answer; a masqueraded request's by way of who did that."""
+        source = self._world.spaces[pair.source.space]
+        destination = self._world.spaces[pair.destination.space]
         home = self._world.spaces[masked.space] if masked else source
         address = masked.address if masked else pair.source_address
-        back = self._way(destination, Packet(pair.destination_address, address, home)).rule
-        if not back.reachable or not masked:
+        back = self._way(destination, Packet(pair.destination_address, address, home))
+        if not back.rule.reachable or not masked:
             return back
-        return self._way(home, Packet(pair.destination_address, pair.source_address, source)).rule
+        on = self._way(home, Packet(pair.destination_address, pair.source_address, source))
+        return Arrival(on.rule, None, (*back.over, *on.over), (*back.into, *on.into))
 
     def _way(self, space: Space, packet: Packet) -> Arrival:
         """What becomes of a packet that ``space`` sends or passes on."""
@@ -102,7 +105,8 @@ class Paths:
         beside = [other for other in packet.target.links if _together(link, other)]
         for other in sorted(beside, key=lambda one: one.address != packet.address):
             if other.address == packet.address or not other.driver:
-                return Arrival(self._between(link, other, packet.address), over=(link,))
+                rule = self._between(link, other, packet.address)
+                return Arrival(rule, over=(link,), into=(other,))
         node = self._world.spaces[link.node]
         # A dummy, the parent of an internal network, is no link that the node speaks on.
         own = next((x for x in node.links if x.parent == link.parent and not x.driver), None)
@@ -129,17 +133,19 @@ class Paths:
             return Arrival(ipvlan.FOREIGN_SENDER)
         other = max(meant or near, key=lambda one: one.address == hop)
         if hop == packet.address:
-            return Arrival(self._between(link, other, hop), over=(asker or link,))
+            rule = self._between(link, other, hop)
+            return Arrival(rule, over=(asker or link,), into=(other,))
         return self._by_gateway(link, other, packet)
 
     def _by_gateway(self, link: Link, gateway: Link, packet: Packet) -> Arrival:
         child = self._child_of(gateway, packet)
         if child:
-            return Arrival(self._between(link, child, packet.address, "by route"), over=(link,))
+            rule = self._between(link, child, packet.address, "by route")
+            return Arrival(rule, over=(link,), into=(child,))
         rule = self._between(link, gateway, packet.address)
         space = self._world.spaces[gateway.space]
         if not rule.reachable or space is packet.target:
-            return Arrival(rule, over=(link,))
+            return Arrival(rule, over=(link,), into=(gateway,))
         if not space.forwards or packet.hops == MOST_HOPS:
             return Arrival(routing.GATEWAY_SILENT)
         onward = Packet(packet.sender, packet.address, packet.target, packet.hops + 1)
@@ -148,7 +154,8 @@ class Paths:
             return Arrival(routing.beyond_gateway(arrival.rule))
         route = space.route(packet.address)
         masked = route.link if route and _masquerades(space, packet.sender, route.link) else None
-        return Arrival(routing.FORWARDED, arrival.masked or masked, (link, *arrival.over))
+        over, into = (link, *arrival.over), (gateway, *arrival.into)
+        return Arrival(routing.FORWARDED, arrival.masked or masked, over, into)
 
     def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
         """A parent gives its ipvlan child what carries the child's address, before routing."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.scene import Packet
+    from underlay.faults.passing import Packet
 
 PORT = 27007
 NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp"}
@@ -29,7 +29,8 @@ Wanted = tuple[bool, str]
 class Drop:
     """One thing that discards packets. Each match is (is it the value?, value), or None.
 
-    ``direction`` is in, out or forward; ``device`` is empty for any. ``hits`` counts the
+    ``direction`` is in, out or forward; ``device`` is empty for any, and ``hook`` is the
+    built-in chain of iptables that it hangs on. ``hits`` counts the
     packets that it took, None where nothing counts. ``understood`` says that every word of
     it is known.
     """
@@ -38,6 +39,7 @@ class Drop:
     lines: tuple[str, ...]
     direction: str
     device: str = ""
+    hook: str = ""
     protocol: Wanted | None = None
     source: Wanted | None = None
     destination: Wanted | None = None
@@ -58,6 +60,8 @@ class Drop:
             return False
         port, ephemeral = str(PORT), "ephemeral"
         sport, dport = (ephemeral, port) if packet.request else (port, ephemeral)
+        if packet.outer:
+            sport, dport = ephemeral, str(packet.port or "")
         kind = ECHO_REQUEST if packet.request else ECHO_REPLY
         icmp = packet.protocol == "icmp"
         return (
@@ -132,8 +136,9 @@ def of_iptables(lines: list[str], program: str = "iptables") -> Iterator[Drop]:
             chain, hits = found.groups()
             if chain in HOOKS:
                 yield Drop(
-                    command, (f"*{table}", line), HOOKS[chain], frames=frames, hits=int(hits)
-                )
+                    command, (f"*{table}", line), HOOKS[chain], hook=chain, frames=frames,
+                    hits=int(hits),
+                )  # fmt: skip
         elif found := COUNTED.match(line):
             words = shlex.split(found.group(2))
             if words[:1] == ["-A"]:
@@ -142,7 +147,7 @@ def of_iptables(lines: list[str], program: str = "iptables") -> Iterator[Drop]:
                 )
     for (table, chain), entries in rules.items():
         for hits, line, words in entries if chain in HOOKS else ():
-            base = Drop(command, (f"*{table}",), HOOKS[chain], frames=frames)
+            base = Drop(command, (f"*{table}",), HOOKS[chain], hook=chain, frames=frames)
             yield from _followed(base, hits, line, words, table, rules, depth=0)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
+OWN = ("INPUT", "OUTPUT")
 APPEND = 'iptables-legacy -w 5 -I "$@"'
 DELETE = 'iptables-legacy -w 5 -D "$@" 2>/dev/null || :'
 
@@ -61,7 +62,12 @@ def proof_of(space: Space, found: Drop) -> Proof:
 
 
 def _meets(passage: Passage, found: Drop) -> bool:
-    if found.direction != passage.direction or found.device not in ("", passage.interface):
+    if found.device not in ("", passage.interface):
+        return False
+    if found.direction == "forward":
+        return passage.forwarded and found.takes(passage.packet)
+    # A packet that is passed on meets neither INPUT nor OUTPUT.
+    if found.direction != passage.direction or (passage.forwarded and found.hook in OWN):
         return False
     return found.takes(passage.packet)
 
@@ -302,6 +308,7 @@ class EchoIgnored(Fault):
                 "",
                 lambda p: (
                     p.direction == "in"
+                    and not p.forwarded
                     and p.packet.request
                     and (p.packet.protocol, p.packet.family) == ("icmp", 4)
                 ),

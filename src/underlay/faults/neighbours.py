@@ -62,7 +62,8 @@ class StaticNeighbour(Fault):
         """A permanent entry for an end of the lab whose MAC address is another one."""
         ends = {}
         for way in scene.healthy.values():
-            for p in way:
+            arrivals = (p for p in way if (p.kind, p.direction) == ("space", "in"))
+            for p in (p for p in arrivals if not p.forwarded and not p.packet.outer):
                 ends[p.packet.destination] = (p.packet.receiver, p.packet.destination_mac)
         for name in scene.ends.values():
             space = evidence.space(name.space)

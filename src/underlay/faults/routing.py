@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.faults.fault import Finding
-    from underlay.faults.scene import Cell, Child
+    from underlay.faults.scene import Cell, Child, Passage
     from underlay.observe.evidence import Evidence, Space
 
 REFUSING = ("blackhole", "unreachable", "prohibit", "throw")
@@ -49,12 +49,12 @@ def best(space: Space, address: str) -> dict[str, Any] | None:
 
 def towards(scene: Scene, space: str, interface: str, network: str) -> frozenset[Cell]:
     """Return the cells with a packet that leaves ``space`` for an address in ``network``."""
-    return scene.cells(
-        "space",
-        space,
-        interface,
-        lambda p: p.direction == "out" and contains(network, p.packet.destination),
-    )
+
+    def leaving(passage: Passage) -> bool:
+        return passage.direction == "out" and contains(network, passage.packet.destination)
+
+    own = scene.cells("space", space, interface, leaving)
+    return own | scene.cells("route", space, interface, leaving)
 
 
 class DefaultRouteMissing(Fault):

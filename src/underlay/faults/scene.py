@@ -9,63 +9,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from underlay.expect import pairs, predict
+from underlay.faults.passing import Cell, Passage, Ways, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from underlay.expect import End, Expectation, Pair
+    from underlay.faults.passing import Kind
     from underlay.plan import Plan, PlannedNetwork
 
-# (source, destination, protocol, family)
-Cell = tuple[str, str, str, int]
-Kind = Literal["space", "parent", "port"]
-Direction = Literal["out", "in"]
-
-
-@dataclass(frozen=True)
-class Packet:
-    """A cell's request, or its answer: whose it is and what its headers say."""
-
-    cell: Cell
-    request: bool
-    sender: str
-    receiver: str
-    source: str
-    destination: str
-    source_mac: str
-    destination_mac: str
-    vlan: int | None
-
-    @property
-    def protocol(self) -> str:
-        """The protocol of the packet's cell."""
-        return self.cell[2]
-
-    @property
-    def family(self) -> int:
-        """4 or 6, for IPv4 or IPv6."""
-        return self.cell[3]
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A packet at one interface. ``where`` is a container or node, or a segment for a port.
-
-    ``driver`` and ``mode`` are those of the container network that the packet uses;
-    ``sibling`` says that it stays on its node.
-    """
-
-    kind: Kind
-    where: str
-    interface: str
-    direction: Direction
-    packet: Packet
-    driver: str
-    mode: str
-    sibling: bool
+__all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "mac_of", "stack"]
 
 
 @dataclass(frozen=True)
@@ -99,13 +55,14 @@ class Scene:
         by_pair = {(p.source.name, p.destination.name, int(p.family)): p for p in pairs(self.plan)}
         self.ends = {end.name: end for p in by_pair.values() for end in (p.source, p.destination)}
         self.healthy, self._at = {}, defaultdict(list)
+        self._ways = Ways(self.plan)
         expectations = [e for e in predict(self.plan) if measures_reach(e)]
         self.every = frozenset(cell_of(e) for e in expectations)
         for wanted in expectations:
             if not wanted.reachable:
                 continue
             cell = cell_of(wanted)
-            way = tuple(self._way(cell, by_pair[(*cell[:2], cell[3])]))
+            way = self._ways.way(cell, by_pair[(*cell[:2], cell[3])])
             self.healthy[cell] = way
             for passage in way:
                 self._at[passage.kind, passage.where, passage.interface].append(passage)
@@ -158,65 +115,7 @@ class Scene:
     def way(self, pair: Pair) -> tuple[Passage, ...]:
         """Return where an echo request between any pair would pass, then its answer."""
         cell = (pair.source.name, pair.destination.name, "icmp", int(pair.family))
-        return tuple(self._way(cell, pair))
-
-    def _way(self, cell: Cell, pair: Pair) -> Iterator[Passage]:
-        yield from self._one_way(cell, pair, request=True)
-        yield from self._one_way(cell, pair, request=False)
-
-    def _one_way(self, cell: Cell, pair: Pair, *, request: bool) -> Iterator[Passage]:
-        ends = (pair.source, pair.destination)
-        addresses = (pair.source_address, pair.destination_address)
-        if not request:
-            ends, addresses = ends[::-1], addresses[::-1]
-        sender, receiver = ends
-        network = self.plan.network(sender.network or receiver.network)
-        far = self.plan.network(receiver.network or sender.network)
-        packet = Packet(
-            cell,
-            request,
-            sender.name,
-            receiver.name,
-            *addresses,
-            self._mac(sender, network),
-            self._mac(receiver, far),
-            network.vlan,
-        )
-        sibling = sender.node == receiver.node
-        # The drivers have no way between a child and its own node: such a frame goes out.
-        outwards = (
-            "node" in (sender.kind, receiver.kind)
-            and network.own == network.parent
-            and network.driver in ("macvlan", "ipvlan")
-        )
-
-        def passing(kind: Kind, where: str, name: str, direction: Direction) -> Passage:
-            net = network if direction == "out" else far
-            return Passage(kind, where, name, direction, packet, net.driver, net.mode, sibling)
-
-        yield passing("space", sender.space, sender.interface or network.own, "out")
-        if not sibling or outwards:
-            for name in stack(network):
-                yield passing("parent", sender.node, name, "out")
-            near, there = (
-                self.port(sender.node, network.segment),
-                self.port(receiver.node, far.segment),
-            )
-            if near and there:
-                yield passing("port", network.segment, near, "in")
-                yield passing("port", far.segment, there, "out")
-            for name in reversed(stack(far)):
-                yield passing("parent", receiver.node, name, "in")
-        elif network.driver != "ipvlan":
-            # A macvlan sibling's frame comes in again through the parent; a bridge is its parent.
-            yield passing("parent", receiver.node, network.parent, "in")
-        yield passing("space", receiver.space, receiver.interface or far.own, "in")
-
-    def _mac(self, end: End, network: PlannedNetwork) -> str:
-        child = self.child(end.name)
-        if child is not None:
-            return child.mac
-        return mac_of(self.plan, end.node, network.own)
+        return self._ways.way(cell, pair)
 
 
 def measures_reach(expectation: Expectation) -> bool:
@@ -251,12 +150,6 @@ def mac_of(plan: Plan, node: str, interface: str) -> str:
 def involving(cells: Iterable[Cell], *names: str) -> frozenset[Cell]:
     """Return those of ``cells`` that have an end called one of ``names``."""
     return frozenset(cell for cell in cells if cell[0] in names or cell[1] in names)
-
-
-def stack(network: PlannedNetwork) -> list[str]:
-    """Return the node's interfaces that a frame leaves by: parent, uplink, the NIC below it."""
-    uplink = network.uplink or network.parent
-    return list(dict.fromkeys((network.parent, uplink, uplink.partition(".")[0])))
 
 
 def _children(plan: Plan) -> Iterator[Child]:

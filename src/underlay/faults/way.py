@@ -114,7 +114,7 @@ def way_of(plan: Plan, source: str, destination: str) -> Way:
         near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"ends: {', '.join(names)}"
         raise BadInput(f"the lab {plan.lab} has no end {wrong!r}", hint=hint)
-    passages = tuple(Scene(plan).way(found))
+    passages = tuple(p for p in Scene(plan).way(found) if p.kind != "route")
     return Way(
         plan=plan,
         source=source,
@@ -144,6 +144,8 @@ def seen_at(way: Way, frames: Sequence[Frame], missing: dict[str, str]) -> list[
                 if pair == {way.source_address, way.destination_address}:
                     asked = words.destination if words.what == "who has" else words.source
                     arp.append(f"{words.what} {asked}")
+            elif passage.packet.outer and not words.what.startswith("echo"):
+                packet = f"{passage.packet.outer.upper()} around it, {words.what}"
             elif words.what == ("echo request" if request else "echo reply"):
                 tag = f" vlan {words.vlan}" if words.vlan else ""
                 packet = f"{words.kind} {words.what}{tag}"

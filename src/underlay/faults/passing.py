@@ -1,0 +1,297 @@
+"""The way of a packet from interface to interface: namespaces, parents and switch ports.
+
+Which links send and take it on each wire is what the prediction itself goes by
+(expect/path.py). Here each wire becomes the interfaces that a capture would see it at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from underlay.expect import FAMILIES
+from underlay.expect.path import Paths
+from underlay.expect.world import OVERLAYS, World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.expect import End, Pair
+    from underlay.expect.path import Arrival
+    from underlay.expect.world import Link
+    from underlay.plan import NodeLink, Plan, PlannedNetwork
+
+# (source, destination, protocol, family)
+Cell = tuple[str, str, str, int]
+# What a node routes for an ipvlan l3 child passes its routing table, but no interface of its own.
+Kind = Literal["space", "parent", "port", "route"]
+Direction = Literal["out", "in"]
+WIRED = ("macvlan", "ipvlan")
+OUTER = {"vxlan": "udp", "gretap": "gre"}
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A cell's request, or its answer, on one wire: whose it is and what its headers say.
+
+    ``outer`` is the protocol of the packet that carries it through an overlay's underlay,
+    and the addresses and ``port`` are that one's then.
+    """
+
+    cell: Cell
+    request: bool
+    sender: str
+    receiver: str
+    source: str
+    destination: str
+    source_mac: str
+    destination_mac: str
+    vlan: int | None
+    outer: str = ""
+    port: int = 0
+
+    @property
+    def protocol(self) -> str:
+        """The protocol that a filter would see."""
+        return self.outer or self.cell[2]
+
+    @property
+    def family(self) -> int:
+        """4 or 6, for IPv4 or IPv6; an overlay's own packets are IPv4's."""
+        return 4 if self.outer else self.cell[3]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A packet at one interface. ``where`` is a container or node, or a segment for a port.
+
+    ``driver`` and ``mode`` are those of the container network that the packet uses;
+    ``sibling`` says that it stays on its node, ``forwarded`` that the namespace passes it on.
+    """
+
+    kind: Kind
+    where: str
+    interface: str
+    direction: Direction
+    packet: Packet
+    driver: str
+    mode: str
+    sibling: bool
+    forwarded: bool = False
+
+
+@dataclass(frozen=True)
+class _Wire:
+    """One wire of a packet's way; ``first`` and ``last`` are those at the packet's own ends."""
+
+    out: Link
+    into: Link
+    packet: Packet
+    first: bool
+    last: bool
+
+
+class Ways:
+    """Follows packets through a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._worlds: dict[int, World] = {family: World(plan, family) for family in FAMILIES}
+        self._paths = {family: Paths(world) for family, world in self._worlds.items()}
+        self._networks: dict[tuple[str, str], PlannedNetwork] = {}
+        self._names: dict[tuple[str, str], str] = {}
+        for container in plan.containers:
+            for attachment in container.attachments:
+                for address in filter(None, (attachment.address, attachment.address6)):
+                    key = (container.name, address.partition("/")[0])
+                    self._networks[key] = plan.network(attachment.network)
+                    self._names[key] = attachment.interface
+
+    def way(self, cell: Cell, pair: Pair) -> tuple[Passage, ...]:
+        """Return where a cell's request passes, then its answer."""
+        paths = self._paths[pair.family]
+        there = paths.request(pair)
+        back = paths.answer(pair, there.masked)
+        return (
+            *self._passages(cell, pair, there, request=True),
+            *self._passages(cell, pair, back, masked=there.masked, request=False),
+        )
+
+    def _passages(
+        self,
+        cell: Cell,
+        pair: Pair,
+        arrival: Arrival,
+        *,
+        request: bool,
+        masked: Link | None = None,
+    ) -> Iterator[Passage]:
+        ends = (pair.source, pair.destination)
+        source, destination = pair.source_address, pair.destination_address
+        if not request:
+            ends, source, destination = ends[::-1], destination, source
+        over, into = arrival.over, arrival.into
+        if not over:
+            straight = (self._link(pair, ends[0], source), self._link(pair, ends[1], destination))
+            over, into = (straight[0],), (straight[1],)
+        to = masked.address if masked else destination
+        count = len(over)
+        for number, (out, taker) in enumerate(zip(over, into, strict=True)):
+            if request and arrival.masked is out:
+                source = out.address
+            packet = Packet(
+                cell, request, ends[0].name, ends[1].name, source, to, out.mac, taker.mac,
+                out.domain[1],
+            )  # fmt: skip
+            wire = _Wire(out, taker, packet, number == 0, number == count - 1)
+            yield from self._sent(wire, ends[0])
+            yield from self._wire(wire)
+            if masked and taker.space == masked.space:
+                to = destination
+
+    def _link(self, pair: Pair, end: End, address: str) -> Link:
+        space = self._worlds[pair.family].spaces[end.space]
+        return next(link for link in space.links if link.address == address)
+
+    def _sent(self, wire: _Wire, source: End) -> Iterator[Passage]:
+        """An ipvlan l3 child's packet leaves the child, then its node routes it."""
+        out = wire.out
+        if wire.first and out.space != source.space:
+            links = self._worlds[wire.packet.cell[3]].spaces[source.space].links
+            child = next(one for one in links if one.parent == out.parent)
+            yield self._passing("space", child.space, self._interface(child), "out", wire, child)
+            yield self._passing("route", out.space, out.parent, "out", wire, child)
+            return
+        forwarded = not wire.first
+        name = self._interface(out)
+        yield self._passing("space", out.space, name, "out", wire, out, forwarded=forwarded)
+        if out.by_node and out.node != wire.into.node:
+            yield self._passing("route", out.node, out.parent, "out", wire, out)
+
+    def _wire(self, wire: _Wire) -> Iterator[Passage]:
+        out, into = wire.out, wire.into
+        if (out.node, out.parent) == (into.node, into.parent) and not self._reflected(out, into):
+            if out.driver != "ipvlan":
+                # A macvlan sibling's frame comes in again by the parent; a bridge is the parent.
+                yield self._passing("parent", into.node, into.parent, "in", wire, into)
+        elif out.domain[2].startswith("overlay "):
+            yield from self._tunnelled(wire, self._plan.network(out.domain[2].partition(" ")[2]))
+        else:
+            yield from self._crossed(wire)
+        forwarded = not wire.last
+        name = self._interface(into)
+        yield self._passing("space", into.space, name, "in", wire, into, forwarded=forwarded)
+
+    def _reflected(self, out: Link, into: Link) -> bool:
+        """Whether frames between two links of one parent go by way of the switch."""
+        drivers = {out.driver, into.driver}
+        if not drivers & set(WIRED):
+            return False
+        # The drivers have no way between a child and its own node: such a frame goes out.
+        return "" in drivers or "vepa" in out.mode
+
+    def _crossed(self, wire: _Wire) -> Iterator[Passage]:
+        out, into = wire.out, wire.into
+        for name in self._below(out):
+            yield self._passing("parent", out.node, name, "out", wire, out)
+        segment = out.domain[0]
+        near, there = self._port(out, segment), self._port(into, segment)
+        if near and there:
+            yield self._passing("port", segment, near, "in", wire, out)
+            yield self._passing("port", segment, there, "out", wire, into)
+        for name in reversed(self._below(into)):
+            yield self._passing("parent", into.node, name, "in", wire, into)
+
+    def _tunnelled(self, wire: _Wire, network: PlannedNetwork) -> Iterator[Passage]:
+        """An overlay's frame: through bridge and tunnel, in a packet between the nodes."""
+        out, into = wire.out, wire.into
+        near = self._tunnel(network, out.node, into.node)
+        there = self._tunnel(network, into.node, out.node)
+        for name in (network.parent, near.interface):
+            yield self._passing("parent", out.node, name, "out", wire, out)
+        links = [
+            next(x for x in self._worlds[4].spaces[node].links if x.parent == tunnel.parent)
+            for node, tunnel in ((out.node, near), (into.node, there))
+        ]
+        packet = replace(
+            wire.packet,
+            source=near.options["local"],
+            destination=there.options["local"],
+            source_mac=links[0].mac,
+            destination_mac=links[1].mac,
+            vlan=links[0].domain[1],
+            outer=OUTER[network.driver],
+            port=network.port,
+        )
+        outer = _Wire(links[0], links[1], packet, first=True, last=True)
+        yield self._passing("space", out.node, links[0].parent, "out", outer, out)
+        yield from self._crossed(outer)
+        yield self._passing("space", into.node, links[1].parent, "in", outer, into)
+        for name in (there.interface, network.parent):
+            yield self._passing("parent", into.node, name, "in", wire, into)
+
+    def _tunnel(self, network: PlannedNetwork, node: str, far: str) -> NodeLink:
+        """Return the device of a node that leads to another node in an overlay."""
+        made = [
+            link
+            for link in self._plan.node(node).links
+            if link.master == network.parent and link.kind in OVERLAYS
+        ]
+        theirs = {link.options.get("local") for link in self._plan.node(far).links}
+        return next((one for one in made if one.options.get("remote") in theirs), made[0])
+
+    def _below(self, link: Link) -> list[str]:
+        """Return the node's interfaces that a link's frames leave by, the uppermost first."""
+        if link.node not in {node.name for node in self._plan.nodes}:
+            return []
+        network = self._networks.get((link.space, link.address))
+        if network is not None:
+            return stack(network)
+        held = [x.parent for x in self._plan.node(link.node).links if x.interface == link.parent]
+        names = [link.parent, *filter(None, held)]
+        return list(dict.fromkeys((*names, names[-1].partition(".")[0])))
+
+    def _interface(self, link: Link) -> str:
+        """Return a link's name in its own namespace."""
+        shim = [n.shim for n in self._plan.networks if n.shim and n.parent == link.parent]
+        named = self._names.get((link.space, link.address))
+        return named or (shim[0] if link.driver and shim else link.parent)
+
+    def _port(self, link: Link, segment: str) -> str:
+        """Return the switch's end of the cable that a link's frames use."""
+        for planned in self._plan.segments:
+            if planned.name == segment and link.node in planned.ports:
+                return planned.ports[link.node]
+        for host in self._plan.hosts:
+            for port in host.ports:
+                if (host.name, port.segment) == (link.node, segment):
+                    return port.port
+        return ""
+
+    def _passing(
+        self,
+        kind: Kind,
+        where: str,
+        name: str,
+        direction: Direction,
+        wire: _Wire,
+        link: Link,
+        *,
+        forwarded: bool = False,
+    ) -> Passage:
+        network = self._networks.get((link.space, link.address))
+        driver, mode = (network.driver, network.mode) if network else (link.driver, link.mode)
+        sibling = wire.out.node == wire.into.node
+        return Passage(kind, where, name, direction, wire.packet, driver, mode, sibling, forwarded)
+
+
+def stack(network: PlannedNetwork) -> list[str]:
+    """Return the node's interfaces that a frame leaves by: parent, uplink, the NIC below it.
+
+    A sub-interface that was moved into its container is none of the node's any more.
+    """
+    uplink = network.uplink or network.parent
+    names = [network.parent, uplink, uplink.partition(".")[0]]
+    if network.driver == "vlan":
+        names.remove(uplink)
+    return list(dict.fromkeys(names))

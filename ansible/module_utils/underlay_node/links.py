@@ -167,7 +167,7 @@ def _configure(
     if found != sorted(addresses):
         # One by one would do it, too, but deleting a first address takes its subnet's others along.
         lines = [f"address flush dev {name} scope global"] if found else []
-        lines += [f"address add {address} {_more(address)}dev {name}" for address in addresses]
+        lines += [f"address replace {address} {_more(address)}dev {name}" for address in addresses]
         work.add(f"{name}: {', '.join(addresses) or 'no address'}", *lines)
         work.renewed.add(f"routes of {name}")
     if "UP" not in row.get("flags", []):
@@ -186,9 +186,10 @@ def _route(work: Work, wanted: Links, before: Links) -> None:
         (row["dst"], row.get("dev", ""), row.get("gateway", row.get("via", {}).get("host", "")))
         for row in rows
     }
-    for route in before.routes:
-        if route not in wanted.routes and _key(route) in present:
-            work.add(f"route {route['to']}: removed", f"route delete {_line(route)}")
+    gone = [r for r in before.routes if r not in wanted.routes and _key(r) in present]
+    work.words += [f"route {route['to']}: removed" for route in gone]
+    # First of all: they go with their addresses and interfaces, and would be missed later.
+    work.ip[:0] = [f"route delete {_line(route)}" for route in gone]
     for route in wanted.routes:
         touched = f"routes of {route['interface']}" in work.renewed
         if touched or route["interface"] in work.renewed or _key(route) not in present:

@@ -105,7 +105,7 @@ def _converge(
     record.node = node
     record.write()
     if moved:
-        networkd.hand_over(after, before)
+        networkd.let_go()
     batch(work.ip)
     if work.bridge:
         run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")

@@ -9,6 +9,7 @@ import typer
 
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.labs import running_state
+from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState
@@ -59,15 +60,24 @@ def command(
 
 
 def measured(state: LabState) -> Verdict:
-    """Measure the running lab ``state`` and return the verdict."""
+    """Measure the running lab ``state`` and return the verdict.
+
+    Raises Infrastructure where its nodes are on the way to another lab.
+    """
     from underlay.cluster.access import spawn_as_root
     from underlay.cluster.lab_lock import turn
+    from underlay.cluster.lab_state import unfinished
     from underlay.cluster.provider import provider
     from underlay.cluster.spans import span
     from underlay.expect import predict
     from underlay.observe import measure
     from underlay.verdict import judge
 
+    if unfinished(state.folder).exists():
+        raise Infrastructure(
+            f"the switch to {state.lab} was cut short",
+            hint=f"underlay switch {state.file} --lab {state.lab}",
+        )
     plan = state.plan()
     pace = provider(state.provider).pace(state.folder)
     began = time.monotonic()

@@ -13,7 +13,7 @@ from underlay.cluster.seed import make_seed
 from underlay.cluster.spans import KERNEL_TO_SSH, span
 from underlay.cluster.uml import lean
 from underlay.cluster.uml.kernel import preload
-from underlay.cluster.uml.wiring import management_port
+from underlay.cluster.uml.wiring import card_name, management_port
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
     node's tar file. Both are reached by the links of ``links``.
     """
     ports = [(management_port(node.index), node.management.mac)]
-    ports += [
-        (segment.ports[node.name], nic.mac)
-        for segment, nic in zip(plan.segments, node.nics, strict=True)
-    ]
+    ports += [(card_name(node.index, card), nic.mac) for card, nic in enumerate(node.nics, 1)]
     nics = [
         f"vec{i}:transport=tap,ifname={port},depth=128,gro=1,mac={mac}"
         for i, (port, mac) in enumerate(ports)

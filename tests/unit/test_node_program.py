@@ -124,9 +124,9 @@ def test_a_node_forwards_where_the_plan_says_so_or_a_subnet_is_hidden() -> None:
         (
             network("vxlan", parent="br-over", mtu=1450),
             [
-                "link add name ve-4a39b349 mtu 1450 type veth peer name new0"
+                "link add name vp-4a39b349 mtu 1450 type veth peer name new0"
                 " address 02:75:10:01:00:01 mtu 1450 netns web",
-                "link set ve-4a39b349 master br-over up",
+                "link set vp-4a39b349 master br-over up",
             ],
         ),
     ],

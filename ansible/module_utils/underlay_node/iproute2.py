@@ -62,9 +62,13 @@ def creation(name: str, attachment: dict, network: dict) -> list[str]:
 
 
 def _pair(name: str, attachment: dict, network: dict) -> list[str]:
-    """A port of the node's bridge, called by a number: names may be longer than the kernel's 15."""
+    """A port of the node's bridge, called by a number: names may be longer than the kernel's 15.
+
+    Not by ``ve-``: networkd takes those for nspawn's (80-container-ve.network), and takes
+    them out of their bridge.
+    """
     number = zlib.crc32(f"{name} {attachment['interface']}".encode())
-    port, mtu = f"ve-{number:08x}", network["mtu"]
+    port, mtu = f"vp-{number:08x}", network["mtu"]
     inner = f"name {_passing(attachment)} address {attachment['mac']} mtu {mtu} netns {name}"
     return [
         f"link add name {port} mtu {mtu} type veth peer {inner}",

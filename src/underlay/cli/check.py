@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def command(
     what: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE|DIR]", help="A lab, or a folder of labs, to start anew."),
+        typer.Argument(help="A lab, or a folder of labs, to start anew."),
     ] = None,
     lab: Annotated[
         str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")

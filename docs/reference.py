@@ -38,7 +38,7 @@ from underlay.paths import root
 from underlay.plan import make_plan
 
 # Which labs the patterns of faults are computed from: the first one that has a place for each.
-PATTERN_LABS = ("coreos", "docker-vlan")
+PATTERN_LABS = ("coreos", "docker-vlan", "one-of-each", "dual-stack")
 
 MADE = "<!-- Made by docs/reference.py; change it or the code that it reads, not this page. -->"
 
@@ -197,7 +197,7 @@ def troubleshooting() -> str:
         "",
         "From what is seen to what may be wrong. `underlay explain` looks for all of it by itself;",
         "this page is for reading it up, and for networks where Underlay doesn't run. Which of the",
-        "patterns a fault belongs to is computed from the default lab: the cells that it changes.",
+        "patterns a fault belongs to is computed from shipped labs: the cells that it changes.",
         "",
         "## What do you see?",
         "",

@@ -23,6 +23,9 @@ from underlay.plan import MANAGEMENT, MANAGEMENT_SEGMENT
 # moby refuses to make networks of these names: `IsPreDefinedNetwork`.
 DOCKER_NAMES = ("bridge", "host", "none", "default")
 
+# What runs without systemd.
+LEAN_RUNTIMES = ("cni", "iproute2")
+
 PARENT_KEYS = ("parent", "master", "segment")
 
 
@@ -184,6 +187,19 @@ def _names(parts: Parts) -> Iterator[Problem]:
             yield parts.text.problem(("networks", name), quoted(name), expected, at_key=True)
 
 
+def _profile(parts: Parts) -> Iterator[Problem]:
+    """A lean node has no engine: Docker and podman need what systemd starts."""
+    if parts.nodes is None or parts.nodes.profile != "lean":
+        return
+    for name, network in parts.loose_networks.items():
+        if network.runtime not in LEAN_RUNTIMES:
+            hint = "or leave `profile: lean` out"
+            yield parts.text.problem(
+                ("networks", name, "runtime"), quoted(network.runtime),
+                f"{one_of(list(LEAN_RUNTIMES))} on lean nodes", hint,
+            )  # fmt: skip
+
+
 def _gateway_route(parts: Parts) -> Iterator[Problem]:
     """A default route by the gateway needs one."""
     for name, network in parts.loose_networks.items():
@@ -228,6 +244,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _groups,
     _nodes,
     _names,
+    _profile,
     _gateway_route,
     *DRIVER_CHECKS,
     *ADDRESS_CHECKS,

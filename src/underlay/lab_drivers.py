@@ -39,6 +39,9 @@ RUNTIMES: dict[tuple[str, str], tuple[str, ...]] = {
     **{("ipvlan", mode): _EVERYBODY for mode in ("l2", "l3", "l3s")},
     **{(driver, ""): ("cni", "iproute2") for driver in (*BRIDGED, "vlan")},
 }
+VLAN_ONCE = (
+    "driver vlan moves the sub-interface itself into the container: a NIC has each VLAN once"
+)
 FLAGGED = ("docker", "iproute2")
 
 
@@ -131,9 +134,51 @@ def _device(parts: Parts) -> Iterator[Problem]:
             taken[made] = name
 
 
+def _bridge_port(parts: Parts) -> Iterator[Problem]:
+    """A bridge that holds an uplink, and children on that uplink: the second gets EBUSY.
+
+    A device has one receive handler (net/core/dev.c, netdev_rx_handler_register).
+    """
+    held: dict[str, str] = {}
+    for name, network in parts.loose_networks.items():
+        if network.driver == "bridge" and not network.internal and not network.nat:
+            held.setdefault(parts.uplink(network), name)
+    for name, network in parts.loose_networks.items():
+        uplink = parts.uplink(network)
+        if network.driver in DEFAULT_MODE and not network.internal and held.get(uplink):
+            found = f"{network.driver} on {uplink}, which {held[uplink]}'s bridge holds"
+            expected = "another segment, or a vlan of its own"
+            hint = "a bridge's port takes no children: `Device or resource busy`"
+            yield parts.text.problem(("networks", name, "driver"), found, expected, hint)
+
+
+def _one_vlan_link(parts: Parts) -> Iterator[Problem]:
+    """A NIC has each VLAN once: a container that gets the link leaves none for anybody else."""
+    owners: dict[str, str] = {}
+    for name, network in parts.loose_networks.items():
+        uplink = parts.uplink(network)
+        if network.internal or "." not in uplink:
+            continue
+        taken = "vlan" in (network.driver, parts.loose_networks[owners.get(uplink, name)].driver)
+        most = max(parts.used(name).values(), default=0)
+        if uplink in owners and taken:
+            found = f"{uplink}, which {owners[uplink]} has"
+            yield parts.text.problem(
+                ("networks", name, "driver"), found, "another vlan or segment", VLAN_ONCE
+            )
+        elif network.driver == "vlan" and most > 1:
+            found = f"{most} containers on a node for its one {uplink}"
+            yield parts.text.problem(
+                ("networks", name, "driver"), found, "one container on a node", VLAN_ONCE
+            )
+        owners.setdefault(uplink, name)
+
+
 DRIVER_CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _driver_key,
     _needed_key,
     _runtime,
     _device,
+    _bridge_port,
+    _one_vlan_link,
 )

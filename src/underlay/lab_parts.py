@@ -57,6 +57,12 @@ class Parts:
             return f"eth{FIRST_INTERFACE + self.segment_names.index(network.segment)}"
         return ""
 
+    def uplink(self, network: Network) -> str:
+        """Return the NIC or VLAN link that ``network`` leaves a node by; empty where unclear."""
+        base, _, tag = (network.parent or self.interface(network)).partition(".")
+        vlan = network.vlan or tag
+        return f"{base}.{vlan}" if base and vlan else base
+
     def segment_of(self, network: Network) -> str:
         """Return the segment that ``network``'s parent is in, empty where there is none."""
         interfaces = {f"eth{i}": name for i, name in enumerate(self.segment_names, FIRST_INTERFACE)}

@@ -15,6 +15,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parent
 # pyproject.toml maps the checkout's folders to here, in the wheel alone.
 SHIPPED = PACKAGE / "data"
+# Names another folder for all state: `check DIR` keeps its labs apart from those that are up.
+HOME = "UNDERLAY_HOME"
 
 
 def root() -> Path:
@@ -39,8 +41,11 @@ def home() -> Path:
     """Return the folder that takes whatever Underlay writes and doesn't cache; it need not exist.
 
     It is ``.underlay/`` in a checkout, else the XDG folder for state
-    (``$XDG_STATE_HOME/underlay``, by default ``~/.local/state/underlay``).
+    (``$XDG_STATE_HOME/underlay``, by default ``~/.local/state/underlay``); and elsewhere
+    where ``$UNDERLAY_HOME`` says so.
     """
+    if os.environ.get(HOME):
+        return Path(os.environ[HOME])
     return root() / ".underlay" if is_checkout() else _xdg("XDG_STATE_HOME", ".local/state")
 
 

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 
 from underlay import paths
 from underlay.errors import BadInput, Infrastructure
+from underlay.plan_values import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from underlay.plan import Plan
+    from collections.abc import Iterator, Sequence
 
 MARKER = ".underlay-rendered"
-DEADLINE = 120
+DEADLINE = 120.0
+DEADLINE_PER_LAB = 10.0
 SOURCES = ("ansible", "cloud-config")
 MESSAGE_LINES = 15
 # Rendered labs that the cache keeps: a copy of one is some hundred kilobytes at most.
@@ -62,18 +62,53 @@ def render_cached(plan: Plan, authorized_key: str, output: Path, cache: Path) ->
     """
     refuse_foreign(output)
     entry = cache / content_hash(plan, authorized_key)
-    cached = (entry / MARKER).is_file()
-    if cached:
-        # A cache that can only be read serves as well; its entries just don't get younger.
-        with suppress(OSError):
-            os.utime(entry)
-    else:
+    cached = _used(entry)
+    if not cached:
         _render_into(cache, plan, authorized_key, entry)
         _forget_oldest(cache)
+    copy_rendered(entry, output)
+    return cached
+
+
+def render_all(plans: Sequence[Plan], authorized_key: str, cache: Path) -> list[Path]:
+    """Return the entry of ``cache`` that holds each plan's files, in the plans' order.
+
+    Ansible renders all missing ones in one run; the plans' labs must have names of their own.
+    Raises Infrastructure as ``render`` does.
+    """
+    hashes = _content_hashes(plans, authorized_key)
+    entries = [cache / digest for digest in hashes]
+    missing = {
+        plan.lab: (plan, entry)
+        for plan, entry in zip(plans, entries, strict=True)
+        if not _used(entry)
+    }
+    if missing:
+        with _beside(cache / "all") as fresh:
+            _run_playbook([plan for plan, _ in missing.values()], authorized_key, fresh)
+            for lab, (_, entry) in missing.items():
+                shutil.copyfile(fresh / MARKER, fresh / lab / MARKER)
+                _swap(fresh / lab, entry)
+        _forget_oldest(cache, len(plans))
+    return entries
+
+
+def copy_rendered(entry: Path, output: Path) -> None:
+    """Make ``output`` hold the files of an ``entry`` of the cache; raises as ``render`` does."""
+    refuse_foreign(output)
     with _beside(output) as fresh:
         shutil.copytree(entry, fresh, dirs_exist_ok=True)
         _swap(fresh, output)
-    return cached
+
+
+def _used(entry: Path) -> bool:
+    """Return whether the cache has this entry; one that is used isn't old."""
+    if not (entry / MARKER).is_file():
+        return False
+    # A cache that can only be read serves as well; its entries just don't get younger.
+    with suppress(OSError):
+        os.utime(entry)
+    return True
 
 
 def _render_into(cache: Path, plan: Plan, authorized_key: str, entry: Path) -> None:
@@ -85,25 +120,34 @@ def _render_into(cache: Path, plan: Plan, authorized_key: str, entry: Path) -> N
         raise Infrastructure(error.message, hint=hint) from error
 
 
-def _forget_oldest(cache: Path) -> None:
-    """Remove all but the entries of ``cache`` that were used last."""
+def _forget_oldest(cache: Path, asked: int = 1) -> None:
+    """Remove all but the entries of ``cache`` that were used last; keep all just ``asked`` for."""
     entries = [path for path in cache.iterdir() if not path.name.startswith(".")]
     entries.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for entry in entries[KEPT:]:
+    for entry in entries[max(KEPT, asked) :]:
         shutil.rmtree(entry, ignore_errors=True)
 
 
 def content_hash(plan: Plan, authorized_key: str) -> str:
     """Return a hash (64 hex digits) of all that the rendered files depend on."""
+    return _content_hashes([plan], authorized_key)[0]
+
+
+def _content_hashes(plans: Sequence[Plan], authorized_key: str) -> list[str]:
+    """Return the ``content_hash`` of each plan, having read the roles once."""
     root = paths.root()
-    digest = hashlib.sha256()
-    for text in (version("ansible-core"), version("jinja2"), plan.to_json(), authorized_key):
-        digest.update(f"{len(text)}:{text}".encode())
+    common = hashlib.sha256()
     for path in sorted(p for name in SOURCES for p in (root / name).rglob("*") if p.is_file()):
         if "__pycache__" not in path.parts:
             content = path.read_bytes()
-            digest.update(f"{path.relative_to(root)}:{len(content)}:".encode() + content)
-    return digest.hexdigest()
+            common.update(f"{path.relative_to(root)}:{len(content)}:".encode() + content)
+    found = []
+    for plan in plans:
+        digest = common.copy()
+        for text in (version("ansible-core"), version("jinja2"), plan.to_json(), authorized_key):
+            digest.update(f"{len(text)}:{text}".encode())
+        found.append(digest.hexdigest())
+    return found
 
 
 def rendered_files(output: Path) -> list[Path]:
@@ -154,8 +198,15 @@ def _swap(fresh: Path, output: Path) -> None:
             raise
 
 
-def _run_playbook(plan: Plan, authorized_key: str, output: Path) -> None:
-    """Run ansible/render.yml, with nothing of this run left behind but ``output``."""
+def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path) -> None:
+    """Run ansible/render.yml, with nothing of this run left behind but ``output``.
+
+    With several plans, each one's files are in a folder of ``output`` that is called as its lab.
+    """
+    plans = [plan] if isinstance(plan, Plan) else plan
+    texts = [each.to_json() for each in plans]
+    text = texts[0] if isinstance(plan, Plan) else f"[{','.join(texts)}]"
+    deadline = DEADLINE + DEADLINE_PER_LAB * (len(plans) - 1)
     import ansible_runner
 
     playbook = paths.root() / "ansible" / "render.yml"
@@ -166,7 +217,7 @@ def _run_playbook(plan: Plan, authorized_key: str, output: Path) -> None:
         )
     with tempfile.TemporaryDirectory(prefix="underlay-render-") as folder:
         work = Path(folder)
-        (work / "plan.json").write_text(plan.to_json(), encoding="utf-8")
+        (work / "plan.json").write_text(text, encoding="utf-8")
         variables = {
             "plan": str(work / "plan.json"),
             "output": str(output.absolute()),
@@ -177,7 +228,7 @@ def _run_playbook(plan: Plan, authorized_key: str, output: Path) -> None:
             out, err, status = ansible_runner.run_command(
                 executable_cmd="timeout",
                 cmdline_args=[
-                    *("--foreground", "--kill-after=5", str(DEADLINE)),
+                    *("--foreground", "--kill-after=5", str(int(deadline))),
                     *("setpriv", "--pdeathsig", "TERM"),
                     *(str(program), str(playbook), "--extra-vars", f"@{work / 'variables.json'}"),
                 ],
@@ -188,7 +239,7 @@ def _run_playbook(plan: Plan, authorized_key: str, output: Path) -> None:
                 quiet=True,
             )
     if status != 0:
-        late = f" within {DEADLINE} s" if status in (LATE, KILLED) else ""
+        late = f" within {deadline:.0f} s" if status in (LATE, KILLED) else ""
         raise Infrastructure(
             f"Ansible could not render the files{late}",
             detail=_own_words(f"{out}\n{err}"),

@@ -12,7 +12,8 @@ import pickle
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,13 @@ def as_nobody(look: Callable[[], Row | None]) -> Row | None:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    # Ordinary users must get in, and pytest closes its folders to them.
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+def root() -> Iterator[Path]:
+    # Not pytest's own folder: ordinary users must get in, and it is closed to them, how far up
+    # depends on whether the tests run side by side.
+    with tempfile.TemporaryDirectory(prefix="underlay-root-", dir="/tmp") as name:
+        folder = Path(name)
         folder.chmod(0o755)
-    return tmp_path
+        yield folder
 
 
 def test_ubuntu_restricts_user_namespaces(root: Path) -> None:

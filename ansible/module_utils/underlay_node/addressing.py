@@ -8,6 +8,7 @@ from .commands import DEADLINE, Failed, run
 from .links import Links
 
 FORWARD = "/proc/sys/net/ipv4/ip_forward"
+ROUTER = ["sysctl", "--quiet", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]
 
 
 class Translation:
@@ -50,10 +51,13 @@ def rules(links: Links) -> list[list[str]]:
 
 
 def forwards(links: Links) -> bool:
-    """Whether a link asks the node to forward; hiding a subnet needs it, too."""
-    return any(
-        link["options"].get("forward") or link["options"].get("masquerade") for link in links.links
-    )
+    """Whether the plan lets the node forward; hiding a subnet needs it, too."""
+    return links.forwards or bool(rules(links))
+
+
+def make_router(enter: list[str]) -> None:
+    """Let the namespace that ``enter`` leads into forward packets of both families."""
+    run([*enter, *ROUTER])
 
 
 def _command(action: str, rule: list[str]) -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from . import namespaces
-from .commands import Failed, run
+from . import namespaces, routes
+from .commands import Failed, batch, run
 
 PROGRAM = "/usr/libexec/underlay/cni"
 
@@ -18,6 +18,7 @@ def start(container: dict, networks: dict[str, dict]) -> None:
             words = _words(container, attachment, networks[attachment["network"]])
             attached.append(words)
             run([PROGRAM, "add", *words])
+        batch(_afterwards(container, networks), namespaces.enter(name))
         namespaces.start(name)
     except Failed:
         for words in attached:
@@ -43,8 +44,15 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
     """Return the arguments of the cni program: NETWORK CONTAINER NETNS IFNAME KEY=VALUE …."""
     name = container["name"]
     words = [attachment["network"], name, namespaces.path(name), attachment["interface"]]
-    words.append(f"IP={attachment['address'].partition('/')[0]}")
-    # An ipvlan child can't be given a MAC address: it has its parent's.
-    if network["driver"] != "ipvlan":
+    four, six = attachment["address"], attachment.get("address6")
+    # CNI_ARGS ask for one address; several are asked for by the capability "ips".
+    words.append(f"IPS={four},{six}" if six else f"IP={four.partition('/')[0]}")
+    # An ipvlan child and a VLAN link can't be given a MAC address: they have their parent's.
+    if network["driver"] not in ("ipvlan", "vlan"):
         words.append(f"MAC={attachment['mac']}")
     return words
+
+
+def _afterwards(container: dict, networks: dict[str, dict]) -> list[str]:
+    """IPv6 routes without a gateway, which the plugins can't express; see the role's template."""
+    return [line for line in routes.lines(container, networks) if line.startswith("-6 ")]

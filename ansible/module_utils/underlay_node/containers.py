@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import cni, docker, iproute2, namespaces
+from . import addressing, cni, docker, iproute2, namespaces, podman
 from .commands import show
 
-RUNTIMES: dict[str, ModuleType] = {"cni": cni, "docker": docker, "iproute2": iproute2}
+RUNTIMES: dict[str, ModuleType] = {
+    "cni": cni,
+    "docker": docker,
+    "podman": podman,
+    "iproute2": iproute2,
+}
 NAMED = ("cni", "iproute2")
 
 
@@ -38,17 +43,20 @@ def parents(specified: dict) -> set[str]:
 def healthy(specified: dict) -> bool:
     """Whether the container runs, and its interfaces are as they were made."""
     container = specified["container"]
-    name = container["name"]
-    if container["runtime"] in NAMED:
-        if not namespaces.runs(name):
-            return False
-        enter = namespaces.enter(name)
-    else:
-        enter = RUNTIMES[container["runtime"]].enter(name)
-        if not enter:
-            return False
+    if container["runtime"] in NAMED and not namespaces.runs(container["name"]):
+        return False
+    enter = inside(container)
+    if not enter:
+        return False
     present = {row["ifname"]: row for row in show(["address", "show"], enter)}
     return all(_as_made(a, present.get(a["interface"])) for a in container["attachments"])
+
+
+def inside(container: dict) -> list[str]:
+    """Return the words that run a command in the container's namespace; none if it's gone."""
+    named = container["runtime"] in NAMED
+    enter = namespaces.enter if named else RUNTIMES[container["runtime"]].enter
+    return enter(container["name"])
 
 
 def _as_made(attachment: dict, row: dict | None) -> bool:
@@ -61,7 +69,10 @@ def _as_made(attachment: dict, row: dict | None) -> bool:
 
 def start(specified: dict) -> None:
     """Start one container by its runtime; raise Failed with the runtime's words."""
-    RUNTIMES[specified["container"]["runtime"]].start(specified["container"], specified["networks"])
+    container = specified["container"]
+    RUNTIMES[container["runtime"]].start(container, specified["networks"])
+    if container.get("forwards"):
+        addressing.make_router(inside(container))
 
 
 def stop(specified: dict) -> None:

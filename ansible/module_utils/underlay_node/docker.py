@@ -7,6 +7,7 @@ import json
 import os
 import socket
 
+from . import routes
 from .commands import DEADLINE, Failed, batch
 from .namespaces import SLEEP
 
@@ -116,15 +117,19 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
 
 
 def _endpoint(attachment: dict, network: dict) -> dict:
-    settings: dict = {"IPAMConfig": {"IPv4Address": attachment["address"].partition("/")[0]}}
-    if network["driver"] != "ipvlan":
+    own = {"IPv4Address": attachment["address"].partition("/")[0]}
+    if attachment.get("address6"):
+        own["IPv6Address"] = attachment["address6"].partition("/")[0]
+    settings: dict = {"IPAMConfig": own}
+    if network["driver"] != "ipvlan" and network["mode"] != "passthru":
         settings["MacAddress"] = attachment["mac"]
     return settings
 
 
 def _afterwards(container: dict, networks: dict[str, dict]) -> list[str]:
-    """A default route without a gateway, which Docker can't express."""
-    for attachment in container["attachments"]:
-        if networks[attachment["network"]]["default_route"] == "on-link":
-            return [f"route replace default dev {attachment['interface']}"]
-    return []
+    """Routes without a gateway and further ones, which Docker can't express.
+
+    It gives each container a default route by some gateway, whoever has that address.
+    """
+    own = ["-4 route flush exact default", "-6 route flush exact default"]
+    return own + routes.lines(container, networks)

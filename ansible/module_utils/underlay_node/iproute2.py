@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 
-from . import namespaces
+from . import namespaces, routes
 from .commands import Failed, batch
+
+# Drivers whose containers sit on a bridge of the node by a pair of veths.
+BRIDGED = ("bridge", "vxlan", "gretap")
 
 
 def start(container: dict, networks: dict[str, dict]) -> None:
     """Start the container; leave nothing of it where that fails."""
     name = container["name"]
-    inside = ["link set lo up"]
+    outside, inside = [], ["link set lo up"]
     try:
         # One transaction in the node's namespace, one in the container's.
-        batch([creation(name, a, networks[a["network"]]) for a in container["attachments"]])
         for attachment in container["attachments"]:
+            outside += creation(name, attachment, networks[attachment["network"]])
             inside += configuration(attachment, networks[attachment["network"]])
-        batch(inside, namespaces.enter(name))
+        batch(outside)
+        batch(inside + routes.lines(container, networks), namespaces.enter(name))
         namespaces.start(name)
     except Failed:
         namespaces.remove(name)
@@ -37,18 +42,38 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     namespaces.remove(name)
 
 
-def creation(name: str, attachment: dict, network: dict) -> str:
-    """Return ip's line that makes a child of the network's parent in the container ``name``."""
+def creation(name: str, attachment: dict, network: dict) -> list[str]:
+    """Return ip's lines that make the container ``name``'s interface in the network."""
+    if network["driver"] in BRIDGED:
+        return _pair(name, attachment, network)
     words = ["link", "add", "link", network["parent"], "name", _passing(attachment)]
     if network["driver"] == "macvlan" and network["mode"] != "passthru":
         # A passthru child has its parent's address, whatever is asked for.
         words += ["address", attachment["mac"]]
-    words += ["mtu", str(network["mtu"]), "netns", name]
-    words += ["type", network["driver"], "mode", network["mode"]]
+    words += ["mtu", str(network["mtu"]), "netns", name, "type", network["driver"]]
+    if network["driver"] == "vlan":
+        words += ["id", str(network["vlan"])]
+    else:
+        words += ["mode", network["mode"]]
     if network["driver"] == "ipvlan":
         # Without a flag the kernel takes bridge for the whole parent.
         words.append(network.get("flag") or "bridge")
-    return " ".join(words)
+    return [" ".join(words)]
+
+
+def _pair(name: str, attachment: dict, network: dict) -> list[str]:
+    """A port of the node's bridge, called by a number: names may be longer than the kernel's 15.
+
+    Not by ``ve-``: networkd takes those for nspawn's (80-container-ve.network), and takes
+    them out of their bridge.
+    """
+    number = zlib.crc32(f"{name} {attachment['interface']}".encode())
+    port, mtu = f"vp-{number:08x}", network["mtu"]
+    inner = f"name {_passing(attachment)} address {attachment['mac']} mtu {mtu} netns {name}"
+    return [
+        f"link add name {port} mtu {mtu} type veth peer {inner}",
+        f"link set {port} master {network['parent']} up",
+    ]
 
 
 def _passing(attachment: dict) -> str:
@@ -60,7 +85,7 @@ def _passing(attachment: dict) -> str:
 
 
 def configuration(attachment: dict, network: dict) -> list[str]:
-    """Return ip's lines that give the interface its addresses and routes, in the container."""
+    """Return ip's lines that give the interface its name and addresses, in the container."""
     name = attachment["interface"]
     lines = [f"link set {_passing(attachment)} name {name}", f"link set {name} up"]
     lines += [f"address add {attachment['address']} broadcast + dev {name}"]
@@ -70,22 +95,4 @@ def configuration(attachment: dict, network: dict) -> list[str]:
         allowed = attachment.get("allow") or []
         # One by one: `set` takes no more than a few at once.
         lines += [f"link set dev {name} type macvlan macaddr add {mac}" for mac in allowed]
-    return lines + routes(attachment, network)
-
-
-def routes(attachment: dict, network: dict) -> list[str]:
-    """Return ip's lines for the default route and the network's further ones."""
-    name = attachment["interface"]
-    lines = []
-    if network["default_route"] == "on-link":
-        lines.append(f"route replace default dev {name}")
-        if attachment.get("address6"):
-            lines.append(f"-6 route replace default dev {name}")
-    elif network["default_route"] == "gateway":
-        for gateway in (network["gateway"], network.get("gateway6", "")):
-            if gateway:
-                lines.append(f"route replace default via {gateway} dev {name}")
-    for route in network.get("routes") or []:
-        via = f"via {route['via']} " if route.get("via") else ""
-        lines.append(f"route replace {route['to']} {via}dev {name}")
     return lines

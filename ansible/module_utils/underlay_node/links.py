@@ -10,7 +10,9 @@ from __future__ import annotations
 from .commands import show
 
 # What isn't handed on to `ip link add … type KIND` as it stands.
-OWN = ("addresses", "mtu", "mac", "ports", "fdb", "masquerade", "forward")
+OWN = ("fdb", "masquerade", "flag")
+# A tunnel names the interface below as an option of its own; the others are links upon it.
+TUNNELS = ("vxlan", "gretap")
 
 
 class Links:
@@ -21,7 +23,8 @@ class Links:
         self.vlans: list[dict] = node.get("vlans", [])
         self.links: list[dict] = node.get("links", [])
         self.routes: list[dict] = node.get("routes", [])
-        self.ports = {port: link["interface"] for link in self.links for port in ports(link)}
+        self.forwards: bool = node.get("forwards", False)
+        self.ports = dict(pair for link in self.links for pair in joined(link))
 
     def made(self) -> dict[str, dict]:
         """Return the definitions of all interfaces but NICs, in the order of their making."""
@@ -36,22 +39,19 @@ class Links:
                 address for address in own if address and link["interface"] not in self.ports
             ]
         for link in self.links:
-            found[link["interface"]] = list(link["options"].get("addresses", []))
+            found[link["interface"]] = list(link["addresses"])
         return found
 
     def mtus(self) -> dict[str, int]:
         """Return the MTU of every interface that the plan gives one."""
-        found = {link["interface"]: link["mtu"] for link in [*self.nics, *self.vlans]}
-        return found | {
-            link["interface"]: link["options"]["mtu"]
-            for link in self.links
-            if link["options"].get("mtu")
-        }
+        return {link["interface"]: link["mtu"] for link in [*self.nics, *self.vlans, *self.links]}
 
 
-def ports(link: dict) -> list[str]:
-    """Return the interfaces that a bridge holds."""
-    return link["options"].get("ports", [])
+def joined(link: dict) -> list[tuple[str, str]]:
+    """Return which interface this link makes a port of which bridge: its uplink, or itself."""
+    if link["kind"] == "bridge" and link["parent"]:
+        return [(link["parent"], link["interface"])]
+    return [(link["interface"], link["master"])] if link["master"] else []
 
 
 class Work:
@@ -111,7 +111,7 @@ def _create(work: Work, wanted: Links, present: dict[str, dict]) -> None:
         if link["interface"] not in present:
             work.add(f"{link['interface']}: made", creation(link))
             work.renewed.add(link["interface"])
-            remotes = link["options"].get("fdb", [])
+            remotes = link["options"].get("fdb") or []
             work.bridge += [
                 f"fdb append 00:00:00:00:00:00 dev {link['interface']} dst {remote}"
                 for remote in remotes
@@ -120,16 +120,18 @@ def _create(work: Work, wanted: Links, present: dict[str, dict]) -> None:
 
 def creation(link: dict) -> str:
     """Return ip's line that makes a link; each further option is a word of its kind."""
-    options = link["options"]
-    words = ["link", "add", *(["link", link["parent"]] if link["parent"] else [])]
+    options, kind = link["options"], link["kind"]
+    below = link["parent"] if kind != "bridge" else ""
+    words = ["link", "add", *(["link", below] if below and kind not in TUNNELS else [])]
     words += ["name", link["interface"]]
-    words += ["address", options["mac"]] if options.get("mac") else []
-    words += ["mtu", str(options["mtu"])] if options.get("mtu") else []
-    words += ["type", link["kind"]]
+    # An ipvlan child has its parent's address, and the kernel refuses any other.
+    words += ["address", link["mac"]] if link["mac"] and kind != "ipvlan" else []
+    words += ["mtu", str(link["mtu"]), "type", kind]
     for key, value in options.items():
-        if key not in OWN and value not in (None, False, ""):
-            words += [key] if value is True else [key, str(value)]
-    return " ".join(words)
+        if key not in OWN and value not in (None, ""):
+            words += [key, str(value)]
+    words += [options["flag"]] if options.get("flag") else []
+    return " ".join([*words, *(["dev", below] if below and kind in TUNNELS else [])])
 
 
 def info(row: dict) -> dict:
@@ -149,8 +151,11 @@ def _configure(
     row = present.get(name, {})
     master = wanted.ports.get(name, "")
     if row.get("master", "") != master:
-        joined = f"master {master}" if master else "nomaster"
-        work.add(f"{name}: {joined}", f"link set {name} {joined}")
+        said = f"master {master}" if master else "nomaster"
+        work.add(f"{name}: {said}", f"link set {name} {said}")
+        if wanted.made().get(name, {}).get("kind") == "gretap":
+            # Tunnels of one bridge would be a loop: what came in by one never leaves by another.
+            work.bridge.append(f"link set dev {name} isolated on")
     mtu = wanted.mtus().get(name)
     if mtu and name not in {nic["interface"] for nic in wanted.nics}:
         _resize(work, name, mtu, present)
@@ -162,7 +167,7 @@ def _configure(
     if found != sorted(addresses):
         # One by one would do it, too, but deleting a first address takes its subnet's others along.
         lines = [f"address flush dev {name} scope global"] if found else []
-        lines += [f"address add {address} {_more(address)}dev {name}" for address in addresses]
+        lines += [f"address replace {address} {_more(address)}dev {name}" for address in addresses]
         work.add(f"{name}: {', '.join(addresses) or 'no address'}", *lines)
         work.renewed.add(f"routes of {name}")
     if "UP" not in row.get("flags", []):
@@ -181,9 +186,10 @@ def _route(work: Work, wanted: Links, before: Links) -> None:
         (row["dst"], row.get("dev", ""), row.get("gateway", row.get("via", {}).get("host", "")))
         for row in rows
     }
-    for route in before.routes:
-        if route not in wanted.routes and _key(route) in present:
-            work.add(f"route {route['to']}: removed", f"route delete {_line(route)}")
+    gone = [r for r in before.routes if r not in wanted.routes and _key(r) in present]
+    work.words += [f"route {route['to']}: removed" for route in gone]
+    # First of all: they go with their addresses and interfaces, and would be missed later.
+    work.ip[:0] = [f"route delete {_line(route)}" for route in gone]
     for route in wanted.routes:
         touched = f"routes of {route['interface']}" in work.renewed
         if touched or route["interface"] in work.renewed or _key(route) not in present:

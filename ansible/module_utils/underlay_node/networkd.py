@@ -1,47 +1,23 @@
-"""networkd's files for the node's NICs and VLANs, so that it agrees with what is made here.
+"""networkd: from the moment that a node becomes another lab's, its interfaces are made here alone.
 
-At first boot cloud-init writes them from network-config. When a node becomes another
-lab's, they are written anew: networkd would otherwise bring the old addresses back as
-soon as a link goes down and up again.
+At first boot networkd gives NICs and VLANs their addresses, from cloud-init's files. Left at
+work, it would bring the old lab's addresses back as soon as a link goes down and up again;
+told of new ones, it would make them side by side with this program, each undoing what the
+other has done. Stopped, it leaves all static configuration in place.
 """
 
 from __future__ import annotations
 
 import os
 
-from .commands import run, write
-from .links import Links
+from .commands import run
 
-FOLDER = "/etc/systemd/network"
-
-
-def hand_over(wanted: Links, before: Links) -> None:
-    """Write the files of ``wanted``, remove those of ``before``, and have networkd read them."""
-    for link in before.vlans:
-        if link not in wanted.vlans and os.path.exists(path(link["interface"])):
-            os.unlink(path(link["interface"]))
-    addresses = wanted.addresses()
-    for link in [*wanted.nics, *wanted.vlans]:
-        name = link["interface"]
-        write(path(name), content(name, link["mtu"], addresses[name], wanted))
-    run(["networkctl", "reload"])
+# systemd's own note that the unit is active.
+ACTIVE = "/run/systemd/units/invocation:systemd-networkd.service"
+UNITS = ("systemd-networkd.socket", "systemd-networkd.service")
 
 
-def path(interface: str) -> str:
-    """Return the file of an interface, under the name that cloud-init gives it."""
-    return f"{FOLDER}/10-cloud-init-{interface}.network"
-
-
-def content(name: str, mtu: int, addresses: list[str], wanted: Links) -> str:
-    """Return the text of one file; see systemd.network(5)."""
-    lines = ["[Match]", f"Name={name}", "", "[Link]", f"MTUBytes={mtu}", "RequiredForOnline=no"]
-    # A bridge that the node program puts the interface into isn't networkd's.
-    lines += ["", "[Network]", "DHCP=no", "IPv6AcceptRA=no", "KeepMaster=yes"]
-    for address in addresses:
-        lines += ["", "[Address]", f"Address={address}"]
-    for route in wanted.routes:
-        if route["interface"] == name:
-            lines += ["", "[Route]", f"Destination={route['to']}"]
-            lines += [f"Gateway={route['via']}", "GatewayOnLink=yes"] if route.get("via") else []
-            lines += [f"PreferredSource={route['source']}"] if route.get("source") else []
-    return "\n".join(lines) + "\n"
+def let_go() -> None:
+    """Stop networkd, unless that has been done; a lean node has none."""
+    if os.path.lexists(ACTIVE):
+        run(["systemctl", "stop", *UNITS], check=False)

@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from . import addressing, containers, docker, files, links, namespaces, networkd, remember
+from . import addressing, containers, docker, files, links, namespaces, networkd, podman, remember
 from .commands import Failed, batch, run
 
 WORKERS = 4
@@ -105,7 +105,7 @@ def _converge(
     record.node = node
     record.write()
     if moved:
-        networkd.hand_over(after, before)
+        networkd.let_go()
     batch(work.ip)
     if work.bridge:
         run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")
@@ -142,6 +142,8 @@ def _start(
     if "docker" in runtimes.values():
         used = {n for name in names for n in wanted[name]["networks"] if runtimes[name] == "docker"}
         docker.prepare(sorted(used))
+    if "podman" in runtimes.values():
+        podman.prepare()
 
     def start(name: str) -> None:
         containers.start(wanted[name])

@@ -97,8 +97,9 @@ def run_in(
 
     Raises Infrastructure past ``deadline`` seconds, BadInput for a target that isn't there.
     """
-    if target == SWITCH:
-        wrapped = ["sh", "-c", RUN, "sh", *arguments]
+    external = target in {host.name for host in state.plan().hosts}
+    if target == SWITCH or external:
+        wrapped = [*(_in_host(target) if external else ()), "sh", "-c", RUN, "sh", *arguments]
         command = provider(state.provider).switch(state.folder, wrapped)
     else:
         node, wrapped = _inside(state.plan(), target, arguments)

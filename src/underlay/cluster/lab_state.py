@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,8 +65,16 @@ def read_state(lab: str) -> LabState | None:
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     whole = all(isinstance(value, str) for value in asdict(state).values())
+    if unfinished(paths.state(lab)).exists():
+        # A switch was cut short between the folder's new name and the record's.
+        state = replace(state, lab=lab)
     # The name leads to the folder that `down` removes: it must be this one.
     return state if whole and state.lab == lab and state.provider in NAMES else None
+
+
+def unfinished(folder: Path) -> Path:
+    """Return the mark in a lab's ``folder`` that its nodes are on the way to another lab."""
+    return folder / "switching"
 
 
 def state_of_file(file: Path) -> LabState | None:

@@ -53,7 +53,7 @@ def prepare(
     by = provider(provider_name)
     plan = load_plan(file)
     if not force:
-        _refuse_errors(file)
+        refuse_errors(file)
     if plan.hosts and provider_name != "uml":
         raise BadInput(
             f"the lab {plan.lab} has external hosts, which {provider_name} can't make",
@@ -98,7 +98,8 @@ def _agree(plan: Plan, file: Path, provider_name: str) -> LabState:
     return known
 
 
-def _refuse_errors(file: Path) -> None:
+def refuse_errors(file: Path) -> None:
+    """Raise BadInput where lint finds errors in the lab ``file``."""
     from underlay.lint import lint
 
     errors = [finding for finding in lint(file) if finding.severity == "error"]

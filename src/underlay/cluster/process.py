@@ -77,6 +77,26 @@ def run(
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
+def run_bytes(
+    arguments: list[str], given: bytes, *, deadline: float
+) -> subprocess.CompletedProcess[bytes]:
+    """Run ``arguments`` with ``given`` on standard input; return exit code and output as bytes.
+
+    Raises Infrastructure where the program is missing, or is ended past ``deadline`` seconds.
+    """
+    name = os.path.basename(arguments[0])
+    try:
+        return subprocess.run(
+            arguments, input=given, capture_output=True, timeout=deadline, check=False
+        )
+    except OSError as error:
+        raise Infrastructure(
+            f"{name} cannot be run: {error.strerror}", hint="underlay doctor"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise Infrastructure(f"{name} did not finish within {deadline:.0f} s") from error
+
+
 def end_group(process: subprocess.Popen[str]) -> None:
     """End a process that ``run`` started, with its children: first politely, then for good."""
     for sign, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):

@@ -24,6 +24,8 @@ class Provider(Protocol):
     """A way to run nodes. ``state`` is the lab's state folder throughout."""
 
     name: str
+    # Whether running nodes can become another lab's; where not, ``rewire`` says so.
+    switches: bool
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make all that nodes need before they start, and write ``ssh_config``; idempotent."""
@@ -46,6 +48,12 @@ class Provider(Protocol):
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Start one node, unless Vagrant has, and return when it is ready; idempotent."""
 
+    def rewire(self, plan: Plan, state: Path) -> None:
+        """Make the switch under running nodes that of ``plan``, and ``ssh_config``; idempotent.
+
+        Raises BadInput where the provider can't.
+        """
+
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """Stop one node; its disk is lost."""
 
@@ -63,6 +71,14 @@ class Provider(Protocol):
 
     def destroy(self, state: Path) -> None:
         """End whatever still runs of the lab, by identity."""
+
+
+def no_switching(name: str) -> BadInput:
+    """Return what a provider raises whose switch stays as the nodes were started with."""
+    return BadInput(
+        f"nodes of provider {name} can't become another lab's while they run",
+        hint="underlay down  and  underlay up LAB",
+    )
 
 
 def provider(name: str) -> Provider:

@@ -73,12 +73,27 @@ def socket_folder(state: Path) -> Path:
 
     It is in the state folder unless the path is too long for a unix socket.
     """
+    folder = _socket_path(state)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def _socket_path(state: Path) -> Path:
     folder = state / "ssh"
     if len(str(folder)) > LONGEST_SOCKET - 25:
         digest = hashlib.sha256(str(state).encode()).hexdigest()[:12]
         folder = Path(tempfile.gettempdir()) / f"underlay-{os.getuid()}-{digest}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def carry_along(old: Path, new: Path) -> None:
+    """Keep the shared connections of a lab whose state folder was ``old`` and is ``new`` now."""
+    kept, sockets = _socket_path(old), _socket_path(new)
+    # Inside the folder they have moved with it, under whatever name they belong now.
+    moved = new / kept.relative_to(old) if kept.is_relative_to(old) else kept
+    if moved != sockets and moved.is_dir():
+        shutil.rmtree(sockets, ignore_errors=True)
+        shutil.move(moved, sockets)
 
 
 def close(state: Path) -> None:

@@ -87,10 +87,26 @@ def variables(state: LabState) -> dict[str, str]:
 
 def is_default(state: LabState) -> bool:
     """Whether ``state`` is of the lab that plain ``vagrant up`` starts in a checkout."""
-    return paths.is_checkout() and Path(state.file) == paths.root() / "labs" / "coreos.yml"
+    own = paths.home() == paths.root() / ".underlay"
+    return paths.is_checkout() and own and Path(state.file) == paths.root() / "labs" / "coreos.yml"
 
 
 def forget(state: LabState) -> None:
     """Remove what Vagrant keeps about the lab's machines."""
-    folder = paths.root() / ".vagrant" if is_default(state) else state.folder / "vagrant"
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(_dotfile(state), ignore_errors=True)
+
+
+def carry_along(old: LabState, new: LabState) -> None:
+    """Put what Vagrant keeps about the machines of ``old`` where those of ``new`` look for it.
+
+    The state folder is ``new``'s already.
+    """
+    kept = _dotfile(old) if is_default(old) else new.folder / "vagrant"
+    wanted = _dotfile(new)
+    if kept != wanted and kept.is_dir():
+        shutil.rmtree(wanted, ignore_errors=True)
+        shutil.move(kept, wanted)
+
+
+def _dotfile(state: LabState) -> Path:
+    return paths.root() / ".vagrant" if is_default(state) else state.folder / "vagrant"

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.cluster import ready, ssh
 from underlay.cluster.lab_state import plan_in
 from underlay.cluster.process import run
+from underlay.cluster.provider import no_switching
 from underlay.cluster.seed import make_seed
 from underlay.errors import BadInput, Infrastructure
 
@@ -40,6 +41,7 @@ class VirtualBox:
     """Nodes are VirtualBox machines of the user's own box, started by Vagrant."""
 
     name = "virtualbox"
+    switches = False
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Look for VirtualBox and the box, and write ssh_config."""
@@ -107,6 +109,10 @@ class VirtualBox:
                     break
             time.sleep(0.5)
         ready.prove(state / "ssh_config", node, limit - time.monotonic())
+
+    def rewire(self, plan: Plan, state: Path) -> None:
+        """Refuse: the switch stays as the nodes were started with."""
+        raise no_switching(self.name)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and remove it with its disks."""

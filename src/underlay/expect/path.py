@@ -8,9 +8,12 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from underlay.expect import bridge, ipvlan, macvlan, routing, stations, tunnels, vlan
+from underlay.expect.alike import Kinds
 from underlay.expect.rules import first
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from underlay.expect.ends import Pair
     from underlay.expect.rules import Fact, Relation, Rule
     from underlay.expect.world import Hop, Link, Space, World
@@ -57,9 +60,17 @@ class Paths:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._kinds = Kinds(world.plan)
+        self._decided: dict[Hashable, Rule] = {}
 
     def rule(self, pair: Pair) -> Rule:
         """Return the rule that decides the cell of ``pair``: for its request, or its answer."""
+        alike = self._kinds.of(pair.source), self._kinds.of(pair.destination)
+        if alike not in self._decided:
+            self._decided[alike] = self._followed(pair)
+        return self._decided[alike]
+
+    def _followed(self, pair: Pair) -> Rule:
         there = self.request(pair)
         if not there.rule.reachable:
             return there.rule

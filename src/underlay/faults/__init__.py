@@ -7,10 +7,14 @@ import difflib
 from underlay.errors import BadInput
 from underlay.faults import (
     addressing,
+    bridged,
     driver,
     filters,
+    ipv6,
     link,
+    multicast,
     neighbours,
+    overlay,
     parent_filters,
     routing,
     runtime,
@@ -45,6 +49,10 @@ RUNNING: tuple[Fault, ...] = (
     *routing.FAULTS,
     *filters.FAULTS,
     *parent_filters.FAULTS,
+    *bridged.FAULTS,
+    *overlay.FAULTS,
+    *multicast.FAULTS,
+    *ipv6.FAULTS,
     *runtime.FAULTS,
 )
 

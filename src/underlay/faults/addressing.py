@@ -26,10 +26,11 @@ def in_ipv4(passage: Passage) -> bool:
 
 
 def children(scene: Scene) -> Iterator[Place]:
-    """Yield every child as a place, with its name and its address with the prefix length."""
+    """Yield every child with an IPv4 address as a place, with its name and that address."""
     for child in scene.children:
-        address = f"{child.address}/{child.prefix}"
-        yield Place(child.container, child.interface, child.node, (child.end, address))
+        if child.address:
+            address = f"{child.address}/{child.prefix}"
+            yield Place(child.container, child.interface, child.node, (child.end, address))
 
 
 class AddressMissing(Fault):
@@ -288,12 +289,14 @@ class NodeAddressMissing(Fault):
         for node in scene.plan.nodes:
             for parent in scene.parents(node.name):
                 if scene.cells("space", node.name, parent):
-                    for address in own_addresses(node).get(parent, ())[:1]:
+                    for address in own_addresses(node).get(parent, ()):
                         yield Place(node.name, parent, node.name, (node.name, address))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """The node's own cells on that parent."""
-        return Effect(scene.cells("space", place.target, place.device, in_ipv4))
+        family = 6 if ":" in place.detail[1] else 4
+        own = scene.cells("space", place.target, place.device, lambda p: p.packet.family == family)
+        return Effect(own)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Delete it."""

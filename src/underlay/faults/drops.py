@@ -19,7 +19,22 @@ if TYPE_CHECKING:
 
 PORT = 27007
 NUMBERS = {"1": "icmp", "6": "tcp", "17": "udp"}
-ECHO_REQUEST, ECHO_REPLY = ("8", "echo-request"), ("0", "echo-reply")
+ECHO_REQUEST, ECHO_REPLY = ("8", "128", "echo-request"), ("0", "129", "echo-reply")
+# Neighbour discovery's messages, by number and by ip6tables' and nft's words.
+ND_TYPES = {
+    "133": "router-solicitation",
+    "134": "router-advertisement",
+    "135": "neighbour-solicitation",
+    "136": "neighbour-advertisement",
+    "137": "redirect",
+}
+ND_TYPES |= {name: name for name in list(ND_TYPES.values())}
+ND_TYPES |= {
+    "neighbor-solicitation": "neighbour-solicitation",
+    "neighbor-advertisement": "neighbour-advertisement",
+    "nd-neighbor-solicit": "neighbour-solicitation",
+    "nd-neighbor-advert": "neighbour-advertisement",
+}
 # What a filter is about. Without ARP no IPv4 packet follows.
 FAMILIES = {"ip": (4,), "arp": (4,), "ipv6": (6,)}
 Wanted = tuple[bool, str]
@@ -178,6 +193,7 @@ OPTIONS = {
     "--dport": "destination_port",
     "--dports": "destination_port",
     "--icmp-type": "icmp_type",
+    "--icmpv6-type": "icmp_type",
     "--mac-source": "source_mac",
 }
 

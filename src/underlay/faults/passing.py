@@ -65,8 +65,9 @@ class Packet:
 class Passage:
     """A packet at one interface. ``where`` is a container or node, or a segment for a port.
 
-    ``driver`` and ``mode`` are those of the container network that the packet uses;
-    ``sibling`` says that it stays on its node, ``forwarded`` that the namespace passes it on.
+    ``driver`` and ``mode`` are those of the container network that the packet uses, empty
+    at a parent where it is the node's own; ``sibling`` says that it stays on its node,
+    ``forwarded`` that the namespace passes it on.
     """
 
     kind: Kind
@@ -173,7 +174,8 @@ class Ways:
         if (out.node, out.parent) == (into.node, into.parent) and not self._reflected(out, into):
             if out.driver != "ipvlan":
                 # A macvlan sibling's frame comes in again by the parent; a bridge is the parent.
-                yield self._passing("parent", into.node, into.parent, "in", wire, into)
+                own = into if out.driver else out
+                yield self._passing("parent", into.node, into.parent, "in", wire, own)
         elif out.domain[2].startswith("overlay "):
             yield from self._tunnelled(wire, self._plan.network(out.domain[2].partition(" ")[2]))
         else:

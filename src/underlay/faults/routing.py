@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 from underlay.faults.lines import route_line
+from underlay.faults.routes import best, contains, every_route, family_of, main_routes
 from underlay.faults.scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
+    from underlay.faults.fault import Finding, Layer
     from underlay.faults.scene import Cell, Child, Passage
     from underlay.observe.evidence import Evidence, Space
 
@@ -20,38 +20,14 @@ REFUSING = ("blackhole", "unreachable", "prohibit", "throw")
 USUAL_RULES = (("local", 0), ("main", 32766), ("default", 32767))
 
 
-def contains(network: str, address: str) -> bool:
-    """Whether a route's destination, such as ``default`` or 20.1.1.0/24, holds an address."""
-    if network == "default":
-        return ":" not in address
-    return ip_address(address) in ip_network(network, strict=False)
-
-
-def main_routes(space: Space) -> list[dict[str, Any]]:
-    """Return the IPv4 routes of a namespace's main table."""
-    return [
-        row
-        for row in space.rows("routes")
-        if row.get("table", "main") == "main" and ":" not in row["dst"] and "dst" in row
-    ]
-
-
-def best(space: Space, address: str) -> dict[str, Any] | None:
-    """Return the route of the main table that the kernel takes to ``address``, or None."""
-    fitting = [row for row in main_routes(space) if contains(row["dst"], address)]
-
-    def length(row: dict[str, Any]) -> tuple[int, int]:
-        prefix = row["dst"].partition("/")[2] or ("0" if row["dst"] == "default" else "32")
-        return int(prefix), -int(row.get("metric", 0))
-
-    return max(fitting, key=length, default=None)
-
-
-def towards(scene: Scene, space: str, interface: str, network: str) -> frozenset[Cell]:
+def towards(
+    scene: Scene, space: str, interface: str, network: str, family: int = 4
+) -> frozenset[Cell]:
     """Return the cells with a packet that leaves ``space`` for an address in ``network``."""
 
     def leaving(passage: Passage) -> bool:
-        return passage.direction == "out" and contains(network, passage.packet.destination)
+        there = passage.packet.destination
+        return passage.direction == "out" and contains(network, there, family)
 
     own = scene.cells("space", space, interface, leaving)
     return own | scene.cells("route", space, interface, leaving)
@@ -61,7 +37,7 @@ class DefaultRouteMissing(Fault):
     """A container lacks its default route."""
 
     id = "default-route-missing"
-    layer = "routing"
+    layer: ClassVar[Layer] = "routing"
     title = "a container lacks its default route"
     symptom = "the container and everything outside of its own subnet lose each other"
     evidence = "`ip route show` in the container has no default"
@@ -72,11 +48,13 @@ class DefaultRouteMissing(Fault):
     cure = "ip route add default dev DEVICE (or via GATEWAY) in the container"
     reference = "Linux net/ipv4/route.c, ip_route_output_key_hash_rcu (ENETUNREACH)"
     saves = True
+    family: ClassVar[int] = 4
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every child whose network gives a default route, where some cell needs it."""
         for child in scene.children:
-            if child.network.default_route != "none":
+            subnet = child.network.subnet if self.family == 4 else child.network.subnet6
+            if child.network.default_route != "none" and subnet:
                 yield Place(child.container, child.interface, child.node, (child.end,))
 
     def senseless(self, scene: Scene) -> str:
@@ -85,27 +63,19 @@ class DefaultRouteMissing(Fault):
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """What leaves for other subnets."""
-        child = _child(scene, place)
+        network = _child(scene, place).network
+        subnet = network.subnet if self.family == 4 else network.subnet6
 
-        def outside(network: str, address: str) -> bool:
-            return not contains(network, address)
+        def outside(passage: Passage) -> bool:
+            there = passage.packet.destination
+            right = (":" in there) == (self.family == 6)
+            return passage.direction == "out" and right and not contains(subnet, there)
 
-        return Effect(
-            scene.cells(
-                "space",
-                place.target,
-                place.device,
-                lambda p: (
-                    p.direction == "out"
-                    and p.packet.family == 4
-                    and outside(child.network.subnet, p.packet.destination)
-                ),
-            )
-        )
+        return Effect(scene.cells("space", place.target, place.device, outside))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Delete it."""
-        return [Step(place.target, "ip -4 route delete default")]
+        return [Step(place.target, f"ip -{self.family} route delete default")]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         """What was saved before is put back; nothing else is needed."""
@@ -115,12 +85,13 @@ class DefaultRouteMissing(Fault):
         """A child that is up and addressed, in a namespace without a default route."""
         for place in self.places(scene):
             space, child = evidence.space(place.target), _child(scene, place)
-            if space is None or not usable(space, child):
+            if space is None or not usable(space, child, self.family):
                 continue
-            routes = main_routes(space)
+            routes = main_routes(space, self.family)
             if not any(row["dst"] == "default" for row in routes):
                 lines = tuple(route_line(row) for row in routes) or ("no route",)
-                yield self.found(scene, place, Proof(space.name, "ip -4 route show", lines))
+                command = f"ip -{self.family} route show"
+                yield self.found(scene, place, Proof(space.name, command, lines))
 
 
 class RefusingRoute(Fault):
@@ -161,11 +132,12 @@ class RefusingRoute(Fault):
         """A route of a refusing type, in containers and on nodes."""
         for name in dict.fromkeys(end.space for end in scene.ends.values()):
             space = evidence.space(name)
-            for row in main_routes(space) if space else ():
+            for row in every_route(space) if space else ():
                 if space and row.get("type") in REFUSING:
                     place = Place(name, "", space.node, (name, row["dst"]))
                     proof = Proof(name, "ip route show", (route_line(row),))
-                    yield self.found(scene, place, proof)
+                    effect = Effect(towards(scene, name, "", row["dst"], family_of(row)))
+                    yield self.found(scene, place, proof, effect=effect)
 
 
 class WrongNextHop(RefusingRoute):
@@ -193,18 +165,16 @@ class WrongNextHop(RefusingRoute):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """A route with a gateway that the plan doesn't have, which some packet takes."""
-        planned = {network.gateway for network in scene.plan.networks}
-        planned |= {route.get("via", "") for route in _planned_routes(scene)}
+        planned = set(_planned_gateways(scene))
         for name in dict.fromkeys(end.space for end in scene.ends.values()):
             space = evidence.space(name)
-            for row in main_routes(space) if space else ():
+            for row in every_route(space) if space else ():
                 gateway = row.get("gateway")
                 if space is None or not gateway or gateway in planned:
                     continue
                 if row.get("dev") == "eth0" and name == space.node:
                     continue  # a node's own default route, over management
-                cells = towards(scene, name, "", row["dst"])
-                if cells:
+                if towards(scene, name, "", row["dst"], family_of(row)):
                     place = Place(name, row.get("dev", ""), space.node, (name, row["dst"]))
                     proof = Proof(name, "ip route show", (route_line(row),))
                     yield self.found(scene, place, proof, effect=self._taken(scene, space, row))
@@ -243,7 +213,7 @@ class WrongDevice(WrongNextHop):
         """A direct route in a container that leaves by no interface of the packet's network."""
         for name in dict.fromkeys(end.space for end in scene.ends.values()):
             space = evidence.space(name)
-            for row in main_routes(space) if space else ():
+            for row in every_route(space) if space else ():
                 if space is None or "gateway" in row or "dev" not in row:
                     continue
                 if row.get("type", "unicast") != "unicast":
@@ -355,18 +325,21 @@ class NodeRouteMissing(Fault):
                 continue
             if not space.addresses(place.device):
                 continue
-            routes = main_routes(space)
+            family = 6 if ":" in place.detail[1] else 4
+            routes = main_routes(space, family)
             if not any(row["dst"] == place.detail[1] for row in routes):
-                lines = tuple(route_line(row) for row in routes)
-                yield self.found(scene, place, Proof(space.name, "ip -4 route show", lines))
+                lines = tuple(route_line(row) for row in routes) or ("no route",)
+                command = f"ip -{family} route show"
+                yield self.found(scene, place, Proof(space.name, command, lines))
 
 
-def usable(space: Space, child: Child) -> bool:
+def usable(space: Space, child: Child, family: int = 4) -> bool:
     """Whether a child is up and has its address, so that a missing route is a fault of its own."""
     link = space.links.get(child.interface)
     if link is None or "UP" not in link["flags"]:
         return False
-    return any(a.partition("/")[0] == child.address for a in space.addresses(child.interface))
+    wanted = child.address if family == 4 else child.address6
+    return any(a.partition("/")[0] == wanted for a in space.addresses(child.interface))
 
 
 def _child(scene: Scene, place: Place) -> Child:
@@ -378,10 +351,15 @@ def _nobody(scene: Scene, place: Place) -> str:
     return child.network.slices[child.node].last
 
 
-def _planned_routes(scene: Scene) -> Iterator[dict[str, str]]:
+def _planned_gateways(scene: Scene) -> Iterator[str]:
+    """Yield every address that the plan itself routes by, of both families."""
+    for network in scene.plan.networks:
+        yield from (network.gateway, network.gateway6)
+        yield from (route.via for route in network.routes)
     for node in scene.plan.nodes:
-        for route in node.routes:
-            yield {"to": route.to, "via": getattr(route, "via", "")}
+        yield from (route.via for route in node.routes)
+    for host in scene.plan.hosts:
+        yield from (route.via for route in host.routes)
 
 
 FAULTS: tuple[Fault, ...] = (

@@ -36,6 +36,7 @@ class Child:
     prefix: str
     mac: str
     network: PlannedNetwork
+    address6: str = ""
 
 
 @dataclass
@@ -166,4 +167,5 @@ def _children(plan: Plan) -> Iterator[Child]:
                 prefix=prefix,
                 mac=attachment.mac,
                 network=plan.network(attachment.network),
+                address6=attachment.address6,
             )

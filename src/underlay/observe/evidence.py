@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
+from underlay.expect import homes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -105,12 +106,13 @@ def evidence_from_json(text: str) -> Evidence:
 
 
 def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
-    """Look into every node, container and the switch of ``plan``, all at once.
+    """Look into every node, container, external host and the switch of ``plan``, all at once.
 
-    ``start(name)`` starts gather.py as root on a node, or at the switch for ``switch``, with
-    its streams piped. What fails or is late is named in ``failed``; nothing is raised.
+    ``start(name)`` starts gather.py as root on a node or host, or at the switch for
+    ``switch``, with its streams piped. What fails or is late is named in ``failed``; nothing
+    is raised.
     """
-    names = [*(node.name for node in plan.nodes), SWITCH]
+    names = [*homes(plan), SWITCH]
     documents: dict[str, dict[str, Any]] = {}
     failed: dict[str, str] = {}
     limit = pace * (DEADLINE + PER_CONTAINER * len(plan.containers) / max(1, len(plan.nodes)))

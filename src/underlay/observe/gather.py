@@ -211,7 +211,7 @@ def main(argument: str) -> int:
     gatherer = Gatherer()
     document: dict[str, Any] = {"node": task["node"], "spaces": {}, "missing": {}}
     document["spaces"][task["node"]] = {**gatherer.space(), **gatherer.bridges()}
-    if task["node"] != SWITCH:
+    if task["services"]:
         document["runtime"] = gatherer.runtime()
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     for name, kind in task["spaces"]:

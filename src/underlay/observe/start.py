@@ -67,10 +67,12 @@ def probe_command() -> list[str]:
 def gather_command(plan: Plan, node: str) -> list[str]:
     """Return the argument list that gathers, as root on ``node``, what gather.py describes.
 
-    With ``switch`` for ``node`` it is what runs where the segments' bridges are.
+    With ``switch`` for ``node`` it is what runs where the segments' bridges are; an external
+    host has no services of its own.
     """
     spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node]
-    task = _pack({"node": node, "spaces": spaces})
+    own = node in {planned.name for planned in plan.nodes}
+    task = _pack({"node": node, "spaces": spaces, "services": own})
     return ["python3", "-c", _BOOTSTRAP, _source(_GATHERING), task]
 
 

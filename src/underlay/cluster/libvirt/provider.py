@@ -14,6 +14,7 @@ from underlay.cluster.lab_state import plan_in
 from underlay.cluster.libvirt import kvm, machine, wiring
 from underlay.cluster.libvirt.virsh import identity, known, qemu_user, require, running, virsh
 from underlay.cluster.process import tail
+from underlay.cluster.provider import no_switching
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Libvirt:
     """Nodes are libvirt's machines, started by vagrant-libvirt; the rest is made here."""
 
     name = "libvirt"
+    switches = False
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make the image, networks, pool and ssh_config; find out whether KVM works."""
@@ -77,6 +79,10 @@ class Libvirt:
             said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
             detail = "\n".join(part for part in (error.detail, "console:", said) if part)
             raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+
+    def rewire(self, plan: Plan, state: Path) -> None:
+        """Refuse: the switch stays as the nodes were started with."""
+        raise no_switching(self.name)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and forget it; nothing happens where there is none."""

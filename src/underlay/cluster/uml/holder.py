@@ -4,7 +4,7 @@ Runs as a script with the standard library alone, inside new user, network, moun
 and PID namespaces. When it ends, by whatever cause, the kernel ends every node
 and removes every interface, mount and memory file: nothing has to be tidied up.
 
-Standard input carries ``{"tmpfs_mib", "commands", "hosts"}`` as JSON, as ``wiring.py``
+Standard input carries ``{"tmpfs_mib", "commands"}`` as JSON, as ``wiring.py``
 makes them; ``ready`` on standard output says that the switch stands. Then it serves a
 unix socket in its private /dev/shm, reached from outside as /proc/PID/root/dev/shm/holder.
 One JSON object a line, one answer a line:
@@ -156,9 +156,8 @@ def make_switch(wiring: dict[str, Any]) -> None:
         if os.path.exists(path):
             with open(path, "w") as setting:
                 setting.write("0")
-    if wiring["hosts"]:
-        # Where iproute2 keeps the names of namespaces; this host's /run may belong to root.
-        command(["mount", "-t", "tmpfs", "-o", "mode=0755", "underlay", "/run"])
+    # Where iproute2 keeps the names of namespaces; this host's /run may belong to root.
+    command(["mount", "-t", "tmpfs", "-o", "mode=0755", "underlay", "/run"])
     for arguments, text in wiring["commands"]:
         command(arguments, text)
 

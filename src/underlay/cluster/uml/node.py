@@ -11,8 +11,9 @@ from underlay.cluster.image import KERNEL
 from underlay.cluster.process import tail
 from underlay.cluster.seed import make_seed
 from underlay.cluster.spans import KERNEL_TO_SSH, span
+from underlay.cluster.uml import lean
 from underlay.cluster.uml.kernel import preload
-from underlay.cluster.uml.wiring import management_port
+from underlay.cluster.uml.wiring import card_name, management_port
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -28,14 +29,11 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
     """Return the command line of the node's kernel, as run inside the sandbox.
 
     The root disk is the shared image plus a copy-on-write file in the sandbox's
-    own memory file system; the seed is a NoCloud ISO, found by its label. Both are
-    reached by the links of ``links``.
+    own memory file system; the seed is a NoCloud ISO, found by its label, or a lean
+    node's tar file. Both are reached by the links of ``links``.
     """
     ports = [(management_port(node.index), node.management.mac)]
-    ports += [
-        (segment.ports[node.name], nic.mac)
-        for segment, nic in zip(plan.segments, node.nics, strict=True)
-    ]
+    ports += [(card_name(node.index, card), nic.mac) for card, nic in enumerate(node.nics, 1)]
     nics = [
         f"vec{i}:transport=tap,ifname={port},depth=128,gro=1,mac={mac}"
         for i, (port, mac) in enumerate(ports)
@@ -58,6 +56,7 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
         "con=null",
         "con0=null,fd:1",
         "con1=null",
+        *(lean.first_process() if node.profile == lean.PROFILE else ()),
     ]
 
 
@@ -89,7 +88,7 @@ def start(
     console = folder / "console.log"
     if state_of(sandbox, node.name) != "running":
         with span(state, node.name, "seed"):
-            make_seed(state / "files" / node.name, folder / "seed.iso")
+            _make_seed(plan, node, state / "files" / node.name, folder / "seed.iso")
         console.write_bytes(b"")
         sandbox.ask(
             {
@@ -112,6 +111,13 @@ def start(
         said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
         detail = "\n".join(part for part in (error.detail, "console:", said) if part)
         raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+
+
+def _make_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> None:
+    if node.profile == lean.PROFILE:
+        lean.make_lean_seed(plan, node, files, output)
+    else:
+        make_seed(files, output)
 
 
 def state_of(sandbox: Sandbox | None, name: str) -> str:

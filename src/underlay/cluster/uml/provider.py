@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import image, ssh
+from underlay.cluster.process import run
 from underlay.cluster.spans import span
 from underlay.cluster.uml import node as uml_node
 from underlay.cluster.uml import sandbox
+from underlay.cluster.uml.wiring import changes
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 NODE_DEADLINE = 180.0
+SWITCH_DEADLINE = 30.0
 SSH_PORT = "22"
 
 
@@ -25,14 +28,13 @@ class Uml:
     """Nodes are User Mode Linux processes in a namespace sandbox, one sandbox per lab."""
 
     name = "uml"
+    switches = True
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Build the image where it is missing, start the sandbox, write ssh_config."""
         if plan.image is None:
             image.ensure(progress)
-        ssh.write_config(
-            plan, state, {node.name: self._proxy(plan, state, node.name) for node in plan.nodes}
-        )
+        self._write_config(plan, state)
         if not self.stands(state):
             progress("making the sandbox and its switch")
             with span(state, "host", "sandbox"):
@@ -53,6 +55,13 @@ class Uml:
         """Boot one node and wait for its proof of readiness."""
         disk = Path(plan.image.path) if plan.image else image.current().disk
         uml_node.start(plan, plan.node(node), self._sandbox(state), disk, state, NODE_DEADLINE)
+
+    def rewire(self, plan: Plan, state: Path) -> None:
+        """Change the switch in the living sandbox, where the nodes hold their ports open."""
+        self._write_config(plan, state)
+        living = self._sandbox(state)
+        for arguments, text in changes(plan):
+            run(living.enter(arguments), deadline=SWITCH_DEADLINE, input_text=text)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's kernel; the sandbox and its switch stay."""
@@ -91,6 +100,10 @@ class Uml:
         living = sandbox.find(state)
         if living is not None:
             living.stop()
+
+    def _write_config(self, plan: Plan, state: Path) -> None:
+        proxies = {node.name: self._proxy(plan, state, node.name) for node in plan.nodes}
+        ssh.write_config(plan, state, proxies)
 
     def _sandbox(self, state: Path) -> sandbox.Sandbox:
         living = sandbox.find(state)

@@ -111,7 +111,7 @@ def start(plan: Plan, state: Path) -> Sandbox:
         )
     assert process.stdin is not None
     assert process.stdout is not None
-    wiring = {"tmpfs_mib": _memory(plan), "commands": setup(plan), "hosts": bool(plan.hosts)}
+    wiring = {"tmpfs_mib": _memory(plan), "commands": setup(plan)}
     word = b""
     with suppress(BrokenPipeError):
         process.stdin.write(json.dumps(wiring).encode() + b"\n")

@@ -21,19 +21,38 @@ _ROUTER = (
     " for file in /proc/sys/net/ipv4/conf/*/send_redirects; do echo 0 > $file; done"
 )
 
+# All that isn't the nodes' own: their ports stay, as their kernels hold them open.
+_CLEAR = (
+    "for kind in veth bridge; do"
+    " ip -oneline link show type $kind | sed 's/^[0-9]*: *//; s/[@:].*//' | while read -r name; do"
+    " ip link delete $name; done; done;"
+    " for host in $(ls /run/netns 2>/dev/null); do ip netns delete $host || exit; done"
+)
+
 
 def setup(plan: Plan) -> list[Command]:
     """Return the commands that make the whole switch of ``plan`` in a fresh sandbox."""
     return [batch(links(plan)), *_policies(plan), *_hosts(plan)]
 
 
-def changes(old: Plan, new: Plan) -> list[Command]:
-    """Return the commands that make ``new``'s switch of ``old``'s: same segments and ports."""
-    gone = [(["ip", "netns", "delete", host.name], "") for host in old.hosts]
-    lines = [f"link set {segment.bridge} mtu {segment.mtu}" for segment in new.segments]
-    lines += [line for segment in new.segments for line in _sizes(segment)]
-    forget = [(["bridge", "fdb", "flush", "dev", segment.bridge], "") for segment in old.segments]
-    return [*gone, batch(lines), *forget, *_policies(new), *_hosts(new)]
+def changes(plan: Plan) -> list[Command]:
+    """Return the commands that make a running lab's switch that of ``plan``: same cards.
+
+    Bridges and hosts are made anew, so that nothing is known of what was there, and the
+    nodes' ports, which their kernels hold open, get their new names. It may be done twice.
+    """
+    lines = []
+    for passing in (True, False):
+        for index, card in _cards(plan):
+            name = f"pass_{index}_{card}" if passing else _port(plan, index, card)
+            lines.append(f"link set dev {card_name(index, card)} down")
+            lines.append(f"link set dev {card_name(index, card)} name {name}")
+    for segment in plan.segments:
+        lines += _bridge(segment)
+    # By the name that stays: ip remembers which port a name meant at first.
+    for index, card in _cards(plan):
+        lines.append(_joined(card_name(index, card), plan.segments[card - 1]))
+    return [(["sh", "-c", _CLEAR], ""), batch(lines), *_policies(plan), *_hosts(plan)]
 
 
 def links(plan: Plan) -> list[str]:
@@ -44,21 +63,49 @@ def links(plan: Plan) -> list[str]:
     """
     lines = ["link set lo up"]
     for segment in plan.segments:
-        lines.append(
-            f"link add {segment.bridge} mtu {segment.mtu} type bridge mcast_snooping 0 stp_state 0"
-        )
-        lines.append(f"link set {segment.bridge} addrgenmode none up")
-        for port in segment.ports.values():
-            lines.append(f"tuntap add dev {port} mode tap")
-            lines.append(
-                f"link set {port} mtu {segment.mtu} addrgenmode none master {segment.bridge} up"
-            )
+        lines += _bridge(segment)
+    for index, card in _cards(plan):
+        segment, port = plan.segments[card - 1], _port(plan, index, card)
+        lines.append(f"tuntap add dev {port} mode tap")
+        lines.append(f"link property add dev {port} altname {card_name(index, card)}")
+        lines.append(_joined(port, segment))
     for node in plan.nodes:
         port = management_port(node.index)
         lines.append(f"tuntap add dev {port} mode tap")
         lines.append(f"address add {node.management_peer}/30 dev {port}")
         lines.append(f"link set {port} addrgenmode none up")
     return lines
+
+
+def _cards(plan: Plan) -> Iterator[tuple[int, int]]:
+    """Yield node and number of every card in a segment, both counted from 1."""
+    for node in plan.nodes:
+        for card in range(1, len(plan.segments) + 1):
+            yield node.index, card
+
+
+def _port(plan: Plan, index: int, card: int) -> str:
+    return plan.segments[card - 1].ports[plan.nodes[index - 1].name]
+
+
+def _bridge(segment: PlannedSegment) -> list[str]:
+    name = segment.bridge
+    return [
+        f"link add {name} mtu {segment.mtu} type bridge mcast_snooping 0 stp_state 0",
+        f"link set {name} addrgenmode none up",
+    ]
+
+
+def _joined(port: str, segment: PlannedSegment) -> str:
+    return f"link set {port} mtu {segment.mtu} addrgenmode none master {segment.bridge} up"
+
+
+def card_name(index: int, card: int) -> str:
+    """Return the second name of the port of a node's card, under which its kernel opens it.
+
+    It stays when the port is called after another segment; no segment's port is called so.
+    """
+    return f"card_{index}_{card}"
 
 
 def management_port(index: int) -> str:
@@ -69,11 +116,6 @@ def management_port(index: int) -> str:
 def batch(lines: list[str]) -> Command:
     """Return one command for many lines of iproute2."""
     return ["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines)
-
-
-def _sizes(segment: PlannedSegment) -> Iterator[str]:
-    for port in segment.ports.values():
-        yield f"link set {port} mtu {segment.mtu}"
 
 
 def _policies(plan: Plan) -> list[Command]:

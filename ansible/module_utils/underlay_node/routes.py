@@ -1,0 +1,43 @@
+"""A container's routes beyond its own subnets, as lines for ip."""
+
+from __future__ import annotations
+
+
+def lines(container: dict, networks: dict[str, dict]) -> list[str]:
+    """Return ip's lines for the container's default routes and its networks' further ones.
+
+    Of several attachments one has the default route: the first on-link one, else the
+    first with a gateway.
+    """
+    made = []
+    for version in (4, 6):
+        made += _default(container, networks, version)
+    for attachment in container["attachments"]:
+        made += further(attachment, networks[attachment["network"]])
+    return made
+
+
+def further(attachment: dict, network: dict) -> list[str]:
+    """Return ip's lines for the routes that the network has beside the default one."""
+    name = attachment["interface"]
+    made = []
+    for route in network.get("routes") or []:
+        via = f"via {route['via']} " if route.get("via") else ""
+        made.append(f"route replace {route['to']} {via}dev {name}")
+    return made
+
+
+def _default(container: dict, networks: dict[str, dict], version: int) -> list[str]:
+    own, key = ("address", "gateway") if version == 4 else ("address6", "gateway6")
+    flag = "" if version == 4 else "-6 "
+    by_gateway = []
+    for attachment in container["attachments"]:
+        network = networks[attachment["network"]]
+        if not attachment.get(own):
+            continue
+        device = f"dev {attachment['interface']}"
+        if network["default_route"] == "on-link":
+            return [f"{flag}route replace default {device}"]
+        if network["default_route"] == "gateway" and network.get(key):
+            by_gateway.append(f"{flag}route replace default via {network[key]} {device}")
+    return by_gateway[:1]

@@ -1,0 +1,160 @@
+"""Running nodes become another lab's without a reboot.
+
+The lab's record changes its name with the lab: the state folder is renamed, and the sandbox,
+the open connections and the key go along. From the first step to the last a mark in the
+folder says that nodes and record may disagree. Whoever ends in between, by whatever cause,
+leaves a lab that ``down`` ends, and that another ``switch`` to any lab makes whole.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from underlay import paths
+from underlay.cluster import ssh
+from underlay.cluster.apply import apply
+from underlay.cluster.lab_lock import lock, turn
+from underlay.cluster.lab_state import LabState, read_state, remove, unfinished
+from underlay.cluster.prepare import load_plan, refuse_errors
+from underlay.cluster.provider import no_switching, provider
+from underlay.cluster.vagrant import carry_along
+from underlay.errors import BadInput, Infrastructure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from underlay.plan import Plan, PlannedNode
+
+
+def switch(
+    state: LabState, file: Path, progress: Callable[[str], None], *, force: bool = False
+) -> tuple[LabState, dict[str, float]]:
+    """Make the running lab ``state`` the one of ``file``; return its record and phases' seconds.
+
+    Raises BadInput where the lab has errors (without ``force``), needs other nodes than run,
+    or is up already; Infrastructure where a node can't become what it should, of which
+    another try, another lab or ``down`` are the cures.
+    """
+    plan = load_plan(file)
+    if not force:
+        refuse_errors(file)
+    if not provider(state.provider).switches:
+        raise no_switching(state.provider)
+    with ExitStack() as turns:
+        # In the order of their names, so that two who switch don't wait for each other.
+        for name in sorted({state.lab, plan.lab}):
+            turns.enter_context(turn(name, progress))
+        known = read_state(state.lab)
+        if known is None:
+            raise BadInput(f"the lab {state.lab!r} is not up any more")
+        _refuse(known, plan, file)
+        return _switch(known, plan, file, progress)
+
+
+def _switch(
+    state: LabState, plan: Plan, file: Path, progress: Callable[[str], None]
+) -> tuple[LabState, dict[str, float]]:
+    from underlay.render import render_all
+
+    timings = {}
+    began = time.monotonic()
+    progress(f"rendering the files of {plan.lab}")
+    key = (state.folder / "key.pub").read_text().strip()
+    (entry,) = render_all([plan], key, paths.cache() / "files")
+    timings["render"] = time.monotonic() - began
+    renamed, phases = become(state, plan, file, entry, progress)
+    return renamed, {name: round(seconds, 3) for name, seconds in {**timings, **phases}.items()}
+
+
+def become(
+    state: LabState, plan: Plan, file: Path, entry: Path, progress: Callable[[str], None]
+) -> tuple[LabState, dict[str, float]]:
+    """Do as ``switch``, with ``plan`` read and its files rendered in ``entry`` already."""
+    from underlay.render import copy_rendered
+
+    by = provider(state.provider)
+    timings = {}
+    began = time.monotonic()
+    progress(f"switching the nodes of {state.lab} to {plan.lab}")
+    with lock(state.lab, progress):
+        new = _record(state, plan, file)
+        copy_rendered(entry, new.folder / "files")
+        by.rewire(plan, new.folder)
+    timings["switch"] = time.monotonic() - began
+    began = time.monotonic()
+    apply(plan, new.folder, new.folder / "files")
+    unfinished(new.folder).unlink()
+    timings["nodes"] = time.monotonic() - began
+    return new, timings
+
+
+def _record(state: LabState, plan: Plan, file: Path) -> LabState:
+    """Record the lab ``state`` as the one of ``plan``, with the mark that it isn't that yet."""
+    unfinished(state.folder).touch()
+    new = replace(state, lab=plan.lab, file=str(file.resolve()))
+    if new.lab != state.lab:
+        remove(new.lab)
+        state.folder.rename(new.folder)
+        ssh.carry_along(state.folder, new.folder)
+    carry_along(state, new)
+    new.write(plan)
+    return new
+
+
+def _refuse(state: LabState, plan: Plan, file: Path) -> None:
+    """Raise BadInput where the running nodes of ``state`` can't become those of ``plan``."""
+    if plan.lab != state.lab and (other := read_state(plan.lab)) is not None:
+        raise BadInput(
+            f"the lab {plan.lab} is up already, from {other.file}",
+            hint=f"underlay down --lab {plan.lab}",
+        )
+    if plan.lab != state.lab and provider(state.provider).stands(paths.state(plan.lab)):
+        raise BadInput(
+            f"what runs of the lab {plan.lab} is recorded nowhere",
+            hint=f"underlay down --lab {plan.lab}",
+        )
+    old = state.plan()
+    found = differences(old, plan)
+    if found:
+        raise BadInput(
+            f"{plan.lab} needs other nodes than those of {state.lab} that run",
+            detail="\n".join(found),
+            hint=f"underlay down --lab {state.lab}\nunderlay up {file}",
+        )
+    for node, word in provider(state.provider).states(old, state.folder).items():
+        if word != "running":
+            hint = f"underlay up {state.file}"
+            raise Infrastructure(f"{node} is {word.replace('_', ' ')}", hint=hint)
+
+
+def differences(old: Plan, new: Plan) -> list[str]:
+    """Return in words what keeps the nodes of ``old`` from becoming those of ``new``."""
+    found = []
+    for what, has, wants in (
+        ("user", old.user, new.user),
+        ("image", old.image and old.image.path, new.image and new.image.path),
+        ("nodes", _names(old), _names(new)),
+    ):
+        if has != wants:
+            found.append(f"{what}: {has or 'the own one'} run, {new.lab} needs {wants}")
+    for node in old.nodes if _names(old) == _names(new) else ():
+        other = needs(new.node(node.name))
+        found += [
+            f"{node.name}: {key}: it has {value}, {new.lab} needs {other[key]}"
+            for key, value in needs(node).items()
+            if value != other[key]
+        ]
+    return found
+
+
+def needs(node: PlannedNode) -> dict[str, object]:
+    """Return what of a node is settled when it boots."""
+    return {"NICs": len(node.nics), "MiB of memory": node.memory, "profile": node.profile}
+
+
+def _names(plan: Plan) -> str:
+    return ", ".join(node.name for node in plan.nodes)

@@ -1,0 +1,65 @@
+"""Lean nodes: without systemd, cloud-init and Docker, and with the same verdicts as full ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.running import Checkout, Lab
+
+BOTH = """\
+name: both
+nodes: {{count: 2, profile: {profile}}}
+segments:
+  lan: {{subnet: 192.168.70.0/24, subnet6: "fd00:70::/64"}}
+networks:
+  tagged: {{driver: macvlan, segment: lan, vlan: 70, subnet: 10.70.0.0/24, runtime: cni}}
+  shared: {{driver: ipvlan, segment: lan, subnet: 10.80.0.0/24, runtime: iproute2}}
+containers:
+  - {{on: all, networks: [tagged]}}
+  - {{on: all, networks: [shared]}}
+checks: [source, pmtu, arp]
+"""
+
+
+@pytest.fixture
+def lean(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
+    file = tmp_path / "both.yml"
+    file.write_text(BOTH.format(profile="lean"))
+    lab = Lab(copy, "both", file)
+    yield lab
+    if lab.state.exists():
+        lab.down()
+
+
+def test_a_lean_lab_comes_up_is_green_and_leaves_nothing(lean: Lab) -> None:
+    before = interfaces()
+    done = lean.up()
+    assert done.code == 0, str(done)
+    lean.check().prove_green()
+    assert lean.shell("core-01", "cat /proc/1/comm").strip() == "sh"
+    assert not lean.shell("core-01", "pgrep -x 'systemd|dockerd|containerd' || true").strip()
+    # Who ends is collected: the first process is a shell, no init.
+    lean.shell("core-02", "setsid sh -c 'sleep 0.2 & exit' ; sleep 0.5")
+    assert " Z " not in lean.shell("core-02", "ps -eo stat= | sed 's/^/ /; s/$/ /'")
+    done = lean.down()
+    assert done.code == 0, str(done)
+    prove_nothing_is_left(lean.checkout, before)
+
+
+@pytest.mark.all
+def test_full_and_lean_nodes_give_the_same_cells(lean: Lab) -> None:
+    cells = {}
+    for profile in ("lean", "full"):
+        lean.file.write_text(BOTH.format(profile=profile))
+        done = lean.up()
+        assert done.code == 0, str(done)
+        done = lean.verb("check", "--json")
+        assert done.code == 0, str(done)
+        cells[profile] = json.dumps(done.document()["cells"], sort_keys=True)
+        lean.down()
+    assert cells["lean"] == cells["full"]

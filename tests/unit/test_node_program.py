@@ -1,0 +1,182 @@
+"""What the node program tells ip and bridge to make, for every kind of link and container."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from underlay_node import addressing, iproute2, podman, routes
+from underlay_node.links import Links, creation, joined
+
+from underlay.plan import ContainerRoute, NodeLink
+
+
+def link(**keys: Any) -> dict[str, Any]:
+    return asdict(NodeLink(**keys))
+
+
+def network(driver: str, **keys: Any) -> dict[str, Any]:
+    usual = {"name": "net", "driver": driver, "mode": "", "parent": "eth1", "mtu": 1500}
+    return {**usual, "default_route": "none", "gateway": "", "gateway6": "", **keys}
+
+
+def attachment(**keys: Any) -> dict[str, Any]:
+    usual = {"network": "net", "interface": "eth0", "address": "10.1.1.65/24", "address6": ""}
+    return {**usual, "mac": "02:75:10:01:00:01", "allow": (), **keys}
+
+
+@pytest.mark.parametrize(
+    ("made", "line"),
+    [
+        (
+            link(kind="bridge", interface="br-eth1", parent="eth1", mac="02:75:01:01:00:00"),
+            "link add name br-eth1 address 02:75:01:01:00:00 mtu 1500 type bridge",
+        ),
+        (
+            link(kind="dummy", interface="dm-mac"),
+            "link add name dm-mac mtu 1500 type dummy",
+        ),
+        (
+            link(
+                kind="vxlan",
+                interface="vx-over",
+                parent="eth1",
+                master="br-over",
+                mtu=1450,
+                options={"id": 7, "dstport": 4789, "local": "192.0.2.1", "fdb": ["192.0.2.2"]},
+            ),
+            "link add name vx-over mtu 1450 type vxlan id 7 dstport 4789 local 192.0.2.1 dev eth1",
+        ),
+        (
+            link(
+                kind="gretap",
+                interface="gt2-over",
+                parent="eth1",
+                master="br-over",
+                mtu=1458,
+                options={"local": "192.0.2.1", "remote": "192.0.2.2", "key": 0},
+            ),
+            "link add name gt2-over mtu 1458 type gretap local 192.0.2.1 remote 192.0.2.2 key 0"
+            " dev eth1",
+        ),
+        (
+            link(
+                kind="macvlan",
+                interface="sh-mac",
+                parent="eth1",
+                mac="02:75:10:01:00:00",
+                options={"mode": "bridge"},
+            ),
+            "link add link eth1 name sh-mac address 02:75:10:01:00:00 mtu 1500"
+            " type macvlan mode bridge",
+        ),
+        (
+            link(
+                kind="ipvlan",
+                interface="sh-ip",
+                parent="eth1",
+                mac="02:75:01:01:00:00",
+                options={"mode": "l2", "flag": "private"},
+            ),
+            "link add link eth1 name sh-ip mtu 1500 type ipvlan mode l2 private",
+        ),
+    ],
+    ids=lambda made: made["kind"] if isinstance(made, dict) else "",
+)
+def test_links_of_the_node(made: dict[str, Any], line: str) -> None:
+    assert creation(made) == line
+
+
+def test_a_bridge_takes_its_uplink_and_a_tunnel_joins_its_bridge() -> None:
+    bridge = link(kind="bridge", interface="br-eth1", parent="eth1")
+    tunnel = link(kind="vxlan", interface="vx-over", parent="eth1", master="br-over")
+    alone = link(kind="bridge", interface="br-over")
+    assert joined(bridge) == [("eth1", "br-eth1")]
+    assert joined(tunnel) == [("vx-over", "br-over")]
+    assert joined(alone) == []
+
+
+def test_a_node_forwards_where_the_plan_says_so_or_a_subnet_is_hidden() -> None:
+    hidden = link(kind="bridge", interface="br-in", options={"masquerade": "10.3.2.0/24"})
+    assert addressing.forwards(Links({"links": [hidden]}))
+    assert addressing.forwards(Links({"forwards": True}))
+    assert not addressing.forwards(Links({"links": [link(kind="bridge", interface="br-in")]}))
+    (rule,) = addressing.rules(Links({"links": [hidden]}))
+    assert rule[:5] == ["--source", "10.3.2.0/24", "!", "--out-interface", "br-in"]
+
+
+@pytest.mark.parametrize(
+    ("net", "lines"),
+    [
+        (
+            network("macvlan", mode="passthru"),
+            ["link add link eth1 name new0 mtu 1500 netns web type macvlan mode passthru"],
+        ),
+        (
+            network("ipvlan", mode="l3", flag="vepa"),
+            ["link add link eth1 name new0 mtu 1500 netns web type ipvlan mode l3 vepa"],
+        ),
+        (
+            network("vlan", vlan=70),
+            ["link add link eth1 name new0 mtu 1500 netns web type vlan id 70"],
+        ),
+        (
+            network("vxlan", parent="br-over", mtu=1450),
+            [
+                "link add name vp-4a39b349 mtu 1450 type veth peer name new0"
+                " address 02:75:10:01:00:01 mtu 1450 netns web",
+                "link set vp-4a39b349 master br-over up",
+            ],
+        ),
+    ],
+    ids=lambda value: value["driver"] if isinstance(value, dict) else "",
+)
+def test_a_containers_interface_by_ip(net: dict[str, Any], lines: list[str]) -> None:
+    assert iproute2.creation("web", attachment(), net) == lines
+
+
+def test_one_attachment_has_the_default_route() -> None:
+    two = {
+        "attachments": [
+            attachment(network="routed", address6="fd00:1::65/64"),
+            attachment(network="flat", interface="eth1", address6="fd00:2::65/64"),
+            attachment(network="wide", interface="eth2"),
+        ]
+    }
+    nets = {
+        "routed": network(
+            "macvlan", default_route="gateway", gateway="10.1.1.1", gateway6="fd00:1::1"
+        ),
+        "flat": network("macvlan", default_route="on-link"),
+        "wide": network("macvlan", default_route="on-link"),
+    }
+    assert routes.lines(two, nets) == [
+        "route replace default dev eth1",
+        "-6 route replace default dev eth1",
+    ]
+    nets["flat"]["default_route"] = nets["wide"]["default_route"] = "none"
+    assert routes.lines(two, nets) == [
+        "route replace default via 10.1.1.1 dev eth0",
+        "-6 route replace default via fd00:1::1 dev eth0",
+    ]
+    nets["routed"]["default_route"] = "none"
+    assert routes.lines(two, nets) == []
+
+
+def test_further_routes_go_by_the_next_hop_or_on_the_link() -> None:
+    more = [ContainerRoute("10.9.0.0/16", "10.1.1.9"), ContainerRoute("fd00:9::/64")]
+    net = network("macvlan", routes=[asdict(route) for route in more])
+    assert routes.further(attachment(), net) == [
+        "route replace 10.9.0.0/16 via 10.1.1.9 dev eth0",
+        "route replace fd00:9::/64 dev eth0",
+    ]
+
+
+def test_podman_is_told_each_address_and_no_mac_that_is_the_parents() -> None:
+    both = attachment(address6="fd00:1::65/64")
+    assert podman.endpoint(both, network("macvlan", mode="bridge")) == (
+        "net:ip=10.1.1.65,ip=fd00:1::65,mac=02:75:10:01:00:01,interface_name=eth0"
+    )
+    for net in (network("ipvlan", mode="l2"), network("macvlan", mode="passthru")):
+        assert podman.endpoint(both, net) == ("net:ip=10.1.1.65,ip=fd00:1::65,interface_name=eth0")

@@ -23,6 +23,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite golden files; every test that writes one fails",
     )
+    group.addoption(
+        "--record",
+        action="store_true",
+        help="keep what nodes show under each fault, for tests/unit/test_explain.py",
+    )
     group.addoption("--all", action="store_true", help="also run the tests marked `all`")
 
 
@@ -51,6 +56,12 @@ def layer_of(path: Path) -> str:
         return ""
     first = path.relative_to(TESTS).parts[0]
     return first if first in LAYERS else ""
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> bool:
+    """Whether what nodes show is to be kept for the tests that need none."""
+    return bool(request.config.getoption("--record"))
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """Faults brought about by plain commands, as anybody could, and how each is put right.
 
+These are the default lab's; those of other labs stand in the modules beside this one.
+
 Nothing here comes from src/, and src/ doesn't import this: the explanation of what these
 commands do must come from what they leave behind. An entry with ``other`` uses another
 mechanism than the catalogue's own.
@@ -7,30 +9,10 @@ mechanism than the catalogue's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-Steps = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True)
-class Hand:
-    """What is done where, what undoes it, and which fault at which place it amounts to."""
-
-    fault: str
-    where: str
-    steps: Steps
-    cure: Steps
-    other: bool = False
-    lab: str = "coreos"
-
-    def __str__(self) -> str:
-        return f"{self.fault}{'-otherwise' if self.other else ''}"
-
-
-def one(fault: str, where: str, target: str, script: str, cure: str, **more: bool | str) -> Hand:
-    """Return an entry of one command and its opposite, both in one target."""
-    return Hand(fault, where, ((target, script),), ((target, cure),), **more)  # type: ignore[arg-type]
-
+from cluster.faults_of_docker_vlan import DOCKER_VLAN
+from cluster.faults_of_drivers import IPVLAN_MODES, ONE_OF_EACH, ROUTED
+from cluster.faults_of_dual_stack import DUAL_STACK
+from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, NO_TC_OUT, TC_IN, TC_OUT, one
 
 # networkd takes a downed link's addresses away and gives them back once it is up again.
 ETH1_UP = """
@@ -64,17 +46,7 @@ ip link delete passing
 """
 
 
-BY_NFT = """
-nft add table bridge mine
-nft 'add chain bridge mine c {{ type filter hook forward priority 0; }}'
-nft 'add rule bridge mine c {rule}'
-"""
-NO_NFT = "nft delete table bridge mine"
 ADDRESS = "ip address add 20.1.1.129/24 dev eth0; ip route replace default dev eth0"
-TC_IN = "tc qdisc add dev {0} ingress; tc filter add dev {0} parent ffff: {1} action drop"
-NO_TC_IN = "tc qdisc delete dev {0} ingress"
-TC_OUT = "tc qdisc add dev {0} clsact; tc filter add dev {0} egress {1} action drop"
-NO_TC_OUT = "tc qdisc delete dev {0} clsact"
 
 LINKS = (
     one("parent-down", "core-02, eth1", "core-02", "ip link set eth1 down", ETH1_UP),
@@ -91,8 +63,8 @@ LINKS = (
     ),
     one(
         "child-missing", "lannet-2a, eth0", "lannet-2a",
-        "ip link set eth0 down; ip link set eth0 name gone; ip link set gone up", child("eth1")
-        .replace("ip link delete eth0", "ip link delete gone"), other=True,
+        "ip link set eth0 down; ip link set eth0 name gone; ip link set gone netns 1",
+        f"nsenter --target 1 --net ip link delete gone{child('eth1')}", other=True,
     ),
     one(
         "cable-cut", "switch, lan-2", "switch", "bridge link set dev lan-2 state 0",
@@ -323,4 +295,28 @@ FILTERS = (
         "tc qdisc add dev eth1 root netem loss 100%", "tc qdisc delete dev eth1 root", other=True,
     ),
 )  # fmt: skip
-BY_HAND = (*LINKS, *DRIVERS, *SWITCH, *ADDRESSES, *NEIGHBOURS, *ROUTES, *FILTERS)
+HANG = """
+for process in /proc/[0-9]*; do
+    tr '\\0' '\\n' < $process/cmdline 2>/dev/null | grep -qx umid=core-02 || continue
+    kill -{} ${{process#/proc/}}
+done
+"""
+ATTACH = """
+pid=$(crun state lannet-2a | sed -n 's/.*"pid": *\\([0-9]*\\).*/\\1/p')
+ip netns attach lannet-2a "$pid"
+"""
+MACHINES = (
+    one("node-hung", "core-02", "switch", HANG.format("STOP"), HANG.format("CONT")),
+    one(
+        "namespace-gone", "lannet-2a", "core-02", "ip netns delete lannet-2a",
+        ATTACH,
+    ),
+    one(
+        "neighbour-table-full", "core-02", "core-02",
+        "for n in 1 2 3; do sysctl -qw net.ipv4.neigh.default.gc_thresh$n=4; done",
+        "sysctl -qw net.ipv4.neigh.default.gc_thresh3=16384 net.ipv4.neigh.default.gc_thresh2=8192"
+        " net.ipv4.neigh.default.gc_thresh1=4096",
+    ),
+)  # fmt: skip
+COREOS = (*LINKS, *DRIVERS, *SWITCH, *ADDRESSES, *NEIGHBOURS, *ROUTES, *FILTERS, *MACHINES)
+BY_HAND = (*COREOS, *DOCKER_VLAN, *IPVLAN_MODES, *DUAL_STACK, *ONE_OF_EACH, *ROUTED)

@@ -25,10 +25,15 @@ NOT_COPIED = (
 LABS = {
     "coreos": ("labs/coreos.yml",),
     "docker-vlan": ("labs/docker-vlan.yml",),
+    "basics-ipvlan": ("labs/basics-ipvlan.yml",),
+    "dual-stack": ("labs/dual-stack.yml",),
+    "one-of-each": ("labs/one-of-each.yml",),
+    "router-segments": ("labs/router-segments.yml",),
+    "podman-macvlan": ("labs/podman-macvlan.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }
 
-# (source, destination, protocol)
+# (source, destination, protocol); over IPv6 the protocol has a 6 behind it
 Cell = tuple[str, str, str]
 
 
@@ -112,6 +117,11 @@ class Matrix:
         assert self.done.code == 0, said
 
 
+def label(cell: Mapping[str, Any]) -> str:
+    """Return how a cell was asked: its protocol, with a 6 behind it for IPv6."""
+    return f"{cell['protocol']}6" if cell.get("family") == 6 else str(cell["protocol"])
+
+
 @dataclass(frozen=True)
 class Lab:
     """A lab of a checkout. ``file`` is its lab file; the lab need not be up."""
@@ -156,8 +166,7 @@ class Lab:
         document = done.document()
         assert "cells" in document, str(done)
         cells = {
-            (cell["source"], cell["destination"], cell["protocol"]): cell
-            for cell in document["cells"]
+            (cell["source"], cell["destination"], label(cell)): cell for cell in document["cells"]
         }
         return Matrix(done, document["summary"], cells)
 

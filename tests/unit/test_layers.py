@@ -48,6 +48,7 @@ ORDER = (
     ("faults",),
     ("explain",),
     ("report",),
+    ("bench",),
     ("cli", "__main__"),
 )
 RANK = {name: rank for rank, group in enumerate(ORDER) for name in group}

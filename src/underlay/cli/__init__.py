@@ -39,7 +39,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Labs": {
         "demo": "Start the default lab, measure its matrix and leave it running.",
         "up": "Start a lab: its nodes, its networks and its containers.",
-        "check": "Measure who reaches whom in a running lab and compare it with the prediction.",
+        "check": "Measure who reaches whom in a lab and compare it with the prediction.",
         "switch": "Turn a running lab into another one without a reboot.",
         "explain": "Say why cells of a running lab differ from the prediction.",
         "down": "Stop a lab and leave nothing of it behind.",
@@ -65,6 +65,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "This machine": {
         "doctor": "Check that this machine can run labs, or an image what labs need of it.",
+        "bench": "Measure how fast Underlay is on this machine, or how fast packets are.",
         "test": "Run Underlay's own tests, layer by layer.",
         "completion": "Print the script with which a shell completes Underlay's commands.",
     },

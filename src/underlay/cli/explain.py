@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from underlay.cluster.lab_state import LabState
     from underlay.explain import Explanation
+    from underlay.observe.evidence import Evidence
     from underlay.verdict import Verdict
 
 
@@ -57,23 +58,29 @@ def command(
 
 def explained(state: LabState, verdict: Verdict) -> Explanation:
     """Look into the lab where ``verdict`` isn't green, and return why."""
-    from underlay.cluster.access import spawn_as_root, start_at_switch
-    from underlay.cluster.provider import provider
     from underlay.explain import explain
     from underlay.faults import Scene
-    from underlay.observe.evidence import SWITCH, Evidence, gather
+    from underlay.observe.evidence import Evidence
+
+    evidence = Evidence({})
+    if verdict.exit_code:
+        with progress(f"looking into {state.lab}"):
+            evidence = looked_into(state)
+    return explain(Scene(state.plan()), verdict.cells, evidence)
+
+
+def looked_into(state: LabState) -> Evidence:
+    """Return what nodes, containers, external hosts and the switch of a running lab show."""
+    from underlay.cluster.access import spawn_as_root, start_at_switch
+    from underlay.cluster.provider import provider
+    from underlay.observe.evidence import SWITCH, gather
     from underlay.observe.start import gather_command
 
     plan = state.plan()
-    if verdict.exit_code == 0:
-        return explain(Scene(plan), verdict.cells, Evidence({}))
     spawn = spawn_as_root(state)
 
     def start(name: str) -> subprocess.Popen[bytes]:
         arguments = gather_command(plan, name)
         return start_at_switch(state, arguments) if name == SWITCH else spawn(name, arguments)
 
-    with progress(f"looking into {state.lab}"):
-        pace = provider(state.provider).pace(state.folder)
-        evidence = gather(plan, start, pace=pace)
-        return explain(Scene(plan), verdict.cells, evidence)
+    return gather(plan, start, pace=provider(state.provider).pace(state.folder))

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_type_hints
 
+from underlay.bench.figures import NAMES as FIGURE_NAMES
 from underlay.cli import verbs
+from underlay.cli.bench import DATAPLANE
 from underlay.cli.frame import build_command
 from underlay.cli.image import ACTIONS
 from underlay.cli.layers import LAYERS
@@ -57,6 +59,7 @@ BY_NAME = {
     "source": Values(kind="ends"),
     "destination": Values(kind="ends"),
     "container": Values(kind="containers"),
+    "names": Values(words=(*FIGURE_NAMES, DATAPLANE)),
     "fault": Values(kind="faults"),
     "provider": Values(NAMES),
     "layer": Values(LAYERS),

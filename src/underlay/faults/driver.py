@@ -259,6 +259,9 @@ class WrongMaster(Fault):
         for child in scene.children:
             space, node = evidence.space(child.container), evidence.space(child.node)
             link = space.links.get(child.interface) if space else None
+            # The lower interface of a bridge's container is the other end of its cable.
+            if child.network.driver not in ("macvlan", "ipvlan"):
+                continue
             if space is None or node is None or link is None or "link_index" not in link:
                 continue
             lower = {row["ifindex"]: row["ifname"] for row in node.links.values()}

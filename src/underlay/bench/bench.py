@@ -1,0 +1,104 @@
+"""One bench: the figures asked for, one after the other, and the document about them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from underlay import __version__
+from underlay.bench.figures import FIGURES, LIBVIRT, MEASURES, Found
+from underlay.bench.stopwatch import Stopwatch
+from underlay.errors import UnderlayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Seconds within which the whole bench ends.
+LONGEST = 1200.0
+QUICK = 600.0
+
+
+def bench(wanted: set[str], say: Callable[[str], None], *, quick: bool = False) -> dict[str, Any]:
+    """Measure the figures ``wanted`` and return the document about them.
+
+    What can't be measured is in its ``not_run``, with the reason. However it ends, no lab
+    of the bench is left.
+    """
+    found, began = Found(), time.monotonic()
+    facts = machine()
+    with tempfile.TemporaryDirectory(prefix="underlay-bench-") as name:
+        watch = Stopwatch(Path(name), QUICK if quick else LONGEST, say, quick=quick)
+        for measure, names in MEASURES:
+            chosen = wanted.intersection(names)
+            if not chosen:
+                continue
+            try:
+                watch.left  # noqa: B018 -- raises where the time is over
+                measure(watch, found, chosen)
+            except UnderlayError as error:
+                reason = ": ".join(filter(None, (error.message, _last(error.detail))))
+                for each in chosen - found.seconds.keys():
+                    found.not_run[each] = reason
+    facts |= {"load_after": _load(), "seconds": round(time.monotonic() - began, 1)}
+    return document(found, wanted, facts)
+
+
+def document(found: Found, wanted: set[str], machine: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``--json`` prints."""
+    results = []
+    for figure in FIGURES:
+        values = found.seconds.get(figure.name)
+        if figure.name not in wanted or not values:
+            continue
+        results.append(
+            {
+                "name": figure.name,
+                "what": figure.what,
+                "median": round(statistics.median(values), 3),
+                "min": round(min(values), 3),
+                "max": round(max(values), 3),
+                "unit": "s",
+                "runs": len(values),
+                "aim": figure.aim,
+            }
+        )
+    libvirt, uml = found.median(LIBVIRT), found.median("up_to_matrix_s")
+    return {
+        "machine": machine,
+        "results": results,
+        "not_run": [
+            {"name": figure.name, "reason": found.not_run[figure.name]}
+            for figure in FIGURES
+            if figure.name in found.not_run
+        ],
+        "growth": found.growth,
+        "libvirt_ratio": round(libvirt / uml, 2) if libvirt and uml else None,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on: this machine, and how busy it is now."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    total = next(line.split()[1] for line in lines if line.startswith("MemTotal:"))
+    return {
+        "underlay": __version__,
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mib": int(total) >> 10,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_before": _load(),
+    }
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if not line.startswith("hint:")), "")

@@ -1,0 +1,201 @@
+"""The figures of `bench`: what each means, what it should be, and how it is measured.
+
+Every second is wall time of the command line. Warm means that the image and the
+rendered files are cached and that no node runs.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import tempfile
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay import paths
+from underlay.bench import command_line, labs
+from underlay.bench.stopwatch import DOWN_DEADLINE
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from underlay.bench.stopwatch import Stopwatch
+
+NODES = (10, 20)
+LIBVIRT = "libvirt_up_to_matrix_s"
+
+
+@dataclass
+class Found:
+    """What was measured so far: seconds by figure, reasons by figure that couldn't be."""
+
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    not_run: dict[str, str] = field(default_factory=dict)
+    growth: dict[str, float] = field(default_factory=dict)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Note one run of the figure ``name``."""
+        self.seconds.setdefault(name, []).append(seconds)
+
+    def median(self, name: str) -> float | None:
+        """Return the figure's median; None where it wasn't measured."""
+        values = self.seconds.get(name)
+        return statistics.median(values) if values else None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure: its name in the JSON document, what it is, and the aim in seconds."""
+
+    name: str
+    what: str
+    aim: float | None
+
+
+FIGURES = (
+    Figure("cli_start_s", "`underlay --version`", 0.15),
+    Figure("lint_s", "`lint` of the default lab", 0.3),
+    Figure("up_to_matrix_s", "warm `up` and `check`, default lab, 3 full nodes", 10),
+    Figure("lean_up_to_matrix_s", "the same, 3 lean nodes with 60 containers", 6),
+    Figure("switch_s", "`switch` to another lab on running nodes, and `check`", 3),
+    Figure("matrix_60_s", "`check`, 60 containers, ICMP, TCP and UDP", 3),
+    Figure("matrix_300_icmp_s", "`check`, 300 containers, ICMP", 15),
+    Figure("start_300_s", "`up` of 3 lean nodes with 300 containers", 15),
+    Figure("nodes_20_s", "`up` and `check` of 20 full nodes", None),
+    Figure("image_build_s", "`image build`", 60),
+    Figure(LIBVIRT, "as up_to_matrix_s, by vagrant-libvirt", None),
+)
+NAMES = tuple(figure.name for figure in FIGURES)
+
+
+def command_lines(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time what starts no node."""
+    if "cli_start_s" in wanted:
+        for _ in watch.times(10):
+            found.add("cli_start_s", watch.seconds("--version"))
+    if "lint_s" in wanted:
+        for _ in watch.times(5):
+            found.add("lint_s", watch.seconds("lint", str(paths.root() / "labs/coreos.yml")))
+
+
+def lean(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time the lean lab's start and proof."""
+    _up_to_matrix(watch, found, "lean_up_to_matrix_s", labs.copy("lean", watch.folder))
+
+
+def full(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time the default lab's start and proof."""
+    _up_to_matrix(watch, found, "up_to_matrix_s", labs.copy("coreos", watch.folder))
+
+
+def libvirt(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time the default lab's start and proof by vagrant-libvirt, and its own start if missing."""
+    if os.geteuid() != 0:
+        raise Infrastructure("needs root, or a libvirtd that you may use")
+    file = labs.copy("coreos", watch.folder)
+    if "up_to_matrix_s" not in found.seconds:
+        _up_to_matrix(watch, found, "up_to_matrix_s", file)
+    with watch.lab(file, "--provider", "libvirt") as (name, seconds):
+        found.add(LIBVIRT, seconds + watch.seconds("check", "--lab", name))
+
+
+def switch(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time turning running nodes into another lab and back, with the proof."""
+    if command_line.run("switch", "--help", deadline=watch.left).code:
+        raise Infrastructure("there is no verb `switch`")
+    pair = [
+        labs.many("switch-one", watch.folder, count=10, profile="full"),
+        labs.many("switch-two", watch.folder, count=10, profile="full", driver="ipvlan"),
+    ]
+    with ExitStack() as stack:
+        now, _ = stack.enter_context(watch.lab(pair[0]))
+        stack.enter_context(_ended(pair[1].stem))
+        for number in watch.times(4):
+            target = pair[(number + 1) % 2]
+            seconds = watch.seconds("switch", str(target), "--lab", now)
+            now = target.stem
+            found.add("switch_s", seconds + watch.seconds("check", "--lab", now))
+
+
+def matrix_60(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time the full matrix of 60 containers."""
+    with watch.lab(labs.many("sixty", watch.folder, count=20)) as (name, _):
+        for _ in watch.times(5):
+            found.add("matrix_60_s", watch.seconds("check", "--lab", name))
+
+
+def three_hundred(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time the start of 300 containers and their ICMP matrix."""
+    file = labs.many("many", watch.folder, count=100, memory=1024, protocols="icmp")
+    with watch.lab(file) as (name, seconds):
+        found.add("start_300_s", seconds)
+        for _ in watch.times(3):
+            found.add("matrix_300_icmp_s", watch.seconds("check", "--lab", name))
+
+
+def twenty(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time 20 full nodes, and 10 to see the growth of time and memory with each node."""
+    spent: dict[int, tuple[float, float]] = {}
+    for count in NODES[-1:] if watch.quick else NODES:
+        file = labs.many(f"nodes-{count}", watch.folder, nodes=count, count=1, profile="full")
+        free = _free_mib()
+        with watch.lab(file) as (name, started):
+            seconds = started + watch.seconds("check", "--lab", name)
+            spent[count] = (seconds, free - _free_mib())
+            if count == NODES[-1]:
+                found.add("nodes_20_s", seconds)
+    for count, (seconds, memory) in spent.items():
+        found.growth[f"s_per_node_of_{count}"] = round(seconds / count, 2)
+        found.growth[f"mib_per_node_of_{count}"] = round(memory / count, 1)
+
+
+def image_build(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time building the image into a cache of its own, on the real one's file system."""
+    paths.cache().mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".bench-", dir=paths.cache()))
+    try:
+        environment = {"XDG_CACHE_HOME": str(folder)}
+        done = watch.run("image", "build", environment=environment)
+        found.add("image_build_s", done.seconds)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# In the order in which they are run, the long ones last; each with the figures that it yields.
+MEASURES: tuple[tuple[Callable[[Stopwatch, Found, set[str]], None], tuple[str, ...]], ...] = (
+    (command_lines, ("cli_start_s", "lint_s")),
+    (lean, ("lean_up_to_matrix_s",)),
+    (matrix_60, ("matrix_60_s",)),
+    (full, ("up_to_matrix_s",)),
+    (switch, ("switch_s",)),
+    (three_hundred, ("matrix_300_icmp_s", "start_300_s")),
+    (image_build, ("image_build_s",)),
+    (twenty, ("nodes_20_s",)),
+    (libvirt, (LIBVIRT,)),
+)
+
+
+def _up_to_matrix(watch: Stopwatch, found: Found, name: str, file: Path) -> None:
+    for _ in watch.times(3):
+        with watch.lab(file) as (lab, seconds):
+            found.add(name, seconds + watch.seconds("check", "--lab", lab))
+
+
+@contextmanager
+def _ended(name: str) -> Iterator[None]:
+    """Have nothing left of the lab that others are switched to."""
+    try:
+        yield
+    finally:
+        if paths.state(name).exists():
+            command_line.run("down", "--lab", name, deadline=DOWN_DEADLINE)
+
+
+def _free_mib() -> float:
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    facts = {key: rest.split()[0] for key, _, rest in (line.partition(":") for line in lines)}
+    return int(facts["MemAvailable"]) / 1024

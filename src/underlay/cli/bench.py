@@ -1,0 +1,113 @@
+"""The verb ``bench``: how fast Underlay is on this machine, and how fast what it wires is."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from underlay.cli.console import out, print_json, progress
+from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
+
+DATAPLANE = "dataplane"
+
+
+def command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="The figures to measure, all without one; or dataplane."
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Measure each figure once, within ten minutes.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Measure how fast Underlay is on this machine, or how fast packets are.
+
+    Every second is wall time of the command line. Labs are started under names of
+    their own, with image and files cached, and nothing of them is left, however it
+    ends. It all takes less than 20 minutes. `dataplane` measures instead how the
+    drivers compare: throughput, latency, connections and processor time.
+    Exits with 3 where a figure couldn't be measured, and says why.
+
+    Example:
+      underlay bench
+      underlay bench cli_start_s lint_s
+      underlay bench --quick --json
+      underlay bench dataplane
+    """
+    chosen = names or []
+    if DATAPLANE in chosen:
+        if len(chosen) > 1:
+            raise BadInput("dataplane is a bench of its own", hint="underlay bench dataplane")
+        _dataplane(as_json, quick=quick)
+        return
+    from underlay.bench.bench import bench
+
+    wanted = _wanted(chosen)
+    with progress("measuring") as running:
+        document = bench(wanted, running.step, quick=quick)
+    if as_json:
+        print_json(document)
+    else:
+        show(document)
+    if document["not_run"]:
+        raise typer.Exit(EXIT_INFRASTRUCTURE)
+
+
+def _wanted(names: list[str]) -> set[str]:
+    from underlay.bench.figures import NAMES
+
+    for name in names:
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, [*NAMES, DATAPLANE], n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"figures: {', '.join(NAMES)}"
+            raise BadInput(f"there is no figure {name!r}", hint=hint)
+    return set(names or NAMES)
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print the figures as a table, and below it what couldn't be measured."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("figure", overflow="fold")
+    for column in ("median", "min", "max", "runs", "aim"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for row in document["results"]:
+        values = [f"{row[key]:.2f}" for key in ("median", "min", "max")]
+        aim = "" if row["aim"] is None else f"≤ {row['aim']:g}"
+        table.add_row(row["name"], *values, str(row["runs"]), aim, row["what"])
+    out.print(table)
+    for name, value in document["growth"].items():
+        out.print(f"{name}: {value}")
+    if document["libvirt_ratio"] is not None:
+        out.print(f"libvirt takes {document['libvirt_ratio']} times as long")
+    for row in document["not_run"]:
+        out.print(f"not run: {row['name']}: {row['reason']}")
+    machine = document["machine"]
+    out.print(
+        f"seconds; {machine['cores']} cores, load {machine['load_before']} before and"
+        f" {machine['load_after']} after, {machine['seconds']:.0f} s in all",
+        style="dim",
+    )
+
+
+def _dataplane(as_json: bool, *, quick: bool) -> None:
+    from underlay.bench.dataplane import dataplane
+    from underlay.report.bars import bars
+    from underlay.report.terminal import ascii_only
+
+    with progress("measuring") as running:
+        document = dataplane(running.step, quick=quick)
+    if as_json:
+        print_json(document)
+    else:
+        out.print(bars(document, ascii_only=ascii_only(out.encoding)))
+    if document["not_run"]:
+        raise typer.Exit(EXIT_INFRASTRUCTURE)

@@ -1,0 +1,44 @@
+"""What is done by hand to a running lab, what undoes it, and which fault it amounts to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Steps = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Scripts by target. ``other`` says that the mechanism isn't the catalogue's own.
+
+    ``word`` tells entries apart that are about one fault in one lab.
+    """
+
+    fault: str
+    where: str
+    steps: Steps
+    cure: Steps
+    other: bool = False
+    lab: str = "coreos"
+    word: str = ""
+
+    def __str__(self) -> str:
+        word = f"-{self.word}" if self.word else ""
+        return f"{self.lab}-{self.fault}{word}{'-otherwise' if self.other else ''}"
+
+
+def one(fault: str, where: str, target: str, script: str, cure: str, **more: bool | str) -> Hand:
+    """Return an entry of one command and its opposite, both in one target."""
+    return Hand(fault, where, ((target, script),), ((target, cure),), **more)  # type: ignore[arg-type]
+
+
+BY_NFT = """
+nft add table bridge mine
+nft 'add chain bridge mine c {{ type filter hook forward priority 0; }}'
+nft 'add rule bridge mine c {rule}'
+"""
+NO_NFT = "nft delete table bridge mine"
+TC_IN = "tc qdisc add dev {0} ingress; tc filter add dev {0} parent ffff: {1} action drop"
+NO_TC_IN = "tc qdisc delete dev {0} ingress"
+TC_OUT = "tc qdisc add dev {0} clsact; tc filter add dev {0} egress {1} action drop"
+NO_TC_OUT = "tc qdisc delete dev {0} clsact"

@@ -1,0 +1,75 @@
+"""A lab measured and explained in this very process, for proofs of a hundred faults.
+
+What the verbs do, without starting an interpreter for each: `exec`, `check` and `explain`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cluster.running import Lab
+from underlay.cli.check import measured
+from underlay.cli.explain import looked_into
+from underlay.cluster.access import run_in
+from underlay.cluster.lab_state import LabState, read_state
+from underlay.explain import explain
+from underlay.faults import Cell, Scene
+from underlay.observe.evidence import Evidence
+from underlay.verdict import Cell as Judged
+
+STEP_DEADLINE = 60.0
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One look at a lab: cells that differ or weren't measured, and what explains them."""
+
+    judged: tuple[Judged, ...]
+    evidence: Evidence
+    causes: list[list[object]]
+    differing: set[Cell]
+    unmeasured: set[Cell]
+    unexplained: tuple[Cell, ...]
+
+    @property
+    def wrong(self) -> set[tuple[str, str, str]]:
+        """The cells that aren't as expected, by the names that a matrix has for them."""
+        return {
+            (s, d, f"{p}6" if family == 6 else p)
+            for s, d, p, family in self.differing | self.unmeasured
+        }
+
+
+def state_of(lab: Lab) -> LabState:
+    """Return the record of a lab that is up."""
+    state = read_state(lab.name)
+    assert state is not None, f"{lab.name} is not up"
+    return state
+
+
+def shell(lab: Lab, target: str, script: str) -> str:
+    """Run a shell script as root in ``target``, as `exec` does; fail where it fails."""
+    done = run_in(state_of(lab), target, ["sh", "-euc", script], deadline=STEP_DEADLINE)
+    assert done.returncode == 0, f"{target}: {script}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def look(lab: Lab) -> Looked:
+    """Measure the lab, look into it whatever comes of it, and explain."""
+    state = state_of(lab)
+    verdict = measured(state)
+    evidence = looked_into(state)
+    found = explain(Scene(state.plan()), verdict.cells, evidence)
+    return Looked(
+        judged=verdict.cells,
+        evidence=evidence,
+        causes=[[c.finding.fault.id, c.where, c.confidence, len(c.cells)] for c in found.causes],
+        differing={name(cell) for cell in verdict.cells if cell.differs},
+        unmeasured={name(cell) for cell in verdict.cells if not cell.measured},
+        unexplained=found.unexplained,
+    )
+
+
+def name(cell: Judged) -> Cell:
+    """Return a judged cell's name."""
+    return cell.source, cell.destination, str(cell.protocol), int(cell.family)

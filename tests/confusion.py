@@ -1,0 +1,73 @@
+"""What the proof of the faults leaves: docs/proof/faults.json, a row for each thing done.
+
+Rows are kept as they come, by the name of what was done, so that a part of the proof can be
+run again. docs/reference.py makes the page from it.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from proof import file, record
+
+if TYPE_CHECKING:
+    from cluster.near import Looked
+    from underlay.faults import Cell
+    from underlay.plan import Plan
+
+NAME = "faults"
+# What a healthy lab shows is kept, too, under this name.
+GREEN = "green"
+EVIDENCE = Path(__file__).parent / "unit" / "evidence"
+NOISE = ("stats64", "stats", "counters", "log", "valid_life_time", "preferred_life_time")
+
+
+def keep(part: Literal["single", "pairs"], name: str, row: dict[str, Any]) -> None:
+    """Write one row of the proof."""
+    path = file(NAME)
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    found.setdefault("single", {})
+    found.setdefault("pairs", {})
+    found[part][name] = row
+    record(NAME, {part: dict(sorted(found[part].items())) for part in ("single", "pairs")})
+
+
+def remember(plan: Plan, name: str, fault: str, where: str, seen: Looked) -> None:
+    """Keep what nodes showed, for tests/unit/test_explain.py: all that explain goes by."""
+    path = EVIDENCE / f"{plan.lab}.json.xz"
+    found: dict[str, Any] = {"plan": json.loads(plan.to_json()), "faults": {}}
+    if path.is_file():
+        with lzma.open(path, "rt") as file_:
+            found = json.load(file_)
+    found["plan"] = json.loads(plan.to_json())
+    documents = {node: _pruned(document) for node, document in seen.evidence.documents.items()}
+    found["faults"][name] = {
+        "fault": fault,
+        "where": where,
+        "wrong": sorted(
+            [*cell, _observed(seen, cell)] for cell in seen.differing | seen.unmeasured
+        ),
+        "documents": documents,
+        "failed": seen.evidence.failed,
+    }
+    path.parent.mkdir(exist_ok=True)
+    with lzma.open(path, "wt") as file_:
+        json.dump(found, file_, separators=(",", ":"), sort_keys=True)
+
+
+def _observed(seen: Looked, cell: Cell) -> str:
+    if cell in seen.unmeasured:
+        return "not_measured"
+    judged = next(c for c in seen.judged if (c.source, c.destination, c.protocol, c.family) == cell)
+    return str(judged.observed)
+
+
+def _pruned(document: Any) -> Any:
+    """Leave out what explain doesn't read and what differs each time."""
+    if isinstance(document, dict):
+        left = {key: value for key, value in document.items() if key not in NOISE}
+        return {key: _pruned(value) for key, value in left.items()}
+    return [_pruned(value) for value in document] if isinstance(document, list) else document

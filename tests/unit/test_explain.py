@@ -1,0 +1,122 @@
+"""What explain makes of what real nodes once showed, fault by fault, without any node.
+
+The recordings are made by ``test --all --record`` (tests/confusion.py): the plan, the cells
+that were wrong, and everything that was looked into. A change of the catalogue that breaks an
+explanation shows here in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confusion import EVIDENCE, GREEN
+from underlay.expect import Expectation, predict
+from underlay.explain import Explanation, explain
+from underlay.faults import Scene
+from underlay.observe import Observation
+from underlay.observe.evidence import Evidence
+from underlay.observe.observation import Seen
+from underlay.plan import plan_from_json
+from underlay.verdict import Verdict, judge
+
+FILES = sorted(EVIDENCE.glob("*.json.xz"))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One fault of one lab as it was seen."""
+
+    file: Path
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What was kept of it."""
+        found: dict[str, Any] = recorded(self.file)["faults"][self.name]
+        return found
+
+    @property
+    def evidence(self) -> Evidence:
+        """What nodes and the switch showed."""
+        return Evidence(self.row["documents"], self.row["failed"])
+
+
+@cache
+def recorded(file: Path) -> dict[str, Any]:
+    with lzma.open(file, "rt") as lines:
+        found: dict[str, Any] = json.load(lines)
+    return found
+
+
+@cache
+def scene(file: Path) -> Scene:
+    return Scene(plan_from_json(json.dumps(recorded(file)["plan"])))
+
+
+@cache
+def expectations(file: Path) -> tuple[Expectation, ...]:
+    return tuple(predict(scene(file).plan))
+
+
+def every() -> Iterator[Recorded]:
+    for file in FILES:
+        for name in recorded(file)["faults"]:
+            if name != GREEN:
+                yield Recorded(file, name)
+
+
+def judged(one: Recorded, wrong: dict[tuple[str, ...], str]) -> Verdict:
+    """Return the verdict in which exactly the cells of ``wrong`` aren't as expected."""
+    seen = []
+    for wanted in expectations(one.file):
+        key = (wanted.source, wanted.destination, wanted.protocol, str(wanted.family))
+        expected = "reachable" if wanted.reachable else "unreachable"
+        observed: Any = wrong.get(key, wanted.value if wanted.kind == "value" else expected)
+        seen.append(
+            Seen(
+                wanted.source,
+                wanted.destination,
+                wanted.protocol,
+                observed,
+                family=wanted.family,
+                kind=wanted.kind,
+            )
+        )
+    return judge(
+        scene(one.file).plan.lab, "uml", expectations(one.file), Observation(tuple(seen), {}, {})
+    )
+
+
+def explained(one: Recorded) -> Explanation:
+    wrong = {(s, d, p, str(family)): observed for s, d, p, family, observed in one.row["wrong"]}
+    return explain(scene(one.file), judged(one, wrong).cells, one.evidence)
+
+
+@pytest.mark.parametrize("one", every(), ids=str)
+def test_the_right_cause_comes_first(one: Recorded) -> None:
+    found = explained(one)
+    named = [(cause.finding.fault.id, cause.where) for cause in found.causes]
+    assert named[:1] == [(one.row["fault"], one.row["where"])], named
+    assert not found.unexplained
+
+
+@pytest.mark.parametrize("one", every(), ids=str)
+def test_a_healthy_labs_evidence_explains_nothing(one: Recorded) -> None:
+    wrong = {(s, d, p, str(family)): observed for s, d, p, family, observed in one.row["wrong"]}
+    green = Recorded(one.file, GREEN).evidence
+    for evidence in (green, Evidence({})):
+        found = explain(scene(one.file), judged(one, wrong).cells, evidence)
+        assert not found.causes, [(c.finding.fault.id, c.where) for c in found.causes]
+        assert len(found.unexplained) == len(wrong)
+        assert found.ruled_out

@@ -39,7 +39,7 @@ VERBS: dict[str, dict[str, str]] = {
     "Labs": {
         "demo": "Start the default lab, measure its matrix and leave it running.",
         "up": "Start a lab: its nodes, its networks and its containers.",
-        "check": "Measure who reaches whom in a running lab and compare it with the prediction.",
+        "check": "Measure who reaches whom in a lab and compare it with the prediction.",
         "switch": "Turn a running lab into another one without a reboot.",
         "explain": "Say why cells of a running lab differ from the prediction.",
         "down": "Stop a lab and leave nothing of it behind.",

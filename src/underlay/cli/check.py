@@ -9,22 +9,34 @@ import typer
 
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.labs import running_state
-from underlay.errors import Infrastructure
+from underlay.errors import BadInput, Infrastructure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from underlay.cluster.lab_state import LabState
     from underlay.verdict import Verdict
 
 
 def command(
+    what: Annotated[
+        str | None,
+        typer.Argument(help="A lab, or a folder of labs, to start anew."),
+    ] = None,
     lab: Annotated[
         str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
     ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="With FILE or DIR: what runs the nodes, uml by default.")
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="With FILE or DIR: leave the last lab up.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on stdout.")
     ] = False,
 ) -> None:
-    """Measure who reaches whom in a running lab and compare it with the prediction.
+    """Measure who reaches whom in a lab and compare it with the prediction.
 
     Every container probes every other one and every node, and the nodes probe the
     containers, by ICMP, TCP and UDP. A cell is reachable only if the destination
@@ -33,10 +45,24 @@ def command(
     explain` would say of it follows. Exit code 0 means that all cells were measured
     and are as expected, 1 that a cell differs, 3 that something could not be measured.
 
+    Without FILE or DIR it is the lab that is up. A lab file, or all `*.yml` directly in
+    a folder, are brought up in sandboxes of their own, which never touch a running lab:
+    labs that need the same nodes are proven on one boot. Nothing is left up.
+
     Example:
       underlay check
       underlay check --lab docker-vlan --json
+      underlay check flat
+      underlay check labs --json
     """
+    if what is not None:
+        from underlay.cli.proving import prove
+
+        if lab is not None:
+            raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
+        raise typer.Exit(prove(what, provider, keep=keep, as_json=as_json))
+    if provider is not None or keep:
+        raise BadInput("--provider and --keep need a FILE or DIR to start")
     state = running_state(lab)
     verdict = measured(state)
     explanation = None
@@ -60,10 +86,16 @@ def command(
 
 
 def measured(state: LabState) -> Verdict:
-    """Measure the running lab ``state`` and return the verdict.
+    """Measure the running lab ``state``, showing progress, and return the verdict.
 
     Raises Infrastructure where its nodes are on the way to another lab.
     """
+    with progress(f"measuring {state.lab}") as running:
+        return judged(state, running.step)
+
+
+def judged(state: LabState, tell: Callable[[str], None]) -> Verdict:
+    """Do as ``measured``, telling ``tell`` what is under way."""
     from underlay.cluster.access import spawn_as_root
     from underlay.cluster.lab_lock import turn
     from underlay.cluster.lab_state import unfinished
@@ -84,13 +116,9 @@ def measured(state: LabState) -> Verdict:
     expectations = predict(plan)
     predicted = time.monotonic()
     what = f"measuring {len(expectations)} cells of {state.lab}"
-    with (
-        progress(what) as running,
-        # Two measurements at once would flush each other's neighbour tables.
-        turn(state.lab, running.step),
-        span(state.folder, "host", "measure"),
-    ):
-        running.step(what)
+    # Two measurements at once would flush each other's neighbour tables.
+    with turn(state.lab, tell), span(state.folder, "host", "measure"):
+        tell(what)
         observation = measure(plan, spawn_as_root(state), expectations=expectations, pace=pace)
     timings = {
         "predict": round(predicted - began, 3),

@@ -33,6 +33,7 @@ def command(
       underlay down --all
     """
     from underlay.cluster.cycle import down
+    from underlay.cluster.own_home import sweep
 
     # Every folder: one without a record is what `render` or Vagrant by hand left.
     names = tuple(sorted(p.name for p in states().glob("*"))) if every else (running_lab(lab),)
@@ -40,6 +41,9 @@ def command(
     for name in names:
         with progress(f"stopping {name}") as running:
             down(name, running.step)
+    if every:
+        # What a `check DIR` that was killed has left.
+        names = (*names, *sweep())
     seconds = time.monotonic() - began
     if as_json:
         print_json({"labs": list(names), "seconds": round(seconds, 3)})

@@ -19,25 +19,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# The key of all labs that `check DIR` proves on the same nodes; no lab is called so.
+SUITE = "_check"
+
 
 def key_file(lab: str) -> Path:
     """Return where the lab's private key is, or will be, while the lab is up."""
     return paths.state(lab) / "key"
 
 
-def lab_key(lab: str) -> str:
+def kept_key(name: str) -> str:
+    """Return the public key that is kept in the cache as ``name``, made if missing."""
+    return _kept(name).with_suffix(".pub").read_text().strip()
+
+
+def lab_key(lab: str, kept: str = "") -> str:
     """Return the lab's public key as one line, making the key pair where there is none.
 
-    Both files of the pair are readable for their owner alone. Raises Infrastructure
-    where ssh-keygen fails.
+    It is the one that is ``kept`` under that name, by default the lab's own. Both files of
+    the pair are readable for their owner alone. Raises Infrastructure where ssh-keygen fails.
     """
     private = key_file(lab)
     public = private.with_suffix(".pub")
     if not public.exists():
-        kept = _kept(lab)
+        source_key = _kept(kept or lab)
         private.parent.mkdir(parents=True, exist_ok=True)
         # The public half last: it says that both are there.
-        for source, target in ((kept, private), (kept.with_suffix(".pub"), public)):
+        for source, target in ((source_key, private), (source_key.with_suffix(".pub"), public)):
             fresh = target.with_name(f".{target.name}-{os.getpid()}")
             # Closed from the start: a private key is nobody else's, not even for a moment.
             fresh.touch(mode=0o600)

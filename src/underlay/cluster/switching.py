@@ -107,8 +107,6 @@ def _record(state: LabState, plan: Plan, file: Path) -> LabState:
 
 def _refuse(state: LabState, plan: Plan, file: Path) -> None:
     """Raise BadInput where the running nodes of ``state`` can't become those of ``plan``."""
-    from underlay.faults.record import recorded
-
     if plan.lab != state.lab and (other := read_state(plan.lab)) is not None:
         raise BadInput(
             f"the lab {plan.lab} is up already, from {other.file}",
@@ -119,9 +117,6 @@ def _refuse(state: LabState, plan: Plan, file: Path) -> None:
             f"what runs of the lab {plan.lab} is recorded nowhere",
             hint=f"underlay down --lab {plan.lab}",
         )
-    if recorded(state):
-        hint = f"underlay mend --lab {state.lab}"
-        raise BadInput(f"the lab {state.lab} is broken on purpose", hint=hint)
     old = state.plan()
     found = differences(old, plan)
     if found:

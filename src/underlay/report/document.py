@@ -43,6 +43,7 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "stopped_at": cell.stopped_at or None,
         "answered_by": cell.answered_by or None,
         "because": cell.because,
+        "rule": cell.rule,
         "reference": cell.reference,
         "rtt_ms": cell.rtt_ms,
         "expected_stop": cell.expected_stop or None,

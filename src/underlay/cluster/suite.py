@@ -1,0 +1,172 @@
+"""Many labs on few boots: those that need the same nodes are brought up on the same ones.
+
+Sandboxes and state are the suite's own (``own_home``). Vagrant isn't asked where the
+provider can do without it: nobody works by hand on these nodes.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from underlay import paths
+from underlay.cluster import ssh
+from underlay.cluster.cycle import down
+from underlay.cluster.keys import SUITE, kept_key, lab_key
+from underlay.cluster.lab_state import LabState, plan_in, remove
+from underlay.cluster.prepare import prepare, refuse_errors
+from underlay.cluster.provider import UML, provider
+from underlay.cluster.switching import become, needs
+from underlay.cluster.vagrant import Vagrant
+from underlay.errors import BadInput, UnderlayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from underlay.plan import Plan
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A lab that is to be brought up."""
+
+    file: Path
+    plan: Plan
+
+
+@dataclass
+class Brought:
+    """A lab that is up; or ``error`` says why it isn't. ``timings`` are in seconds by phase."""
+
+    asked: Asked
+    state: LabState | None = None
+    error: UnderlayError | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+class Suite:
+    """Brings labs up one after the other, within ``own_home``, and hands each to ``visit``."""
+
+    def __init__(
+        self,
+        provider_name: str,
+        visit: Callable[[Brought], None],
+        tell: Callable[[str], None],
+        *,
+        force: bool = False,
+    ) -> None:
+        self.boots = 0
+        self._by = provider(provider_name)
+        self._visit = visit
+        self._tell = tell
+        self._force = force
+        self._entries: dict[str, Path] = {}
+
+    def render(self, labs: Sequence[Asked]) -> None:
+        """Have Ansible render the files of all ``labs``, in one run."""
+        from underlay.render import render_all
+
+        plans = [asked.plan for asked in labs]
+        found = render_all(plans, kept_key(SUITE), paths.cache() / "files")
+        self._entries = {plan.lab: entry for plan, entry in zip(plans, found, strict=True)}
+
+    def groups(self, labs: Sequence[Asked]) -> list[list[Asked]]:
+        """Return ``labs`` by what they need, each group for one boot."""
+        if not self._by.switches:
+            return [[asked] for asked in labs]
+        found: dict[object, list[Asked]] = {}
+        for asked in labs:
+            found.setdefault(requirements(asked.plan), []).append(asked)
+        return list(found.values())
+
+    def prove(self, group: Sequence[Asked], *, keep: bool = False) -> LabState | None:
+        """Bring up the labs of a ``group`` on one boot, another one only after a failure.
+
+        Nothing is left up; with ``keep`` the last lab is, and returned.
+        """
+        state: LabState | None = None
+        try:
+            for asked in group:
+                brought = self._bring(asked, state)
+                self._visit(brought)
+                if brought.state is None and state is not None:
+                    # Nobody knows what its nodes are now.
+                    self._end(state)
+                state = brought.state
+            kept, state = (state, None) if keep else (None, state)
+            return kept
+        finally:
+            if state is not None:
+                self._end(state)
+
+    def _bring(self, asked: Asked, state: LabState | None) -> Brought:
+        brought = Brought(asked)
+        began = time.monotonic()
+        phase = "boot" if state is None else "switch"
+        try:
+            if not self._force:
+                refuse_errors(asked.file)
+            if state is None:
+                brought.state = self._boot(asked)
+            else:
+                entry = self._entries[asked.plan.lab]
+                brought.state, _ = become(state, asked.plan, asked.file, entry, self._tell)
+        except UnderlayError as error:
+            brought.error = error
+            if state is None and (left := paths.state(asked.plan.lab)).is_dir():
+                self._by.destroy(left)
+                remove(asked.plan.lab)
+        brought.timings[phase] = round(time.monotonic() - began, 3)
+        return brought
+
+    def _boot(self, asked: Asked) -> LabState:
+        from underlay.render import copy_rendered
+
+        self.boots += 1
+        plan = asked.plan
+        folder = paths.state(plan.lab)
+        lab_key(plan.lab, kept=SUITE)
+        copy_rendered(self._entries[plan.lab], folder / "files")
+        state, _ = prepare(asked.file, self._by.name, self._tell, force=True)
+        self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}")
+        if self._by.name != UML:
+            Vagrant(state, force=True).start(self._by.name)
+            return state
+        with ThreadPoolExecutor(len(plan.nodes)) as pool:
+            started = [
+                pool.submit(self._by.start, plan, node.name, state.folder) for node in plan.nodes
+            ]
+        for each in started:
+            each.result()
+        return state
+
+    def _end(self, state: LabState) -> None:
+        if self._by.name == UML:
+            self._by.destroy(state.folder)
+            remove(state.lab)
+        else:
+            down(state.lab, self._tell)
+
+
+def requirements(plan: Plan) -> tuple[object, ...]:
+    """Return what labs must have in common to run on the same nodes."""
+    nodes = tuple((node.name, *needs(node).values()) for node in plan.nodes)
+    return plan.user, plan.image, nodes
+
+
+def hand_over(state: LabState, home: Path) -> LabState:
+    """Make a lab of the suite one of those in ``home``, where every verb finds it."""
+    folder = home / "labs" / state.lab
+    if folder.exists():
+        raise BadInput(
+            f"the lab {state.lab} is up already", hint=f"underlay down --lab {state.lab}"
+        )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    state.folder.rename(folder)
+    ssh.carry_along(state.folder, folder)
+    # ssh_config names the folder that it is in; the sandbox stands, and is left alone.
+    provider(state.provider).prepare(plan_in(folder), folder, lambda _: None)
+    return state

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from underlay.errors import BadInput
 from underlay.lab import DEFAULT_MODE, MODES
 from underlay.lab_drivers import FLAGGED, RUNTIMES
-from underlay.lab_file import read_lab
+from underlay.lab_file import read_lab_text
+from underlay.lint import lint_lab
 from underlay.plan import Plan, make_plan
 
 NODES = 2
@@ -53,14 +54,16 @@ def labs(draw: st.DrawFn, runtimes: tuple[str, ...] = ("cni", "iproute2")) -> di
 
 
 def planned(lab: dict[str, Any], name: str = "random") -> Plan | None:
-    """Return the plan of ``lab``, or None where a check finds that it contradicts itself."""
+    """Return the plan of ``lab``, or None where a check or lint finds an error in it."""
     with tempfile.TemporaryDirectory(prefix="underlay-random-") as folder:
         file = Path(folder) / "random.yml"
         file.write_text(text(lab, name), encoding="utf-8")
         try:
-            return make_plan(read_lab(file))
+            lab, read = read_lab_text(file)
+            found = lint_lab(lab, read)
         except BadInput:
             return None
+    return None if any(one.severity == "error" for one in found) else make_plan(lab)
 
 
 def text(lab: dict[str, Any], name: str) -> str:

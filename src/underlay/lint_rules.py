@@ -174,20 +174,29 @@ def gateway_unowned(subject: Subject) -> Iterator[Hit]:
     for network in plan.networks:
         if not network.gateway:
             continue
-        same = {n.name for n in plan.networks if n.parent == network.parent}
-        owned = {parent_address(plan, node, network) for node in plan.nodes} | {
-            attachment.address.partition("/")[0]
-            for container in plan.containers
-            for attachment in container.attachments
-            if attachment.network in same
-        }
-        if network.gateway not in owned:
+        if network.gateway not in set(_near(plan, network)):
             yield Hit(
                 ("networks", network.name, "gateway"),
-                f"no node and no container on {network.parent} owns {network.gateway}:"
+                f"no node, host or container on {network.parent} owns {network.gateway}:"
                 " routes through it lead nowhere",
                 "leave `gateway` out where nothing is to be routed",
             )
+
+
+def _near(plan: Plan, network: PlannedNetwork) -> Iterator[str]:
+    """Yield every address that answers on ``network``'s wire."""
+    same = {n.name for n in plan.networks if n.parent == network.parent}
+    for node in plan.nodes:
+        yield parent_address(plan, node, network)
+        held = (link.addresses for link in node.links if link.interface == network.parent)
+        yield from (address.partition("/")[0] for own in held for address in own)
+    for host in plan.hosts:
+        near = (port.addresses for port in host.ports if port.segment == network.segment)
+        yield from (address.partition("/")[0] for own in near for address in own)
+    for container in plan.containers:
+        for attachment in container.attachments:
+            if attachment.network in same:
+                yield attachment.address.partition("/")[0]
 
 
 def passthru_single(subject: Subject) -> Iterator[Hit]:

@@ -19,8 +19,8 @@ on_coreos = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
 # How to get a document from each verb that has one and needs a lab, an image or a machine.
 DOCUMENTS = {
-    "demo": [],
-    "up": [],
+    "demo": ["--timings"],
+    "up": ["--timings"],
     "check": [],
     "status": [],
     "render": ["--output", "files"],

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -17,7 +18,9 @@ from underlay import cli, paths
 from underlay.bench import command_line, dataplane, figures, labs
 from underlay.bench.bench import document, machine
 from underlay.bench.figures import FIGURES, MEASURES, NAMES, Found
+from underlay.cluster import access
 from underlay.errors import Infrastructure
+from underlay.lab import Runtime
 from underlay.lab_file import read_lab
 from underlay.plan import make_plan
 from underlay.report.bars import bars
@@ -155,3 +158,7 @@ def test_table_and_bars() -> None:
     assert f"macvlan, between nodes  {'#' * 40} " in text
     assert "not run: bridge: no bridge" in text
     assert text.endswith("not hardware")
+
+
+def test_commands_can_be_run_in_containers_of_every_runtime() -> None:
+    assert set(access.FIND) == set(get_args(Runtime))

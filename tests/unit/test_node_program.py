@@ -153,12 +153,12 @@ def test_one_attachment_has_the_default_route() -> None:
     }
     assert routes.lines(two, nets) == [
         "route replace default dev eth1",
-        "-6 route replace default dev eth1",
+        "route replace ::/0 dev eth1",
     ]
     nets["flat"]["default_route"] = nets["wide"]["default_route"] = "none"
     assert routes.lines(two, nets) == [
         "route replace default via 10.1.1.1 dev eth0",
-        "-6 route replace default via fd00:1::1 dev eth0",
+        "route replace ::/0 via fd00:1::1 dev eth0",
     ]
     nets["routed"]["default_route"] = "none"
     assert routes.lines(two, nets) == []

@@ -54,5 +54,5 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
 
 
 def _afterwards(container: dict, networks: dict[str, dict]) -> list[str]:
-    """IPv6 routes without a gateway, which the plugins can't express; see the role's template."""
-    return [line for line in routes.lines(container, networks) if line.startswith("-6 ")]
+    """IPv6 routes without a gateway, which plugins can't express; see the role's template."""
+    return [x for x in routes.lines(container, networks) if ":" in x and " via " not in x]

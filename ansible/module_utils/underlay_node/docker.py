@@ -8,7 +8,7 @@ import os
 import socket
 
 from . import routes
-from .commands import DEADLINE, Failed, batch
+from .commands import DEADLINE, Failed, batch, run
 from .namespaces import SLEEP
 
 SOCKET = "/run/docker.sock"
@@ -107,7 +107,11 @@ def start(container: dict, networks: dict[str, dict]) -> None:
         connection = {"Container": name, "EndpointConfig": endpoints[network]}
         ask("POST", f"/networks/{network}/connect", body=connection)
     ask("POST", f"/containers/{name}/start")
-    batch(_afterwards(container, networks), enter(name))
+    # Docker gives each container a default route by some gateway, whoever has that address,
+    # and knows neither routes without one nor further ones.
+    for family in ("-4", "-6"):
+        run([*enter(name), "ip", family, "route", "flush", "exact", "default"])
+    batch(routes.lines(container, networks), enter(name))
 
 
 def stop(container: dict, networks: dict[str, dict]) -> None:
@@ -124,12 +128,3 @@ def _endpoint(attachment: dict, network: dict) -> dict:
     if network["driver"] != "ipvlan" and network["mode"] != "passthru":
         settings["MacAddress"] = attachment["mac"]
     return settings
-
-
-def _afterwards(container: dict, networks: dict[str, dict]) -> list[str]:
-    """Routes without a gateway and further ones, which Docker can't express.
-
-    It gives each container a default route by some gateway, whoever has that address.
-    """
-    own = ["-4 route flush exact default", "-6 route flush exact default"]
-    return own + routes.lines(container, networks)

@@ -29,7 +29,8 @@ def further(attachment: dict, network: dict) -> list[str]:
 
 def _default(container: dict, networks: dict[str, dict], version: int) -> list[str]:
     own, key = ("address", "gateway") if version == 4 else ("address6", "gateway6")
-    flag = "" if version == 4 else "-6 "
+    # The family stands in the prefix: ip takes no flags in the lines of a batch.
+    everywhere = "default" if version == 4 else "::/0"
     by_gateway = []
     for attachment in container["attachments"]:
         network = networks[attachment["network"]]
@@ -37,7 +38,7 @@ def _default(container: dict, networks: dict[str, dict], version: int) -> list[s
             continue
         device = f"dev {attachment['interface']}"
         if network["default_route"] == "on-link":
-            return [f"{flag}route replace default {device}"]
+            return [f"route replace {everywhere} {device}"]
         if network["default_route"] == "gateway" and network.get(key):
-            by_gateway.append(f"{flag}route replace default via {network[key]} {device}")
+            by_gateway.append(f"route replace {everywhere} via {network[key]} {device}")
     return by_gateway[:1]

@@ -37,7 +37,9 @@ class Done:
 
     def __str__(self) -> str:
         """Return it as an error names it."""
-        return f"`underlay {' '.join(self.words)}`: exit {self.code}"
+        # Scripts among the words would fill a page.
+        words = " ".join(word if "\n" not in word else "…" for word in self.words)
+        return f"`underlay {words}`: exit {self.code}"
 
     def prove(self) -> Done:
         """Return itself; raise Infrastructure, with the command's own words, where it failed."""

@@ -51,7 +51,7 @@ class Stopwatch:
 
     def run(self, *words: str, environment: Mapping[str, str] | None = None) -> command_line.Done:
         """Run ``underlay`` with ``words``; raise Infrastructure where it doesn't exit with 0."""
-        self.say(f"underlay {' '.join(words)}")
+        self.say(" ".join(["underlay", *(word for word in words if "\n" not in word)]))
         done = command_line.run(*words, deadline=self.left, environment=environment)
         return done.prove()
 

@@ -44,9 +44,12 @@ engine.sock.connect("/run/docker.sock")
 engine.request("GET", "/containers/NAME/json")
 print(json.load(engine.getresponse())["State"]["Pid"])
 """
+CRUN_PID = "crun state NAME | sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p'"
 FIND = {
     "docker": f"python3 -c '{DOCKER_PID}'",
-    "cni": "crun state NAME | sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p'",
+    "podman": "podman inspect --format '{{.State.Pid}}' NAME",
+    "cni": CRUN_PID,
+    "iproute2": CRUN_PID,
 }
 
 

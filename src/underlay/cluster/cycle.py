@@ -48,6 +48,7 @@ def _up(
             progress(f"booting {len(plan.nodes)} nodes through Vagrant")
             with span(state.folder, "host", "vagrant up"):
                 Vagrant(state, force=force).start(provider_name)
+        provider(provider_name).keep(state.folder)
         timings["boot"] = time.monotonic() - began
     except BaseException:
         if not was_there:

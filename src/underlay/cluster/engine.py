@@ -129,7 +129,9 @@ def _plan(file: Path) -> dict[str, object]:
 def _up(file: Path, state: LabState | None, node: str, say: Callable[[str], None]) -> None:
     """Start one node, preparing the lab first unless that is done."""
     state = _prepared(file, state, say)
-    provider(state.provider).start(state.plan(), node, state.folder)
+    by = provider(state.provider)
+    by.start(state.plan(), node, state.folder)
+    by.keep(state.folder)
 
 
 def _prepared(file: Path, state: LabState | None, say: Callable[[str], None]) -> LabState:

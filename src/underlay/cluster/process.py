@@ -26,15 +26,17 @@ def run(
     folder: Path | None = None,
     check: bool = True,
     on_line: Callable[[str], None] | None = None,
+    name: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run ``arguments`` and return its exit code and output, both streams as text.
 
     ``deadline`` is in seconds; past it, or on an interrupt, the whole process
     group is ended. ``environment`` is added to this process's own. ``on_line``
-    is handed each line of standard error as it comes. Raises Infrastructure when
+    is handed each line of standard error as it comes. ``name`` is what errors call the
+    program, where it isn't the first word. Raises Infrastructure when
     the program is missing, is too slow, or (with ``check``) fails.
     """
-    name = os.path.basename(arguments[0])
+    name = name or os.path.basename(arguments[0])
     try:
         process = subprocess.Popen(
             arguments,

@@ -57,6 +57,9 @@ class Provider(Protocol):
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """Stop one node; its disk is lost."""
 
+    def keep(self, state: Path) -> None:
+        """Let what ``prepare`` made outlive this process: the lab is up."""
+
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Return ``running``, ``poweroff`` or ``not_created`` for each node."""
 

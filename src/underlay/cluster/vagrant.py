@@ -19,6 +19,7 @@ from underlay.errors import Infrastructure
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState
 
+OLDEST = (2, 3)
 UP_DEADLINE = 900.0
 OTHER_DEADLINE = 120.0
 # Some of its plugins let their own stack traces through, which bury what went wrong.
@@ -55,21 +56,45 @@ class Vagrant(vagrant.Vagrant):
 
     def _run_vagrant_command(self, args: list[str | None]) -> Any:
         deadline = UP_DEADLINE if "up" in args else OTHER_DEADLINE
-        arguments = ["vagrant", *(word for word in args if word is not None)]
+        # It would go on to start nodes for a command that was killed: it dies with it.
+        together = ["setpriv", "--pdeathsig", "KILL"]
+        program = shutil.which("vagrant")
+        if program is None:
+            raise Infrastructure("there is no vagrant on PATH", hint="underlay doctor")
+        arguments = [*together, program, *(word for word in args if word is not None)]
         done = run(
             arguments,
+            name="vagrant",
             deadline=deadline,
             environment=self._environment,
             folder=paths.root(),
             check=False,
         )
         if done.returncode:
+            _refuse_old(program)
             words = [line for line in done.stderr.splitlines() if not RUBY_FRAME.match(line)]
             raise Infrastructure(
                 f"vagrant failed with exit code {done.returncode}",
                 detail=tail("\n".join(words) or done.stdout),
             )
         return done.stdout
+
+
+def is_old(said: str) -> bool:
+    """Whether `vagrant --version`, in its own words, is older than what Underlay is tested with."""
+    found = re.fullmatch(r"Vagrant (\d+)\.(\d+).*", said)
+    return found is not None and (int(found[1]), int(found[2])) < OLDEST
+
+
+def _refuse_old(program: str) -> None:
+    """Say of a Vagrant that failed that it is too old; asking it beforehand would cost a second."""
+    done = run([program, "--version"], deadline=OTHER_DEADLINE, check=False)
+    said = done.stdout.strip().partition("\n")[0]
+    if is_old(said):
+        needed = ".".join(map(str, OLDEST))
+        raise Infrastructure(
+            f"{said} is too old: {needed} or newer is needed", hint="underlay doctor"
+        )
 
 
 def variables(state: LabState) -> dict[str, str]:

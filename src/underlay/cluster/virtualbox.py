@@ -121,6 +121,9 @@ class VirtualBox:
         if _listed(machine_name(plan, node), "vms"):
             _manage("unregistervm", machine_name(plan, node), "--delete")
 
+    def keep(self, state: Path) -> None:
+        """Do nothing: machines outlive whoever started them."""
+
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask VirtualBox what each node does."""
         alive, there = _manage("list", "runningvms"), _manage("list", "vms")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from underlay.expect.ends import End
-    from underlay.plan import Attachment, Plan, PlannedContainer
+    from underlay.plan import Attachment, Plan, PlannedContainer, Route
 
 
 class Kinds:
@@ -52,8 +52,7 @@ def _prefixes(plan: Plan) -> Iterator[str]:
     """Yield every subnet that some route leads to: it may tell two addresses apart."""
     for network in plan.networks:
         yield from (route.to for route in network.routes)
-    for machine in (*plan.nodes, *plan.hosts):
-        yield from (route.to for route in machine.routes)
+    yield from (route.to for route in _machines(plan))
 
 
 def _by_name(plan: Plan) -> Iterator[str]:
@@ -61,8 +60,14 @@ def _by_name(plan: Plan) -> Iterator[str]:
     for network in plan.networks:
         yield from filter(None, (network.gateway, network.gateway6))
         yield from (route.via for route in network.routes if route.via)
-    for machine in (*plan.nodes, *plan.hosts):
-        yield from (route.via for route in machine.routes if route.via)
+    yield from (route.via for route in _machines(plan) if route.via)
+
+
+def _machines(plan: Plan) -> Iterator[Route]:
+    for node in plan.nodes:
+        yield from node.routes
+    for host in plan.hosts:
+        yield from host.routes
 
 
 def _addresses(plan: Plan) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Who reaches whom over ipvlan: one table, first rule that holds wins.
 
 A node's mode, where it is the source or the destination, is empty. An ipvlan
-mode belongs to the parent, so siblings have the same one.
+mode belongs to the parent, so siblings have the same one (lint refuses any other lab).
 """
 
 from __future__ import annotations
@@ -113,15 +113,6 @@ RULES: tuple[Rule, ...] = (
             "where l3 children answer no ARP."
         ),
         reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l3",
-    ),
-    Rule(
-        id="ipvlan-mixed-siblings",
-        relation="siblings",
-        reachable=False,
-        stop="no_neighbour",
-        also=("no_answer",),
-        because="The mode belongs to the parent: the last one set holds for all its children.",
-        reference="Linux drivers/net/ipvlan/ipvlan_main.c, ipvlan_set_port_mode",
     ),
     Rule(
         id="ipvlan-l3-to-own-parent",

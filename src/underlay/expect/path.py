@@ -195,7 +195,7 @@ class Paths:
         """The rule for a frame from ``link`` to ``other``, both in one layer-2 domain."""
         together = _together(link, other)
         if together and link.driver and other.driver and link.driver != other.driver:
-            return routing.ONE_DRIVER
+            return routing.refused()
         if other.driver == "ipvlan" and address != other.address:
             return ipvlan.FOREIGN_ADDRESS
         relation = _relation(link, other, together)
@@ -250,9 +250,7 @@ def _decided(
         if not rule.reachable:
             return rule
         found.append(rule)
-    if not found:
-        raise LookupError(f"no rule of {drivers} for {relation}, {source} to {destination}")
-    return found[0]
+    return found[0] if found else routing.refused()
 
 
 def _together(link: Link, other: Link) -> bool:

@@ -105,14 +105,21 @@ MASQUERADED = Rule(
     reference="iptables-extensions(8), MASQUERADE; Linux net/netfilter/nf_nat_masquerade.c",
 )
 
-ONE_DRIVER = Rule(
-    id="one-driver-per-parent",
-    relation="routing",
-    reachable=False,
-    stop="no_neighbour",
-    because="A parent takes macvlan or ipvlan children, not both: the second is refused (EBUSY).",
-    reference="Linux drivers/net/macvlan.c, macvlan_port_create; containernetworking/cni#7",
-)
+
+def refused() -> Rule:
+    """Return what stands for two children that the kernel doesn't take beside each other.
+
+    Not a rule, for there is nothing to measure: lint refuses such a lab, and by force it
+    ends at the second child (EBUSY for the other driver, EINVAL beside a passthru child).
+    """
+    return Rule(
+        id="refused",
+        relation="routing",
+        reachable=False,
+        stop="no_neighbour",
+        because="The kernel refuses one of these two beside the other; lint says which and why.",
+        reference="Linux drivers/net/macvlan.c, macvlan_port_create and macvlan_common_newlink",
+    )
 
 
 def asked_by_node(rule: Rule) -> Rule:

@@ -92,6 +92,9 @@ class Libvirt:
         if domain in known("domain"):
             virsh("undefine", domain)
 
+    def keep(self, state: Path) -> None:
+        """Do nothing: machines outlive whoever started them."""
+
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask libvirtd what each node does."""
         alive = running()

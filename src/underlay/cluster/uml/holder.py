@@ -5,7 +5,8 @@ and PID namespaces. When it ends, by whatever cause, the kernel ends every node
 and removes every interface, mount and memory file: nothing has to be tidied up.
 
 Standard input carries ``{"tmpfs_mib", "commands"}`` as JSON, as ``wiring.py``
-makes them; ``ready`` on standard output says that the switch stands. Then it serves a
+makes them; ``ready`` on standard output says that the switch stands. ``keep`` on standard
+input says that the lab is up: if it ends without, so does the sandbox. It serves a
 unix socket in its private /dev/shm, reached from outside as /proc/PID/root/dev/shm/holder.
 One JSON object a line, one answer a line:
 
@@ -194,9 +195,16 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     null = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
+    for stream in (1, 2):
         os.dup2(null, stream)
+    threading.Thread(target=watch_starter, daemon=True).start()
     reap(Handler.nodes)
+
+
+def watch_starter() -> None:
+    """End everything when standard input ends without ``keep``: the starter was killed half-way."""
+    if sys.stdin.readline().strip() != "keep":
+        os._exit(1)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,10 @@ class Uml:
         if living is not None:
             living.ask({"do": "kill", "node": node})
 
+    def keep(self, state: Path) -> None:
+        """Let the sandbox outlive its starter."""
+        sandbox.keep(state)
+
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask the sandbox's first process what each node does."""
         living = sandbox.find(state)

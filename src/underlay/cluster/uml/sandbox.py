@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from underlay.cluster.uml.wiring import setup
 from underlay.errors import Infrastructure
@@ -32,6 +32,9 @@ UNSHARE = (
     "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid",
     "--fork", "--kill-child", "--mount-proc", "--",
 )  # fmt: skip
+
+# By state folder, this process's ends of the sandboxes that it has started and not yet left.
+_leases: dict[Path, IO[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ class Sandbox:
 def start(plan: Plan, state: Path) -> Sandbox:
     """Start the sandbox of ``plan``: switch and ports stand when this returns.
 
-    Its identity is written to ``state/sandbox.json``. Raises Infrastructure with
+    It ends with this process, until ``keep`` is called. Its identity is written to
+    ``state/sandbox.json``. Raises Infrastructure with
     the reason where namespaces or interfaces cannot be made.
     """
     _check_room(plan)
@@ -115,7 +119,7 @@ def start(plan: Plan, state: Path) -> Sandbox:
     word = b""
     with suppress(BrokenPipeError):
         process.stdin.write(json.dumps(wiring).encode() + b"\n")
-        process.stdin.close()
+        process.stdin.flush()
         word = process.stdout.readline()
     if word.strip() != b"ready":
         process.kill()
@@ -133,7 +137,20 @@ def start(plan: Plan, state: Path) -> Sandbox:
     temporary.write_text(json.dumps(asdict(sandbox)) + "\n")
     temporary.rename(state / "sandbox.json")
     _link(sandbox, state)
+    _leases[state] = process.stdin
     return sandbox
+
+
+def keep(state: Path) -> None:
+    """Let the sandbox that this process has started for ``state`` outlive it, if there is one.
+
+    Until then it ends with its starter, whatever ends that: half a lab is left by nobody.
+    """
+    lease = _leases.pop(state, None)
+    if lease is not None:
+        with suppress(OSError):
+            lease.write(b"keep\n")
+            lease.close()
 
 
 def find(state: Path) -> Sandbox | None:

@@ -6,8 +6,10 @@ run again. docs/reference.py makes the page from it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import lzma
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,11 +30,16 @@ NOISE = ("stats64", "stats", "counters", "log", "valid_life_time", "preferred_li
 def keep(part: Literal["single", "pairs"], name: str, row: dict[str, Any]) -> None:
     """Write one row of the proof."""
     path = file(NAME)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Several labs may be proven at once.
+    folder = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     found.setdefault("single", {})
     found.setdefault("pairs", {})
     found[part][name] = row
     record(NAME, {part: dict(sorted(found[part].items())) for part in ("single", "pairs")})
+    os.close(folder)
 
 
 def remember(plan: Plan, name: str, fault: str, where: str, seen: Looked) -> None:

@@ -9,10 +9,10 @@ was ruled out and the places that all of it passes; nothing is guessed.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from underlay.faults import RUNNING, Finding
+from underlay.faults import RUNNING, Effect, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,8 @@ SURE = 0.9
 POSSIBLE_WEIGHT = 0.3
 
 SUSPECTS = 4
+# Checks of who hears an end: their cells have a network for a destination.
+TO_ALL = ("broadcast", "multicast")
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,11 @@ class Explanation:
 
 def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Explanation:
     """Return why cells of ``judged`` differ or could not be measured."""
-    cells = [cell for cell in judged if cell.kind == "reach"]
-    wrong = {
-        (cell.source, cell.destination, str(cell.protocol), int(cell.family))
-        for cell in cells
-        if cell.differs or not cell.measured
-    }
+    cells = list(judged)
+    wrong = {_name(cell) for cell in cells if cell.differs or not cell.measured}
+    values = {_name(cell) for cell in cells if cell.kind == "value"} & wrong
     fitting = _fitting(scene, wrong, evidence) if wrong else []
+    fitting = [(_with_values(finding, values), sure) for finding, sure in fitting]
     causes = _fewest(fitting, wrong)
     covered = {cell for cause in causes for cell in cause.cells}
     unexplained = [cell for cell in _in_order(cells) if cell in wrong - covered]
@@ -131,8 +131,28 @@ def _cause(finding: Finding, confidence: float, wrong: set[Cell]) -> Cause:
     return Cause(finding, round(confidence, 2), tuple(sorted(finding.effect.every & wrong)))
 
 
+def _with_values(finding: Finding, values: set[Cell]) -> Finding:
+    """What is seen between two ends, or of one, differs with their cells of reachability."""
+    cells = finding.effect.every
+    pairs = {(*cell[:2], cell[3]) for cell in cells}
+    sources = {(cell[0], cell[3]) for cell in cells} | {(cell[1], cell[3]) for cell in cells}
+    seen = frozenset(
+        value
+        for value in values
+        if (*value[:2], value[3]) in pairs
+        or (value[2] in TO_ALL and (value[0], value[3]) in sources)
+    )
+    if not seen - cells:
+        return finding
+    return replace(finding, effect=Effect(finding.effect.certain, finding.effect.possible | seen))
+
+
+def _name(cell: Judged) -> Cell:
+    return cell.source, cell.destination, str(cell.protocol), int(cell.family)
+
+
 def _in_order(cells: Iterable[Judged]) -> list[Cell]:
-    return [(c.source, c.destination, str(c.protocol), int(c.family)) for c in cells]
+    return [_name(cell) for cell in cells]
 
 
 def _ruled_out(named: set[str]) -> dict[str, tuple[str, ...]]:

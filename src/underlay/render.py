@@ -233,7 +233,7 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
                     *(str(program), str(playbook), "--extra-vars", f"@{work / 'variables.json'}"),
                 ],
                 private_data_dir=str(work / "runner"),
-                envvars=_environment(work),
+                envvars=environment(work),
                 input_fd=nothing,
                 runner_mode="subprocess",
                 quiet=True,
@@ -247,7 +247,7 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
         )
 
 
-def _environment(work: Path) -> dict[str, str]:
+def environment(work: Path) -> dict[str, str]:
     """Ansible's settings: the repository's, whatever the user's own say, and no trace at home."""
     return {
         "ANSIBLE_CONFIG": str(paths.root() / "ansible" / "ansible.cfg"),

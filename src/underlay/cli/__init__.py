@@ -41,6 +41,7 @@ VERBS: dict[str, dict[str, str]] = {
         "up": "Start a lab: its nodes, its networks and its containers.",
         "check": "Measure who reaches whom in a lab and compare it with the prediction.",
         "switch": "Turn a running lab into another one without a reboot.",
+        "converge": "Make a running lab what its lab file says now, by one Ansible task.",
         "explain": "Say why cells of a running lab differ from the prediction.",
         "down": "Stop a lab and leave nothing of it behind.",
     },

@@ -12,6 +12,7 @@ from underlay.faults import (
     filters,
     ipv6,
     link,
+    mtu,
     multicast,
     neighbours,
     overlay,
@@ -40,6 +41,7 @@ __all__ = [
 
 RUNNING: tuple[Fault, ...] = (
     *link.FAULTS,
+    *mtu.FAULTS,
     *driver.FAULTS,
     *vlan.FAULTS,
     *switch.FAULTS,

@@ -70,13 +70,24 @@ def inject(state: LabState, scene: Scene, fault: Fault, place: Place) -> Broken:
 
 
 def mend(state: LabState) -> list[Broken]:
-    """Undo all that is recorded, the last first; return what was. Raises Infrastructure."""
+    """Undo all that is recorded, the last first; return what was.
+
+    What can't be undone stays recorded and doesn't keep the rest from it. Raises
+    Infrastructure, with the first reason, once everything else is undone.
+    """
     left = recorded(state)
-    mended = []
-    while left:
-        undo(state, left[-1])
-        mended.append(left.pop())
-        _write(state, left)
+    mended: list[Broken] = []
+    failed: list[Infrastructure] = []
+    for broken in reversed(left):
+        try:
+            undo(state, broken)
+        except Infrastructure as error:
+            failed.append(error)
+            continue
+        mended.append(broken)
+        _write(state, [one for one in left if not any(one is done for done in mended)])
+    if failed:
+        raise failed[0]
     return mended
 
 

@@ -56,8 +56,10 @@ class Scene:
         by_pair = {(p.source.name, p.destination.name, int(p.family)): p for p in pairs(self.plan)}
         self.ends = {end.name: end for p in by_pair.values() for end in (p.source, p.destination)}
         self.healthy, self._at = {}, defaultdict(list)
+        self._sized_at: defaultdict[tuple[str, str, str], set[Cell]] = defaultdict(set)
         self._ways = Ways(self.plan)
-        expectations = [e for e in predict(self.plan) if measures_reach(e)]
+        every = predict(self.plan)
+        expectations = [e for e in every if measures_reach(e)]
         self.every = frozenset(cell_of(e) for e in expectations)
         for wanted in expectations:
             if not wanted.reachable:
@@ -67,6 +69,12 @@ class Scene:
             self.healthy[cell] = way
             for passage in way:
                 self._at[passage.kind, passage.where, passage.interface].append(passage)
+        for size in (e for e in every if e.protocol == "pmtu"):
+            cell = cell_of(size)
+            for passage in self._ways.way(cell, by_pair[(*cell[:2], cell[3])]):
+                if passage.packet.request:
+                    key = (passage.kind, passage.where, passage.interface)
+                    self._sized_at[key].add(cell)
 
     def cells(
         self,
@@ -81,6 +89,10 @@ class Scene:
             if key[:2] == (kind, where) and interface in ("", key[2]):
                 found.update(p.packet.cell for p in passages if wanted(p))
         return frozenset(found)
+
+    def sized(self, kind: Kind, where: str, interface: str) -> frozenset[Cell]:
+        """Return the cells of the check ``pmtu`` whose packets pass there."""
+        return frozenset(self._sized_at[kind, where, interface])
 
     def passages(self, cell: Cell) -> tuple[Passage, ...]:
         """Return where a healthy cell's request passes, then its answer."""

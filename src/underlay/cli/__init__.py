@@ -67,6 +67,7 @@ VERBS: dict[str, dict[str, str]] = {
     "This machine": {
         "doctor": "Check that this machine can run labs, or an image what labs need of it.",
         "bench": "Measure how fast Underlay is on this machine, or how fast packets are.",
+        "soak": "End commands at random moments, and prove that nothing is left behind.",
         "test": "Run Underlay's own tests, layer by layer.",
         "completion": "Print the script with which a shell completes Underlay's commands.",
     },

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,7 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
 
     with tempfile.TemporaryDirectory(prefix="underlay-converge-") as folder:
         work = Path(folder)
+        (work / "runner").mkdir()
         for node in plan.nodes:
             held = [{"path": p, "content": c} for p, c in bundle(files / node.name).items()]
             (work / f"{node.name}.json").write_text(json.dumps(held), encoding="utf-8")
@@ -123,7 +125,7 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
                 paths.HOME: str(paths.home()),
                 # Without a way of its own to share connections, Ansible takes the lab's.
                 "ANSIBLE_SSH_ARGS": "-o Compression=no",
-                "PATH": os.environ.get("PATH", ""),
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
             },
             settings={"job_timeout": DEADLINE},
             quiet=True,

@@ -17,7 +17,7 @@ from cluster.hand import Hand
 from cluster.near import Looked, look, shell
 from cluster.running import Cell as Named
 from cluster.running import Lab, label
-from confusion import GREEN, keep, remember
+from confusion import GREEN, is_remembered, keep, remember
 from underlay.faults import Cell, Scene, running_fault
 
 # Few enough for every day: a link, a filter by another mechanism, and the switch.
@@ -26,6 +26,8 @@ DAILY = (
     "coreos-container-drops-incoming-otherwise",
     "coreos-mac-policy",
 )
+
+MOST_PAIRS = 22
 
 on_coreos = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
@@ -48,11 +50,12 @@ def broken(lab: Lab, *hands: Hand, record: bool = False) -> Iterator[Looked]:
         for hand in reversed(done):
             for target, script in hand.cure:
                 shell(lab, target, script)
-        after = look(lab)
+        healthy = record and not is_remembered(lab.plan, GREEN)
+        after = look(lab, anyway=healthy)
         assert not after.differing, sorted(after.differing)[:20]
         assert not after.unmeasured, sorted(after.unmeasured)[:20]
         assert not after.causes, after.causes
-        if record:
+        if healthy:
             remember(lab.plan, GREEN, "", "", after)
 
 
@@ -127,7 +130,7 @@ def pairs() -> Iterator[tuple[Hand, Hand]]:
     wan = [h for h in COREOS if h.where.startswith(("ipnet-2", "core-02, eth2"))]
     switch = [h for h in COREOS if h.where == "switch, lan-2" and h.fault == "hairpin"]
     others = [*wan, *switch]
-    for number, one in enumerate(lan):
+    for number, one in enumerate(lan[:MOST_PAIRS]):
         yield one, others[number % len(others)]
 
 

@@ -29,6 +29,8 @@ MARKER = ".underlay-rendered"
 DEADLINE = 120.0
 DEADLINE_PER_LAB = 10.0
 SOURCES = ("ansible", "cloud-config")
+# The node program and what runs it are no part of the files that it is given.
+NOT_RENDERING = {"__pycache__", "module_utils", "bundle.py", "converge.yml"}
 MESSAGE_LINES = 15
 # Rendered labs that the cache keeps: a copy of one is some hundred kilobytes at most.
 KEPT = 100
@@ -138,7 +140,7 @@ def _content_hashes(plans: Sequence[Plan], authorized_key: str) -> list[str]:
     root = paths.root()
     common = hashlib.sha256()
     for path in sorted(p for name in SOURCES for p in (root / name).rglob("*") if p.is_file()):
-        if "__pycache__" not in path.parts:
+        if not NOT_RENDERING.intersection(path.parts):
             content = path.read_bytes()
             common.update(f"{path.relative_to(root)}:{len(content)}:".encode() + content)
     found = []
@@ -233,7 +235,7 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
                     *(str(program), str(playbook), "--extra-vars", f"@{work / 'variables.json'}"),
                 ],
                 private_data_dir=str(work / "runner"),
-                envvars=_environment(work),
+                envvars=environment(work),
                 input_fd=nothing,
                 runner_mode="subprocess",
                 quiet=True,
@@ -247,7 +249,7 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
         )
 
 
-def _environment(work: Path) -> dict[str, str]:
+def environment(work: Path) -> dict[str, str]:
     """Ansible's settings: the repository's, whatever the user's own say, and no trace at home."""
     return {
         "ANSIBLE_CONFIG": str(paths.root() / "ansible" / "ansible.cfg"),

@@ -20,8 +20,10 @@ from underlay.render import (
     MARKER,
     SOURCES,
     content_hash,
+    copy_rendered,
     refuse_foreign,
     render,
+    render_all,
     render_cached,
     rendered_files,
 )
@@ -254,3 +256,44 @@ def test_compiled_python_does_not_change_the_hash(plan: Plan, checkout: Path) ->
     compiled.mkdir(exist_ok=True)
     (compiled / "tree.cpython-313.pyc").touch()
     assert content_hash(plan, KEY) == before
+
+
+def test_many_plans_are_rendered_in_one_run_and_only_those_that_are_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[list[str]] = []
+
+    def write(plans: list[Plan], authorized_key: str, output: Path) -> None:
+        runs.append([plan.lab for plan in plans])
+        (output / MARKER).touch()
+        for plan in plans:
+            (output / plan.lab).mkdir()
+            (output / plan.lab / "who").write_text(plan.lab)
+
+    monkeypatch.setattr("underlay.render._run_playbook", write)
+    labs = paths.root() / "labs"
+    one, two, three = (
+        make_plan(read_lab(labs / f"{name}.yml")) for name in ("flat", "coreos", "shim")
+    )
+    assert [(entry / "who").read_text() for entry in render_all([one, two], KEY, tmp_path)] == [
+        "flat",
+        "coreos",
+    ]
+    found = render_all([three, two, one], KEY, tmp_path)
+    assert [(entry / "who").read_text() for entry in found] == ["shim", "coreos", "flat"]
+    assert runs == [["flat", "coreos"], ["shim"]]
+    # Each entry is one that `up` uses, too.
+    assert found[1].name == content_hash(two, KEY)
+    copy_rendered(found[1], tmp_path / "out" / "files")
+    assert (tmp_path / "out" / "files" / MARKER).is_file()
+
+
+def test_ansible_gives_each_of_many_labs_a_folder_of_the_same_files(tmp_path: Path) -> None:
+    labs = paths.root() / "labs"
+    plans = [make_plan(read_lab(labs / f"{name}.yml")) for name in ("flat", "basics-vlan")]
+    entries = render_all(plans, KEY, tmp_path / "cache")
+    for plan, entry in zip(plans, entries, strict=True):
+        assert {path.parts[0] for path in rendered_files(entry)} == {n.name for n in plan.nodes}
+    render(plans[0], KEY, tmp_path / "alone")
+    alone = {p: (tmp_path / "alone" / p).read_text() for p in rendered_files(tmp_path / "alone")}
+    assert {p: (entries[0] / p).read_text() for p in rendered_files(entries[0])} == alone

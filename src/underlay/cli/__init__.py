@@ -41,6 +41,7 @@ VERBS: dict[str, dict[str, str]] = {
         "up": "Start a lab: its nodes, its networks and its containers.",
         "check": "Measure who reaches whom in a lab and compare it with the prediction.",
         "switch": "Turn a running lab into another one without a reboot.",
+        "converge": "Make a running lab what its lab file says now, by one Ansible task.",
         "explain": "Say why cells of a running lab differ from the prediction.",
         "down": "Stop a lab and leave nothing of it behind.",
     },
@@ -66,6 +67,7 @@ VERBS: dict[str, dict[str, str]] = {
     "This machine": {
         "doctor": "Check that this machine can run labs, or an image what labs need of it.",
         "bench": "Measure how fast Underlay is on this machine, or how fast packets are.",
+        "soak": "End commands at random moments, and prove that nothing is left behind.",
         "test": "Run Underlay's own tests, layer by layer.",
         "completion": "Print the script with which a shell completes Underlay's commands.",
     },

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import err, out, print_json, progress
 from underlay.cli.labs import running_state
 from underlay.errors import BadInput, Infrastructure
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from underlay.cluster.lab_state import LabState
+    from underlay.explain import Explanation
     from underlay.verdict import Verdict
 
 
@@ -82,7 +83,21 @@ def command(
 
             out.print()
             out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
+    if verdict.exit_code:
+        _keep(state, verdict, explanation)
     raise typer.Exit(verdict.exit_code)
+
+
+def _keep(state: LabState, verdict: Verdict, explanation: Explanation | None) -> None:
+    """Keep the cells, their causes and the nodes' logs, and say where, as the last line."""
+    from underlay.cluster.run_folder import keep_run
+    from underlay.report.document import document
+    from underlay.report.explanation import causes
+
+    found = {"cells": document(verdict), "causes": causes(explanation) if explanation else []}
+    folder = keep_run(state.lab, "check", found, alive=state)
+    if folder is not None:
+        err.print(f"kept: {folder}")
 
 
 def measured(state: LabState) -> Verdict:

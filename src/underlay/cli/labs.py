@@ -75,6 +75,15 @@ def running_state(name: str | None) -> LabState:
     return state
 
 
+def refuse_broken(state: LabState) -> None:
+    """Raise BadInput where `break` has done something to the lab that only `mend` can undo."""
+    from underlay.faults.record import recorded
+
+    if recorded(state):
+        hint = f"underlay mend --lab {state.lab}"
+        raise BadInput(f"the lab {state.lab} is broken on purpose", hint=hint)
+
+
 def running_labs() -> tuple[str, ...]:
     """Return the names of all labs with a state folder that says they were started, sorted."""
     return tuple(sorted(file.parent.name for file in states().glob("*/lab.json")))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +31,6 @@ class Proof:
         self.provider = provider
         self.verdicts: dict[str, Verdict] = {}
         self.documents: dict[str, dict[str, Any]] = {}
-        self._lock = threading.Lock()
         self.spent: dict[str, float] = {}
 
     def visit(self, brought: Brought) -> None:
@@ -58,12 +54,11 @@ class Proof:
         if brought.error is not None:
             found["error"] = brought.error.message
             found["detail"] = brought.error.detail
-        with self._lock:
-            self.verdicts[verdict.lab] = verdict
-            self.documents[verdict.lab] = found
-            for phase, seconds in brought.timings.items():
-                self.spent[phase] = round(self.spent.get(phase, 0.0) + seconds, 3)
-            _say(verdict, brought, explanation)
+        self.verdicts[verdict.lab] = verdict
+        self.documents[verdict.lab] = found
+        for phase, seconds in brought.timings.items():
+            self.spent[phase] = round(self.spent.get(phase, 0.0) + seconds, 3)
+        _say(verdict, brought, explanation)
 
     def _unmeasured(self, brought: Brought) -> Verdict:
         """All cells of a lab that did not come up: predicted, none of them measured."""
@@ -109,7 +104,8 @@ def prove(what: str, provider: str | None, *, keep: bool, as_json: bool) -> int:
         groups = suite.groups(labs)
         if keep:
             _refuse_running(groups[-1][-1], home)
-        kept = _in_turn(suite, groups, keep=keep)
+        for group in groups:
+            kept = suite.prove(group, keep=keep and group is groups[-1])
         if kept is not None:
             hand_over(kept, home)
     timings = {"render": round(rendered, 3), **proof.spent}
@@ -126,17 +122,6 @@ def prove(what: str, provider: str | None, *, keep: bool, as_json: bool) -> int:
         )
     people(as_json).print(_last_line(proof, suite.boots, timings["total"]))
     return proof.exit_code
-
-
-def _in_turn(suite: Suite, groups: list[list[Asked]], *, keep: bool) -> Any:
-    """Prove group after group, as many at a time as there are processors for."""
-    *others, last = groups
-    with ThreadPoolExecutor(max(1, (os.cpu_count() or 1) // 2)) as pool:
-        waiting = [pool.submit(suite.prove, group) for group in others]
-        final = pool.submit(suite.prove, last, keep=keep)
-        for each in waiting:
-            each.result()
-        return final.result()
 
 
 def _files(what: str) -> list[Path]:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.labs import resolve_lab, running_state
-from underlay.errors import BadInput
+from underlay.cli.labs import refuse_broken, resolve_lab, running_state
 
 
 def command(
@@ -37,14 +36,11 @@ def command(
       underlay switch labs/flat.yml --lab seen
     """
     from underlay.cluster.switching import switch
-    from underlay.faults.record import recorded
 
     began = time.monotonic()
     wanted = resolve_lab(file)
     state = running_state(lab)
-    if recorded(state):
-        hint = f"underlay mend --lab {state.lab}"
-        raise BadInput(f"the lab {state.lab} is broken on purpose", hint=hint)
+    refuse_broken(state)
     with progress(f"switching {state.lab} to {wanted.stem}") as running:
         new, phases = switch(state, wanted, running.step, force=force)
     seconds = time.monotonic() - began

@@ -91,11 +91,8 @@ class Suite:
         try:
             for asked in group:
                 brought = self._bring(asked, state)
-                self._visit(brought)
-                if brought.state is None and state is not None:
-                    # Nobody knows what its nodes are now.
-                    self._end(state)
                 state = brought.state
+                self._visit(brought)
             kept, state = (state, None) if keep else (None, state)
             return kept
         finally:
@@ -116,9 +113,11 @@ class Suite:
                 brought.state, _ = become(state, asked.plan, asked.file, entry, self._tell)
         except UnderlayError as error:
             brought.error = error
-            if state is None and (left := paths.state(asked.plan.lab)).is_dir():
-                self._by.destroy(left)
-                remove(asked.plan.lab)
+            # Nobody knows what its nodes are now, nor how far its record has got.
+            for name in {asked.plan.lab, state.lab if state else asked.plan.lab}:
+                if paths.state(name).is_dir():
+                    self._by.destroy(paths.state(name))
+                    remove(name)
         brought.timings[phase] = round(time.monotonic() - began, 3)
         return brought
 
@@ -139,8 +138,13 @@ class Suite:
             started = [
                 pool.submit(self._by.start, plan, node.name, state.folder) for node in plan.nodes
             ]
-        for each in started:
-            each.result()
+            try:
+                for each in started:
+                    each.result()
+            except BaseException:
+                # Those who still wait for a node are told so by its end.
+                self._by.destroy(state.folder)
+                raise
         return state
 
     def _end(self, state: LabState) -> None:

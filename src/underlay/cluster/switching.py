@@ -117,6 +117,11 @@ def _refuse(state: LabState, plan: Plan, file: Path) -> None:
             f"what runs of the lab {plan.lab} is recorded nowhere",
             hint=f"underlay down --lab {plan.lab}",
         )
+    refuse_other_nodes(state, plan, file)
+
+
+def refuse_other_nodes(state: LabState, plan: Plan, file: Path) -> None:
+    """Raise BadInput where ``plan`` needs other nodes, Infrastructure where one doesn't run."""
     old = state.plan()
     found = differences(old, plan)
     if found:

@@ -108,9 +108,21 @@ def start(
     except Infrastructure as error:
         # What didn't get ready isn't left running: status would call it fine.
         sandbox.ask({"do": "kill", "node": node.name})
-        said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
+        said = last_words(console.read_text(errors="replace"))
         detail = "\n".join(part for part in (error.detail, "console:", said) if part)
         raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+
+
+def last_words(console: str) -> str:
+    """Return the end of what a node has printed, from its kernel's panic on where there is one.
+
+    The panic's reason comes first; the registers and the stack after it would push it out.
+    """
+    lines = [line for line in console.splitlines() if line.strip()]
+    panics = [number for number, line in enumerate(lines) if "Kernel panic" in line]
+    if panics:
+        return "\n".join(lines[max(0, panics[0] - CONSOLE_LINES + 2) : panics[0] + 2])
+    return tail(console, CONSOLE_LINES)
 
 
 def _make_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> None:

@@ -28,6 +28,7 @@ START_DEADLINE = 30.0
 STOP_DEADLINE = 30.0
 REQUEST_DEADLINE = 15.0
 IDENTITY = "sandbox.id"
+TUN = "/dev/net/tun"
 UNSHARE = (
     "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid",
     "--fork", "--kill-child", "--mount-proc", "--",
@@ -104,6 +105,7 @@ def start(plan: Plan, state: Path) -> Sandbox:
     the reason where namespaces or interfaces cannot be made.
     """
     _check_room(plan)
+    _check_tun()
     with (state / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
             [*UNSHARE, sys.executable, "-I", "-S", str(Path(__file__).with_name("holder.py"))],
@@ -218,6 +220,18 @@ def _check_room(plan: Plan) -> None:
             f"{free} MiB of memory are free, the lab's {len(plan.nodes)} nodes need {needed} MiB",
             hint="fewer nodes, or less `memory` each, in the lab file",
         )
+
+
+def _check_tun() -> None:
+    """Every port of the switch is a tap; what ip says where none can be made names no device."""
+    try:
+        os.close(os.open(TUN, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        raise Infrastructure(f"{TUN} is missing", hint="sudo modprobe tun") from None
+    except OSError as error:
+        raise Infrastructure(
+            f"{TUN} cannot be opened: {error.strerror}", hint=f"sudo chmod 0666 {TUN}"
+        ) from error
 
 
 def _memory(plan: Plan) -> int:

@@ -1,0 +1,146 @@
+"""A running lab becomes what its lab file says now, by one Ansible task on all nodes.
+
+What ``switch`` does over ssh itself, ``converge`` does as people who use Ansible expect it:
+a second run changes nothing, ``--check`` says what would be changed, ``--diff`` shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from underlay import paths
+from underlay.cluster.bundle import bundle
+from underlay.cluster.lab_lock import lock, turn
+from underlay.cluster.lab_state import LabState, read_state, unfinished
+from underlay.cluster.prepare import load_plan, refuse_errors
+from underlay.cluster.process import tail
+from underlay.cluster.provider import provider
+from underlay.cluster.switching import refuse_other_nodes
+from underlay.errors import BadInput, Infrastructure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from underlay.plan import Plan
+
+DEADLINE = 600
+GOOD, BAD = "runner_on_ok", ("runner_on_failed", "runner_on_unreachable")
+
+
+@dataclass(frozen=True)
+class Converged:
+    """What became of a lab; ``changes`` and ``diffs`` are by node, the switch's by ``switch``."""
+
+    state: LabState
+    changes: dict[str, list[str]]
+    diffs: dict[str, list[dict[str, str]]]
+
+    @property
+    def changed(self) -> int:
+        """How many of the nodes, and of the switch, were changed or would be."""
+        return sum(bool(said) for said in self.changes.values())
+
+
+def converge(
+    state: LabState, progress: Callable[[str], None], *, check: bool = False, force: bool = False
+) -> Converged:
+    """Make the running lab ``state`` what its file says now; with ``check`` only say what differs.
+
+    Raises BadInput where the lab has errors (without ``force``), another name, or needs other
+    nodes; Infrastructure where a node can't become what it should.
+    """
+    file = Path(state.file)
+    plan = load_plan(file)
+    if not force:
+        refuse_errors(file)
+    with turn(state.lab, progress):
+        known = read_state(state.lab)
+        if known is None:
+            raise BadInput(f"the lab {state.lab!r} is not up any more")
+        if plan.lab != known.lab:
+            hint = f"underlay switch {file} --lab {known.lab}"
+            raise BadInput(f"{file} is of a lab called {plan.lab} now", hint=hint)
+        refuse_other_nodes(known, plan, file)
+        return _converge(known, plan, progress, check=check)
+
+
+def _converge(
+    state: LabState, plan: Plan, progress: Callable[[str], None], *, check: bool
+) -> Converged:
+    from underlay.render import copy_rendered, render_all
+
+    progress("rendering the nodes' files")
+    key = (state.folder / "key.pub").read_text().strip()
+    (entry,) = render_all([plan], key, paths.cache() / "files")
+    mark = unfinished(state.folder)
+    rewired = mark.exists() or _wiring(state.plan()) != _wiring(plan)
+    changes = {"switch": ["segments and external hosts: made anew"] if rewired else []}
+    if not check:
+        with lock(state.lab, progress):
+            mark.touch()
+            state.write(plan)
+            copy_rendered(entry, state.folder / "files")
+            if rewired:
+                provider(state.provider).rewire(plan, state.folder)
+    progress(f"converging {len(plan.nodes)} nodes by Ansible")
+    results = _run(state, plan, entry, check=check)
+    if not check:
+        mark.unlink(missing_ok=True)
+    changes |= {node: found["changes"] for node, found in sorted(results.items())}
+    return Converged(state, changes, {node: found["diff"] for node, found in results.items()})
+
+
+def _wiring(plan: Plan) -> tuple[object, ...]:
+    """Return what of a plan is the switch's."""
+    return plan.segments, plan.hosts
+
+
+def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, dict[str, Any]]:
+    """Run ansible/converge.yml; return each node's result of the module ``bundle``."""
+    import ansible_runner
+
+    from underlay.render import environment
+
+    with tempfile.TemporaryDirectory(prefix="underlay-converge-") as folder:
+        work = Path(folder)
+        (work / "runner").mkdir()
+        for node in plan.nodes:
+            held = [{"path": p, "content": c} for p, c in bundle(files / node.name).items()]
+            (work / f"{node.name}.json").write_text(json.dumps(held), encoding="utf-8")
+        done = ansible_runner.run(
+            private_data_dir=str(work / "runner"),
+            playbook=str(paths.root() / "ansible" / "converge.yml"),
+            inventory=str(paths.root() / "inventory" / "underlay"),
+            extravars={"bundles": str(work)},
+            cmdline="--check --diff" if check else "--diff",
+            envvars={
+                **environment(work),
+                "UNDERLAY_LAB": state.lab,
+                paths.HOME: str(paths.home()),
+                # Without a way of its own to share connections, Ansible takes the lab's.
+                "ANSIBLE_SSH_ARGS": "-o Compression=no",
+                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+            },
+            settings={"job_timeout": DEADLINE},
+            quiet=True,
+        )
+        events = [event for event in done.events if event["event"] in (GOOD, *BAD)]
+        said = done.stdout.read()
+    results = {e["event_data"]["host"]: e["event_data"]["res"] for e in events}
+    failures = [
+        f"{e['event_data']['host']}: {e['event_data']['res'].get('msg', e['stdout'])}"
+        for e in events
+        if e["event"] != GOOD
+    ]
+    if failures or set(results) != {node.name for node in plan.nodes}:
+        raise Infrastructure(
+            f"the nodes could not be converged to {plan.lab}",
+            detail="\n".join(failures) or tail(said),
+        )
+    return results

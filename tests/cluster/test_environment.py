@@ -1,0 +1,213 @@
+"""Faults of the machine: a clear error, exit code 3, and nothing of the lab left.
+
+Each is really there, for the command under test alone: in a mount or user namespace of its
+own, which ends with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.commands import Done, run
+from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.running import UP_DEADLINE, Checkout, Lab
+from underlay import paths
+from underlay.cluster import image
+from underlay.cluster.uml import lean, sandbox
+from underlay.cluster.uml import node as uml_node
+from underlay.errors import Infrastructure
+from underlay.lab_file import read_lab
+from underlay.plan import Plan, make_plan
+
+SMALL = """\
+name: beset
+nodes: {count: 1, profile: lean}
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: iproute2}
+containers:
+  - {on: all, count: 1, networks: [lannet]}
+"""
+NAMESPACE = ["unshare", "--mount", "--propagation", "private", "sh", "-euc"]
+IN_ITS_OWN_USERS = ["unshare", "--user", "--map-root-user", "sh", "-euc"]
+# An ordinary user has no mounts of its own without a user namespace.
+MOUNTS = NAMESPACE if os.geteuid() == 0 else [*NAMESPACE[:1], "--user", "--map-root-user",
+                                              *NAMESPACE[1:]]  # fmt: skip
+BOOT_DEADLINE = 12.0
+
+
+@pytest.fixture(scope="module")
+def beset(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A small lab, not up, whose rendered files are cached."""
+    file = tmp_path_factory.mktemp("beset") / "beset.yml"
+    file.write_text(SMALL)
+    lab = Lab(copy, "beset", file)
+    yield lab
+    if lab.state.exists():
+        lab.down()
+
+
+def within(lab: Lab, fault: str, *words: str, wrap: list[str] | None = None) -> Done:
+    """Run ``underlay`` with ``words`` where the shell script ``fault`` has been run before."""
+    program = str(lab.checkout.root / "underlay")
+    script = f'{fault}\nexec "$@"'
+    arguments = [*(wrap or MOUNTS), script, "sh", program, *words]
+    return run(arguments, folder=lab.checkout.root, deadline=UP_DEADLINE)
+
+
+def up_fails(lab: Lab, fault: str, *said: str, wrap: list[str] | None = None) -> None:
+    before = interfaces()
+    done = within(lab, fault, "up", str(lab.file), wrap=wrap)
+    assert done.code == 3, str(done)
+    assert "defect" not in done.err, str(done)
+    for words in (*said, "hint: "):
+        assert words in done.err, str(done)
+    lab.checkout.underlay("down", "--all")
+    prove_nothing_is_left(lab.checkout, before)
+
+
+def test_without_a_fault_the_lab_comes_up(beset: Lab) -> None:
+    done = within(beset, ":", "up", str(beset.file))
+    assert done.code == 0, str(done)
+    beset.check().prove_green()
+    done = beset.down()
+    assert done.code == 0, str(done)
+
+
+def test_tun_is_missing(beset: Lab) -> None:
+    up_fails(beset, "mount -t tmpfs none /dev/net", "/dev/net/tun")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a device that can't be opened")
+def test_tun_is_forbidden(beset: Lab) -> None:
+    script = "mount -t tmpfs -o nodev none /dev/net; mknod /dev/net/tun c 10 200"
+    up_fails(beset, script, "/dev/net/tun")
+
+
+def test_user_namespaces_are_disabled(beset: Lab) -> None:
+    script = "echo 0 >/proc/sys/user/max_user_namespaces"
+    up_fails(beset, script, "the lab's sandbox could not be made", wrap=IN_ITS_OWN_USERS)
+
+
+def test_vagrant_is_missing(beset: Lab) -> None:
+    up_fails(beset, 'mount --bind /dev/null "$(command -v vagrant)"', "no vagrant on PATH")
+
+
+def test_vagrant_is_old(beset: Lab, tmp_path: Path) -> None:
+    stub = tmp_path / "vagrant"
+    stub.write_text('#!/bin/sh\n[ "$1" != --version ] || { echo Vagrant 2.2.19; exit; }\nexit 1\n')
+    stub.chmod(0o755)
+    up_fails(
+        beset, f'mount --bind {stub} "$(command -v vagrant)"', "Vagrant 2.2.19 is too old", "2.3"
+    )
+
+
+@pytest.mark.parametrize("size", ["8k", pytest.param("64k", marks=pytest.mark.all)])
+def test_the_disk_is_full_during_up(beset: Lab, size: str) -> None:
+    home = beset.checkout.root / ".underlay"
+    home.mkdir(exist_ok=True)
+    up_fails(beset, f"mount -t tmpfs -o size={size} none {home}", "No space left on device")
+
+
+def test_the_cache_is_read_only(beset: Lab, tmp_path: Path) -> None:
+    script = f"mount --bind {tmp_path} {tmp_path}; mount -o remount,ro,bind {tmp_path}"
+    export = f"{script}; export XDG_CACHE_HOME={tmp_path}"
+    up_fails(beset, export, str(tmp_path), "XDG_CACHE_HOME")
+
+
+def test_the_disk_is_full_during_an_image_build(beset: Lab, tmp_path: Path) -> None:
+    script = f"mount -t tmpfs -o size=64m none {tmp_path}; export XDG_CACHE_HOME={tmp_path}"
+    done = within(beset, script, "image", "build")
+    assert done.code == 3, str(done)
+    assert "MiB free, an image build needs" in done.err, str(done)
+    assert "hint: set XDG_CACHE_HOME" in done.err, str(done)
+
+
+def test_the_image_is_corrupt(beset: Lab, tmp_path: Path) -> None:
+    key = image.current().key
+    broken = tmp_path / "underlay" / "images" / key
+    broken.mkdir(parents=True)
+    for path in image.current().folder.iterdir():
+        (broken / path.name).symlink_to(path)
+    (broken / "root.ext4").unlink()
+    (broken / "root.ext4").write_bytes(b"cut")
+    done = within(beset, f"export XDG_CACHE_HOME={tmp_path}", "up", str(beset.file))
+    assert done.code == 3, str(done)
+    assert f"the image {key} is damaged: root.ext4" in done.err, str(done)
+    assert "underlay image build" in done.err, str(done)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    plan = make_plan(read_lab(paths.root() / "labs" / "lean.yml"))
+    (node, *_) = plan.nodes
+    return dataclasses.replace(plan, lab="boots", nodes=(node,))
+
+
+@pytest.fixture
+def empty(tmp_path: Path) -> Path:
+    """A root file system with a shell and nothing else."""
+    tree = tmp_path / "tree"
+    for folder in ("bin", "sbin", "dev", "proc"):
+        (tree / folder).mkdir(parents=True)
+    (tree / "bin" / "busybox").write_bytes(Path("/bin/busybox").read_bytes())
+    (tree / "bin" / "busybox").chmod(0o755)
+    return tree
+
+
+def boot(plan: Plan, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Boot the only node of ``plan`` from the root in ``tree``, and return how that fails."""
+    disk = tmp_path / "root.ext4"
+    words = ["mke2fs", "-q", "-t", "ext4", "-d", str(tree), str(disk), "16M"]
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    subprocess.run(words, check=True, timeout=30, env={**os.environ, "PATH": path})
+    (node,) = plan.nodes
+    # What the seed says is another test's business.
+    monkeypatch.setattr(lean, "make_lean_seed", lambda *words: words[-1].write_bytes(bytes(10240)))
+    monkeypatch.setattr(uml_node, "make_seed", lambda files, output: output.write_bytes(bytes(512)))
+    living = sandbox.start(plan, tmp_path)
+    try:
+        with pytest.raises(Infrastructure) as failure:
+            uml_node.start(plan, node, living, disk, tmp_path, BOOT_DEADLINE)
+        assert uml_node.state_of(living, node.name) != "running"
+    finally:
+        living.stop()
+    return f"{failure.value.message}\n{failure.value.detail}"
+
+
+def test_a_node_panics(
+    plan: Plan, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = boot(plan, empty, tmp_path, monkeypatch)
+    assert "its kernel ended while booting" in said
+    assert "Kernel panic" in said
+
+
+def test_a_node_hangs(
+    plan: Plan, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (empty / "bin" / "sh").symlink_to("busybox")
+    (empty / "sbin" / "init").write_text(
+        "#!/bin/sh\necho waiting for Godot\nwhile :; do /bin/busybox sleep 1; done\n"
+    )
+    (empty / "sbin" / "init").chmod(0o755)
+    (node,) = plan.nodes
+    full = dataclasses.replace(plan, nodes=(dataclasses.replace(node, profile="full"),))
+    said = boot(full, empty, tmp_path, monkeypatch)
+    assert "ssh did not answer within the deadline" in said
+    assert "waiting for Godot" in said
+
+
+def test_there_is_no_memory_for_the_nodes(plan: Plan, tmp_path: Path) -> None:
+    (node,) = plan.nodes
+    huge = dataclasses.replace(plan, nodes=(dataclasses.replace(node, memory=1 << 30),))
+    with pytest.raises(Infrastructure, match=r"MiB of memory are free, the lab's 1 nodes need"):
+        sandbox.start(huge, tmp_path)
+    assert sandbox.find(tmp_path) is None

@@ -1,0 +1,61 @@
+"""The folder in which `check DIR` keeps its labs: apart from all others, swept after a death."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from underlay import paths
+from underlay.cluster.own_home import own_home, sweep
+
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+HOLD = """\
+import sys
+from underlay import paths
+from underlay.cluster.own_home import own_home
+with own_home():
+    (paths.states() / "left").mkdir(parents=True)
+    print("held", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(paths.HOME, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_state_is_elsewhere_within_and_where_it_was_after(home: Path) -> None:
+    with own_home() as outer:
+        assert outer == home
+        assert paths.home() == home / "checks" / str(os.getpid())
+        paths.state("lab").mkdir(parents=True)
+    assert paths.home() == home
+    assert not home.exists()
+
+
+def test_who_was_killed_is_swept_and_who_lives_is_not(home: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    folder = home / "checks" / str(process.pid)
+    assert sweep() == []
+    assert folder.is_dir()
+    process.send_signal(signal.SIGKILL)
+    process.wait(timeout=10)
+    process.stdout.close()
+    assert folder.is_dir()
+    assert sweep() == ["left"]
+    assert not home.exists()

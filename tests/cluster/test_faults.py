@@ -33,10 +33,13 @@ on_coreos = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
 
 @contextmanager
-def broken(lab: Lab, *hands: Hand, record: bool = False) -> Iterator[Looked]:
+def broken(
+    lab: Lab, *hands: Hand, record: bool = False, prove_cured: bool = True
+) -> Iterator[Looked]:
     """Do what the hands do; hand out what is measured then, and which causes are named.
 
     Afterwards everything is cured, and the lab must be green again, with no cause named.
+    That can be left to the next look, which would see what was not cured.
     """
     assert not (lab.state / "broken.json").exists()
     done: list[Hand] = []
@@ -50,13 +53,18 @@ def broken(lab: Lab, *hands: Hand, record: bool = False) -> Iterator[Looked]:
         for hand in reversed(done):
             for target, script in hand.cure:
                 shell(lab, target, script)
-        healthy = record and not is_remembered(lab.plan, GREEN)
-        after = look(lab, anyway=healthy)
-        assert not after.differing, sorted(after.differing)[:20]
-        assert not after.unmeasured, sorted(after.unmeasured)[:20]
-        assert not after.causes, after.causes
-        if healthy:
-            remember(lab.plan, GREEN, "", "", after)
+        if prove_cured:
+            _prove_green(lab, record)
+
+
+def _prove_green(lab: Lab, record: bool) -> None:
+    healthy = record and not is_remembered(lab.plan, GREEN)
+    after = look(lab, anyway=healthy)
+    assert not after.differing, sorted(after.differing)[:20]
+    assert not after.unmeasured, sorted(after.unmeasured)[:20]
+    assert not after.causes, after.causes
+    if healthy:
+        remember(lab.plan, GREEN, "", "", after)
 
 
 def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
@@ -138,7 +146,7 @@ def pairs() -> Iterator[tuple[Hand, Hand]]:
 @on_coreos
 @pytest.mark.parametrize(("one", "other"), [pytest.param(*p, id=f"{p[0]}+{p[1]}") for p in pairs()])
 def test_two_faults_at_once_are_both_named(lab: Lab, one: Hand, other: Hand) -> None:
-    with broken(lab, one, other) as seen:
+    with broken(lab, one, other, prove_cured=False) as seen:
         row = {
             "lab": "coreos",
             "faults": [[one.fault, one.where], [other.fault, other.where]],
@@ -150,3 +158,4 @@ def test_two_faults_at_once_are_both_named(lab: Lab, one: Hand, other: Hand) -> 
         said = [cause[:2] for cause in seen.causes]
         assert [one.fault, one.where] in said, row
         assert [other.fault, other.where] in said, row
+        assert len(said) == 2, row

@@ -44,7 +44,6 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     name = container["name"]
     attached = []
     try:
-        run([*namespaces.enter(name), "ip", "link", "set", "lo", "up"])
         for attachment in container["attachments"]:
             words = _words(container, attachment, networks[attachment["network"]])
             attached.append(words)

@@ -42,6 +42,15 @@ def keep(part: Literal["single", "pairs"], name: str, row: dict[str, Any]) -> No
     os.close(folder)
 
 
+def is_remembered(plan: Plan, name: str) -> bool:
+    """Whether what a lab's nodes showed is kept already under that name."""
+    path = EVIDENCE / f"{plan.lab}.json.xz"
+    if not path.is_file():
+        return False
+    with lzma.open(path, "rt") as file_:
+        return name in json.load(file_)["faults"]
+
+
 def remember(plan: Plan, name: str, fault: str, where: str, seen: Looked) -> None:
     """Keep what nodes showed, for tests/unit/test_explain.py: all that explain goes by."""
     path = EVIDENCE / f"{plan.lab}.json.xz"

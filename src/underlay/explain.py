@@ -63,6 +63,10 @@ class Explanation:
     unseen: dict[str, str]
 
 
+# What there is to say of a lab in which every cell is as expected.
+NOTHING = Explanation((), (), {}, (), {})
+
+
 def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Explanation:
     """Return why cells of ``judged`` differ or could not be measured."""
     cells = list(judged)

@@ -54,11 +54,14 @@ def shell(lab: Lab, target: str, script: str) -> str:
     return done.stdout
 
 
-def look(lab: Lab) -> Looked:
-    """Measure the lab, look into it whatever comes of it, and explain."""
+def look(lab: Lab, *, anyway: bool = True) -> Looked:
+    """Measure the lab, look into it and explain.
+
+    Without ``anyway`` it is looked into only where a cell isn't as expected, as `check` does.
+    """
     state = state_of(lab)
     verdict = measured(state)
-    evidence = looked_into(state)
+    evidence = looked_into(state) if anyway or verdict.exit_code else Evidence({})
     found = explain(Scene(state.plan()), verdict.cells, evidence)
     return Looked(
         judged=verdict.cells,

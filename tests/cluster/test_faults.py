@@ -17,7 +17,7 @@ from cluster.hand import Hand
 from cluster.near import Looked, look, shell
 from cluster.running import Cell as Named
 from cluster.running import Lab, label
-from confusion import GREEN, keep, remember
+from confusion import GREEN, is_remembered, keep, remember
 from underlay.faults import Cell, Scene, running_fault
 
 # Few enough for every day: a link, a filter by another mechanism, and the switch.
@@ -27,14 +27,19 @@ DAILY = (
     "coreos-mac-policy",
 )
 
+MOST_PAIRS = 22
+
 on_coreos = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
 
 @contextmanager
-def broken(lab: Lab, *hands: Hand, record: bool = False) -> Iterator[Looked]:
+def broken(
+    lab: Lab, *hands: Hand, record: bool = False, prove_cured: bool = True
+) -> Iterator[Looked]:
     """Do what the hands do; hand out what is measured then, and which causes are named.
 
     Afterwards everything is cured, and the lab must be green again, with no cause named.
+    That can be left to the next look, which would see what was not cured.
     """
     assert not (lab.state / "broken.json").exists()
     done: list[Hand] = []
@@ -48,12 +53,18 @@ def broken(lab: Lab, *hands: Hand, record: bool = False) -> Iterator[Looked]:
         for hand in reversed(done):
             for target, script in hand.cure:
                 shell(lab, target, script)
-        after = look(lab)
-        assert not after.differing, sorted(after.differing)[:20]
-        assert not after.unmeasured, sorted(after.unmeasured)[:20]
-        assert not after.causes, after.causes
-        if record:
-            remember(lab.plan, GREEN, "", "", after)
+        if prove_cured:
+            _prove_green(lab, record)
+
+
+def _prove_green(lab: Lab, record: bool) -> None:
+    healthy = record and not is_remembered(lab.plan, GREEN)
+    after = look(lab, anyway=healthy)
+    assert not after.differing, sorted(after.differing)[:20]
+    assert not after.unmeasured, sorted(after.unmeasured)[:20]
+    assert not after.causes, after.causes
+    if healthy:
+        remember(lab.plan, GREEN, "", "", after)
 
 
 def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
@@ -127,7 +138,7 @@ def pairs() -> Iterator[tuple[Hand, Hand]]:
     wan = [h for h in COREOS if h.where.startswith(("ipnet-2", "core-02, eth2"))]
     switch = [h for h in COREOS if h.where == "switch, lan-2" and h.fault == "hairpin"]
     others = [*wan, *switch]
-    for number, one in enumerate(lan):
+    for number, one in enumerate(lan[:MOST_PAIRS]):
         yield one, others[number % len(others)]
 
 
@@ -135,7 +146,7 @@ def pairs() -> Iterator[tuple[Hand, Hand]]:
 @on_coreos
 @pytest.mark.parametrize(("one", "other"), [pytest.param(*p, id=f"{p[0]}+{p[1]}") for p in pairs()])
 def test_two_faults_at_once_are_both_named(lab: Lab, one: Hand, other: Hand) -> None:
-    with broken(lab, one, other) as seen:
+    with broken(lab, one, other, prove_cured=False) as seen:
         row = {
             "lab": "coreos",
             "faults": [[one.fault, one.where], [other.fault, other.where]],
@@ -147,3 +158,4 @@ def test_two_faults_at_once_are_both_named(lab: Lab, one: Hand, other: Hand) -> 
         said = [cause[:2] for cause in seen.causes]
         assert [one.fault, one.where] in said, row
         assert [other.fault, other.where] in said, row
+        assert len(said) == 2, row

@@ -103,7 +103,7 @@ def explained(one: Recorded) -> Explanation:
     return explain(scene(one.file), judged(one, wrong).cells, one.evidence)
 
 
-@pytest.mark.parametrize("one", every(), ids=str)
+@pytest.mark.parametrize("one", list(every()), ids=str)
 def test_the_right_cause_comes_first(one: Recorded) -> None:
     found = explained(one)
     named = [(cause.finding.fault.id, cause.where) for cause in found.causes]
@@ -111,7 +111,7 @@ def test_the_right_cause_comes_first(one: Recorded) -> None:
     assert not found.unexplained
 
 
-@pytest.mark.parametrize("one", every(), ids=str)
+@pytest.mark.parametrize("one", list(every()), ids=str)
 def test_a_healthy_labs_evidence_explains_nothing(one: Recorded) -> None:
     wrong = {(s, d, p, str(family)): observed for s, d, p, family, observed in one.row["wrong"]}
     green = Recorded(one.file, GREEN).evidence

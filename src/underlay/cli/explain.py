@@ -58,15 +58,13 @@ def command(
 
 def explained(state: LabState, verdict: Verdict) -> Explanation:
     """Look into the lab where ``verdict`` isn't green, and return why."""
-    from underlay.explain import explain
+    from underlay.explain import NOTHING, explain
     from underlay.faults import Scene
-    from underlay.observe.evidence import Evidence
 
-    evidence = Evidence({})
-    if verdict.exit_code:
-        with progress(f"looking into {state.lab}"):
-            evidence = looked_into(state)
-    return explain(Scene(state.plan()), verdict.cells, evidence)
+    if verdict.exit_code == 0:
+        return NOTHING
+    with progress(f"looking into {state.lab}"):
+        return explain(Scene(state.plan()), verdict.cells, looked_into(state))
 
 
 def looked_into(state: LabState) -> Evidence:

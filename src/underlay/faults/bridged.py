@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from underlay.faults.drops import of_iptables
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
-from underlay.faults.filters import proof_of, strength_of
+from underlay.faults.filters import BRIDGED, CALLS, asked_by_bridges, proof_of, strength_of
 from underlay.faults.lines import link_proof
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ on_node="nsenter --target 1 --net --"
 port=$($on_node ip -o link show | sed -n "s/^$number: \\([^:@]*\\).*/\\1/p")
 test "$port"
 """
-CALLS = "net.bridge.bridge-nf-call-iptables"
 FORWARDING = "net.ipv4.ip_forward"
 
 
@@ -86,12 +85,11 @@ class BridgePort(Fault):
     cause = "The node's end of the container's cable is no port of the bridge, or is down."
     cure = "ip link set PORT master BRIDGE up on the node, or start the container anew"
     reference = "bridge(8); veth(4)"
-    drivers: ClassVar[tuple[str, ...]] = ("bridge", "vxlan", "gretap")
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every container on a bridge."""
         for child in scene.children:
-            if child.network.driver in self.drivers:
+            if child.network.driver in BRIDGED:
                 detail = (child.end, child.network.parent)
                 yield Place(child.container, child.interface, child.node, detail)
 
@@ -148,7 +146,7 @@ class BridgeFiltered(Fault):
         """Every node with a bridge that holds an uplink or two containers."""
         for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
             place = Place(node.name, "", node.name)
-            if any(child.node == node.name and child.network.driver in BridgePort.drivers
+            if any(child.node == node.name and child.network.driver in BRIDGED
                    for child in scene.children):  # fmt: skip
                 yield place
 
@@ -163,7 +161,7 @@ class BridgeFiltered(Fault):
     def _passed(self, scene: Scene, node: str, wanted: Callable[[Packet], bool]) -> frozenset[Cell]:
         def bridged(passage: Passage) -> bool:
             family = passage.packet.family == 4
-            return family and passage.driver in BridgePort.drivers and wanted(passage.packet)
+            return family and passage.driver in BRIDGED and wanted(passage.packet)
 
         def routed(passage: Passage) -> bool:
             return passage.forwarded and passage.packet.family == 4 and wanted(passage.packet)
@@ -191,7 +189,7 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
         """A dropping rule of FORWARD that has counted, where bridges ask it."""
         for place in self.places(scene):
             space = evidence.space(place.node)
-            if space is None or space.sysctl.get(CALLS) != "1":
+            if space is None or not asked_by_bridges(scene, space):
                 continue
             for drop in of_iptables(space.lines("iptables")):
                 if drop.hook != "FORWARD" or drop.hits == 0:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence, Space
 
 OWN = ("INPUT", "OUTPUT")
+CALLS = "net.bridge.bridge-nf-call-iptables"
+# The drivers whose containers sit on a bridge of the node.
+BRIDGED = ("bridge", "vxlan", "gretap")
 APPEND = 'iptables-legacy -w 5 -I "$@"'
 DELETE = 'iptables-legacy -w 5 -D "$@" 2>/dev/null || :'
 
@@ -252,6 +255,8 @@ class NodeDrops(ContainerDrops):
             for found in rules:
                 if space is None or found.hits == 0:
                     continue
+                if found.hook == "FORWARD" and asked_by_bridges(scene, space):
+                    continue  # bridge-netfilter's
                 effect = hit(scene, space, found)
                 effect = _with_l3(scene, node.name, found, effect)
                 yield self.found(
@@ -261,6 +266,14 @@ class NodeDrops(ContainerDrops):
                     strength=strength_of(found),
                     effect=effect,
                 )
+
+
+def asked_by_bridges(scene: Scene, space: Space) -> bool:
+    """Whether a node's FORWARD chain is asked about what its containers' bridges pass on."""
+    bridged = any(
+        child.node == space.name and child.network.driver in BRIDGED for child in scene.children
+    )
+    return bridged and space.sysctl.get(CALLS) == "1"
 
 
 def _with_l3(scene: Scene, node: str, found: Drop, effect: Effect) -> Effect:

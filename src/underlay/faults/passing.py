@@ -6,8 +6,7 @@ Which links send and take it on each wire is what the prediction itself goes by
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from underlay.expect import FAMILIES
 from underlay.expect.path import Paths
@@ -30,8 +29,7 @@ WIRED = ("macvlan", "ipvlan")
 OUTER = {"vxlan": "udp", "gretap": "gre"}
 
 
-@dataclass(frozen=True)
-class Packet:
+class Packet(NamedTuple):
     """A cell's request, or its answer, on one wire: whose it is and what its headers say.
 
     ``outer`` is the protocol of the packet that carries it through an overlay's underlay,
@@ -61,8 +59,7 @@ class Packet:
         return 4 if self.outer else self.cell[3]
 
 
-@dataclass(frozen=True)
-class Passage:
+class Passage(NamedTuple):
     """A packet at one interface. ``where`` is a container or node, or a segment for a port.
 
     ``driver`` and ``mode`` are those of the container network that the packet uses, empty
@@ -81,8 +78,7 @@ class Passage:
     forwarded: bool = False
 
 
-@dataclass(frozen=True)
-class _Wire:
+class _Wire(NamedTuple):
     """One wire of a packet's way; ``first`` and ``last`` are those at the packet's own ends."""
 
     out: Link
@@ -215,8 +211,7 @@ class Ways:
             next(x for x in self._worlds[4].spaces[node].links if x.parent == tunnel.parent)
             for node, tunnel in ((out.node, near), (into.node, there))
         ]
-        packet = replace(
-            wire.packet,
+        packet = wire.packet._replace(
             source=near.options["local"],
             destination=there.options["local"],
             source_mac=links[0].mac,

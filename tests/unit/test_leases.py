@@ -99,10 +99,10 @@ def test_an_advertised_address_is_waited_for_and_never_set(
     entry = {"local": "fd00::65", "prefixlen": 64}
     answers = [[], [{"addr_info": [{**entry, "tentative": True}]}], [{"addr_info": [entry]}]]
     monkeypatch.setattr(settling, "show", lambda *_: answers.pop(0))
-    settling.wait({"attachments": [own]}, {"net": net}, [])
+    settling.wait({"name": "web", "attachments": [own]}, {"net": net})
     assert answers == []
     monkeypatch.setattr(settling, "show", lambda *_: [])
     monkeypatch.setattr(settling, "DEADLINE", 0.0)
     with pytest.raises(Failed, match="no router advertises"):
-        settling.wait({"attachments": [own]}, {"net": net}, [])
-    settling.wait({"attachments": [own]}, {"net": {**net, "slaac": False}}, [])
+        settling.wait({"name": "web", "attachments": [own]}, {"net": net})
+    settling.wait({"name": "web", "attachments": [own]}, {"net": {**net, "slaac": False}})

@@ -11,13 +11,13 @@ from .commands import Failed, show
 DEADLINE = 20.0
 
 
-def wait(container: dict, networks: dict[str, dict], enter: list[str]) -> None:
+def wait(container: dict, networks: dict[str, dict]) -> None:
     """Return when each advertised subnet has led to its planned address; raise Failed if not."""
     for attachment in container["attachments"]:
         if not networks[attachment["network"]].get("slaac"):
             continue
         end = time.monotonic() + DEADLINE
-        while not _has(attachment, enter):
+        while not _has(attachment, container["name"]):
             if time.monotonic() > end:
                 raise Failed(
                     f"{attachment['interface']} has no {attachment['address6']} after"
@@ -26,10 +26,11 @@ def wait(container: dict, networks: dict[str, dict], enter: list[str]) -> None:
             time.sleep(0.2)
 
 
-def _has(attachment: dict, enter: list[str]) -> bool:
+def _has(attachment: dict, name: str) -> bool:
+    words = ["-netns", name, "-6", "address", "show", "dev", attachment["interface"]]
     return any(
         f"{entry['local']}/{entry['prefixlen']}" == attachment["address6"]
         and not entry.get("tentative")
-        for row in show(["-6", "address", "show", "dev", attachment["interface"]], enter)
+        for row in show(words)
         for entry in row["addr_info"]
     )

@@ -17,7 +17,7 @@ def start(container: dict, networks: dict[str, dict]) -> None:
             words = _words(container, attachment, networks[attachment["network"]])
             attached.append(words)
             run([PROGRAM, "add", *words])
-        batch(_afterwards(container, networks), namespaces.enter(name))
+        batch(_afterwards(container, networks), space=name)
         namespaces.start(name)
     except Failed:
         for words in attached:

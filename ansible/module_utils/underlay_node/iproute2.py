@@ -22,7 +22,7 @@ def start(container: dict, networks: dict[str, dict]) -> None:
             outside += creation(name, attachment, networks[attachment["network"]])
             inside += configuration(attachment, networks[attachment["network"]])
         batch(outside)
-        batch(inside + routes.lines(container, networks), namespaces.enter(name))
+        batch(inside + routes.lines(container, networks), space=name)
         namespaces.start(name)
     except Failed:
         namespaces.remove(name)
@@ -38,7 +38,7 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     namespaces.end(name)
     lines = [f"link delete {a['interface']}" for a in container["attachments"]]
     with contextlib.suppress(Failed):
-        batch(lines, namespaces.enter(name))
+        batch(lines, space=name)
     namespaces.remove(name)
 
 

@@ -26,7 +26,14 @@ _CLEAR = (
     "for kind in veth bridge; do"
     " ip -oneline link show type $kind | sed 's/^[0-9]*: *//; s/[@:].*//' | while read -r name; do"
     " ip link delete $name; done; done;"
-    " for host in $(ls /run/netns 2>/dev/null); do ip netns delete $host || exit; done"
+    " for host in $(ls /run/netns 2>/dev/null); do"
+    " ip netns pids $host | xargs --no-run-if-empty kill; ip netns delete $host || exit; done"
+)
+
+# As a daemon it would change its groups, which the sandbox's user namespace forbids. A
+# shell gives what it starts with & an empty standard input, even after `<&0`.
+_DNSMASQ = (
+    "exec 3<&0; /usr/sbin/dnsmasq --no-daemon --conf-file=- --pid-file= <&3 >/dev/null 2>&1 &"
 )
 
 # Arguments are pairs: the name of a port that stays, and the one that it is to have. First all
@@ -179,6 +186,8 @@ def _hosts(plan: Plan) -> Iterator[Command]:
         yield ["ip", "-n", host.name, *command[1:]], text
         if host.forwards:
             yield ["ip", "netns", "exec", host.name, "sh", "-c", _ROUTER], ""
+        if host.services:
+            yield ["ip", "netns", "exec", host.name, "sh", "-c", _DNSMASQ], host.services
 
 
 def _inside(host: PlannedHost) -> Iterator[str]:

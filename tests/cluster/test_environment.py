@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import UP_DEADLINE, Checkout, Lab
+from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab
 from underlay import paths
 from underlay.cluster import image
 from underlay.cluster.uml import lean, sandbox
@@ -147,6 +148,19 @@ def test_the_image_is_corrupt(beset: Lab, tmp_path: Path) -> None:
     assert done.code == 3, str(done)
     assert f"the image {key} is damaged: root.ext4" in done.err, str(done)
     assert "underlay image build" in done.err, str(done)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("jump", ["+1 day", "-2 days"])
+def test_a_nodes_clock_jumps(beset: Lab, jump: str, started: list[subprocess.Popen[str]]) -> None:
+    done = beset.up()
+    assert done.code == 0, str(done)
+    process = beset.checkout.start("check", "--lab", beset.name)
+    started.append(process)
+    time.sleep(0.7)
+    beset.shell("core-01", 'date --set "$1"', jump)
+    assert process.wait(timeout=CHECK_DEADLINE) == 0
+    beset.check().prove_green()
 
 
 @pytest.fixture

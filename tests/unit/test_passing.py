@@ -109,6 +109,13 @@ def test_every_place_of_every_fault_has_its_steps_and_cells(lab: str) -> None:
             assert fault.effect(scene, place).every <= known
 
 
+def test_addresses_are_taken_back_as_they_are_planned() -> None:
+    scene = scene_of("dual-stack")
+    missing = running_fault("ipv6-address-missing")
+    place = next(missing.places(scene))
+    assert missing.inject(scene, place)[0].arguments == ("eth0", "fd00:1::4000:0:0:1/64")
+
+
 def test_a_default_route_is_of_one_family() -> None:
     four = {"dst": "default", "dev": "eth0"}
     six = {"dst": "default", "dev": "eth0", "metric": 1024, "pref": "medium"}

@@ -47,11 +47,15 @@ def _up(
         words = provider(provider_name).states(plan, state.folder).values()
         if any(word != "running" for word in words):
             progress(f"booting {len(plan.nodes)} nodes through Vagrant")
+            provider(provider_name).boot(plan, state.folder)
             with span(state.folder, "host", "vagrant up"):
                 Vagrant(state, force=force).start(provider_name)
         provider(provider_name).keep(state.folder)
         timings["boot"] = time.monotonic() - began
     except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None and error.strerror:
+            # A file that can't grow: the system doesn't say which, but all of them are here.
+            error.filename = str(paths.state(name))
         if isinstance(error, Infrastructure) and (paths.state(name) / "nodes").is_dir():
             _keep(name, error)
         if not was_there:

@@ -179,5 +179,5 @@ def _children(plan: Plan) -> Iterator[Child]:
                 prefix=prefix,
                 mac=attachment.mac,
                 network=plan.network(attachment.network),
-                address6=attachment.address6,
+                address6=attachment.address6.partition("/")[0],
             )

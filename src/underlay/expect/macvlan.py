@@ -178,6 +178,7 @@ RULES: tuple[Rule, ...] = (
         facts=facts("unlisted"),
         reachable=False,
         stop="no_neighbour",
+        also=("no_answer",),
         because=_UNLISTED,
         reference=_LISTS,
     ),

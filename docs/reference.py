@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from underlay.expect import ipvlan, macvlan, routing
+from underlay.expect import bridge, ipvlan, macvlan, routing, stations, tunnels, vlan
 from underlay.expect.rules import Rule
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entry import entries
@@ -151,8 +151,16 @@ def prediction_rules() -> str:
     shared = [value for value in vars(routing).values() if isinstance(value, Rule)]
     parts = {
         "Before any driver": shared,
+        "Switch and machines": list(stations.RULES),
         "macvlan": list(macvlan.RULES),
-        "ipvlan": [*ipvlan.RULES, ipvlan.FOREIGN_ADDRESS],
+        "ipvlan": [
+            *ipvlan.RULES,
+            *(value for value in vars(ipvlan).values() if isinstance(value, Rule)),
+        ],
+        "Linux bridge": list(bridge.RULES),
+        "802.1q sub-interface": list(vlan.RULES),
+        "VXLAN": list(tunnels.VXLAN),
+        "GRE (gretap)": list(tunnels.GRETAP),
     }
     lines = [
         "# Prediction rules",

@@ -89,18 +89,23 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
 
 def _fitting(scene: Scene, wrong: set[Cell], evidence: Evidence) -> list[tuple[Finding, float]]:
     """Return the findings that the measurement bears out, with how sure each is."""
+    alive = {end for cell in set(scene.healthy) - wrong for end in cell[:2]}
+    # What a fault would open stays shut for an end that another fault has cut off altogether.
+    closed = scene.every - set(scene.healthy) - wrong
+    shut = {cell for cell in closed if not alive.issuperset(cell[:2])}
     fitting: dict[tuple[str, str], tuple[Finding, float]] = {}
     for fault in RUNNING:
         for finding in fault.find(scene, evidence):
-            confidence = _confidence(finding, wrong)
+            confidence = _confidence(finding, wrong, shut)
             key = (fault.id, str(finding.place))
             if confidence and confidence > fitting.get(key, (finding, 0.0))[1]:
                 fitting[key] = (finding, confidence)
     return list(fitting.values())
 
 
-def _confidence(finding: Finding, wrong: set[Cell]) -> float:
-    certain, possible = finding.effect.certain, finding.effect.possible - finding.effect.certain
+def _confidence(finding: Finding, wrong: set[Cell], shut: set[Cell]) -> float:
+    certain = finding.effect.certain - shut
+    possible = finding.effect.possible - finding.effect.certain
     if certain:
         fit = len(certain & wrong) / len(certain)
         return finding.strength * fit if fit >= LEAST_FIT else 0.0

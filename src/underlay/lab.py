@@ -61,6 +61,7 @@ __all__ = [
 
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Protocol = Literal["icmp", "tcp", "udp"]
+Service = Literal["dhcp", "ra"]
 
 
 class Nodes(Strict):
@@ -139,6 +140,8 @@ class Host(Strict):
     """The segments that it is in."""
     forwards: Switch = False
     """Whether it forwards packets between its segments."""
+    serves: list[Service] = Field(default=[], max_length=2)
+    """What it serves in its segments: DHCP leases, or router advertisements (ra)."""
     routes: list[ExtraRoute] = Field(default=[], max_length=16)
     """More routes of the host."""
 

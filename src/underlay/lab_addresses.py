@@ -64,7 +64,10 @@ def _networks(parts: Parts) -> Iterator[Problem]:
     """Networks have room for their containers, and stay out of other segments' subnets."""
     for name, network in parts.networks.items():
         place: Place = ("networks", name, "subnet")
-        if parts.nodes and not parts.fits(name, network.subnet):
+        if network.ip_range and not network.ip_range.subnet_of(network.subnet):
+            spot: Place = ("networks", name, "ip_range")
+            yield parts.text.problem(spot, str(network.ip_range), f"a part of {network.subnet}")
+        if parts.nodes and not parts.fits(name, network.ip_range or network.subnet):
             yield _too_small(parts, name, network)
         apart = parts.has_nodes(network) and not network.shim
         own = "" if apart else parts.segment_of(network)
@@ -82,14 +85,16 @@ def _too_small(parts: Parts, name: str, network: Network) -> Problem:
         room = f"{nodes} slice{'' if nodes == 1 else 's'} with room for {what} each{own}"
     else:
         room = f"room for {what}{own}"
-    hint = _widened(network.subnet, lambda subnet: parts.fits(name, subnet))
-    return parts.text.problem(("networks", name, "subnet"), str(network.subnet), room, hint)
+    handed_out = network.ip_range or network.subnet
+    hint = _widened(handed_out, lambda subnet: parts.fits(name, subnet))
+    place: Place = ("networks", name, "ip_range" if network.ip_range else "subnet")
+    return parts.text.problem(place, str(handed_out), room, hint)
 
 
 def _collisions(parts: Parts) -> Iterator[Problem]:
     """No container gets a node's own address or the gateway's."""
     for name, network in parts.networks.items():
-        if not parts.nodes or not parts.fits(name, network.subnet):
+        if not parts.nodes or not parts.fits(name, network.ip_range or network.subnet):
             continue
         handed_out = list(parts.handed_out(name))
         for place, what, address in _owned(parts, name, network):

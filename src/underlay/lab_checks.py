@@ -14,6 +14,7 @@ from underlay.lab import MODES, Network
 from underlay.lab_addresses import ADDRESS_CHECKS
 from underlay.lab_drivers import DRIVER_CHECKS
 from underlay.lab_fixed import FIXED_CHECKS
+from underlay.lab_leases import LEASE_CHECKS
 from underlay.lab_parts import Parts, parts_of
 from underlay.lab_schema import did_you_mean, nearest, one_of
 from underlay.lab_text import LabText, Place, Problem, quoted
@@ -249,4 +250,5 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     *DRIVER_CHECKS,
     *ADDRESS_CHECKS,
     *FIXED_CHECKS,
+    *LEASE_CHECKS,
 )

@@ -67,8 +67,9 @@ def _in_own_slice(
     from underlay.plan_addresses import blocks
 
     network = parts.networks[name]
-    subnet = network.subnet if "." in address else network.subnet6
-    if not parts.nodes or subnet is None or not parts.fits(name, network.subnet):
+    four = network.ip_range or network.subnet
+    subnet = four if "." in address else network.subnet6
+    if not parts.nodes or subnet is None or not parts.fits(name, four):
         return
     pieces = blocks(subnet, parts.node_names, sliced=network.sliced)
     for node, piece in pieces.items():

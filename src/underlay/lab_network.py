@@ -29,6 +29,7 @@ Driver = Literal["macvlan", "ipvlan", "bridge", "vlan", "vxlan", "gretap"]
 Runtime = Literal["cni", "docker", "podman", "iproute2"]
 Mode = Literal["bridge", "private", "vepa", "passthru", "source", "l2", "l3", "l3s"]
 Flag = Literal["bridge", "private", "vepa"]
+Ipam = Literal["host-local", "static", "dhcp"]
 
 MODES: dict[str, tuple[str, ...]] = {
     "macvlan": ("bridge", "private", "vepa", "passthru", "source"),
@@ -89,6 +90,12 @@ class Network(Strict):
     """More routes of the containers."""
     reserved: list[Address] = Field(default=[], max_length=64)
     """Addresses of the subnet that are handed to no container."""
+    ip_range: Subnet | None = None
+    """The part of the subnet that containers get addresses from; without it, all of it."""
+    ipam: Ipam | None = None
+    """The CNI plugin that gives containers their addresses; without it, host-local."""
+    slaac: Switch = False
+    """Whether containers make their IPv6 address from a router's advertisements (SLAAC)."""
     sliced: Switch = True
     """Whether each node hands out a slice of the subnet of its own, so that none occurs twice."""
     routed: Switch = False

@@ -125,14 +125,15 @@ def mixed_parent(subject: Subject) -> Iterator[Hit]:
             )
 
 
-def docker_ipvlan_parent(subject: Subject) -> Iterator[Hit]:
-    """Docker itself refuses a second ipvlan network on a parent, used or not."""
-    networks = [n for n in subject.plan.networks if (n.runtime, n.driver) == ("docker", "ipvlan")]
+def docker_parent(subject: Subject) -> Iterator[Hit]:
+    """Docker itself refuses a second macvlan or ipvlan network on a parent, used or not."""
+    drivers = ("macvlan", "ipvlan")
+    networks = [n for n in subject.plan.networks if n.runtime == "docker" and n.driver in drivers]
     for first, second in combinations(networks, 2):
-        if first.parent == second.parent:
+        if first.parent == second.parent and first.driver == second.driver:
             yield Hit(
                 parent_key(subject.text, second.name),
-                f"Docker will not create {second.name}: its ipvlan network {first.name}"
+                f"Docker will not create {second.name}: its {first.driver} network {first.name}"
                 f" `is already using parent interface {first.parent}`",
                 "give one of them a vlan of its own, or another segment",
             )
@@ -293,10 +294,11 @@ RULES = (
         " https://www.cni.dev/plugins/current/main/ipvlan/; containernetworking/cni#7",
     ),
     Rule(
-        "docker-ipvlan-parent",
+        "docker-parent",
         "error",
-        docker_ipvlan_parent,
-        "moby, daemon/libnetwork/drivers/ipvlan/ipvlan_network.go; moby/libnetwork#2384",
+        docker_parent,
+        "moby, daemon/libnetwork/drivers/macvlan/macvlan_network.go and ipvlan/ipvlan_network.go;"
+        " moby/libnetwork#2384",
     ),
     Rule(
         "ipvlan-mode-shared",

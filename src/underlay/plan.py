@@ -16,6 +16,7 @@ from underlay.plan_hosts import host_address, plan_hosts
 from underlay.plan_image import PlannedImage, plan_image
 from underlay.plan_networks import MANAGEMENT, MANAGEMENT_SEGMENT, plan_network
 from underlay.plan_nodes import MANAGEMENT_RANGE, plan_node
+from underlay.plan_services import with_services
 from underlay.plan_values import (
     Attachment,
     ContainerRoute,
@@ -96,15 +97,16 @@ def make_plan(lab: Lab) -> Plan:
         plan_network(lab, name, network, names) for name, network in lab.networks.items()
     )
     nodes = tuple(plan_node(lab, name, i, segments, networks) for i, name in enumerate(names, 1))
+    containers = plan_containers(lab, nodes, networks)
     return Plan(
         lab=lab.name,
         user=lab.user,
         nodes=nodes,
         segments=segments,
         networks=networks,
-        containers=plan_containers(lab, nodes, networks),
+        containers=containers,
         image=plan_image(lab),
-        hosts=plan_hosts(lab, networks),
+        hosts=with_services(lab, plan_hosts(lab, networks), networks, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
     )

@@ -22,7 +22,7 @@ def address_blocks(network: Network, nodes: list[str]) -> dict[str, Slice]:
 
     Raises ValueError or IndexError where the subnet is too small.
     """
-    return blocks(network.subnet, nodes, sliced=network.sliced)
+    return blocks(network.ip_range or network.subnet, nodes, sliced=network.sliced)
 
 
 def blocks(subnet: Subnet, nodes: list[str], *, sliced: bool = True) -> dict[str, Slice]:
@@ -35,6 +35,13 @@ def blocks(subnet: Subnet, nodes: list[str], *, sliced: bool = True) -> dict[str
         return {node: _slice(pieces[i], subnet) for i, node in enumerate(nodes, 1)}
     # host-local's own habit: .1 is taken for the gateway, .2 is the first handed out.
     return dict.fromkeys(nodes, Slice(str(subnet[2]), str(subnet[-2]), str(subnet)))
+
+
+def own_made(subnet: IPv6Network, mac: str) -> IPv6Address:
+    """Return the address that an interface makes of ``subnet`` and its MAC (RFC 4862, EUI-64)."""
+    octets = [int(octet, 16) for octet in mac.split(":")]
+    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+    return subnet[int.from_bytes(bytes(octets), "big")]
 
 
 def child_address(piece: Slice, number: int) -> Address:

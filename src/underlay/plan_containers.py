@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv6Network
 from typing import TYPE_CHECKING
 
 from underlay.naming import FIRST_NETWORK_LINK, letters, mac, runs_on
-from underlay.plan_addresses import free_addresses
+from underlay.plan_addresses import free_addresses, own_made
 from underlay.plan_values import Attachment, PlannedContainer
 
 if TYPE_CHECKING:
@@ -55,11 +56,14 @@ class _Counter:
         six: Address | None = (
             group.addresses6[name] if name in group.addresses6 else next(self._sixes, None)
         )
+        mac_address = group.macs.get(name) or self._mac()
+        if network.slaac:
+            six = own_made(IPv6Network(network.subnet6), mac_address)
         return Attachment(
             network=name,
             interface=interface,
             address=f"{four}/{network.subnet.partition('/')[2]}",
-            mac=group.macs.get(name) or self._mac(),
+            mac=mac_address,
             address6=f"{six}/{network.subnet6.partition('/')[2]}" if six else "",
         )
 

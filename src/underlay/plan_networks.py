@@ -64,6 +64,8 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         port=network.port if network.driver == "vxlan" else 0,
         group=str(network.group or ""),
         key=network.key,
+        ipam=network.ipam or "",
+        slaac=network.slaac,
     )
 
 

@@ -139,7 +139,8 @@ class PlannedNetwork:
     node, empty where it doesn't. ``own`` is the interface whose address stands for a
     node in this network's cells, ``shim`` a node's own child. ``file`` is the name of
     the net.d file, empty where the runtime has none. ``gateway`` is empty where nobody
-    owns one.
+    owns one. ``ipam`` is the CNI plugin that gives addresses, empty for the runtime's
+    usual one; with ``slaac`` containers make their IPv6 address themselves.
     """
 
     name: str
@@ -171,6 +172,8 @@ class PlannedNetwork:
     port: int = 0
     group: str = ""
     key: int | None = None
+    ipam: str = ""
+    slaac: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,12 +220,17 @@ class HostPort:
 
 @dataclass(frozen=True)
 class PlannedHost:
-    """A machine on the switch that is no node. ``forwards`` makes it a router."""
+    """A machine on the switch that is no node. ``forwards`` makes it a router.
+
+    ``services`` is the configuration of its dnsmasq, which leases the planned addresses
+    by DHCP or advertises its subnets; empty where it serves nothing.
+    """
 
     name: str
     ports: tuple[HostPort, ...]
     routes: tuple[Route, ...] = ()
     forwards: bool = False
+    services: str = ""
 
 
 PROTOCOLS = ("icmp", "tcp", "udp")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import UP_DEADLINE, Checkout, Lab
+from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab
 from underlay import paths
 from underlay.cluster import image
 from underlay.cluster.uml import lean, sandbox
@@ -85,12 +86,14 @@ def test_tun_is_missing(beset: Lab) -> None:
     up_fails(beset, "mount -t tmpfs none /dev/net", "/dev/net/tun")
 
 
+@pytest.mark.all
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a device that can't be opened")
 def test_tun_is_forbidden(beset: Lab) -> None:
     script = "mount -t tmpfs -o nodev none /dev/net; mknod /dev/net/tun c 10 200"
     up_fails(beset, script, "/dev/net/tun")
 
 
+@pytest.mark.all
 def test_user_namespaces_are_disabled(beset: Lab) -> None:
     script = "echo 0 >/proc/sys/user/max_user_namespaces"
     up_fails(beset, script, "the lab's sandbox could not be made", wrap=IN_ITS_OWN_USERS)
@@ -100,6 +103,7 @@ def test_vagrant_is_missing(beset: Lab) -> None:
     up_fails(beset, 'mount --bind /dev/null "$(command -v vagrant)"', "no vagrant on PATH")
 
 
+@pytest.mark.all
 def test_vagrant_is_old(beset: Lab, tmp_path: Path) -> None:
     stub = tmp_path / "vagrant"
     stub.write_text('#!/bin/sh\n[ "$1" != --version ] || { echo Vagrant 2.2.19; exit; }\nexit 1\n')
@@ -116,6 +120,7 @@ def test_the_disk_is_full_during_up(beset: Lab, size: str) -> None:
     up_fails(beset, f"mount -t tmpfs -o size={size} none {home}", "No space left on device")
 
 
+@pytest.mark.all
 def test_the_cache_is_read_only(beset: Lab, tmp_path: Path) -> None:
     script = f"mount --bind {tmp_path} {tmp_path}; mount -o remount,ro,bind {tmp_path}"
     export = f"{script}; export XDG_CACHE_HOME={tmp_path}"
@@ -130,6 +135,7 @@ def test_the_disk_is_full_during_an_image_build(beset: Lab, tmp_path: Path) -> N
     assert "hint: set XDG_CACHE_HOME" in done.err, str(done)
 
 
+@pytest.mark.all
 def test_the_image_is_corrupt(beset: Lab, tmp_path: Path) -> None:
     key = image.current().key
     broken = tmp_path / "underlay" / "images" / key
@@ -142,6 +148,19 @@ def test_the_image_is_corrupt(beset: Lab, tmp_path: Path) -> None:
     assert done.code == 3, str(done)
     assert f"the image {key} is damaged: root.ext4" in done.err, str(done)
     assert "underlay image build" in done.err, str(done)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("jump", ["+1 day", "-2 days"])
+def test_a_nodes_clock_jumps(beset: Lab, jump: str, started: list[subprocess.Popen[str]]) -> None:
+    done = beset.up()
+    assert done.code == 0, str(done)
+    process = beset.checkout.start("check", "--lab", beset.name)
+    started.append(process)
+    time.sleep(0.7)
+    beset.shell("core-01", 'date --set "$1"', jump)
+    assert process.wait(timeout=CHECK_DEADLINE) == 0
+    beset.check().prove_green()
 
 
 @pytest.fixture
@@ -190,6 +209,7 @@ def test_a_node_panics(
     assert "Kernel panic" in said
 
 
+@pytest.mark.all
 def test_a_node_hangs(
     plan: Plan, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

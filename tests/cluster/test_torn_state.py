@@ -7,6 +7,11 @@ it whatever has become of the files about it.
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +95,51 @@ def test_down_leaves_nothing_without_any_record(
     assert main(["down", "--all"]) == 0, capfd.readouterr().err
     assert not living.alive
     assert not paths.state("torn").exists()
+
+
+def test_a_state_of_an_earlier_boot_is_tidied_up_and_no_stranger_is_ended(
+    living: sandbox.Sandbox, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """After a reboot another process may have the sandbox's pid; here it is still the sandbox."""
+    state = paths.state("torn")
+    earlier = dataclasses.replace(living, boot="00000000-0000-0000-0000-000000000000")
+    (state / "sandbox.json").write_text(json.dumps(dataclasses.asdict(earlier)))
+    link = state / sandbox.IDENTITY
+    link.unlink()
+    link.symlink_to(":".join(str(value) for value in dataclasses.asdict(earlier).values()))
+    assert sandbox.find(state) is None
+    assert main(["status", "--json"]) == 0, capfd.readouterr().err
+    assert json.loads(capfd.readouterr().out)["state"] == "stopped"
+    assert main(["down", "--lab", "torn"]) == 0, capfd.readouterr().err
+    assert not state.exists()
+    assert living.alive
+
+
+def test_a_sandbox_ends_with_its_starter_until_the_lab_is_up(plan: Plan, tmp_path: Path) -> None:
+    """A process that starts a sandbox is killed: before it has said `keep`, and after."""
+    start = (
+        "import sys; from pathlib import Path; from underlay.cluster.uml import sandbox\n"
+        "from underlay.plan import plan_from_json\n"
+        "state = Path(sys.argv[1]); plan = plan_from_json((state / 'plan.json').read_text())\n"
+        "sandbox.start(plan, state); sys.argv[2] == 'keep' and sandbox.keep(state)\n"
+        "print('started', flush=True); sys.stdin.read()"
+    )
+    (tmp_path / "plan.json").write_text(plan.to_json())
+    for word in ("half", "keep"):
+        starter = subprocess.Popen(
+            [sys.executable, "-c", start, str(tmp_path), word],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        )
+        assert starter.stdout is not None
+        assert starter.stdout.readline() == b"started\n"
+        living = sandbox.find(tmp_path)
+        assert living is not None
+        starter.kill()
+        starter.communicate(timeout=30)
+        limit = time.monotonic() + (0.5 if word == "keep" else 60)
+        while living.alive and time.monotonic() < limit:
+            time.sleep(0.05)
+        assert living.alive == (word == "keep")
+    living.stop()

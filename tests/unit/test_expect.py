@@ -28,6 +28,8 @@ from underlay.expect import (
 from underlay.expect.ipvlan import L3_MODES
 from underlay.expect.rules import Fact, Relation, facts, first
 from underlay.lab import Lab
+from underlay.lab_file import read_lab
+from underlay.paths import root
 from underlay.plan import Plan, make_plan
 
 YES, NO, NONE = True, False, None
@@ -274,6 +276,18 @@ def test_an_ipvlan_child_gets_only_what_is_sent_to_its_own_address() -> None:
         "no_answer",
         "ipvlan-foreign-address",
     )
+
+
+def test_an_l3_childs_ipv6_packet_leaves_by_whichever_interface_has_the_route() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "dual-stack-l3.yml"))
+    found = {(c.source, c.destination, c.family): c for c in predict(plan) if c.protocol == "icmp"}
+    over_another = found["three-1a", "some-2a", 6]
+    assert (over_another.reachable, over_another.rule) == (True, "ipvlan-l3-any-interface")
+    # IPv4 never leaves the parent, and on the own node the packet goes out on the wire.
+    assert not found["three-1a", "some-2a", 4].reachable
+    assert not found["three-1a", "some-1a", 6].reachable
+    # Without routes by the other children's nodes there is no way out by their parent either.
+    assert found["three-1a", "three-2a", 6].rule == "ipvlan-across-by-route"
 
 
 def _one_mode(source: str, destination: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import resource
 import signal
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from proof import file, record
 from underlay.errors import BadInput
 from underlay.foreign import lint_hosts, read_hosts
 from underlay.lab import Lab
@@ -137,7 +139,8 @@ def outcome(path: Path) -> tuple[Lab, LabText] | LabError:
         return error
 
 
-def try_lab(folder: Path, content: bytes) -> None:
+def try_lab(folder: Path, content: bytes) -> str:
+    """Read, and plan and lint where that is possible; return what became of the file."""
     path = folder / "lab.yml"
     path.write_bytes(content)
     with bounded():
@@ -152,25 +155,29 @@ def try_lab(folder: Path, content: bytes) -> None:
             lab, text = result
             make_plan(lab)
             lint_lab(lab, text)
+    return "refused" if isinstance(result, LabError) else "accepted"
 
 
-def try_hosts(folder: Path, files: dict[str, bytes]) -> None:
+def try_hosts(folder: Path, files: dict[str, bytes]) -> str:
+    """Read and lint the hosts' files; return what became of them."""
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     names = sorted({name.partition("/")[0] for name in files})
+    became = "linted"
     with bounded():
         try:
             findings = lint_hosts(read_hosts([f"{name}={folder / name}" for name in names]))
         except BadInput:
-            findings = []
+            became, findings = "refused", []
         for finding in findings:
             assert finding.reason
             assert finding.cure
             assert str(finding).encode()
     for name in files:
         (folder / name).unlink()
+    return became
 
 
 @rounds(DAILY)
@@ -186,14 +193,33 @@ def test_hosts(tmp_path: Path, files: dict[str, bytes]) -> None:
 
 
 @pytest.mark.all
-@rounds(ALL)
-@given(content=lab_files())
-def test_thousands_of_labs(tmp_path: Path, content: bytes) -> None:
-    try_lab(tmp_path, content)
+def test_thousands_of_labs(tmp_path: Path) -> None:
+    seen: Counter[str] = Counter()
+
+    @rounds(ALL)
+    @given(content=lab_files())
+    def every(content: bytes) -> None:
+        seen[try_lab(tmp_path, content)] += 1
+
+    every()
+    keep("labs", seen)
 
 
 @pytest.mark.all
-@rounds(ALL)
-@given(files=host_files())
-def test_thousands_of_hosts(tmp_path: Path, files: dict[str, bytes]) -> None:
-    try_hosts(tmp_path, files)
+def test_thousands_of_hosts(tmp_path: Path) -> None:
+    seen: Counter[str] = Counter()
+
+    @rounds(ALL)
+    @given(files=host_files())
+    def every(files: dict[str, bytes]) -> None:
+        seen[try_hosts(tmp_path, files)] += 1
+
+    every()
+    keep("hosts", seen)
+
+
+def keep(kind: str, seen: Counter[str]) -> None:
+    """Write into docs/proof/fuzz.json how many inputs there were and what became of them."""
+    path = file("fuzz")
+    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    record("fuzz", found | {kind: {"inputs": seen.total(), **dict(sorted(seen.items()))}})

@@ -90,10 +90,10 @@ def test_mixed_parent(make: Make) -> None:
     assert make(MAC, IPV, groups=apart) == []
 
 
-def test_docker_ipvlan_parent(make: Make) -> None:
+def test_docker_parent(make: Make) -> None:
     docker = [f"{text}, runtime: docker" for text in (IPV, OTHER)]
     (finding,) = make(*docker)
-    assert ids([finding]) == [("docker-ipvlan-parent", "error")]
+    assert ids([finding]) == [("docker-parent", "error")]
     assert "is already using parent interface eth1" in finding.message
     assert make(docker[0], OTHER) == []
     assert make(docker[0], f"{docker[1]}, vlan: 80") == []

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from underlay_node import addressing, iproute2, podman, routes
-from underlay_node.links import Links, creation, joined
+from underlay_node.links import Links, compare, creation, joined
 
 from underlay.plan import ContainerRoute, NodeLink
 
@@ -180,3 +180,55 @@ def test_podman_is_told_each_address_and_no_mac_that_is_the_parents() -> None:
     )
     for net in (network("ipvlan", mode="l2"), network("macvlan", mode="passthru")):
         assert podman.endpoint(both, net) == ("net:ip=10.1.1.65,ip=fd00:1::65,interface_name=eth0")
+
+
+def node(*links: dict[str, Any], vlans: tuple[dict[str, Any], ...] = ()) -> Links:
+    nic = {"interface": "eth1", "address": "", "mtu": 1500}
+    return Links({"nics": [nic], "vlans": list(vlans), "links": list(links)})
+
+
+def work(
+    monkeypatch: pytest.MonkeyPatch, before: Links, after: Links, *present: dict[str, Any]
+) -> list[str]:
+    """Return ip's lines that lead from ``before`` to ``after`` where these interfaces are there."""
+    usual = {"flags": ["UP"], "mtu": 1500, "addr_info": []}
+    rows = [{**usual, **row} for row in present]
+    monkeypatch.setattr(
+        "underlay_node.links.show", lambda words: rows if "address" in words else []
+    )
+    lines: list[str] = compare(after, before).ip
+    return lines
+
+
+def test_a_port_joins_the_bridge_that_is_made_anew_under_the_same_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = {"kind": "bridge", "interface": "br-eth1", "parent": "eth1"}
+    before = node(link(**keys, addresses=("192.0.2.1/24",)))
+    after = node(link(**keys, addresses=("192.0.2.2/24",)))
+    there = ({"ifname": "eth1", "master": "br-eth1"}, {"ifname": "br-eth1"})
+    lines = work(monkeypatch, before, after, *there)
+    assert lines[0] == "link delete br-eth1"
+    assert "link set eth1 master br-eth1" in lines[1:]
+    # Left alone, nothing is to be done.
+    held = {"local": "192.0.2.2", "prefixlen": 24, "scope": "global"}
+    there = ({"ifname": "eth1", "master": "br-eth1"}, {"ifname": "br-eth1", "addr_info": [held]})
+    assert work(monkeypatch, after, after, *there) == []
+
+
+def test_what_sits_on_an_interface_that_goes_is_removed_first_and_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vlan = {"interface": "eth1.90", "link": "eth1", "vlan": 90, "address": "", "mtu": 1500}
+    shim = link(kind="macvlan", interface="sh-net", parent="eth1.90", options={"mode": "bridge"})
+    before = node(shim, vlans=(vlan,))
+    after = node(shim, vlans=({**vlan, "mtu": 1400},))
+    there = (
+        {"ifname": "eth1"},
+        {"ifname": "eth1.90", "link": "eth1", "linkinfo": {"info_data": {"id": 90}}},
+        {"ifname": "sh-net", "link": "eth1.90"},
+    )
+    lines = work(monkeypatch, before, after, *there)
+    assert lines[:2] == ["link delete sh-net", "link delete eth1.90"]
+    made = [line for line in lines if line.startswith("link add")]
+    assert ["eth1.90" in made[0], "name sh-net" in made[1]] == [True, True]

@@ -121,7 +121,7 @@ def test_deadline_stops_the_run(
 ) -> None:
     text = "import time\n\ndef test_good(): pass\n\ndef test_hang(): time.sleep(60)\n"
     write(checkout, "unit", text)
-    monkeypatch.setattr(verb, "DAILY_DEADLINE", 3.0)
+    monkeypatch.setattr(verb, "DAILY_DEADLINE", 6.0)
     assert cli.main(["test"]) == 1
     lines = capfd.readouterr().out.splitlines()[-4:]
     assert lines[0].endswith("(stopped: the run's deadline has passed)")

@@ -97,8 +97,8 @@ def test_the_document_has_the_fields_that_were_promised() -> None:
         "stopped_at",
         "answered_by",
         "because",
+        "rule",
         "reference",
-        "rtt_ms",
     ]
     assert (there["stopped_at"], there["answered_by"], there["rtt_ms"]) == (None, None, 0.5)
     assert made["cells"][1]["stopped_at"] == "no_neighbour"

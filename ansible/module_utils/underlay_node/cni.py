@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
-from . import namespaces, routes
+import os
+import socket
+import subprocess
+import time
+
+from . import namespaces, routes, settling
 from .commands import Failed, batch, run
 
 PROGRAM = "/usr/libexec/underlay/cni"
+# The plugin dhcp is a client of its own daemon, which keeps the leases.
+DHCP = "/usr/lib/cni/dhcp"
+DHCP_SOCKET = "/run/cni/dhcp.sock"
+DHCP_DEADLINE = 10.0
+
+
+def prepare(networks: list[dict]) -> None:
+    """Start what the networks' plugins need on the node: the daemon of the plugin dhcp."""
+    if not any(network.get("ipam") == "dhcp" for network in networks) or _listens():
+        return
+    if os.path.exists(DHCP_SOCKET):
+        os.unlink(DHCP_SOCKET)
+    nothing = subprocess.DEVNULL
+    subprocess.Popen(
+        [DHCP, "daemon"], stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True
+    )
+    end = time.monotonic() + DHCP_DEADLINE
+    while not _listens():
+        if time.monotonic() > end:
+            raise Failed(f"{DHCP} daemon: no {DHCP_SOCKET} after {DHCP_DEADLINE:.0f} s")
+        time.sleep(0.05)
+
+
+def _listens() -> bool:
+    with socket.socket(socket.AF_UNIX) as asked:
+        return asked.connect_ex(DHCP_SOCKET) == 0
 
 
 def start(container: dict, networks: dict[str, dict]) -> None:
@@ -13,12 +44,12 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     name = container["name"]
     attached = []
     try:
-        run([*namespaces.enter(name), "ip", "link", "set", "lo", "up"])
         for attachment in container["attachments"]:
             words = _words(container, attachment, networks[attachment["network"]])
             attached.append(words)
             run([PROGRAM, "add", *words])
-        batch(_afterwards(container, networks), namespaces.enter(name))
+        batch(_afterwards(container, networks), space=name)
+        settling.wait(container, networks)
         namespaces.start(name)
     except Failed:
         for words in attached:
@@ -44,9 +75,14 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
     """Return the arguments of the cni program: NETWORK CONTAINER NETNS IFNAME KEY=VALUE …."""
     name = container["name"]
     words = [attachment["network"], name, namespaces.path(name), attachment["interface"]]
-    four, six = attachment["address"], attachment.get("address6")
-    # CNI_ARGS ask for one address; several are asked for by the capability "ips".
-    words.append(f"IPS={four},{six}" if six else f"IP={four.partition('/')[0]}")
+    four = attachment["address"]
+    six = "" if network.get("slaac") else attachment.get("address6", "")
+    # CNI_ARGS ask host-local for one address; several, and those of the plugin static, are
+    # given by the capability "ips". A DHCP server decides itself.
+    if six or network.get("ipam") == "static":
+        words.append(f"IPS={four},{six}".rstrip(","))
+    elif network.get("ipam") != "dhcp":
+        words.append(f"IP={four.partition('/')[0]}")
     # An ipvlan child and a VLAN link can't be given a MAC address: they have their parent's.
     if network["driver"] not in ("ipvlan", "vlan"):
         words.append(f"MAC={attachment['mac']}")
@@ -54,5 +90,11 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
 
 
 def _afterwards(container: dict, networks: dict[str, dict]) -> list[str]:
-    """IPv6 routes without a gateway, which plugins can't express; see the role's template."""
-    return [x for x in routes.lines(container, networks) if ":" in x and " via " not in x]
+    """IPv6 routes without a gateway, which plugins can't express; see the role's template.
+
+    With leases all routes: no server can name one without a gateway.
+    """
+    lines = routes.lines(container, networks)
+    if any(networks[a["network"]].get("ipam") == "dhcp" for a in container["attachments"]):
+        return lines
+    return [line for line in lines if ":" in line and " via " not in line]

@@ -28,15 +28,18 @@ def run(arguments: list[str], text: str = "", *, check: bool = True) -> str:
     return done.stdout
 
 
-def batch(lines: list[str], enter: list[str] | None = None) -> None:
+def batch(lines: list[str], enter: list[str] | None = None, *, space: str = "") -> None:
     """Run all ``lines`` by one ``ip -batch``, in the namespace that ``enter`` leads into.
+
+    In the one called ``space`` ip goes by itself: nsenter would cost another program's start.
 
     The first line that fails ends it: Failed names that line, since ip gives its number alone.
     """
     if not lines:
         return
     try:
-        run([*(enter or []), "ip", "-batch", "-"], "\n".join(lines) + "\n")
+        there = ["-netns", space] if space else []
+        run([*(enter or []), "ip", *there, "-batch", "-"], "\n".join(lines) + "\n")
     except Failed as error:
         number = str(error).rpartition("Command failed -:")[2]
         line = lines[int(number) - 1] if number.isdigit() and int(number) <= len(lines) else ""

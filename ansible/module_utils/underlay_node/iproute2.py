@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 
-from . import namespaces, routes
+from . import namespaces, routes, settling
 from .commands import Failed, batch
 
 # Drivers whose containers sit on a bridge of the node by a pair of veths.
@@ -22,7 +22,8 @@ def start(container: dict, networks: dict[str, dict]) -> None:
             outside += creation(name, attachment, networks[attachment["network"]])
             inside += configuration(attachment, networks[attachment["network"]])
         batch(outside)
-        batch(inside + routes.lines(container, networks), namespaces.enter(name))
+        batch(inside + routes.lines(container, networks), space=name)
+        settling.wait(container, networks)
         namespaces.start(name)
     except Failed:
         namespaces.remove(name)
@@ -38,7 +39,7 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     namespaces.end(name)
     lines = [f"link delete {a['interface']}" for a in container["attachments"]]
     with contextlib.suppress(Failed):
-        batch(lines, namespaces.enter(name))
+        batch(lines, space=name)
     namespaces.remove(name)
 
 
@@ -89,7 +90,7 @@ def configuration(attachment: dict, network: dict) -> list[str]:
     name = attachment["interface"]
     lines = [f"link set {_passing(attachment)} name {name}", f"link set {name} up"]
     lines += [f"address add {attachment['address']} broadcast + dev {name}"]
-    if attachment.get("address6"):
+    if attachment.get("address6") and not network.get("slaac"):
         lines.append(f"address add {attachment['address6']} nodad dev {name}")
     if network["driver"] == "macvlan" and network["mode"] == "source":
         allowed = attachment.get("allow") or []

@@ -86,11 +86,22 @@ def compare(wanted: Links, before: Links) -> Work:
 
 
 def _remove(work: Work, wanted: Links, before: Links, present: dict[str, dict]) -> None:
-    new = wanted.made()
-    for name, definition in reversed(list(before.made().items())):
-        if name in present and new.get(name) != definition:
+    """Remove what isn't as wanted any more, and what sits on it, from the top down."""
+    new, old, gone = wanted.made(), before.made(), set()
+    for name, definition in old.items():
+        below = definition.get("link") or definition.get("parent")
+        # A bridge stays where its uplink goes.
+        falls = below in gone and definition.get("kind") != "bridge"
+        if falls or new.get(name) != definition:
+            gone.add(name)
+    for name in reversed(list(old)):
+        if name in gone and name in present:
             work.add(f"{name}: removed", f"link delete {name}")
             del present[name]
+    # The ports of a bridge that went belong to none, also where the next one is called alike.
+    for row in present.values():
+        if row.get("master") in gone:
+            del row["master"]
 
 
 def _create(work: Work, wanted: Links, present: dict[str, dict]) -> None:

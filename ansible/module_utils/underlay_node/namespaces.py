@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import socket
+import struct
 import subprocess
+import threading
 
 from .commands import DEADLINE, Failed, run
 
@@ -12,6 +16,10 @@ BUNDLES = "/run/underlay"
 ROOTFS = "/usr/share/underlay/rootfs"
 SLEEP = ["/bin/sleep", "2147483647"]
 CRUN = ["crun", "--cgroup-manager=disabled"]
+
+# linux/sockios.h and linux/if.h.
+SIOCSIFFLAGS = 0x8914
+UP = 0x1
 
 
 def path(name: str) -> str:
@@ -42,6 +50,30 @@ def make(names: list[str]) -> None:
     missing = [name for name in names if not os.path.exists(path(name))]
     if missing:
         run(["ip", "-batch", "-"], "".join(f"netns add {name}\n" for name in missing))
+        _raise_loopbacks(missing)
+
+
+def _raise_loopbacks(names: list[str]) -> None:
+    """Bring up ``lo`` in each namespace: from inside, where a process for each would cost more."""
+    failed: list[str] = []
+
+    def inside() -> None:
+        request = struct.pack("16sH14x", b"lo", UP)
+        for name in names:
+            try:
+                with open(path(name), encoding="ascii") as space:
+                    os.setns(space.fileno(), os.CLONE_NEWNET)
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+                    fcntl.ioctl(asked, SIOCSIFFLAGS, request)
+            except OSError as error:
+                failed.append(f"{name}: lo: {error}")
+
+    # A thread of its own: where it has been to, it can't come back from.
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    if failed:
+        raise Failed("; ".join(failed))
 
 
 def start(name: str) -> None:

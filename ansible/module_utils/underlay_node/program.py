@@ -16,7 +16,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from . import addressing, containers, docker, files, links, namespaces, networkd, podman, remember
+from . import (
+    addressing,
+    cni,
+    containers,
+    docker,
+    files,
+    links,
+    namespaces,
+    networkd,
+    podman,
+    remember,
+)
 from .commands import Failed, batch, run
 
 WORKERS = 4
@@ -142,6 +153,7 @@ def _start(
     if "docker" in runtimes.values():
         used = {n for name in names for n in wanted[name]["networks"] if runtimes[name] == "docker"}
         docker.prepare(sorted(used))
+    cni.prepare([n for name in names for n in wanted[name]["networks"].values()])
     if "podman" in runtimes.values():
         podman.prepare()
 

@@ -79,7 +79,7 @@ def command_lines(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
             found.add("cli_start_s", watch.seconds("--version"))
     if "lint_s" in wanted:
         for _ in watch.times(5):
-            found.add("lint_s", watch.seconds("lint", str(paths.root() / "labs/coreos.yml")))
+            found.add("lint_s", watch.seconds("lint", str(paths.root() / "labs" / "coreos.yml")))
 
 
 def lean(watch: Stopwatch, found: Found, wanted: set[str]) -> None:

@@ -54,6 +54,8 @@ RUNNING = Values(kind="running")
 LAB_FILE = Values(kind="labs", file=True)
 BY_NAME = {
     "lab": RUNNING,
+    "file": LAB_FILE,
+    "what": LAB_FILE,
     "node": Values(kind="nodes"),
     "target": Values(kind="targets"),
     "source": Values(kind="ends"),

@@ -47,6 +47,7 @@ def _up(
         words = provider(provider_name).states(plan, state.folder).values()
         if any(word != "running" for word in words):
             progress(f"booting {len(plan.nodes)} nodes through Vagrant")
+            provider(provider_name).boot(plan, state.folder)
             with span(state.folder, "host", "vagrant up"):
                 Vagrant(state, force=force).start(provider_name)
         provider(provider_name).keep(state.folder)

@@ -45,6 +45,9 @@ class Provider(Protocol):
     def before(self, plan: Plan, node: str, state: Path) -> None:
         """Make what one node alone needs before Vagrant starts it."""
 
+    def boot(self, plan: Plan, state: Path) -> None:
+        """Start ahead of Vagrant what can be started without it, and return at once; idempotent."""
+
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Start one node, unless Vagrant has, and return when it is ready; idempotent."""
 

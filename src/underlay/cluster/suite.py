@@ -172,5 +172,7 @@ def hand_over(state: LabState, home: Path) -> LabState:
     state.folder.rename(folder)
     ssh.carry_along(state.folder, folder)
     # ssh_config names the folder that it is in; the sandbox stands, and is left alone.
-    provider(state.provider).prepare(plan_in(folder), folder, lambda _: None)
+    by = provider(state.provider)
+    by.prepare(plan_in(folder), folder, lambda _: None)
+    by.keep(folder)
     return state

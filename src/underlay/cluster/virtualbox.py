@@ -98,6 +98,9 @@ class VirtualBox:
         seed(state, node).parent.mkdir(parents=True, exist_ok=True)
         make_seed(state / "files" / node, seed(state, node))
 
+    def boot(self, plan: Plan, state: Path) -> None:
+        """Do nothing: Vagrant defines and starts the machines."""
+
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE

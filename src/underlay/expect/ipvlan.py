@@ -297,3 +297,17 @@ FOREIGN_ADDRESS = Rule(
     ),
     reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_addr_lookup",
 )
+
+L3_ANY_INTERFACE = Rule(
+    id="ipvlan-l3-any-interface",
+    relation="routing",
+    reachable=True,
+    because=(
+        "IPv6 takes the parent of an l3 child for a wish, not for a must: the packet leaves by "
+        "whichever of its node's interfaces has the route. IPv4 never leaves the parent."
+    ),
+    reference=(
+        "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_route_v6_outbound; net/ipv6/route.c, "
+        "ip6_route_output_flags (RT6_LOOKUP_F_IFACE)"
+    ),
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
@@ -121,12 +121,24 @@ class Paths:
         node = self._world.spaces[link.node]
         # A dummy, the parent of an internal network, is no link that the node speaks on.
         own = next((x for x in node.links if x.parent == link.parent and not x.driver), None)
-        route = node.route(packet.address, link.parent)
+        any_interface = self._world.family == 6
+        route = node.route(packet.address, "" if any_interface else link.parent)
+        if any_interface and (route is None or route.link.parent != link.parent):
+            return self._by_another(node, route, packet)
         # With no route over the parent IPv4 takes the destination to be on its link
         # (net/ipv4/route.c, ip_route_output_key_hash_rcu).
         arrival = self._over(node, link, route, packet, asker=own)
         if arrival.rule.reachable or arrival.rule.stop == "no_answer":
             return arrival
+        return Arrival(routing.asked_by_node(arrival.rule))
+
+    def _by_another(self, node: Space, route: Hop | None, packet: Packet) -> Arrival:
+        """An ipvlan l3 child's IPv6 packet whose route leads over none of its parent."""
+        if route is None:
+            return Arrival(routing.asked_by_node(routing.NO_ROUTE))
+        arrival = self._over(node, route.link, route, packet)
+        if arrival.rule.reachable:
+            return replace(arrival, rule=ipvlan.L3_ANY_INTERFACE)
         return Arrival(routing.asked_by_node(arrival.rule))
 
     def _over(

@@ -155,7 +155,9 @@ class Ways:
         out = wire.out
         if wire.first and out.space != source.space:
             links = self._worlds[wire.packet.cell[3]].spaces[source.space].links
-            child = next(one for one in links if one.parent == out.parent)
+            near = [one for one in links if one.parent == out.parent]
+            # Its IPv6 packets may leave by another of its node's interfaces.
+            child = next(iter(near), None) or next(one for one in links if one.by_node)
             yield self._passing("space", child.space, self._interface(child), "out", wire, child)
             yield self._passing("route", out.space, out.parent, "out", wire, child)
             return

@@ -97,7 +97,8 @@ def _join(space: Space, groups: list[str]) -> None:
     interfaces = {
         (index, len(address)) for address, (index, _) in rtnetlink.addresses(space.netlink).items()
     }
-    for group in groups:
+    # A namespace has link-local IPv6 addresses also where only IPv4 is measured.
+    for group in (group for group in groups if family_of(group) in space.udp):
         wanted = packed(group)
         for index in {index for index, size in interfaces if size == len(wanted)}:
             with contextlib.suppress(OSError):  # joined already, or no multicast there

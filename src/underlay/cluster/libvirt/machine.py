@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from underlay.cluster.boot import Boot
     from underlay.plan import Plan, PlannedNode
 
-COMMAND_LINE = "console=ttyS0 net.ifnames=0 audit=0 lsm=capability quiet"
+# As on uml (uml/node.py): nothing in /etc or /var has to be brought up to date at boot.
+COMMAND_LINE = (
+    "console=ttyS0 net.ifnames=0 audit=0 lsm=capability systemd.condition_needs_update=0 quiet"
+)
 DISK_DEADLINE = 60.0
 
 

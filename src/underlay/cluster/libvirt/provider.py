@@ -67,6 +67,9 @@ class Libvirt:
         if self.states(plan, state)[node] != "running":
             machine.fresh_disks(plan.node(node), state, boot_files(plan))
 
+    def boot(self, plan: Plan, state: Path) -> None:
+        """Do nothing: Vagrant defines and starts the machines."""
+
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE

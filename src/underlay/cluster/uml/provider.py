@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,8 +54,15 @@ class Uml:
 
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Boot one node and wait for its proof of readiness."""
-        disk = Path(plan.image.path) if plan.image else image.current().disk
-        uml_node.start(plan, plan.node(node), self._sandbox(state), disk, state, NODE_DEADLINE)
+        living = self._sandbox(state)
+        uml_node.start(plan, plan.node(node), living, _disk(plan), state, NODE_DEADLINE)
+
+    def boot(self, plan: Plan, state: Path) -> None:
+        """Start all kernels: Vagrant takes a second to get as far as asking for them."""
+        living, disk = self._sandbox(state), _disk(plan)
+        with span(state, "host", "kernels"), ThreadPoolExecutor() as threads:
+            nodes = plan.nodes
+            list(threads.map(lambda n: uml_node.boot(plan, n, living, disk, state), nodes))
 
     def rewire(self, plan: Plan, state: Path) -> None:
         """Change the switch in the living sandbox, where the nodes hold their ports open."""
@@ -121,3 +129,8 @@ class Uml:
         script = Path(__file__).with_name("proxy.py")
         address = plan.node(node).management.address.partition("/")[0]
         return [sys.executable, "-I", "-S", str(script), str(state), address, SSH_PORT]
+
+
+def _disk(plan: Plan) -> Path:
+    """Return the root file system that nodes of ``plan`` boot."""
+    return Path(plan.image.path) if plan.image else image.current().disk

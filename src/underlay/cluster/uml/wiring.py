@@ -26,8 +26,35 @@ _CLEAR = (
     "for kind in veth bridge; do"
     " ip -oneline link show type $kind | sed 's/^[0-9]*: *//; s/[@:].*//' | while read -r name; do"
     " ip link delete $name; done; done;"
-    " for host in $(ls /run/netns 2>/dev/null); do ip netns delete $host || exit; done"
+    " for host in $(ls /run/netns 2>/dev/null); do"
+    " ip netns pids $host | xargs --no-run-if-empty kill; ip netns delete $host || exit; done"
 )
+
+# As a daemon it would change its groups, which the sandbox's user namespace forbids. A
+# shell gives what it starts with & an empty standard input, even after `<&0`.
+_DNSMASQ = (
+    "exec 3<&0; /usr/sbin/dnsmasq --no-daemon --conf-file=- --pid-file= <&3 >/dev/null 2>&1 &"
+)
+
+# Arguments are pairs: the name of a port that stays, and the one that it is to have. First all
+# give up their names, as another may need them. A port must not be down for a moment: a node's
+# kernel that can't send takes its card for broken and never looks at it again. Before Linux 6.2
+# a port that is up can't be renamed.
+_RENAME = """
+name() { ip -oneline link show dev "$1" | sed 's/^[0-9]*: *//; s/[@:].*//'; }
+rename() {
+    ip link set dev "$1" name "$2" 2>/dev/null && return
+    ip link set dev "$1" down && ip link set dev "$1" name "$2" && ip link set dev "$1" up
+}
+each() {
+    word=$1; shift
+    while [ $# -gt 0 ]; do $word "$1" "$2" || exit; shift 2; done
+}
+give_up() { [ "$(name "$1")" = "$2" ] || rename "$1" "old_$1"; }
+take() { [ "$(name "$1")" = "$2" ] || rename "$1" "$2"; }
+each give_up "$@"
+each take "$@"
+"""
 
 
 def setup(plan: Plan) -> list[Command]:
@@ -41,18 +68,19 @@ def changes(plan: Plan) -> list[Command]:
     Bridges and hosts are made anew, so that nothing is known of what was there, and the
     nodes' ports, which their kernels hold open, get their new names. It may be done twice.
     """
-    lines = []
-    for passing in (True, False):
-        for index, card in _cards(plan):
-            name = f"pass_{index}_{card}" if passing else _port(plan, index, card)
-            lines.append(f"link set dev {card_name(index, card)} down")
-            lines.append(f"link set dev {card_name(index, card)} name {name}")
-    for segment in plan.segments:
-        lines += _bridge(segment)
+    cards = [(card_name(index, card), _port(plan, index, card)) for index, card in _cards(plan)]
+    names = [name for pair in cards for name in pair]
+    lines = [line for segment in plan.segments for line in _bridge(segment)]
     # By the name that stays: ip remembers which port a name meant at first.
     for index, card in _cards(plan):
         lines.append(_joined(card_name(index, card), plan.segments[card - 1]))
-    return [(["sh", "-c", _CLEAR], ""), batch(lines), *_policies(plan), *_hosts(plan)]
+    return [
+        (["sh", "-c", _CLEAR], ""),
+        (["sh", "-c", _RENAME, "sh", *names], ""),
+        batch(lines),
+        *_policies(plan),
+        *_hosts(plan),
+    ]
 
 
 def links(plan: Plan) -> list[str]:
@@ -158,6 +186,8 @@ def _hosts(plan: Plan) -> Iterator[Command]:
         yield ["ip", "-n", host.name, *command[1:]], text
         if host.forwards:
             yield ["ip", "netns", "exec", host.name, "sh", "-c", _ROUTER], ""
+        if host.services:
+            yield ["ip", "netns", "exec", host.name, "sh", "-c", _DNSMASQ], host.services
 
 
 def _inside(host: PlannedHost) -> Iterator[str]:

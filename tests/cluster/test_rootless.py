@@ -1,0 +1,120 @@
+"""The whole path as an ordinary user, without sudo: up, check, status, down.
+
+The user, the open /dev/net/tun and the image in that user's cache are there in a mount
+namespace of the test's own; this machine's own files are left as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from cluster.commands import Done, run
+from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.running import UP_DEADLINE, Checkout
+from underlay import paths
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="whoever runs the tests is an ordinary user already"
+)
+
+UID = 54321
+NAME = "somebody"
+SMALL = """\
+name: modest
+nodes: {count: 1, profile: lean}
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
+  ipnet: {driver: ipvlan, segment: lan, vlan: 80, subnet: 30.1.1.0/24, runtime: iproute2}
+containers:
+  - {on: all, count: 2, networks: [lannet]}
+  - {on: all, count: 2, networks: [ipnet]}
+"""
+# $1 is the user's home, $2 the images of whoever runs the tests; then comes the command.
+SCRIPT = f"""
+home=$1 images=$2
+shift 2
+mkdir -p "$home/.cache/underlay/images"
+mount --bind "$images" "$home/.cache/underlay/images"
+chown {UID}:{UID} "$home" "$home/.cache" "$home/.cache/underlay"
+mount -t tmpfs -o mode=755 none /dev/net
+mknod /dev/net/tun c 10 200
+chmod 666 /dev/net/tun
+{{ cat /etc/passwd; echo "{NAME}:x:{UID}:{UID}::$home:/bin/sh"; }} >/dev/net/passwd
+mount --bind /dev/net/passwd /etc/passwd
+cd "$home"
+exec setpriv --reuid={UID} --regid={UID} --clear-groups --no-new-privs \\
+    env -i HOME="$home" USER={NAME} PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Somebody:
+    """An ordinary user with a checkout of their own."""
+
+    home: Path
+    checkout: Checkout
+
+    def __call__(self, *words: str) -> Done:
+        images = str(paths.cache() / "images")
+        inside = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", SCRIPT, "sh"]
+        program = str(self.checkout.root / "underlay")
+        arguments = [*inside, str(self.home), images, program, *words]
+        return run(arguments, folder=self.home, deadline=UP_DEADLINE)
+
+
+@pytest.fixture
+def somebody(here: Checkout) -> Iterator[Somebody]:
+    # Not pytest's own folder, which is closed to other users.
+    with tempfile.TemporaryDirectory(prefix="underlay-somebody-", dir="/tmp") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        checkout = here.copied(home / "underlay")
+        for folder, _, files in os.walk(checkout.root):
+            for path in (folder, *(os.path.join(folder, file) for file in files)):
+                os.lchown(path, UID, UID)
+        if shutil.which("setpriv") is None:
+            pytest.skip("setpriv is missing")
+        user = Somebody(home, checkout)
+        yield user
+        user("down", "--all")
+
+
+def prove_the_path(somebody: Somebody, lab: str) -> None:
+    before = interfaces()
+    assert somebody("ssh", "core-01").code == 2
+    for words in (("up", lab), ("check",), ("exec", "core-01", "--", "true"), ("down",)):
+        done = somebody(*words)
+        assert done.code == 0, str(done)
+    prove_nothing_is_left(somebody.checkout, before)
+    done = somebody("down", "--all")
+    assert done.code == 0, str(done)
+
+
+def test_an_ordinary_user_runs_a_small_lab(somebody: Somebody) -> None:
+    file = somebody.home / "modest.yml"
+    file.write_text(SMALL)
+    prove_the_path(somebody, str(file))
+
+
+@pytest.mark.all
+def test_an_ordinary_user_runs_the_default_lab(somebody: Somebody) -> None:
+    prove_the_path(somebody, "coreos")
+
+
+def test_it_really_is_an_ordinary_user(somebody: Somebody) -> None:
+    """The twin: what only root may do fails in the same place."""
+    script = "test -r /root/.profile || exit 7"
+    program = somebody.checkout.root / "underlay"
+    program.unlink()
+    program.write_text(f"#!/bin/sh\nset -e\n[ $(id -u) = {UID} ]\n{script}\n")
+    program.chmod(0o755)
+    assert somebody().code == 7

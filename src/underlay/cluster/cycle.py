@@ -53,6 +53,9 @@ def _up(
         provider(provider_name).keep(state.folder)
         timings["boot"] = time.monotonic() - began
     except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None and error.strerror:
+            # A file that can't grow: the system doesn't say which, but all of them are here.
+            error.filename = str(paths.state(name))
         if isinstance(error, Infrastructure) and (paths.state(name) / "nodes").is_dir():
             _keep(name, error)
         if not was_there:

@@ -27,7 +27,7 @@ from underlay.cluster.lab_lock import lock
 from underlay.cluster.lab_state import LabState, remove, state_of_file
 from underlay.cluster.prepare import PREPARED, plan_of, prepare
 from underlay.cluster.provider import DEFAULT, provider
-from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, BadInput, UnderlayError
+from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, BadInput, Infrastructure, UnderlayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,10 @@ def serve() -> None:
             reply(number, "answer", act(*words, say=lambda line: reply(number, "say", line)))
         except UnderlayError as error:
             reply(number, "error", _told(error))
+        except OSError as error:
+            where = error.filename or paths.home()
+            failure = Infrastructure(f"{error.strerror}: {where}", hint="underlay doctor")
+            reply(number, "error", _told(failure))
         except Exception as error:  # noqa: BLE001 -- Vagrant would wait for ever for an answer
             reply(number, "error", f"error: the engine failed: {error!r}")
 

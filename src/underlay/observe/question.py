@@ -35,7 +35,7 @@ class Question:
     """
 
     def __init__(self, cell: list[Any], protocol: str, space: Space | None) -> None:
-        self.number, _, self.source, self.destination, _ = cell
+        self.number, _, self.source, self.destination, self.cold = cell
         self.protocol, self.space = protocol, space
         self.family = family_of(self.destination)
         self.sent: list[float] = []
@@ -46,8 +46,12 @@ class Question:
 
     @property
     def open(self) -> bool:
-        """Whether an answer still counts: there is none, and no error, but maybe silence."""
-        return self.result is None or self.silent
+        """Whether an answer still counts: there is none, and no error, but maybe silence.
+
+        A cold cell's silence is final. What the kernel still holds back for it is sent as
+        soon as another cell's question makes the two ends known to each other.
+        """
+        return self.result is None or (self.silent and not self.cold)
 
     @property
     def silent(self) -> bool:

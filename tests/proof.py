@@ -11,7 +11,16 @@ from typing import Any
 
 from underlay.paths import root
 
-SIGNS = {"reachable": "r", "unreachable": "u", "not_measured": "n"}
+# Where an unreachable cell stopped is kept, too: often a rule says no more than that.
+SIGNS = {
+    "reachable": "r",
+    "unreachable": "u",
+    "no_neighbour": "h",
+    "no_answer": "a",
+    "no_route": "o",
+    "refused": "f",
+    "not_measured": "n",
+}
 WORDS = {sign: word for word, sign in SIGNS.items()}
 
 

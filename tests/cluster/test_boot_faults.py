@@ -16,7 +16,7 @@ pytestmark = pytest.mark.all
 CASES = {
     "parent-busy": ("mixed-parent", "evice or resource busy"),
     "passthru-taken": ("passthru-single", "nvalid argument"),
-    "docker-parent-taken": ("docker-ipvlan-parent", "is already using parent interface eth1"),
+    "docker-parent-taken": ("docker-parent", "is already using parent interface eth1"),
     "docker-pool-overlap": ("docker-pool", "Pool overlaps with other one on this address space"),
 }
 

@@ -97,6 +97,7 @@ def test_a_lab_that_needs_other_nodes_is_refused_and_nothing_changes(
     first.check().prove_green()
 
 
+@pytest.mark.all
 def test_a_switch_that_is_killed_is_made_whole_by_another(labs: dict[str, Lab]) -> None:
     first, second = labs["first"], labs["second"]
     process = first.checkout.start("switch", str(second.file))
@@ -116,6 +117,7 @@ def test_a_switch_that_is_killed_is_made_whole_by_another(labs: dict[str, Lab]) 
     first.check().prove_green()
 
 
+@pytest.mark.all
 def test_converging_follows_the_file_and_a_second_run_changes_nothing(
     labs: dict[str, Lab],
 ) -> None:
@@ -142,6 +144,7 @@ def test_converging_follows_the_file_and_a_second_run_changes_nothing(
     first.check().prove_green()
 
 
+@pytest.mark.all
 def test_converging_puts_right_what_was_changed_by_hand(labs: dict[str, Lab]) -> None:
     first = labs["first"]
     first.shell("core-01", "ip link set eth1 mtu 1300 && ip netns delete lannet-1a")
@@ -175,6 +178,7 @@ def test_a_folder_of_labs_is_proven_on_one_boot_beside_a_lab_of_the_same_name(
     first.check().prove_green()
 
 
+@pytest.mark.all
 def test_a_lab_that_does_not_come_up_is_no_hindrance_to_the_others(
     labs: dict[str, Lab], tmp_path: Path
 ) -> None:

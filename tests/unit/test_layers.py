@@ -26,6 +26,7 @@ ORDER = (
         "plan_nodes",
         "plan_containers",
         "plan_hosts",
+        "plan_services",
         "plan",
     ),
     (
@@ -35,6 +36,7 @@ ORDER = (
         "lab_addresses",
         "lab_drivers",
         "lab_fixed",
+        "lab_leases",
         "lab_checks",
         "lab_file",
         "editor_schema",

@@ -65,6 +65,8 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     """
     name = container["name"]
     namespaces.end(name)
+    # Plugins give no address back where somebody has taken the namespace away.
+    namespaces.make([name])
     for attachment in container["attachments"]:
         words = _words(container, attachment, networks[attachment["network"]])
         run([PROGRAM, "del", *words], check=False)

@@ -120,8 +120,21 @@ class _Values:
             owner = max(owners, key=lambda one: one.address == pair.destination_address)
             deaf = route.link.by_node or owner.by_node
             answered = not deaf and (rule.reachable or rule.stop == "no_answer")
-            value = owner.mac if answered else NOBODY
+            value: Value = self._answerers(route.link, owner, owners) if answered else NOBODY
             yield self._cell(pair, check, value, f"{check}-{rule.id}", rule.because, _ARP)
+
+    def _answerers(self, link: Link, owner: Link, owners: list[Link]) -> Value:
+        """The owner's MAC; over IPv4 those of all its machine's interfaces that hear the request.
+
+        A machine answers ARP for any of its addresses on every interface (arp_ignore 0).
+        """
+        found = {owner.mac}
+        if self._family == 4:
+            near = (one for one in owners if not one.by_node)
+            found |= {
+                one.mac for one in near if heard(self._world, link, one, relation(link, one)).hears
+            }
+        return owner.mac if len(found) == 1 else tuple(sorted(found))
 
     def _hearing(self, check: Check) -> Iterator[Expectation]:
         """Who hears what an end sends to everybody in its network."""

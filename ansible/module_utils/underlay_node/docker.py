@@ -125,6 +125,7 @@ def _endpoint(attachment: dict, network: dict) -> dict:
     if attachment.get("address6"):
         own["IPv6Address"] = attachment["address6"].partition("/")[0]
     settings: dict = {"IPAMConfig": own}
-    if network["driver"] != "ipvlan" and network["mode"] != "passthru":
+    # A passthru child is told its parent's MAC: Docker would make one up, and setting that fails.
+    if network["driver"] != "ipvlan":
         settings["MacAddress"] = attachment["mac"]
     return settings

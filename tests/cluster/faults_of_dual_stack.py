@@ -73,11 +73,11 @@ ip6tables -D INPUT -p icmpv6 --icmpv6-type neighbour-solicitation -j DROP
         "node-address-missing", "core-02, eth1", "core-02",
         "ip address delete fd00:70::c/64 dev eth1",
         "ip address add fd00:70::c/64 dev eth1 nodad; ip -6 route replace fd00:1::/64 dev eth1",
-        lab=LAB,
+        other=True, lab=LAB,
     ),
     one(
         "blackhole-route", "mac-2a", "mac-2a", f"ip -6 route add blackhole {TWIN}",
-        f"ip -6 route delete blackhole {TWIN}", lab=LAB,
+        f"ip -6 route delete blackhole {TWIN}", other=True, lab=LAB, word="ipv6",
     ),
     one(
         "blackhole-route", "ip-2a", "ip-2a", "ip -6 route add unreachable fd00:2::4000:0:0:2",
@@ -86,6 +86,6 @@ ip6tables -D INPUT -p icmpv6 --icmpv6-type neighbour-solicitation -j DROP
     one(
         "static-neighbour", "mac-2a, eth0", "mac-2a",
         f"ip neighbour replace {TWIN} lladdr 02:00:00:00:00:42 dev eth0 nud permanent",
-        f"ip neighbour delete {TWIN} dev eth0", lab=LAB,
+        f"ip neighbour delete {TWIN} dev eth0", other=True, lab=LAB,
     ),
 )  # fmt: skip

@@ -6,6 +6,8 @@ import pytest
 
 from underlay.expect import Expectation, predict
 from underlay.lab import Lab
+from underlay.lab_file import read_lab
+from underlay.paths import root
 from underlay.plan import Plan, make_plan
 
 CHECKS = ["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
@@ -101,3 +103,21 @@ def test_the_least_mtu_on_the_way_counts() -> None:
     small = values(plan_of("macvlan", mtu=1400))
     assert small["pmtu", "net-1a", "net-2a", 6].value == "1400"
     assert small["pmtu", "core-01", "net-2a", 4].value == "1400"
+
+
+def test_an_l3s_child_sees_no_frames_and_an_l3_childs_own_mtu_counts() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "seen-l3.yml"))
+    found = {(c.source, c.destination, c.protocol, c.family): c.value for c in predict(plan)}
+    assert found["some-1a", "some-2a", "macs", 4] == "nothing"
+    assert found["three-1a", "three-2a", "macs", 4] == plan.node("core-01").nics[0].mac
+    # The parent carries 1500; l3s children have 1400, and so has what they send to anybody.
+    assert found["some-1a", "core-02", "pmtu", 4] == "1400"
+    assert found["three-1a", "core-02", "pmtu", 4] == "1500"
+
+
+def test_a_machine_answers_arp_on_each_interface_that_hears_the_request() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "seen-bridge.yml"))
+    found = {(c.source, c.destination, c.protocol, c.family): c.value for c in predict(plan)}
+    # The other node has a NIC and a shim on that wire; of the own node only the shim hears.
+    assert found["mac-1a", "core-02", "arp", 4] == ("02:75:02:02:00:00", "02:75:12:02:00:00")
+    assert found["mac-1a", "core-01", "arp", 4] == "02:75:12:01:00:00"

@@ -102,6 +102,7 @@ RULES: tuple[Rule, ...] = (
         facts=facts("hairpin"),
         reachable=False,
         stop="no_neighbour",
+        also=("no_answer",),
         cold=True,
         unasked=True,
         because=(
@@ -178,6 +179,7 @@ RULES: tuple[Rule, ...] = (
         facts=facts("unlisted"),
         reachable=False,
         stop="no_neighbour",
+        also=("no_answer",),
         because=_UNLISTED,
         reference=_LISTS,
     ),

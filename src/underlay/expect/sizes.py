@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 def largest(world: World, pair: Pair, arrival: Arrival) -> int:
     """Return the largest packet of ``pair`` that arrives, in bytes with its IP header."""
     sizes = [_mtu(world, link) for link in arrival.over]
+    # An ipvlan l3 child's packets leave by its node's link, but by its own interface first.
+    own = world.spaces[pair.source.space].route(pair.destination_address)
+    sizes += [_mtu(world, own.link)] if own else []
     sizes += [
         world.segments[link.domain[0]].mtu
         for link in arrival.over

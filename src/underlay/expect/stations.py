@@ -39,6 +39,8 @@ RULES: tuple[Rule, ...] = (
             facts=facts("isolated" if fact == "isolated" else "locked"),
             reachable=False,
             stop="no_neighbour",
+            # The node's own request is let in and tells the child the node's MAC address.
+            also=("no_answer",) if (fact, relation) == ("locked", "to other node") else (),
             because=because,
             reference=reference,
         )

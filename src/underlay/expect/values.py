@@ -44,6 +44,11 @@ _SEEN = {
         "Linux drivers/net/macvlan.c; drivers/net/ipvlan/ipvlan_core.c",
     ),
 }
+_UNSEEN = (
+    "An l3s child gets what comes from the wire behind its node's INPUT hook, as a packet: no "
+    "frame ever passes the child's interface.",
+    "Linux drivers/net/ipvlan/ipvlan_l3s.c, ipvlan_nf_input",
+)
 _SIZE = (
     "No interface sends a packet that is larger than its MTU, and the switch drops larger ones.",
     "RFC 1191; Linux net/ipv4/ip_output.c, ip_fragment; net/core/dev.c, is_skb_forwardable",
@@ -88,6 +93,8 @@ class _Values:
             because, reference = _SIZE if check == "pmtu" else _SEEN[check]
             if arrival.masked and check == "source":
                 because = "The node masquerades: the receiver sees the node's address."
+            if check == "macs" and _unseen(arrival):
+                because, reference = _UNSEEN
             value = self._value(check, pair, arrival)
             yield self._cell(pair, check, value, f"{check}-seen", because, reference)
 
@@ -95,7 +102,7 @@ class _Values:
         if check == "source":
             return arrival.masked.address if arrival.masked else pair.source_address
         if check == "macs":
-            return arrival.over[-1].mac
+            return NOTHING if _unseen(arrival) else arrival.over[-1].mac
         return str(largest(self._world, pair, arrival))
 
     def _resolved(self, check: Check) -> Iterator[Expectation]:
@@ -113,8 +120,21 @@ class _Values:
             owner = max(owners, key=lambda one: one.address == pair.destination_address)
             deaf = route.link.by_node or owner.by_node
             answered = not deaf and (rule.reachable or rule.stop == "no_answer")
-            value = owner.mac if answered else NOBODY
+            value: Value = self._answerers(route.link, owner, owners) if answered else NOBODY
             yield self._cell(pair, check, value, f"{check}-{rule.id}", rule.because, _ARP)
+
+    def _answerers(self, link: Link, owner: Link, owners: list[Link]) -> Value:
+        """The owner's MAC; over IPv4 those of all its machine's interfaces that hear the request.
+
+        A machine answers ARP for any of its addresses on every interface (arp_ignore 0).
+        """
+        found = {owner.mac}
+        if self._family == 4:
+            near = (one for one in owners if not one.by_node)
+            found |= {
+                one.mac for one in near if heard(self._world, link, one, relation(link, one)).hears
+            }
+        return owner.mac if len(found) == 1 else tuple(sorted(found))
 
     def _hearing(self, check: Check) -> Iterator[Expectation]:
         """Who hears what an end sends to everybody in its network."""
@@ -184,3 +204,9 @@ class _Values:
             kind="value",
             value=value,
         )
+
+
+def _unseen(arrival: Arrival) -> bool:
+    """Whether the last wire ends at an l3s child, whose packet sockets see nothing of it."""
+    taker = arrival.into[-1]
+    return taker.mode.startswith("l3s") and taker.node != arrival.over[-1].node

@@ -44,9 +44,10 @@ class StaticNeighbour(Fault):
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """The pair: the one's requests and its answers to the other go astray."""
-        own, other = place.detail[:2]
+        own, other, address = place.detail
+        family = 6 if ":" in address else 4
         cells = involving(scene.healthy, own)
-        return Effect(frozenset(c for c in cells if other in c[:2] and c[3] == 4))
+        return Effect(frozenset(c for c in cells if other in c[:2] and c[3] == family))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Enter a MAC address that nobody has."""

@@ -7,10 +7,11 @@ import socket
 import subprocess
 import time
 
-from . import namespaces, routes, settling
+from . import files, namespaces, routes, settling
 from .commands import Failed, batch, run
 
 PROGRAM = "/usr/libexec/underlay/cni"
+LEASES = "/var/lib/cni/networks"
 # The plugin dhcp is a client of its own daemon, which keeps the leases.
 DHCP = "/usr/lib/cni/dhcp"
 DHCP_SOCKET = "/run/cni/dhcp.sock"
@@ -70,7 +71,19 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     for attachment in container["attachments"]:
         words = _words(container, attachment, networks[attachment["network"]])
         run([PROGRAM, "del", *words], check=False)
+        _release(name, attachment)
     namespaces.remove(name)
+
+
+def _release(name: str, attachment: dict) -> None:
+    """Give back what host-local has written down for ``name``, where the plugin would not.
+
+    macvlan refuses to detach where its parent's MTU has become smaller than its own.
+    """
+    for address in filter(None, (attachment["address"], attachment.get("address6"))):
+        lease = f"{LEASES}/{attachment['network']}/{address.partition('/')[0]}"
+        if (files.read(lease) or "").startswith(name):
+            os.unlink(lease)
 
 
 def _words(container: dict, attachment: dict, network: dict) -> list[str]:

@@ -3,11 +3,14 @@
 Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
 
 The kernel takes the last answer and says nothing of others. These requests are
-sent by hand, so that two owners of one address show.
+sent by hand, so that two owners of one address show. Neighbours are forgotten before:
+a kernel that knows one asks it by unicast whether it is still there, and that request
+passes where a broadcast doesn't (Linux net/ipv4/arp.c, arp_solicit).
 """
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import time
@@ -36,7 +39,8 @@ class Resolving:
         self.round: dict[int, int] = {}
         self.results: dict[int, dict[str, Any]] = {}
         self.answers: dict[tuple[str, str], set[str]] = {}
-        self.index: dict[str, dict[bytes, tuple[int, bool]]] = {}
+        for place in {cell[1] for cell in cells}:
+            self._forget(station.spaces[place])
 
     @property
     def busy(self) -> int:
@@ -67,6 +71,12 @@ class Resolving:
                 self.results[number] = {"stop": "", "macs": sorted(found)}
             else:
                 self.send(cell)
+
+    @staticmethod
+    def _forget(space: Space | None) -> None:
+        if space is not None:
+            with contextlib.suppress(OSError):
+                rtnetlink.flush(space.netlink)
 
     def send(self, cell: list[Any]) -> None:
         """Send the cell's request from the interface that leads to its destination."""

@@ -13,6 +13,7 @@ prints. A line ``…`` stands for any lines. A command that fails is followed by
 from __future__ import annotations
 
 import difflib
+import itertools
 import os
 import re
 import signal
@@ -142,6 +143,12 @@ def section(page: Path, title: str) -> list[str]:
     return rest[:end]
 
 
+def parts(lines: list[str]) -> list[list[str]]:
+    """Return what stands before the first subsection of ``lines``, and each subsection."""
+    starts = [0, *(n for n, line in enumerate(lines) if line.startswith("### ")), len(lines)]
+    return [lines[start:end] for start, end in itertools.pairwise(starts)]
+
+
 def first_column(lines: list[str]) -> list[str]:
     """Return what stands in backticks in the first cell of each table row of ``lines``."""
     return [row[1] for line in lines if (row := re.match(r"\| `([^`]+)`", line))]
@@ -163,9 +170,10 @@ def fields(document: object, at: str = "") -> set[str]:
 def wrong_fields(page: Path, document: object) -> list[str]:
     """Return how the page's table of JSON fields differs from a real document.
 
-    A part in angle brackets, as in ``parents.<segment>``, stands for any key.
+    A part in angle brackets, as in ``parents.<segment>``, stands for any key. A subsection
+    is about another document.
     """
-    listed = first_column(section(page, "JSON"))
+    listed = first_column(parts(section(page, "JSON"))[0])
     patterns = {name: re.sub(r"<\w+>", r"[^.]+", re.sub(r"[\[\].]", r"\\\g<0>", name))
                 for name in listed}  # fmt: skip
     real = fields(document)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from cluster.running import Checkout
+
+GRACE = 5.0
 
 
 def processes(checkout: Checkout) -> list[str]:
@@ -38,8 +41,14 @@ def interfaces() -> set[str]:
 
 
 def prove_nothing_is_left(checkout: Checkout, interfaces_before: set[str]) -> None:
-    """Fail where ``checkout`` still runs, mounts or keeps anything of any lab."""
-    running, mounted = processes(checkout), mounts(checkout)
+    """Fail where ``checkout`` still runs, mounts or keeps anything of any lab.
+
+    A program whose caller has ended gets the time to notice that, and no more.
+    """
+    deadline = time.monotonic() + GRACE
+    while (running := processes(checkout)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    mounted = mounts(checkout)
     assert not running, "\n".join(["still running:", *running])
     assert not mounted, "\n".join(["still mounted:", *mounted])
     left = interfaces() - interfaces_before

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import doc_pages
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
 
@@ -169,6 +170,9 @@ def test_a_folder_of_labs_is_proven_on_one_boot_beside_a_lab_of_the_same_name(
     document = done.document()
     assert [entry["lab"] for entry in document["labs"]] == ["first", "second"]
     assert document["boots"] == 1
+    page = doc_pages.section(doc_pages.DOCS / "verbs" / "check.md", "JSON")
+    listed = doc_pages.first_column(doc_pages.parts(page)[1])
+    assert {name.split(".")[0].split("[")[0] for name in listed} == set(document)
     for entry in document["labs"]:
         assert entry["summary"]["cells"] == entry["summary"]["as_expected"] > 0
         measured = {cell["rule"] for cell in entry["cells"]}

@@ -32,8 +32,8 @@ def command(
 ) -> None:
     """Send one packet and show where it was seen, hop by hop, there and back.
 
-    The source sends one echo request with a mark of its own, after forgetting the
-    destination's MAC address. All points that it and its answer have to pass are
+    The source sends one echo request with a mark of its own, after both ends have
+    forgotten each other's MAC address. All points that it and its answer have to pass are
     captured at once: the container's interface, the parent, the switch's ports and the
     same on the other side. Exit code 0 means that the answer came back, 1 that
     it didn't; then the last point is named at which anything was seen.
@@ -71,6 +71,9 @@ exec "$@"
     words = [way.destination_address, way.device, *ping, "-I", way.source_address]
 
     def send() -> None:
+        # Otherwise the destination may just now be confirming the source it knew before.
+        forget = ["ip", "neighbour", "flush", "to", way.source_address]
+        run_in(state, way.destination_space, forget, deadline=LONGEST)
         arguments = ["sh", "-c", ask, "sh", *words, way.destination_address]
         run_in(state, way.source_space, arguments, deadline=LONGEST)
 

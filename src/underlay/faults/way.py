@@ -46,6 +46,7 @@ class Way:
     source: str
     destination: str
     source_space: str
+    destination_space: str
     source_address: str
     destination_address: str
     device: str
@@ -120,6 +121,7 @@ def way_of(plan: Plan, source: str, destination: str) -> Way:
         source=source,
         destination=destination,
         source_space=found.source.space,
+        destination_space=found.destination.space,
         source_address=found.source_address,
         destination_address=found.destination_address,
         device=passages[0].interface,

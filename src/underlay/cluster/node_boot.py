@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
@@ -34,8 +35,11 @@ def start_spans(state: LabState, since: float) -> list[Span]:
     """
     found = recorded(state.folder, since)
     booted = {span.who: span.begin for span in found if span.what == KERNEL_TO_SSH}
-    for node, began in booted.items():
-        found += boot_spans(state.folder / "ssh_config", node, began)
+    config = state.folder / "ssh_config"
+    # systemd takes seconds on a node to say when each unit was started.
+    with ThreadPoolExecutor(max_workers=len(booted) or 1) as pool:
+        for spans in pool.map(lambda node: boot_spans(config, node, booted[node]), booted):
+            found += spans
     return sorted(found, key=lambda span: (span.begin, -span.end))
 
 

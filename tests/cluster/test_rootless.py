@@ -7,7 +7,6 @@ namespace of the test's own; this machine's own files are left as they are.
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -81,8 +80,6 @@ def somebody(here: Checkout) -> Iterator[Somebody]:
         for folder, _, files in os.walk(checkout.root):
             for path in (folder, *(os.path.join(folder, file) for file in files)):
                 os.lchown(path, UID, UID)
-        if shutil.which("setpriv") is None:
-            pytest.skip("setpriv is missing")
         user = Somebody(home, checkout)
         yield user
         user("down", "--all")

@@ -21,12 +21,7 @@ from underlay.lab_file import read_lab
 from underlay.paths import root
 from underlay.plan import Plan, make_plan
 
-pytestmark = [
-    pytest.mark.all,
-    pytest.mark.skipif(
-        not file("labs").exists(), reason="docs/proof/labs.json is made by `underlay test --all`"
-    ),
-]
+pytestmark = pytest.mark.all
 # Measured where lint refuses the lab: labs/broken/, by tests/cluster/test_broken_labs.py.
 ELSEWHERE = ("management-alone",)
 

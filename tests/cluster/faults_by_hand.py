@@ -12,6 +12,8 @@ from __future__ import annotations
 from cluster.faults_of_docker_vlan import DOCKER_VLAN
 from cluster.faults_of_drivers import IPVLAN_MODES, ONE_OF_EACH, ROUTED
 from cluster.faults_of_dual_stack import DUAL_STACK
+from cluster.faults_of_slaac import SLAAC
+from cluster.faults_of_two_networks import TWO_NETWORKS
 from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, NO_TC_OUT, TC_IN, TC_OUT, one
 
 # networkd takes a downed link's addresses away and gives them back once it is up again.
@@ -319,4 +321,13 @@ MACHINES = (
     ),
 )  # fmt: skip
 COREOS = (*LINKS, *DRIVERS, *SWITCH, *ADDRESSES, *NEIGHBOURS, *ROUTES, *FILTERS, *MACHINES)
-BY_HAND = (*COREOS, *DOCKER_VLAN, *IPVLAN_MODES, *DUAL_STACK, *ONE_OF_EACH, *ROUTED)
+BY_HAND = (
+    *COREOS,
+    *DOCKER_VLAN,
+    *IPVLAN_MODES,
+    *DUAL_STACK,
+    *ONE_OF_EACH,
+    *ROUTED,
+    *TWO_NETWORKS,
+    *SLAAC,
+)

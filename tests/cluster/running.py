@@ -29,6 +29,8 @@ LABS = {
     "dual-stack": ("labs/dual-stack.yml",),
     "one-of-each": ("labs/one-of-each.yml",),
     "router-segments": ("labs/router-segments.yml",),
+    "two-networks": ("labs/two-networks.yml",),
+    "slaac": ("labs/slaac.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }

@@ -125,6 +125,10 @@ class Scene:
                     return port.port
         return ""
 
+    def leads(self, space: str, address: str) -> str:
+        """Return the interface by which the plan's routes of ``space`` lead to ``address``."""
+        return self._ways.leads(space, address)
+
     def way(self, pair: Pair) -> tuple[Passage, ...]:
         """Return where an echo request between any pair would pass, then its answer."""
         cell = (pair.source.name, pair.destination.name, "icmp", int(pair.family))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from cluster.faults_of_docker_vlan import DOCKER_VLAN
 from cluster.faults_of_drivers import IPVLAN_MODES, ONE_OF_EACH, ROUTED
 from cluster.faults_of_dual_stack import DUAL_STACK
+from cluster.faults_of_seen import SEEN
 from cluster.faults_of_slaac import SLAAC
 from cluster.faults_of_two_networks import TWO_NETWORKS
 from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, NO_TC_OUT, TC_IN, TC_OUT, one
@@ -181,6 +182,15 @@ ADDRESSES = (
         "ip address add 20.1.1.65/32 dev eth1", "ip address delete 20.1.1.65/32 dev eth1",
     ),
     one(
+        "node-has-address", "core-03, rogue", "core-03",
+        """
+ip link add link eth1 name rogue type macvlan mode bridge
+ip address add 20.1.1.65/32 dev rogue
+ip link set rogue up
+""",
+        "ip link delete rogue", other=True,
+    ),
+    one(
         "duplicate-mac", "lannet-2a, eth0", "lannet-2a",
         "ip link set eth0 address 02:75:10:01:00:01", "ip link set eth0 address 02:75:10:02:00:01",
     ),
@@ -205,6 +215,10 @@ ROUTES = (
     one(
         "default-route-missing", "lannet-2a, eth0", "lannet-2a", "ip route delete default",
         "ip route add default dev eth0",
+    ),
+    one(
+        "default-route-missing", "lannet-2a, eth0", "lannet-2a",
+        "ip link set eth0 down; ip link set eth0 up", "ip route add default dev eth0", other=True,
     ),
     one(
         "blackhole-route", "lannet-2a", "lannet-2a", "ip route add blackhole 20.1.1.65",
@@ -330,4 +344,5 @@ BY_HAND = (
     *ROUTED,
     *TWO_NETWORKS,
     *SLAAC,
+    *SEEN,
 )

@@ -56,6 +56,11 @@ VX = (
     " dev eth1; ip link set vx-vx mtu 1450 master br-vx up;"
     " bridge fdb append 00:00:00:00:00:00 dev vx-vx dst 192.168.70.11"
 )
+GRE = (
+    "ip link delete gt1-gre; ip link add gt1-gre type gretap key {} local 192.168.70.12"
+    " remote 192.168.70.11 dev eth1; ip link set gt1-gre mtu 1458 master br-gre up;"
+    " bridge link set dev gt1-gre isolated on"
+)
 NAT = "POSTROUTING -s 10.3.2.0/24 ! -o br-nat -j MASQUERADE"
 UNLIST = "bridge fdb {} 00:00:00:00:00:00 dev vx-vx dst {}"
 ONE_OF_EACH = (
@@ -75,6 +80,7 @@ ONE_OF_EACH = (
         ),
         lab=EACH,
     ),
+    one("gre-key", "core-02, gt1-gre", "core-02", GRE.format(9), GRE.format(7), lab=EACH),
     one(
         "tunnel-down", "core-02, vx-vx", "core-02", "ip link set vx-vx down",
         "ip link set vx-vx up", lab=EACH,
@@ -146,6 +152,10 @@ ROUTED = (
     one(
         "forwarding-off", "router", "router", "sysctl -qw net.ipv4.ip_forward=0",
         "sysctl -qw net.ipv4.ip_forward=1", lab=ROUTER,
+    ),
+    one(
+        "forwarding-off", "router, eth1", "router", "sysctl -qw net.ipv4.conf.eth1.forwarding=0",
+        "sysctl -qw net.ipv4.conf.eth1.forwarding=1", other=True, lab=ROUTER,
     ),
     one(
         "default-route-missing", "red-2a, eth0", "red-2a", "ip route delete default",

@@ -43,6 +43,12 @@ DUAL_STACK = (
         (("mac-1a", f"ip address delete {OWN}/128 dev eth0"), ("mac-2a", RENEW)),
         lab=LAB,
     ),
+    Hand(
+        "dad-failed", "mac-2a, eth0",
+        (("core-01", f"ip address add {OWN}/128 dev eth1 nodad"), ("mac-2a", AGAIN)),
+        (("core-01", f"ip address delete {OWN}/128 dev eth1"), ("mac-2a", RENEW)),
+        other=True, lab=LAB,
+    ),
     one(
         "ipv6-default-route-missing", "mac-2a, eth0", "mac-2a", "ip -6 route delete default",
         "ip -6 route add default dev eth0", lab=LAB,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.hand import BY_NFT, NO_NFT, OVER_IPV6, Hand, one
+from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, OVER_IPV6, TC_IN, Hand, one
 
 LAB = "slaac"
 CONTAINERS = ("own-1a", "own-1b", "plain-1a", "own-2a", "own-2b", "plain-2a")
@@ -32,6 +32,8 @@ sender.sendto(said, ("ff02::1", 0, 0, socket.if_nametoindex("{2}")))
 '
 """
 FOR_OWN_2A = ("own-1a", "own-1b", "own-2b", "plain-1a", "core-01", "router")
+ON_CORE_02 = ("own-2a", "own-2b", "plain-2a")
+FOR_CORE_02 = ("own-1a", "own-1b", "plain-1a", "core-01", "router")
 NODE = "027501020000", "eth1"
 
 SLAAC = (
@@ -60,6 +62,19 @@ SLAAC = (
         (("switch", NO_NFT), ("own-2a", ADDRESSED)),
         other=True, lab=LAB, over=OVER_IPV6,
         pairs=tuple(f"own-2a {end}" for end in FOR_OWN_2A),
+    ),
+    Hand(
+        "ra-lost", "core-02, eth1",
+        (
+            ("core-02", TC_IN.format("eth1", "protocol ipv6 flower ip_proto icmpv6 type 134")),
+            *((name, FLUSH) for name in ON_CORE_02),
+        ),
+        (("core-02", NO_TC_IN.format("eth1")), *((name, ADDRESSED) for name in ON_CORE_02)),
+        other=True, lab=LAB, word="node", over=OVER_IPV6,
+        pairs=(
+            "own-2a own-2b",
+            *(f"{one} {other}" for one in ON_CORE_02 for other in FOR_CORE_02),
+        ),
     ),
     one(
         "rogue-ra", "core-02, eth1", "core-02", ADVERTISE.format(1800, *NODE),

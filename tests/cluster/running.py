@@ -31,6 +31,7 @@ LABS = {
     "router-segments": ("labs/router-segments.yml",),
     "two-networks": ("labs/two-networks.yml",),
     "slaac": ("labs/slaac.yml",),
+    "seen": ("labs/seen.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }

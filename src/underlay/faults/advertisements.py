@@ -155,13 +155,17 @@ class Lost(OfAdvertised):
         return [Step(place.target, SIGNAL, ("CONT",)), *waits]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Children without their address that would take it: all of a router's, or some."""
+        """Children without their address that would take it: all of a router, of a node, or one."""
         lacking = [c for c, space in bare(scene, evidence) if not refusal(space, c.interface)]
         for host, _ in advertisers(scene):
             children = heard(scene, host.name)
             if children and all(child in lacking for child in children):
                 place = Place(host.name, host.ports[0].interface, host.name)
                 yield self._silent(scene, evidence, place, children)
+                lacking = [child for child in lacking if child not in children]
+        for (node, parent), children in on_parents(scene).items():
+            if len(children) > 1 and all(child in lacking for child in children):
+                yield self._silent(scene, evidence, Place(node, parent, node), children)
                 lacking = [child for child in lacking if child not in children]
         for child in lacking:
             place = Place(child.container, child.interface, child.node, (child.end,))
@@ -269,6 +273,14 @@ def heard(scene: Scene, name: str) -> list[Child]:
     """Return the children that get their addresses from the advertisements of host ``name``."""
     segments = next((s for host, s in advertisers(scene) if host.name == name), set())
     return [child for child in advertised(scene) if child.network.segment in segments]
+
+
+def on_parents(scene: Scene) -> dict[tuple[str, str], list[Child]]:
+    """Return the children whose addresses come from advertisements, by node and parent."""
+    found: dict[tuple[str, str], list[Child]] = {}
+    for child in advertised(scene):
+        found.setdefault((child.node, child.network.own), []).append(child)
+    return found
 
 
 def bare(scene: Scene, evidence: Evidence) -> Iterator[tuple[Child, Space]]:

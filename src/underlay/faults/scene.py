@@ -48,6 +48,7 @@ class Scene:
     children: tuple[Child, ...] = field(init=False)
     healthy: dict[Cell, tuple[Passage, ...]] = field(init=False)
     every: frozenset[Cell] = field(init=False)
+    values: tuple[Expectation, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Follow every packet of every cell that should be reachable."""
@@ -61,6 +62,7 @@ class Scene:
         every = predict(self.plan)
         expectations = [e for e in every if measures_reach(e)]
         self.every = frozenset(cell_of(e) for e in expectations)
+        self.values = tuple(e for e in every if not measures_reach(e))
         for wanted in expectations:
             if not wanted.reachable:
                 continue

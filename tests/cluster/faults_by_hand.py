@@ -234,7 +234,7 @@ ROUTES = (
     ),
     one(
         "wrong-device", "lannet-2a, lo", "lannet-2a", "ip route add 20.1.1.65 dev lo",
-        "ip route delete 20.1.1.65",
+        "ip route delete 20.1.1.65", pairs=("lannet-2a lannet-1a",),
     ),
     one(
         "policy-rule", "lannet-2a", "lannet-2a", "ip rule add to 20.1.1.65 priority 100 blackhole",

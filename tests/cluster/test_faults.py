@@ -81,8 +81,8 @@ def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
             effect = fault.effect(scene, place)
             return named(effect.certain), named(effect.every)
     every = Scene(scene.plan).every
-    # A fault that can't be broken, only found, has no places.
-    assert not list(fault.places(scene)), f"{hand} has no place at {hand.where}"
+    # A fault that can't be broken, only found, has no places; another mechanism has its own.
+    assert hand.other or not list(fault.places(scene)), f"{hand} has no place at {hand.where}"
     return set(), named(every)
 
 

@@ -119,6 +119,16 @@ def test_a_filter_of_tc_for_one_protocol() -> None:
     assert not found.takes(packet("udp"))
 
 
+@pytest.mark.parametrize(("kind", "taken"), [("128", True), ("134", False)])
+def test_a_filter_of_tc_for_one_message_of_icmpv6(kind: str, taken: bool) -> None:
+    lines = "\n".join(FLOWER).replace("eth_type ipv4", "eth_type ipv6").replace(" ip ", " ipv6 ")
+    words = f"ip_proto icmpv6\n  icmp_type {kind}"
+    (found,) = of_filters({"eth1 ingress": lines.replace("ip_proto icmp", words).splitlines()})
+    assert found.takes(packet(family=6)) is taken
+    assert not found.takes(packet())
+    assert not found.takes(packet("udp", family=6))
+
+
 def test_a_filter_of_tc_that_only_counts() -> None:
     passing = [line.replace("drop", "pass") for line in MATCHALL]
     assert not list(of_filters({"eth1 ingress": passing}))

@@ -29,13 +29,14 @@ class Subject:
 
     @cached_property
     def nodes_of(self) -> dict[str, set[str]]:
-        """The nodes with containers in each network; all nodes for a network without any."""
+        """The nodes with children in each network: all of them for one with shims, or empty."""
         used: dict[str, set[str]] = {network.name: set() for network in self.plan.networks}
         for container in self.plan.containers:
             for attachment in container.attachments:
                 used[attachment.network].add(container.node)
         everywhere = {node.name for node in self.plan.nodes}
-        return {name: nodes or everywhere for name, nodes in used.items()}
+        shims = {network.name for network in self.plan.networks if network.shim}
+        return {n: everywhere if n in shims else nodes or everywhere for n, nodes in used.items()}
 
     def sharing(self, *drivers: str) -> Iterator[tuple[PlannedNetwork, PlannedNetwork]]:
         """Yield each two networks of ``drivers`` that meet on one parent of at least one node."""
@@ -46,8 +47,9 @@ class Subject:
                 yield first, second
 
     def children(self, parent: str) -> dict[str, int]:
-        """Return how many containers' interfaces each node puts on ``parent``."""
-        count = dict.fromkeys((node.name for node in self.plan.nodes), 0)
+        """Return how many interfaces each node puts on ``parent``: containers' and its shims."""
+        shims = sum(bool(n.shim) for n in self.plan.networks if n.parent == parent)
+        count = dict.fromkeys((node.name for node in self.plan.nodes), shims)
         for container in self.plan.containers:
             for attachment in container.attachments:
                 if self.plan.network(attachment.network).parent == parent:
@@ -205,12 +207,14 @@ def passthru_single(subject: Subject) -> Iterator[Hit]:
     for network in subject.plan.networks:
         if network.mode != "passthru":
             continue
-        children = subject.children(network.parent)
+        # Another node's children of that interface have a parent without a passthru child.
+        near = subject.nodes_of[network.name]
+        children = {n: c for n, c in subject.children(network.parent).items() if n in near}
         node, most = max(children.items(), key=lambda item: item[1])
         if most > 1:
             yield Hit(
                 ("networks", network.name, "mode"),
-                f"{node} puts {most} containers on {network.parent}; beside a passthru child"
+                f"{node} puts {most} children on {network.parent}; beside a passthru child"
                 " every other one is refused with `Invalid argument`",
                 f"one container per node on {network.parent}, or another mode",
             )
@@ -263,6 +267,20 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
                 f"Docker will not create {second.name}: {second.subnet} overlaps"
                 f" {first.name}'s {first.subnet}",
                 "give them subnets apart; Docker has one address space per daemon",
+            )
+
+
+def bridge_reflected(subject: Subject) -> Iterator[Hit]:
+    """A bridge learns its own containers at the uplink from the frames that hairpin sends back."""
+    hairpin = {segment.name for segment in subject.plan.segments if segment.hairpin}
+    for network in subject.plan.networks:
+        if network.driver == "bridge" and network.uplink and network.segment in hairpin:
+            yield Hit(
+                ("networks", network.name, "driver"),
+                f"{network.name}'s bridge holds {network.uplink}, where the switch sends each"
+                " broadcast back (hairpin): the bridge then looks for its own container at the"
+                " uplink, and drops what comes in there for it, until the container sends again",
+                f"leave hairpin out of {network.segment}, or use macvlan or ipvlan on it",
             )
 
 
@@ -351,5 +369,12 @@ RULES = (
         "error",
         docker_pool,
         "moby: `Pool overlaps with other one on this address space`; moby/libnetwork#2334",
+    ),
+    Rule(
+        "bridge-reflected",
+        "error",
+        bridge_reflected,
+        "Linux, net/bridge/br_fdb.c, br_fdb_update: the entry moves to the port that the frame"
+        " came in by; net/bridge/br_forward.c, should_deliver; bridge(8), hairpin",
     ),
 )

@@ -175,6 +175,15 @@ def test_a_request_may_arrive_and_its_answer_be_lost() -> None:
         assert "arrives" in found.because
 
 
+def test_a_node_takes_in_what_its_l3_child_sends_and_answers_by_another_interface() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "detour-ipvlan.yml"))
+    found = cell(plan, "own@routed", "core-01")
+    assert (found.reachable, found.rule) == (True, "ipvlan-l3-to-own-parent")
+    alone = plan_of({"net": network("ipvlan", mode="l3")})
+    found = cell(alone, "net-1a", "core-01")
+    assert (found.stop, found.rule) == ("no_answer", "ipvlan-from-own-parent-answer")
+
+
 def test_segments_and_vlans_keep_containers_apart() -> None:
     plan = plan_of(
         {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, TC_IN, Hand, one
+from cluster.hand import BY_NFT, BY_NFT_AT, NO_NFT, NO_NFT_AT, Hand, one
 
 LAB = "docker-vlan"
 MAC70_2A = "02:75:10:02:00:01 192.168.70.129/24"
@@ -78,7 +78,7 @@ DOCKER_VLAN = (
     ),
     one(
         "vlan-not-on-trunk", "switch, trunk-2", "switch",
-        TC_IN.format("trunk-2", "protocol 802.1q flower vlan_id 80"), NO_TC_IN.format("trunk-2"),
+        BY_NFT_AT.format(port="trunk-2", rule="vlan id 80 counter drop"), NO_NFT_AT,
         other=True, lab=LAB,
     ),
     one(

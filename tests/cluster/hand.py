@@ -49,6 +49,12 @@ nft add table bridge mine
 nft 'add chain bridge mine c {{ type filter hook forward priority 0; }}'
 nft 'add rule bridge mine c {rule}'
 """
+BY_NFT_AT = """
+nft add table netdev mine
+nft 'add chain netdev mine c {{ type filter hook ingress device "{port}" priority 0; }}'
+nft 'add rule netdev mine c {rule}'
+"""
+NO_NFT_AT = "nft delete table netdev mine"
 NO_NFT = "nft delete table bridge mine"
 TC_IN = "tc qdisc add dev {0} ingress; tc filter add dev {0} parent ffff: {1} action drop"
 NO_TC_IN = "tc qdisc delete dev {0} ingress"

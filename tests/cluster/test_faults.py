@@ -26,6 +26,7 @@ DAILY = (
     "coreos-container-drops-incoming-otherwise",
     "coreos-mac-policy",
 )
+LAST = [str(hand) for hand in BY_HAND if str(hand) in DAILY][-1]
 
 MOST_PAIRS = 22
 
@@ -91,7 +92,7 @@ def named(cells: frozenset[Cell]) -> set[Named]:
     return {(s, d, label({"protocol": p, "family": family})) for s, d, p, family in cells}
 
 
-def prove(lab: Lab, hand: Hand, record: bool) -> None:
+def prove(lab: Lab, hand: Hand, record: bool, *, prove_cured: bool = True) -> None:
     """Fail unless the hand's fault is seen and is the first cause named, for all its cells.
 
     Where the hand does just what the catalogue does, the cells must be those it predicts, and
@@ -99,7 +100,7 @@ def prove(lab: Lab, hand: Hand, record: bool) -> None:
     """
     scene = Scene(lab.plan)
     certain, possible = predicted(scene, hand)
-    with broken(lab, hand, record=record) as seen:
+    with broken(lab, hand, record=record, prove_cured=prove_cured) as seen:
         row = {
             "lab": hand.lab,
             "fault": hand.fault,
@@ -125,7 +126,8 @@ def prove(lab: Lab, hand: Hand, record: bool) -> None:
 @on_coreos
 @pytest.mark.parametrize("hand", [h for h in BY_HAND if str(h) in DAILY], ids=str)
 def test_a_fault_is_explained(lab: Lab, hand: Hand, record: bool) -> None:
-    prove(lab, hand, record)
+    """What one didn't cure, the next would see among its own: only the last looks again."""
+    prove(lab, hand, record, prove_cured=str(hand) == LAST)
 
 
 @pytest.mark.all

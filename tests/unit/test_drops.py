@@ -175,3 +175,13 @@ def test_a_policy_of_nft() -> None:
     lines = [line.replace("policy accept", "policy drop") for line in NFT[:3]]
     (found,) = of_nft(lines)
     assert (found.direction, found.understood) == ("forward", True)
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("echo-request", True), ("nd-router-advert", False)])
+def test_a_rule_of_nft_for_one_message_of_icmpv6(kind: str, taken: bool) -> None:
+    rule = f"icmpv6 type {kind} counter packets 3 bytes 168 drop"
+    lines = ["table bridge mine {", "chain c {", "type filter hook forward priority 0;", rule, "}"]
+    (found,) = of_nft(lines)
+    assert found.understood
+    assert found.takes(packet(family=6)) is taken
+    assert not found.takes(packet())

@@ -170,3 +170,21 @@ def test_what_a_fault_would_open_stays_shut_for_an_end_that_is_cut_off() -> None
     # Nothing shows why lannet-2a is cut off: that isn't hairpin's doing.
     assert all("lannet-2a" in cell[:2] for cell in found.unexplained)
     assert len(found.unexplained) == 42
+
+
+@pytest.mark.parametrize(
+    ("lab", "value", "found"),
+    [
+        ("coreos", "1", False),
+        ("two-networks", "1", True),
+        ("two-networks", "2", False),
+    ],
+)
+def test_a_strict_filter_matters_only_where_ways_differ(lab: str, value: str, found: bool) -> None:
+    file = EVIDENCE / f"{lab}.json.xz"
+    evidence = Evidence(json.loads(json.dumps(Recorded(file, GREEN).row["documents"])))
+    for document in evidence.documents.values():
+        for space in document["spaces"].values():
+            space["sysctl"]["net.ipv4.conf.all.rp_filter"] = value
+    fault = next(f for f in RUNNING if f.id == "rp-filter")
+    assert bool(list(fault.find(scene(file), evidence))) is found

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence, Space
 
 SWITCHED = "net.ipv4.conf.{}.rp_filter"
+DROPPED = "TcpExtIPReversePathFilter"
 STRICT = 1
 ALL = "all"
 
@@ -84,7 +85,7 @@ class ReversePath(Fault):
                 if cells:
                     switch = SWITCHED.format(device)
                     proofs = [Proof(name, f"sysctl {switch}", (f"{switch} = {STRICT}",))]
-                    proofs += [_route_back(scene, space, wanted)]
+                    proofs += [_route_back(scene, space, wanted), *_counted(space)]
                     yield self.found(scene, place, *proofs, effect=Effect(cells))
 
 
@@ -131,6 +132,13 @@ def _route_back(scene: Scene, space: Space, wanted: Callable[[Passage], bool]) -
     route = best(space, one.packet.source)
     line = route_line(route) if route else "no route"
     return Proof(space.name, f"ip route get {one.packet.source}", (line,))
+
+
+def _counted(space: Space) -> tuple[Proof, ...]:
+    """Return the kernel's own count of what the filter dropped in a namespace, if any."""
+    count = space.counters.get(DROPPED)
+    shown = (f"{DROPPED} {count}",)
+    return (Proof(space.name, f"nstat -az {DROPPED}", shown),) if count else ()
 
 
 def _there(passage: Passage, space: str) -> bool:

@@ -1,4 +1,5 @@
-"""Random labs, for Hypothesis: driver × mode × VLAN × subnet × placement × runtime.
+"""Random labs, for Hypothesis: driver × mode × VLAN × subnet × placement × runtime,
+on switches of each kind, in both address families, with overlays, NAT, shims and routers.
 
 Only labs that lint finds no error in come out, so the strategy may propose more than fits.
 """
@@ -14,43 +15,54 @@ from hypothesis import strategies as st
 
 from underlay.errors import BadInput
 from underlay.lab import DEFAULT_MODE, MODES
-from underlay.lab_drivers import FLAGGED, RUNTIMES
+from underlay.lab_drivers import FLAGGED, L3_MODES, RUNTIMES
 from underlay.lab_file import read_lab_text
 from underlay.lint import lint_lab
 from underlay.plan import Plan, make_plan
+from underlay.plan_networks import OVERLAYS
 
 NODES = 2
 SEGMENTS = ("lan", "wan")
 NODE_NAMES = tuple(f"core-{index:02}" for index in range(1, NODES + 1))
 PLACES: tuple[Any, ...] = ("all", "all", *NODE_NAMES)
+RUNTIME_NAMES = ("cni", "docker", "podman", "iproute2")
+DRIVERS = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", "vlan", "vxlan", "gretap")
+# What each of a lab's networks may also be, beside the drivers that take it, one time in so many.
+TRAITS: tuple[tuple[str, tuple[str, ...], int], ...] = (
+    ("internal", ("macvlan", "ipvlan", "bridge"), 6),
+    ("shim", ("macvlan", "ipvlan"), 5),
+    ("nat", ("bridge",), 3),
+    ("routed", ("ipvlan",), 3),
+)
+CHECKS = ("source", "arp", "nd", "broadcast", "multicast", "macs", "pmtu")
+# The last part of a gateway's address, by who has it: an external host, or a container on a node.
+BY_HOST = 1
+BY_CONTAINER = {"core-01": 70, "core-02": 140}
 
 
 @st.composite
-def labs(draw: st.DrawFn, runtimes: tuple[str, ...] = ("cni", "iproute2")) -> dict[str, Any]:
+def labs(draw: st.DrawFn, runtimes: tuple[str, ...] = RUNTIME_NAMES) -> dict[str, Any]:
     """Return a lab of two nodes and two segments, as a lab file's mapping without a name.
 
     Its containers are started by ``runtimes`` only.
     """
     names = [f"net{position}" for position in range(draw(st.integers(1, 4)))]
-    networks = {name: draw(_network(position, runtimes)) for position, name in enumerate(names)}
-    by_runtime: dict[str, list[str]] = {}
-    for name, network in networks.items():
-        by_runtime.setdefault(network["runtime"], []).append(name)
-    groups = []
-    for alike in by_runtime.values():
-        for name in alike:
-            groups.append(draw(_group([name])))
-        if len(alike) > 1 and draw(st.booleans()):
-            groups.append(draw(_group(alike[:2])))
-    return {
+    dual = draw(_once_in(3))
+    networks = {name: draw(_network(i, runtimes, dual)) for i, name in enumerate(names)}
+    lab: dict[str, Any] = {
         "nodes": NODES,
         "segments": {
-            "lan": {"subnet": "192.168.70.0/24"} | draw(_segment()),
-            "wan": {"subnet": "192.168.80.0/24"} | draw(_segment()),
+            "lan": {"subnet": "192.168.70.0/24"} | draw(_segment("fd00:70::/64" if dual else "")),
+            "wan": {"subnet": "192.168.80.0/24"} | draw(_segment("fd00:80::/64" if dual else "")),
         },
         "networks": networks,
-        "containers": groups,
+        "containers": draw(_containers(networks)),
     }
+    if draw(_once_in(3)):
+        lab["hosts"] = {"router": draw(_router(networks, dual))}
+    if draw(_once_in(3)):
+        lab["checks"] = draw(st.lists(st.sampled_from(CHECKS), unique=True, min_size=1))
+    return lab
 
 
 def planned(lab: dict[str, Any], name: str = "random") -> Plan | None:
@@ -71,40 +83,110 @@ def text(lab: dict[str, Any], name: str) -> str:
     return json.dumps({"name": name, **lab}, indent=2) + "\n"
 
 
+def _once_in(number: int) -> st.SearchStrategy[bool]:
+    """True one time in ``number``."""
+    return st.sampled_from([False] * (number - 1) + [True])
+
+
 @st.composite
-def _segment(draw: st.DrawFn) -> dict[str, Any]:
-    drawn = {key: draw(st.sampled_from([False, False, False, True])) for key in ("hairpin",)}
-    drawn["isolated"] = draw(st.sampled_from([False] * 7 + [True]))
+def _segment(draw: st.DrawFn, subnet6: str) -> dict[str, Any]:
+    drawn: dict[str, Any] = {"subnet6": subnet6, "hairpin": draw(_once_in(4))}
+    drawn["isolated"] = draw(_once_in(8))
+    drawn["locked"] = draw(_once_in(8))
+    drawn["mtu"] = draw(st.sampled_from([0, 0, 0, 0, 1400]))
     return {key: value for key, value in drawn.items() if value}
 
 
 @st.composite
-def _network(draw: st.DrawFn, position: int, runtimes: tuple[str, ...]) -> dict[str, Any]:
-    driver = draw(st.sampled_from(["macvlan", "macvlan", "ipvlan", "ipvlan", "bridge", "vlan"]))
+def _network(
+    draw: st.DrawFn, position: int, runtimes: tuple[str, ...], dual: bool
+) -> dict[str, Any]:
+    driver = draw(st.sampled_from(DRIVERS))
     mode = draw(st.sampled_from([*MODES[driver], ""])) if MODES[driver] else ""
     able = RUNTIMES.get((driver, mode or DEFAULT_MODE.get(driver) or ""), ())
+    second = draw(st.sampled_from([position, position, position, 9]))
     network: dict[str, Any] = {
         "driver": driver,
         "segment": draw(st.sampled_from(SEGMENTS)),
-        "subnet": f"20.{draw(st.sampled_from([position, position, position, 9]))}.1.0/24",
+        "subnet": f"20.{second}.1.0/24",
         "runtime": draw(st.sampled_from([name for name in runtimes if name in able] or ["cni"])),
     }
     if mode:
         network["mode"] = mode
     if driver == "ipvlan" and network["runtime"] in FLAGGED:
         network["flag"] = draw(st.sampled_from(["bridge", "private", "vepa"]))
-    tag = draw(st.sampled_from([None, None, 70, 80]))
+    if driver == "vxlan":
+        network["vni"] = 100 + position
+    if driver == "gretap":
+        network["key"] = position
+    tag = None if driver in OVERLAYS else draw(st.sampled_from([None, None, 70, 80]))
     if tag is not None or driver == "vlan":
         network["vlan"] = tag or 70
-    for key, drivers in (
-        ("internal", ("macvlan", "ipvlan", "bridge")),
-        ("shim", ("macvlan", "ipvlan")),
-        ("nat", ("bridge",)),
-    ):
-        if driver in drivers and draw(st.sampled_from([False] * 4 + [True])):
+    if mode == "source":
+        allowed = draw(st.sampled_from([None, [], ["containers"], ["nodes"]]))
+        network |= {} if allowed is None else {"allow": allowed}
+    for key, drivers, seldom in TRAITS:
+        if key == "routed" and mode not in L3_MODES:
+            continue
+        if driver in drivers and draw(_once_in(seldom)):
             network[key] = True
+    if dual and not network.get("nat") and draw(st.booleans()):
+        network["subnet6"] = f"fd00:{second}::/64"
     route = draw(st.sampled_from(["", "", "", "none"]))
-    return network | ({"default_route": route} if route else {})
+    network |= {"default_route": route} if route else {}
+    if draw(_once_in(6)):
+        network["routes"] = [{"to": f"20.{draw(st.integers(0, 3))}.1.0/24"}]
+    return network
+
+
+@st.composite
+def _containers(draw: st.DrawFn, networks: dict[str, Any]) -> list[dict[str, Any]]:
+    """Groups in one network each, and such as are in two; of these one may be a router."""
+    by_runtime: dict[str, list[str]] = {}
+    for name, network in networks.items():
+        by_runtime.setdefault(network["runtime"], []).append(name)
+    groups = []
+    for alike in by_runtime.values():
+        groups += [draw(_group([name])) for name in alike]
+        if len(alike) > 1 and draw(st.booleans()):
+            groups.append(draw(_group(draw(st.permutations(alike))[:2])))
+            if draw(st.booleans()):
+                groups[-1] |= draw(_forwarding(groups[-1]["networks"], networks))
+    return groups
+
+
+@st.composite
+def _forwarding(draw: st.DrawFn, names: list[str], networks: dict[str, Any]) -> dict[str, Any]:
+    """What makes a group the router between its networks, which then lead by it."""
+    node = draw(st.sampled_from(NODE_NAMES))
+    addresses = {}
+    for name in names:
+        gateway = _address(networks[name], BY_CONTAINER[node])
+        addresses[name] = gateway
+        if draw(st.booleans()):
+            networks[name] |= {"gateway": gateway, "default_route": "gateway"}
+    return {"on": node, "count": 1, "name": "joint", "forwards": True, "addresses": addresses}
+
+
+@st.composite
+def _router(draw: st.DrawFn, networks: dict[str, Any], dual: bool) -> dict[str, Any]:
+    """An external host on both segments, the gateway of untagged networks there."""
+    on: dict[str, Any] = {}
+    for segment, own in (("lan", "192.168.70"), ("wan", "192.168.80")):
+        addresses = [f"{own}.250/24", *([f"fd00:{own[-2:]}::250/64"] if dual else [])]
+        for network in networks.values():
+            if network["segment"] != segment or "vlan" in network or "gateway" in network:
+                continue
+            if network["driver"] in ("macvlan", "ipvlan", "bridge") and draw(st.booleans()):
+                gateway = _address(network, BY_HOST)
+                addresses.append(f"{gateway}/24")
+                network |= {"gateway": gateway, "default_route": "gateway"}
+        on[segment] = {"addresses": list(dict.fromkeys(addresses))}
+    return {"on": on, "forwards": draw(st.booleans())}
+
+
+def _address(network: dict[str, Any], number: int) -> str:
+    return f"{network['subnet'].rpartition('.')[0]}.{number}"
 
 
 @st.composite
@@ -112,5 +194,5 @@ def _group(draw: st.DrawFn, networks: list[str]) -> dict[str, Any]:
     return {
         "on": draw(st.sampled_from(PLACES)),
         "count": draw(st.integers(1, 2)),
-        "networks": networks,
+        "networks": list(networks),
     }

@@ -51,7 +51,9 @@ class Cause:
 class Explanation:
     """The causes, the likeliest first, and what none of them accounts for.
 
-    ``ruled_out`` are the titles of faults that were looked for and aren't there, by layer.
+    ``ruled_out`` are the titles of faults that were looked for and aren't there, by layer:
+    nothing is ruled out where it could not be seen. ``not_borne_out`` is what was found, but
+    would change other cells than those that differ.
     ``suspects`` are places that all unexplained cells pass and no working one does.
     ``unseen`` says what could not be looked into, and why.
     """
@@ -61,6 +63,7 @@ class Explanation:
     ruled_out: dict[str, tuple[str, ...]]
     suspects: tuple[str, ...]
     unseen: dict[str, str]
+    not_borne_out: tuple[str, ...] = ()
 
 
 # What there is to say of a lab in which every cell is as expected.
@@ -72,34 +75,41 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
     cells = list(judged)
     wrong = {_name(cell) for cell in cells if cell.differs or not cell.measured}
     values = {_name(cell) for cell in cells if cell.kind == "value"} & wrong
-    fitting = _fitting(scene, wrong, evidence) if wrong else []
-    fitting = [(_with_values(finding, values), sure) for finding, sure in fitting]
+    found = _findings(scene, evidence) if wrong else []
+    fitting = [
+        (_with_values(finding, values), sure) for finding, sure in _fitting(scene, wrong, found)
+    ]
     causes = _fewest(fitting, wrong)
     covered = {cell for cause in causes for cell in cause.cells}
     unexplained = [cell for cell in _in_order(cells) if cell in wrong - covered]
-    named = {cause.finding.fault.id for cause in causes}
     return Explanation(
         causes=tuple(causes),
         unexplained=tuple(unexplained),
-        ruled_out=_ruled_out(named) if unexplained else {},
+        ruled_out=_ruled_out(scene, evidence, found) if unexplained else {},
         suspects=_suspects(scene, set(unexplained), wrong),
         unseen=dict(evidence.failed),
+        not_borne_out=_not_borne_out(found, causes) if unexplained else (),
     )
 
 
-def _fitting(scene: Scene, wrong: set[Cell], evidence: Evidence) -> list[tuple[Finding, float]]:
+def _findings(scene: Scene, evidence: Evidence) -> list[Finding]:
+    return [finding for fault in RUNNING for finding in fault.find(scene, evidence)]
+
+
+def _fitting(
+    scene: Scene, wrong: set[Cell], found: Iterable[Finding]
+) -> list[tuple[Finding, float]]:
     """Return the findings that the measurement bears out, with how sure each is."""
     alive = {end for cell in set(scene.healthy) - wrong for end in cell[:2]}
     # What a fault would open stays shut for an end that another fault has cut off altogether.
     closed = scene.every - set(scene.healthy) - wrong
     shut = {cell for cell in closed if not alive.issuperset(cell[:2])}
     fitting: dict[tuple[str, str], tuple[Finding, float]] = {}
-    for fault in RUNNING:
-        for finding in fault.find(scene, evidence):
-            confidence = _confidence(finding, wrong, shut)
-            key = (fault.id, str(finding.place))
-            if confidence and confidence > fitting.get(key, (finding, 0.0))[1]:
-                fitting[key] = (finding, confidence)
+    for finding in found:
+        confidence = _confidence(finding, wrong, shut)
+        key = (finding.fault.id, str(finding.place))
+        if confidence and confidence > fitting.get(key, (finding, 0.0))[1]:
+            fitting[key] = (finding, confidence)
     return list(fitting.values())
 
 
@@ -164,12 +174,28 @@ def _in_order(cells: Iterable[Judged]) -> list[Cell]:
     return [_name(cell) for cell in cells]
 
 
-def _ruled_out(named: set[str]) -> dict[str, tuple[str, ...]]:
+def _ruled_out(
+    scene: Scene, evidence: Evidence, findings: Iterable[Finding]
+) -> dict[str, tuple[str, ...]]:
+    """What the lab has places for, all of them looked into, with nothing found at any."""
+    there = {finding.fault.id for finding in findings}
     found: dict[str, list[str]] = defaultdict(list)
     for fault in RUNNING:
-        if fault.id not in named:
+        targets = {place.target for place in fault.places(scene)}
+        if fault.id not in there and targets and all(evidence.space(one) for one in targets):
             found[fault.layer].append(fault.title)
     return {layer: tuple(titles) for layer, titles in found.items()}
+
+
+def _not_borne_out(findings: Iterable[Finding], causes: Iterable[Cause]) -> tuple[str, ...]:
+    named = {(cause.finding.fault.id, cause.where) for cause in causes}
+    return tuple(
+        dict.fromkeys(
+            f"{finding.fault.title} ({finding.place})"
+            for finding in findings
+            if finding.effect.every and (finding.fault.id, str(finding.place)) not in named
+        )
+    )
 
 
 def _suspects(scene: Scene, unexplained: set[Cell], wrong: set[Cell]) -> tuple[str, ...]:

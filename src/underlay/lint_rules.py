@@ -6,72 +6,13 @@ do, and leaves what can't be planned at all to ``lab_file.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from ipaddress import IPv4Network
+from collections.abc import Iterator
+from ipaddress import IPv4Network, ip_interface
 from itertools import combinations
-from typing import Literal
 
-from underlay.lab import Lab
 from underlay.lab_checks import parent_key
-from underlay.lab_text import LabText, Place
+from underlay.lint_subject import Hit, Rule, Subject
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What rules look at: the lab, what it leads to, and the text it was read from."""
-
-    lab: Lab
-    plan: Plan
-    text: LabText
-
-    @cached_property
-    def nodes_of(self) -> dict[str, set[str]]:
-        """The nodes with containers in each network; all nodes for a network without any."""
-        used: dict[str, set[str]] = {network.name: set() for network in self.plan.networks}
-        for container in self.plan.containers:
-            for attachment in container.attachments:
-                used[attachment.network].add(container.node)
-        everywhere = {node.name for node in self.plan.nodes}
-        return {name: nodes or everywhere for name, nodes in used.items()}
-
-    def sharing(self, *drivers: str) -> Iterator[tuple[PlannedNetwork, PlannedNetwork]]:
-        """Yield each two networks of ``drivers`` that meet on one parent of at least one node."""
-        networks = [network for network in self.plan.networks if network.driver in drivers]
-        for first, second in combinations(networks, 2):
-            together = self.nodes_of[first.name] & self.nodes_of[second.name]
-            if first.parent == second.parent and together:
-                yield first, second
-
-    def children(self, parent: str) -> dict[str, int]:
-        """Return how many containers' interfaces each node puts on ``parent``."""
-        count = dict.fromkeys((node.name for node in self.plan.nodes), 0)
-        for container in self.plan.containers:
-            for attachment in container.attachments:
-                if self.plan.network(attachment.network).parent == parent:
-                    count[container.node] += 1
-        return count
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One place that a rule objects to, with the fact and the change that removes it."""
-
-    place: Place
-    message: str
-    cure: str
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A row of the table. ``source`` says where the rule can be looked up."""
-
-    id: str
-    severity: Literal["error", "warning"]
-    check: Callable[[Subject], Iterator[Hit]]
-    source: str
 
 
 def management_master(subject: Subject) -> Iterator[Hit]:
@@ -205,12 +146,14 @@ def passthru_single(subject: Subject) -> Iterator[Hit]:
     for network in subject.plan.networks:
         if network.mode != "passthru":
             continue
-        children = subject.children(network.parent)
+        # Another node's children of that interface have a parent without a passthru child.
+        near = subject.nodes_of[network.name]
+        children = {n: c for n, c in subject.children(network.parent).items() if n in near}
         node, most = max(children.items(), key=lambda item: item[1])
         if most > 1:
             yield Hit(
                 ("networks", network.name, "mode"),
-                f"{node} puts {most} containers on {network.parent}; beside a passthru child"
+                f"{node} puts {most} children on {network.parent}; beside a passthru child"
                 " every other one is refused with `Invalid argument`",
                 f"one container per node on {network.parent}, or another mode",
             )
@@ -264,6 +207,43 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
                 f" {first.name}'s {first.subnet}",
                 "give them subnets apart; Docker has one address space per daemon",
             )
+
+
+def bridge_reflected(subject: Subject) -> Iterator[Hit]:
+    """A bridge learns its own containers at the uplink from the frames that hairpin sends back."""
+    hairpin = {segment.name for segment in subject.plan.segments if segment.hairpin}
+    for network in subject.plan.networks:
+        if network.driver == "bridge" and network.uplink and network.segment in hairpin:
+            yield Hit(
+                ("networks", network.name, "driver"),
+                f"{network.name}'s bridge holds {network.uplink}, where the switch sends each"
+                " broadcast back (hairpin): the bridge then looks for its own container at the"
+                " uplink, and drops what comes in there for it, until the container sends again",
+                f"leave hairpin out of {network.segment}, or use macvlan or ipvlan on it",
+            )
+
+
+def subnet_twice(subject: Subject) -> Iterator[Hit]:
+    """A node that is in one subnet by two interfaces sends by whichever came up first."""
+    node = subject.plan.nodes[0]
+    by_interface = {link.interface: (link.address, link.address6) for link in node.vlans}
+    by_interface |= {link.interface: link.addresses for link in node.links if link.kind == "bridge"}
+    seen: dict[str, str] = {}
+    for network in subject.plan.networks:
+        interface = network.uplink if network.uplink in by_interface else network.parent
+        if interface not in by_interface or network.shim:
+            continue
+        for address in filter(None, by_interface[interface]):
+            subnet = str(ip_interface(address).network)
+            other = seen.setdefault(subnet, interface)
+            if other != interface and subnet in (network.subnet, network.subnet6):
+                key = "subnet" if subnet == network.subnet else "subnet6"
+                yield Hit(
+                    ("networks", network.name, key),
+                    f"each node is in {subnet} by {interface} and by {other}: which one it asks"
+                    " on is a matter of which came up first",
+                    "give the networks subnets apart",
+                )
 
 
 def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> bool:
@@ -351,5 +331,19 @@ RULES = (
         "error",
         docker_pool,
         "moby: `Pool overlaps with other one on this address space`; moby/libnetwork#2334",
+    ),
+    Rule(
+        "subnet-twice",
+        "error",
+        subnet_twice,
+        "Linux, net/ipv4/fib_frontend.c, fib_magic: an address's route is appended to the one that"
+        " is there",
+    ),
+    Rule(
+        "bridge-reflected",
+        "error",
+        bridge_reflected,
+        "Linux, net/bridge/br_fdb.c, br_fdb_update: the entry moves to the port that the frame"
+        " came in by; net/bridge/br_forward.c, should_deliver; bridge(8), hairpin",
     ),
 )

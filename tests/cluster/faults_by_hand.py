@@ -12,6 +12,9 @@ from __future__ import annotations
 from cluster.faults_of_docker_vlan import DOCKER_VLAN
 from cluster.faults_of_drivers import IPVLAN_MODES, ONE_OF_EACH, ROUTED
 from cluster.faults_of_dual_stack import DUAL_STACK
+from cluster.faults_of_seen import SEEN
+from cluster.faults_of_slaac import SLAAC
+from cluster.faults_of_two_networks import TWO_NETWORKS
 from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, NO_TC_OUT, TC_IN, TC_OUT, one
 
 # networkd takes a downed link's addresses away and gives them back once it is up again.
@@ -179,6 +182,15 @@ ADDRESSES = (
         "ip address add 20.1.1.65/32 dev eth1", "ip address delete 20.1.1.65/32 dev eth1",
     ),
     one(
+        "node-has-address", "core-03, rogue", "core-03",
+        """
+ip link add link eth1 name rogue type macvlan mode bridge
+ip address add 20.1.1.65/32 dev rogue
+ip link set rogue up
+""",
+        "ip link delete rogue", other=True,
+    ),
+    one(
         "duplicate-mac", "lannet-2a, eth0", "lannet-2a",
         "ip link set eth0 address 02:75:10:01:00:01", "ip link set eth0 address 02:75:10:02:00:01",
     ),
@@ -205,6 +217,10 @@ ROUTES = (
         "ip route add default dev eth0",
     ),
     one(
+        "default-route-missing", "lannet-2a, eth0", "lannet-2a",
+        "ip link set eth0 down; ip link set eth0 up", "ip route add default dev eth0", other=True,
+    ),
+    one(
         "blackhole-route", "lannet-2a", "lannet-2a", "ip route add blackhole 20.1.1.65",
         "ip route delete blackhole 20.1.1.65",
     ),
@@ -218,7 +234,7 @@ ROUTES = (
     ),
     one(
         "wrong-device", "lannet-2a, lo", "lannet-2a", "ip route add 20.1.1.65 dev lo",
-        "ip route delete 20.1.1.65",
+        "ip route delete 20.1.1.65", pairs=("lannet-2a lannet-1a",),
     ),
     one(
         "policy-rule", "lannet-2a", "lannet-2a", "ip rule add to 20.1.1.65 priority 100 blackhole",
@@ -298,7 +314,8 @@ FILTERS = (
 HANG = """
 for process in /proc/[0-9]*; do
     tr '\\0' '\\n' < $process/cmdline 2>/dev/null | grep -qx umid=core-02 || continue
-    kill -{} ${{process#/proc/}}
+    # Those that run the node's own processes come and go.
+    kill -{} ${{process#/proc/}} 2>/dev/null || :
 done
 """
 ATTACH = """
@@ -319,4 +336,14 @@ MACHINES = (
     ),
 )  # fmt: skip
 COREOS = (*LINKS, *DRIVERS, *SWITCH, *ADDRESSES, *NEIGHBOURS, *ROUTES, *FILTERS, *MACHINES)
-BY_HAND = (*COREOS, *DOCKER_VLAN, *IPVLAN_MODES, *DUAL_STACK, *ONE_OF_EACH, *ROUTED)
+BY_HAND = (
+    *COREOS,
+    *DOCKER_VLAN,
+    *IPVLAN_MODES,
+    *DUAL_STACK,
+    *ONE_OF_EACH,
+    *ROUTED,
+    *TWO_NETWORKS,
+    *SLAAC,
+    *SEEN,
+)

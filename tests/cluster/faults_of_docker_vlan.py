@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, TC_IN, Hand, one
+from cluster.hand import BY_NFT, BY_NFT_AT, NO_NFT, NO_NFT_AT, Hand, one
 
 LAB = "docker-vlan"
 MAC70_2A = "02:75:10:02:00:01 192.168.70.129/24"
@@ -37,6 +37,17 @@ ip link add link eth1 name eth1.70 type vlan id {}
 ip link set eth1.70 up
 ip address replace 192.168.70.12/24 dev eth1.70
 """
+# The kernel has taken the children with their parent: Docker makes them again.
+EACH_AGAIN = """
+ip link add link eth1 name eth1.80 type vlan id 80
+ip link set eth1.80 up
+ip address replace 192.168.80.12/24 dev eth1.80
+for name in ip80-2a ip80-2b; do
+    docker restart --time 0 $name >/dev/null
+    pid=$(docker inspect --format '{{.State.Pid}}' $name)
+    nsenter --target $pid --net ip route replace default dev eth0
+done
+"""
 STARTED = """
 docker start {0} >/dev/null
 pid=$(docker inspect --format '{{{{.State.Pid}}}}' {0})
@@ -67,7 +78,7 @@ DOCKER_VLAN = (
     ),
     one(
         "vlan-not-on-trunk", "switch, trunk-2", "switch",
-        TC_IN.format("trunk-2", "protocol 802.1q flower vlan_id 80"), NO_TC_IN.format("trunk-2"),
+        BY_NFT_AT.format(port="trunk-2", rule="vlan id 80 counter drop"), NO_NFT_AT,
         other=True, lab=LAB,
     ),
     one(
@@ -92,6 +103,10 @@ DOCKER_VLAN = (
         (("core-02", ANEW.format(71)), ("mac70-2a", child("eth1.70")), ("mac70-2b", TWIN)),
         (("core-02", ANEW.format(70)), ("mac70-2a", child("eth1.70")), ("mac70-2b", TWIN)),
         lab=LAB,
+    ),
+    one(
+        "parent-missing", "core-02, eth1.80", "core-02", "ip link delete eth1.80", EACH_AGAIN,
+        other=True, lab=LAB,
     ),
     one(
         "docker-down", "core-02", "core-02", "systemctl stop docker.socket docker.service",

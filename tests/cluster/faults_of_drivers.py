@@ -5,6 +5,10 @@ from __future__ import annotations
 from cluster.hand import NO_TC_IN, NO_TC_OUT, TC_IN, TC_OUT, Hand, one
 
 MODES, EACH, ROUTER = "basics-ipvlan", "one-of-each", "router-segments"
+# What the node sends for its l3 children: those of one network, to all that isn't on the node.
+TO_OTHERS = tuple(
+    f"{one} {other}" for one in ("l3-2a", "l3-2b") for other in ("l3-1a", "l3-1b", "core-01")
+)
 
 IPVLAN_MODES = (
     one(
@@ -13,7 +17,7 @@ IPVLAN_MODES = (
     ),
     one(
         "node-drops", "core-02", "core-02", "iptables -I OUTPUT -s 10.2.2.0/24 -j DROP",
-        "iptables -D OUTPUT -s 10.2.2.0/24 -j DROP", lab=MODES,
+        "iptables -D OUTPUT -s 10.2.2.0/24 -j DROP", lab=MODES, pairs=TO_OTHERS,
     ),
     one(
         "parent-drops-incoming", "core-02, eth2", "core-02",
@@ -52,6 +56,11 @@ VX = (
     " dev eth1; ip link set vx-vx mtu 1450 master br-vx up;"
     " bridge fdb append 00:00:00:00:00:00 dev vx-vx dst 192.168.70.11"
 )
+GRE = (
+    "ip link delete gt1-gre; ip link add gt1-gre type gretap key {} local 192.168.70.12"
+    " remote 192.168.70.11 dev eth1; ip link set gt1-gre mtu 1458 master br-gre up;"
+    " bridge link set dev gt1-gre isolated on"
+)
 NAT = "POSTROUTING -s 10.3.2.0/24 ! -o br-nat -j MASQUERADE"
 UNLIST = "bridge fdb {} 00:00:00:00:00:00 dev vx-vx dst {}"
 ONE_OF_EACH = (
@@ -71,6 +80,7 @@ ONE_OF_EACH = (
         ),
         lab=EACH,
     ),
+    one("gre-key", "core-02, gt1-gre", "core-02", GRE.format(9), GRE.format(7), lab=EACH),
     one(
         "tunnel-down", "core-02, vx-vx", "core-02", "ip link set vx-vx down",
         "ip link set vx-vx up", lab=EACH,
@@ -133,13 +143,31 @@ ONE_OF_EACH = (
         other=True, lab=EACH,
     ),
 )  # fmt: skip
+MASK = """
+ip address delete 10.1.1.129/{} dev eth0
+ip address add 10.1.1.129/{} dev eth0
+ip route replace default via 10.1.1.1 dev eth0
+"""
 ROUTED = (
     one(
         "forwarding-off", "router", "router", "sysctl -qw net.ipv4.ip_forward=0",
         "sysctl -qw net.ipv4.ip_forward=1", lab=ROUTER,
     ),
     one(
+        "forwarding-off", "router, eth1", "router", "sysctl -qw net.ipv4.conf.eth1.forwarding=0",
+        "sysctl -qw net.ipv4.conf.eth1.forwarding=1", other=True, lab=ROUTER,
+    ),
+    one(
         "default-route-missing", "red-2a, eth0", "red-2a", "ip route delete default",
         "ip route add default via 10.1.1.1 dev eth0", lab=ROUTER,
+    ),
+    one(
+        "wrong-mask", "red-2a, eth0", "red-2a", MASK.format(24, 14), MASK.format(14, 24),
+        lab=ROUTER,
+    ),
+    one(
+        "wrong-mask", "blue-1a, eth0", "blue-1a", "ip address add 10.2.1.65/8 dev eth0",
+        "ip address delete 10.2.1.65/8 dev eth0", other=True, lab=ROUTER,
+        pairs=tuple(f"blue-1a {red}" for red in ("red-1a", "red-1b", "red-2a", "red-2b")),
     ),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cluster.hand import NO_TC_IN, TC_IN, Hand, one
+from cluster.hand import NO_TC_IN, OVER_IPV6, TC_IN, Hand, one
 
 LAB = "dual-stack"
 OWN, TWIN = "fd00:1::8000:0:0:1", "fd00:1::4000:0:0:1"
@@ -43,6 +43,12 @@ DUAL_STACK = (
         (("mac-1a", f"ip address delete {OWN}/128 dev eth0"), ("mac-2a", RENEW)),
         lab=LAB,
     ),
+    Hand(
+        "dad-failed", "mac-2a, eth0",
+        (("core-01", f"ip address add {OWN}/128 dev eth1 nodad"), ("mac-2a", AGAIN)),
+        (("core-01", f"ip address delete {OWN}/128 dev eth1"), ("mac-2a", RENEW)),
+        other=True, lab=LAB,
+    ),
     one(
         "ipv6-default-route-missing", "mac-2a, eth0", "mac-2a", "ip -6 route delete default",
         "ip -6 route add default dev eth0", lab=LAB,
@@ -73,19 +79,21 @@ ip6tables -D INPUT -p icmpv6 --icmpv6-type neighbour-solicitation -j DROP
         "node-address-missing", "core-02, eth1", "core-02",
         "ip address delete fd00:70::c/64 dev eth1",
         "ip address add fd00:70::c/64 dev eth1 nodad; ip -6 route replace fd00:1::/64 dev eth1",
-        other=True, lab=LAB,
+        lab=LAB, pairs=("core-02 mac-1a", "core-02 mac-1b"), over=OVER_IPV6,
     ),
     one(
         "blackhole-route", "mac-2a", "mac-2a", f"ip -6 route add blackhole {TWIN}",
-        f"ip -6 route delete blackhole {TWIN}", other=True, lab=LAB, word="ipv6",
+        f"ip -6 route delete blackhole {TWIN}", lab=LAB, word="ipv6",
+        pairs=("mac-2a mac-1a",), over=OVER_IPV6,
     ),
     one(
         "blackhole-route", "ip-2a", "ip-2a", "ip -6 route add unreachable fd00:2::4000:0:0:2",
         "ip -6 route delete unreachable fd00:2::4000:0:0:2", other=True, lab=LAB,
+        pairs=("ip-2a ip-1b",), over=OVER_IPV6,
     ),
     one(
         "static-neighbour", "mac-2a, eth0", "mac-2a",
         f"ip neighbour replace {TWIN} lladdr 02:00:00:00:00:42 dev eth0 nud permanent",
-        f"ip neighbour delete {TWIN} dev eth0", other=True, lab=LAB,
+        f"ip neighbour delete {TWIN} dev eth0", lab=LAB, pairs=("mac-2a mac-1a",), over=OVER_IPV6,
     ),
 )  # fmt: skip

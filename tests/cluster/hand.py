@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 Steps = tuple[tuple[str, str], ...]
+OVER_IPV4, OVER_IPV6 = ("icmp", "tcp", "udp"), ("icmp6", "tcp6", "udp6")
 
 
 @dataclass(frozen=True)
 class Hand:
     """Scripts by target. ``other`` says that the mechanism isn't the catalogue's own.
 
-    ``word`` tells entries apart that are about one fault in one lab.
+    ``word`` tells entries apart that are about one fault in one lab. ``pairs`` are the very
+    pairs of ends that it parts, both ways and over ``over``, where the catalogue has no place
+    that is just this one: as pairs of words that a space parts.
     """
 
     fault: str
@@ -21,13 +24,22 @@ class Hand:
     other: bool = False
     lab: str = "coreos"
     word: str = ""
+    pairs: tuple[str, ...] = ()
+    over: tuple[str, ...] = OVER_IPV4
+
+    @property
+    def cells(self) -> set[tuple[str, str, str]]:
+        """The cells of ``pairs``, by the names that a matrix has for them."""
+        ends = [pair.split() for pair in self.pairs]
+        ways = [(one, other) for one, other in ends] + [(other, one) for one, other in ends]
+        return {(*way, protocol) for way in ways for protocol in self.over}
 
     def __str__(self) -> str:
         word = f"-{self.word}" if self.word else ""
         return f"{self.lab}-{self.fault}{word}{'-otherwise' if self.other else ''}"
 
 
-def one(fault: str, where: str, target: str, script: str, cure: str, **more: bool | str) -> Hand:
+def one(fault: str, where: str, target: str, script: str, cure: str, **more: object) -> Hand:
     """Return an entry of one command and its opposite, both in one target."""
     return Hand(fault, where, ((target, script),), ((target, cure),), **more)  # type: ignore[arg-type]
 
@@ -37,6 +49,12 @@ nft add table bridge mine
 nft 'add chain bridge mine c {{ type filter hook forward priority 0; }}'
 nft 'add rule bridge mine c {rule}'
 """
+BY_NFT_AT = """
+nft add table netdev mine
+nft 'add chain netdev mine c {{ type filter hook ingress device "{port}" priority 0; }}'
+nft 'add rule netdev mine c {rule}'
+"""
+NO_NFT_AT = "nft delete table netdev mine"
 NO_NFT = "nft delete table bridge mine"
 TC_IN = "tc qdisc add dev {0} ingress; tc filter add dev {0} parent ffff: {1} action drop"
 NO_TC_IN = "tc qdisc delete dev {0} ingress"

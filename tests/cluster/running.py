@@ -29,6 +29,9 @@ LABS = {
     "dual-stack": ("labs/dual-stack.yml",),
     "one-of-each": ("labs/one-of-each.yml",),
     "router-segments": ("labs/router-segments.yml",),
+    "two-networks": ("labs/two-networks.yml",),
+    "slaac": ("labs/slaac.yml",),
+    "seen": ("labs/seen.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }

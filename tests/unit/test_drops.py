@@ -119,6 +119,16 @@ def test_a_filter_of_tc_for_one_protocol() -> None:
     assert not found.takes(packet("udp"))
 
 
+@pytest.mark.parametrize(("kind", "taken"), [("128", True), ("134", False)])
+def test_a_filter_of_tc_for_one_message_of_icmpv6(kind: str, taken: bool) -> None:
+    lines = "\n".join(FLOWER).replace("eth_type ipv4", "eth_type ipv6").replace(" ip ", " ipv6 ")
+    words = f"ip_proto icmpv6\n  icmp_type {kind}"
+    (found,) = of_filters({"eth1 ingress": lines.replace("ip_proto icmp", words).splitlines()})
+    assert found.takes(packet(family=6)) is taken
+    assert not found.takes(packet())
+    assert not found.takes(packet("udp", family=6))
+
+
 def test_a_filter_of_tc_that_only_counts() -> None:
     passing = [line.replace("drop", "pass") for line in MATCHALL]
     assert not list(of_filters({"eth1 ingress": passing}))
@@ -165,3 +175,13 @@ def test_a_policy_of_nft() -> None:
     lines = [line.replace("policy accept", "policy drop") for line in NFT[:3]]
     (found,) = of_nft(lines)
     assert (found.direction, found.understood) == ("forward", True)
+
+
+@pytest.mark.parametrize(("kind", "taken"), [("echo-request", True), ("nd-router-advert", False)])
+def test_a_rule_of_nft_for_one_message_of_icmpv6(kind: str, taken: bool) -> None:
+    rule = f"icmpv6 type {kind} counter packets 3 bytes 168 drop"
+    lines = ["table bridge mine {", "chain c {", "type filter hook forward priority 0;", rule, "}"]
+    (found,) = of_nft(lines)
+    assert found.understood
+    assert found.takes(packet(family=6)) is taken
+    assert not found.takes(packet())

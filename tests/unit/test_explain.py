@@ -19,7 +19,7 @@ import pytest
 
 from confusion import EVIDENCE, GREEN
 from underlay.expect import Expectation, predict
-from underlay.explain import Explanation, explain
+from underlay.explain import NOTHING, Explanation, explain
 from underlay.faults import RUNNING, Scene
 from underlay.observe import Observation
 from underlay.observe.evidence import Evidence
@@ -119,7 +119,35 @@ def test_a_healthy_labs_evidence_explains_nothing(one: Recorded) -> None:
         found = explain(scene(one.file), judged(one, wrong).cells, evidence)
         assert not found.causes, [(c.finding.fault.id, c.where) for c in found.causes]
         assert len(found.unexplained) == len(wrong)
-        assert found.ruled_out
+        assert not found.not_borne_out
+        assert bool(found.ruled_out) is (evidence is green), "what was not seen isn't ruled out"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.partition(".")[0])
+def test_nothing_is_found_in_a_green_lab(file: Path) -> None:
+    green = Recorded(file, GREEN).evidence
+    found = [
+        (fault.id, str(finding.place))
+        for fault in RUNNING
+        for finding in fault.find(scene(file), green)
+        if finding.effect.every
+    ]
+    assert not found
+    assert explain(scene(file), judged(Recorded(file, GREEN), {}).cells, green) == NOTHING
+
+
+def test_what_was_found_is_not_ruled_out_though_it_accounts_for_nothing() -> None:
+    file = EVIDENCE / "one-of-each.json.xz"
+    evidence = Evidence(json.loads(json.dumps(Recorded(file, GREEN).row["documents"])))
+    node = evidence.documents["core-02"]["spaces"]["core-02"]
+    next(link for link in node["links"] if link.get("ifname") == "eth3").pop("master")
+    cell = next(c for c in sorted(scene(file).healthy) if "nat-2a" in c[0])
+    wrong: dict[tuple[str, ...], str] = {(*cell[:3], str(cell[3])): "unreachable"}
+    found = explain(scene(file), judged(Recorded(file, GREEN), wrong).cells, evidence)
+    assert not found.causes
+    assert found.not_borne_out == ("a bridge lacks its uplink (core-02, eth3)",)
+    assert "a bridge lacks its uplink" not in found.ruled_out["driver"]
+    assert "a container isn't in its bridge" in found.ruled_out["driver"]
 
 
 def test_what_a_fault_would_open_stays_shut_for_an_end_that_is_cut_off() -> None:
@@ -142,3 +170,21 @@ def test_what_a_fault_would_open_stays_shut_for_an_end_that_is_cut_off() -> None
     # Nothing shows why lannet-2a is cut off: that isn't hairpin's doing.
     assert all("lannet-2a" in cell[:2] for cell in found.unexplained)
     assert len(found.unexplained) == 42
+
+
+@pytest.mark.parametrize(
+    ("lab", "value", "found"),
+    [
+        ("coreos", "1", False),
+        ("two-networks", "1", True),
+        ("two-networks", "2", False),
+    ],
+)
+def test_a_strict_filter_matters_only_where_ways_differ(lab: str, value: str, found: bool) -> None:
+    file = EVIDENCE / f"{lab}.json.xz"
+    evidence = Evidence(json.loads(json.dumps(Recorded(file, GREEN).row["documents"])))
+    for document in evidence.documents.values():
+        for space in document["spaces"].values():
+            space["sysctl"]["net.ipv4.conf.all.rp_filter"] = value
+    fault = next(f for f in RUNNING if f.id == "rp-filter")
+    assert bool(list(fault.find(scene(file), evidence))) is found

@@ -44,7 +44,7 @@ ORDER = (
         "editor_schema",
     ),
     ("lint_finding", "lint_formats"),
-    ("lint", "lint_rules", "lint_problems", "foreign", "expect"),
+    ("lint", "lint_rules", "lint_subject", "lint_problems", "foreign", "expect"),
     ("render",),
     ("cluster",),
     ("observe",),

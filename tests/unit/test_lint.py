@@ -20,7 +20,7 @@ name: made
 nodes: 2
 segments:
   lan: {subnet: 192.168.70.0/24}
-  wan: {subnet: 192.168.80.0/24, mtu: 1400}
+  wan: {subnet: 192.168.80.0/24, mtu: 1400, hairpin: true}
 networks:
 """
 MAC = "driver: macvlan, segment: lan, subnet: 10.1.0.0/24"
@@ -125,9 +125,43 @@ def test_passthru_single(make: Make) -> None:
     assert make(alone) == []
     (finding,) = make(alone, groups=("count: 2, networks: [a]",))
     assert ids([finding]) == [("passthru-single", "error")]
-    assert "core-01 puts 2 containers on eth1" in finding.message
+    assert "core-01 puts 2 children on eth1" in finding.message
     beside = MAC.replace("10.1.0.0", "10.4.0.0")
     assert ids(make(alone, beside)) == [("passthru-single", "error")]
+    # The other node's parent of that name has no passthru child, unless both have shims on it.
+    apart = ("on: core-01, networks: [a]", "on: core-02, count: 2, networks: [b]")
+    assert make(alone, beside, groups=apart) == []
+    (finding,) = make(alone, f"{beside}, shim: true", groups=apart)
+    assert ids([finding]) == [("passthru-single", "error")]
+
+
+def test_subnet_twice(make: Make) -> None:
+    tagged = f"{MAC}, vlan"
+    wan = MAC.replace("segment: lan", "segment: wan, mtu: 1400")
+    nat = "driver: bridge, nat: true, segment: lan, subnet: 10.1.0.0/24"
+    assert ids(make(f"{tagged}: 70", f"{tagged}: 80")) == [("subnet-twice", "error")]
+    assert ids(make(f"{tagged}: 70", nat)) == [("subnet-twice", "error")]
+    assert make(f"{tagged}: 70", f"{tagged.replace('10.1', '10.4')}: 80") == []
+    # A node is in no untagged network's subnet: its one route goes by the first.
+    assert make(MAC, wan) == []
+    assert make(wan, f"{tagged}: 70") == []
+
+
+def test_bridge_reflected(make: Make) -> None:
+    bridge = "driver: bridge, subnet: 10.4.0.0/24, segment"
+    assert make(f"{bridge}: lan") == []
+    assert ids(make(f"{bridge}: wan")) == [("bridge-reflected", "error")]
+    assert ids(make(f"{bridge}: wan, vlan: 70")) == [("bridge-reflected", "error")]
+    # Without an uplink nothing comes back, and macvlan's children are where they were made.
+    assert make(f"{bridge}: wan, nat: true") == []
+    assert make(f"{bridge}: wan, internal: true") == []
+    assert make(MAC.replace("segment: lan", "segment: wan, mtu: 1400")) == []
+
+
+def test_mixed_parent_by_a_shim(make: Make) -> None:
+    apart = ("on: core-01, networks: [a]", "on: core-02, networks: [b]")
+    assert make(MAC, IPV, groups=apart) == []
+    assert ids(make(f"{MAC}, shim: true", IPV, groups=apart)) == [("mixed-parent", "error")]
 
 
 def test_mtu_over_parent(make: Make) -> None:

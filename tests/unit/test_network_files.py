@@ -28,6 +28,7 @@ networks:
          gateway: 10.5.0.1, default_route: gateway, runtime: docker}
   dockwhole: {driver: ipvlan, segment: lan, vlan: 10, subnet: 10.6.0.0/24,
               sliced: false, runtime: docker}
+  over: {driver: vxlan, vni: 7, segment: lan, subnet: 10.7.0.0/24}
 containers:
 """
 
@@ -66,6 +67,12 @@ def test_a_plain_network(node: Path) -> None:
             "routes": ON_LINK,
         },
     }
+
+
+def test_containers_of_an_overlay_are_plugged_into_its_bridge(node: Path) -> None:
+    plugin = load(node / "net.d" / "70-over.conf")
+    assert (plugin["type"], plugin["bridge"], plugin["mtu"]) == ("bridge", "br-over", 1350)
+    assert not {"master", "mode"} & set(plugin)
 
 
 def test_an_unsliced_network_has_no_range(node: Path) -> None:

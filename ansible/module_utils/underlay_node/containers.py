@@ -43,7 +43,8 @@ def parents(specified: dict) -> set[str]:
 def healthy(specified: dict) -> bool:
     """Whether the container runs, and its interfaces are as they were made."""
     container = specified["container"]
-    if container["runtime"] in NAMED and not namespaces.runs(container["name"]):
+    runtime = RUNTIMES[container["runtime"]]
+    if container["runtime"] in NAMED and not runtime.holder().runs(container["name"]):
         return False
     enter = inside(container)
     if not enter:

@@ -9,7 +9,7 @@ import socket
 
 from . import routes
 from .commands import DEADLINE, Failed, batch, run
-from .namespaces import SLEEP
+from .crun import SLEEP
 
 SOCKET = "/run/docker.sock"
 IMAGE = "underlay/busybox"

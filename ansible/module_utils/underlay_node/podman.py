@@ -6,7 +6,7 @@ import os
 
 from . import routes
 from .commands import batch, run, write
-from .namespaces import SLEEP
+from .crun import SLEEP
 
 IMAGE = "localhost/underlay/busybox"
 LAYER = "/usr/share/underlay/busybox.tar"

@@ -45,11 +45,16 @@ engine.request("GET", "/containers/NAME/json")
 print(json.load(engine.getresponse())["State"]["Pid"])
 """
 CRUN_PID = "crun state NAME | sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p'"
+# What a container of namespaces alone has noted: its process, and when that started.
+PAUSE_PID = (
+    "{ read -r pid start </run/underlay/NAME/pid"
+    " && [ \"$(cut -d ' ' -f 22 /proc/$pid/stat)\" = $start ] && echo $pid; }"
+)
 FIND = {
     "docker": f"python3 -c '{DOCKER_PID}'",
     "podman": "podman inspect --format '{{.State.Pid}}' NAME",
-    "cni": CRUN_PID,
-    "iproute2": CRUN_PID,
+    "cni": f"{PAUSE_PID} || {CRUN_PID}",
+    "iproute2": PAUSE_PID,
 }
 
 

@@ -118,11 +118,10 @@ RULES: tuple[Rule, ...] = (
         id="ipvlan-l3-to-own-parent",
         relation="to own parent",
         source=L3_MODES,
-        reachable=False,
-        stop="no_answer",
+        reachable=True,
         because=(
-            "The node takes the request in, but sends its answer out on the wire, where nobody "
-            "has the container's address."
+            "The node routes what its l3 children send, and takes in what is for itself. An answer "
+            "by that parent goes out on the wire; one by another interface gets there."
         ),
         reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v4_outbound",
     ),

@@ -150,12 +150,12 @@ BOOT: tuple[BootFault, ...] = (
     BootFault(
         id="docker-parent-taken",
         layer="runtime",
-        title="two Docker ipvlan networks on one parent",
+        title="two Docker networks of one driver on one parent",
         symptom="`up --force` fails: Docker refuses the second network",
         evidence="network di-… is already using parent interface eth1",
-        cause="Docker allows one ipvlan network per parent.",
+        cause="Docker allows one ipvlan network per parent; Docker 26 one macvlan network, too.",
         cure="one network with several subnets, or a VLAN for each",
-        reference="moby/libnetwork#2384; moby daemon/libnetwork/drivers/ipvlan/ipvlan_network.go",
+        reference="moby/libnetwork#2384; moby/moby#47318; moby drivers/ipvlan/ipvlan_network.go",
     ),
     BootFault(
         id="docker-pool-overlap",

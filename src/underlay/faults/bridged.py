@@ -282,7 +282,7 @@ class ForwardingOff(Fault):
     layer = "routing"
     title = "a router doesn't forward"
     symptom = "everything that is routed by that machine is lost; its own cells go on"
-    evidence = f"{FORWARDING} = 0 there"
+    evidence = f"{FORWARDING} = 0 there, or net.ipv4.conf.DEVICE.forwarding = 0 where they come in"
     cause = "The kernel drops packets that aren't for itself."
     cure = f"sysctl -w {FORWARDING}=1 there"
     reference = "Linux Documentation/networking/ip-sysctl.rst, ip_forward"
@@ -301,10 +301,13 @@ class ForwardingOff(Fault):
         return "no machine of this lab routes for others"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What is forwarded there."""
-        return Effect(
-            scene.cells("space", place.target, "", lambda p: p.forwarded and p.packet.family == 4)
-        )
+        """What is forwarded there, of an interface alone what comes in by it."""
+
+        def forwarded(passage: Passage) -> bool:
+            way = "in" if place.device else passage.direction
+            return passage.forwarded and passage.packet.family == 4 and passage.direction == way
+
+        return Effect(scene.cells("space", place.target, place.device, forwarded))
 
     def _nodes(self, scene: Scene, node: PlannedNode) -> bool:
         return bool(scene.cells("space", node.name, "", lambda p: p.forwarded))
@@ -318,12 +321,19 @@ class ForwardingOff(Fault):
         return [Step(place.target, f"sysctl -qw {FORWARDING}=1")]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The kernel's switch."""
+        """The kernel's switch, or that of an interface that forwarded packets come in by."""
         for place in self.places(scene):
             space = evidence.space(place.target)
-            if space and space.sysctl.get(FORWARDING) == "0":
-                proof = Proof(space.name, f"sysctl {FORWARDING}", (f"{FORWARDING} = 0",))
-                yield self.found(scene, place, proof)
+            if space is None:
+                continue
+            switches = {"": FORWARDING}
+            if space.sysctl.get(FORWARDING) != "0":
+                switches = {name: f"net.ipv4.conf.{name}.forwarding" for name in space.links}
+            for device, switch in switches.items():
+                there = replace(place, device=device)
+                if space.sysctl.get(switch) == "0" and self.effect(scene, there).certain:
+                    proof = Proof(space.name, f"sysctl {switch}", (f"{switch} = 0",))
+                    yield self.found(scene, there, proof)
 
 
 FAULTS: tuple[Fault, ...] = (

@@ -24,7 +24,7 @@ MATCHES = (
     (re.compile(r"\b(?:ip protocol|meta l4proto) (!= )?(\w+)"), "protocol"),
     (re.compile(r"\b(?:tcp|udp|th) dport (!= )?(\d+)"), "destination_port"),
     (re.compile(r"\b(?:tcp|udp|th) sport (!= )?(\d+)"), "source_port"),
-    (re.compile(r"\bicmp type (!= )?([\w-]+)"), "icmp_type"),
+    (re.compile(r"\bicmp(?:v6)? type (!= )?([\w-]+)"), "icmp_type"),
 )
 DEVICE = re.compile(r"\b(iif|oif)(?:name)? \"?([\w.-]+)\"?")
 KNOWN = re.compile(
@@ -63,6 +63,8 @@ def _rule(found: Drop, line: str) -> Drop:
             found = replace(found, protocol=(True, word))
     if re.search(r"\bicmp type\b", line):
         found = replace(found, protocol=(True, "icmp"))
+    if re.search(r"\bicmpv6 type\b", line):
+        found = replace(found, protocol=(True, "ipv6-icmp"), frames="ipv6")
     if match := re.search(r"\bether type (\S+)", line):
         found = replace(found, frames={"ip": "ip", "arp": "arp"}.get(match.group(1), "all"))
     counted = COUNTER.search(line)

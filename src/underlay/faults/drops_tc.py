@@ -25,7 +25,9 @@ KEYS = {
     "src_mac": "source_mac",
     "dst_mac": "destination_mac",
     "vlan_id": "vlan",
+    "icmp_type": "icmp_type",
 }
+NAMES = {**NUMBERS, "icmpv6": "ipv6-icmp", "58": "ipv6-icmp"}
 QUIET = ("noqueue", "pfifo_fast", "pfifo", "fq", "fq_codel", "mq", "clsact", "ingress", "sfq")
 
 
@@ -73,7 +75,7 @@ def _matched(found: Drop, block: list[str]) -> Drop:
         for key, name in KEYS.items():
             if key in words:
                 value = words[words.index(key) + 1]
-                value = NUMBERS.get(value, value) if key == "ip_proto" else value
+                value = NAMES.get(value, value) if key == "ip_proto" else value
                 found = replace(found, **{name: (True, value)})  # type: ignore[arg-type]
     elif kind != "matchall":
         found = replace(found, understood=False)

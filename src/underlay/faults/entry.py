@@ -7,9 +7,19 @@ from dataclasses import dataclass
 from underlay.faults import RUNNING
 from underlay.faults.boot import BOOT
 from underlay.faults.fault import Layer, Stage
+from underlay.foreign import host_rules
 from underlay.lint import lab_rules
 
 FILE_EVIDENCE = "`underlay lint LAB`: the finding's line and column, its reason and its source"
+HOST_EVIDENCE = "`underlay lint --host NAME=DIR`: the finding's file and line, its reason"
+FILE_CURE = "the change that the finding itself names"
+# Which layer a rule about hosts' configuration is of, by how its id begins; else addressing.
+LAYERS: dict[Layer, tuple[str, ...]] = {
+    "cloud-config": ("cloud-config", "write-files", "yaml"),
+    "runtime": ("cni", "netd", "docker", "compose", "json", "file", "network-"),
+    "link": ("networkd", "mtu", "parent-mtu"),
+    "driver": ("parent", "ipvlan", "l3"),
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +38,7 @@ class Entry:
 
 
 def entries() -> tuple[Entry, ...]:
-    """Return every fault of the catalogue: running ones, then those of boot, then of the file."""
+    """Return every fault of the catalogue: running ones, then those of boot, then of files."""
     running = tuple(
         Entry(
             id=fault.id,
@@ -57,7 +67,10 @@ def entries() -> tuple[Entry, ...]:
         )
         for fault in BOOT
     )
-    return (*running, *boot, *_file())
+    found = (*running, *boot, *_file())
+    named = {entry.id for entry in found}
+    # What a running lab shows as well is one fault, found earlier.
+    return (*found, *(entry for entry in _hosts() if entry.id not in named))
 
 
 def _file() -> tuple[Entry, ...]:
@@ -75,11 +88,34 @@ def _file() -> tuple[Entry, ...]:
             ),
             evidence=FILE_EVIDENCE,
             cause=rule.reason,
-            cure="the change that the finding itself names",
+            cure=FILE_CURE,
             reference=rule.source,
         )
         for rule in lab_rules()
     )
+
+
+def _hosts() -> tuple[Entry, ...]:
+    """And so are those that the configuration of real hosts can have."""
+    return tuple(
+        Entry(
+            id=rule.id,
+            layer=_layer(rule.id),
+            stage="file",
+            title=_title(rule.reason),
+            symptom=f"`lint --host` gives a finding of severity {rule.severity}",
+            evidence=HOST_EVIDENCE,
+            cause=rule.reason,
+            cure=FILE_CURE,
+            reference=rule.source,
+        )
+        for rule in host_rules()
+    )
+
+
+def _layer(rule: str) -> Layer:
+    fitting = (layer for layer, beginnings in LAYERS.items() if rule.startswith(beginnings))
+    return next(fitting, "addressing")
 
 
 def _title(reason: str) -> str:

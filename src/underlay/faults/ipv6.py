@@ -80,7 +80,11 @@ class Disabled(OfChild):
 
 
 class AddressMissing(OfChild):
-    """A container has lost its IPv6 address, or has another one."""
+    """A container has lost its IPv6 address, or has another one.
+
+    Where advertisements lead to addresses, a lost one comes back with the next of them: what
+    keeps it away is a fault of its own (advertisements.py).
+    """
 
     id = "ipv6-address-missing"
     title = "a container lacks its IPv6 address"
@@ -89,6 +93,11 @@ class AddressMissing(OfChild):
     cause = "The address was deleted, or went when the interface was set down: IPv6 addresses do."
     cure = "ip address add ADDRESS dev DEVICE in the container, then its default route"
     reference = "Linux Documentation/networking/ip-sysctl.rst, keep_addr_on_down"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child with an address that nobody advertises."""
+        advertised = {child.end for child in scene.children if child.network.slaac}
+        return (place for place in super().places(scene) if place.detail[0] not in advertised)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Delete it."""
@@ -100,12 +109,15 @@ class AddressMissing(OfChild):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """A child that is up, with IPv6 on, without its planned address."""
-        for place in self.places(scene):
+        static = list(self.places(scene))
+        for place in super().places(scene):
             space = evidence.space(place.target)
             link = space.links.get(place.device) if space else None
             if space is None or link is None or "UP" not in link["flags"]:
                 continue
             if space.sysctl.get(f"net.ipv6.conf.{place.device}.disable_ipv6") == "1":
+                continue
+            if place not in static and not any(":" in a for a in space.addresses(place.device)):
                 continue
             wanted = place.detail[1].partition("/")[0]
             if wanted not in [a.partition("/")[0] for a in space.addresses(place.device)]:

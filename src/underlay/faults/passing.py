@@ -114,6 +114,11 @@ class Ways:
             *self._passages(cell, pair, back, masked=there.masked, request=False),
         )
 
+    def leads(self, space: str, address: str) -> str:
+        """Return the interface by which a namespace's routes lead to ``address``, or nothing."""
+        hop = self._worlds[6 if ":" in address else 4].spaces[space].route(address)
+        return self._interface(hop.link) if hop else ""
+
     def _passages(
         self,
         cell: Cell,

@@ -48,6 +48,7 @@ class Scene:
     children: tuple[Child, ...] = field(init=False)
     healthy: dict[Cell, tuple[Passage, ...]] = field(init=False)
     every: frozenset[Cell] = field(init=False)
+    values: tuple[Expectation, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         """Follow every packet of every cell that should be reachable."""
@@ -61,6 +62,7 @@ class Scene:
         every = predict(self.plan)
         expectations = [e for e in every if measures_reach(e)]
         self.every = frozenset(cell_of(e) for e in expectations)
+        self.values = tuple(e for e in every if not measures_reach(e))
         for wanted in expectations:
             if not wanted.reachable:
                 continue
@@ -124,6 +126,10 @@ class Scene:
                 if (host.name, port.segment) == (node, segment):
                     return port.port
         return ""
+
+    def leads(self, space: str, address: str) -> str:
+        """Return the interface by which the plan's routes of ``space`` lead to ``address``."""
+        return self._ways.leads(space, address)
 
     def way(self, pair: Pair) -> tuple[Passage, ...]:
         """Return where an echo request between any pair would pass, then its answer."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from underlay.expect.values import NOBODY
 from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
 from underlay.faults.lines import fdb_line, link_proof, port_line
+from underlay.faults.scene import cell_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from underlay.expect import Expectation
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
@@ -208,7 +211,10 @@ class BroadcastOff(Fault):
     id = "broadcast-off"
     layer = "switch"
     title = "a switch port gets no broadcasts"
-    symptom = "no cell differs, since all ends ask each other; a silent machine can't be found"
+    symptom = (
+        "no cell of reachability differs, since all ends ask each other: the checks `broadcast`"
+        " and `arp` show it, and a silent machine can't be found"
+    )
     evidence = "`bridge -d link show` at the switch: bcast_flood off"
     cause = "ARP requests for that node's addresses don't reach it; only whoever it has asked"
     cause += " itself knows its MAC addresses."
@@ -221,8 +227,29 @@ class BroadcastOff(Fault):
             yield Place(SWITCH, port, node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """None: every end also asks, and whoever is asked learns from that (RFC 826)."""
-        return Effect(frozenset())
+        """What is heard and asked there, if that is measured.
+
+        None of reachability: every end also asks, and whoever is asked learns from that (RFC
+        826).
+        """
+        beyond = [value for value in scene.values if self._beyond(scene, place, value)]
+        return Effect(frozenset(cell_of(value) for value in beyond))
+
+    def _beyond(self, scene: Scene, place: Place, value: Expectation) -> bool:
+        """Whether a broadcast of another node, or its request, is to reach the port's node."""
+        there = value.destination
+        if value.protocol == "broadcast":
+            network, takers = scene.plan.network(there), tuple(value.value)
+        elif value.protocol == "arp" and value.value != NOBODY:
+            child = scene.child(there) or scene.child(value.source)
+            if child is None:
+                return False
+            network, takers = child.network, (there,)
+        else:
+            return False
+        if network.segment != place.detail[0] or scene.ends[value.source].node == place.node:
+            return False
+        return any(scene.ends[taker].node == place.node for taker in takers)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Turn it off."""

@@ -21,6 +21,7 @@ from underlay.foreign.rules_cni import MODES, near
 from underlay.lab_text import Place
 
 SETUP = "moby, daemon/libnetwork/drivers/macvlan/macvlan_setup.go"
+APART = "give one of them a VLAN of its own, or make them one network"
 FLAGS = ("bridge", "private", "vepa")
 OPTIONS = {
     "macvlan": ("parent", "macvlan_mode"),
@@ -142,17 +143,32 @@ def _above(network: Network) -> object:
     return data
 
 
+def _sharing(hosts: Hosts, driver: str) -> Iterator[tuple[Network, Network]]:
+    """Yield Docker's networks of one driver with the first one of their host on their parent."""
+    for host in hosts:
+        first: dict[str, Network] = {}
+        for network in (n for n in _docker((host,)) if n.driver == driver and n.parent):
+            other = first.setdefault(network.parent, network)
+            if other is not network:
+                yield network, other
+
+
 @rule("docker-ipvlan-parent-twice", "error", "moby/libnetwork#2384; moby, drivers/ipvlan")
 def docker_ipvlan_parent_twice(hosts: Hosts) -> Iterator[Hit]:
     """Docker refuses a second ipvlan network on a parent: `is already using parent interface`."""
-    for host in hosts:
-        first: dict[str, Network] = {}
-        for network in (n for n in _docker((host,)) if n.driver == "ipvlan" and n.parent):
-            other = first.setdefault(network.parent, network)
-            if other is not network:
-                message = f"{network.name} and {other.name} both want {network.parent}"
-                cure = "give one of them a VLAN of its own, or make them one network"
-                yield Hit(network.spot("master"), message, cure, (other.spot("master"),))
+    for network, other in _sharing(hosts, "ipvlan"):
+        message = f"{network.name} and {other.name} both want {network.parent}"
+        yield Hit(network.spot("master"), message, APART, (other.spot("master"),))
+
+
+@rule("docker-macvlan-parent-twice", "warning", "moby/libnetwork#2384; moby/moby#47318")
+def docker_macvlan_parent_twice(hosts: Hosts) -> Iterator[Hit]:
+    """Docker 26 and before refuse a second macvlan network on a parent, later ones passthru's."""
+    for network, other in _sharing(hosts, "macvlan"):
+        alone = "passthru" in (network.mode, other.mode)
+        which = "any Docker refuses that beside passthru" if alone else "older Docker refuses that"
+        message = f"{network.name} and {other.name} both want {network.parent}: {which}"
+        yield Hit(network.spot("master"), message, APART, (other.spot("master"),))
 
 
 @rule("docker-pool-overlap", "error", "moby/libnetwork#2334")

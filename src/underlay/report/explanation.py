@@ -22,6 +22,7 @@ def document(explanation: Explanation) -> dict[str, Any]:
         "causes": causes(explanation),
         "unexplained": [cell_document(cell) for cell in explanation.unexplained],
         "ruled_out": {layer: list(titles) for layer, titles in explanation.ruled_out.items()},
+        "not_borne_out": list(explanation.not_borne_out),
         "suspects": list(explanation.suspects),
         "unseen": explanation.unseen,
     }
@@ -101,6 +102,8 @@ def _leftover(text: Text, explanation: Explanation, width: int) -> None:
         passed = "; ".join(explanation.suspects)
         words = f"All of them pass here, and nothing that works does: {passed}"
         _line(text, words, width, indent=2)
+    for found in explanation.not_borne_out:
+        _line(text, f"found, but it would change other cells: {found}", width, indent=2)
     for layer, titles in explanation.ruled_out.items():
         _line(text, f"ruled out, {layer}: {'; '.join(titles)}", width, indent=2, style="dim")
     source, there, _, _ = explanation.unexplained[0]

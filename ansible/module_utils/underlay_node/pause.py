@@ -1,0 +1,108 @@
+"""Containers that are namespaces and nothing else: one process holds them, as a pod's pause does.
+
+The network namespace is the one that `ip netns` made; host name and IPC are the process's own.
+An OCI runtime would add a root file system that nobody here looks at, and take twenty times
+as long.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+
+from .commands import Failed, write
+from .crun import BUNDLES, ROOTFS, SLEEP
+from .namespaces import path
+
+NO_STREAMS = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3)]
+# Seconds that a killed process gets to disappear.
+DEADLINE = 10.0
+
+
+def start(name: str) -> None:
+    """Start the process that holds the container's namespaces; note its identity."""
+    failed: list[str] = []
+
+    def inside() -> None:
+        try:
+            os.unshare(os.CLONE_NEWUTS | os.CLONE_NEWIPC)
+            socket.sethostname(name)
+            with open(path(name), encoding="ascii") as space:
+                os.setns(space.fileno(), os.CLONE_NEWNET)
+            pid = os.posix_spawn(
+                f"{ROOTFS}{SLEEP[0]}", SLEEP, {}, file_actions=NO_STREAMS, setsid=True
+            )
+            write(_note(name), f"{pid} {_started(pid)}\n")
+        except OSError as error:
+            failed.append(f"{name}: {error}")
+
+    # A thread of its own: what it has left, it can't come back to.
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    if failed:
+        raise Failed("; ".join(failed))
+
+
+def runs(name: str) -> bool:
+    """Whether the container's namespace and the process that was started in it are there."""
+    return _living(name) is not None and os.path.exists(path(name))
+
+
+def end(name: str) -> None:
+    """End whatever runs in the container's network namespace, and wait until it is gone.
+
+    Not only the noted process: one that was started a moment before its starter was killed
+    has no note, and would keep the parent of its interface busy.
+    """
+    end = time.monotonic() + DEADLINE
+    while pids := _within(name):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > end:
+            raise Failed(f"{name}: processes {pids} are still there after {DEADLINE:.0f} s")
+        time.sleep(0.005)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(_note(name))
+
+
+def _within(name: str) -> list[int]:
+    """Return the living processes of the container, its namespace being there or not."""
+    noted = _living(name)
+    found = [noted] if noted is not None else []
+    try:
+        space = os.stat(path(name))
+    except FileNotFoundError:
+        return found
+    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+        # What ends meanwhile, and what is dead already, is in no namespace.
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(f"/proc/{pid}/ns/net"), space):
+                found.append(pid)
+    return found
+
+
+def _note(name: str) -> str:
+    return f"{BUNDLES}/{name}/pid"
+
+
+def _living(name: str) -> int | None:
+    """Return the noted process, unless it is gone or its number is somebody else's by now."""
+    try:
+        with open(_note(name), encoding="ascii") as file:
+            pid, started = (int(word) for word in file.read().split())
+        return pid if _started(pid) == started else None
+    except (OSError, ValueError):
+        return None
+
+
+def _started(pid: int) -> int:
+    """Return when the process started, in ticks since boot; 0 for one that has ended."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return 0 if fields[0] in "ZX" else int(fields[19])

@@ -1,0 +1,50 @@
+"""Explain finds nothing in a healthy lab, whichever it is; kept in docs/proof/green.json.
+
+No cell is measured here: that all of them are green is the proof of test_all_labs.py.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster.running import Checkout
+from proof import digest, record
+from underlay.cli.explain import looked_into
+from underlay.cluster.own_home import own_home
+from underlay.cluster.prepare import load_plan
+from underlay.cluster.provider import DEFAULT
+from underlay.cluster.suite import Asked, Brought, Suite
+from underlay.faults import RUNNING, Scene
+
+pytestmark = pytest.mark.all
+
+
+def test_nothing_is_found_in_any_shipped_lab(here: Checkout) -> None:
+    labs = [Asked(file, load_plan(file)) for file in sorted((here.root / "labs").glob("*.yml"))]
+    seen: dict[str, dict[str, object]] = {}
+
+    def visit(brought: Brought) -> None:
+        assert brought.state is not None, brought.error
+        plan = brought.asked.plan
+        evidence = looked_into(brought.state)
+        scene = Scene(plan)
+        findings = [f for fault in RUNNING for f in fault.find(scene, evidence)]
+        seen[plan.lab] = {
+            "file": digest(brought.asked.file),
+            "spaces": sum(len(found["spaces"]) for found in evidence.documents.values()),
+            "unseen": dict(evidence.failed),
+            "found": [[f.fault.id, str(f.place)] for f in findings if f.effect.every],
+        }
+
+    with own_home():
+        suite = Suite(DEFAULT, visit, _silent)
+        suite.render(labs)
+        for group in suite.groups(labs):
+            suite.prove(group)
+    record("green", {"faults": len(RUNNING), "labs": dict(sorted(seen.items()))})
+    assert set(seen) == {asked.plan.lab for asked in labs}
+    assert not {lab: row for lab, row in seen.items() if row["found"] or row["unseen"]}
+
+
+def _silent(_: str) -> None:
+    """Say nothing."""

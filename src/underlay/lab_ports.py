@@ -13,7 +13,7 @@ from underlay.plan_networks import OVERLAYS
 from underlay.plan_switch import port_vlans
 
 
-def _stations(parts: Parts) -> Iterator[Problem]:
+def _port_name(parts: Parts) -> Iterator[Problem]:
     """A port is named by the node or host that is plugged in there."""
     for name, segment in parts.segments.items():
         hosts = [host for host, value in parts.hosts.items() if name in value.on]
@@ -30,7 +30,7 @@ def _stations(parts: Parts) -> Iterator[Problem]:
             )
 
 
-def _modes(parts: Parts) -> Iterator[Problem]:
+def _port_vlans(parts: Parts) -> Iterator[Problem]:
     """A port is an access port or a trunk; a native VLAN is a trunk's."""
     for name, segment in parts.segments.items():
         for station, port in segment.ports.items():
@@ -61,7 +61,7 @@ def _mode(parts: Parts, place: Place, port: SwitchPort) -> Iterator[Problem]:
             yield parts.text.problem(spot, f"the VLAN {vlan} a second time", "it once")
 
 
-def _overlays(parts: Parts) -> Iterator[Problem]:
+def _port_overlay(parts: Parts) -> Iterator[Problem]:
     """Tunnels go from node to node, without a tag: those must be in one VLAN."""
     for name, network in parts.loose_networks.items():
         segment = parts.segments.get(parts.segment_of(network))
@@ -82,4 +82,8 @@ def _untagged(segment: Segment, nodes: list[str]) -> set[int | str]:
     return {own.untagged or node for node, own in vlans.items()}
 
 
-PORT_CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (_stations, _modes, _overlays)
+PORT_CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
+    _port_name,
+    _port_vlans,
+    _port_overlay,
+)

@@ -25,7 +25,7 @@ def plan_node(
     lab: Lab, name: str, index: int, segments: tuple[PlannedSegment, ...], networks: Networks
 ) -> PlannedNode:
     """Return node ``index`` of ``lab``, with every device that ``networks`` need."""
-    block = IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
+    block = management_block(index)
     management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500)
     nics = tuple(
         Nic(
@@ -61,6 +61,11 @@ def plan_node(
         forwards=any(network.nat for network in networks),
         profile=lab.nodes.profile,
     )
+
+
+def management_block(index: int) -> IPv4Network:
+    """Return the addresses of the management link of machine ``index``: its peer's and its own."""
+    return IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
 
 
 def own_address(subnet: str, index: int) -> str:

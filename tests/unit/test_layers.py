@@ -27,6 +27,7 @@ ORDER = (
         "plan_containers",
         "plan_hosts",
         "plan_services",
+        "plan_switch",
         "plan",
     ),
     (
@@ -37,6 +38,7 @@ ORDER = (
         "lab_drivers",
         "lab_fixed",
         "lab_leases",
+        "lab_ports",
         "lab_checks",
         "lab_file",
         "editor_schema",

@@ -7,7 +7,16 @@ from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.expect import bridge, ipvlan, macvlan, routing, stations, tunnels, vlan
+from underlay.expect import (
+    bridge,
+    ipvlan,
+    macvlan,
+    routing,
+    stations,
+    switch_ports,
+    tunnels,
+    vlan,
+)
 from underlay.expect.alike import Kinds
 from underlay.expect.rules import first
 
@@ -218,6 +227,9 @@ class Paths:
             return routing.CLOSED
         if link.domain[0] != owner.domain[0]:
             return routing.OTHER_SEGMENT
+        by_port = switch_ports.apart(self._world, link, owner)
+        if by_port:
+            return by_port
         if link.domain[1] != owner.domain[1]:
             return routing.OTHER_VLAN
         return routing.MANAGEMENT_ALONE
@@ -234,7 +246,8 @@ class Paths:
         asked = ["", other.driver, link.driver]
         if {link.mode, other.mode} & {"passthru"}:
             asked.append("macvlan")
-        return _decided(tuple(dict.fromkeys(asked)), relation, link.mode, other.mode, facts)
+        rule = _decided(tuple(dict.fromkeys(asked)), relation, link.mode, other.mode, facts)
+        return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
 
     def _facts(self, link: Link, other: Link, together: bool) -> tuple[Fact, ...]:
         found: list[Fact] = []

@@ -154,7 +154,7 @@ class _Values:
             )
             names: set[str] = set()
             because: dict[str, str] = {}
-            for other in self._world.around(link):
+            for other in (*self._world.around(link), *self._world.spilled(link)):
                 name = self._name(other)
                 if other.space == source.space or not name:
                     continue

@@ -15,7 +15,16 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from underlay.expect import bridge, ipvlan, macvlan, routing, stations, tunnels, vlan
+from underlay.expect import (
+    bridge,
+    ipvlan,
+    macvlan,
+    routing,
+    stations,
+    switch_ports,
+    tunnels,
+    vlan,
+)
 from underlay.expect.rules import Rule
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entry import entries
@@ -152,6 +161,9 @@ def prediction_rules() -> str:
     parts = {
         "Before any driver": shared,
         "Switch and machines": list(stations.RULES),
+        "Switch ports with VLANs": [
+            value for value in vars(switch_ports).values() if isinstance(value, Rule)
+        ],
         "macvlan": list(macvlan.RULES),
         "ipvlan": [
             *ipvlan.RULES,

@@ -57,6 +57,7 @@ __all__ = [
     "Runtime",
     "Segment",
     "Strict",
+    "SwitchPort",
 ]
 
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
@@ -83,6 +84,20 @@ class Nodes(Strict):
         return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
 
 
+class SwitchPort(Strict):
+    """A switch port's VLANs: those of a trunk with its native one, or the one of an access port.
+
+    A trunk without ``native`` drops frames without a tag.
+    """
+
+    access: Vlan | None = None
+    """The one VLAN of an access port, whose frames have no tag on the cable."""
+    trunk: Annotated[list[Vlan], Field(min_length=1, max_length=64)] | None = None
+    """The VLANs whose frames pass the port with their tags."""
+    native: Vlan | None = None
+    """A trunk's VLAN for frames without a tag; without it, the port drops them."""
+
+
 class Segment(Strict):
     """One layer-2 underlay. Every node has one NIC in it, with an address from ``subnet``."""
 
@@ -98,6 +113,8 @@ class Segment(Strict):
     """Whether the switch keeps the nodes' ports apart, as a private VLAN does."""
     locked: Switch = False
     """Whether the switch takes frames from the nodes' own MAC addresses only."""
+    ports: dict[Word, SwitchPort] = Field(default={}, max_length=32)
+    """VLANs by node or host; with any, all other ports are access ports of VLAN 1."""
 
 
 class Containers(Strict):

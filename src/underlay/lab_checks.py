@@ -16,6 +16,7 @@ from underlay.lab_drivers import DRIVER_CHECKS
 from underlay.lab_fixed import FIXED_CHECKS
 from underlay.lab_leases import LEASE_CHECKS
 from underlay.lab_parts import Parts, parts_of
+from underlay.lab_ports import PORT_CHECKS
 from underlay.lab_schema import did_you_mean, nearest, one_of
 from underlay.lab_text import LabText, Place, Problem, quoted
 from underlay.naming import bridge_name, default_file, port_name
@@ -251,4 +252,5 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     *ADDRESS_CHECKS,
     *FIXED_CHECKS,
     *LEASE_CHECKS,
+    *PORT_CHECKS,
 )

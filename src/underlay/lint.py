@@ -14,7 +14,8 @@ from underlay.lab_file import read_lab_text
 from underlay.lab_text import LabText
 from underlay.lint_finding import Finding, RuleText
 from underlay.lint_problems import problem_rules
-from underlay.lint_rules import RULES, Rule, Subject
+from underlay.lint_rules import RULES
+from underlay.lint_subject import Rule, Subject
 from underlay.plan import make_plan
 
 __all__ = ["Finding", "lab_rules", "lint", "lint_lab"]

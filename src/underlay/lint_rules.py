@@ -6,74 +6,13 @@ do, and leaves what can't be planned at all to ``lab_file.py``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from ipaddress import IPv4Network
+from collections.abc import Iterator
+from ipaddress import IPv4Network, ip_interface
 from itertools import combinations
-from typing import Literal
 
-from underlay.lab import Lab
 from underlay.lab_checks import parent_key
-from underlay.lab_text import LabText, Place
+from underlay.lint_subject import Hit, Rule, Subject
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What rules look at: the lab, what it leads to, and the text it was read from."""
-
-    lab: Lab
-    plan: Plan
-    text: LabText
-
-    @cached_property
-    def nodes_of(self) -> dict[str, set[str]]:
-        """The nodes with children in each network: all of them for one with shims, or empty."""
-        used: dict[str, set[str]] = {network.name: set() for network in self.plan.networks}
-        for container in self.plan.containers:
-            for attachment in container.attachments:
-                used[attachment.network].add(container.node)
-        everywhere = {node.name for node in self.plan.nodes}
-        shims = {network.name for network in self.plan.networks if network.shim}
-        return {n: everywhere if n in shims else nodes or everywhere for n, nodes in used.items()}
-
-    def sharing(self, *drivers: str) -> Iterator[tuple[PlannedNetwork, PlannedNetwork]]:
-        """Yield each two networks of ``drivers`` that meet on one parent of at least one node."""
-        networks = [network for network in self.plan.networks if network.driver in drivers]
-        for first, second in combinations(networks, 2):
-            together = self.nodes_of[first.name] & self.nodes_of[second.name]
-            if first.parent == second.parent and together:
-                yield first, second
-
-    def children(self, parent: str) -> dict[str, int]:
-        """Return how many interfaces each node puts on ``parent``: containers' and its shims."""
-        shims = sum(bool(n.shim) for n in self.plan.networks if n.parent == parent)
-        count = dict.fromkeys((node.name for node in self.plan.nodes), shims)
-        for container in self.plan.containers:
-            for attachment in container.attachments:
-                if self.plan.network(attachment.network).parent == parent:
-                    count[container.node] += 1
-        return count
-
-
-@dataclass(frozen=True)
-class Hit:
-    """One place that a rule objects to, with the fact and the change that removes it."""
-
-    place: Place
-    message: str
-    cure: str
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A row of the table. ``source`` says where the rule can be looked up."""
-
-    id: str
-    severity: Literal["error", "warning"]
-    check: Callable[[Subject], Iterator[Hit]]
-    source: str
 
 
 def management_master(subject: Subject) -> Iterator[Hit]:
@@ -284,6 +223,29 @@ def bridge_reflected(subject: Subject) -> Iterator[Hit]:
             )
 
 
+def subnet_twice(subject: Subject) -> Iterator[Hit]:
+    """A node that is in one subnet by two interfaces sends by whichever came up first."""
+    node = subject.plan.nodes[0]
+    by_interface = {link.interface: (link.address, link.address6) for link in node.vlans}
+    by_interface |= {link.interface: link.addresses for link in node.links if link.kind == "bridge"}
+    seen: dict[str, str] = {}
+    for network in subject.plan.networks:
+        interface = network.uplink if network.uplink in by_interface else network.parent
+        if interface not in by_interface or network.shim:
+            continue
+        for address in filter(None, by_interface[interface]):
+            subnet = str(ip_interface(address).network)
+            other = seen.setdefault(subnet, interface)
+            if other != interface and subnet in (network.subnet, network.subnet6):
+                key = "subnet" if subnet == network.subnet else "subnet6"
+                yield Hit(
+                    ("networks", network.name, key),
+                    f"each node is in {subnet} by {interface} and by {other}: which one it asks"
+                    " on is a matter of which came up first",
+                    "give the networks subnets apart",
+                )
+
+
 def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> bool:
     return IPv4Network(first.subnet).overlaps(IPv4Network(second.subnet))
 
@@ -369,6 +331,13 @@ RULES = (
         "error",
         docker_pool,
         "moby: `Pool overlaps with other one on this address space`; moby/libnetwork#2334",
+    ),
+    Rule(
+        "subnet-twice",
+        "error",
+        subnet_twice,
+        "Linux, net/ipv4/fib_frontend.c, fib_magic: an address's route is appended to the one that"
+        " is there",
     ),
     Rule(
         "bridge-reflected",

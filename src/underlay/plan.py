@@ -15,8 +15,9 @@ from underlay.plan_containers import plan_containers
 from underlay.plan_hosts import host_address, plan_hosts
 from underlay.plan_image import PlannedImage, plan_image
 from underlay.plan_networks import MANAGEMENT, MANAGEMENT_SEGMENT, plan_network
-from underlay.plan_nodes import MANAGEMENT_RANGE, plan_node
+from underlay.plan_nodes import MANAGEMENT_RANGE, management_block, plan_node
 from underlay.plan_services import with_services
+from underlay.plan_switch import SWITCH, plan_switch, port_vlans
 from underlay.plan_values import (
     Attachment,
     ContainerRoute,
@@ -29,6 +30,7 @@ from underlay.plan_values import (
     PlannedNetwork,
     PlannedNode,
     PlannedSegment,
+    PortVlans,
     Route,
     Slice,
     VlanLink,
@@ -43,6 +45,7 @@ __all__ = [
     "MANAGEMENT_RANGE",
     "MANAGEMENT_SEGMENT",
     "NET_D",
+    "SWITCH",
     "Attachment",
     "ContainerRoute",
     "HostPort",
@@ -55,6 +58,7 @@ __all__ = [
     "PlannedNetwork",
     "PlannedNode",
     "PlannedSegment",
+    "PortVlans",
     "Route",
     "Slice",
     "VlanLink",
@@ -90,6 +94,7 @@ def make_plan(lab: Lab) -> Plan:
             hairpin=segment.hairpin,
             isolated=segment.isolated,
             locked=segment.locked,
+            vlans=port_vlans(segment, [*names, *(h for h in lab.hosts if name in lab.hosts[h].on)]),
         )
         for name, segment in lab.segments.items()
     )
@@ -98,6 +103,7 @@ def make_plan(lab: Lab) -> Plan:
     )
     nodes = tuple(plan_node(lab, name, i, segments, networks) for i, name in enumerate(names, 1))
     containers = plan_containers(lab, nodes, networks)
+    hosts = plan_hosts(lab, networks)
     return Plan(
         lab=lab.name,
         user=lab.user,
@@ -106,9 +112,10 @@ def make_plan(lab: Lab) -> Plan:
         networks=networks,
         containers=containers,
         image=plan_image(lab),
-        hosts=with_services(lab, plan_hosts(lab, networks), networks, containers),
+        hosts=with_services(lab, hosts, networks, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
+        switch=plan_switch(lab, management_block(lab.nodes.count + 1), segments, hosts),
     )
 
 

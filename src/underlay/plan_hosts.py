@@ -6,12 +6,13 @@ from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
 from underlay.naming import FIRST_HOST, host_port_name, mac
+from underlay.plan_switch import port_vlans
 from underlay.plan_values import HostPort, PlannedHost, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.lab import Host, Lab
+    from underlay.lab import Host, Lab, Segment
     from underlay.plan_values import PlannedNetwork
 
 
@@ -58,7 +59,7 @@ def _host(
         )
         for position, (segment, port) in enumerate(host.on.items())
     )
-    routes = (*_on_link(ports, networks), *_extra(host, ports))
+    routes = (*_on_link(lab, name, ports, networks), *_extra(host, ports))
     return PlannedHost(name, ports, tuple(routes), host.forwards)
 
 
@@ -69,13 +70,28 @@ def _addresses(lab: Lab, segment: str, index: int) -> Iterator[str]:
             yield f"{subnet[-1 - index]}/{subnet.prefixlen}"
 
 
-def _on_link(ports: tuple[HostPort, ...], networks: tuple[PlannedNetwork, ...]) -> Iterator[Route]:
+def _one_vlan(segment: Segment, host: str, own: int | None, tag: int | None) -> bool:
+    """Whether what ``host`` sends meets a network with ``tag`` by the port of some node."""
+    if not segment.ports:
+        return own == tag
+    nodes = [name for name in segment.ports if name != host]
+    vlans = port_vlans(segment, [host, *nodes])
+    inside = vlans[host].enters(own)
+    reached = {vlans[name].enters(tag) for name in nodes}
+    return inside is not None and inside in reached
+
+
+def _on_link(
+    lab: Lab, name: str, ports: tuple[HostPort, ...], networks: tuple[PlannedNetwork, ...]
+) -> Iterator[Route]:
     """Like a node, a host asks on the wire for the containers of its segments."""
     for port in ports:
         connected = {str(ip_interface(address).network) for address in port.addresses}
         families = {ip_interface(address).version for address in port.addresses}
         for network in networks:
-            if (network.segment, network.vlan) != (port.segment, port.vlan) or not network.uplink:
+            if network.segment != port.segment or not network.uplink:
+                continue
+            if not _one_vlan(lab.segments[port.segment], name, port.vlan, network.vlan):
                 continue
             for subnet in (network.subnet, network.subnet6):
                 if subnet and subnet not in connected and ip_network(subnet).version in families:

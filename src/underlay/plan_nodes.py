@@ -11,7 +11,7 @@ from underlay.plan_networks import BRIDGED, MANAGEMENT, MANAGEMENT_SEGMENT, OVER
 from underlay.plan_values import Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from underlay.lab import Lab
     from underlay.plan_values import PlannedNetwork, PlannedSegment
@@ -25,7 +25,7 @@ def plan_node(
     lab: Lab, name: str, index: int, segments: tuple[PlannedSegment, ...], networks: Networks
 ) -> PlannedNode:
     """Return node ``index`` of ``lab``, with every device that ``networks`` need."""
-    block = IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
+    block = management_block(index)
     management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500)
     nics = tuple(
         Nic(
@@ -42,7 +42,11 @@ def plan_node(
     vlans = {link.interface: link for link in _vlans(networks, cards, index)}
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
     links = tuple(_links(lab, networks, below, index))
-    routes = {(route.to, route.interface): route for route in _routes(lab, networks, vlans, index)}
+    cards_and_links = (*nics, *vlans.values(), *links)
+    routes = {
+        (route.to, route.interface): route
+        for route in _routes(lab, networks, _connected(cards_and_links), index)
+    }
     held = {link.parent for link in links if link.kind == "bridge" and link.parent}
     return PlannedNode(
         name=name,
@@ -57,6 +61,11 @@ def plan_node(
         forwards=any(network.nat for network in networks),
         profile=lab.nodes.profile,
     )
+
+
+def management_block(index: int) -> IPv4Network:
+    """Return the addresses of the management link of machine ``index``: its peer's and its own."""
+    return IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
 
 
 def own_address(subnet: str, index: int) -> str:
@@ -210,16 +219,22 @@ def _tunnels(
         )
 
 
-def _routes(
-    lab: Lab, networks: Networks, vlans: dict[str, VlanLink], index: int
-) -> Iterator[Route]:
-    """How a node reaches containers: on the parent's link, by its shim, or by their node."""
-    connected = {
-        str(ip_interface(address).network)
-        for link in vlans.values()
-        for address in (link.address, link.address6)
-        if address
-    }
+def _connected(links: Iterable[Nic | VlanLink | NodeLink]) -> dict[str, str]:
+    """Return the subnets that a node's own addresses are in, each with the interface."""
+    found: dict[str, str] = {}
+    for link in links:
+        own = link.addresses if isinstance(link, NodeLink) else (link.address, link.address6)
+        for address in filter(None, own):
+            found.setdefault(str(ip_interface(address).network), link.interface)
+    return found
+
+
+def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int) -> Iterator[Route]:
+    """How a node reaches containers: on the parent's link, by its shim, or by their node.
+
+    To a subnet that it is in itself, or that another network has on another parent, it has
+    one way already, and a second one would take the first one's place.
+    """
     for network in networks:
         if network.driver in ("vlan", *OVERLAYS) or not network.uplink:
             continue
@@ -234,7 +249,10 @@ def _routes(
             if network.shim:
                 for piece in dict.fromkeys(piece.cidr for piece in slices.values()):
                     yield Route(piece, network.shim)
-            elif network.vlan is None or subnet not in connected:
+            elif subnet not in connected or (
+                network.vlan is None and connected[subnet] in (network.parent, network.uplink)
+            ):
+                connected[subnet] = network.parent
                 yield Route(subnet, network.parent)
         if network.routed:
             yield from _routes_by_owner(lab, network, index)

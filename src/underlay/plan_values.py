@@ -103,8 +103,28 @@ class PlannedNode:
 
 
 @dataclass(frozen=True)
+class PortVlans:
+    """The VLANs of a switch port: those with a tag on the cable, and the one without, if any."""
+
+    tagged: tuple[int, ...] = ()
+    untagged: int | None = None
+
+    def enters(self, tag: int | None) -> int | None:
+        """Return the VLAN that a frame with ``tag`` gets into; None where the port drops it."""
+        if tag is None:
+            return self.untagged
+        return tag if tag in self.tagged or tag == self.untagged else None
+
+    def returns(self, tag: int | None) -> bool:
+        """Whether what comes back out of that VLAN has ``tag``, too."""
+        return tag is None or tag != self.untagged
+
+
+@dataclass(frozen=True)
 class PlannedSegment:
     """A layer-2 underlay: one bridge, one port per node. ``ports`` maps node to port.
+
+    ``vlans`` are those of every node's and host's port; empty where the switch asks for none.
 
     ``hairpin`` sends frames back out of the port they came in by, ``isolated`` keeps
     the nodes' ports apart, ``locked`` takes frames from the nodes' own MACs only.
@@ -119,6 +139,7 @@ class PlannedSegment:
     hairpin: bool = False
     isolated: bool = False
     locked: bool = False
+    vlans: dict[str, PortVlans] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -238,7 +259,11 @@ PROTOCOLS = ("icmp", "tcp", "udp")
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a lab leads to, before anything exists."""
+    """Everything that a lab leads to, before anything exists.
+
+    ``switch`` is the machine that holds the segments' bridges where the host's own kernel may
+    not be able to: a lean node, and a NIC of it is a port. None where the sandbox holds them.
+    """
 
     lab: str
     user: str
@@ -250,10 +275,16 @@ class Plan:
     hosts: tuple[PlannedHost, ...] = ()
     checks: tuple[str, ...] = ()
     protocols: tuple[str, ...] = PROTOCOLS
+    switch: PlannedNode | None = None
+
+    @property
+    def machines(self) -> tuple[PlannedNode, ...]:
+        """Every machine that boots: the nodes, and the switch where it is one."""
+        return (*self.nodes, *((self.switch,) if self.switch else ()))
 
     def node(self, name: str) -> PlannedNode:
-        """Return the node called ``name``; raise KeyError where there is none."""
-        return _by_name(self.nodes, name)
+        """Return the node called ``name``, or the switch; raise KeyError where there is none."""
+        return _by_name(self.machines, name)
 
     def network(self, name: str) -> PlannedNetwork:
         """Return the network called ``name``; raise KeyError where there is none."""

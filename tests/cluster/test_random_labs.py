@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from cluster.running import Checkout
 from proof import file, record
 from random_labs import labs, planned, text
+from underlay.expect import predict
+from underlay.plan import Plan
 
 NAME = "random-labs"
 DEADLINE = 3600.0
@@ -30,10 +33,11 @@ SEEDS = range(SEED, SEED + (1 if "RANDOM_LABS_SEED" in os.environ else 5))
 def write(folder: Path, number: int, count: int) -> dict[str, Path]:
     """Write ``count`` random labs of the seed ``number`` and return their files by name."""
     files: dict[str, Path] = {}
+    seen: set[Hashable] = set()
 
     @seed(number)
     @settings(
-        max_examples=6 * count,
+        max_examples=60 * count,
         deadline=None,
         database=None,
         phases=[Phase.generate],
@@ -43,13 +47,25 @@ def write(folder: Path, number: int, count: int) -> dict[str, Path]:
     def collect(lab: dict[str, Any]) -> None:
         name = f"random-{number}-{len(files) + 1:03}"
         # Hypothesis begins with the smallest, which says least.
-        if len(files) < count and len(lab["networks"]) > 1 and planned(lab, name):
-            files[name] = folder / f"{name}.yml"
-            files[name].write_text(text(lab, name), encoding="utf-8")
+        plan = planned(lab, name) if len(files) < count and len(lab["networks"]) > 1 else None
+        # What it draws next is often much the same.
+        if plan is None or kind(plan) in seen:
+            return
+        seen.add(kind(plan))
+        files[name] = folder / f"{name}.yml"
+        files[name].write_text(text(lab, name), encoding="utf-8")
 
     collect()
     assert len(files) == count
     return files
+
+
+def kind(plan: Plan) -> Hashable:
+    """Return what makes a lab another one than before: drivers, modes, runtimes and rules."""
+    return (
+        frozenset((n.driver, n.mode, n.flag, n.runtime) for n in plan.networks),
+        frozenset(cell.rule for cell in predict(plan)),
+    )
 
 
 def measured(here: Checkout, folder: Path) -> dict[str, Any]:

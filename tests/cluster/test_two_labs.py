@@ -19,10 +19,18 @@ VAGRANTS_OWN = "vagrant"
 NODES = ["core-01", "core-02", "core-03"]
 
 
-@pytest.fixture
-def labs(copy: Checkout, tmp_path: Path) -> Iterator[tuple[Lab, Lab]]:
-    """Return the default lab of a copied checkout and its twin of another name, neither up."""
+@pytest.fixture(params=["lean", pytest.param("full", marks=pytest.mark.all)])
+def labs(
+    copy: Checkout, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[tuple[Lab, Lab]]:
+    """Return the default lab of a copied checkout and its twin of another name, neither up.
+
+    Every day with lean nodes: six full ones keep two processors busy for minutes.
+    """
     file = copy.root / "labs" / "coreos.yml"
+    as_shipped = file.read_text()
+    nodes = f"nodes: {{count: 3, profile: {request.param}}}"
+    file.write_text(re.sub(r"^nodes: 3\b", nodes, as_shipped, flags=re.MULTILINE))
     twin = tmp_path / "twin.yml"
     twin.write_text(re.sub(r"^name: coreos$", "name: twin", file.read_text(), flags=re.MULTILINE))
     labs = (Lab(copy, "coreos", file), Lab(copy, "twin", twin))
@@ -30,6 +38,7 @@ def labs(copy: Checkout, tmp_path: Path) -> Iterator[tuple[Lab, Lab]]:
     for lab in labs:
         if lab.state.exists():
             lab.down()
+    file.write_text(as_shipped)
 
 
 class ByHand:

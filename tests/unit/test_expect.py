@@ -184,6 +184,37 @@ def test_a_node_takes_in_what_its_l3_child_sends_and_answers_by_another_interfac
     assert (found.stop, found.rule) == ("no_answer", "ipvlan-from-own-parent-answer")
 
 
+def test_a_shim_answers_for_its_parents_address_but_nothing_leads_back() -> None:
+    for driver in ("macvlan", "ipvlan"):
+        shim = network(driver, "20.2.2.0/24", shim=True)
+        found = cell(plan_of({"net": network(driver), "more": shim}), "net-1a", "core-01")
+        assert (found.reachable, found.stop) == (False, "no_answer"), driver
+        without = network(driver, "20.2.2.0/24")
+        found = cell(plan_of({"net": network(driver), "more": without}), "net-1a", "core-01")
+        assert found.stop == "no_neighbour", driver
+
+
+def test_an_address_that_somebody_else_has_where_the_source_asks_gets_no_answer() -> None:
+    # Both networks hand out the same addresses, the nodes' first being .65 and .129.
+    networks = {"net": network(), "more": network(segment="wan")}
+    plan = plan_of(networks, count=1, nodes=2)
+    for destination in ("more-2a", "more-1a"):
+        found = cell(plan, "net-1a", destination)
+        assert (found.stop, found.rule) == ("no_answer", "other-segment-taken")
+    more = network(subnet="20.2.2.0/24", segment="wan")
+    found = cell(plan_of({"net": network(), "more": more}), "net-1a", "more-2a")
+    assert (found.stop, found.rule) == ("no_neighbour", "other-segment")
+
+
+def test_a_node_has_one_way_to_a_subnet_that_two_networks_have() -> None:
+    plan = plan_of({"net": network(), "more": network(segment="wan")}, nodes=2)
+    assert [(r.to, r.interface) for r in plan.nodes[0].routes] == [("20.1.1.0/24", "eth1")]
+    tagged = plan_of({"net": network(vlan=70), "more": network(segment="wan")}, nodes=2)
+    assert tagged.nodes[0].routes == ()
+    both = plan_of({"net": network(), "more": network(subnet="20.2.2.0/24", segment="wan")})
+    assert len(both.nodes[0].routes) == 2
+
+
 def test_segments_and_vlans_keep_containers_apart() -> None:
     plan = plan_of(
         {

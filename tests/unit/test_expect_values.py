@@ -105,6 +105,15 @@ def test_the_least_mtu_on_the_way_counts() -> None:
     assert small["pmtu", "core-01", "net-2a", 4].value == "1400"
 
 
+def test_a_node_takes_in_by_its_loopback_what_it_routes_for_an_l3_child_of_its_own() -> None:
+    there = values(plan_of("ipvlan", "l3"))
+    assert there["macs", "net-1a", "core-01", 4].value == "00:00:00:00:00:00"
+    assert there["source", "net-1a", "core-01", 4].value == "20.1.1.65"
+    assert ("macs", "net-1a", "core-01", 4) not in values(plan_of("ipvlan"))
+    parent = plan_of("ipvlan", "l3").node("core-01").nics[0].mac
+    assert there["macs", "net-1a", "core-02", 4].value == parent
+
+
 def test_an_l3s_child_sees_no_frames_and_an_l3_childs_own_mtu_counts() -> None:
     plan = make_plan(read_lab(root() / "labs" / "seen-l3.yml"))
     found = {(c.source, c.destination, c.protocol, c.family): c.value for c in predict(plan)}

@@ -135,6 +135,18 @@ def test_passthru_single(make: Make) -> None:
     assert ids([finding]) == [("passthru-single", "error")]
 
 
+def test_subnet_twice(make: Make) -> None:
+    tagged = f"{MAC}, vlan"
+    wan = MAC.replace("segment: lan", "segment: wan, mtu: 1400")
+    nat = "driver: bridge, nat: true, segment: lan, subnet: 10.1.0.0/24"
+    assert ids(make(f"{tagged}: 70", f"{tagged}: 80")) == [("subnet-twice", "error")]
+    assert ids(make(f"{tagged}: 70", nat)) == [("subnet-twice", "error")]
+    assert make(f"{tagged}: 70", f"{tagged.replace('10.1', '10.4')}: 80") == []
+    # A node is in no untagged network's subnet: its one route goes by the first.
+    assert make(MAC, wan) == []
+    assert make(wan, f"{tagged}: 70") == []
+
+
 def test_bridge_reflected(make: Make) -> None:
     bridge = "driver: bridge, subnet: 10.4.0.0/24, segment"
     assert make(f"{bridge}: lan") == []

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import paths
-from underlay.bench.soak_lab import SoakLab
+from underlay.bench import command_line, labs
+from underlay.bench.soak_lab import DEADLINE, SoakLab
 from underlay.errors import EXIT_DIFFERS, UnderlayError
 
 if TYPE_CHECKING:
@@ -62,28 +63,29 @@ def cycles(count: int, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def checks(count: int, say: Callable[[str], None]) -> dict[str, Any]:
-    """Measure a healthy lab ``count`` times while every core has two more programs to run.
+    """Measure the default lab ``count`` times while every core has two more programs to run.
 
-    A cell that differs is a false verdict. One that couldn't be measured isn't a verdict,
-    and is counted apart.
+    The lab is healthy: a cell that differs is a false verdict. One that couldn't be measured
+    isn't a verdict, and is counted apart.
     """
     false, failed = [], []
     with tempfile.TemporaryDirectory(prefix="underlay-soak-") as name:
-        lab = SoakLab(Path(name))
+        file = labs.copy("coreos", Path(name))
         try:
             if count:
-                lab.prove("up", str(lab.one))
+                command_line.run("up", str(file), deadline=DEADLINE).prove()
             with _busy(PER_CORE * len(os.sched_getaffinity(0)) if count else 0):
                 for number in range(1, count + 1):
                     say(f"check {number} of {count} under load")
-                    done = lab.run("check", "--lab", lab.names[0])
+                    done = command_line.run("check", "--lab", file.stem, deadline=DEADLINE)
                     if done.code == EXIT_DIFFERS:
                         false.append(f"check {number}: {done.out[-2000:]}")
                     elif done.code:
                         failed.append(f"check {number}: {done}: {done.err[-500:]}")
         finally:
             with suppress(UnderlayError):
-                lab.end()
+                if paths.state(file.stem).exists():
+                    command_line.run("down", "--lab", file.stem, deadline=DEADLINE)
     return {"checks": count, "false_verdicts": false, "failed": failed}
 
 

@@ -5,7 +5,7 @@ The rules, each of which a trial can break:
 - A killed sandbox takes everything of its lab along.
 - A killed `up` leaves a whole lab or, within seconds, no process. One that is interrupted,
   terminated or loses its terminal has cleaned up by itself when it ends.
-- Whatever ends `check`, `explain` or `switch`, the lab stays up, no probe outlives its
+- Whatever ends `check`, `explain`, `switch` or `converge`, the lab stays up, no probe outlives its
   deadline, and the next command finds or makes a whole lab.
 - Whatever ends `down`, the next one finishes it.
 """
@@ -30,7 +30,7 @@ from underlay.observe.start import PATIENCE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-VERBS = ("up", "check", "down", "explain", "switch")
+VERBS = ("up", "check", "down", "explain", "switch", "converge")
 HOLDER = "sandbox"
 SIGNALS = {
     "KILL": signal.SIGKILL,
@@ -86,11 +86,13 @@ class Soak:
     def _calibrate(self) -> None:
         """Learn how long each verb takes when nobody disturbs it."""
         self._lab.end()
-        for verb in ("up", "check", "explain", "switch", "down"):
+        for verb in ("up", "check", "explain", "converge", "down", "switch"):
             self._say(f"timing {verb}")
+            self._lab.ready_for(verb)
             began = time.monotonic()
             self._lab.prove(*self._words(verb))
             self._normal[verb] = time.monotonic() - began
+        self._lab.end()
 
     def _words(self, verb: str) -> list[str]:
         if verb == "up":
@@ -176,6 +178,8 @@ class Soak:
             self._lab.prove("switch", str(self._lab.two), "--lab", self._lab.up)
         elif verb in ("up", HOLDER):
             self._lab.prove("up", str(self._lab.one))
+        elif verb == "converge":
+            self._lab.prove("converge", "--lab", self._lab.up)
         done = self._lab.run("check", "--lab", self._lab.up)
         if done.code:
             raise Broken(f"after `{verb}`, {done}\n{done.out[-500:]}{done.err[-500:]}")

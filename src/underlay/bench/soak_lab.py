@@ -22,6 +22,8 @@ DEADLINE = 300.0
 # Seconds that a command gets to end after a signal that it may answer.
 GRACE = 90.0
 INTERVAL = 0.1
+# A node of the labs, and a container on it.
+NODE, CONTAINER = "core-01", "many-1a"
 
 
 class SoakLab:
@@ -73,8 +75,10 @@ class SoakLab:
         """Bring the lab into the state in which ``verb`` has something to do."""
         if verb == "up":
             self.end()
-        else:
-            self.prove("up", str(self.one))
+            return
+        self.prove("up", str(self.one))
+        if verb == "converge":
+            self.prove("exec", NODE, "--lab", self.up, "--", "ip", "netns", "delete", CONTAINER)
 
     def end(self) -> None:
         """Take down whatever there is of the two labs."""
@@ -119,7 +123,7 @@ class SoakLab:
         """Return how many probes run on the node."""
         # The brackets keep the shell that asks from being found.
         script = "pgrep -c -f 'python3 -c [i]mport base64' || true"
-        done = self.prove("exec", "core-01", "--lab", self.up, "--", "sh", "-c", script)
+        done = self.prove("exec", NODE, "--lab", self.up, "--", "sh", "-c", script)
         return int(done.out.strip() or 0)
 
 

@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """End commands at random moments, and prove that nothing is left behind.
 
-    A small lab of its own is started, measured, switched and stopped. At a random
+    A small lab of its own is started, measured, switched, mended and stopped. At a random
     moment the command, or the lab's sandbox, gets SIGKILL, SIGINT, SIGTERM or
     SIGHUP. Then the rules must hold: nothing is left of what was being started, a
     lab that was up is still up, and the next command makes or finds it whole.

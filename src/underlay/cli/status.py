@@ -12,7 +12,7 @@ from underlay.cli.labs import running_state
 
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState
-    from underlay.plan import Plan
+    from underlay.plan import Plan, PortVlans
 
 SENTENCES = {
     "running": "all nodes run; `underlay check` measures the lab",
@@ -66,12 +66,35 @@ def describe(state: LabState) -> dict[str, Any]:
         ],
         "containers": _containers(plan),
         "switch": {
+            "machine": _machine(plan, states),
             "segments": [
-                {"name": segment.name, "bridge": segment.bridge, "ports": segment.ports}
+                {
+                    "name": segment.name,
+                    "bridge": segment.bridge,
+                    "ports": segment.ports,
+                    "vlans": {name: _vlans(own) for name, own in segment.vlans.items()},
+                }
                 for segment in plan.segments
-            ]
+            ],
         },
     }
+
+
+def _machine(plan: Plan, states: dict[str, str]) -> dict[str, str] | None:
+    """The machine that holds the bridges, where they aren't in the sandbox."""
+    if plan.switch is None:
+        return None
+    own = plan.switch
+    address = own.management.address.partition("/")[0]
+    return {"name": own.name, "state": states[own.name], "address": address}
+
+
+def _vlans(own: PortVlans) -> str:
+    """A port's VLANs in the words of the lab file."""
+    tagged = ", ".join(map(str, own.tagged))
+    if not tagged:
+        return f"access {own.untagged}"
+    return f"trunk {tagged}" + (f", native {own.untagged}" if own.untagged else "")
 
 
 def _containers(plan: Plan) -> list[dict[str, str]]:
@@ -99,6 +122,10 @@ def _show(status: dict[str, Any]) -> None:
     for node in status["nodes"]:
         parents = ", ".join(f"{nic} in {segment}" for segment, nic in node["parents"].items())
         nodes.add_row(node["name"], node["state"].replace("_", " "), node["address"], parents)
+    machine = status["switch"]["machine"]
+    if machine:
+        word = machine["state"].replace("_", " ")
+        nodes.add_row(machine["name"], word, machine["address"], "a machine of its own")
     out.print(nodes)
     out.print()
     columns = ("node", "network", "runtime", "address", "mac")
@@ -109,6 +136,9 @@ def _show(status: dict[str, Any]) -> None:
     out.print()
     switch = Table("segment", "bridge", "ports", box=None, pad_edge=False)
     for segment in status["switch"]["segments"]:
-        ports = ", ".join(f"{port} to {node}" for node, port in segment["ports"].items())
+        ports = ", ".join(
+            f"{port} to {node}" + (f" ({vlans})" if (vlans := segment["vlans"].get(node)) else "")
+            for node, port in segment["ports"].items()
+        )
         switch.add_row(segment["name"], segment["bridge"], ports)
     out.print(switch)

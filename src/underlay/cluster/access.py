@@ -71,7 +71,7 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
     def spawn(node: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         if node in hosts:
             return subprocess.Popen(
-                by.switch(state.folder, [*_in_host(node), *arguments]),
+                by.outside(state.folder, [*_in_host(node), *arguments]),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -105,10 +105,8 @@ def run_in(
 
     Raises Infrastructure past ``deadline`` seconds, BadInput for a target that isn't there.
     """
-    external = target in {host.name for host in state.plan().hosts}
-    if target == SWITCH or external:
-        wrapped = [*(_in_host(target) if external else ()), "sh", "-c", RUN, "sh", *arguments]
-        command = provider(state.provider).switch(state.folder, wrapped)
+    if target == SWITCH or _is_host(state.plan(), target):
+        command = _off_nodes(state, target, arguments)
     else:
         node, wrapped = _inside(state.plan(), target, arguments)
         command = ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *wrapped])
@@ -122,10 +120,8 @@ def execute(state: LabState, target: str, arguments: list[str]) -> int:
     could not be run. Raises BadInput, with the nearest name, for another target.
     """
     plan = state.plan()
-    external = target in {host.name for host in plan.hosts}
-    if target == SWITCH or external:
-        wrapped = [*(_in_host(target) if external else ()), "sh", "-c", RUN, "sh", *arguments]
-        command = provider(state.provider).switch(state.folder, wrapped)
+    if target == SWITCH or _is_host(plan, target):
+        command = _off_nodes(state, target, arguments)
         return _exit_code(subprocess.run(command, check=False).returncode)
     node, wrapped = _inside(plan, target, arguments)
     word = provider(state.provider).states(plan, state.folder)[node]
@@ -139,6 +135,18 @@ def execute(state: LabState, target: str, arguments: list[str]) -> int:
     if code == NOT_REACHED and not _reachable(state, node):
         return EXIT_NOT_RUN
     return _exit_code(code)
+
+
+def _is_host(plan: Plan, target: str) -> bool:
+    return target in {host.name for host in plan.hosts}
+
+
+def _off_nodes(state: LabState, target: str, arguments: list[str]) -> list[str]:
+    """Return what runs ``arguments`` at the switch, or in an external host."""
+    by, wrapped = provider(state.provider), ["sh", "-c", RUN, "sh", *arguments]
+    if target == SWITCH:
+        return by.switch(state.folder, wrapped)
+    return by.outside(state.folder, [*_in_host(target), *wrapped])
 
 
 def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[str]]:
@@ -156,7 +164,7 @@ def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[st
 
 
 def _in_host(name: str) -> list[str]:
-    """What runs a command in an external host, from where the switch is."""
+    """What runs a command in an external host, from where their namespaces are."""
     return ["ip", "netns", "exec", name]
 
 

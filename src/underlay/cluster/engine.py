@@ -163,8 +163,10 @@ def _stop(state: LabState | None, node: str, action: str) -> None:
         plan = state.plan()
         by = provider(state.provider)
         by.stop(plan, node, state.folder)
-        states = by.states(plan, state.folder).values()
-        if action == "destroy" and all(word == "not_created" for word in states):
+        states = by.states(plan, state.folder)
+        # A switch that is a machine goes with the sandbox.
+        gone = all(states[each.name] == "not_created" for each in plan.nodes)
+        if action == "destroy" and gone:
             by.destroy(state.folder)
             remove(state.lab)
 

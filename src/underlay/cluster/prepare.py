@@ -59,6 +59,11 @@ def prepare(
             f"the lab {plan.lab} has external hosts, which {provider_name} can't make",
             hint="leave --provider out: uml can",
         )
+    if plan.switch and provider_name != "uml":
+        raise BadInput(
+            f"the lab {plan.lab} has switch ports with VLANs, which {provider_name} can't make",
+            hint="leave --provider out: uml can",
+        )
     timings: dict[str, float] = {}
     with lock(plan.lab, progress):
         state = _agree(plan, file, provider_name)

@@ -75,6 +75,9 @@ class Provider(Protocol):
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
         """Return what runs ``arguments`` as root where the segments' bridges are."""
 
+    def outside(self, state: Path, arguments: list[str]) -> list[str]:
+        """Return what runs ``arguments`` as root where external hosts' namespaces are."""
+
     def destroy(self, state: Path) -> None:
         """End whatever still runs of the lab, by identity."""
 

@@ -32,7 +32,7 @@ def write_config(plan: Plan, state: Path, proxies: Mapping[str, list[str]]) -> P
     """
     sockets = socket_folder(state)
     text = ""
-    for node in plan.nodes:
+    for node in plan.machines:
         text += f"""\
 Host {node.name}
     HostName {node.management.address.partition("/")[0]}

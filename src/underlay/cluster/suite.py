@@ -157,7 +157,7 @@ class Suite:
 
 def requirements(plan: Plan) -> tuple[object, ...]:
     """Return what labs must have in common to run on the same nodes."""
-    nodes = tuple((node.name, *needs(node).values()) for node in plan.nodes)
+    nodes = tuple((node.name, *needs(node).values()) for node in plan.machines)
     return plan.user, plan.image, nodes
 
 

@@ -146,7 +146,7 @@ def differences(old: Plan, new: Plan) -> list[str]:
     ):
         if has != wants:
             found.append(f"{what}: {has or 'the own one'} run, {new.lab} needs {wants}")
-    for node in old.nodes if _names(old) == _names(new) else ():
+    for node in old.machines if _names(old) == _names(new) else ():
         other = needs(new.node(node.name))
         found += [
             f"{node.name}: {key}: it has {value}, {new.lab} needs {other[key]}"
@@ -162,4 +162,4 @@ def needs(node: PlannedNode) -> dict[str, object]:
 
 
 def _names(plan: Plan) -> str:
-    return ", ".join(node.name for node in plan.nodes)
+    return ", ".join(node.name for node in plan.machines)

@@ -151,6 +151,10 @@ class VirtualBox:
         """Refuse: VirtualBox's internal networks are no bridges that one could look at."""
         raise BadInput("VirtualBox keeps its switch to itself", hint="underlay exec NODE -- …")
 
+    def outside(self, state: Path, arguments: list[str]) -> list[str]:
+        """Refuse, as ``switch`` does: a lab with external hosts is refused before it starts."""
+        return self.switch(state, arguments)
+
     def destroy(self, state: Path) -> None:
         """End the shared connections and all machines."""
         plan = plan_in(state)

@@ -7,7 +7,16 @@ from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.expect import bridge, ipvlan, macvlan, routing, stations, tunnels, vlan
+from underlay.expect import (
+    bridge,
+    ipvlan,
+    macvlan,
+    routing,
+    stations,
+    switch_ports,
+    tunnels,
+    vlan,
+)
 from underlay.expect.alike import Kinds
 from underlay.expect.rules import first
 
@@ -151,14 +160,26 @@ class Paths:
         if not near and hop != packet.address:
             return Arrival(routing.GATEWAY_NOBODY)
         if not meant and hop == packet.address:
-            return Arrival(self._elsewhere(link, packet))
+            return Arrival(self._elsewhere(space, link, near, packet))
         if self._foreign(space, link, packet):
             return Arrival(ipvlan.FOREIGN_SENDER)
-        other = max(meant or near, key=lambda one: one.address == hop)
         if hop == packet.address:
-            rule = self._between(link, other, hop)
+            rule, other = self._answered(link, meant, hop)
             return Arrival(rule, over=(asker or link,), into=(other,))
+        other = max(meant or near, key=lambda one: one.address == hop)
         return self._by_gateway(link, other, packet)
+
+    def _answered(self, link: Link, near: list[Link], address: str) -> tuple[Rule, Link]:
+        """Whichever of a machine's links can answer does: a shim for its parent's address, too."""
+        rules = [(self._between(link, one, address), one) for one in near]
+        return max(
+            rules,
+            key=lambda pair: (
+                pair[0].reachable,
+                pair[0].stop == "no_answer",
+                pair[1].address == address,
+            ),
+        )
 
     def _by_gateway(self, link: Link, gateway: Link, packet: Packet) -> Arrival:
         child = self._child_of(gateway, packet)
@@ -192,13 +213,23 @@ class Paths:
             return False
         return packet.sender != link.address and space.owns(packet.sender)
 
-    def _elsewhere(self, link: Link, packet: Packet) -> Rule:
+    def _elsewhere(self, space: Space, link: Link, near: list[Link], packet: Packet) -> Rule:
         """The destination has no link where the source asks; say what keeps them apart."""
+        rule = self._apart(link, packet)
+        if space.owns(packet.address):
+            return routing.taken(rule)
+        answers = (self._between(link, one, packet.address) for one in near)
+        return routing.taken(rule) if any(one.reachable for one in answers) else rule
+
+    def _apart(self, link: Link, packet: Packet) -> Rule:
         owner = next(one for one in packet.target.links if one.address == packet.address)
         if "" in (link.domain[0], owner.domain[0]):
             return routing.CLOSED
         if link.domain[0] != owner.domain[0]:
             return routing.OTHER_SEGMENT
+        by_port = switch_ports.apart(self._world, link, owner)
+        if by_port:
+            return by_port
         if link.domain[1] != owner.domain[1]:
             return routing.OTHER_VLAN
         return routing.MANAGEMENT_ALONE
@@ -215,7 +246,8 @@ class Paths:
         asked = ["", other.driver, link.driver]
         if {link.mode, other.mode} & {"passthru"}:
             asked.append("macvlan")
-        return _decided(tuple(dict.fromkeys(asked)), relation, link.mode, other.mode, facts)
+        rule = _decided(tuple(dict.fromkeys(asked)), relation, link.mode, other.mode, facts)
+        return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
 
     def _facts(self, link: Link, other: Link, together: bool) -> tuple[Fact, ...]:
         found: list[Fact] = []

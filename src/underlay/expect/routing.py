@@ -138,6 +138,17 @@ def beyond_gateway(rule: Rule) -> Rule:
     )
 
 
+def taken(rule: Rule) -> Rule:
+    """Return ``rule`` for an address that somebody has where its own owner isn't."""
+    return replace(
+        rule,
+        id=f"{rule.id}-taken",
+        because=f"{rule.because} Somebody else has that address there, and gets the packet.",
+        stop="no_answer",
+        also=(),
+    )
+
+
 def other_subnet(rule: Rule) -> Rule:
     """Return a reachable ``rule`` for two subnets on one wire, joined by on-link routes."""
     return replace(

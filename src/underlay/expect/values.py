@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NOBODY = "nobody"
 NOTHING = "nothing"
+NO_MAC = "00:00:00:00:00:00"
 EVERYBODY = {
     ("broadcast", 4): "255.255.255.255",
     # Groups of an organisation's or a link's own, out of anybody's way (RFC 2365; RFC 4291, 2.7).
@@ -44,6 +45,12 @@ _SEEN = {
         "Linux drivers/net/macvlan.c; drivers/net/ipvlan/ipvlan_core.c",
     ),
 }
+_BY_LOOPBACK = (
+    "The node that routes what its l3 child sends takes in what is for itself by its loopback, "
+    "which has no MAC address.",
+    "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v4_outbound; net/ipv4/route.c, "
+    "__mkroute_output (RTN_LOCAL)",
+)
 _UNSEEN = (
     "An l3s child gets what comes from the wire behind its node's INPUT hook, as a packet: no "
     "frame ever passes the child's interface.",
@@ -95,6 +102,8 @@ class _Values:
                 because = "The node masquerades: the receiver sees the node's address."
             if check == "macs" and _unseen(arrival):
                 because, reference = _UNSEEN
+            if check == "macs" and _by_loopback(arrival):
+                because, reference = _BY_LOOPBACK
             value = self._value(check, pair, arrival)
             yield self._cell(pair, check, value, f"{check}-seen", because, reference)
 
@@ -102,7 +111,8 @@ class _Values:
         if check == "source":
             return arrival.masked.address if arrival.masked else pair.source_address
         if check == "macs":
-            return NOTHING if _unseen(arrival) else arrival.over[-1].mac
+            own = NO_MAC if _by_loopback(arrival) else arrival.over[-1].mac
+            return NOTHING if _unseen(arrival) else own
         return str(largest(self._world, pair, arrival))
 
     def _resolved(self, check: Check) -> Iterator[Expectation]:
@@ -144,7 +154,7 @@ class _Values:
             )
             names: set[str] = set()
             because: dict[str, str] = {}
-            for other in self._world.around(link):
+            for other in (*self._world.around(link), *self._world.spilled(link)):
                 name = self._name(other)
                 if other.space == source.space or not name:
                     continue
@@ -210,3 +220,9 @@ def _unseen(arrival: Arrival) -> bool:
     """Whether the last wire ends at an l3s child, whose packet sockets see nothing of it."""
     taker = arrival.into[-1]
     return taker.mode.startswith("l3s") and taker.node != arrival.over[-1].node
+
+
+def _by_loopback(arrival: Arrival) -> bool:
+    """Whether a node takes in what it routes for an l3 child of its own."""
+    taker, sender = arrival.into[-1], arrival.over[-1]
+    return sender.by_node and not taker.driver and taker.node == sender.node

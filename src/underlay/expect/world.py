@@ -33,7 +33,9 @@ if TYPE_CHECKING:
         VlanLink,
     )
 
-# Segment, VLAN, and who is alone there: a node, an overlay; nobody where it is empty.
+# Segment, VLAN, and who is alone there: a node, an overlay, the stations of a port that the
+# switch has no use for; nobody where it is empty. The VLAN is the switch's own where the
+# segment's ports have VLANs, and the tag on the cable where not.
 Domain = tuple[str, int | None, str]
 EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 OVERLAYS = ("vxlan", "gretap")
@@ -46,7 +48,8 @@ class Link:
     ``node`` and ``parent`` say whose child it is; a machine's own interface is its own
     parent. ``driver`` is empty for those, and ``mode`` is passthru where a child took its
     unicast away. ``allow`` lists the MAC addresses that a child in source mode takes.
-    ``port`` is the node whose switch port its frames use, empty for an external host.
+    ``port`` is the node whose switch port its frames use, empty for an external host. ``tag``
+    is what they carry on the cable.
     """
 
     space: str
@@ -59,6 +62,7 @@ class Link:
     mac: str
     port: str = ""
     allow: tuple[str, ...] = ()
+    tag: int | None = None
 
     @property
     def by_node(self) -> bool:
@@ -159,24 +163,31 @@ class World:
         links: dict[str, Link] = {}
         routes: list[Hop] = []
 
-        def add(interface: str, domain: Domain, mac: str, addresses: Iterable[str]) -> None:
+        def add(
+            interface: str,
+            domain: Domain,
+            mac: str,
+            addresses: Iterable[str],
+            tag: int | None = None,
+        ) -> None:
             here = list(self._mine(addresses)) or [""]
             mode = "passthru" if (node.name, interface) in self._deaf else ""
             links[interface] = link = Link(
                 node.name, node.name, interface, domain, "", mode,
-                here[0].partition("/")[0], mac, node.name,
+                here[0].partition("/")[0], mac, node.name, (), tag,
             )  # fmt: skip
             if here[0]:
                 routes.append(Hop(ip_interface(here[0]).network, link))
 
         for card in cards:
-            base, _, tag = card.interface.partition(".")
-            domain = _domain(segments[base], int(tag) if tag else None, node.name)
+            base, _, written = card.interface.partition(".")
+            tag = int(written) if written else None
+            domain = self._domain(segments[base], tag, node.name)
             bridge = held.get(card.interface)
             if bridge:
-                add(bridge.interface, domain, bridge.mac, bridge.addresses)
+                add(bridge.interface, domain, bridge.mac, bridge.addresses, tag)
             else:
-                add(card.interface, domain, card.mac, (card.address, card.address6))
+                add(card.interface, domain, card.mac, (card.address, card.address6), tag)
         for made in node.links:
             if made.kind == "bridge" and not made.parent:
                 name = overlays.get(made.interface, "")
@@ -185,7 +196,9 @@ class World:
             elif made.kind in ("macvlan", "ipvlan"):
                 network = next(n for n in self.plan.networks if n.shim == made.interface)
                 address = next(self._mine(made.addresses), "").partition("/")[0]
-                links[made.interface] = _child(node.name, node.name, network, address, made.mac)
+                links[made.interface] = self._child(
+                    node.name, node.name, network, address, made.mac
+                )
         routes += [
             Hop(ip_network(route.to), links[route.interface], route.via)
             for route in node.routes
@@ -203,9 +216,10 @@ class World:
         routes = []
         for port in host.ports:
             for address in self._mine(port.addresses):
+                domain = self._domain(port.segment, port.vlan, host.name)
                 link = Link(
-                    host.name, host.name, port.interface, (port.segment, port.vlan, ""), "", "",
-                    address.partition("/")[0], port.mac,
+                    host.name, host.name, port.interface, domain, "", "",
+                    address.partition("/")[0], port.mac, tag=port.vlan,
                 )  # fmt: skip
                 links.setdefault(port.interface, link)
                 links[f"{port.interface} {address}"] = link
@@ -247,8 +261,54 @@ class World:
         network: PlannedNetwork,
         address: str,
     ) -> Link:
-        link = _child(container.name, container.node, network, address, attachment.mac)
+        link = self._child(container.name, container.node, network, address, attachment.mac)
         return replace(link, allow=attachment.allow)
+
+    def _child(
+        self, space: str, node: str, network: PlannedNetwork, address: str, mac: str
+    ) -> Link:
+        if network.driver in OVERLAYS:
+            domain: Domain = ("", None, f"overlay {network.name}")
+        elif not network.uplink:
+            domain = ("", None, f"{node} {network.parent}")
+        else:
+            domain = self._domain(network.segment, network.vlan, node)
+        return Link(
+            space=space,
+            node=node,
+            parent=network.parent,
+            domain=domain,
+            driver=network.driver,
+            mode=mode_word(network.mode, network.flag),
+            address=address,
+            mac=mac,
+            port=node,
+            tag=network.vlan if network.uplink and network.driver not in OVERLAYS else None,
+        )
+
+    def _domain(self, segment: str, tag: int | None, station: str) -> Domain:
+        """Where frames with ``tag`` get by the port of ``station``, and come back from alike."""
+        if segment == MANAGEMENT_SEGMENT:
+            return segment, tag, station
+        own = self.segments[segment].vlans.get(station)
+        if own is None:
+            return segment, tag, ""
+        vlan = own.enters(tag)
+        if vlan is None or not own.returns(tag):
+            return segment, tag, f"port {station}"
+        return segment, vlan, ""
+
+    def spilled(self, link: Link) -> list[Link]:
+        """Return those who hear what ``link`` sends though nothing of theirs gets back to it.
+
+        Its port takes the tag of a VLAN that it gives back without one.
+        """
+        if not link.domain[2].startswith("port "):
+            return []
+        own = self.segments[link.domain[0]].vlans.get(link.port)
+        if own is None or link.tag is None or own.enters(link.tag) is None:
+            return []
+        return self._by_domain.get((link.domain[0], link.tag, ""), [])
 
 
 def _default(runtime: str, routes: list[Hop]) -> list[Hop]:
@@ -261,27 +321,3 @@ def _default(runtime: str, routes: list[Hop]) -> list[Hop]:
     if runtime == "cni":
         return routes[-1:]
     return ([route for route in routes if not route.via] or routes)[:1]
-
-
-def _child(space: str, node: str, network: PlannedNetwork, address: str, mac: str) -> Link:
-    if network.driver in OVERLAYS:
-        domain: Domain = ("", None, f"overlay {network.name}")
-    elif not network.uplink:
-        domain = ("", None, f"{node} {network.parent}")
-    else:
-        domain = _domain(network.segment, network.vlan, node)
-    return Link(
-        space=space,
-        node=node,
-        parent=network.parent,
-        domain=domain,
-        driver=network.driver,
-        mode=mode_word(network.mode, network.flag),
-        address=address,
-        mac=mac,
-        port=node,
-    )
-
-
-def _domain(segment: str, vlan: int | None, node: str) -> Domain:
-    return segment, vlan, node if segment == MANAGEMENT_SEGMENT else ""

@@ -143,7 +143,7 @@ class Ways:
                 source = out.address
             packet = Packet(
                 cell, request, ends[0].name, ends[1].name, source, to, out.mac, taker.mac,
-                out.domain[1],
+                out.tag,
             )  # fmt: skip
             wire = _Wire(out, taker, packet, number == 0, number == count - 1)
             yield from self._sent(wire, ends[0])
@@ -223,7 +223,7 @@ class Ways:
             destination=there.options["local"],
             source_mac=links[0].mac,
             destination_mac=links[1].mac,
-            vlan=links[0].domain[1],
+            vlan=links[0].tag,
             outer=OUTER[network.driver],
             port=network.port,
         )

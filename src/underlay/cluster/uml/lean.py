@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.bundle import bundle, program
 from underlay.cluster.keys import key_file
+from underlay.cluster.uml import switch_machine
 
 if TYPE_CHECKING:
     from underlay.plan import Plan, PlannedNode
@@ -59,8 +60,10 @@ def make_lean_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> 
         _add(tar, home, None, 0o700, owner)
         _add(tar, f"{home}/.ssh", None, 0o700, owner)
         _add(tar, f"{home}/.ssh/authorized_keys", key, 0o600, owner)
-        _add(tar, "usr/libexec/underlay/node", program(), 0o755)
-        for path, content in bundle(files).items():
+        is_switch = node == plan.switch
+        first = switch_machine.program(plan) if is_switch else program()
+        _add(tar, "usr/libexec/underlay/node", first, 0o755)
+        for path, content in () if is_switch else bundle(files).items():
             _add(tar, path[1:], content.encode())
 
 

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import image, ssh
+from underlay.cluster.lab_state import plan_in
 from underlay.cluster.process import run
 from underlay.cluster.spans import span
 from underlay.cluster.uml import node as uml_node
-from underlay.cluster.uml import sandbox
+from underlay.cluster.uml import sandbox, switch_machine
 from underlay.cluster.uml.wiring import changes
 from underlay.errors import Infrastructure
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +42,10 @@ class Uml:
             progress("making the sandbox and its switch")
             with span(state, "host", "sandbox"):
                 sandbox.start(plan, state)
+        if plan.switch is not None:
+            progress("booting the switch, a machine of its own")
+            living, disk = self._sandbox(state), _disk(plan)
+            uml_node.start(plan, plan.switch, living, disk, state, NODE_DEADLINE)
 
     def stands(self, state: Path) -> bool:
         """Whether the sandbox lives."""
@@ -70,6 +76,8 @@ class Uml:
         living = self._sandbox(state)
         for arguments, text in changes(plan):
             run(living.enter(arguments), deadline=SWITCH_DEADLINE, input_text=text)
+        for arguments, text in switch_machine.changes(plan) if plan.switch else ():
+            run(self._on_switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's kernel; the sandbox and its switch stay."""
@@ -84,7 +92,7 @@ class Uml:
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask the sandbox's first process what each node does."""
         living = sandbox.find(state)
-        return {node.name: uml_node.state_of(living, node.name) for node in plan.nodes}
+        return {node.name: uml_node.state_of(living, node.name) for node in plan.machines}
 
     def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
         """Return Vagrant's ssh settings: the proxy command enters the sandbox."""
@@ -103,8 +111,18 @@ class Uml:
         return 1
 
     def switch(self, state: Path, arguments: list[str]) -> list[str]:
-        """Every segment's bridge is in the sandbox itself."""
+        """Every segment's bridge is in the sandbox itself, or in the switch that is a machine."""
+        living = self._sandbox(state)
+        if plan_in(state).switch is None:
+            return living.enter(arguments)
+        return self._on_switch(state, arguments)
+
+    def outside(self, state: Path, arguments: list[str]) -> list[str]:
+        """External hosts are in the sandbox, wherever the bridges are."""
         return self._sandbox(state).enter(arguments)
+
+    def _on_switch(self, state: Path, arguments: list[str]) -> list[str]:
+        return ssh.command(state / "ssh_config", SWITCH, ["sudo", "-n", *arguments])
 
     def destroy(self, state: Path) -> None:
         """End the shared ssh connections and the sandbox."""
@@ -114,7 +132,7 @@ class Uml:
             living.stop()
 
     def _write_config(self, plan: Plan, state: Path) -> None:
-        proxies = {node.name: self._proxy(plan, state, node.name) for node in plan.nodes}
+        proxies = {node.name: self._proxy(plan, state, node.name) for node in plan.machines}
         ssh.write_config(plan, state, proxies)
 
     def _sandbox(self, state: Path) -> sandbox.Sandbox:

@@ -214,7 +214,7 @@ def _check_room(plan: Plan) -> None:
     """A node dies by SIGBUS when its memory file finds no room; say so before it starts."""
     facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
     free = int(facts["MemAvailable"].split()[0]) >> 10
-    needed = sum(node.memory for node in plan.nodes)
+    needed = sum(node.memory for node in plan.machines)
     if free < needed:
         raise Infrastructure(
             f"{free} MiB of memory are free, the lab's {len(plan.nodes)} nodes need {needed} MiB",
@@ -236,4 +236,4 @@ def _check_tun() -> None:
 
 def _memory(plan: Plan) -> int:
     """MiB for all nodes' memory and their disks' changes; only touched pages are ever used."""
-    return sum(node.memory + 768 for node in plan.nodes)
+    return sum(node.memory + 768 for node in plan.machines)

@@ -2,6 +2,9 @@
 
 Everything is said as (arguments, text for standard input), to be run inside the sandbox:
 by the holder when it starts, and by ``switch`` when running nodes become another lab.
+
+Where the switch is a machine, ``switch_machine.py`` makes its bridges, and here is a cable for
+each of its ports: a bridge of two ports, the machine's and the one of who is on the other end.
 """
 
 from __future__ import annotations
@@ -59,7 +62,7 @@ each take "$@"
 
 def setup(plan: Plan) -> list[Command]:
     """Return the commands that make the whole switch of ``plan`` in a fresh sandbox."""
-    return [batch(links(plan)), *_policies(plan), *_hosts(plan)]
+    return [batch(links(plan)), *([] if plan.switch else policies(plan)), *_hosts(plan)]
 
 
 def changes(plan: Plan) -> list[Command]:
@@ -70,17 +73,28 @@ def changes(plan: Plan) -> list[Command]:
     """
     cards = [(card_name(index, card), _port(plan, index, card)) for index, card in _cards(plan)]
     names = [name for pair in cards for name in pair]
-    lines = [line for segment in plan.segments for line in _bridge(segment)]
+    lines = list(_bridges(plan))
     # By the name that stays: ip remembers which port a name meant at first.
     for index, card in _cards(plan):
-        lines.append(_joined(card_name(index, card), plan.segments[card - 1]))
+        lines.append(_joined(card_name(index, card), plan, plan.segments[card - 1], index))
+    lines += [_plugged(number) for number in _cables(plan).values()]
     return [
-        (["sh", "-c", _CLEAR], ""),
-        (["sh", "-c", _RENAME, "sh", *names], ""),
+        cleared(),
+        renamed(names),
         batch(lines),
-        *_policies(plan),
+        *([] if plan.switch else policies(plan)),
         *_hosts(plan),
     ]
+
+
+def cleared() -> Command:
+    """Return the command that takes away all that isn't the machines' own: their ports stay."""
+    return ["sh", "-c", _CLEAR], ""
+
+
+def renamed(names: list[str]) -> Command:
+    """Return the command that gives ports other names; ``names`` are pairs, see ``_RENAME``."""
+    return ["sh", "-c", _RENAME, "sh", *names], ""
 
 
 def links(plan: Plan) -> list[str]:
@@ -89,15 +103,19 @@ def links(plan: Plan) -> list[str]:
     Each segment is a bridge with one tap per node. The management taps stand
     alone, a point-to-point link each, so that nodes can't reach each other there.
     """
-    lines = ["link set lo up"]
-    for segment in plan.segments:
-        lines += _bridge(segment)
+    lines = ["link set lo up", *_bridges(plan)]
     for index, card in _cards(plan):
         segment, port = plan.segments[card - 1], _port(plan, index, card)
         lines.append(f"tuntap add dev {port} mode tap")
         lines.append(f"link property add dev {port} altname {card_name(index, card)}")
-        lines.append(_joined(port, segment))
-    for node in plan.nodes:
+        lines.append(_joined(port, plan, segment, index))
+    for number in _cables(plan).values():
+        assert plan.switch
+        name = card_name(plan.switch.index, number)
+        lines.append(f"tuntap add dev plug_{number} mode tap")
+        lines.append(f"link property add dev plug_{number} altname {name}")
+        lines.append(_plugged(number))
+    for node in plan.machines:
         port = management_port(node.index)
         lines.append(f"tuntap add dev {port} mode tap")
         lines.append(f"address add {node.management_peer}/30 dev {port}")
@@ -116,16 +134,53 @@ def _port(plan: Plan, index: int, card: int) -> str:
     return plan.segments[card - 1].ports[plan.nodes[index - 1].name]
 
 
-def _bridge(segment: PlannedSegment) -> list[str]:
+def _cables(plan: Plan) -> dict[str, int]:
+    """Return the switch's own NIC, counted from 1, by the name of the port that it is."""
+    nics = plan.switch.nics if plan.switch else ()
+    return {nic.interface: number for number, nic in enumerate(nics, 1)}
+
+
+def _bridges(plan: Plan) -> Iterator[str]:
+    """The sandbox's bridges: the segments', or the cables of a switch that is a machine.
+
+    What a cable learned would only be wrong later: it has two ends, and floods to the other.
+    """
+    if plan.switch is None:
+        for segment in plan.segments:
+            yield from bridge(segment)
+    for number in _cables(plan).values():
+        yield f"link add cable_{number} type bridge mcast_snooping 0 stp_state 0 ageing_time 0"
+        yield f"link set cable_{number} addrgenmode none up"
+
+
+def bridge(segment: PlannedSegment) -> list[str]:
+    """Return the lines that make a segment's bridge; no port is in a VLAN that nobody asked for."""
     name = segment.bridge
+    filtering = " vlan_filtering 1 vlan_default_pvid 0" if segment.vlans else ""
     return [
-        f"link add {name} mtu {segment.mtu} type bridge mcast_snooping 0 stp_state 0",
+        f"link add {name} mtu {segment.mtu} type bridge mcast_snooping 0 stp_state 0{filtering}",
         f"link set {name} addrgenmode none up",
     ]
 
 
-def _joined(port: str, segment: PlannedSegment) -> str:
-    return f"link set {port} mtu {segment.mtu} addrgenmode none master {segment.bridge} up"
+def _joined(port: str, plan: Plan, segment: PlannedSegment, index: int) -> str:
+    """A node's port is in its segment's bridge, or at its end of a cable."""
+    name = segment.ports[plan.nodes[index - 1].name]
+    return joined(port, segment.mtu, _master(plan, name, segment.bridge))
+
+
+def _plugged(number: int) -> str:
+    return joined(f"plug_{number}", 1500, f"cable_{number}")
+
+
+def _master(plan: Plan, port: str, own: str) -> str:
+    number = _cables(plan).get(port)
+    return f"cable_{number}" if number else own
+
+
+def joined(port: str, mtu: int, master: str) -> str:
+    """Return the line that makes ``port`` one of the bridge ``master``'s."""
+    return f"link set {port} mtu {mtu} addrgenmode none master {master} up"
 
 
 def card_name(index: int, card: int) -> str:
@@ -146,8 +201,8 @@ def batch(lines: list[str]) -> Command:
     return ["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines)
 
 
-def _policies(plan: Plan) -> list[Command]:
-    """What each port does beyond forwarding; a locked one knows its node's own MAC address."""
+def policies(plan: Plan) -> list[Command]:
+    """Return what each port does beyond forwarding; a locked one knows its node's MAC address."""
     lines, entries = [], []
     for segment in plan.segments:
         words = (
@@ -179,8 +234,8 @@ def _hosts(plan: Plan) -> Iterator[Command]:
                 f"link add {port.port} mtu {port.mtu} type veth peer name {port.interface}"
                 f" mtu {port.mtu} address {port.mac} netns {host.name}"
             )
-            bridge = bridges[port.segment]
-            lines.append(f"link set {port.port} addrgenmode none master {bridge} up")
+            master = _master(plan, port.port, bridges[port.segment])
+            lines.append(f"link set {port.port} addrgenmode none master {master} up")
         yield batch(lines)
         command, text = batch(list(_inside(host)))
         yield ["ip", "-n", host.name, *command[1:]], text

@@ -42,7 +42,7 @@ def plan_node(
     vlans = {link.interface: link for link in _vlans(networks, cards, index)}
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
     links = tuple(_links(lab, networks, below, index))
-    cards_and_links = (*nics, *vlans.values(), *links)
+    cards_and_links: tuple[Nic | VlanLink | NodeLink, ...] = (*nics, *vlans.values(), *links)
     routes = {
         (route.to, route.interface): route
         for route in _routes(lab, networks, _connected(cards_and_links), index)

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.cluster.port_policies import Command, batch, policies
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.plan import Plan, PlannedHost, PlannedSegment
-
-Command = tuple[list[str], str]
 
 # Routers here tell nobody of shorter ways: a redirect would change who reaches whom.
 _ROUTER = (
@@ -62,7 +62,7 @@ each take "$@"
 
 def setup(plan: Plan) -> list[Command]:
     """Return the commands that make the whole switch of ``plan`` in a fresh sandbox."""
-    return [batch(links(plan)), *([] if plan.switch else policies(plan)), *_hosts(plan)]
+    return [batch(links(plan)), *([] if plan.switch else policies(plan, plan.nodes)), *_hosts(plan)]
 
 
 def changes(plan: Plan) -> list[Command]:
@@ -82,7 +82,7 @@ def changes(plan: Plan) -> list[Command]:
         cleared(),
         renamed(names),
         batch(lines),
-        *([] if plan.switch else policies(plan)),
+        *([] if plan.switch else policies(plan, plan.nodes)),
         *_hosts(plan),
     ]
 
@@ -194,33 +194,6 @@ def card_name(index: int, card: int) -> str:
 def management_port(index: int) -> str:
     """Return the tap of a node's management NIC; an underscore can't occur in segment names."""
     return f"mgmt_{index}"
-
-
-def batch(lines: list[str]) -> Command:
-    """Return one command for many lines of iproute2."""
-    return ["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines)
-
-
-def policies(plan: Plan) -> list[Command]:
-    """Return what each port does beyond forwarding; a locked one knows its node's MAC address."""
-    lines, entries = [], []
-    for segment in plan.segments:
-        words = (
-            f"hairpin {_word(segment.hairpin)} isolated {_word(segment.isolated)}"
-            f" locked {_word(segment.locked)} learning {_word(not segment.locked)}"
-        )
-        for node in plan.nodes:
-            port = segment.ports[node.name]
-            lines.append(f"link set {port} type bridge_slave {words}")
-            if segment.locked:
-                own = next(nic.mac for nic in node.nics if nic.segment == segment.name)
-                entries.append(f"fdb replace {own} dev {port} master static")
-    known = [(["bridge", "-batch", "-"], "".join(f"{entry}\n" for entry in entries))]
-    return [batch(lines), *(known if entries else [])]
-
-
-def _word(on: bool) -> str:
-    return "on" if on else "off"
 
 
 def _hosts(plan: Plan) -> Iterator[Command]:

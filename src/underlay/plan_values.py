@@ -125,6 +125,7 @@ class PlannedSegment:
     """A layer-2 underlay: one bridge, one port per node. ``ports`` maps node to port.
 
     ``vlans`` are those of every node's and host's port; empty where the switch asks for none.
+    ``snooping``, ``querier`` and ``unknown_multicast`` say where multicast is sent.
 
     ``hairpin`` sends frames back out of the port they came in by, ``isolated`` keeps
     the nodes' ports apart, ``locked`` takes frames from the nodes' own MACs only.
@@ -140,6 +141,14 @@ class PlannedSegment:
     isolated: bool = False
     locked: bool = False
     vlans: dict[str, PortVlans] = field(default_factory=dict)
+    snooping: bool = False
+    querier: bool = False
+    unknown_multicast: str = "flood"
+
+    @property
+    def swallows_multicast(self) -> bool:
+        """Whether no multicast gets from port to port: nobody asks, so no member is known."""
+        return self.unknown_multicast == "drop" and not self.querier
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Command = tuple[list[str], str]
 
+# A querier's address, which MLD demands of it (RFC 3810, 5.1.14).
+QUERIER = "fe80::75:ff:fe00:1"
+
 # Routers here tell nobody of shorter ways: a redirect would change who reaches whom.
 _ROUTER = (
     "for name in ipv4/ip_forward ipv6/conf/all/forwarding; do echo 1 > /proc/sys/net/$name; done;"
@@ -62,7 +65,7 @@ each take "$@"
 
 def setup(plan: Plan) -> list[Command]:
     """Return the commands that make the whole switch of ``plan`` in a fresh sandbox."""
-    return [batch(links(plan)), *([] if plan.switch else policies(plan)), *_hosts(plan)]
+    return [batch(links(plan)), *_hosts(plan), *([] if plan.switch else policies(plan))]
 
 
 def changes(plan: Plan) -> list[Command]:
@@ -82,8 +85,8 @@ def changes(plan: Plan) -> list[Command]:
         cleared(),
         renamed(names),
         batch(lines),
-        *([] if plan.switch else policies(plan)),
         *_hosts(plan),
+        *([] if plan.switch else policies(plan)),
     ]
 
 
@@ -158,7 +161,8 @@ def bridge(segment: PlannedSegment) -> list[str]:
     name = segment.bridge
     filtering = " vlan_filtering 1 vlan_default_pvid 0" if segment.vlans else ""
     return [
-        f"link add {name} mtu {segment.mtu} type bridge mcast_snooping 0 stp_state 0{filtering}",
+        f"link add {name} mtu {segment.mtu} type bridge mcast_snooping {int(segment.snooping)}"
+        f" stp_state 0{filtering}",
         f"link set {name} addrgenmode none up",
     ]
 
@@ -215,8 +219,25 @@ def policies(plan: Plan) -> list[Command]:
             if segment.locked:
                 own = next(nic.mac for nic in node.nics if nic.segment == segment.name)
                 entries.append(f"fdb replace {own} dev {port} master static")
+        lines += _multicast(plan, segment)
     known = [(["bridge", "-batch", "-"], "".join(f"{entry}\n" for entry in entries))]
     return [batch(lines), *(known if entries else [])]
+
+
+def _multicast(plan: Plan, segment: PlannedSegment) -> Iterator[str]:
+    """What becomes of groups. A querier needs an address for MLD.
+
+    For as long as it waits for the first answers, the bridge takes itself for one without a
+    querier, so that is short (br_multicast.c, br_multicast_set_querier).
+    """
+    if segment.unknown_multicast == "drop":
+        outside = (p.port for h in plan.hosts for p in h.ports if p.segment == segment.name)
+        for port in (*segment.ports.values(), *outside):
+            yield f"link set {port} type bridge_slave mcast_flood off"
+    if segment.querier:
+        yield f"address add {QUERIER}/64 dev {segment.bridge} nodad"
+        yield f"link set {segment.bridge} type bridge mcast_query_response_interval 100"
+        yield f"link set {segment.bridge} type bridge mcast_querier 1"
 
 
 def _word(on: bool) -> str:

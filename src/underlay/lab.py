@@ -113,6 +113,8 @@ class Segment(Strict):
     """Whether the switch keeps the nodes' ports apart, as a private VLAN does."""
     locked: Switch = False
     """Whether the switch takes frames from the nodes' own MAC addresses only."""
+    bond: Literal["active-backup"] | None = None
+    """The mode of a bond by which nodes are in the segment, with two NICs; without it, one NIC."""
     snooping: Switch = False
     """Whether the switch sends multicast only to ports that asked for the group (IGMP, MLD)."""
     querier: Switch = False

@@ -103,9 +103,25 @@ def _snooping(parts: Parts) -> Iterator[Problem]:
             )
 
 
+def _bond(parts: Parts) -> Iterator[Problem]:
+    """A bond's nodes are lean, whose NICs nothing else configures, and both its ports are open."""
+    for name, segment in parts.segments.items():
+        place: Place = ("segments", name, "bond")
+        if segment.bond and parts.nodes and parts.nodes.profile != "lean":
+            yield parts.text.problem(
+                place, "a bond on full nodes", "lean nodes", "nodes: {profile: lean}", at_key=True
+            )
+        if segment.bond and segment.locked:
+            hint = "the port knows the MAC address of one NIC, and a bond has it on either"
+            yield parts.text.problem(
+                place, "a bond on locked ports", "one of the two", hint, at_key=True
+            )
+
+
 PORT_CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _port_name,
     _port_vlans,
     _port_overlay,
     _snooping,
+    _bond,
 )

@@ -118,7 +118,7 @@ def make_plan(lab: Lab) -> Plan:
         hosts=with_services(lab, hosts, networks, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
-        switch=plan_switch(lab, management_block(lab.nodes.count + 1), segments, hosts),
+        switch=plan_switch(lab, management_block(lab.nodes.count + 1), segments, nodes, hosts),
     )
 
 

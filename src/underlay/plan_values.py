@@ -12,10 +12,20 @@ from underlay.plan_image import PlannedImage
 
 
 @dataclass(frozen=True)
+class Member:
+    """A card of a bond; ``port`` is the switch's end of its cable."""
+
+    interface: str
+    mac: str
+    port: str
+
+
+@dataclass(frozen=True)
 class Nic:
     """A node's network card. ``address`` carries its prefix length; ``mtu`` is in bytes.
 
-    ``address`` is empty where a bridge holds the card and has its address.
+    ``address`` is empty where a bridge holds the card and has its address. With ``bond``, a
+    mode of bonding, it is a bond of the ``members``.
     """
 
     segment: str
@@ -24,6 +34,8 @@ class Nic:
     address: str
     mtu: int
     address6: str = ""
+    bond: str = ""
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,6 +112,19 @@ class PlannedNode:
     links: tuple[NodeLink, ...] = ()
     forwards: bool = False
     profile: str = "full"
+
+    @property
+    def cards(self) -> tuple[tuple[str, str, Nic], ...]:
+        """Every card in a segment, in the order of its number: name, MAC address, and its NIC.
+
+        First each segment's, then the second ones of bonds.
+        """
+        first = [
+            (nic.members[0].interface if nic.members else nic.interface, nic.mac, nic)
+            for nic in self.nics
+        ]
+        more = [(m.interface, m.mac, nic) for nic in self.nics for m in nic.members[1:]]
+        return (*first, *more)
 
 
 @dataclass(frozen=True)

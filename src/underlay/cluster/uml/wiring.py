@@ -74,12 +74,11 @@ def changes(plan: Plan) -> list[Command]:
     Bridges and hosts are made anew, so that nothing is known of what was there, and the
     nodes' ports, which their kernels hold open, get their new names. It may be done twice.
     """
-    cards = [(card_name(index, card), _port(plan, index, card)) for index, card in _cards(plan)]
-    names = [name for pair in cards for name in pair]
+    names = [name for port, stays, _ in _cards(plan) for name in (stays, port)]
     lines = list(_bridges(plan))
     # By the name that stays: ip remembers which port a name meant at first.
-    for index, card in _cards(plan):
-        lines.append(_joined(card_name(index, card), plan, plan.segments[card - 1], index))
+    for port, stays, segment in _cards(plan):
+        lines.append(joined(stays, segment.mtu, _master(plan, port, segment.bridge)))
     lines += [_plugged(number) for number in _cables(plan).values()]
     return [
         cleared(),
@@ -107,11 +106,10 @@ def links(plan: Plan) -> list[str]:
     alone, a point-to-point link each, so that nodes can't reach each other there.
     """
     lines = ["link set lo up", *_bridges(plan)]
-    for index, card in _cards(plan):
-        segment, port = plan.segments[card - 1], _port(plan, index, card)
+    for port, stays, segment in _cards(plan):
         lines.append(f"tuntap add dev {port} mode tap")
-        lines.append(f"link property add dev {port} altname {card_name(index, card)}")
-        lines.append(_joined(port, plan, segment, index))
+        lines.append(f"link property add dev {port} altname {stays}")
+        lines.append(joined(port, segment.mtu, _master(plan, port, segment.bridge)))
     for number in _cables(plan).values():
         assert plan.switch
         name = card_name(plan.switch.index, number)
@@ -126,15 +124,15 @@ def links(plan: Plan) -> list[str]:
     return lines
 
 
-def _cards(plan: Plan) -> Iterator[tuple[int, int]]:
-    """Yield node and number of every card in a segment, both counted from 1."""
+def _cards(plan: Plan) -> Iterator[tuple[str, str, PlannedSegment]]:
+    """Yield of every card in a segment its port, the name of that which stays, and the segment."""
+    segments = {segment.name: segment for segment in plan.segments}
     for node in plan.nodes:
-        for card in range(1, len(plan.segments) + 1):
-            yield node.index, card
-
-
-def _port(plan: Plan, index: int, card: int) -> str:
-    return plan.segments[card - 1].ports[plan.nodes[index - 1].name]
+        for number, (card, _, nic) in enumerate(node.cards, 1):
+            own = [member.port for member in nic.members if member.interface == card]
+            segment = segments[nic.segment]
+            port = own[0] if own else segment.ports[node.name]
+            yield port, card_name(node.index, number), segment
 
 
 def _cables(plan: Plan) -> dict[str, int]:
@@ -167,17 +165,12 @@ def bridge(segment: PlannedSegment) -> list[str]:
     ]
 
 
-def _joined(port: str, plan: Plan, segment: PlannedSegment, index: int) -> str:
-    """A node's port is in its segment's bridge, or at its end of a cable."""
-    name = segment.ports[plan.nodes[index - 1].name]
-    return joined(port, segment.mtu, _master(plan, name, segment.bridge))
-
-
 def _plugged(number: int) -> str:
     return joined(f"plug_{number}", 1500, f"cable_{number}")
 
 
 def _master(plan: Plan, port: str, own: str) -> str:
+    """Return the bridge that a port is in: its segment's ``own``, or the one of a cable."""
     number = _cables(plan).get(port)
     return f"cable_{number}" if number else own
 
@@ -213,12 +206,12 @@ def policies(plan: Plan) -> list[Command]:
             f"hairpin {_word(segment.hairpin)} isolated {_word(segment.isolated)}"
             f" locked {_word(segment.locked)} learning {_word(not segment.locked)}"
         )
-        for node in plan.nodes:
-            port = segment.ports[node.name]
-            lines.append(f"link set {port} type bridge_slave {words}")
-            if segment.locked:
-                own = next(nic.mac for nic in node.nics if nic.segment == segment.name)
-                entries.append(f"fdb replace {own} dev {port} master static")
+        for port, _, within in _cards(plan):
+            if within is segment:
+                lines.append(f"link set {port} type bridge_slave {words}")
+        for node in plan.nodes if segment.locked else ():
+            own = next(nic.mac for nic in node.nics if nic.segment == segment.name)
+            entries.append(f"fdb replace {own} dev {segment.ports[node.name]} master static")
         lines += _multicast(plan, segment)
     known = [(["bridge", "-batch", "-"], "".join(f"{entry}\n" for entry in entries))]
     return [batch(lines), *(known if entries else [])]
@@ -232,7 +225,8 @@ def _multicast(plan: Plan, segment: PlannedSegment) -> Iterator[str]:
     """
     if segment.unknown_multicast == "drop":
         outside = (p.port for h in plan.hosts for p in h.ports if p.segment == segment.name)
-        for port in (*segment.ports.values(), *outside):
+        inside = (port for port, _, within in _cards(plan) if within is segment)
+        for port in (*inside, *outside):
             yield f"link set {port} type bridge_slave mcast_flood off"
     if segment.querier:
         yield f"address add {QUERIER}/64 dev {segment.bridge} nodad"

@@ -15,7 +15,7 @@ from cluster.faults_of_dual_stack import DUAL_STACK
 from cluster.faults_of_seen import SEEN
 from cluster.faults_of_slaac import SLAAC
 from cluster.faults_of_two_networks import TWO_NETWORKS
-from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, NO_TC_OUT, TC_IN, TC_OUT, one
+from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, NO_TC_OUT, TC_IN, TC_OUT, Hand, one
 
 # networkd takes a downed link's addresses away and gives them back once it is up again.
 ETH1_UP = """
@@ -323,7 +323,11 @@ pid=$(crun state lannet-2a | sed -n 's/.*"pid": *\\([0-9]*\\).*/\\1/p')
 ip netns attach lannet-2a "$pid"
 """
 MACHINES = (
-    one("node-hung", "core-02", "switch", HANG.format("STOP"), HANG.format("CONT")),
+    # Whoever asks it next waits until it has caught up with its clock.
+    Hand(
+        "node-hung", "core-02", (("switch", HANG.format("STOP")),),
+        (("switch", HANG.format("CONT")), ("core-02", "true")),
+    ),
     one(
         "namespace-gone", "lannet-2a", "core-02", "ip netns delete lannet-2a",
         ATTACH,

@@ -166,8 +166,8 @@ ROUTED = (
         lab=ROUTER,
     ),
     one(
-        "wrong-mask", "blue-1a, eth0", "blue-1a", "ip address add 10.2.1.65/8 dev eth0",
-        "ip address delete 10.2.1.65/8 dev eth0", other=True, lab=ROUTER,
-        pairs=tuple(f"blue-1a {red}" for red in ("red-1a", "red-1b", "red-2a", "red-2b")),
+        "wrong-mask", "red-1a, eth0", "red-1a", "ip address add 10.1.1.65/8 dev eth0",
+        "ip address delete 10.1.1.65/8 dev eth0", other=True, lab=ROUTER,
+        pairs=tuple(f"red-1a {blue}" for blue in ("blue-1a", "blue-1b", "blue-2a", "blue-2b")),
     ),
 )  # fmt: skip

@@ -7,11 +7,18 @@ from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, OVER_IPV6, TC_IN, Hand, one
 LAB = "slaac"
 CONTAINERS = ("own-1a", "own-1b", "plain-1a", "own-2a", "own-2b", "plain-2a")
 FLUSH = "ip -6 address flush dev eth0 scope global"
-# The router advertises every four seconds; the detection of duplicates takes one more.
+# Nobody solicits a router again by itself; the detection of duplicates takes a second more.
 ADDRESSED = """
 tries=0
 until ip -6 -oneline address show dev eth0 scope global | grep inet6 | grep -qv tentative; do
-    tries=$((tries + 1)); test $tries -lt 150; sleep 0.1
+    tries=$((tries + 1)); test $tries -lt 30
+    python3 -c '
+import socket
+asker = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+asker.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+asker.sendto(bytes([133, *bytes(7)]), ("ff02::2", 0, 0, socket.if_nametoindex("eth0")))
+'
+    sleep 1
 done
 """
 SERVER = """

@@ -77,13 +77,15 @@ def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
         return hand.cells, hand.cells
     fault = running_fault(hand.fault)
     target, _, device = hand.where.partition(", ")
-    for place in fault.places(scene):
+    # eth1.80 before eth1; the first of two ports stands for both.
+    places = sorted(fault.places(scene), key=lambda place: place.device != device)
+    for place in places:
         if place.target == target and (place.device in device or not device or not place.device):
             effect = fault.effect(scene, place)
             return named(effect.certain), named(effect.every)
     every = Scene(scene.plan).every
     # A fault that can't be broken, only found, has no places; another mechanism has its own.
-    assert hand.other or not list(fault.places(scene)), f"{hand} has no place at {hand.where}"
+    assert hand.other or not places, f"{hand} has no place at {hand.where}"
     return set(), named(every)
 
 

@@ -60,7 +60,12 @@ def prepare(
             hint="leave --provider out: uml can",
         )
     bonded = any(nic.bond for node in plan.nodes for nic in node.nics)
-    for needed, what in ((plan.switch, "switch ports with VLANs"), (bonded, "bonds")):
+    snooping = any(segment.snooping for segment in plan.segments)
+    for needed, what in (
+        (plan.switch, "switch ports with VLANs"),
+        (bonded, "bonds"),
+        (snooping, "multicast snooping"),
+    ):
         if needed and provider_name != "uml":
             raise BadInput(
                 f"the lab {plan.lab} has {what}, which {provider_name} can't make",

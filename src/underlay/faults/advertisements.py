@@ -22,11 +22,19 @@ if TYPE_CHECKING:
     from underlay.plan import PlannedHost
 
 FLUSH = 'ip -6 address flush dev "$1" scope global'
-# dnsmasq advertises every four seconds; the detection of duplicates takes one more.
+# The kernel solicits a router where an interface comes up, and not again: this asks each second.
+# The detection of duplicates takes one more.
 ADDRESSED = """
 tries=0
 until ip -6 -oneline address show dev "$1" | grep "inet6 $2/" | grep -qv tentative; do
-    tries=$((tries + 1)); test $tries -lt 150; sleep 0.1
+    tries=$((tries + 1)); test $tries -lt 30
+    python3 - "$1" <<'END'
+import socket, sys
+asker = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+asker.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+asker.sendto(bytes([133, *bytes(7)]), ("ff02::2", 0, 0, socket.if_nametoindex(sys.argv[1])))
+END
+    sleep 1
 done
 """
 # An advertisement by hand: hop limit 64, preference high, lifetime, the source's MAC address.
@@ -127,7 +135,8 @@ class Lost(OfAdvertised):
     )
     cause = (
         "Nobody advertises the prefix any more, or a switch (RA guard, multicast snooping) or a"
-        " filter keeps ICMPv6 type 134 away: addresses expire and no new ones come."
+        " filter keeps ICMPv6 type 134 away: addresses expire and no new ones come. One that was"
+        " deleted by hand is back with the next advertisement."
     )
     cure = "start the router's daemon (radvd, dnsmasq) again; let ICMPv6 type 134 to ff02::1 pass"
     reference = "RFC 4861, 6.2; RFC 6105 (RA guard)"

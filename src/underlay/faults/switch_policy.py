@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+from underlay.expect.world import OVERLAYS
 from underlay.faults.drops import Drop
 from underlay.faults.drops_nft import of_nft
 from underlay.faults.drops_tc import of_filters, of_qdiscs
@@ -86,14 +87,20 @@ for mac; do bridge fdb delete "$mac" dev "$port" master 2>/dev/null || :; done
                 yield self.found(scene, place, *proofs, strength=strength)
 
     def _children(self, scene: Scene, place: Place) -> set[str]:
+        """Addresses of containers that pass the port beside the NIC's.
+
+        An ipvlan child and a VLAN of the NIC have the NIC's own, and an overlay's frames travel
+        within packets of the node.
+        """
         segment = place.detail[0]
+        own = {nic.mac for nic in scene.plan.node(place.node).nics if nic.segment == segment}
         return {
             child.mac
             for child in scene.children
             if child.node == place.node
             and child.network.segment == segment
-            and child.network.driver != "ipvlan"
-        }
+            and child.network.driver not in ("ipvlan", *OVERLAYS)
+        } - own
 
 
 class PortSecurity(MacPolicy):

@@ -8,20 +8,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from underlay.cluster.uml.wiring import (
-    batch,
-    bridge,
-    card_name,
-    cleared,
-    joined,
-    policies,
-    renamed,
-)
+from underlay.cluster.port_policies import batch, multicast, policies
+from underlay.cluster.uml.wiring import bridge, card_name, cleared, joined, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.cluster.uml.wiring import Command
+    from underlay.cluster.port_policies import Command
     from underlay.plan import Plan
 
 # The node program's place is taken, and its words: `ready.py` waits for either.
@@ -67,7 +60,8 @@ def _made(plan: Plan) -> list[Command]:
     for nic in plan.switch.nics:
         lines.append(joined(stays[nic.interface], nic.mtu, bridges[nic.segment]))
     vlans = "".join(f"{line}\n" for line in _vlans(plan))
-    return [batch(lines), (["bridge", "-batch", "-"], vlans), *policies(plan)]
+    at_ports = [*policies(plan, plan.nodes), *multicast(plan)]
+    return [batch(lines), (["bridge", "-batch", "-"], vlans), *at_ports]
 
 
 def _vlans(plan: Plan) -> Iterator[str]:

@@ -11,15 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.cluster.port_policies import Command, batch, multicast, policies
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.plan import Plan, PlannedHost, PlannedSegment
-
-Command = tuple[list[str], str]
-
-# A querier's address, which MLD demands of it (RFC 3810, 5.1.14).
-QUERIER = "fe80::75:ff:fe00:1"
 
 # Routers here tell nobody of shorter ways: a redirect would change who reaches whom.
 _ROUTER = (
@@ -65,7 +62,7 @@ each take "$@"
 
 def setup(plan: Plan) -> list[Command]:
     """Return the commands that make the whole switch of ``plan`` in a fresh sandbox."""
-    return [batch(links(plan)), *_hosts(plan), *([] if plan.switch else policies(plan))]
+    return [batch(links(plan)), *_hosts(plan), *_at_ports(plan)]
 
 
 def changes(plan: Plan) -> list[Command]:
@@ -85,7 +82,7 @@ def changes(plan: Plan) -> list[Command]:
         renamed(names),
         batch(lines),
         *_hosts(plan),
-        *([] if plan.switch else policies(plan)),
+        *_at_ports(plan),
     ]
 
 
@@ -193,49 +190,9 @@ def management_port(index: int) -> str:
     return f"mgmt_{index}"
 
 
-def batch(lines: list[str]) -> Command:
-    """Return one command for many lines of iproute2."""
-    return ["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines)
-
-
-def policies(plan: Plan) -> list[Command]:
-    """Return what each port does beyond forwarding; a locked one knows its node's MAC address."""
-    lines, entries = [], []
-    for segment in plan.segments:
-        words = (
-            f"hairpin {_word(segment.hairpin)} isolated {_word(segment.isolated)}"
-            f" locked {_word(segment.locked)} learning {_word(not segment.locked)}"
-        )
-        for port, _, within in _cards(plan):
-            if within is segment:
-                lines.append(f"link set {port} type bridge_slave {words}")
-        for node in plan.nodes if segment.locked else ():
-            own = next(nic.mac for nic in node.nics if nic.segment == segment.name)
-            entries.append(f"fdb replace {own} dev {segment.ports[node.name]} master static")
-        lines += _multicast(plan, segment)
-    known = [(["bridge", "-batch", "-"], "".join(f"{entry}\n" for entry in entries))]
-    return [batch(lines), *(known if entries else [])]
-
-
-def _multicast(plan: Plan, segment: PlannedSegment) -> Iterator[str]:
-    """What becomes of groups. A querier needs an address for MLD.
-
-    For as long as it waits for the first answers, the bridge takes itself for one without a
-    querier, so that is short (br_multicast.c, br_multicast_set_querier).
-    """
-    if segment.unknown_multicast == "drop":
-        outside = (p.port for h in plan.hosts for p in h.ports if p.segment == segment.name)
-        inside = (port for port, _, within in _cards(plan) if within is segment)
-        for port in (*inside, *outside):
-            yield f"link set {port} type bridge_slave mcast_flood off"
-    if segment.querier:
-        yield f"address add {QUERIER}/64 dev {segment.bridge} nodad"
-        yield f"link set {segment.bridge} type bridge mcast_query_response_interval 100"
-        yield f"link set {segment.bridge} type bridge mcast_querier 1"
-
-
-def _word(on: bool) -> str:
-    return "on" if on else "off"
+def _at_ports(plan: Plan) -> list[Command]:
+    """What is set at the ports, unless the switch is a machine and does it itself."""
+    return [] if plan.switch else [*policies(plan, plan.nodes), *multicast(plan)]
 
 
 def _hosts(plan: Plan) -> Iterator[Command]:

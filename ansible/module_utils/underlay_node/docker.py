@@ -61,15 +61,25 @@ def prepare(names: list[str]) -> None:
     if ask("GET", f"/images/{IMAGE}/json", missing=True) is None:
         with open(LAYER, "rb") as layer:
             ask("POST", f"/images/create?fromSrc=-&repo={IMAGE}&tag=latest", body=layer.read())
+    known = _networks()
     for name in names:
-        if ask("GET", f"/networks/{name}", missing=True) is None:
+        if name not in known:
             with open(f"{DEFINITIONS}/{name}.json", encoding="utf-8") as file:
                 ask("POST", "/networks/create", body=json.load(file))
 
 
 def forget(name: str) -> None:
     """Remove the network ``name``, if Docker knows it."""
-    ask("DELETE", f"/networks/{name}", missing=True)
+    if name in _networks():
+        ask("DELETE", f"/networks/{name}", missing=True)
+
+
+def _networks() -> set[str]:
+    """Return the names of Docker's networks.
+
+    Asked for one that isn't there, Docker takes its name to begin an id: "a" may be any network.
+    """
+    return {entry["Name"] for entry in ask("GET", "/networks") or ()}
 
 
 def pid(name: str) -> int:

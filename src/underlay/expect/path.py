@@ -256,6 +256,8 @@ class Paths:
             for one, peer in ((link, other), (other, link))
         ):
             found.append("unlisted")
+        if not together and any(self._world.is_deaf(one) for one in (link, other)):
+            found.append("deaf")
         segment = self._world.segments.get(self._segment(link))
         if segment is None:
             return tuple(found)

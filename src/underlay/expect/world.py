@@ -132,6 +132,11 @@ class World:
                 for address in self._answers(space, link):
                     self._answering.setdefault((link.domain, address), []).append(link)
 
+    def is_deaf(self, link: Link) -> bool:
+        """Whether ``link`` is in an overlay whose tunnels end where a passthru child hears all."""
+        word, _, network = link.domain[2].partition(" ")
+        return word == "overlay" and (link.node, self.plan.network(network).uplink) in self._deaf
+
     def around(self, link: Link) -> list[Link]:
         """Return every link of the layer-2 domain that ``link`` is in, its own included."""
         return self._by_domain[link.domain]

@@ -117,6 +117,12 @@ SHUT = Heard(
     because="The switch keeps these ports apart, or doesn't let the sender's MAC address in.",
     reference="bridge(8), isolated and locked",
 )
+TAKEN = Heard(
+    relation="across",
+    hears=False,
+    because="A passthru child takes what tunnels bring to that node.",
+    reference=_MACVLAN + "macvlan_handle_frame",
+)
 UNLISTED = Heard(
     relation="across",
     driver="macvlan",
@@ -140,6 +146,14 @@ def heard(world: World, link: Link, other: Link, relation: Relation) -> Heard:
         cards = {nic.mac for node in world.plan.nodes for nic in node.nics}
         if segment.isolated or (segment.locked and link.mac not in cards):
             return SHUT
+    word, _, overlay = link.domain[2].partition(" ")
+    if word == "overlay" and wire and link.port and other.port:
+        network = world.plan.network(overlay)
+        if world.segments[network.segment].isolated:
+            return SHUT
+        # To a group frames go with the group's MAC address, which leaves the node its copy.
+        if world.is_deaf(other) and not network.group:
+            return TAKEN
     if other.mode == "source" and link.mac not in other.allow:
         return UNLISTED
     if wire or {link.driver, other.driver} & set(BRIDGES):

@@ -276,6 +276,8 @@ class Paths:
             return tuple(found)
         if segment.hairpin:
             found.append("hairpin")
+        if segment.swallows_multicast and not together and self._asks_by_multicast(link):
+            found.append("no multicast")
         if segment.isolated and not together and link.port and other.port:
             found.append("isolated")
         if segment.locked and not together and link.domain[0]:
@@ -283,6 +285,13 @@ class Paths:
             if any(one.port and one.mac not in cards for one in (link, other)):
                 found.append("locked")
         return tuple(found)
+
+    def _asks_by_multicast(self, link: Link) -> bool:
+        """IPv6 does on a wire; and in a VXLAN with a group, ARP's broadcasts travel by it."""
+        kind, _, name = link.domain[2].partition(" ")
+        if kind == "overlay":
+            return bool(self._world.plan.network(name).group)
+        return self._world.family == 6
 
     def _segment(self, link: Link) -> str:
         """The segment that carries ``link``'s frames; an overlay's is that of its underlay."""

@@ -319,7 +319,10 @@ class World:
         own = self.segments[link.domain[0]].vlans.get(link.port)
         if own is None or link.tag is None or own.enters(link.tag) is None:
             return []
-        return self._by_domain.get((link.domain[0], link.tag, ""), [])
+        inside = self._by_domain.get((link.domain[0], link.tag, ""), [])
+        # Out of the port that a frame came in by it goes again only where that is hairpin.
+        back = self.segments[link.domain[0]].hairpin
+        return [one for one in inside if back or one.port != link.port]
 
 
 def _default(runtime: str, routes: list[Hop]) -> list[Hop]:

@@ -60,15 +60,22 @@ class MtuTooSmall(Fault):
         return "this lab has no network"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The sizes of all paths that pass there; no cell of reachability."""
+        """The sizes of all paths that leave by it; no cell of reachability.
+
+        An MTU bounds what is sent. What a NIC takes in beyond it is the driver's business, and so
+        is possible; a child and a port of a switch take in what they get.
+        """
         kind: Kind = "parent"
         if place.detail[1] != "parent":
             kind = "port" if place.detail[1] == "port" else "space"
-        certain = scene.sized(kind, place.detail[2], place.device)
+        where, device = place.detail[2], place.device
+        certain = scene.sized(kind, where, device, "out")
         if kind != "parent":
             return Effect(certain)
+        taken = scene.sized(kind, where, device, "in")
         # The node's own packets, and what siblings of a macvlan parent have between them.
-        return Effect(certain, scene.sized("space", place.detail[2], place.device))
+        own = scene.sized("space", where, device, "out")
+        return Effect(certain, taken | own)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Make it somewhat smaller."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from underlay.expect import End, Expectation, Pair
-    from underlay.faults.passing import Kind
+    from underlay.faults.passing import Direction, Kind
     from underlay.plan import Plan, PlannedNetwork
 
 __all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "mac_of", "stack"]
@@ -57,7 +57,7 @@ class Scene:
         by_pair = {(p.source.name, p.destination.name, int(p.family)): p for p in pairs(self.plan)}
         self.ends = {end.name: end for p in by_pair.values() for end in (p.source, p.destination)}
         self.healthy, self._at = {}, defaultdict(list)
-        self._sized_at: defaultdict[tuple[str, str, str], set[Cell]] = defaultdict(set)
+        self._sized_at: defaultdict[tuple[str, ...], set[Cell]] = defaultdict(set)
         self._ways = Ways(self.plan)
         every = predict(self.plan)
         expectations = [e for e in every if measures_reach(e)]
@@ -75,7 +75,7 @@ class Scene:
             cell = cell_of(size)
             for passage in self._ways.way(cell, by_pair[(*cell[:2], cell[3])]):
                 if passage.packet.request:
-                    key = (passage.kind, passage.where, passage.interface)
+                    key = (passage.kind, passage.where, passage.interface, passage.direction)
                     self._sized_at[key].add(cell)
 
     def cells(
@@ -92,9 +92,9 @@ class Scene:
                 found.update(p.packet.cell for p in passages if wanted(p))
         return frozenset(found)
 
-    def sized(self, kind: Kind, where: str, interface: str) -> frozenset[Cell]:
-        """Return the cells of the check ``pmtu`` whose packets pass there."""
-        return frozenset(self._sized_at[kind, where, interface])
+    def sized(self, kind: Kind, where: str, interface: str, way: Direction) -> frozenset[Cell]:
+        """Return the cells of the check ``pmtu`` whose packets pass there, in that direction."""
+        return frozenset(self._sized_at[kind, where, interface, way])
 
     def passages(self, cell: Cell) -> tuple[Passage, ...]:
         """Return where a healthy cell's request passes, then its answer."""

@@ -56,13 +56,21 @@ apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e
 fstrim.timer systemd-tmpfiles-clean.timer sshd-keygen.service cloud-init-hotplugd.socket
 podman.service podman.socket podman-auto-update.service podman-auto-update.timer podman-restart.service
 podman-clean-transient.service netavark-dhcp-proxy.service netavark-dhcp-proxy.socket
-netavark-firewalld-reload.service'
+netavark-firewalld-reload.service
+systemd-udev-load-credentials.service systemd-modules-load.service kmod-static-nodes.service
+systemd-tmpfiles-setup-dev-early.service tmp.mount run-lock.mount systemd-initctl.socket
+systemd-creds.socket systemd-hostnamed.socket systemd-sysext.socket'
 for unit in $units; do
     ln -sf /dev/null "/etc/systemd/system/$unit"
 done
-# podman's looks for unit files of containers at every boot, which nodes have none of.
+# Each is a program that looks at every boot for what a node hasn't: file systems in /etc/fstab,
+# consoles, GPT partitions, a TPM, init scripts, unit files of containers. cloud-init's is needed.
 mkdir -p /etc/systemd/system-generators
-ln -sf /dev/null /etc/systemd/system-generators/podman-system-generator
+for generator in podman-system systemd-debug systemd-fstab systemd-getty systemd-gpt-auto \
+    systemd-hibernate-resume systemd-rc-local systemd-run systemd-ssh systemd-system-update \
+    systemd-sysv systemd-tpm2; do
+    ln -sf /dev/null "/etc/systemd/system-generators/$generator-generator"
+done
 # Without the masked unit that would remove it, /run/nologin locks out everybody but root.
 mkdir -p /etc/tmpfiles.d
 for rule in systemd-nologin x11 home legacy tpm2-tss-fapi credstore provision systemd-tmp; do

@@ -113,6 +113,14 @@ class Segment(Strict):
     """Whether the switch keeps the nodes' ports apart, as a private VLAN does."""
     locked: Switch = False
     """Whether the switch takes frames from the nodes' own MAC addresses only."""
+    bond: Literal["active-backup"] | None = None
+    """The mode of a bond by which nodes are in the segment, with two NICs; without it, one NIC."""
+    snooping: Switch = False
+    """Whether the switch sends multicast only to ports that asked for the group (IGMP, MLD)."""
+    querier: Switch = False
+    """Whether a snooping switch asks who wants which groups; if nobody asks, it knows of none."""
+    unknown_multicast: Literal["flood", "drop"] = "flood"
+    """What a snooping switch does with groups that nobody is known to have asked for."""
     ports: dict[Word, SwitchPort] = Field(default={}, max_length=32)
     """VLANs by node or host; with any, all other ports are access ports of VLAN 1."""
 

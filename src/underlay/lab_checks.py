@@ -19,7 +19,7 @@ from underlay.lab_parts import Parts, parts_of
 from underlay.lab_ports import PORT_CHECKS
 from underlay.lab_schema import did_you_mean, nearest, one_of
 from underlay.lab_text import LabText, Place, Problem, quoted
-from underlay.naming import bridge_name, default_file, port_name
+from underlay.naming import bridge_name, default_file, port_name, second_port_name
 from underlay.plan import MANAGEMENT, MANAGEMENT_SEGMENT
 
 # moby refuses to make networks of these names: `IsPreDefinedNetwork`.
@@ -44,7 +44,7 @@ def kind_of(check: Callable[[Parts], Iterator[Problem]]) -> str:
 
 def _parent(parts: Parts) -> Iterator[Problem]:
     """Each network has a segment or a parent, and it exists."""
-    interfaces = [MANAGEMENT, *(f"eth{i}" for i, _ in enumerate(parts.segment_names, 1))]
+    interfaces = [MANAGEMENT, *parts.interfaces]
     for name, network in parts.loose_networks.items():
         place = ("networks", name)
         key = parent_key(parts.text, name)
@@ -172,6 +172,8 @@ def _names(parts: Parts) -> Iterator[Problem]:
             )
         count = parts.nodes.count if parts.nodes else 0
         made = [bridge_name(name), *(port_name(name, i) for i in range(1, count + 1))]
+        if name in parts.segments and parts.segments[name].bond:
+            made += [second_port_name(name, i) for i in range(1, count + 1)]
         clash = next((m for m in made if m in taken), "")
         if clash:
             found = f"a name that gives the interface {clash}"

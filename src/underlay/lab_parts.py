@@ -12,13 +12,12 @@ from pydantic import BaseModel, ValidationError
 
 from underlay.lab import Containers, Host, Network, Nodes, Segment
 from underlay.lab_text import LabText
-from underlay.naming import block_bits, node_names, runs_on
+from underlay.naming import block_bits, node_names, parent_name, runs_on
 from underlay.plan_addresses import Address, address_blocks, free_addresses
 from underlay.plan_networks import OVERLAYS
 
 Model = TypeVar("Model", bound=BaseModel)
 
-FIRST_INTERFACE = 1
 STAND_INS = {"driver": "macvlan", "subnet": "192.0.2.0/24"}
 # Node 1's own address is the subnet's eleventh; a subnet needs room for all of them.
 NODE_OFFSET = 10
@@ -54,8 +53,16 @@ class Parts:
         if network.parent:
             return network.parent.partition(".")[0]
         if network.segment in self.segment_names:
-            return f"eth{FIRST_INTERFACE + self.segment_names.index(network.segment)}"
+            return self.interfaces[self.segment_names.index(network.segment)]
         return ""
+
+    @property
+    def interfaces(self) -> list[str]:
+        """Every node's interfaces in the segments, in their order: NICs, or bonds."""
+        return [
+            parent_name(number, bonded=name in self.segments and bool(self.segments[name].bond))
+            for number, name in enumerate(self.segment_names, 1)
+        ]
 
     def uplink(self, network: Network) -> str:
         """Return the NIC or VLAN link that ``network`` leaves a node by; empty where unclear."""
@@ -65,8 +72,8 @@ class Parts:
 
     def segment_of(self, network: Network) -> str:
         """Return the segment that ``network``'s parent is in, empty where there is none."""
-        interfaces = {f"eth{i}": name for i, name in enumerate(self.segment_names, FIRST_INTERFACE)}
-        return interfaces.get(self.interface(network), "")
+        owners = dict(zip(self.interfaces, self.segment_names, strict=True))
+        return owners.get(self.interface(network), "")
 
     def used(self, name: str) -> dict[str, int]:
         """Return how many containers each node attaches to the network called ``name``."""

@@ -82,8 +82,46 @@ def _untagged(segment: Segment, nodes: list[str]) -> set[int | str]:
     return {own.untagged or node for node, own in vlans.items()}
 
 
+def _snooping(parts: Parts) -> Iterator[Problem]:
+    """Who asks for members, and what becomes of unknown groups, is a snooping switch's matter."""
+    for name, segment in parts.segments.items():
+        for key in ("querier", "unknown_multicast"):
+            if key in segment.model_fields_set and not segment.snooping:
+                yield parts.text.problem(
+                    ("segments", name, key),
+                    f"{key} without snooping",
+                    "`snooping: true` beside it",
+                    at_key=True,
+                )
+        if segment.hairpin and segment.unknown_multicast == "drop":
+            yield parts.text.problem(
+                ("segments", name, "unknown_multicast"),
+                "dropped multicast on hairpin ports",
+                "one of the two",
+                "what is reflected would have to be in the table, too",
+                at_key=True,
+            )
+
+
+def _bond(parts: Parts) -> Iterator[Problem]:
+    """A bond's nodes are lean, whose NICs nothing else configures, and both its ports are open."""
+    for name, segment in parts.segments.items():
+        place: Place = ("segments", name, "bond")
+        if segment.bond and parts.nodes and parts.nodes.profile != "lean":
+            yield parts.text.problem(
+                place, "a bond on full nodes", "lean nodes", "nodes: {profile: lean}", at_key=True
+            )
+        if segment.bond and segment.locked:
+            hint = "the port knows the MAC address of one NIC, and a bond has it on either"
+            yield parts.text.problem(
+                place, "a bond on locked ports", "one of the two", hint, at_key=True
+            )
+
+
 PORT_CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     _port_name,
     _port_vlans,
     _port_overlay,
+    _snooping,
+    _bond,
 )

@@ -226,7 +226,8 @@ def bridge_reflected(subject: Subject) -> Iterator[Hit]:
 def subnet_twice(subject: Subject) -> Iterator[Hit]:
     """A node that is in one subnet by two interfaces sends by whichever came up first."""
     node = subject.plan.nodes[0]
-    by_interface = {link.interface: (link.address, link.address6) for link in node.vlans}
+    by_interface: dict[str, tuple[str, ...]] = {}
+    by_interface |= {link.interface: (link.address, link.address6) for link in node.vlans}
     by_interface |= {link.interface: link.addresses for link in node.links if link.kind == "bridge"}
     seen: dict[str, str] = {}
     for network in subject.plan.networks:

@@ -50,6 +50,16 @@ def port_name(segment: str, index: int) -> str:
     return f"{segment[:10]}-{index}"
 
 
+def parent_name(number: int, *, bonded: bool) -> str:
+    """Return the name of a node's interface in segment ``number``, from 1: a NIC or a bond."""
+    return f"bond{number}" if bonded else f"eth{number}"
+
+
+def second_port_name(segment: str, index: int) -> str:
+    """Return the name of the port of the second NIC that a node's bond has in a segment."""
+    return f"{segment[:10]}-{index}b"
+
+
 def default_file(position: int, network: str) -> str:
     """Return the net.d file name of the network at ``position``, counted from 0."""
     return f"{10 + 10 * position}-{network}.conf"

@@ -94,6 +94,9 @@ def make_plan(lab: Lab) -> Plan:
             hairpin=segment.hairpin,
             isolated=segment.isolated,
             locked=segment.locked,
+            snooping=segment.snooping,
+            querier=segment.querier,
+            unknown_multicast=segment.unknown_multicast,
             vlans=port_vlans(segment, [*names, *(h for h in lab.hosts if name in lab.hosts[h].on)]),
         )
         for name, segment in lab.segments.items()
@@ -115,7 +118,7 @@ def make_plan(lab: Lab) -> Plan:
         hosts=with_services(lab, hosts, networks, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
-        switch=plan_switch(lab, management_block(lab.nodes.count + 1), segments, hosts),
+        switch=plan_switch(lab, management_block(lab.nodes.count + 1), segments, nodes, hosts),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.naming import default_file, link_name
+from underlay.naming import default_file, link_name, parent_name
 from underlay.plan_addresses import address_blocks, blocks
 from underlay.plan_values import ContainerRoute, PlannedNetwork
 
@@ -89,7 +89,10 @@ def own_address_on(network: Network, name: str, uplink: str) -> str:
 
 def _uplink(lab: Lab, network: Network) -> tuple[str, str, int | None]:
     """Return NIC or VLAN link, segment and VLAN; an internal network may name none of them."""
-    interfaces = {segment: f"eth{i}" for i, segment in enumerate(lab.segments, 1)}
+    interfaces = {
+        name: parent_name(i, bonded=bool(segment.bond))
+        for i, (name, segment) in enumerate(lab.segments.items(), 1)
+    }
     base = network.parent or interfaces[network.segment or next(iter(lab.segments))]
     base, _, tag = base.partition(".")
     vlan = network.vlan or (int(tag) if tag else None)

@@ -6,9 +6,18 @@ from dataclasses import replace
 from ipaddress import IPv4Network, ip_interface, ip_network
 from typing import TYPE_CHECKING, TypeVar
 
-from underlay.naming import FIRST_NETWORK_LINK, link_name, mac, node_address, tunnel_name
+from underlay.naming import (
+    FIRST_NETWORK_LINK,
+    link_name,
+    mac,
+    node_address,
+    parent_name,
+    port_name,
+    second_port_name,
+    tunnel_name,
+)
 from underlay.plan_networks import BRIDGED, MANAGEMENT, MANAGEMENT_SEGMENT, OVERLAYS
-from underlay.plan_values import Nic, NodeLink, PlannedNode, Route, VlanLink
+from underlay.plan_values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -27,22 +36,12 @@ def plan_node(
     """Return node ``index`` of ``lab``, with every device that ``networks`` need."""
     block = management_block(index)
     management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500)
-    nics = tuple(
-        Nic(
-            s.name,
-            f"eth{i}",
-            mac(i, index),
-            own_address(s.subnet, index),
-            s.mtu,
-            own_address(s.subnet6, index),
-        )
-        for i, s in enumerate(segments, 1)
-    )
+    nics = tuple(_nic(lab, s, i, index) for i, s in enumerate(segments, 1))
     cards = {nic.interface: nic for nic in (management, *nics)}
     vlans = {link.interface: link for link in _vlans(networks, cards, index)}
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
     links = tuple(_links(lab, networks, below, index))
-    cards_and_links = (*nics, *vlans.values(), *links)
+    cards_and_links: tuple[Nic | VlanLink | NodeLink, ...] = (*nics, *vlans.values(), *links)
     routes = {
         (route.to, route.interface): route
         for route in _routes(lab, networks, _connected(cards_and_links), index)
@@ -60,6 +59,33 @@ def plan_node(
         links=links,
         forwards=any(network.nat for network in networks),
         profile=lab.nodes.profile,
+    )
+
+
+def _nic(lab: Lab, segment: PlannedSegment, number: int, index: int) -> Nic:
+    """A node's NIC in a segment, or its bond there: of that NIC, and of one beyond all first ones.
+
+    A bond has the MAC address of its first member (Documentation/networking/bonding.rst).
+    """
+    bond = lab.segments[segment.name].bond or ""
+    bonds = [name for name, each in lab.segments.items() if each.bond]
+    members: tuple[Member, ...] = ()
+    if bond:
+        second = len(lab.segments) + 1 + bonds.index(segment.name)
+        port = second_port_name(segment.name, index)
+        members = (
+            Member(f"eth{number}", mac(number, index), port_name(segment.name, index)),
+            Member(f"eth{second}", mac(number, index, 1), port),
+        )
+    return Nic(
+        segment.name,
+        parent_name(number, bonded=bool(bond)),
+        mac(number, index),
+        own_address(segment.subnet, index),
+        segment.mtu,
+        own_address(segment.subnet6, index),
+        bond,
+        members,
     )
 
 

@@ -44,6 +44,7 @@ def plan_switch(
     lab: Lab,
     block: IPv4Network,
     segments: tuple[PlannedSegment, ...],
+    nodes: tuple[PlannedNode, ...],
     hosts: tuple[PlannedHost, ...],
 ) -> PlannedNode | None:
     """Return the machine that is the switch of ``lab``, None where none is needed.
@@ -61,7 +62,7 @@ def plan_switch(
         management_peer=str(block[1]),
         nics=tuple(
             Nic(segment, port, mac(0, index, position), "", mtu)
-            for position, (segment, port, mtu) in enumerate(_ports(segments, hosts), 1)
+            for position, (segment, port, mtu) in enumerate(_ports(segments, nodes, hosts), 1)
         ),
         vlans=(),
         routes=(),
@@ -70,11 +71,17 @@ def plan_switch(
 
 
 def _ports(
-    segments: tuple[PlannedSegment, ...], hosts: tuple[PlannedHost, ...]
+    segments: tuple[PlannedSegment, ...],
+    nodes: tuple[PlannedNode, ...],
+    hosts: tuple[PlannedHost, ...],
 ) -> Iterator[tuple[str, str, int]]:
     for segment in segments:
         for port in segment.ports.values():
             yield segment.name, port, segment.mtu
+    for node in nodes:
+        for nic in node.nics:
+            for member in nic.members[1:]:
+                yield nic.segment, member.port, nic.mtu
     for host in hosts:
         for own in host.ports:
             yield own.segment, own.port, own.mtu

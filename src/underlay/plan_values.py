@@ -12,10 +12,20 @@ from underlay.plan_image import PlannedImage
 
 
 @dataclass(frozen=True)
+class Member:
+    """A card of a bond; ``port`` is the switch's end of its cable."""
+
+    interface: str
+    mac: str
+    port: str
+
+
+@dataclass(frozen=True)
 class Nic:
     """A node's network card. ``address`` carries its prefix length; ``mtu`` is in bytes.
 
-    ``address`` is empty where a bridge holds the card and has its address.
+    ``address`` is empty where a bridge holds the card and has its address. With ``bond``, a
+    mode of bonding, it is a bond of the ``members``.
     """
 
     segment: str
@@ -24,6 +34,8 @@ class Nic:
     address: str
     mtu: int
     address6: str = ""
+    bond: str = ""
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,6 +113,19 @@ class PlannedNode:
     forwards: bool = False
     profile: str = "full"
 
+    @property
+    def cards(self) -> tuple[tuple[str, str, Nic], ...]:
+        """Every card in a segment, in the order of its number: name, MAC address, and its NIC.
+
+        First each segment's, then the second ones of bonds.
+        """
+        first = [
+            (nic.members[0].interface if nic.members else nic.interface, nic.mac, nic)
+            for nic in self.nics
+        ]
+        more = [(m.interface, m.mac, nic) for nic in self.nics for m in nic.members[1:]]
+        return (*first, *more)
+
 
 @dataclass(frozen=True)
 class PortVlans:
@@ -125,6 +150,7 @@ class PlannedSegment:
     """A layer-2 underlay: one bridge, one port per node. ``ports`` maps node to port.
 
     ``vlans`` are those of every node's and host's port; empty where the switch asks for none.
+    ``snooping``, ``querier`` and ``unknown_multicast`` say where multicast is sent.
 
     ``hairpin`` sends frames back out of the port they came in by, ``isolated`` keeps
     the nodes' ports apart, ``locked`` takes frames from the nodes' own MACs only.
@@ -140,6 +166,14 @@ class PlannedSegment:
     isolated: bool = False
     locked: bool = False
     vlans: dict[str, PortVlans] = field(default_factory=dict)
+    snooping: bool = False
+    querier: bool = False
+    unknown_multicast: str = "flood"
+
+    @property
+    def swallows_multicast(self) -> bool:
+        """Whether no multicast gets from port to port: nobody asks, so no member is known."""
+        return self.unknown_multicast == "drop" and not self.querier
 
 
 @dataclass(frozen=True)

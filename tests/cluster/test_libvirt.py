@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,11 @@ from cluster.commands import GRACE, Done, clean_environment, interrupt, run
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.own_libvirt import OwnLibvirt, own_libvirt
 from cluster.running import Checkout, Lab, Matrix
+from cluster.test_all_labs import proven
+from differing import differing, features
+from proof import file, record, unpacked
+from underlay.lab_file import read_lab
+from underlay.plan import make_plan
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of the tests' own needs root")
 
@@ -263,3 +271,48 @@ def measured(lab: Lab, provider: str) -> Matrix:
 def verdicts(matrix: Matrix) -> dict[tuple[str, str, str], tuple[object, ...]]:
     """Return of each cell what must not depend on the provider."""
     return {name: tuple(cell[key] for key in SAME) for name, cell in matrix.cells.items()}
+
+
+# Emulated processors: some minutes to boot, and some to measure a thousand cells.
+LAB_DEADLINE = 1500.0
+DOZEN = 12
+
+
+@cache
+def dozen(labs: Path) -> list[str]:
+    """Return the shipped labs that differ most, of those that libvirt can run in little memory."""
+    plans = [make_plan(read_lab(path)) for path in sorted(labs.glob("*.yml"))]
+    able = {p.lab: features(p) for p in plans if not p.hosts and len(p.nodes) == 2}
+    return differing(able, DOZEN)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("place", range(DOZEN))
+def test_the_labs_that_differ_most_are_as_predicted_by_another_kernel(
+    inside: Inside, place: int
+) -> None:
+    """Each of the dozen on Debian's own kernel, cell by cell, and as it was seen on uml."""
+    name = dozen(inside.root / "labs")[place]
+    done = inside.underlay(
+        "check", f"labs/{name}.yml", "--provider", "libvirt", "--json", deadline=LAB_DEADLINE
+    )
+    document = done.document()
+    (entry,) = document["labs"]
+    seen = proven(inside.root / "labs" / f"{name}.yml", entry)
+    keep(name, {**seen, "seconds": document["timings"]["total"]})
+    assert done.code == 0, str(done)
+    on_uml = json.loads(file("labs").read_text())["labs"][name]["observed"]
+    assert reached(seen["observed"]) == reached(on_uml)
+    inside.prove_libvirt_is_empty()
+
+
+def keep(name: str, row: dict[str, Any]) -> None:
+    """Write what one lab came to on libvirt, beside the others."""
+    path = file("libvirt")
+    labs = json.loads(path.read_text())["labs"] if path.is_file() else {}
+    record("libvirt", {"labs": {**labs, name: row}})
+
+
+def reached(observed: str) -> list[bool]:
+    """Return of each cell of reachability whether it was reachable."""
+    return [word == "reachable" for word in unpacked(observed)]

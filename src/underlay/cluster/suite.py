@@ -169,10 +169,11 @@ def hand_over(state: LabState, home: Path) -> LabState:
             f"the lab {state.lab} is up already", hint=f"underlay down --lab {state.lab}"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
+    by = provider(state.provider)
+    # By the folder that it was started in, by which alone its starter knows it.
+    by.keep(state.folder)
     state.folder.rename(folder)
     ssh.carry_along(state.folder, folder)
     # ssh_config names the folder that it is in; the sandbox stands, and is left alone.
-    by = provider(state.provider)
     by.prepare(plan_in(folder), folder, lambda _: None)
-    by.keep(folder)
     return state

@@ -158,7 +158,13 @@ def differences(old: Plan, new: Plan) -> list[str]:
 
 def needs(node: PlannedNode) -> dict[str, object]:
     """Return what of a node is settled when it boots."""
-    return {"NICs": len(node.nics), "MiB of memory": node.memory, "profile": node.profile}
+    bonds = [f"{n.interface} ({n.bond})" for n in node.nics if n.bond]
+    return {
+        "NICs": len(node.cards),
+        "bonds": ", ".join(bonds) or "none",
+        "MiB of memory": node.memory,
+        "profile": node.profile,
+    }
 
 
 def _names(plan: Plan) -> str:

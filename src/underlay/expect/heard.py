@@ -117,6 +117,12 @@ SHUT = Heard(
     because="The switch keeps these ports apart, or doesn't let the sender's MAC address in.",
     reference="bridge(8), isolated and locked",
 )
+TAKEN = Heard(
+    relation="across",
+    hears=False,
+    because="A passthru child takes what tunnels bring to that node.",
+    reference=_MACVLAN + "macvlan_handle_frame",
+)
 UNLISTED = Heard(
     relation="across",
     driver="macvlan",
@@ -124,13 +130,24 @@ UNLISTED = Heard(
     because="A child in source mode takes frames from the MAC addresses on its list only.",
     reference=_MACVLAN + "macvlan_forward_source",
 )
+SWALLOWED = Heard(
+    relation="across",
+    hears=False,
+    because=(
+        "The switch snoops and drops multicast for unknown groups, and without a querier it knows "
+        "none."
+    ),
+    reference="RFC 4541, 2.1.2; Linux net/bridge/br_forward.c, br_flood (BR_MCAST_FLOOD)",
+)
 BRIDGES = ("bridge", "vlan", "vxlan", "gretap")
 
 
-def heard(world: World, link: Link, other: Link, relation: Relation) -> Heard:
+def heard(
+    world: World, link: Link, other: Link, relation: Relation, check: str = "broadcast"
+) -> Heard:
     """Return the rule that says whether ``other`` hears what ``link`` sends to everybody.
 
-    Both are in one layer-2 domain.
+    Both are in one layer-2 domain. ``check`` is multicast for what goes to a group.
     """
     if link.by_node or other.by_node:
         return L3
@@ -140,6 +157,11 @@ def heard(world: World, link: Link, other: Link, relation: Relation) -> Heard:
         cards = {nic.mac for node in world.plan.nodes for nic in node.nics}
         if segment.isolated or (segment.locked and link.mac not in cards):
             return SHUT
+    ended = _ended(world, link, other) if wire and link.port and other.port else None
+    if ended:
+        return ended
+    if wire and _swallowed(world, link, check):
+        return SWALLOWED
     if other.mode == "source" and link.mac not in other.allow:
         return UNLISTED
     if wire or {link.driver, other.driver} & set(BRIDGES):
@@ -153,3 +175,26 @@ def heard(world: World, link: Link, other: Link, relation: Relation) -> Heard:
             continue
         return rule
     return FLOODED
+
+
+def _swallowed(world: World, link: Link, check: str) -> bool:
+    """Whether a switch drops what is for nobody's group; a VXLAN's carries broadcasts, too."""
+    kind, _, name = link.domain[2].partition(" ")
+    if kind == "overlay":
+        network = world.plan.network(name)
+        carried = world.segments.get(network.segment)
+        return bool(network.group and carried and carried.swallows_multicast)
+    segment = world.segments.get(link.domain[0])
+    return bool(check == "multicast" and segment and segment.swallows_multicast)
+
+
+def _ended(world: World, link: Link, other: Link) -> Heard | None:
+    """Return what ends an overlay's broadcasts between two nodes, if anything does."""
+    word, _, name = link.domain[2].partition(" ")
+    if word != "overlay":
+        return None
+    network = world.plan.network(name)
+    if world.segments[network.segment].isolated:
+        return SHUT
+    # To a group frames go with the group's MAC address, which leaves the node its copy.
+    return TAKEN if world.is_deaf(other) and not network.group else None

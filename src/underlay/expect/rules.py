@@ -19,7 +19,9 @@ Fact = Literal[
     "hairpin",  # the switch sends frames back out of the port they came in by
     "isolated",  # both ends' ports belong to nodes that the switch keeps apart
     "locked",  # an end has a MAC address that the switch's port doesn't let in
+    "no multicast",  # the switch passes no multicast on, which the request begins with
     "unlisted",  # an end in source mode doesn't list the other's MAC address
+    "deaf",  # a passthru child hears what an overlay's tunnel sends to one of the two nodes
     "by route",  # the packet comes by a route to the owning node, not by ARP for the child
 ]
 

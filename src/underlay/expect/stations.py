@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 from underlay.expect.rules import Rule, facts
 
 if TYPE_CHECKING:
-    from underlay.expect.rules import Relation
+    from underlay.expect.rules import Fact, Relation
 
 _DEAF = frozenset({"passthru"})
 _WIRE: tuple[Relation, ...] = ("across", "to other node", "from other node", "stations")
-_SWITCH = (
+_SWITCH: tuple[tuple[Fact, str, str], ...] = (
     (
         "isolated",
         "The switch keeps the nodes' ports apart (a private VLAN): no frame of one node's port "
@@ -29,14 +29,21 @@ _SWITCH = (
         "sends, its ARP included, is dropped at the port.",
         "Linux net/bridge/br_input.c, br_handle_frame_finish (BR_PORT_LOCKED); bridge(8), locked",
     ),
+    (
+        "no multicast",
+        "The switch snoops and drops multicast for unknown groups, and without a querier it knows "
+        "none: neighbour solicitations, or what a VXLAN's group carries, never arrive.",
+        "RFC 4541, 2.1.2 and 3; RFC 4861, 7.2; Linux net/bridge/br_forward.c, br_flood "
+        "(BR_MCAST_FLOOD) and br_multicast.h, br_multicast_querier_exists",
+    ),
 )
 
 RULES: tuple[Rule, ...] = (
     *(
         Rule(
-            id=f"{fact}-{relation.replace(' ', '-')}",
+            id=f"{fact} {relation}".replace(" ", "-"),
             relation=relation,
-            facts=facts("isolated" if fact == "isolated" else "locked"),
+            facts=facts(fact),
             reachable=False,
             stop="no_neighbour",
             # The node's own request is let in and tells the child the node's MAC address.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.expect.rules import Rule
+from underlay.expect.rules import Rule, facts
 
 if TYPE_CHECKING:
     from underlay.expect.rules import Relation
@@ -23,7 +23,26 @@ def _table(word: str, how: str, reference: str) -> tuple[Rule, ...]:
         name = f"{word}-{relation.replace(' ', '-')}"
         return Rule(name, relation, reachable=True, because=because, reference=source)
 
+    def deaf(relation: Relation) -> Rule:
+        return Rule(
+            id=f"{word}-deaf-{relation.replace(' ', '-')}",
+            relation=relation,
+            facts=facts("deaf"),
+            reachable=False,
+            stop="no_neighbour",
+            # What a deaf node sends may arrive once it has heard the other's ARP request.
+            also=("no_answer",),
+            because=(
+                "Tunnels speak to one node each, and a passthru child takes every unicast frame "
+                "that reaches the parent under one of the two: nothing gets in there."
+            ),
+            reference=f"Linux drivers/net/macvlan.c, macvlan_handle_frame; {reference}",
+        )
+
     return (
+        deaf("to other node"),
+        deaf("from other node"),
+        deaf("across"),
         rule("siblings", "Two containers of one node meet on the overlay's bridge.", _BRIDGE),
         rule("to own parent", "The node has an address on the overlay's bridge itself.", _BRIDGE),
         rule("from own parent", "The node has an address on the overlay's bridge itself.", _BRIDGE),

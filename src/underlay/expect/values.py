@@ -158,7 +158,7 @@ class _Values:
                 name = self._name(other)
                 if other.space == source.space or not name:
                     continue
-                rule = heard(self._world, link, other, relation(link, other))
+                rule = heard(self._world, link, other, relation(link, other), check)
                 because[rule.because] = rule.reference
                 if rule.hears:
                     names.add(name)

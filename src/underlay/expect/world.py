@@ -132,6 +132,11 @@ class World:
                 for address in self._answers(space, link):
                     self._answering.setdefault((link.domain, address), []).append(link)
 
+    def is_deaf(self, link: Link) -> bool:
+        """Whether ``link`` is in an overlay whose tunnels end where a passthru child hears all."""
+        word, _, network = link.domain[2].partition(" ")
+        return word == "overlay" and (link.node, self.plan.network(network).uplink) in self._deaf
+
     def around(self, link: Link) -> list[Link]:
         """Return every link of the layer-2 domain that ``link`` is in, its own included."""
         return self._by_domain[link.domain]
@@ -251,7 +256,13 @@ class World:
                 defaults.append(Hop(EVERYWHERE[self.family], link))
             elif network.default_route == "gateway" and gateway:
                 defaults.append(Hop(EVERYWHERE[self.family], link, gateway))
-        chosen = _default(container.runtime, defaults)
+        own = {link.address for link in links}
+        # A gateway that is one's own address (scope host) makes an on-link route
+        # (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw; net/ipv4/route.c, rt_set_nexthop).
+        chosen = [
+            replace(hop, via="") if hop.via in own and self.family == 4 else hop
+            for hop in _default(container.runtime, defaults)
+        ]
         return Space(container.name, tuple(links), (*routes, *chosen), container.forwards)
 
     def _attached(
@@ -308,7 +319,10 @@ class World:
         own = self.segments[link.domain[0]].vlans.get(link.port)
         if own is None or link.tag is None or own.enters(link.tag) is None:
             return []
-        return self._by_domain.get((link.domain[0], link.tag, ""), [])
+        inside = self._by_domain.get((link.domain[0], link.tag, ""), [])
+        # Out of the port that a frame came in by it goes again only where that is hairpin.
+        back = self.segments[link.domain[0]].hairpin
+        return [one for one in inside if back or one.port != link.port]
 
 
 def _default(runtime: str, routes: list[Hop]) -> list[Hop]:

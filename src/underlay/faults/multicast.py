@@ -35,9 +35,15 @@ class MulticastOff(Fault):
     reference = "RFC 4861, 7.2; RFC 4541; moby/moby#48365; measured"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every segment."""
+        """Every segment that floods multicast."""
         for segment in scene.plan.segments:
+            if segment.querier or segment.swallows_multicast:
+                continue
             yield Place(SWITCH, segment.bridge, "", (segment.name, *segment.ports.values()))
+
+    def senseless(self, scene: Scene) -> str:
+        """A querier's segment sends to members, and one that drops it has none to lose."""
+        return "no segment of this lab floods multicast"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """IPv6 in that segment, and what a group's VXLANs carry through it."""

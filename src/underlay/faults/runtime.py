@@ -139,9 +139,14 @@ class NodeHung(Fault):
     reference = "measured: a stopped User Mode Linux process answers nothing"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node, the second one first."""
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+        """Every node, the second one first; its process is where the bridges usually are."""
+        nodes = () if scene.plan.switch else scene.plan.nodes
+        for node in sorted(nodes, key=lambda node: node.index != 2):
             yield Place(node.name, "", node.name)
+
+    def senseless(self, scene: Scene) -> str:
+        """The node's process can't be stopped from another machine."""
+        return "this lab's switch is a machine of its own, where no node's process is"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """All cells with an end on the node."""

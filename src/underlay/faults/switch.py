@@ -108,13 +108,15 @@ class FdbWrongPort(Fault):
             if child.network.driver != "macvlan":
                 continue
             for node, segment, port in ports(scene):
+                if segment.vlans:
+                    continue  # its table has an entry for each VLAN of the port
                 if segment.name == child.network.segment and node.name != child.node:
                     yield Place(SWITCH, port, child.node, (segment.name, child.mac, child.end))
                     break
 
     def senseless(self, scene: Scene) -> str:
         """It is shown with a MAC address of a single container."""
-        return "this lab has no macvlan network over several nodes"
+        return "this lab has no macvlan network over several nodes and ports without VLANs"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """What is sent across nodes to that MAC address."""
@@ -282,15 +284,16 @@ class WrongSegment(Fault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every port, with the next segment's bridge."""
-        bridges = [segment.bridge for segment in scene.plan.segments]
+        bridges = [segment.bridge for segment in scene.plan.segments if not segment.vlans]
         for node, segment, port in ports(scene):
             others = [bridge for bridge in bridges if bridge != segment.bridge]
-            if others:
+            # A port loses its VLANs with its bridge: that is another fault.
+            if others and not segment.vlans:
                 yield Place(SWITCH, port, node.name, (segment.name, segment.bridge, others[0]))
 
     def senseless(self, scene: Scene) -> str:
         """It takes two segments."""
-        return "this lab has a single segment"
+        return "this lab has no two segments whose ports are without VLANs"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """All that passes the port; and whoever is unreachable now may become reachable."""

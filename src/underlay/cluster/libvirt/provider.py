@@ -13,7 +13,8 @@ from underlay.cluster.boot import Boot, boot_files, ensure
 from underlay.cluster.lab_state import plan_in
 from underlay.cluster.libvirt import kvm, machine, wiring
 from underlay.cluster.libvirt.virsh import identity, known, qemu_user, require, running, virsh
-from underlay.cluster.process import tail
+from underlay.cluster.port_policies import policies
+from underlay.cluster.process import run, tail
 from underlay.cluster.provider import no_switching
 from underlay.errors import Infrastructure
 
@@ -28,6 +29,7 @@ REACH_DEADLINE = 1.0
 REACH_INTERVAL = 0.25
 CONSOLE_LINES = 15
 SSH_PORT = 22
+SWITCH_DEADLINE = 30.0
 EMULATED_PACE = 3.0
 ACCELERATION = "acceleration"
 ACL = "system.posix_acl_access"
@@ -76,6 +78,7 @@ class Libvirt:
         address = plan.node(node).management.address.partition("/")[0]
         try:
             self._wait_for_ssh(plan, node, state, address, limit)
+            self._set_ports(plan, node, state)
             ready.prove(state / "ssh_config", node, limit - time.monotonic())
         except Infrastructure as error:
             console = machine.console(state, node)
@@ -142,6 +145,12 @@ class Libvirt:
         for node in plan.nodes:
             self.stop(plan, node.name, state)
         wiring.remove(plan, state)
+
+    def _set_ports(self, plan: Plan, node: str, state: Path) -> None:
+        """Give a running node's ports what libvirt has no words for; it needs root."""
+        if any(s.hairpin or s.isolated or s.locked for s in plan.segments):
+            for arguments, text in policies(plan, [plan.node(node)]):
+                run(self.switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
 
     def _wait_for_ssh(self, plan: Plan, node: str, state: Path, address: str, limit: float) -> None:
         while not _reach(address):

@@ -70,10 +70,16 @@ def make_lean_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> 
 def links(node: PlannedNode) -> list[str]:
     """Return ip's lines that name the NICs and open management; the node program does the rest."""
     lines = ["link set lo up"]
-    for number, nic in enumerate((node.management, *node.nics)):
-        lines.append(f"link set vec{number} name {nic.interface}")
-        lines.append(f"link set {nic.interface} mtu {nic.mtu}")
     management = node.management
+    cards = [(management.interface, management.mtu), *((n, nic.mtu) for n, _, nic in node.cards)]
+    for number, (name, mtu) in enumerate(cards):
+        lines.append(f"link set vec{number} name {name}")
+        lines.append(f"link set {name} mtu {mtu}")
+    for nic in node.nics:
+        if nic.bond:
+            lines.append(f"link add {nic.interface} type bond mode {nic.bond} miimon 100")
+        # Members have to be down to become that; the bond takes them up.
+        lines += [f"link set {m.interface} master {nic.interface}" for m in nic.members]
     lines.append(f"address add {management.address} broadcast + dev {management.interface}")
     return [*lines, f"link set {management.interface} up"]
 

@@ -36,7 +36,8 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
     node's tar file. Both are reached by the links of ``links``.
     """
     ports = [(management_port(node.index), node.management.mac)]
-    ports += [(card_name(node.index, card), nic.mac) for card, nic in enumerate(node.nics, 1)]
+    cards = enumerate(node.cards, 1)
+    ports += [(card_name(node.index, number), mac) for number, (_, mac, _) in cards]
     nics = [
         f"vec{i}:transport=tap,ifname={port},depth=128,gro=1,mac={mac}"
         for i, (port, mac) in enumerate(ports)

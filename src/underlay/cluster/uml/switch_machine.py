@@ -8,20 +8,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from underlay.cluster.uml.wiring import (
-    batch,
-    bridge,
-    card_name,
-    cleared,
-    joined,
-    policies,
-    renamed,
-)
+from underlay.cluster.port_policies import batch, multicast, policies
+from underlay.cluster.uml.wiring import bridge, card_name, cleared, joined, renamed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.cluster.uml.wiring import Command
+    from underlay.cluster.port_policies import Command
     from underlay.plan import Plan
 
 # The node program's place is taken, and its words: `ready.py` waits for either.
@@ -67,19 +60,26 @@ def _made(plan: Plan) -> list[Command]:
     for nic in plan.switch.nics:
         lines.append(joined(stays[nic.interface], nic.mtu, bridges[nic.segment]))
     vlans = "".join(f"{line}\n" for line in _vlans(plan))
-    return [batch(lines), (["bridge", "-batch", "-"], vlans), *policies(plan)]
+    at_ports = [*policies(plan, plan.nodes), *multicast(plan)]
+    return [batch(lines), (["bridge", "-batch", "-"], vlans), *at_ports]
 
 
 def _vlans(plan: Plan) -> Iterator[str]:
     """Each port's VLANs, as bridge(8) has them: with their tags, or the one without."""
-    ports = {segment.name: dict(segment.ports) for segment in plan.segments}
-    for host in plan.hosts:
-        for port in host.ports:
-            ports[port.segment][host.name] = port.port
-    for segment in plan.segments:
-        for station, own in segment.vlans.items():
-            name = ports[segment.name][station]
-            for vlan in own.tagged:
-                yield f"vlan add dev {name} vid {vlan}"
-            if own.untagged is not None:
-                yield f"vlan add dev {name} vid {own.untagged} pvid untagged"
+    stations = [
+        *((s.name, node, port) for s in plan.segments for node, port in s.ports.items()),
+        *((p.segment, host.name, p.port) for host in plan.hosts for p in host.ports),
+        *(
+            (n.segment, node.name, m.port)
+            for node in plan.nodes
+            for n in node.nics
+            for m in n.members[1:]
+        ),
+    ]
+    vlans = {segment.name: segment.vlans for segment in plan.segments}
+    for segment, station, port in stations:
+        own = vlans[segment].get(station)
+        for vlan in own.tagged if own else ():
+            yield f"vlan add dev {port} vid {vlan}"
+        if own and own.untagged is not None:
+            yield f"vlan add dev {port} vid {own.untagged} pvid untagged"

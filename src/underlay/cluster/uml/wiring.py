@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.cluster.port_policies import Command, batch, multicast, policies
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.plan import Plan, PlannedHost, PlannedSegment
-
-Command = tuple[list[str], str]
 
 # Routers here tell nobody of shorter ways: a redirect would change who reaches whom.
 _ROUTER = (
@@ -62,7 +62,7 @@ each take "$@"
 
 def setup(plan: Plan) -> list[Command]:
     """Return the commands that make the whole switch of ``plan`` in a fresh sandbox."""
-    return [batch(links(plan)), *([] if plan.switch else policies(plan)), *_hosts(plan)]
+    return [batch(links(plan)), *_hosts(plan), *_at_ports(plan)]
 
 
 def changes(plan: Plan) -> list[Command]:
@@ -71,19 +71,18 @@ def changes(plan: Plan) -> list[Command]:
     Bridges and hosts are made anew, so that nothing is known of what was there, and the
     nodes' ports, which their kernels hold open, get their new names. It may be done twice.
     """
-    cards = [(card_name(index, card), _port(plan, index, card)) for index, card in _cards(plan)]
-    names = [name for pair in cards for name in pair]
+    names = [name for port, stays, _ in _cards(plan) for name in (stays, port)]
     lines = list(_bridges(plan))
     # By the name that stays: ip remembers which port a name meant at first.
-    for index, card in _cards(plan):
-        lines.append(_joined(card_name(index, card), plan, plan.segments[card - 1], index))
+    for port, stays, segment in _cards(plan):
+        lines.append(joined(stays, segment.mtu, _master(plan, port, segment.bridge)))
     lines += [_plugged(number) for number in _cables(plan).values()]
     return [
         cleared(),
         renamed(names),
         batch(lines),
-        *([] if plan.switch else policies(plan)),
         *_hosts(plan),
+        *_at_ports(plan),
     ]
 
 
@@ -104,11 +103,10 @@ def links(plan: Plan) -> list[str]:
     alone, a point-to-point link each, so that nodes can't reach each other there.
     """
     lines = ["link set lo up", *_bridges(plan)]
-    for index, card in _cards(plan):
-        segment, port = plan.segments[card - 1], _port(plan, index, card)
+    for port, stays, segment in _cards(plan):
         lines.append(f"tuntap add dev {port} mode tap")
-        lines.append(f"link property add dev {port} altname {card_name(index, card)}")
-        lines.append(_joined(port, plan, segment, index))
+        lines.append(f"link property add dev {port} altname {stays}")
+        lines.append(joined(port, segment.mtu, _master(plan, port, segment.bridge)))
     for number in _cables(plan).values():
         assert plan.switch
         name = card_name(plan.switch.index, number)
@@ -123,15 +121,15 @@ def links(plan: Plan) -> list[str]:
     return lines
 
 
-def _cards(plan: Plan) -> Iterator[tuple[int, int]]:
-    """Yield node and number of every card in a segment, both counted from 1."""
+def _cards(plan: Plan) -> Iterator[tuple[str, str, PlannedSegment]]:
+    """Yield of every card in a segment its port, the name of that which stays, and the segment."""
+    segments = {segment.name: segment for segment in plan.segments}
     for node in plan.nodes:
-        for card in range(1, len(plan.segments) + 1):
-            yield node.index, card
-
-
-def _port(plan: Plan, index: int, card: int) -> str:
-    return plan.segments[card - 1].ports[plan.nodes[index - 1].name]
+        for number, (card, _, nic) in enumerate(node.cards, 1):
+            own = [member.port for member in nic.members if member.interface == card]
+            segment = segments[nic.segment]
+            port = own[0] if own else segment.ports[node.name]
+            yield port, card_name(node.index, number), segment
 
 
 def _cables(plan: Plan) -> dict[str, int]:
@@ -158,15 +156,10 @@ def bridge(segment: PlannedSegment) -> list[str]:
     name = segment.bridge
     filtering = " vlan_filtering 1 vlan_default_pvid 0" if segment.vlans else ""
     return [
-        f"link add {name} mtu {segment.mtu} type bridge mcast_snooping 0 stp_state 0{filtering}",
+        f"link add {name} mtu {segment.mtu} type bridge mcast_snooping {int(segment.snooping)}"
+        f" stp_state 0{filtering}",
         f"link set {name} addrgenmode none up",
     ]
-
-
-def _joined(port: str, plan: Plan, segment: PlannedSegment, index: int) -> str:
-    """A node's port is in its segment's bridge, or at its end of a cable."""
-    name = segment.ports[plan.nodes[index - 1].name]
-    return joined(port, segment.mtu, _master(plan, name, segment.bridge))
 
 
 def _plugged(number: int) -> str:
@@ -174,6 +167,7 @@ def _plugged(number: int) -> str:
 
 
 def _master(plan: Plan, port: str, own: str) -> str:
+    """Return the bridge that a port is in: its segment's ``own``, or the one of a cable."""
     number = _cables(plan).get(port)
     return f"cable_{number}" if number else own
 
@@ -196,31 +190,9 @@ def management_port(index: int) -> str:
     return f"mgmt_{index}"
 
 
-def batch(lines: list[str]) -> Command:
-    """Return one command for many lines of iproute2."""
-    return ["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines)
-
-
-def policies(plan: Plan) -> list[Command]:
-    """Return what each port does beyond forwarding; a locked one knows its node's MAC address."""
-    lines, entries = [], []
-    for segment in plan.segments:
-        words = (
-            f"hairpin {_word(segment.hairpin)} isolated {_word(segment.isolated)}"
-            f" locked {_word(segment.locked)} learning {_word(not segment.locked)}"
-        )
-        for node in plan.nodes:
-            port = segment.ports[node.name]
-            lines.append(f"link set {port} type bridge_slave {words}")
-            if segment.locked:
-                own = next(nic.mac for nic in node.nics if nic.segment == segment.name)
-                entries.append(f"fdb replace {own} dev {port} master static")
-    known = [(["bridge", "-batch", "-"], "".join(f"{entry}\n" for entry in entries))]
-    return [batch(lines), *(known if entries else [])]
-
-
-def _word(on: bool) -> str:
-    return "on" if on else "off"
+def _at_ports(plan: Plan) -> list[Command]:
+    """What is set at the ports, unless the switch is a machine and does it itself."""
+    return [] if plan.switch else [*policies(plan, plan.nodes), *multicast(plan)]
 
 
 def _hosts(plan: Plan) -> Iterator[Command]:

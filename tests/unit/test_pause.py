@@ -78,3 +78,36 @@ namespaces.remove("one")
 print(json.dumps([pause.runs("one"), pause.end("one")]))
 """)
     assert found == [False, None]
+
+
+def test_many_are_made_by_one_ip_and_one_that_fails_hinders_no_other() -> None:
+    found = inside("""
+from underlay_node import iproute2
+subprocess.run(["ip", "link", "add", "eth1", "type", "veth", "peer", "eth2"], check=True)
+network = {"name": "net", "driver": "macvlan", "mode": "bridge", "parent": "eth1", "mtu": 1400,
+           "default_route": "none", "gateway": "", "gateway6": ""}
+def specified(name, number, **other):
+    attachment = {"network": "net", "interface": "eth0", "address": f"10.0.0.{number}/24",
+                  "address6": "", "mac": f"02:75:00:00:00:{number:02}", "allow": []}
+    return {"container": {"name": name, "attachments": [attachment]},
+            "networks": {"net": {**network, **other}}}
+names = ["three", "four", "five"]
+namespaces.make(names)
+wanted = [specified("three", 3), specified("four", 4, mtu=9000), specified("five", 5)]
+failed = iproute2.create(wanted)
+for each in (wanted[0], wanted[2]):
+    iproute2.start(each["container"], each["networks"])
+runs = [pause.runs(name) for name in names]
+ended = iproute2.stop_all([wanted[0], wanted[2]])
+free = subprocess.run(["ip", "link", "add", "link", "eth1", "type", "macvlan", "mode", "passthru"])
+print(json.dumps({
+    "failed": failed, "runs": runs, "ended": ended, "free": free.returncode,
+    "left": sorted(os.listdir("/run/netns")),
+}))
+""")
+    assert isinstance(found, dict)
+    assert list(found["failed"]) == ["four"]
+    assert "link eth1" in found["failed"]["four"], found
+    assert "Invalid argument" in found["failed"]["four"] or "mtu" in found["failed"]["four"]
+    assert found["runs"] == [True, False, True]
+    assert (found["ended"], found["free"], found["left"]) == ({}, 0, ["one", "two"])

@@ -65,7 +65,7 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     except Failed:
         for words in attached:
             run([PROGRAM, "del", *words], check=False)
-        namespaces.remove(name)
+        namespaces.remove([name])
         raise
 
 
@@ -82,7 +82,7 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
         words = _words(container, attachment, networks[attachment["network"]])
         run([PROGRAM, "del", *words], check=False)
         _release(name, attachment)
-    namespaces.remove(name)
+    namespaces.remove([name])
 
 
 def _release(name: str, attachment: dict) -> None:

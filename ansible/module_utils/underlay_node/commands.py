@@ -46,6 +46,39 @@ def batch(lines: list[str], enter: list[str] | None = None, *, space: str = "") 
         raise Failed(f"ip {line}: {error}") from error
 
 
+def batch_all(lines: list[str]) -> dict[int, str]:
+    """Run all ``lines`` by one ``ip -batch`` that goes on after failures.
+
+    Returns the kernel's words by the index of each line that failed. ip says them, and then
+    "Command failed -:N".
+    """
+    if not lines:
+        return {}
+    try:
+        done = subprocess.run(
+            ["ip", "-force", "-batch", "-"],
+            input="\n".join(lines) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return dict.fromkeys(range(len(lines)), str(error))
+    failed: dict[int, str] = {}
+    said: list[str] = []
+    for text in done.stderr.splitlines():
+        head, _, number = text.rpartition("Command failed -:")
+        if number.isdigit() and not head:
+            failed[int(number) - 1] = " ".join(said)
+            said = []
+        else:
+            said.append(text)
+    if done.returncode and not failed:
+        return dict.fromkeys(range(len(lines)), f"exit {done.returncode}: {done.stderr.strip()}")
+    return failed
+
+
 def show(arguments: list[str], enter: list[str] | None = None) -> list[dict]:
     """Return what ``ip -json`` says; nothing where the namespace or device isn't there."""
     text = run([*(enter or []), "ip", "-json", *arguments], check=False)

@@ -76,6 +76,21 @@ def start(specified: dict) -> None:
         addressing.make_router(inside(container))
 
 
+def create(specifications: list[dict]) -> dict[str, str]:
+    """Make what is made for many containers at once; return what failed, by container."""
+    return iproute2.create([s for s in specifications if s["container"]["runtime"] == "iproute2"])
+
+
+def stop_all(specifications: list[dict]) -> dict[str, str]:
+    """End those containers that can be ended together; return what failed, by container."""
+    return iproute2.stop_all(specifications)
+
+
+def together(specified: dict) -> bool:
+    """Whether the container is ended with others of its kind, instead of by itself."""
+    return bool(specified["container"]["runtime"] == "iproute2")
+
+
 def stop(specified: dict) -> None:
     """End one container by its runtime, and what is left of it."""
     RUNTIMES[specified["container"]["runtime"]].stop(specified["container"], specified["networks"])

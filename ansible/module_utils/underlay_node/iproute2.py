@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import zlib
 from types import ModuleType
 
 from . import namespaces, pause, routes, settling
-from .commands import Failed, batch
+from .commands import Failed, batch, batch_all
 
 # Drivers whose containers sit on a bridge of the node by a pair of veths.
 BRIDGED = ("bridge", "vxlan", "gretap")
@@ -19,34 +18,55 @@ def holder() -> ModuleType:
 
 
 def start(container: dict, networks: dict[str, dict]) -> None:
-    """Start the container; leave nothing of it where that fails."""
+    """Start the container, whose interfaces ``create`` has made; leave nothing where that fails."""
     name = container["name"]
-    outside, inside = [], ["link set lo up"]
+    inside = ["link set lo up"]
     try:
-        # One transaction in the node's namespace, one in the container's.
         for attachment in container["attachments"]:
-            outside += creation(name, attachment, networks[attachment["network"]])
             inside += configuration(attachment, networks[attachment["network"]])
-        batch(outside)
         batch(inside + routes.lines(container, networks), space=name)
         settling.wait(container, networks)
         holder().start(name)
     except Failed:
-        namespaces.remove(name)
+        namespaces.remove([name])
         raise
 
 
-def stop(container: dict, networks: dict[str, dict]) -> None:
-    """End the container; its interfaces go with its namespace.
+def create(specifications: list[dict]) -> dict[str, str]:
+    """Make the interfaces of many containers by one ip; return what failed, by container.
 
-    They are deleted first: the parent of a child whose namespace lingers stays busy.
+    A program for each would take longer than the kernel does. Nothing is left of one that fails.
     """
-    name = container["name"]
-    holder().end(name)
-    lines = [f"link delete {a['interface']}" for a in container["attachments"]]
-    with contextlib.suppress(Failed):
-        batch(lines, space=name)
-    namespaces.remove(name)
+    lines, owners = [], []
+    for specified in specifications:
+        name = specified["container"]["name"]
+        for attachment in specified["container"]["attachments"]:
+            made = creation(name, attachment, specified["networks"][attachment["network"]])
+            lines += made
+            owners += [name] * len(made)
+    failed: dict[str, str] = {}
+    for number, words in batch_all(lines).items():
+        failed.setdefault(owners[number], f"ip {lines[number]}: {words}")
+    namespaces.remove(list(failed))
+    return failed
+
+
+def stop_all(specifications: list[dict]) -> dict[str, str]:
+    """End many containers; return what failed, by container.
+
+    Their interfaces are deleted before their namespaces: the parent of a child whose
+    namespace lingers stays busy.
+    """
+    interfaces = {
+        specified["container"]["name"]: [
+            attachment["interface"] for attachment in specified["container"]["attachments"]
+        ]
+        for specified in specifications
+    }
+    failed = holder().end_all(list(interfaces))
+    namespaces.delete_links({n: i for n, i in interfaces.items() if n not in failed})
+    namespaces.remove([name for name in interfaces if name not in failed])
+    return failed
 
 
 def creation(name: str, attachment: dict, network: dict) -> list[str]:

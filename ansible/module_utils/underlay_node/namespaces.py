@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
 import struct
 import threading
 
-from .commands import Failed, run
+from .commands import DEADLINE, Failed, run
 
 # linux/sockios.h and linux/if.h.
 SIOCSIFFLAGS = 0x8914
 UP = 0x1
+# linux/rtnetlink.h and linux/netlink.h.
+RTM_DELLINK = 17
+REQUEST_ACK = 0x5
 
 
 def path(name: str) -> str:
@@ -56,7 +60,34 @@ def _raise_loopbacks(names: list[str]) -> None:
         raise Failed("; ".join(failed))
 
 
-def remove(name: str) -> None:
-    """Remove the container's network namespace, if there is one."""
-    if os.path.exists(path(name)):
-        run(["ip", "netns", "delete", name])
+def remove(names: list[str]) -> None:
+    """Remove the containers' network namespaces, as far as they are there."""
+    present = [name for name in names if os.path.exists(path(name))]
+    if present:
+        run(["ip", "-batch", "-"], "".join(f"netns delete {name}\n" for name in present))
+
+
+def delete_links(interfaces: dict[str, list[str]]) -> None:
+    """Delete interfaces by their namespace's name; what is missing already is no failure."""
+
+    def inside() -> None:
+        for name, links in interfaces.items():
+            with contextlib.suppress(OSError), open(path(name), encoding="ascii") as space:
+                os.setns(space.fileno(), os.CLONE_NEWNET)
+                for link in links:
+                    with contextlib.suppress(OSError):
+                        _delete(socket.if_nametoindex(link))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+
+
+def _delete(index: int) -> None:
+    """Ask the kernel to delete the link: an nlmsghdr, and the ifinfomsg of linux/rtnetlink.h."""
+    request = struct.pack("=IHHIIBxHiII", 32, RTM_DELLINK, REQUEST_ACK, 1, 0, 0, 0, index, 0, 0)
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE) as asked:
+        asked.settimeout(DEADLINE)
+        asked.send(request)
+        # The answer says that it is done, or why not; who needs the link gone finds out.
+        asked.recv(4096)

@@ -54,36 +54,48 @@ def runs(name: str) -> bool:
 
 
 def end(name: str) -> None:
-    """End whatever runs in the container's network namespace, and wait until it is gone.
+    """End whatever runs in the container's network namespace, and wait until it is gone."""
+    for words in end_all([name]).values():
+        raise Failed(words)
 
-    Not only the noted process: one that was started a moment before its starter was killed
+
+def end_all(names: list[str]) -> dict[str, str]:
+    """End whatever runs in the containers' network namespaces; return what failed, by name.
+
+    Not only the noted processes: one that was started a moment before its starter was killed
     has no note, and would keep the parent of its interface busy.
     """
     end = time.monotonic() + DEADLINE
-    while pids := _within(name):
-        for pid in pids:
+    while found := _within(names):
+        for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if time.monotonic() > end:
-            raise Failed(f"{name}: processes {pids} are still there after {DEADLINE:.0f} s")
+            break
         time.sleep(0.005)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(_note(name))
+    failed = {name: f"process {pid} is still there" for pid, name in found.items()}
+    for name in names:
+        if name not in failed:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(_note(name))
+    return failed
 
 
-def _within(name: str) -> list[int]:
-    """Return the living processes of the container, its namespace being there or not."""
-    noted = _living(name)
-    found = [noted] if noted is not None else []
-    try:
-        space = os.stat(path(name))
-    except FileNotFoundError:
-        return found
+def _within(names: list[str]) -> dict[int, str]:
+    """Return the living processes of the containers, their namespaces being there or not."""
+    noted = {name: _living(name) for name in names}
+    found = {pid: name for name, pid in noted.items() if pid is not None}
+    spaces = {}
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            there = os.stat(path(name))
+            spaces[there.st_dev, there.st_ino] = name
     for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         # What ends meanwhile, and what is dead already, is in no namespace.
         with contextlib.suppress(OSError):
-            if os.path.samestat(os.stat(f"/proc/{pid}/ns/net"), space):
-                found.append(pid)
+            here = os.stat(f"/proc/{pid}/ns/net")
+            if (here.st_dev, here.st_ino) in spaces:
+                found[pid] = spaces[here.st_dev, here.st_ino]
     return found
 
 

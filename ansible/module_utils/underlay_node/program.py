@@ -142,7 +142,13 @@ def _stop(names: list[str], record: remember.Record, report: Report) -> None:
         containers.stop(record.containers[name])
         del record.containers[name]
 
-    report.failed += at_once(stop, names)
+    several = [name for name in names if containers.together(record.containers[name])]
+    failed = containers.stop_all([record.containers[name] for name in several])
+    for name in several:
+        if name not in failed:
+            del record.containers[name]
+    report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
+    report.failed += at_once(stop, [name for name in names if name not in several])
 
 
 def _start(
@@ -161,7 +167,9 @@ def _start(
         containers.start(wanted[name])
         record.containers[name] = wanted[name]
 
-    report.failed += at_once(start, names)
+    failed = containers.create([wanted[name] for name in names])
+    report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
+    report.failed += at_once(start, [name for name in names if name not in failed])
 
 
 def at_once(function: Callable[[str], None], names: Iterable[str]) -> list[str]:

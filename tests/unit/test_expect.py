@@ -215,6 +215,50 @@ def test_a_node_has_one_way_to_a_subnet_that_two_networks_have() -> None:
     assert len(both.nodes[0].routes) == 2
 
 
+def ipvlan_gateway(**more: object) -> Plan:
+    """One container a node, those of core-02 led by the one of core-01, a router by itself."""
+    net = network("ipvlan", gateway="20.1.1.70", default_route="gateway", **more)
+    router = {"on": "core-01", "name": "router", "networks": ["net"], "forwards": True}
+    lab = {
+        "name": "led",
+        "nodes": 2,
+        "segments": {"lan": {"subnet": "10.20.0.0/24"}},
+        "networks": {"net": net},
+        "containers": [
+            router | {"addresses": {"net": "20.1.1.70"}},
+            {"on": "all", "networks": ["net"]},
+        ],
+    }
+    return make_plan(Lab.model_validate(lab))
+
+
+def test_what_is_sent_to_an_ipvlan_gateway_is_kept_by_its_node() -> None:
+    plan = ipvlan_gateway()
+    # The node has the gateway's MAC address, and is the one that is meant.
+    assert cell(plan, "net-2a", "core-01").reachable
+    assert cell(plan, "core-01", "net-2a").reachable
+    # A container beside the gateway gets that far, too, but no answer back.
+    found = cell(plan, "net-1b", "core-01")
+    assert (found.reachable, found.stop) == (False, "no_answer")
+    found = cell(plan, "net-1b", "core-02")
+    assert (found.stop, found.rule) == ("no_answer", "ipvlan-foreign-address")
+
+
+def test_a_gateway_that_is_the_containers_own_address_is_no_gateway() -> None:
+    plan = ipvlan_gateway()
+    assert cell(plan, "router", "core-02").reachable
+    assert cell(plan, "core-02", "router").reachable
+    assert cell(plan, "net-1b", "core-02").reachable is False
+
+
+def test_tunnels_end_where_a_passthru_child_hears_all() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "overlay-passthru.yml"))
+    for source, destination in (("vx-1a", "vx-2a"), ("gre-2a", "gre-1a"), ("core-02", "vx-1a")):
+        assert cell(plan, source, destination).stop == "no_neighbour"
+    for source, destination in (("vx-1a", "core-01"), ("clear-1a", "clear-2a")):
+        assert cell(plan, source, destination).reachable
+
+
 def test_segments_and_vlans_keep_containers_apart() -> None:
     plan = plan_of(
         {

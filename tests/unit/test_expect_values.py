@@ -114,6 +114,15 @@ def test_a_node_takes_in_by_its_loopback_what_it_routes_for_an_l3_child_of_its_o
     assert there["macs", "net-1a", "core-02", 4].value == parent
 
 
+def test_broadcasts_in_an_overlay_reach_whom_its_tunnels_reach() -> None:
+    def hearers(**segment: Any) -> Any:
+        return values(plan_of("gretap", **segment))["broadcast", "net-1a", "net", 4].value
+
+    assert hearers() == ("core-01", "core-02", "net-1b", "net-2a", "net-2b")
+    assert hearers(locked=True) == hearers()
+    assert hearers(isolated=True) == ("core-01", "net-1b")
+
+
 def test_an_l3s_child_sees_no_frames_and_an_l3_childs_own_mtu_counts() -> None:
     plan = make_plan(read_lab(root() / "labs" / "seen-l3.yml"))
     found = {(c.source, c.destination, c.protocol, c.family): c.value for c in predict(plan)}

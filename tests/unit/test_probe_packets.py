@@ -37,7 +37,7 @@ def test_an_arp_request_is_what_the_kernel_sends() -> None:
     )  # fmt: skip
     assert packets.arp_reply(frame) is None
     answer = frame[:20] + b"\x00\x02" + frame[22:]
-    assert packets.arp_reply(answer) == ("20.1.1.129", "02:00:00:00:0a:01")
+    assert packets.arp_reply(answer) == ("20.1.1.129", "02:00:00:00:0a:01", "20.1.1.65")
     assert packets.arp_reply(answer[:30]) is None
 
 

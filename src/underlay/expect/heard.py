@@ -117,6 +117,12 @@ SHUT = Heard(
     because="The switch keeps these ports apart, or doesn't let the sender's MAC address in.",
     reference="bridge(8), isolated and locked",
 )
+TAKEN = Heard(
+    relation="across",
+    hears=False,
+    because="A passthru child takes what tunnels bring to that node.",
+    reference=_MACVLAN + "macvlan_handle_frame",
+)
 UNLISTED = Heard(
     relation="across",
     driver="macvlan",
@@ -151,6 +157,9 @@ def heard(
         cards = {nic.mac for node in world.plan.nodes for nic in node.nics}
         if segment.isolated or (segment.locked and link.mac not in cards):
             return SHUT
+    ended = _ended(world, link, other) if wire and link.port and other.port else None
+    if ended:
+        return ended
     if wire and _swallowed(world, link, check):
         return SWALLOWED
     if other.mode == "source" and link.mac not in other.allow:
@@ -177,3 +186,15 @@ def _swallowed(world: World, link: Link, check: str) -> bool:
         return bool(network.group and carried and carried.swallows_multicast)
     segment = world.segments.get(link.domain[0])
     return bool(check == "multicast" and segment and segment.swallows_multicast)
+
+
+def _ended(world: World, link: Link, other: Link) -> Heard | None:
+    """Return what ends an overlay's broadcasts between two nodes, if anything does."""
+    word, _, name = link.domain[2].partition(" ")
+    if word != "overlay":
+        return None
+    network = world.plan.network(name)
+    if world.segments[network.segment].isolated:
+        return SHUT
+    # To a group frames go with the group's MAC address, which leaves the node its copy.
+    return TAKEN if world.is_deaf(other) and not network.group else None

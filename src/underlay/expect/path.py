@@ -186,6 +186,7 @@ class Paths:
         if child:
             rule = self._between(link, child, packet.address, "by route")
             return Arrival(rule, over=(link,), into=(child,))
+        gateway = self._behind(link, gateway, packet)
         rule = self._between(link, gateway, packet.address)
         space = self._world.spaces[gateway.space]
         if not rule.reachable or space is packet.target:
@@ -201,10 +202,22 @@ class Paths:
         over, into = (link, *arrival.over), (gateway, *arrival.into)
         return Arrival(routing.FORWARDED, arrival.masked or masked, over, into)
 
+    def _behind(self, link: Link, gateway: Link, packet: Packet) -> Link:
+        """Who gets what is sent to a gateway: an ipvlan child's node, as they share a MAC address.
+
+        The parent keeps what carries no child's address, for itself or to pass it on.
+        """
+        node = self._world.spaces.get(gateway.node)
+        if gateway.driver != "ipvlan" or node is None or _together(link, gateway):
+            return gateway
+        own = next((x for x in node.links if x.parent == gateway.parent and not x.driver), None)
+        return own if own and (node is packet.target or node.forwards) else gateway
+
     def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
         """A parent gives its ipvlan child what carries the child's address, before routing."""
         for other in packet.target.links:
-            if other.driver == "ipvlan" and not gateway.driver and _together(gateway, other):
+            shared = gateway.driver in ("", "ipvlan") and _together(gateway, other)
+            if other.driver == "ipvlan" and shared:
                 return other if other.address == packet.address else None
         return None
 

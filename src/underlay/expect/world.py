@@ -256,7 +256,13 @@ class World:
                 defaults.append(Hop(EVERYWHERE[self.family], link))
             elif network.default_route == "gateway" and gateway:
                 defaults.append(Hop(EVERYWHERE[self.family], link, gateway))
-        chosen = _default(container.runtime, defaults)
+        own = {link.address for link in links}
+        # A gateway that is one's own address (scope host) makes an on-link route
+        # (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw; net/ipv4/route.c, rt_set_nexthop).
+        chosen = [
+            replace(hop, via="") if hop.via in own and self.family == 4 else hop
+            for hop in _default(container.runtime, defaults)
+        ]
         return Space(container.name, tuple(links), (*routes, *chosen), container.forwards)
 
     def _attached(

@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
 
-# A node's kernel is the process whose command line says so; its children stop with it. They
-# come and go: one that has ended meanwhile isn't missed.
+# A node's kernel is the process whose command line says so. Those that it traces run the node's own
+# processes: it would panic to see one of them stopped by anybody else (arch/um/os-Linux/skas).
 SIGNAL = """
 reached=
 for process in /proc/[0-9]*; do
-    if tr '\\0' '\\n' < "$process/cmdline" 2>/dev/null | grep -qx "umid=$1"; then
+    if tr '\\0' '\\n' < "$process/cmdline" 2>/dev/null | grep -qx "umid=$1" &&
+        grep -q '^TracerPid:[[:space:]]*0$' "$process/status"; then
         kill "-$2" "${process#/proc/}" 2>/dev/null && reached=yes || :
     fi
 done

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from underlay.expect.world import OVERLAYS
+from underlay.faults import port_vlans
 from underlay.faults.drops import Drop
 from underlay.faults.drops_nft import of_nft
 from underlay.faults.drops_tc import of_filters, of_qdiscs
@@ -190,9 +191,13 @@ class SwitchDrops(Fault):
     reference = "nft(8), bridge family"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port."""
-        for node, segment, port in ports(scene):
+        """Every port, where there is nft."""
+        for node, segment, port in ports(scene) if scene.plan.switch is None else ():
             yield Place(SWITCH, port, node.name, (segment.name,))
+
+    def senseless(self, scene: Scene) -> str:
+        """It is brought about by nft."""
+        return "this lab's switch is a machine of its own, whose image has no nft"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """The UDP cells that pass the port inwards: an access list is rarely about everything."""
@@ -245,27 +250,57 @@ class VlanNotOnTrunk(SwitchDrops):
     reference = "moby/libnetwork#1286; Docker docs, macvlan, 802.1Q trunk bridge mode"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port, with a VLAN that passes there."""
+        """Every port, with a VLAN that passes there: of its own, or as some network's tag."""
         for node, segment, port in ports(scene):
-            for network in scene.plan.networks:
-                if network.segment == segment.name and network.vlan:
-                    detail = (segment.name, str(network.vlan))
-                    yield Place(SWITCH, port, node.name, detail)
+            tags = [n.vlan for n in scene.plan.networks if n.segment == segment.name and n.vlan]
+            if scene.plan.switch:
+                tags = list(segment.vlans[node.name].tagged) if segment.vlans else []
+            for tag in dict.fromkeys(tags):
+                yield Place(SWITCH, port, node.name, (segment.name, str(tag)))
 
     def senseless(self, scene: Scene) -> str:
         """There must be a VLAN."""
-        return "this lab has no VLAN"
+        return "this lab has no trunk with a VLAN"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What passes the port with that tag."""
+        """What passes the port with that tag, or in that VLAN where the switch filters them."""
+        segment = next(s for s in scene.plan.segments if s.name == place.detail[0])
+        if segment.vlans:
+            vlan = int(place.detail[1])
+            return Effect(port_vlans.cells_within(scene, segment, place.device, vlan))
         found = Drop("", (), "in", place.device, vlan=(True, place.detail[1]))
         return Effect(_at_port(scene, place.detail[0], found))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Drop the tag, both ways."""
+        """Take the VLAN off the port, or drop the tag, both ways."""
+        if scene.plan.switch:
+            line = 'bridge vlan delete dev "$1" vid "$2"'
+            return [Step(SWITCH, line, (place.device, place.detail[1]))]
         words = f"vlan id {place.detail[1]} counter drop"
         rules = (f'iifname "{place.device}" {words}', f'oifname "{place.device}" {words}')
         return [Step(SWITCH, TABLE, rules)]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Make the port a member again, or delete the table."""
+        if scene.plan.switch:
+            line = 'bridge vlan add dev "$1" vid "$2"'
+            return [Step(SWITCH, line, (place.device, place.detail[1]))]
+        return super().undo(scene, place)
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A port that isn't a member of a VLAN as planned, or a rule about a tag."""
+        switch = evidence.space(SWITCH)
+        shown = switch.rows("vlans") if switch else []
+        for node, segment, port in ports(scene) if switch else ():
+            own = segment.vlans.get(node.name)
+            if own is None:
+                continue
+            for vlan in port_vlans.missing(own, shown, port):
+                place = Place(SWITCH, port, node.name, (segment.name, str(vlan)))
+                proof = Proof(SWITCH, f"bridge vlan show dev {port}", (f"{port}: no VLAN {vlan}",))
+                cure = port_vlans.words(own, vlan, port) + " at the switch"
+                yield self.found(scene, place, proof, cure=cure)
+        yield from super().find(scene, evidence)
 
     def fits(self, found: Drop) -> bool:
         """A rule about a tag."""

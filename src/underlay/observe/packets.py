@@ -70,11 +70,11 @@ def arp_request(mac: bytes, source: str, destination: str) -> bytes:
     return head + mac + packed(source) + bytes(6) + packed(destination)
 
 
-def arp_reply(frame: bytes) -> tuple[str, str] | None:
-    """Return (address, its MAC address) as an ARP reply says; None for another frame."""
+def arp_reply(frame: bytes) -> tuple[str, str, str] | None:
+    """Return (address, its MAC address, who asked) of an ARP reply; None for another frame."""
     if len(frame) < 42 or struct.unpack_from("!H", frame, 20)[0] != ARP_REPLY:
         return None
-    return socket.inet_ntoa(frame[28:32]), readable(frame[22:28])
+    return socket.inet_ntoa(frame[28:32]), readable(frame[22:28]), socket.inet_ntoa(frame[38:42])
 
 
 def solicitation(mac: bytes, source: str, destination: str) -> bytes:

@@ -38,7 +38,8 @@ class Resolving:
         self.sent: dict[int, list[float]] = {cell[0]: [] for cell in cells}
         self.round: dict[int, int] = {}
         self.results: dict[int, dict[str, Any]] = {}
-        self.answers: dict[tuple[str, str], set[str]] = {}
+        # By namespace, address, and who asked: an ARP reply says, an advertisement doesn't.
+        self.answers: dict[tuple[str, str, str], set[str]] = {}
         for place in {cell[1] for cell in cells}:
             self._forget(station.spaces[place])
 
@@ -66,7 +67,8 @@ class Resolving:
             if not overdue(self.station, self.round[number], now - sent[-1], least):
                 continue
             space = self.station.spaces[cell[1]]
-            found = self.answers.get((space.name if space else "", cell[3]), set())
+            asker = cell[2] if self.check == "arp" else ""
+            found = self.answers.get((space.name if space else "", cell[3], asker), set())
             if found or len(sent) > 1:
                 self.results[number] = {"stop": "", "macs": sorted(found)}
             else:
@@ -103,16 +105,22 @@ class Resolving:
             self.station.loop.register(made, selectors.EVENT_READ, (self.on_answer, (space, made)))
 
     def on_answer(self, subject: tuple[Space, socket.socket]) -> None:
-        """Keep who says to have which address."""
+        """Keep who says to have which address.
+
+        A reply to somebody else comes by, too: an ipvlan parent takes in what its children send
+        to no address of theirs.
+        """
         space, made = subject
-        read = advertisement if self.check == "nd" else arp_reply
         while True:
             try:
-                found = read(made.recv(512))
+                data = made.recv(512)
             except OSError:
                 return
+            found = advertisement(data) if self.check == "nd" else arp_reply(data)
             if found:
-                self.answers.setdefault((space.name, found[0]), set()).add(found[1])
+                address, mac, *asker = found
+                key = (space.name, address, asker[0] if asker else "")
+                self.answers.setdefault(key, set()).add(mac)
 
     def rows(self) -> list[Any]:
         """Return, for each cell, its number, the check, packets sent, and its result."""

@@ -40,7 +40,10 @@ def plan_node(
     cards = {nic.interface: nic for nic in (management, *nics)}
     vlans = {link.interface: link for link in _vlans(networks, cards, index)}
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
-    links = tuple(_links(lab, networks, below, index))
+    # A tunnel over a bridge comes after it, whichever network the lab names first.
+    bridges = {network.parent for network in networks if network.driver == "bridge"}
+    found = _links(lab, networks, below, index)
+    links = tuple(sorted(found, key=lambda link: bool(link.master) and link.parent in bridges))
     cards_and_links: tuple[Nic | VlanLink | NodeLink, ...] = (*nics, *vlans.values(), *links)
     routes = {
         (route.to, route.interface): route
@@ -159,7 +162,7 @@ def _links(
             elif network.internal:
                 yield NodeLink("dummy", network.parent, mtu=network.mtu)
         if network.driver in OVERLAYS:
-            yield from _tunnels(lab, network, below, index)
+            yield from _tunnels(lab, network, below, index, _outside(networks, network))
         if network.shim:
             addresses = (shim_address(lab, network, index, family) for family in (4, 6))
             macvlan = network.driver == "macvlan"
@@ -207,8 +210,22 @@ def _with_prefix(address: str, subnet: str) -> str:
     return f"{address}/{subnet.partition('/')[2]}" if address else ""
 
 
+def _outside(networks: Networks, network: PlannedNetwork) -> str:
+    """Return the interface that has the address an overlay speaks from.
+
+    Where a bridge holds the uplink that is the bridge: what comes back never gets to a tunnel
+    that is bound to the bridge's port.
+    """
+    bridges = (n for n in networks if n.driver == "bridge" and n.uplink == network.uplink)
+    return next((bridge.parent for bridge in bridges), network.uplink)
+
+
 def _tunnels(
-    lab: Lab, network: PlannedNetwork, below: dict[str, Nic | VlanLink], index: int
+    lab: Lab,
+    network: PlannedNetwork,
+    below: dict[str, Nic | VlanLink],
+    index: int,
+    parent: str,
 ) -> Iterator[NodeLink]:
     """VXLAN has one device for all peers; a GRE tunnel has two ends, so there is one a peer.
 
@@ -227,7 +244,7 @@ def _tunnels(
         yield NodeLink(
             kind="vxlan",
             interface=link_name("vx", network.name),
-            parent=network.uplink,
+            parent=parent,
             master=network.parent,
             mtu=network.mtu,
             options={"id": network.vni, "dstport": network.port, "local": local, **to},
@@ -238,7 +255,7 @@ def _tunnels(
         yield NodeLink(
             kind="gretap",
             interface=tunnel_name(network.name, peer),
-            parent=network.uplink,
+            parent=parent,
             master=network.parent,
             mtu=network.mtu,
             options={"local": local, "remote": remote, **key},

@@ -63,6 +63,7 @@ def test_document_has_the_fields_that_the_page_lists() -> None:
         "lint_s", 2.0, 1.0, 3.0, 3,
     )  # fmt: skip
     assert said["libvirt_ratio"] == 4.0
+    assert said["ssh_ping_ratio"] is None
 
 
 def test_what_fails_is_not_run_and_the_exit_code_says_so(

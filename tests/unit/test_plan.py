@@ -238,3 +238,23 @@ def _nothing_twice(plan: Plan) -> None:
 
 def _has_own_mac(plan: Plan, attachment: Attachment) -> bool:
     return plan.network(attachment.network).driver == "macvlan"
+
+
+def test_an_overlay_over_a_bridge_speaks_by_the_bridge(tmp_path: Path) -> None:
+    networks = {
+        "over": "driver: vxlan, vni: 7, segment: lan, subnet: 10.5.0.0/24",
+        "held": "driver: bridge, segment: lan, subnet: 10.4.0.0/24",
+    }
+    for names, parent in ((("over", "held"), "br-eth1"), (("over",), "eth1")):
+        lab = tmp_path / "over.yml"
+        lab.write_text(
+            "name: over\nnodes: 2\nsegments:\n  lan: {subnet: 192.168.70.0/24}\nnetworks:\n"
+            + "".join(f"  {name}: {{{networks[name]}}}\n" for name in names)
+            + "containers:\n  - {networks: [over]}\n"
+        )
+        links = make_plan(read_lab(lab)).nodes[0].links
+        (tunnel,) = (link for link in links if link.kind == "vxlan")
+        assert tunnel.parent == parent
+        # Whatever a link stands on is made before it.
+        made = [link.interface for link in links]
+        assert all(made.index(x) < made.index("vx-over") for x in made if x.startswith("br-"))

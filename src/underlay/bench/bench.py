@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import __version__
-from underlay.bench.figures import FIGURES, LIBVIRT, MEASURES, Found
+from underlay.bench.figures import FIGURES, LIBVIRT, MEASURES, ONE_BY_ONE, Found
 from underlay.bench.stopwatch import Stopwatch
 from underlay.errors import UnderlayError
 
@@ -67,7 +67,6 @@ def document(found: Found, wanted: set[str], machine: dict[str, Any]) -> dict[st
                 "aim": figure.aim,
             }
         )
-    libvirt, uml = found.median(LIBVIRT), found.median("up_to_matrix_s")
     return {
         "machine": machine,
         "results": results,
@@ -77,8 +76,14 @@ def document(found: Found, wanted: set[str], machine: dict[str, Any]) -> dict[st
             if figure.name in found.not_run
         ],
         "growth": found.growth,
-        "libvirt_ratio": round(libvirt / uml, 2) if libvirt and uml else None,
+        "libvirt_ratio": _ratio(found, LIBVIRT, "up_to_matrix_s"),
+        "ssh_ping_ratio": _ratio(found, ONE_BY_ONE, "matrix_60_s"),
     }
+
+
+def _ratio(found: Found, slow: str, fast: str) -> float | None:
+    above, below = found.median(slow), found.median(fast)
+    return round(above / below, 2) if above and below else None
 
 
 def machine() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from underlay import paths
 from underlay.bench import command_line, labs
+from underlay.bench.one_by_one import SAMPLE, seconds_by_ssh_and_ping
 from underlay.bench.stopwatch import DOWN_DEADLINE
 from underlay.errors import Infrastructure
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 NODES = (10, 20)
 LIBVIRT = "libvirt_up_to_matrix_s"
+ONE_BY_ONE = "ssh_ping_60_s"
 
 
 @dataclass
@@ -63,6 +65,11 @@ FIGURES = (
     Figure("lean_up_to_matrix_s", "the same, 3 lean nodes with 60 containers", 6),
     Figure("switch_s", "`switch` to another lab on running nodes, and `check`", 3),
     Figure("matrix_60_s", "`check`, 60 containers, ICMP, TCP and UDP", 3),
+    Figure(
+        ONE_BY_ONE,
+        f"as matrix_60_s, by one ssh and ping per cell, scaled from {SAMPLE} cells",
+        None,
+    ),
     Figure("matrix_300_icmp_s", "`check`, 300 containers, ICMP", 15),
     Figure("start_300_s", "`up` of 3 lean nodes with 300 containers", 15),
     Figure("nodes_20_s", "`up` and `check` of 20 full nodes", None),
@@ -124,8 +131,13 @@ def switch(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
 def matrix_60(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     """Time the full matrix of 60 containers."""
     with watch.lab(labs.many("sixty", watch.folder, count=20)) as (name, _):
-        for _ in watch.times(5):
-            found.add("matrix_60_s", watch.seconds("check", "--lab", name))
+        if "matrix_60_s" in wanted:
+            for _ in watch.times(5):
+                found.add("matrix_60_s", watch.seconds("check", "--lab", name))
+        if ONE_BY_ONE in wanted:
+            checked = watch.run("check", "--lab", name, "--json").document()
+            cells = checked["summary"]["cells"]
+            found.add(ONE_BY_ONE, seconds_by_ssh_and_ping(watch, name, cells))
 
 
 def three_hundred(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -169,7 +181,7 @@ def image_build(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
 MEASURES: tuple[tuple[Callable[[Stopwatch, Found, set[str]], None], tuple[str, ...]], ...] = (
     (command_lines, ("cli_start_s", "lint_s")),
     (lean, ("lean_up_to_matrix_s",)),
-    (matrix_60, ("matrix_60_s",)),
+    (matrix_60, ("matrix_60_s", ONE_BY_ONE)),
     (full, ("up_to_matrix_s",)),
     (switch, ("switch_s",)),
     (three_hundred, ("matrix_300_icmp_s", "start_300_s")),

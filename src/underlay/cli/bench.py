@@ -88,6 +88,8 @@ def show(document: dict[str, Any]) -> None:
         out.print(f"{name}: {value}")
     if document["libvirt_ratio"] is not None:
         out.print(f"libvirt takes {document['libvirt_ratio']} times as long")
+    if document["ssh_ping_ratio"] is not None:
+        out.print(f"one ssh and ping per cell takes {document['ssh_ping_ratio']:.0f} times as long")
     for row in document["not_run"]:
         out.print(f"not run: {row['name']}: {row['reason']}")
     machine = document["machine"]

@@ -41,10 +41,11 @@ def test_the_document(lab: Lab) -> None:
             if end.kind == "container"
         ],
         "switch": {
+            "machine": None,
             "segments": [
-                {"name": segment.name, "bridge": segment.bridge, "ports": segment.ports}
-                for segment in plan.segments
-            ]
+                {"name": s.name, "bridge": s.bridge, "ports": s.ports, "vlans": {}}
+                for s in plan.segments
+            ],
         },
     }
 

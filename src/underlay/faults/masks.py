@@ -81,13 +81,12 @@ class WrongMask(Fault):
         """The planned address with another prefix length, where that leads packets elsewhere."""
         for place in children(scene):
             space = evidence.space(place.target)
-            if space is None or place.detail[1] in space.addresses(place.device):
+            if space is None or not _masked_otherwise(space, place):
                 continue
-            alone = place.detail[1].partition("/")[0]
-            seen = [a for a in space.addresses(place.device) if a.partition("/")[0] == alone]
-            effect = self._misled(scene, space, place) if seen else None
-            if effect and effect.every:
-                yield self.found(scene, place, addresses_proof(space, place.device), effect=effect)
+            effect = self._misled(scene, space, place)
+            if effect.every:
+                shown = addresses_proof(space, place.device)
+                yield self.found(scene, place, shown, effect=effect)
 
     def _misled(self, scene: Scene, space: Space, place: Place) -> Effect:
         """What the plan sends by a gateway and the container's routes don't, or the reverse."""

@@ -41,7 +41,7 @@ sender.sendto(said, ("ff02::1", 0, 0, socket.if_nametoindex("{2}")))
 FOR_OWN_2A = ("own-1a", "own-1b", "own-2b", "plain-1a", "core-01", "router")
 ON_CORE_02 = ("own-2a", "own-2b", "plain-2a")
 FOR_CORE_02 = ("own-1a", "own-1b", "plain-1a", "core-01", "router")
-NODE = "027501020000", "eth1"
+ROGUE = "027510010002", "eth0"
 
 SLAAC = (
     one(
@@ -84,7 +84,7 @@ SLAAC = (
         ),
     ),
     one(
-        "rogue-ra", "core-02, eth1", "core-02", ADVERTISE.format(1800, *NODE),
-        ADVERTISE.format(0, *NODE), lab=LAB,
+        "rogue-ra", "own-1b, eth0", "own-1b", ADVERTISE.format(1800, *ROGUE),
+        ADVERTISE.format(0, *ROGUE), lab=LAB,
     ),
 )  # fmt: skip

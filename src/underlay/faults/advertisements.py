@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar
 from underlay.faults.fault import LIKELY, Effect, Fault, Place, Proof, Step
 from underlay.faults.lines import addresses_proof, route_line
 from underlay.faults.routes import contains, main_routes
-from underlay.faults.scene import mac_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -204,32 +203,31 @@ class Rogue(OfAdvertised):
     reference = "RFC 6104; RFC 4191, 2.1; RFC 6105"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node's parent, heard by containers of other nodes."""
-        for node in scene.plan.nodes:
-            for parent in dict.fromkeys(c.network.own for c in advertised(scene)):
-                mac = mac_of(scene.plan, node.name, parent)
-                if mac:
-                    yield Place(node.name, parent, node.name, (mac,))
+        """Every container with an advertised address; a node's own children don't hear it."""
+        for child in advertised(scene):
+            if child.network.driver == "macvlan":
+                detail = (child.mac, child.end)
+                yield Place(child.container, child.interface, child.node, detail)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What other nodes' containers send outside of their prefix, but not to the sender."""
-        hearing = [
-            child
-            for child in advertised(scene)
-            if child.network.own == place.device and child.node != place.node
-        ]
-        return self._led_astray(scene, hearing, place.target)
+        """What those that hear it send by their default routes, but not to the sender."""
+        rogue = place.detail[1]
+        heard_by = {cell[1] for cell in scene.healthy if cell[0] == rogue and cell[3] == 6}
+        hearing = [child for child in advertised(scene) if child.end in heard_by]
+        return self._led_astray(scene, hearing, rogue)
 
     def _led_astray(self, scene: Scene, hearing: list[Child], rogue: str) -> Effect:
+        """Every advertised prefix of a segment is on its link, whoever's address it made."""
         cells: frozenset[tuple[str, str, str, int]] = frozenset()
         for child in hearing:
-            subnet = child.network.subnet6
+            near = [c for c in advertised(scene) if c.network.segment == child.network.segment]
+            prefixes = {c.network.subnet6 for c in near}
 
-            def outside(passage: Passage, subnet: str = subnet) -> bool:
+            def outside(passage: Passage, prefixes: set[str] = prefixes) -> bool:
                 packet = passage.packet
                 if passage.direction != "out" or packet.family != 6 or packet.receiver == rogue:
                     return False
-                return not contains(subnet, packet.destination, 6)
+                return not any(contains(one, packet.destination, 6) for one in prefixes)
 
             cells |= scene.cells("space", child.container, child.interface, outside)
         return Effect(cells)

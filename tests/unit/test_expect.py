@@ -251,6 +251,29 @@ def test_a_gateway_that_is_the_containers_own_address_is_no_gateway() -> None:
     assert cell(plan, "net-1b", "core-02").reachable is False
 
 
+def test_a_node_masquerades_what_its_l3_child_sends_from_an_address_behind_nat() -> None:
+    def one(**nat: bool) -> Plan:
+        lab = {
+            "name": "both",
+            "nodes": 2,
+            "segments": {"lan": {"subnet": "10.20.0.0/24"}},
+            "networks": {
+                "net": network("ipvlan", mode="l3", routed=True),
+                "inner": network("bridge", "20.2.2.0/24", **nat),
+            },
+            "containers": [
+                {"on": "core-01", "name": "two", "networks": ["net", "inner"]},
+                {"on": "core-02", "networks": ["net"]},
+            ],
+        }
+        return make_plan(Lab.model_validate(lab))
+
+    found = cell(one(nat=True), "two@inner", "net-2a")
+    assert (found.reachable, found.rule) == (True, "masqueraded")
+    assert cell(one(nat=True), "two@net", "net-2a").rule == "ipvlan-across-by-route"
+    assert not cell(one(internal=True), "two@inner", "net-2a").reachable
+
+
 def test_tunnels_end_where_a_passthru_child_hears_all() -> None:
     plan = make_plan(read_lab(root() / "labs" / "overlay-passthru.yml"))
     for source, destination in (("vx-1a", "vx-2a"), ("gre-2a", "gre-1a"), ("core-02", "vx-1a")):

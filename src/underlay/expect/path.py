@@ -137,6 +137,9 @@ class Paths:
         # With no route over the parent IPv4 takes the destination to be on its link
         # (net/ipv4/route.c, ip_route_output_key_hash_rcu).
         arrival = self._over(node, link, route, packet, asker=own)
+        # What a node sends for its child passes its POSTROUTING chain like its own packets.
+        if own and not arrival.masked and _masquerades(node, packet.sender, own):
+            arrival = replace(arrival, masked=own)
         if arrival.rule.reachable or arrival.rule.stop == "no_answer":
             return arrival
         return Arrival(routing.asked_by_node(arrival.rule))

@@ -239,6 +239,9 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
                 input_fd=nothing,
                 runner_mode="subprocess",
                 quiet=True,
+                # Without one, Runner takes SIGINT and SIGTERM for good, and looks at them here
+                # no more: an interrupt would be lost.
+                cancel_callback=_never,
             )
     if status != 0:
         late = f" within {deadline:.0f} s" if status in (LATE, KILLED) else ""
@@ -247,6 +250,11 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
             detail=_own_words(f"{out}\n{err}"),
             hint=f"the roles are in {playbook.parent}",
         )
+
+
+def _never() -> bool:
+    """Tell Runner that nobody cancels: an interrupt is raised through it."""
+    return False
 
 
 def environment(work: Path) -> dict[str, str]:

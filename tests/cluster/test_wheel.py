@@ -124,7 +124,7 @@ def test_the_wheel_holds_the_package_and_its_data(installed: Installed) -> None:
 
 
 def test_programs_among_the_data_stay_executable(installed: Installed) -> None:
-    for name in ("image/boot/make", "inventory/underlay"):
+    for name in ("ansible/bin/ansible-playbook", "image/boot/make", "inventory/underlay"):
         assert (installed.package / "data" / name).stat().st_mode & 0o111 == 0o111, name
 
 

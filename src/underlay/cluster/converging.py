@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +28,7 @@ from underlay.cluster.switching import refuse_other_nodes
 from underlay.errors import BadInput, Infrastructure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from underlay.plan import Plan
 
@@ -110,26 +113,30 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
     with tempfile.TemporaryDirectory(prefix="underlay-converge-") as folder:
         work = Path(folder)
         (work / "runner").mkdir()
+        programs = paths.root() / "ansible" / "bin"
         for node in plan.nodes:
             held = [{"path": p, "content": c} for p, c in bundle(files / node.name).items()]
             (work / f"{node.name}.json").write_text(json.dumps(held), encoding="utf-8")
-        done = ansible_runner.run(
-            private_data_dir=str(work / "runner"),
-            playbook=str(paths.root() / "ansible" / "converge.yml"),
-            inventory=str(paths.root() / "inventory" / "underlay"),
-            extravars={"bundles": str(work)},
-            cmdline="--check --diff" if check else "--diff",
-            envvars={
-                **environment(work),
-                "UNDERLAY_LAB": state.lab,
-                paths.HOME: str(paths.home()),
-                # Without a way of its own to share connections, Ansible takes the lab's.
-                "ANSIBLE_SSH_ARGS": "-o Compression=no",
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
-            },
-            settings={"job_timeout": DEADLINE},
-            quiet=True,
-        )
+        with _noting_signals() as noted:
+            done = ansible_runner.run(
+                private_data_dir=str(work / "runner"),
+                playbook=str(paths.root() / "ansible" / "converge.yml"),
+                inventory=str(paths.root() / "inventory" / "underlay"),
+                extravars={"bundles": str(work)},
+                cmdline="--check --diff" if check else "--diff",
+                envvars={
+                    **environment(work),
+                    "UNDERLAY_LAB": state.lab,
+                    paths.HOME: str(paths.home()),
+                    # Without a way of its own to share connections, Ansible takes the lab's.
+                    "ANSIBLE_SSH_ARGS": "-o Compression=no",
+                    "ANSIBLE_PLAYBOOK": str(Path(sys.executable).with_name("ansible-playbook")),
+                    "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
+                },
+                settings={"job_timeout": DEADLINE},
+                quiet=True,
+                cancel_callback=noted,
+            )
         events = [event for event in done.events if event["event"] in (GOOD, *BAD)]
         said = done.stdout.read()
     results = {e["event_data"]["host"]: e["event_data"]["res"] for e in events}
@@ -144,3 +151,28 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
             detail="\n".join(failures) or tail(said),
         )
     return results
+
+
+@contextmanager
+def _noting_signals() -> Iterator[Callable[[], bool]]:
+    """Hand out whether a signal has asked to stop; raise KeyboardInterrupt after the block then.
+
+    Ansible has a session of its own, which no Ctrl-C reaches. Runner ends it, with all that it
+    has started, once told so; raised in its midst, an interrupt would leave them running.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    noted = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: noted.set())
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
+    try:
+        yield noted.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if noted.is_set():
+        raise KeyboardInterrupt

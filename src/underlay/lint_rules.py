@@ -211,7 +211,7 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
 
 def bridge_reflected(subject: Subject) -> Iterator[Hit]:
     """A bridge learns its own containers at the uplink from the frames that hairpin sends back."""
-    hairpin = {segment.name for segment in subject.plan.segments if segment.hairpin}
+    hairpin = {segment.name for segment in subject.plan.segments if segment.reflects}
     for network in subject.plan.networks:
         if network.driver == "bridge" and network.uplink and network.segment in hairpin:
             yield Hit(

@@ -171,6 +171,14 @@ class PlannedSegment:
     unknown_multicast: str = "flood"
 
     @property
+    def reflects(self) -> bool:
+        """Whether nodes' ports send anything back: an isolated one sends to none, nor to itself.
+
+        Linux net/bridge/br_forward.c, should_deliver; br_private.h, br_skb_isolated.
+        """
+        return self.hairpin and not self.isolated
+
+    @property
     def swallows_multicast(self) -> bool:
         """Whether no multicast gets from port to port: nobody asks, so no member is known."""
         return self.unknown_multicast == "drop" and not self.querier

@@ -274,6 +274,14 @@ def test_a_node_masquerades_what_its_l3_child_sends_from_an_address_behind_nat()
     assert not cell(one(internal=True), "two@inner", "net-2a").reachable
 
 
+def test_an_isolated_port_reflects_nothing() -> None:
+    vepa = {"net": network(mode="vepa")}
+    assert cell(plan_of(vepa, lan={"hairpin": True}), "net-1a", "net-1b").reachable
+    plan = plan_of(vepa, lan={"hairpin": True, "isolated": True})
+    assert cell(plan, "net-1a", "net-1b").rule == "macvlan-vepa-siblings"
+    assert cell(plan, "net-1a", "core-01").rule == "macvlan-to-own-parent"
+
+
 def test_tunnels_end_where_a_passthru_child_hears_all() -> None:
     plan = make_plan(read_lab(root() / "labs" / "overlay-passthru.yml"))
     for source, destination in (("vx-1a", "vx-2a"), ("gre-2a", "gre-1a"), ("core-02", "vx-1a")):

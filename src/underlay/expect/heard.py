@@ -171,7 +171,7 @@ def heard(
             continue
         if rule.modes and (link.mode, other.mode) not in rule.modes:
             continue
-        if rule.hairpin and not (segment and segment.hairpin and "private" not in link.mode):
+        if rule.hairpin and not (segment and segment.reflects and "private" not in link.mode):
             continue
         return rule
     return FLOODED

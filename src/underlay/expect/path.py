@@ -277,7 +277,7 @@ class Paths:
         segment = self._world.segments.get(self._segment(link))
         if segment is None:
             return tuple(found)
-        if segment.hairpin:
+        if segment.reflects:
             found.append("hairpin")
         if segment.swallows_multicast and not together and self._asks_by_multicast(link):
             found.append("no multicast")

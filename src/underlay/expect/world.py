@@ -321,7 +321,7 @@ class World:
             return []
         inside = self._by_domain.get((link.domain[0], link.tag, ""), [])
         # Out of the port that a frame came in by it goes again only where that is hairpin.
-        back = self.segments[link.domain[0]].hairpin
+        back = self.segments[link.domain[0]].reflects
         return [one for one in inside if back or one.port != link.port]
 
 

@@ -9,6 +9,7 @@ import pytest
 from underlay.faults import Scene, running_fault
 from underlay.faults.passing import Passage
 from underlay.faults.routes import best, contains, family_of
+from underlay.faults.scene import cell_of
 from underlay.lab_file import read_lab
 from underlay.observe.evidence import Space
 from underlay.plan import make_plan
@@ -105,7 +106,7 @@ def test_every_place_of_every_fault_has_its_steps_and_cells(lab: str) -> None:
         for place in fault.places(scene):
             assert fault.inject(scene, place)
             assert fault.undo(scene, place) or fault.keeps(scene, place)
-            known = scene.every | {c for c in fault.effect(scene, place).every if c[2] == "pmtu"}
+            known = scene.every | {cell_of(value) for value in scene.values}
             assert fault.effect(scene, place).every <= known
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,21 +15,41 @@ from underlay import paths
 from underlay.cluster import converging
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_is_noted_and_raised_after_the_block(number: signal.Signals) -> None:
-    before = [signal.getsignal(each) for each in signal.Signals]
+@pytest.fixture
+def handled(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """Return the signal, answered as the command line does, whatever nohup(1) has set."""
+    number: signal.Signals = request.param
+    before = signal.signal(number, signal.default_int_handler)
+    yield number
+    signal.signal(number, before)
+
+
+@pytest.mark.parametrize(
+    "handled", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], indirect=True, ids=str
+)
+def test_a_signal_is_noted_and_raised_after_the_block(handled: signal.Signals) -> None:
     seen = []
 
     def interrupted() -> None:
         with converging._noting_signals() as noted:
             seen.append(noted())
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), handled)
             seen.append(noted())
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert seen == [False, True]
-    assert [signal.getsignal(each) for each in signal.Signals] == before
+    assert signal.getsignal(handled) == signal.default_int_handler
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with converging._noting_signals() as noted:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not noted()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_without_a_signal_nothing_is_raised() -> None:

@@ -48,7 +48,7 @@ CRUN_PID = "crun state NAME | sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p'"
 # What a container of namespaces alone has noted: its process, and when that started.
 PAUSE_PID = (
     "{ read -r pid start </run/underlay/NAME/pid"
-    " && [ \"$(cut -d ' ' -f 22 /proc/$pid/stat)\" = $start ] && echo $pid; }"
+    " && [ \"$(cut -d ' ' -f 22 /proc/$pid/stat)\" = $start ] && echo $pid; } 2>/dev/null"
 )
 FIND = {
     "docker": f"python3 -c '{DOCKER_PID}'",

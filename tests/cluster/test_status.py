@@ -43,7 +43,7 @@ def test_the_document(lab: Lab) -> None:
         "switch": {
             "machine": None,
             "segments": [
-                {"name": s.name, "bridge": s.bridge, "ports": s.ports, "vlans": {}}
+                {"name": s.name, "bridge": s.bridge, "ports": s.ports, "vlans": None}
                 for s in plan.segments
             ],
         },

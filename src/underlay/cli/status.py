@@ -72,7 +72,7 @@ def describe(state: LabState) -> dict[str, Any]:
                     "name": segment.name,
                     "bridge": segment.bridge,
                     "ports": segment.ports,
-                    "vlans": {name: _vlans(own) for name, own in segment.vlans.items()},
+                    "vlans": {name: _vlans(own) for name, own in segment.vlans.items()} or None,
                 }
                 for segment in plan.segments
             ],
@@ -137,7 +137,8 @@ def _show(status: dict[str, Any]) -> None:
     switch = Table("segment", "bridge", "ports", box=None, pad_edge=False)
     for segment in status["switch"]["segments"]:
         ports = ", ".join(
-            f"{port} to {node}" + (f" ({vlans})" if (vlans := segment["vlans"].get(node)) else "")
+            f"{port} to {node}"
+            + (f" ({vlans})" if (vlans := (segment["vlans"] or {}).get(node)) else "")
             for node, port in segment["ports"].items()
         )
         switch.add_row(segment["name"], segment["bridge"], ports)

@@ -37,13 +37,21 @@ containers:
   - {on: all, count: 2, networks: [lannet]}
   - {on: all, count: 2, networks: [ipnet]}
 """
-# $1 is the user's home, $2 the images of whoever runs the tests; then comes the command.
+# $1 is the user's home, $2 the images of whoever runs the tests, $3 the virtual environment that
+# both share and $4 a folder above it that is closed to others, if any; then comes the command.
 SCRIPT = f"""
-home=$1 images=$2
-shift 2
+home=$1 images=$2 environment=$3 closed=$4
+shift 4
 mkdir -p "$home/.cache/underlay/images"
 mount --bind "$images" "$home/.cache/underlay/images"
 chown {UID}:{UID} "$home" "$home/.cache" "$home/.cache/underlay"
+if [ "$closed" ]; then
+    mkdir -p "$home/.shared"
+    mount --bind "$environment" "$home/.shared"
+    mount -t tmpfs -o mode=755 none "$closed"
+    mkdir -p "$environment"
+    mount --move "$home/.shared" "$environment"
+fi
 mount -t tmpfs -o mode=755 none /dev/net
 mknod /dev/net/tun c 10 200
 chmod 666 /dev/net/tun
@@ -66,8 +74,16 @@ class Somebody:
         images = str(paths.cache() / "images")
         inside = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", SCRIPT, "sh"]
         program = str(self.checkout.root / "underlay")
-        arguments = [*inside, str(self.home), images, program, *words]
+        environment = paths.root() / ".venv"
+        shared = [str(environment), closed_above(environment)]
+        arguments = [*inside, str(self.home), images, *shared, program, *words]
         return run(arguments, folder=self.home, deadline=UP_DEADLINE)
+
+
+def closed_above(folder: Path) -> str:
+    """Return the topmost folder above ``folder`` that other users can't enter; empty if none."""
+    above = reversed(folder.resolve().parents)
+    return next((str(each) for each in above if not each.stat().st_mode & 0o001), "")
 
 
 @pytest.fixture
@@ -109,7 +125,7 @@ def test_an_ordinary_user_runs_the_default_lab(somebody: Somebody) -> None:
 
 def test_it_really_is_an_ordinary_user(somebody: Somebody) -> None:
     """The twin: what only root may do fails in the same place."""
-    script = "test -r /root/.profile || exit 7"
+    script = "test -r /etc/shadow || exit 7"
     program = somebody.checkout.root / "underlay"
     program.unlink()
     program.write_text(f"#!/bin/sh\nset -e\n[ $(id -u) = {UID} ]\n{script}\n")

@@ -1,6 +1,10 @@
-"""When an answer that comes late still counts."""
+"""When an answer that comes late still counts, and where an error says that a question stopped."""
 
 from __future__ import annotations
+
+import errno
+
+import pytest
 
 from underlay.observe.question import Question
 
@@ -26,3 +30,18 @@ def test_no_answer_counts_after_an_error() -> None:
     question = Question([7, 0, "10.1.1.65", "10.1.1.11", 0], "icmp", None)
     question.finish("no_route")
     assert not question.open
+
+
+@pytest.mark.parametrize(
+    ("packets", "sending", "stop"),
+    [(0, True, "no_route"), (1, True, "no_route"), (2, True, "no_neighbour"),
+     (1, False, "no_neighbour")],
+)  # fmt: skip
+def test_an_unreachable_host_is_no_route_at_the_first_packet_only(
+    packets: int, sending: bool, stop: str
+) -> None:
+    question = Question([7, 0, "10.1.1.65", "10.1.1.11", 0], "udp", None)
+    question.sent = [float(number) for number in range(packets)]
+    question.failed(OSError(errno.EHOSTUNREACH, "No route to host"), sending=sending)
+    assert question.result is not None
+    assert question.result["stop"] == stop

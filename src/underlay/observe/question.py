@@ -83,9 +83,12 @@ class Question:
             text = (
                 f"nothing can be sent from {self.source}: its link is down or the address is gone"
             )
+        # A later packet's sending returns what became of an earlier one: nobody answered for
+        # its destination. A route that refuses does so at the first.
+        first = sending and len(self.sent) <= 1
         if number == errno.ECONNREFUSED:
             self.finish("refused", reason=text)
-        elif number in NO_ROUTE or (sending and number == errno.EHOSTUNREACH):
+        elif number in NO_ROUTE or (first and number == errno.EHOSTUNREACH):
             self.finish("no_route", reason=text)
         elif number == errno.EHOSTUNREACH:
             self.finish("no_neighbour", reason=text)

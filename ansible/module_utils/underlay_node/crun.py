@@ -20,12 +20,17 @@ def runs(name: str) -> bool:
     try:
         with open(f"/run/crun/{name}/status", encoding="utf-8") as file:
             status = json.load(file)
-        with open(f"/proc/{status['pid']}/stat", encoding="utf-8") as file:
-            fields = file.read().rpartition(")")[2].split()
+        living = started(status["pid"]) == status["process-start-time"]
     except (OSError, ValueError, KeyError):
         return False
-    living = fields[0] not in "ZX" and int(fields[19]) == status["process-start-time"]
     return living and os.path.exists(path(name))
+
+
+def started(pid: int) -> int:
+    """Return when the process started, in ticks since boot; 0 for one that has ended."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return 0 if fields[0] in "ZX" else int(fields[19])
 
 
 def start(name: str) -> None:

@@ -8,6 +8,7 @@ import os
 import socket
 import struct
 import threading
+from collections.abc import Callable
 
 from .commands import DEADLINE, Failed, run
 
@@ -27,6 +28,16 @@ def path(name: str) -> str:
 def enter(name: str) -> list[str]:
     """Return the words that run a command in the container's network namespace."""
     return ["nsenter", f"--net={path(name)}", "--"]
+
+
+def aside(work: Callable[[], None]) -> None:
+    """Call ``work``, which enters other namespaces, in a thread of its own, and wait for its end.
+
+    Where a thread has been to, it can't come back from. ``work`` raises nothing.
+    """
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
 
 
 def make(names: list[str]) -> None:
@@ -52,10 +63,7 @@ def _raise_loopbacks(names: list[str]) -> None:
             except OSError as error:
                 failed.append(f"{name}: lo: {error}")
 
-    # A thread of its own: where it has been to, it can't come back from.
-    thread = threading.Thread(target=inside)
-    thread.start()
-    thread.join()
+    aside(inside)
     if failed:
         raise Failed("; ".join(failed))
 
@@ -78,9 +86,7 @@ def delete_links(interfaces: dict[str, list[str]]) -> None:
                     with contextlib.suppress(OSError):
                         _delete(socket.if_nametoindex(link))
 
-    thread = threading.Thread(target=inside)
-    thread.start()
-    thread.join()
+    aside(inside)
 
 
 def _delete(index: int) -> None:

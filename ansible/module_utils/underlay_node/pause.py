@@ -11,12 +11,11 @@ import contextlib
 import os
 import signal
 import socket
-import threading
 import time
 
 from .commands import Failed, write
-from .crun import BUNDLES, ROOTFS, SLEEP
-from .namespaces import path
+from .crun import BUNDLES, ROOTFS, SLEEP, started
+from .namespaces import aside, path
 
 NO_STREAMS = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3)]
 # Seconds that a killed process gets to disappear.
@@ -36,14 +35,11 @@ def start(name: str) -> None:
             pid = os.posix_spawn(
                 f"{ROOTFS}{SLEEP[0]}", SLEEP, {}, file_actions=NO_STREAMS, setsid=True
             )
-            write(_note(name), f"{pid} {_started(pid)}\n")
+            write(_note(name), f"{pid} {started(pid)}\n")
         except OSError as error:
             failed.append(f"{name}: {error}")
 
-    # A thread of its own: what it has left, it can't come back to.
-    thread = threading.Thread(target=inside)
-    thread.start()
-    thread.join()
+    aside(inside)
     if failed:
         raise Failed("; ".join(failed))
 
@@ -107,14 +103,7 @@ def _living(name: str) -> int | None:
     """Return the noted process, unless it is gone or its number is somebody else's by now."""
     try:
         with open(_note(name), encoding="ascii") as file:
-            pid, started = (int(word) for word in file.read().split())
-        return pid if _started(pid) == started else None
+            pid, since = (int(word) for word in file.read().split())
+        return pid if started(pid) == since else None
     except (OSError, ValueError):
         return None
-
-
-def _started(pid: int) -> int:
-    """Return when the process started, in ticks since boot; 0 for one that has ended."""
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return 0 if fields[0] in "ZX" else int(fields[19])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from underlay.plan import Plan, PlannedNode, PlannedSegment
 
@@ -46,15 +46,24 @@ def multicast(plan: Plan) -> list[Command]:
     lines = []
     for segment in plan.segments:
         if segment.unknown_multicast == "drop":
-            inside = (port for node in plan.nodes for port in _ports(segment, node))
-            outside = (p.port for h in plan.hosts for p in h.ports if p.segment == segment.name)
-            for port in (*inside, *outside):
+            for _, port in stations(plan, segment):
                 lines.append(f"link set {port} type bridge_slave mcast_flood off")
         if segment.querier:
             lines.append(f"address add {QUERIER}/64 dev {segment.bridge} nodad")
             for words in ("mcast_query_response_interval 100", "mcast_querier 1"):
                 lines.append(f"link set {segment.bridge} type bridge {words}")
     return [batch(lines)] if lines else []
+
+
+def stations(plan: Plan, segment: PlannedSegment) -> Iterator[tuple[str, str]]:
+    """Yield every port of a segment's switch with the node or external host that is at it."""
+    for node in plan.nodes:
+        for port in _ports(segment, node):
+            yield node.name, port
+    for host in plan.hosts:
+        for own in host.ports:
+            if own.segment == segment.name:
+                yield host.name, own.port
 
 
 def _ports(segment: PlannedSegment, node: PlannedNode) -> list[str]:

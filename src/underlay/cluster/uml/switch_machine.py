@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from underlay.cluster.port_policies import batch, multicast, policies
+from underlay.cluster.port_policies import batch, multicast, policies, stations
 from underlay.cluster.uml.wiring import bridge, card_name, cleared, joined, renamed
 
 if TYPE_CHECKING:
@@ -66,20 +66,10 @@ def _made(plan: Plan) -> list[Command]:
 
 def _vlans(plan: Plan) -> Iterator[str]:
     """Each port's VLANs, as bridge(8) has them: with their tags, or the one without."""
-    stations = [
-        *((s.name, node, port) for s in plan.segments for node, port in s.ports.items()),
-        *((p.segment, host.name, p.port) for host in plan.hosts for p in host.ports),
-        *(
-            (n.segment, node.name, m.port)
-            for node in plan.nodes
-            for n in node.nics
-            for m in n.members[1:]
-        ),
-    ]
-    vlans = {segment.name: segment.vlans for segment in plan.segments}
-    for segment, station, port in stations:
-        own = vlans[segment].get(station)
-        for vlan in own.tagged if own else ():
-            yield f"vlan add dev {port} vid {vlan}"
-        if own and own.untagged is not None:
-            yield f"vlan add dev {port} vid {own.untagged} pvid untagged"
+    for segment in plan.segments:
+        for station, port in stations(plan, segment):
+            own = segment.vlans.get(station)
+            for vlan in own.tagged if own else ():
+                yield f"vlan add dev {port} vid {vlan}"
+            if own and own.untagged is not None:
+                yield f"vlan add dev {port} vid {own.untagged} pvid untagged"

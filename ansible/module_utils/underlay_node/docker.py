@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import socket
+import urllib.parse
 
 from . import routes
 from .commands import DEADLINE, Failed, batch, run
@@ -82,11 +83,27 @@ def _networks() -> set[str]:
     return {entry["Name"] for entry in ask("GET", "/networks") or ()}
 
 
+def _known(name: str) -> str:
+    """Return the id of the container ``name``; empty where there is none.
+
+    As with networks, one that isn't there must not be asked for by its name: a plain
+    hexadecimal one like "db" would be any container whose id begins so.
+    """
+    wanted = urllib.parse.quote(json.dumps({"name": [f"^/{name}$"]}))
+    found = ask("GET", f"/containers/json?all=1&filters={wanted}")
+    return found[0]["Id"] if found else ""
+
+
+def _remove(name: str) -> None:
+    identity = _known(name)
+    if identity:
+        ask("DELETE", f"/containers/{identity}?force=1", missing=True)
+
+
 def pid(name: str) -> int:
     """Return the process id of a running container, 0 where it doesn't run."""
-    if not os.path.exists(SOCKET):
-        return 0
-    known = ask("GET", f"/containers/{name}/json", missing=True)
+    identity = _known(name) if os.path.exists(SOCKET) else ""
+    known = ask("GET", f"/containers/{identity}/json", missing=True) if identity else None
     return known["State"]["Pid"] if known and known["State"]["Running"] else 0
 
 
@@ -99,7 +116,7 @@ def enter(name: str) -> list[str]:
 def start(container: dict, networks: dict[str, dict]) -> None:
     """Create the container with its planned addresses, start it, and say what Docker can't."""
     name = container["name"]
-    ask("DELETE", f"/containers/{name}?force=1", missing=True)
+    _remove(name)
     endpoints = {
         attachment["network"]: _endpoint(attachment, networks[attachment["network"]])
         for attachment in container["attachments"]
@@ -113,10 +130,12 @@ def start(container: dict, networks: dict[str, dict]) -> None:
         "NetworkingConfig": {"EndpointsConfig": {first: endpoints[first]}},
     }
     ask("POST", f"/containers/create?name={name}", body=body)
+    ask("POST", f"/containers/{name}/start")
+    # Once it runs: what was joined before is numbered eth0, eth1 by the networks' names instead
+    # (moby/moby#46036).
     for network in others:
         connection = {"Container": name, "EndpointConfig": endpoints[network]}
         ask("POST", f"/networks/{network}/connect", body=connection)
-    ask("POST", f"/containers/{name}/start")
     # Docker gives each container a default route by some gateway, whoever has that address,
     # and knows neither routes without one nor further ones.
     for family in ("-4", "-6"):
@@ -127,7 +146,7 @@ def start(container: dict, networks: dict[str, dict]) -> None:
 def stop(container: dict, networks: dict[str, dict]) -> None:
     """Remove the container."""
     if os.path.exists(SOCKET):
-        ask("DELETE", f"/containers/{container['name']}?force=1", missing=True)
+        _remove(container["name"])
 
 
 def _endpoint(attachment: dict, network: dict) -> dict:

@@ -42,7 +42,8 @@ engine = http.client.HTTPConnection("docker")
 engine.sock = socket.socket(socket.AF_UNIX)
 engine.sock.connect("/run/docker.sock")
 engine.request("GET", "/containers/NAME/json")
-print(json.load(engine.getresponse())["State"]["Pid"])
+known = json.load(engine.getresponse())
+print(known["State"]["Pid"] if known.get("Name") == "/NAME" else "")
 """
 CRUN_PID = "crun state NAME | sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p'"
 # What a container of namespaces alone has noted: its process, and when that started.

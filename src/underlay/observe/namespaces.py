@@ -51,9 +51,11 @@ def _docker_pid(name: str) -> int:
         except OSError as error:
             raise Missing(f"Docker does not answer: {error}") from None
     head, _, body = answer.partition(b"\r\n\r\n")
-    if b" 200 " not in head.split(b"\r\n")[0]:
+    known = json.loads(body) if b" 200 " in head.split(b"\r\n")[0] else {}
+    # A missing name that is plain hexadecimal may be how another container's id begins.
+    if known.get("Name") != f"/{name}":
         raise Missing(f"Docker knows no container {name}")
-    state = json.loads(body)["State"]
+    state = known["State"]
     if not state.get("Running") or not state.get("Pid"):
         raise Missing(f"container {name} is {state.get('Status', 'not running')}")
     return int(state["Pid"])

@@ -5,10 +5,8 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 
 from __future__ import annotations
 
-import selectors
 import socket
 import struct
-import time
 from typing import TYPE_CHECKING
 
 from underlay.observe.hearing import watch
@@ -48,8 +46,7 @@ class Answering:
             listeners.append((space.icmp, self.on_icmp))
             for sockets, act in listeners:
                 for family, made in sockets.items():
-                    data = (act, (space, family))
-                    station.loop.register(made, selectors.EVENT_READ, data)
+                    station.loop.watch(made, act, (space, family))
 
     def on_icmp(self, subject: tuple[Space, int]) -> None:
         """Record the requests that reached this space; match answers and ICMP errors."""
@@ -70,7 +67,7 @@ class Answering:
                 continue
             question = station.flying.get((token[0], "icmp"))
             if kind == reply and question and question.comes_from(space, sender) and question.open:
-                station.learn(question.answered("", token[2], time.monotonic()))
+                station.learn(question.answered("", token[2], station.loop.now))
 
     def on_unreachable(
         self, space: Space, family: int, quoted: bytes, code: int, sender: str
@@ -134,21 +131,21 @@ class Answering:
                 made, _ = space.tcp[family].accept()
             except OSError:
                 return
-            made.setblocking(False)
-            data = (self.on_request, (space, made))
-            self.station.loop.register(made, selectors.EVENT_READ, data)
+            # The kernel hands it out with its request (spaces.py), unless that is late.
+            if not self.on_request((space, made)):
+                self.station.loop.watch(made, self.on_request, (space, made))
 
-    def on_request(self, subject: tuple[Space, socket.socket]) -> None:
-        """Read one TCP request, tell it who answers, and close."""
+    def on_request(self, subject: tuple[Space, socket.socket]) -> bool:
+        """Read one TCP request, tell it who answers, and close; return whether it was there."""
         space, made = subject
         try:
-            token = read_token(self.station.nonce, made.recv(512))
+            token = read_token(self.station.nonce, made.recv(512, socket.MSG_DONTWAIT))
             if token:
                 space.record("tcp", token[0], token[2])
                 made.send(space.name.encode())
         except BlockingIOError:
-            return
+            return False
         except OSError:
             pass  # the asker gave up
-        self.station.loop.unregister(made)
-        made.close()
+        self.station.loop.close(made)
+        return True

@@ -14,8 +14,6 @@ that was seen.
 from __future__ import annotations
 
 import contextlib
-import os
-import selectors
 import socket
 import time
 from collections import deque
@@ -58,6 +56,7 @@ class Asking:
         self.flying: dict[tuple[int, str], Question] = {}
         self.recent: deque[tuple[float, Question]] = deque()
         self.swept = 0.0
+        self.idle: dict[tuple[str, str], list[socket.socket]] = {}
 
     def rows(self) -> list[Any]:
         """Return, for each question, its cell, its protocol, packets sent, and its result."""
@@ -115,24 +114,35 @@ class Asking:
         return token(self.station.nonce, question.number, question.protocol, attempt)
 
     def connect(self, question: Question) -> None:
-        """Open a socket of the question's own, bound to its source address; raise OSError."""
+        """Give the question a socket of its own, from its source address; raise OSError."""
         assert question.space is not None
-        tcp = question.protocol == "tcp"
-        kind = socket.SOCK_STREAM if tcp else socket.SOCK_DGRAM
+        loop, to = self.station.loop, (question.destination, self.station.port)
+        if question.protocol == "tcp":
+            made = self.bound(question, socket.SOCK_STREAM)
+            question.sent.append(time.monotonic())
+            with contextlib.suppress(BlockingIOError):
+                made.connect(to)
+            connection = Connection(self, question, made, len(question.sent) - 1)
+            loop.follow(made, connection.on_ready, None)
+        elif idle := self.idle.get((question.space.name, question.source)):
+            question.sockets.append(idle.pop())
+            loop.hand(question.sockets[0], self.on_datagram, question)
+            question.sockets[0].connect(to)
+        else:
+            made = self.bound(question, socket.SOCK_DGRAM)
+            made.connect(to)
+            loop.watch(made, self.on_datagram, question)
+
+    def bound(self, question: Question, kind: int) -> socket.socket:
+        """Return a socket bound to the question's source address, which is its; raise OSError."""
+        assert question.space is not None
         made = question.space.open(kind, question.family)
         question.sockets.append(made)
-        made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        if kind == socket.SOCK_STREAM:  # a datagram's port is its own all the same
+            made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         made.setsockopt(*ERRORS[question.family], 1)
         made.bind((question.source, 0))
-        started = time.monotonic()
-        with contextlib.suppress(BlockingIOError):
-            made.connect((question.destination, self.station.port))
-        if tcp:
-            question.sent.append(started)
-            connection = Connection(self, question, made, len(question.sent) - 1)
-            self.station.loop.register(made, selectors.EVENT_WRITE, (connection.on_ready, None))
-        else:
-            self.station.loop.register(made, selectors.EVENT_READ, (self.on_datagram, question))
+        return made
 
     def on_datagram(self, question: Question) -> None:
         """The answerer's name, or an ICMP error about our datagram."""
@@ -140,7 +150,7 @@ class Asking:
         try:
             found = read_token(self.station.nonce, made.recv(512))
             if found and found[:2] == (question.number, question.protocol) and question.open:
-                took = question.answered(found[3], found[2], time.monotonic())
+                took = question.answered(found[3], found[2], self.station.loop.now)
                 self.station.learn(took)
         except BlockingIOError:
             pass
@@ -174,11 +184,17 @@ class Asking:
         return overdue(self.station, question.round, now - question.sent[-1], least)
 
     def close(self, question: Question) -> None:
-        """Close the question's sockets."""
-        for made in question.sockets:
-            if made in self.station.loop.get_map():
-                self.station.loop.unregister(made)
-            made.close()
+        """Close the question's sockets, but for one that is as good as new.
+
+        That is one by which a single datagram went out and was answered: nothing more,
+        no ICMP error either, can come back by it.
+        """
+        if question.space and question.protocol != "tcp" and question.clean:
+            idle = self.idle.setdefault((question.space.name, question.source), [])
+            idle += question.sockets
+        else:
+            for made in question.sockets:
+                self.station.loop.close(made)
         question.sockets.clear()
 
 
@@ -201,27 +217,24 @@ class Connection:
 
     def on_ready(self, _: None) -> None:
         """The connection is made or refused, or the answerer's name is there."""
-        made, question, loop = self.made, self.question, self.asking.station.loop
+        made, question, station = self.made, self.question, self.asking.station
         try:
-            number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if number:
-                raise OSError(number, os.strerror(number))
             if not self.connected:
-                self.connected = time.monotonic()
-                loop.modify(made, selectors.EVENT_READ, (self.on_ready, None))
                 made.send(self.asking.token(question, self.attempt))
+                self.connected = station.loop.now
                 return
             name = made.recv(512).decode(errors="replace")
             if not question.open:
-                loop.unregister(made)
-            elif name:
+                return
+            if name:
                 question.count_resent(made)
                 took = question.answered(name, self.attempt, self.connected)
-                self.asking.station.learn(took)
+                station.learn(took)
             else:
                 question.finish("no_answer", reason="the connection was closed without an answer")
         except BlockingIOError:
-            pass
+            if not self.connected:
+                # What comes while connect(2) still runs is kept, and isn't an error yet.
+                question.read_errors(made)
         except OSError as error:
             question.refused(made, error)
-            loop.unregister(made)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 TIMES = 2  # packets; nobody says whether one was lost
 APART = 0.1  # s between them
 ETH_P_ALL_IP = {4: 0x0800, 6: 0x86DD}
+LINK_LOCAL = (0xFE, 0x80)  # the first ten bits of IPv6's own, RFC 4291, 2.5.6
 HEADS = {4: 28, 6: 48}  # bytes of the IP and UDP headers
 
 
@@ -93,11 +94,15 @@ class Hearing:
 
 
 def _join(space: Space, groups: list[str]) -> None:
-    """Join the groups on every interface of the namespace."""
+    """Join the groups on every interface of the namespace that has an address for them.
+
+    One that IPv6 alone has given itself is none: whoever is planned without IPv6 is no member.
+    """
     interfaces = {
-        (index, len(address)) for address, (index, _) in rtnetlink.addresses(space.netlink).items()
+        (index, len(address))
+        for address, (index, _) in rtnetlink.addresses(space.netlink).items()
+        if (address[0], address[1] & 0xC0) != LINK_LOCAL
     }
-    # A namespace has link-local IPv6 addresses also where only IPv4 is measured.
     for group in (group for group in groups if family_of(group) in space.udp):
         wanted = packed(group)
         for index in {index for index, size in interfaces if size == len(wanted)}:
@@ -115,7 +120,7 @@ def watch(station: Station) -> None:
     for space in station.present():
         for family in station.spec["families"]:
             made = space.frames(ETH_P_ALL_IP[family])
-            station.loop.register(made, 1, (_Watcher(station, space, family, made).on_frame, None))
+            station.loop.watch(made, _Watcher(station, space, family, made).on_frame, None)
 
 
 class _Watcher:

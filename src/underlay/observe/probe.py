@@ -30,10 +30,10 @@ check.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import resource
-import selectors
 import sys
 import time
 import zlib
@@ -49,7 +49,10 @@ from underlay.observe.sizing import Sizing
 from underlay.observe.station import Station
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from underlay.observe.question import Question
+    from underlay.observe.spaces import Space
 
     Work = Asking | Hearing | Resolving | Sizing
 
@@ -71,6 +74,7 @@ class Prober:
         self.spec = spec
         self.station = Station(spec)
         self.phases: list[Work] = []
+        self.tables: dict[str, rtnetlink.Neighbours] = {}
         self.lines: list[bytes] = []
         self.rest = rest
         self.ended = False
@@ -79,11 +83,11 @@ class Prober:
         """Go through all steps; return the exit code."""
         self.station.open()
         Answering(self.station, self.spec["values"])
-        self.station.loop.register(0, selectors.EVENT_READ, (self.on_stdin, None))
+        self.station.loop.watch(0, self.on_stdin, None)
         say("ready")
         heard, owed = time.monotonic(), ""
         while not self.ended and time.monotonic() - heard < self.spec["patience"]:
-            self.station.turn(0 if owed or self.eager() else SWEEP if self.busy() else 1)
+            self.station.loop.turn(0 if owed or self.eager() else SWEEP if self.busy() else 1)
             for phase in self.phases:
                 phase.step()
             if owed:  # what had arrived when it was asked is handled now
@@ -116,6 +120,7 @@ class Prober:
         The other cells' questions would fill the neighbour tables that cold ones depend on.
         """
         if name in CHECKS:
+            self.keep_tables()
             return CHECKS[name](self.station, self.spec["values"].get(name, []), name)
         cells = [cell for cell in self.spec["cells"] if bool(cell[4]) == (name == "cold")]
         return Asking(self.station, cells, self.spec["protocols"])
@@ -141,19 +146,30 @@ class Prober:
             "probes": [row for phase in self.phases for row in phase.rows()],
         }
 
+    def silent(self) -> Iterator[tuple[Question, Space]]:
+        """Yield the probes that nobody answered, each with its namespace."""
+        for phase in self.phases:
+            for question in phase.done if isinstance(phase, Asking) else ():
+                if question.silent and question.space:
+                    yield question, question.space
+
+    def keep_tables(self) -> None:
+        """Keep the neighbours that unanswered probes had: checks forget and learn others."""
+        for _, space in self.silent():
+            if space.name not in self.tables:
+                with contextlib.suppress(OSError):
+                    self.tables[space.name] = rtnetlink.neighbours(space.netlink)
+
     def find_stops(self) -> None:
         """Say of each unanswered probe whether its next hop was ever found."""
-        tables: dict[str, rtnetlink.Neighbours] = {}
-        asked = [phase for phase in self.phases if isinstance(phase, Asking)]
-        for question in [question for phase in asked for question in phase.done]:
-            space, result = question.space, question.result
-            if space is None or result is None or not question.silent:
-                continue
+        self.keep_tables()
+        for question, space in list(self.silent()):
+            result = question.result
+            assert result is not None
             try:
-                if space.name not in tables:
-                    tables[space.name] = rtnetlink.neighbours(space.netlink)
                 wanted = packed(question.destination)
-                unresolved = rtnetlink.unresolved(space.netlink, tables[space.name], wanted)
+                table = self.tables.get(space.name, {})
+                unresolved = rtnetlink.unresolved(space.netlink, table, wanted)
                 result["stop"] = "no_neighbour" if unresolved else "no_answer"
             except OSError as error:
                 result.update(stop="no_route", reason=os.strerror(error.errno or 0))

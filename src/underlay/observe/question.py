@@ -58,6 +58,11 @@ class Question:
         """Whether the question was given up because nothing was heard."""
         return self.result is not None and not self.result["stop"] and "by" not in self.result
 
+    @property
+    def clean(self) -> bool:
+        """Whether its only packet was answered."""
+        return len(self.sent) == 1 and self.result is not None and "by" in self.result
+
     def comes_from(self, space: Space, sender: str) -> bool:
         """Return whether an answer that ``space`` got from ``sender`` can be this one's."""
         return self.space is space and self.destination == sender
@@ -97,13 +102,17 @@ class Question:
 
     def refused(self, made: socket.socket, error: OSError) -> None:
         """Tell an error that came back over the network by what the ICMP message said."""
+        self.read_errors(made)
+        self.failed(error, sending=False)
+
+    def read_errors(self, made: socket.socket) -> None:
+        """Take the ICMP messages that the kernel has kept for the socket."""
         level, wanted, origin, unreachable, sender = ERROR_QUEUE[self.family]
         with contextlib.suppress(OSError):
             for found, kind, data in made.recvmsg(512, 256, socket.MSG_ERRQUEUE)[1]:
                 if (found, kind) == (level, wanted) and data[4:6] == bytes((origin, unreachable)):
                     family = socket.AF_INET6 if self.family == 6 else socket.AF_INET
                     self.unreachable(data[6], socket.inet_ntop(family, data[sender]))
-        self.failed(error, sending=False)
 
     def unreachable(self, code: int, sender: str) -> None:
         """Translate an ICMP unreachable message into where the probe stopped."""

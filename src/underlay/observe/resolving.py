@@ -11,7 +11,6 @@ passes where a broadcast doesn't (Linux net/ipv4/arp.c, arp_solicit).
 from __future__ import annotations
 
 import contextlib
-import selectors
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -35,6 +34,7 @@ class Resolving:
         self.station, self.check = station, check
         self.cells = cells
         self.waiting = list(cells)
+        self.watched: set[socket.socket] = set()
         self.sent: dict[int, list[float]] = {cell[0]: [] for cell in cells}
         self.round: dict[int, int] = {}
         self.results: dict[int, dict[str, Any]] = {}
@@ -101,8 +101,9 @@ class Resolving:
     def listen(self, space: Space, index: int) -> None:
         """Take ARP replies on one interface, or a namespace's neighbour advertisements."""
         made = space.icmp_again() if self.check == "nd" else space.packet_socket(index, ETH_ARP)
-        if made not in self.station.loop.get_map():
-            self.station.loop.register(made, selectors.EVENT_READ, (self.on_answer, (space, made)))
+        if made not in self.watched:
+            self.watched.add(made)
+            self.station.loop.watch(made, self.on_answer, (space, made))
 
     def on_answer(self, subject: tuple[Space, socket.socket]) -> None:
         """Keep who says to have which address.

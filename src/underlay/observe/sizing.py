@@ -8,7 +8,6 @@ Datagrams with DF set can't be merged by offloading, and no cached path MTU is a
 
 from __future__ import annotations
 
-import selectors
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -106,7 +105,7 @@ class Sizing:
             self.results.append([cell[0], self.check, 0, result])
             return
         self.searches[search.number] = search
-        self.station.loop.register(made, selectors.EVENT_READ, (self.on_answer, search))
+        self.station.loop.watch(made, self.on_answer, search)
         self.send(search)
 
     def lead(self, search: _Search) -> None:
@@ -117,8 +116,7 @@ class Sizing:
             self.send(search)
             return
         self.results.append([search.number, self.check, search.packets, {"stop": ""}])
-        self.station.loop.unregister(search.made)
-        search.made.close()
+        self.station.loop.close(search.made)
         del self.searches[search.number]
 
     def send(self, search: _Search) -> None:

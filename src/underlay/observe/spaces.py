@@ -20,6 +20,10 @@ INET = {4: socket.AF_INET, 6: socket.AF_INET6}
 ICMP = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 IP_PKTINFO = 8
 IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50
+# Sockets made at once: each entering and leaving of a namespace is two calls.
+BATCH = 8
+# s for which the kernel keeps a connection to itself until its request is there, tcp(7).
+DEFER = 3
 ICMP_FILTER = 1
 SOL_RAW = 255
 NOTHING = struct.pack("=I", 0xFFFFFFFF)
@@ -45,6 +49,7 @@ class Space:
         self._senders: dict[str, socket.socket] = {}
         self._packet: dict[tuple[int, int], socket.socket] = {}
         self._icmp_again: socket.socket | None = None
+        self._fresh: dict[tuple[int, int], list[socket.socket]] = {}
         self._home = home
         self._own = home if kind == "node" else opened(name, kind, path)
         with self:
@@ -67,6 +72,7 @@ class Space:
             busy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         udp.bind(("", port))
         tcp.bind(("", port))
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
         tcp.listen(1024)
 
     def __enter__(self) -> None:
@@ -79,8 +85,11 @@ class Space:
 
     def open(self, kind: int, family: int) -> socket.socket:
         """Return a non-blocking socket of this namespace."""
-        with self:
-            return quiet(kind, 0, INET[family])
+        fresh = self._fresh.setdefault((kind, family), [])
+        if not fresh:
+            with self:
+                fresh += [quiet(kind, 0, INET[family]) for _ in range(BATCH)]
+        return fresh.pop()
 
     def echo_sender(self, address: str) -> socket.socket:
         """Return the raw socket that sends ICMP from ``address``; raise OSError."""
@@ -136,9 +145,7 @@ class Space:
 
 def quiet(kind: int, protocol: int = 0, family: int = socket.AF_INET) -> socket.socket:
     """Return a non-blocking socket of the current namespace."""
-    made = socket.socket(family, kind, protocol)
-    made.setblocking(False)
-    return made
+    return socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
 
 
 def drain(raw: socket.socket) -> list[tuple[bytes, str]]:

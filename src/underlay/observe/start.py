@@ -33,6 +33,7 @@ _MODULES = (
     "packets",
     "spaces",
     "question",
+    "loop",
     "station",
     "renewing",
     "asking",

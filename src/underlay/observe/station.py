@@ -6,11 +6,11 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 from __future__ import annotations
 
 import os
-import selectors
 import time
 from typing import TYPE_CHECKING, Any
 
 from underlay.observe import rtnetlink
+from underlay.observe.loop import Loop
 from underlay.observe.namespaces import Missing
 from underlay.observe.spaces import Space
 
@@ -33,7 +33,7 @@ class Station:
         self.nonce = spec["nonce"].encode()
         self.port: int = spec["port"]
         self.pace: float = spec["pace"]
-        self.loop = selectors.DefaultSelector()
+        self.loop = Loop()
         self.spaces: list[Space | None] = []
         self.missing: dict[str, str] = {}
         self.flying: dict[tuple[int, str], Question] = {}
@@ -58,12 +58,6 @@ class Station:
     def present(self) -> list[Space]:
         """Return the namespaces that are there."""
         return [space for space in self.spaces if space]
-
-    def turn(self, wait: float) -> None:
-        """Handle whatever is ready, waiting at most ``wait`` seconds for it."""
-        for key, _ in self.loop.select(wait):
-            act, subject = key.data
-            act(subject)
 
     def learn(self, seconds: float) -> None:
         """Keep how long a round trip took, if none took longer."""

@@ -145,6 +145,8 @@ class Server(socketserver.ThreadingUnixStreamServer):
     """A thread per connection: waiting for one node never delays another."""
 
     daemon_threads = True
+    # All nodes call at once, and where five wait Linux turns the sixth away (unix(7), EAGAIN).
+    request_queue_size = 128
 
 
 def make_switch(wiring: dict[str, Any]) -> None:

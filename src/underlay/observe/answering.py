@@ -142,7 +142,7 @@ class Answering:
             token = read_token(self.station.nonce, made.recv(512, socket.MSG_DONTWAIT))
             if token:
                 space.record("tcp", token[0], token[2])
-                made.send(space.name.encode())
+                made.send(space.name.encode(), socket.MSG_MORE)  # leaves with the FIN
         except BlockingIOError:
             return False
         except OSError:

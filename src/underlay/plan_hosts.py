@@ -84,9 +84,12 @@ def _one_vlan(segment: Segment, host: str, own: int | None, tag: int | None) -> 
 def _on_link(
     lab: Lab, name: str, ports: tuple[HostPort, ...], networks: tuple[PlannedNetwork, ...]
 ) -> Iterator[Route]:
-    """Like a node, a host asks on the wire for the containers of its segments."""
+    """Like a node, a host asks on the wire for the containers of its segments.
+
+    A subnet has one route: by the interface with an address in it, else by the first.
+    """
+    known = {str(ip_interface(address).network) for port in ports for address in port.addresses}
     for port in ports:
-        connected = {str(ip_interface(address).network) for address in port.addresses}
         families = {ip_interface(address).version for address in port.addresses}
         for network in networks:
             if network.segment != port.segment or not network.uplink:
@@ -94,7 +97,8 @@ def _on_link(
             if not _one_vlan(lab.segments[port.segment], name, port.vlan, network.vlan):
                 continue
             for subnet in (network.subnet, network.subnet6):
-                if subnet and subnet not in connected and ip_network(subnet).version in families:
+                if subnet and subnet not in known and ip_network(subnet).version in families:
+                    known.add(subnet)
                     yield Route(subnet, port.interface)
 
 

@@ -35,13 +35,13 @@ def test_no_answer_counts_after_an_error() -> None:
 @pytest.mark.parametrize(
     ("packets", "sending", "stop"),
     [(0, True, "no_route"), (1, True, "no_route"), (2, True, "no_neighbour"),
-     (1, False, "no_neighbour")],
+     (2, False, "no_neighbour"), (1, False, "")],
 )  # fmt: skip
 def test_an_unreachable_host_is_no_route_at_the_first_packet_only(
     packets: int, sending: bool, stop: str
 ) -> None:
+    # What came back of a first packet may be about another's request: it is asked again.
     question = Question([7, 0, "10.1.1.65", "10.1.1.11", 0], "udp", None)
     question.sent = [float(number) for number in range(packets)]
     question.failed(OSError(errno.EHOSTUNREACH, "No route to host"), sending=sending)
-    assert question.result is not None
-    assert question.result["stop"] == stop
+    assert (question.result or {"stop": ""})["stop"] == stop

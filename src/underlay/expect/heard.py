@@ -130,6 +130,14 @@ UNLISTED = Heard(
     because="A child in source mode takes frames from the MAC addresses on its list only.",
     reference=_MACVLAN + "macvlan_forward_source",
 )
+REFLECTED = Heard(
+    relation="siblings",
+    driver="macvlan",
+    hears=True,
+    hairpin=True,
+    because="The switch reflects the broadcast, and a child in source mode has its sender listed.",
+    reference="bridge(8), hairpin; " + _MACVLAN + "macvlan_handle_frame, macvlan_forward_source",
+)
 SWALLOWED = Heard(
     relation="across",
     hears=False,
@@ -164,6 +172,8 @@ def heard(
         return SWALLOWED
     if other.mode == "source" and link.mac not in other.allow:
         return UNLISTED
+    if other.mode == "source" and relation == "siblings" and segment and segment.reflects:
+        return REFLECTED
     if wire or {link.driver, other.driver} & set(BRIDGES):
         return FLOODED
     for rule in RULES:
@@ -171,10 +181,15 @@ def heard(
             continue
         if rule.modes and (link.mode, other.mode) not in rule.modes:
             continue
-        if rule.hairpin and not (segment and segment.reflects and "private" not in link.mode):
+        if rule.hairpin and not (segment and segment.reflects and not _kept(link)):
             continue
         return rule
     return FLOODED
+
+
+def _kept(link: Link) -> bool:
+    """Whether a parent gives a child's reflected broadcast back to that child alone."""
+    return "private" in link.mode or link.mode == "source"
 
 
 def _swallowed(world: World, link: Link, check: str) -> bool:

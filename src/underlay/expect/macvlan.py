@@ -7,7 +7,12 @@ its parent has a passthru child, and empty otherwise.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from underlay.expect.rules import Rule, facts
+
+if TYPE_CHECKING:
+    from underlay.expect.rules import Relation
 
 _SOURCE = frozenset({"source"})
 _UNLISTED = (
@@ -20,6 +25,7 @@ _REFLECTED = "ip-link(8), macvlan vepa; Linux drivers/net/macvlan.c, macvlan_han
 _BRIDGE = frozenset({"bridge"})
 _PRIVATE = frozenset({"private"})
 _PASSTHRU = frozenset({"passthru"})
+_PARENT: tuple[Relation, ...] = ("to own parent", "from own parent")
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -95,10 +101,22 @@ RULES: tuple[Rule, ...] = (
         ),
         reference="ip-link(8), macvlan vepa; Linux drivers/net/macvlan.c, macvlan_queue_xmit",
     ),
+    *(
+        Rule(
+            id=f"macvlan-unlisted-{relation}".replace(" ", "-"),
+            relation=relation,
+            facts=facts("unlisted"),
+            reachable=False,
+            stop="no_neighbour",
+            because=_UNLISTED,
+            reference=_LISTS,
+        )
+        for relation in _PARENT
+    ),
     Rule(
         id="macvlan-private-hairpin-to-own-parent",
         relation="to own parent",
-        source=_PRIVATE,
+        source=_PRIVATE | _SOURCE,
         facts=facts("hairpin"),
         reachable=False,
         stop="no_neighbour",
@@ -106,9 +124,9 @@ RULES: tuple[Rule, ...] = (
         cold=True,
         unasked=True,
         because=(
-            "The switch reflects the ARP request, but the parent gives a private child's own "
-            "broadcast back to that child alone: the node does not hear it until it has spoken "
-            "to the child first."
+            "The switch reflects the ARP request, but the parent gives a private or source "
+            "child's own broadcast back to that child alone: the node does not hear it until it "
+            "has spoken to the child first."
         ),
         reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
     ),
@@ -127,7 +145,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="macvlan-hairpin-from-own-parent",
         relation="from own parent",
-        destination=frozenset({"bridge", "vepa", "private"}),
+        destination=frozenset({"bridge", "vepa", "private", "source"}),
         facts=facts("hairpin"),
         reachable=True,
         because=(
@@ -189,6 +207,7 @@ RULES: tuple[Rule, ...] = (
         facts=facts("unlisted"),
         reachable=False,
         stop="no_neighbour",
+        also=("no_answer",),
         because=_UNLISTED,
         reference=_LISTS,
     ),

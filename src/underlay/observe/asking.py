@@ -213,11 +213,13 @@ class Connection:
         self, asking: Asking, question: Question, made: socket.socket, attempt: int
     ) -> None:
         self.asking, self.question, self.made = asking, question, made
-        self.attempt, self.connected = attempt, 0.0
+        self.attempt, self.connected, self.over = attempt, 0.0, False
 
     def on_ready(self, _: None) -> None:
         """The connection is made or refused, or the answerer's name is there."""
         made, question, station = self.made, self.question, self.asking.station
+        if self.over:
+            return
         try:
             if not self.connected:
                 made.send(self.asking.token(question, self.attempt))
@@ -237,4 +239,5 @@ class Connection:
                 # What comes while connect(2) still runs is kept, and isn't an error yet.
                 question.read_errors(made)
         except OSError as error:
+            self.over = True
             question.refused(made, error)

@@ -74,7 +74,7 @@ class Prober:
         self.spec = spec
         self.station = Station(spec)
         self.phases: list[Work] = []
-        self.tables: dict[str, rtnetlink.Neighbours] = {}
+        self.tables: dict[tuple[Work, str], rtnetlink.Neighbours] = {}
         self.lines: list[bytes] = []
         self.rest = rest
         self.ended = False
@@ -117,10 +117,14 @@ class Prober:
     def phase(self, name: str) -> Work:
         """Return the work of a phase: a check, or the cells to be probed cold and alone, or others.
 
-        The other cells' questions would fill the neighbour tables that cold ones depend on.
+        The other cells' questions would fill the neighbour tables that cold ones depend on. And
+        what those ask for is asked anew: a kernel that still looks for a neighbour, by a request
+        that can't be answered, would give up the others' packets with theirs.
         """
+        self.keep_tables()
+        if name == "others":
+            self.station.forget()
         if name in CHECKS:
-            self.keep_tables()
             return CHECKS[name](self.station, self.spec["values"].get(name, []), name)
         cells = [cell for cell in self.spec["cells"] if bool(cell[4]) == (name == "cold")]
         return Asking(self.station, cells, self.spec["protocols"])
@@ -146,29 +150,29 @@ class Prober:
             "probes": [row for phase in self.phases for row in phase.rows()],
         }
 
-    def silent(self) -> Iterator[tuple[Question, Space]]:
-        """Yield the probes that nobody answered, each with its namespace."""
+    def silent(self) -> Iterator[tuple[Work, Question, Space]]:
+        """Yield the probes that nobody answered, each with its phase and namespace."""
         for phase in self.phases:
             for question in phase.done if isinstance(phase, Asking) else ():
                 if question.silent and question.space:
-                    yield question, question.space
+                    yield phase, question, question.space
 
     def keep_tables(self) -> None:
-        """Keep the neighbours that unanswered probes had: checks forget and learn others."""
-        for _, space in self.silent():
-            if space.name not in self.tables:
+        """Keep the neighbours that a phase's unanswered probes had: the next one has others."""
+        for phase, _, space in self.silent():
+            if (phase, space.name) not in self.tables:
                 with contextlib.suppress(OSError):
-                    self.tables[space.name] = rtnetlink.neighbours(space.netlink)
+                    self.tables[phase, space.name] = rtnetlink.neighbours(space.netlink)
 
     def find_stops(self) -> None:
         """Say of each unanswered probe whether its next hop was ever found."""
         self.keep_tables()
-        for question, space in list(self.silent()):
+        for phase, question, space in list(self.silent()):
             result = question.result
             assert result is not None
             try:
                 wanted = packed(question.destination)
-                table = self.tables.get(space.name, {})
+                table = self.tables.get((phase, space.name), {})
                 unresolved = rtnetlink.unresolved(space.netlink, table, wanted)
                 result["stop"] = "no_neighbour" if unresolved else "no_answer"
             except OSError as error:

@@ -96,7 +96,7 @@ class Question:
         elif number in NO_ROUTE or (first and number == errno.EHOSTUNREACH):
             self.finish("no_route", reason=text)
         elif number == errno.EHOSTUNREACH:
-            self.finish("no_neighbour", reason=text)
+            self.unresolved(text)
         else:
             self.finish("no_answer", reason=text)
 
@@ -122,6 +122,15 @@ class Question:
         elif sender != self.source:
             self.finish("no_answer", reason=text)
         else:
+            self.unresolved(text)
+
+    def unresolved(self, text: str) -> None:
+        """Nobody answered for the next hop: final where that was asked for this question alone.
+
+        A first packet may have joined others that wait for the same neighbour, and the kernel
+        asks for one by the address of any of them (arp_announce 0, net/ipv4/arp.c, arp_solicit).
+        """
+        if len(self.sent) > 1:
             self.finish("no_neighbour", reason=text)
 
     def answered(self, by: str, attempt: int, arrived: float) -> float:

@@ -57,9 +57,10 @@ def ask(space: Space, index: int, source: str, wanted: str) -> None:
 
 def _hop(space: Space, table: rtnetlink.Neighbours, wanted: bytes) -> tuple[int, bytes] | None:
     """Return the unresolved next hop on the way to ``wanted``; None where it is resolved."""
-    for (index, address), state in table.items():
-        if address == wanted:
-            return (index, address) if state & rtnetlink.INCOMPLETE else None
+    # By several interfaces where they share a wire, or somebody asked by another one.
+    known = [hop for hop in table if hop[1] == wanted]
+    if known:
+        return next((hop for hop in known if table[hop] & rtnetlink.INCOMPLETE), None)
     hop = rtnetlink.next_hop(space.netlink, wanted)
     return hop if hop and table.get(hop, 0) & rtnetlink.INCOMPLETE else None
 

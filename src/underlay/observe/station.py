@@ -5,6 +5,7 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,13 @@ class Station:
                 self.missing[name] = str(error)
         if 6 in families:
             self._settle()
+        self.forget()
+
+    def forget(self) -> None:
+        """Empty the neighbour tables of all namespaces."""
         for space in self.present():
-            rtnetlink.flush(space.netlink)
+            with contextlib.suppress(OSError):
+                rtnetlink.flush(space.netlink)
 
     def present(self) -> list[Space]:
         """Return the namespaces that are there."""

@@ -83,11 +83,19 @@ class Paths:
         there = self.request(pair)
         if not there.rule.reachable:
             return there.rule
-        back = self.answer(pair, there.masked).rule
-        if not back.reachable and not back.unasked:
-            return back.for_answer()
+        back = self.answer(pair, there.masked)
+        if not back.rule.reachable and not back.rule.unasked:
+            return back.rule.for_answer()
         if there.masked:
             return routing.MASQUERADED
+        rule = self._direct(pair, there)
+        passed = {link.space for link in (*there.over, *there.into)}
+        if back.masked and back.masked.space not in passed:
+            return replace(routing.ANSWER_MASQUERADED, icmp=rule)
+        return rule
+
+    def _direct(self, pair: Pair, there: Arrival) -> Rule:
+        """The rule of a request that arrives under its sender's own address."""
         networks = {pair.source.network, pair.destination.network} - {""}
         subnets = {self._world.subnet(name) for name in networks}
         direct = there.rule.relation != "routing"

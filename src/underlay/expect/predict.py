@@ -32,7 +32,7 @@ def predict(plan: Plan) -> tuple[Expectation, ...]:
     asked = protocols(plan)
     cells = []
     for pair in pairs(plan):
-        rule = paths[pair.family].rule(pair)
+        decided = paths[pair.family].rule(pair)
         cells += [
             Expectation(
                 source=pair.source.name,
@@ -49,6 +49,6 @@ def predict(plan: Plan) -> tuple[Expectation, ...]:
                 destination_address=pair.destination_address,
                 family=pair.family,
             )
-            for protocol in asked
+            for protocol, rule in ((protocol, decided.of(protocol)) for protocol in asked)
         ]
     return (*cells, *predict_values(plan))

@@ -105,6 +105,22 @@ MASQUERADED = Rule(
     reference="iptables-extensions(8), MASQUERADE; Linux net/netfilter/nf_nat_masquerade.c",
 )
 
+ANSWER_MASQUERADED = Rule(
+    id="masqueraded-answer",
+    relation="routing",
+    reachable=False,
+    stop="no_answer",
+    because=(
+        "The answer goes by way of a node with NAT that the request didn't pass. To its "
+        "connection tracking it begins something new, and gets the node's address: nobody waits "
+        "for that. An echo reply can't begin anything and passes as it is."
+    ),
+    reference=(
+        "Linux net/netfilter/nf_conntrack_proto_icmp.c (icmp_new), nf_conntrack_proto_udp.c; "
+        "nf_conntrack-sysctl.rst, nf_conntrack_tcp_loose"
+    ),
+)
+
 
 def refused() -> Rule:
     """Return what stands for two children that the kernel doesn't take beside each other.

@@ -39,6 +39,7 @@ class Rule:
     because neighbours learn from each other's requests. ``cold`` marks what holds
     only until the source has talked to the destination from another address, and
     ``unasked`` what holds only until the destination has asked the source: it stops no answer.
+    ``icmp`` is what decides for ICMP, where that fares otherwise.
     ``because`` is a sentence for people, ``reference`` the source that says so.
     """
 
@@ -54,6 +55,7 @@ class Rule:
     source: frozenset[str] = ANY
     destination: frozenset[str] = ANY
     facts: frozenset[Fact] = NO_FACTS
+    icmp: Rule | None = None
 
     def holds(
         self,
@@ -69,6 +71,10 @@ class Rule:
             and (not self.destination or destination in self.destination)
             and self.facts <= facts
         )
+
+    def of(self, protocol: str) -> Rule:
+        """Return the rule that decides for ``protocol``: icmp, tcp or udp."""
+        return self.icmp if protocol == "icmp" and self.icmp else self
 
     def for_answer(self) -> Rule:
         """Return the rule for a request that arrives and whose answer meets this rule."""

@@ -24,8 +24,8 @@ FILES = sorted((paths.root() / "labs").rglob("*.yml"))
 on_coreos = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
 
-# These have every driver, runtime and family between them; the others are for the full proof.
-DAILY = ("coreos", "docker-vlan", "four-runtimes", "one-of-each", "dual-stack")
+# The default lab and one of every driver; the others are for the full proof.
+DAILY = ("coreos", "one-of-each")
 each_lab = pytest.mark.parametrize(
     "file",
     [

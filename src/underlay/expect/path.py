@@ -132,7 +132,10 @@ class Paths:
         """An ipvlan l3 child's packet: to a sibling directly, else as its node's routes say."""
         beside = [other for other in packet.target.links if _together(link, other)]
         for other in sorted(beside, key=lambda one: one.address != packet.address):
-            if other.address == packet.address or not other.driver:
+            # IPv4 looks for the route by the parent: another interface's address isn't local there
+            # (ipvlan_process_v4_outbound, flowi4_oif; net/ipv4/fib_trie.c, fib_table_lookup).
+            own = self._world.family == 6 and not other.driver
+            if other.address == packet.address or own:
                 rule = self._between(link, other, packet.address)
                 return Arrival(rule, over=(link,), into=(other,))
         node = self._world.spaces[link.node]
@@ -181,7 +184,12 @@ class Paths:
         return self._by_gateway(link, other, packet)
 
     def _answered(self, link: Link, near: list[Link], address: str) -> tuple[Rule, Link]:
-        """Whichever of a machine's links can answer does: a shim for its parent's address, too."""
+        """Whichever of a machine's links can answer does: a shim for its parent's address, too.
+
+        But what is for an l3 child's own address is that child's, which has no ARP, and not its
+        parent's (drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l3).
+        """
+        near = [one for one in near if one.takes_all and one.address == address] or near
         rules = [(self._between(link, one, address), one) for one in near]
         return max(
             rules,

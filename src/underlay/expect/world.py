@@ -69,6 +69,11 @@ class Link:
         """Whether the node routes what the link sends, and looks for neighbours in its stead."""
         return self.driver == "ipvlan" and self.mode in L3_MODES
 
+    @property
+    def takes_all(self) -> bool:
+        """Whether the parent gives it all that is for its address, ARP too; l3s takes IP only."""
+        return self.by_node and not self.mode.startswith("l3s")
+
 
 @dataclass(frozen=True)
 class Hop:

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -34,6 +35,8 @@ NOT_RENDERING = {"__pycache__", "module_utils", "bundle.py", "converge.yml"}
 MESSAGE_LINES = 15
 # Rendered labs that the cache keeps: a copy of one is some hundred kilobytes at most.
 KEPT = 100
+# s; what was used since may still be needed by whoever asked for it.
+RECENT = 3600.0
 
 # ansible-runner ends a late or interrupted command by SIGKILL, which Ansible's workers
 # survive: they have sessions of their own. By SIGTERM it takes them along. So timeout(1)
@@ -124,10 +127,14 @@ def _render_into(cache: Path, plan: Plan, authorized_key: str, entry: Path) -> N
 
 def _forget_oldest(cache: Path, asked: int = 1) -> None:
     """Remove all but the entries of ``cache`` that were used last; keep all just ``asked`` for."""
-    entries = [path for path in cache.iterdir() if not path.name.startswith(".")]
-    entries.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for entry in entries[max(KEPT, asked) :]:
-        shutil.rmtree(entry, ignore_errors=True)
+    used: dict[Path, float] = {}
+    for path in cache.iterdir():
+        if not path.name.startswith("."):
+            with suppress(FileNotFoundError):  # another command has just removed it
+                used[path] = path.stat().st_mtime
+    for entry in sorted(used, key=lambda one: used[one], reverse=True)[max(KEPT, asked) :]:
+        if time.time() - used[entry] > RECENT:
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def content_hash(plan: Plan, authorized_key: str) -> str:

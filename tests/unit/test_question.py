@@ -45,3 +45,25 @@ def test_an_unreachable_host_is_no_route_at_the_first_packet_only(
     question.sent = [float(number) for number in range(packets)]
     question.failed(OSError(errno.EHOSTUNREACH, "No route to host"), sending=sending)
     assert (question.result or {"stop": ""})["stop"] == stop
+
+
+def test_a_router_that_finds_nobody_is_asked_again() -> None:
+    question = Question([7, 0, "10.1.1.65", "10.2.1.65", 0], "icmp", None)
+    question.sent = [0.0]
+    question.unreachable(1, "10.1.1.1")
+    assert question.result is None
+    question.sent = [0.0, 1.0]
+    question.unreachable(1, "10.1.1.1")
+    assert question.result == {
+        "stop": "no_answer",
+        "reason": "ICMP unreachable, code 1, from 10.1.1.1",
+    }
+
+
+def test_what_a_router_has_said_is_kept_with_the_silence_after_it() -> None:
+    question = Question([7, 0, "10.1.1.65", "10.2.1.65", 0], "icmp", None)
+    question.sent = [0.0]
+    question.unreachable(1, "10.1.1.1")
+    question.give_up()
+    assert question.silent
+    assert question.result == {"stop": "", "reason": "ICMP unreachable, code 1, from 10.1.1.1"}

@@ -122,7 +122,7 @@ class SoakLab:
     def probes(self) -> int:
         """Return how many probes run on the node."""
         # The brackets keep the shell that asks from being found.
-        script = "pgrep -c -f 'python3 -c [i]mport base64' || true"
+        script = "pgrep -c -f '^python3 -I -S -c [i]mport base64' || true"
         done = self.prove("exec", NODE, "--lab", self.up, "--", "sh", "-c", script)
         return int(done.out.strip() or 0)
 

@@ -52,7 +52,7 @@ PAUSE_PID = (
     " && [ \"$(cut -d ' ' -f 22 /proc/$pid/stat)\" = $start ] && echo $pid; } 2>/dev/null"
 )
 FIND = {
-    "docker": f"python3 -c '{DOCKER_PID}'",
+    "docker": f"python3 -I -S -c '{DOCKER_PID}'",
     "podman": "podman inspect --format '{{.State.Pid}}' NAME",
     "cni": f"{PAUSE_PID} || {CRUN_PID}",
     "iproute2": PAUSE_PID,

@@ -134,8 +134,8 @@ class Paths:
         for other in sorted(beside, key=lambda one: one.address != packet.address):
             # IPv4 looks for the route by the parent: another interface's address isn't local there
             # (ipvlan_process_v4_outbound, flowi4_oif; net/ipv4/fib_trie.c, fib_table_lookup).
-            own = self._world.family == 6 and not other.driver
-            if other.address == packet.address or own:
+            any_own = self._world.family == 6 and not other.driver
+            if other.address == packet.address or any_own:
                 rule = self._between(link, other, packet.address)
                 return Arrival(rule, over=(link,), into=(other,))
         node = self._world.spaces[link.node]

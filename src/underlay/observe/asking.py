@@ -165,7 +165,7 @@ class Asking:
                 if len(question.sent) == 1:
                     unanswered.append(question)
                 else:
-                    question.finish("")
+                    question.give_up()
                     self.late.append(question)
             if question.result is not None:
                 self.done.append(self.flying.pop(key))

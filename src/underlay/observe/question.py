@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # Codes of ICMP unreachable: port, or administratively prohibited.
 REFUSING_CODES = {4: (3, 9, 10, 13), 6: (1, 4, 5, 6)}
+# The code by which a router says that nobody on its link answers for the destination.
+HOST_CODES = {4: 1, 6: 3}
 # Of an error queue: level, type, origin "from ICMP", its unreachable, where its address is.
 ERROR_QUEUE = {
     4: (socket.IPPROTO_IP, 11, 2, UNREACHABLE, slice(20, 24)),
@@ -41,6 +43,7 @@ class Question:
         self.sent: list[float] = []
         self.round = 0
         self.resent = 0
+        self.told = ""
         self.sockets: list[socket.socket] = []
         self.result: dict[str, Any] | None = None
 
@@ -119,19 +122,26 @@ class Question:
         text = f"ICMP unreachable, code {code}, from {sender}"
         if code in REFUSING_CODES[self.family]:
             self.finish("refused", reason=text)
-        elif sender != self.source:
-            self.finish("no_answer", reason=text)
-        else:
+        elif sender == self.source:
             self.unresolved(text)
+        elif code == HOST_CODES[self.family]:
+            self.unresolved(text, "no_answer")
+        else:
+            self.finish("no_answer", reason=text)
 
-    def unresolved(self, text: str) -> None:
-        """Nobody answered for the next hop: final where that was asked for this question alone.
+    def unresolved(self, text: str, stop: str = "no_neighbour") -> None:
+        """Nobody answered for a next hop: final where that was asked for this question alone.
 
         A first packet may have joined others that wait for the same neighbour, and the kernel
         asks for one by the address of any of them (arp_announce 0, net/ipv4/arp.c, arp_solicit).
         """
+        self.told = text
         if len(self.sent) > 1:
-            self.finish("no_neighbour", reason=text)
+            self.finish(stop, reason=text)
+
+    def give_up(self) -> None:
+        """Keep that nobody answered; where that was is decided later."""
+        self.finish("", **({"reason": self.told} if self.told else {}))
 
     def answered(self, by: str, attempt: int, arrived: float) -> float:
         """Keep that ``by`` answered the attempt; return the seconds that it took.

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PORT = 27007
 PATIENCE = 60.0  # s that a probe waits for its caller's next word
 ON_STDIN = "-"
+# Looking for site packages costs more than all that the probe imports.
+PYTHON = ("python3", "-I", "-S")
 
 _MODULES = (
     "rtnetlink",
@@ -62,7 +64,7 @@ def probe_command() -> list[str]:
     What it is to do comes first on its stdin: a line of ``packed_tasks``. How it is
     led after that is described in probe.py.
     """
-    return ["python3", "-c", _BOOTSTRAP, _source(_MODULES), ON_STDIN]
+    return [*PYTHON, "-c", _BOOTSTRAP, _source(_MODULES), ON_STDIN]
 
 
 def gather_command(plan: Plan, node: str) -> list[str]:
@@ -74,7 +76,7 @@ def gather_command(plan: Plan, node: str) -> list[str]:
     spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node]
     own = node in {planned.name for planned in plan.nodes}
     task = _pack({"node": node, "spaces": spaces, "services": own})
-    return ["python3", "-c", _BOOTSTRAP, _source(_GATHERING), task]
+    return [*PYTHON, "-c", _BOOTSTRAP, _source(_GATHERING), task]
 
 
 def packed_tasks(
@@ -113,7 +115,7 @@ def sniff_command(
         "marks": [mark.hex() for mark in marks],
         "snap": snap,
     }
-    return ["python3", "-c", _BOOTSTRAP, _source(_SNIFFING), _pack(task)]
+    return [*PYTHON, "-c", _BOOTSTRAP, _source(_SNIFFING), _pack(task)]
 
 
 def _tasks(plan: Plan, expectations: Iterable[Expectation]) -> dict[str, dict[str, Any]]:

@@ -121,6 +121,8 @@ def sniff_command(
 def _tasks(plan: Plan, expectations: Iterable[Expectation]) -> dict[str, dict[str, Any]]:
     """Return the specification of each node's probe, as probe.py describes it."""
     every = list(pairs(plan))
+    # Nodes may have IPv6 in a segment where no container has it: they hear its multicast.
+    families = {pair.family for pair in every} | {cell.family for _, cell in values(expectations)}
     tasks: dict[str, dict[str, Any]] = {}
     index: dict[str, int] = {}
     for home in homes(plan):
@@ -129,7 +131,7 @@ def _tasks(plan: Plan, expectations: Iterable[Expectation]) -> dict[str, dict[st
         index |= {space[0]: number for number, space in enumerate(spaces)}
         tasks[home] = {
             "node": home,
-            "families": sorted({pair.family for pair in every} or {4}),
+            "families": sorted(families or {4}),
             "protocols": protocols(plan),
             "spaces": spaces,
             "cells": [],

@@ -71,32 +71,32 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
 
     def spawn(node: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         if node in hosts:
-            return subprocess.Popen(
-                by.outside(state.folder, [*_in_host(node), *arguments]),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+            return piped(by.outside(state.folder, [*_in_host(node), *arguments]))
         if states[node] != "running":
             raise OSError(f"{node} is {states[node].replace('_', ' ')}")
-        return subprocess.Popen(
-            ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *arguments]),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        return piped(ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *arguments]))
 
     return spawn
 
 
-def start_at_switch(state: LabState, arguments: list[str]) -> subprocess.Popen[bytes]:
-    """Start ``arguments`` as root where the segments' bridges are, its streams piped."""
+def piped(arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start ``arguments`` with their three streams piped, out of reach of the terminal's signals.
+
+    They end with their standard input. An ssh would go when its terminal is closed, also where
+    whoever waits for it was told by nohup(1) to stay.
+    """
     return subprocess.Popen(
-        provider(state.provider).switch(state.folder, arguments),
+        arguments,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        start_new_session=True,
     )
+
+
+def start_at_switch(state: LabState, arguments: list[str]) -> subprocess.Popen[bytes]:
+    """Start ``arguments`` as root where the segments' bridges are, its streams piped."""
+    return piped(provider(state.provider).switch(state.folder, arguments))
 
 
 def run_in(

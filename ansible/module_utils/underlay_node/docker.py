@@ -16,18 +16,20 @@ SOCKET = "/run/docker.sock"
 IMAGE = "underlay/busybox"
 LAYER = "/usr/share/underlay/busybox.tar"
 DEFINITIONS = "/etc/underlay/docker"
+# s for one answer: on an emulated processor the Engine takes minutes to start its first containers.
+PATIENCE = 3 * DEADLINE
 
 
 class Engine(http.client.HTTPConnection):
     """A connection to the Engine's unix socket."""
 
     def __init__(self) -> None:
-        super().__init__("docker", timeout=DEADLINE)
+        super().__init__("docker", timeout=PATIENCE)
 
     def connect(self) -> None:
         """Connect to the socket instead of a host."""
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(DEADLINE)
+        self.sock.settimeout(PATIENCE)
         self.sock.connect(SOCKET)
 
 

@@ -10,7 +10,6 @@ passes where a broadcast doesn't (Linux net/ipv4/arp.c, arp_solicit).
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -40,8 +39,8 @@ class Resolving:
         self.results: dict[int, dict[str, Any]] = {}
         # By namespace, address, and who asked: an ARP reply says, an advertisement doesn't.
         self.answers: dict[tuple[str, str, str], set[str]] = {}
-        for place in {cell[1] for cell in cells}:
-            self._forget(station.spaces[place])
+        asking = (station.spaces[place] for place in {cell[1] for cell in cells})
+        station.forget(space for space in asking if space)
 
     @property
     def busy(self) -> int:
@@ -73,12 +72,6 @@ class Resolving:
                 self.results[number] = {"stop": "", "macs": sorted(found)}
             else:
                 self.send(cell)
-
-    @staticmethod
-    def _forget(space: Space | None) -> None:
-        if space is not None:
-            with contextlib.suppress(OSError):
-                rtnetlink.flush(space.netlink)
 
     def send(self, cell: list[Any]) -> None:
         """Send the cell's request from the interface that leads to its destination."""

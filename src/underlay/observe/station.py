@@ -16,6 +16,8 @@ from underlay.observe.namespaces import Missing
 from underlay.observe.spaces import Space
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from underlay.observe.question import Question
 
 SETTLE = 3.0  # s that new IPv6 addresses may take until nobody objects to them
@@ -55,9 +57,9 @@ class Station:
             self._settle()
         self.forget()
 
-    def forget(self) -> None:
-        """Empty the neighbour tables of all namespaces."""
-        for space in self.present():
+    def forget(self, spaces: Iterable[Space] | None = None) -> None:
+        """Empty the neighbour tables of ``spaces``, or of all namespaces."""
+        for space in self.present() if spaces is None else spaces:
             with contextlib.suppress(OSError):
                 rtnetlink.flush(space.netlink)
 

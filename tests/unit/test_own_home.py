@@ -23,6 +23,12 @@ with own_home():
     print("held", flush=True)
     sys.stdin.readline()
 """
+SWEEP = """\
+import select, sys
+from underlay.cluster.own_home import sweep
+while not select.select([sys.stdin], [], [], 0)[0]:
+    sweep()
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -58,4 +64,16 @@ def test_who_was_killed_is_swept_and_who_lives_is_not(home: Path) -> None:
     process.stdout.close()
     assert folder.is_dir()
     assert sweep() == ["left"]
+    assert not home.exists()
+
+
+def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(home: Path) -> None:
+    sweeping = [sys.executable, "-c", SWEEP]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    with subprocess.Popen(sweeping, env=environment, stdin=subprocess.PIPE) as other:
+        for _ in range(200):
+            with own_home():
+                assert (paths.home() / "lock").exists()
+    # The end of its input has ended the other one.
+    assert other.returncode == 0
     assert not home.exists()

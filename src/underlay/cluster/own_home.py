@@ -30,15 +30,31 @@ def own_home() -> Iterator[Path]:
     sweep()
     outer = paths.home()
     folder = outer / "checks" / str(os.getpid())
-    folder.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _claim(folder)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         with _home(folder):
             yield outer
     finally:
         _end(folder)
         os.close(descriptor)
+
+
+def _claim(folder: Path) -> int:
+    """Make ``folder`` and hold its lock; return the descriptor that holds it.
+
+    Whoever sweeps at the same moment may take a lock that nobody holds yet, and the folder
+    with it: then it is made again.
+    """
+    while True:
+        descriptor = None
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder / LOCK)):
+                return descriptor
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def sweep() -> list[str]:

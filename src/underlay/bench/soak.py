@@ -5,9 +5,12 @@ The rules, each of which a trial can break:
 - A killed sandbox takes everything of its lab along.
 - A killed `up` leaves a whole lab or, within seconds, no process. One that is interrupted,
   terminated or loses its terminal has cleaned up by itself when it ends.
-- Whatever ends `check`, `explain`, `switch` or `converge`, the lab stays up, no probe outlives its
-  deadline, and the next command finds or makes a whole lab.
-- Whatever ends `down`, the next one finishes it.
+- Whatever ends `check`, `explain`, `switch` or `converge`, the lab stays up, neither a probe on a
+  node nor a process here outlives the probes' deadline, and the next command finds or makes a
+  whole lab.
+- Whatever ends `down`, the next `down` or `up` finishes it.
+
+What runs is told by its descent from the soak itself, not by what it is called.
 """
 
 from __future__ import annotations
@@ -23,12 +26,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import paths
+from underlay.bench.offspring import adopt
 from underlay.bench.soak_lab import SoakLab, waited
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, UnderlayError
 from underlay.observe.start import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from underlay.bench.offspring import Process
 
 VERBS = ("up", "check", "down", "explain", "switch", "converge")
 HOLDER = "sandbox"
@@ -38,8 +44,8 @@ SIGNALS = {
     "TERM": signal.SIGTERM,
     "HUP": signal.SIGHUP,
 }
-# What a terminal sends goes to all that runs in it.
-TO_GROUP = ("INT", "HUP")
+# What a terminal sends goes to all that runs in it. HUP is a terminal that is closed.
+TO_GROUP = ("INT",)
 # Within how many seconds nothing is left of a killed `up`, on a machine that isn't overloaded.
 GONE = 5.0
 
@@ -73,6 +79,7 @@ class Soak:
     def run(self, trials: int) -> list[Trial]:
         """Carry out ``trials`` trials; nothing of the lab is left afterwards."""
         done = []
+        adopt()
         try:
             if trials:
                 self._calibrate()
@@ -141,10 +148,13 @@ class Soak:
             return None
         if self._lab.sandbox() is None:
             raise Broken(f"the lab is gone after SIG{name} to `{verb}`")
-        gone = waited(lambda: not self._lab.probes(), PATIENCE * _overload())
-        if gone is None:
+        began = time.monotonic()
+        patience = PATIENCE * _overload()
+        if waited(lambda: not self._lab.strays(), patience) is None:
+            raise Broken(_running(f"`{verb}` leaves", self._lab.strays()))
+        if waited(lambda: not self._lab.probes(), patience) is None:
             raise Broken(f"a probe of `{verb}` outlives its deadline")
-        return gone
+        return time.monotonic() - began
 
     def _after_up(self, name: str, code: int) -> float | None:
         if code == EXIT_OK:
@@ -152,25 +162,30 @@ class Soak:
         if name != "KILL" and code != -SIGNALS[name]:
             # It says that it has cleaned up: nothing has to be waited for.
             if left := self._lab.processes():
-                raise Broken("\n".join(["still running:", *left]))
+                raise Broken(_running(f"SIG{name} to `up`", left))
             if self._lab.up:
                 raise Broken("an interrupted `up` leaves a record of the lab")
             return 0.0
-        # It may have been over but for its last words: then the lab is up, and whole.
         gone = waited(lambda: not self._lab.processes(), GONE * _overload())
-        if gone is None and self._lab.sandbox() is None:
-            raise Broken("\n".join(["still running:", *self._lab.processes()]))
+        if gone is None:
+            # It may have been over but for its last words: then the lab is up, and whole.
+            if strays := self._lab.strays():
+                raise Broken(_running(f"SIG{name} to `up`", strays))
+            self._lab.prove("check", "--lab", self._lab.up)
         return gone
 
     def _nothing_runs(self, what: str) -> float:
         gone = waited(lambda: not self._lab.processes(), GONE * _overload())
         if gone is None:
-            raise Broken("\n".join([f"{what}, still running:", *self._lab.processes()]))
+            raise Broken(_running(what, self._lab.processes()))
         return gone
 
     def _recover(self, verb: str) -> None:
         """Prove that the next command finds or makes a whole lab, or ends it."""
         if verb == "down":
+            if self._random.random() < 0.5:
+                self._lab.prove("up", str(self._lab.one))
+                self._lab.prove("check", "--lab", self._lab.up)
             self._lab.end()
             self._nothing_runs("down")
             return
@@ -204,6 +219,10 @@ def soak(trials: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 1),
         "state_left": sorted(p.name for p in paths.states().glob("bench-soak-*")),
     }
+
+
+def _running(what: str, processes: list[Process]) -> str:
+    return "\n".join([f"{what}, still running:", *map(str, processes)])
 
 
 def _overload() -> float:

@@ -7,16 +7,19 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import paths
 from underlay.bench import command_line, labs
+from underlay.bench.offspring import Process, offspring
+from underlay.bench.pseudo_terminal import PseudoTerminal
+from underlay.cluster import ssh
 from underlay.cluster.uml import sandbox
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 DEADLINE = 300.0
 # Seconds that a command gets to end after a signal that it may answer.
@@ -47,8 +50,14 @@ class SoakLab:
     ) -> int | None:
         """Start ``underlay`` with ``words`` and send it a signal after ``moment`` seconds.
 
-        Returns its exit code, negative for the signal that ended it; None where it doesn't end.
+        SIGHUP comes from a terminal that is closed then. Returns its exit code, negative for
+        the signal that ended it; None where it doesn't end.
         """
+        if number == signal.SIGHUP:
+            terminal = PseudoTerminal([*command_line.program(), *words])
+            terminal.watch(moment)
+            terminal.close()
+            return _end_of(terminal.process)
         process = subprocess.Popen(
             [*command_line.program(), *words],
             stdin=subprocess.DEVNULL,
@@ -56,20 +65,14 @@ class SoakLab:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        try:
-            time.sleep(moment)
-            with suppress(ProcessLookupError):
-                if whole_group:
-                    os.killpg(process.pid, number)
-                else:
-                    process.send_signal(number)
-            return process.wait(timeout=GRACE)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait(timeout=GRACE)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=moment)
+        with suppress(ProcessLookupError):
+            if whole_group:
+                os.killpg(process.pid, number)
+            else:
+                process.send_signal(number)
+        return _end_of(process)
 
     def ready_for(self, verb: str) -> None:
         """Bring the lab into the state in which ``verb`` has something to do."""
@@ -104,20 +107,19 @@ class SoakLab:
             raise Infrastructure("there is no sandbox to kill")
         os.kill(living.outer, signal.SIGKILL)
 
-    def processes(self) -> list[str]:
-        """Return the processes that have to do with the labs: by command line or environment."""
-        marks = [str(paths.state(name)).encode() for name in self.names]
-        marks += [b"UNDERLAY_LAB=" + str(file).encode() for file in (self.one, self.two)]
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit() or int(entry.name) == os.getpid():
-                continue
-            with suppress(OSError):
-                words = (entry / "cmdline").read_bytes()
-                if any(mark in words + (entry / "environ").read_bytes() for mark in marks):
-                    line = words.replace(b"\0", b" ").decode(errors="replace")
-                    found.append(f"{entry.name}: {line[:120]}")
-        return found
+    def processes(self) -> list[Process]:
+        """Return what still runs of all that was started here, by whomever in between."""
+        return offspring()
+
+    def strays(self) -> list[Process]:
+        """Return what runs beside a lab that is up: its sandbox and its shared connections."""
+        living = self.sandbox()
+        roots = [living.outer] if living else []
+        sockets = f"{ssh.socket_folder(paths.state(self.up))}/" if self.up else ""
+        everything = self.processes()
+        roots += [p.pid for p in everything if sockets and p.words.startswith(f"ssh: {sockets}")]
+        kept = {pid for root in roots for pid in (root, *(p.pid for p in offspring(root)))}
+        return [process for process in everything if process.pid not in kept]
 
     def probes(self) -> int:
         """Return how many probes run on the node."""
@@ -125,6 +127,18 @@ class SoakLab:
         script = "pgrep -c -f '^python3 -I -S -c [i]mport base64' || true"
         done = self.prove("exec", NODE, "--lab", self.up, "--", "sh", "-c", script)
         return int(done.out.strip() or 0)
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> int | None:
+    """Return its exit code; None where it doesn't end by itself, and is ended."""
+    try:
+        return process.wait(timeout=GRACE)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait(timeout=GRACE)
 
 
 def waited(condition: Callable[[], Any], patience: float) -> float | None:

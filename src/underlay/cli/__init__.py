@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 
+from underlay.cli.terminal import outlive
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
@@ -82,6 +83,7 @@ def main(argv: list[str]) -> int:
     """
     as_json = "--json" in _options(argv)
     _treat_as_interrupt(signal.SIGTERM, signal.SIGHUP)
+    outlive()
     try:
         code = _dispatch(argv)
         sys.stdout.flush()
@@ -173,6 +175,10 @@ def _treat_as_interrupt(*signals: signal.Signals) -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
+    if number == signal.SIGHUP:
+        # A shell passes it on, and the kernel sends another when the shell ends: neither may
+        # disturb the cleaning up, nor the programs that are started for it.
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -33,9 +33,10 @@ def command(
     """End commands at random moments, and prove that nothing is left behind.
 
     A small lab of its own is started, measured, switched, mended and stopped. At a random
-    moment the command, or the lab's sandbox, gets SIGKILL, SIGINT, SIGTERM or
-    SIGHUP. Then the rules must hold: nothing is left of what was being started, a
-    lab that was up is still up, and the next command makes or finds it whole.
+    moment the command, or the lab's sandbox, gets SIGKILL, SIGINT or SIGTERM, or the
+    terminal of the command is closed. Then the rules must hold: nothing is left of what
+    was being started, a lab that was up is still up, and the next command makes or
+    finds it whole.
     --cycles looks for growth of files, memory and disk instead, --checks for false
     verdicts while every core has twice as much to do as it can. Exits with 1 where a
     rule was broken.

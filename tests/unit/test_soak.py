@@ -21,7 +21,7 @@ SLEEP = ["sleep", "60"]
 
 @pytest.fixture
 def lab(tmp_path: Path) -> SoakLab:
-    return SoakLab(tmp_path)
+    return SoakLab(tmp_path, os.getpid())
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_process_left_by_up_breaks_a_rule(
     tmp_path: Path, left: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(soak, "GONE", 0.2)
-    trials = soak.Soak(tmp_path, 1, lambda _: None)
+    trials = soak.Soak(tmp_path, 1, lambda _: None, ancestor=os.getpid())
     for name, code in (("KILL", -signal.SIGKILL), ("INT", 130)):
         with pytest.raises(soak.Broken, match=f"still running:\n{left.pid}: sleep 60"):
             trials._after("up", name, code)
@@ -58,7 +58,7 @@ def test_a_process_left_by_up_breaks_a_rule(
 @pytest.mark.parametrize(("name", "code"), [("INT", 1), ("TERM", 3), ("KILL", 130), ("HUP", None)])
 def test_a_wrong_exit_code_breaks_a_rule(tmp_path: Path, name: str, code: int | None) -> None:
     with pytest.raises(soak.Broken, match=f"SIG{name}"):
-        soak.Soak(tmp_path, 1, lambda _: None)._after("check", name, code)
+        soak.Soak(tmp_path, 1, lambda _: None, ancestor=os.getpid())._after("check", name, code)
 
 
 def test_the_signal_is_sent_in_its_moment(

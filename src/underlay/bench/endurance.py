@@ -37,7 +37,7 @@ def cycles(count: int, say: Callable[[str], None]) -> dict[str, Any]:
     disk, used = 0.0, []
     failed = []
     with tempfile.TemporaryDirectory(prefix="underlay-soak-") as name:
-        lab = SoakLab(Path(name))
+        lab = SoakLab(Path(name), os.getpid())
         try:
             for number in range(1, count + 1):
                 say(f"cycle {number} of {count}")

@@ -1,4 +1,4 @@
-"""What descends from this process, those too whose parents are gone.
+"""What descends from a process, those too whose parents are gone.
 
 A command line, an environment or a session tells of a process what it was told itself; a
 process that leaks has forgotten just these. Its descent it can't shake off: orphans of a
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from underlay.errors import Infrastructure
 
 # linux/prctl.h.
+PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PROC = Path("/proc")
 
@@ -33,41 +35,57 @@ class Process:
         return f"{self.pid}: {self.words[:120]}"
 
 
-def adopt() -> None:
-    """Have orphaned descendants become children of this process; raise Infrastructure if not."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
-        raise Infrastructure(f"orphans can't be adopted: {os.strerror(ctypes.get_errno())}")
+def beget() -> int:
+    """Go on in a child of this process, which collects the child's orphans; return its id.
 
-
-def offspring(ancestor: int | None = None) -> list[Process]:
-    """Return the living descendants of ``ancestor``, by default of this process, by their ids.
-
-    Those of its children that have ended are reaped: nobody else waits for adopted ones.
+    It does nothing else, and ends with the child's exit code: who waits for children of its own
+    can't reap others'. Call it before there are threads. Raises Infrastructure if it can't be.
     """
-    root = os.getpid() if ancestor is None else ancestor
-    known = _processes(root)
+    _set(PR_SET_CHILD_SUBREAPER, 1)
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        _set(PR_SET_PDEATHSIG, signal.SIGTERM)
+        return parent
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    # A terminal sends it to both.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            # As a shell says it of a signal.
+            os._exit(code if code >= 0 else 128 - code)
+
+
+def offspring(ancestor: int) -> list[Process]:
+    """Return the living descendants of ``ancestor`` but this process, by their ids."""
+    known = _processes()
     found: dict[int, Process] = {}
-    fresh = {root}
+    fresh = {ancestor}
     while fresh:
         grown = {p.pid: p for p in known if p.parent in fresh and p.pid not in found}
         found |= grown
         fresh = set(grown)
-    return [found[pid] for pid in sorted(found)]
+    return [found[pid] for pid in sorted(found) if pid != os.getpid()]
 
 
-def _processes(root: int) -> list[Process]:
+def _processes() -> list[Process]:
     found = []
     for entry in PROC.iterdir():
-        if not entry.name.isdigit():
-            continue
         # Whatever ends while one looks is gone.
         with suppress(OSError):
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            if state in "ZX":
-                if int(parent) == root == os.getpid():
-                    os.waitpid(int(entry.name), os.WNOHANG)
-                continue
-            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").strip()
-            found.append(Process(int(entry.name), int(parent), words.decode(errors="replace")))
+            if entry.name.isdigit():
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").strip()
+                if state not in "ZX":
+                    found.append(
+                        Process(int(entry.name), int(parent), words.decode(errors="replace"))
+                    )
     return found
+
+
+def _set(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        raise Infrastructure(f"prctl {option}: {os.strerror(ctypes.get_errno())}")

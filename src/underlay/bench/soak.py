@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import paths
-from underlay.bench.offspring import adopt
 from underlay.bench.soak_lab import SoakLab, waited
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, UnderlayError
 from underlay.observe.start import PATIENCE
@@ -68,10 +67,15 @@ class Broken(Exception):
 
 
 class Soak:
-    """Trials on one small lab; ``say`` is handed a line of progress at a time."""
+    """Trials on one small lab; ``say`` is handed a line of progress at a time.
 
-    def __init__(self, folder: Path, seed: int, say: Callable[[str], None]) -> None:
-        self._lab = SoakLab(folder)
+    ``ancestor`` is the process from which all that it starts descends: see ``beget``.
+    """
+
+    def __init__(
+        self, folder: Path, seed: int, say: Callable[[str], None], *, ancestor: int
+    ) -> None:
+        self._lab = SoakLab(folder, ancestor)
         self._random = random.Random(seed)  # noqa: S311 -- moments, no secrets
         self._say = say
         self._normal: dict[str, float] = {}
@@ -79,7 +83,6 @@ class Soak:
     def run(self, trials: int) -> list[Trial]:
         """Carry out ``trials`` trials; nothing of the lab is left afterwards."""
         done = []
-        adopt()
         try:
             if trials:
                 self._calibrate()
@@ -202,11 +205,11 @@ class Soak:
             self._lab.end()
 
 
-def soak(trials: int, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+def soak(trials: int, seed: int, say: Callable[[str], None], *, ancestor: int) -> dict[str, Any]:
     """Carry out ``trials`` trials and return the document about them."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="underlay-soak-") as name:
-        done = Soak(Path(name), seed, say).run(trials)
+        done = Soak(Path(name), seed, say, ancestor=ancestor).run(trials)
     broken = [asdict(trial) for trial in done if trial.broken]
     waits = [trial.gone_s for trial in done if trial.gone_s is not None]
     counts = {verb: sum(t.verb == verb for t in done) for verb in (*VERBS, HOLDER)}

@@ -30,9 +30,13 @@ NODE, CONTAINER = "core-01", "many-1a"
 
 
 class SoakLab:
-    """Two labs on the same lean node: the one that is started, and the one to switch to."""
+    """Two labs on the same lean node: the one that is started, and the one to switch to.
 
-    def __init__(self, folder: Path) -> None:
+    All that is started for them, by whomever in between, descends from ``ancestor``.
+    """
+
+    def __init__(self, folder: Path, ancestor: int) -> None:
+        self._ancestor = ancestor
         self.one = labs.many("soak-one", folder, nodes=1, count=2)
         self.two = labs.many("soak-two", folder, nodes=1, count=2, driver="ipvlan")
         self.names = (self.one.stem, self.two.stem)
@@ -109,7 +113,7 @@ class SoakLab:
 
     def processes(self) -> list[Process]:
         """Return what still runs of all that was started here, by whomever in between."""
-        return offspring()
+        return offspring(self._ancestor)
 
     def strays(self) -> list[Process]:
         """Return what runs beside a lab that is up: its sandbox and its shared connections."""

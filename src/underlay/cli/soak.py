@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from typing import Annotated, Any
 
@@ -47,12 +48,14 @@ def command(
       underlay soak --trials 0 --cycles 100 --checks 200
     """
     from underlay.bench import endurance
+    from underlay.bench.offspring import beget
     from underlay.bench.soak import soak
 
+    ancestor = beget() if trials else os.getpid()
     seed = secrets.randbelow(MANY) if seed is None else seed
     with progress("soaking") as running:
         document: dict[str, Any] = {
-            **soak(trials, seed, running.step),
+            **soak(trials, seed, running.step, ancestor=ancestor),
             "growth": endurance.cycles(cycles, running.step),
             "load": endurance.checks(checks, running.step),
         }

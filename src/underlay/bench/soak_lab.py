@@ -13,7 +13,6 @@ from underlay import paths
 from underlay.bench import command_line, labs
 from underlay.bench.offspring import Process, offspring
 from underlay.bench.pseudo_terminal import PseudoTerminal
-from underlay.cluster import ssh
 from underlay.cluster.uml import sandbox
 from underlay.errors import Infrastructure
 
@@ -119,9 +118,9 @@ class SoakLab:
         """Return what runs beside a lab that is up: its sandbox and its shared connections."""
         living = self.sandbox()
         roots = [living.outer] if living else []
-        sockets = f"{ssh.socket_folder(paths.state(self.up))}/" if self.up else ""
         everything = self.processes()
-        roots += [p.pid for p in everything if sockets and p.words.startswith(f"ssh: {sockets}")]
+        # Under the path that it was made by: the lab may be called otherwise now.
+        roots += [p.pid for p in everything if p.words.startswith("ssh: ") and "[mux]" in p.words]
         kept = {pid for root in roots for pid in (root, *(p.pid for p in offspring(root)))}
         return [process for process in everything if process.pid not in kept]
 

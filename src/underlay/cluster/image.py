@@ -8,13 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import json
 import os
 import shutil
-import stat
-import subprocess
-import tarfile
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay import paths
 from underlay.cluster.image_licences import built_from
+from underlay.cluster.image_overlay import BOOT, BUSYBOX, kernel_release, mode, overlaid
 from underlay.cluster.process import run
 from underlay.errors import Infrastructure
 
@@ -32,12 +29,9 @@ if TYPE_CHECKING:
 SUITE = "trixie"
 SIZE = "3G"
 KERNEL = Path("/usr/bin/linux.uml")
-MODULES = Path("/usr/lib/uml/modules")
-BUSYBOX = Path("/bin/busybox")
-GO_PATH = "/usr/share/gocode"
-BOOT = "/usr/share/underlay/boot"
+# Where the packages are unpacked.
+UNPACKED = Path("/var/tmp")
 BUILD_DEADLINE = 1800.0
-COMPILE_DEADLINE = 300.0
 FORMAT = 1
 
 # The steps of mmdebstrap that take their time; its other lines are about itself.
@@ -102,7 +96,7 @@ def current() -> Image:
     digest = hashlib.sha256(f"{FORMAT} {SUITE} {SIZE}\n".encode())
     recipe = paths.root() / "image"
     for path in sorted(p for p in recipe.rglob("*") if p.is_file()):
-        digest.update(f"{path.relative_to(recipe)} {_mode(path):o}\n".encode())
+        digest.update(f"{path.relative_to(recipe)} {mode(path):o}\n".encode())
         digest.update(path.read_bytes())
     for outside in (KERNEL, BUSYBOX):
         digest.update(_identity(outside).encode())
@@ -138,23 +132,16 @@ def _facts(image: Image) -> dict[str, Any]:
 
 def _build(image: Image, progress: Callable[[str], None]) -> None:
     _remove_abandoned(image.folder.parent)
-    room = shutil.disk_usage(image.folder.parent).free
-    if room < 3 << 30:
-        raise Infrastructure(
-            f"{image.folder.parent} has {room >> 20} MiB free, an image build needs 3072 MiB",
-            hint="set XDG_CACHE_HOME to a folder with more room",
-        )
+    _check_room(image.folder.parent, 3072, "set XDG_CACHE_HOME to a folder with more room")
+    _check_room(UNPACKED, 1536, f"make room in {UNPACKED}")
     with tempfile.TemporaryDirectory(prefix=".building-", dir=image.folder.parent) as name:
         work = Path(name)
-        progress("image: compiling the CNI runtime program against libcni")
-        compile_cni(work / "cni")
-        _overlay(work / "overlay.tar", work / "cni")
         progress("image: installing Debian packages (about a minute)")
-        _bootstrap(work, progress)
+        with overlaid(work) as overlay:
+            _bootstrap(work, overlay, progress)
         progress("image: writing the root file system")
         _write_disk(work)
-        for scrap in ("overlay.tar", "root.tar"):
-            (work / scrap).unlink()
+        (work / "root.tar").unlink()
         facts = {
             "key": image.key,
             "suite": SUITE,
@@ -170,32 +157,15 @@ def _build(image: Image, progress: Callable[[str], None]) -> None:
         work.mkdir()
 
 
-def compile_cni(output: Path) -> None:
-    """Compile image/cni/main.go to ``output`` against Debian's libcni, without a network."""
-    with tempfile.TemporaryDirectory(prefix="underlay-go-") as scratch:
-        run(
-            ["go", "build", "-trimpath", "-ldflags=-s -w", "-o", str(output), "main.go"],
-            deadline=COMPILE_DEADLINE,
-            folder=paths.root() / "image" / "cni",
-            environment={
-                "GO111MODULE": "off",
-                "GOPATH": GO_PATH,
-                "GOFLAGS": "",
-                "CGO_ENABLED": "0",
-                "GOCACHE": scratch,
-            },
+def _check_room(folder: Path, needed: int, hint: str) -> None:
+    room = shutil.disk_usage(folder).free >> 20
+    if room < needed:
+        raise Infrastructure(
+            f"{folder} has {room} MiB free, an image build needs {needed} MiB", hint=hint
         )
 
 
-def kernel_release() -> str:
-    """Return the release of the User Mode Linux kernel installed here, such as 6.12.113."""
-    releases = sorted(p.name for p in MODULES.iterdir()) if MODULES.is_dir() else []
-    if not releases:
-        raise Infrastructure(f"{MODULES} has no kernel modules", hint="underlay doctor")
-    return releases[-1]
-
-
-def _bootstrap(work: Path, progress: Callable[[str], None]) -> None:
+def _bootstrap(work: Path, overlay: Path, progress: Callable[[str], None]) -> None:
     lines = (paths.root() / "image" / "packages.txt").read_text().splitlines()
     packages = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     arguments = [
@@ -208,7 +178,7 @@ def _bootstrap(work: Path, progress: Callable[[str], None]) -> None:
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         f"--include={','.join(packages)}",
-        f"--customize-hook=tar-in {work / 'overlay.tar'} /",
+        f"--customize-hook=tar-in {overlay} /",
         '--customize-hook=chroot "$1" /bin/sh /usr/libexec/underlay/setup',
         '--customize-hook=rm "$1/usr/libexec/underlay/setup"',
         f"--customize-hook=copy-out {BOOT}/out/vmlinuz {BOOT}/out/initrd {work}",
@@ -225,7 +195,7 @@ def _bootstrap(work: Path, progress: Callable[[str], None]) -> None:
 
     environment = {
         # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
-        "TMPDIR": "/var/tmp",
+        "TMPDIR": str(UNPACKED),
         # The kernel's package would have initramfs-tools make one of its own.
         "INITRD": "No",
     }
@@ -241,56 +211,6 @@ def _write_disk(work: Path) -> None:
         environment={"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
     )  # fmt: skip
     os.chmod(disk, 0o444)
-
-
-def _overlay(output: Path, cni: Path) -> None:
-    """Write the tar that is laid over the fresh root: owners, modes and times are fixed."""
-    recipe = paths.root() / "image"
-    with tarfile.open(output, "w") as tar:
-        for path in sorted((recipe / "files").rglob("*")):
-            if path.is_file():
-                _add(tar, str(path.relative_to(recipe / "files")), path.read_bytes(), _mode(path))
-        _add(tar, "usr/libexec/underlay/cni", cni.read_bytes(), 0o755)
-        _add(tar, "usr/libexec/underlay/setup", (recipe / "setup.sh").read_bytes(), 0o755)
-        for path in sorted((recipe / "boot").iterdir()):
-            _add(tar, f"{BOOT[1:]}/{path.name}", path.read_bytes(), _mode(path))
-        _add(tar, "usr/share/underlay/busybox.tar", _busybox(), 0o644)
-        modules = MODULES / kernel_release()
-        for path in sorted(modules.rglob("*")):
-            if path.is_file():
-                inside = f"usr/lib/modules/{modules.name}/{path.relative_to(modules)}"
-                _add(tar, inside, path.read_bytes(), 0o644)
-
-
-def _busybox() -> bytes:
-    """The container image: a static busybox under the names of its applets, and no more."""
-    applets = subprocess.run(
-        [str(BUSYBOX), "--list"], capture_output=True, text=True, timeout=10, check=True
-    ).stdout.split()
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as tar:
-        for folder in ("bin", "dev", "etc", "proc", "root", "sys", "tmp"):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            tar.addfile(entry)
-        _add(tar, "bin/busybox", BUSYBOX.read_bytes(), 0o755)
-        _add(tar, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", 0o644)
-        for applet in applets:
-            if applet != "busybox":
-                entry = tarfile.TarInfo(f"bin/{applet}")
-                entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
-                tar.addfile(entry)
-    return data.getvalue()
-
-
-def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.size, entry.mode = len(data), mode
-    tar.addfile(entry, io.BytesIO(data))
-
-
-def _mode(path: Path) -> int:
-    return 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
 
 
 def _identity(path: Path) -> str:

@@ -135,6 +135,22 @@ def test_the_disk_is_full_during_an_image_build(beset: Lab, tmp_path: Path) -> N
     assert "hint: set XDG_CACHE_HOME" in done.err, str(done)
 
 
+def test_there_is_no_room_to_unpack_an_image(beset: Lab, tmp_path: Path) -> None:
+    script = "mount -t tmpfs -o size=64m none /var/tmp"
+    done = within(beset, f"{script}; export XDG_CACHE_HOME={tmp_path}", "image", "build")
+    assert done.code == 3, str(done)
+    assert "/var/tmp has 64 MiB free, an image build needs" in done.err, str(done)
+
+
+@pytest.mark.all
+def test_the_disk_gets_full_in_the_midst_of_an_image_build(beset: Lab, tmp_path: Path) -> None:
+    script = "mount -t tmpfs -o size=4g,nr_inodes=3000 none /var/tmp"
+    done = within(beset, f"{script}; export XDG_CACHE_HOME={tmp_path}", "image", "build")
+    assert done.code == 3, str(done)
+    assert "No space left on device" in done.err, str(done)
+    assert [path.name for path in (tmp_path / "underlay" / "images").iterdir()] == [".lock"]
+
+
 @pytest.mark.all
 def test_the_image_is_corrupt(beset: Lab, tmp_path: Path) -> None:
     key = image.current().key

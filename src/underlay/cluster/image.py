@@ -6,6 +6,7 @@ makes another image and an unchanged one is never built twice.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from underlay import paths
 from underlay.cluster.image_licences import built_from
 from underlay.cluster.image_overlay import BOOT, BUSYBOX, kernel_release, mode, overlaid
-from underlay.cluster.process import run
+from underlay.cluster.process import run, tail
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -199,7 +200,20 @@ def _bootstrap(work: Path, overlay: Path, progress: Callable[[str], None]) -> No
         # The kernel's package would have initramfs-tools make one of its own.
         "INITRD": "No",
     }
-    run(arguments, deadline=BUILD_DEADLINE, environment=environment, on_line=show)
+    done = run(
+        arguments, deadline=BUILD_DEADLINE, environment=environment, on_line=show, check=False
+    )
+    if done.returncode:
+        raise _failed(done.returncode, done.stderr)
+
+
+def _failed(code: int, said: str) -> Infrastructure:
+    """Return the error of a failed mmdebstrap, whose reason is far above its last words."""
+    message = f"mmdebstrap failed with exit code {code}"
+    no_room = [line for line in said.splitlines() if os.strerror(errno.ENOSPC) in line]
+    if no_room:
+        return Infrastructure(message, detail=no_room[0].strip(), hint=f"make room in {UNPACKED}")
+    return Infrastructure(message, detail=tail(said))
 
 
 def _write_disk(work: Path) -> None:

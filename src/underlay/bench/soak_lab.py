@@ -117,12 +117,15 @@ class SoakLab:
     def strays(self) -> list[Process]:
         """Return what runs beside a lab that is up: its sandbox and its shared connections."""
         living = self.sandbox()
-        roots = [living.outer] if living else []
         everything = self.processes()
         # Under the path that it was made by: the lab may be called otherwise now.
-        roots += [p.pid for p in everything if p.words.startswith("ssh: ") and "[mux]" in p.words]
-        kept = {pid for root in roots for pid in (root, *(p.pid for p in offspring(root)))}
-        return [process for process in everything if process.pid not in kept]
+        shared = [p for p in everything if p.words.startswith("ssh: ") and "[mux]" in p.words]
+        ways_in = [p for p in everything if living and _leads_into(living, p)]
+        # Whatever makes a connection has ended; its way in is its heir's.
+        kept = [p.pid for p in (*shared, *ways_in[: len(shared)])]
+        roots = [*kept, *([living.outer] if living else [])]
+        known = {pid for root in roots for pid in (root, *(p.pid for p in offspring(root)))}
+        return [process for process in everything if process.pid not in known]
 
     def probes(self) -> int:
         """Return how many probes run on the node."""
@@ -130,6 +133,12 @@ class SoakLab:
         script = "pgrep -c -f '^python3 -I -S -c [i]mport base64' || true"
         done = self.prove("exec", NODE, "--lab", self.up, "--", "sh", "-c", script)
         return int(done.out.strip() or 0)
+
+
+def _leads_into(living: sandbox.Sandbox, process: Process) -> bool:
+    """Whether ``process`` connects somebody to the ssh of a node in the sandbox."""
+    words = process.words
+    return words.startswith(f"nsenter --target {living.pid} ") and words.endswith(" 22")
 
 
 def _end_of(process: subprocess.Popen[bytes]) -> int | None:

@@ -247,14 +247,96 @@ def test_ctrl_c_reaches_the_command_and_leaves_nothing(tmp_path: Path) -> None:
     assert mark.exists()
 
 
+@pytest.mark.parametrize("profile", ["lean", "full"])
 @pytest.mark.parametrize("driver", dataplane.DRIVERS)
-def test_labs_are_labs(driver: str, tmp_path: Path) -> None:
-    file = dataplane.lab_file(tmp_path, driver, dataplane.DRIVERS[driver])
+def test_labs_are_labs(driver: str, profile: str, tmp_path: Path) -> None:
+    file = dataplane.lab_file(tmp_path, driver, dataplane.DRIVERS[driver], profile)
     plan = make_plan(read_lab(file))
     names = {container.name: container.node for container in plan.containers}
     assert plan.lab == file.stem
+    assert {node.profile for node in plan.nodes} == {profile}
     assert names[dataplane.SOURCE] == names[dataplane.PLACES["within a node"]]
     assert names[dataplane.SOURCE] != names[dataplane.PLACES["between nodes"]]
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, tuple[str, ...]]]:
+    """Have no lab started by `dataplane`; return the lab files and the options of `up` so far.
+
+    Within a node the bridge has no figures, and vxlan's lab doesn't start.
+    """
+    started: list[tuple[str, tuple[str, ...]]] = []
+
+    @contextmanager
+    def lab(self: Stopwatch, file: Path, *options: str) -> Iterator[tuple[str, float]]:
+        started.append((file.read_text(), options))
+        if "vxlan" in file.name:
+            raise Infrastructure("`underlay up`: exit 3", detail="error: no room\n\nhint: more")
+        yield file.stem, 1.0
+
+    class Pair:
+        def __init__(self, watch: Stopwatch, lab: str, source: str, destination: str) -> None:
+            self.fails = "bridge" in lab and destination == dataplane.PLACES["within a node"]
+
+        def measure(self) -> dict[str, object]:
+            if self.fails:
+                raise Infrastructure("iperf3 failed")
+            return {key: value for key, value in ROW.items() if key not in ("driver", "where")}
+
+    monkeypatch.setattr(Stopwatch, "lab", lab)
+    monkeypatch.setattr(dataplane, "_Pair", Pair)
+    return started
+
+
+@pytest.mark.parametrize("provider", [None, *PROVIDERS])
+def test_dataplane_has_nodes_of_any_provider(
+    provider: str | None,
+    measured: list[tuple[str, tuple[str, ...]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--provider", provider] if provider else []
+    assert cli.main(["bench", "dataplane", "--json", *options]) == 3
+    said = json.loads(capsys.readouterr().out)
+    by = provider or "uml"
+    assert len(measured) == len(dataplane.DRIVERS)
+    for text, started_with in measured:
+        # Other providers have none, and say so of themselves.
+        assert ("profile: lean" in text) is (by == "uml")
+        assert ("profile: full" in text) is (by != "uml")
+        assert started_with == ("--provider", by)
+    assert said["machine"]["provider"] == by
+    assert ("User Mode Linux" in said["caveat"]) is (by == "uml")
+    assert ("virtual machines" in said["caveat"]) is (by != "uml")
+    assert said["not_run"] == [
+        {"name": "bridge, within a node", "reason": "iperf3 failed"},
+        {"name": "vxlan", "reason": "`underlay up`: exit 3: error: no room"},
+    ]
+    assert len(said["results"]) == 2 * len(dataplane.DRIVERS) - 3
+
+
+def test_every_provider_of_nodes_on_one_host_has_its_caveat() -> None:
+    assert set(dataplane.CAVEATS) == set(PROVIDERS)
+
+
+def test_dataplane_document_has_the_fields_that_the_page_lists(
+    measured: list[tuple[str, tuple[str, ...]]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.main(["bench", "dataplane", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    said.pop("machine")
+    page = doc_pages.section(doc_pages.DOCS / "verbs" / "bench.md", "JSON")
+    assert set(doc_pages.first_column(doc_pages.parts(page)[1])) == doc_pages.fields(said)
+
+
+def test_provider_is_one_that_there_is_and_of_dataplane_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["bench", "dataplane", "--provider", "nonsense"]) == 2
+    refused = capsys.readouterr().err
+    assert "there is no provider 'nonsense'" in refused
+    assert "providers: uml, libvirt, virtualbox" in refused
+    assert cli.main(["bench", "lint_s", "--provider", "libvirt"]) == 2
+    assert "underlay bench dataplane --provider libvirt" in capsys.readouterr().err
 
 
 def test_copies_have_names_of_their_own(tmp_path: Path) -> None:
@@ -288,9 +370,36 @@ def test_table_and_bars() -> None:
         ascii_only=True,
     )
     assert f"vxlan, between nodes    {'#' * 20} " in text
+    assert text.count(f"macvlan, between nodes  {'#' * 40} ") == 4
     assert f"macvlan, between nodes  {'#' * 40} " in text
     assert "not run: bridge: no bridge" in text
     assert text.endswith("not hardware")
+
+
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_every_figure_has_bars_within_eighty_columns(ascii_only: bool) -> None:
+    slow = {"p50": 1234.56, "p90": 2345.67, "p99": 23456.78, "max": 23456.79, "lost": 0.5}
+    rows = [
+        {**ROW, "driver": driver, "where": where, "latency_ms": latency}
+        for driver in dataplane.DRIVERS
+        for where, latency in zip(dataplane.PLACES, [slow, ROW["latency_ms"]], strict=True)
+    ]
+    text = bars(
+        {"results": rows, "not_run": [], "caveat": dataplane.CAVEATS["uml"]}, ascii_only=ascii_only
+    )
+    table, *plots, caveat = text.split("\n\n")
+    titles = [plot.splitlines()[0] for plot in plots]
+    for word, title in zip(("throughput", "processor", "p50", "p99"), titles, strict=True):
+        assert word in title
+    mark = "#" if ascii_only else "━"
+    for plot in plots:
+        lines = plot.splitlines()[1:]
+        assert len(lines) == len(rows)
+        assert all(mark in line for line in lines)
+        assert max(map(len, lines)) <= 80
+    assert " ".join(caveat.split()) == dataplane.CAVEATS["uml"]
+    assert max(map(len, caveat.splitlines())) <= 80
+    assert len(table.splitlines()) == len(rows) + 1
 
 
 def test_commands_can_be_run_in_containers_of_every_runtime() -> None:

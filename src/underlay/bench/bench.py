@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import __version__
-from underlay.bench.figures import FIGURES, LIBVIRT, MEASURES, ONE_BY_ONE, Found
+from underlay.bench.figures import FIGURES, LIBVIRT, MEASURES, ONE_BY_ONE, ONE_BY_ONE_SHARED, Found
 from underlay.bench.stopwatch import Stopwatch
+from underlay.cluster import checkout
 from underlay.errors import UnderlayError
+from underlay.paths import is_checkout, root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,24 +28,22 @@ QUICK = 600.0
 def bench(wanted: set[str], say: Callable[[str], None], *, quick: bool = False) -> dict[str, Any]:
     """Measure the figures ``wanted`` and return the document about them.
 
-    What can't be measured is in its ``not_run``, with the reason. However it ends, no lab
-    of the bench is left.
+    What can't be measured is in its ``not_run``, with the reason, and so is what was measured
+    less often than it should have been. However it ends, no lab of the bench is left.
     """
     found, began = Found(), time.monotonic()
     facts = machine()
     with tempfile.TemporaryDirectory(prefix="underlay-bench-") as name:
         watch = Stopwatch(Path(name), QUICK if quick else LONGEST, say, quick=quick)
         for measure, names in MEASURES:
-            chosen = wanted.intersection(names)
+            chosen = [name for name in names if name in wanted]
             if not chosen:
                 continue
             try:
                 watch.left  # noqa: B018 -- raises where the time is over
-                measure(watch, found, chosen)
+                measure(watch, found, set(chosen))
             except UnderlayError as error:
-                reason = ": ".join(filter(None, (error.message, _last(error.detail))))
-                for each in chosen - found.seconds.keys():
-                    found.not_run[each] = reason
+                found.fail(chosen, reason(error))
     facts |= {"load_after": _load(), "seconds": round(time.monotonic() - began, 1)}
     return document(found, wanted, facts)
 
@@ -78,6 +78,7 @@ def document(found: Found, wanted: set[str], machine: dict[str, Any]) -> dict[st
         "growth": found.growth,
         "libvirt_ratio": _ratio(found, LIBVIRT, "up_to_matrix_s"),
         "ssh_ping_ratio": _ratio(found, ONE_BY_ONE, "matrix_60_s"),
+        "ssh_ping_shared_ratio": _ratio(found, ONE_BY_ONE_SHARED, "matrix_60_s"),
     }
 
 
@@ -92,12 +93,19 @@ def machine() -> dict[str, Any]:
     total = next(line.split()[1] for line in lines if line.startswith("MemTotal:"))
     return {
         "underlay": __version__,
+        "commit": (checkout.commit(root()) or None) if is_checkout() else None,
+        "dirty": is_checkout() and checkout.dirty(root()),
         "cores": len(os.sched_getaffinity(0)),
         "memory_mib": int(total) >> 10,
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load_before": _load(),
     }
+
+
+def reason(error: UnderlayError) -> str:
+    """Return ``error`` in one line: what failed, and the last thing that it said."""
+    return ": ".join(filter(None, (error.message, _last(error.detail))))
 
 
 def _load() -> float:

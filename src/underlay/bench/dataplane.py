@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.bench import labs
-from underlay.bench.bench import LONGEST, QUICK, machine
+from underlay.bench.bench import LONGEST, QUICK, machine, reason
 from underlay.bench.stopwatch import Stopwatch
 from underlay.cluster.process import tail
+from underlay.cluster.provider import DEFAULT, provider
 from underlay.errors import Infrastructure, UnderlayError
 
 if TYPE_CHECKING:
@@ -36,11 +37,21 @@ PLACES = {"between nodes": "many-2a", "within a node": "many-1b"}
 SOURCE = "many-1a"
 PORT = 5201
 HERTZ = 100  # what /proc/stat counts in: USER_HZ, 100 on every architecture that nodes have
-CAVEAT = (
-    "User Mode Linux runs a whole node on one processor of this host, and copies each frame"
-    " in and out of it: the figures compare drivers with each other and are no measure of"
-    " what hardware does."
+_VIRTUAL = (
+    "The nodes are virtual machines on this one host, with emulated processors where KVM"
+    " doesn't run their kernel: the figures compare drivers with each other and are no"
+    " measure of what hardware does."
 )
+# What has to be said of figures, by the provider of the nodes; of real hosts nothing has.
+CAVEATS = {
+    "uml": (
+        "User Mode Linux runs a whole node on one processor of this host, and copies each"
+        " frame in and out of it: the figures compare drivers with each other and are no"
+        " measure of what hardware does."
+    ),
+    "libvirt": _VIRTUAL,
+    "virtualbox": _VIRTUAL,
+}
 
 # $1 is the other end's address, $2 the seconds. The first and last line are the node's
 # processor time; the server may come a moment later than its client.
@@ -93,33 +104,42 @@ with connect() as last:
 """
 
 
-def dataplane(say: Callable[[str], None], *, quick: bool = False) -> dict[str, Any]:
-    """Measure every driver in both places and return the document about it."""
+def dataplane(
+    say: Callable[[str], None], *, provider_name: str = DEFAULT, quick: bool = False
+) -> dict[str, Any]:
+    """Measure every driver in both places and return the document about it.
+
+    Raises BadInput where there is no such provider.
+    """
+    profile = "lean" if provider(provider_name).lean else "full"
     results: list[dict[str, Any]] = []
     not_run: list[dict[str, str]] = []
-    provider = ""
     facts, began = machine(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="underlay-bench-") as name:
         watch = Stopwatch(Path(name), QUICK if quick else LONGEST, say, quick=quick)
         for driver, words in DRIVERS.items():
             try:
-                file = lab_file(watch.folder, driver, words)
-                with watch.lab(file) as (lab, _):
-                    provider = watch.run("status", "--lab", lab, "--json").document()["provider"]
+                file = lab_file(watch.folder, driver, words, profile)
+                with watch.lab(file, "--provider", provider_name) as (lab, _):
                     for where, destination in PLACES.items():
-                        row = _Pair(watch, lab, SOURCE, destination).measure()
-                        results.append({"driver": driver, "where": where, **row})
+                        try:
+                            row = _Pair(watch, lab, SOURCE, destination).measure()
+                        except UnderlayError as error:
+                            failed = f"{driver}, {where}"
+                            not_run.append({"name": failed, "reason": reason(error)})
+                        else:
+                            results.append({"driver": driver, "where": where, **row})
             except UnderlayError as error:
-                said = tail(error.detail, 1)
-                not_run.append({"name": driver, "reason": f"{error.message}: {said}"})
-    facts |= {"seconds": round(time.monotonic() - began, 1), "provider": provider}
-    caveat = CAVEAT if provider == "uml" else ""
+                not_run.append({"name": driver, "reason": reason(error)})
+    facts |= {"seconds": round(time.monotonic() - began, 1), "provider": provider_name}
+    caveat = CAVEATS.get(provider_name, "")
     return {"machine": facts, "results": results, "not_run": not_run, "caveat": caveat}
 
 
-def lab_file(folder: Path, driver: str, words: str) -> Path:
+def lab_file(folder: Path, driver: str, words: str, profile: str) -> Path:
     """Write the lab of one driver: two nodes with two containers each in one network."""
-    file = labs.many(driver.replace(" ", "-"), folder, nodes=2, count=2, protocols="icmp")
+    name = driver.replace(" ", "-")
+    file = labs.many(name, folder, nodes=2, count=2, profile=profile, protocols="icmp")
     file.write_text(file.read_text().replace("driver: macvlan", words))
     return file
 
@@ -137,8 +157,12 @@ class _Pair:
         self._seconds = 2 if watch.quick else 5
 
     def measure(self) -> dict[str, Any]:
-        """Return the row of this pair."""
-        return {**self._throughput(), "latency_ms": self._latency(), **self._connections()}
+        """Return the row of this pair; raise Infrastructure where a part of it can't be had."""
+        try:
+            return {**self._throughput(), "latency_ms": self._latency(), **self._connections()}
+        except (ValueError, LookupError, ZeroDivisionError) as error:
+            said = repr(error)
+            raise Infrastructure("what a program said isn't a figure", detail=said) from error
 
     def _throughput(self) -> dict[str, float]:
         served: list[str] = []

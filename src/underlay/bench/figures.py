@@ -22,26 +22,48 @@ from underlay.bench.stopwatch import DOWN_DEADLINE
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from underlay.bench.stopwatch import Stopwatch
 
 NODES = (10, 20)
 LIBVIRT = "libvirt_up_to_matrix_s"
 ONE_BY_ONE = "ssh_ping_60_s"
+ONE_BY_ONE_SHARED = "ssh_ping_shared_60_s"
 
 
 @dataclass
 class Found:
-    """What was measured so far: seconds by figure, reasons by figure that couldn't be."""
+    """What was measured so far: seconds by figure, reasons by figure that couldn't be.
+
+    ``planned`` says how often a figure is to be measured, where that isn't once.
+    """
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    planned: dict[str, int] = field(default_factory=dict)
     not_run: dict[str, str] = field(default_factory=dict)
     growth: dict[str, float] = field(default_factory=dict)
 
     def add(self, name: str, seconds: float) -> None:
         """Note one run of the figure ``name``."""
         self.seconds.setdefault(name, []).append(seconds)
+
+    def runs(self, name: str, times: range) -> range:
+        """Note that the figure ``name`` is to be measured as often as ``times``; return that."""
+        self.planned[name] = len(times)
+        return times
+
+    def fail(self, names: Sequence[str], reason: str) -> None:
+        """Note why the figures ``names``, which are measured together, aren't complete.
+
+        Where all of them have all their runs, something failed behind the last one's.
+        """
+        done = {name: len(self.seconds.get(name, ())) for name in names}
+        planned = {name: self.planned.get(name, 1) for name in names}
+        lacking = [name for name in names if done[name] < planned[name]]
+        for name in lacking or names[-1:]:
+            before = f"{done[name]} of {planned[name]} runs; then: " if done[name] else ""
+            self.not_run[name] = before + reason
 
     def median(self, name: str) -> float | None:
         """Return the figure's median; None where it wasn't measured."""
@@ -70,6 +92,11 @@ FIGURES = (
         f"as matrix_60_s, by one ssh and ping per cell, scaled from {SAMPLE} cells",
         None,
     ),
+    Figure(
+        ONE_BY_ONE_SHARED,
+        f"as matrix_60_s, by one ping per cell over a shared ssh, scaled from {SAMPLE} cells",
+        None,
+    ),
     Figure("matrix_300_icmp_s", "`check`, 300 containers, ICMP", 15),
     Figure("start_300_s", "`up` of 3 lean nodes with 300 containers", 15),
     Figure("nodes_20_s", "`up` and `check` of 20 full nodes", None),
@@ -82,10 +109,10 @@ NAMES = tuple(figure.name for figure in FIGURES)
 def command_lines(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     """Time what starts no node."""
     if "cli_start_s" in wanted:
-        for _ in watch.times(10):
+        for _ in found.runs("cli_start_s", watch.times(10)):
             found.add("cli_start_s", watch.seconds("--version"))
     if "lint_s" in wanted:
-        for _ in watch.times(5):
+        for _ in found.runs("lint_s", watch.times(5)):
             found.add("lint_s", watch.seconds("lint", str(paths.root() / "labs" / "coreos.yml")))
 
 
@@ -121,7 +148,7 @@ def switch(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     with ExitStack() as stack:
         now, _ = stack.enter_context(watch.lab(pair[0]))
         stack.enter_context(_ended(pair[1].stem))
-        for number in watch.times(4):
+        for number in found.runs("switch_s", watch.times(4)):
             target = pair[(number + 1) % 2]
             seconds = watch.seconds("switch", str(target), "--lab", now)
             now = target.stem
@@ -129,15 +156,19 @@ def switch(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
 
 
 def matrix_60(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
-    """Time the full matrix of 60 containers."""
+    """Time the full matrix of 60 containers, and what it replaces."""
     with watch.lab(labs.many("sixty", watch.folder, count=20)) as (name, _):
         if "matrix_60_s" in wanted:
-            for _ in watch.times(5):
+            for _ in found.runs("matrix_60_s", watch.times(5)):
                 found.add("matrix_60_s", watch.seconds("check", "--lab", name))
-        if ONE_BY_ONE in wanted:
-            checked = watch.run("check", "--lab", name, "--json").document()
-            cells = checked["summary"]["cells"]
-            found.add(ONE_BY_ONE, seconds_by_ssh_and_ping(watch, name, cells))
+        baselines = [each for each in (ONE_BY_ONE_SHARED, ONE_BY_ONE) if each in wanted]
+        if not baselines:
+            return
+        checked = watch.run("check", "--lab", name, "--json").document()
+        cells = checked["summary"]["cells"]
+        for each in baselines:
+            shared = each == ONE_BY_ONE_SHARED
+            found.add(each, seconds_by_ssh_and_ping(watch, name, cells, shared=shared))
 
 
 def three_hundred(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -145,7 +176,7 @@ def three_hundred(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     file = labs.many("many", watch.folder, count=100, memory=1024, protocols="icmp")
     with watch.lab(file) as (name, seconds):
         found.add("start_300_s", seconds)
-        for _ in watch.times(3):
+        for _ in found.runs("matrix_300_icmp_s", watch.times(3)):
             found.add("matrix_300_icmp_s", watch.seconds("check", "--lab", name))
 
 
@@ -181,10 +212,10 @@ def image_build(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
 MEASURES: tuple[tuple[Callable[[Stopwatch, Found, set[str]], None], tuple[str, ...]], ...] = (
     (command_lines, ("cli_start_s", "lint_s")),
     (lean, ("lean_up_to_matrix_s",)),
-    (matrix_60, ("matrix_60_s", ONE_BY_ONE)),
+    (matrix_60, ("matrix_60_s", ONE_BY_ONE_SHARED, ONE_BY_ONE)),
     (full, ("up_to_matrix_s",)),
     (switch, ("switch_s",)),
-    (three_hundred, ("matrix_300_icmp_s", "start_300_s")),
+    (three_hundred, ("start_300_s", "matrix_300_icmp_s")),
     (image_build, ("image_build_s",)),
     (twenty, ("nodes_20_s",)),
     (libvirt, (LIBVIRT,)),
@@ -192,19 +223,22 @@ MEASURES: tuple[tuple[Callable[[Stopwatch, Found, set[str]], None], tuple[str, .
 
 
 def _up_to_matrix(watch: Stopwatch, found: Found, name: str, file: Path) -> None:
-    for _ in watch.times(3):
+    for _ in found.runs(name, watch.times(3)):
         with watch.lab(file) as (lab, seconds):
             found.add(name, seconds + watch.seconds("check", "--lab", lab))
 
 
 @contextmanager
 def _ended(name: str) -> Iterator[None]:
-    """Have nothing left of the lab that others are switched to."""
+    """Have nothing left of the lab that others are switched to; raise where it can't be ended."""
+    done = None
     try:
         yield
     finally:
         if paths.state(name).exists():
-            command_line.run("down", "--lab", name, deadline=DOWN_DEADLINE)
+            done = command_line.run("down", "--lab", name, deadline=DOWN_DEADLINE)
+    if done is not None:
+        done.prove()
 
 
 def _free_mib() -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from underlay import paths
@@ -64,16 +64,22 @@ class Stopwatch:
         """Have the lab of ``file`` up; hand out its name and the wall time of `up`.
 
         Its image and its files are cached beforehand. Afterwards nothing of it is left,
-        under whatever name it is up by then.
+        under whatever name it is up by then. Raises Infrastructure where it can't be
+        ended, unless something else has gone wrong before.
         """
         name = file.stem
         self._warm(file)
+        failed: list[UnderlayError] = []
         try:
             yield name, self.seconds("up", str(file), *options)
         finally:
             for each in [path.name for path in paths.states().glob(f"{name}*")]:
-                with suppress(UnderlayError):
-                    command_line.run("down", "--lab", each, deadline=DOWN_DEADLINE)
+                try:
+                    command_line.run("down", "--lab", each, deadline=DOWN_DEADLINE).prove()
+                except UnderlayError as error:
+                    failed.append(error)
+        if failed:
+            raise failed[0]
 
     def _warm(self, file: Path) -> None:
         """Render the lab's files into the cache, from which every start takes them."""

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import os
 import platform
-import subprocess
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from underlay.cluster import checkout
 from underlay.paths import root
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from underlay.cli.layers import Layer
-
-DEADLINE = 30.0
 
 
 def write_proof(results: list[Layer]) -> Path:
@@ -27,8 +25,8 @@ def write_proof(results: list[Layer]) -> Path:
     """
     path = root() / "docs" / "proof" / "tests.json"
     proof = {
-        "commit": _git("rev-parse", "HEAD").strip() or "unknown",
-        "dirty": bool(_git("status", "--porcelain", "--", ".", ":!docs/proof").strip()),
+        "commit": checkout.commit(root()) or "unknown",
+        "dirty": checkout.dirty(root()),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {
             "kernel": platform.release(),
@@ -43,18 +41,3 @@ def write_proof(results: list[Layer]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(proof, indent=2) + "\n", encoding="utf-8")
     return path
-
-
-def _git(*arguments: str) -> str:
-    """What git says; nothing where there is no git or no repository."""
-    try:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=root(),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
-        return ""

@@ -26,6 +26,8 @@ class Provider(Protocol):
     name: str
     # Whether running nodes can become another lab's; where not, ``rewire`` says so.
     switches: bool
+    # Whether it has lean nodes; where not, a lab's lean nodes are booted as full ones.
+    lean: bool
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make all that nodes need before they start, and write ``ssh_config``; idempotent."""

@@ -42,6 +42,7 @@ class VirtualBox:
 
     name = "virtualbox"
     switches = False
+    lean = False
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Look for VirtualBox and the box, and write ssh_config."""

@@ -1,29 +1,41 @@
-"""The data plane's figures: a table, and the throughput as bars below it."""
+"""The data plane's figures: a table, and below it each of them as bars."""
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-WIDTH = 40
+    Row = Mapping[str, Any]
+
+PAGE = 80
+LONGEST, SHORTEST = 40, 10
 HEADER = ("driver", "where", "Gbit/s", "CPU s/Gbit", "p50 ms", "p99 ms", "max ms", "conn/s")
+# Each has a scale of its own: beside the slowest of a hundred round trips no median would be seen.
+PLOTS: tuple[tuple[str, Callable[[Row], float]], ...] = (
+    ("throughput in Gbit/s", lambda row: float(row["throughput_gbit_s"])),
+    ("processor seconds per Gbit, less is better", lambda row: float(row["cpu_s_per_gbit"])),
+    ("round trips in ms, p50, less is better", lambda row: float(row["latency_ms"]["p50"])),
+    ("round trips in ms, p99, less is better", lambda row: float(row["latency_ms"]["p99"])),
+)
 
 
 def bars(document: Mapping[str, Any], *, ascii_only: bool = False) -> str:
     """Return ``document`` (that of `bench dataplane`) as text."""
     rows = document["results"]
     lines = _table([HEADER, *map(_cells, rows)])
-    if rows:
-        lines += ["", "throughput in Gbit/s", *_plot(rows, "#" if ascii_only else "━")]
-    lines += [f"not run: {row['name']}: {row['reason']}" for row in document["not_run"]]
+    for title, value in PLOTS if rows else ():
+        lines += ["", title, *_plot(rows, value, "#" if ascii_only else "━")]
+    if document["not_run"]:
+        lines += ["", *(f"not run: {row['name']}: {row['reason']}" for row in document["not_run"])]
     if document["caveat"]:
-        lines += ["", document["caveat"]]
+        lines += ["", *textwrap.wrap(document["caveat"], PAGE)]
     return "\n".join(lines)
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def _cells(row: Row) -> tuple[str, ...]:
     latency = row["latency_ms"]
     return (
         row["driver"],
@@ -47,12 +59,16 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def _plot(rows: Sequence[Mapping[str, Any]], mark: str) -> list[str]:
+def _plot(rows: Sequence[Row], value: Callable[[Row], float], mark: str) -> list[str]:
     names = [f"{row['driver']}, {row['where']}" for row in rows]
-    widest = max(map(len, names))
-    scale = WIDTH / max(1e-9, *(row["throughput_gbit_s"] for row in rows))
+    values = [value(row) for row in rows]
+    figures = [f"{each:.2f}" for each in values]
+    name_width, figure_width = max(map(len, names)), max(map(len, figures))
+    # Two columns before each of the three.
+    longest = min(LONGEST, max(SHORTEST, PAGE - 6 - name_width - figure_width))
+    scale = longest / max(1e-9, *values)
     return [
-        f"  {name:<{widest}}  {mark * max(1, round(row['throughput_gbit_s'] * scale)):<{WIDTH}}"
-        f"  {row['throughput_gbit_s']:.2f}"
-        for name, row in zip(names, rows, strict=True)
+        f"  {name:<{name_width}}  {mark * max(1, round(each * scale)):<{longest}}"
+        f"  {figure:>{figure_width}}"
+        for name, each, figure in zip(names, values, figures, strict=True)
     ]

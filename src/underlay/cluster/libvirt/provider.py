@@ -40,6 +40,7 @@ class Libvirt:
 
     name = "libvirt"
     switches = False
+    lean = False
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make the image, networks, pool and ssh_config; find out whether KVM works."""

@@ -32,6 +32,7 @@ class Uml:
 
     name = "uml"
     switches = True
+    lean = True
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Build the image where it is missing, start the sandbox, write ssh_config."""

@@ -1,0 +1,39 @@
+"""Which commit of Underlay runs here, for what has to be told apart later."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEADLINE = 30.0
+
+
+def commit(folder: Path) -> str:
+    """Return the commit that is checked out in ``folder``; empty where it is no repository."""
+    return _git(folder, "rev-parse", "HEAD").strip()
+
+
+def dirty(folder: Path) -> bool:
+    """Whether ``folder`` holds changes that its commit doesn't; proofs in it don't count."""
+    return bool(_git(folder, "status", "--porcelain", "--", ".", ":!docs/proof").strip())
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """What git says; nothing where there is no git or no repository."""
+    # A folder in somebody else's repository would be given their commit.
+    if not (folder / ".git").exists():
+        return ""
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=True,
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""

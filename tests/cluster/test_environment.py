@@ -19,6 +19,8 @@ from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab
 from underlay import paths
+from underlay.bench.offspring import offspring
+from underlay.bench.soak_lab import waited
 from underlay.cluster import image
 from underlay.cluster.uml import lean, sandbox
 from underlay.cluster.uml import node as uml_node
@@ -149,6 +151,26 @@ def test_the_disk_gets_full_in_the_midst_of_an_image_build(beset: Lab, tmp_path:
     assert done.code == 3, str(done)
     assert "No space left on device" in done.err, str(done)
     assert [path.name for path in (tmp_path / "underlay" / "images").iterdir()] == [".lock"]
+
+
+@pytest.mark.all
+def test_a_killed_image_build_leaves_nothing(beset: Lab, tmp_path: Path) -> None:
+    """Not even where its packages were being unpacked; /var/tmp is the test's own."""
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    bind = f"mount --bind {unpacked} /var/tmp; export XDG_CACHE_HOME={tmp_path}/cache"
+    program = str(beset.checkout.root / "underlay")
+    with subprocess.Popen([*MOUNTS, f'{bind}; exec "$@"', "sh", program, "image", "build"]) as done:
+        assert waited(lambda: any(unpacked.glob("*/mmdebstrap.*/usr/bin/*")), 60) is not None
+        assert [p.words for p in offspring(done.pid) if "mmdebstrap" in p.words]
+        started = {(process.pid, process.words) for process in offspring(done.pid)}
+        done.kill()
+    assert waited(lambda: not any(unpacked.iterdir()), 30) is not None
+
+    def left() -> set[tuple[int, str]]:
+        return started & {(process.pid, process.words) for process in offspring(1)}
+
+    assert waited(lambda: not left(), 30) is not None, left()
 
 
 @pytest.mark.all

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from underlay import paths
 from underlay.cluster.image_licences import built_from
 from underlay.cluster.image_overlay import BOOT, BUSYBOX, kernel_release, mode, overlaid
-from underlay.cluster.process import run, tail
+from underlay.cluster.process import run, tail, with_its_starter
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -194,15 +194,18 @@ def _bootstrap(work: Path, overlay: Path, progress: Callable[[str], None]) -> No
         if words.startswith(WORTH_SHOWING):
             progress(f"image: {words.rstrip('.')}")
 
+    folder = tempfile.mkdtemp(prefix="underlay-image-", dir=UNPACKED)
+    # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
+    os.chmod(folder, 0o755)  # noqa: S103 -- only for reading
     environment = {
-        # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
-        "TMPDIR": str(UNPACKED),
+        "TMPDIR": folder,
         # The kernel's package would have initramfs-tools make one of its own.
         "INITRD": "No",
     }
     done = run(
-        arguments, deadline=BUILD_DEADLINE, environment=environment, on_line=show, check=False
-    )
+        with_its_starter(arguments), deadline=BUILD_DEADLINE, environment=environment,
+        on_line=show, check=False, name=arguments[0],
+    )  # fmt: skip
     if done.returncode:
         raise _failed(done.returncode, done.stderr)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay import paths
-from underlay.cluster.process import end_group, tail
+from underlay.cluster.process import end_group, tail, with_its_starter
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -73,10 +73,11 @@ def _compiler(output: Path, scratch: str) -> subprocess.Popen[str]:
         "GOFLAGS": "",
         "CGO_ENABLED": "0",
         "GOCACHE": scratch,
+        "TMPDIR": scratch,
     }
     try:
         return subprocess.Popen(
-            [*COMPILE, str(output), "main.go"],
+            with_its_starter([*COMPILE, str(output), "main.go"]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -88,7 +89,7 @@ def _compiler(output: Path, scratch: str) -> subprocess.Popen[str]:
         )
     except OSError as error:
         raise Infrastructure(
-            f"go cannot be run: {error.strerror}", hint="underlay doctor"
+            f"setpriv cannot be run: {error.strerror}", hint="underlay doctor"
         ) from error
 
 

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TAIL_LINES = 20
+# It waits for what it has told to end, and takes away what that leaves: mmdebstrap a folder of gpg.
+GUARD = """\
+trap 'trap "" TERM; kill -TERM 0' TERM
+"$@" &
+wait $!
+code=$?
+wait
+rm -rf -- "$TMPDIR"
+exit $code"""
 
 
 def run(
@@ -97,6 +106,15 @@ def run_bytes(
         ) from error
     except subprocess.TimeoutExpired as error:
         raise Infrastructure(f"{name} did not finish within {deadline:.0f} s") from error
+
+
+def with_its_starter(arguments: list[str]) -> list[str]:
+    """Return the argument list that runs ``arguments`` no longer than the thread that starts it.
+
+    Where that ends, by whatever cause, all of the process group is told to end. However it
+    ends, ``$TMPDIR`` is removed, which has to be a folder of its own.
+    """
+    return ["setpriv", "--pdeathsig", "TERM", "--", "sh", "-c", GUARD, "sh", *arguments]
 
 
 def end_group(process: subprocess.Popen[str]) -> None:

@@ -5,7 +5,9 @@ Run as root inside a user, network, mount and PID namespace of its own:
     python probe_sandbox.py PLAN [COMMAND…]
 
 builds PLAN's nodes as namespaces on bridges, with macvlan children, runs each
-COMMAND (arguments of ``ip``), measures, and prints the observation as JSON.
+COMMAND (arguments of ``ip``), measures, and prints the observation as JSON. Two more
+commands are ``silent NODE``, whose probe fails, and ``wire NODE: EFFECT, EFFECT…``,
+which puts probe_wire.py between a node and the bridge.
 """
 
 from __future__ import annotations
@@ -83,6 +85,19 @@ def build_container(plan: Plan, container: PlannedContainer) -> None:
             ip(f"-n {name} route prepend default via {network.gateway} dev {attachment.interface}")
 
 
+def put_wire(plan: Plan, node: str, effects: list[str]) -> None:
+    segment = plan.segments[0]
+    port = segment.ports[node]
+    ip(f"link set {port} nomaster")
+    inner, outer = f"in-{node}", f"out-{node}"
+    ip(f"link add {inner} type veth peer name {outer}")
+    ip(f"link set {outer} master {segment.bridge} up")
+    ip(f"link set {inner} up")
+    program = str(Path(__file__).with_name("probe_wire.py"))
+    # It ends with the PID namespace.
+    subprocess.Popen([sys.executable, "-S", program, port, inner, *effects], stdout=sys.stderr)
+
+
 def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
     if node == SILENT:
         argv = ["sh", "-c", "echo out of order >&2; exit 7"]
@@ -99,6 +114,9 @@ if __name__ == "__main__":
     SILENT = next((word.removeprefix("silent ") for word in sys.argv[2:] if "silent" in word), "")
     build(the_plan)
     for command in sys.argv[2:]:
-        if not command.startswith("silent "):
+        if command.startswith("wire "):
+            its_node, _, words = command.removeprefix("wire ").partition(": ")
+            put_wire(the_plan, its_node, words.split(", "))
+        elif not command.startswith("silent "):
             ip(command)
     sys.stdout.write(measure(the_plan, spawn).to_json())

@@ -67,7 +67,8 @@ class Answering:
                 continue
             question = station.flying.get((token[0], "icmp"))
             if kind == reply and question and question.comes_from(space, sender) and question.open:
-                station.learn(question.answered("", token[2], station.loop.now))
+                took = question.answered("", token[2], station.loop.now)
+                station.learn(took, question)
 
     def on_unreachable(
         self, space: Space, family: int, quoted: bytes, code: int, sender: str

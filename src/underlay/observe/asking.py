@@ -8,7 +8,8 @@ and every node answers only after it has handled all that had arrived. A packet 
 late when ``ROUNDS`` of these have gone by since it was sent, more than its way there
 and back has steps: however busy the machine is, everybody has had their turn then.
 Besides that, the wait is never shorter than some round trips as long as the slowest
-that was seen.
+that was seen. An address on another node of which nothing was ever heard is waited for
+longer: the way to it may be slow, and nobody has measured it yet.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # round under way while the packet was sent.
 ROUNDS = 12
 RESEND, GIVE_UP = 0.25, 0.35  # s at least; each counted from the last packet
+UNHEARD = 2.0  # s instead of GIVE_UP where no round trip to the destination was seen
 TRIPS = 1.25  # times the slowest round trip, at least; rounds already follow the load
 LIMIT = 8.0  # s; where another node is stuck there are no rounds
 FORGET = 3.0  # s after which the socket of a silent question is closed
@@ -151,7 +153,7 @@ class Asking:
             found = read_token(self.station.nonce, made.recv(512))
             if found and found[:2] == (question.number, question.protocol) and question.open:
                 took = question.answered(found[3], found[2], self.station.loop.now)
-                self.station.learn(took)
+                self.station.learn(took, question)
         except BlockingIOError:
             pass
         except OSError as error:
@@ -180,8 +182,12 @@ class Asking:
 
     def overdue(self, question: Question, now: float) -> bool:
         """Whether the last packet's answer would have come by now."""
-        least = RESEND if len(question.sent) == 1 else GIVE_UP
-        return overdue(self.station, question.round, now - question.sent[-1], least)
+        least = RESEND
+        if len(question.sent) > 1:
+            heard = question.destination in self.station.heard
+            least = GIVE_UP if heard else UNHEARD
+        last = max(question.sent[-1], question.connected)
+        return overdue(self.station, question.round, now - last, least)
 
     def close(self, question: Question) -> None:
         """Close the question's sockets, but for one that is as good as new.
@@ -223,7 +229,8 @@ class Connection:
         try:
             if not self.connected:
                 made.send(self.asking.token(question, self.attempt))
-                self.connected = station.loop.now
+                self.connected = question.connected = station.loop.now
+                station.learn(self.connected - question.sent[self.attempt], question)
                 return
             name = made.recv(512).decode(errors="replace")
             if not question.open:
@@ -231,7 +238,7 @@ class Connection:
             if name:
                 question.count_resent(made)
                 took = question.answered(name, self.attempt, self.connected)
-                station.learn(took)
+                station.learn(took, question)
             else:
                 question.finish("no_answer", reason="the connection was closed without an answer")
         except BlockingIOError:

@@ -11,8 +11,9 @@ process on every node and leads all of them through the same steps:
 
 So nobody sends before everybody listens, and nobody leaves before everybody has
 decided every cell. SECONDS is the slowest round trip, of this node or of all. The end
-of stdin, or ``patience`` seconds without a word, ends the process with exit code 3. It
-makes nothing but sockets, so nothing is left.
+of stdin, or ``patience`` seconds without a word, ends the process with exit code 3,
+whatever it is waiting for: a caller that is stuck doesn't read either. It makes nothing
+but sockets, so nothing is left.
 
 The specification, which ``task.py`` writes:
 
@@ -34,8 +35,8 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import sys
-import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -85,8 +86,8 @@ class Prober:
         Answering(self.station, self.spec["values"])
         self.station.loop.watch(0, self.on_stdin, None)
         say("ready")
-        heard, owed = time.monotonic(), ""
-        while not self.ended and time.monotonic() - heard < self.spec["patience"]:
+        owed = ""
+        while not self.ended:
             self.station.loop.turn(0 if owed or self.eager() else SWEEP if self.busy() else 1)
             for phase in self.phases:
                 phase.step()
@@ -94,7 +95,7 @@ class Prober:
                 say(f"round {owed} {self.busy()} {self.station.slowest:.4f}")
                 owed = ""
             while self.lines:
-                heard = time.monotonic()
+                end_after(self.spec["patience"])
                 word, *more = self.lines.pop(0).decode().split()
                 if word == "ask":
                     self.phases.append(self.phase(more[0]))
@@ -185,18 +186,24 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def end_after(seconds: float) -> None:
+    """End the process that many seconds from now, unless this is called again before."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
 def main(argument: str) -> int:
-    """Run with the packed specification ``argument``, or with stdin's first line for "-"."""
-    encoded, rest = argument.encode(), b""
-    if argument == "-":
-        encoded = b""
-        while b"\n" not in encoded:
-            data = os.read(0, 1 << 16)
-            if not data:
-                return 3  # the caller is gone
-            encoded += data
-        encoded, _, rest = encoded.partition(b"\n")
+    """Run with the packed specification that stdin's first line is, ``argument`` s at most away."""
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(3))
+    end_after(float(argument))
+    encoded = b""
+    while b"\n" not in encoded:
+        data = os.read(0, 1 << 16)
+        if not data:
+            return 3  # the caller is gone
+        encoded += data
+    encoded, _, rest = encoded.partition(b"\n")
     spec = json.loads(zlib.decompress(base64.b64decode(encoded)))
+    end_after(spec["patience"])
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return Prober(spec, rest).run()

@@ -33,7 +33,9 @@ NO_ROUTE = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES
 class Question:
     """What is asked of one cell; ``sent`` holds the time of each packet, in seconds.
 
-    ``round`` is the round of the measurement in which the last of them was sent.
+    ``round`` is the round of the measurement in which the last of them was sent,
+    ``connected`` the time at which TCP's destination answered for the first time, ``renewed``
+    whether a next hop had to be asked for again before it.
     """
 
     def __init__(self, cell: list[Any], protocol: str, space: Space | None) -> None:
@@ -42,6 +44,8 @@ class Question:
         self.family = family_of(self.destination)
         self.sent: list[float] = []
         self.round = 0
+        self.connected = 0.0
+        self.renewed = False
         self.resent = 0
         self.told = ""
         self.sockets: list[socket.socket] = []
@@ -147,12 +151,13 @@ class Question:
         """Keep that ``by`` answered the attempt; return the seconds that it took.
 
         An ICMP answer doesn't say by whom. One that comes after the question was
-        given up for silence is an answer all the same.
+        given up for silence is an answer all the same. A first packet that a lost ARP
+        request held back arrives in the end, but what was lost was lost.
         """
         took = arrived - self.sent[attempt]
         if self.silent:
             self.result = None
-        lost = self.resent + attempt
+        lost = self.resent + max(attempt, int(self.renewed))
         self.finish("", by=by, attempt=attempt, lost=lost, rtt=round(took * 1000, 3))
         return took
 

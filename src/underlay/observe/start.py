@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 # Below the range that the kernel picks client ports from (net.ipv4.ip_local_port_range).
 PORT = 27007
 PATIENCE = 60.0  # s that a probe waits for its caller's next word
-ON_STDIN = "-"
 # Looking for site packages costs more than all that the probe imports.
 PYTHON = ("python3", "-I", "-S")
 
@@ -58,13 +57,13 @@ for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))):
 sys.exit(module.main(sys.argv[2]))"""
 
 
-def probe_command() -> list[str]:
+def probe_command(patience: float = PATIENCE) -> list[str]:
     """Return the argument list that runs the probe as root on a node.
 
-    What it is to do comes first on its stdin: a line of ``packed_tasks``. How it is
-    led after that is described in probe.py.
+    What it is to do comes first on its stdin, within ``patience`` seconds: a line of
+    ``packed_tasks``. How it is led after that is described in probe.py.
     """
-    return [*PYTHON, "-c", _BOOTSTRAP, _source(_MODULES), ON_STDIN]
+    return [*PYTHON, "-c", _BOOTSTRAP, _source(_MODULES), f"{patience:g}"]
 
 
 def gather_command(plan: Plan, node: str) -> list[str]:

@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from underlay.observe.question import Question
 
 SETTLE = 3.0  # s that new IPv6 addresses may take until nobody objects to them
-SLOWEST = 1.5  # s; a round trip longer than this makes nobody wait longer
+SLOWEST = 3.0  # s; a round trip longer than this makes nobody wait longer
 
 
 class Station:
     """A node that takes part: ``spaces`` in the specification's order, None where missing.
 
     ``round`` is the last round that the caller began, ``slowest`` the longest round
-    trip in seconds that any node has seen so far.
+    trip in seconds that any node has seen so far. ``heard`` holds the addresses to which
+    one was seen from here, and the node's own, to which no way leads over a wire.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -42,6 +43,7 @@ class Station:
         self.flying: dict[tuple[int, str], Question] = {}
         self.round = 0
         self.slowest = 0.0
+        self.heard: set[str] = {cell[2] for cell in spec["cells"]}
 
     def open(self) -> None:
         """Enter and listen in every namespace, then empty all neighbour tables."""
@@ -67,9 +69,11 @@ class Station:
         """Return the namespaces that are there."""
         return [space for space in self.spaces if space]
 
-    def learn(self, seconds: float) -> None:
-        """Keep how long a round trip took, if none took longer."""
+    def learn(self, seconds: float, question: Question | None = None) -> None:
+        """Keep how long a round trip took, if none took longer, and to whom it was."""
         self.slowest = max(self.slowest, min(seconds, SLOWEST))
+        if question:
+            self.heard.add(question.destination)
 
     def _settle(self) -> None:
         """Wait until no IPv6 address is tentative: the kernel would not send from one."""

@@ -49,7 +49,7 @@ FIXED = [*hostile.CARRIED_OUT, *hostile.SIGNS, "fd00::1%", "fd00::%x\n/64", "a\n
 KEY = f"ssh-ed25519 AAAA {hostile.CARRIED_OUT[4]}"
 FOLDER = "a '\"`%d $(touch $UNDERLAY_CANARY) #{7*7} {{ 7*7 }} %}"
 DAILY, ALL = 60, 1_000
-BATCH, MANY = 3, 60
+BATCH, MANY = 3, 20
 
 STAND_IN = """#!/bin/sh
 printf '%s\\n' "$NAMES"

@@ -14,8 +14,10 @@ description:
   - Writes nothing at all where every file is there already.
 options:
   path:
-    description: The folder. A folder that exists must be empty or made by this module.
-    type: path
+    description:
+      - The folder. A folder that exists must be empty or made by this module.
+      - Text, as Ansible's own type for paths fills in variables, such as C($HOME).
+    type: str
     required: true
   files:
     description: The files, each with C(path), relative to the folder, and C(content).
@@ -76,7 +78,7 @@ def main() -> None:
     """Run as a module: compare, and unless in check mode, write."""
     module = AnsibleModule(
         argument_spec={
-            "path": {"type": "path", "required": True},
+            "path": {"type": "str", "required": True},
             "files": {"type": "list", "elements": "dict", "required": True},
         },
         supports_check_mode=True,

@@ -28,6 +28,7 @@ from underlay.lab_words import (
     Address,
     Address6,
     AnyInterface,
+    HostPath,
     Mac,
     Place,
     SegmentMtu,
@@ -179,11 +180,11 @@ class Image(Strict):
     ``kernel`` and ``initrd`` are for libvirt. ``doctor --image`` checks what it holds.
     """
 
-    path: Annotated[str, Field(min_length=1)]
+    path: HostPath
     """The root file system; paths count from the lab file."""
-    kernel: Annotated[str, Field(min_length=1)] | None = None
+    kernel: HostPath | None = None
     """The kernel that libvirt boots."""
-    initrd: Annotated[str, Field(min_length=1)] | None = None
+    initrd: HostPath | None = None
     """Its initrd."""
 
 

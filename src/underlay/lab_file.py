@@ -11,7 +11,7 @@ from pathlib import Path
 from underlay.lab import Lab
 from underlay.lab_checks import cross_check
 from underlay.lab_schema import schema_problems
-from underlay.lab_text import LabError, LabText, Problem, read_text
+from underlay.lab_text import LabError, LabText, Problem, quoted, read_text
 
 __all__ = ["LabError", "Problem", "read_lab", "read_lab_text"]
 
@@ -29,17 +29,23 @@ def read_lab_text(path: Path) -> tuple[Lab, LabText]:
     problems = [*text.problems, *schema_problems(text), *cross_check(text)]
     if problems:
         raise LabError(problems)
-    return _beside(Lab.model_validate(text.data), path.absolute().parent), text
+    return _beside(Lab.model_validate(text.data), path.absolute().parent, text), text
 
 
-def _beside(lab: Lab, folder: Path) -> Lab:
+def _beside(lab: Lab, folder: Path, text: LabText) -> Lab:
     """Return ``lab`` with the paths of its own image counted from ``folder``."""
     if lab.image is None:
         return lab
-    paths = {
-        key: str(folder / Path(value).expanduser())
-        for key, value in lab.image.model_dump(exclude_none=True).items()
-    }
+    paths, problems = {}, []
+    for key, value in lab.image.model_dump(exclude_none=True).items():
+        try:
+            paths[key] = str(folder / Path(value).expanduser())
+        except RuntimeError:
+            hint = f"write ./{value} for a file of that name"
+            expected = "a path, or ~ and a user of this machine"
+            problems.append(text.problem(("image", key), quoted(value), expected, hint))
+    if problems:
+        raise LabError(problems)
     return lab.model_copy(update={"image": lab.image.model_copy(update=paths)})
 
 

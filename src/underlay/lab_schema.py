@@ -203,6 +203,8 @@ def _hint(value: object, schema: dict[str, Any]) -> str:
         return did_you_mean(nearest(value, [str(choice) for choice in schema["enum"]]))
     if kind == "integer":
         return _whole_number(value, schema)
+    if kind == "string" and isinstance(value, str) and "%" in value:
+        return _without_zone(value)
     if kind == "boolean":
         return did_you_mean(SPOKEN_BOOLEANS.get(str(value).lower(), ""))
     if schema.get("format") == "ipv4network":
@@ -240,6 +242,16 @@ def _network(value: object) -> str:
     if network.version != 4:
         return "IPv6 networks stand at subnet6"
     return did_you_mean(str(network))
+
+
+def _without_zone(value: str) -> str:
+    """Return what is left of an IPv6 address or subnet without ``%`` and the interface."""
+    plain = re.sub(r"%[^/]*", "", value)
+    try:
+        ipaddress.IPv6Interface(plain)
+    except ValueError:
+        return ""
+    return f"{did_you_mean(plain)} a zone, such as %eth1, is for one node only"
 
 
 def _is_address(text: str) -> bool:

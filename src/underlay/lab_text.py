@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,9 @@ class LabError(BadInput):
         file = self.problems[0].file
         super().__init__(
             "\n".join(str(problem) for problem in self.problems),
-            hint=f"mend the file, then run `underlay lint {file}`" if _exists(file) else "",
+            hint=f"mend the file, then run `underlay lint {shlex.quote(file)}`"
+            if _exists(file)
+            else "",
         )
 
 
@@ -159,7 +162,8 @@ def quoted(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, dict):
-        return f"a mapping of {', '.join(map(str, list(value)[:4]))}" if value else "{}"
+        names = (word if word.isprintable() else repr(word) for word in list(value)[:4])
+        return f"a mapping of {', '.join(names)}" if value else "{}"
     if isinstance(value, list):
         return f"a list of {len(value)}" if value else "an empty list"
     text = repr(value)

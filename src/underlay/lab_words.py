@@ -25,6 +25,9 @@ def _written(value: object) -> object:
     """Refuse numbers: ``ipaddress`` would take 12 for 0.0.0.12."""
     if not isinstance(value, (str, IPv4Address, IPv4Network, IPv6Address, IPv6Network)):
         raise ValueError("not text")
+    # In an IPv6 address ``ipaddress`` takes anything after a percent sign: lines and commands, too.
+    if isinstance(value, str) and "%" in value:
+        raise ValueError("a zone")
     return value
 
 
@@ -40,7 +43,7 @@ def _network_text(value: str) -> str:
 
 
 def _address_text(value: str) -> str:
-    return str(ipaddress.ip_address(value))
+    return str(ipaddress.ip_address(str(_written(value))))
 
 
 def _interface_text(value: str) -> str:
@@ -71,6 +74,12 @@ FileName = Annotated[
     str,
     StringConstraints(pattern=r"^[0-9]{2}-[a-z0-9-]+\.(conf|conflist)$", max_length=64),
     _expected("a file name such as 20-lannet.conf"),
+]
+# It stands in messages and in other programs' files of a line each.
+HostPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    _expected("a path without control characters"),
 ]
 # The first octet is even: not a group's address (IEEE 802, 8.2).
 Mac = Annotated[

@@ -228,9 +228,9 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
         work = Path(folder)
         (work / "plan.json").write_text(text, encoding="utf-8")
         variables = {
-            "plan": str(work / "plan.json"),
-            "output": str(output.absolute()),
-            "authorized_key": authorized_key,
+            "plan": _as_it_is(work / "plan.json"),
+            "output": _as_it_is(output.absolute()),
+            "authorized_key": _as_it_is(authorized_key),
         }
         (work / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
         with Path(os.devnull).open(encoding="utf-8") as nothing:
@@ -257,6 +257,11 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
             detail=_own_words(f"{out}\n{err}"),
             hint=f"the roles are in {playbook.parent}",
         )
+
+
+def _as_it_is(text: str | Path) -> dict[str, str]:
+    """Return a variable in which Ansible reads no templates: a folder may be called ``{{ x }}``."""
+    return {"__ansible_unsafe": str(text)}
 
 
 def _never() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,7 +124,7 @@ def judged(state: LabState, tell: Callable[[str], None]) -> Verdict:
     if unfinished(state.folder).exists():
         raise Infrastructure(
             f"the switch to {state.lab} was cut short",
-            hint=f"underlay switch {state.file} --lab {state.lab}",
+            hint=f"underlay switch {shlex.quote(state.file)} --lab {state.lab}",
         )
     plan = state.plan()
     pace = provider(state.provider).pace(state.folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,6 @@ def _nearest_file(word: str) -> str:
 
 def _hint_for(name: str, up: tuple[str, ...]) -> str:
     if not up:
-        return f"no lab is up; `underlay up {name}` starts it"
+        return f"no lab is up; `underlay up {shlex.quote(name)}` starts it"
     near = difflib.get_close_matches(name, up, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"up now: {', '.join(up)}"

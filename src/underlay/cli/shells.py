@@ -20,11 +20,17 @@ TOP = ("--help", "--version")
 
 BASH = """\
 # Completion of underlay for bash; written by `underlay completion bash`.
+# Not by compgen -W, which would carry out what stands in a file's name.
 _underlay_offer() {
-    COMPREPLY+=($(compgen -W "$*" -- "$current"))
+    local word
+    for word; do
+        [[ $word != "$current"* ]] || COMPREPLY+=("$(printf %q "$word")")
+    done
 }
 _underlay_ask() {
-    _underlay_offer $("${COMP_WORDS[0]/#\\~/$HOME}" --complete "$1" 2>/dev/null </dev/null)
+    local words
+    mapfile -t words < <("${COMP_WORDS[0]/#\\~/$HOME}" --complete "$1" 2>/dev/null </dev/null)
+    _underlay_offer "${words[@]}"
 }
 _underlay_files() {
     compopt -o filenames

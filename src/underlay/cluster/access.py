@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -127,7 +128,7 @@ def execute(state: LabState, target: str, arguments: list[str]) -> int:
     node, wrapped = _inside(plan, target, arguments)
     word = provider(state.provider).states(plan, state.folder)[node]
     if word != "running":
-        hint = f"underlay up {state.file}"
+        hint = f"underlay up {shlex.quote(state.file)}"
         raise Infrastructure(f"{node} is {word.replace('_', ' ')}", hint=hint)
     config = state.folder / "ssh_config"
     code = subprocess.run(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # User Mode Linux locks the file that it boots from, and qemu refuses a locked one.
 COPY = "machine.ext4"
 COPY_DEADLINE = 300.0
+XML_SIGNS = "<>&"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,12 @@ def ensure(plan: Plan, progress: Callable[[str], None]) -> Boot:
             raise BadInput(f"a virtual machine boots a kernel: image.{key} is missing in the lab")
         if not Path(path).is_file():
             raise BadInput(f"image.{key}: there is no file {path}")
+        if key != "path" and set(path) & set(XML_SIGNS):
+            raise BadInput(
+                f"image.{key}: found {path!r}, expected a path without {', '.join(XML_SIGNS)}:"
+                " vagrant-libvirt writes it into XML as it is",
+                hint="give the file another name, or name a link to it in the lab",
+            )
     return boot_files(plan)
 
 

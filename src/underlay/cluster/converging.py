@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import tempfile
@@ -67,7 +68,7 @@ def converge(
         if known is None:
             raise BadInput(f"the lab {state.lab!r} is not up any more")
         if plan.lab != known.lab:
-            hint = f"underlay switch {file} --lab {known.lab}"
+            hint = f"underlay switch {shlex.quote(str(file))} --lab {known.lab}"
             raise BadInput(f"{file} is of a lab called {plan.lab} now", hint=hint)
         refuse_other_nodes(known, plan, file)
         return _converge(known, plan, progress, check=check)

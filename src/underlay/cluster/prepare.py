@@ -6,6 +6,7 @@ all nodes at once and each of them asks for it.
 
 from __future__ import annotations
 
+import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -116,7 +117,8 @@ def refuse_errors(file: Path) -> None:
 
     errors = [finding for finding in lint(file) if finding.severity == "error"]
     if errors:
+        word = shlex.quote(str(file))
         raise BadInput(
             "\n".join(f"{f.file}:{f.line}:{f.column}: {f.id}: {f.message}" for f in errors),
-            hint=f"underlay lint {file}\nunderlay up {file} --force  starts it all the same",
+            hint=f"underlay lint {word}\nunderlay up {word} --force  starts it all the same",
         )

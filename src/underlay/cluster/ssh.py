@@ -11,8 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from underlay import paths
 from underlay.cluster.process import run
-from underlay.errors import Infrastructure
+from underlay.errors import BadInput, Infrastructure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +38,8 @@ def write_config(plan: Plan, state: Path, proxies: Mapping[str, list[str]]) -> P
 Host {node.name}
     HostName {node.management.address.partition("/")[0]}
     User {plan.user}
-    IdentityFile "{state / "key"}"
-    ControlPath "{sockets}/%n"
+    IdentityFile {_path_text(state / "key")}
+    ControlPath {_path_text(sockets, "/%n")}
 """
         if node.name in proxies:
             text += f"    ProxyCommand {proxy_text(proxies[node.name])}\n"
@@ -61,6 +62,23 @@ Host *
     temporary.write_text(text)
     temporary.rename(path)
     return path
+
+
+def _path_text(path: Path, more: str = "") -> str:
+    """Return ``path``, with ``more`` that is ssh's own, as a value in an ssh_config.
+
+    Raises BadInput where that has no way to write it.
+    """
+    text = str(path)
+    if "${" in text or not text.isprintable():
+        raise BadInput(
+            f"ssh_config: found the folder {text!r}, expected one that ssh can be told of:"
+            " without ${ and control characters",
+            hint=f"set {paths.HOME} to another folder",
+        )
+    for special, escaped in (("\\", "\\\\"), ('"', '\\"'), ("%", "%%")):
+        text = text.replace(special, escaped)
+    return f'"{text}{more}"'
 
 
 def proxy_text(arguments: list[str]) -> str:

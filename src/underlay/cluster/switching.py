@@ -8,6 +8,7 @@ leaves a lab that ``down`` ends, and that another ``switch`` to any lab makes wh
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import ExitStack
 from dataclasses import replace
@@ -128,11 +129,11 @@ def refuse_other_nodes(state: LabState, plan: Plan, file: Path) -> None:
         raise BadInput(
             f"{plan.lab} needs other nodes than those of {state.lab} that run",
             detail="\n".join(found),
-            hint=f"underlay down --lab {state.lab}\nunderlay up {file}",
+            hint=f"underlay down --lab {state.lab}\nunderlay up {shlex.quote(str(file))}",
         )
     for node, word in provider(state.provider).states(old, state.folder).items():
         if word != "running":
-            hint = f"underlay up {state.file}"
+            hint = f"underlay up {shlex.quote(state.file)}"
             raise Infrastructure(f"{node} is {word.replace('_', ' ')}", hint=hint)
 
 

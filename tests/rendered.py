@@ -1,0 +1,103 @@
+"""What cloud-init and the runtimes read in a node's rendered files, compared with the plan."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from underlay.plan import Plan, PlannedNode
+
+NODE = {"node.json": "/etc/underlay/node.json"}
+SEED = {"user-data", "meta-data", "network-config"}
+
+
+def read_back(plan: Plan, node: PlannedNode, folder: Path, key: str) -> set[str]:
+    """Compare all files of a node with the plan, and return the names that they should have.
+
+    YAML is read by PyYAML, as cloud-init does: by the rules of YAML 1.1.
+    """
+    told = json.loads(plan.to_json())
+    targets = {}
+    for network in told["networks"]:
+        file, target = _placed(network)
+        if file:
+            targets[file] = target
+            _network(json.loads((folder / file).read_text()), network)
+    targets |= NODE
+    document = json.loads((folder / "node.json").read_text())
+    assert document == {
+        "lab": plan.lab,
+        "node": next(each for each in told["nodes"] if each["name"] == node.name),
+        "networks": told["networks"],
+        "containers": [each for each in told["containers"] if each["node"] == node.name],
+        "files": list(targets.values()),
+    }
+    read = {name: yaml.safe_load((folder / name).read_text()) for name in SEED}
+    assert read["meta-data"]["local-hostname"] == node.name
+    assert read["meta-data"]["instance-id"].startswith(f"{plan.lab}-{node.name}-")
+    written = {file["path"]: file["content"].strip() for file in read["user-data"]["write_files"]}
+    assert written == {to: (folder / file).read_text().strip() for file, to in targets.items()}
+    _user_data(plan, node, read["user-data"], key)
+    _network_config(node, read["network-config"])
+    return {*targets, *SEED}
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Yield every string in a tree of lists and mappings, keys too."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from strings(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def _placed(network: dict[str, Any]) -> tuple[str, str]:
+    """Return the name of a network's own file, and where it belongs on the node."""
+    name = network["name"]
+    return {
+        "cni": (f"net.d/{network['file']}", f"/etc/rkt/net.d/{network['file']}"),
+        "docker": (f"docker/{name}.json", f"/etc/underlay/docker/{name}.json"),
+        "podman": (f"podman/{name}.json", f"/etc/containers/networks/{name}.json"),
+    }.get(network["runtime"], ("", ""))
+
+
+def _network(read: dict[str, Any], network: dict[str, Any]) -> None:
+    read = {**read, **read.pop("plugins", [{}])[0]}
+    options = {**read.get("Options", {}), **read}
+    assert network["name"] in (options.get("name"), options.get("Name"))
+    parents = [options.get(word) for word in ("master", "network_interface", "parent")]
+    assert network["parent"] in parents
+    said = set(strings(read))
+    assert {network["subnet"], *(route["to"] for route in network["routes"])} <= said
+
+
+def _user_data(plan: Plan, node: PlannedNode, read: dict[str, Any], key: str) -> None:
+    (user,) = read["users"]
+    assert user["name"] == plan.user
+    assert user["ssh_authorized_keys"] == [key]
+    commands = [shlex.split(line) for line in read.get("bootcmd", [])]
+    assert {words[-2] for words in commands if words[-1] == "up"} == {v.link for v in node.vlans}
+    made = {words[words.index("name") + 1] for words in commands if "name" in words}
+    assert made == {vlan.interface for vlan in node.vlans}
+
+
+def _network_config(node: PlannedNode, read: dict[str, Any]) -> None:
+    cards = {nic.interface: nic for nic in (node.management, *node.nics)}
+    assert set(read["ethernets"]) == set(cards)
+    for name, said in read["ethernets"].items():
+        nic = cards[name]
+        assert (said["match"], said["set-name"]) == ({"macaddress": nic.mac}, name)
+        assert said["addresses"] == [a for a in (nic.address, nic.address6) if a]
+        own = [route for route in node.routes if route.interface == name]
+        routes = [{"to": r.to, **({"via": r.via} if r.via else {})} for r in own]
+        assert said.get("routes", []) == routes
+    vlans = {vlan.interface: (vlan.vlan, vlan.link) for vlan in node.vlans}
+    read_vlans = read.get("vlans", {})
+    assert {name: (said["id"], said["link"]) for name, said in read_vlans.items()} == vlans

@@ -162,7 +162,7 @@ def quoted(value: object) -> str:
     if value is None:
         return "nothing"
     if isinstance(value, dict):
-        names = (word if word.isprintable() else repr(word) for word in list(value)[:4])
+        names = (w if w.isprintable() else repr(w) for w in map(str, list(value)[:4]))
         return f"a mapping of {', '.join(names)}" if value else "{}"
     if isinstance(value, list):
         return f"a list of {len(value)}" if value else "an empty list"

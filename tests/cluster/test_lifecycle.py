@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.commands import interrupt, run
+from cluster.commands import GRACE, clean_environment, interrupt, run
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.running import Checkout, Lab
+from underlay.bench.pseudo_terminal import PseudoTerminal
 
 SMALL = """\
 name: small
@@ -104,7 +105,7 @@ def identity(lab: Lab) -> tuple[object, ...]:
 
 @pytest.mark.parametrize(
     "seconds",
-    [1.5, 6.0, *(pytest.param(moment, marks=pytest.mark.all) for moment in (0.8, 3.0, 4.5, 8.0))],
+    [1.5, *(pytest.param(moment, marks=pytest.mark.all) for moment in (0.8, 3.0, 4.5, 6.0, 8.0))],
 )
 def test_ctrl_c_during_up_cleans_up(
     copy: Checkout, seconds: float, started: list[subprocess.Popen[str]]
@@ -115,6 +116,19 @@ def test_ctrl_c_during_up_cleans_up(
     time.sleep(seconds)
     assert process.poll() is None, "it was over before it could be interrupted"
     assert interrupt(process) == 130
+    prove_nothing_is_left(copy, before)
+
+
+@pytest.mark.parametrize(
+    "seconds", [6.0, *(pytest.param(moment, marks=pytest.mark.all) for moment in (0.8, 2.0, 4.0))]
+)
+def test_a_closed_terminal_during_up_cleans_up(copy: Checkout, seconds: float) -> None:
+    before = interfaces()
+    terminal = PseudoTerminal([str(copy.root / "underlay"), "up"], clean_environment(), copy.root)
+    terminal.watch(seconds)
+    assert terminal.process.poll() is None, "it was over before the terminal could be closed"
+    terminal.close()
+    assert terminal.process.wait(timeout=GRACE) == 130
     prove_nothing_is_left(copy, before)
 
 

@@ -14,12 +14,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 
 class PseudoTerminal:
     """A running command, which sees a terminal wherever it looks; ``text`` is what it has shown."""
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self._screen, inner = pty.openpty()
         self.text = b""
         try:
@@ -30,6 +36,7 @@ class PseudoTerminal:
                 stderr=inner,
                 start_new_session=True,
                 env=environment,
+                cwd=folder,
                 # The session's leader takes the terminal, as a shell does.
                 preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
             )

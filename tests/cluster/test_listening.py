@@ -34,6 +34,8 @@ TABLES = {
     "tcp": (9, 3, "0A"), "tcp6": (9, 3, "0A"), "udp": (9, 3, ""), "udp6": (9, 3, ""),
     "raw": (9, 3, ""), "raw6": (9, 3, ""), "packet": (8, 3, ""),
 }  # fmt: skip
+# Of the table `unix`, see net/unix/af_unix.c: __SO_ACCEPTCON and SOCK_STREAM.
+ACCEPTS, STREAM = 1 << 16, 1
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def hearing() -> set[Heard]:
                 found.add(Heard(table, words[inode], words[1]))
     for line in _rows("unix"):
         words = line.split(maxsplit=7)
-        if len(words) == 8:
+        # A connection that was taken has its listener's name, which may be in the sandbox alone.
+        if len(words) == 8 and (int(words[3], 16) & ACCEPTS or int(words[4], 16) != STREAM):
             found.add(Heard("unix", words[6], words[7]))
     return found
 
@@ -96,6 +99,7 @@ class Watch:
     def __init__(self) -> None:
         self._before = hearing()
         self.seen: set[Heard] = set()
+        self._unheld: set[Heard] = set()
 
     def look(self, *commands: Family) -> None:
         """Note what is new and is held by a command's family, or by no process at all."""
@@ -106,6 +110,8 @@ class Watch:
         others = {inode for pid in every - ours for inode in sockets(pid)}
         # One that is gone by now may have been anybody's, and so may what only root can look into.
         unheld = {h for h in new & hearing() if h.inode not in others and os.geteuid() == 0}
+        # Twice, as its holder may have been started while this was looking.
+        self._unheld, unheld = unheld, self._unheld & unheld
         self.seen |= unheld | {heard for heard in new if heard.inode in mine}
 
     def prove(self) -> None:

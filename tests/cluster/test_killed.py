@@ -121,6 +121,7 @@ def test_a_killed_down_is_no_hindrance_to_up(killed: Lab, seed: int, tmp_path: P
     assert done.code == 0, str(done)
     with family(killed.checkout, tmp_path / "down", "down", "--lab", killed.name) as down:
         time.sleep(moment)
+        assert down.running, f"it was over before it could be killed:\n{down.words()}"
         down.kill()
         when = f"`down` was killed after {moment:.2f} s"
         done = killed.up()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -269,3 +270,16 @@ def test_there_is_no_memory_for_the_nodes(plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(Infrastructure, match=r"MiB of memory are free, the lab's 1 nodes need"):
         sandbox.start(huge, tmp_path)
     assert sandbox.find(tmp_path) is None
+
+
+def test_there_is_no_memory_for_a_lab(beset: Lab) -> None:
+    """The most that a node can be given, and more nodes of that than this machine could hold."""
+    file = beset.file.with_name("huge.yml")
+    facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    count = (int(facts["MemTotal"].split()[0]) >> 10) // 16384 + 1
+    if count > 20:
+        pytest.skip("no lab needs more memory than this machine has")
+    nodes = f"nodes: {{count: {count}, profile: lean, memory: 16384}}"
+    file.write_text(re.sub(r"^nodes: .*$", nodes, SMALL, flags=re.MULTILINE))
+    said = f"MiB of memory are free, the lab's {count} nodes need {count * 16384} MiB"
+    up_fails(dataclasses.replace(beset, file=file), ":", said, "less `memory` each")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import doc_pages
+from cluster.commands import Done
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
 
@@ -154,6 +156,34 @@ def test_converging_puts_right_what_was_changed_by_hand(labs: dict[str, Lab]) ->
     assert done.code == 0, str(done)
     assert "eth1: MTU 1500" in done.document()["changes"]["core-01"], str(done)
     first.check().prove_green()
+
+
+@pytest.mark.all
+def test_what_tells_why_a_lab_could_not_change_is_kept(labs: dict[str, Lab]) -> None:
+    first, second = labs["first"], labs["second"]
+    first.shell("core-01", "mv /usr/bin/python3 /usr/bin/python3.away")
+    try:
+        done = first.verb("converge", deadline=120)
+        prove_kept(done, "first-converge")
+        done = first.checkout.underlay("switch", str(second.file), deadline=120)
+        prove_kept(done, "second-switch")
+    finally:
+        lab = second if second.state.exists() else first
+        lab.shell("core-01", "mv /usr/bin/python3.away /usr/bin/python3")
+    switched(first, "--lab", lab.name)
+    first.check().prove_green()
+
+
+def prove_kept(done: Done, name: str) -> None:
+    """Fail unless a command failed on a node, and what tells why is kept without a secret."""
+    assert done.code == 3, str(done)
+    assert "core-01: " in done.err, str(done)
+    (folder,) = (Path(path) for path in re.findall(r"^kept: (.+)$", done.err, re.MULTILINE))
+    assert folder.name.startswith(f"{name}-"), str(done)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    wanted = {"plan.json", "lab.json", "failure.json", "core-01-console.log", "core-01-journal.log"}
+    assert wanted <= set(files)
+    assert not [name for name, content in files.items() if b"PRIVATE KEY" in content]
 
 
 def test_a_folder_of_labs_is_proven_on_one_boot_beside_a_lab_of_the_same_name(

@@ -19,7 +19,7 @@ import pytest
 import typer
 
 from underlay import cli
-from underlay.cli import labs
+from underlay.cli import crash, labs
 from underlay.errors import BadInput, Infrastructure
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -208,6 +208,22 @@ def test_unexpected_exception_leaves_its_traceback_in_a_file(
     monkeypatch.setenv("UNDERLAY_DEBUG", "1")
     assert cli.main(["check"]) == 3
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_crash_reports_are_bounded_in_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The oldest go first, whatever the clock says of the one that is told of; nothing else."""
+    folder = tmp_path / "crashes"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    old = [folder / f"{year}0101T000000Z-1.log" for year in range(9000, 9030)]
+    for path in old:
+        path.write_text("old")
+    monkeypatch.setattr(crash, "home", lambda: tmp_path)
+    newest = crash.write_crash(ZeroDivisionError("no cells"))
+    kept = [newest, *old[-crash.KEPT + 1 :]]
+    assert sorted(folder.iterdir()) == sorted([*kept, folder / "notes.txt"])
 
 
 def test_closed_pipe_is_quiet() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -9,8 +10,14 @@ from pathlib import Path
 import pytest
 
 from underlay import paths
-from underlay.cluster import run_folder
-from underlay.cluster.run_folder import MARKER, keep_run, runs
+from underlay.cluster import converging, run_folder, switching
+from underlay.cluster.lab_state import LabState
+from underlay.cluster.run_folder import MARKER, keep_failure, keep_run, runs
+from underlay.errors import Infrastructure
+from underlay.lab_file import read_lab
+from underlay.plan import make_plan
+
+COREOS = Path(__file__).resolve().parents[2] / "labs" / "coreos.yml"
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +80,55 @@ def test_where_nothing_can_be_kept_nothing_is_said(own: Path) -> None:
     (own / "cache").mkdir()
     (own / "cache" / "runs").write_text("in the way")
     assert keep_run("small", "up", {}) is None
+
+
+def test_a_failure_says_where_it_is_kept() -> None:
+    error = Infrastructure("it rains", detail="cats and dogs", hint="underlay doctor")
+    keep_failure("small", "up", error)
+    (folder,) = runs().iterdir()
+    assert error.detail == f"cats and dogs\nkept: {folder}"
+    said = json.loads((folder / "failure.json").read_text())
+    assert said == {"message": "it rains", "detail": "cats and dogs", "hint": "underlay doctor"}
+
+
+@pytest.mark.parametrize("verb", ["switch", "converge"])
+def test_a_running_lab_that_cannot_change_is_kept_too(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the name that it has by then, with the mark that nodes and record may disagree."""
+    state = LabState("coreos", str(COREOS), "uml")
+    plan = make_plan(read_lab(COREOS))
+    state.write(plan)
+    (state.folder / "key.pub").write_text("ssh-ed25519 PUBLIC")
+    asked = []
+
+    def fails(*words: object, **options: object) -> None:
+        raise Infrastructure("core-02 is deaf")
+
+    class Rewired:
+        def rewire(self, *words: object) -> None:
+            pass
+
+    for module in (switching, converging):
+        monkeypatch.setattr(module, "provider", lambda name: Rewired())
+    monkeypatch.setattr(switching, "apply", fails)
+    monkeypatch.setattr(converging, "_run", fails)
+    monkeypatch.setattr("underlay.render.copy_rendered", lambda entry, output: None)
+    monkeypatch.setattr("underlay.render.render_all", lambda *words: [tmp_path])
+    monkeypatch.setattr(run_folder, "_journals", lambda alive, folder: asked.append(alive.lab))
+
+    def change() -> None:
+        if verb == "switch":
+            other = dataclasses.replace(plan, lab="other")
+            switching.become(state, other, COREOS, tmp_path, lambda line: None)
+        else:
+            converging._converge(state, plan, lambda line: None, check=False)
+
+    with pytest.raises(Infrastructure, match="core-02 is deaf") as failure:
+        change()
+    (folder,) = runs().iterdir()
+    name = "other" if verb == "switch" else "coreos"
+    assert folder.name.startswith(f"{name}-{verb}-")
+    assert failure.value.detail == f"kept: {folder}"
+    assert asked == [name]
+    assert {"failure.json", "plan.json", "lab.json"} <= {path.name for path in folder.iterdir()}

@@ -7,16 +7,20 @@ import platform
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 from underlay import __version__
 from underlay.paths import home
 
+KEPT = 20
+
 
 def write_crash(error: BaseException) -> Path:
     """Write ``error``'s traceback under ``crashes/`` in Underlay's state; return the file's path.
 
-    Where that can't be written to, the file goes to the folder for temporary files.
+    The oldest beyond ``KEPT`` are removed. Where that folder can't be written to, the file goes
+    to the one for temporary files.
     """
     name = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()) + f"-{os.getpid()}.log"
     head = f"underlay {__version__}, Python {platform.python_version()}, {platform.platform()}\n\n"
@@ -26,9 +30,18 @@ def write_crash(error: BaseException) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
         path.write_text(text, encoding="utf-8")
+        _forget_oldest(path)
     except OSError:
         handle, other = tempfile.mkstemp(prefix="underlay-", suffix=".log")
         path = Path(other)
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
     return path
+
+
+def _forget_oldest(newest: Path) -> None:
+    """Remove the oldest beyond ``KEPT``; their names begin with when they were written."""
+    others = sorted(path for path in newest.parent.glob("*Z-*.log") if path != newest)
+    for path in others[: max(0, len(others) + 1 - KEPT)]:
+        with suppress(OSError):
+            path.unlink()

@@ -25,6 +25,7 @@ from underlay.cluster.lab_state import LabState, read_state, unfinished
 from underlay.cluster.prepare import load_plan, refuse_errors
 from underlay.cluster.process import tail
 from underlay.cluster.provider import provider
+from underlay.cluster.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes
 from underlay.errors import BadInput, Infrastructure
 
@@ -85,15 +86,19 @@ def _converge(
     mark = unfinished(state.folder)
     rewired = mark.exists() or _wiring(state.plan()) != _wiring(plan)
     changes = {"switch": ["segments and external hosts: made anew"] if rewired else []}
-    if not check:
-        with lock(state.lab, progress):
-            mark.touch()
-            state.write(plan)
-            copy_rendered(entry, state.folder / "files")
-            if rewired:
-                provider(state.provider).rewire(plan, state.folder)
-    progress(f"converging {len(plan.nodes)} nodes by Ansible")
-    results = _run(state, plan, entry, check=check)
+    try:
+        if not check:
+            with lock(state.lab, progress):
+                mark.touch()
+                state.write(plan)
+                copy_rendered(entry, state.folder / "files")
+                if rewired:
+                    provider(state.provider).rewire(plan, state.folder)
+        progress(f"converging {len(plan.nodes)} nodes by Ansible")
+        results = _run(state, plan, entry, check=check)
+    except Infrastructure as error:
+        keep_failure(state.lab, "converge", error, alive=state)
+        raise
     if not check:
         mark.unlink(missing_ok=True)
     changes |= {node: found["changes"] for node, found in sorted(results.items())}

@@ -12,7 +12,7 @@ from underlay.cluster.lab_state import LabState, read_state, remove
 from underlay.cluster.prepare import load_plan, prepare
 from underlay.cluster.process import tail
 from underlay.cluster.provider import NAMES, provider
-from underlay.cluster.run_folder import keep_run
+from underlay.cluster.run_folder import keep_failure
 from underlay.cluster.spans import span
 from underlay.cluster.vagrant import Vagrant, forget
 from underlay.errors import Infrastructure, UnderlayError
@@ -57,20 +57,12 @@ def _up(
             # A file that can't grow: the system doesn't say which, but all of them are here.
             error.filename = str(paths.state(name))
         if isinstance(error, Infrastructure) and (paths.state(name) / "nodes").is_dir():
-            _keep(name, error)
+            keep_failure(name, "up", error)
         if not was_there:
             with suppress(UnderlayError):
                 down(name, progress)
         raise
     return state, {phase: round(seconds, 3) for phase, seconds in timings.items()}
-
-
-def _keep(name: str, error: Infrastructure) -> None:
-    """Keep what the failed start has left, and say where."""
-    failure = {"message": error.message, "detail": error.detail, "hint": error.hint}
-    folder = keep_run(name, "up", {"failure": failure})
-    if folder is not None:
-        error.detail = "\n".join(filter(None, (error.detail, f"kept: {folder}")))
 
 
 def down(name: str, progress: Callable[[str], None]) -> None:

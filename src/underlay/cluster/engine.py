@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 LAB = "UNDERLAY_LAB"
 FORCE = "UNDERLAY_FORCE"
 PROVIDER = "UNDERLAY_PROVIDER"
+# Begins the lines of an error that say what to do next.
+HINT = "hint: "
 
 
 def main(arguments: list[str]) -> int:
@@ -84,8 +86,8 @@ def serve() -> None:
 
 
 def _told(error: UnderlayError) -> str:
-    hint = f"hint: {error.hint}" if error.hint else ""
-    return "\n".join(part for part in (f"error: {error.message}", error.detail, hint) if part)
+    hints = (HINT + line for line in error.hint.splitlines())
+    return "\n".join(part for part in (f"error: {error.message}", error.detail, *hints) if part)
 
 
 def _say(line: str) -> None:

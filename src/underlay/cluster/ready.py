@@ -45,6 +45,7 @@ def prove(config: Path, node: str, deadline: float) -> None:
     except (ValueError, KeyError) as error:
         raise Infrastructure(
             f"{node}: its set-up did not finish within the deadline",
+            hint="underlay doctor",
             detail=tail(done.stderr) or tail(_log(config, node)),
         ) from error
     if errors:

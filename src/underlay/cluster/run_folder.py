@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from underlay.cluster.lab_state import LabState
+    from underlay.errors import Infrastructure
 
 MARKER = ".underlay-run"
 KEPT = 20
@@ -70,6 +71,16 @@ def keep_run(
     finally:
         forget_oldest()
     return folder
+
+
+def keep_failure(
+    lab: str, what: str, error: Infrastructure, *, alive: LabState | None = None
+) -> None:
+    """Do as ``keep_run`` with ``error`` for a document, to which it adds where that is."""
+    failure = {"message": error.message, "detail": error.detail, "hint": error.hint}
+    folder = keep_run(lab, what, {"failure": failure}, alive=alive)
+    if folder is not None:
+        error.detail = "\n".join(filter(None, (error.detail, f"kept: {folder}")))
 
 
 def forget_oldest() -> None:

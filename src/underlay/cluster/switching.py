@@ -21,6 +21,7 @@ from underlay.cluster.lab_lock import lock, turn
 from underlay.cluster.lab_state import LabState, read_state, remove, unfinished
 from underlay.cluster.prepare import load_plan, refuse_errors
 from underlay.cluster.provider import no_switching, provider
+from underlay.cluster.run_folder import keep_failure
 from underlay.cluster.vagrant import carry_along
 from underlay.errors import BadInput, Infrastructure
 
@@ -81,13 +82,18 @@ def become(
     timings = {}
     began = time.monotonic()
     progress(f"switching the nodes of {state.lab} to {plan.lab}")
-    with lock(state.lab, progress):
-        new = _record(state, plan, file)
-        copy_rendered(entry, new.folder / "files")
-        by.rewire(plan, new.folder)
-    timings["switch"] = time.monotonic() - began
-    began = time.monotonic()
-    apply(plan, new.folder, new.folder / "files")
+    try:
+        with lock(state.lab, progress):
+            new = _record(state, plan, file)
+            copy_rendered(entry, new.folder / "files")
+            by.rewire(plan, new.folder)
+        timings["switch"] = time.monotonic() - began
+        began = time.monotonic()
+        apply(plan, new.folder, new.folder / "files")
+    except Infrastructure as error:
+        now = read_state(plan.lab) or state
+        keep_failure(now.lab, "switch", error, alive=now)
+        raise
     unfinished(new.folder).unlink()
     timings["nodes"] = time.monotonic() - began
     return new, timings

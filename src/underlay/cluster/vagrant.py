@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import vagrant
 
 from underlay import paths
-from underlay.cluster.engine import FORCE, LAB, PROVIDER
+from underlay.cluster.engine import FORCE, HINT, LAB, PROVIDER
 from underlay.cluster.process import run, tail
 from underlay.cluster.provider import UML
 from underlay.errors import Infrastructure
@@ -73,9 +73,13 @@ class Vagrant(vagrant.Vagrant):
         if done.returncode:
             _refuse_old(program)
             words = [line for line in done.stderr.splitlines() if not RUBY_FRAME.match(line)]
+            # The engine's own, one a node that failed; they belong below all that was said.
+            hints = [line.removeprefix(HINT) for line in words if line.startswith(HINT)]
+            words = [line for line in words if not line.startswith(HINT)]
             raise Infrastructure(
                 f"vagrant failed with exit code {done.returncode}",
                 detail=tail("\n".join(words) or done.stdout),
+                hint="\n".join(dict.fromkeys(hints)),
             )
         return done.stdout
 

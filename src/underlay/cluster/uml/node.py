@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -117,7 +118,7 @@ def start(
     folder = state / "nodes" / node.name
     console = folder / "console.log"
     try:
-        _wait_for_ssh(sandbox, node, limit)
+        _wait_for_ssh(plan, sandbox, node, limit)
         with suppress(OSError, ValueError):
             began = float((folder / BEGAN).read_text())
             record(state, Span(node.name, KERNEL_TO_SSH, began, time.monotonic()))
@@ -160,7 +161,8 @@ def state_of(sandbox: Sandbox | None, name: str) -> str:
     return "running" if word == "running" else "poweroff"
 
 
-def _wait_for_ssh(sandbox: Sandbox, node: PlannedNode, limit: float) -> None:
+def _wait_for_ssh(plan: Plan, sandbox: Sandbox, node: PlannedNode, limit: float) -> None:
+    own = f"underlay doctor --image {shlex.quote(plan.image.path)}" if plan.image else ""
     address = node.management.address.partition("/")[0]
     while True:
         last_try = time.monotonic() > limit
@@ -168,7 +170,13 @@ def _wait_for_ssh(sandbox: Sandbox, node: PlannedNode, limit: float) -> None:
             return
         word = sandbox.ask({"do": "states"})["states"].get(node.name, "gone")
         if word != "running":
-            raise Infrastructure(f"{node.name}: its kernel ended while booting ({word})")
+            raise Infrastructure(
+                f"{node.name}: its kernel ended while booting ({word})",
+                hint=own or "underlay image build --force",
+            )
         if last_try:
-            raise Infrastructure(f"{node.name}: ssh did not answer within the deadline")
+            raise Infrastructure(
+                f"{node.name}: ssh did not answer within the deadline",
+                hint=own or "underlay doctor",
+            )
         time.sleep(REACH_INTERVAL)

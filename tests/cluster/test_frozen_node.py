@@ -1,0 +1,127 @@
+"""A node whose kernel is frozen: check ends in time, says who, and claims nothing of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from cluster.family import family, waited
+from cluster.running import CHECK_DEADLINE, Checkout, Lab, label
+from underlay.cluster import run_folder
+from underlay.observe import evidence
+from underlay.observe.measure import START
+
+LAB = """\
+name: frozen
+nodes: {count: 3, profile: lean}
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
+containers:
+  - {on: all, count: 2, networks: [lannet]}
+"""
+COLD = "core-02"
+# All that waits for a node which says nothing, one after the other, and what else a check takes.
+ENDS = START + evidence.DEADLINE + run_folder.JOURNAL_DEADLINE + CHECK_DEADLINE / 2
+
+
+@pytest.fixture(scope="module")
+def awake(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A lab of three lean nodes that is up."""
+    file = tmp_path_factory.mktemp("frozen") / "frozen.yml"
+    file.write_text(LAB)
+    lab = Lab(copy, "frozen", file)
+    done = lab.up()
+    if done.code:
+        pytest.fail(str(done), pytrace=False)
+    yield lab
+    lab.down()
+
+
+def kernel(lab: Lab, node: str) -> int:
+    """Return the pid of a node's kernel: a child of the sandbox's first process."""
+    holder = lab.sandbox["pid"]
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if int(stat[1]) == holder and f"umid={node}".encode() in words:
+                found.append(int(entry.name))
+    (pid,) = found
+    return pid
+
+
+@contextmanager
+def frozen(lab: Lab, node: str) -> Iterator[None]:
+    """Have a node's kernel stopped, with all that runs on it."""
+    pid = kernel(lab, node)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def prove_named_and_not_claimed(lab: Lab, code: int | None, text: str, when: str) -> None:
+    """Fail unless a check's JSON names the frozen node, and calls nothing reachable there."""
+    assert code == 3, f"{when}: exit {code}\n{text[-2000:]}"
+    start = text.index("{\n")
+    document, _ = json.JSONDecoder().raw_decode(text[start:])
+    on_it = {c.name for c in lab.plan.containers if c.node == COLD} | {COLD}
+    cells = {(c["source"], c["destination"], label(c)): c for c in document["cells"]}
+    theirs = {name: cell for name, cell in cells.items() if on_it & set(name[:2])}
+    others = [cell for name, cell in cells.items() if name not in theirs]
+    assert theirs
+    assert others
+    for name, cell in theirs.items():
+        assert cell["observed"] == "not_measured", (when, name, cell)
+        assert COLD in cell["reason"], (when, name, cell)
+    for cell in others:
+        assert cell["observed"] in (cell["expected"], "not_measured"), (when, cell)
+    assert document["summary"]["not_measured"] >= len(theirs)
+    assert document["summary"]["differs"] == 0
+
+
+@pytest.mark.all
+def test_check_of_a_frozen_node(awake: Lab) -> None:
+    awake.check().prove_green()
+    with frozen(awake, COLD):
+        began = time.monotonic()
+        done = awake.verb("check", "--json", deadline=ENDS)
+        took = f"after {time.monotonic() - began:.1f} s"
+        prove_named_and_not_claimed(awake, done.code, done.out, took)
+        done = awake.verb("check", deadline=ENDS)
+        assert done.code == 3, str(done)
+        assert f"{COLD}: " in done.out, str(done)
+    awake.check().prove_green()
+
+
+@pytest.mark.all
+def test_a_node_that_freezes_during_check(awake: Lab, tmp_path: Path) -> None:
+    with family(
+        awake.checkout, tmp_path / "check", "check", "--lab", awake.name, "--json"
+    ) as check:
+
+        def asked() -> bool:
+            """Whether the way to the node's probe is open."""
+            lines = [member.line for member in check.members()]
+            return any(line.startswith("ssh ") and f" {COLD} " in line for line in lines)
+
+        assert waited(asked, CHECK_DEADLINE) is not None, check.words()
+        with frozen(awake, COLD):
+            took = waited(lambda: check.code is not None, ENDS)
+            assert took is not None, check.words()
+            prove_named_and_not_claimed(awake, check.code, check.words(), f"after {took:.1f} s")
+    awake.check().prove_green()

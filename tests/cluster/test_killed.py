@@ -1,0 +1,200 @@
+"""Commands that are killed, and machines that die: nothing is left, and the next command works."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.family import Family, Member, family, overload, waited
+from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.running import Checkout, Lab
+from underlay.cluster.uml import sandbox
+
+SMALL = """\
+name: killed
+nodes: {count: 1, profile: lean}
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
+containers:
+  - {on: all, count: 2, networks: [lannet]}
+"""
+# Within how many seconds nothing is left, on a machine that isn't overloaded.
+GONE = 5.0
+PATIENCE = 60.0
+HOLDER, KERNEL = "holder.py", "umid=core-"
+
+
+@pytest.fixture
+def killed(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
+    """A lab of one lean node, not up."""
+    file = tmp_path / "killed.yml"
+    file.write_text(SMALL)
+    lab = Lab(copy, "killed", file)
+    yield lab
+    if lab.state.exists():
+        lab.down()
+
+
+def noted(command: Family, *expected: str) -> list[Member]:
+    """Return who lives of ``command``, once all that is ``expected`` to does."""
+
+    def there() -> list[Member]:
+        members = command.members()
+        lines = [member.line for member in members]
+        return members if all(any(w in line for line in lines) for w in expected) else []
+
+    waited(lambda: there() or not command.running, PATIENCE)
+    members = there()
+    assert members, f"of {expected} something never ran:\n{command.words()}"
+    return members
+
+
+def prove_records_are_whole(checkout: Checkout) -> None:
+    """Fail where a record of a lab has been cut in the middle."""
+    for path in (checkout.root / ".underlay").rglob("*.json"):
+        if not path.name.startswith("."):
+            json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("name", "moment", "there"),
+    [
+        # Whatever the machine's pace, the nodes boot by then.
+        ("killed", 1.5, (HOLDER, KERNEL)),
+        pytest.param("coreos", 1.5, (), marks=pytest.mark.all),
+        pytest.param("coreos", 6.0, (HOLDER, KERNEL), marks=pytest.mark.all),
+    ],
+)
+def test_nothing_is_left_of_a_killed_up(
+    killed: Lab, name: str, moment: float, there: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The kill is the command's own: nobody tells Vagrant, the engine, the sandbox or the nodes."""
+    before = interfaces()
+    copy = killed.checkout
+    lab = killed if name == killed.name else Lab(copy, name, copy.root / "labs" / f"{name}.yml")
+    with family(copy, tmp_path / "up", "up", str(lab.file)) as up:
+        time.sleep(moment)
+        members = noted(up, *there)
+        assert up.running, f"it was over before it could be killed:\n{up.words()}"
+        up.kill()
+        patience = GONE * overload()
+        gone = up.gone(members, patience)
+        left = "\n".join(str(member) for member in up.members())
+        assert gone is not None, f"of {len(members)} some live {patience:.0f} s later:\n{left}"
+        print(f"{len(members)} processes, all gone {gone:.2f} s after the kill at {moment} s")
+        assert up.ancestor.wait(timeout=PATIENCE) == 0
+        assert up.code == -signal.SIGKILL
+    assert interfaces() == before
+    prove_records_are_whole(copy)
+    if not there:
+        done = copy.underlay("down", "--all")
+        assert done.code == 0, str(done)
+        prove_nothing_is_left(copy, before)
+    done = lab.up()
+    assert done.code == 0, str(done)
+    lab.check().prove_green()
+    done = lab.down()
+    assert done.code == 0, str(done)
+    prove_nothing_is_left(copy, before)
+
+
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(seed, marks=pytest.mark.all) for seed in range(2, 7))]
+)
+def test_a_killed_down_is_no_hindrance_to_up(killed: Lab, seed: int, tmp_path: Path) -> None:
+    moment = random.Random(seed).uniform(0.2, 1.5)
+    before = interfaces()
+    done = killed.up()
+    assert done.code == 0, str(done)
+    with family(killed.checkout, tmp_path / "down", "down", "--lab", killed.name) as down:
+        time.sleep(moment)
+        assert down.running, f"it was over before it could be killed:\n{down.words()}"
+        down.kill()
+        when = f"`down` was killed after {moment:.2f} s"
+        done = killed.up()
+        assert done.code == 0, f"{when}\n{done}"
+        assert not down.members(), f"{when}\n{down.members()}"
+    prove_records_are_whole(killed.checkout)
+    killed.check().prove_green()
+    done = killed.down()
+    assert done.code == 0, f"{when}\n{done}"
+    prove_nothing_is_left(killed.checkout, before)
+
+
+def test_after_a_reboot_up_makes_a_lab_whole(
+    killed: Lab, started: list[subprocess.Popen[str]]
+) -> None:
+    """What a dead machine leaves: records of another boot, pids that are strangers' now, locks."""
+    before = interfaces()
+    done = killed.up()
+    assert done.code == 0, str(done)
+    living = sandbox.find(killed.state)
+    assert living is not None
+    living.stop()
+    assert waited(lambda: not living.alive, PATIENCE) is not None
+    stranger = subprocess.Popen(["sleep", "600"], text=True)
+    started.append(stranger)
+    began = sandbox.start_time(stranger.pid)
+    assert began is not None
+    write_identity(
+        killed.state,
+        dataclasses.replace(
+            living,
+            boot="00000000-0000-0000-0000-000000000000",
+            pid=stranger.pid,
+            started=began,
+            outer=stranger.pid,
+            outer_started=began,
+        ),
+    )
+    leave_locks_and_sockets(killed)
+
+    assert killed.status()["state"] == "stopped"
+    done = killed.up()
+    assert done.code == 0, str(done)
+    assert stranger.poll() is None
+    assert killed.sandbox["boot"] == sandbox.boot_id()
+    killed.check().prove_green()
+    done = killed.down()
+    assert done.code == 0, str(done)
+    assert stranger.poll() is None
+    prove_nothing_is_left(killed.checkout, before)
+
+
+def write_identity(state: Path, identity: sandbox.Sandbox) -> None:
+    """Record ``identity`` as the sandbox of the lab in ``state``, in both places."""
+    values = dataclasses.asdict(identity)
+    (state / "sandbox.json").write_text(json.dumps(values))
+    link = state / sandbox.IDENTITY
+    link.unlink()
+    link.symlink_to(":".join(str(value) for value in values.values()))
+
+
+def leave_locks_and_sockets(lab: Lab) -> None:
+    """Leave what only a process's orderly end removes: its signed locks, its ssh's sockets."""
+    locks = lab.checkout.root / ".underlay" / "locks"
+    locks.mkdir(exist_ok=True)
+    signed = {"pid": os.getpid(), "command": "underlay up", "since": "2001-01-01T00:00:00+00:00"}
+    for name in (lab.name, f"{lab.name}.turn"):
+        (locks / name).write_text(json.dumps(signed))
+    config = (lab.state / "ssh_config").read_text()
+    path = next(line.split('"')[1] for line in config.splitlines() if "ControlPath" in line)
+    folder = Path(path).parent
+    shutil.rmtree(folder)
+    folder.mkdir(mode=0o700)
+    for node in lab.plan.nodes:
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(folder / node.name))

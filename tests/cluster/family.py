@@ -11,14 +11,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cluster.commands import clean_environment
 from cluster.running import Checkout
+from underlay.bench.offspring import Process, offspring
+from underlay.bench.soak_lab import waited
+from underlay.cluster.uml.sandbox import start_time
 
 # PR_SET_CHILD_SUBREAPER, see prctl(2). Its first argument is where the command's end is noted,
 # as os.waitpid has it; its only line of output is the command's pid.
@@ -39,25 +41,6 @@ while True:
 
 
 @dataclass(frozen=True)
-class Member:
-    """A process as it was when it was noted; ``started`` tells it from a later one of its pid."""
-
-    pid: int
-    started: int
-    line: str
-
-    @property
-    def alive(self) -> bool:
-        """Whether that very process still runs."""
-        found = _stat(self.pid)
-        return found is not None and found[1] == self.started
-
-    def __str__(self) -> str:
-        """Return it as a line of a failure's text."""
-        return f"{self.pid}: {self.line[:200]}"
-
-
-@dataclass(frozen=True)
 class Family:
     """A command that was started, with an ancestor of the test's own above it."""
 
@@ -68,7 +51,7 @@ class Family:
     @property
     def running(self) -> bool:
         """Whether the command itself runs."""
-        return _stat(self.pid) is not None
+        return start_time(self.pid) is not None
 
     @property
     def code(self) -> int | None:
@@ -81,20 +64,15 @@ class Family:
         """Return what the command has said so far, on both streams."""
         return (self.folder / "said").read_text(errors="replace")
 
-    def members(self) -> list[Member]:
+    def members(self) -> list[Process]:
         """Return the command and all its descendants that live, without the ancestor."""
-        parents = {int(e.name): _stat(int(e.name)) for e in _processes()}
-        found, fresh = [], {self.ancestor.pid}
-        while fresh:
-            fresh = {pid for pid, stat in parents.items() if stat and stat[0] in fresh}
-            found += [Member(pid, stat[1], _line(pid)) for pid in fresh if (stat := parents[pid])]
-        return found
+        return offspring(self.ancestor.pid)
 
     def kill(self) -> None:
         """Kill the command, and it alone."""
         os.kill(self.pid, signal.SIGKILL)
 
-    def gone(self, noted: list[Member], patience: float) -> float | None:
+    def gone(self, noted: list[Process], patience: float) -> float | None:
         """Return after how many seconds neither ``noted`` nor anybody else lives; None if never."""
 
         def nobody() -> bool:
@@ -133,42 +111,3 @@ def family(checkout: Checkout, folder: Path, *words: str) -> Iterator[Family]:
                     os.kill(member.pid, signal.SIGKILL)
             time.sleep(0.05)
         ancestor.stdout.close()
-
-
-def waited(condition: Callable[[], Any], patience: float) -> float | None:
-    """Return after how many seconds ``condition`` holds; None where it doesn't in ``patience``."""
-    began = time.monotonic()
-    while not condition():
-        if time.monotonic() - began > patience:
-            return None
-        time.sleep(0.05)
-    return time.monotonic() - began
-
-
-def overload() -> float:
-    """Return how many times longer things may take than on a machine that isn't overloaded."""
-    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))
-
-
-def _processes() -> list[Path]:
-    return [entry for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def _stat(pid: int) -> tuple[int, int] | None:
-    """Return a process's parent and start time; None where it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else (int(fields[1]), int(fields[19]))
-
-
-def _line(pid: int) -> str:
-    with suppress(OSError):
-        return (
-            Path(f"/proc/{pid}/cmdline")
-            .read_bytes()
-            .replace(b"\0", b" ")
-            .decode("utf-8", "replace")
-        )
-    return ""

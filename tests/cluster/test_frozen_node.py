@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from cluster.family import family, waited
+from cluster.family import family
 from cluster.running import CHECK_DEADLINE, Checkout, Lab, label
+from underlay.bench.soak_lab import waited
 from underlay.cluster import run_folder
 from underlay.observe import evidence
 from underlay.observe.measure import START
@@ -116,7 +117,7 @@ def test_a_node_that_freezes_during_check(awake: Lab, tmp_path: Path) -> None:
 
         def asked() -> bool:
             """Whether the way to the node's probe is open."""
-            lines = [member.line for member in check.members()]
+            lines = [member.words for member in check.members()]
             return any(line.startswith("ssh ") and f" {COLD} " in line for line in lines)
 
         assert waited(asked, CHECK_DEADLINE) is not None, check.words()

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from cluster.family import Family, Member, family, overload, waited
+from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
+from underlay.bench.offspring import Process
+from underlay.bench.soak_lab import overload, waited
 from underlay.cluster.uml import sandbox
 
 SMALL = """\
@@ -48,12 +50,12 @@ def killed(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
         lab.down()
 
 
-def noted(command: Family, *expected: str) -> list[Member]:
+def noted(command: Family, *expected: str) -> list[Process]:
     """Return who lives of ``command``, once all that is ``expected`` to does."""
 
-    def there() -> list[Member]:
+    def there() -> list[Process]:
         members = command.members()
-        lines = [member.line for member in members]
+        lines = [member.words for member in members]
         return members if all(any(w in line for line in lines) for w in expected) else []
 
     waited(lambda: there() or not command.running, PATIENCE)

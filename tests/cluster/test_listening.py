@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cluster.family import Family, family, waited
+from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab
+from underlay.bench.soak_lab import waited
 
 LAB = """\
 name: quiet

@@ -91,6 +91,7 @@ def test_document_has_the_fields_that_the_page_lists(capsys: pytest.CaptureFixtu
     assert (document["seed"], document["ok"]) == (5, True)
     trial = soak.Trial(1, "up", "KILL", 0.5, -9, None, "still running")
     document["broken"] = [vars(trial)]
+    document["longest_gone_s"] = {"up": 0.5}
     document["state_left"] = ["bench-soak-one"]
     document["growth"] |= {"failed": ["x"], "files": ["x"]}
     document["load"] |= {"false_verdicts": ["x"], "failed": ["x"]}

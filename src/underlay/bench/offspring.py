@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from underlay.cluster.uml.sandbox import start_time
 from underlay.errors import Infrastructure
 
 # linux/prctl.h.
@@ -24,11 +25,17 @@ PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Process:
-    """A living process: its id, its parent's, and its command line."""
+    """A process as it was when it was found; ``started`` tells it from a later one of its id."""
 
     pid: int
     parent: int
+    started: int
     words: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process still runs."""
+        return start_time(self.pid) == self.started
 
     def __str__(self) -> str:
         """Return it as a report names it."""
@@ -77,12 +84,11 @@ def _processes() -> list[Process]:
         # Whatever ends while one looks is gone.
         with suppress(OSError):
             if entry.name.isdigit():
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").strip()
-                if state not in "ZX":
-                    found.append(
-                        Process(int(entry.name), int(parent), words.decode(errors="replace"))
-                    )
+                if fields[0] not in "ZX":
+                    numbers = int(entry.name), int(fields[1]), int(fields[19])
+                    found.append(Process(*numbers, words.decode(errors="replace")))
     return found
 
 

@@ -15,7 +15,6 @@ What runs is told by its descent from the soak itself, not by what it is called.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import tempfile
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import paths
-from underlay.bench.soak_lab import SoakLab, waited
+from underlay.bench.soak_lab import SoakLab, overload, waited
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, UnderlayError
 from underlay.observe.start import PATIENCE
 
@@ -152,7 +151,7 @@ class Soak:
         if self._lab.sandbox() is None:
             raise Broken(f"the lab is gone after SIG{name} to `{verb}`")
         began = time.monotonic()
-        patience = PATIENCE * _overload()
+        patience = PATIENCE * overload()
         if waited(lambda: not self._lab.strays(), patience) is None:
             raise Broken(_running(f"`{verb}` leaves", self._lab.strays()))
         if waited(lambda: not self._lab.probes(), patience) is None:
@@ -169,7 +168,7 @@ class Soak:
             if self._lab.up:
                 raise Broken("an interrupted `up` leaves a record of the lab")
             return 0.0
-        gone = waited(lambda: not self._lab.processes(), GONE * _overload())
+        gone = waited(lambda: not self._lab.processes(), GONE * overload())
         if gone is None:
             # It may have been over but for its last words: then the lab is up, and whole.
             if strays := self._lab.strays():
@@ -178,7 +177,7 @@ class Soak:
         return gone
 
     def _nothing_runs(self, what: str) -> float:
-        gone = waited(lambda: not self._lab.processes(), GONE * _overload())
+        gone = waited(lambda: not self._lab.processes(), GONE * overload())
         if gone is None:
             raise Broken(_running(what, self._lab.processes()))
         return gone
@@ -211,14 +210,17 @@ def soak(trials: int, seed: int, say: Callable[[str], None], *, ancestor: int) -
     with tempfile.TemporaryDirectory(prefix="underlay-soak-") as name:
         done = Soak(Path(name), seed, say, ancestor=ancestor).run(trials)
     broken = [asdict(trial) for trial in done if trial.broken]
-    waits = [trial.gone_s for trial in done if trial.gone_s is not None]
+    waits: dict[str, float] = {}
+    for trial in done:
+        if trial.gone_s is not None:
+            waits[trial.verb] = max(waits.get(trial.verb, 0.0), round(trial.gone_s, 2))
     counts = {verb: sum(t.verb == verb for t in done) for verb in (*VERBS, HOLDER)}
     return {
         "seed": seed,
         "trials": len(done),
         "by_verb": counts,
         "broken": broken,
-        "longest_gone_s": round(max(waits), 2) if waits else None,
+        "longest_gone_s": waits,
         "seconds": round(time.monotonic() - began, 1),
         "state_left": sorted(p.name for p in paths.states().glob("bench-soak-*")),
     }
@@ -226,8 +228,3 @@ def soak(trials: int, seed: int, say: Callable[[str], None], *, ancestor: int) -
 
 def _running(what: str, processes: list[Process]) -> str:
     return "\n".join([f"{what}, still running:", *map(str, processes)])
-
-
-def _overload() -> float:
-    """How many times longer things may take than on a machine that isn't overloaded."""
-    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))

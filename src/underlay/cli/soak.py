@@ -78,14 +78,14 @@ def command(
 def show(document: dict[str, Any]) -> None:
     """Print what was tried and which rules were broken."""
     counts = ", ".join(f"{name} {count}" for name, count in document["by_verb"].items() if count)
-    longest = document["longest_gone_s"]
+    waits = [f"{verb} {seconds:.1f} s" for verb, seconds in document["longest_gone_s"].items()]
     if document["trials"]:
         out.print(
             f"{document['trials']} trials ({counts}), seed {document['seed']}:"
             f" {len(document['broken'])} broken rules, {document['seconds']:.0f} s"
         )
-        if longest is not None:
-            out.print(f"the longest wait until nothing was left: {longest:.1f} s")
+        if waits:
+            out.print(f"the longest waits until nothing was left: {', '.join(waits)}")
     for trial in document["broken"]:
         words = f"trial {trial['number']}: {trial['verb']}, SIG{trial['signal']}"
         out.print(f"{words} after {trial['moment']} s: {trial['broken']}")

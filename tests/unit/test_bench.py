@@ -179,7 +179,7 @@ def test_a_lab_that_cannot_be_ended_is_no_secret(
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     script = f"case $1 in up) mkdir -p {tmp_path}/labs/bench-lean ;; *) exit 3 ;; esac"
     stand_in(monkeypatch, tmp_path, script)
-    monkeypatch.setattr(Stopwatch, "_warm", lambda self, file: None)
+    monkeypatch.setattr(Stopwatch, "warm", lambda self, file: None)
     watch = Stopwatch(tmp_path, 60, lambda line: None, quick=True)
     with (
         pytest.raises(Infrastructure, match="down --lab bench-lean"),

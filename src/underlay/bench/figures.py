@@ -148,6 +148,7 @@ def switch(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     with ExitStack() as stack:
         now, _ = stack.enter_context(watch.lab(pair[0]))
         stack.enter_context(_ended(pair[1].stem))
+        watch.warm(pair[1])
         for number in found.runs("switch_s", watch.times(4)):
             target = pair[(number + 1) % 2]
             seconds = watch.seconds("switch", str(target), "--lab", now)

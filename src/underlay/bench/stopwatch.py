@@ -68,7 +68,7 @@ class Stopwatch:
         ended, unless something else has gone wrong before.
         """
         name = file.stem
-        self._warm(file)
+        self.warm(file)
         failed: list[UnderlayError] = []
         try:
             yield name, self.seconds("up", str(file), *options)
@@ -81,7 +81,7 @@ class Stopwatch:
         if failed:
             raise failed[0]
 
-    def _warm(self, file: Path) -> None:
+    def warm(self, file: Path) -> None:
         """Render the lab's files into the cache, from which every start takes them."""
         plan = load_plan(file)
         try:

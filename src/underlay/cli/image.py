@@ -25,7 +25,8 @@ def command(
         Path | None, typer.Argument(help="The file to export to or to import.", metavar="[FILE]")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a file that is there already.")
+        bool,
+        typer.Option("--force", help="Build anew, or replace a file that is there already."),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on stdout.")
@@ -54,21 +55,21 @@ def command(
         which = "needs a FILE" if needs_file else f"takes no file, such as {file}"
         raise BadInput(f"`underlay image {action}` {which}", hint="underlay image --help")
     if file is None:
-        _show(build=action == "build", as_json=as_json)
+        _show(build=action == "build", anew=force, as_json=as_json)
     elif action == "export":
         _export(file, force=force, as_json=as_json)
     else:
         _import(file, as_json=as_json)
 
 
-def _show(*, build: bool, as_json: bool) -> None:
+def _show(*, build: bool, anew: bool, as_json: bool) -> None:
     from underlay.cluster import image
 
     began = time.monotonic()
     current = image.current()
-    if build and not current.exists:
+    if build and (anew or not current.exists):
         with progress("building the image") as running:
-            image.ensure(running.step)
+            image.ensure(running.step, anew=anew)
     size = current.disk.stat().st_blocks * 512 if current.exists else 0
     if as_json:
         print_json(

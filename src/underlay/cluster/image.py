@@ -80,7 +80,7 @@ class Image:
         if wrong or _facts(self).get("key") != self.key:
             raise Infrastructure(
                 f"the image {self.key} is damaged: {', '.join(wrong) or 'image.json'}",
-                hint=f"rm -r {self.folder}\nunderlay image build",
+                hint="underlay image build --force",
             )
 
     def _whole(self, path: Path) -> bool:
@@ -105,19 +105,19 @@ def current() -> Image:
     return Image(key, paths.cache() / "images" / key)
 
 
-def ensure(progress: Callable[[str], None]) -> Image:
-    """Return the current image, building it first where it is missing.
+def ensure(progress: Callable[[str], None], *, anew: bool = False) -> Image:
+    """Return the current image, building it first where it is missing, or in any case ``anew``.
 
     ``progress`` is handed a line per step. Raises Infrastructure when a build
     tool is missing or fails; a half-built image is never left in place.
     """
     image = current()
-    if image.exists:
+    if image.exists and not anew:
         image.check()
         return image
     image.folder.parent.mkdir(parents=True, exist_ok=True)
     with lock(image.folder.parent / ".lock", progress):
-        if not image.exists:
+        if anew or not image.exists:
             _build(image, progress)
     return image
 

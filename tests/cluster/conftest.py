@@ -38,6 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [index for index, item in enumerate(items) if item.path.is_relative_to(HERE)]
     for index, item in zip(ours, sorted((items[i] for i in ours), key=place), strict=True):
         items[index] = item
+        # Of this checkout's labs one is up at a time; files with labs of their own go beside it.
+        together = "lab" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("lab" if together else item.path.stem))
 
 
 @pytest.fixture(scope="session")

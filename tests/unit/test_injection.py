@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,9 @@ def canary(
     """Name a file that mustn't appear, and fail the test where it has."""
     file = tmp_path_factory.mktemp("cage") / "canary"
     monkeypatch.setenv(hostile.CANARY, str(file))
+    # Sockets of folders with long names go to the one for temporary files.
+    monkeypatch.setenv("TMPDIR", str(file.parent))
+    monkeypatch.setattr(tempfile, "tempdir", None)
     yield file
     assert not file.exists(), "a text of a lab was carried out"
 

@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 from underlay.paths import root
 
 LAYERS = ("unit", "golden", "cluster")
+# The option of pytest's that tests/conftest.py adds.
+ALL = "--all"
 
 # pytest's exit codes; see "Exit codes" in its documentation.
 PASSED, FAILED, NOTHING_COLLECTED = 0, 1, 5
@@ -58,7 +60,7 @@ def run_layer(
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="underlay-test-") as folder:
         file = Path(folder) / "junit.xml"
-        workers = _workers(name, selected=selected)
+        workers = _workers(name, options, selected=selected)
         words = [f"tests/{name}", f"--junit-xml={file}", *workers, *options]
         code = _pytest(words, seconds, to_stderr)
         counts = read_junit(file)
@@ -107,11 +109,18 @@ def read_junit(file: Path) -> tuple[int, int, int]:
     return (passed, failed, skipped)
 
 
-def _workers(name: str, *, selected: bool) -> list[str]:
-    """Let every processor test, where tests need no nodes and the user didn't pick among them."""
+def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
+    """Let every processor test; with nodes, two, since nodes wait for each other half of the time.
+
+    One after the other where the user picks among the tests, and in the full proof of those
+    with nodes: it looks for growth, in caches that are everybody's.
+    """
     processors = os.cpu_count() or 1
-    if name == "cluster" or selected or processors == 1:
+    if selected or processors == 1:
         return []
+    if name == "cluster":
+        # Groups are those of tests/cluster/conftest.py.
+        return [] if ALL in options else ["--numprocesses=2", "--dist=loadgroup"]
     return [f"--numprocesses={processors}", "--dist=worksteal"]
 
 

@@ -19,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths
+from underlay import paths, temporary
 from underlay.errors import BadInput, Infrastructure
 from underlay.plan_values import Plan
 
@@ -224,8 +224,7 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
         raise Infrastructure(
             f"there is no {program}", hint="`underlay doctor` says what is missing"
         )
-    with tempfile.TemporaryDirectory(prefix="underlay-render-") as folder:
-        work = Path(folder)
+    with temporary.folder("render") as work:
         (work / "plan.json").write_text(text, encoding="utf-8")
         variables = {
             "plan": _as_it_is(work / "plan.json"),

@@ -15,7 +15,7 @@ LONGEST = 400
 # From left to right: a module may import what stands before it or in its own group.
 # A package's modules belong to the package's group.
 ORDER = (
-    ("underlay", "errors", "paths"),
+    ("underlay", "errors", "paths", "temporary"),
     ("yaml_tree", "lab_words", "lab_network", "lab"),
     (
         "naming",

@@ -73,7 +73,7 @@ def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(home: Path) ->
     with subprocess.Popen(sweeping, env=environment, stdin=subprocess.PIPE) as other:
         for _ in range(200):
             with own_home():
-                assert (paths.home() / "lock").exists()
+                assert (paths.home() / ".lock").exists()
     # The end of its input has ended the other one.
     assert other.returncode == 0
     assert not home.exists()

@@ -93,6 +93,7 @@ def test_document_has_the_fields_that_the_page_lists(capsys: pytest.CaptureFixtu
     document["broken"] = [vars(trial)]
     document["longest_gone_s"] = {"up": 0.5}
     document["state_left"] = ["bench-soak-one"]
+    document["temporary_left"] = ["/tmp/underlay-converge-x"]
     document["growth"] |= {"failed": ["x"], "files": ["x"]}
     document["load"] |= {"false_verdicts": ["x"], "failed": ["x"]}
     assert not doc_pages.wrong_fields(doc_pages.DOCS / "verbs" / "soak.md", document)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import __version__
+from underlay import __version__, temporary
 from underlay.bench.figures import FIGURES, LIBVIRT, MEASURES, ONE_BY_ONE, ONE_BY_ONE_SHARED, Found
 from underlay.bench.stopwatch import Stopwatch
 from underlay.cluster import checkout
@@ -33,8 +32,8 @@ def bench(wanted: set[str], say: Callable[[str], None], *, quick: bool = False) 
     """
     found, began = Found(), time.monotonic()
     facts = machine()
-    with tempfile.TemporaryDirectory(prefix="underlay-bench-") as name:
-        watch = Stopwatch(Path(name), QUICK if quick else LONGEST, say, quick=quick)
+    with temporary.folder("bench") as folder:
+        watch = Stopwatch(folder, QUICK if quick else LONGEST, say, quick=quick)
         for measure, names in MEASURES:
             chosen = [name for name in names if name in wanted]
             if not chosen:

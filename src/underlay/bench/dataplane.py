@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from underlay import temporary
 from underlay.bench import labs
 from underlay.bench.bench import LONGEST, QUICK, machine, reason
 from underlay.bench.stopwatch import Stopwatch
@@ -115,8 +115,8 @@ def dataplane(
     results: list[dict[str, Any]] = []
     not_run: list[dict[str, str]] = []
     facts, began = machine(), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="underlay-bench-") as name:
-        watch = Stopwatch(Path(name), QUICK if quick else LONGEST, say, quick=quick)
+    with temporary.folder("bench") as folder:
+        watch = Stopwatch(folder, QUICK if quick else LONGEST, say, quick=quick)
         for driver, words in DRIVERS.items():
             try:
                 file = lab_file(watch.folder, driver, words, profile)

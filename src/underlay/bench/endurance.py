@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths
+from underlay import paths, temporary
 from underlay.bench import command_line, labs
 from underlay.bench.soak_lab import DEADLINE, SoakLab
 from underlay.errors import EXIT_DIFFERS, UnderlayError
@@ -36,8 +36,8 @@ def cycles(count: int, say: Callable[[str], None]) -> dict[str, Any]:
     before: set[str] = set()
     disk, used = 0.0, []
     failed = []
-    with tempfile.TemporaryDirectory(prefix="underlay-soak-") as name:
-        lab = SoakLab(Path(name), os.getpid())
+    with temporary.folder("soak") as folder:
+        lab = SoakLab(folder, os.getpid())
         try:
             for number in range(1, count + 1):
                 say(f"cycle {number} of {count}")
@@ -69,8 +69,8 @@ def checks(count: int, say: Callable[[str], None]) -> dict[str, Any]:
     isn't a verdict, and is counted apart.
     """
     false, failed = [], []
-    with tempfile.TemporaryDirectory(prefix="underlay-soak-") as name:
-        file = labs.copy("coreos", Path(name))
+    with temporary.folder("soak") as folder:
+        file = labs.copy("coreos", folder)
         try:
             if count:
                 command_line.run("up", str(file), deadline=DEADLINE).prove()
@@ -112,8 +112,8 @@ def slope(values: list[float]) -> float:
 def _files() -> set[str]:
     """What Underlay keeps between labs: its state, its caches, and temporary folders of its own."""
     found = {str(path) for folder in (paths.home(), paths.cache()) for path in folder.rglob("*")}
-    temporary = Path(tempfile.gettempdir()).glob("underlay-*")
-    return found | {str(path) for path in temporary if not path.name.startswith("underlay-soak-")}
+    others = Path(tempfile.gettempdir()).glob("underlay-*")
+    return found | {str(path) for path in others if not path.name.startswith("underlay-soak-")}
 
 
 def _disk_mib() -> float:

@@ -17,14 +17,13 @@ from __future__ import annotations
 
 import random
 import signal
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths
+from underlay import paths, temporary
 from underlay.bench.soak_lab import SoakLab, overload, waited
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, UnderlayError
 from underlay.observe.start import PATIENCE
@@ -207,8 +206,8 @@ class Soak:
 def soak(trials: int, seed: int, say: Callable[[str], None], *, ancestor: int) -> dict[str, Any]:
     """Carry out ``trials`` trials and return the document about them."""
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="underlay-soak-") as name:
-        done = Soak(Path(name), seed, say, ancestor=ancestor).run(trials)
+    with temporary.folder("soak") as folder:
+        done = Soak(folder, seed, say, ancestor=ancestor).run(trials)
     broken = [asdict(trial) for trial in done if trial.broken]
     waits: dict[str, float] = {}
     for trial in done:
@@ -223,6 +222,7 @@ def soak(trials: int, seed: int, say: Callable[[str], None], *, ancestor: int) -
         "longest_gone_s": waits,
         "seconds": round(time.monotonic() - began, 1),
         "state_left": sorted(p.name for p in paths.states().glob("bench-soak-*")),
+        "temporary_left": sorted(str(path) for path in temporary.left()),
     }
 
 

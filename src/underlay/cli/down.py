@@ -32,6 +32,7 @@ def command(
       underlay down --lab docker-vlan
       underlay down --all
     """
+    from underlay import temporary
     from underlay.cluster.cycle import down
     from underlay.cluster.own_home import sweep
 
@@ -41,6 +42,7 @@ def command(
     for name in names:
         with progress(f"stopping {name}") as running:
             down(name, running.step)
+    temporary.sweep()
     if every:
         # What a `check DIR` that was killed has left.
         names = (*names, *sweep())

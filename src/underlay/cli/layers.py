@@ -6,12 +6,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from underlay import temporary
 from underlay.paths import root
 
 LAYERS = ("unit", "golden", "cluster")
@@ -58,8 +58,8 @@ def run_layer(
     if seconds <= 0:
         return Layer(name, 0, 1, 0, 0.0, "not run: the run's deadline has passed")
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="underlay-test-") as folder:
-        file = Path(folder) / "junit.xml"
+    with temporary.folder("test") as folder:
+        file = folder / "junit.xml"
         workers = _workers(name, options, selected=selected)
         words = [f"tests/{name}", f"--junit-xml={file}", *workers, *options]
         code = _pytest(words, seconds, to_stderr)

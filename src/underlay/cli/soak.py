@@ -62,6 +62,7 @@ def command(
     failed = (
         document["broken"]
         or document["state_left"]
+        or document["temporary_left"]
         or endurance.grown(document["growth"])
         or document["load"]["false_verdicts"]
         or document["load"]["failed"]
@@ -89,6 +90,8 @@ def show(document: dict[str, Any]) -> None:
     for trial in document["broken"]:
         words = f"trial {trial['number']}: {trial['verb']}, SIG{trial['signal']}"
         out.print(f"{words} after {trial['moment']} s: {trial['broken']}")
+    for left in (*document["state_left"], *document["temporary_left"]):
+        out.print(f"left behind: {left}")
     growth, load = document["growth"], document["load"]
     if growth["cycles"]:
         out.print(

@@ -11,14 +11,13 @@ import os
 import shlex
 import signal
 import sys
-import tempfile
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths
+from underlay import paths, temporary
 from underlay.cluster.bundle import bundle
 from underlay.cluster.lab_lock import lock, turn
 from underlay.cluster.lab_state import LabState, read_state, unfinished
@@ -116,8 +115,7 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
 
     from underlay.render import environment
 
-    with tempfile.TemporaryDirectory(prefix="underlay-converge-") as folder:
-        work = Path(folder)
+    with temporary.folder("converge") as work:
         (work / "runner").mkdir()
         programs = paths.root() / "ansible" / "bin"
         for node in plan.nodes:

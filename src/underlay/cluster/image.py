@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths
+from underlay import paths, temporary
 from underlay.cluster.image_licences import built_from
 from underlay.cluster.image_overlay import BOOT, BUSYBOX, kernel_release, mode, overlaid
 from underlay.cluster.process import run, tail, with_its_starter
@@ -194,18 +194,18 @@ def _bootstrap(work: Path, overlay: Path, progress: Callable[[str], None]) -> No
         if words.startswith(WORTH_SHOWING):
             progress(f"image: {words.rstrip('.')}")
 
-    folder = tempfile.mkdtemp(prefix="underlay-image-", dir=UNPACKED)
-    # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
-    os.chmod(folder, 0o755)  # noqa: S103 -- only for reading
-    environment = {
-        "TMPDIR": folder,
-        # The kernel's package would have initramfs-tools make one of its own.
-        "INITRD": "No",
-    }
-    done = run(
-        with_its_starter(arguments), deadline=BUILD_DEADLINE, environment=environment,
-        on_line=show, check=False, name=arguments[0],
-    )  # fmt: skip
+    with temporary.folder("image", inside=UNPACKED) as folder:
+        # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
+        folder.chmod(0o755)
+        environment = {
+            "TMPDIR": str(folder),
+            # The kernel's package would have initramfs-tools make one of its own.
+            "INITRD": "No",
+        }
+        done = run(
+            with_its_starter(arguments), deadline=BUILD_DEADLINE, environment=environment,
+            on_line=show, check=False, name=arguments[0],
+        )  # fmt: skip
     if done.returncode:
         raise _failed(done.returncode, done.stderr)
 

@@ -12,12 +12,11 @@ import json
 import os
 import re
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import __version__
+from underlay import __version__, temporary
 from underlay.cluster.process import run
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ def parts(image: Image) -> list[Part]:
     """
     found = list(_built_from(image))
     status = (image.folder / "status").read_text(encoding="utf-8")
-    with tempfile.TemporaryDirectory(prefix="underlay-licences-") as name:
-        folder = Path(name)
+    with temporary.folder("licences") as folder:
         _take_documents(image.disk, folder)
         for package, version, source in installed(status):
             found.append(Part(package, version, source, licences(folder / "doc" / package)))

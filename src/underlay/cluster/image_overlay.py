@@ -13,7 +13,6 @@ import signal
 import stat
 import subprocess
 import tarfile
-import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths
+from underlay import paths, temporary
 from underlay.cluster.process import end_group, tail, with_its_starter
 from underlay.errors import Infrastructure
 
@@ -49,10 +48,10 @@ def overlaid(work: Path) -> Iterator[Path]:
     os.mkfifo(pipe)
     stopped = threading.Event()
     with (
-        tempfile.TemporaryDirectory(prefix="underlay-go-") as scratch,
+        temporary.folder("go") as scratch,
         ThreadPoolExecutor(1) as pool,
     ):
-        compiler = _compiler(work / "cni", scratch)
+        compiler = _compiler(work / "cni", str(scratch))
         made = pool.submit(_make, compiler, work, pipe, stopped)
         try:
             yield pipe

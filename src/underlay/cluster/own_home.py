@@ -7,7 +7,6 @@ is swept by the next, or by ``down --all``, with all that runs in it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from contextlib import contextmanager, suppress
@@ -17,11 +16,10 @@ from typing import TYPE_CHECKING
 from underlay import paths
 from underlay.cluster.provider import NAMES, provider
 from underlay.errors import UnderlayError
+from underlay.temporary import abandoned, claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-LOCK = "lock"
 
 
 @contextmanager
@@ -30,7 +28,7 @@ def own_home() -> Iterator[Path]:
     sweep()
     outer = paths.home()
     folder = outer / "checks" / str(os.getpid())
-    descriptor = _claim(folder)
+    descriptor = claim(folder)
     try:
         with _home(folder):
             yield outer
@@ -39,40 +37,12 @@ def own_home() -> Iterator[Path]:
         os.close(descriptor)
 
 
-def _claim(folder: Path) -> int:
-    """Make ``folder`` and hold its lock; return the descriptor that holds it.
-
-    Whoever sweeps at the same moment may take a lock that nobody holds yet, and the folder
-    with it: then it is made again.
-    """
-    while True:
-        descriptor = None
-        with suppress(FileNotFoundError):
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(descriptor), os.stat(folder / LOCK)):
-                return descriptor
-        if descriptor is not None:
-            os.close(descriptor)
-
-
 def sweep() -> list[str]:
     """End what commands that were killed have left in their folders; return its labs' names."""
     found = []
-    for folder in sorted((paths.home() / "checks").glob("*")):
-        try:
-            descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError:
-            continue
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            found += [path.name for path in (folder / "labs").glob("*")]
-            _end(folder)
-        except BlockingIOError:
-            pass
-        finally:
-            os.close(descriptor)
+    for folder in abandoned(sorted((paths.home() / "checks").glob("*"))):
+        found += [path.name for path in (folder / "labs").glob("*")]
+        _end(folder)
     return found
 
 

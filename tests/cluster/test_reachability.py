@@ -23,7 +23,9 @@ Hosts = dict[str, Host]
 Words = dict[str, str]
 
 PINGED = 10  # pairs in each of the labs
-SEED = int(os.environ.get("UNDERLAY_TEST_SEED") or secrets.randbelow(2**32))
+# Processes that share the tests have to choose the same ones.
+RUN = os.environ.get("PYTEST_XDIST_TESTRUNUID") or secrets.token_hex(16)
+SEED = int(os.environ.get("UNDERLAY_TEST_SEED") or int(RUN, 16) % 2**32)
 
 PLANS = {lab: make_plan(read_lab(paths.root() / LABS[lab][0])) for lab in ("coreos", "docker-vlan")}
 CELLS = [(lab, cell) for lab, plan in PLANS.items() for cell in predict(plan)]

@@ -23,6 +23,8 @@ HERE = Path(__file__).parent
 FIRST_USE = 1800.0
 
 
+# Before xdist's own, which reads the groups.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Let the tests of one lab follow each other; those that boot labs of their own come last."""
     order = list(LABS)

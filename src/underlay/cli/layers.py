@@ -119,8 +119,8 @@ def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
     if selected or processors == 1:
         return []
     if name == "cluster":
-        # Groups are those of tests/cluster/conftest.py.
-        return [] if ALL in options else ["--numprocesses=2", "--dist=loadgroup"]
+        # What stays together is said in tests/cluster/conftest.py.
+        return [] if ALL in options else ["--numprocesses=2", "--dist=loadscope"]
     return [f"--numprocesses={processors}", "--dist=worksteal"]
 
 

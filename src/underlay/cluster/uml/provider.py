@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +24,16 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 NODE_DEADLINE = 180.0
+# Nodes that a processor boots within that, however slow it is: two to three take 60 s.
+PER_PROCESSOR = 4
 SWITCH_DEADLINE = 30.0
 SSH_PORT = "22"
+
+
+def patience(plan: Plan) -> float:
+    """Return the seconds that each node of ``plan`` gets to boot: more where many share a core."""
+    room = PER_PROCESSOR * len(os.sched_getaffinity(0))
+    return NODE_DEADLINE * max(1.0, len(plan.machines) / room)
 
 
 class Uml:
@@ -46,7 +55,7 @@ class Uml:
         if plan.switch is not None:
             progress("booting the switch, a machine of its own")
             living, disk = self._sandbox(state), _disk(plan)
-            uml_node.start(plan, plan.switch, living, disk, state, NODE_DEADLINE)
+            uml_node.start(plan, plan.switch, living, disk, state, patience(plan))
 
     def stands(self, state: Path) -> bool:
         """Whether the sandbox lives."""
@@ -62,7 +71,7 @@ class Uml:
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Boot one node and wait for its proof of readiness."""
         living = self._sandbox(state)
-        uml_node.start(plan, plan.node(node), living, _disk(plan), state, NODE_DEADLINE)
+        uml_node.start(plan, plan.node(node), living, _disk(plan), state, patience(plan))
 
     def boot(self, plan: Plan, state: Path) -> None:
         """Start all kernels: Vagrant takes a second to get as far as asking for them."""

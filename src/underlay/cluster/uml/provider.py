@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 NODE_DEADLINE = 180.0
-# Nodes that a processor boots within that, however slow it is: two to three take 60 s.
+# Nodes of a processor that get by with it; ten take 140 s and more, and overran it once.
 PER_PROCESSOR = 4
 SWITCH_DEADLINE = 30.0
 SSH_PORT = "22"

@@ -61,6 +61,8 @@ def test_what_was_lost_is_reached_by_a_second_packet_and_reported(tmp_path: Path
     assert shows(plan, seen) >= 2 * len(across)
 
 
+# Where the other end's own request resolves it first, the loss isn't seen: once in some runs.
+@pytest.mark.all
 def test_a_neighbour_that_is_asked_for_again_is_a_loss_and_silence_none(tmp_path: Path) -> None:
     plan = plan_of(count=1)
     seen = run(

@@ -72,6 +72,11 @@ def predict_values(plan: Plan) -> tuple[Expectation, ...]:
     return tuple(cells)
 
 
+ALONE = "There is nobody else in that layer-2 domain."
+# What is sent to everybody, or to a group, is for one local net's hosts.
+OF_ONE_NET = "RFC 919; RFC 1112"
+
+
 class _Values:
     def __init__(self, plan: Plan, family: Family) -> None:
         self._plan, self._family = plan, family
@@ -168,8 +173,8 @@ class _Values:
                 protocol=check,
                 reachable=True,
                 stop="",
-                because=" ".join(because) or "There is nobody else in that layer-2 domain.",
-                reference="; ".join(dict.fromkeys(because.values())),
+                because=" ".join(because) or ALONE,
+                reference="; ".join(dict.fromkeys(because.values())) or OF_ONE_NET,
                 rule=f"{check}-heard",
                 source_address=address,
                 destination_address=EVERYBODY[check, self._family],

@@ -20,6 +20,7 @@ from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
 from underlay.bench.offspring import Process
+from underlay.bench.soak import GONE
 from underlay.bench.soak_lab import overload, waited
 from underlay.cluster.uml import sandbox
 
@@ -33,8 +34,6 @@ networks:
 containers:
   - {on: all, count: 2, networks: [lannet]}
 """
-# Within how many seconds nothing is left, on a machine that isn't overloaded.
-GONE = 5.0
 PATIENCE = 60.0
 HOLDER, KERNEL = "holder.py", "umid=core-"
 

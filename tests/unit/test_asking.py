@@ -99,14 +99,38 @@ def test_a_connection_that_is_made_has_its_answer_to_come() -> None:
 
 
 @pytest.mark.parametrize(
-    ("attempt", "renewed", "resent", "lost"),
-    [(0, False, 0, 0), (1, False, 0, 1), (0, True, 0, 1), (1, True, 0, 1), (1, False, 2, 3)],
+    ("answers", "resent", "lost"),
+    [
+        pytest.param({1: 0.5}, 0, 1, id="the first got lost"),
+        pytest.param({1: 0.5}, 2, 3, id="and some of the kernel's"),
+        pytest.param({0: 0.3}, 0, 1, id="the second got lost"),
+        pytest.param({0: 0.5, 1: 0.75}, 0, 0, id="both came late"),
+        pytest.param({0: 0.3, 1: 0.301}, 0, 1, id="the first was held back"),
+        pytest.param({0: 0.3, 1: 0.299}, 0, 1, id="and overtaken"),
+    ],
 )
 def test_what_had_to_be_sent_again_was_lost(
-    attempt: int, renewed: bool, resent: int, lost: int
+    answers: dict[int, float], resent: int, lost: int
 ) -> None:
-    asked = question(packets=2)
-    asked.renewed, asked.resent = renewed, resent
-    asked.answered("somebody", attempt, 100.5)
-    assert asked.result is not None
-    assert (asked.result["lost"], asked.result["rtt"]) == (lost, 500.0)
+    asked = question()
+    asked.sent = [100.0, 100.25]
+    asked.resent = resent
+    for attempt, later in answers.items():
+        asked.answered("somebody", attempt, 100.0 + later)
+    first = next(iter(answers))
+    took = round((answers[first] - first / 4) * 1000, 3)
+    assert asked.row()[2:] == [
+        2 + resent,
+        {"by": "somebody", "attempt": first, "lost": lost, "rtt": took, "stop": ""},
+    ]
+
+
+def test_a_first_packet_s_answer_is_settled_by_the_last_s() -> None:
+    asked = question()
+    assert not asked.unsettled
+    asked.answered("somebody", 0, 100.1)
+    assert (asked.unsettled, asked.open) == (False, False)
+    asked.sent.append(100.25)
+    assert (asked.unsettled, asked.open) == (True, True)
+    asked.answered("somebody", 1, 100.3)
+    assert (asked.unsettled, asked.open) == (False, False)

@@ -61,8 +61,6 @@ def test_what_was_lost_is_reached_by_a_second_packet_and_reported(tmp_path: Path
     assert shows(plan, seen) >= 2 * len(across)
 
 
-# Where the other end's own request resolves it first, the loss isn't seen: once in some runs.
-@pytest.mark.all
 def test_a_neighbour_that_is_asked_for_again_is_a_loss_and_silence_none(tmp_path: Path) -> None:
     plan = plan_of(count=1)
     seen = run(
@@ -73,12 +71,13 @@ def test_a_neighbour_that_is_asked_for_again_is_a_loss_and_silence_none(tmp_path
     )
     there, back = between(seen, FIRST, SECOND), between(seen, SECOND, FIRST)
     assert {cell.observed for cell in there + back} == {"reachable"}
-    assert {cell.attempts for cell in there + back} == {2}
-    # Who asks is known to whom it asks: one direction's loss may be all that there was.
+    for cell in there + back:
+        assert cell.lost == cell.attempts - 1, cell
+    # Who asks again is known to whom it asks: the other's first packet may leave just then.
     for one in there:
         turned = (one.destination, one.source, one.protocol)
         other = next(c for c in back if (c.source, c.destination, c.protocol) == turned)
-        assert one.lost + other.lost in (1, 2), (one, other)
+        assert one.lost + other.lost >= 1, (one, other)
     for cell in between(seen, THIRD, FIRST):
         assert (cell.observed, cell.stopped_at) == ("unreachable", "no_answer"), cell
         assert (cell.attempts, cell.lost, cell.arrived) == (2, 0, False), cell

@@ -62,7 +62,7 @@ class Asking:
 
     def rows(self) -> list[Any]:
         """Return, for each question, its cell, its protocol, packets sent, and its result."""
-        return [[q.number, q.protocol, len(q.sent) + q.resent, q.result] for q in self.done]
+        return [question.row() for question in self.done]
 
     @property
     def busy(self) -> int:
@@ -169,7 +169,8 @@ class Asking:
                 else:
                     question.give_up()
                     self.late.append(question)
-            if question.result is not None:
+            waiting = question.unsettled and not self.overdue(question, now)
+            if question.result is not None and not waiting:
                 self.done.append(self.flying.pop(key))
                 if not question.silent:
                     self.close(question)

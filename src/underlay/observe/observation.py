@@ -19,7 +19,7 @@ class Seen:
     came back. ``stopped_at`` says where an unreachable probe stopped, ``arrived``
     whether the destination received it all the same, ``answered_by`` which other
     end answered in its stead. ``attempts`` counts packets sent, ``lost`` those of
-    them that an answered probe had to repeat, or whose ARP request it had to.
+    an answered probe that got lost, or that a lost ARP request held back.
     ``reason`` is the kernel's or the probe's own word, if there is one. In a cell of
     kind ``value``, ``observed`` is the value that was seen, a text or a list of them.
     """

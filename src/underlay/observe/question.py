@@ -34,8 +34,8 @@ class Question:
     """What is asked of one cell; ``sent`` holds the time of each packet, in seconds.
 
     ``round`` is the round of the measurement in which the last of them was sent,
-    ``connected`` the time at which TCP's destination answered for the first time, ``renewed``
-    whether a next hop had to be asked for again before it.
+    ``connected`` the time at which TCP's destination answered for the first time, ``answers``
+    when each packet's answer came, by the packet's place in ``sent``.
     """
 
     def __init__(self, cell: list[Any], protocol: str, space: Space | None) -> None:
@@ -45,7 +45,7 @@ class Question:
         self.sent: list[float] = []
         self.round = 0
         self.connected = 0.0
-        self.renewed = False
+        self.answers: dict[int, float] = {}
         self.resent = 0
         self.told = ""
         self.sockets: list[socket.socket] = []
@@ -55,10 +55,16 @@ class Question:
     def open(self) -> bool:
         """Whether an answer still counts: there is none, and no error, but maybe silence.
 
-        A cold cell's silence is final. What the kernel still holds back for it is sent as
-        soon as another cell's question makes the two ends known to each other.
+        One to a later packet does too: it tells what became of both. A cold cell's silence is
+        final. What the kernel still holds back for it is sent as soon as another cell's question
+        makes the two ends known to each other.
         """
-        return self.result is None or (self.silent and not self.cold)
+        return self.result is None or self.unsettled or (self.silent and not self.cold)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a first packet is answered, and it isn't known yet what becomes of the last."""
+        return bool(self.answers) and max(self.answers) < len(self.sent) - 1
 
     @property
     def silent(self) -> bool:
@@ -151,17 +157,39 @@ class Question:
         """Keep that ``by`` answered the attempt; return the seconds that it took.
 
         An ICMP answer doesn't say by whom. One that comes after the question was
-        given up for silence is an answer all the same. A first packet that a lost ARP
-        request held back arrives in the end, but what was lost was lost.
+        given up for silence is an answer all the same.
         """
         took = arrived - self.sent[attempt]
         if self.silent:
             self.result = None
-        lost = self.resent + max(attempt, int(self.renewed))
-        self.finish("", by=by, attempt=attempt, lost=lost, rtt=round(took * 1000, 3))
+        self.finish("", by=by, attempt=attempt, rtt=round(took * 1000, 3))
+        self.answers.setdefault(attempt, arrived)
         return took
 
+    @property
+    def lost(self) -> int:
+        """How many packets had to be repeated, TCP's by the kernel included.
+
+        A packet is lost that has no answer. So is the ARP request of one whose answer comes
+        together with a later packet's: it was held back, here or there, until a neighbour was
+        asked for again. On a wire that is merely slow they come as far apart as they were sent.
+        """
+        held = sum(self.held(attempt) for attempt in range(len(self.sent) - 1))
+        return self.resent + len(self.sent) - len(self.answers) + held
+
+    def held(self, attempt: int) -> bool:
+        """Return whether a packet was held back until about the time that the next was sent."""
+        if not {attempt, attempt + 1} <= self.answers.keys():
+            return False
+        apart = self.answers[attempt + 1] - self.answers[attempt]
+        return apart < (self.sent[attempt + 1] - self.sent[attempt]) / 2
+
+    def row(self) -> list[Any]:
+        """Return the cell's number, the protocol, packets sent, and the result."""
+        result = dict(self.result or {}, lost=self.lost) if self.answers else self.result
+        return [self.number, self.protocol, len(self.sent) + self.resent, result]
+
     def count_resent(self, made: socket.socket) -> None:
-        """Ask the kernel how often it resent this question's TCP segments (struct tcp_info)."""
+        """Ask the kernel how often it resent a connection's segments (struct tcp_info)."""
         info = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
-        self.resent = struct.unpack_from("=I", info, 100)[0] if len(info) == 104 else 0
+        self.resent += struct.unpack_from("=I", info, 100)[0] if len(info) == 104 else 0

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 def renew(station: Station, questions: Iterable[Question]) -> None:
     """Ask anew for each next hop of ``questions`` that its kernel is still looking for.
 
-    Where an ipvlan l3 child is concerned, that kernel is the node's own. The questions
-    keep that it was necessary.
+    Where an ipvlan l3 child is concerned, that kernel is the node's own.
     """
     tables: dict[str, rtnetlink.Neighbours] = {}
     asked: set[tuple[str, int, bytes]] = set()
@@ -41,10 +40,7 @@ def renew(station: Station, questions: Iterable[Question]) -> None:
                 if space.name not in tables:
                     tables[space.name] = rtnetlink.neighbours(space.netlink)
                 hop = _hop(space, tables[space.name], wanted)
-                if hop is None:
-                    continue
-                question.renewed = True
-                if (space.name, *hop) in asked:
+                if hop is None or (space.name, *hop) in asked:
                     continue
                 asked.add((space.name, *hop))
                 source = question.source if space is question.space else ""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
 from underlay.expect import homes
+from underlay.observe.laggards import Laggards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     Start = Callable[[str], subprocess.Popen[bytes]]
 
 SWITCH = "switch"
-DEADLINE = 45.0
-PER_CONTAINER = 1.0  # s more for each container of a node
+DEADLINE = 45.0  # s; less for those that lag behind most (laggards.py)
+LOOK = 0.05  # s between looks at who has answered by now
+END = 2.0  # s that a killed process gets
+PER_CONTAINER = 1.0  # s more for each container of the node that has most
 
 
 @dataclass(frozen=True)
@@ -112,35 +116,63 @@ def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
     ``switch``, with its streams piped. What fails or is late is named in ``failed``; nothing
     is raised.
     """
-    names = [*homes(plan), SWITCH]
-    documents: dict[str, dict[str, Any]] = {}
-    failed: dict[str, str] = {}
-    limit = pace * (DEADLINE + PER_CONTAINER * len(plan.containers) / max(1, len(plan.nodes)))
-
-    def look(name: str) -> None:
-        try:
-            documents[name] = _document(start(name), limit)
-        except (OSError, UnderlayError, ValueError) as error:
-            failed[name] = str(error)
-
-    threads = [threading.Thread(target=look, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    looks = {name: _Look(name, start) for name in (*homes(plan), SWITCH)}
+    most = max(Counter(container.node for container in plan.containers).values(), default=0)
+    more = pace * PER_CONTAINER * most
+    _await(looks, Laggards([node.name for node in plan.nodes], pace * DEADLINE + more, more))
+    failed = {name: look.failed for name, look in looks.items() if look.failed}
+    documents = {name: look.document for name, look in looks.items() if name not in failed}
     for document in documents.values():
         failed |= document["missing"]
-    return Evidence({name: documents[name] for name in names if name in documents}, failed)
+    return Evidence(documents, failed)
 
 
-def _document(process: subprocess.Popen[bytes], limit: float) -> dict[str, Any]:
-    """Return what ``process`` printed; raise ValueError where that is no document."""
+def _await(looks: dict[str, _Look], laggards: Laggards) -> None:
+    """Wait for the end of all looks; those that lag behind are given up, as all are by Ctrl-C."""
     try:
-        out, complaint = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise ValueError(f"did not answer within {limit:.0f} s") from None
+        while waiting := [look for look in looks.values() if look.thread.is_alive()]:
+            for look in set(looks.values()).difference(waiting):
+                if not look.failed:
+                    laggards.arrived(look.name)
+            if laggards.over:
+                break
+            waiting[0].thread.join(LOOK)
+    finally:
+        for look in looks.values():
+            if look.thread.is_alive():
+                look.give_up(laggards.patience)
+
+
+class _Look:
+    """A look into one machine, under way in ``thread``; ``failed`` says why it shows nothing."""
+
+    def __init__(self, name: str, start: Start) -> None:
+        self.name = name
+        self.failed = ""
+        self.document: dict[str, Any] = {}
+        self._start = start
+        self._process: subprocess.Popen[bytes] | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._process = self._start(self.name)
+            out, complaint = self._process.communicate()
+            self.document = _document(out, complaint)
+        except (OSError, UnderlayError, ValueError) as error:
+            self.failed = self.failed or str(error)
+
+    def give_up(self, seconds: float) -> None:
+        """End the process, which had its ``seconds``."""
+        self.failed = f"did not answer within {seconds:.0f} s"
+        if self._process:
+            self._process.kill()
+        self.thread.join(END)
+
+
+def _document(out: bytes, complaint: bytes) -> dict[str, Any]:
+    """Return what a process printed; raise ValueError where that is no document."""
     try:
         found: dict[str, Any] = json.loads(out)
     except ValueError:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
 from underlay.expect import predict
+from underlay.observe.laggards import Laggards
 from underlay.observe.merge import merge
 from underlay.observe.start import packed_tasks, phases, probe_command, values
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 START = 30.0  # s until every probe listens; ssh to a busy node takes a second or two
 # Seconds for the probing itself: what silence costs, and a margin for many cells on slow nodes.
 PROBE, PROBE_PER_CELL = 15.0, 0.02
+LOOK = 0.05  # s between looks at who listens by now
 ROUND = 10.0  # s that a node may take for one round; its loop turns many times a second
 BETWEEN = 0.02  # s from one round to the next, so that rounds cost the nodes little
 COLLECT = 15.0  # s until a node's document is there
@@ -46,11 +48,11 @@ def measure(
     """Measure every cell of ``plan``'s matrix and return what was seen.
 
     ``spawn(node, argv)`` starts ``argv`` as root on a node, with pipes for
-    stdin, stdout and stderr. ``start`` is the time in seconds until all probes
-    must be ready, ``deadline`` that for the probing; nodes that are ``pace`` times
-    slower than ordinary ones get so many times their time to answer. A node that fails or is
-    late costs the cells that have an end there, not the others; why it failed is
-    in the observation. Nothing is raised for that.
+    stdin, stdout and stderr. ``start`` is the time in seconds until all probes must be
+    ready, or less where others are (laggards.py), ``deadline`` that for the probing; nodes
+    that are ``pace`` times slower than ordinary ones get so many times their time to answer.
+    A node that fails or is late costs the cells that have an end there, not the others; why
+    it failed is in the observation. Nothing is raised for that.
 
     ``expectations`` are the plan's own, for a caller that has them already. They
     set the order of the cells; no wait and no verdict depends on them.
@@ -66,9 +68,7 @@ def measure(
     timings = {}
     documents: dict[str, Any] = {}
     try:
-        until = time.monotonic() + start
-        for run in runs.values():
-            run.expect("ready", until)
+        _await(runs, Laggards([node.name for node in plan.nodes], start))
         timings["start"] = time.monotonic() - began
         went = time.monotonic()
         rounds = _Rounds(runs, ROUND * pace)
@@ -91,6 +91,18 @@ def measure(
     failed = {name: run.failure() for name, run in runs.items() if name not in found}
     rounded = {phase: round(seconds, 3) for phase, seconds in timings.items()}
     return merge(plan, found, failed, rounded, values(expectations))
+
+
+def _await(runs: dict[str, _Run], laggards: Laggards) -> None:
+    """Wait until every probe listens; those that don't in time are out."""
+    while waiting := [run for run in runs.values() if not run.heard.is_set()]:
+        for run in set(_alive(runs)).difference(waiting):
+            laggards.arrived(run.node)
+        if laggards.over:
+            break
+        waiting[0].heard.wait(LOOK)
+    for run in runs.values():
+        run.expect("ready")
 
 
 class _Rounds:
@@ -133,6 +145,7 @@ class _Run:
     def __init__(self, node: str, task: str, spawn: Spawn) -> None:
         self.node = node
         self.error = ""
+        self.heard = threading.Event()
         self._lines: queue.Queue[str] = queue.Queue()
         self._complaint: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -148,7 +161,7 @@ class _Run:
             process = self._spawn(self.node, probe_command())
         except (OSError, UnderlayError) as error:
             self.error = f"the probe did not start: {error}"
-            self._lines.put("")
+            self._put("")
             return
         self._process = process
         if self._over.is_set():
@@ -161,9 +174,13 @@ class _Run:
         if process.stdout:
             with contextlib.suppress(OSError, ValueError):
                 for line in process.stdout:
-                    self._lines.put(line.decode(errors="replace").strip())
+                    self._put(line.decode(errors="replace").strip())
         reader.join(END)
-        self._lines.put("")
+        self._put("")
+
+    def _put(self, line: str) -> None:
+        self._lines.put(line)
+        self.heard.set()
 
     def _read_complaint(self, process: subprocess.Popen[bytes]) -> None:
         if process.stderr:
@@ -183,9 +200,9 @@ class _Run:
             self.error = self.error or "its probe ended early"
         return line
 
-    def expect(self, word: str, until: float) -> None:
-        """Wait until the probe says ``word``; one that doesn't is out."""
-        said = self.line(until)
+    def expect(self, word: str) -> None:
+        """Have the probe's next line be ``word``; one that hasn't said it by now is out."""
+        said = self.line(time.monotonic())
         if said and said != word:
             self.error = f"its probe said {said!r} instead of {word!r}"
 

@@ -3,8 +3,6 @@
 import gc
 import sys
 
-from underlay.cli import main
-
 # A verb imports some 100,000 objects, all of which stay. Looking for garbage among them over and
 # over, and once more at the end, took a quarter of the processor time of a short verb.
 OBJECTS = 100_000
@@ -13,7 +11,13 @@ OBJECTS = 100_000
 def run() -> None:
     """Run the command line of this process and exit with its code."""
     gc.set_threshold(OBJECTS)
-    code = main(sys.argv[1:])
+    try:
+        from underlay.cli import main
+
+        code = main(sys.argv[1:])
+    except KeyboardInterrupt:  # while that was imported, or before it could say so itself
+        sys.stderr.write("interrupted\n")
+        code = 130
     gc.freeze()
     sys.exit(code)
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -185,6 +186,57 @@ def test_terminate_is_an_interrupt(verb: Callable[..., None]) -> None:
         assert cli.main(["check"]) == 130
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_an_interrupt_that_is_raised_where_nothing_can_be_comes_back(
+    verb: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+
+    def command() -> None:
+        thing = ModuleType("short-lived")
+        there = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+        del thing
+        time.sleep(30)
+        print(there)
+
+    verb(command)
+    assert cli.main(["check"]) == 130
+
+
+def run_module(folder: Path, *first: str) -> tuple[int, str]:
+    """Run ``python -m underlay check``, some lines of Python before it."""
+    last = ("import runpy", "runpy.run_module('underlay', run_name='__main__', alter_sys=True)")
+    (folder / "trial.py").write_text("\n".join([*first, *last]))
+    done = subprocess.run(
+        [sys.executable, "-m", "trial", "check"],
+        env=dict(os.environ, PYTHONPATH=f"{folder}:{ROOT / 'src'}"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_an_interrupt_while_everything_is_imported(tmp_path: Path) -> None:
+    assert run_module(
+        tmp_path,
+        "import sys",
+        "class Interrupting:",
+        "    def find_spec(self, name, *_):",
+        "        if name == 'underlay.cli': raise KeyboardInterrupt",
+        "sys.meta_path.insert(0, Interrupting())",
+    ) == (130, "interrupted\n")
+
+
+def test_an_interrupt_of_a_text_that_is_run_is_an_exit_code_too(tmp_path: Path) -> None:
+    assert run_module(
+        tmp_path,
+        "import sys, types",
+        "module = sys.modules['underlay.cli.frame'] = types.ModuleType('frame')",
+        "module.run_verb = lambda *_: exec('raise KeyboardInterrupt')",
+    ) == (130, "interrupted\n")
 
 
 def test_unexpected_exception_leaves_its_traceback_in_a_file(

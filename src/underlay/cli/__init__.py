@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 
+from underlay.cli.interrupt import reset_exit, treat_as_interrupt
 from underlay.cli.terminal import outlive
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
@@ -82,7 +83,7 @@ def main(argv: list[str]) -> int:
     ``--json`` was asked for. Nothing is raised.
     """
     as_json = "--json" in _options(argv)
-    _treat_as_interrupt(signal.SIGTERM, signal.SIGHUP)
+    treat_as_interrupt(signal.SIGTERM, signal.SIGHUP)
     outlive()
     try:
         code = _dispatch(argv)
@@ -91,6 +92,7 @@ def main(argv: list[str]) -> int:
     except UnderlayError as error:
         return _fail(error.exit_code, error.message, error.hint, error.detail, as_json)
     except KeyboardInterrupt:
+        reset_exit()
         return _fail(EXIT_INTERRUPTED, "interrupted", "", "", as_json)
     except Exception as error:  # noqa: BLE001 -- no traceback ever reaches a user
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
@@ -165,21 +167,6 @@ def _nearest(word: str) -> str:
 def _options(argv: list[str]) -> list[str]:
     """The part of ``argv`` that is Underlay's own: after ``--`` comes somebody else's."""
     return argv[: argv.index("--")] if "--" in argv else argv
-
-
-def _treat_as_interrupt(*signals: signal.Signals) -> None:
-    """A terminated `up` has the same cleaning to do as an interrupted one."""
-    for number in signals:
-        if signal.getsignal(number) is signal.SIG_DFL:
-            signal.signal(number, _interrupt)
-
-
-def _interrupt(number: int, frame: object) -> None:
-    if number == signal.SIGHUP:
-        # A shell passes it on, and the kernel sends another when the shell ends: neither may
-        # disturb the cleaning up, nor the programs that are started for it.
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _fail(code: int, message: str, hint: str, detail: str, as_json: bool) -> int:

@@ -1,0 +1,56 @@
+"""What ends a command early: Ctrl-C, a terminated process, a closed terminal. All are one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Any
+
+AGAIN = 0.05  # s until an interrupt that went astray comes back
+
+
+def treat_as_interrupt(*signals: signal.Signals) -> None:
+    """Have ``signals`` raise KeyboardInterrupt, and see to it that no interrupt is lost.
+
+    A terminated `up` has the same cleaning to do as an interrupted one.
+    """
+    for number in signals:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _interrupt)
+    ignored = sys.unraisablehook
+
+    def hook(lost: Any) -> None:
+        if lost.exc_type is KeyboardInterrupt:
+            _come_back()
+        else:
+            ignored(lost)
+
+    sys.unraisablehook = hook
+
+
+def reset_exit() -> None:
+    """Have the process end with its exit code, although it was interrupted.
+
+    CPython ends by SIGINT instead where a text that it ran was interrupted last, such as the one
+    by which dataclasses make a method (pythonrun.c, run_eval_code_obj): until it runs another.
+    """
+    exec("")  # noqa: S102
+
+
+def _interrupt(number: int, frame: object) -> None:
+    if number == signal.SIGHUP:
+        # A shell passes it on, and the kernel sends another when the shell ends: neither may
+        # disturb the cleaning up, nor the programs that are started for it.
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _come_back() -> None:
+    """Interrupt again, as what is raised in a finalizer or a weak reference's callback is lost."""
+    import threading
+
+    # To that very thread: it may be asleep, and only a signal of its own wakes it up.
+    main = threading.main_thread().ident or 0
+    again = threading.Timer(AGAIN, signal.pthread_kill, (main, signal.SIGINT))
+    again.daemon = True
+    again.start()

@@ -54,7 +54,7 @@ def test_what_is_missing_is_said(
         raise FileNotFoundError
 
     monkeypatch.setattr(image, "current", fail)
-    monkeypatch.setattr(subprocess, "run", no_dpkg)
+    monkeypatch.setattr(subprocess, "Popen", no_dpkg)
     monkeypatch.setattr(version, "distribution_version", lambda name: "not installed")
     assert cli.main(["--version"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -43,8 +43,9 @@ def versions() -> dict[str, str | bool]:
 
     ``image`` is the key of the image that nodes boot, ``image_built`` whether it is cached.
     """
-    debian = _debian()
-    key, is_built = _image()
+    asked = _asked_debian()
+    key, is_built = _image()  # meanwhile: dpkg takes as long
+    debian = _debian(asked)
     return {
         "underlay": __version__,
         "python": platform.python_version(),
@@ -79,17 +80,30 @@ def _image() -> tuple[str, bool]:
     return current.key, current.exists
 
 
-def _debian() -> dict[str, str]:
-    """What dpkg says of the system packages; elsewhere than on Debian it is ``unknown``."""
+def _asked_debian() -> subprocess.Popen[str] | None:
+    """Start asking dpkg for the system packages; None where there is no dpkg."""
     form = "${db:Status-Abbrev} ${Package} ${Version}\n"
     try:
-        said = subprocess.run(
+        return subprocess.Popen(
             ["dpkg-query", "--show", f"--showformat={form}", *DEBIAN.values()],
-            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
-            timeout=DEADLINE,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+        )
+    except OSError:
+        return None
+
+
+def _debian(asked: subprocess.Popen[str] | None) -> dict[str, str]:
+    """Return what dpkg said; elsewhere than on Debian it is ``unknown``."""
+    if asked is None:
+        return dict.fromkeys(DEBIAN, "unknown")
+    try:
+        said, _ = asked.communicate(timeout=DEADLINE)
+    except subprocess.TimeoutExpired:
+        asked.kill()
+        asked.communicate()
         return dict.fromkeys(DEBIAN, "unknown")
     rows = [line.split() for line in said.splitlines()]
     known = {row[1]: row[2] for row in rows if len(row) == 3 and row[0] == "ii"}

@@ -19,17 +19,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import paths, temporary
-from underlay.cluster.image_licences import built_from
-from underlay.cluster.image_overlay import BOOT, BUSYBOX, kernel_release, mode, overlaid
+from underlay.cluster.image_recipe import (
+    BOOT,
+    BUSYBOX,
+    KERNEL,
+    SIZE,
+    SUITE,
+    kernel_release,
+    mode,
+)
 from underlay.cluster.process import run, tail, with_its_starter
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SUITE = "trixie"
-SIZE = "3G"
-KERNEL = Path("/usr/bin/linux.uml")
 # Where the packages are unpacked.
 UNPACKED = Path("/var/tmp")
 BUILD_DEADLINE = 1800.0
@@ -132,6 +136,10 @@ def _facts(image: Image) -> dict[str, Any]:
 
 
 def _build(image: Image, progress: Callable[[str], None]) -> None:
+    # Only a build needs these, and `underlay --version` asks for an image's key.
+    from underlay.cluster.image_licences import built_from
+    from underlay.cluster.image_overlay import overlaid
+
     _remove_abandoned(image.folder.parent)
     _check_room(image.folder.parent, 3072, "set XDG_CACHE_HOME to a folder with more room")
     _check_room(UNPACKED, 1536, f"make room in {UNPACKED}")

@@ -10,7 +10,6 @@ import io
 import os
 import shutil
 import signal
-import stat
 import subprocess
 import tarfile
 import threading
@@ -21,16 +20,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay import paths, temporary
+from underlay.cluster.image_recipe import BOOT, BUSYBOX, MODULES, kernel_release, mode
 from underlay.cluster.process import end_group, tail, with_its_starter
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODULES = Path("/usr/lib/uml/modules")
-BUSYBOX = Path("/bin/busybox")
 GO_PATH = "/usr/share/gocode"
-BOOT = "/usr/share/underlay/boot"
 COMPILE_DEADLINE = 300.0
 COMPILE = ("go", "build", "-trimpath", "-ldflags=-s -w", "-o")
 INTERVAL = 0.05
@@ -131,14 +128,6 @@ def _hand_over(packed: Path, pipe: Path, stopped: threading.Event) -> None:
         return
 
 
-def kernel_release() -> str:
-    """Return the release of the User Mode Linux kernel installed here, such as 6.12.113."""
-    releases = sorted(p.name for p in MODULES.iterdir()) if MODULES.is_dir() else []
-    if not releases:
-        raise Infrastructure(f"{MODULES} has no kernel modules", hint="underlay doctor")
-    return releases[-1]
-
-
 def _pack(output: Path, cni: Path) -> None:
     """Write the tar that is laid over the fresh root: owners, modes and times are fixed."""
     recipe = paths.root() / "image"
@@ -183,8 +172,3 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes, mode: int) -> None:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(data), mode
     tar.addfile(entry, io.BytesIO(data))
-
-
-def mode(path: Path) -> int:
-    """Return the mode that a file of the recipe has in the image."""
-    return 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ready
-from underlay.cluster.image import KERNEL
+from underlay.cluster.image_recipe import KERNEL
 from underlay.cluster.process import tail
 from underlay.cluster.seed import make_seed
 from underlay.cluster.spans import KERNEL_TO_SSH, Span, record, span

@@ -204,6 +204,19 @@ class Lab:
         return plan_from_json((self.state / "plan.json").read_text())
 
 
+@contextmanager
+def written(checkout: Checkout, folder: Path, name: str, text: str) -> Iterator[Lab]:
+    """Write the lab file ``text`` to ``folder``, yield its lab, and end that if it is up then."""
+    file = folder / f"{name}.yml"
+    file.write_text(text)
+    lab = Lab(checkout, name, file)
+    try:
+        yield lab
+    finally:
+        if lab.state.exists():
+            lab.down()
+
+
 class Cast:
     """Who is in a lab, from ``status --json`` alone: no prediction, no plan."""
 

@@ -18,7 +18,7 @@ import pytest
 
 from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab
+from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab, written
 from underlay import paths
 from underlay.bench.offspring import offspring
 from underlay.bench.soak_lab import waited
@@ -50,12 +50,8 @@ BOOT_DEADLINE = 12.0
 @pytest.fixture(scope="module")
 def beset(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A small lab, not up, whose rendered files are cached."""
-    file = tmp_path_factory.mktemp("beset") / "beset.yml"
-    file.write_text(SMALL)
-    lab = Lab(copy, "beset", file)
-    yield lab
-    if lab.state.exists():
-        lab.down()
+    with written(copy, tmp_path_factory.mktemp("beset"), "beset", SMALL) as lab:
+        yield lab
 
 
 def within(lab: Lab, fault: str, *words: str, wrap: list[str] | None = None) -> Done:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cluster.family import family
-from cluster.running import CHECK_DEADLINE, Checkout, Lab, label
+from cluster.running import CHECK_DEADLINE, Checkout, Lab, label, written
 from underlay.bench.soak_lab import waited
 from underlay.cluster import run_folder
 from underlay.observe import evidence
@@ -37,14 +37,11 @@ ENDS = START + evidence.DEADLINE + run_folder.JOURNAL_DEADLINE + CHECK_DEADLINE 
 @pytest.fixture(scope="module")
 def awake(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A lab of three lean nodes that is up."""
-    file = tmp_path_factory.mktemp("frozen") / "frozen.yml"
-    file.write_text(LAB)
-    lab = Lab(copy, "frozen", file)
-    done = lab.up()
-    if done.code:
-        pytest.fail(str(done), pytrace=False)
-    yield lab
-    lab.down()
+    with written(copy, tmp_path_factory.mktemp("frozen"), "frozen", LAB) as lab:
+        done = lab.up()
+        if done.code:
+            pytest.fail(str(done), pytrace=False)
+        yield lab
 
 
 def kernel(lab: Lab, node: str) -> int:

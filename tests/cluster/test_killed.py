@@ -18,7 +18,7 @@ import pytest
 
 from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import Checkout, Lab
+from cluster.running import Checkout, Lab, written
 from underlay.bench.offspring import Process
 from underlay.bench.soak import GONE
 from underlay.bench.soak_lab import overload, waited
@@ -41,12 +41,8 @@ HOLDER, KERNEL = "holder.py", "umid=core-"
 @pytest.fixture
 def killed(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
     """A lab of one lean node, not up."""
-    file = tmp_path / "killed.yml"
-    file.write_text(SMALL)
-    lab = Lab(copy, "killed", file)
-    yield lab
-    if lab.state.exists():
-        lab.down()
+    with written(copy, tmp_path, "killed", SMALL) as lab:
+        yield lab
 
 
 def noted(command: Family, *expected: str) -> list[Process]:

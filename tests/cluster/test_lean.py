@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import Checkout, Lab
+from cluster.running import Checkout, Lab, written
 
 BOTH = """\
 name: both
@@ -28,12 +28,8 @@ checks: [source, pmtu, arp]
 
 @pytest.fixture
 def lean(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
-    file = tmp_path / "both.yml"
-    file.write_text(BOTH.format(profile="lean"))
-    lab = Lab(copy, "both", file)
-    yield lab
-    if lab.state.exists():
-        lab.down()
+    with written(copy, tmp_path, "both", BOTH.format(profile="lean")) as lab:
+        yield lab
 
 
 def test_a_lean_lab_comes_up_is_green_and_leaves_nothing(lean: Lab) -> None:

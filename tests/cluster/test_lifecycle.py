@@ -13,7 +13,7 @@ import pytest
 
 from cluster.commands import GRACE, clean_environment, interrupt, run
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
-from cluster.running import Checkout, Lab
+from cluster.running import Checkout, Lab, written
 from underlay.bench.pseudo_terminal import PseudoTerminal
 
 SMALL = """\
@@ -31,12 +31,8 @@ containers:
 @pytest.fixture(scope="module")
 def small(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Return a lab of one node; each test starts it, unless the one before left it up."""
-    file = tmp_path_factory.mktemp("small") / "small.yml"
-    file.write_text(SMALL)
-    lab = Lab(copy, "small", file)
-    yield lab
-    if lab.state.exists():
-        lab.down()
+    with written(copy, tmp_path_factory.mktemp("small"), "small", SMALL) as lab:
+        yield lab
 
 
 def test_up_twice_is_up_once(small: Lab) -> None:

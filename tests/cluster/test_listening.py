@@ -14,7 +14,7 @@ import pytest
 
 from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab
+from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab, written
 from underlay.bench.soak_lab import waited
 
 LAB = """\
@@ -124,12 +124,8 @@ class Watch:
 @pytest.fixture
 def quiet(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
     """A lab of two lean nodes and an external host, not up."""
-    file = tmp_path / "quiet.yml"
-    file.write_text(LAB)
-    lab = Lab(copy, "quiet", file)
-    yield lab
-    if lab.state.exists():
-        lab.down()
+    with written(copy, tmp_path, "quiet", LAB) as lab:
+        yield lab
 
 
 def test_nothing_listens_outside_the_sandbox(quiet: Lab, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from cluster.commands import run
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import Checkout, Lab
+from cluster.running import Checkout, Lab, written
 from underlay.cluster import image
 
 LAB = """\
@@ -47,12 +47,8 @@ def own(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def own_lab(copy: Checkout, own: Path) -> Iterator[Lab]:
     """Return the lab of that image, not up."""
-    file = own.with_name("own-image.yml")
-    file.write_text(LAB)
-    lab = Lab(copy, "own-image", file)
-    yield lab
-    if lab.state.exists():
-        lab.down()
+    with written(copy, own.parent, "own-image", LAB) as lab:
+        yield lab
 
 
 def change(file: Path, request: str) -> None:

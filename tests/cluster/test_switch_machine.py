@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import Checkout, Lab
+from cluster.running import Checkout, Lab, written
 
 PORTS = """\
 name: ports
@@ -41,12 +41,8 @@ containers:
 @pytest.fixture
 def own(copy: Checkout, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Lab]:
     name, text = request.param
-    file = tmp_path / f"{name}.yml"
-    file.write_text(text)
-    lab = Lab(copy, name, file)
-    yield lab
-    if lab.state.exists():
-        lab.down()
+    with written(copy, tmp_path, name, text) as lab:
+        yield lab
 
 
 @pytest.mark.all

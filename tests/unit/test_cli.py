@@ -239,6 +239,21 @@ def test_an_interrupt_of_a_text_that_is_run_is_an_exit_code_too(tmp_path: Path) 
     ) == (130, "interrupted\n")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_while_python_itself_starts(number: signal.Signals, tmp_path: Path) -> None:
+    early = f"import os\nos.kill(os.getpid(), {int(number)})\n"
+    (tmp_path / "sitecustomize.py").write_text(early)
+    done = subprocess.run(
+        [ROOT / "underlay", "check"],
+        env=dict(os.environ, PYTHONPATH=str(tmp_path)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 def test_unexpected_exception_leaves_its_traceback_in_a_file(
     verb: Callable[..., None],
     capsys: pytest.CaptureFixture[str],

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 
 from underlay.cli.interrupt import reset_exit, treat_as_interrupt
@@ -83,9 +82,9 @@ def main(argv: list[str]) -> int:
     ``--json`` was asked for. Nothing is raised.
     """
     as_json = "--json" in _options(argv)
-    treat_as_interrupt(signal.SIGTERM, signal.SIGHUP)
-    outlive()
     try:
+        treat_as_interrupt()
+        outlive()
         code = _dispatch(argv)
         sys.stdout.flush()
         return code

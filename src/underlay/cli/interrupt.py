@@ -9,12 +9,16 @@ from typing import Any
 AGAIN = 0.05  # s until an interrupt that went astray comes back
 
 
-def treat_as_interrupt(*signals: signal.Signals) -> None:
-    """Have ``signals`` raise KeyboardInterrupt, and see to it that no interrupt is lost.
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    A terminated `up` has the same cleaning to do as an interrupted one.
+
+def treat_as_interrupt() -> None:
+    """Have ``SIGNALS`` raise KeyboardInterrupt, and see to it that none is lost.
+
+    A terminated `up` has the same cleaning to do as an interrupted one. What the launcher held
+    back comes now, so this may raise KeyboardInterrupt.
     """
-    for number in signals:
+    for number in SIGNALS:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _interrupt)
     ignored = sys.unraisablehook
@@ -26,6 +30,7 @@ def treat_as_interrupt(*signals: signal.Signals) -> None:
             ignored(lost)
 
     sys.unraisablehook = hook
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def reset_exit() -> None:

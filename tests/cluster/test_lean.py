@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,6 +55,8 @@ def test_full_and_lean_nodes_give_the_same_cells(lean: Lab) -> None:
         assert done.code == 0, str(done)
         done = lean.verb("check", "--json")
         assert done.code == 0, str(done)
-        cells[profile] = json.dumps(done.document()["cells"], sort_keys=True)
+        cells[profile] = done.document()["cells"]
         lean.down()
-    assert cells["lean"] == cells["full"]
+    for one, other in zip(cells["lean"], cells["full"], strict=True):
+        # How long an answer took, and whether it was asked for twice, is no verdict.
+        assert {**one, "rtt_ms": 0, "attempts": 0} == {**other, "rtt_ms": 0, "attempts": 0}

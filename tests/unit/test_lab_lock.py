@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from underlay import paths
-from underlay.cluster.lab_lock import Holder, holder, lock, turn
+from underlay.cluster.lab_lock import Holder, forget_unheld, holder, lock, turn
 from underlay.cluster.lab_state import LabState
 from underlay.errors import Infrastructure
 
@@ -90,6 +90,23 @@ def test_a_killed_holder_holds_nothing(other: subprocess.Popen[str]) -> None:
     with turn("twice", patience=10):
         assert time.monotonic() - began < 5
     assert holder("twice") is None
+
+
+def test_the_locks_of_killed_commands_are_removed_and_no_others(
+    home: Path, other: subprocess.Popen[str]
+) -> None:
+    (home / "locks" / "coreos").write_text("")
+    (home / "locks" / "coreos.turn").write_text("{}")
+    forget_unheld()
+    assert [path.name for path in (home / "locks").iterdir()] == ["twice.turn"]
+    with turn("mine"):
+        forget_unheld()
+        assert holder("mine") is not None
+    os.kill(other.pid, signal.SIGKILL)
+    other.wait(5)
+    forget_unheld()
+    assert not home.exists()
+    forget_unheld()
 
 
 def test_one_command_has_it_more_than_once(home: Path) -> None:

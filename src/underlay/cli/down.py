@@ -34,6 +34,7 @@ def command(
     """
     from underlay import temporary
     from underlay.cluster.cycle import down
+    from underlay.cluster.lab_lock import forget_unheld
     from underlay.cluster.own_home import sweep
 
     # Every folder: one without a record is what `render` or Vagrant by hand left.
@@ -43,6 +44,7 @@ def command(
         with progress(f"stopping {name}") as running:
             down(name, running.step)
     temporary.sweep()
+    forget_unheld()
     if every:
         # What a `check DIR` that was killed has left.
         names = (*names, *sweep())

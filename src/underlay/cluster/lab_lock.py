@@ -95,6 +95,19 @@ def holder(lab: str) -> Holder | None:
     return None
 
 
+def forget_unheld() -> None:
+    """Remove the files of locks that nobody has: of commands that were killed."""
+    for path in paths.locks().glob("*"):
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                if _taken(path, descriptor):
+                    path.unlink()
+            finally:
+                os.close(descriptor)
+    _forget_empty(paths.locks())
+
+
 @contextmanager
 def _held(path: Path, lab: str, waiting: Callable[[str], None], patience: float) -> Iterator[None]:
     descriptor = _acquired(path, lab, waiting, patience)
@@ -106,9 +119,13 @@ def _held(path: Path, lab: str, waiting: Callable[[str], None], patience: float)
         with suppress(OSError):
             path.unlink()
         os.close(descriptor)
-        for folder in (path.parent, path.parent.parent):
-            with suppress(OSError):
-                folder.rmdir()
+        _forget_empty(path.parent)
+
+
+def _forget_empty(folder: Path) -> None:
+    for empty in (folder, folder.parent):
+        with suppress(OSError):
+            empty.rmdir()
 
 
 def _acquired(path: Path, lab: str, waiting: Callable[[str], None], patience: float) -> int:
@@ -122,9 +139,7 @@ def _acquired(path: Path, lab: str, waiting: Callable[[str], None], patience: fl
         except FileNotFoundError:
             continue
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Its holder may have removed the file between the two calls.
-            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+            if _taken(path, descriptor):
                 return descriptor
         except BlockingIOError:
             who = _written(path)
@@ -140,6 +155,15 @@ def _acquired(path: Path, lab: str, waiting: Callable[[str], None], patience: fl
         except FileNotFoundError:
             pass
         os.close(descriptor)
+
+
+def _taken(path: Path, descriptor: int) -> bool:
+    """Take the lock; return whether its file is still at ``path``, not removed by its last holder.
+
+    Raises BlockingIOError where somebody has it, and FileNotFoundError.
+    """
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return os.fstat(descriptor).st_ino == path.stat().st_ino
 
 
 def _sign(descriptor: int) -> None:

@@ -140,13 +140,9 @@ class TableFull(Fault):
             yield Place(node.name, "", node.name)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Any cell with an end on the node."""
-        cells = frozenset(
-            cell
-            for cell in scene.healthy
-            if place.node in (scene.ends[cell[0]].node, scene.ends[cell[1]].node)
-        )
-        return Effect(frozenset(), cells)
+        """Any cell with an end on the node: its way to whoever measures needs an entry too."""
+        ends = {name for name, end in scene.ends.items() if end.node == place.node}
+        return Effect(frozenset(), involving(scene.every, *ends))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Leave room for a handful."""

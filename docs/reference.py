@@ -319,7 +319,9 @@ def _patterns() -> dict[str, list[str]]:
 
 def _pattern(scene: Scene, effect: Effect) -> str:
     """Name the pattern that differing cells make: who they are about, and who goes on."""
-    healthy, cells = set(scene.healthy), effect.certain or effect.every
+    healthy = set(scene.healthy)
+    # Of what is only possible, that a cell can't be measured is the lesser part.
+    cells = effect.certain or effect.every & healthy or effect.every
     everything, sibling, protocol, pair, one, racing, *rest = PATTERNS
     own, node, two, segment, opened, unseen = rest
     if cells - healthy:

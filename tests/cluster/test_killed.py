@@ -108,8 +108,9 @@ def test_nothing_is_left_of_a_killed_up(
     prove_nothing_is_left(copy, before)
 
 
+# A Vagrant that outlives the command shows at the second's moment and the fourth's.
 @pytest.mark.parametrize(
-    "seed", [1, *(pytest.param(seed, marks=pytest.mark.all) for seed in range(2, 7))]
+    "seed", [2, *(pytest.param(seed, marks=pytest.mark.all) for seed in (1, 3, 4, 5, 6))]
 )
 def test_a_killed_down_is_no_hindrance_to_up(killed: Lab, seed: int, tmp_path: Path) -> None:
     moment = random.Random(seed).uniform(0.2, 1.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay import temporary
 from underlay.cluster.bundle import program
 from underlay.cluster.process import run
 
@@ -20,11 +21,13 @@ def make_seed(files: Path, output: Path) -> None:
     Beside the three files of a seed it holds the node program, so that an image
     needn't be built anew when the program changes.
     """
-    started = output.with_name(PROGRAM_FILE)
-    started.write_bytes(program())
     names = ("user-data", "meta-data", "network-config")
-    run(
-        ["xorrisofs", "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", str(output),
-         *(str(files / name) for name in names), str(started)],
-        deadline=60,
-    )  # fmt: skip
+    # Of its own: seeds of several nodes may be made beside one another, all at once.
+    with temporary.folder("seed") as own:
+        started = own / PROGRAM_FILE
+        started.write_bytes(program())
+        run(
+            ["xorrisofs", "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", str(output),
+             *(str(files / name) for name in names), str(started)],
+            deadline=60,
+        )  # fmt: skip

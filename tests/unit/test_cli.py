@@ -20,6 +20,7 @@ import pytest
 import typer
 
 from underlay import cli
+from underlay.bench.pseudo_terminal import PseudoTerminal
 from underlay.cli import crash, labs
 from underlay.errors import BadInput, Infrastructure
 
@@ -239,7 +240,7 @@ def test_an_interrupt_of_a_text_that_is_run_is_an_exit_code_too(tmp_path: Path) 
     ) == (130, "interrupted\n")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_while_python_itself_starts(number: signal.Signals, tmp_path: Path) -> None:
     early = f"import os\nos.kill(os.getpid(), {int(number)})\n"
     (tmp_path / "sitecustomize.py").write_text(early)
@@ -252,6 +253,15 @@ def test_an_interrupt_while_python_itself_starts(number: signal.Signals, tmp_pat
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
+def test_a_terminal_that_is_closed_while_python_itself_starts() -> None:
+    for moment in (0, 0.02, 0.04, 0.06, 0.08, 0.1):
+        terminal = PseudoTerminal([str(ROOT / "underlay"), "check"], os.environ, ROOT)
+        terminal.watch(moment)
+        terminal.close()
+        # 1 is what Python says when it can't even start.
+        assert terminal.process.wait(60) != 1, moment
 
 
 def test_unexpected_exception_leaves_its_traceback_in_a_file(

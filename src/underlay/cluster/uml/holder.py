@@ -6,7 +6,7 @@ and removes every interface, mount and memory file: nothing has to be tidied up.
 
 Standard input carries ``{"tmpfs_mib", "commands"}`` as JSON, as ``wiring.py``
 makes them; ``ready`` on standard output says that the switch stands. ``keep`` on standard
-input says that the lab is up: if it ends without, so does the sandbox. It serves a
+input says that the lab is up: if it ends without, at any time, so does the sandbox. It serves a
 unix socket in its private /dev/shm, reached from outside as /proc/PID/root/dev/shm/holder.
 One JSON object a line, one answer a line:
 
@@ -191,7 +191,9 @@ def reap(nodes: Nodes) -> None:
 def main() -> None:
     """Make the switch, say so, and serve until killed."""
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    make_switch(json.loads(sys.stdin.readline()))
+    wiring = json.loads(sys.stdin.readline())
+    threading.Thread(target=watch_starter, daemon=True).start()
+    make_switch(wiring)
     server = Server(SOCKET, Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write("ready\n")
@@ -199,7 +201,6 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (1, 2):
         os.dup2(null, stream)
-    threading.Thread(target=watch_starter, daemon=True).start()
     reap(Handler.nodes)
 
 

@@ -115,6 +115,20 @@ def start(plan: Plan, state: Path) -> Sandbox:
             start_new_session=True,
             cwd="/",
         )
+    try:
+        sandbox = _made(process, plan, state)
+    except BaseException:
+        # Ctrl-C, too: whoever is told that nothing is left may look at once.
+        process.kill()
+        process.communicate(timeout=STOP_DEADLINE)
+        raise
+    assert process.stdin is not None
+    _leases[state] = process.stdin
+    return sandbox
+
+
+def _made(process: subprocess.Popen[bytes], plan: Plan, state: Path) -> Sandbox:
+    """Have the new holder make switch and ports, and note the sandbox's identity."""
     assert process.stdin is not None
     assert process.stdout is not None
     wiring = {"tmpfs_mib": _memory(plan), "commands": setup(plan)}
@@ -124,8 +138,6 @@ def start(plan: Plan, state: Path) -> Sandbox:
         process.stdin.flush()
         word = process.stdout.readline()
     if word.strip() != b"ready":
-        process.kill()
-        process.wait(timeout=STOP_DEADLINE)
         raise Infrastructure(
             "the lab's sandbox could not be made",
             detail=(state / "sandbox.log").read_text(errors="replace").strip(),
@@ -139,7 +151,6 @@ def start(plan: Plan, state: Path) -> Sandbox:
     temporary.write_text(json.dumps(asdict(sandbox)) + "\n")
     temporary.rename(state / "sandbox.json")
     _link(sandbox, state)
-    _leases[state] = process.stdin
     return sandbox
 
 

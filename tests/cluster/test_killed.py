@@ -21,8 +21,9 @@ from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
 from underlay.bench.offspring import Process
 from underlay.bench.soak import GONE
-from underlay.bench.soak_lab import overload, waited
+from underlay.bench.soak_lab import waited
 from underlay.cluster.uml import sandbox
+from underlay.observe.laggards import overload
 
 SMALL = """\
 name: killed

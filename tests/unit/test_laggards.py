@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -28,6 +29,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
     monkeypatch.setattr(laggards, "time", made)
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
     return made
 
 
@@ -51,6 +53,14 @@ def test_the_slowest_of_the_others_tells_how_long(clock: Clock) -> None:
     assert patience(clock, 1, 4) == TIMES * 4
     assert patience(clock, 4, 1, more=7) == TIMES * 4 + 7
     assert patience(clock, 1, 30) == 60
+
+
+def test_a_busy_machine_gives_more_time(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    processors = len(os.sched_getaffinity(0))
+    monkeypatch.setattr(os, "getloadavg", lambda: (3.0 * processors, 0.0, 0.0))
+    assert patience(clock, 1, 1) == 3 * LEAST
+    assert patience(clock, 1, 7) == TIMES * 7
+    assert patience(clock, 1, 1, limit=20) == 20
 
 
 def test_who_arrives_twice_or_is_no_node_changes_nothing(clock: Clock) -> None:

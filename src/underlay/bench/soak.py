@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import paths, temporary
-from underlay.bench.soak_lab import SoakLab, overload, waited
+from underlay.bench.soak_lab import SoakLab, waited
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, UnderlayError
+from underlay.observe.laggards import overload
 from underlay.observe.start import PATIENCE
 
 if TYPE_CHECKING:

@@ -161,8 +161,3 @@ def waited(condition: Callable[[], Any], patience: float) -> float | None:
             return None
         time.sleep(INTERVAL)
     return time.monotonic() - began
-
-
-def overload() -> float:
-    """Return how many times longer things may take than on a machine that isn't overloaded."""
-    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-LEAST = 10.0  # s that anybody gets
+LEAST = 10.0  # s that anybody gets, where processors are free
 TIMES = 5.0  # so many times what the slowest of the others took
 
 
@@ -18,8 +19,8 @@ class Laggards:
     All get ``limit`` seconds from here. Once half of ``peers``, which are machines of one kind,
     have arrived, the rest get less: ``LEAST`` seconds, or ``TIMES`` what the slowest of those
     took, and ``more`` for what one may have to do that the others haven't. A frozen node would
-    cost all of the limit otherwise, whoever asks. However busy this machine is, it makes nodes
-    slow alike.
+    cost all of the limit otherwise, whoever asks. A machine that has more to do than it can makes
+    some of its nodes slower than others: it multiplies ``LEAST``.
     """
 
     def __init__(self, peers: Iterable[str], limit: float, more: float = 0.0) -> None:
@@ -39,9 +40,14 @@ class Laggards:
         took = [seconds for seconds in self._took.values() if seconds is not None]
         if 2 * len(took) < len(self._took) or not took:
             return self._limit
-        return min(self._limit, max(LEAST, TIMES * max(took)) + self._more)
+        return min(self._limit, max(LEAST * overload(), TIMES * max(took)) + self._more)
 
     @property
     def over(self) -> bool:
         """Whether nobody is waited for any longer."""
         return time.monotonic() - self._began > self.patience
+
+
+def overload() -> float:
+    """Return how many times as much there is to do as the processors can, and at least 1."""
+    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))

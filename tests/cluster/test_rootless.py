@@ -27,7 +27,7 @@ UID = 54321
 NAME = "somebody"
 SMALL = """\
 name: modest
-nodes: {count: 1, profile: lean}
+nodes: {count: 2, profile: lean}
 segments:
   lan: {subnet: 192.168.70.0/24}
 networks:
@@ -104,7 +104,19 @@ def somebody(here: Checkout) -> Iterator[Somebody]:
 def prove_the_path(somebody: Somebody, lab: str) -> None:
     before = interfaces()
     assert somebody("ssh", "core-01").code == 2
-    for words in (("up", lab), ("check",), ("exec", "core-01", "--", "true"), ("down",)):
+    at_switch = ("exec", "switch", "--")
+    for words in (
+        ("up", lab),
+        ("check",),
+        ("exec", "core-01", "--", "true"),
+        # Debian keeps these where an ordinary user's PATH doesn't lead.
+        (*at_switch, "bridge", "link"),
+        (*at_switch, "tc", "qdisc"),
+        (*at_switch, "nft", "list", "ruleset"),
+        ("break", "cable-cut", "--node", "core-01"),
+        ("mend",),
+        ("down",),
+    ):
         done = somebody(*words)
         assert done.code == 0, str(done)
     prove_nothing_is_left(somebody.checkout, before)

@@ -57,10 +57,14 @@ class Sandbox:
         return self.boot == boot_id() and start_time(self.pid) == self.started
 
     def enter(self, arguments: list[str]) -> list[str]:
-        """Return the argument list that runs ``arguments`` inside the sandbox, as its root."""
+        """Return the argument list that runs ``arguments`` inside the sandbox, as its root.
+
+        An ordinary user's PATH leaves out the folders where Debian keeps bridge, tc and nft.
+        """
+        path = f"PATH={os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         return [
             "nsenter", "--target", str(self.pid), "--user", "--net", "--mount", "--pid",
-            "--preserve-credentials", "--", *arguments,
+            "--preserve-credentials", "--", "env", path, *arguments,
         ]  # fmt: skip
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,6 @@ import sys
 from typing import Any
 
 AGAIN = 0.05  # s until an interrupt that went astray comes back
-
-
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -68,3 +68,8 @@ def _xdg(variable: str, default: str) -> Path:
     """XDG's rule: a folder that isn't absolute counts as not given (basedir specification)."""
     base = Path(os.environ.get(variable, ""))
     return (base if base.is_absolute() else Path.home() / default) / "underlay"
+
+
+def programs() -> str:
+    """Return a PATH with the folders that Debian's ordinary users haven't in theirs: ip, mke2fs."""
+    return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
 from underlay.errors import UnderlayError
-from underlay.paths import cache, root
+from underlay.paths import cache, programs, root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,7 @@ OLDEST_MKE2FS = (1, 47, 1)
 DEADLINE = 20.0
 
 # Ordinary users' PATH leaves out the folders where Debian keeps ip and mke2fs.
-SBIN = {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+SBIN = {"PATH": programs()}
 SANDBOX = [
     "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork",
     "--kill-child", "--mount-proc",

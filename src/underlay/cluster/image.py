@@ -233,7 +233,7 @@ def _write_disk(work: Path) -> None:
         ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-L", "underlay",
          "-E", "root_owner=0:0", "-d", str(work / "root.tar"), disk, SIZE],
         deadline=BUILD_DEADLINE,
-        environment={"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
+        environment={"PATH": paths.programs()},
     )  # fmt: skip
     os.chmod(disk, 0o444)
 

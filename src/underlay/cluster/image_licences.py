@@ -9,14 +9,13 @@ recorded during the build.
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import __version__, temporary
+from underlay import __version__, paths, temporary
 from underlay.cluster.process import run
 
 if TYPE_CHECKING:
@@ -129,5 +128,5 @@ def _take_documents(disk: Path, folder: Path) -> None:
     run(
         ["debugfs", "-R", f'rdump {DOCUMENTS} "{folder}"', str(disk)],
         deadline=DEADLINE,
-        environment={"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
+        environment={"PATH": paths.programs()},
     )

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from underlay import paths
 from underlay.cluster.uml.wiring import setup
 from underlay.errors import Infrastructure
 
@@ -61,10 +62,9 @@ class Sandbox:
 
         An ordinary user's PATH leaves out the folders where Debian keeps bridge, tc and nft.
         """
-        path = f"PATH={os.environ.get('PATH', '')}:/usr/sbin:/sbin"
         return [
             "nsenter", "--target", str(self.pid), "--user", "--net", "--mount", "--pid",
-            "--preserve-credentials", "--", "env", path, *arguments,
+            "--preserve-credentials", "--", "env", f"PATH={paths.programs()}", *arguments,
         ]  # fmt: skip
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:

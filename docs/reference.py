@@ -45,8 +45,8 @@ from underlay.lab import (
 from underlay.lab_file import read_lab
 from underlay.lint_problems import problem_rules
 from underlay.lint_rules import RULES
-from underlay.paths import root
 from underlay.plan import make_plan
+from underlay.storage.paths import root
 
 # Which labs the patterns of faults are computed from: the first one that has a place for each.
 PATTERN_LABS = ("coreos", "docker-vlan", "one-of-each", "dual-stack")

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cli import main
 from underlay.cluster import ssh
 from underlay.cluster.keys import lab_key
@@ -25,6 +24,7 @@ from underlay.cluster.lab_state import LabState, read_state
 from underlay.cluster.uml import sandbox
 from underlay.lab_file import read_lab
 from underlay.plan import Plan, make_plan
+from underlay.storage import paths
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "labs/coreos.yml"

@@ -16,7 +16,7 @@ from typing import get_args
 import pytest
 
 import doc_pages
-from underlay import cli, paths
+from underlay import cli
 from underlay.bench import bench, command_line, dataplane, figures, labs
 from underlay.bench.bench import document, machine
 from underlay.bench.figures import FIGURES, MEASURES, NAMES, ONE_BY_ONE, ONE_BY_ONE_SHARED, Found
@@ -29,6 +29,7 @@ from underlay.lab import Runtime
 from underlay.lab_file import read_lab
 from underlay.plan import make_plan
 from underlay.report.bars import bars
+from underlay.storage import paths
 
 ROW = {
     "driver": "macvlan",

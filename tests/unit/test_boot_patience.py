@@ -9,8 +9,8 @@ import pytest
 
 from underlay.cluster.uml.provider import NODE_DEADLINE, patience
 from underlay.lab_file import read_lab
-from underlay.paths import root
 from underlay.plan import make_plan
+from underlay.storage.paths import root
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cli import main
 from underlay.render import MARKER
+from underlay.storage import paths
 
 BROKEN = str(paths.root() / "labs" / "broken" / "seed-as-written.yml")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from differing import differing, features
 from underlay.lab_file import read_lab
-from underlay.paths import root
 from underlay.plan import make_plan
+from underlay.storage.paths import root
 
 
 def test_each_lab_adds_most_to_those_before_it() -> None:

@@ -10,9 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
-from underlay import cli, paths
+from underlay import cli
 from underlay.editor_schema import editor_schema
 from underlay.lab import Lab
+from underlay.storage import paths
 
 LABS = sorted((paths.root() / "labs").rglob("*.yml"))
 ERRORS = paths.root() / "tests" / "golden" / "errors"

@@ -29,8 +29,8 @@ from underlay.expect.ipvlan import L3_MODES
 from underlay.expect.rules import Fact, Relation, facts, first
 from underlay.lab import Lab
 from underlay.lab_file import read_lab
-from underlay.paths import root
 from underlay.plan import Plan, make_plan
+from underlay.storage.paths import root
 
 YES, NO, NONE = True, False, None
 

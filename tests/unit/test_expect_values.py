@@ -7,8 +7,8 @@ import pytest
 from underlay.expect import Expectation, predict
 from underlay.lab import Lab
 from underlay.lab_file import read_lab
-from underlay.paths import root
 from underlay.plan import Plan, make_plan
+from underlay.storage.paths import root
 
 CHECKS = ["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from underlay import cli, paths
+from underlay import cli
 from underlay.cluster import image, image_archive, image_licences
 from underlay.cluster.image import Image
+from underlay.storage import paths
 
 KEY = "0123456789abcdef"
 STATUS = """\

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 import hostile
 from rendered import read_back, strings
-from underlay import cli, paths
+from underlay import cli
 from underlay.cli.shells import script
 from underlay.cluster import boot, ssh
 from underlay.cluster.lab_state import LabState
@@ -39,6 +39,7 @@ from underlay.lab_file import LabError, read_lab, read_lab_text
 from underlay.lint import lint_lab
 from underlay.plan import Plan, make_plan
 from underlay.render import render_all, rendered_files
+from underlay.storage import paths
 
 # Fields that take any text. Of each, the tests below say where it ends up.
 FREE = {("description",), ("image", "path"), ("image", "kernel"), ("image", "initrd")}

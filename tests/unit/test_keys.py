@@ -13,7 +13,7 @@ from underlay.cluster.keys import key_file, lab_key
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("underlay.paths.home", lambda: tmp_path / "home")
+    monkeypatch.setattr("underlay.storage.paths.home", lambda: tmp_path / "home")
 
 
 def test_a_second_start_has_the_same_key(tmp_path: Path) -> None:

@@ -13,16 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cluster.lab_lock import Holder, forget_unheld, holder, lock, turn
 from underlay.cluster.lab_state import LabState
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """\
 import sys, time
 from pathlib import Path
-from underlay import paths
+from underlay.storage import paths
 from underlay.cluster.lab_lock import turn
 there = Path(sys.argv[1])
 paths.home = lambda: there

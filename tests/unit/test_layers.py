@@ -15,7 +15,8 @@ LONGEST = 400
 # From left to right: a module may import what stands before it or in its own group.
 # A package's modules belong to the package's group.
 ORDER = (
-    ("underlay", "errors", "paths", "temporary"),
+    ("underlay", "errors"),
+    ("storage",),
     ("yaml_tree", "lab_words", "lab_network", "lab"),
     (
         "naming",

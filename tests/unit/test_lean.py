@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cluster.uml import lean
 from underlay.cluster.uml.node import arguments
 from underlay.lab_file import read_lab
 from underlay.plan import Plan, make_plan
+from underlay.storage import paths
 
 KEY = "ssh-ed25519 AAAA lean\n"
 

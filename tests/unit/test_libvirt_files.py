@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 
 import pytest
 
-from underlay import paths
 from underlay.cluster.boot import Boot
 from underlay.cluster.libvirt import kvm, machine, wiring
 from underlay.cluster.libvirt.virsh import identity
 from underlay.cluster.prepare import load_plan
 from underlay.plan import Plan
+from underlay.storage import paths
 
 STATE = Path("/nonsuch/state")
 BOOT = Boot(Path("/image/root.ext4"), Path("/image/vmlinuz"), Path("/image/initrd"))

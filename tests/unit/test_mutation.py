@@ -18,8 +18,8 @@ from proof import digest, file, unpacked
 from underlay.expect import Expectation, path, predict
 from underlay.expect.rules import Rule
 from underlay.lab_file import read_lab
-from underlay.paths import root
 from underlay.plan import Plan, make_plan
+from underlay.storage.paths import root
 
 pytestmark = pytest.mark.all
 # Measured where lint refuses the lab: labs/broken/, by tests/cluster/test_broken_labs.py.

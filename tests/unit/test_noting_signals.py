@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cluster import converging
+from underlay.storage import paths
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cluster.own_home import own_home, sweep
+from underlay.storage import paths
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 HOLD = """\
 import sys
-from underlay import paths
+from underlay.storage import paths
 from underlay.cluster.own_home import own_home
 with own_home():
     (paths.states() / "left").mkdir(parents=True)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from underlay import cli, paths
+from underlay import cli
 from underlay.cluster import vagrant
 from underlay.cluster.lab_state import LabState
+from underlay.storage import paths
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from underlay.paths import root
+from underlay.storage.paths import root
 
 SANDBOX = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork",
            "--mount-proc", "--kill-child"]  # fmt: skip

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cli import main
 from underlay.cli.proving import Proof
 from underlay.cluster.suite import Asked, Brought
@@ -15,6 +14,7 @@ from underlay.expect import predict
 from underlay.lab_file import read_lab
 from underlay.observe.observation import Observation, Seen
 from underlay.plan import Plan, make_plan
+from underlay.storage import paths
 from underlay.verdict import Verdict, judge
 
 LABS = paths.root() / "labs"

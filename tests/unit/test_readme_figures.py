@@ -9,7 +9,7 @@ from typing import Any
 
 from proof import file
 from underlay.bench.figures import FIGURES
-from underlay.paths import root
+from underlay.storage.paths import root
 
 
 def rows(document: dict[str, Any]) -> Iterator[str]:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.errors import BadInput, Infrastructure
 from underlay.lab_file import read_lab
 from underlay.plan import Plan, make_plan
@@ -27,6 +26,7 @@ from underlay.render import (
     render_cached,
     rendered_files,
 )
+from underlay.storage import paths
 
 KEY = "ssh-ed25519 AAAA unit"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cluster.prepare import load_plan
 from underlay.cluster.uml import holder, sandbox
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 SLOW = [(["sleep", "300"], "")]
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from underlay import temporary
+from underlay.storage import temporary
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 HOLD = """\
 import sys
-from underlay import temporary
+from underlay.storage import temporary
 with temporary.folder("held") as folder:
     (folder / "big").touch()
     print(folder, flush=True)

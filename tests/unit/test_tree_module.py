@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from underlay import paths
 from underlay.render import MARKER
+from underlay.storage import paths
 
 MODULE = paths.root() / "ansible" / "library" / "tree.py"
 

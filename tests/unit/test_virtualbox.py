@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from underlay import paths
 from underlay.cluster.prepare import load_plan
 from underlay.cluster.virtualbox import VirtualBox
 from underlay.errors import BadInput, Infrastructure
 from underlay.plan import Plan
+from underlay.storage import paths
 
 STUBS = Path(__file__).with_name("stubs")
 LAB = """\

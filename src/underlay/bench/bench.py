@@ -9,12 +9,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import __version__, temporary
+from underlay import __version__
 from underlay.bench.figures import FIGURES, LIBVIRT, MEASURES, ONE_BY_ONE, ONE_BY_ONE_SHARED, Found
 from underlay.bench.stopwatch import Stopwatch
 from underlay.cluster import checkout
 from underlay.errors import UnderlayError
-from underlay.paths import is_checkout, root
+from underlay.storage import temporary
+from underlay.storage.paths import is_checkout, root
 
 if TYPE_CHECKING:
     from collections.abc import Callable

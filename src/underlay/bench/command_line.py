@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.process import tail
 from underlay.errors import Infrastructure
-from underlay.paths import is_checkout, root
+from underlay.storage.paths import is_checkout, root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

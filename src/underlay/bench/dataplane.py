@@ -14,13 +14,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import temporary
 from underlay.bench import labs
 from underlay.bench.bench import LONGEST, QUICK, machine, reason
 from underlay.bench.stopwatch import Stopwatch
 from underlay.cluster.process import tail
 from underlay.cluster.provider import DEFAULT, provider
 from underlay.errors import Infrastructure, UnderlayError
+from underlay.storage import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable

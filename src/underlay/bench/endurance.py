@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths, temporary
 from underlay.bench import command_line, labs
 from underlay.bench.soak_lab import DEADLINE, SoakLab
 from underlay.errors import EXIT_DIFFERS, UnderlayError
+from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.bench import command_line, labs
 from underlay.bench.one_by_one import SAMPLE, seconds_by_ssh_and_ping
 from underlay.bench.stopwatch import DOWN_DEADLINE
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from underlay.paths import root
+from underlay.storage.paths import root
 
 if TYPE_CHECKING:
     from pathlib import Path

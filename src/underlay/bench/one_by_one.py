@@ -11,9 +11,9 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.process import run
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from underlay.bench.stopwatch import Stopwatch

@@ -23,11 +23,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths, temporary
 from underlay.bench.soak_lab import SoakLab, waited
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, UnderlayError
 from underlay.observe.laggards import overload
 from underlay.observe.start import PATIENCE
+from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable

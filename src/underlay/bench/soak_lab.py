@@ -9,12 +9,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths
 from underlay.bench import command_line, labs
 from underlay.bench.offspring import Process, offspring
 from underlay.bench.pseudo_terminal import PseudoTerminal
 from underlay.cluster.uml import sandbox
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,13 +6,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.bench import command_line
 from underlay.cluster.keys import lab_key
 from underlay.cluster.lab_state import remove
 from underlay.cluster.prepare import load_plan
 from underlay.errors import Infrastructure, UnderlayError
 from underlay.render import render_cached
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

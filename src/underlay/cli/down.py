@@ -9,7 +9,7 @@ import typer
 
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.labs import running_lab
-from underlay.paths import states
+from underlay.storage.paths import states
 
 
 def command(
@@ -32,10 +32,10 @@ def command(
       underlay down --lab docker-vlan
       underlay down --all
     """
-    from underlay import temporary
     from underlay.cluster.cycle import down
     from underlay.cluster.lab_lock import forget_unheld
     from underlay.cluster.own_home import sweep
+    from underlay.storage import temporary
 
     # Every folder: one without a record is what `render` or Vagrant by hand left.
     names = tuple(sorted(p.name for p in states().glob("*"))) if every else (running_lab(lab),)

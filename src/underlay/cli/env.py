@@ -33,11 +33,11 @@ def command(
       eval "$(underlay env --lab docker-vlan)" && vagrant status
       eval "$(underlay env --provider libvirt)" && vagrant up
     """
-    from underlay import paths
     from underlay.cluster.lab_state import LabState, read_state
     from underlay.cluster.prepare import load_plan
     from underlay.cluster.provider import DEFAULT
     from underlay.cluster.vagrant import DOTFILE, variables
+    from underlay.storage import paths
 
     state = read_state(lab) if lab else None
     if state is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput, Infrastructure
-from underlay.paths import root, states
+from underlay.storage.paths import root, states
 
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState

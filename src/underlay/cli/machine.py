@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
 from underlay.errors import UnderlayError
-from underlay.paths import cache, programs, root
+from underlay.storage.paths import cache, programs, root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from underlay.cluster import checkout
-from underlay.paths import root
+from underlay.storage.paths import root
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from underlay import paths
 from underlay.cli.console import err, out, print_json
 from underlay.cli.labs import resolve_lab
 from underlay.errors import BadInput
+from underlay.storage import paths
 
 
 def command(

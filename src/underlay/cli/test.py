@@ -11,7 +11,7 @@ from underlay.cli.console import people, print_json
 from underlay.cli.layers import LAYERS, Layer, run_layer
 from underlay.cli.proof import write_proof
 from underlay.errors import EXIT_DIFFERS, BadInput
-from underlay.paths import is_checkout
+from underlay.storage.paths import is_checkout
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from underlay.cli.labs import lab_names, running_labs
-from underlay.paths import state
+from underlay.storage.paths import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

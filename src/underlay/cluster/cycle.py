@@ -6,7 +6,6 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.lab_lock import lock, turn
 from underlay.cluster.lab_state import LabState, read_state, remove
 from underlay.cluster.prepare import load_plan, prepare
@@ -16,6 +15,7 @@ from underlay.cluster.run_folder import keep_failure
 from underlay.cluster.spans import span
 from underlay.cluster.vagrant import Vagrant, forget
 from underlay.errors import Infrastructure, UnderlayError
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths, temporary
 from underlay.cluster.image_recipe import (
     BOOT,
     BUSYBOX,
@@ -30,6 +29,7 @@ from underlay.cluster.image_recipe import (
 )
 from underlay.cluster.process import run, tail, with_its_starter
 from underlay.errors import Infrastructure
+from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -21,10 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Literal
 
-from underlay import paths
 from underlay.cluster.boot import COPY
 from underlay.cluster.image import Image, lock
 from underlay.errors import BadInput, Infrastructure, UnderlayError
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

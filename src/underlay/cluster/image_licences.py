@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import __version__, paths, temporary
+from underlay import __version__
 from underlay.cluster.process import run
+from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

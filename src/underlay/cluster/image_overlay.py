@@ -19,10 +19,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths, temporary
 from underlay.cluster.image_recipe import BOOT, BUSYBOX, MODULES, kernel_release, mode
 from underlay.cluster.process import end_group, tail, with_its_starter
 from underlay.errors import Infrastructure
+from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,8 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

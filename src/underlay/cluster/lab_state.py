@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.provider import NAMES
 from underlay.errors import Infrastructure
 from underlay.plan import plan_from_json
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from underlay.plan import Plan

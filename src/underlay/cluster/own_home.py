@@ -13,10 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.provider import NAMES, provider
 from underlay.errors import UnderlayError
-from underlay.temporary import abandoned, claim
+from underlay.storage import paths
+from underlay.storage.temporary import abandoned, claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,13 +10,13 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.keys import lab_key
 from underlay.cluster.lab_lock import lock
 from underlay.cluster.lab_state import LabState, read_state, state_of_file
 from underlay.cluster.provider import provider
 from underlay.cluster.spans import span
 from underlay.errors import BadInput
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,10 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster import ssh
 from underlay.cluster.process import run
 from underlay.errors import UnderlayError
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

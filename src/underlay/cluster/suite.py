@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster import ssh
 from underlay.cluster.cycle import down
 from underlay.cluster.keys import SUITE, kept_key, lab_key
@@ -21,6 +20,7 @@ from underlay.cluster.provider import UML, provider
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
 from underlay.errors import BadInput, UnderlayError
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

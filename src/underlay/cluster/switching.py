@@ -14,7 +14,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster import ssh
 from underlay.cluster.apply import apply
 from underlay.cluster.lab_lock import lock, turn
@@ -24,6 +23,7 @@ from underlay.cluster.provider import no_switching, provider
 from underlay.cluster.run_folder import keep_failure
 from underlay.cluster.vagrant import carry_along
 from underlay.errors import BadInput, Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

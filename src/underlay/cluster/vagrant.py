@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import vagrant
 
-from underlay import paths
 from underlay.cluster.engine import FORCE, HINT, LAB, PROVIDER
 from underlay.cluster.process import run, tail
 from underlay.cluster.provider import UML
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from underlay.cluster.lab_state import LabState

@@ -13,10 +13,10 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.process import run, tail
 from underlay.cluster.uml.sandbox import boot_id
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,9 +14,9 @@ import uuid
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from underlay import paths
 from underlay.cluster.process import run, tail
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from pathlib import Path

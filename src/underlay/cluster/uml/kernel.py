@@ -6,8 +6,8 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from underlay import paths
 from underlay.cluster.process import run
+from underlay.storage import paths
 
 SOURCE = Path(__file__).with_name("xstate.c")
 

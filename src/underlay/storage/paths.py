@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parents[1]
 # pyproject.toml maps the checkout's folders to here, in the wheel alone.
 SHIPPED = PACKAGE / "data"
 # Names another folder for all state: `check DIR` keeps its labs apart from those that are up.

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
 from underlay.lab import Network
+from underlay.lab.messages import did_you_mean
+from underlay.lab.text import Place, Problem
 from underlay.lab_parts import NODE_OFFSET, Parts
-from underlay.lab_schema import did_you_mean
-from underlay.lab_text import Place, Problem
 from underlay.naming import node_address
 from underlay.plan import MANAGEMENT_RANGE
 from underlay.plan_addresses import Address

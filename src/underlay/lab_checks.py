@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from underlay.lab import MODES, Network
+from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.lab_addresses import ADDRESS_CHECKS
 from underlay.lab_drivers import DRIVER_CHECKS
 from underlay.lab_fixed import FIXED_CHECKS
 from underlay.lab_leases import LEASE_CHECKS
 from underlay.lab_parts import Parts, parts_of
 from underlay.lab_ports import PORT_CHECKS
-from underlay.lab_schema import did_you_mean, nearest, one_of
-from underlay.lab_text import LabText, Place, Problem, quoted
 from underlay.naming import bridge_name, default_file, port_name, second_port_name
 from underlay.plan import MANAGEMENT, MANAGEMENT_SEGMENT
 

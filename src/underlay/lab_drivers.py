@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from underlay.lab import DEFAULT_MODE, Network
+from underlay.lab.messages import one_of
+from underlay.lab.text import Problem
 from underlay.lab_parts import Parts
-from underlay.lab_schema import one_of
-from underlay.lab_text import Problem
 from underlay.naming import link_name
 from underlay.plan_networks import BRIDGED, OVERLAYS
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from underlay.lab import Lab
+from underlay.lab.messages import schema_problems
+from underlay.lab.text import LabError, LabText, Problem, quoted, read_text
 from underlay.lab_checks import cross_check
-from underlay.lab_schema import schema_problems
-from underlay.lab_text import LabError, LabText, Problem, quoted, read_text
 
 __all__ = ["LabError", "Problem", "read_lab", "read_lab_text"]
 

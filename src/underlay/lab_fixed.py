@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv6Network, ip_address, ip_interface
 
 from underlay.lab import Containers
+from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.lab.text import Place, Problem, quoted
 from underlay.lab_parts import Parts
-from underlay.lab_schema import did_you_mean, nearest, one_of
-from underlay.lab_text import Place, Problem, quoted
 from underlay.naming import runs_on
 
 # Slices and the nodes' own addresses need some room; and Linux autoconfigures by /64.

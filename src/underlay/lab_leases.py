@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_interface
 
 from underlay.lab import Network
+from underlay.lab.text import Problem
 from underlay.lab_parts import Parts
-from underlay.lab_text import Problem
 
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
 OWN_MAC = ("macvlan", "bridge")

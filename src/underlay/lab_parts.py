@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from underlay.lab import Containers, Host, Network, Nodes, Segment
-from underlay.lab_text import LabText
+from underlay.lab.text import LabText
 from underlay.naming import block_bits, node_names, parent_name, runs_on
 from underlay.plan_addresses import Address, address_blocks, free_addresses
 from underlay.plan_networks import OVERLAYS

@@ -6,9 +6,9 @@ import difflib
 from collections.abc import Callable, Iterator
 
 from underlay.lab import Segment, SwitchPort
+from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.lab.text import Place, Problem, quoted
 from underlay.lab_parts import Parts
-from underlay.lab_schema import did_you_mean, nearest, one_of
-from underlay.lab_text import Place, Problem, quoted
 from underlay.plan_networks import OVERLAYS
 from underlay.plan_switch import port_vlans
 

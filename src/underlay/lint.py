@@ -10,8 +10,8 @@ import inspect
 from pathlib import Path
 
 from underlay.lab import Lab
+from underlay.lab.text import LabText
 from underlay.lab_file import read_lab_text
-from underlay.lab_text import LabText
 from underlay.lint_finding import Finding, RuleText
 from underlay.lint_problems import problem_rules
 from underlay.lint_rules import RULES

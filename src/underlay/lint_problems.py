@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 
+from underlay.lab.text import Problem
 from underlay.lab_checks import CHECKS, kind_of
-from underlay.lab_text import Problem
 from underlay.lint_finding import Finding, RuleText
 
 SOURCE = "the keys of a lab file: docs/lab-file.md"

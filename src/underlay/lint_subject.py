@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Literal
 
 from underlay.lab import Lab
-from underlay.lab_text import LabText, Place
+from underlay.lab.text import LabText, Place
 from underlay.plan import Plan, PlannedNetwork
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from underlay.editor_schema import editor_schema
+from underlay.lab.editor_schema import editor_schema
 from underlay.storage import paths
 
 

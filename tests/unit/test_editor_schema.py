@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from underlay import cli
-from underlay.editor_schema import editor_schema
 from underlay.lab import Lab
+from underlay.lab.editor_schema import editor_schema
 from underlay.storage import paths
 
 LABS = sorted((paths.root() / "labs").rglob("*.yml"))

@@ -24,8 +24,8 @@ from proof import file, record
 from underlay.errors import BadInput
 from underlay.foreign import lint_hosts, read_hosts
 from underlay.lab import Lab
+from underlay.lab.text import LabText
 from underlay.lab_file import LabError, read_lab_text
-from underlay.lab_text import LabText
 from underlay.lint import lint_lab
 from underlay.lint_problems import problem_findings
 from underlay.plan import make_plan

@@ -10,10 +10,10 @@ import pytest
 
 from underlay.errors import EXIT_BAD_INPUT
 from underlay.lab import Lab
+from underlay.lab.text import MAX_BYTES, quoted, read_text
+from underlay.lab.yaml_tree import parse
 from underlay.lab_file import LabError, read_lab
-from underlay.lab_text import MAX_BYTES, quoted, read_text
 from underlay.plan import make_plan
-from underlay.yaml_tree import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 LABS = sorted((ROOT / "labs").rglob("*.yml"))

@@ -11,7 +11,7 @@ import typer
 from underlay.cli.console import err, out, print_json
 from underlay.cli.labs import resolve_lab
 from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput
-from underlay.lab_text import LabError
+from underlay.lab.text import LabError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,6 +20,6 @@ def command() -> None:
     Example:
       underlay schema > lab.schema.json
     """
-    from underlay.editor_schema import editor_schema
+    from underlay.lab.editor_schema import editor_schema
 
     print_json(editor_schema())

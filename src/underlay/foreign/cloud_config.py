@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from underlay.foreign.document import MAX_BYTES, Document, listed, mapping, word
-from underlay.lab_text import Place
+from underlay.lab.text import Place
 
 HEADER = "#cloud-config"
 ENCODED = {

@@ -6,7 +6,7 @@ from typing import Any
 
 from underlay.foreign.document import Document, listed, mapping, number, word
 from underlay.foreign.host import Fixed, Network, Pool, as_address, as_subnet, whole
-from underlay.lab_text import Place
+from underlay.lab.text import Place
 
 SUFFIXES = (".conf", ".conflist", ".json")
 # The plugins that make an interface of their own; the others change one in a chain.

@@ -14,7 +14,7 @@ from underlay.foreign.host import (
     as_subnet,
     whole,
 )
-from underlay.lab_text import Place
+from underlay.lab.text import Place
 
 MTU = "com.docker.network.driver.mtu"
 

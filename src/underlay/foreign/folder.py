@@ -14,7 +14,7 @@ from underlay.errors import BadInput
 from underlay.foreign import cloud_config, cni, docker, interfaces
 from underlay.foreign.document import MAX_BYTES, Document, mapping, read_json, read_yaml, word
 from underlay.foreign.host import Fixed, Host, Link, Network
-from underlay.lab_text import shown
+from underlay.lab.text import shown
 from underlay.lint_finding import Spot
 
 MAX_FILES = 400

@@ -17,7 +17,7 @@ from ipaddress import (
 )
 
 from underlay.foreign.document import Document
-from underlay.lab_text import Place
+from underlay.lab.text import Place
 from underlay.lint_finding import Spot
 
 Address = IPv4Address | IPv6Address

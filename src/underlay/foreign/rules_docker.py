@@ -18,7 +18,7 @@ from underlay.foreign.rule import (
     rule,
 )
 from underlay.foreign.rules_cni import MODES, near
-from underlay.lab_text import Place
+from underlay.lab.text import Place
 
 SETUP = "moby, daemon/libnetwork/drivers/macvlan/macvlan_setup.go"
 APART = "give one of them a VLAN of its own, or make them one network"

@@ -10,7 +10,7 @@ from underlay.foreign.document import Document, listed, mapping, word
 from underlay.foreign.host import as_address, as_interface, as_subnet, whole
 from underlay.foreign.rule import CONFIG, HOST_LOCAL, IPVLAN, RANGE, Hit, Hosts, networks, rule
 from underlay.foreign.rules_cni import each_plugin, near, routes_of
-from underlay.lab_text import Place
+from underlay.lab.text import Place
 
 KINDS = ("host-local", "dhcp", "static", "whereabouts", "calico-ipam", "azure-vnet-ipam")
 

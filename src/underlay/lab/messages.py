@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from underlay.lab import MODES, Lab
-from underlay.lab_text import LabText, Place, Problem, quoted
+from underlay.lab.text import LabText, Place, Problem, quoted
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

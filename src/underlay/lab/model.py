@@ -13,18 +13,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from underlay.lab_network import (
-    DEFAULT_FLAG,
-    DEFAULT_MODE,
-    MODES,
-    Driver,
-    ExtraRoute,
-    Flag,
-    Mode,
-    Network,
-    Runtime,
-)
-from underlay.lab_words import (
+from underlay.lab.network import ExtraRoute, Network
+from underlay.lab.words import (
     Address,
     Address6,
     AnyInterface,
@@ -39,27 +29,6 @@ from underlay.lab_words import (
     Vlan,
     Word,
 )
-
-__all__ = [
-    "DEFAULT_FLAG",
-    "DEFAULT_MODE",
-    "MODES",
-    "Containers",
-    "Driver",
-    "ExtraRoute",
-    "Flag",
-    "Host",
-    "HostPort",
-    "Image",
-    "Lab",
-    "Mode",
-    "Network",
-    "Nodes",
-    "Runtime",
-    "Segment",
-    "Strict",
-    "SwitchPort",
-]
 
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Protocol = Literal["icmp", "tcp", "udp"]

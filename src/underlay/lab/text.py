@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from underlay.errors import BadInput
-from underlay.yaml_tree import Mark, Node, NotYaml, parse
+from underlay.lab.yaml_tree import Mark, Node, NotYaml, parse
 
 # A lab of 20 nodes, 16 networks and 64 groups of containers takes some 20 KiB.
 MAX_BYTES = 1 << 20

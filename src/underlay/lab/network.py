@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from underlay.lab_words import (
+from underlay.lab.words import (
     Address,
     Address6,
     AnyAddress,

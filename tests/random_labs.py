@@ -19,7 +19,7 @@ from underlay.lab_drivers import FLAGGED, L3_MODES, RUNTIMES
 from underlay.lab_file import read_lab_text
 from underlay.lint import lint_lab
 from underlay.plan import Plan, make_plan
-from underlay.plan_networks import OVERLAYS
+from underlay.plan.networks import OVERLAYS
 
 NODES = 2
 SEGMENTS = ("lan", "wan")

@@ -9,9 +9,9 @@ from underlay.lab import Network
 from underlay.lab.messages import did_you_mean
 from underlay.lab.text import Place, Problem
 from underlay.lab_parts import NODE_OFFSET, Parts
-from underlay.naming import node_address
 from underlay.plan import MANAGEMENT_RANGE
-from underlay.plan_addresses import Address
+from underlay.plan.addresses import Address
+from underlay.plan.naming import node_address
 
 # Linux gives no interface an address of these (RFC 6890, RFC 5771, RFC 1112).
 UNUSABLE = {

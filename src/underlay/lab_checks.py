@@ -19,8 +19,8 @@ from underlay.lab_fixed import FIXED_CHECKS
 from underlay.lab_leases import LEASE_CHECKS
 from underlay.lab_parts import Parts, parts_of
 from underlay.lab_ports import PORT_CHECKS
-from underlay.naming import bridge_name, default_file, port_name, second_port_name
 from underlay.plan import MANAGEMENT, MANAGEMENT_SEGMENT
+from underlay.plan.naming import bridge_name, default_file, port_name, second_port_name
 
 # moby refuses to make networks of these names: `IsPreDefinedNetwork`.
 DOCKER_NAMES = ("bridge", "host", "none", "default")

@@ -12,8 +12,8 @@ from underlay.lab import DEFAULT_MODE, Network
 from underlay.lab.messages import one_of
 from underlay.lab.text import Problem
 from underlay.lab_parts import Parts
-from underlay.naming import link_name
-from underlay.plan_networks import BRIDGED, OVERLAYS
+from underlay.plan.naming import link_name
+from underlay.plan.networks import BRIDGED, OVERLAYS
 
 # The drivers that a key means something to; keys that aren't here are everybody's.
 KEYS: dict[str, tuple[str, ...]] = {

@@ -9,7 +9,7 @@ from underlay.lab import Containers
 from underlay.lab.messages import did_you_mean, nearest, one_of
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lab_parts import Parts
-from underlay.naming import runs_on
+from underlay.plan.naming import runs_on
 
 # Slices and the nodes' own addresses need some room; and Linux autoconfigures by /64.
 LARGEST6, SMALLEST6 = 16, 112
@@ -64,7 +64,7 @@ def _fitting(
 def _in_own_slice(
     parts: Parts, group: Containers, name: str, place: Place, address: str
 ) -> Iterator[Problem]:
-    from underlay.plan_addresses import blocks
+    from underlay.plan.addresses import blocks
 
     network = parts.networks[name]
     four = network.ip_range or network.subnet

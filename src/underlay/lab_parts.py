@@ -12,9 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from underlay.lab import Containers, Host, Network, Nodes, Segment
 from underlay.lab.text import LabText
-from underlay.naming import block_bits, node_names, parent_name, runs_on
-from underlay.plan_addresses import Address, address_blocks, free_addresses
-from underlay.plan_networks import OVERLAYS
+from underlay.plan.addresses import Address, address_blocks, free_addresses
+from underlay.plan.naming import block_bits, node_names, parent_name, runs_on
+from underlay.plan.networks import OVERLAYS
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -9,8 +9,8 @@ from underlay.lab import Segment, SwitchPort
 from underlay.lab.messages import did_you_mean, nearest, one_of
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lab_parts import Parts
-from underlay.plan_networks import OVERLAYS
-from underlay.plan_switch import port_vlans
+from underlay.plan.networks import OVERLAYS
+from underlay.plan.switch import port_vlans
 
 
 def _port_name(parts: Parts) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput, Infrastructure
-from underlay.plan_values import Plan
+from underlay.plan.values import Plan
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from underlay_node.commands import Failed
 from underlay.cluster.uml import wiring
 from underlay.lab_file import read_lab
 from underlay.plan import Plan, make_plan
-from underlay.plan_addresses import own_made
+from underlay.plan.addresses import own_made
 
 LABS = Path(__file__).resolve().parents[2] / "labs"
 

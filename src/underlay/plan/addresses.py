@@ -5,8 +5,8 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import TYPE_CHECKING
 
-from underlay.naming import block_bits
-from underlay.plan_values import Slice
+from underlay.plan.naming import block_bits
+from underlay.plan.values import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

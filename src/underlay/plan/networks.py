@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.naming import default_file, link_name, parent_name
-from underlay.plan_addresses import address_blocks, blocks
-from underlay.plan_values import ContainerRoute, PlannedNetwork
+from underlay.plan.addresses import address_blocks, blocks
+from underlay.plan.naming import default_file, link_name, parent_name
+from underlay.plan.values import ContainerRoute, PlannedNetwork
 
 if TYPE_CHECKING:
     from underlay.lab import Lab, Network

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from underlay.lab import Lab
-    from underlay.plan_values import PlannedContainer, PlannedHost, PlannedNetwork
+    from underlay.plan.values import PlannedContainer, PlannedHost, PlannedNetwork
 
 COMMON = """\
 port=0

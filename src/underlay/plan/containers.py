@@ -6,16 +6,16 @@ from dataclasses import replace
 from ipaddress import IPv6Network
 from typing import TYPE_CHECKING
 
-from underlay.naming import FIRST_NETWORK_LINK, letters, mac, runs_on
-from underlay.plan_addresses import free_addresses, own_made
-from underlay.plan_values import Attachment, PlannedContainer
+from underlay.plan.addresses import free_addresses, own_made
+from underlay.plan.naming import FIRST_NETWORK_LINK, letters, mac, runs_on
+from underlay.plan.values import Attachment, PlannedContainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.lab import Containers, Lab
-    from underlay.plan_addresses import Address
-    from underlay.plan_values import PlannedNetwork, PlannedNode
+    from underlay.plan.addresses import Address
+    from underlay.plan.values import PlannedNetwork, PlannedNode
 
 
 def plan_containers(

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network, ip_interface, ip_network
 from typing import TYPE_CHECKING, TypeVar
 
-from underlay.naming import (
+from underlay.plan.naming import (
     FIRST_NETWORK_LINK,
     link_name,
     mac,
@@ -16,14 +16,14 @@ from underlay.naming import (
     second_port_name,
     tunnel_name,
 )
-from underlay.plan_networks import BRIDGED, MANAGEMENT, MANAGEMENT_SEGMENT, OVERLAYS
-from underlay.plan_values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
+from underlay.plan.networks import BRIDGED, MANAGEMENT, MANAGEMENT_SEGMENT, OVERLAYS
+from underlay.plan.values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from underlay.lab import Lab
-    from underlay.plan_values import PlannedNetwork, PlannedSegment
+    from underlay.plan.values import PlannedNetwork, PlannedSegment
 
     Networks = tuple[PlannedNetwork, ...]
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from underlay.naming import mac
-from underlay.plan_networks import MANAGEMENT, MANAGEMENT_SEGMENT
-from underlay.plan_values import Nic, PlannedNode, PortVlans
+from underlay.plan.naming import mac
+from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
+from underlay.plan.values import Nic, PlannedNode, PortVlans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from underlay.lab import Lab, Segment, SwitchPort
-    from underlay.plan_values import PlannedHost, PlannedSegment
+    from underlay.plan.values import PlannedHost, PlannedSegment
 
 SWITCH = "switch"
 MEMORY = 256

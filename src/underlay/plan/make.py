@@ -9,67 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.naming import bridge_name, node_names, port_name
-from underlay.plan_addresses import address_blocks, child_address
-from underlay.plan_containers import plan_containers
-from underlay.plan_hosts import host_address, plan_hosts
-from underlay.plan_image import PlannedImage, plan_image
-from underlay.plan_networks import MANAGEMENT, MANAGEMENT_SEGMENT, plan_network
-from underlay.plan_nodes import MANAGEMENT_RANGE, management_block, plan_node
-from underlay.plan_services import with_services
-from underlay.plan_switch import SWITCH, plan_switch, port_vlans
-from underlay.plan_values import (
-    Attachment,
-    ContainerRoute,
-    HostPort,
+from underlay.plan.containers import plan_containers
+from underlay.plan.hosts import plan_hosts
+from underlay.plan.image import plan_image
+from underlay.plan.naming import bridge_name, node_names, port_name
+from underlay.plan.networks import plan_network
+from underlay.plan.nodes import management_block, plan_node
+from underlay.plan.services import with_services
+from underlay.plan.switch import plan_switch, port_vlans
+from underlay.plan.values import (
     Nic,
-    NodeLink,
     Plan,
-    PlannedContainer,
-    PlannedHost,
     PlannedNetwork,
     PlannedNode,
     PlannedSegment,
-    PortVlans,
-    Route,
-    Slice,
     VlanLink,
-    plan_from_json,
 )
 
 if TYPE_CHECKING:
     from underlay.lab import Lab
-
-__all__ = [
-    "MANAGEMENT",
-    "MANAGEMENT_RANGE",
-    "MANAGEMENT_SEGMENT",
-    "NET_D",
-    "SWITCH",
-    "Attachment",
-    "ContainerRoute",
-    "HostPort",
-    "Nic",
-    "NodeLink",
-    "Plan",
-    "PlannedContainer",
-    "PlannedHost",
-    "PlannedImage",
-    "PlannedNetwork",
-    "PlannedNode",
-    "PlannedSegment",
-    "PortVlans",
-    "Route",
-    "Slice",
-    "VlanLink",
-    "address_blocks",
-    "child_address",
-    "host_address",
-    "make_plan",
-    "own_addresses",
-    "parent_address",
-    "plan_from_json",
-]
 
 NET_D = "/etc/rkt/net.d"
 

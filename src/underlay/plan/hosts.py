@@ -5,15 +5,15 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.naming import FIRST_HOST, host_port_name, mac
-from underlay.plan_switch import port_vlans
-from underlay.plan_values import HostPort, PlannedHost, Route
+from underlay.plan.naming import FIRST_HOST, host_port_name, mac
+from underlay.plan.switch import port_vlans
+from underlay.plan.values import HostPort, PlannedHost, Route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.lab import Host, Lab, Segment
-    from underlay.plan_values import PlannedNetwork
+    from underlay.plan.values import PlannedNetwork
 
 
 def plan_hosts(lab: Lab, networks: tuple[PlannedNetwork, ...]) -> tuple[PlannedHost, ...]:

@@ -8,7 +8,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from underlay.plan_image import PlannedImage
+from underlay.plan.image import PlannedImage
 
 
 @dataclass(frozen=True)

@@ -42,9 +42,9 @@ from underlay.lab import (
     Nodes,
     Segment,
 )
-from underlay.lab_file import read_lab
-from underlay.lint_problems import problem_rules
-from underlay.lint_rules import RULES
+from underlay.lint.problems import problem_rules
+from underlay.lint.read import read_lab
+from underlay.lint.rules import RULES
 from underlay.plan import make_plan
 from underlay.storage.paths import root
 

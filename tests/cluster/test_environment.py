@@ -25,7 +25,7 @@ from underlay.cluster import image
 from underlay.cluster.uml import lean, sandbox
 from underlay.cluster.uml import node as uml_node
 from underlay.errors import Infrastructure
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage import paths
 

@@ -22,7 +22,7 @@ from underlay.cluster import ssh
 from underlay.cluster.keys import lab_key
 from underlay.cluster.lab_state import LabState, read_state
 from underlay.cluster.uml import sandbox
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage import paths
 

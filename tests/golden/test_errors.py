@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from underlay.lab_file import LabError, read_lab
 from underlay.lint import lint
-from underlay.lint_problems import READING
-from underlay.lint_rules import RULES
+from underlay.lint.problems import READING
+from underlay.lint.read import LabError, read_lab
+from underlay.lint.rules import RULES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.render import render, rendered_files
 from underlay.storage import paths

@@ -8,7 +8,7 @@ import pytest
 
 from underlay.expect import End, ends, predict
 from underlay.expect.alike import Kinds
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 
 LABS = Path(__file__).resolve().parents[2] / "labs"

@@ -26,7 +26,7 @@ from underlay.cluster import access, checkout
 from underlay.cluster.provider import NAMES as PROVIDERS
 from underlay.errors import Infrastructure
 from underlay.lab import Runtime
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.report.bars import bars
 from underlay.storage import paths

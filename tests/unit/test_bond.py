@@ -10,7 +10,7 @@ from underlay.cluster.switching import differences
 from underlay.cluster.uml import lean, wiring
 from underlay.cluster.uml.node import arguments
 from underlay.errors import UnderlayError
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan, plan_from_json
 
 LAB = """\

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from differing import differing, features
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.storage.paths import root
 

@@ -28,7 +28,7 @@ from underlay.expect import (
 from underlay.expect.ipvlan import L3_MODES
 from underlay.expect.rules import Fact, Relation, facts, first
 from underlay.lab import Lab
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage.paths import root
 

@@ -6,7 +6,7 @@ import pytest
 
 from underlay.expect import Expectation, predict
 from underlay.lab import Lab
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage.paths import root
 

@@ -10,7 +10,7 @@ import pytest
 from underlay.errors import BadInput
 from underlay.faults import RUNNING, Fault, Scene, running_fault
 from underlay.faults.entry import entries
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 
 LABS = Path(__file__).resolve().parents[2] / "labs"

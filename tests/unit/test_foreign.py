@@ -11,7 +11,7 @@ import pytest
 from underlay.cli import main
 from underlay.errors import BadInput
 from underlay.foreign import host_rules, lint_hosts, read_hosts
-from underlay.lint_finding import Finding
+from underlay.lint.finding import Finding
 
 GOOD = {
     "cniVersion": "1.0.0",

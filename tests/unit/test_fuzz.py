@@ -25,9 +25,9 @@ from underlay.errors import BadInput
 from underlay.foreign import lint_hosts, read_hosts
 from underlay.lab import Lab
 from underlay.lab.text import LabText
-from underlay.lab_file import LabError, read_lab_text
 from underlay.lint import lint_lab
-from underlay.lint_problems import problem_findings
+from underlay.lint.problems import problem_findings
+from underlay.lint.read import LabError, read_lab_text
 from underlay.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -35,8 +35,8 @@ from underlay.cluster.uml import lean, switch_machine
 from underlay.cluster.uml.wiring import setup
 from underlay.errors import BadInput
 from underlay.lab import Lab
-from underlay.lab_file import LabError, read_lab, read_lab_text
 from underlay.lint import lint_lab
+from underlay.lint.read import LabError, read_lab, read_lab_text
 from underlay.plan import Plan, make_plan
 from underlay.render import render_all, rendered_files
 from underlay.storage import paths

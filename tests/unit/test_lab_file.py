@@ -12,7 +12,7 @@ from underlay.errors import EXIT_BAD_INPUT
 from underlay.lab import Lab
 from underlay.lab.text import MAX_BYTES, quoted, read_text
 from underlay.lab.yaml_tree import parse
-from underlay.lab_file import LabError, read_lab
+from underlay.lint.read import LabError, read_lab
 from underlay.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -142,7 +142,7 @@ def test_two_commands_at_once(
     """`down` while `up` is at work: it says so on stderr, waits, and then does its part."""
     from underlay.cli import main
     from underlay.cluster import lab_lock
-    from underlay.lab_file import read_lab
+    from underlay.lint.read import read_lab
     from underlay.plan import make_plan
 
     monkeypatch.setattr(lab_lock, "PATIENCE", 0.5)

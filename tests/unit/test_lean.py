@@ -12,7 +12,7 @@ import pytest
 
 from underlay.cluster.uml import lean
 from underlay.cluster.uml.node import arguments
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage import paths
 

@@ -10,7 +10,7 @@ from underlay_node import cni, iproute2, settling
 from underlay_node.commands import Failed
 
 from underlay.cluster.uml import wiring
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.plan.addresses import own_made
 

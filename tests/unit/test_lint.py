@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from underlay.cli import main
-from underlay.lab_file import LabError
 from underlay.lint import Finding, lint
-from underlay.lint_rules import RULES
+from underlay.lint.read import LabError
+from underlay.lint.rules import RULES
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from underlay.cli import main
 from underlay.lint import lab_rules
-from underlay.lint_finding import Finding, RuleText, Spot
-from underlay.lint_formats import github, sarif
+from underlay.lint.finding import Finding, RuleText, Spot
+from underlay.lint.formats import github, sarif
 
 ROOT = Path(__file__).resolve().parents[2]
 RULE = RuleText("some-rule", "error", "because", "a source", "lint-rules.md")

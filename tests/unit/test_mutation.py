@@ -17,7 +17,7 @@ import underlay.expect as package
 from proof import digest, file, unpacked
 from underlay.expect import Expectation, path, predict
 from underlay.expect.rules import Rule
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage.paths import root
 

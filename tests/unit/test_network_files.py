@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.render import render
 

@@ -10,7 +10,7 @@ from underlay.faults import Scene, running_fault
 from underlay.faults.passing import Passage
 from underlay.faults.routes import best, contains, family_of
 from underlay.faults.scene import cell_of
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.observe.evidence import Space
 from underlay.plan import make_plan
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from underlay.lab import Lab
-from underlay.lab_file import LabError, read_lab
+from underlay.lint.read import LabError, read_lab
 from underlay.plan import (
     MANAGEMENT_RANGE,
     Attachment,
@@ -55,7 +55,7 @@ def test_other_json_is_no_plan(text: str) -> None:
 def test_same_bytes_in_another_process(coreos: Plan) -> None:
     code = (
         "from pathlib import Path\n"
-        "from underlay.lab_file import read_lab\n"
+        "from underlay.lint.read import read_lab\n"
         "from underlay.plan import make_plan\n"
         "print(make_plan(read_lab(Path('labs/coreos.yml'))).to_json(), end='')\n"
     )

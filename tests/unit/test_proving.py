@@ -11,7 +11,7 @@ from underlay.cli.proving import Proof
 from underlay.cluster.suite import Asked, Brought
 from underlay.errors import Infrastructure
 from underlay.expect import predict
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.observe.observation import Observation, Seen
 from underlay.plan import Plan, make_plan
 from underlay.storage import paths

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from underlay.errors import BadInput, Infrastructure
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.render import (
     MARKER,

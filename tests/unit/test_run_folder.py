@@ -13,7 +13,7 @@ from underlay.cluster import converging, run_folder, switching
 from underlay.cluster.lab_state import LabState
 from underlay.cluster.run_folder import MARKER, keep_failure, keep_run, runs
 from underlay.errors import Infrastructure
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.storage import paths
 

@@ -9,7 +9,7 @@ import pytest
 from underlay.cluster.uml import wiring
 from underlay.errors import UnderlayError
 from underlay.expect import Expectation, predict
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 
 LAB = """\

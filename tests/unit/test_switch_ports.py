@@ -11,7 +11,7 @@ from underlay.errors import UnderlayError
 from underlay.expect import Expectation, predict
 from underlay.expect.world import World
 from underlay.faults import Scene, running_fault
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, PortVlans, make_plan, plan_from_json
 
 LAB = """\

@@ -16,7 +16,7 @@ from underlay.lab.text import LabError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from underlay.lint_finding import Finding, RuleText
+    from underlay.lint.finding import Finding, RuleText
 
 STYLES = {"error": "bold red", "warning": "yellow"}
 
@@ -71,9 +71,9 @@ def command(
 
 
 def _lint_lab(path: Path, shape: Format) -> None:
-    from underlay.lab_file import read_lab_text
     from underlay.lint import lab_rules, lint_lab
-    from underlay.lint_problems import problem_findings
+    from underlay.lint.problems import problem_findings
+    from underlay.lint.read import read_lab_text
 
     try:
         subject, text = read_lab_text(path)
@@ -119,7 +119,7 @@ def _print(
         for finding in findings:
             _show(finding)
         return
-    from underlay.lint_formats import github, sarif
+    from underlay.lint.formats import github, sarif
 
     if shape == "sarif":
         print_json(sarif(findings, rules))

@@ -42,7 +42,7 @@ def command(
       underlay render labs/coreos.yml --json
     """
     from underlay.cluster.keys import lab_key
-    from underlay.lab_file import read_lab
+    from underlay.lint.read import read_lab
     from underlay.plan import make_plan
     from underlay.render import refuse_foreign, render_cached, rendered_files
 

@@ -30,7 +30,7 @@ PREPARED = "prepared"
 
 def load_plan(file: Path) -> Plan:
     """Return the plan that the lab ``file`` leads to now; raise LabError where it can't be read."""
-    from underlay.lab_file import read_lab
+    from underlay.lint.read import read_lab
     from underlay.plan import make_plan
 
     return make_plan(read_lab(file))

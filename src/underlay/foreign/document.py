@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from underlay.lab.text import LabError, LabText, Place, text_of
 from underlay.lab.yaml_tree import NotYaml
-from underlay.lint_finding import Spot
+from underlay.lint.finding import Spot
 
 # Files of real hosts are a few kilobytes; YAML's reader takes seconds for a megabyte.
 MAX_BYTES = 1 << 18

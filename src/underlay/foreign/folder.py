@@ -15,7 +15,7 @@ from underlay.foreign import cloud_config, cni, docker, interfaces
 from underlay.foreign.document import MAX_BYTES, Document, mapping, read_json, read_yaml, word
 from underlay.foreign.host import Fixed, Host, Link, Network
 from underlay.lab.text import shown
-from underlay.lint_finding import Spot
+from underlay.lint.finding import Spot
 
 MAX_FILES = 400
 MAX_DEPTH = 6

@@ -18,7 +18,7 @@ from ipaddress import (
 
 from underlay.foreign.document import Document
 from underlay.lab.text import Place
-from underlay.lint_finding import Spot
+from underlay.lint.finding import Spot
 
 Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network

@@ -8,7 +8,7 @@ from typing import Any
 from underlay.foreign.document import Document, listed, mapping, number, word
 from underlay.foreign.host import Link, as_interface, as_subnet
 from underlay.lab.text import Place
-from underlay.lint_finding import Spot
+from underlay.lint.finding import Spot
 
 _SECTION = re.compile(r"\[([A-Za-z0-9]+)\]")
 

@@ -15,7 +15,7 @@ from underlay.foreign import (  # noqa: F401 -- each of them adds its rules to t
     rules_parent,
 )
 from underlay.foreign.rule import RULES, HostRule, Hosts
-from underlay.lint_finding import Finding, RuleText
+from underlay.lint.finding import Finding, RuleText
 
 PAGE = "host-rules.md"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from underlay.foreign.host import Host, Network
-from underlay.lint_finding import Severity, Spot
+from underlay.lint.finding import Severity, Spot
 
 Hosts = tuple[Host, ...]
 

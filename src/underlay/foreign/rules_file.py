@@ -9,7 +9,7 @@ from itertools import pairwise
 from underlay.foreign.cni import SUFFIXES
 from underlay.foreign.document import Document, listed, mapping, word
 from underlay.foreign.rule import NETWORKD, SPEC, WRITE_FILES, Hit, Hosts, reported, rule
-from underlay.lint_finding import Spot
+from underlay.lint.finding import Spot
 
 JSON = "RFC 8259"
 YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_interface
 
 from underlay.lab import Network
 from underlay.lab.text import Problem
-from underlay.lab_parts import Parts
+from underlay.lint.keys.parts import Parts
 
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
 OWN_MAC = ("macvlan", "bridge")

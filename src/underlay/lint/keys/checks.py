@@ -13,12 +13,12 @@ from dataclasses import replace
 from underlay.lab import MODES, Network
 from underlay.lab.messages import did_you_mean, nearest, one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
-from underlay.lab_addresses import ADDRESS_CHECKS
-from underlay.lab_drivers import DRIVER_CHECKS
-from underlay.lab_fixed import FIXED_CHECKS
-from underlay.lab_leases import LEASE_CHECKS
-from underlay.lab_parts import Parts, parts_of
-from underlay.lab_ports import PORT_CHECKS
+from underlay.lint.keys.addresses import ADDRESS_CHECKS
+from underlay.lint.keys.drivers import DRIVER_CHECKS
+from underlay.lint.keys.fixed import FIXED_CHECKS
+from underlay.lint.keys.leases import LEASE_CHECKS
+from underlay.lint.keys.parts import Parts, parts_of
+from underlay.lint.keys.ports import PORT_CHECKS
 from underlay.plan import MANAGEMENT, MANAGEMENT_SEGMENT
 from underlay.plan.naming import bridge_name, default_file, port_name, second_port_name
 

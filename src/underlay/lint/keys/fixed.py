@@ -8,7 +8,7 @@ from ipaddress import IPv6Network, ip_address, ip_interface
 from underlay.lab import Containers
 from underlay.lab.messages import did_you_mean, nearest, one_of
 from underlay.lab.text import Place, Problem, quoted
-from underlay.lab_parts import Parts
+from underlay.lint.keys.parts import Parts
 from underlay.plan.naming import runs_on
 
 # Slices and the nodes' own addresses need some room; and Linux autoconfigures by /64.

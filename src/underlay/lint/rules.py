@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, ip_interface
 from itertools import combinations
 
-from underlay.lab_checks import parent_key
-from underlay.lint_subject import Hit, Rule, Subject
+from underlay.lint.keys.checks import parent_key
+from underlay.lint.subject import Hit, Rule, Subject
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
 
 

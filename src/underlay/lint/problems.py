@@ -6,8 +6,8 @@ import inspect
 from collections.abc import Iterable
 
 from underlay.lab.text import Problem
-from underlay.lab_checks import CHECKS, kind_of
-from underlay.lint_finding import Finding, RuleText
+from underlay.lint.finding import Finding, RuleText
+from underlay.lint.keys.checks import CHECKS, kind_of
 
 SOURCE = "the keys of a lab file: docs/lab-file.md"
 YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from underlay.lab import DEFAULT_MODE, Network
 from underlay.lab.messages import one_of
 from underlay.lab.text import Problem
-from underlay.lab_parts import Parts
+from underlay.lint.keys.parts import Parts
 from underlay.plan.naming import link_name
 from underlay.plan.networks import BRIDGED, OVERLAYS
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from underlay.lab import Segment, SwitchPort
 from underlay.lab.messages import did_you_mean, nearest, one_of
 from underlay.lab.text import Place, Problem, quoted
-from underlay.lab_parts import Parts
+from underlay.lint.keys.parts import Parts
 from underlay.plan.networks import OVERLAYS
 from underlay.plan.switch import port_vlans
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network
 from underlay.lab import Network
 from underlay.lab.messages import did_you_mean
 from underlay.lab.text import Place, Problem
-from underlay.lab_parts import NODE_OFFSET, Parts
+from underlay.lint.keys.parts import NODE_OFFSET, Parts
 from underlay.plan import MANAGEMENT_RANGE
 from underlay.plan.addresses import Address
 from underlay.plan.naming import node_address

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from underlay import __version__
-from underlay.lint_finding import Finding, RuleText, Spot
+from underlay.lint.finding import Finding, RuleText, Spot
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 # GitHub cuts off what is longer.

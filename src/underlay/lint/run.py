@@ -11,14 +11,12 @@ from pathlib import Path
 
 from underlay.lab import Lab
 from underlay.lab.text import LabText
-from underlay.lab_file import read_lab_text
-from underlay.lint_finding import Finding, RuleText
-from underlay.lint_problems import problem_rules
-from underlay.lint_rules import RULES
-from underlay.lint_subject import Rule, Subject
+from underlay.lint.finding import Finding, RuleText
+from underlay.lint.problems import problem_rules
+from underlay.lint.read import read_lab_text
+from underlay.lint.rules import RULES
+from underlay.lint.subject import Rule, Subject
 from underlay.plan import make_plan
-
-__all__ = ["Finding", "lab_rules", "lint", "lint_lab"]
 
 PAGE = "lint-rules.md"
 

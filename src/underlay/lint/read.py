@@ -11,7 +11,7 @@ from pathlib import Path
 from underlay.lab import Lab
 from underlay.lab.messages import schema_problems
 from underlay.lab.text import LabError, LabText, Problem, quoted, read_text
-from underlay.lab_checks import cross_check
+from underlay.lint.keys.checks import cross_check
 
 __all__ = ["LabError", "Problem", "read_lab", "read_lab_text"]
 

@@ -90,7 +90,8 @@ def _lint_lab(path: Path, shape: Format) -> None:
 
 
 def _lint_hosts(pairs: list[str], shape: Format) -> None:
-    from underlay.foreign import host_rules, lint_hosts, read_hosts
+    from underlay.fleet import read_hosts
+    from underlay.lint.hosts import host_rules, lint_hosts
 
     hosts = read_hosts(pairs)
     findings = lint_hosts(hosts)

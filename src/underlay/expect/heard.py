@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underlay.expect.rules import Relation
+from underlay.drivers.rule import Relation
 
 if TYPE_CHECKING:
     from underlay.expect.world import Link, World

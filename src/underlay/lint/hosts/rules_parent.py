@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from underlay.foreign.host import Host, Network, meet
-from underlay.foreign.rule import IPVLAN, Hit, Hosts, rule
+from underlay.fleet.host import Host, Network, meet
+from underlay.lint.hosts.rule import IPVLAN, Hit, Hosts, rule
 
 
 def _pairs(hosts: Hosts) -> Iterator[tuple[Host, Network, Network]]:

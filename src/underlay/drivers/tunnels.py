@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.expect.rules import Rule, facts
+from underlay.drivers.rule import Rule, facts
 
 if TYPE_CHECKING:
-    from underlay.expect.rules import Relation
+    from underlay.drivers.rule import Relation
 
 _BRIDGE = "Linux net/bridge/br_input.c, br_handle_frame_finish"
 _VXLAN = "RFC 7348, 4.1 and 4.2; Linux drivers/net/vxlan/vxlan_core.c, vxlan_xmit"

@@ -6,10 +6,10 @@ import difflib
 import re
 from collections.abc import Iterator
 
-from underlay.foreign.document import Document
-from underlay.foreign.host import Host, Network
-from underlay.foreign.interfaces import sections, wanted_vlans
-from underlay.foreign.rule import NETWORKD, Hit, Hosts, networks, rule
+from underlay.fleet.document import Document
+from underlay.fleet.formats.interfaces import sections, wanted_vlans
+from underlay.fleet.host import Host, Network
+from underlay.lint.hosts.rule import NETWORKD, Hit, Hosts, networks, rule
 
 KINDS = ("vlan", "macvlan", "ipvlan", "macvtap")
 MODES = {

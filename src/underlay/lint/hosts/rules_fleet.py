@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from underlay.foreign.host import Host, Network, Pool, meet, within
-from underlay.foreign.rule import HOST_LOCAL, Hit, Hosts, rule
-from underlay.foreign.rules_interface import mtu_of
+from underlay.fleet.host import Host, Network, Pool, meet, within
+from underlay.lint.hosts.rule import HOST_LOCAL, Hit, Hosts, rule
+from underlay.lint.hosts.rules_interface import mtu_of
 
 UNIQUE = f"host-local ensures uniqueness on a single host: {HOST_LOCAL}; multus-cni#52"
 ONE_WIRE = "one network is one broadcast domain: IEEE 802.1Q"

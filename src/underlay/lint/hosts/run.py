@@ -1,23 +1,21 @@
-"""Runs the rules about hosts' configuration; importing their modules fills the table."""
+"""Runs the rules about hosts' configuration: those of every module here called ``rules_…``."""
 
 from __future__ import annotations
 
 import inspect
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 
-from underlay.foreign import (  # noqa: F401 -- each of them adds its rules to the table
-    rules_address,
-    rules_cni,
-    rules_docker,
-    rules_file,
-    rules_fleet,
-    rules_interface,
-    rules_ipam,
-    rules_parent,
-)
-from underlay.foreign.rule import RULES, HostRule, Hosts
 from underlay.lint.finding import Finding, RuleText
+from underlay.lint.hosts.rule import RULES, HostRule, Hosts
 
 PAGE = "host-rules.md"
+
+# Importing a module of rules adds them to the table.
+for _module in iter_modules([str(Path(__file__).parent)]):
+    if _module.name.startswith("rules_"):
+        import_module(f"underlay.lint.hosts.{_module.name}")
 
 
 def lint_hosts(hosts: Hosts) -> list[Finding]:

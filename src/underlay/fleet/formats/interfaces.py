@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from underlay.foreign.document import Document, listed, mapping, number, word
-from underlay.foreign.host import Link, as_interface, as_subnet
+from underlay.fleet.document import Document, listed, mapping, number, word
+from underlay.fleet.host import Link, as_interface, as_subnet
 from underlay.lab.text import Place
 from underlay.lint.finding import Spot
 

@@ -16,7 +16,7 @@ from ipaddress import (
     ip_network,
 )
 
-from underlay.foreign.document import Document
+from underlay.fleet.document import Document
 from underlay.lab.text import Place
 from underlay.lint.finding import Spot
 

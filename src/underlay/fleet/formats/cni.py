@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from underlay.foreign.document import Document, listed, mapping, number, word
-from underlay.foreign.host import Fixed, Network, Pool, as_address, as_subnet, whole
+from underlay.fleet.document import Document, listed, mapping, number, word
+from underlay.fleet.host import Fixed, Network, Pool, as_address, as_subnet, whole
 from underlay.lab.text import Place
 
 SUFFIXES = (".conf", ".conflist", ".json")

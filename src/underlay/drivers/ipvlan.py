@@ -6,7 +6,7 @@ mode belongs to the parent, so siblings have the same one (lint refuses any othe
 
 from __future__ import annotations
 
-from underlay.expect.rules import Rule, facts
+from underlay.drivers.rule import Rule, facts
 
 _L3_BRIDGE = frozenset({"l3", "l3s"})
 _L3_PRIVATE = frozenset({"l3 private", "l3s private"})

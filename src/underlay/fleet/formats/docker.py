@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from underlay.foreign.document import Document, listed, mapping, number, word
-from underlay.foreign.host import (
+from underlay.fleet.document import Document, listed, mapping, number, word
+from underlay.fleet.host import (
     Address,
     Fixed,
     Network,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.expect.rules import Rule, facts
+from underlay.drivers.rule import Rule, facts
 
 if TYPE_CHECKING:
-    from underlay.expect.rules import Relation
+    from underlay.drivers.rule import Relation
 
 _SOURCE = frozenset({"source"})
 _UNLISTED = (

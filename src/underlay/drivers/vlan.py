@@ -6,7 +6,7 @@ one container only (a lab file that says otherwise is refused) and keeps no addr
 
 from __future__ import annotations
 
-from underlay.expect.rules import Rule
+from underlay.drivers.rule import Rule
 
 _RECEIVE = "Linux net/8021q/vlan_core.c, vlan_do_receive"
 

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from underlay.foreign.cni import MAIN, looks_like_cni, network_of, plugins, ranges
-from underlay.foreign.document import Document, listed, mapping, word
-from underlay.foreign.rule import CONFIG, HOST_LOCAL, IPVLAN, MACVLAN, SPEC, Hit, Hosts, rule
+from underlay.fleet.document import Document, listed, mapping, word
+from underlay.fleet.formats.cni import MAIN, looks_like_cni, network_of, plugins, ranges
 from underlay.lab.text import Place
+from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, MACVLAN, SPEC, Hit, Hosts, rule
 
 MODES = {"macvlan": ("bridge", "private", "vepa", "passthru"), "ipvlan": ("l2", "l3", "l3s")}
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.expect.rules import Rule
+from underlay.drivers.rule import Rule
 
 if TYPE_CHECKING:
-    from underlay.expect.rules import Relation
+    from underlay.drivers.rule import Relation
 
 _FORWARD = "Linux net/bridge/br_input.c, br_handle_frame_finish; net/bridge/br_forward.c"
 

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from underlay.foreign.document import MAX_BYTES, Document, listed, mapping, word
+from underlay.fleet.document import MAX_BYTES, Document, listed, mapping, word
 from underlay.lab.text import Place
 
 HEADER = "#cloud-config"

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from underlay.foreign.cni import SUFFIXES
-from underlay.foreign.document import Document, listed, mapping, word
-from underlay.foreign.rule import NETWORKD, SPEC, WRITE_FILES, Hit, Hosts, reported, rule
+from underlay.fleet.document import Document, listed, mapping, word
+from underlay.fleet.formats.cni import SUFFIXES
 from underlay.lint.finding import Spot
+from underlay.lint.hosts.rule import NETWORKD, SPEC, WRITE_FILES, Hit, Hosts, reported, rule
 
 JSON = "RFC 8259"
 YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"

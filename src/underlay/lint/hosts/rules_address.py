@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from underlay.foreign.host import Address, Fixed, Host, Link, Network, Pool
-from underlay.foreign.rule import Hit, Hosts, networks, rule
+from underlay.fleet.host import Address, Fixed, Host, Link, Network, Pool
 from underlay.lint.finding import Spot
+from underlay.lint.hosts.rule import Hit, Hosts, networks, rule
 
 ARP = "IPv4 has no duplicate detection of its own: RFC 5227"
 MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")

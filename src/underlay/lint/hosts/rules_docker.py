@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from underlay.foreign.document import Document, listed, mapping, word
-from underlay.foreign.host import Network, as_subnet, meet, within
-from underlay.foreign.rule import (
+from underlay.fleet.document import Document, listed, mapping, word
+from underlay.fleet.host import Network, as_subnet, meet, within
+from underlay.lab.text import Place
+from underlay.lint.hosts.rule import (
     COMPOSE,
     DOCKER_IPVLAN,
     DOCKER_MACVLAN,
@@ -17,8 +18,7 @@ from underlay.foreign.rule import (
     networks,
     rule,
 )
-from underlay.foreign.rules_cni import MODES, near
-from underlay.lab.text import Place
+from underlay.lint.hosts.rules_cni import MODES, near
 
 SETUP = "moby, daemon/libnetwork/drivers/macvlan/macvlan_setup.go"
 APART = "give one of them a VLAN of its own, or make them one network"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from underlay.foreign.host import Host, Network
+from underlay.fleet.host import Host, Network
 from underlay.lint.finding import Severity, Spot
 
 Hosts = tuple[Host, ...]

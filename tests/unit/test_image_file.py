@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from underlay import cli
-from underlay.cluster import image, image_archive, image_licences
-from underlay.cluster.image import Image
+from underlay.cluster.image import archive as image_archive
+from underlay.cluster.image import build as image
+from underlay.cluster.image import licences as image_licences
+from underlay.cluster.image.build import Image
 from underlay.storage import paths
 
 KEY = "0123456789abcdef"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
 from underlay.drivers.rule import first
 from underlay.expect import routing, stations, switch_ports
-from underlay.expect.alike import Kinds
+from underlay.expect.kinds import Kinds
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

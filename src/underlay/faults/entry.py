@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from underlay.faults import RUNNING
-from underlay.faults.boot import BOOT
+from underlay.faults.catalogue.boot import BOOT
 from underlay.faults.fault import Layer, Stage
 from underlay.lint import lab_rules
 from underlay.lint.hosts import host_rules

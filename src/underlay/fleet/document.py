@@ -10,9 +10,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from underlay.errors import Spot
 from underlay.lab.text import LabError, LabText, Place, text_of
 from underlay.lab.yaml_tree import NotYaml
-from underlay.lint.finding import Spot
 
 # Files of real hosts are a few kilobytes; YAML's reader takes seconds for a megabyte.
 MAX_BYTES = 1 << 18

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from pathlib import Path
 
-from underlay.errors import BadInput
+from underlay.errors import BadInput, Spot
 from underlay.fleet.document import MAX_BYTES, Document, mapping, read_json, read_yaml, word
 from underlay.fleet.formats import cloud_config, cni, docker, interfaces
 from underlay.fleet.host import Fixed, Host, Link, Network
 from underlay.lab.text import shown
-from underlay.lint.finding import Spot
 
 MAX_FILES = 400
 MAX_DEPTH = 6

@@ -16,9 +16,9 @@ from ipaddress import (
     ip_network,
 )
 
+from underlay.errors import Spot
 from underlay.fleet.document import Document
 from underlay.lab.text import Place
-from underlay.lint.finding import Spot
 
 Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network

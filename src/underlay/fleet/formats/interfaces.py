@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from underlay.errors import Spot
 from underlay.fleet.document import Document, listed, mapping, number, word
 from underlay.fleet.host import Link, as_interface, as_subnet
 from underlay.lab.text import Place
-from underlay.lint.finding import Spot
 
 _SECTION = re.compile(r"\[([A-Za-z0-9]+)\]")
 

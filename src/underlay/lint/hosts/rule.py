@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from underlay.errors import Spot
 from underlay.fleet.host import Host, Network
-from underlay.lint.finding import Severity, Spot
+from underlay.lint.finding import Severity
 
 Hosts = tuple[Host, ...]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from underlay.errors import Spot
 from underlay.fleet.host import Address, Fixed, Host, Link, Network, Pool
-from underlay.lint.finding import Spot
 from underlay.lint.hosts.rule import Hit, Hosts, networks, rule
 
 ARP = "IPv4 has no duplicate detection of its own: RFC 5227"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
+from underlay.errors import Spot
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import SUFFIXES
-from underlay.lint.finding import Spot
 from underlay.lint.hosts.rule import NETWORKD, SPEC, WRITE_FILES, Hit, Hosts, reported, rule
 
 JSON = "RFC 8259"

@@ -14,7 +14,7 @@ from typing import Any, get_args
 import pytest
 from ruamel.yaml import YAML
 
-from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
+from underlay.drivers import bridge, gretap, ipvlan, macvlan, vlan, vxlan
 from underlay.drivers.ipvlan import L3_MODES
 from underlay.drivers.rule import Fact, Relation, facts, first
 from underlay.expect import Expectation, ends, predict, stations
@@ -413,8 +413,8 @@ def test_a_vlan_link_of_a_containers_own_meets_nobody_but_its_likes() -> None:
         (macvlan.RULES, ("bridge", "private", "vepa", "passthru", "source")),
         (ipvlan.RULES, ("l2", "l2 private", "l2 vepa", *sorted(L3_MODES))),
         (bridge.RULES, ()),
-        (tunnels.VXLAN, ()),
-        (tunnels.GRETAP, ()),
+        (vxlan.DRIVER.reach, ()),
+        (gretap.DRIVER.reach, ()),
     ],
     ids=["stations", "macvlan", "ipvlan", "bridge", "vxlan", "gretap"],
 )

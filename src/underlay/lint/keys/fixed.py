@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from ipaddress import IPv6Network, ip_address, ip_interface
 
+from underlay.drivers import DRIVERS
 from underlay.lab import Containers
 from underlay.lab.messages import did_you_mean, nearest, one_of
 from underlay.lab.text import Place, Problem, quoted
@@ -42,7 +43,7 @@ def _fitting(
 ) -> Iterator[Problem]:
     network = parts.networks[name]
     if key == "macs":
-        if network.driver in ("ipvlan", "vlan") or network.mode == "passthru":
+        if not DRIVERS[network.driver].takes_mac(network.mode or ""):
             expected = f"none: {network.driver} uses its parent's MAC address"
             yield parts.text.problem(place, "a MAC address", expected)
         return

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 
+from underlay.drivers import DRIVERS
 from underlay.lab import Segment, SwitchPort
 from underlay.lab.messages import did_you_mean, nearest, one_of
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
-from underlay.plan.networks import OVERLAYS
 from underlay.plan.switch import port_vlans
 
 
@@ -65,7 +65,7 @@ def _port_overlay(parts: Parts) -> Iterator[Problem]:
     """Tunnels go from node to node, without a tag: those must be in one VLAN."""
     for name, network in parts.loose_networks.items():
         segment = parts.segments.get(parts.segment_of(network))
-        if network.driver not in OVERLAYS or segment is None or not segment.ports:
+        if DRIVERS[network.driver].overlay is None or segment is None or not segment.ports:
             continue
         if len(_untagged(segment, parts.node_names)) > 1:
             yield parts.text.problem(

@@ -7,13 +7,11 @@ makes another image and an unchanged one is never built twice.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +27,11 @@ from underlay.cluster.image_recipe import (
 )
 from underlay.cluster.process import run, tail, with_its_starter
 from underlay.errors import Infrastructure
-from underlay.storage import paths, temporary
+from underlay.storage import locks, paths, temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 # Where the packages are unpacked.
 UNPACKED = Path("/var/tmp")
@@ -119,8 +118,7 @@ def ensure(progress: Callable[[str], None], *, anew: bool = False) -> Image:
     if image.exists and not anew:
         image.check()
         return image
-    image.folder.parent.mkdir(parents=True, exist_ok=True)
-    with lock(image.folder.parent / ".lock", progress):
+    with lock(progress):
         if anew or not image.exists:
             _build(image, progress)
     return image
@@ -253,13 +251,14 @@ def _remove_abandoned(folder: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-@contextmanager
-def lock(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+def lock(progress: Callable[[str], None]) -> AbstractContextManager[None]:
     """Hold the lock on the cache of images; ``progress`` is told when somebody else does."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("image: waiting for another build of it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return locks.held(
+        paths.cache() / "images" / ".lock",
+        "builds or imports an image",
+        deadline=2 * BUILD_DEADLINE,
+        waiting=lambda words: progress(f"image: {words}"),
+        # Older checkouts share this cache, and don't look whether the file that they lock is
+        # still there.
+        kept=True,
+    )

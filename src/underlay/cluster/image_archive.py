@@ -80,9 +80,8 @@ def import_(file: Path, progress: Callable[[str], None]) -> tuple[Image, bool]:
     was then. ``progress`` is told when another command holds the cache.
     """
     folder = paths.cache() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
     with (
-        lock(folder / ".lock", progress),
+        lock(progress),
         # The prefix is that of builds, so that the next one removes what a kill left.
         tempfile.TemporaryDirectory(prefix=".building-", dir=folder) as name,
     ):

@@ -6,21 +6,18 @@ render a new one, and let the cache of rendered files grow with each of them.
 
 from __future__ import annotations
 
-import fcntl
-import os
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
-from underlay.storage import paths
+from underlay.storage import locks, paths
 from underlay.storage.writing import whole, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 # The key of all labs that `check DIR` proves on the same nodes; no lab is called so.
 SUITE = "_check"
+DEADLINE = 120.0
 
 
 def key_file(lab: str) -> Path:
@@ -55,7 +52,8 @@ def _kept(lab: str) -> Path:
     private = paths.cache() / "keys" / lab
     public = private.with_suffix(".pub")
     private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(private.parent):
+    # Two checkouts would make a pair out of halves of two.
+    with locks.held(private.parent / ".lock", "makes a key", deadline=DEADLINE):
         if not (public.exists() and private.exists()):
             # No half of an older pair may be there when a new half comes in.
             public.unlink(missing_ok=True)
@@ -64,14 +62,3 @@ def _kept(lab: str) -> Path:
                 run([*words, "-f", str(fresh)], deadline=30)
                 fresh.with_name(f"{fresh.name}.pub").rename(fresh_public)
     return private
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep two checkouts from making a pair out of halves of two."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -101,7 +101,7 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
     if not current.exists:
         raise BadInput("the image is not built yet", hint="underlay image build")
     with progress(f"exporting the image {current.key}"):
-        found = image_licences.parts(current)
+        found = image_licences.parts(current.disk)
         image_archive.export(current, file)
         beside.write_text(image_licences.table(found), encoding="utf-8")
     size = file.stat().st_size

@@ -136,16 +136,20 @@ def _facts(image: Image) -> dict[str, Any]:
 def _build(image: Image, progress: Callable[[str], None]) -> None:
     # Only a build needs these, and `underlay --version` asks for an image's key.
     from underlay.cluster.image_licences import built_from
-    from underlay.cluster.image_overlay import overlaid
+    from underlay.cluster.image_overlay import compile_cni, pack
 
     _remove_abandoned(image.folder.parent)
     _check_room(image.folder.parent, 3072, "set XDG_CACHE_HOME to a folder with more room")
     _check_room(UNPACKED, 1536, f"make room in {UNPACKED}")
     with tempfile.TemporaryDirectory(prefix=".building-", dir=image.folder.parent) as name:
         work = Path(name)
+        progress("image: compiling the CNI runtime program")
+        compile_cni(work / "cni")
+        overlay = work / "overlay.tar"
+        pack(overlay, work / "cni")
         progress("image: installing Debian packages (about a minute)")
-        with overlaid(work) as overlay:
-            _bootstrap(work, overlay, progress)
+        _bootstrap(work, overlay, progress)
+        overlay.unlink()
         progress("image: writing the root file system")
         _write_disk(work)
         (work / "root.tar").unlink()

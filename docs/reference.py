@@ -15,20 +15,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from underlay.expect import (
-    bridge,
-    ipvlan,
-    macvlan,
-    routing,
-    stations,
-    switch_ports,
-    tunnels,
-    vlan,
-)
-from underlay.expect.rules import Rule
+from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
+from underlay.drivers.rule import Rule
+from underlay.expect import routing, stations, switch_ports
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entry import entries
-from underlay.foreign import host_rules as rules_about_hosts
 from underlay.lab import (
     DEFAULT_MODE,
     MODES,
@@ -42,6 +33,7 @@ from underlay.lab import (
     Nodes,
     Segment,
 )
+from underlay.lint.hosts import host_rules as rules_about_hosts
 from underlay.lint.problems import problem_rules
 from underlay.lint.read import read_lab
 from underlay.lint.rules import RULES

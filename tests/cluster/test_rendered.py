@@ -13,7 +13,7 @@ import pytest
 
 from cluster.commands import Done, run
 from cluster.running import Checkout, Lab
-from underlay.cluster import image
+from underlay.cluster.image import build as image
 from underlay.storage import paths
 
 Rendered = Callable[[Path], Path]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster import image
+from underlay.cluster.image import build as image
 from underlay.storage import paths
 
 INSTALL_DEADLINE = 400

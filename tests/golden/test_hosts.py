@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from underlay.foreign import host_rules, lint_hosts, read_hosts
+from underlay.fleet import read_hosts
+from underlay.lint.hosts import host_rules, lint_hosts
 
 HERE = Path(__file__).resolve().parent
 CASES = HERE / "hosts"

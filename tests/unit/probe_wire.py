@@ -25,7 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Hashable, Iterator
 
-PORT = 27007  # of underlay.observe.start, whose import takes long
+PORT = 27007  # of underlay.observe.tasks, whose import takes long
 ALL = 3  # ETH_P_ALL
 SOL_PACKET, IGNORE_OUTGOING, VNET_HDR = 263, 23, 15
 VNET = 10  # bytes of a virtio_net_hdr: sums left to the hardware stay so

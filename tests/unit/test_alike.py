@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from underlay.expect import End, ends, predict
-from underlay.expect.alike import Kinds
+from underlay.expect.kinds import Kinds
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from underlay.observe.asking import (
+from underlay.observe.on_node.asking import (
     GIVE_UP,
     LIMIT,
     RESEND,
@@ -16,8 +16,8 @@ from underlay.observe.asking import (
     Asking,
     overdue,
 )
-from underlay.observe.question import Question
-from underlay.observe.station import SLOWEST, Station
+from underlay.observe.on_node.question import Question
+from underlay.observe.on_node.station import SLOWEST, Station
 
 OWN, FAR = "20.1.1.65", "20.1.1.129"
 EVER = 1e-6

@@ -17,17 +17,24 @@ import pytest
 
 import doc_pages
 from underlay import cli
-from underlay.bench import bench, command_line, dataplane, figures, labs
-from underlay.bench.bench import document, machine
-from underlay.bench.figures import FIGURES, MEASURES, NAMES, ONE_BY_ONE, ONE_BY_ONE_SHARED, Found
-from underlay.bench.one_by_one import SAMPLE, seconds_by_ssh_and_ping
-from underlay.bench.stopwatch import Stopwatch
 from underlay.cluster import access, checkout
-from underlay.cluster.provider import NAMES as PROVIDERS
+from underlay.cluster.providers import NAMES as PROVIDERS
 from underlay.errors import Infrastructure
 from underlay.lab import Runtime
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
+from underlay.proof.bench import bench, command_line, dataplane, figures, labs
+from underlay.proof.bench.bench import document, machine
+from underlay.proof.bench.figures import (
+    FIGURES,
+    MEASURES,
+    NAMES,
+    ONE_BY_ONE,
+    ONE_BY_ONE_SHARED,
+    Found,
+)
+from underlay.proof.bench.one_by_one import SAMPLE, seconds_by_ssh_and_ping
+from underlay.proof.bench.stopwatch import Stopwatch
 from underlay.report.bars import bars
 from underlay.storage import paths
 
@@ -232,7 +239,7 @@ def test_ctrl_c_reaches_the_command_and_leaves_nothing(tmp_path: Path) -> None:
     mark, begun = tmp_path / "cleaned", tmp_path / "begun"
     script = f"trap 'touch {mark}; exit 130' INT; touch {begun}; while :; do sleep 0.05; done"
     text = (
-        "from underlay.bench import command_line\n"
+        "from underlay.proof.bench import command_line\n"
         "command_line.program = lambda: ['bash', '-c']\n"
         f"command_line.run({script!r}, deadline=60)\n"
     )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from underlay.cluster.providers.uml import lean, wiring
+from underlay.cluster.providers.uml.node import arguments
 from underlay.cluster.switching import differences
-from underlay.cluster.uml import lean, wiring
-from underlay.cluster.uml.node import arguments
 from underlay.errors import UnderlayError
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan, plan_from_json

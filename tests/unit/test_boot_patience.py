@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from underlay.cluster.uml.provider import NODE_DEADLINE, patience
+from underlay.cluster.providers.uml.provider import NODE_DEADLINE, patience
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.storage.paths import root

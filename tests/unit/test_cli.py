@@ -20,9 +20,10 @@ import pytest
 import typer
 
 from underlay import cli
-from underlay.bench.pseudo_terminal import PseudoTerminal
-from underlay.cli import crash, labs
+from underlay.cli import crash
+from underlay.cli import which_lab as labs
 from underlay.errors import BadInput, Infrastructure
+from underlay.proof.bench.pseudo_terminal import PseudoTerminal
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("pydantic", "typer", "rich", "ruamel", "jinja2", "ansible_runner", "vagrant")
@@ -33,9 +34,9 @@ def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., None]], Non
     """Return a function that makes its argument the command of the verb `check`."""
 
     def put(function: Callable[..., None]) -> None:
-        module = ModuleType("underlay.cli.check")
+        module = ModuleType("underlay.cli.verbs.check")
         module.command = function  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "underlay.cli.check", module)
+        monkeypatch.setitem(sys.modules, "underlay.cli.verbs.check", module)
 
     return put
 
@@ -78,25 +79,25 @@ def test_cheap_calls_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
 def test_help_lists_every_verb(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(arguments) == 0
     lines = capsys.readouterr().out.splitlines()
-    for name, summary in cli.verbs().items():
+    for name, summary in cli.summaries().items():
         assert f"  {name:<10} {summary}" in lines
     assert max(map(len, lines)) <= 100
 
 
 def test_verbs_are_the_modules() -> None:
-    """A module of cli/ that has a command is a verb, and the other way round."""
-    sources = (ROOT / "src" / "underlay" / "cli").glob("*.py")
+    """A module of cli/verbs/ that has a command is a verb, and the other way round."""
+    sources = (ROOT / "src" / "underlay" / "cli" / "verbs").glob("*.py")
     found = {s.stem for s in sources if "\ndef command(" in s.read_text(encoding="utf-8")}
-    assert found == set(cli.verbs())
+    assert found == set(cli.summaries())
 
 
-@pytest.mark.parametrize("name", cli.verbs())
+@pytest.mark.parametrize("name", cli.summaries())
 def test_summary_repeats_the_docstring(name: str) -> None:
-    text = inspect.getdoc(importlib.import_module(f"underlay.cli.{name}").command) or ""
-    assert text.splitlines()[0] == cli.verbs()[name]
+    text = inspect.getdoc(importlib.import_module(f"underlay.cli.verbs.{name}").command) or ""
+    assert text.splitlines()[0] == cli.summaries()[name]
 
 
-@pytest.mark.parametrize("name", cli.verbs())
+@pytest.mark.parametrize("name", cli.summaries())
 def test_help_of_each_verb_has_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([name, "--help"]) == 0
     lines = [line.strip() for line in capsys.readouterr().out.splitlines()]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from underlay import cli
-from underlay.cli import labs, words
+from underlay.cli import which_lab as labs
+from underlay.cli import words
 from underlay.cli.grammar import SHELLS, Values, grammar, with_values
 from underlay.cli.shells import script
 
@@ -129,7 +130,7 @@ def test_each_shell_offers_the_same(
 
 @each_shell
 def test_first_word_is_a_verb(shell: str, folder: Path) -> None:
-    assert complete(shell, folder, "underlay", "") - {"--help", "--version"} == set(cli.verbs())
+    assert complete(shell, folder, "underlay", "") - {"--help", "--version"} == set(cli.summaries())
 
 
 @each_shell

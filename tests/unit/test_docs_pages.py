@@ -23,7 +23,7 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 # Of this repository, as opposed to Linux's or moby's files, which are cited too.
 OURS = re.compile(r"`((?:src|image|ansible|cloud-config|labs|tests|docs|vagrant)/[\w./-]+)`")
 
-every_verb = pytest.mark.parametrize("verb", cli.verbs())
+every_verb = pytest.mark.parametrize("verb", cli.summaries())
 every_page = pytest.mark.parametrize(
     "page", [*doc_pages.PAGES, *OTHERS], ids=lambda page: str(page.relative_to(ROOT))
 )
@@ -47,7 +47,7 @@ def nav() -> list[str]:
 
 def parameters(verb: str) -> list[Any]:
     """Return the arguments and options that the verb's help lists, without --help itself."""
-    module = importlib.import_module(f"underlay.cli.{verb}")
+    module = importlib.import_module(f"underlay.cli.verbs.{verb}")
     listed: list[Any] = build_command(verb, module.command, getattr(module, "CONTEXT", {})).params
     return listed
 
@@ -71,7 +71,7 @@ def test_every_page_is_in_the_navigation_once() -> None:
 
 
 def test_verbs_pages_and_navigation_are_one_list() -> None:
-    verbs = list(cli.verbs())
+    verbs = list(cli.summaries())
     assert sorted(page.stem for page in (DOCS / "verbs").glob("*.md")) == sorted(verbs)
     assert [Path(page).stem for page in nav() if page.startswith("verbs/")] == verbs
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from underlay import cli
-from underlay.cli import doctor, machine
-from underlay.cli.machine import Row
+from underlay.cli.verbs import doctor
+from underlay.cluster.requirements import machine
+from underlay.cluster.requirements.machine import Row
 
 GOOD = Row("tun", "can be opened", "a tun device", "", True)
 BAD = Row("memory", "0.5 GiB", "2.0 GiB", "end other programs", False)

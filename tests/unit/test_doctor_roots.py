@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cli import machine
-from underlay.cli.machine import Row
+from underlay.cluster.requirements import machine
+from underlay.cluster.requirements.machine import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -120,7 +120,8 @@ def test_too_little_memory(root: Path) -> None:
 def test_too_little_room_for_memory_files(root: Path) -> None:
     (root / "dev/shm").mkdir(parents=True)
     look = (
-        "import sys; from pathlib import Path; from underlay.cli.machine import shared_memory\n"
+        "import sys; from pathlib import Path\n"
+        "from underlay.cluster.requirements.machine import shared_memory\n"
         "row = shared_memory(Path(sys.argv[1])); print(row.ok, row.found, row.fix)"
     )
     script = f'mount -t tmpfs -o size=64m none "{root}/dev/shm" && exec "$@"'

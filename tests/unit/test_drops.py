@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from underlay.faults.drops import Drop, of_iptables
-from underlay.faults.drops_nft import of_nft
-from underlay.faults.drops_tc import of_filters, of_qdiscs
-from underlay.faults.passing import Packet
+from underlay.expect.passages import Packet
+from underlay.faults.evidence.drops import Drop, of_iptables
+from underlay.faults.evidence.drops_nft import of_nft
+from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
 
 HEAD = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"]
 

@@ -14,19 +14,10 @@ from typing import Any, get_args
 import pytest
 from ruamel.yaml import YAML
 
-from underlay.expect import (
-    Expectation,
-    bridge,
-    ends,
-    ipvlan,
-    macvlan,
-    predict,
-    stations,
-    tunnels,
-    vlan,
-)
-from underlay.expect.ipvlan import L3_MODES
-from underlay.expect.rules import Fact, Relation, facts, first
+from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
+from underlay.drivers.ipvlan import L3_MODES
+from underlay.drivers.rule import Fact, Relation, facts, first
+from underlay.expect import Expectation, ends, predict, stations
 from underlay.lab import Lab
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan

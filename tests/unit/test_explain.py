@@ -19,12 +19,12 @@ import pytest
 
 from confusion import EVIDENCE, GREEN
 from underlay.expect import Expectation, predict
-from underlay.explain import NOTHING, Explanation, explain
 from underlay.faults import RUNNING, Scene
 from underlay.observe import Observation
 from underlay.observe.evidence import Evidence
 from underlay.observe.observation import Seen
 from underlay.plan import plan_from_json
+from underlay.proof.explain import NOTHING, Explanation, explain
 from underlay.verdict import Verdict, judge
 
 FILES = sorted(EVIDENCE.glob("*.json.xz"))

@@ -10,8 +10,9 @@ import pytest
 
 from underlay.cli import main
 from underlay.errors import BadInput
-from underlay.foreign import host_rules, lint_hosts, read_hosts
+from underlay.fleet import read_hosts
 from underlay.lint.finding import Finding
+from underlay.lint.hosts import host_rules, lint_hosts
 
 GOOD = {
     "cniVersion": "1.0.0",

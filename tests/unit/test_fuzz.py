@@ -22,10 +22,11 @@ from hypothesis import strategies as st
 
 from proof import file, record
 from underlay.errors import BadInput
-from underlay.foreign import lint_hosts, read_hosts
+from underlay.fleet import read_hosts
 from underlay.lab import Lab
 from underlay.lab.text import LabText
 from underlay.lint import lint_lab
+from underlay.lint.hosts import lint_hosts
 from underlay.lint.problems import problem_findings
 from underlay.lint.read import LabError, read_lab_text
 from underlay.plan import make_plan

@@ -7,8 +7,8 @@ from contextlib import closing
 from types import SimpleNamespace
 from typing import cast
 
-from underlay.observe import hearing, rtnetlink
-from underlay.observe.spaces import Space
+from underlay.observe.on_node import hearing, rtnetlink
+from underlay.observe.on_node.spaces import Space
 
 GROUPS = ["239.255.27.7", "ff12::27:7"]
 

@@ -18,8 +18,10 @@ import pytest
 
 from ending import ends
 from underlay import cli
-from underlay.cluster import image, image_archive, image_licences
-from underlay.cluster.image import Image
+from underlay.cluster.image import archive as image_archive
+from underlay.cluster.image import build as image
+from underlay.cluster.image import licences as image_licences
+from underlay.cluster.image.build import Image
 from underlay.storage import paths
 
 KEY = "0123456789abcdef"
@@ -52,6 +54,18 @@ License: Permission to use, copy, modify, and distribute this software and its
  documentation
 """
 PYTHON = "On Debian systems it is in /usr/share/common-licenses/GPL-2.\n"
+SOURCE = Path(__file__).resolve().parents[2] / "src"
+EXPORT = f"""\
+import os, sys
+from pathlib import Path
+from {image.__name__} import Image
+from {image_archive.__name__} import export
+folder, file = map(Path, sys.argv[1:])
+try:
+    export(Image(folder.name, folder), file)
+finally:
+    print(os.listdir(file.parent), file.read_text(), end="")
+"""
 RECORDED = {"user-mode-linux": {"version": "6.12", "licences": ["GPL-2"]}}
 
 
@@ -345,20 +359,12 @@ def test_a_full_disk(
     small.mkdir()
     for number in range(64):
         (built.folder / f"noise{number}").write_bytes(os.urandom(1 << 14))
-    command = (
-        f"mount -t tmpfs -o size=512k none {small} && echo old >{small}/{name} && exec "
-        f'"$@" -c "from underlay.cluster import image_archive as a, image;'
-        f"from pathlib import Path; built = image.Image('{KEY}', Path('{built.folder}'));"
-        f"\ntry: a.export(built, Path('{small}/{name}'))"
-        f"\nfinally: print(list(Path('{small}').iterdir()), Path('{small}/{name}').read_text())"
-        f'"'
-    )
-    words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", command, "sh"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(image.__file__).parents[2])}
-    done = subprocess.run(
-        [*words, sys.executable], capture_output=True, text=True, timeout=60, env=environment
-    )
-    assert done.stdout == f"[PosixPath('{small}/{name}')] old\n\n", done.stderr
+    script = 'mount -t tmpfs -o size=512k none "$1" && echo old >"$1/$2" && shift 2 && exec "$@"'
+    words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    words += [str(small), name, sys.executable, "-c", EXPORT, str(built.folder), str(small / name)]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.stdout == f"['{name}'] old\n", done.stderr
     assert f"Infrastructure: cannot write {small}/{name}" in done.stderr
 
 

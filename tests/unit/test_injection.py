@@ -28,11 +28,12 @@ import hostile
 from rendered import read_back, strings
 from underlay import cli
 from underlay.cli.shells import script
-from underlay.cluster import boot, ssh
-from underlay.cluster.lab_state import LabState
-from underlay.cluster.libvirt.wiring import networks, pool
-from underlay.cluster.uml import lean, switch_machine
-from underlay.cluster.uml.wiring import setup
+from underlay.cluster import boot_files as boot
+from underlay.cluster import ssh
+from underlay.cluster.providers.libvirt.wiring import networks, pool
+from underlay.cluster.providers.uml import lean, switch_machine
+from underlay.cluster.providers.uml.wiring import setup
+from underlay.cluster.state.lab import LabState
 from underlay.errors import BadInput
 from underlay.lab import Lab
 from underlay.lint import lint_lab

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.lab_lock import forget_unheld, holder, lock, turn
-from underlay.cluster.lab_state import LabState
+from underlay.cluster.state.lab import LabState
+from underlay.cluster.state.lock import forget_unheld, holder, lock, turn
 from underlay.errors import Infrastructure
 from underlay.storage import locks, paths
 
@@ -23,7 +23,7 @@ HOLD = """\
 import sys, time
 from pathlib import Path
 from underlay.storage import paths
-from underlay.cluster.lab_lock import turn
+from underlay.cluster.state.lock import turn
 there = Path(sys.argv[1])
 paths.home = lambda: there
 sys.argv = ["/usr/bin/underlay", "up", "twice"]
@@ -141,7 +141,7 @@ def test_two_commands_at_once(
 ) -> None:
     """`down` while `up` is at work: it says so on stderr, waits, and then does its part."""
     from underlay.cli import main
-    from underlay.cluster import lab_lock
+    from underlay.cluster.state import lock as lab_lock
     from underlay.lint.read import read_lab
     from underlay.plan import make_plan
 

@@ -10,9 +10,10 @@ import sys
 
 import pytest
 
-from underlay.observe import evidence, laggards, measure
-from underlay.observe.laggards import LEAST, TIMES, Laggards
+from underlay.observe import evidence, measure
+from underlay.observe import patience as laggards
 from underlay.observe.measure import START
+from underlay.observe.patience import LEAST, TIMES, Laggards
 from unit.test_probe_real import plan_of
 
 NODES = ["core-01", "core-02", "core-03"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.uml import lean
-from underlay.cluster.uml.node import arguments
+from underlay.cluster.providers.uml import lean
+from underlay.cluster.providers.uml.node import arguments
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage import paths

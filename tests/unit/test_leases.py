@@ -9,7 +9,7 @@ import pytest
 from underlay_node import cni, iproute2, settling
 from underlay_node.commands import Failed
 
-from underlay.cluster.uml import wiring
+from underlay.cluster.providers.uml import wiring
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.plan.addresses import own_made

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from underlay.cluster.boot import Boot
-from underlay.cluster.libvirt import kvm, machine, wiring
-from underlay.cluster.libvirt.virsh import identity
+from underlay.cluster.boot_files import Boot
 from underlay.cluster.prepare import load_plan
+from underlay.cluster.providers.libvirt import kvm, machine, wiring
+from underlay.cluster.providers.libvirt.virsh import identity
 from underlay.plan import Plan
 from underlay.storage import paths
 

@@ -10,8 +10,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from underlay.cli import main
+from underlay.errors import Spot
 from underlay.lint import lab_rules
-from underlay.lint.finding import Finding, RuleText, Spot
+from underlay.lint.finding import Finding, RuleText
 from underlay.lint.formats import github, sarif
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,8 +15,8 @@ import pytest
 
 import underlay.expect as package
 from proof import digest, file, unpacked
+from underlay.drivers.rule import Rule
 from underlay.expect import Expectation, path, predict
-from underlay.expect.rules import Rule
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage.paths import root

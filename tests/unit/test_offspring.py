@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from underlay.bench.offspring import offspring
-from underlay.cluster.uml.sandbox import start_time
+from underlay.cluster.providers.uml.sandbox import start_time
+from underlay.proof.bench.offspring import offspring
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 # What a sandbox does: nothing about it tells of the command that has started it.
@@ -17,7 +17,7 @@ LEAK = "env -i setsid bash -c 'exec -a other sleep 30' >/dev/null 2>&1 & echo $!
 PROGRAM = f"""\
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from underlay.bench.offspring import beget, offspring
+from underlay.proof.bench.offspring import beget, offspring
 ancestor = beget()
 assert offspring(ancestor) == [], offspring(ancestor)
 subprocess.run(["bash", "-c", {LEAK!r}], stdout=subprocess.DEVNULL, timeout=10)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.own_home import own_home, sweep
+from underlay.cluster.state.own_home import own_home, sweep
 from underlay.storage import paths
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 HOLD = """\
 import sys
 from underlay.storage import paths
-from underlay.cluster.own_home import own_home
+from underlay.cluster.state.own_home import own_home
 with own_home():
     (paths.states() / "left").mkdir(parents=True)
     print("held", flush=True)
@@ -25,7 +25,7 @@ with own_home():
 """
 SWEEP = """\
 import select, sys
-from underlay.cluster.own_home import sweep
+from underlay.cluster.state.own_home import sweep
 while not select.select([sys.stdin], [], [], 0)[0]:
     sweep()
 """

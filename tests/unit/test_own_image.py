@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from underlay.cli import main
-from underlay.cli.own_image import DRIVERS, MODULES, NEEDS, examine
-from underlay.cluster.boot import ensure
+from underlay.cluster.boot_files import ensure
 from underlay.cluster.prepare import load_plan
+from underlay.cluster.requirements.own_image import DRIVERS, MODULES, NEEDS, examine
 from underlay.errors import BadInput
 from underlay.plan import plan_from_json
 

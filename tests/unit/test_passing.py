@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from underlay.expect.passages import Passage
 from underlay.faults import Scene, running_fault
-from underlay.faults.passing import Passage
-from underlay.faults.routes import best, contains, family_of
+from underlay.faults.evidence.routes import best, contains, family_of
 from underlay.faults.scene import cell_of
 from underlay.lint.read import read_lab
 from underlay.observe.evidence import Space

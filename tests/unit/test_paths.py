@@ -10,7 +10,7 @@ import pytest
 
 from underlay import cli
 from underlay.cluster import vagrant
-from underlay.cluster.lab_state import LabState
+from underlay.cluster.state.lab import LabState
 from underlay.storage import paths
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from underlay.observe import measure
-from underlay.observe.start import _pack, probe_command
+from underlay.observe.tasks import _pack, probe_command
 from unit.test_probe_real import plan_of
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"

@@ -7,7 +7,7 @@ import struct
 from hypothesis import given
 from hypothesis import strategies as st
 
-from underlay.observe import packets
+from underlay.observe.on_node import packets
 
 MAC = bytes.fromhex("020000000a01")
 

@@ -14,7 +14,8 @@ import pytest
 
 from underlay.expect import pairs, predict
 from underlay.lab import Lab
-from underlay.observe import probe, start
+from underlay.observe import tasks as start
+from underlay.observe.on_node import probe
 from underlay.plan import make_plan
 
 MODULES = [
@@ -26,7 +27,9 @@ MODULES = [
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
 def test_a_node_with_python_3_9_can_run_it(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))
-    own = {f"underlay.observe.{other.stem}" for other in MODULES} | {"underlay.observe"}
+    own = {f"underlay.observe.on_node.{other.stem}" for other in MODULES} | {
+        "underlay.observe.on_node"
+    }
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.module in own or node.module.partition(".")[0] in sys.stdlib_module_names

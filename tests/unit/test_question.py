@@ -6,7 +6,7 @@ import errno
 
 import pytest
 
-from underlay.observe.question import Question
+from underlay.observe.on_node.question import Question
 
 
 def given_up(*, cold: bool) -> Question:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from proof import file
-from underlay.bench.figures import FIGURES
+from underlay.proof.bench.figures import FIGURES
 from underlay.storage.paths import root
 
 

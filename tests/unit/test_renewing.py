@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from underlay.observe import renewing
-from underlay.observe.packets import packed
-from underlay.observe.rtnetlink import INCOMPLETE
-from underlay.observe.spaces import Space
+from underlay.observe.on_node import renewing
+from underlay.observe.on_node.packets import packed
+from underlay.observe.on_node.rtnetlink import INCOMPLETE
+from underlay.observe.on_node.spaces import Space
 
 STALE = 0x04  # NUD_STALE
 WANTED = packed("20.0.1.132")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster import converging, run_folder, switching
-from underlay.cluster.lab_state import LabState
-from underlay.cluster.run_folder import MARKER, keep_failure, keep_run, runs
+from underlay.cluster import converging, switching
+from underlay.cluster.state import run_folder
+from underlay.cluster.state.lab import LabState
+from underlay.cluster.state.run_folder import MARKER, keep_failure, keep_run, runs
 from underlay.errors import Infrastructure
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan

@@ -6,8 +6,8 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
-from underlay.cluster.uml.holder import Handler, Server
-from underlay.cluster.uml.sandbox import REQUEST_DEADLINE
+from underlay.cluster.providers.uml.holder import Handler, Server
+from underlay.cluster.providers.uml.sandbox import REQUEST_DEADLINE
 
 
 def test_forty_nodes_call_before_anybody_is_answered(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from underlay.cluster.prepare import load_plan
-from underlay.cluster.uml import holder, sandbox
+from underlay.cluster.providers.uml import holder, sandbox
 from underlay.errors import Infrastructure
 from underlay.storage import paths
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.uml import wiring
+from underlay.cluster.providers.uml import wiring
 from underlay.errors import UnderlayError
 from underlay.expect import Expectation, predict
 from underlay.lint.read import read_lab

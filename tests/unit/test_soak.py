@@ -13,8 +13,8 @@ import pytest
 
 import doc_pages
 from underlay import cli
-from underlay.bench import command_line, endurance, soak
-from underlay.bench.soak_lab import SoakLab, waited
+from underlay.proof.bench import command_line, endurance, soak
+from underlay.proof.bench.soak_lab import SoakLab, waited
 
 SLEEP = ["sleep", "60"]
 

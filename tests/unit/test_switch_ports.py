@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.uml import switch_machine, wiring
+from underlay.cluster.providers.uml import switch_machine, wiring
 from underlay.errors import UnderlayError
 from underlay.expect import Expectation, predict
 from underlay.expect.world import World

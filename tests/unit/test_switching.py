@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.lab_state import LabState, read_state, unfinished
+from underlay.cluster.providers.uml.wiring import card_name, changes, links
+from underlay.cluster.state.lab import LabState, read_state, unfinished
 from underlay.cluster.suite import Asked, Suite
 from underlay.cluster.switching import differences
-from underlay.cluster.uml.wiring import card_name, changes, links
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage import paths

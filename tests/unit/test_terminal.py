@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from underlay.bench.pseudo_terminal import PseudoTerminal
+from underlay.proof.bench.pseudo_terminal import PseudoTerminal
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 VERB = """\
 import signal, sys, time
 from pathlib import Path
 from underlay import cli
-from underlay.cli import status
+from underlay.cli.verbs import status
 from underlay.cli.console import out, progress
 
 def command() -> None:

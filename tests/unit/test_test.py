@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from underlay import cli
-from underlay.cli import layers, proof
-from underlay.cli import test as verb
+from underlay.cli import layers
+from underlay.cli import layers_record as proof
 from underlay.cli.layers import Layer, judge_layer, read_junit
+from underlay.cli.verbs import test as verb
 
 CONFTEST = Path(__file__).resolve().parents[1] / "conftest.py"
 SOURCE = CONFTEST.parents[1] / "src"

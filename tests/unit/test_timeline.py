@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from underlay.cluster.node_boot import parse
+from underlay.cluster.boot_times import parse
 from underlay.cluster.spans import FILE, Span, process_began, record, recorded, span
 from underlay.report.timeline import WIDTH, timeline
 

@@ -13,7 +13,7 @@ import pytest
 
 from underlay import __version__, cli
 from underlay.cli import version
-from underlay.cluster import image
+from underlay.cluster.image import build as image
 from underlay.errors import Infrastructure
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from underlay.cluster.prepare import load_plan
-from underlay.cluster.virtualbox import VirtualBox
+from underlay.cluster.providers.virtualbox.provider import VirtualBox
 from underlay.errors import BadInput, Infrastructure
 from underlay.plan import Plan
 from underlay.storage import paths

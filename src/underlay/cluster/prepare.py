@@ -11,10 +11,10 @@ import time
 from typing import TYPE_CHECKING
 
 from underlay.cluster.keys import lab_key
-from underlay.cluster.lab_lock import lock
-from underlay.cluster.lab_state import LabState, read_state, state_of_file
-from underlay.cluster.provider import provider
+from underlay.cluster.providers import provider
 from underlay.cluster.spans import span
+from underlay.cluster.state.lab import LabState, read_state, state_of_file
+from underlay.cluster.state.lock import lock
 from underlay.errors import BadInput
 from underlay.storage import paths
 

@@ -5,20 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from underlay.errors import Spot
+
 Severity = Literal["error", "warning"]
-
-
-@dataclass(frozen=True)
-class Spot:
-    """A place in a file. ``line`` and ``column`` count from 1; a line of 0 is the whole file."""
-
-    file: str
-    line: int = 0
-    column: int = 0
-
-    def __str__(self) -> str:
-        """Return the place as compilers print it, ``file:line:column``."""
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from underlay import __version__
-from underlay.lint.finding import Finding, RuleText, Spot
+from underlay.errors import Spot
+from underlay.lint.finding import Finding, RuleText
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 # GitHub cuts off what is longer.

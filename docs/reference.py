@@ -1,6 +1,6 @@
 """Writes the pages of this site that say what the code says: models and rules, as tables.
 
-``PAGES`` maps each generated page to its text. ``tests/unit/test_docs_reference.py``
+``PAGES`` maps each generated page to its text. ``tests/unit/docs/test_docs_reference.py``
 compares them with the files here; with ``--update-golden`` it writes them.
 """
 

@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 CASES = HERE / "hosts"
 FILES = HERE / "files"
 RULES = {rule.id for rule in host_rules()}
-# What can't be kept as text in a repository; tests/unit/test_foreign.py makes these.
+# What can't be kept as text in a repository; tests/unit/fleet/test_hosts.py makes these.
 ELSEWHERE = {"file-unreadable", "file-too-large", "file-not-text", "json-too-deep"}
 HEAD = re.compile(r"^-- (.+) --\n", re.MULTILINE)
 

@@ -54,7 +54,7 @@ License: Permission to use, copy, modify, and distribute this software and its
  documentation
 """
 PYTHON = "On Debian systems it is in /usr/share/common-licenses/GPL-2.\n"
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+SOURCE = Path(__file__).resolve().parents[3] / "src"
 EXPORT = f"""\
 import os, sys
 from pathlib import Path

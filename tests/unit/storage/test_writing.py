@@ -17,7 +17,7 @@ import pytest
 
 from underlay.storage.writing import whole, write_whole
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+SOURCE = Path(__file__).resolve().parents[3] / "src"
 HANG = """\
 import sys, time
 from pathlib import Path

@@ -15,7 +15,7 @@ import pytest
 from underlay.errors import Infrastructure
 from underlay.storage import locks
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+SOURCE = Path(__file__).resolve().parents[3] / "src"
 HOLD = """\
 import sys
 from pathlib import Path

@@ -18,7 +18,7 @@ from ending import ends
 from underlay.cluster.process import run, run_bytes, tail, with_its_starter
 from underlay.errors import Infrastructure
 
-SOURCE = Path(__file__).resolve().parents[2] / "src"
+SOURCE = Path(__file__).resolve().parents[3] / "src"
 # It notes its child's pid, which doesn't end politely, and hangs.
 HANGS = """\
 (trap '' TERM; exec sleep 60) &

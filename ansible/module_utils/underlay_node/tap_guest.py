@@ -46,24 +46,29 @@ class Relay:
             if not events:
                 return
             for number, event in events:
-                self._serve(number, event)
+                if not self._serve(number, event):
+                    # The numbers of what was closed may be new ones' already; ask again.
+                    break
             if not self._other and not self._clients and not self._awaited():
                 return
 
-    def _serve(self, number: int, event: int) -> None:
+    def _serve(self, number: int, event: int) -> bool:
+        """Do what ``event`` asks for; whether nothing was closed meanwhile."""
         if number == self._listener.fileno():
             client, _ = self._listener.accept()
             self._clients[client.fileno()] = client
             self._poll.register(client, select.EPOLLIN)
         elif number in self._clients:
-            self._take(self._clients[number])
+            return self._take(self._clients[number])
         elif number in self._other and (
             event & (select.EPOLLERR | select.EPOLLHUP) or not self._copy(number)
         ):
             self._drop(number)
+            return False
+        return True
 
-    def _take(self, client: socket.socket) -> None:
-        """Take one pair from ``client``, or leave it where it has gone."""
+    def _take(self, client: socket.socket) -> bool:
+        """Take one pair from ``client``; false where it brings none and was closed."""
         try:
             _, received, _, _ = socket.recv_fds(client, 16, 2)
         except OSError:
@@ -74,7 +79,7 @@ class Relay:
             self._poll.unregister(client)
             del self._clients[client.fileno()]
             client.close()
-            return
+            return False
         tap, card = received
         self._other[tap], self._other[card] = card, tap
         for descriptor in received:
@@ -82,6 +87,7 @@ class Relay:
             self._poll.register(descriptor, select.EPOLLIN)
         with contextlib.suppress(OSError):
             client.send(TAKEN)
+        return True
 
     def _copy(self, source: int) -> bool:
         """Copy what waits at ``source``; whether there will ever be more."""

@@ -16,7 +16,7 @@ import sys
 import zlib
 
 from . import namespaces, tap_guest
-from .commands import Failed, batch, batch_all, run, write
+from .commands import Failed, run, write
 from .crun import BUNDLES, started
 
 DRIVERS = ("macvtap", "ipvtap")
@@ -25,11 +25,10 @@ PROGRAM = f"{BUNDLES}/tap_guest.py"
 SOCKET = f"{BUNDLES}/tap_guest.sock"
 NOTE = f"{BUNDLES}/tap_guest.pid"
 DEADLINE = 20.0
-# Nothing of the holder's own may reach the wire or answer for a container. macvtap devices
-# need no address; of an ipvtap device's addresses ipvlan must know, and nobody else: without
-# the rule that leads to the table of local addresses none of them is the holder's own.
+# Nothing in HOLDER may answer for a container. A macvtap device needs no address, but ipvlan
+# finds an ipvtap device by those that are put on it: without the rule that leads to the table
+# of local addresses they aren't the namespace's own, not even where the relay has ended.
 SETTINGS = {
-    "net/ipv6/conf/default/disable_ipv6": "1",
     "net/ipv6/conf/default/addr_gen_mode": "1",
     "net/ipv6/conf/default/accept_ra": "0",
 }
@@ -87,7 +86,9 @@ def holding(name: str, attachment: dict, network: dict) -> list[str]:
         allowed = attachment.get("allow") or []
         lines += [f"link set dev {tap} type macvtap macaddr add {mac}" for mac in allowed]
     if network["driver"] == "ipvtap":
-        lines += [f"address add {_alone(a)} dev {tap} noprefixroute" for a in _own(name, attachment)]
+        lines += [
+            f"address add {_alone(a)} dev {tap} noprefixroute" for a in _own(name, attachment)
+        ]
     # The groups that the guest joins are not known here. Neutron's macvtap agent does the same.
     trusted = network.get("rx_filter", "trusted") == "trusted"
     return [*lines, f"link set {tap} {'allmulticast on ' if trusted else ''}up"]

@@ -94,6 +94,19 @@ def holding(name: str, attachment: dict, network: dict) -> list[str]:
     return [*lines, f"link set {tap} {'allmulticast on ' if trusted else ''}up"]
 
 
+def queues(name: str, attachment: dict, network: dict) -> list[str]:
+    """Return tc's lines, for HOLDER, that keep a guest from crashing the node.
+
+    A frame from a tap belongs to the tap's socket, which is none of IPv6's. An ipvlan device in
+    l3 hands it to ip6_output, and ip6_skb_dst_mtu takes it for one, unless it is called from
+    within another device's transmission. An ipvlan device has no queue, so that it always is;
+    an ipvtap device has one (ipvtap_setup) until it is taken away.
+    """
+    if network["driver"] != "ipvtap" or network["mode"] == "l2":
+        return []
+    return [f"qdisc replace dev {device(name, attachment)} root noqueue"]
+
+
 def card(name: str, attachment: dict, network: dict, *, passing: str) -> list[str]:
     """Return ip's lines, for the node's namespace, that put the TAP into the container."""
     own = _card(name, attachment)

@@ -70,10 +70,7 @@ def attach(name, number, mode="bridge", **more):
     network = {{"driver": "macvtap", "mode": mode, "parent": "wire", "mtu": 1500, **more}}
     attachment = {{"interface": "eth0", "mac": f"02:aa:00:00:00:0{{number}}"}}
     namespaces.make([name])
-    commands.batch(taps.creation(name, attachment, network))
-    commands.batch(taps.holding(name, attachment, network), space=taps.HOLDER)
-    taps.connect(name, attachment, network, attachment["mac"])
-    commands.batch(taps.card(name, attachment, network, passing="eth0"))
+    assert not taps.create([(name, attachment, network)], passing="eth")
     commands.batch([
         "link set eth0 up",
         f"address add 10.1.1.{{number}}/24 dev eth0",

@@ -14,9 +14,10 @@ import socket
 import struct
 import sys
 import zlib
+from collections.abc import Callable
 
 from . import namespaces, tap_guest
-from .commands import Failed, run, write
+from .commands import Failed, batch_all, run, write
 from .crun import BUNDLES, started
 
 DRIVERS = ("macvtap", "ipvtap")
@@ -39,6 +40,7 @@ TUNGETIFF = 0x800454D2
 TUNSETOFFLOAD = 0x400454D0
 TUNSETSNDBUF = 0x400454D4
 SIOCSIFHWADDR = 0x8924
+SIOCGIFHWADDR = 0x8927
 IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
 ARPHRD_ETHER = 1
 
@@ -64,6 +66,40 @@ def prepare() -> None:
         raise Failed(words)
     for rule in RULES:
         run(["ip", "-netns", HOLDER, *rule.split()])
+
+
+def create(wanted: list[tuple[str, dict, dict]], *, passing: str) -> dict[str, str]:
+    """Make the interfaces of many attachments; return what failed, by container.
+
+    Each of ``wanted`` is a container's name, its attachment and the network. Afterwards the
+    container has a TAP called as ``passing`` says for the attachment's interface.
+    """
+    prepare()
+    failed: dict[str, str] = {}
+    _lines(creation, wanted, failed)
+    _lines(holding, wanted, failed, space=HOLDER)
+    for name, attachment, network in wanted:
+        try:
+            if name not in failed:
+                _unqueue(device(name, attachment), network)
+                connect(name, attachment)
+        except Failed as error:
+            failed[name] = str(error)
+
+    def put(name: str, attachment: dict, network: dict) -> list[str]:
+        interface = attachment["interface"].replace("eth", passing)
+        return card(name, attachment, network, passing=interface)
+
+    _lines(put, wanted, failed)
+    namespaces.delete_links(
+        {HOLDER: [device(name, attachment) for name, attachment, _ in wanted if name in failed]}
+    )
+    return failed
+
+
+def held(wanted: list[tuple[str, dict]]) -> dict[str, list[str]]:
+    """Return what namespaces.delete_links is given to remove the attachments' devices."""
+    return {HOLDER: [device(name, attachment) for name, attachment in wanted]}
 
 
 def creation(name: str, attachment: dict, network: dict) -> list[str]:
@@ -94,19 +130,6 @@ def holding(name: str, attachment: dict, network: dict) -> list[str]:
     return [*lines, f"link set {tap} {'allmulticast on ' if trusted else ''}up"]
 
 
-def queues(name: str, attachment: dict, network: dict) -> list[str]:
-    """Return tc's lines, for HOLDER, that keep a guest from crashing the node.
-
-    A frame from a tap belongs to the tap's socket, which is none of IPv6's. An ipvlan device in
-    l3 hands it to ip6_output, and ip6_skb_dst_mtu takes it for one, unless it is called from
-    within another device's transmission. An ipvlan device has no queue, so that it always is;
-    an ipvtap device has one (ipvtap_setup) until it is taken away.
-    """
-    if network["driver"] != "ipvtap" or network["mode"] == "l2":
-        return []
-    return [f"qdisc replace dev {device(name, attachment)} root noqueue"]
-
-
 def card(name: str, attachment: dict, network: dict, *, passing: str) -> list[str]:
     """Return ip's lines, for the node's namespace, that put the TAP into the container."""
     own = _card(name, attachment)
@@ -127,14 +150,11 @@ def link_local(name: str, attachment: dict) -> str:
     return f"fe80::1:{number >> 16:x}:{number & 0xFFFF:x}/64"
 
 
-def connect(name: str, attachment: dict, network: dict, mac: str) -> None:
-    """Make the container's card in the node's namespace, and have the relay serve it.
-
-    ``mac`` is the device's address: the attachment's, but the parent's for ipvtap and passthru.
-    """
+def connect(name: str, attachment: dict) -> None:
+    """Make the container's card in the node's namespace, and have the relay serve it."""
     tap = nic = -1
     try:
-        tap = _open(device(name, attachment))
+        tap, mac = _open(device(name, attachment))
         nic = _make(_card(name, attachment), mac)
         _hand_over(tap, nic)
     except OSError as error:
@@ -148,6 +168,37 @@ def connect(name: str, attachment: dict, network: dict, mac: str) -> None:
 def device(name: str, attachment: dict) -> str:
     """Return the name of the device in HOLDER; a container's may be longer than 15 letters."""
     return f"tp-{_number(name, attachment):08x}"
+
+
+def _lines(
+    made: Callable[[str, dict, dict], list[str]],
+    wanted: list[tuple[str, dict, dict]],
+    failed: dict[str, str],
+    *,
+    space: str = "",
+) -> None:
+    """Run the lines of all containers that haven't failed yet by one ip; note what fails."""
+    owned = [
+        (name, line)
+        for name, attachment, network in wanted
+        if name not in failed
+        for line in made(name, attachment, network)
+    ]
+    for number, words in batch_all([line for _, line in owned], space=space).items():
+        name, line = owned[number]
+        failed.setdefault(name, f"ip {line}: {words}")
+
+
+def _unqueue(tap: str, network: dict) -> None:
+    """Keep the guest of an l3 device from crashing the node.
+
+    Its frames belong to the tap's socket, which is none of IPv6's. In l3 ipvlan hands them to
+    ip6_output, and ip6_skb_dst_mtu takes that socket for one of IPv6's, unless it is called
+    within another device's transmission (dev_recursion_level). It is where a device has no
+    queue. An ipvlan device has none, but an ipvtap device has one (ipvtap_setup).
+    """
+    if network["driver"] == "ipvtap" and network["mode"] != "l2":
+        run(["tc", "-netns", HOLDER, "qdisc", "replace", "dev", tap, "root", "noqueue"])
 
 
 def _card(name: str, attachment: dict) -> str:
@@ -175,34 +226,42 @@ def _enter(space: str) -> None:
         os.setns(file.fileno(), os.CLONE_NEWNET)
 
 
-def _open(name: str) -> int:
-    """Open the character device of the tap ``name``, and make it speak plain frames."""
-    found: list[int] = []
+def _open(name: str) -> tuple[int, str]:
+    """Open the character device of the tap ``name``, and make it speak plain frames.
+
+    Returns its descriptor and the device's MAC address, which is the parent's for ipvtap
+    devices and in passthru, whatever was asked for.
+    """
+    found: list[tuple[int, str]] = []
+    failed: list[OSError] = []
 
     def inside() -> None:
         try:
             _enter(HOLDER)
-            found.append(socket.if_nametoindex(name))
-        except OSError:
-            pass
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+                answer = fcntl.ioctl(asked, SIOCGIFHWADDR, struct.pack("40s", name.encode()))
+            found.append((socket.if_nametoindex(name), answer[18:24].hex(":")))
+        except OSError as error:
+            failed.append(error)
 
     namespaces.aside(inside)
-    if not found:
-        raise OSError(f"no such device in {HOLDER}")
+    for error in failed:
+        raise error
+    index, mac = found[0]
     # Opened from the node's namespace: a descriptor keeps the one that it was opened in.
-    tap = os.open(f"/dev/tap{found[0]}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    tap = os.open(f"/dev/tap{index}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         # Devices of other namespaces may have the same index, and the file is one for all.
         asked = fcntl.ioctl(tap, TUNGETIFF, bytes(40))
         if asked[:16].rstrip(b"\0").decode() != name:
-            raise OSError(f"/dev/tap{found[0]} is another device's")
+            raise OSError(f"/dev/tap{index} is another device's")
         fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", b"", IFF_TAP | IFF_NO_PI))
         fcntl.ioctl(tap, TUNSETOFFLOAD, 0)
         fcntl.ioctl(tap, TUNSETSNDBUF, struct.pack("i", 0x7FFFFFFF))
     except OSError:
         os.close(tap)
         raise
-    return tap
+    return tap, mac
 
 
 def _make(name: str, mac: str) -> int:

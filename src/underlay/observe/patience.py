@@ -1,0 +1,53 @@
+"""How long a machine is waited for that lags behind: the others tell how fast one can be."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+LEAST = 10.0  # s that anybody gets, where processors are free
+TIMES = 5.0  # so many times what the slowest of the others took
+
+
+class SharedDeadline:
+    """Some machines that started at once, of which each arrives when it has answered.
+
+    All get ``limit`` seconds from here. Once half of ``peers``, which are machines of one kind,
+    have arrived, the rest get less: ``LEAST`` seconds, or ``TIMES`` what the slowest of those
+    took, and ``more`` for what one may have to do that the others haven't. A frozen node would
+    cost all of the limit otherwise, whoever asks. A machine that has more to do than it can makes
+    some of its nodes slower than others: it multiplies ``LEAST``.
+    """
+
+    def __init__(self, peers: Iterable[str], limit: float, more: float = 0.0) -> None:
+        self._began = time.monotonic()
+        self._limit = limit
+        self._more = more
+        self._took: dict[str, float | None] = dict.fromkeys(peers)
+
+    def arrived(self, name: str) -> None:
+        """Keep that ``name`` has answered just now, if it is a peer and for the first time."""
+        if name in self._took and self._took[name] is None:
+            self._took[name] = time.monotonic() - self._began
+
+    @property
+    def patience(self) -> float:
+        """The seconds, from the start, that a machine gets which hasn't arrived yet."""
+        took = [seconds for seconds in self._took.values() if seconds is not None]
+        if 2 * len(took) < len(self._took) or not took:
+            return self._limit
+        return min(self._limit, max(LEAST * overload(), TIMES * max(took)) + self._more)
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody is waited for any longer."""
+        return time.monotonic() - self._began > self.patience
+
+
+def overload() -> float:
+    """Return how many times as much there is to do as the processors can, and at least 1."""
+    return max(1.0, os.getloadavg()[0] / len(os.sched_getaffinity(0)))

@@ -10,7 +10,7 @@ import sys
 import pytest
 from underlay_node import taps
 
-from underlay.paths import root
+from underlay.storage.paths import root
 
 SANDBOX = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork",
            "--mount-proc", "--kill-child"]  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from cluster.commands import GRACE, clean_environment, interrupt, run
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
-from underlay.bench.pseudo_terminal import PseudoTerminal
+from underlay.proof.bench.pseudo_terminal import PseudoTerminal
 
 SMALL = """\
 name: small

@@ -41,7 +41,7 @@ def verb_command(verb: str) -> Any:
     A module may hold ``CONTEXT``, a dictionary of click's context settings (how
     unknown options are treated, say).
     """
-    module = importlib.import_module(f"underlay.cli.{verb}")
+    module = importlib.import_module(f"underlay.cli.verbs.{verb}")
     return build_command(verb, module.command, getattr(module, "CONTEXT", {}))
 
 

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
-from underlay.cli import verbs
-from underlay.cli.labs import lab_names, running_labs
-from underlay.paths import state
+from underlay.cli import summaries
+from underlay.cli.which_lab import lab_names, running_labs
+from underlay.storage.paths import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,13 +38,13 @@ def offered(before: list[str], current: str) -> Iterator[tuple[str, str]]:
     ``current`` is what is there of it; only whether it begins an option matters.
     """
     if not before:
-        yield from verbs().items()
+        yield from summaries().items()
         yield "--help", "List all verbs."
         yield "--version", "Print versions."
     elif "--" in before:
         # Somebody else's command line.
         yield FILES, ""
-    elif before[0] in verbs():
+    elif before[0] in summaries():
         yield from _of_verb(before[0], before[1:], current)
 
 
@@ -107,7 +107,7 @@ def ends() -> tuple[str, ...]:
 
 def providers() -> tuple[str, ...]:
     """Return what may run a lab's nodes."""
-    from underlay.cluster.provider import NAMES
+    from underlay.cluster.providers import NAMES
 
     return NAMES
 

@@ -1,0 +1,78 @@
+"""Folders that end with their command, or with the next one where that was killed.
+
+A lock held in the folder says that its command lives. Whoever finds it free may remove the
+folder: no process id, name or age could tell as much.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay.storage import locks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LOCK = ".lock"
+# A sweep holds it for as long as it ends and removes what a killed command has left.
+DEADLINE = 120.0
+
+
+@contextmanager
+def folder(what: str, *, inside: Path | None = None) -> Iterator[Path]:
+    """Yield a new folder for temporary files, named after ``what`` it is for; remove it after.
+
+    It is ``inside`` the system's folder for such, or another one. Those of killed commands
+    are removed first.
+    """
+    sweep(inside)
+    path = Path(tempfile.mkdtemp(prefix=f"underlay-{what}-", dir=inside))
+    descriptor = claim(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)
+
+
+def sweep(above: Path | None = None) -> None:
+    """Remove what ``left`` says."""
+    for path in left(above):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def left(above: Path | None = None) -> Iterator[Path]:
+    """Yield this user's folders for temporary files whose commands have been killed.
+
+    They are those in ``above``, or in the system's folder for such.
+    """
+    folders = (above or Path(tempfile.gettempdir())).glob(f"underlay-*/{LOCK}")
+    return abandoned(lock.parent for lock in folders)
+
+
+def claim(path: Path) -> int:
+    """Make the folder ``path`` and hold its lock; return the descriptor that holds it.
+
+    Whoever sweeps at the same moment may take a lock that nobody holds yet, and the folder
+    with it: then it is made again.
+    """
+    busy = f"uses the folder {path}"
+    return locks.wait_for(path / LOCK, busy, deadline=DEADLINE, folder_mode=0o700)
+
+
+def abandoned(paths: Iterable[Path]) -> Iterator[Path]:
+    """Yield those of the folders ``paths`` whose lock is free, and hold it meanwhile."""
+    for path in paths:
+        try:
+            descriptor = locks.take(path / LOCK)
+        except OSError:
+            continue
+        try:
+            yield path
+        finally:
+            os.close(descriptor)

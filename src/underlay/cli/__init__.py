@@ -127,7 +127,7 @@ def _complete(shell: str, typed: list[str]) -> int:
     """Answer a script of `underlay completion`, which asks what may stand at the cursor."""
     from underlay.cli.words import answer
 
-    answer(shell, typed)
+    answer(shell, typed, summaries())
     return EXIT_OK
 
 

@@ -9,7 +9,10 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from underlay.drivers import DRIVERS, Driver
+from underlay.plan.cidr import Cidr
 from underlay.plan.image import PlannedImage
+
+NO_ADDRESS = Cidr("")
 
 
 @dataclass(frozen=True)
@@ -32,9 +35,9 @@ class Nic:
     segment: str
     interface: str
     mac: str
-    address: str
+    address: Cidr
     mtu: int
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
     bond: str = ""
     members: tuple[Member, ...] = ()
 
@@ -47,9 +50,9 @@ class VlanLink:
     link: str
     vlan: int
     mac: str
-    address: str
+    address: Cidr
     mtu: int
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class NodeLink:
     master: str = ""
     mac: str = ""
     mtu: int = 1500
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Cidr, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -257,9 +260,9 @@ class Attachment:
 
     network: str
     interface: str
-    address: str
+    address: Cidr
     mac: str
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
     allow: tuple[str, ...] = ()
 
 
@@ -285,7 +288,7 @@ class HostPort:
     interface: str
     port: str
     mac: str
-    addresses: tuple[str, ...]
+    addresses: tuple[Cidr, ...]
     vlan: int | None = None
     mtu: int = 1500
 
@@ -393,4 +396,4 @@ def _read(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         return kind(**{key: _read(hints[key], entry) for key, entry in value.items()})
-    return value
+    return Cidr(value) if kind is Cidr else value

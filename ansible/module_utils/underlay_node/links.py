@@ -164,7 +164,7 @@ def _configure(
     if row.get("master", "") != master:
         said = f"master {master}" if master else "nomaster"
         work.add(f"{name}: {said}", f"link set {name} {said}")
-        if wanted.made().get(name, {}).get("kind") == "gretap":
+        if "remote" in wanted.made().get(name, {}).get("options", {}):
             # Tunnels of one bridge would be a loop: what came in by one never leaves by another.
             work.bridge.append(f"link set dev {name} isolated on")
     mtu = wanted.mtus().get(name)

@@ -43,3 +43,12 @@ class Infrastructure(UnderlayError):
     """The machine, a node or a tool failed; the lab file is not to blame."""
 
     exit_code = EXIT_INFRASTRUCTURE
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that has left something: ``message`` says what, ``hint`` how to remove it."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint

@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 # Only for a command that never gets there: no test passes or fails by how long this is.
@@ -32,7 +34,8 @@ class Point:
     def script(self) -> str:
         """The lines of the script. Nothing but the shell itself waits, so that it ends with it."""
         reached, release = shlex.quote(str(self._reached)), shlex.quote(str(self._release))
-        return f"if mkdir {reached} 2>/dev/null; then read -r _ <{release} || :; fi\n"
+        held = f"echo $$ >{reached}/pid; read -r _ <{release} || :"
+        return f"if mkdir {reached} 2>/dev/null; then {held}; fi\n"
 
     @property
     def reached(self) -> bool:
@@ -46,6 +49,18 @@ class Point:
             assert running(), f"the command was over before it came to {self._reached.parent.name}"
             assert time.monotonic() < limit, f"nobody came to {self._reached.parent.name}"
             time.sleep(INTERVAL)
+
+    def kill(self) -> None:
+        """Kill who is held, if it still lives: it never does what it was about to do.
+
+        Not for a process in a PID namespace of its own, whose ids are others here.
+        """
+        pid = self._reached / "pid"
+        self.wait(lambda: True)
+        while not (pid.exists() and pid.read_text().endswith("\n")):
+            time.sleep(INTERVAL)
+        with suppress(ProcessLookupError):
+            os.kill(int(pid.read_text()), signal.SIGKILL)
 
     def release(self) -> None:
         """Let go on who is held, and whoever comes later."""

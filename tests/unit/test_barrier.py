@@ -79,6 +79,18 @@ def test_who_is_held_ends_by_any_signal(number: int, tmp_path: Path) -> None:
     assert process.wait(timeout=30) == -number
 
 
+def test_who_is_held_may_be_kept_from_going_on(tmp_path: Path) -> None:
+    barrier = Barrier(tmp_path / "barrier")
+    point = barrier.hold("touch")
+    process = start(barrier, "sh", "-c", f"env touch {tmp_path}/made; exit 3")
+    point.wait(lambda: running(process))
+    point.kill()
+    assert process.wait(timeout=30) == 3
+    point.kill()
+    point.release()
+    assert not (tmp_path / "made").exists()
+
+
 def test_a_command_that_does_not_come_is_no_success(tmp_path: Path) -> None:
     point = Point(tmp_path / "never")
     with pytest.raises(AssertionError, match="over before it came to never"):

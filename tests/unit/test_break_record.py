@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -78,12 +77,12 @@ class Node:
 
 
 @pytest.fixture
-def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Node]:
+def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Node:
     monkeypatch.setenv(paths.HOME, str(tmp_path / "home"))
     node = Node(tmp_path)
     monkeypatch.setattr(record, "run_in", node.run_in)
     monkeypatch.setattr(Marked, "folder", tmp_path, raising=False)
-    yield node
+    return node
 
 
 @pytest.fixture

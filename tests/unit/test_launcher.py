@@ -138,16 +138,25 @@ def test_two_first_uses_wait_for_each_other(checkout: Path) -> None:
     (checkout / "packages.txt").write_text("nonsuch  no-such-command  is missing\n")
     stand_in(checkout, "id", "echo 0")
     log = checkout.parent / "apt"
-    stand_in(checkout, "apt-get", f'sleep 0.5; echo "$@" >> "{log}"')
+    installing = Point(checkout.parent / "installing")
+    stand_in(checkout, "apt-get", f'{installing.script}echo "$@" >> "{log}"')
     command = [checkout / "underlay", "--version"]
     environment = {**os.environ, "PATH": f"{checkout.parent / 'bin'}:{os.environ['PATH']}"}
-    both = [
-        subprocess.Popen(command, env=environment, stdout=-3, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=30)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sum("waiting for another first use" in text for text in said) == 1
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command, env=environment, stdout=-3, stderr=subprocess.PIPE, text=True
+        )
+
+    first = start()
+    installing.wait(lambda: first.poll() is None)
+    second = start()
+    assert second.stderr is not None
+    assert "waiting for another first use" in second.stderr.readline()
+    installing.release()
+    said = [process.communicate(timeout=30)[1] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert "waiting for another first use" not in "".join(said)
     assert len(log.read_text().splitlines()) == 2
 
 

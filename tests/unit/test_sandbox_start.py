@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from barrier import Point
 from underlay import paths
 from underlay.cluster.prepare import load_plan
 from underlay.cluster.uml import holder, sandbox
@@ -54,12 +55,20 @@ def test_it_ends_with_its_starter_while_the_switch_is_made() -> None:
 def test_an_interrupt_while_the_switch_is_made_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sandbox, "setup", lambda _: SLOW)
+    making = Point(tmp_path / "making")
+    monkeypatch.setattr(sandbox, "setup", lambda _: [(["sh", "-c", making.script], "")])
     plan = load_plan(paths.root() / "labs" / "coreos.yml")
     main = threading.main_thread().ident or 0
-    threading.Timer(1.0, signal.pthread_kill, (main, signal.SIGINT)).start()
+
+    def interrupt() -> None:
+        making.wait(lambda: True)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         sandbox.start(plan, tmp_path)
+    thread.join()
     assert holders() == []
     assert not (tmp_path / "sandbox.json").exists()
 

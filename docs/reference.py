@@ -1,6 +1,6 @@
 """Writes the pages of this site that say what the code says: models and rules, as tables.
 
-``PAGES`` maps each generated page to its text. ``tests/unit/test_docs_reference.py``
+``PAGES`` maps each generated page to its text. ``tests/unit/docs/test_docs_reference.py``
 compares them with the files here; with ``--update-golden`` it writes them.
 """
 
@@ -15,20 +15,11 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from underlay.expect import (
-    bridge,
-    ipvlan,
-    macvlan,
-    routing,
-    stations,
-    switch_ports,
-    tunnels,
-    vlan,
-)
-from underlay.expect.rules import Rule
+from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
+from underlay.drivers.rule import Rule
+from underlay.expect import routing, stations, switch_ports
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entry import entries
-from underlay.foreign import host_rules as rules_about_hosts
 from underlay.lab import (
     DEFAULT_MODE,
     MODES,
@@ -42,11 +33,12 @@ from underlay.lab import (
     Nodes,
     Segment,
 )
-from underlay.lab_file import read_lab
-from underlay.lint_problems import problem_rules
-from underlay.lint_rules import RULES
-from underlay.paths import root
+from underlay.lint.hosts import host_rules as rules_about_hosts
+from underlay.lint.problems import problem_rules
+from underlay.lint.read import read_lab
+from underlay.lint.rules import RULES
 from underlay.plan import make_plan
+from underlay.storage.paths import root
 
 # Which labs the patterns of faults are computed from: the first one that has a place for each.
 PATTERN_LABS = ("coreos", "docker-vlan", "one-of-each", "dual-stack")

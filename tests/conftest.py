@@ -29,7 +29,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--record",
         action="store_true",
-        help="keep what nodes show under each fault, for tests/unit/test_explain.py",
+        help="keep what nodes show under each fault, for tests/unit/proof/test_explain.py",
     )
     group.addoption("--all", action="store_true", help="also run the tests marked `all`")
 

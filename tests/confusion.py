@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 NAME = "faults"
 # What a healthy lab shows is kept, too, under this name.
 GREEN = "green"
-EVIDENCE = Path(__file__).parent / "unit" / "evidence"
+EVIDENCE = Path(__file__).parent / "unit" / "proof" / "evidence"
 NOISE = ("stats64", "stats", "counters", "log", "valid_life_time", "preferred_life_time")
 
 
@@ -52,7 +52,7 @@ def is_remembered(plan: Plan, name: str) -> bool:
 
 
 def remember(plan: Plan, name: str, fault: str, where: str, seen: Looked) -> None:
-    """Keep what nodes showed, for tests/unit/test_explain.py: all that explain goes by."""
+    """Keep what nodes showed, for tests/unit/proof/test_explain.py: all that explain goes by."""
     path = EVIDENCE / f"{plan.lab}.json.xz"
     found: dict[str, Any] = {"plan": json.loads(plan.to_json()), "faults": {}}
     if path.is_file():

@@ -13,7 +13,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from underlay.lab import Lab
-from underlay.lab_text import Place
+from underlay.lab.text import Place
 
 CANARY = "UNDERLAY_CANARY"
 TOUCH = f"touch ${CANARY}"

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from underlay.paths import root
+from underlay.storage.paths import root
 
 # Where an unreachable cell stopped is kept, too: often a rule says no more than that.
 SIGNS = {

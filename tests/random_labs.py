@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from underlay.errors import BadInput
 from underlay.lab import DEFAULT_MODE, MODES
-from underlay.lab_drivers import FLAGGED, L3_MODES, RUNTIMES
-from underlay.lab_file import read_lab_text
 from underlay.lint import lint_lab
+from underlay.lint.keys.drivers import FLAGGED, L3_MODES, RUNTIMES
+from underlay.lint.read import read_lab_text
 from underlay.plan import Plan, make_plan
-from underlay.plan_networks import OVERLAYS
+from underlay.plan.networks import OVERLAYS
 
 NODES = 2
 SEGMENTS = ("lan", "wan")

@@ -85,7 +85,7 @@ module UnderlayEngine
 end
 
 # Carries out the engine's description of one machine (Provider.machine in
-# src/underlay/cluster/provider.py). A word after a colon is a Ruby symbol.
+# src/underlay/cluster/providers/base.py). A word after a colon is a Ruby symbol.
 module UnderlayMachine
   def self.apply(provider, planned, machine)
     machine.vm.guest = :debian

@@ -4,10 +4,13 @@
     ├── BadInput          exit 2   the user's file or argument cannot be used
     └── Infrastructure    exit 3   this machine, a node or a tool did not do its part
 
-Exceptions carry facts and never print or exit: only ``cli/`` does.
+Exceptions carry facts and never print or exit: only ``cli/`` does. A ``Spot`` says where in a
+file the fault is.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 EXIT_OK = 0
 EXIT_DIFFERS = 1
@@ -52,3 +55,16 @@ class Interrupted(KeyboardInterrupt):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place in a file. ``line`` and ``column`` count from 1; a line of 0 is the whole file."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        """Return the place as compilers print it, ``file:line:column``."""
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file

@@ -19,9 +19,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths, temporary
 from underlay.errors import BadInput, Infrastructure
-from underlay.plan_values import Plan
+from underlay.plan.values import Plan
+from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -20,7 +20,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from barrier import Barrier
 from cluster.running import LABS, Checkout, Lab
-from underlay import paths
+from underlay.storage import paths
 
 HERE = Path(__file__).parent
 # Files with tests that use ``lab``. Of this checkout's labs one is up at a time.

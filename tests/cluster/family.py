@@ -18,9 +18,9 @@ from pathlib import Path
 
 from cluster.commands import clean_environment
 from cluster.running import Checkout
-from underlay.bench.offspring import Process, offspring
-from underlay.bench.soak_lab import waited
-from underlay.cluster.uml.sandbox import start_time
+from underlay.cluster.providers.uml.sandbox import start_time
+from underlay.proof.bench.offspring import Process, offspring
+from underlay.proof.bench.soak_lab import waited
 
 # PR_SET_CHILD_SUBREAPER, see prctl(2). Its first argument is where the command's end is noted,
 # as os.waitpid has it; its only line of output is the command's pid.

@@ -8,13 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cluster.running import Lab
-from underlay.cli.check import measured
-from underlay.cli.explain import looked_into
+from underlay.cli.measuring import measured
 from underlay.cluster.access import run_in
-from underlay.cluster.lab_state import LabState, read_state
-from underlay.explain import explain
+from underlay.cluster.state.lab import LabState, read_state
 from underlay.faults import Cell, Scene
 from underlay.observe.evidence import Evidence
+from underlay.proof.explain import explain
+from underlay.proof.lab import look_into
 from underlay.verdict import Cell as Judged
 
 STEP_DEADLINE = 60.0
@@ -61,7 +61,7 @@ def look(lab: Lab, *, anyway: bool = True) -> Looked:
     """
     state = state_of(lab)
     verdict = measured(state)
-    evidence = looked_into(state) if anyway or verdict.exit_code else Evidence({})
+    evidence = look_into(state) if anyway or verdict.exit_code else Evidence({})
     found = explain(Scene(state.plan()), verdict.cells, evidence)
     return Looked(
         judged=verdict.cells,

@@ -9,7 +9,7 @@ import pytest
 
 from cluster.running import Checkout
 from proof import digest, packed, record
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 
 pytestmark = pytest.mark.all

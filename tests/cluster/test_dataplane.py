@@ -6,7 +6,7 @@ import pytest
 
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout
-from underlay.bench.dataplane import DRIVERS, PLACES
+from underlay.proof.bench.dataplane import DRIVERS, PLACES
 
 # The bench ends within ten minutes, and tidies up after that.
 DEADLINE = 900.0

@@ -18,15 +18,15 @@ import pytest
 from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab, written
-from underlay import paths
-from underlay.bench.offspring import offspring
-from underlay.bench.soak_lab import waited
-from underlay.cluster import image
-from underlay.cluster.uml import lean, sandbox
-from underlay.cluster.uml import node as uml_node
+from underlay.cluster.image import build as image
+from underlay.cluster.providers.uml import lean, sandbox
+from underlay.cluster.providers.uml import node as uml_node
 from underlay.errors import Infrastructure
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
+from underlay.proof.bench.offspring import offspring
+from underlay.proof.bench.soak_lab import waited
+from underlay.storage import paths
 
 SMALL = """\
 name: beset

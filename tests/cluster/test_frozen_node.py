@@ -14,10 +14,10 @@ import pytest
 
 from cluster.family import family
 from cluster.running import CHECK_DEADLINE, Checkout, Lab, label, written
-from underlay.bench.soak_lab import waited
-from underlay.cluster import run_folder
+from underlay.cluster.state import run_folder
 from underlay.observe import evidence
 from underlay.observe.measure import START
+from underlay.proof.bench.soak_lab import waited
 
 LAB = """\
 name: frozen

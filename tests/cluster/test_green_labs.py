@@ -9,12 +9,12 @@ import pytest
 
 from cluster.running import Checkout
 from proof import digest, record
-from underlay.cli.explain import looked_into
-from underlay.cluster.own_home import own_home
 from underlay.cluster.prepare import load_plan
-from underlay.cluster.provider import DEFAULT
+from underlay.cluster.providers import DEFAULT
+from underlay.cluster.state.own_home import own_home
 from underlay.cluster.suite import Asked, Brought, Suite
 from underlay.faults import RUNNING, Scene
+from underlay.proof.lab import look_into
 
 pytestmark = pytest.mark.all
 
@@ -26,7 +26,7 @@ def test_nothing_is_found_in_any_shipped_lab(here: Checkout) -> None:
     def visit(brought: Brought) -> None:
         assert brought.state is not None, brought.error
         plan = brought.asked.plan
-        evidence = looked_into(brought.state)
+        evidence = look_into(brought.state)
         scene = Scene(plan)
         findings = [f for fault in RUNNING for f in fault.find(scene, evidence)]
         seen[plan.lab] = {

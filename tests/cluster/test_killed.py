@@ -18,11 +18,11 @@ from barrier import Barrier
 from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
-from underlay.bench.offspring import Process
-from underlay.bench.soak import GONE
-from underlay.bench.soak_lab import waited
-from underlay.cluster.uml import sandbox
-from underlay.observe.laggards import overload
+from underlay.cluster.providers.uml import sandbox
+from underlay.observe.patience import overload
+from underlay.proof.bench.offspring import Process
+from underlay.proof.bench.soak import GONE
+from underlay.proof.bench.soak_lab import waited
 
 SMALL = """\
 name: killed

@@ -24,7 +24,7 @@ from cluster.running import Checkout, Lab, Matrix
 from cluster.test_all_labs import proven
 from differing import differing, features
 from proof import file, record, unpacked
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of the tests' own needs root")

@@ -15,7 +15,7 @@ import pytest
 from cluster.commands import Done, run
 from cluster.own_libvirt import OwnLibvirt, own_libvirt
 from cluster.running import NOT_COPIED, Checkout
-from underlay import paths
+from underlay.storage import paths
 
 pytestmark = [
     pytest.mark.all,

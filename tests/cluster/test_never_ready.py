@@ -16,9 +16,9 @@ import pytest
 from cluster.commands import run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
-from underlay import paths
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import make_plan
+from underlay.storage import paths
 
 LAB = """\
 name: stuck

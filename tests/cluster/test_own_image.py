@@ -11,7 +11,7 @@ import pytest
 from cluster.commands import run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
-from underlay.cluster import image
+from underlay.cluster.image import build as image
 
 LAB = """\
 name: own-image

@@ -13,11 +13,11 @@ from testinfra.host import Host
 
 from cluster.inside import entering
 from cluster.running import LABS, Cell, Lab
-from underlay import paths
 from underlay.expect import Expectation, Pair, pairs, predict
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.observe import Seen, measure
 from underlay.plan import make_plan
+from underlay.storage import paths
 
 Hosts = dict[str, Host]
 Words = dict[str, str]

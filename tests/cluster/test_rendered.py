@@ -13,8 +13,8 @@ import pytest
 
 from cluster.commands import Done, run
 from cluster.running import Checkout, Lab
-from underlay import paths
-from underlay.cluster import image
+from underlay.cluster.image import build as image
+from underlay.storage import paths
 
 Rendered = Callable[[Path], Path]
 

@@ -17,7 +17,7 @@ import pytest
 from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import UP_DEADLINE, Checkout
-from underlay import paths
+from underlay.storage import paths
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="whoever runs the tests is an ordinary user already"

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
 from underlay.cli import main
 from underlay.cluster import ssh
 from underlay.cluster.keys import lab_key
-from underlay.cluster.lab_state import LabState, read_state
-from underlay.cluster.uml import sandbox
-from underlay.lab_file import read_lab
+from underlay.cluster.providers.uml import sandbox
+from underlay.cluster.state.lab import LabState, read_state
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
+from underlay.storage import paths
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "labs/coreos.yml"
@@ -118,7 +118,7 @@ def test_a_state_of_an_earlier_boot_is_tidied_up_and_no_stranger_is_ended(
 def test_a_sandbox_ends_with_its_starter_until_the_lab_is_up(plan: Plan, tmp_path: Path) -> None:
     """A process that starts a sandbox is killed: before it has said `keep`, and after."""
     start = (
-        "import sys; from pathlib import Path; from underlay.cluster.uml import sandbox\n"
+        "import sys; from pathlib import Path; from underlay.cluster.providers.uml import sandbox\n"
         "from underlay.plan import plan_from_json\n"
         "state = Path(sys.argv[1]); plan = plan_from_json((state / 'plan.json').read_text())\n"
         "sandbox.start(plan, state); sys.argv[2] == 'keep' and sandbox.keep(state)\n"

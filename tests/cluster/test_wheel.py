@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
-from underlay.cluster import image
+from underlay.cluster.image import build as image
+from underlay.storage import paths
 
 INSTALL_DEADLINE = 400
 LAB_DEADLINE = 600

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from underlay.lab_file import LabError, read_lab
 from underlay.lint import lint
-from underlay.lint_problems import READING
-from underlay.lint_rules import RULES
+from underlay.lint.problems import READING
+from underlay.lint.read import LabError, read_lab
+from underlay.lint.rules import RULES
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -46,7 +46,7 @@ def test_there_are_many_cases() -> None:
 
 def test_every_kind_of_reading_error_has_a_case() -> None:
     logs = "".join(path.read_text(encoding="utf-8") for path in ERRORS.glob("*.log"))
-    # These can't be kept as a text file in a repository; tests/unit/test_lab_file.py makes them.
+    # These can't be kept as a text file in a repository; tests/unit/lab/test_reading.py makes them.
     elsewhere = {"unreadable-file", "not-text"}
     assert [kind for kind in sorted(set(READING) - elsewhere) if f"[{kind}]" not in logs] == []
 

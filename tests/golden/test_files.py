@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from underlay import paths
-from underlay.lab_file import read_lab
+from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.render import render, rendered_files
+from underlay.storage import paths
 
 GOLDEN = Path(__file__).parent / "files"
 LABS = ("coreos", "docker-vlan")

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from underlay.foreign import host_rules, lint_hosts, read_hosts
+from underlay.fleet import read_hosts
+from underlay.lint.hosts import host_rules, lint_hosts
 
 HERE = Path(__file__).resolve().parent
 CASES = HERE / "hosts"
 FILES = HERE / "files"
 RULES = {rule.id for rule in host_rules()}
-# What can't be kept as text in a repository; tests/unit/test_foreign.py makes these.
+# What can't be kept as text in a repository; tests/unit/fleet/test_hosts.py makes these.
 ELSEWHERE = {"file-unreadable", "file-too-large", "file-not-text", "json-too-deep"}
 HEAD = re.compile(r"^-- (.+) --\n", re.MULTILINE)
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from underlay import paths
-from underlay.editor_schema import editor_schema
+from underlay.lab.editor_schema import editor_schema
+from underlay.storage import paths
 
 
 def test_schema_beside_the_labs(golden: Callable[[Path, str], None]) -> None:

@@ -105,7 +105,7 @@ def main(argv: list[str]) -> int:
         return _unexpected(error, as_json)
 
 
-def verbs() -> dict[str, str]:
+def summaries() -> dict[str, str]:
     """Return every verb with its one-line summary, in the order of ``--help``."""
     return {name: line for group in VERBS.values() for name, line in group.items()}
 
@@ -125,7 +125,7 @@ def _dispatch(argv: list[str]) -> int:
 
         print("\n".join(words("".join(argv[1:2]))))
         return EXIT_OK
-    if argv[0] not in verbs():
+    if argv[0] not in summaries():
         raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest(argv[0]))
     from underlay.cli.frame import run_verb
 
@@ -163,7 +163,7 @@ def _overview() -> str:
 def _nearest(word: str) -> str:
     import difflib
 
-    near = difflib.get_close_matches(word, verbs(), n=1, cutoff=0.5)
+    near = difflib.get_close_matches(word, summaries(), n=1, cutoff=0.5)
     return f"did you mean `underlay {near[0]}`?" if near else "`underlay --help` lists the verbs"
 
 

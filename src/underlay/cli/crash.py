@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from underlay import __version__
-from underlay.paths import home
+from underlay.storage.paths import home
 
 KEPT = 20
 

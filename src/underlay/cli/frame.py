@@ -21,7 +21,7 @@ def run_verb(verb: str, arguments: list[str]) -> int:
     unknown options are treated, say). Raises BadInput for arguments that the verb
     doesn't take, and lets through whatever the verb raises.
     """
-    module = importlib.import_module(f"underlay.cli.{verb}")
+    module = importlib.import_module(f"underlay.cli.verbs.{verb}")
     command = build_command(verb, module.command, getattr(module, "CONTEXT", {}))
     program = f"underlay {verb}"
     try:

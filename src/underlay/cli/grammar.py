@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from underlay.bench.figures import NAMES as FIGURE_NAMES
-from underlay.cli import verbs
-from underlay.cli.bench import DATAPLANE
+from underlay.cli import summaries
 from underlay.cli.frame import build_command
-from underlay.cli.image import ACTIONS
 from underlay.cli.layers import LAYERS
-from underlay.cluster.provider import NAMES
+from underlay.cli.verbs.bench import DATAPLANE
+from underlay.cli.verbs.image import ACTIONS
+from underlay.cluster.providers import NAMES
+from underlay.proof.bench.figures import NAMES as FIGURE_NAMES
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -74,7 +74,7 @@ FILE_OPTIONS = {("env", "lab")}
 
 def grammar() -> tuple[Verb, ...]:
     """Return all verbs, in the order of ``--help``; imports every one of them."""
-    return tuple(_verb(name, text) for name, text in verbs().items())
+    return tuple(_verb(name, text) for name, text in summaries().items())
 
 
 def with_values(found: tuple[Verb, ...]) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def with_values(found: tuple[Verb, ...]) -> tuple[str, ...]:
 
 
 def _verb(name: str, text: str) -> Verb:
-    module = importlib.import_module(f"underlay.cli.{name}")
+    module = importlib.import_module(f"underlay.cli.verbs.{name}")
     command = build_command(name, module.command, getattr(module, "CONTEXT", {}))
     hints = get_type_hints(module.command)
     options, arguments = [Option("--help", "Show the verb's help.", None)], []

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from underlay import temporary
 from underlay.cli import pytest_family
-from underlay.paths import root
+from underlay.storage import temporary
+from underlay.storage.paths import root
 
 LAYERS = ("unit", "golden", "cluster")
 # The option of pytest's that tests/conftest.py adds.

@@ -7,20 +7,20 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.cli.check import judged
 from underlay.cli.console import err, people, print_json, progress
-from underlay.cli.explain import explained
-from underlay.cli.labs import SUFFIXES, resolve_lab
+from underlay.cli.measuring import explained
+from underlay.cli.which_lab import SUFFIXES, resolve_lab
 from underlay.cluster.prepare import load_plan
-from underlay.cluster.provider import DEFAULT
+from underlay.cluster.providers import DEFAULT
 from underlay.cluster.suite import Asked, Brought, Suite, hand_over
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
+from underlay.proof.lab import measure_and_judge
 from underlay.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from underlay.explain import Explanation
+    from underlay.proof.explain import Explanation
     from underlay.verdict import Verdict
 
 
@@ -43,7 +43,7 @@ class Proof:
             verdict = self._unmeasured(brought)
         else:
             began = time.monotonic()
-            verdict = judged(state, _silent)
+            verdict = measure_and_judge(state, _silent)
             brought.timings["measure"] = round(time.monotonic() - began, 3)
             if verdict.exit_code:
                 with suppress(UnderlayError):
@@ -92,7 +92,7 @@ def prove(what: str, provider: str | None, *, keep: bool, as_json: bool) -> int:
 
     Raises BadInput where there is no such file or folder, or a file in it can't be read.
     """
-    from underlay.cluster.own_home import own_home
+    from underlay.cluster.state.own_home import own_home
 
     began = time.monotonic()
     labs = _asked(_files(what))

@@ -19,17 +19,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from underlay import paths
-from underlay.bench.offspring import (
+from underlay.cli.interrupt import SIGNALS
+from underlay.cluster.providers.uml import sandbox
+from underlay.cluster.state.lock import holder
+from underlay.errors import UnderlayError
+from underlay.proof.bench.offspring import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_PDEATHSIG,
     offspring,
     set_attribute,
 )
-from underlay.cli.interrupt import SIGNALS
-from underlay.cluster.lab_lock import holder
-from underlay.cluster.uml import sandbox
-from underlay.errors import UnderlayError
+from underlay.storage import paths
 
 # Seconds that pytest gets to clean up: an interrupted `up` may take most of them.
 PATIENCE = 60.0
@@ -103,7 +103,7 @@ def _labs(home: Path) -> set[str]:
 
 def _forget_labs(home: Path, before: set[str]) -> None:
     """Remove what is left of the tests' labs in ``home``, but no lab that somebody else runs."""
-    from underlay.cluster.cycle import down
+    from underlay.cluster.lifecycle import down
 
     # The tests' own labs are in the checkout, whatever the environment says of others.
     os.environ[paths.HOME] = str(home)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from underlay.cli.console import err
 
 if TYPE_CHECKING:
-    from underlay.cluster.lab_state import LabState
     from underlay.cluster.spans import Span
+    from underlay.cluster.state.lab import LabState
 
 # Below this many seconds a node's unit isn't worth a line.
 SHORTEST = 0.1
@@ -39,7 +39,7 @@ def show(state: LabState) -> None:
 
 
 def _spans(state: LabState) -> tuple[list[Span], float]:
-    from underlay.cluster.node_boot import start_spans
+    from underlay.cluster.boot_times import start_spans
     from underlay.cluster.spans import Span, process_began
 
     began = process_began()

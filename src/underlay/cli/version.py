@@ -71,7 +71,7 @@ def distribution_version(name: str) -> str:
 
 
 def _image() -> tuple[str, bool]:
-    from underlay.cluster import image
+    from underlay.cluster.image import build as image
 
     try:
         current = image.current()

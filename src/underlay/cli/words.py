@@ -9,8 +9,8 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from underlay.cli.labs import lab_names, running_labs
-from underlay.paths import state
+from underlay.cli.which_lab import lab_names, running_labs
+from underlay.storage.paths import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

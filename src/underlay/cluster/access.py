@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
 from underlay.cluster.process import run
-from underlay.cluster.provider import provider
+from underlay.cluster.providers import provider
 from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from underlay.cluster.lab_state import LabState
+    from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan, PlannedContainer
 
 SWITCH = "switch"

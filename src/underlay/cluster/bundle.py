@@ -8,9 +8,9 @@ import zipfile
 from functools import cache
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.errors import Infrastructure
 from underlay.plan import NET_D
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from pathlib import Path

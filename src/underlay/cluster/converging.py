@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay import paths, temporary
 from underlay.cluster.bundle import bundle
-from underlay.cluster.lab_lock import lock, turn
-from underlay.cluster.lab_state import LabState, read_state, unfinished
 from underlay.cluster.prepare import load_plan, refuse_errors
 from underlay.cluster.process import tail
-from underlay.cluster.provider import provider
-from underlay.cluster.run_folder import keep_failure
+from underlay.cluster.providers import provider
+from underlay.cluster.state.lab import LabState, read_state, unfinished
+from underlay.cluster.state.lock import lock, turn
+from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes
 from underlay.errors import BadInput, Infrastructure
+from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

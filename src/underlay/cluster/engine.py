@@ -22,12 +22,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths
-from underlay.cluster.lab_lock import lock
-from underlay.cluster.lab_state import LabState, remove, state_of_file
 from underlay.cluster.prepare import PREPARED, plan_of, prepare
-from underlay.cluster.provider import DEFAULT, provider
+from underlay.cluster.providers import DEFAULT, provider
+from underlay.cluster.state.lab import LabState, remove, state_of_file
+from underlay.cluster.state.lock import lock
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, BadInput, Infrastructure, UnderlayError
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

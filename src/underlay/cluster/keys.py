@@ -12,8 +12,8 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.process import run
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,13 +10,13 @@ import shlex
 import time
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.keys import lab_key
-from underlay.cluster.lab_lock import lock
-from underlay.cluster.lab_state import LabState, read_state, state_of_file
-from underlay.cluster.provider import provider
+from underlay.cluster.providers import provider
 from underlay.cluster.spans import span
+from underlay.cluster.state.lab import LabState, read_state, state_of_file
+from underlay.cluster.state.lock import lock
 from underlay.errors import BadInput
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ PREPARED = "prepared"
 
 def load_plan(file: Path) -> Plan:
     """Return the plan that the lab ``file`` leads to now; raise LabError where it can't be read."""
-    from underlay.lab_file import read_lab
+    from underlay.lint.read import read_lab
     from underlay.plan import make_plan
 
     return make_plan(read_lab(file))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay import temporary
 from underlay.cluster.bundle import program
 from underlay.cluster.process import run
+from underlay.storage import temporary
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster.process import run
 from underlay.errors import BadInput, Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,16 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster import ssh
-from underlay.cluster.cycle import down
 from underlay.cluster.keys import SUITE, kept_key, lab_key
-from underlay.cluster.lab_state import LabState, plan_in, remove
+from underlay.cluster.lifecycle import down
 from underlay.cluster.prepare import prepare, refuse_errors
-from underlay.cluster.provider import UML, provider
+from underlay.cluster.providers import UML, provider
+from underlay.cluster.state.lab import LabState, plan_in, remove
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
 from underlay.errors import BadInput, UnderlayError
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,16 +14,17 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underlay import paths
 from underlay.cluster import ssh
 from underlay.cluster.apply import apply
-from underlay.cluster.lab_lock import lock, turn
-from underlay.cluster.lab_state import LabState, read_state, remove, unfinished
 from underlay.cluster.prepare import load_plan, refuse_errors
-from underlay.cluster.provider import no_switching, provider
-from underlay.cluster.run_folder import keep_failure
+from underlay.cluster.providers import provider
+from underlay.cluster.providers.base import no_switching
+from underlay.cluster.state.lab import LabState, read_state, remove, unfinished
+from underlay.cluster.state.lock import lock, turn
+from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.vagrant import carry_along
 from underlay.errors import BadInput, Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

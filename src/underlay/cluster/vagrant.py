@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import vagrant
 
-from underlay import paths
 from underlay.cluster.engine import FORCE, HINT, LAB, PROVIDER
 from underlay.cluster.process import run, tail
-from underlay.cluster.provider import UML
+from underlay.cluster.providers import UML
 from underlay.errors import Infrastructure
+from underlay.storage import paths
 
 if TYPE_CHECKING:
-    from underlay.cluster.lab_state import LabState
+    from underlay.cluster.state.lab import LabState
 
 OLDEST = (2, 3)
 UP_DEADLINE = 900.0

@@ -1,5 +1,6 @@
 """Expectations: who should reach whom, why, and which source says so."""
 
+from underlay.drivers.rule import Rule, Stop
 from underlay.expect.ends import (
     FAMILIES,
     PROTOCOLS,
@@ -15,7 +16,6 @@ from underlay.expect.ends import (
 )
 from underlay.expect.expectation import Expectation, Value
 from underlay.expect.predict import predict
-from underlay.expect.rules import Rule, Stop
 
 __all__ = [
     "FAMILIES",

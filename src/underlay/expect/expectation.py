@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from underlay.drivers.rule import Stop
 from underlay.expect.ends import Check, Family, Protocol
-from underlay.expect.rules import Stop
 
 Value = str | tuple[str, ...]
 

@@ -7,24 +7,16 @@ from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.expect import (
-    bridge,
-    ipvlan,
-    macvlan,
-    routing,
-    stations,
-    switch_ports,
-    tunnels,
-    vlan,
-)
-from underlay.expect.alike import Kinds
-from underlay.expect.rules import first
+from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
+from underlay.drivers.rule import first
+from underlay.expect import routing, stations, switch_ports
+from underlay.expect.kinds import Kinds
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+    from underlay.drivers.rule import Fact, Relation, Rule
     from underlay.expect.ends import Pair
-    from underlay.expect.rules import Fact, Relation, Rule
     from underlay.expect.world import Hop, Link, Space, World
 
 TABLES: dict[str, tuple[Rule, ...]] = {

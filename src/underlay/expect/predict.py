@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from underlay.expect.ends import FAMILIES, pairs, protocols
 from underlay.expect.expectation import Expectation
 from underlay.expect.path import Paths
-from underlay.expect.values import predict_values
+from underlay.expect.value_cells import predict_values
 from underlay.expect.world import World
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from underlay.expect.rules import Rule
+from underlay.drivers.rule import Rule
 
 _ARP = "Linux net/ipv4/arp.c, arp_process"
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-from underlay.expect.rules import Rule, facts
+from underlay.drivers.rule import Rule, facts
 
 if TYPE_CHECKING:
-    from underlay.expect.rules import Fact, Relation
+    from underlay.drivers.rule import Fact, Relation
 
 _DEAF = frozenset({"passthru"})
 _WIRE: tuple[Relation, ...] = ("across", "to other node", "from other node", "stations")

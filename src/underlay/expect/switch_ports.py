@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underlay.expect.rules import Rule
+from underlay.drivers.rule import Rule
 
 if TYPE_CHECKING:
     from underlay.expect.world import Link, World

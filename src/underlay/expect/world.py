@@ -15,7 +15,7 @@ from ipaddress import (
 )
 from typing import TYPE_CHECKING
 
-from underlay.expect.ipvlan import L3_MODES, mode_word
+from underlay.drivers.ipvlan import L3_MODES, mode_word
 from underlay.plan import MANAGEMENT_SEGMENT
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 
 from underlay.errors import BadInput
-from underlay.faults import (
+from underlay.faults.catalogue import (
     addressing,
     advertisements,
     bridged,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from underlay.faults import RUNNING
-from underlay.faults.boot import BOOT
+from underlay.faults.catalogue.boot import BOOT
 from underlay.faults.fault import Layer, Stage
-from underlay.foreign import host_rules
 from underlay.lint import lab_rules
+from underlay.lint.hosts import host_rules
 
 FILE_EVIDENCE = "`underlay lint LAB`: the finding's line and column, its reason and its source"
 HOST_EVIDENCE = "`underlay lint --host NAME=DIR`: the finding's file and line, its reason"

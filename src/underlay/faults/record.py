@@ -17,13 +17,13 @@ from underlay.cluster.access import run_in
 from underlay.errors import EXIT_NOT_RUN, Infrastructure
 from underlay.faults import restore
 from underlay.faults.fault import SWITCH, Fault, Place, Step
-from underlay.observe.gather import documents
+from underlay.observe.on_node.gather import documents
 
 if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-    from underlay.cluster.lab_state import LabState
+    from underlay.cluster.state.lab import LabState
     from underlay.faults.scene import Scene
 
 STEP_DEADLINE = 60.0

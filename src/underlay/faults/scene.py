@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from underlay.expect import pairs, predict
-from underlay.faults.passing import Cell, Passage, Ways, stack
+from underlay.expect.passages import Cell, Passage, Ways, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from underlay.expect import End, Expectation, Pair
-    from underlay.faults.passing import Direction, Kind
+    from underlay.expect.passages import Direction, Kind
     from underlay.plan import Plan, PlannedNetwork
 
 __all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "mac_of", "stack"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
 from underlay.expect import homes
-from underlay.observe.laggards import Laggards
+from underlay.observe.patience import Laggards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
 from underlay.expect import predict
-from underlay.observe.laggards import Laggards
 from underlay.observe.merge import merge
-from underlay.observe.start import packed_tasks, phases, probe_command, values
+from underlay.observe.patience import Laggards
+from underlay.observe.tasks import packed_tasks, phases, probe_command, values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from underlay.expect import End, Pair, Protocol, ends, homes, pairs, protocols
-from underlay.expect.values import NOBODY, NOTHING
+from underlay.expect.value_cells import NOBODY, NOTHING
 from underlay.observe.observation import Observation, Seen
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from underlay.explain import Cause, Explanation
     from underlay.faults import Cell
+    from underlay.proof.explain import Cause, Explanation
 
 LINES_SHOWN = 4
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from underlay.report.matrix import DIFFERS, NOT_MEASURED, UNREACHABLE, matrix
 from underlay.report.page import Page, count
-from underlay.report.values import value_table
+from underlay.report.value_cells import value_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence

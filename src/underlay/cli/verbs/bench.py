@@ -1,0 +1,135 @@
+"""The verb ``bench``: how fast Underlay is on this machine, and how fast what it wires is."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from underlay.cli.console import out, print_json, progress
+from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
+
+DATAPLANE = "dataplane"
+
+
+def command(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="The figures to measure, all without one; or dataplane."
+        ),
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Measure each figure once, within ten minutes.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Measure how fast Underlay is on this machine, or how fast packets are.
+
+    Every second is wall time of the command line. Labs are started under names of
+    their own, with image and files cached, and nothing of them is left, however it
+    ends. It all takes less than 20 minutes. `dataplane` measures instead how the
+    drivers compare: throughput, latency, connections and processor time, on the
+    nodes of any provider. What `ssh_ping_60_s` and `ssh_ping_shared_60_s` take is
+    scaled from 60 cells: one ssh and ping for each of them, the first with a
+    connection for each, the second over connections that are shared and open.
+    Exits with 3 where a figure couldn't be measured as often as it should be, and
+    says why.
+
+    Example:
+      underlay bench
+      underlay bench cli_start_s lint_s
+      underlay bench --quick --json
+      underlay bench dataplane
+      underlay bench dataplane --provider libvirt
+    """
+    chosen = names or []
+    if DATAPLANE in chosen:
+        if len(chosen) > 1:
+            raise BadInput("dataplane is a bench of its own", hint="underlay bench dataplane")
+        _dataplane(as_json, provider, quick=quick)
+        return
+    if provider is not None:
+        raise BadInput(
+            "--provider is for dataplane: every other figure says what runs its nodes",
+            hint=f"underlay bench dataplane --provider {provider}",
+        )
+    from underlay.proof.bench.bench import bench
+
+    wanted = _wanted(chosen)
+    with progress("measuring") as running:
+        document = bench(wanted, running.step, quick=quick)
+    if as_json:
+        print_json(document)
+    else:
+        show(document)
+    if document["not_run"]:
+        raise typer.Exit(EXIT_INFRASTRUCTURE)
+
+
+def _wanted(names: list[str]) -> set[str]:
+    from underlay.proof.bench.figures import NAMES
+
+    for name in names:
+        if name not in NAMES:
+            near = difflib.get_close_matches(name, [*NAMES, DATAPLANE], n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]}?" if near else f"figures: {', '.join(NAMES)}"
+            raise BadInput(f"there is no figure {name!r}", hint=hint)
+    return set(names or NAMES)
+
+
+def show(document: dict[str, Any]) -> None:
+    """Print the figures as a table, and below it what couldn't be measured."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("figure", overflow="fold")
+    for column in ("median", "min", "max", "runs", "aim"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for row in document["results"]:
+        values = [f"{row[key]:.2f}" for key in ("median", "min", "max")]
+        aim = "" if row["aim"] is None else f"≤ {row['aim']:g}"
+        table.add_row(row["name"], *values, str(row["runs"]), aim, row["what"])
+    out.print(table)
+    for name, value in document["growth"].items():
+        out.print(f"{name}: {value}")
+    if document["libvirt_ratio"] is not None:
+        out.print(f"libvirt takes {document['libvirt_ratio']} times as long")
+    if document["ssh_ping_ratio"] is not None:
+        out.print(f"one ssh and ping per cell takes {document['ssh_ping_ratio']:.0f} times as long")
+    if document["ssh_ping_shared_ratio"] is not None:
+        ratio = f"{document['ssh_ping_shared_ratio']:.0f} times as long"
+        out.print(f"one ping per cell over a shared ssh takes {ratio}")
+    measured = {row["name"] for row in document["results"]}
+    for row in document["not_run"]:
+        what = "partly run" if row["name"] in measured else "not run"
+        out.print(f"{what}: {row['name']}: {row['reason']}")
+    machine = document["machine"]
+    out.print(
+        f"seconds; {machine['cores']} cores, load {machine['load_before']} before and"
+        f" {machine['load_after']} after, {machine['seconds']:.0f} s in all",
+        style="dim",
+    )
+
+
+def _dataplane(as_json: bool, provider: str | None, *, quick: bool) -> None:
+    from underlay.cluster.providers import DEFAULT
+    from underlay.proof.bench.dataplane import dataplane
+    from underlay.report.bars import bars
+    from underlay.report.terminal import ascii_only
+
+    with progress("measuring") as running:
+        document = dataplane(running.step, provider_name=provider or DEFAULT, quick=quick)
+    if as_json:
+        print_json(document)
+    else:
+        out.print(bars(document, ascii_only=ascii_only(out.encoding)))
+    if document["not_run"]:
+        raise typer.Exit(EXIT_INFRASTRUCTURE)

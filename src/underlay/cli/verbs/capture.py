@@ -1,0 +1,101 @@
+"""The verb ``capture``: a pcap file of a segment, a parent, or the inside of a container."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from underlay.cli.console import err, print_json, progress
+from underlay.cli.which_lab import running_state
+from underlay.errors import BadInput, Infrastructure
+
+if TYPE_CHECKING:
+    from underlay.plan import Plan
+
+SNAP = 65535
+STDOUT = "-"
+
+
+def command(
+    target: Annotated[
+        str, typer.Argument(help="A segment, a container, or NODE:DEVICE such as core-01:eth1.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", help="The pcap file; `-` is stdout.")
+    ] = None,
+    count: Annotated[int, typer.Option("--count", min=0, help="Stop after so many frames.")] = 0,
+    seconds: Annotated[
+        float, typer.Option("--seconds", min=0.1, max=3600, help="Stop after so many seconds.")
+    ] = 10,
+    lab: Annotated[
+        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Capture frames in a running lab into a pcap file.
+
+    A segment is captured at its switch, each frame once. A container is captured at
+    its own interfaces, a node at the parent that is named. Nothing is installed
+    there. Wireshark and tcpdump read the file; without `--output` it is named after
+    the lab and the target. An interrupt keeps what was captured until then.
+
+    Example:
+      underlay capture lan --seconds 5
+      underlay capture lannet-1a --count 20 --output asking.pcap
+      underlay capture core-01:eth1 --output - | tcpdump -nr -
+    """
+    from underlay.observe.capture import sniff
+    from underlay.observe.frames import pcap
+
+    state = running_state(lab)
+    machine, space, kind, devices = point(state.plan(), target)
+    if output is not None and str(output) == STDOUT and as_json:
+        raise BadInput("stdout takes either the capture or the document", hint="--output FILE")
+    path = output or Path(f"{state.lab}-{target.replace(':', '-')}.pcap")
+    spaces = {machine: [(space, kind, devices)]}
+    with progress(f"capturing at {target} for {seconds:g} s") as running:
+        frames, missing = sniff(state, spaces, seconds=seconds, count=count, snap=SNAP)
+        if missing:
+            raise Infrastructure(f"can't capture at {target}: {'; '.join(missing.values())}")
+        running.note(f"{len(frames)} frames")
+    data = pcap(frames)
+    if str(path) == STDOUT:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise BadInput(f"{path} can't be written: {error.strerror}") from error
+    if as_json:
+        print_json({"file": str(path), "frames": len(frames), "bytes": len(data)})
+    else:
+        err.print(f"{path}: {len(frames)} frames")
+
+
+def point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
+    """Return the machine, namespace, its kind, and the devices that ``target`` means."""
+    from underlay.cluster.access import SWITCH
+
+    for segment in plan.segments:
+        if segment.name == target:
+            return SWITCH, SWITCH, "node", [segment.bridge]
+    for container in plan.containers:
+        if container.name == target:
+            devices = [attachment.interface for attachment in container.attachments]
+            return container.node, container.name, container.runtime, devices
+    node, _, device = target.partition(":")
+    for planned in plan.nodes:
+        if planned.name == node and device:
+            return node, node, "node", [device]
+    names = [s.name for s in plan.segments] + [c.name for c in plan.containers]
+    names += [f"{n.name}:{nic.interface}" for n in plan.nodes for nic in n.nics]
+    near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"targets: {', '.join(names)}"
+    raise BadInput(f"the lab {plan.lab} has no {target!r} to capture at", hint=hint)

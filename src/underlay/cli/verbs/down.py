@@ -1,0 +1,57 @@
+"""The verb ``down``: nothing of a lab is left but caches."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from underlay.cli.console import out, print_json, progress
+from underlay.cli.which_lab import running_lab
+from underlay.storage.paths import states
+
+
+def command(
+    lab: Annotated[
+        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Stop every lab of this checkout.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Stop a lab and leave nothing of it behind.
+
+    Its nodes, switch, interfaces, shared connections and state folder are gone
+    afterwards; caches of images and rendered files stay. A lab whose nodes were
+    killed is tidied up all the same: everything is found by identity, nothing by name.
+
+    Example:
+      underlay down
+      underlay down --lab docker-vlan
+      underlay down --all
+    """
+    from underlay.cluster.lifecycle import down
+    from underlay.cluster.state.lock import forget_unheld
+    from underlay.cluster.state.own_home import sweep
+    from underlay.storage import temporary
+
+    # Every folder: one without a record is what `render` or Vagrant by hand left.
+    names = tuple(sorted(p.name for p in states().glob("*"))) if every else (running_lab(lab),)
+    began = time.monotonic()
+    for name in names:
+        with progress(f"stopping {name}") as running:
+            down(name, running.step)
+    temporary.sweep()
+    forget_unheld()
+    if every:
+        # What a `check DIR` that was killed has left.
+        names = (*names, *sweep())
+    seconds = time.monotonic() - began
+    if as_json:
+        print_json({"labs": list(names), "seconds": round(seconds, 3)})
+    elif names:
+        out.print(f"{', '.join(names)}: down, {seconds:.1f} s")
+    else:
+        out.print("no lab was up")

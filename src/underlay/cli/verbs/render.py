@@ -1,0 +1,105 @@
+"""The verb ``render``: all files of a lab's nodes, without any node."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from underlay.cli.console import err, out, print_json
+from underlay.cli.which_lab import resolve_lab
+from underlay.errors import BadInput
+from underlay.storage import paths
+
+
+def command(
+    lab: Annotated[
+        str | None, typer.Argument(help="A lab file, or the name of one in labs/.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The folder to write; without it, the lab's state folder."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Render a lab although lint finds errors in it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Write every file of a lab's nodes without starting any.
+
+    Ansible renders each node's cloud-config seed (user-data, meta-data and
+    network-config) and whatever it installs: CNI's net.d files, Docker's networks
+    and the list of containers. The output folder then holds these files and
+    nothing else; a folder with other files in it is refused.
+
+    Example:
+      underlay render
+      underlay render docker-vlan --output files
+      underlay render labs/coreos.yml --json
+    """
+    from underlay.cluster.keys import lab_key
+    from underlay.lint.read import read_lab
+    from underlay.plan import make_plan
+    from underlay.render import refuse_foreign, render_cached, rendered_files
+
+    started = time.monotonic()
+    file = resolve_lab(lab)
+    checked = read_lab(file)
+    if not force:
+        _refuse_errors(file)
+    folder = output or paths.state(checked.name) / "files"
+    refuse_foreign(folder)
+    key = lab_key(checked.name)
+    cached = render_cached(make_plan(checked), key, folder, paths.cache() / "files")
+    seconds = time.monotonic() - started
+    files = rendered_files(folder)
+    if as_json:
+        print_json(
+            {
+                "lab": checked.name,
+                "output": str(folder),
+                "files": [str(path) for path in files],
+                "seconds": round(seconds, 3),
+                "cached": cached,
+            }
+        )
+        return
+    _print_tree(folder, files)
+    source = "from the cache" if cached else "by Ansible"
+    err.print(
+        f"{len(files)} file{'s' * (len(files) != 1)} {source} in {seconds:.1f} s", style="dim"
+    )
+
+
+def _refuse_errors(file: Path) -> None:
+    """Raise BadInput where lint finds errors in the lab ``file``."""
+    from underlay.lint import lint
+
+    errors = [finding for finding in lint(file) if finding.severity == "error"]
+    if errors:
+        count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
+        raise BadInput(
+            f"lint finds {count} in {file}",
+            detail="\n".join(map(str, errors)),
+            hint="--force renders the files all the same",
+        )
+
+
+def _print_tree(folder: Path, files: list[Path]) -> None:
+    """Print ``files``, which are sorted and relative to ``folder``, as a tree."""
+    from rich.tree import Tree
+
+    tree = Tree(str(folder))
+    branches = {Path(): tree}
+    for file in files:
+        for parent in reversed(file.parents):
+            if parent not in branches:
+                branches[parent] = branches[parent.parent].add(f"{parent.name}/")
+        branches[file.parent].add(file.name)
+    # A tree is cut at the console's own width, and half a path leads nowhere.
+    out.width = max(out.width, len(str(folder)))
+    out.print(tree)

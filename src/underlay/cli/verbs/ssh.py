@@ -1,0 +1,49 @@
+"""The verb ``ssh``: a shell on a node."""
+
+from __future__ import annotations
+
+import difflib
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from underlay.cli.which_lab import running_state
+from underlay.errors import BadInput
+
+
+def command(
+    node: Annotated[str, typer.Argument(help="The node's name, such as core-01.")],
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- CMD...]", help="A command to run there.")
+    ] = None,
+    lab: Annotated[
+        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
+    ] = None,
+) -> None:
+    """Open a shell on a node, or run a command there as the lab's user.
+
+    What follows `--` is the command's. The exit code is the command's, or ssh's 255
+    where the node can't be reached.
+
+    Example:
+      underlay ssh core-01
+      underlay ssh core-01 -- ip -brief address
+    """
+    from underlay.cluster import ssh
+
+    state = running_state(lab)
+    names = [planned.name for planned in state.plan().nodes]
+    if node not in names:
+        near = difflib.get_close_matches(node, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"nodes: {', '.join(names)}"
+        raise BadInput(f"the lab {state.lab} has no node {node!r}", hint=hint)
+    config = state.folder / "ssh_config"
+    if arguments:
+        done = subprocess.run(
+            ssh.command(config, node, arguments, tty=sys.stdin.isatty()), check=False
+        )
+    else:
+        done = subprocess.run(["ssh", "-F", str(config), node], check=False)
+    raise typer.Exit(done.returncode)

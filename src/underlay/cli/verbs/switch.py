@@ -1,0 +1,63 @@
+"""The verb ``switch``: running nodes become another lab's, without a reboot."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from underlay.cli.console import out, print_json, progress
+from underlay.cli.which_lab import refuse_broken, resolve_lab, running_state
+
+
+def command(
+    file: Annotated[str, typer.Argument(metavar="LAB", help="A lab file, or a name in labs/.")],
+    lab: Annotated[
+        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Switch to a lab although lint finds errors in it.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Turn a running lab into another one without a reboot.
+
+    The other lab must need the same nodes: their names, their number of NICs, their
+    memory. Each node gets its new files, and loses what the old lab had and the new
+    one hasn't; the switch gets the new segments, policies and external hosts. The
+    running lab is called after the new one then. Where a switch is cut short, another
+    one makes the lab whole, and `underlay down` ends it.
+
+    Example:
+      underlay switch docker-ipvlan
+      underlay switch labs/flat.yml --lab seen
+    """
+    from underlay.cluster.switching import switch
+
+    began = time.monotonic()
+    wanted = resolve_lab(file)
+    state = running_state(lab)
+    refuse_broken(state)
+    with progress(f"switching {state.lab} to {wanted.stem}") as running:
+        new, phases = switch(state, wanted, running.step, force=force)
+    seconds = time.monotonic() - began
+    plan = new.plan()
+    if as_json:
+        print_json(
+            {
+                "lab": new.lab,
+                "was": state.lab,
+                "provider": new.provider,
+                "nodes": [node.name for node in plan.nodes],
+                "containers": [container.name for container in plan.containers],
+                "timings": {**phases, "total": round(seconds, 3)},
+            }
+        )
+        return
+    out.print(
+        f"{state.lab} is {new.lab} now: {len(plan.nodes)} nodes, {len(plan.containers)}"
+        f" containers, {seconds:.1f} s"
+    )

@@ -1,0 +1,94 @@
+"""The verb ``up``: a lab's nodes, networks and containers, proven to be ready."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from underlay.cli import timeline
+from underlay.cli.console import people, print_json, progress
+from underlay.cli.which_lab import resolve_lab, running_labs
+
+if TYPE_CHECKING:
+    from underlay.cluster.state.lab import LabState
+
+
+def command(
+    lab: Annotated[
+        str | None, typer.Argument(help="A lab file, or the name of one in labs/.")
+    ] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Start a lab although lint finds errors in it.")
+    ] = False,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Show as a timeline where the time went.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout.")
+    ] = False,
+) -> None:
+    """Start a lab: its nodes, its networks and its containers.
+
+    Vagrant boots all nodes at once. The verb returns when each of them has proven
+    to be ready: cloud-init ended without error, and every runtime has started its
+    containers. A lab that is up already is left as it is. If a node fails, the
+    last lines of its console are shown and nothing of the lab is left.
+
+    Example:
+      underlay up
+      underlay up docker-vlan
+      underlay up --timings
+      underlay up docker-vlan --provider libvirt
+      underlay up labs/broken/seed-as-written.yml --force
+    """
+    began = time.monotonic()
+    state, phases = start(lab, provider, force=force)
+    seconds = round(time.monotonic() - began, 3)
+    plan = state.plan()
+    if as_json:
+        document: dict[str, object] = {
+            "lab": state.lab,
+            "provider": state.provider,
+            "nodes": [node.name for node in plan.nodes],
+            "containers": [container.name for container in plan.containers],
+            "timings": {**phases, "total": seconds},
+        }
+        if timings:
+            document["spans"] = timeline.document(state)
+        print_json(document)
+        return
+    say = people(as_json)
+    say.print(
+        f"{state.lab} is up: {len(plan.nodes)} nodes, {len(plan.containers)} containers, "
+        f"{seconds:.1f} s"
+    )
+    if timings:
+        timeline.show(state)
+    which = f" --lab {state.lab}" if len(running_labs()) > 1 else ""
+    verbs = ("check", "status", "down")
+    say.print(f"next: {' · '.join(f'underlay {verb}{which}' for verb in verbs)}", style="dim")
+
+
+def start(
+    lab: str | None, provider: str | None, *, force: bool
+) -> tuple[LabState, dict[str, float]]:
+    """Start the lab that ``lab`` means, showing progress; return its state and phases' seconds.
+
+    Without a ``provider`` it is the one that the lab is up on, or the default one.
+    """
+    from underlay.cluster.lifecycle import up
+    from underlay.cluster.providers import DEFAULT
+    from underlay.cluster.state.lab import state_of_file
+
+    file = resolve_lab(lab)
+    if provider is None:
+        known = state_of_file(file)
+        provider = known.provider if known else DEFAULT
+    with progress(f"starting {file.stem}") as running:
+        return up(file, provider, running.step, force=force)

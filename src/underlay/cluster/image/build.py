@@ -1,0 +1,265 @@
+"""The image that nodes boot: Debian, built here without root or KVM, cached by content.
+
+Its name is the hash of everything that goes into it, so that a changed recipe
+makes another image and an unchanged one is never built twice.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from underlay.cluster.image.recipe import (
+    BOOT,
+    BUSYBOX,
+    KERNEL,
+    SIZE,
+    SUITE,
+    kernel_release,
+    mode,
+)
+from underlay.cluster.process import run, tail, with_its_starter
+from underlay.errors import Infrastructure
+from underlay.storage import paths, temporary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Where the packages are unpacked.
+UNPACKED = Path("/var/tmp")
+BUILD_DEADLINE = 1800.0
+FORMAT = 1
+
+# The steps of mmdebstrap that take their time; its other lines are about itself.
+WORTH_SHOWING = ("downloading packages", "extracting", "installing", "creating tarball")
+
+
+@dataclass(frozen=True)
+class Image:
+    """A built image: ``disk`` is ext4 without a partition table, ``cni`` the libcni program."""
+
+    key: str
+    folder: Path
+
+    @property
+    def disk(self) -> Path:
+        """The root file system, opened read-only by nodes."""
+        return self.folder / "root.ext4"
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel of virtual machines; User Mode Linux is a program of this host."""
+        return self.folder / "vmlinuz"
+
+    @property
+    def initrd(self) -> Path:
+        """The initrd that mounts the root for ``kernel``."""
+        return self.folder / "initrd"
+
+    @property
+    def cni(self) -> Path:
+        """The libcni program of the image, for use on this host."""
+        return self.folder / "cni"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the image has been built completely."""
+        return (self.folder / "image.json").exists()
+
+    def check(self) -> None:
+        """Raise Infrastructure where the cache's copy was cut or emptied since it was built.
+
+        Sizes tell, and cost nothing; sums of gigabytes before each start would.
+        """
+        wrong = [path.name for path in (self.disk, self.cni) if not self._whole(path)]
+        if wrong or _facts(self).get("key") != self.key:
+            raise Infrastructure(
+                f"the image {self.key} is damaged: {', '.join(wrong) or 'image.json'}",
+                hint="underlay image build --force",
+            )
+
+    def _whole(self, path: Path) -> bool:
+        expected = _facts(self).get("sizes", {}).get(path.name)
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return False
+        return size == expected if expected is not None else size > 0
+
+
+def current() -> Image:
+    """Return the image that this checkout asks for, built or not."""
+    digest = hashlib.sha256(f"{FORMAT} {SUITE} {SIZE}\n".encode())
+    recipe = paths.root() / "image"
+    for path in sorted(p for p in recipe.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(recipe)} {mode(path):o}\n".encode())
+        digest.update(path.read_bytes())
+    for outside in (KERNEL, BUSYBOX):
+        digest.update(_identity(outside).encode())
+    key = digest.hexdigest()[:16]
+    return Image(key, paths.cache() / "images" / key)
+
+
+def ensure(progress: Callable[[str], None], *, anew: bool = False) -> Image:
+    """Return the current image, building it first where it is missing, or in any case ``anew``.
+
+    ``progress`` is handed a line per step. Raises Infrastructure when a build
+    tool is missing or fails; a half-built image is never left in place.
+    """
+    image = current()
+    if image.exists and not anew:
+        image.check()
+        return image
+    image.folder.parent.mkdir(parents=True, exist_ok=True)
+    with lock(image.folder.parent / ".lock", progress):
+        if anew or not image.exists:
+            _build(image, progress)
+    return image
+
+
+def _facts(image: Image) -> dict[str, Any]:
+    """Return what is recorded about a built image; nothing where that can't be read."""
+    try:
+        facts = json.loads((image.folder / "image.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _build(image: Image, progress: Callable[[str], None]) -> None:
+    # Only a build needs these, and `underlay --version` asks for an image's key.
+    from underlay.cluster.image.licences import built_from
+    from underlay.cluster.image.overlay import overlaid
+
+    _remove_abandoned(image.folder.parent)
+    _check_room(image.folder.parent, 3072, "set XDG_CACHE_HOME to a folder with more room")
+    _check_room(UNPACKED, 1536, f"make room in {UNPACKED}")
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=image.folder.parent) as name:
+        work = Path(name)
+        progress("image: installing Debian packages (about a minute)")
+        with overlaid(work) as overlay:
+            _bootstrap(work, overlay, progress)
+        progress("image: writing the root file system")
+        _write_disk(work)
+        (work / "root.tar").unlink()
+        facts = {
+            "key": image.key,
+            "suite": SUITE,
+            "kernel": kernel_release(),
+            "built_from": built_from(),
+            "sizes": {path.name: path.stat().st_size for path in sorted(work.iterdir())},
+        }
+        (work / "image.json").write_text(json.dumps(facts, indent=2) + "\n")
+        work.chmod(0o755)
+        shutil.rmtree(image.folder, ignore_errors=True)
+        finished = image.folder
+        os.rename(work, finished)
+        work.mkdir()
+
+
+def _check_room(folder: Path, needed: int, hint: str) -> None:
+    room = shutil.disk_usage(folder).free >> 20
+    if room < needed:
+        raise Infrastructure(
+            f"{folder} has {room} MiB free, an image build needs {needed} MiB", hint=hint
+        )
+
+
+def _bootstrap(work: Path, overlay: Path, progress: Callable[[str], None]) -> None:
+    lines = (paths.root() / "image" / "packages.txt").read_text().splitlines()
+    packages = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    arguments = [
+        "mmdebstrap",
+        "--variant=minbase",
+        "--format=tar",
+        '--aptopt=APT::Install-Recommends "false"',
+        "--dpkgopt=path-exclude=/usr/share/doc/*",
+        "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+        "--dpkgopt=path-exclude=/usr/share/man/*",
+        "--dpkgopt=path-exclude=/usr/share/locale/*",
+        f"--include={','.join(packages)}",
+        f"--customize-hook=tar-in {overlay} /",
+        '--customize-hook=chroot "$1" /bin/sh /usr/libexec/underlay/setup',
+        '--customize-hook=rm "$1/usr/libexec/underlay/setup"',
+        f"--customize-hook=copy-out {BOOT}/out/vmlinuz {BOOT}/out/initrd {work}",
+        f'--customize-hook=rm -r "$1{BOOT}"',
+        f"--customize-hook=copy-out /var/lib/dpkg/status {work}",
+        SUITE,
+        str(work / "root.tar"),
+    ]
+
+    def show(line: str) -> None:
+        words = line.removeprefix("I: ")
+        if words.startswith(WORTH_SHOWING):
+            progress(f"image: {words.rstrip('.')}")
+
+    with temporary.folder("image", inside=UNPACKED) as folder:
+        # Without root, mmdebstrap works as users of its own, to whom this home may be closed.
+        folder.chmod(0o755)
+        environment = {
+            "TMPDIR": str(folder),
+            # The kernel's package would have initramfs-tools make one of its own.
+            "INITRD": "No",
+        }
+        done = run(
+            with_its_starter(arguments), deadline=BUILD_DEADLINE, environment=environment,
+            on_line=show, check=False, name=arguments[0],
+        )  # fmt: skip
+    if done.returncode:
+        raise _failed(done.returncode, done.stderr)
+
+
+def _failed(code: int, said: str) -> Infrastructure:
+    """Return the error of a failed mmdebstrap, whose reason is far above its last words."""
+    message = f"mmdebstrap failed with exit code {code}"
+    no_room = [line for line in said.splitlines() if os.strerror(errno.ENOSPC) in line]
+    if no_room:
+        return Infrastructure(message, detail=no_room[0].strip(), hint=f"make room in {UNPACKED}")
+    return Infrastructure(message, detail=tail(said))
+
+
+def _write_disk(work: Path) -> None:
+    disk = str(work / "root.ext4")
+    run(
+        ["mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-L", "underlay",
+         "-E", "root_owner=0:0", "-d", str(work / "root.tar"), disk, SIZE],
+        deadline=BUILD_DEADLINE,
+        environment={"PATH": paths.programs()},
+    )  # fmt: skip
+    os.chmod(disk, 0o444)
+
+
+def _identity(path: Path) -> str:
+    """A cheap stand-in for a system file's content: packages never change both in place."""
+    try:
+        facts = path.stat()
+    except OSError as error:
+        raise Infrastructure(f"{path} is missing", hint="underlay doctor") from error
+    return f"{path} {facts.st_size} {int(facts.st_mtime)}\n"
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove what killed builds left; the lock is held, so none of them is alive."""
+    for leftover in folder.glob(".building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+
+
+@contextmanager
+def lock(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock on the cache of images; ``progress`` is told when somebody else does."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("image: waiting for another build of it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

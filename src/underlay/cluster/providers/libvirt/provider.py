@@ -1,0 +1,218 @@
+"""The ``libvirt`` provider behind the seam of ``cluster/provider.py``."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from underlay.cluster import ready, ssh
+from underlay.cluster.boot_files import Boot, boot_files, ensure
+from underlay.cluster.port_policies import policies
+from underlay.cluster.process import run, tail
+from underlay.cluster.providers.base import no_switching
+from underlay.cluster.providers.libvirt import kvm, machine, wiring
+from underlay.cluster.providers.libvirt.virsh import (
+    identity,
+    known,
+    qemu_user,
+    require,
+    running,
+    virsh,
+)
+from underlay.cluster.state.lab import plan_in
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from underlay.plan import Plan
+
+NODE_DEADLINE = 420.0
+REACH_DEADLINE = 1.0
+REACH_INTERVAL = 0.25
+CONSOLE_LINES = 15
+SSH_PORT = 22
+SWITCH_DEADLINE = 30.0
+EMULATED_PACE = 3.0
+ACCELERATION = "acceleration"
+ACL = "system.posix_acl_access"
+
+
+class Libvirt:
+    """Nodes are libvirt's machines, started by vagrant-libvirt; the rest is made here."""
+
+    name = "libvirt"
+    switches = False
+    lean = False
+
+    def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
+        """Make the image, networks, pool and ssh_config; find out whether KVM works."""
+        require()
+        boot = ensure(plan, progress)
+        _check_access(state, boot)
+        ssh.write_config(plan, state, {})
+        progress("making the lab's networks in libvirt")
+        wiring.make(plan, state)
+        progress("booting the kernel under KVM to see whether it runs")
+        answer = kvm.probe(boot.kernel, boot.initrd)
+        if not answer.works:
+            progress(f"KVM does not run the kernel ({answer.reason}): emulating processors")
+        (state / "libvirt" / ACCELERATION).write_text("kvm" if answer.works else "tcg")
+
+    def stands(self, state: Path) -> bool:
+        """Whether libvirtd has the lab's networks and pool."""
+        return wiring.stands(plan_in(state), state)
+
+    def machine(self, plan: Plan, node: str, state: Path) -> dict[str, Any]:
+        """Return what the Vagrantfile sets; the processor is emulated until KVM was probed."""
+        kvm_works = _accelerated(state)
+        return machine.describe(plan, plan.node(node), state, boot_files(plan), kvm=kvm_works)
+
+    def before(self, plan: Plan, node: str, state: Path) -> None:
+        """Give the node fresh disks, unless it runs, before Vagrant starts it."""
+        if self.states(plan, state)[node] != "running":
+            machine.fresh_disks(plan.node(node), state, boot_files(plan))
+
+    def boot(self, plan: Plan, state: Path) -> None:
+        """Do nothing: Vagrant defines and starts the machines."""
+
+    def start(self, plan: Plan, node: str, state: Path) -> None:
+        """Wait for the proof of readiness of a node that Vagrant has started."""
+        limit = time.monotonic() + NODE_DEADLINE
+        address = plan.node(node).management.address.partition("/")[0]
+        try:
+            self._wait_for_ssh(plan, node, state, address, limit)
+            self._set_ports(plan, node, state)
+            ready.prove(state / "ssh_config", node, limit - time.monotonic())
+        except Infrastructure as error:
+            console = machine.console(state, node)
+            said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
+            detail = "\n".join(part for part in (error.detail, "console:", said) if part)
+            raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+
+    def rewire(self, plan: Plan, state: Path) -> None:
+        """Refuse: the switch stays as the nodes were started with."""
+        raise no_switching(self.name)
+
+    def stop(self, plan: Plan, node: str, state: Path) -> None:
+        """End one node's machine and forget it; nothing happens where there is none."""
+        domain = identity(state, "domain", node)
+        if domain in running():
+            virsh("destroy", domain, check=False)
+        if domain in known("domain"):
+            virsh("undefine", domain)
+
+    def keep(self, state: Path) -> None:
+        """Do nothing: machines outlive whoever started them."""
+
+    def states(self, plan: Plan, state: Path) -> dict[str, str]:
+        """Ask libvirtd what each node does."""
+        alive = running()
+        there = known("domain")
+        ids = {node.name: identity(state, "domain", node.name) for node in plan.nodes}
+        return {
+            node: "running" if i in alive else "poweroff" if i in there else "not_created"
+            for node, i in ids.items()
+        }
+
+    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
+        """Return the way to a node's management address, which the host has a leg in."""
+        if self.states(plan, state)[node] != "running":
+            return None
+        return {
+            "host": plan.node(node).management.address.partition("/")[0],
+            "port": SSH_PORT,
+            "username": plan.user,
+            "private_key_path": [str(state / "key")],
+        }
+
+    def pace(self, state: Path) -> float:
+        """An emulated processor may need seconds where another one needs a tenth of one."""
+        return 1 if _accelerated(state) else EMULATED_PACE
+
+    def switch(self, state: Path, arguments: list[str]) -> list[str]:
+        """The segments' bridges are this host's own."""
+        return arguments if os.geteuid() == 0 else ["sudo", "--", *arguments]
+
+    def outside(self, state: Path, arguments: list[str]) -> list[str]:
+        """Run on this host: a lab with external hosts is refused before it starts."""
+        return self.switch(state, arguments)
+
+    def destroy(self, state: Path) -> None:
+        """End the shared ssh connections, all machines, the pool and the networks."""
+        plan = plan_in(state)
+        ssh.close(state)
+        if not (state / "libvirt").exists():
+            # Nothing was made yet: a libvirtd that can't be used is no reason to keep the lab.
+            return
+        require()
+        for node in plan.nodes:
+            self.stop(plan, node.name, state)
+        wiring.remove(plan, state)
+
+    def _set_ports(self, plan: Plan, node: str, state: Path) -> None:
+        """Give a running node's ports what libvirt has no words for; it needs root."""
+        if any(s.hairpin or s.isolated or s.locked for s in plan.segments):
+            for arguments, text in policies(plan, [plan.node(node)]):
+                run(self.switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
+
+    def _wait_for_ssh(self, plan: Plan, node: str, state: Path, address: str, limit: float) -> None:
+        while not _reach(address):
+            word = self.states(plan, state)[node]
+            if word != "running":
+                raise Infrastructure(f"{node}: its machine ended while booting ({word})")
+            if time.monotonic() > limit:
+                raise Infrastructure(f"{node}: ssh did not answer within the deadline")
+            time.sleep(REACH_INTERVAL)
+
+
+def _accelerated(state: Path) -> bool:
+    file = state / "libvirt" / ACCELERATION
+    return file.exists() and file.read_text() == "kvm"
+
+
+def _reach(address: str) -> bool:
+    with suppress(OSError), socket.create_connection((address, SSH_PORT), REACH_DEADLINE) as line:
+        line.settimeout(REACH_DEADLINE)
+        return line.recv(1) != b""
+    return False
+
+
+def _check_access(state: Path, boot: Boot) -> None:
+    """Raise Infrastructure where libvirt's qemu may not enter the folders of what it boots.
+
+    Debian's homes are closed to other users, and the system's libvirtd runs qemu as one.
+    """
+    if qemu_user() == 0:
+        return
+    closed = {
+        folder
+        for path in (state / "libvirt", boot.disk, boot.kernel, boot.initrd)
+        for folder in (path.parent, *path.parent.parents)
+        if folder.exists() and not _enterable(folder)
+    }
+    if closed:
+        raise Infrastructure(
+            "libvirt's qemu runs as a user of its own, who may not enter "
+            + ", ".join(str(folder) for folder in sorted(closed)),
+            hint="\n".join(
+                f"setfacl --modify u:{qemu_user()}:x {folder}" for folder in sorted(closed)
+            ),
+        )
+
+
+def _enterable(folder: Path) -> bool:
+    if folder.stat().st_mode & 0o001:
+        return True
+    try:
+        # Whom the list lets in isn't looked at: somebody has thought of it.
+        return bool(os.getxattr(folder, ACL))
+    except OSError:
+        return False
+
+
+PROVIDER = Libvirt

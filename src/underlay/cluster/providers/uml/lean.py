@@ -1,0 +1,98 @@
+"""A lean node: the full one's kernel, image and node program, but no systemd, cloud-init or Docker.
+
+What cloud-init reads from a NoCloud ISO comes as a tar file in its place, on the same disk:
+the kernel starts a shell that lays it over the root and goes on with ``lean.sh`` out of it.
+So an image needn't be built anew when any of this changes, and a box of the user's own works.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay.cluster.bundle import bundle, program
+from underlay.cluster.keys import key_file
+from underlay.cluster.providers.uml import switch_machine
+
+if TYPE_CHECKING:
+    from underlay.plan import Plan, PlannedNode
+
+PROFILE = "lean"
+SCRIPT = Path(__file__).with_name("lean.sh")
+SEED = "usr/share/underlay/seed"
+OWNER = 1000
+# The kernel hands on what stands after `--`. devtmpfs is mounted already by some kernels.
+FIRST = f"[ -b /dev/ubdb ] || mount -t devtmpfs dev /dev; tar -xf /dev/ubdb -C / && . /{SEED}/start"
+# systemd's own mounts, as far as containers and ssh need them.
+MOUNTS = """\
+sysfs /sys sysfs nosuid,nodev,noexec 0 0
+tmpfs /run tmpfs nosuid,nodev,mode=755 0 0
+devpts /dev/pts devpts nosuid,noexec,gid=5,mode=600 0 0
+tmpfs /dev/shm tmpfs nosuid,nodev 0 0
+cgroup2 /sys/fs/cgroup cgroup2 nosuid,nodev,noexec 0 0
+"""
+
+
+def first_process() -> list[str]:
+    """Return the words that end a lean kernel's command line."""
+    return ["init=/bin/sh", "--", "-c", f'"{FIRST}"']
+
+
+def make_lean_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> None:
+    """Write the tar file that makes a root the one of ``node``, from its rendered ``files``."""
+    name, home = node.name, "root" if plan.user == "root" else f"home/{plan.user}"
+    owner = 0 if plan.user == "root" else OWNER
+    key = key_file(plan.lab).with_suffix(".pub").read_bytes()
+    script = f"user={plan.user}\n".encode() + SCRIPT.read_bytes()
+    with tarfile.open(output, "w") as tar:
+        for folder, mode in (("dev/pts", 0o755), ("dev/shm", 0o755)):
+            _add(tar, folder, None, mode)
+        _add(tar, f"{SEED}/start", script)
+        _add(tar, f"{SEED}/fstab", MOUNTS.encode())
+        _add(tar, f"{SEED}/links", "".join(f"{line}\n" for line in links(node)).encode())
+        _add(tar, "etc/hostname", f"{name}\n".encode())
+        hosts = f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n"
+        _add(tar, "etc/hosts", hosts.encode())
+        sudo = f"{plan.user} ALL=(ALL) NOPASSWD:ALL\n"
+        _add(tar, "etc/sudoers.d/90-underlay", sudo.encode(), 0o440)
+        _add(tar, home, None, 0o700, owner)
+        _add(tar, f"{home}/.ssh", None, 0o700, owner)
+        _add(tar, f"{home}/.ssh/authorized_keys", key, 0o600, owner)
+        is_switch = node == plan.switch
+        first = switch_machine.program(plan) if is_switch else program()
+        _add(tar, "usr/libexec/underlay/node", first, 0o755)
+        for path, content in () if is_switch else bundle(files).items():
+            _add(tar, path[1:], content.encode())
+
+
+def links(node: PlannedNode) -> list[str]:
+    """Return ip's lines that name the NICs and open management; the node program does the rest."""
+    lines = ["link set lo up"]
+    management = node.management
+    cards = [(management.interface, management.mtu), *((n, nic.mtu) for n, _, nic in node.cards)]
+    for number, (name, mtu) in enumerate(cards):
+        lines.append(f"link set vec{number} name {name}")
+        lines.append(f"link set {name} mtu {mtu}")
+    for nic in node.nics:
+        if nic.bond:
+            lines.append(f"link add {nic.interface} type bond mode {nic.bond} miimon 100")
+        # Members have to be down to become that; the bond takes them up.
+        lines += [f"link set {m.interface} master {nic.interface}" for m in nic.members]
+    lines.append(f"address add {management.address} broadcast + dev {management.interface}")
+    return [*lines, f"link set {management.interface} up"]
+
+
+def _add(
+    tar: tarfile.TarFile, name: str, data: bytes | None, mode: int = 0o644, owner: int = 0
+) -> None:
+    """Add a file, or a folder where there is no ``data``; times are fixed."""
+    entry = tarfile.TarInfo(name)
+    entry.mode, entry.uid, entry.gid = mode, owner, owner
+    if data is None:
+        entry.type = tarfile.DIRTYPE
+        tar.addfile(entry)
+        return
+    entry.size = len(data)
+    tar.addfile(entry, io.BytesIO(data))

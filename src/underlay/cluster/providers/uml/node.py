@@ -1,0 +1,182 @@
+"""One User Mode Linux node: its arguments, its start, the proof that it is ready, its end."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from underlay.cluster import ready
+from underlay.cluster.image.recipe import KERNEL
+from underlay.cluster.process import tail
+from underlay.cluster.providers.uml import lean
+from underlay.cluster.providers.uml.kernel import preload
+from underlay.cluster.providers.uml.wiring import card_name, management_port
+from underlay.cluster.seed import make_seed
+from underlay.cluster.spans import KERNEL_TO_SSH, Span, record, span
+from underlay.errors import Infrastructure
+
+if TYPE_CHECKING:
+    from underlay.cluster.providers.uml.sandbox import Sandbox
+    from underlay.plan import Plan, PlannedNode
+
+REACH_INTERVAL = 0.1
+CONSOLE_LINES = 15
+SHM = Path("/dev/shm")
+# When the kernel was started, by this host's monotonic clock.
+BEGAN = "began"
+
+
+def arguments(plan: Plan, node: PlannedNode) -> list[str]:
+    """Return the command line of the node's kernel, as run inside the sandbox.
+
+    The root disk is the shared image plus a copy-on-write file in the sandbox's
+    own memory file system; the seed is a NoCloud ISO, found by its label, or a lean
+    node's tar file. Both are reached by the links of ``links``.
+    """
+    ports = [(management_port(node.index), node.management.mac)]
+    cards = enumerate(node.cards, 1)
+    ports += [(card_name(node.index, number), mac) for number, (_, mac, _) in cards]
+    nics = [
+        f"vec{i}:transport=tap,ifname={port},depth=128,gro=1,mac={mac}"
+        for i, (port, mac) in enumerate(ports)
+    ]
+    return [
+        str(KERNEL),
+        f"umid={node.name}",
+        f"uml_dir={SHM / 'uml'}/",
+        f"mem={node.memory}M",
+        f"ubda={SHM / node.name}.cow,{SHM / node.name}.disk",
+        f"ubdbr={SHM / node.name}.seed",
+        "root=/dev/ubda",
+        "rw",
+        "net.ifnames=0",
+        # No use for mandatory access control in a node; setting it up costs boot time.
+        "lsm=capability",
+        "audit=0",
+        # An image is made whole: nothing in /etc or /var has to be brought up to date, for which
+        # ldconfig alone takes a second of a boot. See kernel-command-line(7).
+        "systemd.condition_needs_update=0",
+        "quiet",
+        *nics,
+        "con=null",
+        "con0=null,fd:1",
+        "con1=null",
+        *(lean.first_process() if node.profile == lean.PROFILE else ()),
+    ]
+
+
+def links(node: PlannedNode, disk: Path, seed: Path) -> dict[str, str]:
+    """Return the symbolic links, name to target, through which a node finds its files.
+
+    UML makes one command line of its arguments and the loader splits LD_PRELOAD, so
+    a space or comma in a user's path must not get there.
+    """
+    return {
+        f"{SHM / node.name}.disk": str(disk),
+        f"{SHM / node.name}.seed": str(seed),
+        f"{SHM / node.name}.so": str(preload()),
+    }
+
+
+def boot(plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Path) -> None:
+    """Start the kernel of ``node``, unless it runs, and return at once."""
+    folder = state / "nodes" / node.name
+    folder.mkdir(parents=True, exist_ok=True)
+    if state_of(sandbox, node.name) == "running":
+        return
+    with span(state, node.name, "seed"):
+        _make_seed(plan, node, state / "files" / node.name, folder / "seed.iso")
+    console = folder / "console.log"
+    console.write_bytes(b"")
+    (folder / BEGAN).write_text(str(time.monotonic()))
+    sandbox.ask(
+        {
+            "do": "start",
+            "node": node.name,
+            "arguments": arguments(plan, node),
+            "links": links(node, disk, folder / "seed.iso"),
+            "environment": {"LD_PRELOAD": f"{SHM / node.name}.so"},
+            "console": str(console),
+        }
+    )
+
+
+def start(
+    plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Path, deadline: float
+) -> None:
+    """Start ``node`` and return when it has proven to be ready; idempotent.
+
+    ``state`` is the lab's state folder, with rendered files and ssh_config.
+    Raises Infrastructure with the console's last lines past ``deadline`` seconds,
+    or as soon as the kernel ends.
+    """
+    limit = time.monotonic() + deadline
+    boot(plan, node, sandbox, disk, state)
+    folder = state / "nodes" / node.name
+    console = folder / "console.log"
+    try:
+        _wait_for_ssh(plan, sandbox, node, limit)
+        with suppress(OSError, ValueError):
+            began = float((folder / BEGAN).read_text())
+            record(state, Span(node.name, KERNEL_TO_SSH, began, time.monotonic()))
+        with span(state, node.name, "ssh to ready"):
+            ready.prove(state / "ssh_config", node.name, limit - time.monotonic())
+    except Infrastructure as error:
+        # What didn't get ready isn't left running: status would call it fine.
+        sandbox.ask({"do": "kill", "node": node.name})
+        said = last_words(console.read_text(errors="replace"))
+        detail = "\n".join(part for part in (error.detail, "console:", said) if part)
+        raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+
+
+def last_words(console: str) -> str:
+    """Return the end of what a node has printed, from its kernel's panic on where there is one.
+
+    The panic's reason comes first; the registers and the stack after it would push it out.
+    """
+    lines = [line for line in console.splitlines() if line.strip()]
+    panics = [number for number, line in enumerate(lines) if "Kernel panic" in line]
+    if panics:
+        return "\n".join(lines[max(0, panics[0] - CONSOLE_LINES + 2) : panics[0] + 2])
+    return tail(console, CONSOLE_LINES)
+
+
+def _make_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> None:
+    if node.profile == lean.PROFILE:
+        lean.make_lean_seed(plan, node, files, output)
+    else:
+        make_seed(files, output)
+
+
+def state_of(sandbox: Sandbox | None, name: str) -> str:
+    """Return ``running``, ``poweroff`` or ``not_created``: Vagrant's words for a machine."""
+    if sandbox is None:
+        return "not_created"
+    word = sandbox.ask({"do": "states"})["states"].get(name)
+    if word is None:
+        return "not_created"
+    return "running" if word == "running" else "poweroff"
+
+
+def _wait_for_ssh(plan: Plan, sandbox: Sandbox, node: PlannedNode, limit: float) -> None:
+    own = f"underlay doctor --image {shlex.quote(plan.image.path)}" if plan.image else ""
+    address = node.management.address.partition("/")[0]
+    while True:
+        last_try = time.monotonic() > limit
+        if sandbox.ask({"do": "reach", "address": address, "port": 22})["ok"]:
+            return
+        word = sandbox.ask({"do": "states"})["states"].get(node.name, "gone")
+        if word != "running":
+            raise Infrastructure(
+                f"{node.name}: its kernel ended while booting ({word})",
+                hint=own or "underlay image build --force",
+            )
+        if last_try:
+            raise Infrastructure(
+                f"{node.name}: ssh did not answer within the deadline",
+                hint=own or "underlay doctor",
+            )
+        time.sleep(REACH_INTERVAL)

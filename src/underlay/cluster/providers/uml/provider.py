@@ -1,0 +1,168 @@
+"""The ``uml`` provider behind the seam of ``cluster/provider.py``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from underlay.cluster import ssh
+from underlay.cluster.image import build as image
+from underlay.cluster.process import run
+from underlay.cluster.providers.uml import node as uml_node
+from underlay.cluster.providers.uml import sandbox, switch_machine
+from underlay.cluster.providers.uml.wiring import changes
+from underlay.cluster.spans import span
+from underlay.cluster.state.lab import plan_in
+from underlay.errors import Infrastructure
+from underlay.plan import SWITCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from underlay.plan import Plan
+
+NODE_DEADLINE = 180.0
+# Nodes of a processor that get by with it; ten take 140 s and more, and overran it once.
+PER_PROCESSOR = 4
+SWITCH_DEADLINE = 30.0
+SSH_PORT = "22"
+
+
+def patience(plan: Plan) -> float:
+    """Return the seconds that each node of ``plan`` gets to boot: more where many share a core."""
+    room = PER_PROCESSOR * len(os.sched_getaffinity(0))
+    return NODE_DEADLINE * max(1.0, len(plan.machines) / room)
+
+
+class Uml:
+    """Nodes are User Mode Linux processes in a namespace sandbox, one sandbox per lab."""
+
+    name = "uml"
+    switches = True
+    lean = True
+
+    def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
+        """Build the image where it is missing, start the sandbox, write ssh_config."""
+        if plan.image is None:
+            image.ensure(progress)
+        self._write_config(plan, state)
+        if not self.stands(state):
+            progress("making the sandbox and its switch")
+            with span(state, "host", "sandbox"):
+                sandbox.start(plan, state)
+        if plan.switch is not None:
+            progress("booting the switch, a machine of its own")
+            living, disk = self._sandbox(state), _disk(plan)
+            uml_node.start(plan, plan.switch, living, disk, state, patience(plan))
+
+    def stands(self, state: Path) -> bool:
+        """Whether the sandbox lives."""
+        return sandbox.find(state) is not None
+
+    def machine(self, plan: Plan, node: str, state: Path) -> dict[str, Any]:
+        """Return the name alone: the shim in vagrant/ asks the engine for all the rest."""
+        return {"name": node}
+
+    def before(self, plan: Plan, node: str, state: Path) -> None:
+        """Do nothing: ``start`` does it all."""
+
+    def start(self, plan: Plan, node: str, state: Path) -> None:
+        """Boot one node and wait for its proof of readiness."""
+        living = self._sandbox(state)
+        uml_node.start(plan, plan.node(node), living, _disk(plan), state, patience(plan))
+
+    def boot(self, plan: Plan, state: Path) -> None:
+        """Start all kernels: Vagrant takes a second to get as far as asking for them."""
+        living, disk = self._sandbox(state), _disk(plan)
+        with span(state, "host", "kernels"), ThreadPoolExecutor() as threads:
+            nodes = plan.nodes
+            list(threads.map(lambda n: uml_node.boot(plan, n, living, disk, state), nodes))
+
+    def rewire(self, plan: Plan, state: Path) -> None:
+        """Change the switch in the living sandbox, where the nodes hold their ports open."""
+        self._write_config(plan, state)
+        living = self._sandbox(state)
+        for arguments, text in changes(plan):
+            run(living.enter(arguments), deadline=SWITCH_DEADLINE, input_text=text)
+        for arguments, text in switch_machine.changes(plan) if plan.switch else ():
+            run(self._on_switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
+
+    def stop(self, plan: Plan, node: str, state: Path) -> None:
+        """End one node's kernel; the sandbox and its switch stay."""
+        living = sandbox.find(state)
+        if living is not None:
+            living.ask({"do": "kill", "node": node})
+
+    def keep(self, state: Path) -> None:
+        """Let the sandbox outlive its starter."""
+        sandbox.keep(state)
+
+    def states(self, plan: Plan, state: Path) -> dict[str, str]:
+        """Ask the sandbox's first process what each node does."""
+        living = sandbox.find(state)
+        return {node.name: uml_node.state_of(living, node.name) for node in plan.machines}
+
+    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
+        """Return Vagrant's ssh settings: the proxy command enters the sandbox."""
+        if self.states(plan, state)[node] != "running":
+            return None
+        return {
+            "host": plan.node(node).management.address.partition("/")[0],
+            "port": int(SSH_PORT),
+            "username": plan.user,
+            "private_key_path": [str(state / "key")],
+            "proxy_command": ssh.proxy_text(self._proxy(plan, state, node)),
+        }
+
+    def pace(self, state: Path) -> float:
+        """Nodes are of ordinary speed."""
+        return 1
+
+    def switch(self, state: Path, arguments: list[str]) -> list[str]:
+        """Every segment's bridge is in the sandbox itself, or in the switch that is a machine."""
+        living = self._sandbox(state)
+        if plan_in(state).switch is None:
+            return living.enter(arguments)
+        return self._on_switch(state, arguments)
+
+    def outside(self, state: Path, arguments: list[str]) -> list[str]:
+        """External hosts are in the sandbox, wherever the bridges are."""
+        return self._sandbox(state).enter(arguments)
+
+    def _on_switch(self, state: Path, arguments: list[str]) -> list[str]:
+        return ssh.command(state / "ssh_config", SWITCH, ["sudo", "-n", *arguments])
+
+    def destroy(self, state: Path) -> None:
+        """End the shared ssh connections and the sandbox."""
+        ssh.close(state)
+        living = sandbox.find(state)
+        if living is not None:
+            living.stop()
+
+    def _write_config(self, plan: Plan, state: Path) -> None:
+        proxies = {node.name: self._proxy(plan, state, node.name) for node in plan.machines}
+        ssh.write_config(plan, state, proxies)
+
+    def _sandbox(self, state: Path) -> sandbox.Sandbox:
+        living = sandbox.find(state)
+        if living is None:
+            raise Infrastructure(
+                "the lab's sandbox is gone", hint=f"underlay down --lab {state.name}"
+            )
+        return living
+
+    def _proxy(self, plan: Plan, state: Path, node: str) -> list[str]:
+        script = Path(__file__).with_name("proxy.py")
+        address = plan.node(node).management.address.partition("/")[0]
+        return [sys.executable, "-I", "-S", str(script), str(state), address, SSH_PORT]
+
+
+def _disk(plan: Plan) -> Path:
+    """Return the root file system that nodes of ``plan`` boot."""
+    return Path(plan.image.path) if plan.image else image.current().disk
+
+
+PROVIDER = Uml

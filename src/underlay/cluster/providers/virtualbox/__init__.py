@@ -1,0 +1,1 @@
+"""VirtualBox: machines of a box of the user's own, written for Vagrant's own provider."""

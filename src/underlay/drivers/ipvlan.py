@@ -1,0 +1,312 @@
+"""Who reaches whom over ipvlan: one table, first rule that holds wins.
+
+A node's mode, where it is the source or the destination, is empty. An ipvlan
+mode belongs to the parent, so siblings have the same one (lint refuses any other lab).
+"""
+
+from __future__ import annotations
+
+from underlay.drivers.rule import Rule, facts
+
+_L3_BRIDGE = frozenset({"l3", "l3s"})
+_L3_PRIVATE = frozenset({"l3 private", "l3s private"})
+_L3_VEPA = frozenset({"l3 vepa", "l3s vepa"})
+L3_MODES = _L3_BRIDGE | _L3_PRIVATE | _L3_VEPA
+_L2 = frozenset({"l2"})
+_L2_PRIVATE = frozenset({"l2 private"})
+_L2_VEPA = frozenset({"l2 vepa"})
+_L2_ALL = _L2 | _L2_PRIVATE | _L2_VEPA
+_REFLECTED = "Linux Documentation/networking/ipvlan.rst, 5.3 VEPA mode"
+_DEMUX = "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_frame and ipvlan_addr_lookup"
+
+
+def mode_word(mode: str, flag: str) -> str:
+    """Return how the table calls a mode with its flag; the usual flag, bridge, is left out."""
+    return mode if flag in ("", "bridge") else f"{mode} {flag}"
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="ipvlan-l2-siblings",
+        relation="siblings",
+        source=_L2,
+        destination=_L2,
+        reachable=True,
+        because="The driver finds a sibling by its IP address and hands the frame straight over.",
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l2",
+    ),
+    Rule(
+        id="ipvlan-l3-siblings",
+        relation="siblings",
+        source=_L3_BRIDGE,
+        destination=_L3_BRIDGE,
+        reachable=True,
+        because=(
+            "In l3 modes the driver finds a sibling by its IP address, in any subnet, and hands "
+            "the packet over without ARP or a router."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l3",
+    ),
+    Rule(
+        id="ipvlan-l2-private-siblings",
+        relation="siblings",
+        source=_L2_PRIVATE,
+        destination=_L2_PRIVATE,
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because=(
+            "Private children drop unicast to a sibling as they send it. The sibling hears the "
+            "ARP request, which is broadcast, but its reply is unicast and lost."
+        ),
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l2; "
+            "Documentation/networking/ipvlan.rst, 5.2 private"
+        ),
+    ),
+    Rule(
+        id="ipvlan-l2-vepa-hairpin-siblings",
+        relation="siblings",
+        source=_L2_VEPA,
+        destination=_L2_VEPA,
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it out of the port that it came "
+            "in by (hairpin), and the parent hands it to the child that has its IP address."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="ipvlan-l2-vepa-siblings",
+        relation="siblings",
+        source=_L2_VEPA,
+        destination=_L2_VEPA,
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because=(
+            "VEPA leaves siblings' unicast to the switch, and a switch without hairpin never "
+            "sends a frame back out of the port it came in by. Only broadcasts reach siblings."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="ipvlan-l3-private-siblings",
+        relation="siblings",
+        source=_L3_PRIVATE,
+        destination=_L3_PRIVATE,
+        reachable=False,
+        stop="no_answer",
+        because="Private children drop packets to a sibling as they send them.",
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l3",
+    ),
+    Rule(
+        id="ipvlan-l3-vepa-siblings",
+        relation="siblings",
+        source=_L3_VEPA,
+        destination=_L3_VEPA,
+        reachable=False,
+        stop="no_answer",
+        because=(
+            "In vepa the driver doesn't look for siblings: the node asks the wire for them, "
+            "where l3 children answer no ARP."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l3",
+    ),
+    Rule(
+        id="ipvlan-l3-to-own-parent",
+        relation="to own parent",
+        source=L3_MODES,
+        reachable=True,
+        because=(
+            "The node routes what its l3 children send, and takes in what is for itself. An answer "
+            "by that parent goes out on the wire; one by another interface gets there."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v4_outbound",
+    ),
+    Rule(
+        id="ipvlan-hairpin-to-own-parent",
+        relation="to own parent",
+        source=_L2_ALL,
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The ARP request goes out on the wire; the switch reflects it, and the node hears it "
+            "as if from elsewhere. What is sent to the node's MAC address then reaches it."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="ipvlan-hairpin-from-own-parent",
+        relation="from own parent",
+        destination=_L2_ALL,
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it, and the parent hands it to "
+            "the child that has its IP address."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="ipvlan-to-own-parent",
+        relation="to own parent",
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "An ipvlan child's broadcasts go to its siblings and out on the wire, never up into "
+            "the node that owns the parent: the node does not hear the ARP request."
+        ),
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_multicast; "
+            "Docker docs, engine/network/drivers/ipvlan.md"
+        ),
+    ),
+    Rule(
+        id="ipvlan-from-own-parent",
+        relation="from own parent",
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "What a node sends through the parent goes out on the wire and never visits the "
+            "parent's ipvlan children: no child hears the ARP request."
+        ),
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_frame (called for received "
+            "frames only); kubernetes/kubernetes#30382"
+        ),
+    ),
+    Rule(
+        id="ipvlan-from-other-node-by-route",
+        relation="from other node",
+        facts=facts("by route"),
+        reachable=True,
+        because=(
+            "The route leads to the owning node's address, and the parent there hands the packet "
+            "to the child that has its IP address, before the node's own routing sees it."
+        ),
+        reference=_DEMUX,
+    ),
+    Rule(
+        id="ipvlan-across-by-route",
+        relation="across",
+        facts=facts("by route"),
+        reachable=True,
+        because=(
+            "The source's node routes the packet to the owning node's address, and the parent "
+            "there hands it to the child that has its IP address."
+        ),
+        reference=_DEMUX,
+    ),
+    Rule(
+        id="ipvlan-l3-from-other-node",
+        relation="from other node",
+        destination=L3_MODES,
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "In l3 modes children answer no ARP: without a route by way of the owning node's "
+            "address nobody on the wire finds them."
+        ),
+        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+    ),
+    Rule(
+        id="ipvlan-l3-across-l3",
+        relation="across",
+        source=L3_MODES,
+        destination=L3_MODES,
+        reachable=False,
+        stop="no_answer",
+        because=(
+            "In l3 modes the node asks the wire on its child's behalf, and children on other "
+            "nodes answer no ARP; that needs a route by way of the owning node's address."
+        ),
+        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+    ),
+    Rule(
+        id="ipvlan-across-l3",
+        relation="across",
+        destination=L3_MODES,
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "In l3 modes children answer no ARP: without a route by way of the owning node's "
+            "address nobody on the wire finds them."
+        ),
+        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+    ),
+    Rule(
+        id="ipvlan-to-other-node",
+        relation="to other node",
+        reachable=True,
+        because=(
+            "An ipvlan child's frames leave with its parent's MAC address; another node answers "
+            "them as it answers the parent's own."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_queue_xmit",
+    ),
+    Rule(
+        id="ipvlan-from-other-node",
+        relation="from other node",
+        reachable=True,
+        because=(
+            "A frame that comes in from the wire for the parent's MAC address is handed to the "
+            "child that has its IP address."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l2",
+    ),
+    Rule(
+        id="ipvlan-across",
+        relation="across",
+        reachable=True,
+        because=(
+            "A frame that comes in from the wire for the parent's MAC address is handed to the "
+            "child that has its IP address."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l2",
+    ),
+)
+
+FOREIGN_SENDER = Rule(
+    id="ipvlan-foreign-sender",
+    relation="routing",
+    reachable=False,
+    stop="no_neighbour",
+    also=("no_answer",),
+    cold=True,
+    because=(
+        "The route leaves by an ipvlan interface, but the packet carries the container's other "
+        "address: the ARP request names that one, and the parent doesn't hand the answer to it."
+    ),
+    reference=(
+        "Linux net/ipv4/arp.c, arp_solicit (arp_announce 0); "
+        "drivers/net/ipvlan/ipvlan_core.c, ipvlan_addr_lookup"
+    ),
+)
+
+FOREIGN_ADDRESS = Rule(
+    id="ipvlan-foreign-address",
+    relation="routing",
+    reachable=False,
+    stop="no_answer",
+    because=(
+        "The container answers ARP for its other address, but the parent hands an ipvlan child "
+        "only what is sent to an address of that child."
+    ),
+    reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_addr_lookup",
+)
+
+L3_ANY_INTERFACE = Rule(
+    id="ipvlan-l3-any-interface",
+    relation="routing",
+    reachable=True,
+    because=(
+        "IPv6 takes the parent of an l3 child for a wish, not for a must: the packet leaves by "
+        "whichever of its node's interfaces has the route. IPv4 never leaves the parent."
+    ),
+    reference=(
+        "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_route_v6_outbound; net/ipv6/route.c, "
+        "ip6_route_output_flags (RT6_LOOKUP_F_IFACE)"
+    ),
+)

@@ -1,0 +1,269 @@
+"""Who reaches whom over macvlan: one table, first rule that holds wins.
+
+Rules about the switch (``hairpin``) come before those that hold without it.
+A node's mode, where it is the source or the destination, is ``passthru`` when
+its parent has a passthru child, and empty otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.drivers.rule import Rule, facts
+
+if TYPE_CHECKING:
+    from underlay.drivers.rule import Relation
+
+_SOURCE = frozenset({"source"})
+_UNLISTED = (
+    "A child in source mode takes only frames from the MAC addresses on its list; the other "
+    "end's is not on it, so not even the ARP exchange is completed."
+)
+_LISTS = "Linux drivers/net/macvlan.c, macvlan_forward_source; ip-link(8), macvlan source"
+_REFLECTED = "ip-link(8), macvlan vepa; Linux drivers/net/macvlan.c, macvlan_handle_frame"
+
+_BRIDGE = frozenset({"bridge"})
+_PRIVATE = frozenset({"private"})
+_PASSTHRU = frozenset({"passthru"})
+_PARENT: tuple[Relation, ...] = ("to own parent", "from own parent")
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        id="macvlan-bridge-siblings",
+        relation="siblings",
+        source=_BRIDGE,
+        destination=_BRIDGE,
+        reachable=True,
+        because="Bridge mode hands frames straight from child to child of the same parent.",
+        reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
+    ),
+    Rule(
+        id="macvlan-private-siblings",
+        relation="siblings",
+        source=_PRIVATE,
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "Private mode keeps children of one parent apart: the ARP request leaves by the "
+            "parent, and no sibling ever hears it."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame; ip-link(8), macvlan private",
+    ),
+    Rule(
+        id="macvlan-siblings-private",
+        relation="siblings",
+        destination=_PRIVATE,
+        reachable=False,
+        stop="no_neighbour",
+        because="A private child takes no frame from a sibling, whatever that sibling's mode.",
+        reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
+    ),
+    Rule(
+        id="macvlan-unlisted-siblings",
+        relation="siblings",
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        because=_UNLISTED,
+        reference=_LISTS,
+    ),
+    Rule(
+        id="macvlan-hairpin-siblings",
+        relation="siblings",
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it out of the port that it came "
+            "in by (hairpin), and the sibling takes it like any other."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="macvlan-source-siblings",
+        relation="siblings",
+        source=_SOURCE,
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "Only bridge mode hands frames to siblings: in source mode they leave by the parent, "
+            "and a switch without hairpin never sends them back."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
+    ),
+    Rule(
+        id="macvlan-vepa-siblings",
+        relation="siblings",
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "VEPA leaves siblings' traffic to the switch, and a switch without reflective relay "
+            "(hairpin) never sends a frame back out of the port it came in by."
+        ),
+        reference="ip-link(8), macvlan vepa; Linux drivers/net/macvlan.c, macvlan_queue_xmit",
+    ),
+    *(
+        Rule(
+            id=f"macvlan-unlisted-{relation}".replace(" ", "-"),
+            relation=relation,
+            facts=facts("unlisted"),
+            reachable=False,
+            stop="no_neighbour",
+            because=_UNLISTED,
+            reference=_LISTS,
+        )
+        for relation in _PARENT
+    ),
+    Rule(
+        id="macvlan-private-hairpin-to-own-parent",
+        relation="to own parent",
+        source=_PRIVATE | _SOURCE,
+        facts=facts("hairpin"),
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        cold=True,
+        unasked=True,
+        because=(
+            "The switch reflects the ARP request, but the parent gives a private or source "
+            "child's own broadcast back to that child alone: the node does not hear it until it "
+            "has spoken to the child first."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+    ),
+    Rule(
+        id="macvlan-hairpin-to-own-parent",
+        relation="to own parent",
+        source=frozenset({"bridge", "vepa"}),
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it, and it comes in at the "
+            "parent as if from elsewhere."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="macvlan-hairpin-from-own-parent",
+        relation="from own parent",
+        destination=frozenset({"bridge", "vepa", "private", "source"}),
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The frame goes out on the wire; the switch reflects it, and it comes in at the "
+            "parent as if from elsewhere, for the child whose MAC address it carries."
+        ),
+        reference=_REFLECTED,
+    ),
+    Rule(
+        id="macvlan-to-own-parent",
+        relation="to own parent",
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "A macvlan child's frames go to its siblings or out on the wire, never up into the "
+            "node that owns the parent: the node does not hear the ARP request."
+        ),
+        reference=(
+            "Linux drivers/net/macvlan.c, macvlan_queue_xmit; moby/libnetwork#1915; "
+            "docker/docs#6745"
+        ),
+    ),
+    Rule(
+        id="macvlan-from-own-parent",
+        relation="from own parent",
+        reachable=False,
+        stop="no_neighbour",
+        because=(
+            "What a node sends through the parent goes out on the wire and never visits the "
+            "parent's macvlan children: no child hears the ARP request."
+        ),
+        reference=(
+            "Linux drivers/net/macvlan.c, macvlan_handle_frame (called for received frames only); "
+            "moby/libnetwork#1915; docker/docs#6745"
+        ),
+    ),
+    Rule(
+        id="macvlan-unlisted-to-other-node",
+        relation="to other node",
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        because=_UNLISTED,
+        reference=_LISTS,
+    ),
+    Rule(
+        id="macvlan-unlisted-from-other-node",
+        relation="from other node",
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because=_UNLISTED,
+        reference=_LISTS,
+    ),
+    Rule(
+        id="macvlan-unlisted-across",
+        relation="across",
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because=_UNLISTED,
+        reference=_LISTS,
+    ),
+    Rule(
+        id="macvlan-to-passthru-node",
+        relation="to other node",
+        destination=_PASSTHRU,
+        reachable=False,
+        stop="no_answer",
+        because=(
+            "A passthru child takes every unicast frame that reaches its parent: the node still "
+            "answers ARP, which is broadcast, and hears nothing else."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
+    ),
+    Rule(
+        id="macvlan-from-passthru-node",
+        relation="from other node",
+        source=_PASSTHRU,
+        reachable=False,
+        stop="no_neighbour",
+        also=("no_answer",),
+        because=(
+            "A passthru child takes every unicast frame that reaches its parent, so its node "
+            "never sees the ARP reply or any other answer."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
+    ),
+    Rule(
+        id="macvlan-to-other-node",
+        relation="to other node",
+        reachable=True,
+        because=(
+            "On the wire a macvlan child is a station with a MAC address of its own; another "
+            "node is one more station there."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
+    ),
+    Rule(
+        id="macvlan-from-other-node",
+        relation="from other node",
+        reachable=True,
+        because=(
+            "A frame that comes in from the wire is handed to the child whose MAC address it "
+            "carries, in every macvlan mode."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+    ),
+    Rule(
+        id="macvlan-across",
+        relation="across",
+        reachable=True,
+        because=(
+            "A frame that comes in from the wire is handed to the child whose MAC address it "
+            "carries, in every macvlan mode."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+    ),
+)

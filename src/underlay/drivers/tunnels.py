@@ -1,0 +1,65 @@
+"""Who reaches whom over an overlay, VXLAN or GRE: one table each, first rule that holds wins.
+
+Containers sit on a bridge of their node; tunnels join the nodes' bridges to one switch.
+The node has an address on that bridge, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.drivers.rule import Rule, facts
+
+if TYPE_CHECKING:
+    from underlay.drivers.rule import Relation
+
+_BRIDGE = "Linux net/bridge/br_input.c, br_handle_frame_finish"
+_VXLAN = "RFC 7348, 4.1 and 4.2; Linux drivers/net/vxlan/vxlan_core.c, vxlan_xmit"
+_GRE = "RFC 2890; RFC 7637, 3.2; Linux net/ipv4/ip_gre.c, gre_tap_xmit"
+
+
+def _table(word: str, how: str, reference: str) -> tuple[Rule, ...]:
+    def rule(relation: Relation, because: str, source: str) -> Rule:
+        name = f"{word}-{relation.replace(' ', '-')}"
+        return Rule(name, relation, reachable=True, because=because, reference=source)
+
+    def deaf(relation: Relation) -> Rule:
+        return Rule(
+            id=f"{word}-deaf-{relation.replace(' ', '-')}",
+            relation=relation,
+            facts=facts("deaf"),
+            reachable=False,
+            stop="no_neighbour",
+            # What a deaf node sends may arrive once it has heard the other's ARP request.
+            also=("no_answer",),
+            because=(
+                "Tunnels speak to one node each, and a passthru child takes every unicast frame "
+                "that reaches the parent under one of the two: nothing gets in there."
+            ),
+            reference=f"Linux drivers/net/macvlan.c, macvlan_handle_frame; {reference}",
+        )
+
+    return (
+        deaf("to other node"),
+        deaf("from other node"),
+        deaf("across"),
+        rule("siblings", "Two containers of one node meet on the overlay's bridge.", _BRIDGE),
+        rule("to own parent", "The node has an address on the overlay's bridge itself.", _BRIDGE),
+        rule("from own parent", "The node has an address on the overlay's bridge itself.", _BRIDGE),
+        rule("to other node", f"{how} The other node has an address on its bridge.", reference),
+        rule("from other node", f"{how} The node asks from its bridge's address.", reference),
+        rule("across", how, reference),
+    )
+
+
+VXLAN: tuple[Rule, ...] = _table(
+    "vxlan",
+    "Frames travel in UDP between the nodes' underlay addresses; broadcasts go to every node "
+    "that is listed, or to the multicast group.",
+    _VXLAN,
+)
+GRETAP: tuple[Rule, ...] = _table(
+    "gretap",
+    "Frames travel in GRE with the network's key, by a tunnel between each two nodes.",
+    _GRE,
+)

@@ -1,0 +1,1 @@
+"""The catalogue: a module a subject, each with its faults in ``FAULTS``."""

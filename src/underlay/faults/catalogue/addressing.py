@@ -1,0 +1,351 @@
+"""Faults of addresses: missing, other than planned, or owned twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.faults.evidence.lines import addresses_proof, link_proof
+from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.scene import involving
+from underlay.plan import own_addresses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.faults.fault import Finding
+    from underlay.faults.scene import Child, Passage, Scene
+    from underlay.observe.evidence import Evidence, Space
+
+ADD = 'ip address replace "$2" dev "$1"'
+DELETE = 'ip address delete "$2" dev "$1" 2>/dev/null || :'
+
+
+def in_ipv4(passage: Passage) -> bool:
+    """Whether a passing packet is IPv4's, which alone these faults are about."""
+    return passage.packet.family == 4
+
+
+def children(scene: Scene) -> Iterator[Place]:
+    """Yield every child with an IPv4 address as a place, with its name and that address."""
+    for child in scene.children:
+        if child.address:
+            address = f"{child.address}/{child.prefix}"
+            yield Place(child.container, child.interface, child.node, (child.end, address))
+
+
+class AddressMissing(Fault):
+    """A container has lost its address."""
+
+    id = "address-missing"
+    layer = "addressing"
+    title = "a container lacks its address"
+    symptom = "every cell of the container is lost; it can't even send from its address"
+    evidence = "`ip address show` in the container lacks the planned address, and has no other"
+    cause = "The address was deleted, or the runtime's IPAM never gave one."
+    cure = "ip address add ADDRESS dev DEVICE in the container, or start it anew"
+    reference = "Linux net/ipv4/af_inet.c, inet_bind (EADDRNOTAVAIL)"
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child."""
+        return children(scene)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All of the child's cells."""
+        return Effect(scene.cells("space", place.target, place.device, in_ipv4))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete it."""
+        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Add it."""
+        return [Step(place.target, ADD, (place.device, place.detail[1]))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A child that is up without its planned address and without another one."""
+        for place, space, address in self._strange(scene, evidence):
+            if not address:
+                yield self.found(scene, place, addresses_proof(space, place.device))
+
+    def _strange(self, scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, Space, str]]:
+        """Yield children without their planned address, with the IPv4 one that they have."""
+        for place in children(scene):
+            space = evidence.space(place.target)
+            link = space.links.get(place.device) if space else None
+            if space is None or link is None or "UP" not in link["flags"]:
+                continue
+            seen = [a for a in space.addresses(place.device) if ":" not in a]
+            wanted = place.detail[1].partition("/")[0]
+            if wanted not in [address.partition("/")[0] for address in seen]:
+                yield place, space, seen[0] if seen else ""
+
+
+class WrongAddress(AddressMissing):
+    """A container has another address than planned."""
+
+    id = "wrong-address"
+    title = "a container has another address than planned"
+    symptom = "every cell of the container is lost: nobody answers for its planned address"
+    evidence = "`ip address show` in the container shows another address"
+    cause = (
+        "The address came from somewhere else than the plan: another net.d file, another range, "
+        "a leftover of IPAM, or a hand."
+    )
+    cure = "correct the network's range or the container's address, and start it anew"
+    reference = "cni.dev, plugins/current/ipam/host-local; k8snetworkplumbingwg/multus-cni#1150"
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Exchange it for one that nobody has; a second one would go with the first."""
+        return [
+            Step(place.target, DELETE, (place.device, place.detail[1])),
+            Step(place.target, ADD, (place.device, spare(scene, place))),
+        ]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Exchange it back."""
+        return [
+            Step(place.target, DELETE, (place.device, spare(scene, place))),
+            Step(place.target, ADD, (place.device, place.detail[1])),
+        ]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A child that has another address instead of its own."""
+        for place, space, address in self._strange(scene, evidence):
+            if address:
+                yield self.found(scene, place, addresses_proof(space, place.device))
+
+
+class DuplicateAddress(Fault):
+    """Somebody else has a container's address, too."""
+
+    id = "duplicate-address"
+    layer = "addressing"
+    title = "an address has two owners"
+    symptom = "some askers reach the wrong owner, others the right one; answers get lost"
+    evidence = "the same address in `ip address show` of two containers or nodes"
+    cause = (
+        "Two machines have one IPv4 address; IPv4 detects no duplicates, and each asker keeps the "
+        "ARP answer that came last."
+    )
+    cure = "give each node a range of its own (rangeStart, rangeEnd; sliced: true), then restart"
+    reference = "RFC 5227; containernetworking/plugins#262; multus-cni#52, #144, #185"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child with a victim in the same network on another node."""
+        for child in scene.children:
+            for victim in scene.children:
+                if child.network == victim.network and child.node != victim.node:
+                    detail = (victim.end, f"{victim.address}/{victim.prefix}")
+                    yield Place(child.container, child.interface, child.node, detail)
+                    break
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Some of the victim's cells: who is asked decides the race."""
+        cells = frozenset(c for c in involving(scene.healthy, place.detail[0]) if c[3] == 4)
+        taker = {c.end for c in scene.children if c.container == place.target} | {place.target}
+        between = frozenset(c for c in cells if taker & set(c[:2]))
+        return Effect(between, cells)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Add the victim's address."""
+        return [Step(place.target, ADD, (place.device, place.detail[1]))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete it."""
+        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A planned address of a child in somebody else's namespace."""
+        owners = owners_of(scene, evidence)
+        for child in scene.children:
+            for space, device in owners.get(child.address, ()):
+                if space.name == child.container:
+                    continue
+                detail = (child.end, f"{child.address}/{child.prefix}")
+                place = Place(space.name, device, space.node, detail)
+                victim = evidence.space(child.container)
+                proofs = [addresses_proof(space, device)]
+                proofs += [addresses_proof(victim, child.interface)] if victim else []
+                yield self.found(scene, place, *proofs)
+
+
+class NodeHasAddress(DuplicateAddress):
+    """A node's parent has a container's address, too."""
+
+    id = "node-has-address"
+    title = "a node has a container's address"
+    evidence = "the container's address in `ip address show` of a node"
+    cause = "The node answers for the container's address as well, and takes its packets."
+    cure = "ip address delete ADDRESS dev PARENT on the node; keep node addresses out of the range"
+    reference = "Docker docs, engine/network/drivers/macvlan.md, --aux-address"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every node's parent with a victim on another node."""
+        for node in scene.plan.nodes:
+            for victim in scene.children:
+                if victim.node != node.name:
+                    detail = (victim.end, f"{victim.address}/32")
+                    yield Place(node.name, victim.network.own, node.name, detail)
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """The finding of DuplicateAddress where the other owner is a node."""
+        nodes = {node.name for node in scene.plan.nodes}
+        for finding in super().find(scene, evidence):
+            if finding.place.target in nodes:
+                yield finding
+
+
+class ContainerHasAddress(DuplicateAddress):
+    """Another container has a container's address, too."""
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """The finding of DuplicateAddress where the other owner is a container."""
+        nodes = {node.name for node in scene.plan.nodes}
+        for finding in super().find(scene, evidence):
+            if finding.place.target not in nodes:
+                yield finding
+
+
+class DuplicateMac(Fault):
+    """Two containers on different nodes have one MAC address."""
+
+    id = "duplicate-mac"
+    layer = "addressing"
+    title = "a MAC address has two owners"
+    symptom = "the two lose each other; others reach now the one, now the other"
+    evidence = "the same link/ether in `ip link show` of two containers"
+    cause = (
+        "The switch keeps one port per MAC address, that of whoever spoke last; a frame between "
+        "the two looks like one's own."
+    )
+    cure = "give one of them another MAC address (mac in the lab file, --mac-address)"
+    reference = "containernetworking/plugins#250; ovs-cni#206; measured: 20 of 20 against 0 of 20"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every macvlan child with a victim in its network on another node."""
+        for child in scene.children:
+            if child.network.driver != "macvlan":
+                continue
+            for victim in scene.children:
+                if child.network == victim.network and child.node != victim.node:
+                    detail = (victim.end, victim.mac, child.mac, child.end)
+                    yield Place(child.container, child.interface, child.node, detail)
+                    break
+
+    def senseless(self, scene: Scene) -> str:
+        """Only macvlan children have MAC addresses of their own."""
+        return "this lab has no macvlan network over several nodes"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The two lose each other; everything else of both may be lost."""
+        victim, own = place.detail[0], place.detail[3]
+        cells = involving(scene.healthy, victim, own)
+        return Effect(frozenset(c for c in cells if {victim, own} <= set(c[:2])), cells)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Take the victim's MAC address."""
+        return [self._set(place, place.detail[1])]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Take the own one again."""
+        return [self._set(place, place.detail[2])]
+
+    def _set(self, place: Place, mac: str) -> Step:
+        return Step(place.target, 'ip link set "$1" address "$2"', (place.device, mac))
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A macvlan child whose MAC address is another child's planned one."""
+        planned = {c.mac: c for c in scene.children if c.network.driver == "macvlan"}
+        for child in planned.values():
+            space = evidence.space(child.container)
+            link = space.links.get(child.interface) if space else None
+            victim = planned.get(link["address"]) if link else None
+            if space is None or victim is None or victim is child:
+                continue
+            detail = (victim.end, victim.mac, child.mac, child.end)
+            place = Place(child.container, child.interface, child.node, detail)
+            other = evidence.space(victim.container)
+            proofs = [link_proof(space, child.interface)]
+            proofs += [link_proof(other, victim.interface)] if other else []
+            yield self.found(scene, place, *proofs)
+
+
+class NodeAddressMissing(Fault):
+    """A node lacks its own address on a parent."""
+
+    id = "node-address-missing"
+    layer = "addressing"
+    title = "a node lacks its address on a parent"
+    symptom = "containers of other nodes and this node lose each other; containers don't notice"
+    evidence = "`ip address show` on the node lacks the planned address of the parent"
+    cause = "The node's own address on the parent is gone, and with it its routes from there."
+    cure = "networkctl reconfigure PARENT on the node, or ip address add and ip route add"
+    reference = "Linux net/ipv4/fib_frontend.c, fib_del_ifaddr"
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every parent of every node."""
+        for node in scene.plan.nodes:
+            for parent in scene.parents(node.name):
+                if scene.cells("space", node.name, parent):
+                    for address in own_addresses(node).get(parent, ()):
+                        yield Place(node.name, parent, node.name, (node.name, address))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The node's own cells on that parent."""
+        family = 6 if ":" in place.detail[1] else 4
+        own = scene.cells("space", place.target, place.device, lambda p: p.packet.family == family)
+        return Effect(own)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete it."""
+        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Add it."""
+        return [Step(place.target, ADD, (place.device, place.detail[1]))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A parent that is up without the node's planned address."""
+        for place in self.places(scene):
+            space = evidence.space(place.target)
+            link = space.links.get(place.device) if space else None
+            if space is None or link is None or "UP" not in link["flags"]:
+                continue
+            if place.detail[1] not in space.addresses(place.device):
+                yield self.found(scene, place, addresses_proof(space, place.device))
+
+
+def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, str]]]:
+    """Return which namespaces, and on which interface, have each IPv4 address of the lab."""
+    found: dict[str, list[tuple[Space, str]]] = {}
+    names = [n.name for n in scene.plan.nodes] + [c.name for c in scene.plan.containers]
+    for name in names:
+        space = evidence.space(name)
+        for device in space.links if space else ():
+            assert space is not None
+            for address in space.addresses(device):
+                found.setdefault(address.partition("/")[0], []).append((space, device))
+    return found
+
+
+def spare(scene: Scene, place: Place) -> str:
+    """Return an address of the child's node's slice that nobody has, with the prefix length."""
+    child = _child(scene, place)
+    last = child.network.slices[child.node].last
+    return f"{last}/{child.prefix}"
+
+
+def _child(scene: Scene, place: Place) -> Child:
+    return next(c for c in scene.children if c.end == place.detail[0])
+
+
+FAULTS: tuple[Fault, ...] = (
+    AddressMissing(),
+    WrongAddress(),
+    ContainerHasAddress(),
+    NodeHasAddress(),
+    DuplicateMac(),
+    NodeAddressMissing(),
+)

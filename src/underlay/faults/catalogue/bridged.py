@@ -1,0 +1,351 @@
+"""Faults of nodes that switch or route for their containers: bridges, NAT and forwarding."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from underlay.faults.catalogue.filters import (
+    BRIDGED,
+    CALLS,
+    asked_by_bridges,
+    proof_of,
+    strength_of,
+)
+from underlay.faults.evidence.drops import of_iptables
+from underlay.faults.evidence.lines import link_proof
+from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from underlay.expect.passages import Packet
+    from underlay.faults.fault import Finding
+    from underlay.faults.scene import Cell, Passage, Scene
+    from underlay.observe.evidence import Evidence
+    from underlay.plan import PlannedNode
+
+# A container's end of its cable says the number of the other end, which is on the node.
+NODE_END = """
+number=$(cat "/sys/class/net/$1/iflink")
+on_node="nsenter --target 1 --net --"
+port=$($on_node ip -o link show | sed -n "s/^$number: \\([^:@]*\\).*/\\1/p")
+test "$port"
+"""
+FORWARDING = "net.ipv4.ip_forward"
+
+
+class BridgeUplink(Fault):
+    """A bridge that has lost the NIC by which it leaves the node."""
+
+    id = "bridge-uplink-missing"
+    layer = "driver"
+    title = "a bridge lacks its uplink"
+    symptom = "the node and its containers on that bridge lose all other nodes; siblings go on"
+    evidence = "`ip link show` on the node: the NIC has no master"
+    cause = "The NIC isn't a port of the bridge: frames leave the node by no other way."
+    cure = "ip link set NIC master BRIDGE on the node"
+    reference = "bridge(8); ip-link(8), master"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every bridge with an uplink, the second node's first."""
+        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+            for link in node.links:
+                if link.kind == "bridge" and link.parent:
+                    yield Place(node.name, link.parent, node.name, (link.interface,))
+
+    def senseless(self, scene: Scene) -> str:
+        """There must be such a bridge."""
+        return "no network of this lab has a bridge that holds an uplink"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All that passes the uplink."""
+        return Effect(scene.cells("parent", place.node, place.device))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Take the NIC out."""
+        return [Step(place.target, 'ip link set "$1" nomaster', (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Put it in again."""
+        script = 'ip link set "$1" master "$2"'
+        return [Step(place.target, script, (place.device, place.detail[0]))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """An uplink that is there with another master than its bridge."""
+        for place in self.places(scene):
+            space = evidence.space(place.node)
+            link = space.links.get(place.device) if space else None
+            if space and link and link.get("master") != place.detail[0]:
+                yield self.found(scene, place, link_proof(space, place.device))
+
+
+class BridgePort(Fault):
+    """A container whose cable isn't in its node's bridge."""
+
+    id = "bridge-port-missing"
+    layer = "driver"
+    title = "a container isn't in its bridge"
+    symptom = "every cell of the container is lost; its interface looks fine from inside"
+    evidence = "`ip link show` on the node: the container's port has no master, or lacks UP"
+    cause = "The node's end of the container's cable is no port of the bridge, or is down."
+    cure = "ip link set PORT master BRIDGE up on the node, or start the container anew"
+    reference = "bridge(8); veth(4)"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every container on a bridge."""
+        for child in scene.children:
+            if child.network.driver in BRIDGED:
+                detail = (child.end, child.network.parent)
+                yield Place(child.container, child.interface, child.node, detail)
+
+    def senseless(self, scene: Scene) -> str:
+        """There must be a bridge."""
+        return "no container of this lab is on a bridge"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All of the container's cells."""
+        return Effect(scene.cells("space", place.target, place.device))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Take its port out of the bridge."""
+        script = f'{NODE_END}\n$on_node ip link set "$port" nomaster'
+        return [Step(place.target, script, (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Put it in again."""
+        script = f'{NODE_END}\n$on_node ip link set "$port" master "$2" up'
+        return [Step(place.target, script, (place.device, place.detail[1]))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A container whose other end has another master than planned, or is down."""
+        for place in self.places(scene):
+            space, node = evidence.space(place.target), evidence.space(place.node)
+            link = space.links.get(place.device) if space else None
+            if node is None or link is None or "UP" not in link["flags"]:
+                continue
+            ends = {row["ifindex"]: row for row in node.links.values()}
+            port = ends.get(link.get("link_index", 0))
+            if port and (port.get("master") != place.detail[1] or "UP" not in port["flags"]):
+                yield self.found(scene, place, link_proof(node, port["ifname"]))
+
+
+class BridgeFiltered(Fault):
+    """A node's FORWARD chain is asked about what its bridges pass on, and drops it."""
+
+    id = "bridge-netfilter"
+    layer = "filters"
+    title = "a node's IP filter drops what its bridge passes on"
+    symptom = (
+        "containers on the bridge lose each other and all other nodes; their own node still"
+        " reaches them"
+    )
+    evidence = f"{CALLS} = 1, and a rule or policy of FORWARD that drops"
+    cause = (
+        "With br_netfilter loaded, bridged frames pass iptables' FORWARD as if they were routed;"
+        " Docker sets that chain's policy to DROP."
+    )
+    cure = f"sysctl -w {CALLS}=0 on the node, or accept the bridge's frames in FORWARD"
+    reference = "Docker docs, engine/network/packet-filtering-firewalls; moby/moby#39439; measured"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every node with a bridge that holds an uplink or two containers."""
+        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+            place = Place(node.name, "", node.name)
+            if any(child.node == node.name and child.network.driver in BRIDGED
+                   for child in scene.children):  # fmt: skip
+                yield place
+
+    def senseless(self, scene: Scene) -> str:
+        """There must be a bridge."""
+        return "no container of this lab is on a bridge"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """What the node's bridges pass from port to port, and what the node forwards."""
+        return Effect(self._passed(scene, place.node, lambda _: True))
+
+    def _passed(self, scene: Scene, node: str, wanted: Callable[[Packet], bool]) -> frozenset[Cell]:
+        def bridged(passage: Passage) -> bool:
+            family = passage.packet.family == 4
+            return family and passage.driver in BRIDGED and wanted(passage.packet)
+
+        def routed(passage: Passage) -> bool:
+            return passage.forwarded and passage.packet.family == 4 and wanted(passage.packet)
+
+        return scene.cells("parent", node, "", bridged) | scene.cells("space", node, "", routed)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Load the module, and drop what it hands over."""
+        script = f"""
+modprobe br_netfilter
+sysctl -qw {CALLS}=1
+iptables-legacy -w 5 -I FORWARD -j DROP
+"""
+        return [Step(place.target, script)]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete the rule, and let bridges be."""
+        script = f"""
+iptables-legacy -w 5 -D FORWARD -j DROP 2>/dev/null || :
+sysctl -qw {CALLS}=0 2>/dev/null || :
+"""
+        return [Step(place.target, script)]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A dropping rule of FORWARD that has counted, where bridges ask it."""
+        for place in self.places(scene):
+            space = evidence.space(place.node)
+            if space is None or not asked_by_bridges(scene, space):
+                continue
+            for drop in of_iptables(space.lines("iptables")):
+                if drop.hook != "FORWARD" or drop.hits == 0:
+                    continue
+                # Bridged frames show the bridge itself as both interfaces, as -i and -o do.
+                cells = self._passed(scene, place.node, replace(drop, device="").takes)
+                effect = Effect(cells) if drop.understood and not drop.device else Effect(
+                    frozenset(), cells
+                )  # fmt: skip
+                calls = Proof(space.name, f"sysctl {CALLS}", (f"{CALLS} = 1",))
+                yield self.found(
+                    scene, place, calls, proof_of(space, drop),
+                    strength=strength_of(drop), effect=effect,
+                )  # fmt: skip
+
+
+class NatMissing(Fault):
+    """A node doesn't masquerade for its containers any more."""
+
+    id = "masquerade-missing"
+    layer = "routing"
+    title = "a node doesn't masquerade for its containers"
+    symptom = "the network's containers reach their own node only; requests arrive, answers don't"
+    evidence = "`iptables-save` on the node: no MASQUERADE or SNAT for the subnet"
+    cause = "Requests leave with an address that nobody outside knows a way back to."
+    cure = "iptables -t nat -A POSTROUTING -s SUBNET ! -o BRIDGE -j MASQUERADE on the node"
+    reference = "Linux net/netfilter/nf_nat_masquerade.c; cni.dev, plugins/current/main/bridge"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every bridge that masquerades, the second node's first."""
+        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+            for link in node.links:
+                if link.options.get("masquerade"):
+                    subnet = link.options["masquerade"]
+                    yield Place(node.name, link.interface, node.name, (subnet,))
+
+    def senseless(self, scene: Scene) -> str:
+        """Somebody must masquerade."""
+        return "no network of this lab is behind NAT"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """What the node passes on from that bridge."""
+        return Effect(
+            scene.cells(
+                "space",
+                place.node,
+                place.device,
+                lambda p: p.forwarded and p.direction == "in" and p.packet.request,
+            )
+        )
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete every rule of NAT that is about the subnet."""
+        return [Step(place.target, DELETE_NAT, place.detail)]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Put in the plan's own rule."""
+        script = """
+iptables-legacy-save -t nat | grep -q -e "-s $1 .*MASQUERADE" ||
+    iptables-legacy -w 5 -t nat -A POSTROUTING -s "$1" ! -o "$2" -j MASQUERADE
+"""
+        return [Step(place.target, script, (*place.detail, place.device))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """No rule that gives the subnet another address."""
+        for place in self.places(scene):
+            space = evidence.space(place.node)
+            if space is None:
+                continue
+            rules = [line for line in space.lines("iptables") if "POSTROUTING" in line]
+            asked = [x for x in rules if "MASQUERADE" in x or "SNAT" in x or "-j CNI-" in x]
+            if not any(place.detail[0] in x or "-s " not in x for x in asked):
+                lines = tuple(rules) or ("no rule of POSTROUTING",)
+                proof = Proof(space.name, "iptables-save -c -t nat", lines)
+                yield self.found(scene, place, proof)
+
+
+DELETE_NAT = """
+iptables-legacy-save -t nat | grep -e "^-A POSTROUTING .*-s $1 .*-j MASQUERADE" |
+while read -r _ rule; do
+    iptables-legacy -w 5 -t nat -D $rule
+done
+"""
+
+
+class ForwardingOff(Fault):
+    """A node or external host that should forward doesn't."""
+
+    id = "forwarding-off"
+    layer = "routing"
+    title = "a router doesn't forward"
+    symptom = "everything that is routed by that machine is lost; its own cells go on"
+    evidence = f"{FORWARDING} = 0 there, or net.ipv4.conf.DEVICE.forwarding = 0 where they come in"
+    cause = "The kernel drops packets that aren't for itself."
+    cure = f"sysctl -w {FORWARDING}=1 there"
+    reference = "Linux Documentation/networking/ip-sysctl.rst, ip_forward"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every machine that forwards, external hosts first."""
+        for host in scene.plan.hosts:
+            if host.forwards:
+                yield Place(host.name, "", host.name)
+        for node in scene.plan.nodes:
+            if node.forwards and self._nodes(scene, node):
+                yield Place(node.name, "", node.name)
+
+    def senseless(self, scene: Scene) -> str:
+        """Somebody must forward."""
+        return "no machine of this lab routes for others"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """What is forwarded there, of an interface alone what comes in by it."""
+
+        def forwarded(passage: Passage) -> bool:
+            way = "in" if place.device else passage.direction
+            return passage.forwarded and passage.packet.family == 4 and passage.direction == way
+
+        return Effect(scene.cells("space", place.target, place.device, forwarded))
+
+    def _nodes(self, scene: Scene, node: PlannedNode) -> bool:
+        return bool(scene.cells("space", node.name, "", lambda p: p.forwarded))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Turn it off; with it the kernel resets what hangs on it."""
+        return [Step(place.target, f"sysctl -qw {FORWARDING}=0")]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Turn it on."""
+        return [Step(place.target, f"sysctl -qw {FORWARDING}=1")]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """The kernel's switch, or that of an interface that forwarded packets come in by."""
+        for place in self.places(scene):
+            space = evidence.space(place.target)
+            if space is None:
+                continue
+            switches = {"": FORWARDING}
+            if space.sysctl.get(FORWARDING) != "0":
+                switches = {name: f"net.ipv4.conf.{name}.forwarding" for name in space.links}
+            for device, switch in switches.items():
+                there = replace(place, device=device)
+                if space.sysctl.get(switch) == "0" and self.effect(scene, there).certain:
+                    proof = Proof(space.name, f"sysctl {switch}", (f"{switch} = 0",))
+                    yield self.found(scene, there, proof)
+
+
+FAULTS: tuple[Fault, ...] = (
+    BridgeUplink(),
+    BridgePort(),
+    BridgeFiltered(),
+    NatMissing(),
+    ForwardingOff(),
+)

@@ -1,0 +1,297 @@
+"""Faults of the drivers: a child or parent in another mode, on another parent or VLAN."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from underlay.faults.evidence.lines import details_proof, link_proof
+from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.remake import child_at, planned_mode, remake
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.faults.fault import Finding, Layer
+    from underlay.faults.scene import Child, Scene
+    from underlay.observe.evidence import Evidence, Space
+
+# Mode and flag belong to the parent: any child that names them sets them for all of its siblings.
+SET_PARENT = """
+ip link delete underlay-mode 2>/dev/null || :
+ip link add link "$1" name underlay-mode type ipvlan mode $2
+ip link delete underlay-mode
+"""
+
+
+def info(space: Space, interface: str) -> dict[str, Any]:
+    """Return the driver's own settings of an interface, such as its mode."""
+    found: dict[str, Any] = space.links.get(interface, {}).get("linkinfo", {}).get("info_data", {})
+    return found
+
+
+class MacvlanMode(Fault):
+    """A macvlan child in another mode than planned; the modes are per child."""
+
+    layer = "driver"
+    mode: ClassVar[str]
+    reference = "Linux drivers/net/macvlan.c, macvlan_queue_xmit; ip-link(8), macvlan mode"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child of a macvlan bridge network that has siblings to lose."""
+        for child in scene.children:
+            if (child.network.driver, child.network.mode) == ("macvlan", "bridge"):
+                yield Place(child.container, child.interface, child.node, (child.end,))
+
+    def senseless(self, scene: Scene) -> str:
+        """Only macvlan's bridge mode has siblings that reach each other."""
+        return "this lab has no macvlan network in bridge mode"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The child's cells with its siblings."""
+        return Effect(scene.cells("space", place.target, place.device, lambda p: p.sibling))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Change the mode of the living child."""
+        script = 'ip link set "$1" type macvlan mode "$2"'
+        return [Step(place.target, script, (place.device, self.mode))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Change it back."""
+        script = 'ip link set "$1" type macvlan mode "$2"'
+        planned = child_at(scene, place).network.mode
+        return [Step(place.target, script, (place.device, planned))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A child whose mode is this one and isn't the planned one."""
+        for child in scene.children:
+            if child.network.driver != "macvlan" or child.network.mode == self.mode:
+                continue
+            space = evidence.space(child.container)
+            if space and info(space, child.interface).get("mode") == self.mode:
+                place = Place(child.container, child.interface, child.node, (child.end,))
+                yield self.found(scene, place, details_proof(space, child.interface))
+
+
+class MacvlanPrivate(MacvlanMode):
+    """A child that is private among siblings in bridge mode."""
+
+    id = "macvlan-private"
+    mode = "private"
+    title = "a macvlan child is in mode private"
+    symptom = "the container and its siblings lose each other; everything across nodes goes on"
+    evidence = "`ip -details link show` in the container: macvlan mode private"
+    cause = "A private child neither sends to its siblings nor takes what they send."
+    cure = "ip link set DEVICE type macvlan mode bridge, or `mode: bridge` in its configuration"
+
+
+class MacvlanVepa(MacvlanMode):
+    """A child in vepa mode, the default of ip link, on a switch without hairpin."""
+
+    id = "macvlan-vepa"
+    mode = "vepa"
+    title = "a macvlan child is in mode vepa"
+    symptom = "the container and its siblings lose each other; everything across nodes goes on"
+    evidence = "`ip -details link show` in the container: macvlan mode vepa"
+    cause = (
+        "A vepa child sends to its siblings by way of the switch, which returns no frame to the"
+        " port that it came from. vepa is what `ip link add` makes without a mode."
+    )
+    cure = "ip link set DEVICE type macvlan mode bridge, or turn hairpin on at the switch port"
+
+
+class MacvlanSource(MacvlanMode):
+    """A child in source mode that lists nobody."""
+
+    id = "macvlan-source"
+    mode = "source"
+    title = "a macvlan child is in mode source and lists no sender"
+    symptom = "every cell of the container is lost: it sends, but receives nothing"
+    evidence = "`ip -details link show` in the container: macvlan mode source"
+    cause = "In source mode a child receives only from the MAC addresses listed with it."
+    cure = "list the peers (ip link set DEVICE type macvlan macaddr add MAC), or mode bridge"
+    reference = "ip-link(8), macvlan mode source; Linux drivers/net/macvlan.c"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All of the child's cells."""
+        return Effect(scene.cells("space", place.target, place.device))
+
+
+class IpvlanPort(Fault):
+    """An ipvlan parent whose mode or flag is another than planned, for all of its children."""
+
+    layer = "driver"
+    words: ClassVar[str]
+    reference = (
+        "Linux drivers/net/ipvlan/ipvlan_main.c (mode and flags are per port, the last one set"
+        " holds); measured: a child that is added and deleted leaves them behind"
+    )
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every parent with children of an ipvlan l2 bridge network."""
+        for node in scene.plan.nodes:
+            for parent in scene.parents(node.name):
+                children = scene.children_on(node.name, parent)
+                if any(planned_mode(c) == "l2 bridge" for c in children):
+                    yield Place(node.name, parent, node.name)
+
+    def senseless(self, scene: Scene) -> str:
+        """The lab must have a network that can be flipped."""
+        return "this lab has no ipvlan network in mode l2"
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Add a child with that mode, and delete it: the mode stays."""
+        return [Step(place.target, SET_PARENT, (place.device, self.words))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """The same with the planned mode."""
+        planned = planned_mode(scene.children_on(place.node, place.device)[0])
+        return [Step(place.target, SET_PARENT, (place.device, planned))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A parent one of whose children is in this mode, which was not planned."""
+        for place in self.places(scene):
+            for child in scene.children_on(place.node, place.device):
+                space = evidence.space(child.container)
+                if space is None or not self.shown(info(space, child.interface), child):
+                    continue
+                yield self.found(scene, place, details_proof(space, child.interface))
+                break
+
+    def shown(self, seen: dict[str, Any], child: Child) -> bool:
+        """Whether a child's settings show this fault."""
+        raise NotImplementedError
+
+
+class IpvlanL3(IpvlanPort):
+    """An ipvlan parent flipped to l3, the default of ip link."""
+
+    id = "ipvlan-mode-l3"
+    words = "l3"
+    title = "an ipvlan parent is in mode l3 instead of l2"
+    symptom = "the node's ipvlan containers lose all other nodes; siblings still reach each other"
+    evidence = "`ip -details link show` in an untouched container: ipvlan mode l3, and NOARP"
+    cause = (
+        "Somebody added an ipvlan child in mode l3, which is what `ip link add` does without a"
+        " mode. The mode belongs to the parent: all its children answer no ARP any more."
+    )
+    cure = "add and delete a child in the right mode: ip link add link PARENT type ipvlan mode l2"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All of its children's cells across nodes."""
+        return _of_children(scene, place, siblings=False)
+
+    def shown(self, seen: dict[str, Any], child: Child) -> bool:
+        """Any mode but the planned one."""
+        return seen.get("mode") in ("l3", "l3s") and child.network.mode == "l2"
+
+
+class IpvlanPrivate(IpvlanPort):
+    """An ipvlan parent with the private flag."""
+
+    id = "ipvlan-private"
+    words = "l2 private"
+    title = "an ipvlan parent is private"
+    symptom = "ipvlan siblings on that node lose each other; everything across nodes goes on"
+    evidence = "`ip -details link show` in any container on it: ipvlan mode l2 private"
+    cause = "The flag belongs to the parent: one child added as private makes all of them so."
+    cure = "add and delete a child with the right flag: ip link add … type ipvlan mode l2 bridge"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Its children's cells among each other."""
+        return _of_children(scene, place, siblings=True)
+
+    def shown(self, seen: dict[str, Any], child: Child) -> bool:
+        """The flag of this fault."""
+        return bool(seen.get(self.words.split()[1])) and not seen.get("bridge")
+
+
+class IpvlanVepa(IpvlanPrivate):
+    """An ipvlan parent with the vepa flag."""
+
+    id = "ipvlan-vepa"
+    words = "l2 vepa"
+    title = "an ipvlan parent is in vepa"
+    evidence = "`ip -details link show` in any container on it: ipvlan mode l2 vepa"
+    cause = (
+        "The flag belongs to the parent: with vepa its children send to each other by way of the"
+        " switch, which returns no frame to the port that it came from."
+    )
+
+
+class WrongMaster(Fault):
+    """A container's child sits on another parent than planned."""
+
+    id = "wrong-master"
+    layer: ClassVar[Layer] = "driver"
+    title = "a container sits on the wrong parent"
+    symptom = "every cell of the container is lost: it speaks on a link where nobody is"
+    evidence = "`ip link show` in the container: its @ifN is another interface of the node"
+    cause = "The child was made on another interface of the node than the network's parent."
+    cure = "correct `master` (CNI) or `-o parent` (Docker) and start the container anew"
+    reference = "cni.dev, plugins/current/main/macvlan, master"
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every macvlan child whose node's management NIC is free for it."""
+        for child in scene.children:
+            plain = (child.network.driver, child.network.mode) == ("macvlan", "bridge")
+            if plain and child.network.parent.partition(".")[0] != "eth0":
+                yield Place(child.container, child.interface, child.node, (child.end,))
+
+    def senseless(self, scene: Scene) -> str:
+        """It is shown with macvlan."""
+        return "this lab has no macvlan network in bridge mode off the management NIC"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All of the child's cells."""
+        return Effect(scene.cells("space", place.target, place.device))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Make the child again on the management NIC."""
+        return [remake(scene, place, parent="eth0")]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Make it again on its own parent."""
+        return [remake(scene, place)]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A child whose lower interface is another one of the node's; VLANs are told apart."""
+        for child in scene.children:
+            space, node = evidence.space(child.container), evidence.space(child.node)
+            link = space.links.get(child.interface) if space else None
+            # The lower interface of a bridge's container is the other end of its cable.
+            if child.network.driver not in ("macvlan", "ipvlan"):
+                continue
+            if space is None or node is None or link is None or "link_index" not in link:
+                continue
+            lower = {row["ifindex"]: row["ifname"] for row in node.links.values()}
+            name = lower.get(link["link_index"], "")
+            if name and self.wrong(name, child):
+                place = Place(child.container, child.interface, child.node, (child.end,))
+                proofs = (link_proof(space, child.interface), link_proof(node, name))
+                yield self.found(scene, place, *proofs)
+
+    def wrong(self, name: str, child: Child) -> bool:
+        """Whether sitting on ``name`` is this fault, and not one of the VLAN alone."""
+        parent = child.network.parent
+        same_nic = name.partition(".")[0] == parent.partition(".")[0]
+        return name != parent and not (same_nic and child.network.vlan)
+
+
+def _of_children(scene: Scene, place: Place, *, siblings: bool) -> Effect:
+    cells = [
+        scene.cells("space", c.container, c.interface, lambda p: p.sibling is siblings)
+        for c in scene.children_on(place.node, place.device)
+    ]
+    return Effect(frozenset().union(*cells))
+
+
+FAULTS: tuple[Fault, ...] = (
+    MacvlanPrivate(),
+    MacvlanVepa(),
+    MacvlanSource(),
+    IpvlanL3(),
+    IpvlanPrivate(),
+    IpvlanVepa(),
+    WrongMaster(),
+)

@@ -1,0 +1,358 @@
+"""Faults of filters: something discards packets in a container, on a node, or at a parent.
+
+What discards is read by drops.py, whichever program put it there. Which fault it is depends
+on where it stands and which way the packets go.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from underlay.faults.evidence.drops import Drop, of_iptables
+from underlay.faults.evidence.drops_nft import of_nft
+from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
+from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, Effect, Fault, Place, Proof, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.faults.fault import Finding
+    from underlay.faults.scene import Cell, Passage, Scene
+    from underlay.observe.evidence import Evidence, Space
+
+OWN = ("INPUT", "OUTPUT")
+CALLS = "net.bridge.bridge-nf-call-iptables"
+# The drivers whose containers sit on a bridge of the node.
+BRIDGED = ("bridge", "vxlan", "gretap")
+APPEND = 'iptables-legacy -w 5 -I "$@"'
+DELETE = 'iptables-legacy -w 5 -D "$@" 2>/dev/null || :'
+
+
+def drops(space: Space) -> Iterator[Drop]:
+    """Yield everything in a namespace that discards packets, and has done so if it counts."""
+    for found in (
+        *of_iptables(space.lines("iptables")),
+        *of_iptables(space.lines("ip6tables"), "ip6tables"),
+        *of_filters(space.filters),
+        *of_qdiscs(space.lines("qdiscs")),
+        *of_nft(space.lines("nft")),
+    ):
+        if found.hits != 0:
+            yield found
+
+
+def hit(scene: Scene, space: Space, found: Drop) -> Effect:
+    """Return the cells whose packets meet ``found`` in a namespace and are taken."""
+    effect = scene.cells("space", space.name, "", lambda p: _meets(p, found))
+    return effect_of(found, effect)
+
+
+def effect_of(found: Drop, cells: frozenset[Cell]) -> Effect:
+    """Cells are certain only where every word of the rule is understood."""
+    return Effect(cells) if found.understood else Effect(frozenset(), cells)
+
+
+def strength_of(found: Drop) -> float:
+    """A rule that counted what it took is proven; one that doesn't count is likely."""
+    if not found.understood:
+        return POSSIBLE
+    return PROVEN if found.hits else LIKELY
+
+
+def proof_of(space: Space, found: Drop) -> Proof:
+    """Return the rule as it was printed."""
+    return Proof(space.name, found.command, found.lines)
+
+
+def _meets(passage: Passage, found: Drop) -> bool:
+    if found.device not in ("", passage.interface):
+        return False
+    if found.direction == "forward":
+        return passage.forwarded and found.takes(passage.packet)
+    # A packet that is passed on meets neither INPUT nor OUTPUT.
+    if found.direction != passage.direction or (passage.forwarded and found.hook in OWN):
+        return False
+    return found.takes(passage.packet)
+
+
+class ContainerDrops(Fault):
+    """A container discards packets that come in or go out."""
+
+    layer = "filters"
+    direction: ClassVar[str]
+    selective: ClassVar[bool] = False
+    refuses: ClassVar[bool] = False
+    rule: ClassVar[tuple[str, ...]]
+    cure = "delete the rule that the evidence shows, in the container's network namespace"
+    reference = (
+        "iptables(8), tc(8); measured: rules inside a container's namespace hold in every mode but"
+        " ipvlan l3s, whose packets pass the node's"
+    )
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child whose namespace sees its own packets."""
+        for child in scene.children:
+            if child.network.mode != "l3s":
+                yield Place(child.container, child.interface, child.node, (child.end,))
+
+    def drop(self) -> Drop:
+        """Return what ``inject`` puts in, as it will be read."""
+        table = ["*filter", f"[1:1] -A {' '.join(self.rule)}"]
+        return next(of_iptables(table))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The cells whose packets the injected rule takes."""
+        found = self.drop()
+        return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Insert the rule."""
+        return [Step(place.target, APPEND, self.rule)]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete it."""
+        return [Step(place.target, DELETE, self.rule)]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Whatever discards in a container, of this direction and kind."""
+        for container in scene.plan.containers:
+            space = evidence.space(container.name)
+            for found in drops(space) if space else ():
+                if space and self.fits(found):
+                    place = Place(space.name, found.device, space.node)
+                    yield self.found(
+                        scene,
+                        place,
+                        proof_of(space, found),
+                        strength=strength_of(found),
+                        effect=hit(scene, space, found),
+                    )
+
+    def fits(self, found: Drop) -> bool:
+        """Whether a thing that discards is this fault and not its neighbour."""
+        return (
+            found.direction == self.direction
+            and found.refuses is self.refuses
+            and (self.refuses or found.selective is self.selective)
+        )
+
+
+class DropsIncoming(ContainerDrops):
+    """A container discards what comes in."""
+
+    id = "container-drops-incoming"
+    direction = "in"
+    rule = ("INPUT", "-j", "DROP")
+    title = "a container discards what comes in"
+    symptom = "every cell of the container is lost: requests to it, and answers to its own"
+    evidence = "a rule or filter with a growing counter on the container's way in"
+    cause = "A filter in the container's namespace discards incoming packets, answers included."
+
+
+class DropsOutgoing(ContainerDrops):
+    """A container discards what goes out."""
+
+    id = "container-drops-outgoing"
+    direction = "out"
+    rule = ("OUTPUT", "-j", "DROP")
+    title = "a container discards what goes out"
+    symptom = "every cell of the container is lost: requests arrive there, answers never leave"
+    evidence = "a rule, filter or queue with a growing counter on the container's way out"
+    cause = "Something in the container's namespace discards outgoing packets, answers included."
+
+
+class DropsProtocolIn(ContainerDrops):
+    """A container discards one protocol that comes in."""
+
+    id = "container-drops-protocol"
+    direction = "in"
+    selective = True
+    rule = ("INPUT", "-p", "icmp", "-j", "DROP")
+    title = "a container discards a protocol or port"
+    symptom = "the container's cells of one protocol are lost, those of the others aren't"
+    evidence = "a rule for one protocol or port with a growing counter in the container"
+    cause = "A filter in the container's namespace discards packets of one protocol or port."
+
+
+class DropsProtocolOut(ContainerDrops):
+    """A container discards one protocol that goes out."""
+
+    id = "container-drops-protocol-out"
+    direction = "out"
+    selective = True
+    rule = ("OUTPUT", "-p", "udp", "-j", "DROP")
+    title = "a container sends nothing of a protocol or port"
+    symptom = "the container's cells of one protocol are lost, those of the others aren't"
+    evidence = "a rule for one protocol or port with a growing counter on the way out"
+    cause = "A filter in the container's namespace discards outgoing packets of one protocol."
+
+
+class Refuses(ContainerDrops):
+    """A container refuses what comes in."""
+
+    id = "container-refuses"
+    direction = "in"
+    refuses = True
+    rule = ("INPUT", "-p", "tcp", "--dport", "27007", "-j", "REJECT")
+    title = "a container refuses a port"
+    symptom = "cells of that protocol to the container are refused at once; its own requests go on"
+    evidence = "a REJECT rule with a growing counter in the container"
+    cause = "A filter answers with an ICMP error instead of letting the packet in."
+    reference = "iptables-extensions(8), REJECT"
+
+
+class NodeDrops(ContainerDrops):
+    """A node's own filter discards what its own addresses send or get."""
+
+    id = "node-drops"
+    direction = "in"
+    rule = ("INPUT", "-i", "eth+", "-p", "udp", "-j", "DROP")
+    title = "a node's own filter discards packets"
+    symptom = (
+        "the node's own cells are lost; macvlan and ipvlan l2 containers don't notice, since"
+        " their packets never pass the node's IP stack"
+    )
+    evidence = "an iptables or nft rule with a growing counter on the node"
+    cause = "A filter on the node discards packets from or to the node's own addresses."
+    cure = "delete the rule that the evidence shows, on the node"
+    reference = (
+        "measured: the node's netfilter sees nothing of macvlan and ipvlan l2, OUTPUT and"
+        " POSTROUTING of l3, and INPUT too of l3s"
+    )
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every node's parents."""
+        for node in scene.plan.nodes:
+            for parent in scene.parents(node.name):
+                if scene.cells("space", node.name, parent):
+                    yield Place(node.name, parent, node.name)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The node's own cells on that parent."""
+        found = next(of_iptables(["*filter", f"[1:1] -A {' '.join(self._rule(place))}"]))
+        return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Insert a rule for that parent alone: management goes on."""
+        return [Step(place.target, APPEND, self._rule(place))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete it."""
+        return [Step(place.target, DELETE, self._rule(place))]
+
+    def _rule(self, place: Place) -> tuple[str, ...]:
+        return ("INPUT", "-i", place.device, "-j", "DROP")
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Rules of iptables and nft on a node; tc's are at the parent."""
+        for node in scene.plan.nodes:
+            space = evidence.space(node.name)
+            rules = (
+                *of_iptables(space.lines("iptables") if space else []),
+                *of_iptables(space.lines("ip6tables") if space else [], "ip6tables"),
+                *of_nft(space.lines("nft") if space else []),
+            )
+            for found in rules:
+                if space is None or found.hits == 0:
+                    continue
+                if found.hook == "FORWARD" and asked_by_bridges(scene, space):
+                    continue  # bridge-netfilter's
+                effect = hit(scene, space, found)
+                effect = _with_l3(scene, node.name, found, effect)
+                yield self.found(
+                    scene,
+                    Place(node.name, found.device, node.name),
+                    proof_of(space, found),
+                    strength=strength_of(found),
+                    effect=effect,
+                )
+
+
+def asked_by_bridges(scene: Scene, space: Space) -> bool:
+    """Whether a node's FORWARD chain is asked about what its containers' bridges pass on."""
+    bridged = any(
+        child.node == space.name and child.network.driver in BRIDGED for child in scene.children
+    )
+    return bridged and space.sysctl.get(CALLS) == "1"
+
+
+def _with_l3(scene: Scene, node: str, found: Drop, effect: Effect) -> Effect:
+    """Add the node's ipvlan l3 and l3s containers, whose packets pass some of its hooks."""
+    cells = set(effect.certain)
+    for child in scene.children:
+        seen = {"l3": ("out",), "l3s": ("in", "out")}.get(child.network.mode, ())
+        if child.node == node and found.direction in seen:
+            cells |= scene.cells(
+                "space",
+                child.container,
+                child.interface,
+                lambda p: (
+                    not p.sibling and p.direction == found.direction and found.takes(p.packet)
+                ),
+            )
+    return Effect(frozenset(cells), effect.possible)
+
+
+class EchoIgnored(Fault):
+    """A container ignores echo requests."""
+
+    id = "echo-ignored"
+    layer = "filters"
+    title = "a container ignores echo requests"
+    symptom = "ICMP cells to the container are lost; TCP and UDP, and its own pings, go on"
+    evidence = "net.ipv4.icmp_echo_ignore_all = 1 in the container"
+    cause = "The kernel is told not to answer pings; everything else works."
+    cure = "sysctl -w net.ipv4.icmp_echo_ignore_all=0 in the container"
+    reference = "Linux Documentation/networking/ip-sysctl.rst, icmp_echo_ignore_all"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every container, and every node."""
+        for child in scene.children:
+            yield Place(child.container, "", child.node, (child.end,))
+        for node in scene.plan.nodes:
+            yield Place(node.name, "", node.name, (node.name,))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The ICMP cells to it."""
+        return Effect(
+            scene.cells(
+                "space",
+                place.target,
+                "",
+                lambda p: (
+                    p.direction == "in"
+                    and not p.forwarded
+                    and p.packet.request
+                    and (p.packet.protocol, p.packet.family) == ("icmp", 4)
+                ),
+            )
+        )
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Tell the kernel so."""
+        return [Step(place.target, "sysctl -qw net.ipv4.icmp_echo_ignore_all=1")]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Tell it otherwise."""
+        return [Step(place.target, "sysctl -qw net.ipv4.icmp_echo_ignore_all=0")]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """The kernel's switch in a container's or node's namespace."""
+        name = "net.ipv4.icmp_echo_ignore_all"
+        for place in self.places(scene):
+            space = evidence.space(place.target)
+            if space and space.sysctl.get(name) == "1":
+                yield self.found(
+                    scene, place, Proof(space.name, f"sysctl {name}", (f"{name} = 1",))
+                )
+
+
+FAULTS: tuple[Fault, ...] = (
+    DropsIncoming(),
+    DropsOutgoing(),
+    DropsProtocolIn(),
+    DropsProtocolOut(),
+    Refuses(),
+    NodeDrops(),
+    EchoIgnored(),
+)

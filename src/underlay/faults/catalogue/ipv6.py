@@ -1,0 +1,269 @@
+"""Faults of IPv6 alone: switched off, without address or route, refused as a duplicate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.faults.catalogue.addressing import ADD, DELETE
+from underlay.faults.catalogue.filters import APPEND, drops, proof_of, strength_of
+from underlay.faults.catalogue.filters import DELETE as DELETE_RULE
+from underlay.faults.catalogue.routing import DefaultRouteMissing
+from underlay.faults.evidence.drops import ND_TYPES
+from underlay.faults.evidence.lines import addresses_proof
+from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.faults.evidence.drops import Drop
+    from underlay.faults.fault import Finding
+    from underlay.faults.scene import Child, Passage, Scene
+    from underlay.observe.evidence import Evidence
+
+
+def in_ipv6(passage: Passage) -> bool:
+    """Whether a passing packet is IPv6's."""
+    return passage.packet.family == 6
+
+
+class OfChild(Fault):
+    """A fault of one child that has an IPv6 address."""
+
+    layer = "IPv6"
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child with one; its name and the address with the prefix length."""
+        for child in scene.children:
+            if child.address6:
+                detail = (child.end, f"{child.address6}/{prefix6(child)}")
+                yield Place(child.container, child.interface, child.node, detail)
+
+    def senseless(self, scene: Scene) -> str:
+        """A network must have IPv6."""
+        return "no network of this lab has IPv6"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All of the child's IPv6 cells."""
+        return Effect(scene.cells("space", place.target, place.device, in_ipv6))
+
+
+class Disabled(OfChild):
+    """IPv6 is switched off in a container."""
+
+    id = "ipv6-disabled"
+    title = "IPv6 is off in a container"
+    symptom = "the container's IPv6 cells are lost, its IPv4 cells aren't"
+    evidence = "net.ipv6.conf.DEVICE.disable_ipv6 = 1 in the container, and no inet6 address"
+    cause = "The kernel's switch takes all IPv6 addresses and routes of the interface away."
+    cure = "sysctl -w net.ipv6.conf.DEVICE.disable_ipv6=0, then its addresses and routes"
+    reference = "Linux Documentation/networking/ip-sysctl.rst, disable_ipv6"
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Switch it off."""
+        script = 'echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
+        return [Step(place.target, script, (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Switch it on; addresses and routes are put back from what was saved."""
+        script = 'echo 0 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
+        return [Step(place.target, script, (place.device,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """The switch of the child's interface."""
+        for place in self.places(scene):
+            space = evidence.space(place.target)
+            name = f"net.ipv6.conf.{place.device}.disable_ipv6"
+            if space and space.sysctl.get(name) == "1":
+                proof = Proof(space.name, f"sysctl {name}", (f"{name} = 1",))
+                yield self.found(scene, place, proof)
+
+
+class AddressMissing(OfChild):
+    """A container has lost its IPv6 address, or has another one.
+
+    Where advertisements lead to addresses, a lost one comes back with the next of them: what
+    keeps it away is a fault of its own (advertisements.py).
+    """
+
+    id = "ipv6-address-missing"
+    title = "a container lacks its IPv6 address"
+    symptom = "the container's IPv6 cells are lost, its IPv4 cells aren't"
+    evidence = "`ip -6 address show` in the container lacks the planned address"
+    cause = "The address was deleted, or went when the interface was set down: IPv6 addresses do."
+    cure = "ip address add ADDRESS dev DEVICE in the container, then its default route"
+    reference = "Linux Documentation/networking/ip-sysctl.rst, keep_addr_on_down"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child with an address that nobody advertises."""
+        advertised = {child.end for child in scene.children if child.network.slaac}
+        return (place for place in super().places(scene) if place.detail[0] not in advertised)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete it."""
+        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Add it."""
+        return [Step(place.target, f"{ADD} nodad", (place.device, place.detail[1]))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A child that is up, with IPv6 on, without its planned address."""
+        static = list(self.places(scene))
+        for place in super().places(scene):
+            space = evidence.space(place.target)
+            link = space.links.get(place.device) if space else None
+            if space is None or link is None or "UP" not in link["flags"]:
+                continue
+            if space.sysctl.get(f"net.ipv6.conf.{place.device}.disable_ipv6") == "1":
+                continue
+            if place not in static and not any(":" in a for a in space.addresses(place.device)):
+                continue
+            wanted = place.detail[1].partition("/")[0]
+            if wanted not in [a.partition("/")[0] for a in space.addresses(place.device)]:
+                yield self.found(scene, place, addresses_proof(space, place.device))
+
+
+class DuplicateRefused(OfChild):
+    """Duplicate address detection has refused a container's address."""
+
+    id = "dad-failed"
+    title = "IPv6 has refused an address as a duplicate"
+    symptom = "the container's IPv6 cells are lost or reach the other owner; IPv4 goes on"
+    evidence = "`ip -6 address show` in the container: dadfailed tentative"
+    cause = (
+        "Another machine answered when the kernel asked whether the address is free; it doesn't"
+        " use the address then."
+    )
+    cure = "find the other owner (ip -6 address show everywhere), then give one another address"
+    reference = "RFC 4862, 5.4; Docker docs, ipvlan.md (dadfailed); rkt/rkt#922; measured"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child with another of its network on another node, which will have its address."""
+        for place in super().places(scene):
+            for other in scene.children:
+                network = next(c.network for c in scene.children if c.end == place.detail[0])
+                if other.network == network and other.node != place.node:
+                    # l3 and l3s have no neighbour discovery, and so no detection.
+                    if network.mode not in ("l3", "l3s"):
+                        detail = (*place.detail, other.container, other.interface)
+                        yield Place(place.target, place.device, place.node, detail)
+                    break
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Give the address to another container, then take it anew where it belongs."""
+        _, address, taker, device = place.detail
+        again = f"""
+{DELETE}
+ip address add "$2" dev "$1"
+tries=0
+until ip -6 address show dev "$1" | grep -q dadfailed; do
+    tries=$((tries + 1)); test $tries -lt 100; sleep 0.1
+done
+"""
+        alone = address.partition("/")[0]
+        return [
+            Step(taker, f"{ADD} nodad", (device, f"{alone}/128")),
+            Step(place.target, again, (place.device, address)),
+        ]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Take it back."""
+        _, address, taker, device = place.detail
+        alone = address.partition("/")[0]
+        again = f'{DELETE}\nip address add "$2" dev "$1" nodad'
+        return [
+            Step(taker, DELETE, (device, f"{alone}/128")),
+            Step(place.target, again, (place.device, address)),
+        ]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """An address with the kernel's flag."""
+        for place in super().places(scene):
+            space = evidence.space(place.target)
+            wanted = place.detail[1].partition("/")[0]
+            for info in space.links.get(place.device, {}).get("addr_info", ()) if space else ():
+                if space and info.get("local") == wanted and info.get("dadfailed"):
+                    line = f"inet6 {wanted}/{info['prefixlen']} dadfailed tentative"
+                    command = f"ip -6 address show dev {place.device}"
+                    yield self.found(scene, place, Proof(space.name, command, (line,)))
+
+
+class DefaultRoute6Missing(DefaultRouteMissing):
+    """A container lacks its IPv6 default route."""
+
+    id = "ipv6-default-route-missing"
+    layer = "IPv6"
+    family = 6
+    title = "a container lacks its IPv6 default route"
+    symptom = "the container and everything outside of its own prefix lose each other over IPv6"
+    evidence = "`ip -6 route show` in the container has no default"
+    cause = (
+        "Without a default route the container sends nothing to other prefixes. A router"
+        " advertisement's default also goes when its lifetime ends, or accept_ra is off."
+    )
+    cure = "ip -6 route add default dev DEVICE (or via GATEWAY) in the container"
+    reference = "RFC 4861, 6.3.4; Linux Documentation/networking/ip-sysctl.rst, accept_ra"
+
+    def senseless(self, scene: Scene) -> str:
+        """A network must give one."""
+        return "no network of this lab gives its containers an IPv6 default route"
+
+
+class DiscoveryDropped(OfChild):
+    """A container's filter discards neighbour discovery."""
+
+    id = "nd-dropped"
+    title = "a filter drops neighbour discovery"
+    symptom = "the container's IPv6 cells are lost, its IPv4 cells aren't"
+    evidence = "an ip6tables rule in the container for ICMPv6 types 133 to 137 that counts"
+    cause = (
+        "Neighbour discovery is ICMPv6: a filter that drops it leaves the container without its"
+        " neighbours' MAC addresses, and them without its own."
+    )
+    cure = "accept neighbour-solicitation and neighbour-advertisement before the rule"
+    reference = "RFC 4890, 4.4.1; ip6tables-extensions(8), icmp6"
+    rule = ("INPUT", "-p", "ipv6-icmp", "--icmpv6-type", "neighbour-advertisement", "-j", "DROP")
+    saves = False
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Drop both messages."""
+        return [
+            Step(place.target, APPEND.replace("iptables", "ip6tables"), r) for r in self._rules()
+        ]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete both rules."""
+        script = DELETE_RULE.replace("iptables", "ip6tables")
+        return [Step(place.target, script, rule) for rule in self._rules()]
+
+    def _rules(self) -> list[tuple[str, ...]]:
+        other = "neighbour-solicitation"
+        return [self.rule, tuple(other if w == "neighbour-advertisement" else w for w in self.rule)]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Something about these types that discards and has counted."""
+        for place in super().places(scene):
+            space = evidence.space(place.target)
+            for found in drops(space) if space else ():
+                if space and _about_discovery(found):
+                    proof = proof_of(space, found)
+                    yield self.found(scene, place, proof, strength=strength_of(found))
+
+
+def _about_discovery(found: Drop) -> bool:
+    return bool(found.icmp_type and found.icmp_type[0] and found.icmp_type[1].lower() in ND_TYPES)
+
+
+def prefix6(child: Child) -> str:
+    """Return the prefix length of a child's IPv6 address."""
+    return child.network.subnet6.partition("/")[2]
+
+
+FAULTS: tuple[Fault, ...] = (
+    Disabled(),
+    AddressMissing(),
+    DuplicateRefused(),
+    DefaultRoute6Missing(),
+    DiscoveryDropped(),
+)

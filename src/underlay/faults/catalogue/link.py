@@ -1,0 +1,273 @@
+"""Faults of links: parents, children and cables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from underlay.faults.evidence.lines import link_proof, port_line
+from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.remake import remake
+from underlay.faults.scene import stack
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.faults.fault import Finding
+    from underlay.faults.scene import Cell, Scene
+    from underlay.observe.evidence import Evidence
+
+UP = 'ip link set "$1" up'
+# A VLAN goes down with its NIC, but doesn't come up with it (net/8021q/vlan.c).
+UP_WITH_VLANS = """
+ip link set "$1" up
+for vlan in $(ip -o link show type vlan | sed -n "s/^[0-9]*: \\([^@]*\\)@$1: .*/\\1/p"); do
+    ip link set "$vlan" up
+done
+"""
+
+
+class ParentDown(Fault):
+    """A node's NIC, or the VLAN on it, is administratively down."""
+
+    id = "parent-down"
+    layer = "link"
+    title = "a parent is down"
+    symptom = (
+        "the node's own cells and all its containers' cells across nodes are lost; macvlan"
+        " siblings lose each other too, ipvlan siblings don't"
+    )
+    evidence = "`ip link show` on the node: the parent lacks UP"
+    cause = "The parent interface is down: its children send and receive nothing through it."
+    cure = "ip link set DEVICE up on the node, then its addresses and routes"
+    reference = (
+        "Linux drivers/net/macvlan.c, macvlan_device_event; moby/moby#49593; measured: ipvlan"
+        " siblings go on, macvlan ones don't"
+    )
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every parent of every node, the second node's first: one in the middle."""
+        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+            for parent in scene.parents(node.name):
+                yield Place(node.name, parent, node.name)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All that passes the parent, and macvlan siblings."""
+        certain = scene.cells("parent", place.node, place.device) | scene.cells(
+            "space", place.node, place.device
+        )
+        siblings: set[Cell] = set()
+        for child in scene.children:
+            parent = child.network.parent
+            if child.node == place.node and place.device in stack(child.network):
+                cells = scene.cells("space", child.container, child.interface)
+                if child.network.driver == "macvlan":
+                    certain |= cells
+                elif "." in parent:
+                    # An ipvlan child on a VLAN follows its carrier in newer kernels only.
+                    siblings |= cells
+        return Effect(certain, frozenset(siblings))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Set it down."""
+        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Set it up, with the VLANs on it."""
+        return [Step(place.target, UP_WITH_VLANS, (place.device,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A planned parent that lacks UP; a VLAN below a downed NIC is its consequence."""
+        for node in scene.plan.nodes:
+            space = evidence.space(node.name)
+            if space is None:
+                continue
+            down = [
+                name
+                for name in scene.parents(node.name)
+                if name in space.links and "UP" not in space.links[name]["flags"]
+            ]
+            for name in down:
+                base = name.partition(".")[0]
+                if base == name or base not in down:
+                    yield self.found(
+                        scene, Place(node.name, name, node.name), link_proof(space, name)
+                    )
+
+
+class ParentMissing(Fault):
+    """A node lacks the interface that its networks sit on."""
+
+    id = "parent-missing"
+    layer = "link"
+    title = "a parent isn't there"
+    symptom = "all containers of that network on the node are alone or don't exist"
+    evidence = "`ip link show` on the node lacks the parent"
+    cause = "The parent was deleted or renamed; the kernel removes its children with it."
+    cure = "make the interface again, then start the node's containers anew: underlay down; up"
+    reference = "Linux drivers/net/macvlan.c, macvlan_device_event (NETDEV_UNREGISTER)"
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A planned parent that the node doesn't have."""
+        for node in scene.plan.nodes:
+            space = evidence.space(node.name)
+            for name in scene.parents(node.name) if space is not None else ():
+                if space is not None and name not in space.links:
+                    yield self.found(
+                        scene, Place(node.name, name, node.name), link_proof(space, name)
+                    )
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """As if it were down."""
+        return ParentDown().effect(scene, place)
+
+
+class ChildDown(Fault):
+    """A container's own interface is down."""
+
+    id = "child-down"
+    layer = "link"
+    title = "a container's interface is down"
+    symptom = "every cell of that container is lost; it has no route and no address to send from"
+    evidence = "`ip link show` in the container: its interface lacks UP"
+    cause = "The container's interface is down, and its routes went with it."
+    cure = "ip link set DEVICE up in the container, then its routes"
+    reference = "Linux net/ipv4/fib_frontend.c, fib_disable_ip"
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child."""
+        for child in scene.children:
+            yield Place(child.container, child.interface, child.node, (child.end,))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All of the child's cells."""
+        return Effect(scene.cells("space", place.target, place.device))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Set it down."""
+        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Set it up."""
+        return [Step(place.target, UP, (place.device,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A child that lacks UP; without LOWER_UP alone it is the parent's fault."""
+        for child in scene.children:
+            space = evidence.space(child.container)
+            link = space.links.get(child.interface) if space else None
+            if space and link and "UP" not in link["flags"]:
+                place = Place(child.container, child.interface, child.node, (child.end,))
+                yield self.found(scene, place, link_proof(space, child.interface))
+
+
+class ChildMissing(Fault):
+    """A container's interface is gone."""
+
+    id = "child-missing"
+    layer = "link"
+    title = "a container has lost its interface"
+    symptom = "every cell of that container is lost: nothing can be sent from its address"
+    evidence = "`ip link show` in the container lists only lo"
+    cause = (
+        "The child was deleted: by hand, or with its parent, which the kernel does without a word."
+    )
+    cure = "start the container anew, or make the child again on its parent"
+    reference = "measured: deleting a parent removes the children in other namespaces silently"
+    saves = True
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child that can be made again: the plain drivers' ones."""
+        for child in scene.children:
+            if child.network.driver in ("macvlan", "ipvlan"):
+                yield Place(child.container, child.interface, child.node, (child.end,))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All of the child's cells."""
+        return Effect(scene.cells("space", place.target, place.device))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete it."""
+        return [Step(place.target, 'ip link delete "$1"', (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Make it again as planned."""
+        return [remake(scene, place)]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A planned child that isn't in its namespace, though its parent is on the node."""
+        for child in scene.children:
+            space, node = evidence.space(child.container), evidence.space(child.node)
+            if space is None or child.interface in space.links:
+                continue
+            if node is None or child.network.parent in node.links:
+                place = Place(child.container, child.interface, child.node, (child.end,))
+                yield self.found(scene, place, link_proof(space, child.interface))
+
+
+class CableCut(Fault):
+    """A node's switch port forwards nothing."""
+
+    id = "cable-cut"
+    layer = "link"
+    title = "a node's cable or switch port is dead"
+    symptom = "the node and its containers lose all other nodes in that segment; siblings go on"
+    evidence = "`bridge link show` at the switch: the port isn't forwarding"
+    cause = "The switch port of the node is disabled: frames neither enter nor leave by it."
+    cure = "bridge link set dev PORT state 3 at the switch"
+    reference = "bridge(8), link set state; measured: a node sees no carrier loss from it"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every port, the second node's first."""
+        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+            for segment in scene.plan.segments:
+                yield Place(SWITCH, segment.ports[node.name], node.name, (segment.name,))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All that passes the port."""
+        return Effect(scene.cells("port", place.detail[0], place.device))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Disable the port; a tap set down would wedge the node's NIC for good."""
+        return [Step(SWITCH, 'bridge link set dev "$1" state 0', (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Let the port forward again."""
+        return [Step(SWITCH, 'bridge link set dev "$1" state 3', (place.device,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A port in any state but forwarding, set down, or in no bridge at all."""
+        switch = evidence.space(SWITCH)
+        rows = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
+        for place in self.places(scene):
+            row = rows.get(place.device)
+            if switch and row is None and place.device in switch.links:
+                yield self.found(scene, place, link_proof(switch, place.device))
+            if row is None or self._unplugged_by_node(scene, evidence, place, row):
+                continue
+            bridge = switch.links.get(row.get("master", "")) if switch else None
+            if bridge is not None and "UP" not in bridge["flags"]:
+                continue  # all ports of a bridge that is down are disabled
+            if row.get("state") != "forwarding" or "UP" not in row["flags"]:
+                proof = Proof(SWITCH, f"bridge -d link show dev {place.device}", (port_line(row),))
+                yield self.found(scene, place, proof)
+
+    def _unplugged_by_node(
+        self, scene: Scene, evidence: Evidence, place: Place, row: dict[str, Any]
+    ) -> bool:
+        """A port without carrier whose node has set its NIC down is that fault's consequence."""
+        node = evidence.space(place.node)
+        nics = [n for n in scene.plan.node(place.node).nics if n.segment == place.detail[0]]
+        if "LOWER_UP" in row["flags"] or node is None or not nics:
+            return False
+        return "UP" not in node.links.get(nics[0].interface, {}).get("flags", ("UP",))
+
+
+FAULTS: tuple[Fault, ...] = (
+    ParentDown(),
+    ParentMissing(),
+    ChildDown(),
+    ChildMissing(),
+    CableCut(),
+)

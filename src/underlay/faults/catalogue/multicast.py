@@ -1,0 +1,92 @@
+"""The fault of a switch that passes no multicast on, which IPv6 lives by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.faults.catalogue.overlay import tunnels
+from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.faults.fault import Finding
+    from underlay.faults.scene import Scene
+    from underlay.observe.evidence import Evidence
+    from underlay.plan import NodeLink
+
+
+class MulticastOff(Fault):
+    """A segment's switch passes no multicast on."""
+
+    id = "multicast-off"
+    layer = "switch"
+    title = "a segment's switch drops multicast"
+    symptom = (
+        "IPv6 across nodes is lost while IPv4 goes on; a VXLAN with a group loses its nodes, IPv4"
+        " included"
+    )
+    evidence = "`bridge -d link show` at the switch: mcast_flood off at the segment's ports"
+    cause = (
+        "Neighbour discovery asks by multicast, and a VXLAN with a group sends ARP by it: a"
+        " snooping switch without a querier passes neither on."
+    )
+    cure = "bridge link set dev PORT mcast_flood on, or an MLD and IGMP querier in the segment"
+    reference = "RFC 4861, 7.2; RFC 4541; moby/moby#48365; measured"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every segment that floods multicast."""
+        for segment in scene.plan.segments:
+            if segment.querier or segment.swallows_multicast:
+                continue
+            yield Place(SWITCH, segment.bridge, "", (segment.name, *segment.ports.values()))
+
+    def senseless(self, scene: Scene) -> str:
+        """A querier's segment sends to members, and one that drops it has none to lose."""
+        return "no segment of this lab floods multicast"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """IPv6 in that segment, and what a group's VXLANs carry through it."""
+        groups = {
+            link.interface
+            for _, link in tunnels(scene, "vxlan")
+            if link.options.get("group") and self._over(scene, link, place.detail[0])
+        }
+        cells = scene.cells(
+            "port", place.detail[0], "", lambda p: p.packet.family == 6 and not p.packet.outer
+        )
+        for node in scene.plan.nodes:
+            for device in groups:
+                cells |= scene.cells("parent", node.name, device)
+        return Effect(cells)
+
+    def _over(self, scene: Scene, link: NodeLink, segment: str) -> bool:
+        nic = link.parent.partition(".")[0]
+        return any(
+            (n.interface, n.segment) == (nic, segment)
+            for node in scene.plan.nodes
+            for n in node.nics
+        )
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Turn it off at all ports, and forget who has asked for groups."""
+        script = 'for port; do bridge link set dev "$port" mcast_flood off; done'
+        return [Step(SWITCH, script, place.detail[1:])]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Turn it on again."""
+        script = 'for port; do bridge link set dev "$port" mcast_flood on; done'
+        return [Step(SWITCH, script, place.detail[1:])]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A segment with it off at two ports or more."""
+        switch = evidence.space(SWITCH)
+        seen = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
+        for place in self.places(scene):
+            off = [p for p in place.detail[1:] if seen.get(p, {}).get("mcast_flood") is False]
+            if len(off) > 1:
+                line = ", ".join(f"{port}: mcast_flood off" for port in off)
+                yield self.found(scene, place, Proof(SWITCH, "bridge -d link show", (line,)))
+
+
+FAULTS: tuple[Fault, ...] = (MulticastOff(),)

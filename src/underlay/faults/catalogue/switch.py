@@ -1,0 +1,373 @@
+"""Faults of the switch: port settings, its address table, policies and filters."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from underlay.expect.value_cells import NOBODY
+from underlay.faults.evidence.lines import fdb_line, link_proof, port_line
+from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.scene import cell_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.expect import Expectation
+    from underlay.faults.fault import Finding
+    from underlay.faults.scene import Cell, Scene
+    from underlay.observe.evidence import Evidence
+    from underlay.plan import PlannedNode, PlannedSegment
+
+
+def ports(scene: Scene) -> Iterator[tuple[PlannedNode, PlannedSegment, str]]:
+    """Yield every node's port in every segment, the second node's first."""
+    for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+        for segment in scene.plan.segments:
+            yield node, segment, segment.ports[node.name]
+
+
+def rows(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """Return what the switch says of its ports, by port."""
+    switch = evidence.space(SWITCH)
+    return {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
+
+
+def port_proof(row: dict[str, Any]) -> Proof:
+    """Return a port's settings as a proof."""
+    return Proof(SWITCH, f"bridge -d link show dev {row['ifname']}", (port_line(row),))
+
+
+class PortIsolated(Fault):
+    """Two nodes' ports are isolated from each other."""
+
+    id = "port-isolated"
+    layer = "switch"
+    title = "two switch ports are isolated from each other"
+    symptom = "everything between the two nodes in that segment is lost; both reach all others"
+    evidence = "`bridge -d link show` at the switch: isolated on, at two or more ports"
+    cause = "Isolated ports (a private VLAN) never forward to each other."
+    cure = "bridge link set dev PORT isolated off at the switch"
+    reference = "bridge(8), isolated; cni.dev, plugins/current/main/bridge, portIsolation"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Two neighbouring nodes' ports in every segment."""
+        for segment in scene.plan.segments:
+            names = list(segment.ports.values())
+            for one, other in pairwise(names):
+                yield Place(SWITCH, one, "", (segment.name, one, other))
+
+    def senseless(self, scene: Scene) -> str:
+        """It takes two."""
+        return "this lab has a single node"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All that comes in by one of the ports and leaves by another of them."""
+        segment, *isolated = place.detail
+        ways = [scene.cells("port", segment, port) for port in isolated]
+        both = [one & other for index, one in enumerate(ways) for other in ways[index + 1 :]]
+        return Effect(frozenset().union(*both))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Isolate both."""
+        script = 'for port; do bridge link set dev "$port" isolated on; done'
+        return [Step(SWITCH, script, place.detail[1:])]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Join them again."""
+        script = 'for port; do bridge link set dev "$port" isolated off; done'
+        return [Step(SWITCH, script, place.detail[1:])]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Two or more isolated ports in a segment that the plan doesn't isolate."""
+        seen = rows(evidence)
+        for segment in scene.plan.segments:
+            if segment.isolated:
+                continue
+            isolated = [p for p in segment.ports.values() if seen.get(p, {}).get("isolated")]
+            if len(isolated) > 1:
+                place = Place(SWITCH, " and ".join(isolated), "", (segment.name, *isolated))
+                yield self.found(scene, place, *(port_proof(seen[port]) for port in isolated))
+
+
+class FdbWrongPort(Fault):
+    """The switch is told that a MAC address is behind another port."""
+
+    id = "fdb-wrong-port"
+    layer = "switch"
+    title = "the switch sends a MAC address's frames to the wrong port"
+    symptom = "one container loses all other nodes: its requests arrive, answers go elsewhere"
+    evidence = "`bridge fdb show` at the switch: the MAC address is at another node's port"
+    cause = "A static entry of the switch's table names a port where that machine isn't."
+    cure = "bridge fdb delete MAC dev PORT master at the switch"
+    reference = "bridge(8), fdb static sticky; Linux net/bridge/br_fdb.c, br_fdb_update"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every macvlan child, at another node's port."""
+        for child in scene.children:
+            if child.network.driver != "macvlan":
+                continue
+            for node, segment, port in ports(scene):
+                if segment.vlans:
+                    continue  # its table has an entry for each VLAN of the port
+                if segment.name == child.network.segment and node.name != child.node:
+                    yield Place(SWITCH, port, child.node, (segment.name, child.mac, child.end))
+                    break
+
+    def senseless(self, scene: Scene) -> str:
+        """It is shown with a MAC address of a single container."""
+        return "this lab has no macvlan network over several nodes and ports without VLANs"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """What is sent across nodes to that MAC address."""
+        segment, mac = place.detail[:2]
+        return Effect(scene.cells("port", segment, "", lambda p: p.packet.destination_mac == mac))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Enter it; sticky, or the next frame of the container would correct it."""
+        script = 'bridge fdb replace "$2" dev "$1" master static sticky'
+        return [Step(SWITCH, script, (place.device, place.detail[1]))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Delete it."""
+        script = 'bridge fdb delete "$2" dev "$1" master 2>/dev/null || :'
+        return [Step(SWITCH, script, (place.device, place.detail[1]))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A static entry for a lab's MAC address at a port that isn't its node's."""
+        switch = evidence.space(SWITCH)
+        for child in scene.children if switch else ():
+            own = scene.port(child.node, child.network.segment)
+            for row in switch.rows("fdb") if switch else ():
+                if row.get("mac") != child.mac or row.get("ifname") == own or "master" not in row:
+                    continue
+                if row.get("state") in ("static", "permanent") or "sticky" in row.get("flags", ()):
+                    detail = (child.network.segment, child.mac, child.end)
+                    place = Place(SWITCH, row["ifname"], child.node, detail)
+                    proof = Proof(SWITCH, f"bridge fdb show | grep {child.mac}", (fdb_line(row),))
+                    yield self.found(scene, place, proof)
+
+
+class Hairpin(Fault):
+    """A switch port sends frames back where they came from."""
+
+    id = "hairpin"
+    layer = "switch"
+    title = "a switch port reflects frames (hairpin)"
+    symptom = "macvlan containers of the node reach their own node, which should be impossible"
+    evidence = "`bridge -d link show` at the switch: hairpin on"
+    cause = "The port returns frames to the node that sent them, so that the way between a node"
+    cause += " and its own macvlan children, which the driver doesn't have, exists by the wire."
+    cure = "bridge link set dev PORT hairpin off at the switch, or `hairpin: true` in the lab file"
+    reference = "IEEE 802.1Qbg, reflective relay; bridge(8), hairpin; measured"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every port of a node with macvlan children in that segment."""
+        for node, segment, port in ports(scene):
+            if self._cells(scene, node.name, segment.name):
+                yield Place(SWITCH, port, node.name, (segment.name,))
+
+    def senseless(self, scene: Scene) -> str:
+        """Reflection opens a way for macvlan only."""
+        return "this lab has no macvlan network in bridge mode"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """A node and its own macvlan containers, in both directions."""
+        return Effect(self._cells(scene, place.node, place.detail[0]))
+
+    def _cells(self, scene: Scene, node: str, segment: str) -> frozenset[Cell]:
+        ends = {
+            c.end
+            for c in scene.children
+            if c.node == node
+            and c.network.segment == segment
+            and c.network.driver == "macvlan"
+            and c.network.mode in ("bridge", "vepa")
+        }
+        return frozenset(
+            cell
+            for cell in scene.every - set(scene.healthy)
+            if node in cell[:2] and ends & set(cell[:2])
+        )
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Turn it on."""
+        return [Step(SWITCH, 'bridge link set dev "$1" hairpin on', (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Turn it off."""
+        return [Step(SWITCH, 'bridge link set dev "$1" hairpin off', (place.device,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A port with hairpin in a segment that has none by plan."""
+        seen = rows(evidence)
+        for node, segment, port in ports(scene):
+            if seen.get(port, {}).get("hairpin") and not segment.hairpin:
+                place = Place(SWITCH, port, node.name, (segment.name,))
+                yield self.found(scene, place, port_proof(seen[port]))
+
+
+class BroadcastOff(Fault):
+    """A port gets no broadcasts, and so no ARP requests."""
+
+    id = "broadcast-off"
+    layer = "switch"
+    title = "a switch port gets no broadcasts"
+    symptom = (
+        "no cell of reachability differs, since all ends ask each other: the checks `broadcast`"
+        " and `arp` show it, and a silent machine can't be found"
+    )
+    evidence = "`bridge -d link show` at the switch: bcast_flood off"
+    cause = "ARP requests for that node's addresses don't reach it; only whoever it has asked"
+    cause += " itself knows its MAC addresses."
+    cure = "bridge link set dev PORT bcast_flood on at the switch"
+    reference = "bridge(8), bcast_flood"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every port."""
+        for node, segment, port in ports(scene):
+            yield Place(SWITCH, port, node.name, (segment.name,))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """What is heard and asked there, if that is measured.
+
+        None of reachability: every end also asks, and whoever is asked learns from that (RFC
+        826).
+        """
+        beyond = [value for value in scene.values if self._beyond(scene, place, value)]
+        return Effect(frozenset(cell_of(value) for value in beyond))
+
+    def _beyond(self, scene: Scene, place: Place, value: Expectation) -> bool:
+        """Whether a broadcast of another node, or its request, is to reach the port's node."""
+        there = value.destination
+        if value.protocol == "broadcast":
+            network, takers = scene.plan.network(there), tuple(value.value)
+        elif value.protocol == "arp" and value.value != NOBODY:
+            child = scene.child(there) or scene.child(value.source)
+            if child is None:
+                return False
+            network, takers = child.network, (there,)
+        else:
+            return False
+        if network.segment != place.detail[0] or scene.ends[value.source].node == place.node:
+            return False
+        return any(scene.ends[taker].node == place.node for taker in takers)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Turn it off."""
+        return [Step(SWITCH, 'bridge link set dev "$1" bcast_flood off', (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Turn it on."""
+        return [Step(SWITCH, 'bridge link set dev "$1" bcast_flood on', (place.device,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A port with it off."""
+        seen = rows(evidence)
+        for place in self.places(scene):
+            row = seen.get(place.device, {})
+            if row.get("bcast_flood") is False:
+                yield self.found(scene, place, port_proof(row))
+
+
+class WrongSegment(Fault):
+    """A node's cable is plugged into another segment's switch."""
+
+    id = "wrong-segment"
+    layer = "switch"
+    title = "a node's cable is in another segment's switch"
+    symptom = "the node and its containers lose that segment, and may meet strangers in the other"
+    evidence = "`bridge link show` at the switch: the port has another master"
+    cause = "The port belongs to another segment's bridge than planned."
+    cure = "ip link set PORT master BRIDGE at the switch"
+    reference = "bridge(8)"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every port, with the next segment's bridge."""
+        bridges = [segment.bridge for segment in scene.plan.segments if not segment.vlans]
+        for node, segment, port in ports(scene):
+            others = [bridge for bridge in bridges if bridge != segment.bridge]
+            # A port loses its VLANs with its bridge: that is another fault.
+            if others and not segment.vlans:
+                yield Place(SWITCH, port, node.name, (segment.name, segment.bridge, others[0]))
+
+    def senseless(self, scene: Scene) -> str:
+        """It takes two segments."""
+        return "this lab has no two segments whose ports are without VLANs"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All that passes the port; and whoever is unreachable now may become reachable."""
+        ends = {c.end for c in scene.children if c.node == place.node} | {place.node}
+        strangers = frozenset(
+            cell for cell in scene.every - set(scene.healthy) if ends & set(cell[:2])
+        )
+        return Effect(scene.cells("port", place.detail[0], place.device), strangers)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Plug it over."""
+        return [Step(SWITCH, 'ip link set "$1" master "$2"', (place.device, place.detail[2]))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Plug it back."""
+        return [Step(SWITCH, 'ip link set "$1" master "$2"', (place.device, place.detail[1]))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A port whose master is another bridge."""
+        switch, seen = evidence.space(SWITCH), rows(evidence)
+        for node, segment, port in ports(scene):
+            if switch is None or port not in switch.links:
+                continue
+            master = switch.links[port].get("master", "")
+            if master not in ("", segment.bridge):
+                detail = (segment.name, segment.bridge, master)
+                place = Place(SWITCH, port, node.name, detail)
+                proof = port_proof(seen[port]) if port in seen else link_proof(switch, port)
+                yield self.found(scene, place, proof)
+
+
+class SegmentDown(Fault):
+    """A segment's whole bridge is down."""
+
+    id = "segment-down"
+    layer = "switch"
+    title = "a segment's switch is down"
+    symptom = "everything across nodes in that segment is lost; siblings go on"
+    evidence = "`ip link show` at the switch: the bridge lacks UP"
+    cause = "The segment's bridge is down: it forwards nothing between its ports."
+    cure = "ip link set BRIDGE up at the switch"
+    reference = "Linux net/bridge/br_device.c, br_dev_stop"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every segment."""
+        for segment in scene.plan.segments:
+            yield Place(SWITCH, segment.bridge, "", (segment.name,))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """All that passes any port of the segment."""
+        return Effect(scene.cells("port", place.detail[0]))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Set it down."""
+        return [Step(SWITCH, 'ip link set "$1" down', (place.device,))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Set it up."""
+        return [Step(SWITCH, 'ip link set "$1" up', (place.device,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A planned bridge that lacks UP or isn't there."""
+        switch = evidence.space(SWITCH)
+        for place in self.places(scene) if switch else ():
+            assert switch is not None
+            if "UP" not in switch.links.get(place.device, {}).get("flags", ()):
+                yield self.found(scene, place, link_proof(switch, place.device))
+
+
+FAULTS: tuple[Fault, ...] = (
+    PortIsolated(),
+    FdbWrongPort(),
+    Hairpin(),
+    BroadcastOff(),
+    WrongSegment(),
+    SegmentDown(),
+)

@@ -1,0 +1,268 @@
+"""From a folder per host to what it holds: each file is recognised, read and taken apart."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
+from pathlib import Path
+
+from underlay.errors import BadInput, Spot
+from underlay.fleet.document import MAX_BYTES, Document, mapping, read_json, read_yaml, word
+from underlay.fleet.formats import cloud_config, cni, docker, interfaces
+from underlay.fleet.host import Fixed, Host, Link, Network
+from underlay.lab.text import shown
+
+MAX_FILES = 400
+MAX_DEPTH = 6
+NETWORKD = (".network", ".netdev")
+YAML = (".yml", ".yaml")
+USER_DATA = ("user-data", "user_data", "cloud-config", "cloud_config")
+NETWORK_CONFIG = ("network-config", "network_config")
+# What is named like this is a host's configuration; anything else may be whatever it likes.
+_LIKELY = re.compile(
+    r"\.(conf|conflist|json|ya?ml|network|netdev)$|^(user.data|cloud.config|network.config)$"
+)
+
+
+def read_hosts(pairs: list[str]) -> tuple[Host, ...]:
+    """Return what ``NAME=DIR`` for each host leads to; DIR may be a file, too.
+
+    Raises BadInput for a pair that isn't one, a host named twice, and a folder that
+    isn't there or holds nothing that this reads.
+    """
+    hosts: dict[str, Host] = {}
+    for pair in pairs:
+        name, equals, folder = pair.partition("=")
+        if not equals or not name or not folder:
+            raise BadInput(f"{pair!r} is no NAME=DIR", hint="--host core-01=etc/one")
+        if name in hosts:
+            raise BadInput(f"the host {name} is named twice", hint="--host once per host")
+        hosts[name] = read_host(name, Path(folder).expanduser())
+    return tuple(hosts.values())
+
+
+def read_host(name: str, folder: Path) -> Host:
+    """Return what the files under ``folder`` say about the host called ``name``."""
+    if not folder.exists():
+        raise BadInput(f"{folder} is not there", hint=f"--host {name}=DIR names a host's folder")
+    reading = _Reading(name)
+    for path in _files(folder):
+        reading.file(path)
+    if not reading.documents:
+        seen = f" ({', '.join(reading.ignored[:4])})" if reading.ignored else ""
+        raise BadInput(
+            f"{folder} holds no configuration of container networks{seen}",
+            hint="it takes net.d files, user-data, network-config, Compose files, networkd's"
+            " files, and Docker's and podman's networks as JSON",
+        )
+    return reading.host()
+
+
+@dataclass
+class _Reading:
+    """What has been read of one host so far."""
+
+    name: str
+    documents: list[Document] = field(default_factory=list)
+    networks: list[Network] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    fixed: list[Fixed] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    hostname: tuple[str, Spot] | None = None
+
+    def file(self, path: Path) -> None:
+        """Read one file of the host."""
+        document = Document(shown(path), "")
+        text = _text(path, document)
+        if text is None:
+            if _LIKELY.search(path.name):
+                self.documents.append(document)
+            else:
+                self.ignored.append(document.file)
+            return
+        document.text = text
+        document.kind = kind_of(document)
+        if document.kind:
+            self.take(document)
+        else:
+            self.ignored.append(document.file)
+
+    def take(self, document: Document) -> None:
+        """Take a document of a known kind apart."""
+        if document.kind in ("cni", "docker", "podman"):
+            if document.data is None and not document.reports:
+                read_json(document)
+        elif document.kind != "networkd" and document.data is None and not document.reports:
+            read_yaml(document)
+        self.documents.append(document)
+        getattr(self, f"_{document.kind}")(document)
+
+    def _cni(self, document: Document) -> None:
+        network = cni.network_of(self.name, document)
+        if network is not None:
+            self.networks.append(network)
+            self.fixed += cni.fixed_of(network)
+
+    def _docker(self, document: Document) -> None:
+        self.networks += docker.api_networks(self.name, document)
+
+    def _podman(self, document: Document) -> None:
+        self.networks.append(docker.podman_network(self.name, document))
+
+    def _compose(self, document: Document) -> None:
+        self.networks += docker.compose_networks(self.name, document)
+        self.fixed += docker.compose_fixed(self.name, document)
+
+    def _networkd(self, document: Document) -> None:
+        link = interfaces.networkd_link(self.name, document)
+        if link is not None:
+            self.links.append(link)
+
+    def _netplan(self, document: Document) -> None:
+        self.links += interfaces.netplan_links(self.name, document)
+
+    def _cloud_config(self, document: Document) -> None:
+        cloud_config.check_header(document)
+        name = word(mapping(document.data).get("hostname"))
+        if name:
+            self.hostname = (name, document.spot(("hostname",)))
+        # Of two entries for one path cloud-init leaves the last.
+        written = {inner.target: inner for inner in cloud_config.written_files(document)}
+        for inner in written.values():
+            inner.kind = kind_of(inner)
+            if inner.kind and not inner.kind.startswith("cloud"):
+                self.take(inner)
+
+    def host(self) -> Host:
+        """Return all of it, without what stands there twice because a render holds both."""
+        vlans = interfaces.wanted_vlans(
+            [document for document in self.documents if document.kind == "networkd"]
+        )
+        links = [changed(link, lower=link.lower or vlans.get(link.name, "")) for link in self.links]
+        kept = _unique(self.documents)
+        return Host(
+            name=self.name,
+            documents=tuple(kept),
+            networks=tuple(n for n in self.networks if any(n.document is d for d in kept)),
+            links=tuple(links),
+            fixed=tuple(dict.fromkeys(self.fixed)),
+            ignored=tuple(self.ignored),
+            hostname=self.hostname,
+        )
+
+
+def kind_of(document: Document) -> str:
+    """Return what reads a document: by its name where that is telling, else by its content."""
+    name = document.name
+    if name.endswith(NETWORKD):
+        return "networkd"
+    if name in USER_DATA or document.text.startswith(cloud_config.HEADER):
+        return "cloud_config"
+    if name in NETWORK_CONFIG:
+        return "netplan"
+    if document.folder.endswith("net.d") or name.endswith((".conf", ".conflist")):
+        return "cni" if name.endswith(cni.SUFFIXES) and _may_be_cni(document) else ""
+    if name.endswith(".json"):
+        return _kind_of_json(document)
+    return _kind_of_yaml(document) if name.endswith(YAML) else ""
+
+
+def _may_be_cni(document: Document) -> bool:
+    """Whether a file that is named like CNI's is meant to be; /etc has many other .conf files."""
+    text = document.text.lstrip()
+    if document.folder.endswith("net.d") or text.startswith("{"):
+        return True
+    return re.match(r"[0-9]+-", document.name) is not None and not text.startswith("[")
+
+
+def _kind_of_json(document: Document) -> str:
+    read_json(document)
+    data = document.data
+    first = data[0] if isinstance(data, list) and data else data
+    keys = mapping(first)
+    if "Driver" in keys and ("IPAM" in keys or "Options" in keys):
+        return "docker"
+    if "network_interface" in keys or ("driver" in keys and "subnets" in keys):
+        return "podman"
+    return "cni" if cni.looks_like_cni(data) or document.reports else ""
+
+
+def _kind_of_yaml(document: Document) -> str:
+    read_yaml(document)
+    keys = mapping(document.data)
+    if "services" in keys or document.name.startswith(("compose", "docker-compose")):
+        return "compose"
+    if "ethernets" in mapping(keys.get("network")) or "vlans" in mapping(keys.get("network")):
+        return "netplan"
+    return "cloud_config" if "write_files" in keys else ""
+
+
+def _unique(documents: list[Document]) -> list[Document]:
+    """Leave out copies: a rendered folder holds a net.d file and the user-data that writes it."""
+    kept: dict[tuple[str, str], Document] = {}
+    for document in documents:
+        if not document.text or document.kind == "cloud_config":
+            key = (document.file, document.target)
+        else:
+            key = (document.name, document.text.strip())
+        other = kept.setdefault(key, document)
+        # The copy in user-data knows where it belongs on the host.
+        other.target = other.target or document.target
+    return list(kept.values())
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files under ``folder`` in order; links to elsewhere are not followed."""
+    if not folder.is_dir():
+        yield folder
+        return
+    count = 0
+    for base, folders, names in os.walk(folder):
+        folders.sort()
+        if len(Path(base).relative_to(folder).parts) >= MAX_DEPTH:
+            folders.clear()
+        for name in sorted(names):
+            count += 1
+            if count > MAX_FILES:
+                raise BadInput(
+                    f"{folder} holds more than {MAX_FILES} files",
+                    hint="name the folder with the host's network configuration alone",
+                )
+            yield Path(base) / name
+
+
+def _text(path: Path, document: Document) -> str | None:
+    """Return a file's text; report what keeps it from being read, and return None then."""
+    spot = Spot(document.file)
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            document.report("file-unreadable", spot, "is no regular file", "leave it out")
+            return None
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        message = f"cannot be read: {(error.strerror or '?').lower()}"
+        document.report("file-unreadable", spot, message, "make it readable, or leave it out")
+        return None
+    if len(content) > MAX_BYTES:
+        message = f"is larger than {MAX_BYTES >> 10} KiB"
+        document.report("file-too-large", spot, message, "leave it out of the folder")
+        return None
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        message = f"holds the byte 0x{content[error.start]:02x}, which isn't UTF-8"
+        document.report("file-not-text", Spot(document.file, line, 1), message, "save it as UTF-8")
+        return None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        spot = Spot(document.file, line, 1)
+        document.report("file-not-text", spot, "holds a NUL byte", "save it as text")
+        return None
+    return text

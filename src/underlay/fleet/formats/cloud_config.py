@@ -1,0 +1,98 @@
+"""Cloud-config: the files that user-data writes on a host, taken out as documents of their own."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from underlay.fleet.document import MAX_BYTES, Document, listed, mapping, word
+from underlay.lab.text import Place
+
+HEADER = "#cloud-config"
+ENCODED = {
+    "b64": ("b64",), "base64": ("b64",), "gz": ("gzip",), "gzip": ("gzip",),
+    "gz+b64": ("b64", "gzip"), "gz+base64": ("b64", "gzip"),
+    "gzip+b64": ("b64", "gzip"), "gzip+base64": ("b64", "gzip"),
+    "text/plain": (),
+}  # fmt: skip
+
+
+def check_header(document: Document) -> None:
+    """Report user-data that cloud-init would take for something else."""
+    first = document.text.partition("\n")[0]
+    if first.rstrip() == HEADER or first.startswith(("#!", "## template:")):
+        return
+    cure = f"make {HEADER} the very first line, without blanks or a byte order mark before it"
+    message = f"the first line is {first[:40]!r}: cloud-init takes the file for no cloud-config"
+    document.report("cloud-config-header", document.at(1), message, cure)
+
+
+def written_files(document: Document) -> Iterator[Document]:
+    """Yield the files that ``write_files`` and CoreOS' units put on the host."""
+    data = mapping(document.data)
+    for i, entry in enumerate(listed(data.get("write_files"))):
+        body = mapping(entry)
+        text = _decoded(document, ("write_files", i), body)
+        path = word(body.get("path"))
+        if text is not None and path:
+            yield _inside(document, ("write_files", i, "content"), text, path)
+    units = listed(mapping(data.get("coreos")).get("units"))
+    for i, entry in enumerate(units):
+        body = mapping(entry)
+        name, text = word(body.get("name")), word(body.get("content"))
+        if name.endswith((".network", ".netdev")) and text:
+            path = f"/etc/systemd/network/{name}"
+            yield _inside(document, ("coreos", "units", i, "content"), text, path)
+
+
+def _decoded(document: Document, place: Place, body: dict[str, Any]) -> str | None:
+    """Return what an entry of write_files writes, None where that can't be told."""
+    content = body.get("content")
+    if not isinstance(content, str):
+        return None
+    encoding = word(body.get("encoding")).lower()
+    steps = ENCODED.get(encoding, ()) if encoding else ()
+    if encoding and encoding not in ENCODED:
+        message = f"cloud-init knows no encoding {encoding!r} and writes the text as it is"
+        cure = f"one of {', '.join(ENCODED)}"
+        document.report("write-files-encoding", document.spot((*place, "encoding")), message, cure)
+    if not steps:
+        return content
+    raw = content.encode()
+    try:
+        for step in steps:
+            raw = base64.b64decode(raw, validate=False) if step == "b64" else _inflated(raw)
+        return raw.decode()
+    except (binascii.Error, OSError, EOFError, ValueError, zlib.error):
+        spot = document.spot((*place, "content"))
+        cure = "encode it anew, or write the text itself under `content: |`"
+        document.report("write-files-encoding", spot, f"the content is no {encoding}", cure)
+        return None
+
+
+def _inflated(raw: bytes) -> bytes:
+    """Return what ``raw`` unpacks to; ValueError where that is without measure."""
+    import io
+
+    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+        data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError("too large")
+    return data
+
+
+def _inside(outer: Document, place: Place, text: str, target: str) -> Document:
+    """Return a document for text that stands in a value of another one, with its lines."""
+    mark = outer.marks.mark(place)
+    lines = outer.text.splitlines()
+    opening = lines[mark.line - 1][mark.column - 1 :] if mark.line <= len(lines) else ""
+    if not opening.startswith("|") or outer.inline:
+        line, column = outer.line + mark.line - 1, outer.column + mark.column - 1
+        return Document(outer.file, text, target=target, line=line, column=column, inline=True)
+    body = next((line for line in lines[mark.line :] if line.strip()), "")
+    indent = len(body) - len(body.lstrip(" "))
+    return Document(outer.file, text, target=target, line=outer.line + mark.line, column=indent)

@@ -1,0 +1,121 @@
+"""CNI's network configuration: net.d files, as the plugins would take them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from underlay.fleet.document import Document, listed, mapping, number, word
+from underlay.fleet.host import Fixed, Network, Pool, as_address, as_subnet, whole
+from underlay.lab.text import Place
+
+SUFFIXES = (".conf", ".conflist", ".json")
+# The plugins that make an interface of their own; the others change one in a chain.
+MAIN = ("macvlan", "ipvlan", "bridge", "ptp", "vlan", "host-device", "dummy", "macvtap", "loopback")
+
+
+def plugins(document: Document) -> list[tuple[Place, dict[str, Any]]]:
+    """Return the plugins of a net.d file in order, each with its place."""
+    data = mapping(document.data)
+    if "plugins" not in data:
+        return [((), data)] if data else []
+    found = enumerate(listed(data["plugins"]))
+    return [(("plugins", i), entry) for i, entry in found if isinstance(entry, dict)]
+
+
+def looks_like_cni(data: object) -> bool:
+    """Whether a JSON document is CNI's, and not somebody else's."""
+    keys = mapping(data)
+    return "cniVersion" in keys or "plugins" in keys or ("type" in keys and "ipam" in keys)
+
+
+def network_of(host: str, document: Document) -> Network | None:
+    """Return the network that a net.d file makes, None where it makes no interface."""
+    data = mapping(document.data)
+    for place, plugin in plugins(document):
+        driver = word(plugin.get("type"))
+        if driver not in MAIN:
+            continue
+        ipam = mapping(plugin.get("ipam"))
+        keys = {key: (*place, key) for key in ("type", "master", "mode", "mtu", "ipam")}
+        return Network(
+            host=host,
+            runtime="cni",
+            name=word(data.get("name")),
+            driver=driver,
+            parent=word(plugin.get("master")) or word(plugin.get("bridge")),
+            mode=word(plugin.get("mode")),
+            flag="",
+            mtu=number(plugin.get("mtu")),
+            pools=_pools(document, (*place, "ipam"), ipam),
+            ipam=word(ipam.get("type")),
+            document=document,
+            place=place,
+            keys={**keys, "name": ("name",)},
+        )
+    return None
+
+
+def ranges(ipam: dict[str, Any]) -> list[tuple[Place, dict[str, Any]]]:
+    """Return host-local's ranges with their places in ``ipam``: the old key and the new list."""
+    found: list[tuple[Place, dict[str, Any]]] = []
+    if "subnet" in ipam:
+        found.append(((), ipam))
+    for i, group in enumerate(listed(ipam.get("ranges"))):
+        found += [
+            (("ranges", i, j), entry)
+            for j, entry in enumerate(listed(group))
+            if isinstance(entry, dict)
+        ]
+    return found
+
+
+def _pools(document: Document, place: Place, ipam: dict[str, Any]) -> tuple[Pool, ...]:
+    if word(ipam.get("type")) != "host-local":
+        return ()
+    pools = []
+    for inner, entry in ranges(ipam):
+        subnet = as_subnet(entry.get("subnet"))
+        if subnet is None or subnet.num_addresses < 4:
+            continue
+        first, last = whole(subnet)
+        start, end = as_address(entry.get("rangeStart")), as_address(entry.get("rangeEnd"))
+        key = "rangeStart" if start else "rangeEnd" if end else "subnet"
+        gateway = as_address(entry.get("gateway"))
+        low = start if start is not None and start in subnet else first
+        high = end if end is not None and end in subnet else last
+        if int(low) > int(high):
+            continue
+        pools.append(
+            Pool(
+                subnet=subnet,
+                first=low,
+                last=high,
+                bounded=(int(low), int(high)) != (int(first), int(last)),
+                spot=document.spot((*place, *inner, key)),
+                gateway=gateway,
+                gateway_spot=document.spot((*place, *inner, "gateway")),
+                # Without a gateway the first address counts as one, and is kept.
+                reserved=frozenset() if gateway else frozenset({first}),
+            )
+        )
+    return tuple(pools)
+
+
+def fixed_of(network: Network) -> list[Fixed]:
+    """Return the addresses that a net.d file gives each container: of the plugin ``static``."""
+    data = network.document.data
+    for step in network.place:
+        data = data[step]
+    place: Place = (*network.place, "ipam", "addresses")
+    found = []
+    for i, entry in enumerate(listed(mapping(data.get("ipam")).get("addresses"))):
+        text = word(mapping(entry).get("address"))
+        address = as_address(text.partition("/")[0])
+        if address is not None and network.ipam == "static":
+            spot = network.document.spot((*place, i, "address"))
+            found.append(Fixed(network.host, network.name, network.name, address, "", spot))
+    mac = word(data.get("mac"))
+    if mac:
+        spot = network.document.spot((*network.place, "mac"))
+        found.append(Fixed(network.host, network.name, network.name, None, mac, spot))
+    return found

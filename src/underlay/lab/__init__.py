@@ -1,0 +1,45 @@
+"""The lab: what a lab file says, its words checked key by key, with the place of each."""
+
+from underlay.lab.model import (
+    Containers,
+    Host,
+    HostPort,
+    Image,
+    Lab,
+    Nodes,
+    Segment,
+    SwitchPort,
+)
+from underlay.lab.network import (
+    DEFAULT_FLAG,
+    DEFAULT_MODE,
+    MODES,
+    Driver,
+    ExtraRoute,
+    Flag,
+    Mode,
+    Network,
+    Runtime,
+)
+from underlay.lab.words import Strict
+
+__all__ = [
+    "DEFAULT_FLAG",
+    "DEFAULT_MODE",
+    "MODES",
+    "Containers",
+    "Driver",
+    "ExtraRoute",
+    "Flag",
+    "Host",
+    "HostPort",
+    "Image",
+    "Lab",
+    "Mode",
+    "Network",
+    "Nodes",
+    "Runtime",
+    "Segment",
+    "Strict",
+    "SwitchPort",
+]

@@ -1,0 +1,268 @@
+"""Pydantic's findings about a lab, told with file, line, what was found and what was expected.
+
+What is expected comes from the models' own JSON schema, so that no second list of
+keys, ranges and words can drift from the first.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from underlay.lab import MODES, Lab
+from underlay.lab.text import LabText, Place, Problem, quoted
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+# CNI's word, which the schema has, and ours, which the documentation has.
+ALIASES = {"master": "parent"}
+
+FORMATS = {
+    "ipv4network": "an IPv4 network such as 192.168.70.0/24",
+    "ipv4": "an IPv4 address such as 192.168.70.1",
+    "ipv6network": "an IPv6 network such as fd00:70::/64",
+    "ipv6": "an IPv6 address such as fd00:70::1",
+}
+SPOKEN_BOOLEANS = {
+    **dict.fromkeys(("yes", "on", "true", "1", "y"), "true"),
+    **dict.fromkeys(("no", "off", "false", "0", "n"), "false"),
+}
+
+
+def schema_problems(text: LabText) -> list[Problem]:
+    """Return what the models say against ``text.data``; empty where it is a Lab."""
+    try:
+        Lab.model_validate(text.data)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False)
+        return [problem for detail in details for problem in _told(text, detail, details)]
+    return []
+
+
+def nearest(word: object, choices: list[str]) -> str:
+    """Return the one of ``choices`` that ``word`` was probably meant to be, or nothing."""
+    lowered = str(word).lower().replace("_", "-")
+    plain = {choice.replace("_", "-"): choice for choice in choices}
+    near = difflib.get_close_matches(lowered, plain, n=1, cutoff=0.5)
+    return plain[near[0]] if near else ""
+
+
+def did_you_mean(choice: str) -> str:
+    """Return the hint that names ``choice``, nothing for nothing."""
+    return f"did you mean {choice}?" if choice else ""
+
+
+def one_of(choices: list[str]) -> str:
+    """Return ``choices`` as an expectation: the one there is, or ``one of`` them."""
+    return choices[0] if len(choices) == 1 else f"one of {', '.join(choices)}"
+
+
+def _told(text: LabText, detail: ErrorDetails, details: list[ErrorDetails]) -> Iterator[Problem]:
+    kind, steps = detail["type"], detail["loc"]
+    if kind == "missing":
+        place, key = _place(text, steps[:-1]), str(steps[-1])
+        if not _is_misspelt(key, place, details):
+            expected = f"{ALIASES.get(key, key)}: {_expected(_schema((*place, key)))}"
+            at_key = bool(place)
+            yield text.problem(place, f"no {key!r}", expected, at_key=at_key, id="missing-key")
+    elif kind == "extra_forbidden":
+        yield _unknown_key(text, steps)
+    elif steps and steps[-1] == "[key]":
+        place = _place(text, steps[:-1])
+        found = f"the name {quoted(place[-1])}"
+        hint = did_you_mean(_as_word(place[-1]))
+        expected = _expected(_key_schema(place[:-1]))
+        yield text.problem(place, found, expected, hint, at_key=True, id="bad-name")
+    else:
+        place = _place(text, steps)
+        schema = _modes(text, place) or _schema(place)
+        yield text.problem(
+            place, quoted(detail["input"]), _expected(schema), _hint(detail["input"], schema)
+        )
+
+
+def _modes(text: LabText, place: Place) -> dict[str, Any]:
+    """A mode's schema, narrowed to the driver beside it; nothing for any other place."""
+    if place[:1] != ("networks",) or place[2:] != ("mode",):
+        return {}
+    driver = text.data["networks"][place[1]].get("driver")
+    return {"enum": MODES[driver]} if isinstance(driver, str) and driver in MODES else {}
+
+
+def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
+    place, key = steps[:-1], str(steps[-1])
+    choices = _keys(place)
+    if key in choices:
+        # Known, but given under both of its names: pydantic takes one, and finds one over.
+        found = "both parent and master"
+        return text.problem(steps, found, "one of them", at_key=True, id="unknown-key")
+    mark = text.key_mark(steps)
+    around = text.problem(place, f"the key {quoted(key)}", one_of(choices))
+    hint = did_you_mean(nearest(key, [*choices, *ALIASES] if "parent" in choices else choices))
+    where = (text.file, mark.line, mark.column, around.where)
+    return Problem(*where, around.found, around.expected, hint, "unknown-key")
+
+
+def _is_misspelt(key: str, place: Place, details: list[ErrorDetails]) -> bool:
+    """Whether an unknown key beside it is ``key`` with a slip: then one message is enough."""
+    unknown = [d["loc"] for d in details if d["type"] == "extra_forbidden"]
+    beside = [str(steps[-1]) for steps in unknown if steps[:-1] == place]
+    return any(nearest(word, _keys(place)) == key for word in beside)
+
+
+def _place(text: LabText, steps: tuple[int | str, ...]) -> Place:
+    """Leave out the steps that only pydantic knows, such as the branch of a union."""
+    place: Place = ()
+    for step in steps:
+        if (*place, step) in text.values:
+            place = (*place, step)
+    return place
+
+
+@cache
+def _root() -> dict[str, Any]:
+    return Lab.model_json_schema()
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    """Follow references, and leave null out of what a key may be."""
+    while "$ref" in schema:
+        schema = _root()["$defs"][schema["$ref"].rpartition("/")[2]]
+    options = [o for o in schema.get("anyOf", ()) if o.get("type") != "null"]
+    return _resolved(options[0]) if len(options) == 1 else schema
+
+
+def _schema(place: Place) -> dict[str, Any]:
+    schema = _resolved(_root())
+    for step in place:
+        if isinstance(step, int):
+            lists = [o for o in schema.get("oneOf", [schema]) if "items" in o]
+            schema = _resolved(lists[0]["items"] if lists else {})
+            continue
+        spelt = {v: k for k, v in ALIASES.items()}.get(step, step)
+        named = schema.get("properties", {})
+        anything: dict[str, Any] = next(iter(schema.get("patternProperties", {}).values()), {})
+        schema = _resolved(named.get(spelt, named.get(step, anything)))
+    return schema
+
+
+def _key_schema(place: Place) -> dict[str, Any]:
+    schema: dict[str, Any] = _schema(place).get("propertyNames", {})
+    return schema
+
+
+def _keys(place: Place) -> list[str]:
+    return [ALIASES.get(key, key) for key in _schema(place).get("properties", {})]
+
+
+def _expected(schema: dict[str, Any]) -> str:
+    """Return in words what ``schema`` takes."""
+    kind = schema.get("type")
+    if "enum" in schema:
+        return one_of([str(choice) for choice in schema["enum"]])
+    if "oneOf" in schema:
+        return "all, a node's name, or a list of names"
+    if kind == "integer":
+        return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    if kind == "boolean":
+        return "true or false"
+    if "format" in schema:
+        return FORMATS[schema["format"]]
+    if "properties" in schema:
+        count = schema["properties"]["count"] if schema.get("title") == "Nodes" else None
+        short = f"{_expected(count)}, or " if count else ""
+        return f"{short}a mapping of {', '.join(_property_names(schema))}"
+    if kind in ("array", "object"):
+        least, most = schema.get("minItems"), schema.get("maxItems")
+        least, most = least or schema.get("minProperties"), most or schema.get("maxProperties")
+        what = "list" if kind == "array" else "mapping"
+        if most and least:
+            return f"a {what} of {least} to {most}"
+        return f"a {what} of at most {most}" if most else f"a {what} of at least {least}"
+    return str(schema.get("expected") or "text")
+
+
+def _property_names(schema: dict[str, Any]) -> list[str]:
+    return [ALIASES.get(key, key) for key in schema["properties"]]
+
+
+def _hint(value: object, schema: dict[str, Any]) -> str:
+    """Return the nearest value that would do, as a hint, or nothing."""
+    kind = schema.get("type")
+    if schema.get("title") == "Nodes":
+        return _hint(value, schema["properties"]["count"])
+    if "enum" in schema:
+        return did_you_mean(nearest(value, [str(choice) for choice in schema["enum"]]))
+    if kind == "integer":
+        return _whole_number(value, schema)
+    if kind == "string" and isinstance(value, str) and "%" in value:
+        return _without_zone(value)
+    if kind == "boolean":
+        return did_you_mean(SPOKEN_BOOLEANS.get(str(value).lower(), ""))
+    if schema.get("format") == "ipv4network":
+        return _network(value)
+    if schema.get("format") == "ipv4":
+        address = str(value).partition("/")[0]
+        return did_you_mean(address if address != value and _is_address(address) else "")
+    if kind == "array" and isinstance(value, str):
+        return did_you_mean(f"[{value}]" if _as_word(value) == value else "")
+    if kind == "string" and schema.get("pattern") == _schema(("name",))["pattern"]:
+        return did_you_mean(_as_word(value))
+    return ""
+
+
+def _whole_number(value: object, schema: dict[str, Any]) -> str:
+    low, high = int(schema["minimum"]), int(schema["maximum"])
+    if isinstance(value, bool):
+        return ""
+    if isinstance(value, str):
+        digits = re.fullmatch(r"[0-9]{1,6}", value)
+        return f"write {value} without quotes" if digits and low <= int(value) <= high else ""
+    if not isinstance(value, (int, float)) or math.isnan(value):
+        return ""
+    return did_you_mean(str(round(min(max(value, low), high))))
+
+
+def _network(value: object) -> str:
+    if not isinstance(value, str):
+        return ""
+    with_prefix = value if "/" in value else f"{value}/24"
+    try:
+        network = ipaddress.ip_network(with_prefix, strict=False)
+    except ValueError:
+        return ""
+    if network.version != 4:
+        return "IPv6 networks stand at subnet6"
+    return did_you_mean(str(network))
+
+
+def _without_zone(value: str) -> str:
+    """Return what is left of an IPv6 address or subnet without ``%`` and the interface."""
+    plain = re.sub(r"%[^/]*", "", value)
+    try:
+        ipaddress.IPv6Interface(plain)
+    except ValueError:
+        return ""
+    return f"{did_you_mean(plain)} a zone, such as %eth1, is for one node only"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _as_word(value: object) -> str:
+    """Return the word that ``value`` becomes in small letters and hyphens, or nothing."""
+    word = re.sub(r"[^a-z0-9]+", "-", str(value).lower())
+    return word.lstrip("-0123456789")[:20].strip("-")

@@ -1,0 +1,297 @@
+"""A lab file as text: YAML read into plain data, with the place of every key and value.
+
+Words are resolved by YAML 1.2's core schema, so ``on``, ``no`` and 070 mean what
+they look like. Nothing here knows what a lab is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from underlay.errors import BadInput
+from underlay.lab.yaml_tree import Mark, Node, NotYaml, parse
+
+# A lab of 20 nodes, 16 networks and 64 groups of containers takes some 20 KiB.
+MAX_BYTES = 1 << 20
+# Aliases of aliases grow without bound; a real lab has a few hundred keys and values.
+MAX_VALUES = 20_000
+MAX_DEPTH = 12
+
+Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a lab file. ``line`` and ``column`` count from 1; 0 is the whole file.
+
+    ``where`` is the dotted key (empty for the file itself), ``hint`` the change
+    to try (may be empty), ``id`` the kind of problem, one of ``lint_problems.py``'s.
+    """
+
+    file: str
+    line: int
+    column: int
+    where: str
+    found: str
+    expected: str
+    hint: str = ""
+    id: str = "bad-value"
+
+    @property
+    def fact(self) -> str:
+        """What was found instead of what, without its place in the file."""
+        text = f"found {self.found}, expected {self.expected}"
+        return f"{self.where}: {text}" if self.where else text
+
+    def __str__(self) -> str:
+        """Return the problem as people read it: one line, and one more for the hint."""
+        spot = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        text = f"{spot}: {self.fact} [{self.id}]"
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+class LabError(BadInput):
+    """A lab file cannot be used. ``problems`` holds all that was found, in file order."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        unique = dict.fromkeys(sorted(problems, key=lambda p: (p.line, p.column)))
+        self.problems: tuple[Problem, ...] = tuple(unique)
+        file = self.problems[0].file
+        super().__init__(
+            "\n".join(str(problem) for problem in self.problems),
+            hint=f"mend the file, then run `underlay lint {shlex.quote(file)}`"
+            if _exists(file)
+            else "",
+        )
+
+
+@dataclass
+class LabText:
+    """What a file says: ``data`` in plain types, and where each key and value stands.
+
+    ``keys`` and ``values`` map a place, such as ``("networks", "lannet", "mode")``,
+    to its mark. ``problems`` are those seen while reading; ``data`` is None where
+    the text isn't YAML.
+    """
+
+    file: str
+    data: Any = None
+    keys: dict[Place, Mark] = field(default_factory=dict)
+    values: dict[Place, Mark] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def problem(
+        self,
+        place: Place,
+        found: str,
+        expected: str,
+        hint: str = "",
+        *,
+        at_key: bool = False,
+        id: str = "bad-value",
+    ) -> Problem:
+        """Return a Problem with what stands at ``place`` (or at the nearest place around it)."""
+        mark = self.key_mark(place) if at_key else self.mark(place)
+        return Problem(self.file, mark.line, mark.column, dotted(place), found, expected, hint, id)
+
+    def mark(self, place: Place) -> Mark:
+        """Return where the value at ``place`` begins, or the nearest value around it."""
+        while place not in self.values and place:
+            place = place[:-1]
+        return self.values.get(place, Mark(1, 1))
+
+    def key_mark(self, place: Place) -> Mark:
+        """Return where the key at ``place`` begins; list items have no key but themselves."""
+        return self.keys.get(place) or self.mark(place)
+
+
+def read_text(path: Path) -> LabText:
+    """Return what the file at ``path`` says; raise LabError where it cannot be read as YAML."""
+    file = shown(path)
+    text = _decode(file, _bytes(path, file))
+    try:
+        result = text_of(file, text)
+    except NotYaml as error:
+        raise LabError(
+            [
+                Problem(
+                    *(file, error.mark.line, error.mark.column, "", error.found, error.expected),
+                    id="yaml-syntax",
+                )
+            ]
+        ) from error
+    if result.problems and result.data is None:
+        raise LabError(result.problems)
+    return result
+
+
+def text_of(file: str, text: str) -> LabText:
+    """Return what ``text`` says, which came from ``file``; raise NotYaml where it isn't YAML.
+
+    Raises LabError where it grows without bound once aliases are filled in.
+    """
+    result = LabText(file)
+    root = parse(text, MAX_DEPTH, MAX_VALUES)
+    if root is not None:
+        result.data = _Flattening(result).value(root, ())
+    return result
+
+
+def dotted(place: Place) -> str:
+    """Return ``place`` as people write it: ``containers[1].networks[0]``, counted from 0."""
+    text = ""
+    for step in place:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        else:
+            word = step if step.isprintable() and len(step) <= 40 else quoted(step)
+            text += f".{word}" if text else word
+    return text
+
+
+def quoted(value: object) -> str:
+    """Return a value from a lab file as an error message shows it, in few characters."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        names = (w if w.isprintable() else repr(w) for w in map(str, list(value)[:4]))
+        return f"a mapping of {', '.join(names)}" if value else "{}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}" if value else "an empty list"
+    text = repr(value)
+    length = len(value) if isinstance(value, str) else len(text)
+    return text if len(text) <= 60 else f"{text[:50]}… ({length} characters)"
+
+
+def shown(path: Path) -> str:
+    """Return ``path`` as messages show it: relative to the working folder where it is inside."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except (OSError, ValueError):
+        return str(path)
+
+
+class _Flattening:
+    """Turns nodes into plain data, and notes every place on the way."""
+
+    def __init__(self, text: LabText) -> None:
+        self.text = text
+        self.count = 0
+
+    def value(self, node: Node, place: Place) -> Any:
+        self.count += 1
+        if self.count > MAX_VALUES or len(place) > MAX_DEPTH:
+            raise LabError([self._bomb(node)])
+        self.text.values[place] = node.mark
+        if node.tag:
+            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+            self._add("yaml-tag", node.mark, place, f"the tag {tag}", "a value without a tag")
+        if node.kind == "scalar":
+            return node.scalar
+        if node.kind == "list":
+            return [self.value(item, (*place, i)) for i, item in enumerate(node.items)]
+        return self._mapping(node, place)
+
+    def _mapping(self, node: Node, place: Place) -> dict[str, Any]:
+        data: dict[str, Any] = {}
+        for key, value in zip(node.items[::2], node.items[1::2], strict=True):
+            word = key.scalar
+            if key.kind != "scalar" or not isinstance(word, str):
+                found = (
+                    f"{quoted(word)} as a key" if key.kind == "scalar" else f"a {key.kind} as a key"
+                )
+                self._add("key-no-word", key.mark, place, found, "a word")
+            elif word in data:
+                first = self.text.keys[(*place, word)]
+                found = f"the key {quoted(word)} a second time"
+                hint = f"the first is on line {first.line}"
+                self._add("duplicate-key", key.mark, place, found, "it once", hint)
+            else:
+                self.text.keys[(*place, word)] = key.mark
+                data[word] = self.value(value, (*place, word))
+        return data
+
+    def _bomb(self, node: Node) -> Problem:
+        found = f"more than {MAX_VALUES} values or {MAX_DEPTH} levels once aliases are filled in"
+        mark = node.mark
+        where = (self.text.file, mark.line, mark.column, "")
+        return Problem(*where, found, "a lab of a few hundred", id="too-large")
+
+    def _add(
+        self, kind: str, mark: Mark, place: Place, found: str, expected: str, hint: str = ""
+    ) -> None:
+        problem = Problem(
+            self.text.file, mark.line, mark.column, dotted(place), found, expected, hint, kind
+        )
+        self.text.problems.append(problem)
+
+
+def _bytes(path: Path, file: str) -> bytes:
+    """Return the file's content. Devices and pipes are never opened: they may not end."""
+    try:
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            raise LabError([_whole(file, "a folder", "a lab file", _nearest_file(path))])
+        if not stat.S_ISREG(status.st_mode):
+            raise LabError([_whole(file, "a device or a pipe", "a regular file")])
+        with path.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError as error:
+        raise LabError([_whole(file, "no such file", "a lab file", _nearest_file(path))]) from error
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "?"
+        found = f"a file that cannot be read ({reason.lower()})"
+        if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
+            found = "no possible file name"
+        raise LabError([_whole(file, found, "a lab file")]) from error
+    if len(content) > MAX_BYTES:
+        expected = "a lab file of some kilobytes"
+        raise LabError([Problem(file, 0, 0, "", "more than 1 MiB", expected, id="too-large")])
+    return content
+
+
+def _decode(file: str, content: bytes) -> str:
+    """Return UTF-8 text without its byte order mark and with plain line ends."""
+    bad = content.find(b"\0")
+    found = "a NUL byte: this is no text"
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        if bad < 0 or error.start < bad:
+            bad, found = error.start, f"the byte 0x{content[error.start]:02x}, not UTF-8"
+    if bad >= 0:
+        before = content[:bad]
+        line, column = before.count(b"\n") + 1, bad - before.rfind(b"\n")
+        raise LabError([Problem(file, line, column, "", found, "UTF-8 text", id="not-text")])
+    return text
+
+
+def _whole(file: str, found: str, expected: str, hint: str = "") -> Problem:
+    return Problem(file, 0, 0, "", found, expected, hint, "unreadable-file")
+
+
+def _nearest_file(path: Path) -> str:
+    import difflib
+
+    folder = path if path.is_dir() else path.parent
+    try:
+        names = sorted(p.name for p in folder.iterdir() if p.suffix in (".yml", ".yaml"))
+    except OSError:
+        return ""
+    near = names[:1] if folder == path else difflib.get_close_matches(path.name, names, n=1)
+    return f"did you mean {shown(folder / near[0])}?" if near else ""
+
+
+def _exists(file: str) -> bool:
+    try:
+        return Path(file).is_file()
+    except (OSError, ValueError):
+        return False

@@ -1,0 +1,112 @@
+"""Findings in the formats of other programs: SARIF for code scanning, GitHub's workflow commands.
+
+SARIF is OASIS's Static Analysis Results Interchange Format, version 2.1.0; of what it
+allows this writes what GitHub reads:
+https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from underlay import __version__
+from underlay.errors import Spot
+from underlay.lint.finding import Finding, RuleText
+
+SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+# GitHub cuts off what is longer.
+LONGEST_TEXT = 1000
+MOST_RELATED = 10
+
+
+def sarif(findings: Sequence[Finding], rules: Iterable[RuleText]) -> dict[str, Any]:
+    """Return ``findings`` as a SARIF log with one run; ``rules`` are all that might have hit."""
+    known = list({rule.id: rule for rule in rules}.values())
+    index = {rule.id: number for number, rule in enumerate(known)}
+    driver = {
+        "name": "underlay",
+        "semanticVersion": __version__,
+        "rules": [_rule(rule) for rule in known],
+    }
+    return {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "columnKind": "unicodeCodePoints",
+                "results": [_result(finding, index[finding.id]) for finding in findings],
+            }
+        ],
+    }
+
+
+def github(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield a workflow command for each finding: GitHub Actions shows it beside the line.
+
+    Source: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    for finding in findings:
+        place = {"file": finding.file, "title": finding.id}
+        if finding.line:
+            place |= {"line": str(finding.line), "col": str(finding.column)}
+        settings = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in place.items())
+        text = f"{finding.message}\n{finding.reason}\ncure: {finding.cure}"
+        yield f"::{finding.severity} {settings}::{_escaped(text)}"
+
+
+def _escaped(text: str, more: str = "") -> str:
+    """Escape what ends a command or a setting; the percent sign first, or it would be doubled."""
+    for character in f"%\r\n{more}":
+        text = text.replace(character, f"%{ord(character):02X}")
+    return text
+
+
+def _rule(rule: RuleText) -> dict[str, Any]:
+    reason = rule.reason[:LONGEST_TEXT]
+    return {
+        "id": rule.id,
+        "shortDescription": {"text": reason},
+        "fullDescription": {"text": reason},
+        "help": {"text": f"{rule.reason}\nSource: {rule.source}"},
+        "defaultConfiguration": {"level": rule.severity},
+        "properties": {"tags": ["network"], "problem.severity": rule.severity},
+    }
+
+
+def _result(finding: Finding, rule: int) -> dict[str, Any]:
+    text = f"{finding.message}\n{finding.reason}\nCure: {finding.cure}\nSource: {finding.source}"
+    # Of the content and not of the line, so that an alert survives an edit above it.
+    mark = hashlib.sha256(f"{finding.id}\0{finding.file}\0{finding.message}".encode()).hexdigest()
+    result: dict[str, Any] = {
+        "ruleId": finding.id,
+        "ruleIndex": rule,
+        "level": finding.severity,
+        "message": {"text": text},
+        "locations": [_location(finding.spot)],
+        "partialFingerprints": {"underlayFinding/v1": mark[:32]},
+    }
+    if finding.related:
+        related = finding.related[:MOST_RELATED]
+        result["relatedLocations"] = [
+            {"id": number, **_location(spot), "message": {"text": "the other place"}}
+            for number, spot in enumerate(related, 1)
+        ]
+    return result
+
+
+def _location(spot: Spot) -> dict[str, Any]:
+    """Return a place; a path below the working folder stays relative, as GitHub wants it."""
+    path = Path(spot.file)
+    artifact = {"uri": path.as_uri() if path.is_absolute() else _quoted(path)}
+    region = {"startLine": max(spot.line, 1), "startColumn": max(spot.column, 1)}
+    return {"physicalLocation": {"artifactLocation": artifact, "region": region}}
+
+
+def _quoted(path: Path) -> str:
+    from urllib.parse import quote
+
+    return quote(path.as_posix())

@@ -1,0 +1,209 @@
+"""Rules about files as such: whether they can be read, and whether anybody reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+
+from underlay.errors import Spot
+from underlay.fleet.document import Document, listed, mapping, word
+from underlay.fleet.formats.cni import SUFFIXES
+from underlay.lint.hosts.rule import NETWORKD, SPEC, WRITE_FILES, Hit, Hosts, reported, rule
+
+JSON = "RFC 8259"
+YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"
+LIBCNI = "containernetworking/cni, libcni/conf.go"
+USER_DATA = (
+    "https://docs.cloud-init.io/en/latest/explanation/format.html; canonical/cloud-init#6114"
+)
+
+
+@rule("file-unreadable", "error", "open(2)")
+def file_unreadable(hosts: Hosts) -> Iterator[Hit]:
+    """What can't be read here can't be judged; neither can a runtime read it."""
+    yield from reported(hosts, "file-unreadable")
+
+
+@rule("file-too-large", "error", "network configuration takes some kilobytes")
+def file_too_large(hosts: Hosts) -> Iterator[Hit]:
+    """A file of that size is something else, and is not read."""
+    yield from reported(hosts, "file-too-large")
+
+
+@rule("file-not-text", "error", JSON)
+def file_not_text(hosts: Hosts) -> Iterator[Hit]:
+    """JSON, YAML and systemd's files are UTF-8 text."""
+    yield from reported(hosts, "file-not-text")
+
+
+@rule("json-syntax", "error", JSON)
+def json_syntax(hosts: Hosts) -> Iterator[Hit]:
+    """The runtime can't load the file; containers start without this network, or not at all."""
+    yield from reported(hosts, "json-syntax")
+
+
+@rule("json-duplicate-key", "error", "RFC 8259, section 4: names should be unique")
+def json_duplicate_key(hosts: Hosts) -> Iterator[Hit]:
+    """Readers keep the last of two equal keys without a word, and the first value is lost."""
+    yield from reported(hosts, "json-duplicate-key")
+
+
+@rule("json-too-deep", "error", "RFC 8259, section 9: a parser may limit the depth")
+def json_too_deep(hosts: Hosts) -> Iterator[Hit]:
+    """Nesting without end serves to exhaust whoever reads it."""
+    yield from reported(hosts, "json-too-deep")
+
+
+@rule("yaml-syntax", "error", YAML)
+def yaml_syntax(hosts: Hosts) -> Iterator[Hit]:
+    """cloud-init, Compose and netplan each drop a file that isn't YAML as a whole."""
+    yield from reported(hosts, "yaml-syntax")
+
+
+@rule("yaml-duplicate-key", "error", "YAML 1.2.2, section 3.2.1.1: keys are unique")
+def yaml_duplicate_key(hosts: Hosts) -> Iterator[Hit]:
+    """Of two equal keys one is lost; which one depends on the reader."""
+    yield from reported(hosts, "yaml-duplicate-key")
+
+
+@rule("yaml-bomb", "error", "the billion laughs attack: CWE-776")
+def yaml_bomb(hosts: Hosts) -> Iterator[Hit]:
+    """Aliases of aliases fill the memory of whoever expands them."""
+    yield from reported(hosts, "yaml-bomb")
+
+
+@rule("networkd-syntax", "error", "systemd.syntax(7)")
+def networkd_syntax(hosts: Hosts) -> Iterator[Hit]:
+    """A line that can't be read is skipped, and networkd goes on without it."""
+    yield from reported(hosts, "networkd-syntax")
+
+
+@rule("networkd-address", "error", NETWORKD)
+def networkd_address(hosts: Hosts) -> Iterator[Hit]:
+    """An address that can't be read is skipped: the interface comes up without it."""
+    yield from reported(hosts, "networkd-address")
+
+
+@rule("cloud-config-header", "error", USER_DATA)
+def cloud_config_header(hosts: Hosts) -> Iterator[Hit]:
+    """cloud-init tells kinds of user-data by their first line; the host boots unconfigured."""
+    yield from reported(hosts, "cloud-config-header")
+
+
+@rule("write-files-encoding", "error", WRITE_FILES)
+def write_files_encoding(hosts: Hosts) -> Iterator[Hit]:
+    """The file that cloud-init writes is not the one that was meant."""
+    yield from reported(hosts, "write-files-encoding")
+
+
+def _entries(hosts: Hosts) -> Iterator[tuple[Document, int, dict[str, object]]]:
+    for host in hosts:
+        for document in host.documents:
+            if document.kind == "cloud_config":
+                files = listed(mapping(document.data).get("write_files"))
+                yield from ((document, i, mapping(entry)) for i, entry in enumerate(files))
+
+
+@rule("write-files-path", "error", WRITE_FILES)
+def write_files_path(hosts: Hosts) -> Iterator[Hit]:
+    """cloud-init writes relative paths wherever it happens to stand, and skips missing ones."""
+    for document, i, entry in _entries(hosts):
+        path = entry.get("path")
+        if not isinstance(path, str) or not path.startswith("/"):
+            key = "path" if "path" in entry else i
+            place = ("write_files", i, key) if key == "path" else ("write_files", i)
+            found = f"the path {path!r}" if "path" in entry else "no path"
+            yield Hit(document.spot(place), f"found {found}", "write the whole path, from /")
+
+
+@rule("write-files-permissions", "error", WRITE_FILES)
+def write_files_permissions(hosts: Hosts) -> Iterator[Hit]:
+    """Permissions are octal text: 644 without quotes is the decimal number, which is 01204."""
+    for document, i, entry in _entries(hosts):
+        place = ("write_files", i, "permissions")
+        value = entry.get("permissions")
+        if isinstance(value, int) and not isinstance(value, bool):
+            mark = document.marks.mark(place)
+            line = document.text.splitlines()[mark.line - 1][mark.column - 1 :]
+            if not re.match(r"0o?[0-7]+\b", line):
+                message = f"permissions {value} without quotes means mode {value:04o}"
+                yield Hit(document.spot(place), message, f"permissions: '{value:04d}'")
+        elif value is not None and not re.fullmatch(r"0?o?[0-7]{3,4}", str(value)):
+            yield Hit(document.spot(place), f"{value!r} is no mode", "permissions: '0644'")
+
+
+@rule("write-files-twice", "error", WRITE_FILES)
+def write_files_twice(hosts: Hosts) -> Iterator[Hit]:
+    """cloud-init writes entries in order: the last one for a path wins."""
+    for host in hosts:
+        first: dict[str, Spot] = {}
+        for document, i, entry in _entries((host,)):
+            path = word(entry.get("path"))
+            spot = document.spot(("write_files", i, "path"))
+            if path in first and not entry.get("append"):
+                message = f"{path} is written a second time"
+                yield Hit(spot, message, "keep one of them", (first[path],))
+            elif path:
+                first.setdefault(path, spot)
+
+
+@rule("netd-not-read", "warning", LIBCNI)
+def netd_not_read(hosts: Hosts) -> Iterator[Hit]:
+    """CNI reads .conf, .conflist and .json; whatever else lies in net.d is passed over."""
+    for host in hosts:
+        folders = {d.file.rpartition("/")[0] for d in host.documents if d.kind == "cni"}
+        for file in host.ignored:
+            folder, _, name = file.rpartition("/")
+            near = name.endswith((".bak", ".orig", ".yml", ".yaml", ".cfg", ".cni", ".disabled"))
+            if folder in folders and not name.endswith(SUFFIXES) and (near or "conf" in name):
+                cure = f"name it to end in one of {', '.join(SUFFIXES)}, or take it away"
+                yield Hit(Spot(file), f"no runtime reads {name}", cure)
+
+
+@rule("netd-conf-and-conflist", "warning", LIBCNI + "; cri-o, contrib/cni/README.md")
+def netd_conf_and_conflist(hosts: Hosts) -> Iterator[Hit]:
+    """By name libcni prefers the list, by order of files the .conf comes first."""
+    for host in hosts:
+        stems: dict[str, Document] = {}
+        for document in (d for d in host.documents if d.kind == "cni"):
+            stem = f"{document.folder}/{document.name.rpartition('.')[0]}"
+            other = stems.setdefault(stem, document)
+            if other is not document:
+                message = f"{document.name} stands beside {other.name}: which one counts varies"
+                yield Hit(document.spot(), message, "keep one of them", (other.spot(),))
+
+
+@rule("netd-order", "warning", SPEC + "; runtimes sort net.d as text")
+def netd_order(hosts: Hosts) -> Iterator[Hit]:
+    """Names are sorted as text, so that 9- comes after 10-: the order is another than it looks."""
+    for host in hosts:
+        folders: dict[str, list[tuple[int, Document]]] = {}
+        for document in (d for d in host.documents if d.kind == "cni"):
+            digits = re.match(r"[0-9]{1,6}", document.name)
+            if digits:
+                folders.setdefault(document.folder, []).append((int(digits[0]), document))
+        for numbered in folders.values():
+            by_text = sorted(numbered, key=lambda pair: pair[1].name)
+            for (low, before), (high, after) in pairwise(by_text):
+                if low > high:
+                    message = f"{after.name} comes after {before.name}, though {high} is less"
+                    cure = f"write the numbers with equally many digits: {high:02d}"
+                    yield Hit(after.spot(), message, cure, (before.spot(),))
+                    break
+
+
+@rule(
+    "netd-first-wins",
+    "warning",
+    "containerd, internal/cri: the first file in net.d; cri-o, contrib/cni",
+)
+def netd_first_wins(hosts: Hosts) -> Iterator[Hit]:
+    """Both containerd and CRI-O take the first file of /etc/cni/net.d; the others lie idle."""
+    for host in hosts:
+        found = [d for d in host.documents if d.kind == "cni" and "/cni/net.d" in d.folder]
+        ordered = sorted(found, key=lambda d: d.name)
+        for document in ordered[1:]:
+            message = f"{ordered[0].name} comes first in {document.folder}: {document.name} is idle"
+            cure = "keep one file there, or name the network in the runtime's configuration"
+            yield Hit(document.spot(), message, cure, (ordered[0].spot(),))

@@ -1,0 +1,107 @@
+"""Rules about what networks of one host do to one another on their parents."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from underlay.fleet.host import Host, Network, meet
+from underlay.lint.hosts.rule import IPVLAN, Hit, Hosts, rule
+
+
+def _pairs(hosts: Hosts) -> Iterator[tuple[Host, Network, Network]]:
+    """Yield each two networks of a host that share a parent."""
+    for host in hosts:
+        underlay = [n for n in host.networks if n.is_underlay and n.parent]
+        for first, second in combinations(underlay, 2):
+            if first.parent == second.parent:
+                yield host, first, second
+
+
+@rule("parent-mixed", "error", f"{IPVLAN}; containernetworking/cni#7")
+def parent_mixed(hosts: Hosts) -> Iterator[Hit]:
+    """A device has one receive handler: the second driver gets `Device or resource busy`."""
+    for host, first, second in _pairs(hosts):
+        if first.driver != second.driver:
+            message = (
+                f"{second.name} puts {second.driver} on {second.parent} of {host.name},"
+                f" where {first.name} has {first.driver}"
+            )
+            cure = "one driver for both, another NIC, or a VLAN of its own"
+            yield Hit(second.spot("type"), message, cure, (first.spot("type"),))
+
+
+@rule("parent-ipvlan-modes", "error", "Linux, drivers/net/ipvlan/ipvlan_main.c: mode is per port")
+def parent_ipvlan_modes(hosts: Hosts) -> Iterator[Hit]:
+    """An ipvlan mode belongs to the parent: the container started last sets it for all."""
+    for _, first, second in _pairs(hosts):
+        if (first.driver, second.driver) != ("ipvlan", "ipvlan"):
+            continue
+        one, two = (f"{n.wire_mode} {n.flag or 'bridge'}" for n in (first, second))
+        if one != two:
+            message = f"{second.name} wants {two} and {first.name} {one} on {second.parent}"
+            cure = "one mode for both, or a parent of its own"
+            yield Hit(second.spot("mode"), message, cure, (first.spot("mode"),))
+
+
+@rule(
+    "parent-passthru", "error", "Linux, drivers/net/macvlan.c: macvlan_common_newlink gives EINVAL"
+)
+def parent_passthru(hosts: Hosts) -> Iterator[Hit]:
+    """Beside a passthru child a parent takes no other: `Invalid argument`."""
+    for _, first, second in _pairs(hosts):
+        if first.driver == second.driver == "macvlan" and "passthru" in (first.mode, second.mode):
+            message = f"{second.name} and {first.name} share {second.parent}, one of them passthru"
+            yield Hit(second.spot("mode"), message, "a parent of its own", (first.spot("mode"),))
+
+
+@rule("netd-name-twice", "error", "containernetworking/cni, libcni/conf.go: LoadConfList")
+def netd_name_twice(hosts: Hosts) -> Iterator[Hit]:
+    """Runtimes ask for networks by name: of two with the same name only the first is found."""
+    for host in hosts:
+        for first, second in combinations([n for n in host.networks if n.name], 2):
+            if first.name == second.name and first.runtime == second.runtime:
+                message = f"{host.name} has two networks called {second.name}"
+                cure = "give each network a name of its own"
+                yield Hit(second.spot("name"), message, cure, (first.spot("name"),))
+
+
+@rule("host-ranges-overlap", "error", "host-local keeps a store per network name, not per parent")
+def host_ranges_overlap(hosts: Hosts) -> Iterator[Hit]:
+    """Two networks on one parent that hand out the same addresses don't know of each other."""
+    for _, first, second in _pairs(hosts):
+        for pool in second.pools:
+            for other in first.pools:
+                shared = pool.overlap(other)
+                if shared is not None and first.name != second.name:
+                    message = f"{second.name} and {first.name} both hand out {shared}"
+                    cure = "set their ranges apart, or make them one network"
+                    yield Hit(pool.spot, message, cure, (other.spot,))
+
+
+@rule("gateway-is-host", "error", "Linux, drivers/net/macvlan.c; moby/libnetwork#1915")
+def gateway_is_host(hosts: Hosts) -> Iterator[Hit]:
+    """No child reaches its own host through the parent: a gateway there answers nobody."""
+    for host in hosts:
+        for network in (n for n in host.networks if n.is_underlay):
+            link = host.link_by_name.get(network.parent)
+            for pool in network.pools:
+                for interface, spot in link.addresses if link else ():
+                    if pool.gateway is not None and interface.ip == pool.gateway:
+                        message = f"{network.name}'s gateway {pool.gateway} is {host.name} itself"
+                        cure = "a router of its own, or a macvlan child on the host as gateway"
+                        yield Hit(pool.gateway_spot, message, cure, (spot,))
+
+
+@rule("l3-parent-subnet", "error", "https://docs.docker.com/engine/network/drivers/ipvlan/")
+def l3_parent_subnet(hosts: Hosts) -> Iterator[Hit]:
+    """In mode l3 ipvlan answers no ARP: in the parent's own subnet nobody finds the containers."""
+    for host in hosts:
+        for network in (n for n in host.networks if n.driver == "ipvlan"):
+            link = host.link_by_name.get(network.parent)
+            for pool in network.pools if network.wire_mode in ("l3", "l3s") else ():
+                for interface, spot in link.addresses if link else ():
+                    if meet(interface.network, pool.subnet):
+                        message = f"{network.name} is in {interface.network}, as its parent is"
+                        cure = "a subnet of its own per host, and routes to it; or mode l2"
+                        yield Hit(pool.spot, message, cure, (spot,))

@@ -1,0 +1,194 @@
+"""The parts of a lab that hold up by themselves, so that one bad key hides no other problem."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from underlay.lab import Containers, Host, Network, Nodes, Segment
+from underlay.lab.text import LabText
+from underlay.plan.addresses import Address, address_blocks, free_addresses
+from underlay.plan.naming import block_bits, node_names, parent_name, runs_on
+from underlay.plan.networks import OVERLAYS
+
+Model = TypeVar("Model", bound=BaseModel)
+
+STAND_INS = {"driver": "macvlan", "subnet": "192.0.2.0/24"}
+# Node 1's own address is the subnet's eleventh; a subnet needs room for all of them.
+NODE_OFFSET = 10
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What of a lab file is valid by itself. Names with invalid content count as names.
+
+    ``nodes`` is None, and ``node_names`` empty, where the file's ``nodes`` is no use.
+    ``loose_networks`` and ``loose_groups`` are valid but for keys that were left out:
+    good for looking up names, not for addresses.
+    """
+
+    text: LabText
+    nodes: Nodes | None
+    segments: dict[str, Segment]
+    networks: dict[str, Network]
+    containers: dict[int, Containers]
+    hosts: dict[str, Host]
+    loose_networks: dict[str, Network]
+    loose_groups: dict[int, Containers]
+    segment_names: list[str]
+    network_names: list[str]
+
+    @property
+    def node_names(self) -> list[str]:
+        """The nodes' names in order."""
+        return node_names(self.nodes) if self.nodes else []
+
+    def interface(self, network: Network) -> str:
+        """Return the NIC under ``network`` without VLAN tag, empty where that isn't clear."""
+        if network.parent:
+            return network.parent.partition(".")[0]
+        if network.segment in self.segment_names:
+            return self.interfaces[self.segment_names.index(network.segment)]
+        return ""
+
+    @property
+    def interfaces(self) -> list[str]:
+        """Every node's interfaces in the segments, in their order: NICs, or bonds."""
+        return [
+            parent_name(number, bonded=name in self.segments and bool(self.segments[name].bond))
+            for number, name in enumerate(self.segment_names, 1)
+        ]
+
+    def uplink(self, network: Network) -> str:
+        """Return the NIC or VLAN link that ``network`` leaves a node by; empty where unclear."""
+        base, _, tag = (network.parent or self.interface(network)).partition(".")
+        vlan = network.vlan or tag
+        return f"{base}.{vlan}" if base and vlan else base
+
+    def segment_of(self, network: Network) -> str:
+        """Return the segment that ``network``'s parent is in, empty where there is none."""
+        owners = dict(zip(self.interfaces, self.segment_names, strict=True))
+        return owners.get(self.interface(network), "")
+
+    def used(self, name: str) -> dict[str, int]:
+        """Return how many containers each node attaches to the network called ``name``."""
+        return {
+            node: sum(
+                group.count
+                for group in self.containers.values()
+                if name in group.networks and runs_on(group, node)
+            )
+            for node in self.node_names
+        }
+
+    def fixed(self, name: str) -> dict[str, IPv4Address]:
+        """Return the addresses in the network called ``name`` that groups give by themselves.
+
+        They are told by the node that their container is on.
+        """
+        return {
+            node: group.addresses[name]
+            for group in self.containers.values()
+            for node in self.node_names
+            if name in group.addresses and name in group.networks and runs_on(group, node)
+        }
+
+    def handed_out(self, name: str) -> Iterator[tuple[str, set[Address]]]:
+        """Yield each node with the addresses that its containers get by themselves.
+
+        Raises ValueError or IndexError where the subnet is too small to plan.
+        """
+        network = self.networks[name]
+        blocks = address_blocks(network, self.node_names)
+        fixed = self.fixed(name)
+        taken = {*map(str, network.reserved), *map(str, fixed.values())}
+        for node, count in self.used(name).items():
+            free = free_addresses(blocks[node], taken)
+            yield node, set(itertools.islice(free, count - (node in fixed)))
+
+    def fits(self, name: str, subnet: IPv4Network) -> bool:
+        """Whether ``subnet`` has room for the network's nodes and containers."""
+        network = self.networks[name]
+        nodes = len(self.node_names)
+        room = subnet.num_addresses
+        own = NODE_OFFSET + nodes * (1 + network.shim) if self.has_nodes(network) else 0
+        most = max(self.used(name).values(), default=0) + len(network.reserved)
+        if not network.sliced:
+            # The network's own address, the gateway's and the broadcast address.
+            return room >= max(most + 3, own + 2, 4)
+        block = room >> block_bits(nodes)
+        # A block's first address isn't handed out, nor is the subnet's last.
+        return block >= max(most + 2, own + 1, 2)
+
+    @staticmethod
+    def is_tagged(network: Network) -> bool:
+        """Whether ``network`` sits on an 802.1q sub-interface."""
+        return network.vlan is not None or "." in (network.parent or "")
+
+    def has_nodes(self, network: Network) -> bool:
+        """Whether the nodes have addresses of their own in ``network``'s subnet."""
+        if network.driver == "vlan" or network.internal or network.nat:
+            return False
+        return self.is_tagged(network) or network.shim or network.driver in OVERLAYS
+
+
+def parts_of(text: LabText) -> Parts:
+    """Return the valid parts of a lab file's text."""
+    data: dict[str, Any] = text.data
+    segments = _mapping(data.get("segments"))
+    networks = _mapping(data.get("networks"))
+    listed = data.get("containers")
+    groups = dict(enumerate(listed)) if isinstance(listed, list) else {}
+    return Parts(
+        text=text,
+        nodes=_valid(Nodes, data["nodes"]) if "nodes" in data else Nodes(),
+        segments=_valid_ones(Segment, segments),
+        networks=_valid_ones(Network, networks),
+        containers=_valid_ones(Containers, groups),
+        hosts=_valid_ones(Host, _mapping(data.get("hosts"))),
+        loose_networks=_valid_ones(Network, {k: _pruned(Network, v) for k, v in networks.items()}),
+        loose_groups=_valid_ones(
+            Containers, {k: _pruned(Containers, v) for k, v in groups.items()}
+        ),
+        segment_names=list(segments),
+        network_names=list(networks),
+    )
+
+
+Key = TypeVar("Key", str, int)
+
+
+def _valid_ones(model: type[Model], values: dict[Key, Any]) -> dict[Key, Model]:
+    tried = {key: _valid(model, value) for key, value in values.items()}
+    return {key: value for key, value in tried.items() if value is not None}
+
+
+def _valid(model: type[Model], value: object) -> Model | None:
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def _pruned(model: type[BaseModel], value: object) -> object:
+    """Return ``value`` without its invalid keys; a network's needed ones get a stand-in."""
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        if not isinstance(value, dict):
+            return value
+        bad = {detail["loc"][0] for detail in error.errors() if detail["loc"]}
+        if model is Network:
+            bad |= {"mode"} if "driver" in bad else set()
+        kept = {key: entry for key, entry in value.items() if key not in bad}
+        return {**STAND_INS, **kept} if model is Network else kept
+    return value
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,58 @@
+"""Why a lab file can't be read, as findings: each problem of ``lab_file.py`` has a kind."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+
+from underlay.lab.text import Problem
+from underlay.lint.finding import Finding, RuleText
+from underlay.lint.keys.checks import CHECKS, kind_of
+
+SOURCE = "the keys of a lab file: docs/lab-file.md"
+YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"
+PAGE = "lint-rules.md"
+
+# Kinds that no check of its own finds: the file, its YAML, and the models.
+READING = {
+    "unreadable-file": ("The file isn't there, or isn't a regular file.", SOURCE),
+    "too-large": ("A lab takes some kilobytes; more than 1 MiB is refused unread.", SOURCE),
+    "not-text": ("A lab file is UTF-8 text.", YAML),
+    "yaml-syntax": ("The text isn't YAML, or more than one document of it.", YAML),
+    "yaml-tag": ("Tags would make something else of a value than it looks like.", YAML),
+    "key-no-word": ("Keys are words.", YAML),
+    "duplicate-key": ("Of a key that is there twice, one value would be lost.", YAML),
+    "no-lab": ("The file's top level is no mapping with a lab's keys.", SOURCE),
+    "missing-key": ("A key that has no default is left out.", SOURCE),
+    "unknown-key": ("A key that means nothing would be silently ignored.", SOURCE),
+    "bad-name": ("A name that can't be a name of interfaces, files and containers.", SOURCE),
+    "bad-value": ("A value that its key can't take.", SOURCE),
+}
+
+
+def problem_rules() -> tuple[RuleText, ...]:
+    """Return what is known about each kind of problem, each kind once."""
+    kinds = {key: (reason, source) for key, (reason, source) in READING.items()}
+    for check in CHECKS:
+        first = (inspect.getdoc(check) or "").partition("\n\n")[0]
+        kinds.setdefault(kind_of(check), (" ".join(first.split()), SOURCE))
+    return tuple(RuleText(key, "error", *words, PAGE) for key, words in kinds.items())
+
+
+def problem_findings(problems: Iterable[Problem]) -> list[Finding]:
+    """Return the problems for which a lab file can't be read, as findings, in their order."""
+    rules = {rule.id: rule for rule in problem_rules()}
+    return [
+        Finding(
+            id=problem.id,
+            severity="error",
+            file=problem.file,
+            line=problem.line,
+            column=problem.column,
+            message=problem.fact,
+            reason=rules[problem.id].reason,
+            cure=problem.hint or f"write {problem.expected}",
+            source=rules[problem.id].source,
+        )
+        for problem in problems
+    ]

@@ -1,0 +1,57 @@
+"""Reading a lab file: YAML, then the models, then what no single key can tell.
+
+All problems are raised at once, in file order, each with file, line, column, what
+was found, what was expected, and the nearest thing that would do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from underlay.lab import Lab
+from underlay.lab.messages import schema_problems
+from underlay.lab.text import LabError, LabText, Problem, quoted, read_text
+from underlay.lint.keys.checks import cross_check
+
+__all__ = ["LabError", "Problem", "read_lab", "read_lab_text"]
+
+
+def read_lab(path: Path) -> Lab:
+    """Return the Lab in the file at ``path``; raise LabError with all of its problems."""
+    return read_lab_text(path)[0]
+
+
+def read_lab_text(path: Path) -> tuple[Lab, LabText]:
+    """Return the Lab and the text it came from, which knows where everything stands."""
+    text = read_text(path)
+    if not isinstance(text.data, dict):
+        raise LabError([*text.problems, _not_a_lab(text)])
+    problems = [*text.problems, *schema_problems(text), *cross_check(text)]
+    if problems:
+        raise LabError(problems)
+    return _beside(Lab.model_validate(text.data), path.absolute().parent, text), text
+
+
+def _beside(lab: Lab, folder: Path, text: LabText) -> Lab:
+    """Return ``lab`` with the paths of its own image counted from ``folder``."""
+    if lab.image is None:
+        return lab
+    paths, problems = {}, []
+    for key, value in lab.image.model_dump(exclude_none=True).items():
+        try:
+            paths[key] = str(folder / Path(value).expanduser())
+        except RuntimeError:
+            hint = f"write ./{value} for a file of that name"
+            expected = "a path, or ~ and a user of this machine"
+            problems.append(text.problem(("image", key), quoted(value), expected, hint))
+    if problems:
+        raise LabError(problems)
+    return lab.model_copy(update={"image": lab.image.model_copy(update=paths)})
+
+
+def _not_a_lab(text: LabText) -> Problem:
+    keys = "name, segments, networks and containers"
+    if text.data is None:
+        return text.problem((), "an empty file", f"a lab: {keys}", id="no-lab")
+    found = "a list" if isinstance(text.data, list) else "a single value"
+    return text.problem((), found, f"a mapping with the keys {keys}", id="no-lab")

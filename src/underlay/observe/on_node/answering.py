@@ -1,0 +1,152 @@
+"""Answers the probes that reach a node's namespaces, and matches the answers to its own.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from underlay.observe.on_node.hearing import watch
+from underlay.observe.on_node.packets import (
+    ECHO,
+    ECHO6,
+    ECHO_REPLY,
+    ECHO_REPLY6,
+    UNREACHABLE,
+    UNREACHABLE6,
+    read_token,
+)
+from underlay.observe.on_node.spaces import IP_PKTINFO, IPV6_PKTINFO, drain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from underlay.observe.on_node.spaces import Space
+    from underlay.observe.on_node.station import Station
+
+# Datagrams that nobody answers: they went to everybody.
+TO_ALL = ("broadcast", "multicast")
+
+
+class Answering:
+    """Listens in all namespaces of ``station`` for as long as the probe runs.
+
+    ``checks`` are those that are going to be made.
+    """
+
+    def __init__(self, station: Station, checks: Iterable[str]) -> None:
+        self.station = station
+        if "macs" in checks:
+            watch(station)
+        for space in station.present():
+            listeners = [(space.tcp, self.on_tcp), (space.udp, self.on_udp)]
+            listeners.append((space.icmp, self.on_icmp))
+            for sockets, act in listeners:
+                for family, made in sockets.items():
+                    station.loop.watch(made, act, (space, family))
+
+    def on_icmp(self, subject: tuple[Space, int]) -> None:
+        """Record the requests that reached this space; match answers and ICMP errors."""
+        space, family = subject
+        station = self.station
+        request, reply = (ECHO6, ECHO_REPLY6) if family == 6 else (ECHO, ECHO_REPLY)
+        for packet, sender in drain(space.icmp[family]):
+            head = 0 if family == 6 else (packet[0] & 15) * 4  # raw IPv6 shows no header
+            kind, body = packet[head], packet[head + 8 :]
+            if kind == (UNREACHABLE6 if family == 6 else UNREACHABLE):
+                self.on_unreachable(space, family, body, packet[head + 1], sender)
+                continue
+            token = read_token(station.nonce, body)
+            if token is None:
+                continue
+            if kind == request:
+                space.record("icmp", token[0], token[2])
+                continue
+            question = station.flying.get((token[0], "icmp"))
+            if kind == reply and question and question.comes_from(space, sender) and question.open:
+                took = question.answered("", token[2], station.loop.now)
+                station.learn(took, question)
+
+    def on_unreachable(
+        self, space: Space, family: int, quoted: bytes, code: int, sender: str
+    ) -> None:
+        """An ICMP error that quotes one of our echo requests says where it stopped."""
+        if len(quoted) < 48:
+            return
+        inner = 40 if family == 6 else (quoted[0] & 15) * 4
+        token = read_token(self.station.nonce, quoted[inner + 8 :])
+        if token and token[1] == "icmp":
+            question = self.station.flying.get((token[0], "icmp"))
+            if question and question.space is space:
+                question.unreachable(code, sender)
+
+    def on_udp(self, subject: tuple[Space, int]) -> None:
+        """Answer each datagram of ours with this space's name, from the address it came to."""
+        space, family = subject
+        listening = space.udp[family]
+        while True:
+            try:
+                data, extra, _, sender = listening.recvmsg(512, 64)
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error about an earlier answer
+            token = read_token(self.station.nonce, data)
+            if token is None:
+                continue
+            if family == 6:
+                info = next(row[2] for row in extra if row[1] == IPV6_PKTINFO)
+                index = struct.unpack_from("=i", info, 16)[0]
+                own = (socket.IPPROTO_IPV6, IPV6_PKTINFO, info[:16] + bytes(4))
+            else:
+                info = next(row[2] for row in extra if row[1] == IP_PKTINFO)
+                index = struct.unpack_from("=i", info)[0]
+                own = (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=i4s4x", 0, info[8:12]))
+            self.record(space, token[:3], sender[0], index)
+            if token[1] in TO_ALL:
+                continue
+            words = b" ".join(data.split(b" ", 5)[:5])
+            try:
+                listening.sendmsg([words, b" ", space.name.encode()], [own], 0, sender)
+            except OSError:
+                continue  # no way back
+
+    def record(self, space: Space, token: tuple[int, str, int], sender: str, index: int) -> None:
+        """Keep that a datagram was received, with what its check asks about."""
+        number, protocol, attempt = token
+        if protocol == "source":
+            space.record(protocol, number, attempt, sender)
+        elif protocol in TO_ALL:
+            space.record(protocol, number, attempt, space.interface(index))
+        else:
+            space.record(protocol, number, attempt)
+
+    def on_tcp(self, subject: tuple[Space, int]) -> None:
+        """Take new connections."""
+        space, family = subject
+        while True:
+            try:
+                made, _ = space.tcp[family].accept()
+            except OSError:
+                return
+            # The kernel hands it out with its request (spaces.py), unless that is late.
+            if not self.on_request((space, made)):
+                self.station.loop.watch(made, self.on_request, (space, made))
+
+    def on_request(self, subject: tuple[Space, socket.socket]) -> bool:
+        """Read one TCP request, tell it who answers, and close; return whether it was there."""
+        space, made = subject
+        try:
+            token = read_token(self.station.nonce, made.recv(512, socket.MSG_DONTWAIT))
+            if token:
+                space.record("tcp", token[0], token[2])
+                made.send(space.name.encode(), socket.MSG_MORE)  # leaves with the FIN
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # the asker gave up
+        self.station.loop.close(made)
+        return True

@@ -1,0 +1,251 @@
+"""Asks the cells of one phase, and decides when silence is silence.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+
+A question that nobody answers is asked a second time, and given up after that.
+Neither is done by the clock alone. The caller goes round all nodes again and again,
+and every node answers only after it has handled all that had arrived. A packet is
+late when ``ROUNDS`` of these have gone by since it was sent, more than its way there
+and back has steps: however busy the machine is, everybody has had their turn then.
+Besides that, the wait is never shorter than some round trips as long as the slowest
+that was seen. An address on another node of which nothing was ever heard is waited for
+longer: the way to it may be slow, and nobody has measured it yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.on_node.packets import read_token, token
+from underlay.observe.on_node.question import Question
+from underlay.observe.on_node.renewing import renew
+
+if TYPE_CHECKING:
+    from underlay.observe.on_node.station import Station
+
+# A way there and back has ten steps at most, in TCP with ARP; the two more are for a
+# round under way while the packet was sent.
+ROUNDS = 12
+RESEND, GIVE_UP = 0.25, 0.35  # s at least; each counted from the last packet
+UNHEARD = 2.0  # s instead of GIVE_UP where no round trip to the destination was seen
+TRIPS = 1.25  # times the slowest round trip, at least; rounds already follow the load
+LIMIT = 8.0  # s; where another node is stuck there are no rounds
+FORGET = 3.0  # s after which the socket of a silent question is closed
+SWEEP = 0.02  # s between looks at the clock
+WINDOW, RECENT = 400, 0.15  # so many unanswered packets may be younger than RECENT seconds
+BURST = 24  # probes started before answers are read again
+
+IP_BIND_ADDRESS_NO_PORT = 24
+ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}  # IP_RECVERR, IPV6_RECVERR
+
+
+class Asking:
+    """The questions of one phase: ``done`` once their answer or silence is certain."""
+
+    def __init__(self, station: Station, cells: list[Any], protocols: list[str]) -> None:
+        self.station = station
+        self.waiting = [
+            Question(cell, protocol, station.spaces[cell[1]])
+            for cell in reversed(cells)
+            for protocol in reversed(protocols)
+        ]
+        self.done: list[Question] = []
+        self.late: deque[Question] = deque()
+        self.flying: dict[tuple[int, str], Question] = {}
+        self.recent: deque[tuple[float, Question]] = deque()
+        self.swept = 0.0
+        self.idle: dict[tuple[str, str], list[socket.socket]] = {}
+
+    def rows(self) -> list[Any]:
+        """Return, for each question, its cell, its protocol, packets sent, and its result."""
+        return [question.row() for question in self.done]
+
+    @property
+    def busy(self) -> int:
+        """How many questions aren't decided yet."""
+        return len(self.waiting) + len(self.flying)
+
+    @property
+    def eager(self) -> bool:
+        """Whether there is something to send at once."""
+        return bool(self.waiting) and len(self.recent) < WINDOW
+
+    def step(self) -> None:
+        """Start some questions; look after those under way."""
+        now = time.monotonic()
+        while self.recent and (self.recent[0][1].result or now - self.recent[0][0] > RECENT):
+            self.recent.popleft()
+        for _ in range(min(BURST, len(self.waiting), WINDOW - len(self.recent))):
+            question = self.waiting.pop()
+            self.start(question)
+            self.recent.append((now, question))
+        if now - self.swept >= SWEEP:
+            self.swept = now
+            self.sweep(now)
+
+    def start(self, question: Question) -> None:
+        """Send the question's first packet."""
+        key = question.number, question.protocol
+        self.flying[key] = self.station.flying[key] = question
+        if question.space is None:
+            question.finish("not_measured")
+        else:
+            self.ask(question)
+
+    def ask(self, question: Question) -> None:
+        """Send one more packet, or a first SYN of one more connection."""
+        question.round = self.station.round
+        try:
+            if question.protocol == "tcp":
+                self.connect(question)
+                return
+            if question.protocol != "icmp" and not question.sockets:
+                self.connect(question)
+            words = self.token(question, len(question.sent))
+            with contextlib.suppress(BlockingIOError):  # a full queue counts as a lost packet
+                question.send(words)
+        except OSError as error:
+            question.failed(error, sending=True)
+
+    def token(self, question: Question, attempt: int) -> bytes:
+        """Return what a packet of the question carries."""
+        return token(self.station.nonce, question.number, question.protocol, attempt)
+
+    def connect(self, question: Question) -> None:
+        """Give the question a socket of its own, from its source address; raise OSError."""
+        assert question.space is not None
+        loop, to = self.station.loop, (question.destination, self.station.port)
+        if question.protocol == "tcp":
+            made = self.bound(question, socket.SOCK_STREAM)
+            question.sent.append(time.monotonic())
+            with contextlib.suppress(BlockingIOError):
+                made.connect(to)
+            connection = Connection(self, question, made, len(question.sent) - 1)
+            loop.follow(made, connection.on_ready, None)
+        elif idle := self.idle.get((question.space.name, question.source)):
+            question.sockets.append(idle.pop())
+            loop.hand(question.sockets[0], self.on_datagram, question)
+            question.sockets[0].connect(to)
+        else:
+            made = self.bound(question, socket.SOCK_DGRAM)
+            made.connect(to)
+            loop.watch(made, self.on_datagram, question)
+
+    def bound(self, question: Question, kind: int) -> socket.socket:
+        """Return a socket bound to the question's source address, which is its; raise OSError."""
+        assert question.space is not None
+        made = question.space.open(kind, question.family)
+        question.sockets.append(made)
+        if kind == socket.SOCK_STREAM:  # a datagram's port is its own all the same
+            made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        made.setsockopt(*ERRORS[question.family], 1)
+        made.bind((question.source, 0))
+        return made
+
+    def on_datagram(self, question: Question) -> None:
+        """The answerer's name, or an ICMP error about our datagram."""
+        made = question.sockets[0]
+        try:
+            found = read_token(self.station.nonce, made.recv(512))
+            if found and found[:2] == (question.number, question.protocol) and question.open:
+                took = question.answered(found[3], found[2], self.station.loop.now)
+                self.station.learn(took, question)
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            question.refused(made, error)
+
+    def sweep(self, now: float) -> None:
+        """Ask again what is late, give up what is too late, put away what is done."""
+        unanswered = []
+        for key, question in list(self.flying.items()):
+            if question.result is None and self.overdue(question, now):
+                if len(question.sent) == 1:
+                    unanswered.append(question)
+                else:
+                    question.give_up()
+                    self.late.append(question)
+            waiting = question.unsettled and not self.overdue(question, now)
+            if question.result is not None and not waiting:
+                self.done.append(self.flying.pop(key))
+                if not question.silent:
+                    self.close(question)
+        if unanswered:
+            renew(self.station, unanswered)
+            for question in unanswered:
+                self.ask(question)
+        while self.late and now - self.late[0].sent[-1] > FORGET * self.station.pace:
+            self.close(self.late.popleft())
+
+    def overdue(self, question: Question, now: float) -> bool:
+        """Whether the last packet's answer would have come by now."""
+        least = RESEND
+        if len(question.sent) > 1:
+            heard = question.destination in self.station.heard
+            least = GIVE_UP if heard else UNHEARD
+        last = max(question.sent[-1], question.connected)
+        return overdue(self.station, question.round, now - last, least)
+
+    def close(self, question: Question) -> None:
+        """Close the question's sockets, but for one that is as good as new.
+
+        That is one by which a single datagram went out and was answered: nothing more,
+        no ICMP error either, can come back by it.
+        """
+        if question.space and question.protocol != "tcp" and question.clean:
+            idle = self.idle.setdefault((question.space.name, question.source), [])
+            idle += question.sockets
+        else:
+            for made in question.sockets:
+                self.station.loop.close(made)
+        question.sockets.clear()
+
+
+def overdue(station: Station, number: int, age: float, least: float = GIVE_UP) -> bool:
+    """Whether what was sent in round ``number``, ``age`` seconds ago, would be answered by now."""
+    if age > LIMIT * station.pace:
+        return True
+    gone_round = station.round - number >= ROUNDS
+    return gone_round and age > max(least * station.pace, TRIPS * station.slowest)
+
+
+class Connection:
+    """One attempt by TCP: the kernel sends its segments again, a second attempt is another."""
+
+    def __init__(
+        self, asking: Asking, question: Question, made: socket.socket, attempt: int
+    ) -> None:
+        self.asking, self.question, self.made = asking, question, made
+        self.attempt, self.connected, self.over = attempt, 0.0, False
+
+    def on_ready(self, _: None) -> None:
+        """The connection is made or refused, or the answerer's name is there."""
+        made, question, station = self.made, self.question, self.asking.station
+        if self.over:
+            return
+        try:
+            if not self.connected:
+                made.send(self.asking.token(question, self.attempt))
+                self.connected = question.connected = station.loop.now
+                station.learn(self.connected - question.sent[self.attempt], question)
+                return
+            name = made.recv(512).decode(errors="replace")
+            if not question.open:
+                return
+            if name:
+                question.count_resent(made)
+                took = question.answered(name, self.attempt, self.connected)
+                station.learn(took, question)
+            else:
+                question.finish("no_answer", reason="the connection was closed without an answer")
+        except BlockingIOError:
+            if not self.connected:
+                # What comes while connect(2) still runs is kept, and isn't an error yet.
+                question.read_errors(made)
+        except OSError as error:
+            self.over = True
+            question.refused(made, error)

@@ -1,0 +1,139 @@
+"""Sends what is meant for everybody, and watches whose MAC addresses frames carry.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.asking import GIVE_UP, overdue
+from underlay.observe.on_node.packets import family_of, packed, read_token, readable, token
+
+if TYPE_CHECKING:
+    from underlay.observe.on_node.spaces import Space
+    from underlay.observe.on_node.station import Station
+
+TIMES = 2  # packets; nobody says whether one was lost
+APART = 0.1  # s between them
+ETH_P_ALL_IP = {4: 0x0800, 6: 0x86DD}
+LINK_LOCAL = (0xFE, 0x80)  # the first ten bits of IPv6's own, RFC 4291, 2.5.6
+HEADS = {4: 28, 6: 48}  # bytes of the IP and UDP headers
+
+
+class Hearing:
+    """Sends the datagrams of ``check``, broadcast or multicast; the receivers keep record."""
+
+    def __init__(self, station: Station, cells: list[Any], check: str) -> None:
+        self.station, self.check = station, check
+        self.waiting = [(0.0, attempt, cell) for attempt in range(TIMES) for cell in cells]
+        self.errors: dict[int, str] = {}
+        self.cells = cells
+        self.last, self.round = time.monotonic(), station.round
+        self.over = not cells
+        for space in station.present():
+            _join(space, station.spec["groups"])
+
+    @property
+    def busy(self) -> int:
+        """How many cells aren't decided yet."""
+        return 0 if self.over else len(self.cells)
+
+    @property
+    def eager(self) -> bool:
+        """Whether there is something to send at once."""
+        return False
+
+    def step(self) -> None:
+        """Send what is due; it is over when everybody has had the time to hear it."""
+        now = time.monotonic()
+        # After some rounds everybody has begun this phase, too, and is listening.
+        if self.waiting and now - self.last >= APART and self.station.round - self.round > 3:
+            attempt = self.waiting[0][1]
+            while self.waiting and self.waiting[0][1] == attempt:
+                self.send(self.waiting.pop(0)[2], attempt)
+            self.last, self.round = now, self.station.round
+        elif not self.waiting and overdue(self.station, self.round, now - self.last, GIVE_UP):
+            self.over = True
+
+    def send(self, cell: list[Any], attempt: int) -> None:
+        """Send one datagram from the interface that has the cell's source address."""
+        number, place, source, destination, _ = cell
+        space = self.station.spaces[place]
+        if space is None:
+            return
+        words = token(self.station.nonce, number, self.check, attempt)
+        family = family_of(source)
+        try:
+            index = rtnetlink.addresses(space.netlink)[packed(source)][0]
+            with contextlib.closing(space.open(socket.SOCK_DGRAM, family)) as made:
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+                if family == 6:
+                    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+                else:
+                    interface = struct.pack("=4s4si", bytes(4), packed(source), index)
+                    made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, interface)
+                name = space.interface(index).encode()
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
+                made.bind((source, 0))
+                made.sendto(words, (destination, self.station.port))
+        except (OSError, KeyError) as error:
+            self.errors[number] = f"nothing can be sent from {source}: {error}"
+
+    def rows(self) -> list[Any]:
+        """Return, for each cell, its number, the check, packets sent, and what went wrong."""
+        return [
+            [cell[0], self.check, TIMES, {"stop": "", "reason": self.errors.get(cell[0], "")}]
+            for cell in self.cells
+        ]
+
+
+def _join(space: Space, groups: list[str]) -> None:
+    """Join the groups on every interface of the namespace that has an address for them.
+
+    One that IPv6 alone has given itself is none: whoever is planned without IPv6 is no member.
+    """
+    interfaces = {
+        (index, len(address))
+        for address, (index, _) in rtnetlink.addresses(space.netlink).items()
+        if (address[0], address[1] & 0xC0) != LINK_LOCAL
+    }
+    for group in (group for group in groups if family_of(group) in space.udp):
+        wanted = packed(group)
+        for index in {index for index, size in interfaces if size == len(wanted)}:
+            with contextlib.suppress(OSError):  # joined already, or no multicast there
+                if len(wanted) == 16:
+                    what = wanted + struct.pack("=i", index)
+                    space.udp[6].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, what)
+                else:
+                    what = wanted + bytes(4) + struct.pack("=i", index)
+                    space.udp[4].setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, what)
+
+
+def watch(station: Station) -> None:
+    """Record the source MAC addresses of the frames that bring datagrams of the check macs."""
+    for space in station.present():
+        for family in station.spec["families"]:
+            made = space.frames(ETH_P_ALL_IP[family])
+            station.loop.watch(made, _Watcher(station, space, family, made).on_frame, None)
+
+
+class _Watcher:
+    def __init__(self, station: Station, space: Space, family: int, made: socket.socket) -> None:
+        self.station, self.space, self.family, self.made = station, space, family, made
+
+    def on_frame(self, _: None) -> None:
+        """Keep the sender's MAC address of each datagram of ours."""
+        while True:
+            try:
+                packet, sender = self.made.recvfrom(256)
+            except OSError:
+                return
+            found = read_token(self.station.nonce, packet[HEADS[self.family] :])
+            if found and found[1] == "macs":
+                self.space.record("macs frame", found[0], found[2], readable(sender[4]))

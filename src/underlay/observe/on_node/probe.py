@@ -1,0 +1,209 @@
+"""Runs on a node: answers for its namespaces, probes its cells, prints one JSON document.
+
+Standard library only, Python 3.9 or newer, Linux, root. The caller starts one
+process on every node and leads all of them through the same steps:
+
+    enters every namespace, listens, empties neighbour tables   prints "ready"
+    reads "ask PHASE": begins to probe the cells of that phase
+    reads "round NUMBER SECONDS": after handling all that is there   prints
+        "round NUMBER UNDECIDED SECONDS"
+    goes on answering until it reads "stop"                     prints the document
+
+So nobody sends before everybody listens, and nobody leaves before everybody has
+decided every cell. SECONDS is the slowest round trip, of this node or of all. The end
+of stdin, or ``patience`` seconds without a word, ends the process with exit code 3,
+whatever it is waiting for: a caller that is stuck doesn't read either. It makes nothing
+but sockets, so nothing is left.
+
+The specification, which ``task.py`` writes:
+
+    {"node", "nonce", "port", "patience", "pace", "families", "protocols",
+     "spaces": [[name, "node" | the container's runtime, path], …],
+     "cells": [[number, space's index, source address, destination address, cold], …],
+     "groups": [multicast address, …],
+     "values": {check: [[number, space's index, source address, destination address, 0], …]}}
+
+The node's own namespace is the first. A cell's number is the same on all nodes; every
+packet carries it. ``pace`` multiplies waits. A phase is cold or others, or the word of a
+check.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import resource
+import signal
+import sys
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.answering import Answering
+from underlay.observe.on_node.asking import SWEEP, Asking
+from underlay.observe.on_node.hearing import Hearing
+from underlay.observe.on_node.packets import packed
+from underlay.observe.on_node.resolving import Resolving
+from underlay.observe.on_node.sizing import Sizing
+from underlay.observe.on_node.station import Station
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from underlay.observe.on_node.question import Question
+    from underlay.observe.on_node.spaces import Space
+
+    Work = Asking | Hearing | Resolving | Sizing
+
+CHECKS: dict[str, Callable[[Station, list[Any], str], Work]] = {
+    "source": lambda station, cells, check: Asking(station, cells, [check]),
+    "macs": lambda station, cells, check: Asking(station, cells, [check]),
+    "pmtu": Sizing,
+    "arp": Resolving,
+    "nd": Resolving,
+    "broadcast": Hearing,
+    "multicast": Hearing,
+}
+
+
+class Prober:
+    """The words that are exchanged with the caller, and the phases under way."""
+
+    def __init__(self, spec: dict[str, Any], rest: bytes = b"") -> None:
+        self.spec = spec
+        self.station = Station(spec)
+        self.phases: list[Work] = []
+        self.tables: dict[tuple[Work, str], rtnetlink.Neighbours] = {}
+        self.lines: list[bytes] = []
+        self.rest = rest
+        self.ended = False
+
+    def run(self) -> int:
+        """Go through all steps; return the exit code."""
+        self.station.open()
+        Answering(self.station, self.spec["values"])
+        self.station.loop.watch(0, self.on_stdin, None)
+        say("ready")
+        owed = ""
+        while not self.ended:
+            self.station.loop.turn(0 if owed or self.eager() else SWEEP if self.busy() else 1)
+            for phase in self.phases:
+                phase.step()
+            if owed:  # what had arrived when it was asked is handled now
+                say(f"round {owed} {self.busy()} {self.station.slowest:.4f}")
+                owed = ""
+            while self.lines:
+                end_after(self.spec["patience"])
+                word, *more = self.lines.pop(0).decode().split()
+                if word == "ask":
+                    self.phases.append(self.phase(more[0]))
+                elif word == "round":
+                    self.station.round, owed = int(more[0]), more[0]
+                    self.station.learn(float(more[1]))
+                elif word == "stop":
+                    say(json.dumps(self.document(), separators=(",", ":")))
+                    return 0
+        return 3
+
+    def on_stdin(self, _: None) -> None:
+        """Collect the caller's lines."""
+        data = os.read(0, 4096)
+        *lines, self.rest = (self.rest + data).split(b"\n")
+        self.lines += lines
+        if not data:
+            self.ended = True
+
+    def phase(self, name: str) -> Work:
+        """Return the work of a phase: a check, or the cells to be probed cold and alone, or others.
+
+        The other cells' questions would fill the neighbour tables that cold ones depend on. And
+        what those ask for is asked anew: a kernel that still looks for a neighbour, by a request
+        that can't be answered, would give up the others' packets with theirs.
+        """
+        self.keep_tables()
+        if name == "others":
+            self.station.forget()
+        if name in CHECKS:
+            return CHECKS[name](self.station, self.spec["values"].get(name, []), name)
+        cells = [cell for cell in self.spec["cells"] if bool(cell[4]) == (name == "cold")]
+        return Asking(self.station, cells, self.spec["protocols"])
+
+    def busy(self) -> int:
+        """Return how many cells are undecided."""
+        return sum(phase.busy for phase in self.phases)
+
+    def eager(self) -> bool:
+        """Whether there is something to send at once."""
+        return any(phase.eager for phase in self.phases)
+
+    def document(self) -> dict[str, Any]:
+        """Return what this node saw: its own probes, and what its namespaces received.
+
+        A probe's row: cell, protocol or check, packets sent, its result.
+        """
+        self.find_stops()
+        return {
+            "node": self.spec["node"],
+            "missing": self.station.missing,
+            "received": {space.name: space.received for space in self.station.present()},
+            "probes": [row for phase in self.phases for row in phase.rows()],
+        }
+
+    def silent(self) -> Iterator[tuple[Work, Question, Space]]:
+        """Yield the probes that nobody answered, each with its phase and namespace."""
+        for phase in self.phases:
+            for question in phase.done if isinstance(phase, Asking) else ():
+                if question.silent and question.space:
+                    yield phase, question, question.space
+
+    def keep_tables(self) -> None:
+        """Keep the neighbours that a phase's unanswered probes had: the next one has others."""
+        for phase, _, space in self.silent():
+            if (phase, space.name) not in self.tables:
+                with contextlib.suppress(OSError):
+                    self.tables[phase, space.name] = rtnetlink.neighbours(space.netlink)
+
+    def find_stops(self) -> None:
+        """Say of each unanswered probe whether its next hop was ever found."""
+        self.keep_tables()
+        for phase, question, space in list(self.silent()):
+            result = question.result
+            assert result is not None
+            try:
+                wanted = packed(question.destination)
+                table = self.tables.get((phase, space.name), {})
+                unresolved = rtnetlink.unresolved(space.netlink, table, wanted)
+                result["stop"] = "no_neighbour" if unresolved else "no_answer"
+            except OSError as error:
+                result.update(stop="no_route", reason=os.strerror(error.errno or 0))
+
+
+def say(line: str) -> None:
+    """Print one line to the caller at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def end_after(seconds: float) -> None:
+    """End the process that many seconds from now, unless this is called again before."""
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def main(argument: str) -> int:
+    """Run with the packed specification that stdin's first line is, ``argument`` s at most away."""
+    signal.signal(signal.SIGALRM, lambda *_: os._exit(3))
+    end_after(float(argument))
+    encoded = b""
+    while b"\n" not in encoded:
+        data = os.read(0, 1 << 16)
+        if not data:
+            return 3  # the caller is gone
+        encoded += data
+    encoded, _, rest = encoded.partition(b"\n")
+    spec = json.loads(zlib.decompress(base64.b64decode(encoded)))
+    end_after(spec["patience"])
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return Prober(spec, rest).run()

@@ -1,0 +1,195 @@
+"""One cell and one protocol: what was sent, when, and what came of it.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import struct
+import time
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.on_node.packets import UNREACHABLE, UNREACHABLE6, echo, family_of
+
+if TYPE_CHECKING:
+    from underlay.observe.on_node.spaces import Space
+
+# Codes of ICMP unreachable: port, or administratively prohibited.
+REFUSING_CODES = {4: (3, 9, 10, 13), 6: (1, 4, 5, 6)}
+# The code by which a router says that nobody on its link answers for the destination.
+HOST_CODES = {4: 1, 6: 3}
+# Of an error queue: level, type, origin "from ICMP", its unreachable, where its address is.
+ERROR_QUEUE = {
+    4: (socket.IPPROTO_IP, 11, 2, UNREACHABLE, slice(20, 24)),
+    6: (socket.IPPROTO_IPV6, 25, 3, UNREACHABLE6, slice(24, 40)),
+}
+NO_ROUTE = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES, errno.EINVAL)
+
+
+class Question:
+    """What is asked of one cell; ``sent`` holds the time of each packet, in seconds.
+
+    ``round`` is the round of the measurement in which the last of them was sent,
+    ``connected`` the time at which TCP's destination answered for the first time, ``answers``
+    when each packet's answer came, by the packet's place in ``sent``.
+    """
+
+    def __init__(self, cell: list[Any], protocol: str, space: Space | None) -> None:
+        self.number, _, self.source, self.destination, self.cold = cell
+        self.protocol, self.space = protocol, space
+        self.family = family_of(self.destination)
+        self.sent: list[float] = []
+        self.round = 0
+        self.connected = 0.0
+        self.answers: dict[int, float] = {}
+        self.resent = 0
+        self.told = ""
+        self.sockets: list[socket.socket] = []
+        self.result: dict[str, Any] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether an answer still counts: there is none, and no error, but maybe silence.
+
+        One to a later packet does too: it tells what became of both. A cold cell's silence is
+        final. What the kernel still holds back for it is sent as soon as another cell's question
+        makes the two ends known to each other.
+        """
+        return self.result is None or self.unsettled or (self.silent and not self.cold)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a first packet is answered, and it isn't known yet what becomes of the last."""
+        return bool(self.answers) and max(self.answers) < len(self.sent) - 1
+
+    @property
+    def silent(self) -> bool:
+        """Whether the question was given up because nothing was heard."""
+        return self.result is not None and not self.result["stop"] and "by" not in self.result
+
+    @property
+    def clean(self) -> bool:
+        """Whether its only packet was answered."""
+        return len(self.sent) == 1 and self.result is not None and "by" in self.result
+
+    def comes_from(self, space: Space, sender: str) -> bool:
+        """Return whether an answer that ``space`` got from ``sender`` can be this one's."""
+        return self.space is space and self.destination == sender
+
+    def finish(self, stop: str, **result: object) -> None:
+        """Keep the result; the first one holds. An empty ``stop`` is decided later."""
+        if self.result is None:
+            self.result = dict(result, stop=stop)
+
+    def send(self, payload: bytes) -> None:
+        """Send one packet over UDP, or as an ICMP echo request; raise OSError."""
+        self.sent.append(time.monotonic())
+        if self.sockets:
+            self.sockets[0].send(payload)
+        elif self.space:
+            packet = echo(self.family, self.number & 0xFFFF, len(self.sent), payload)
+            self.space.echo_sender(self.source).sendto(packet, (self.destination, 0))
+
+    def failed(self, error: OSError, sending: bool) -> None:
+        """Translate an error of the kernel's into where the question stopped."""
+        number, text = error.errno, os.strerror(error.errno or 0)
+        if number == errno.EADDRNOTAVAIL:
+            text = (
+                f"nothing can be sent from {self.source}: its link is down or the address is gone"
+            )
+        # A later packet's sending returns what became of an earlier one: nobody answered for
+        # its destination. A route that refuses does so at the first.
+        first = sending and len(self.sent) <= 1
+        if number == errno.ECONNREFUSED:
+            self.finish("refused", reason=text)
+        elif number in NO_ROUTE or (first and number == errno.EHOSTUNREACH):
+            self.finish("no_route", reason=text)
+        elif number == errno.EHOSTUNREACH:
+            self.unresolved(text)
+        else:
+            self.finish("no_answer", reason=text)
+
+    def refused(self, made: socket.socket, error: OSError) -> None:
+        """Tell an error that came back over the network by what the ICMP message said."""
+        self.read_errors(made)
+        self.failed(error, sending=False)
+
+    def read_errors(self, made: socket.socket) -> None:
+        """Take the ICMP messages that the kernel has kept for the socket."""
+        level, wanted, origin, unreachable, sender = ERROR_QUEUE[self.family]
+        with contextlib.suppress(OSError):
+            for found, kind, data in made.recvmsg(512, 256, socket.MSG_ERRQUEUE)[1]:
+                if (found, kind) == (level, wanted) and data[4:6] == bytes((origin, unreachable)):
+                    family = socket.AF_INET6 if self.family == 6 else socket.AF_INET
+                    self.unreachable(data[6], socket.inet_ntop(family, data[sender]))
+
+    def unreachable(self, code: int, sender: str) -> None:
+        """Translate an ICMP unreachable message into where the probe stopped."""
+        text = f"ICMP unreachable, code {code}, from {sender}"
+        if code in REFUSING_CODES[self.family]:
+            self.finish("refused", reason=text)
+        elif sender == self.source:
+            self.unresolved(text)
+        elif code == HOST_CODES[self.family]:
+            self.unresolved(text, "no_answer")
+        else:
+            self.finish("no_answer", reason=text)
+
+    def unresolved(self, text: str, stop: str = "no_neighbour") -> None:
+        """Nobody answered for a next hop: final where that was asked for this question alone.
+
+        A first packet may have joined others that wait for the same neighbour, and the kernel
+        asks for one by the address of any of them (arp_announce 0, net/ipv4/arp.c, arp_solicit).
+        """
+        self.told = text
+        if len(self.sent) > 1:
+            self.finish(stop, reason=text)
+
+    def give_up(self) -> None:
+        """Keep that nobody answered; where that was is decided later."""
+        self.finish("", **({"reason": self.told} if self.told else {}))
+
+    def answered(self, by: str, attempt: int, arrived: float) -> float:
+        """Keep that ``by`` answered the attempt; return the seconds that it took.
+
+        An ICMP answer doesn't say by whom. One that comes after the question was
+        given up for silence is an answer all the same.
+        """
+        took = arrived - self.sent[attempt]
+        if self.silent:
+            self.result = None
+        self.finish("", by=by, attempt=attempt, rtt=round(took * 1000, 3))
+        self.answers.setdefault(attempt, arrived)
+        return took
+
+    @property
+    def lost(self) -> int:
+        """How many packets had to be repeated, TCP's by the kernel included.
+
+        A packet is lost that has no answer. So is the ARP request of one whose answer comes
+        together with a later packet's: it was held back, here or there, until a neighbour was
+        asked for again. On a wire that is merely slow they come as far apart as they were sent.
+        """
+        held = sum(self.held(attempt) for attempt in range(len(self.sent) - 1))
+        return self.resent + len(self.sent) - len(self.answers) + held
+
+    def held(self, attempt: int) -> bool:
+        """Return whether a packet was held back until about the time that the next was sent."""
+        if not {attempt, attempt + 1} <= self.answers.keys():
+            return False
+        apart = self.answers[attempt + 1] - self.answers[attempt]
+        return apart < (self.sent[attempt + 1] - self.sent[attempt]) / 2
+
+    def row(self) -> list[Any]:
+        """Return the cell's number, the protocol, packets sent, and the result."""
+        result = dict(self.result or {}, lost=self.lost) if self.answers else self.result
+        return [self.number, self.protocol, len(self.sent) + self.resent, result]
+
+    def count_resent(self, made: socket.socket) -> None:
+        """Ask the kernel how often it resent a connection's segments (struct tcp_info)."""
+        info = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        self.resent += struct.unpack_from("=I", info, 100)[0] if len(info) == 104 else 0

@@ -1,0 +1,121 @@
+"""Asks by ARP or neighbour discovery who has an address, and keeps every answer.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+
+The kernel takes the last answer and says nothing of others. These requests are
+sent by hand, so that two owners of one address show. Neighbours are forgotten before:
+a kernel that knows one asks it by unicast whether it is still there, and that request
+passes where a broadcast doesn't (Linux net/ipv4/arp.c, arp_solicit).
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.asking import GIVE_UP, RESEND, overdue
+from underlay.observe.on_node.packets import ETH_ARP, advertisement, arp_reply, packed
+from underlay.observe.on_node.renewing import ask
+
+if TYPE_CHECKING:
+    from underlay.observe.on_node.spaces import Space
+    from underlay.observe.on_node.station import Station
+
+BURST = 24  # requests sent before answers are read again
+
+
+class Resolving:
+    """Sends each cell's request, and once more where nobody answers."""
+
+    def __init__(self, station: Station, cells: list[Any], check: str) -> None:
+        self.station, self.check = station, check
+        self.cells = cells
+        self.waiting = list(cells)
+        self.watched: set[socket.socket] = set()
+        self.sent: dict[int, list[float]] = {cell[0]: [] for cell in cells}
+        self.round: dict[int, int] = {}
+        self.results: dict[int, dict[str, Any]] = {}
+        # By namespace, address, and who asked: an ARP reply says, an advertisement doesn't.
+        self.answers: dict[tuple[str, str, str], set[str]] = {}
+        asking = (station.spaces[place] for place in {cell[1] for cell in cells})
+        station.forget(space for space in asking if space)
+
+    @property
+    def busy(self) -> int:
+        """How many cells aren't decided yet."""
+        return len(self.cells) - len(self.results)
+
+    @property
+    def eager(self) -> bool:
+        """Whether there is something to send at once."""
+        return bool(self.waiting)
+
+    def step(self) -> None:
+        """Send some requests; decide what has had the time to be answered."""
+        for cell in self.waiting[:BURST]:
+            self.send(cell)
+        del self.waiting[:BURST]
+        now = time.monotonic()
+        for cell in self.cells:
+            number, sent = cell[0], self.sent[cell[0]]
+            if number in self.results or not sent:
+                continue
+            least = RESEND if len(sent) == 1 else GIVE_UP
+            if not overdue(self.station, self.round[number], now - sent[-1], least):
+                continue
+            space = self.station.spaces[cell[1]]
+            asker = cell[2] if self.check == "arp" else ""
+            found = self.answers.get((space.name if space else "", cell[3], asker), set())
+            if found or len(sent) > 1:
+                self.results[number] = {"stop": "", "macs": sorted(found)}
+            else:
+                self.send(cell)
+
+    def send(self, cell: list[Any]) -> None:
+        """Send the cell's request from the interface that leads to its destination."""
+        number, place, source, destination, _ = cell
+        space = self.station.spaces[place]
+        if space is None:
+            self.results[number] = {"stop": "not_measured"}
+            return
+        self.sent[number].append(time.monotonic())
+        self.round[number] = self.station.round
+        try:
+            hop = rtnetlink.next_hop(space.netlink, packed(destination))
+            if hop is None:
+                raise OSError("the address is its own")
+            self.listen(space, hop[0])
+            ask(space, hop[0], source, destination)
+        except OSError as error:
+            self.results[number] = {"stop": "no_route", "macs": [], "reason": str(error)}
+
+    def listen(self, space: Space, index: int) -> None:
+        """Take ARP replies on one interface, or a namespace's neighbour advertisements."""
+        made = space.icmp_again() if self.check == "nd" else space.packet_socket(index, ETH_ARP)
+        if made not in self.watched:
+            self.watched.add(made)
+            self.station.loop.watch(made, self.on_answer, (space, made))
+
+    def on_answer(self, subject: tuple[Space, socket.socket]) -> None:
+        """Keep who says to have which address.
+
+        A reply to somebody else comes by, too: an ipvlan parent takes in what its children send
+        to no address of theirs.
+        """
+        space, made = subject
+        while True:
+            try:
+                data = made.recv(512)
+            except OSError:
+                return
+            found = advertisement(data) if self.check == "nd" else arp_reply(data)
+            if found:
+                address, mac, *asker = found
+                key = (space.name, address, asker[0] if asker else "")
+                self.answers.setdefault(key, set()).add(mac)
+
+    def rows(self) -> list[Any]:
+        """Return, for each cell, its number, the check, packets sent, and its result."""
+        return [[n, self.check, len(self.sent[n]), result] for n, result in self.results.items()]

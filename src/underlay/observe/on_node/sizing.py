@@ -1,0 +1,149 @@
+"""Finds the largest packet that arrives without being taken apart.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+
+Datagrams with DF set can't be merged by offloading, and no cached path MTU is asked
+(ip(7), IP_PMTUDISC_PROBE): each is sent as it is, or refused by its own interface.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.on_node.asking import GIVE_UP, RESEND, overdue
+from underlay.observe.on_node.packets import family_of, read_token, token
+
+if TYPE_CHECKING:
+    from underlay.observe.on_node.station import Station
+
+# Of a family: level, its option MTU_DISCOVER, its option MTU.
+OPTIONS = {4: (socket.IPPROTO_IP, 10, 14), 6: (socket.IPPROTO_IPV6, 23, 24)}
+PROBE = 3
+HEADERS = {4: 28, 6: 48}
+LEAST = {4: 68, 6: 1280}  # RFC 791, RFC 8200
+PARTS = 16  # sizes tried at once
+BURST = 8
+
+
+class _Search:
+    """One cell: ``low`` arrived, ``high`` doesn't; ``tried`` are the sizes under way."""
+
+    def __init__(self, cell: list[Any], made: socket.socket, largest: int) -> None:
+        self.number, _, self.source, self.destination, _ = cell
+        self.made = made
+        self.low, self.high = 0, largest + 1
+        self.tried: list[int] = [largest]
+        self.sent: list[float] = []
+        self.round = 0
+        self.packets = 0
+
+    def next_sizes(self, least: int) -> list[int]:
+        """Return the sizes to try next; none where the answer is certain."""
+        low = max(self.low, least - 1)
+        if self.high - low <= 1:
+            return []
+        step = max(1, (self.high - low) // PARTS)
+        return [*range(low + step, self.high, step)][:PARTS]
+
+
+class Sizing:
+    """Tries each cell with the largest packet its interface sends, then with smaller ones."""
+
+    def __init__(self, station: Station, cells: list[Any], check: str) -> None:
+        self.station, self.check = station, check
+        self.cells = cells
+        self.waiting = list(cells)
+        self.searches: dict[int, _Search] = {}
+        self.results: list[list[Any]] = []
+
+    @property
+    def busy(self) -> int:
+        """How many cells aren't decided yet."""
+        return len(self.waiting) + len(self.searches)
+
+    @property
+    def eager(self) -> bool:
+        """Whether there is something to send at once."""
+        return bool(self.waiting)
+
+    def step(self) -> None:
+        """Begin some searches, and lead on those of which the last packets are decided."""
+        for cell in self.waiting[:BURST]:
+            self.begin(cell)
+        del self.waiting[:BURST]
+        now = time.monotonic()
+        for search in list(self.searches.values()):
+            if search.low == search.tried[-1]:
+                self.lead(search)
+                continue
+            least = RESEND if len(search.sent) == 1 else GIVE_UP
+            if overdue(self.station, search.round, now - search.sent[-1], least):
+                if len(search.sent) == 1:
+                    self.send(search)
+                else:
+                    search.high = min(size for size in search.tried if size > search.low)
+                    self.lead(search)
+
+    def begin(self, cell: list[Any]) -> None:
+        """Open the cell's socket, and send as much as its interface takes."""
+        space = self.station.spaces[cell[1]]
+        if space is None:
+            self.results.append([cell[0], self.check, 0, {"stop": "not_measured"}])
+            return
+        family = family_of(cell[3])
+        level, discover, mtu = OPTIONS[family]
+        try:
+            made = space.open(socket.SOCK_DGRAM, family)
+            made.setsockopt(level, discover, PROBE)
+            made.bind((cell[2], 0))
+            made.connect((cell[3], self.station.port))
+            search = _Search(cell, made, made.getsockopt(level, mtu))
+        except OSError as error:
+            result = {"stop": "no_route", "reason": str(error)}
+            self.results.append([cell[0], self.check, 0, result])
+            return
+        self.searches[search.number] = search
+        self.station.loop.watch(made, self.on_answer, search)
+        self.send(search)
+
+    def lead(self, search: _Search) -> None:
+        """Try the next sizes; where there are none the search is over."""
+        search.tried = search.next_sizes(LEAST[family_of(search.destination)])
+        search.sent = []
+        if search.tried:
+            self.send(search)
+            return
+        self.results.append([search.number, self.check, search.packets, {"stop": ""}])
+        self.station.loop.close(search.made)
+        del self.searches[search.number]
+
+    def send(self, search: _Search) -> None:
+        """Send one datagram of each size that is tried."""
+        search.sent.append(time.monotonic())
+        search.round = self.station.round
+        room = HEADERS[family_of(search.destination)]
+        for size in search.tried:
+            words = token(self.station.nonce, search.number, self.check, size) + b" "
+            search.packets += 1
+            try:
+                search.made.send(words.ljust(size - room, b"."))
+            except OSError:
+                continue  # larger than the interface's MTU, or nobody to send it to
+
+    def on_answer(self, search: _Search) -> None:
+        """The receiver names the size that it got."""
+        while True:
+            try:
+                found = read_token(self.station.nonce, search.made.recv(512))
+            except BlockingIOError:
+                return
+            except OSError:
+                continue  # an ICMP error about an earlier packet
+            if found and found[:2] == (search.number, self.check):
+                search.low = max(search.low, found[2])
+
+    def rows(self) -> list[Any]:
+        """Return, for each cell, its number, the check, packets sent, and what went wrong."""
+        return self.results

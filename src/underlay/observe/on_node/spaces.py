@@ -1,0 +1,159 @@
+"""A network namespace while it is measured: the sockets that listen and send in it.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.namespaces import enter, opened
+from underlay.observe.on_node.packets import family_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+INET = {4: socket.AF_INET, 6: socket.AF_INET6}
+ICMP = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
+IP_PKTINFO = 8
+IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50
+# Sockets made at once: each entering and leaving of a namespace is two calls.
+BATCH = 8
+# s for which the kernel keeps a connection to itself until its request is there, tcp(7).
+DEFER = 3
+ICMP_FILTER = 1
+SOL_RAW = 255
+NOTHING = struct.pack("=I", 0xFFFFFFFF)
+
+
+class Space:
+    """A network namespace: its listening sockets, and which probes they received.
+
+    ``received`` holds (cell, attempt, what else is to be told) by protocol. ``icmp``,
+    ``udp`` and ``tcp`` hold a socket for each address family. ``with space:`` enters
+    the namespace, so that sockets made there belong to it.
+    """
+
+    def __init__(
+        self, name: str, kind: str, path: str, home: int, port: int, families: Iterable[int]
+    ) -> None:
+        """Enter and listen; raise Missing or OSError. ``home`` is the node's own namespace."""
+        self.name = name
+        self.received: dict[str, list[Any]] = {}
+        self.icmp: dict[int, socket.socket] = {}
+        self.udp: dict[int, socket.socket] = {}
+        self.tcp: dict[int, socket.socket] = {}
+        self._senders: dict[str, socket.socket] = {}
+        self._packet: dict[tuple[int, int], socket.socket] = {}
+        self._icmp_again: socket.socket | None = None
+        self._fresh: dict[tuple[int, int], list[socket.socket]] = {}
+        self._home = home
+        self._own = home if kind == "node" else opened(name, kind, path)
+        with self:
+            self.netlink = rtnetlink.connect()
+            for family in families:
+                self._listen(family, port)
+
+    def _listen(self, family: int, port: int) -> None:
+        icmp = self.icmp[family] = quiet(socket.SOCK_RAW, ICMP[family], INET[family])
+        udp = self.udp[family] = quiet(socket.SOCK_DGRAM, 0, INET[family])
+        tcp = self.tcp[family] = quiet(socket.SOCK_STREAM, 0, INET[family])
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == 6:
+            udp.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+            for both in (udp, tcp):
+                both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        else:
+            udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+        for busy in (icmp, udp):
+            busy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        udp.bind(("", port))
+        tcp.bind(("", port))
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
+        tcp.listen(1024)
+
+    def __enter__(self) -> None:
+        if self._own != self._home:
+            enter(self._own)
+
+    def __exit__(self, *_: object) -> None:
+        if self._own != self._home:
+            enter(self._home)
+
+    def open(self, kind: int, family: int) -> socket.socket:
+        """Return a non-blocking socket of this namespace."""
+        fresh = self._fresh.setdefault((kind, family), [])
+        if not fresh:
+            with self:
+                fresh += [quiet(kind, 0, INET[family]) for _ in range(BATCH)]
+        return fresh.pop()
+
+    def echo_sender(self, address: str) -> socket.socket:
+        """Return the raw socket that sends ICMP from ``address``; raise OSError."""
+        if address not in self._senders:
+            family = family_of(address)
+            with self:
+                made = quiet(socket.SOCK_RAW, ICMP[family], INET[family])
+            if family == 6:
+                made.setsockopt(socket.IPPROTO_ICMPV6, ICMP_FILTER, NOTHING * 8)
+            else:
+                made.setsockopt(SOL_RAW, ICMP_FILTER, NOTHING)
+            made.bind((address, 0))
+            self._senders[address] = made
+        return self._senders[address]
+
+    def packet_socket(self, index: int, kind: int) -> socket.socket:
+        """Return a socket for whole frames of one type on one interface; raise OSError."""
+        if (index, kind) not in self._packet:
+            with self:
+                name = socket.if_indextoname(index)
+                made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+            made.setblocking(False)
+            made.bind((name, kind))
+            self._packet[index, kind] = made
+        return self._packet[index, kind]
+
+    def frames(self, kind: int) -> socket.socket:
+        """Return a socket for what this namespace's stack takes in, without its link header."""
+        with self:
+            made = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(kind))
+        made.setblocking(False)
+        return made
+
+    def icmp_again(self) -> socket.socket:
+        """Return a second socket for all ICMPv6 that reaches this namespace, always the same."""
+        if self._icmp_again is None:
+            with self:
+                self._icmp_again = quiet(socket.SOCK_RAW, ICMP[6], INET[6])
+        return self._icmp_again
+
+    def interface(self, index: int) -> str:
+        """Return the name of an interface of this namespace; empty where it is gone."""
+        with self:
+            try:
+                return socket.if_indextoname(index)
+            except OSError:
+                return ""
+
+    def record(self, protocol: str, *row: Any) -> None:
+        """Keep that a probe of ``protocol`` was received here."""
+        self.received.setdefault(protocol, []).append(row)
+
+
+def quiet(kind: int, protocol: int = 0, family: int = socket.AF_INET) -> socket.socket:
+    """Return a non-blocking socket of the current namespace."""
+    return socket.socket(family, kind | socket.SOCK_NONBLOCK, protocol)
+
+
+def drain(raw: socket.socket) -> list[tuple[bytes, str]]:
+    """Return all packets that wait in a raw socket, each with its sender's address."""
+    packets: list[tuple[bytes, str]] = []
+    while True:
+        try:
+            data, sender = raw.recvfrom(2048)
+            packets.append((data, sender[0]))
+        except OSError:
+            return packets

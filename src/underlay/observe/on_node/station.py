@@ -1,0 +1,89 @@
+"""What all parts of the probe share on one node: its namespaces, its loop, its questions.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.loop import Loop
+from underlay.observe.on_node.namespaces import Missing
+from underlay.observe.on_node.spaces import Space
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from underlay.observe.on_node.question import Question
+
+SETTLE = 3.0  # s that new IPv6 addresses may take until nobody objects to them
+SLOWEST = 3.0  # s; a round trip longer than this makes nobody wait longer
+
+
+class Station:
+    """A node that takes part: ``spaces`` in the specification's order, None where missing.
+
+    ``round`` is the last round that the caller began, ``slowest`` the longest round
+    trip in seconds that any node has seen so far. ``heard`` holds the addresses to which
+    one was seen from here, and the node's own, to which no way leads over a wire.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.nonce = spec["nonce"].encode()
+        self.port: int = spec["port"]
+        self.pace: float = spec["pace"]
+        self.loop = Loop()
+        self.spaces: list[Space | None] = []
+        self.missing: dict[str, str] = {}
+        self.flying: dict[tuple[int, str], Question] = {}
+        self.round = 0
+        self.slowest = 0.0
+        self.heard: set[str] = {cell[2] for cell in spec["cells"]}
+
+    def open(self) -> None:
+        """Enter and listen in every namespace, then empty all neighbour tables."""
+        home = os.open("/proc/self/ns/net", os.O_RDONLY)
+        port, families = self.spec["port"], self.spec["families"]
+        for name, kind, path in self.spec["spaces"]:
+            try:
+                self.spaces.append(Space(name, kind, path, home, port, families))
+            except (Missing, OSError) as error:
+                self.spaces.append(None)
+                self.missing[name] = str(error)
+        if 6 in families:
+            self._settle()
+        self.forget()
+
+    def forget(self, spaces: Iterable[Space] | None = None) -> None:
+        """Empty the neighbour tables of ``spaces``, or of all namespaces."""
+        for space in self.present() if spaces is None else spaces:
+            with contextlib.suppress(OSError):
+                rtnetlink.flush(space.netlink)
+
+    def present(self) -> list[Space]:
+        """Return the namespaces that are there."""
+        return [space for space in self.spaces if space]
+
+    def learn(self, seconds: float, question: Question | None = None) -> None:
+        """Keep how long a round trip took, if none took longer, and to whom it was."""
+        self.slowest = max(self.slowest, min(seconds, SLOWEST))
+        if question:
+            self.heard.add(question.destination)
+
+    def _settle(self) -> None:
+        """Wait until no IPv6 address is tentative: the kernel would not send from one."""
+        until = time.monotonic() + SETTLE * self.pace
+        waiting = self.present()
+        while waiting and time.monotonic() < until:
+            waiting = [
+                space
+                for space in waiting
+                if any(tentative for _, tentative in rtnetlink.addresses(space.netlink).values())
+            ]
+            if waiting:
+                time.sleep(0.05)

@@ -1,0 +1,58 @@
+"""The plan: every name, MAC address, IP address, VLAN and file name that a lab leads to."""
+
+from underlay.plan.addresses import address_blocks, child_address
+from underlay.plan.hosts import host_address
+from underlay.plan.image import PlannedImage
+from underlay.plan.make import NET_D, make_plan, own_addresses, parent_address
+from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
+from underlay.plan.nodes import MANAGEMENT_RANGE
+from underlay.plan.switch import SWITCH
+from underlay.plan.values import (
+    Attachment,
+    ContainerRoute,
+    HostPort,
+    Nic,
+    NodeLink,
+    Plan,
+    PlannedContainer,
+    PlannedHost,
+    PlannedNetwork,
+    PlannedNode,
+    PlannedSegment,
+    PortVlans,
+    Route,
+    Slice,
+    VlanLink,
+    plan_from_json,
+)
+
+__all__ = [
+    "MANAGEMENT",
+    "MANAGEMENT_RANGE",
+    "MANAGEMENT_SEGMENT",
+    "NET_D",
+    "SWITCH",
+    "Attachment",
+    "ContainerRoute",
+    "HostPort",
+    "Nic",
+    "NodeLink",
+    "Plan",
+    "PlannedContainer",
+    "PlannedHost",
+    "PlannedImage",
+    "PlannedNetwork",
+    "PlannedNode",
+    "PlannedSegment",
+    "PortVlans",
+    "Route",
+    "Slice",
+    "VlanLink",
+    "address_blocks",
+    "child_address",
+    "host_address",
+    "make_plan",
+    "own_addresses",
+    "parent_address",
+    "plan_from_json",
+]

@@ -1,0 +1,113 @@
+"""The external hosts of a lab: machines on its segments that are no nodes."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import TYPE_CHECKING
+
+from underlay.plan.naming import FIRST_HOST, host_port_name, mac
+from underlay.plan.switch import port_vlans
+from underlay.plan.values import HostPort, PlannedHost, Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.lab import Host, Lab, Segment
+    from underlay.plan.values import PlannedNetwork
+
+
+def plan_hosts(lab: Lab, networks: tuple[PlannedNetwork, ...]) -> tuple[PlannedHost, ...]:
+    """Return the external hosts of ``lab``, in the file's order."""
+    return tuple(
+        _host(lab, name, host, index, networks)
+        for index, (name, host) in enumerate(lab.hosts.items(), 1)
+    )
+
+
+def host_address(host: PlannedHost, network: PlannedNetwork, family: int = 4) -> str:
+    """Return ``host``'s address (no prefix length) for the cells of ``network``.
+
+    It is the one in the network's subnet, else one in its segment, else any; empty where the
+    host has none of that ``family``.
+    """
+    subnet = network.subnet if family == 4 else network.subnet6
+    found = [
+        (ip_interface(address), port.segment)
+        for port in host.ports
+        for address in port.addresses
+        if (":" in address) == (family == 6)
+    ]
+    near = [own for own, segment in found if segment == network.segment and network.vlan is None]
+    inside = [own for own in near if subnet and own.ip in ip_network(subnet)]
+    chosen = inside or near or [own for own, _ in found]
+    return str(chosen[0].ip) if chosen else ""
+
+
+def _host(
+    lab: Lab, name: str, host: Host, index: int, networks: tuple[PlannedNetwork, ...]
+) -> PlannedHost:
+    segments = list(lab.segments)
+    ports = tuple(
+        HostPort(
+            segment=segment,
+            interface=f"eth{position}",
+            port=host_port_name(segment, index),
+            mac=mac(segments.index(segment) + 1, FIRST_HOST + index),
+            addresses=tuple(port.addresses) or tuple(_addresses(lab, segment, index)),
+            vlan=port.vlan,
+            mtu=lab.segments[segment].mtu,
+        )
+        for position, (segment, port) in enumerate(host.on.items())
+    )
+    routes = (*_on_link(lab, name, ports, networks), *_extra(host, ports))
+    return PlannedHost(name, ports, tuple(routes), host.forwards)
+
+
+def _addresses(lab: Lab, segment: str, index: int) -> Iterator[str]:
+    """The last addresses of the segment's subnets, downwards: the nodes have the first ones."""
+    for subnet in (lab.segments[segment].subnet, lab.segments[segment].subnet6):
+        if subnet:
+            yield f"{subnet[-1 - index]}/{subnet.prefixlen}"
+
+
+def _one_vlan(segment: Segment, host: str, own: int | None, tag: int | None) -> bool:
+    """Whether what ``host`` sends meets a network with ``tag`` by the port of some node."""
+    if not segment.ports:
+        return own == tag
+    nodes = [name for name in segment.ports if name != host]
+    vlans = port_vlans(segment, [host, *nodes])
+    inside = vlans[host].enters(own)
+    reached = {vlans[name].enters(tag) for name in nodes}
+    return inside is not None and inside in reached
+
+
+def _on_link(
+    lab: Lab, name: str, ports: tuple[HostPort, ...], networks: tuple[PlannedNetwork, ...]
+) -> Iterator[Route]:
+    """Like a node, a host asks on the wire for the containers of its segments.
+
+    A subnet has one route: by the interface with an address in it, else by the first.
+    """
+    known = {str(ip_interface(address).network) for port in ports for address in port.addresses}
+    for port in ports:
+        families = {ip_interface(address).version for address in port.addresses}
+        for network in networks:
+            if network.segment != port.segment or not network.uplink:
+                continue
+            if not _one_vlan(lab.segments[port.segment], name, port.vlan, network.vlan):
+                continue
+            for subnet in (network.subnet, network.subnet6):
+                if subnet and subnet not in known and ip_network(subnet).version in families:
+                    known.add(subnet)
+                    yield Route(subnet, port.interface)
+
+
+def _extra(host: Host, ports: tuple[HostPort, ...]) -> Iterator[Route]:
+    for route in host.routes:
+        near = [
+            port.interface
+            for port in ports
+            for address in port.addresses
+            if route.via and ip_address(route.via) in ip_interface(address).network
+        ]
+        yield Route(route.to, near[0] if near else ports[0].interface, route.via or "")

@@ -1,0 +1,104 @@
+"""The plan: every name, MAC address, IP address, VLAN and file name that a lab leads to.
+
+``make_plan`` is pure and deterministic: the same lab gives the same plan on any
+machine. All values are frozen dataclasses of the standard library, so that the
+plan's JSON can be read back without any third-party import.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.plan.containers import plan_containers
+from underlay.plan.hosts import plan_hosts
+from underlay.plan.image import plan_image
+from underlay.plan.naming import bridge_name, node_names, port_name
+from underlay.plan.networks import plan_network
+from underlay.plan.nodes import management_block, plan_node
+from underlay.plan.services import with_services
+from underlay.plan.switch import plan_switch, port_vlans
+from underlay.plan.values import (
+    Nic,
+    Plan,
+    PlannedNetwork,
+    PlannedNode,
+    PlannedSegment,
+    VlanLink,
+)
+
+if TYPE_CHECKING:
+    from underlay.lab import Lab
+
+NET_D = "/etc/rkt/net.d"
+
+
+def make_plan(lab: Lab) -> Plan:
+    """Return the plan of a checked lab.
+
+    A network's subnet is cut into equal blocks, a power of two in number: the
+    first belongs to gateways and to the nodes themselves, the following ones to
+    the nodes in order. So host-local and Docker, which both know only their own
+    node, cannot hand out one address twice.
+    """
+    names = node_names(lab.nodes)
+    segments = tuple(
+        PlannedSegment(
+            name=name,
+            bridge=bridge_name(name),
+            subnet=str(segment.subnet),
+            mtu=segment.mtu,
+            ports={node: port_name(name, i) for i, node in enumerate(names, 1)},
+            subnet6=str(segment.subnet6 or ""),
+            hairpin=segment.hairpin,
+            isolated=segment.isolated,
+            locked=segment.locked,
+            snooping=segment.snooping,
+            querier=segment.querier,
+            unknown_multicast=segment.unknown_multicast,
+            vlans=port_vlans(segment, [*names, *(h for h in lab.hosts if name in lab.hosts[h].on)]),
+        )
+        for name, segment in lab.segments.items()
+    )
+    networks = tuple(
+        plan_network(lab, name, network, names) for name, network in lab.networks.items()
+    )
+    nodes = tuple(plan_node(lab, name, i, segments, networks) for i, name in enumerate(names, 1))
+    containers = plan_containers(lab, nodes, networks)
+    hosts = plan_hosts(lab, networks)
+    return Plan(
+        lab=lab.name,
+        user=lab.user,
+        nodes=nodes,
+        segments=segments,
+        networks=networks,
+        containers=containers,
+        image=plan_image(lab),
+        hosts=with_services(lab, hosts, networks, containers),
+        checks=tuple(dict.fromkeys(lab.checks)),
+        protocols=tuple(dict.fromkeys(lab.protocols)),
+        switch=plan_switch(lab, management_block(lab.nodes.count + 1), segments, nodes, hosts),
+    )
+
+
+def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: int = 4) -> str:
+    """Return ``node``'s own address (no prefix length) in the cells of ``network``.
+
+    Empty where the node has none of that ``family``; KeyError where it has no such interface.
+    """
+    found = own_addresses(node)[network.own]
+    fitting = [address for address in found if (":" in address) == (family == 6)]
+    return fitting[0].partition("/")[0] if fitting else ""
+
+
+def own_addresses(node: PlannedNode) -> dict[str, tuple[str, ...]]:
+    """Return a node's addresses, with their prefix lengths, by interface.
+
+    An interface that a bridge holds stands for that bridge's addresses.
+    """
+    cards: tuple[Nic | VlanLink, ...] = (*node.nics, *node.vlans, node.management)
+    found = {card.interface: tuple(filter(None, (card.address, card.address6))) for card in cards}
+    for link in node.links:
+        found[link.interface] = link.addresses
+        if link.kind == "bridge" and link.parent:
+            found[link.parent] = link.addresses
+    return found

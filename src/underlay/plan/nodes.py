@@ -1,0 +1,313 @@
+"""What a node becomes: its cards, VLAN links, devices and routes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import IPv4Network, ip_interface, ip_network
+from typing import TYPE_CHECKING, TypeVar
+
+from underlay.plan.naming import (
+    FIRST_NETWORK_LINK,
+    link_name,
+    mac,
+    node_address,
+    parent_name,
+    port_name,
+    second_port_name,
+    tunnel_name,
+)
+from underlay.plan.networks import BRIDGED, MANAGEMENT, MANAGEMENT_SEGMENT, OVERLAYS
+from underlay.plan.values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from underlay.lab import Lab
+    from underlay.plan.values import PlannedNetwork, PlannedSegment
+
+    Networks = tuple[PlannedNetwork, ...]
+
+MANAGEMENT_RANGE = "10.254.0.0/16"
+
+
+def plan_node(
+    lab: Lab, name: str, index: int, segments: tuple[PlannedSegment, ...], networks: Networks
+) -> PlannedNode:
+    """Return node ``index`` of ``lab``, with every device that ``networks`` need."""
+    block = management_block(index)
+    management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500)
+    nics = tuple(_nic(lab, s, i, index) for i, s in enumerate(segments, 1))
+    cards = {nic.interface: nic for nic in (management, *nics)}
+    vlans = {link.interface: link for link in _vlans(networks, cards, index)}
+    below: dict[str, Nic | VlanLink] = {**cards, **vlans}
+    # A tunnel over a bridge comes after it, whichever network the lab names first.
+    bridges = {network.parent for network in networks if network.driver == "bridge"}
+    found = _links(lab, networks, below, index)
+    links = tuple(sorted(found, key=lambda link: bool(link.master) and link.parent in bridges))
+    cards_and_links: tuple[Nic | VlanLink | NodeLink, ...] = (*nics, *vlans.values(), *links)
+    routes = {
+        (route.to, route.interface): route
+        for route in _routes(lab, networks, _connected(cards_and_links), index)
+    }
+    held = {link.parent for link in links if link.kind == "bridge" and link.parent}
+    return PlannedNode(
+        name=name,
+        index=index,
+        memory=lab.nodes.memory,
+        management=management,
+        management_peer=str(block[1]),
+        nics=tuple(_bare(nic) if nic.interface in held else nic for nic in nics),
+        vlans=tuple(_bare(link) if link.interface in held else link for link in vlans.values()),
+        routes=tuple(routes.values()),
+        links=links,
+        forwards=any(network.nat for network in networks),
+        profile=lab.nodes.profile,
+    )
+
+
+def _nic(lab: Lab, segment: PlannedSegment, number: int, index: int) -> Nic:
+    """A node's NIC in a segment, or its bond there: of that NIC, and of one beyond all first ones.
+
+    A bond has the MAC address of its first member (Documentation/networking/bonding.rst).
+    """
+    bond = lab.segments[segment.name].bond or ""
+    bonds = [name for name, each in lab.segments.items() if each.bond]
+    members: tuple[Member, ...] = ()
+    if bond:
+        second = len(lab.segments) + 1 + bonds.index(segment.name)
+        port = second_port_name(segment.name, index)
+        members = (
+            Member(f"eth{number}", mac(number, index), port_name(segment.name, index)),
+            Member(f"eth{second}", mac(number, index, 1), port),
+        )
+    return Nic(
+        segment.name,
+        parent_name(number, bonded=bool(bond)),
+        mac(number, index),
+        own_address(segment.subnet, index),
+        segment.mtu,
+        own_address(segment.subnet6, index),
+        bond,
+        members,
+    )
+
+
+def management_block(index: int) -> IPv4Network:
+    """Return the addresses of the management link of machine ``index``: its peer's and its own."""
+    return IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
+
+
+def own_address(subnet: str, index: int) -> str:
+    """Return node ``index``'s address in ``subnet`` with its prefix length; nothing for none."""
+    if not subnet:
+        return ""
+    network = ip_network(subnet)
+    return f"{node_address(network, index)}/{network.prefixlen}"
+
+
+def shim_address(lab: Lab, network: PlannedNetwork, index: int, family: int = 4) -> str:
+    """Return the address of node ``index``'s own child in ``network``, of one ``family``.
+
+    It has a prefix of its own, so that it brings no second route to the subnet. Where the
+    node already is in that subnet by its card, it comes after all nodes' addresses there.
+    """
+    subnet = network.subnet if family == 4 else network.subnet6
+    if not subnet:
+        return ""
+    segment = lab.segments.get(network.segment)
+    card = segment and (segment.subnet if family == 4 else segment.subnet6)
+    beside = bool(card) and str(card) == subnet and network.vlan is None
+    address = node_address(ip_network(subnet), index + (lab.nodes.count if beside else 0))
+    return f"{address}/{32 if family == 4 else 128}"
+
+
+Link = TypeVar("Link", Nic, VlanLink)
+
+
+def _bare(link: Link) -> Link:
+    """Return ``link`` without its addresses: the bridge that holds it has them."""
+    return replace(link, address="", address6="")
+
+
+def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[VlanLink]:
+    """One link for each tagged parent, in the subnet of the first network on it."""
+    tagged: dict[str, list[PlannedNetwork]] = {}
+    for network in networks:
+        if network.vlan is not None and network.uplink and network.driver != "vlan":
+            tagged.setdefault(network.uplink, []).append(network)
+    for interface, above in tagged.items():
+        link, _, tag = interface.partition(".")
+        addressed = [network for network in above if not network.shim]
+        sixes = [network.subnet6 for network in addressed if network.subnet6]
+        yield VlanLink(
+            interface=interface,
+            link=link,
+            vlan=int(tag),
+            mac=cards[link].mac,
+            address=own_address(addressed[0].subnet, index) if addressed else "",
+            mtu=max(network.mtu for network in above),
+            address6=own_address(sixes[0], index) if sixes else "",
+        )
+
+
+def _links(
+    lab: Lab, networks: Networks, below: dict[str, Nic | VlanLink], index: int
+) -> Iterator[NodeLink]:
+    made: set[str] = set()
+    for position, network in enumerate(networks):
+        if network.parent not in made:
+            made.add(network.parent)
+            if network.driver in BRIDGED:
+                yield _bridge(network, below, index, position)
+            elif network.internal:
+                yield NodeLink("dummy", network.parent, mtu=network.mtu)
+        if network.driver in OVERLAYS:
+            yield from _tunnels(lab, network, below, index, _outside(networks, network))
+        if network.shim:
+            addresses = (shim_address(lab, network, index, family) for family in (4, 6))
+            macvlan = network.driver == "macvlan"
+            base = network.parent.partition(".")[0]
+            yield NodeLink(
+                kind=network.driver,
+                interface=network.shim,
+                parent=network.parent,
+                mac=mac(FIRST_NETWORK_LINK + position, index) if macvlan else below[base].mac,
+                mtu=network.mtu,
+                addresses=tuple(filter(None, addresses)),
+                options={"mode": network.mode, **({} if macvlan else {"flag": network.flag})},
+            )
+
+
+def _bridge(
+    network: PlannedNetwork, below: dict[str, Nic | VlanLink], index: int, position: int
+) -> NodeLink:
+    """A bridge that holds the uplink takes over its addresses and its MAC address."""
+    own = mac(FIRST_NETWORK_LINK + position, index)
+    if network.driver in OVERLAYS:
+        pair = (own_address(network.subnet, index), own_address(network.subnet6, index))
+        held = ""
+    elif network.uplink:
+        link = below[network.uplink]
+        own, pair, held = link.mac, (link.address, link.address6), link.interface
+    else:
+        pair = (
+            _with_prefix(network.gateway, network.subnet),
+            _with_prefix(network.gateway6, network.subnet6),
+        )
+        held = ""
+    return NodeLink(
+        kind="bridge",
+        interface=network.parent,
+        parent=held,
+        mac=own,
+        mtu=network.mtu,
+        addresses=tuple(filter(None, pair)),
+        options={"masquerade": network.subnet} if network.nat else {},
+    )
+
+
+def _with_prefix(address: str, subnet: str) -> str:
+    return f"{address}/{subnet.partition('/')[2]}" if address else ""
+
+
+def _outside(networks: Networks, network: PlannedNetwork) -> str:
+    """Return the interface that has the address an overlay speaks from.
+
+    Where a bridge holds the uplink that is the bridge: what comes back never gets to a tunnel
+    that is bound to the bridge's port.
+    """
+    bridges = (n for n in networks if n.driver == "bridge" and n.uplink == network.uplink)
+    return next((bridge.parent for bridge in bridges), network.uplink)
+
+
+def _tunnels(
+    lab: Lab,
+    network: PlannedNetwork,
+    below: dict[str, Nic | VlanLink],
+    index: int,
+    parent: str,
+) -> Iterator[NodeLink]:
+    """VXLAN has one device for all peers; a GRE tunnel has two ends, so there is one a peer.
+
+    The tunnels of one bridge are isolated from each other: a frame that came in by one
+    never leaves by another, or three nodes would be a loop.
+    """
+    local = below[network.uplink].address.partition("/")[0]
+    subnet = str(lab.segments[network.segment].subnet)
+    peers = {
+        peer: own_address(subnet, peer).partition("/")[0]
+        for peer in range(1, lab.nodes.count + 1)
+        if peer != index
+    }
+    if network.driver == "vxlan":
+        to = {"group": network.group} if network.group else {"fdb": list(peers.values())}
+        yield NodeLink(
+            kind="vxlan",
+            interface=link_name("vx", network.name),
+            parent=parent,
+            master=network.parent,
+            mtu=network.mtu,
+            options={"id": network.vni, "dstport": network.port, "local": local, **to},
+        )
+        return
+    key = {} if network.key is None else {"key": network.key}
+    for peer, remote in peers.items():
+        yield NodeLink(
+            kind="gretap",
+            interface=tunnel_name(network.name, peer),
+            parent=parent,
+            master=network.parent,
+            mtu=network.mtu,
+            options={"local": local, "remote": remote, **key},
+        )
+
+
+def _connected(links: Iterable[Nic | VlanLink | NodeLink]) -> dict[str, str]:
+    """Return the subnets that a node's own addresses are in, each with the interface."""
+    found: dict[str, str] = {}
+    for link in links:
+        own = link.addresses if isinstance(link, NodeLink) else (link.address, link.address6)
+        for address in filter(None, own):
+            found.setdefault(str(ip_interface(address).network), link.interface)
+    return found
+
+
+def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int) -> Iterator[Route]:
+    """How a node reaches containers: on the parent's link, by its shim, or by their node.
+
+    To a subnet that it is in itself, or that another network has on another parent, it has
+    one way already, and a second one would take the first one's place.
+    """
+    for network in networks:
+        if network.driver in ("vlan", *OVERLAYS) or not network.uplink:
+            continue
+        if network.parent.partition(".")[0] == MANAGEMENT:
+            continue
+        for subnet, slices in (
+            (network.subnet, network.slices),
+            (network.subnet6, network.slices6),
+        ):
+            if not subnet:
+                continue
+            if network.shim:
+                for piece in dict.fromkeys(piece.cidr for piece in slices.values()):
+                    yield Route(piece, network.shim)
+            elif subnet not in connected or (
+                network.vlan is None and connected[subnet] in (network.parent, network.uplink)
+            ):
+                connected[subnet] = network.parent
+                yield Route(subnet, network.parent)
+        if network.routed:
+            yield from _routes_by_owner(lab, network, index)
+
+
+def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Route]:
+    segment = lab.segments[network.segment]
+    for family, slices in ((4, network.slices), (6, network.slices6)):
+        tagged = network.subnet if family == 4 else network.subnet6
+        card = segment.subnet if family == 4 else segment.subnet6
+        subnet = tagged if network.vlan is not None else str(card or "")
+        for peer, piece in enumerate(slices.values(), 1):
+            if peer != index and subnet:
+                via = own_address(subnet, peer).partition("/")[0]
+                yield Route(piece.cidr, network.parent, via)

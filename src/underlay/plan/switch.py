@@ -1,0 +1,87 @@
+"""The switch as a machine: for segments whose ports have VLANs, which not every kernel can filter.
+
+It is one more node, a lean one, with a NIC for each port: those of the nodes segment by
+segment, then those of the external hosts. All bridges of such a lab are in it.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING
+
+from underlay.plan.naming import mac
+from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
+from underlay.plan.values import Nic, PlannedNode, PortVlans
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from underlay.lab import Lab, Segment, SwitchPort
+    from underlay.plan.values import PlannedHost, PlannedSegment
+
+SWITCH = "switch"
+MEMORY = 256
+# As switches come out of their box, and as the kernel's bridge has it (vlan_default_pvid).
+DEFAULT_VLAN = 1
+
+
+def port_vlans(segment: Segment, stations: Iterable[str]) -> dict[str, PortVlans]:
+    """Return the VLANs of the ports of ``stations``; nothing where the segment has none."""
+    if not segment.ports:
+        return {}
+    unnamed = PortVlans(untagged=DEFAULT_VLAN)
+    return {
+        name: _vlans(segment.ports[name]) if name in segment.ports else unnamed for name in stations
+    }
+
+
+def _vlans(port: SwitchPort) -> PortVlans:
+    tagged = tuple(vlan for vlan in dict.fromkeys(port.trunk or ()) if vlan != port.native)
+    return PortVlans(tagged, port.access or port.native)
+
+
+def plan_switch(
+    lab: Lab,
+    block: IPv4Network,
+    segments: tuple[PlannedSegment, ...],
+    nodes: tuple[PlannedNode, ...],
+    hosts: tuple[PlannedHost, ...],
+) -> PlannedNode | None:
+    """Return the machine that is the switch of ``lab``, None where none is needed.
+
+    ``block`` are its management addresses.
+    """
+    if not any(segment.vlans for segment in segments):
+        return None
+    index = lab.nodes.count + 1
+    return PlannedNode(
+        name=SWITCH,
+        index=index,
+        memory=MEMORY,
+        management=Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500),
+        management_peer=str(block[1]),
+        nics=tuple(
+            Nic(segment, port, mac(0, index, position), "", mtu)
+            for position, (segment, port, mtu) in enumerate(_ports(segments, nodes, hosts), 1)
+        ),
+        vlans=(),
+        routes=(),
+        profile="lean",
+    )
+
+
+def _ports(
+    segments: tuple[PlannedSegment, ...],
+    nodes: tuple[PlannedNode, ...],
+    hosts: tuple[PlannedHost, ...],
+) -> Iterator[tuple[str, str, int]]:
+    for segment in segments:
+        for port in segment.ports.values():
+            yield segment.name, port, segment.mtu
+    for node in nodes:
+        for nic in node.nics:
+            for member in nic.members[1:]:
+                yield nic.segment, member.port, nic.mtu
+    for host in hosts:
+        for own in host.ports:
+            yield own.segment, own.port, own.mtu

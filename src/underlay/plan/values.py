@@ -1,0 +1,387 @@
+"""What a plan is made of: frozen values of the standard library, and how JSON is read back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from underlay.plan.image import PlannedImage
+
+
+@dataclass(frozen=True)
+class Member:
+    """A card of a bond; ``port`` is the switch's end of its cable."""
+
+    interface: str
+    mac: str
+    port: str
+
+
+@dataclass(frozen=True)
+class Nic:
+    """A node's network card. ``address`` carries its prefix length; ``mtu`` is in bytes.
+
+    ``address`` is empty where a bridge holds the card and has its address. With ``bond``, a
+    mode of bonding, it is a bond of the ``members``.
+    """
+
+    segment: str
+    interface: str
+    mac: str
+    address: str
+    mtu: int
+    address6: str = ""
+    bond: str = ""
+    members: tuple[Member, ...] = ()
+
+
+@dataclass(frozen=True)
+class VlanLink:
+    """An 802.1q sub-interface of a node's NIC, with the node's address in that VLAN."""
+
+    interface: str
+    link: str
+    vlan: int
+    mac: str
+    address: str
+    mtu: int
+    address6: str = ""
+
+
+@dataclass(frozen=True)
+class NodeLink:
+    """A device that a node makes for a network before its containers, in the order of the plan.
+
+    ``kind`` is the kernel's word: bridge, dummy, vxlan, gretap, macvlan or ipvlan (a shim).
+    ``parent`` is the interface below: a bridge's uplink, a tunnel's underlay, a shim's
+    parent; empty for none. ``master`` is the bridge that it is a port of. ``addresses``
+    carry their prefix lengths. ``options`` are the kind's own, in ip-link(8)'s words but for
+    masquerade and fdb:
+
+        bridge          masquerade: the subnet whose packets leave under the node's address
+        vxlan           id, dstport, local, and group or fdb: the other nodes' addresses
+        gretap          local, remote, key; ports of one bridge, isolated from each other
+        macvlan ipvlan  mode, flag
+    """
+
+    kind: str
+    interface: str
+    parent: str = ""
+    master: str = ""
+    mac: str = ""
+    mtu: int = 1500
+    addresses: tuple[str, ...] = ()
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of a node: ``to`` is reached through ``interface``, on the link or by ``via``."""
+
+    to: str
+    interface: str
+    via: str = ""
+
+
+@dataclass(frozen=True)
+class ContainerRoute:
+    """A route of each container in a network: ``to`` by way of ``via``, or on the link."""
+
+    to: str
+    via: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedNode:
+    """A node. ``index`` counts from 1; ``memory`` is in MiB.
+
+    ``forwards`` says that it forwards packets between its interfaces.
+    """
+
+    name: str
+    index: int
+    memory: int
+    management: Nic
+    management_peer: str
+    nics: tuple[Nic, ...]
+    vlans: tuple[VlanLink, ...]
+    routes: tuple[Route, ...]
+    links: tuple[NodeLink, ...] = ()
+    forwards: bool = False
+    profile: str = "full"
+
+    @property
+    def cards(self) -> tuple[tuple[str, str, Nic], ...]:
+        """Every card in a segment, in the order of its number: name, MAC address, and its NIC.
+
+        First each segment's, then the second ones of bonds.
+        """
+        first = [
+            (nic.members[0].interface if nic.members else nic.interface, nic.mac, nic)
+            for nic in self.nics
+        ]
+        more = [(m.interface, m.mac, nic) for nic in self.nics for m in nic.members[1:]]
+        return (*first, *more)
+
+
+@dataclass(frozen=True)
+class PortVlans:
+    """The VLANs of a switch port: those with a tag on the cable, and the one without, if any."""
+
+    tagged: tuple[int, ...] = ()
+    untagged: int | None = None
+
+    def enters(self, tag: int | None) -> int | None:
+        """Return the VLAN that a frame with ``tag`` gets into; None where the port drops it."""
+        if tag is None:
+            return self.untagged
+        return tag if tag in self.tagged or tag == self.untagged else None
+
+    def returns(self, tag: int | None) -> bool:
+        """Whether what comes back out of that VLAN has ``tag``, too."""
+        return tag is None or tag != self.untagged
+
+
+@dataclass(frozen=True)
+class PlannedSegment:
+    """A layer-2 underlay: one bridge, one port per node. ``ports`` maps node to port.
+
+    ``vlans`` are those of every node's and host's port; empty where the switch asks for none.
+    ``snooping``, ``querier`` and ``unknown_multicast`` say where multicast is sent.
+
+    ``hairpin`` sends frames back out of the port they came in by, ``isolated`` keeps
+    the nodes' ports apart, ``locked`` takes frames from the nodes' own MACs only.
+    """
+
+    name: str
+    bridge: str
+    subnet: str
+    mtu: int
+    ports: dict[str, str]
+    subnet6: str = ""
+    hairpin: bool = False
+    isolated: bool = False
+    locked: bool = False
+    vlans: dict[str, PortVlans] = field(default_factory=dict)
+    snooping: bool = False
+    querier: bool = False
+    unknown_multicast: str = "flood"
+
+    @property
+    def reflects(self) -> bool:
+        """Whether nodes' ports send anything back: an isolated one sends to none, nor to itself.
+
+        Linux net/bridge/br_forward.c, should_deliver; br_private.h, br_skb_isolated.
+        """
+        return self.hairpin and not self.isolated
+
+    @property
+    def swallows_multicast(self) -> bool:
+        """Whether no multicast gets from port to port: nobody asks, so no member is known."""
+        return self.unknown_multicast == "drop" and not self.querier
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The part of a network's subnet that one node hands out, both ends included."""
+
+    first: str
+    last: str
+    cidr: str
+
+
+@dataclass(frozen=True)
+class PlannedNetwork:
+    """A container network, alike on every node but for its slice.
+
+    ``parent`` is the interface that children sit on (CNI: master), a bridge for the
+    drivers that have one; ``uplink`` is the NIC or VLAN link by which it leaves the
+    node, empty where it doesn't. ``own`` is the interface whose address stands for a
+    node in this network's cells, ``shim`` a node's own child. ``file`` is the name of
+    the net.d file, empty where the runtime has none. ``gateway`` is empty where nobody
+    owns one. ``ipam`` is the CNI plugin that gives addresses, empty for the runtime's
+    usual one; with ``slaac`` containers make their IPv6 address themselves.
+    """
+
+    name: str
+    driver: str
+    mode: str
+    runtime: str
+    segment: str
+    vlan: int | None
+    parent: str
+    subnet: str
+    gateway: str
+    default_route: str
+    mtu: int
+    file: str
+    slices: dict[str, Slice]
+    flag: str = ""
+    uplink: str = ""
+    own: str = ""
+    subnet6: str = ""
+    gateway6: str = ""
+    slices6: dict[str, Slice] = field(default_factory=dict)
+    routes: tuple[ContainerRoute, ...] = ()
+    reserved: tuple[str, ...] = ()
+    routed: bool = False
+    internal: bool = False
+    shim: str = ""
+    nat: bool = False
+    vni: int = 0
+    port: int = 0
+    group: str = ""
+    key: int | None = None
+    ipam: str = ""
+    slaac: bool = False
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """One interface of a container. An ipvlan child has its parent's MAC address.
+
+    ``allow`` lists the MAC addresses that a macvlan child in source mode takes frames from.
+    """
+
+    network: str
+    interface: str
+    address: str
+    mac: str
+    address6: str = ""
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlannedContainer:
+    """A container on one node, with one attachment per network.
+
+    ``forwards`` says that it forwards packets between its interfaces.
+    """
+
+    name: str
+    node: str
+    runtime: str
+    attachments: tuple[Attachment, ...]
+    forwards: bool = False
+
+
+@dataclass(frozen=True)
+class HostPort:
+    """An external host's interface in a segment; ``port`` is the switch's end of its cable."""
+
+    segment: str
+    interface: str
+    port: str
+    mac: str
+    addresses: tuple[str, ...]
+    vlan: int | None = None
+    mtu: int = 1500
+
+
+@dataclass(frozen=True)
+class PlannedHost:
+    """A machine on the switch that is no node. ``forwards`` makes it a router.
+
+    ``services`` is the configuration of its dnsmasq, which leases the planned addresses
+    by DHCP or advertises its subnets; empty where it serves nothing.
+    """
+
+    name: str
+    ports: tuple[HostPort, ...]
+    routes: tuple[Route, ...] = ()
+    forwards: bool = False
+    services: str = ""
+
+
+PROTOCOLS = ("icmp", "tcp", "udp")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a lab leads to, before anything exists.
+
+    ``switch`` is the machine that holds the segments' bridges where the host's own kernel may
+    not be able to: a lean node, and a NIC of it is a port. None where the sandbox holds them.
+    """
+
+    lab: str
+    user: str
+    nodes: tuple[PlannedNode, ...]
+    segments: tuple[PlannedSegment, ...]
+    networks: tuple[PlannedNetwork, ...]
+    containers: tuple[PlannedContainer, ...]
+    image: PlannedImage | None = None
+    hosts: tuple[PlannedHost, ...] = ()
+    checks: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = PROTOCOLS
+    switch: PlannedNode | None = None
+
+    @property
+    def machines(self) -> tuple[PlannedNode, ...]:
+        """Every machine that boots: the nodes, and the switch where it is one."""
+        return (*self.nodes, *((self.switch,) if self.switch else ()))
+
+    def node(self, name: str) -> PlannedNode:
+        """Return the node called ``name``, or the switch; raise KeyError where there is none."""
+        return _by_name(self.machines, name)
+
+    def network(self, name: str) -> PlannedNetwork:
+        """Return the network called ``name``; raise KeyError where there is none."""
+        return _by_name(self.networks, name)
+
+    def container(self, name: str) -> PlannedContainer:
+        """Return the container called ``name``; raise KeyError where there is none."""
+        return _by_name(self.containers, name)
+
+    def host(self, name: str) -> PlannedHost:
+        """Return the external host called ``name``; raise KeyError where there is none."""
+        return _by_name(self.hosts, name)
+
+    def to_json(self) -> str:
+        """Return the plan as JSON text, byte for byte the same for the same lab."""
+        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+
+
+def plan_from_json(text: str) -> Plan:
+    """Return the Plan that ``to_json`` wrote as ``text``; raise ValueError where it isn't one."""
+    try:
+        plan = _read(Plan, json.loads(text))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a plan: {error}") from error
+    if not isinstance(plan, Plan):
+        raise ValueError("not a plan: no mapping")
+    return plan
+
+
+Named = TypeVar("Named", PlannedNode, PlannedNetwork, PlannedContainer, PlannedHost)
+
+
+def _by_name(items: tuple[Named, ...], name: str) -> Named:
+    for item in items:
+        if item.name == name:
+            return item
+    raise KeyError(name)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {entry.name: hints[entry.name] for entry in fields(kind)}
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """Return ``value``, out of JSON, as the ``kind`` that a field is declared with."""
+    if get_origin(kind) is UnionType:
+        options = [option for option in get_args(kind) if option is not type(None)]
+        return None if value is None else _read(options[0], value)
+    if get_origin(kind) is tuple:
+        return tuple(_read(get_args(kind)[0], entry) for entry in value)
+    if get_origin(kind) is dict:
+        return {key: _read(get_args(kind)[1], entry) for key, entry in value.items()}
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = _hints(kind)
+        return kind(**{key: _read(hints[key], entry) for key, entry in value.items()})
+    return value

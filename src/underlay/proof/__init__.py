@@ -1,0 +1,1 @@
+"""A lab proven: its differing cells explained, a packet traced."""

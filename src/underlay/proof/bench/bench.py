@@ -1,0 +1,124 @@
+"""One bench: the figures asked for, one after the other, and the document about them."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from underlay import __version__
+from underlay.cluster import checkout
+from underlay.errors import UnderlayError
+from underlay.proof.bench.figures import (
+    FIGURES,
+    LIBVIRT,
+    MEASURES,
+    ONE_BY_ONE,
+    ONE_BY_ONE_SHARED,
+    Found,
+)
+from underlay.proof.bench.stopwatch import Stopwatch
+from underlay.storage import temporary
+from underlay.storage.paths import is_checkout, root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Seconds within which the whole bench ends.
+LONGEST = 1200.0
+QUICK = 600.0
+
+
+def bench(wanted: set[str], say: Callable[[str], None], *, quick: bool = False) -> dict[str, Any]:
+    """Measure the figures ``wanted`` and return the document about them.
+
+    What can't be measured is in its ``not_run``, with the reason, and so is what was measured
+    less often than it should have been. However it ends, no lab of the bench is left.
+    """
+    found, began = Found(), time.monotonic()
+    facts = machine()
+    with temporary.folder("bench") as folder:
+        watch = Stopwatch(folder, QUICK if quick else LONGEST, say, quick=quick)
+        for measure, names in MEASURES:
+            chosen = [name for name in names if name in wanted]
+            if not chosen:
+                continue
+            try:
+                watch.left  # noqa: B018 -- raises where the time is over
+                measure(watch, found, set(chosen))
+            except UnderlayError as error:
+                found.fail(chosen, reason(error))
+    facts |= {"load_after": _load(), "seconds": round(time.monotonic() - began, 1)}
+    return document(found, wanted, facts)
+
+
+def document(found: Found, wanted: set[str], machine: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``--json`` prints."""
+    results = []
+    for figure in FIGURES:
+        values = found.seconds.get(figure.name)
+        if figure.name not in wanted or not values:
+            continue
+        results.append(
+            {
+                "name": figure.name,
+                "what": figure.what,
+                "median": round(statistics.median(values), 3),
+                "min": round(min(values), 3),
+                "max": round(max(values), 3),
+                "unit": "s",
+                "runs": len(values),
+                "aim": figure.aim,
+            }
+        )
+    return {
+        "machine": machine,
+        "results": results,
+        "not_run": [
+            {"name": figure.name, "reason": found.not_run[figure.name]}
+            for figure in FIGURES
+            if figure.name in found.not_run
+        ],
+        "growth": found.growth,
+        "libvirt_ratio": _ratio(found, LIBVIRT, "up_to_matrix_s"),
+        "ssh_ping_ratio": _ratio(found, ONE_BY_ONE, "matrix_60_s"),
+        "ssh_ping_shared_ratio": _ratio(found, ONE_BY_ONE_SHARED, "matrix_60_s"),
+    }
+
+
+def _ratio(found: Found, slow: str, fast: str) -> float | None:
+    above, below = found.median(slow), found.median(fast)
+    return round(above / below, 2) if above and below else None
+
+
+def machine() -> dict[str, Any]:
+    """Return what the figures depend on: this machine, and how busy it is now."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    total = next(line.split()[1] for line in lines if line.startswith("MemTotal:"))
+    return {
+        "underlay": __version__,
+        "commit": (checkout.commit(root()) or None) if is_checkout() else None,
+        "dirty": is_checkout() and checkout.dirty(root()),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_mib": int(total) >> 10,
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_before": _load(),
+    }
+
+
+def reason(error: UnderlayError) -> str:
+    """Return ``error`` in one line: what failed, and the last thing that it said."""
+    return ": ".join(filter(None, (error.message, _last(error.detail))))
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 2)
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if not line.startswith("hint:")), "")

@@ -1,0 +1,107 @@
+"""Underlay's own command line, run as by its user: timed, and interrupted as by Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from underlay.cluster.process import tail
+from underlay.errors import Infrastructure
+from underlay.storage.paths import is_checkout, root
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Seconds that an interrupted command gets to clean up.
+GRACE = 60.0
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one command line did: ``seconds`` of wall time, exit code, and both its streams."""
+
+    words: tuple[str, ...]
+    seconds: float
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        """Return it as an error names it."""
+        # Scripts among the words would fill a page.
+        words = " ".join(word if "\n" not in word else "…" for word in self.words)
+        return f"`underlay {words}`: exit {self.code}"
+
+    def prove(self) -> Done:
+        """Return itself; raise Infrastructure, with the command's own words, where it failed."""
+        if self.code:
+            raise Infrastructure(str(self), detail=tail(self.err or self.out))
+        return self
+
+    def document(self) -> Any:
+        """Return the JSON document on its standard output; raise Infrastructure without one."""
+        try:
+            return json.loads(self.out)
+        except ValueError as error:
+            raise Infrastructure(f"{self}: no JSON document", detail=tail(self.err)) from error
+
+
+def program() -> list[str]:
+    """Return what starts Underlay here: the checkout's launcher, or the installed command."""
+    if is_checkout():
+        return [str(root() / "underlay")]
+    return [str(Path(sys.executable).with_name("underlay"))]
+
+
+def run(*words: str, deadline: float, environment: Mapping[str, str] | None = None) -> Done:
+    """Run ``underlay`` with ``words`` and return what it did, whatever its exit code.
+
+    Past ``deadline`` seconds, and when this process is interrupted, it is interrupted as by
+    Ctrl-C, so that it cleans up. Past the deadline Infrastructure is raised.
+    """
+    # Files, not pipes: what a command leaves running must keep nobody waiting.
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+", errors="replace") as err:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [*program(), *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
+        )
+        try:
+            code = process.wait(timeout=deadline)
+        except subprocess.TimeoutExpired as error:
+            interrupt(process)
+            err.seek(0)
+            raise Infrastructure(
+                f"`underlay {' '.join(words)}` took longer than {deadline:.0f} s",
+                detail=tail(err.read()),
+            ) from error
+        except BaseException:
+            interrupt(process)
+            raise
+        seconds = time.monotonic() - began
+        for stream in (out, err):
+            stream.seek(0)
+        return Done(words, seconds, code, out.read(), err.read())
+
+
+def interrupt(process: subprocess.Popen[Any]) -> None:
+    """Do to ``process`` and its group what Ctrl-C does; kill it where that doesn't end it."""
+    for number, patience in ((signal.SIGINT, GRACE), (signal.SIGKILL, 10.0)):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=patience)
+            return

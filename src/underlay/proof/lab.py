@@ -1,0 +1,100 @@
+"""A running lab proven: predicted, measured, judged, and what differs explained.
+
+This page is the project in one sentence. ``prove`` reads as its table of contents: what
+should happen is predicted from the plan, packets say what does, each cell is judged, and
+where any isn't as expected the lab is looked into for causes.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from underlay.cluster.access import spawn_as_root, start_at_switch
+from underlay.cluster.providers import provider
+from underlay.cluster.spans import span
+from underlay.cluster.state.lab import unfinished
+from underlay.cluster.state.lock import turn
+from underlay.errors import Infrastructure
+from underlay.expect import predict
+from underlay.faults import Scene
+from underlay.observe import measure
+from underlay.observe.evidence import SWITCH, gather
+from underlay.observe.tasks import gather_command
+from underlay.proof.explain import NOTHING, explain
+from underlay.verdict import judge
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+    from underlay.cluster.state.lab import LabState
+    from underlay.observe.evidence import Evidence
+    from underlay.proof.explain import Explanation
+    from underlay.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A lab's verdict, and why cells of it aren't as expected; no causes where all are."""
+
+    verdict: Verdict
+    explanation: Explanation
+
+
+def prove(state: LabState, tell: Callable[[str], None]) -> Proof:
+    """Prove the running lab ``state``; ``tell`` is handed a line about each step.
+
+    Raises what ``measure_and_judge`` and ``explain_running`` raise.
+    """
+    verdict = measure_and_judge(state, tell)
+    return Proof(verdict, explain_running(state, verdict, tell))
+
+
+def measure_and_judge(state: LabState, tell: Callable[[str], None]) -> Verdict:
+    """Predict every cell of the running lab ``state``, measure it and judge the difference.
+
+    Raises Infrastructure where the lab's nodes are on the way to another lab.
+    """
+    if unfinished(state.folder).exists():
+        raise Infrastructure(
+            f"the switch to {state.lab} was cut short",
+            hint=f"underlay switch {shlex.quote(state.file)} --lab {state.lab}",
+        )
+    plan = state.plan()
+    pace = provider(state.provider).pace(state.folder)
+    began = time.monotonic()
+    expectations = predict(plan)
+    predicted = time.monotonic()
+    what = f"measuring {len(expectations)} cells of {state.lab}"
+    # Two measurements at once would flush each other's neighbour tables.
+    with turn(state.lab, tell), span(state.folder, "host", "measure"):
+        tell(what)
+        observation = measure(plan, spawn_as_root(state), expectations=expectations, pace=pace)
+    timings = {
+        "predict": round(predicted - began, 3),
+        "measure": round(time.monotonic() - predicted, 3),
+    }
+    return judge(state.lab, state.provider, expectations, observation, timings)
+
+
+def explain_running(state: LabState, verdict: Verdict, tell: Callable[[str], None]) -> Explanation:
+    """Look into the running lab where ``verdict`` isn't green, and return why."""
+    if verdict.exit_code == 0:
+        return NOTHING
+    tell(f"looking into {state.lab}")
+    return explain(Scene(state.plan()), verdict.cells, look_into(state))
+
+
+def look_into(state: LabState) -> Evidence:
+    """Return what nodes, containers, external hosts and the switch of a running lab show."""
+    plan = state.plan()
+    spawn = spawn_as_root(state)
+
+    def start(name: str) -> subprocess.Popen[bytes]:
+        arguments = gather_command(plan, name)
+        return start_at_switch(state, arguments) if name == SWITCH else spawn(name, arguments)
+
+    return gather(plan, start, pace=provider(state.provider).pace(state.folder))

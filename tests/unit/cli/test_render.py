@@ -1,0 +1,79 @@
+"""The verb `render`: what it prints, where it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from underlay.cli import main
+from underlay.render import MARKER
+from underlay.storage import paths
+
+BROKEN = str(paths.root() / "labs" / "broken" / "seed-as-written.yml")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep states and caches out of the checkout, and Ansible out of these tests."""
+
+    def one_file(plan: object, authorized_key: str, output: Path) -> None:
+        (output / MARKER).touch()
+        (output / "core-01").mkdir()
+        (output / "core-01" / "user-data").write_text(authorized_key, encoding="utf-8")
+
+    monkeypatch.setattr("underlay.render._run_playbook", one_file)
+    monkeypatch.setattr(paths, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(paths, "states", lambda: tmp_path / "states")
+    return tmp_path
+
+
+def test_without_arguments_the_default_lab_goes_to_its_state_folder(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["render"]) == 0
+    folder = elsewhere / "states" / "coreos" / "files"
+    key = (elsewhere / "states" / "coreos" / "key.pub").read_text(encoding="utf-8").strip()
+    assert (folder / "core-01" / "user-data").read_text(encoding="utf-8") == key
+    printed = capsys.readouterr()
+    assert str(folder) in printed.out
+    assert "user-data" in printed.out
+    assert "1 file by Ansible" in printed.err
+
+
+def test_json_is_one_document_and_tells_of_the_cache(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = str(elsewhere / "out")
+    for cached in (False, True):
+        assert main(["render", "docker-vlan", "--output", output, "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document.pop("seconds") >= 0
+        assert document == {
+            "lab": "docker-vlan",
+            "output": output,
+            "files": ["core-01/user-data"],
+            "cached": cached,
+        }
+
+
+def test_a_folder_with_other_files_is_refused(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (elsewhere / "out").mkdir()
+    (elsewhere / "out" / "thesis.odt").touch()
+    assert main(["render", "--output", str(elsewhere / "out")]) == 2
+    error = capsys.readouterr().err
+    assert "not rendered by underlay" in error
+    assert "hint: choose" in error
+
+
+def test_a_lab_with_errors_needs_force(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = str(elsewhere / "out")
+    assert main(["render", BROKEN, "--output", output]) == 2
+    error = capsys.readouterr().err
+    assert "seed-as-written.yml:11:" in error
+    assert "--force" in error
+    assert not Path(output).exists()
+    assert main(["render", BROKEN, "--output", output, "--force"]) == 0

@@ -1,0 +1,242 @@
+"""The verb `test`: how a layer is judged, what is printed, and what stops a run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from underlay import cli
+from underlay.cli import layers
+from underlay.cli import layers_record as proof
+from underlay.cli.layers import Layer, judge_layer, read_junit
+from underlay.cli.verbs import test as verb
+from underlay.cluster.providers.uml.sandbox import start_time
+
+CONFTEST = Path(__file__).resolve().parents[2] / "conftest.py"
+SOURCE = CONFTEST.parents[1] / "src"
+PATIENCE = 60.0
+SETTINGS = "[pytest]\naddopts = --strict-markers\n"
+
+
+@pytest.fixture
+def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return a checkout of its own, with one passing test in each layer."""
+    for module in (layers, proof):
+        monkeypatch.setattr(module, "root", lambda: tmp_path)
+    (tmp_path / "pytest.ini").write_text(SETTINGS)
+    for name in layers.LAYERS:
+        write(tmp_path, name, "def test_good(): pass\n")
+    (tmp_path / "tests" / "conftest.py").write_text(CONFTEST.read_text())
+    return tmp_path
+
+
+def until(true: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
+def write(checkout: Path, layer: str, text: str) -> Path:
+    folder = checkout / "tests" / layer
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"test_{layer}_it.py"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("code", "counts", "selected", "failed", "problem"),
+    [
+        (0, (3, 0, 1), False, 0, ""),
+        (1, (3, 2, 0), False, 2, ""),
+        (5, (0, 0, 0), False, 1, "nothing ran"),
+        (5, (0, 0, 0), True, 0, ""),
+        (0, (0, 0, 4), False, 1, "nothing ran"),
+        (1, (3, 0, 0), False, 1, "pytest failed without a failing test"),
+        (2, (3, 1, 0), False, 2, "pytest ended with exit code 2"),
+        (4, (0, 0, 0), True, 1, "pytest ended with exit code 4"),
+        (-9, (0, 0, 0), False, 1, "pytest ended with exit code -9"),
+        (None, (3, 0, 0), False, 1, "stopped: the run's deadline has passed"),
+    ],
+)
+def test_layer_is_judged(
+    code: int | None, counts: tuple[int, int, int], selected: bool, failed: int, problem: str
+) -> None:
+    result = judge_layer("unit", code, counts, 1.0, selected=selected)
+    assert (result.failed, result.problem) == (failed, problem)
+
+
+def test_junit_counts(tmp_path: Path) -> None:
+    file = tmp_path / "junit.xml"
+    assert read_junit(file) == (0, 0, 0)
+    file.write_text('<testsuites><testsuite tests="9" failures="1" errors="2" skipped="3"/>')
+    assert read_junit(file) == (0, 0, 0)
+    file.write_text(file.read_text() + "</testsuites>")
+    assert read_junit(file) == (3, 3, 3)
+
+
+def test_a_failing_layer_hides_no_other(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(checkout, "unit", "def test_bad(): assert False\n\ndef test_good(): pass\n")
+    write(checkout, "golden", "import pytest\n\n@pytest.mark.all\ndef test_slow(): pass\n")
+    assert cli.main(["test"]) == 1
+    lines = [line.partition(" in ") for line in capfd.readouterr().out.splitlines()[-4:]]
+    assert [first for first, _, _ in lines] == [
+        "unit: 1 passed, 1 failed, 0 skipped",
+        "golden: 0 passed, 1 failed, 0 skipped",
+        "cluster: 1 passed, 0 failed, 0 skipped",
+        "2 passed, 2 failed, 0 skipped",
+    ]
+    assert lines[1][2].endswith("(nothing ran)")
+    assert not (checkout / "docs").exists()
+
+
+def test_all_runs_everything_and_leaves_a_proof(
+    checkout: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(checkout, "golden", "import pytest\n\n@pytest.mark.all\ndef test_slow(): pass\n")
+    assert cli.main(["test", "--all", "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert json.loads(out)["passed"] == 3
+    assert err.splitlines()[-1] == "3 passed, 0 failed, 0 skipped"
+    document = json.loads((checkout / "docs" / "proof" / "tests.json").read_text())
+    assert [layer["passed"] for layer in document["layers"]] == [1, 1, 1]
+    assert (document["commit"], document["failed"]) == ("unknown", 0)
+
+
+def test_selection_that_finds_nothing_fails(
+    checkout: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["test", "--", "-k", "nonsense"]) == 1
+    assert capfd.readouterr().out.splitlines()[-1] == "0 passed, 0 failed, 0 skipped"
+    assert cli.main(["test", "--layer", "unit", "--", "-k", "good"]) == 0
+    assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
+
+
+def test_unknown_layer(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["test", "--layer", "units"]) == 2
+    assert capsys.readouterr().err.startswith("error: there is no layer 'units'\n")
+
+
+def test_deadline_stops_the_run(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The deadline passes when the second test hangs, however long it took to get there."""
+    hangs = checkout / "hangs"
+    write(
+        checkout,
+        "unit",
+        "import pathlib, time\n\ndef test_good(): pass\n\ndef test_hang():\n"
+        f"    pathlib.Path({str(hangs)!r}).touch()\n    time.sleep(60)\n",
+    )
+
+    class Pytest(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            if timeout != verb.DAILY_DEADLINE:
+                return super().wait(timeout)
+            until(hangs.exists)
+            raise subprocess.TimeoutExpired("pytest", timeout)
+
+    stand_in = SimpleNamespace(Popen=Pytest, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(layers, "subprocess", stand_in)
+    late = SimpleNamespace(monotonic=lambda: 1e9 if hangs.exists() else 0.0)
+    monkeypatch.setattr(verb, "time", late)
+    assert cli.main(["test"]) == 1
+    lines = capfd.readouterr().out.splitlines()[-4:]
+    assert lines[0].endswith("(stopped: the run's deadline has passed)")
+    assert lines[1].endswith("(not run: the run's deadline has passed)")
+    assert lines[3] == "1 passed, 3 failed, 0 skipped"
+
+
+def test_interrupt_lets_pytest_clean_up(checkout: Path, tmp_path: Path) -> None:
+    started, cleaned = tmp_path / "started", tmp_path / "cleaned"
+    write(
+        checkout,
+        "unit",
+        "import pathlib, time\n\ndef test_hang():\n"
+        f"    try:\n        pathlib.Path({str(started)!r}).touch()\n        time.sleep(60)\n"
+        f"    finally:\n        pathlib.Path({str(cleaned)!r}).touch()\n",
+    )
+    code = (
+        "import pathlib, sys; from underlay import cli; from underlay.cli import layers;"
+        f"layers.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+    )
+    until(started.exists)
+    os.kill(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "interrupted\n")
+    assert cleaned.exists()
+
+
+def test_what_an_interrupted_test_leaves_is_ended(checkout: Path, tmp_path: Path) -> None:
+    """It has a session of its own and ignores what it can: it is ended by its descent."""
+    left = tmp_path / "left"
+    script = "trap : INT TERM HUP; echo $$ >$0.new; mv $0.new $0; while :; do sleep 1; done"
+    write(
+        checkout,
+        "unit",
+        "import subprocess, time\n\ndef test_hang():\n"
+        f"    subprocess.Popen(['setsid', 'sh', '-c', {script!r}, {str(left)!r}])\n"
+        "    time.sleep(60)\n",
+    )
+    records = checkout / ".underlay" / "labs"
+    (records / "before").mkdir(parents=True)
+    code = (
+        "import pathlib, sys; from underlay import cli; from underlay.cli import layers;"
+        f"layers.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=-3, env=environment)
+    until(left.exists)
+    pid = int(left.read_text())
+    (records / "begun").mkdir()
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(timeout=PATIENCE) == 130
+    assert start_time(pid) is None
+    assert [folder.name for folder in records.iterdir()] == ["before"]
+
+
+def test_golden_files(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    kept = checkout / "tests" / "golden" / "kept.txt"
+    write(
+        checkout,
+        "golden",
+        "from pathlib import Path\n\n"
+        "def test_kept(golden): golden(Path(__file__).with_name('kept.txt'), 'one\\ntwo\\n')\n",
+    )
+    run: Callable[..., int] = lambda *extra: cli.main(  # noqa: E731
+        ["test", "--layer", "golden", "--", "-q", *extra]
+    )
+    assert run() == 1
+    assert "tests/golden/kept.txt is missing" in capfd.readouterr().out
+    assert run("--update-golden") == 1
+    assert "rewritten by --update-golden: tests/golden/kept.txt" in capfd.readouterr().out
+    assert kept.read_text() == "one\ntwo\n"
+    assert run() == 0
+    kept.write_text("one\nthree\n")
+    capfd.readouterr()
+    assert run() == 1
+    out = capfd.readouterr().out
+    assert "-three\n" in out
+    assert "+two\n" in out
+
+
+def test_line_of_a_layer() -> None:
+    result = Layer("unit", 3, 0, 1, 2.345)
+    assert verb.line(result) == "unit: 3 passed, 0 failed, 1 skipped in 2.3 s"

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from underlay.expect import Expectation, predict
+from underlay.lab import Lab
+from underlay.lint.read import read_lab
+from underlay.plan import Plan, make_plan
+from underlay.storage.paths import root
+
+CHECKS = ["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
+
+
+def plan_of(driver: str, mode: str | None = None, **segment: Any) -> Plan:
+    network: dict[str, Any] = {
+        "driver": driver,
+        "segment": "lan",
+        "subnet": "20.1.1.0/24",
+        "subnet6": "2001:db8:1::/64",
+        "runtime": "iproute2",
+    }
+    if mode:
+        network["mode"] = mode
+    lab = {
+        "name": "seen",
+        "nodes": 2,
+        "segments": {"lan": {"subnet": "192.168.70.0/24", "subnet6": "2001:db8:70::/64"} | segment},
+        "networks": {"net": network},
+        "containers": [{"count": 2, "networks": ["net"]}],
+        "checks": CHECKS,
+    }
+    return make_plan(Lab.model_validate(lab))
+
+
+def values(plan: Plan) -> dict[tuple[str, str, str, int], Expectation]:
+    return {
+        (e.protocol, e.source, e.destination, e.family): e
+        for e in predict(plan)
+        if e.kind == "value"
+    }
+
+
+def test_only_what_is_asked_for_is_predicted() -> None:
+    plan = plan_of("macvlan")
+    assert {check for check, *_ in values(plan)} == set(CHECKS)
+    assert ("arp", "net-1a", "net-2a", 6) not in values(plan)
+    assert ("nd", "net-1a", "net-2a", 6) in values(plan)
+    assert all(e.because and e.reference and e.rule for e in values(plan).values())
+
+
+def test_a_macvlan_child_shows_its_own_mac_an_ipvlan_child_its_parent_s() -> None:
+    for driver in ("macvlan", "ipvlan"):
+        plan = plan_of(driver)
+        there = values(plan)
+        own = plan.container("net-2a").attachments[0].mac
+        parent = plan.node("core-02").nics[0].mac
+        assert (own == parent) == (driver == "ipvlan")
+        assert there["arp", "net-1a", "net-2a", 4].value == own
+        assert there["nd", "core-01", "net-2a", 6].value == own
+        assert there["arp", "net-1a", "core-01", 4].value == "nobody"
+        assert there["macs", "net-2a", "net-1a", 4].value == own
+        assert there["macs", "core-02", "net-1a", 4].value == parent
+
+
+def test_a_request_that_arrives_has_its_source_address() -> None:
+    there = values(plan_of("macvlan"))
+    seen = there["source", "net-1a", "net-2a", 4]
+    assert seen.value == seen.source_address
+    assert ("source", "net-1a", "core-01", 4) not in there
+
+
+@pytest.mark.parametrize(
+    ("driver", "mode", "segment", "hearers"),
+    [
+        ("macvlan", "bridge", {}, {"net-1b", "net-2a", "net-2b", "core-02"}),
+        ("macvlan", "private", {}, {"net-2a", "net-2b", "core-02"}),
+        ("macvlan", "vepa", {}, {"net-2a", "net-2b", "core-02"}),
+        (
+            "macvlan",
+            "vepa",
+            {"hairpin": True},
+            {"net-1b", "net-2a", "net-2b", "core-01", "core-02"},
+        ),
+        ("macvlan", "bridge", {"isolated": True}, {"net-1b"}),
+        ("macvlan", "bridge", {"locked": True}, {"net-1b"}),
+        ("ipvlan", "l2", {}, {"net-1b", "net-2a", "net-2b", "core-02"}),
+        ("ipvlan", "l3", {}, set()),
+        ("bridge", None, {}, {"net-1b", "net-2a", "net-2b", "core-01", "core-02"}),
+    ],
+)
+def test_who_hears_a_broadcast(
+    driver: str, mode: str | None, segment: dict[str, Any], hearers: set[str]
+) -> None:
+    there = values(plan_of(driver, mode, **segment))
+    for check, family in (("broadcast", 4), ("multicast", 4), ("multicast", 6)):
+        assert set(there[check, "net-1a", "net", family].value) == hearers
+
+
+def test_the_least_mtu_on_the_way_counts() -> None:
+    assert values(plan_of("macvlan"))["pmtu", "net-1a", "net-2a", 4].value == "1500"
+    small = values(plan_of("macvlan", mtu=1400))
+    assert small["pmtu", "net-1a", "net-2a", 6].value == "1400"
+    assert small["pmtu", "core-01", "net-2a", 4].value == "1400"
+
+
+def test_a_node_takes_in_by_its_loopback_what_it_routes_for_an_l3_child_of_its_own() -> None:
+    there = values(plan_of("ipvlan", "l3"))
+    assert there["macs", "net-1a", "core-01", 4].value == "00:00:00:00:00:00"
+    assert there["source", "net-1a", "core-01", 4].value == "20.1.1.65"
+    assert ("macs", "net-1a", "core-01", 4) not in values(plan_of("ipvlan"))
+    parent = plan_of("ipvlan", "l3").node("core-01").nics[0].mac
+    assert there["macs", "net-1a", "core-02", 4].value == parent
+
+
+def test_broadcasts_in_an_overlay_reach_whom_its_tunnels_reach() -> None:
+    def hearers(**segment: Any) -> Any:
+        return values(plan_of("gretap", **segment))["broadcast", "net-1a", "net", 4].value
+
+    assert hearers() == ("core-01", "core-02", "net-1b", "net-2a", "net-2b")
+    assert hearers(locked=True) == hearers()
+    assert hearers(isolated=True) == ("core-01", "net-1b")
+
+
+def test_an_l3s_child_sees_no_frames_and_an_l3_childs_own_mtu_counts() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "seen-l3.yml"))
+    found = {(c.source, c.destination, c.protocol, c.family): c.value for c in predict(plan)}
+    assert found["some-1a", "some-2a", "macs", 4] == "nothing"
+    assert found["three-1a", "three-2a", "macs", 4] == plan.node("core-01").nics[0].mac
+    # The parent carries 1500; l3s children have 1400, and so has what they send to anybody.
+    assert found["some-1a", "core-02", "pmtu", 4] == "1400"
+    assert found["three-1a", "core-02", "pmtu", 4] == "1500"
+
+
+def test_a_machine_answers_arp_on_each_interface_that_hears_the_request() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "seen-bridge.yml"))
+    found = {(c.source, c.destination, c.protocol, c.family): c.value for c in predict(plan)}
+    # The other node has a NIC and a shim on that wire; of the own node only the shim hears.
+    assert found["mac-1a", "core-02", "arp", 4] == ("02:75:02:02:00:00", "02:75:12:02:00:00")
+    assert found["mac-1a", "core-01", "arp", 4] == "02:75:12:01:00:00"

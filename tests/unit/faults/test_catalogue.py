@@ -1,0 +1,109 @@
+"""The catalogue: what every entry says, where faults fit, and what break refuses."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from underlay.errors import BadInput
+from underlay.faults import RUNNING, Fault, Scene, running_fault
+from underlay.faults.entry import entries
+from underlay.lint.read import read_lab
+from underlay.plan import make_plan
+
+LABS = Path(__file__).resolve().parents[3] / "labs"
+choose = importlib.import_module("underlay.cli.verbs.break").choose
+
+
+def scene_of(lab: str) -> Scene:
+    return Scene(make_plan(read_lab(LABS / f"{lab}.yml")))
+
+
+@pytest.fixture(scope="module")
+def coreos() -> Scene:
+    return scene_of("coreos")
+
+
+@pytest.fixture(scope="module")
+def docker_vlan() -> Scene:
+    return scene_of("docker-vlan")
+
+
+def test_there_are_enough() -> None:
+    assert len(entries()) >= 60
+    assert len({entry.id for entry in entries()}) == len(entries())
+    assert {entry.stage for entry in entries()} == {"file", "boot", "running"}
+
+
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
+def test_every_entry_says_all_there_is_to_say(entry: object) -> None:
+    for name, text in vars(entry).items():
+        assert text, name
+        assert not text.endswith(".") or name in ("cause", "symptom"), f"{name}: {text}"
+
+
+@pytest.mark.parametrize("fault", RUNNING, ids=lambda fault: fault.id)
+def test_what_can_be_broken_can_be_mended(fault: Fault, coreos: Scene, docker_vlan: Scene) -> None:
+    for scene in (coreos, docker_vlan):
+        for place in fault.places(scene):
+            assert fault.inject(scene, place)
+            assert fault.undo(scene, place) or fault.keeps(scene, place)
+            assert fault.effect(scene, place).every <= scene.every
+
+
+def test_most_faults_fit_the_labs(coreos: Scene, docker_vlan: Scene) -> None:
+    def fitting(scene: Scene) -> set[str]:
+        return {
+            fault.id
+            for fault in RUNNING
+            if any(fault.effect(scene, place).every for place in fault.places(scene))
+        }
+
+    assert len(fitting(coreos)) >= 40
+    assert {"wrong-vlan", "vlan-id", "vlan-not-on-trunk", "container-stopped"} <= fitting(
+        docker_vlan
+    )
+
+
+def test_a_parent_that_is_down_takes_macvlan_siblings_along(coreos: Scene) -> None:
+    down = running_fault("parent-down")
+    lost = {
+        place.device: down.effect(coreos, place).certain
+        for place in down.places(coreos)
+        if place.node == "core-02"
+    }
+    assert ("lannet-2a", "lannet-2b", "icmp", 4) in lost["eth1"]
+    assert ("ipnet-2a", "ipnet-2b", "icmp", 4) not in lost["eth2"]
+    assert ("ipnet-2a", "ipnet-1b", "udp", 4) in lost["eth2"]
+
+
+def test_break_takes_the_place_that_is_named(coreos: Scene) -> None:
+    place = choose(coreos, running_fault("parent-down"), "core-03", None)
+    assert (place.node, place.device) == ("core-03", "eth1")
+    place = choose(coreos, running_fault("echo-ignored"), None, "ipnet-2b")
+    assert place.target == "ipnet-2b"
+
+
+@pytest.mark.parametrize(
+    ("fault", "node", "container", "words"),
+    [
+        ("wrong-vlan", None, None, "no macvlan network on a VLAN"),
+        ("broadcast-off", None, None, "would change no cell"),
+        ("macvlan-private", None, "ipnet-1a", "makes no sense at ipnet-1a"),
+        ("parent-down", "core-09", None, "there is no node"),
+        ("echo-ignored", None, "lannet-9z", "there is no container"),
+    ],
+)
+def test_break_refuses_what_makes_no_sense(
+    coreos: Scene, fault: str, node: str | None, container: str | None, words: str
+) -> None:
+    with pytest.raises(BadInput, match=words):
+        choose(coreos, running_fault(fault), node, container)
+
+
+def test_a_misspelt_fault_has_a_neighbour() -> None:
+    with pytest.raises(BadInput) as caught:
+        running_fault("parent-dwon")
+    assert "parent-down" in caught.value.hint

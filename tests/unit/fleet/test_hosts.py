@@ -1,0 +1,199 @@
+"""Hosts' configuration: what is read from where, and what can't be."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from underlay.cli import main
+from underlay.errors import BadInput
+from underlay.fleet import read_hosts
+from underlay.lint.finding import Finding
+from underlay.lint.hosts import host_rules, lint_hosts
+
+GOOD = {
+    "cniVersion": "1.0.0",
+    "name": "lannet",
+    "type": "macvlan",
+    "master": "eth1",
+    "ipam": {"type": "host-local", "subnet": "10.1.0.0/24"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def put(name: str, content: object) -> None:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        path.write_text(content if isinstance(content, str) else json.dumps(content, indent=2))
+
+
+def found(*pairs: str) -> list[Finding]:
+    return lint_hosts(read_hosts(list(pairs)))
+
+
+def ids(findings: list[Finding]) -> list[str]:
+    return [finding.id for finding in findings]
+
+
+def test_a_single_host_is_clean() -> None:
+    put("a/20-lannet.conf", GOOD)
+    assert found("a=a") == []
+    assert found("a=a/20-lannet.conf") == []
+
+
+def test_rules_are_many_and_each_has_its_words() -> None:
+    rules = host_rules()
+    assert len({rule.id for rule in rules}) == len(rules) >= 100
+    assert all(rule.reason.endswith(".") and rule.source for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ("core-01", "no NAME=DIR"),
+        ("=etc", "no NAME=DIR"),
+        ("core-01=", "no NAME=DIR"),
+        ("core-01=nowhere", "not there"),
+        ("core-01=empty", "holds no configuration"),
+    ],
+)
+def test_user_mistakes(pair: str, words: str, capfd: pytest.CaptureFixture[str]) -> None:
+    Path("empty").mkdir()
+    assert main(["lint", "--host", pair]) == 2
+    assert words in capfd.readouterr().err
+
+
+def test_a_host_named_twice() -> None:
+    put("a/20-lannet.conf", GOOD)
+    with pytest.raises(BadInput, match="named twice"):
+        read_hosts(["a=a", "a=a"])
+
+
+def test_lab_and_hosts_are_two_questions(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", "coreos", "--host", "a=a"]) == 2
+    assert "both a lab and --host" in capfd.readouterr().err
+
+
+def test_too_many_files() -> None:
+    for number in range(401):
+        put(f"a/{number}.txt", "")
+    with pytest.raises(BadInput, match="more than 400 files"):
+        read_hosts(["a=a"])
+
+
+def test_files_that_cannot_be_read() -> None:
+    put("a/10-net.conf", b'{"name": "\xff"}')
+    put("a/20-net.conf", b"{}\n\0")
+    put("a/30-net.conf", " " * (1 << 18) + "{}")
+    os.mkfifo("a/40-net.conf")
+    Path("a/50-net.conf").symlink_to("nowhere")
+    findings = found("a=a")
+    assert ids(findings) == ["file-not-text"] * 2 + ["file-too-large"] + ["file-unreadable"] * 2
+    assert [finding.line for finding in findings] == [1, 2, 0, 0, 0]
+
+
+def test_a_stranger_s_files_are_left_alone_and_named() -> None:
+    put("a/20-lannet.conf", GOOD)
+    put("a/resolv.conf", "nameserver 10.1.0.1\n")
+    put("a/disk.img", b"\xff\0")
+    put("a/package.json", {"name": "x"})
+    (host,) = read_hosts(["a=a"])
+    assert list(host.ignored) == ["a/disk.img", "a/package.json", "a/resolv.conf"]
+    assert lint_hosts((host,)) == []
+
+
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+def test_json_without_end(depth: int) -> None:
+    put("a/20-lannet.conf", '{"cniVersion": ' + "[" * depth + "]" * depth + "}")
+    assert ids(found("a=a"))[0] in ("json-too-deep", "cni-name-missing")
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1" * 5000, "{,}", "", "\ufeff{}", "[" * 9999])
+def test_what_is_no_json(text: str) -> None:
+    put("a/net.d/20-lannet.conf", text)
+    assert ids(found("a=a"))[0] in ("json-syntax", "json-too-deep")
+
+
+@pytest.mark.parametrize("indent", [5, 6, 10])
+def test_lines_inside_of_user_data(indent: int) -> None:
+    body = json.dumps({**GOOD, "mode": "brigde"}, indent=2)
+    inside = "".join(f"{' ' * indent}{line}\n" for line in body.splitlines())
+    head = "#cloud-config\nwrite_files:\n  - path: /etc/cni/net.d/20-lannet.conf\n"
+    put("a/user-data", f"{head}    content: |\n{inside}")
+    (finding,) = found("a=a")
+    line = Path("a/user-data").read_text().splitlines()[finding.line - 1]
+    assert line[finding.column - 1 :].startswith('"mode": "brigde"')
+
+
+def test_encoded_files_are_read_too() -> None:
+    import base64
+    import gzip
+
+    raw = json.dumps({**GOOD, "mode": "brigde"}).encode()
+    packed = base64.b64encode(gzip.compress(raw)).decode()
+    head = "#cloud-config\nwrite_files:\n  - path: /etc/cni/net.d/20-lannet.conf\n"
+    put("a/user-data", f"{head}    encoding: gz+b64\n    content: {packed}\n")
+    (finding,) = found("a=a")
+    assert (finding.id, finding.line) == ("cni-mode-unknown", 5)
+    bomb = base64.b64encode(gzip.compress(bytes(1 << 24))).decode()
+    put("a/user-data", f"{head}    encoding: gz+b64\n    content: {bomb}\n")
+    assert ids(found("a=a")) == ["write-files-encoding"]
+
+
+def test_a_rendered_copy_counts_once() -> None:
+    put("a/net.d/20-lannet.conf", {**GOOD, "mode": "brigde"})
+    body = Path("a/net.d/20-lannet.conf").read_text()
+    inside = "".join(f"      {line}\n" for line in body.splitlines())
+    head = "#cloud-config\nwrite_files:\n  - path: /etc/cni/net.d/20-lannet.conf\n"
+    put("a/user-data", f"{head}    content: |\n{inside}")
+    assert ids(found("a=a")) == ["cni-mode-unknown"]
+
+
+def test_podman_and_docker_json_meet_cni() -> None:
+    put("a/net.d/20-lannet.conf", GOOD)
+    put(
+        "b/lannet.json",
+        {
+            "name": "lannet",
+            "id": "1",
+            "driver": "macvlan",
+            "network_interface": "eth1",
+            "subnets": [{"subnet": "10.1.0.0/24"}],
+            "options": {"mode": "private"},
+        },
+    )
+    config = [{"Subnet": "10.1.0.0/24", "IPRange": "10.1.0.64/26"}]
+    put("c/lannet.json", [{"Name": "lannet", "Driver": "macvlan", "Options": {"parent": "eth1"},
+                          "IPAM": {"Config": config}}])  # fmt: skip
+    said = set(ids(found("a=a", "b=b", "c=c")))
+    assert said == {"network-mode-differs", "range-twice", "slice-missing"}
+
+
+def test_verb_names_hosts_files_and_what_it_left(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a/net.d/20-lannet.conf", GOOD)
+    put("a/notes.txt", "x")
+    put("b/net.d/20-lannet.conf", GOOD)
+    arguments = ["lint", "--host", "core-01=a", "--host", "core-02=b"]
+    assert main([*arguments, "--json"]) == 1
+    document = json.loads(capfd.readouterr().out)
+    assert document["hosts"] == {"core-01": ["a/net.d/20-lannet.conf"],
+                                 "core-02": ["b/net.d/20-lannet.conf"]}  # fmt: skip
+    assert document["ignored"] == {"core-01": ["a/notes.txt"], "core-02": []}
+    (finding,) = document["findings"]
+    assert (finding["id"], finding["file"]) == ("range-twice", "b/net.d/20-lannet.conf")
+    assert finding["related"][0]["file"] == "a/net.d/20-lannet.conf"
+    assert main(arguments) == 1
+    text = capfd.readouterr().out
+    assert "core-01: not looked into: a/notes.txt\n2 hosts, 2 files: 1 error, 0 warnings" in text
+    assert main([*arguments, "--format", "sarif"]) == 1
+    assert json.loads(capfd.readouterr().out)["runs"][0]["results"][0]["ruleId"] == "range-twice"

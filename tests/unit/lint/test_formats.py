@@ -1,0 +1,170 @@
+"""Findings as SARIF and as GitHub's workflow commands, and the ids that they carry."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from underlay.cli import main
+from underlay.errors import Spot
+from underlay.lint import lab_rules
+from underlay.lint.finding import Finding, RuleText
+from underlay.lint.formats import github, sarif
+
+ROOT = Path(__file__).resolve().parents[3]
+RULE = RuleText("some-rule", "error", "because", "a source", "lint-rules.md")
+HERE = Finding(
+    *("some-rule", "error", "labs/a b.yml", 3, 7, "50% lost,\nmostly", "because", "mend it"),
+    source="a source",
+    related=(Spot("labs/other.yml", 2, 1),),
+)
+WHOLE = Finding("some-rule", "warning", "/elsewhere/b.yml", 0, 0, "m", "because", "c", "s")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Text(Strict):
+    text: str = Field(min_length=1)
+
+
+class Region(Strict):
+    start_line: int = Field(alias="startLine", ge=1)
+    start_column: int = Field(alias="startColumn", ge=1)
+
+
+class Artifact(Strict):
+    uri: str = Field(pattern=r"^(file:///)?[^ :]+$")
+
+
+class Physical(Strict):
+    artifact: Artifact = Field(alias="artifactLocation")
+    region: Region
+
+
+class Location(Strict):
+    physical: Physical = Field(alias="physicalLocation")
+    id: int | None = None
+    message: Text | None = None
+
+
+class Level(Strict):
+    level: Literal["error", "warning", "note"]
+
+
+class SarifRule(Strict):
+    id: str
+    short: Text = Field(alias="shortDescription")
+    full: Text = Field(alias="fullDescription")
+    help: Text
+    default: Level = Field(alias="defaultConfiguration")
+    properties: dict[str, Any]
+
+
+class Result(Strict):
+    rule: str = Field(alias="ruleId")
+    index: int = Field(alias="ruleIndex", ge=0)
+    level: Literal["error", "warning", "note"]
+    message: Text
+    locations: list[Location] = Field(min_length=1, max_length=1)
+    fingerprints: dict[str, str] = Field(alias="partialFingerprints")
+    related: list[Location] = Field([], alias="relatedLocations")
+
+
+class Driver(Strict):
+    name: str
+    version: str = Field(alias="semanticVersion")
+    rules: list[SarifRule]
+
+
+class Tool(Strict):
+    driver: Driver
+
+
+class Run(Strict):
+    tool: Tool
+    columns: Literal["unicodeCodePoints", "utf16CodeUnits"] = Field(alias="columnKind")
+    results: list[Result]
+
+
+class Log(Strict):
+    """What GitHub's code scanning reads of SARIF 2.1.0, and not a key more."""
+
+    uri: str = Field(alias="$schema")
+    version: Literal["2.1.0"]
+    runs: list[Run] = Field(min_length=1, max_length=1)
+
+
+def checked(document: object) -> Run:
+    (run,) = Log.model_validate_json(json.dumps(document)).runs
+    for result in run.results:
+        assert run.tool.driver.rules[result.index].id == result.rule
+    return run
+
+
+def test_sarif_has_the_shape_that_github_takes() -> None:
+    first, second = checked(sarif([HERE, WHOLE], [RULE])).results
+    assert first.locations[0].physical.artifact.uri == "labs/a%20b.yml"
+    assert first.related[0].physical.region.start_line == 2
+    assert second.locations[0].physical.region.start_line == 1
+    assert first.fingerprints != second.fingerprints
+
+
+def test_sarif_fingerprint_outlives_an_edit_above() -> None:
+    moved = Finding(**{**HERE.__dict__, "line": 9})
+    marks = [checked(sarif([f], [RULE])).results[0].fingerprints for f in (HERE, moved)]
+    assert marks[0] == marks[1]
+
+
+def test_github_escapes_what_would_end_the_command() -> None:
+    first, second = github([HERE, WHOLE])
+    assert first.startswith(
+        "::error file=labs/a b.yml,title=some-rule,line=3,col=7::50%25 lost,%0A"
+    )
+    assert second.startswith("::warning file=/elsewhere/b.yml,title=some-rule::m%0A")
+    assert "\n" not in first + second
+
+
+def test_every_rule_has_an_id_of_its_own() -> None:
+    ids = [rule.id for rule in lab_rules()]
+    assert len(set(ids)) == len(ids)
+    assert all(rule.reason and rule.source for rule in lab_rules())
+
+
+@pytest.mark.parametrize(
+    ("lab", "code", "kind"),
+    [
+        ("labs/broken/seed-as-written.yml", 1, "duplicate-range"),
+        ("tests/golden/errors/many.yml", 2, "bad-value"),
+    ],
+)
+def test_verb_in_each_format(
+    lab: str,
+    code: int,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["lint", lab, "--format", "sarif"]) == code
+    run = checked(json.loads(capfd.readouterr().out))
+    assert kind in {result.rule for result in run.results}
+    assert main(["lint", lab, "--format", "github"]) == code
+    lines = capfd.readouterr().out.splitlines()
+    assert f"::error file={lab},title={kind},line=" in "\n".join(lines)
+    assert len(lines) == len(run.results)
+    assert main(["lint", lab, "--format", "json"]) == code
+    as_format = capfd.readouterr().out
+    assert main(["lint", lab, "--json"]) == code
+    assert capfd.readouterr().out == as_format
+    assert kind in {finding["id"] for finding in json.loads(as_format)["findings"]}
+
+
+def test_two_formats_are_one_too_many(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["lint", "--json", "--format", "sarif"]) == 2
+    assert "two formats" in capfd.readouterr().err

@@ -1,0 +1,244 @@
+"""Lint: for each rule a lab that breaks it, and one beside it that doesn't."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from underlay.cli import main
+from underlay.lint import Finding, lint
+from underlay.lint.read import LabError
+from underlay.lint.rules import RULES
+
+ROOT = Path(__file__).resolve().parents[3]
+
+HEAD = """\
+name: made
+nodes: 2
+segments:
+  lan: {subnet: 192.168.70.0/24}
+  wan: {subnet: 192.168.80.0/24, mtu: 1400, hairpin: true}
+networks:
+"""
+MAC = "driver: macvlan, segment: lan, subnet: 10.1.0.0/24"
+IPV = "driver: ipvlan, segment: lan, subnet: 10.2.0.0/24"
+OTHER = "driver: ipvlan, segment: lan, subnet: 10.3.0.0/24"
+
+Make = Callable[..., list[Finding]]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    """Return what lint says about a lab with networks a, b, … given as flow mappings."""
+
+    def made(*networks: str, groups: tuple[str, ...] = ()) -> list[Finding]:
+        names = [chr(ord("a") + i) for i in range(len(networks))]
+        lines = [f"  {name}: {{{text}}}" for name, text in zip(names, networks, strict=True)]
+        listed = groups or tuple(f"networks: [{name}]" for name in names)
+        body = "\n".join([*lines, "containers:", *(f"  - {{{group}}}" for group in listed)])
+        path = tmp_path / "made.yml"
+        path.write_text(f"{HEAD}{body}\n")
+        return lint(path)
+
+    return made
+
+
+def ids(findings: list[Finding]) -> list[tuple[str, str]]:
+    return [(finding.id, finding.severity) for finding in findings]
+
+
+def test_a_plain_lab_is_clean(make: Make) -> None:
+    assert make(MAC, IPV.replace("segment: lan", "segment: wan")) == []
+
+
+def test_every_rule_has_words_of_its_own() -> None:
+    assert len({rule.check for rule in RULES}) == len(RULES)
+    for rule in RULES:
+        assert rule.source
+        assert rule.check.__doc__
+
+
+@pytest.mark.parametrize("parent", ["parent: eth0", "master: eth0", "parent: eth0.70"])
+def test_management_master(make: Make, parent: str) -> None:
+    (finding,) = make(MAC.replace("segment: lan", parent))
+    assert ids([finding]) == [("management-master", "error")]
+    assert (finding.line, finding.column) == (7, 24)
+    assert "eth1 (lan), eth2 (wan)" in finding.cure
+
+
+def test_duplicate_range(make: Make) -> None:
+    (finding,) = make(f"{MAC}, sliced: false")
+    assert ids([finding]) == [("duplicate-range", "error")]
+    assert "10.1.0.2 goes to a-1a on core-01, a-2a on core-02" in finding.message
+    assert "https://www.cni.dev/plugins/current/ipam/host-local/" in finding.source
+    (finding,) = make(f"{MAC}, sliced: false, runtime: docker")
+    assert finding.message.startswith("Docker on every node")
+
+
+def test_no_duplicate_range_on_a_single_node(make: Make) -> None:
+    assert make(f"{MAC}, sliced: false", groups=("on: core-01, count: 3, networks: [a]",)) == []
+
+
+def test_mixed_parent(make: Make) -> None:
+    assert ids(make(MAC, IPV)) == [("mixed-parent", "error")]
+    assert ids(make(MAC, IPV, groups=("networks: [a]",))) == [("mixed-parent", "error")]
+    assert make(MAC, f"{IPV}, vlan: 80") == []
+    apart = ("on: core-01, networks: [a]", "on: core-02, networks: [b]")
+    assert make(MAC, IPV, groups=apart) == []
+
+
+def test_docker_parent(make: Make) -> None:
+    docker = [f"{text}, runtime: docker" for text in (IPV, OTHER)]
+    (finding,) = make(*docker)
+    assert ids([finding]) == [("docker-parent", "error")]
+    assert "is already using parent interface eth1" in finding.message
+    assert make(docker[0], OTHER) == []
+    assert make(docker[0], f"{docker[1]}, vlan: 80") == []
+
+
+def test_ipvlan_mode_shared(make: Make) -> None:
+    assert ids(make(IPV, f"{OTHER}, mode: l3")) == [("ipvlan-mode-shared", "error")]
+    assert ids(make(f"{IPV}, mode: l3s", OTHER)) == [("ipvlan-mode-shared", "error")]
+    assert make(f"{IPV}, mode: l3", f"{OTHER}, mode: l3") == []
+
+
+def test_public_range(make: Make) -> None:
+    for subnet in ("20.1.1.0/24", "8.8.8.0/24", "172.0.0.0/9"):
+        assert ids(make(MAC.replace("10.1.0.0/24", subnet))) == [("public-range", "warning")]
+    for subnet in ("172.31.0.0/24", "100.64.0.0/24", "198.18.0.0/24"):
+        assert make(MAC.replace("10.1.0.0/24", subnet)) == []
+
+
+def test_gateway_unowned(make: Make) -> None:
+    assert ids(make(f"{MAC}, gateway: 10.1.0.1")) == [("gateway-unowned", "warning")]
+    tagged = f"{MAC}, vlan: 70, gateway: 10.1.0.11"
+    assert make(tagged) == []
+    same = MAC.replace("10.1.0.0/24", "192.168.70.0/24")
+    assert make(f"{same}, gateway: 192.168.70.12") == []
+
+
+def test_passthru_single(make: Make) -> None:
+    alone = f"{MAC}, mode: passthru"
+    assert make(alone) == []
+    (finding,) = make(alone, groups=("count: 2, networks: [a]",))
+    assert ids([finding]) == [("passthru-single", "error")]
+    assert "core-01 puts 2 children on eth1" in finding.message
+    beside = MAC.replace("10.1.0.0", "10.4.0.0")
+    assert ids(make(alone, beside)) == [("passthru-single", "error")]
+    # The other node's parent of that name has no passthru child, unless both have shims on it.
+    apart = ("on: core-01, networks: [a]", "on: core-02, count: 2, networks: [b]")
+    assert make(alone, beside, groups=apart) == []
+    (finding,) = make(alone, f"{beside}, shim: true", groups=apart)
+    assert ids([finding]) == [("passthru-single", "error")]
+
+
+def test_subnet_twice(make: Make) -> None:
+    tagged = f"{MAC}, vlan"
+    wan = MAC.replace("segment: lan", "segment: wan, mtu: 1400")
+    nat = "driver: bridge, nat: true, segment: lan, subnet: 10.1.0.0/24"
+    assert ids(make(f"{tagged}: 70", f"{tagged}: 80")) == [("subnet-twice", "error")]
+    assert ids(make(f"{tagged}: 70", nat)) == [("subnet-twice", "error")]
+    assert make(f"{tagged}: 70", f"{tagged.replace('10.1', '10.4')}: 80") == []
+    # A node is in no untagged network's subnet: its one route goes by the first.
+    assert make(MAC, wan) == []
+    assert make(wan, f"{tagged}: 70") == []
+
+
+def test_bridge_reflected(make: Make) -> None:
+    bridge = "driver: bridge, subnet: 10.4.0.0/24, segment"
+    assert make(f"{bridge}: lan") == []
+    assert ids(make(f"{bridge}: wan")) == [("bridge-reflected", "error")]
+    assert ids(make(f"{bridge}: wan, vlan: 70")) == [("bridge-reflected", "error")]
+    # Without an uplink nothing comes back, and macvlan's children are where they were made.
+    assert make(f"{bridge}: wan, nat: true") == []
+    assert make(f"{bridge}: wan, internal: true") == []
+    assert make(MAC.replace("segment: lan", "segment: wan, mtu: 1400")) == []
+
+
+def test_mixed_parent_by_a_shim(make: Make) -> None:
+    apart = ("on: core-01, networks: [a]", "on: core-02, networks: [b]")
+    assert make(MAC, IPV, groups=apart) == []
+    assert ids(make(f"{MAC}, shim: true", IPV, groups=apart)) == [("mixed-parent", "error")]
+
+
+def test_mtu_over_parent(make: Make) -> None:
+    mac, ipv = (text.replace("segment: lan", "segment: wan, mtu: 1500") for text in (MAC, IPV))
+    assert ids(make(mac)) == [("mtu-over-parent", "error")]
+    assert ids(make(ipv)) == [("mtu-lost", "warning")]
+    assert ids(make(f"{ipv}, vlan: 80")) == [("mtu-over-parent", "error")]
+    assert make(mac.replace("1500", "1400")) == []
+
+
+def test_overlapping_networks(make: Make) -> None:
+    wider = MAC.replace("10.1.0.0/24", "10.0.0.0/12")
+    assert ids(make(MAC, wider)) == [("overlapping-networks", "error")]
+    assert make(MAC, wider.replace("segment: lan", "segment: wan")) == []
+
+
+def test_docker_pool(make: Make) -> None:
+    here = f"{MAC}, runtime: docker"
+    there = here.replace("segment: lan", "segment: wan")
+    assert ids(make(here, there)) == [("docker-pool", "error")]
+    assert make(here, MAC.replace("segment: lan", "segment: wan")) == []
+
+
+def test_every_rule_is_tested() -> None:
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert [rule.id for rule in RULES if f'("{rule.id}", "{rule.severity}")' not in here] == []
+
+
+@pytest.mark.parametrize(
+    ("lab", "expected"),
+    [
+        ("coreos", []),
+        ("docker-vlan", []),
+        ("broken/seed-as-written", [("duplicate-range", 11), ("duplicate-range", 12)]),
+        ("broken/seed-eth0", [("management-master", 10)]),
+    ],
+)
+def test_errors_of_our_labs(lab: str, expected: list[tuple[str, int]]) -> None:
+    findings = lint(ROOT / f"labs/{lab}.yml")
+    assert [(f.id, f.line) for f in findings if f.severity == "error"] == expected
+
+
+def test_unreadable_lab_is_a_lab_error(tmp_path: Path) -> None:
+    with pytest.raises(LabError):
+        lint(tmp_path / "none.yml")
+
+
+@pytest.mark.parametrize(
+    ("argument", "code"),
+    [
+        ("labs/coreos.yml", 0),
+        ("docker-vlan", 0),
+        ("labs/broken/seed-as-written.yml", 1),
+        ("tests/golden/errors/many.yml", 2),
+        ("labs/nothing.yml", 2),
+    ],
+)
+def test_verb_exit_code(
+    argument: str, code: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["lint", argument]) == code
+    output = capfd.readouterr()
+    assert ("error: " in output.err) == (code == 2)
+    assert "Traceback" not in output.err
+
+
+def test_verb_takes_the_default_lab(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["lint", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert document["lab"] == "coreos"
+    assert document["summary"] == {"errors": 0, "warnings": 2}
+    assert set(document["findings"][0]) == {
+        *("id", "severity", "file", "line", "column", "message", "reason", "cure", "source"),
+        "related",
+    }
+    assert document["findings"][0]["file"] == "labs/coreos.yml"

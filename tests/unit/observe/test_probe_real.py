@@ -1,0 +1,209 @@
+"""The real probe over real macvlan children, in namespaces on this machine's kernel.
+
+Nodes are network namespaces on a bridge here, so ipvlan and 802.1q wait for the
+cluster tests; everything else about measuring is what it is on a node.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from underlay.expect import ends, predict
+from underlay.lab import Lab
+from underlay.observe import Observation, Seen, observation_from_json
+from underlay.observe.merge import STRANGER
+from underlay.plan import Plan, make_plan
+
+SANDBOX = Path(__file__).with_name("probe_sandbox.py")
+SOURCE = Path(__file__).resolve().parents[3] / "src"
+UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork"]
+PROTOCOLS = ("icmp", "tcp", "udp")
+
+
+def plan_of(mode: str = "bridge", count: int = 2, nodes: int = 3, **more: object) -> Plan:
+    network = {"driver": "macvlan", "mode": mode, "segment": "lan", "subnet": "20.1.1.0/24"}
+    lab = {
+        "name": "real",
+        "nodes": nodes,
+        "segments": {"lan": {"subnet": "192.168.70.0/24"}},
+        "networks": {"net": network | more},
+        "containers": [{"count": count, "networks": ["net"]}],
+    }
+    return make_plan(Lab.model_validate(lab))
+
+
+def run(plan: Plan, folder: Path, *commands: str) -> Observation:
+    file = folder / "plan.json"
+    file.write_text(plan.to_json())
+    done = subprocess.run(
+        [*UNSHARE, "--kill-child", sys.executable, str(SANDBOX), str(file), *commands],
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return observation_from_json(done.stdout)
+
+
+def cells(seen: Observation, source: str, destination: str) -> list[Seen]:
+    found = [c for c in seen.cells if (c.source, c.destination) == (source, destination)]
+    assert tuple(cell.protocol for cell in found) == PROTOCOLS
+    return found
+
+
+def differing(plan: Plan, seen: Observation) -> list[Seen]:
+    return [
+        cell
+        for cell, expected in zip(seen.cells, predict(plan), strict=True)
+        if (cell.observed == "reachable") != expected.reachable
+    ]
+
+
+@pytest.mark.parametrize("mode", ["bridge", "private", "vepa", "passthru"])
+def test_the_kernel_does_what_the_macvlan_table_says(mode: str, tmp_path: Path) -> None:
+    plan = plan_of(mode, count=1 if mode == "passthru" else 2)
+    seen = run(plan, tmp_path)
+    assert len(seen.cells) == len(predict(plan)) > 0
+    for cell, expected in zip(seen.cells, predict(plan), strict=True):
+        assert cell.observed == ("reachable" if expected.reachable else "unreachable"), cell
+        assert cell.stopped_at in (expected.stop, *expected.also), (cell, expected)
+        assert cell.arrived or not expected.reachable
+    assert all(c.rtt_ms and c.rtt_ms > 0 for c in seen.cells if c.observed == "reachable")
+    assert set(seen.timings) == {"start", "probe", "collect"}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"default_route": "none"}, {"default_route": "gateway", "gateway": "20.1.1.1"}],
+    ids=["no default route", "a gateway that nobody has"],
+)
+def test_the_kernel_routes_as_predicted(more: dict[str, str], tmp_path: Path) -> None:
+    plan = plan_of(count=1, nodes=2, **more)
+    seen = run(plan, tmp_path)
+    for cell, expected in zip(seen.cells, predict(plan), strict=True):
+        assert cell.observed == ("reachable" if expected.reachable else "unreachable"), cell
+        assert cell.stopped_at in (expected.stop, *expected.also), (cell, expected)
+
+
+def test_containers_in_two_networks_do_as_predicted(tmp_path: Path) -> None:
+    macvlan = {"driver": "macvlan"}
+    lab = {
+        "name": "both",
+        "nodes": 2,
+        "segments": {"lan": {"subnet": "192.168.70.0/24"}, "wan": {"subnet": "192.168.80.0/24"}},
+        "networks": {
+            "net": macvlan | {"segment": "lan", "subnet": "20.1.1.0/24"},
+            "far": macvlan | {"segment": "wan", "subnet": "20.2.2.0/24", "mode": "private"},
+            "tie": macvlan | {"segment": "wan", "subnet": "20.3.3.0/24", "default_route": "none"},
+        },
+        "containers": [{"networks": ["net", "far"]}, {"networks": ["net"]}, {"networks": ["tie"]}],
+    }
+    plan = make_plan(Lab.model_validate(lab))
+    seen = run(plan, tmp_path)
+    assert "net-1a@far" in {cell.source for cell in seen.cells}
+    for cell, expected in zip(seen.cells, predict(plan), strict=True):
+        assert cell.observed == ("reachable" if expected.reachable else "unreachable"), cell
+        assert cell.stopped_at in (expected.stop, *expected.also), (cell, expected)
+
+
+def test_faults_are_seen_where_they_are(tmp_path: Path) -> None:
+    plan = plan_of()
+    address = {end.name: end.address for end in ends(plan)}
+    seen = run(
+        plan,
+        tmp_path,
+        # Another namespace, which no probe enters, takes net-1b's address.
+        "netns add stranger",
+        "link add wire type veth peer name eth0 netns stranger",
+        "link set wire master br-lan up",
+        f"-n net-1b address del {address['net-1b']}/24 dev eth0",
+        f"-n stranger address add {address['net-1b']}/24 dev eth0",
+        "-n stranger link set eth0 up",
+        # net-2a has no route left but the one to itself; net-2b answers nobody on node 3.
+        "-n net-2a route flush table main",
+        f"-n net-2b route add blackhole {address['net-3a']}",
+        "-n net-3b link set eth0 down",
+    )
+    asker = "net-1a"
+    icmp, tcp, udp = cells(seen, asker, "net-1b")
+    assert (icmp.observed, icmp.answered_by, icmp.arrived) == ("unreachable", STRANGER, False)
+    assert [tcp.stopped_at, udp.stopped_at] == ["refused", "refused"]
+    for cell in cells(seen, "net-1b", asker):
+        assert (cell.observed, cell.stopped_at) == ("unreachable", "no_route")
+        assert address["net-1b"] in cell.reason
+    for cell in cells(seen, "net-2a", asker) + cells(seen, "net-2b", "net-3a"):
+        assert (cell.observed, cell.stopped_at) == ("unreachable", "no_route")
+    for cell in cells(seen, "net-3a", "net-2b"):
+        assert (cell.observed, cell.stopped_at) == ("unreachable", "no_answer")
+        assert cell.arrived == (cell.protocol != "tcp")  # without SYN-ACK there is no request
+        assert cell.attempts > 1
+    for cell in cells(seen, asker, "net-3b"):
+        assert (cell.observed, cell.stopped_at) == ("unreachable", "no_neighbour")
+    for cell in cells(seen, asker, "net-2b") + cells(seen, "core-03", "net-1a"):
+        assert (cell.observed, cell.lost) == ("reachable", 0)
+
+
+def test_a_word_of_refusal_on_the_way_is_told_from_silence(tmp_path: Path) -> None:
+    plan = plan_of(count=1, nodes=2)
+    one, two = plan.containers
+    address = two.attachments[0].address.partition("/")[0]
+    seen = run(
+        plan,
+        tmp_path,
+        # net-2a no longer takes its address as its own, and says so as a router would.
+        f"-n net-2a route del local {address} table local",
+        f"-n net-2a route add prohibit {address}",
+        # A minimal system has no sysctl(8).
+        *(
+            f"netns exec net-2a python3 -c open('/proc/sys/net/ipv4/{name}','w').write('{value}')"
+            for name, value in (("ip_forward", 1), ("icmp_ratelimit", 0))
+        ),
+        f"-n net-1a neigh add {address} dev eth0 nud permanent lladdr {two.attachments[0].mac}",
+    )
+    for cell in cells(seen, one.name, two.name):
+        assert (cell.observed, cell.stopped_at) == ("unreachable", "refused"), cell
+        assert "code 13" in cell.reason
+
+
+def test_of_two_owners_of_an_address_the_wrong_one_is_named(tmp_path: Path) -> None:
+    plan = plan_of()
+    meant, other = "net-1a", "net-2a"
+    address = plan.container(meant).attachments[0].address
+    seen = run(plan, tmp_path, f"-n {other} address add {address} dev eth0")
+    assert {cell.answered_by for cell in cells(seen, other, meant)} == {other}
+    bad = differing(plan, seen)
+    assert bad
+    assert all(meant in (cell.source, cell.destination) for cell in bad)
+    assert {cell.answered_by for cell in seen.cells} == {"", other}
+
+
+def test_a_dead_parent_costs_its_own_node(tmp_path: Path) -> None:
+    plan = plan_of(count=1)
+    seen = run(plan, tmp_path, "-n core-02 link set eth1 down")
+    lost = {"core-02", "net-2a"}
+    expected = {(e.source, e.destination) for e in predict(plan) if e.reachable} & {
+        (s, d) for s in seen_names(seen) for d in seen_names(seen) if lost & {s, d}
+    }
+    assert {(cell.source, cell.destination) for cell in differing(plan, seen)} == expected
+
+
+def seen_names(seen: Observation) -> set[str]:
+    return {cell.source for cell in seen.cells}
+
+
+def test_what_is_gone_is_not_measured_and_the_rest_is(tmp_path: Path) -> None:
+    plan = plan_of(count=1)
+    seen = run(plan, tmp_path, "netns del net-1a", "silent core-03")
+    gone = {"net-1a", "net-3a", "core-03"}
+    for cell in seen.cells:
+        touched = gone & {cell.source, cell.destination}
+        assert (cell.observed == "not_measured") == bool(touched), cell
+        assert bool(cell.reason) == bool(touched) or cell.observed == "unreachable"
+    assert "out of order" in seen.failed["core-03"]
+    assert "net-1a has no network namespace" in cells(seen, "net-1a", "net-2a")[0].reason

@@ -1,0 +1,69 @@
+"""When an answer that comes late still counts, and where an error says that a question stopped."""
+
+from __future__ import annotations
+
+import errno
+
+import pytest
+
+from underlay.observe.on_node.question import Question
+
+
+def given_up(*, cold: bool) -> Question:
+    question = Question([7, 0, "10.1.1.65", "10.1.1.11", int(cold)], "icmp", None)
+    assert question.open
+    question.finish("")
+    return question
+
+
+def test_a_late_answer_is_an_answer_all_the_same() -> None:
+    question = given_up(cold=False)
+    assert (question.silent, question.open) == (True, True)
+
+
+def test_a_cold_cells_silence_is_final() -> None:
+    question = given_up(cold=True)
+    assert (question.silent, question.open) == (True, False)
+
+
+def test_no_answer_counts_after_an_error() -> None:
+    question = Question([7, 0, "10.1.1.65", "10.1.1.11", 0], "icmp", None)
+    question.finish("no_route")
+    assert not question.open
+
+
+@pytest.mark.parametrize(
+    ("packets", "sending", "stop"),
+    [(0, True, "no_route"), (1, True, "no_route"), (2, True, "no_neighbour"),
+     (2, False, "no_neighbour"), (1, False, "")],
+)  # fmt: skip
+def test_an_unreachable_host_is_no_route_at_the_first_packet_only(
+    packets: int, sending: bool, stop: str
+) -> None:
+    # What came back of a first packet may be about another's request: it is asked again.
+    question = Question([7, 0, "10.1.1.65", "10.1.1.11", 0], "udp", None)
+    question.sent = [float(number) for number in range(packets)]
+    question.failed(OSError(errno.EHOSTUNREACH, "No route to host"), sending=sending)
+    assert (question.result or {"stop": ""})["stop"] == stop
+
+
+def test_a_router_that_finds_nobody_is_asked_again() -> None:
+    question = Question([7, 0, "10.1.1.65", "10.2.1.65", 0], "icmp", None)
+    question.sent = [0.0]
+    question.unreachable(1, "10.1.1.1")
+    assert question.result is None
+    question.sent = [0.0, 1.0]
+    question.unreachable(1, "10.1.1.1")
+    assert question.result == {
+        "stop": "no_answer",
+        "reason": "ICMP unreachable, code 1, from 10.1.1.1",
+    }
+
+
+def test_what_a_router_has_said_is_kept_with_the_silence_after_it() -> None:
+    question = Question([7, 0, "10.1.1.65", "10.2.1.65", 0], "icmp", None)
+    question.sent = [0.0]
+    question.unreachable(1, "10.1.1.1")
+    question.give_up()
+    assert question.silent
+    assert question.result == {"stop": "", "reason": "ICMP unreachable, code 1, from 10.1.1.1"}

@@ -1,0 +1,108 @@
+"""Who gives containers their addresses: ranges, CNI's plugins, DHCP leases, advertisements."""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Network
+from pathlib import Path
+
+import pytest
+from underlay_node import cni, iproute2, settling
+from underlay_node.commands import Failed
+
+from underlay.cluster.providers.uml import wiring
+from underlay.lint.read import read_lab
+from underlay.plan import Plan, make_plan
+from underlay.plan.addresses import own_made
+
+LABS = Path(__file__).resolve().parents[3] / "labs"
+
+
+def plan_of(name: str) -> Plan:
+    return make_plan(read_lab(LABS / f"{name}.yml"))
+
+
+def test_an_interface_makes_its_address_of_the_prefix_and_its_mac() -> None:
+    # RFC 4291, appendix A, has this MAC address's interface identifier.
+    subnet = IPv6Network("2001:db8::/64")
+    assert str(own_made(subnet, "34:56:78:9a:bc:de")) == "2001:db8::3656:78ff:fe9a:bcde"
+    assert str(own_made(subnet, "02:75:10:01:00:01")) == "2001:db8::75:10ff:fe01:1"
+
+
+def test_a_range_is_sliced_instead_of_its_subnet() -> None:
+    network = plan_of("cni-ipam").network("listed")
+    assert [piece.cidr for piece in network.slices.values()] == ["10.1.1.80/28", "10.1.1.96/28"]
+
+
+def test_the_server_leases_what_the_plan_says() -> None:
+    plan = plan_of("cni-ipam")
+    lines = plan.host("server").services.splitlines()
+    assert "dhcp-range=10.1.3.0,static,255.255.255.0,1h" in lines
+    # No value: a client that is told of no router gets no default route from its lease.
+    assert "dhcp-option=option:router" in lines
+    leased = {
+        f"dhcp-host={attachment.mac},{attachment.address.partition('/')[0]}"
+        for container in plan.containers
+        for attachment in container.attachments
+        if attachment.network == "leased"
+    }
+    assert {line for line in lines if line.startswith("dhcp-host=")} == leased
+    assert len(leased) == 4
+    assert "enable-ra" not in lines
+
+
+def test_the_router_advertises_what_containers_make_addresses_of() -> None:
+    lines = plan_of("slaac").host("router").services.splitlines()
+    assert lines.count("enable-ra") == 1
+    assert "dhcp-range=fd00:1::,ra-only,64" in lines
+    assert "dhcp-range=fd00:2::,ra-only,64" in lines
+    assert "ra-param=*,4,0" in lines
+    assert not any(line.startswith("dhcp-host") for line in lines)
+
+
+def test_only_hosts_that_serve_get_a_server() -> None:
+    def served(name: str) -> list[str]:
+        made = wiring.setup(plan_of(name))
+        return [text for command, text in made if any("dnsmasq" in word for word in command)]
+
+    assert served("cni-ipam") == [plan_of("cni-ipam").host("server").services]
+    assert served("external-server") == []
+
+
+def test_a_container_by_cni_asks_for_its_address_as_the_plugin_takes_it() -> None:
+    one = {"name": "web"}
+    own = {
+        "network": "net",
+        "interface": "eth0",
+        "address": "10.1.1.65/24",
+        "address6": "fd00::65/64",
+        "mac": "02:75:10:01:00:01",
+    }
+
+    def words(**network: object) -> list[str]:
+        return cni._words(one, own, {"driver": "macvlan", **network})[4:]
+
+    mac = "MAC=02:75:10:01:00:01"
+    assert words() == ["IPS=10.1.1.65/24,fd00::65/64", mac]
+    assert words(slaac=True) == ["IP=10.1.1.65", mac]
+    assert words(ipam="static", slaac=True) == ["IPS=10.1.1.65/24", mac]
+    assert words(ipam="dhcp", slaac=True) == [mac]
+
+
+def test_an_advertised_address_is_waited_for_and_never_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = {"network": "net", "interface": "eth0", "address": "10.1.1.65/24"}
+    own |= {"address6": "fd00::65/64", "mac": "02:75:10:01:00:01"}
+    net = {"driver": "macvlan", "mode": "bridge", "slaac": True}
+    assert not any("fd00" in line for line in iproute2.configuration(own, net))
+    assert any("fd00" in line for line in iproute2.configuration(own, {**net, "slaac": False}))
+    entry = {"local": "fd00::65", "prefixlen": 64}
+    answers = [[], [{"addr_info": [{**entry, "tentative": True}]}], [{"addr_info": [entry]}]]
+    monkeypatch.setattr(settling, "show", lambda *_: answers.pop(0))
+    settling.wait({"name": "web", "attachments": [own]}, {"net": net})
+    assert answers == []
+    monkeypatch.setattr(settling, "show", lambda *_: [])
+    monkeypatch.setattr(settling, "DEADLINE", 0.0)
+    with pytest.raises(Failed, match="no router advertises"):
+        settling.wait({"name": "web", "attachments": [own]}, {"net": net})
+    settling.wait({"name": "web", "attachments": [own]}, {"net": {**net, "slaac": False}})

@@ -1,0 +1,190 @@
+"""What explain makes of what real nodes once showed, fault by fault, without any node.
+
+The recordings are made by ``test --all --record`` (tests/confusion.py): the plan, the cells
+that were wrong, and everything that was looked into. A change of the catalogue that breaks an
+explanation shows here in seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from confusion import EVIDENCE, GREEN
+from underlay.expect import Expectation, predict
+from underlay.faults import RUNNING, Scene
+from underlay.observe import Observation
+from underlay.observe.evidence import Evidence
+from underlay.observe.observation import Seen
+from underlay.plan import plan_from_json
+from underlay.proof.explain import NOTHING, Explanation, explain
+from underlay.verdict import Verdict, judge
+
+FILES = sorted(EVIDENCE.glob("*.json.xz"))
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One fault of one lab as it was seen."""
+
+    file: Path
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What was kept of it."""
+        found: dict[str, Any] = recorded(self.file)["faults"][self.name]
+        return found
+
+    @property
+    def evidence(self) -> Evidence:
+        """What nodes and the switch showed."""
+        return Evidence(self.row["documents"], self.row["failed"])
+
+
+@cache
+def recorded(file: Path) -> dict[str, Any]:
+    with lzma.open(file, "rt") as lines:
+        found: dict[str, Any] = json.load(lines)
+    return found
+
+
+@cache
+def scene(file: Path) -> Scene:
+    return Scene(plan_from_json(json.dumps(recorded(file)["plan"])))
+
+
+@cache
+def expectations(file: Path) -> tuple[Expectation, ...]:
+    return tuple(predict(scene(file).plan))
+
+
+def every() -> Iterator[Recorded]:
+    for file in FILES:
+        for name in recorded(file)["faults"]:
+            if name != GREEN:
+                yield Recorded(file, name)
+
+
+def judged(one: Recorded, wrong: dict[tuple[str, ...], str]) -> Verdict:
+    """Return the verdict in which exactly the cells of ``wrong`` aren't as expected."""
+    seen = []
+    for wanted in expectations(one.file):
+        key = (wanted.source, wanted.destination, wanted.protocol, str(wanted.family))
+        expected = "reachable" if wanted.reachable else "unreachable"
+        observed: Any = wrong.get(key, wanted.value if wanted.kind == "value" else expected)
+        seen.append(
+            Seen(
+                wanted.source,
+                wanted.destination,
+                wanted.protocol,
+                observed,
+                family=wanted.family,
+                kind=wanted.kind,
+            )
+        )
+    return judge(
+        scene(one.file).plan.lab, "uml", expectations(one.file), Observation(tuple(seen), {}, {})
+    )
+
+
+def explained(one: Recorded) -> Explanation:
+    wrong = {(s, d, p, str(family)): observed for s, d, p, family, observed in one.row["wrong"]}
+    return explain(scene(one.file), judged(one, wrong).cells, one.evidence)
+
+
+@pytest.mark.parametrize("one", list(every()), ids=str)
+def test_the_right_cause_comes_first(one: Recorded) -> None:
+    found = explained(one)
+    named = [(cause.finding.fault.id, cause.where) for cause in found.causes]
+    assert named[:1] == [(one.row["fault"], one.row["where"])], named
+    assert not found.unexplained
+
+
+@pytest.mark.parametrize("one", list(every()), ids=str)
+def test_a_healthy_labs_evidence_explains_nothing(one: Recorded) -> None:
+    wrong = {(s, d, p, str(family)): observed for s, d, p, family, observed in one.row["wrong"]}
+    green = Recorded(one.file, GREEN).evidence
+    for evidence in (green, Evidence({})):
+        found = explain(scene(one.file), judged(one, wrong).cells, evidence)
+        assert not found.causes, [(c.finding.fault.id, c.where) for c in found.causes]
+        assert len(found.unexplained) == len(wrong)
+        assert not found.not_borne_out
+        assert bool(found.ruled_out) is (evidence is green), "what was not seen isn't ruled out"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.partition(".")[0])
+def test_nothing_is_found_in_a_green_lab(file: Path) -> None:
+    green = Recorded(file, GREEN).evidence
+    found = [
+        (fault.id, str(finding.place))
+        for fault in RUNNING
+        for finding in fault.find(scene(file), green)
+        if finding.effect.every
+    ]
+    assert not found
+    assert explain(scene(file), judged(Recorded(file, GREEN), {}).cells, green) == NOTHING
+
+
+def test_what_was_found_is_not_ruled_out_though_it_accounts_for_nothing() -> None:
+    file = EVIDENCE / "one-of-each.json.xz"
+    evidence = Evidence(json.loads(json.dumps(Recorded(file, GREEN).row["documents"])))
+    node = evidence.documents["core-02"]["spaces"]["core-02"]
+    next(link for link in node["links"] if link.get("ifname") == "eth3").pop("master")
+    cell = next(c for c in sorted(scene(file).healthy) if "nat-2a" in c[0])
+    wrong: dict[tuple[str, ...], str] = {(*cell[:3], str(cell[3])): "unreachable"}
+    found = explain(scene(file), judged(Recorded(file, GREEN), wrong).cells, evidence)
+    assert not found.causes
+    assert found.not_borne_out == ("a bridge lacks its uplink (core-02, eth3)",)
+    assert "a bridge lacks its uplink" not in found.ruled_out["driver"]
+    assert "a container isn't in its bridge" in found.ruled_out["driver"]
+
+
+def test_what_a_fault_would_open_stays_shut_for_an_end_that_is_cut_off() -> None:
+    file = EVIDENCE / "coreos.json.xz"
+    here = scene(file)
+    hairpin = next(f for f in RUNNING if f.id == "hairpin")
+    place = next(p for p in hairpin.places(here) if p.device == "lan-2")
+    evidence = Evidence(json.loads(json.dumps(Recorded(file, GREEN).row["documents"])))
+    switch = evidence.documents["switch"]["spaces"]["switch"]
+    next(row for row in switch["ports"] if row["ifname"] == "lan-2")["hairpin"] = True
+    wrong: dict[tuple[str, ...], str] = {}
+    for cell in here.healthy:
+        if "lannet-2a" in cell[:2]:
+            wrong[(*cell[:3], str(cell[3]))] = "unreachable"
+    for cell in hairpin.effect(here, place).certain:
+        if "lannet-2a" not in cell[:2]:
+            wrong[(*cell[:3], str(cell[3]))] = "reachable"
+    found = explain(here, judged(Recorded(file, GREEN), wrong).cells, evidence)
+    assert [cause.finding.fault.id for cause in found.causes] == ["hairpin"]
+    # Nothing shows why lannet-2a is cut off: that isn't hairpin's doing.
+    assert all("lannet-2a" in cell[:2] for cell in found.unexplained)
+    assert len(found.unexplained) == 42
+
+
+@pytest.mark.parametrize(
+    ("lab", "value", "found"),
+    [
+        ("coreos", "1", False),
+        ("two-networks", "1", True),
+        ("two-networks", "2", False),
+    ],
+)
+def test_a_strict_filter_matters_only_where_ways_differ(lab: str, value: str, found: bool) -> None:
+    file = EVIDENCE / f"{lab}.json.xz"
+    evidence = Evidence(json.loads(json.dumps(Recorded(file, GREEN).row["documents"])))
+    for document in evidence.documents.values():
+        for space in document["spaces"].values():
+            space["sysctl"]["net.ipv4.conf.all.rp_filter"] = value
+    fault = next(f for f in RUNNING if f.id == "rp-filter")
+    assert bool(list(fault.find(scene(file), evidence))) is found

@@ -1,0 +1,119 @@
+"""What `check FILE|DIR` makes of what it is given, and of what became of the labs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from underlay.cli import main
+from underlay.cli.proving import Proof
+from underlay.cluster.suite import Asked, Brought
+from underlay.errors import Infrastructure
+from underlay.expect import predict
+from underlay.lint.read import read_lab
+from underlay.observe.observation import Observation, Seen
+from underlay.plan import Plan, make_plan
+from underlay.storage import paths
+from underlay.verdict import Verdict, judge
+
+LABS = paths.root() / "labs"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(paths.HOME, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return make_plan(read_lab(LABS / "flat.yml"))
+
+
+def seen(plan: Plan, *, wrong: int = 0, missing: int = 0) -> Verdict:
+    """Return a verdict in which the first cells are otherwise than expected, or not measured."""
+    expected = list(predict(plan))
+    other = {True: "unreachable", False: "reachable"}
+    right = {True: "reachable", False: "unreachable"}
+    cells = tuple(
+        Seen(e.source, e.destination, e.protocol, (other if i < wrong else right)[e.reachable])
+        for i, e in enumerate(expected)
+        if i >= missing
+    )
+    return judge(plan.lab, "uml", expected, Observation(cells, {}, {}))
+
+
+def proof(*verdicts: Verdict) -> Proof:
+    made = Proof("uml")
+    made.verdicts = {str(number): verdict for number, verdict in enumerate(verdicts)}
+    return made
+
+
+def test_the_exit_code_is_that_of_the_worst_lab(plan: Plan) -> None:
+    green, differs, partly = seen(plan), seen(plan, wrong=1), seen(plan, missing=1)
+    assert proof(green, green).exit_code == 0
+    assert proof(green, partly).exit_code == 3
+    assert proof(green, partly, differs).exit_code == 1
+    # Nothing that ran is nothing that passed.
+    assert proof().exit_code == 3
+
+
+def test_coverage_names_only_labs_in_which_a_rule_was_measured(plan: Plan) -> None:
+    everything = len(list(predict(plan)))
+    coverage = proof(seen(plan), seen(plan, missing=everything)).coverage()
+    assert coverage
+    assert set(coverage) == {e.rule for e in predict(plan)}
+    assert all(labs == ["0"] for labs in coverage.values())
+
+
+def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Proof("uml")
+    error = Infrastructure("core-01: its kernel ended", detail="panic")
+    made.visit(Brought(Asked(LABS / "flat.yml", plan), error=error, timings={"boot": 1.5}))
+    document = made.documents["flat"]
+    assert document["error"] == "core-01: its kernel ended"
+    assert document["detail"] == "panic"
+    assert document["summary"]["not_measured"] == document["summary"]["cells"] > 0
+    assert document["timings"]["boot"] == made.spent["boot"] == 1.5
+    assert made.exit_code == 3
+    said = capsys.readouterr().err
+    assert "flat: not up: core-01: its kernel ended" in said
+    assert "panic" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("no-such-lab",), "there is no lab 'no-such-lab'"),
+        ((".",), "there is no lab file directly in ."),
+        (("flat", "--lab", "flat"), "--lab is for a lab that is up"),
+        (("--keep",), "--provider and --keep need a FILE or DIR"),
+        (("--provider", "uml"), "--provider and --keep need a FILE or DIR"),
+    ],
+)
+def test_bad_words_start_nothing(
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["check", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_all_that_is_wrong_in_a_folder_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (LABS / "flat.yml").read_text()
+    (tmp_path / "one.yml").write_text(text)
+    (tmp_path / "same-name.yml").write_text(text)
+    (tmp_path / "wrong.yml").write_text(text.replace("driver", "drver"))
+    assert main(["check", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert "same-name.yml: its name is flat" in said
+    assert "wrong.yml:" in said

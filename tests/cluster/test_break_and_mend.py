@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from barrier import Barrier
 from cluster.running import Lab
 from underlay.faults import RUNNING, Scene
+from underlay.faults.record import Broken
 
 pytestmark = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
@@ -33,6 +35,24 @@ def test_a_break_that_was_killed_is_mended(
     assert mended.code == 0, str(mended)
     assert mended.document()["green"]
     assert [one["fault"] for one in mended.document()["mended"]] == ["child-missing"]
+    assert not record.exists()
+
+
+@pytest.mark.all
+def test_what_was_recorded_and_never_done_is_mended(lab: Lab) -> None:
+    """As if `break` had died right after each record: no fault is there, and none comes of it."""
+    scene = Scene(lab.plan)
+    places = [(fault, place) for fault in RUNNING for place in list(fault.places(scene))[:1]]
+    assert len(places) >= 40
+    recorded = [
+        Broken(fault.id, str(place), tuple(fault.undo(scene, place)), whole=False)
+        for fault, place in places
+    ]
+    record = lab.state / "broken.json"
+    record.write_text(json.dumps([dataclasses.asdict(broken) for broken in recorded]))
+    mended = lab.verb("mend", "--json", deadline=600)
+    assert mended.code == 0, str(mended)
+    assert len(mended.document()["mended"]) == len(recorded)
     assert not record.exists()
 
 

@@ -33,10 +33,10 @@ SANDBOX, SWITCH, SEEDS = ("unshare", "--map-root-user"), ("ip", "-batch"), ("xor
 BOOTING, ASKED = ("vagrant", "up"), ("ssh", "bash")
 
 
-def points(daily: tuple[str, str]) -> list[Any]:
-    """Return each point at which `up` is to be disturbed, all but one for the full proof alone."""
+def points(*daily: tuple[str, str]) -> list[Any]:
+    """Return each point at which `up` is to be disturbed; some of them are for every day."""
     return [
-        pytest.param(each, id=each[0], marks=[] if each == daily else pytest.mark.all)
+        pytest.param(each, id=each[0], marks=[] if each in daily else pytest.mark.all)
         for each in (SANDBOX, SWITCH, SEEDS, BOOTING, ASKED)
     ]
 
@@ -112,7 +112,7 @@ def identity(lab: Lab) -> tuple[object, ...]:
     return lab.sandbox, boot, containers
 
 
-@pytest.mark.parametrize("point", points(BOOTING))
+@pytest.mark.parametrize("point", points(SANDBOX, SWITCH, BOOTING))
 def test_ctrl_c_during_up_cleans_up(
     copy: Checkout,
     point: tuple[str, str],

@@ -9,7 +9,6 @@ from returning to green.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from underlay.errors import EXIT_NOT_RUN, Infrastructure
 from underlay.faults import restore
 from underlay.faults.fault import SWITCH, Fault, Place, Step
 from underlay.observe.on_node.gather import documents
+from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,9 +158,7 @@ def _write(state: LabState, broken: list[Broken]) -> None:
     if not broken:
         file.unlink(missing_ok=True)
         return
-    fresh = file.with_name(f".{file.name}-{os.getpid()}")
-    fresh.write_text(json.dumps([asdict(entry) for entry in broken], indent=2) + "\n")
-    fresh.rename(file)
+    write_whole(file, json.dumps([asdict(entry) for entry in broken], indent=2) + "\n")
 
 
 def _file(state: LabState) -> Path:

@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from underlay.errors import BadInput
 from underlay.lab import DEFAULT_MODE, MODES
-from underlay.lint import lint_lab
+from underlay.lint import load
 from underlay.lint.keys.drivers import FLAGGED, L3_MODES, RUNTIMES
-from underlay.lint.read import read_lab_text
-from underlay.plan import Plan, make_plan
+from underlay.plan import Plan
 from underlay.plan.networks import OVERLAYS
 
 NODES = 2
@@ -71,11 +70,10 @@ def planned(lab: dict[str, Any], name: str = "random") -> Plan | None:
         file = Path(folder) / "random.yml"
         file.write_text(text(lab, name), encoding="utf-8")
         try:
-            lab, read = read_lab_text(file)
-            found = lint_lab(lab, read)
+            loaded = load(file)
+            return None if loaded.errors else loaded.plan
         except BadInput:
             return None
-    return None if any(one.severity == "error" for one in found) else make_plan(lab)
 
 
 def text(lab: dict[str, Any], name: str) -> str:

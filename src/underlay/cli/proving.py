@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from underlay.cli.console import err, people, print_json, progress
 from underlay.cli.measuring import explained
 from underlay.cli.which_lab import SUFFIXES, resolve_lab
-from underlay.cluster.prepare import load_plan
 from underlay.cluster.providers import DEFAULT
-from underlay.cluster.suite import Asked, Brought, Suite, hand_over
+from underlay.cluster.suite import Brought, Suite, hand_over
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
+from underlay.lint import Loaded, load
 from underlay.proof.lab import measure_and_judge
 from underlay.verdict import judge
 
@@ -65,7 +65,7 @@ class Proof:
         from underlay.expect import predict
         from underlay.observe.observation import Observation
 
-        plan = brought.asked.plan
+        plan = brought.loaded.plan
         return judge(plan.lab, self.provider, predict(plan), Observation((), {}, {}))
 
     @property
@@ -111,7 +111,7 @@ def prove(what: str, provider: str | None, *, keep: bool, as_json: bool) -> int:
     timings = {"render": round(rendered, 3), **proof.spent}
     timings["total"] = round(time.monotonic() - began, 3)
     if as_json:
-        order = [asked.plan.lab for asked in labs]
+        order = [loaded.plan.lab for loaded in labs]
         print_json(
             {
                 "labs": [proof.documents[lab] for lab in order],
@@ -134,25 +134,27 @@ def _files(what: str) -> list[Path]:
     return found
 
 
-def _asked(files: Sequence[Path]) -> list[Asked]:
+def _asked(files: Sequence[Path]) -> list[Loaded]:
     """Read all files, and say at once what is wrong with any of them."""
-    labs: dict[str, Asked] = {}
+    labs: dict[str, Loaded] = {}
     wrong = []
     for file in files:
         try:
-            plan = load_plan(file)
+            loaded = load(file)
         except UnderlayError as error:
             wrong.append("\n".join(filter(None, (error.message, error.detail))))
             continue
-        if plan.lab in labs:
-            wrong.append(f"{file}: its name is {plan.lab}, as in {labs[plan.lab].file}")
-        labs.setdefault(plan.lab, Asked(file, plan))
+        if loaded.plan.lab in labs:
+            wrong.append(
+                f"{file}: its name is {loaded.plan.lab}, as in {labs[loaded.plan.lab].file}"
+            )
+        labs.setdefault(loaded.plan.lab, loaded)
     if wrong:
         raise BadInput("\n".join(wrong))
     return list(labs.values())
 
 
-def _refuse_running(last: Asked, home: Path) -> None:
+def _refuse_running(last: Loaded, home: Path) -> None:
     lab = last.plan.lab
     if (home / "labs" / lab).exists():
         raise BadInput(
@@ -188,7 +190,7 @@ def _last_line(proof: Proof, boots: int, seconds: float) -> str:
     )
 
 
-def _count(labs: Sequence[Asked]) -> str:
+def _count(labs: Sequence[Loaded]) -> str:
     return f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
 
 

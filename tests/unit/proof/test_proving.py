@@ -8,9 +8,10 @@ import pytest
 
 from underlay.cli import main
 from underlay.cli.proving import Proof
-from underlay.cluster.suite import Asked, Brought
+from underlay.cluster.suite import Brought
 from underlay.errors import Infrastructure
 from underlay.expect import predict
+from underlay.lint import load
 from underlay.lint.read import read_lab
 from underlay.observe.observation import Observation, Seen
 from underlay.plan import Plan, make_plan
@@ -72,7 +73,7 @@ def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
 ) -> None:
     made = Proof("uml")
     error = Infrastructure("core-01: its kernel ended", detail="panic")
-    made.visit(Brought(Asked(LABS / "flat.yml", plan), error=error, timings={"boot": 1.5}))
+    made.visit(Brought(load(LABS / "flat.yml"), error=error, timings={"boot": 1.5}))
     document = made.documents["flat"]
     assert document["error"] == "core-01: its kernel ended"
     assert document["detail"] == "panic"

@@ -1,8 +1,8 @@
 """The command line: finds the verb, runs it, and turns whatever happens into an exit code.
 
-Each verb is a module of its own name with a function ``command``. Only the verb
-asked for is imported: ``--version``, ``--help`` and a mistyped verb need none of
-pydantic, typer and rich.
+Each verb is a module in ``verbs/``, of its own name and with a function ``command``. Only
+the verb asked for is imported: ``--version``, ``--help`` and a mistyped verb import none, and
+none of pydantic, typer and rich.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 
 from underlay.cli.interrupt import reset_exit, treat_as_interrupt
+from underlay.cli.overview import is_verb, summaries, verb_lines
 from underlay.cli.terminal import outlive
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
@@ -33,46 +34,6 @@ REFUSALS = {
 
 # What a shell reports for a command that SIGPIPE ended, as in `underlay status | head -1`.
 EXIT_READER_GONE = 141
-
-# The summaries repeat the first lines of the verbs' docstrings, which a test compares:
-# importing every verb to list them would cost half a second.
-VERBS: dict[str, dict[str, str]] = {
-    "Labs": {
-        "demo": "Start the default lab, measure its matrix and leave it running.",
-        "up": "Start a lab: its nodes, its networks and its containers.",
-        "check": "Measure who reaches whom in a lab and compare it with the prediction.",
-        "switch": "Turn a running lab into another one without a reboot.",
-        "converge": "Make a running lab what its lab file says now, by one Ansible task.",
-        "explain": "Say why cells of a running lab differ from the prediction.",
-        "down": "Stop a lab and leave nothing of it behind.",
-    },
-    "Running labs": {
-        "status": "Show a running lab: its nodes, containers and switch.",
-        "ssh": "Open a shell on a node, or run a command there as the lab's user.",
-        "exec": "Run a command as root in a node, a container or the switch.",
-        "capture": "Capture frames in a running lab into a pcap file.",
-        "trace": "Send one packet and show where it was seen, hop by hop, there and back.",
-        "env": "Print the variables for using Vagrant by hand on a lab.",
-    },
-    "Faults": {
-        "faults": "List the faults that Underlay knows, by the stage at which they show.",
-        "break": "Bring a fault about in a running lab, to see what it looks like.",
-        "mend": "Undo all that `break` has done to a running lab, and measure it.",
-    },
-    "Files": {
-        "render": "Write every file of a lab's nodes without starting any.",
-        "lint": "Find a lab's mistakes before any node starts, or those of real hosts.",
-        "image": "Build the nodes' image, show what is cached, or carry it to another machine.",
-        "schema": "Print the JSON Schema of lab files, for editors.",
-    },
-    "This machine": {
-        "doctor": "Check that this machine can run labs, or an image what labs need of it.",
-        "bench": "Measure how fast Underlay is on this machine, or how fast packets are.",
-        "soak": "End commands at random moments, and prove that nothing is left behind.",
-        "test": "Run Underlay's own tests, layer by layer.",
-        "completion": "Print the script with which a shell completes Underlay's commands.",
-    },
-}
 
 
 def main(argv: list[str]) -> int:
@@ -101,11 +62,6 @@ def main(argv: list[str]) -> int:
         return _unexpected(error, as_json)
 
 
-def summaries() -> dict[str, str]:
-    """Return every verb with its one-line summary, in the order of ``--help``."""
-    return {name: line for group in VERBS.values() for name, line in group.items()}
-
-
 def _dispatch(argv: list[str]) -> int:
     if not argv or argv[0] in ("--help", "-h", "help"):
         # `help` is what people type first; it is no verb and isn't listed.
@@ -121,7 +77,7 @@ def _dispatch(argv: list[str]) -> int:
 
         print("\n".join(words("".join(argv[1:2]))))
         return EXIT_OK
-    if argv[0] not in summaries():
+    if not is_verb(argv[0]):
         raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest(argv[0]))
     from underlay.cli.frame import run_verb
 
@@ -139,9 +95,7 @@ def _show_version(options: list[str]) -> int:
 
 def _overview() -> str:
     lines = ["Usage: underlay VERB [OPTIONS]", "", (sys.modules["underlay"].__doc__ or "").strip()]
-    for group, entries in VERBS.items():
-        lines += ["", f"{group}:"]
-        lines += [f"  {name:<10} {summary}" for name, summary in entries.items()]
+    lines += verb_lines()
     lines += [
         "",
         "Options:",

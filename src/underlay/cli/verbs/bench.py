@@ -11,6 +11,9 @@ from rich.table import Table
 from underlay.cli.console import out, print_json, progress
 from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
 
+GROUP = "This machine"
+ORDER = 20
+
 DATAPLANE = "dataplane"
 
 

@@ -14,6 +14,9 @@ from underlay.errors import BadInput
 if TYPE_CHECKING:
     from underlay.faults import Fault, Place, Scene
 
+GROUP = "Faults"
+ORDER = 20
+
 
 def command(
     fault: Annotated[

@@ -16,6 +16,9 @@ from underlay.errors import BadInput, Infrastructure
 if TYPE_CHECKING:
     from underlay.plan import Plan
 
+GROUP = "Running labs"
+ORDER = 40
+
 SNAP = 65535
 STDOUT = "-"
 

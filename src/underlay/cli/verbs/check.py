@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from underlay.proof.explain import Explanation
     from underlay.verdict import Verdict
 
+GROUP = "Labs"
+ORDER = 30
+
 
 def command(
     what: Annotated[

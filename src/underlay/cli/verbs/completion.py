@@ -8,6 +8,9 @@ import typer
 
 from underlay.errors import BadInput
 
+GROUP = "This machine"
+ORDER = 50
+
 
 def command(
     shell: Annotated[str, typer.Argument(help="`bash`, `zsh` or `fish`.")],

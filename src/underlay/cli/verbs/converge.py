@@ -14,6 +14,9 @@ from underlay.cli.which_lab import refuse_broken, running_state
 if TYPE_CHECKING:
     from underlay.cluster.converging import Converged
 
+GROUP = "Labs"
+ORDER = 50
+
 
 def command(
     lab: Annotated[

@@ -13,6 +13,9 @@ from underlay.cli.measuring import measured, show
 from underlay.cli.verbs import up
 from underlay.errors import EXIT_OK
 
+GROUP = "Labs"
+ORDER = 10
+
 NEXT = """
 The lab stays up. Next (`underlay` is ./underlay in the checkout):
   underlay status                                  who is where, with which address

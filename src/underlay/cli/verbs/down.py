@@ -11,6 +11,9 @@ from underlay.cli.console import out, print_json, progress
 from underlay.cli.which_lab import running_lab
 from underlay.storage.paths import states
 
+GROUP = "Labs"
+ORDER = 70
+
 
 def command(
     lab: Annotated[

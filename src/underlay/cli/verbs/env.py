@@ -10,6 +10,9 @@ import typer
 from underlay.cli.console import print_json
 from underlay.cli.which_lab import resolve_lab
 
+GROUP = "Running labs"
+ORDER = 60
+
 
 def command(
     lab: Annotated[

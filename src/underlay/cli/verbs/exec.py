@@ -9,6 +9,9 @@ import typer
 from underlay.cli.which_lab import running_state
 from underlay.errors import EXIT_NOT_RUN, UnderlayError
 
+GROUP = "Running labs"
+ORDER = 30
+
 
 def command(
     target: Annotated[str, typer.Argument(help="A node, a container, or `switch`.")],

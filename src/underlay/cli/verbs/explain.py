@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,8 +10,8 @@ from underlay.cli.console import out, print_json
 from underlay.cli.measuring import explained, measured
 from underlay.cli.which_lab import running_state
 
-if TYPE_CHECKING:
-    pass
+GROUP = "Labs"
+ORDER = 60
 
 
 def command(

@@ -12,6 +12,9 @@ from underlay.cli.console import out, print_json
 if TYPE_CHECKING:
     from underlay.faults.entry import Entry
 
+GROUP = "Faults"
+ORDER = 10
+
 
 def command(
     as_json: Annotated[

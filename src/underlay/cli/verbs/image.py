@@ -14,6 +14,9 @@ from underlay.errors import BadInput, UnderlayError
 if TYPE_CHECKING:
     from underlay.cluster.image.build import Image
 
+GROUP = "Files"
+ORDER = 30
+
 ACTIONS = ("show", "build", "export", "import")
 
 

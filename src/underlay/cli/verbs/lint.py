@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from underlay.lint.finding import Finding, RuleText
 
+GROUP = "Files"
+ORDER = 20
+
 STYLES = {"error": "bold red", "warning": "yellow"}
 
 Format = Literal["text", "json", "sarif", "github"]

@@ -10,6 +10,9 @@ from underlay.cli.console import out, print_json, progress
 from underlay.cli.measuring import measured
 from underlay.cli.which_lab import running_state
 
+GROUP = "Faults"
+ORDER = 30
+
 
 def command(
     lab: Annotated[

@@ -16,6 +16,9 @@ from underlay.storage import paths
 if TYPE_CHECKING:
     from underlay.lint import Loaded
 
+GROUP = "Files"
+ORDER = 10
+
 
 def command(
     lab: Annotated[

@@ -11,6 +11,9 @@ import typer
 from underlay.cli.console import out, print_json, progress
 from underlay.errors import EXIT_DIFFERS
 
+GROUP = "This machine"
+ORDER = 30
+
 MANY = 1_000_000
 
 

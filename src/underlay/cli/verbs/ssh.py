@@ -12,6 +12,9 @@ import typer
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput
 
+GROUP = "Running labs"
+ORDER = 20
+
 
 def command(
     node: Annotated[str, typer.Argument(help="The node's name, such as core-01.")],

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan, PortVlans
 
+GROUP = "Running labs"
+ORDER = 10
+
 SENTENCES = {
     "running": "all nodes run; `underlay check` measures the lab",
     "partly": "not all nodes run; `underlay up` starts the missing ones",

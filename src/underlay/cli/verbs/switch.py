@@ -10,6 +10,9 @@ import typer
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.which_lab import refuse_broken, resolve_lab, running_state
 
+GROUP = "Labs"
+ORDER = 40
+
 
 def command(
     file: Annotated[str, typer.Argument(metavar="LAB", help="A lab file, or a name in labs/.")],

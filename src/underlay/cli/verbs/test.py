@@ -16,6 +16,9 @@ from underlay.storage.paths import is_checkout
 if TYPE_CHECKING:
     from rich.console import Console
 
+GROUP = "This machine"
+ORDER = 40
+
 MINUTES = 60.0
 # The suite is meant for 20 minutes; a machine that is three times slower still gets a verdict.
 DAILY_DEADLINE = 60 * MINUTES

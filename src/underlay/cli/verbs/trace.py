@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.proof.trace import Hop, Way
 
+GROUP = "Running labs"
+ORDER = 50
+
 PATIENCE = 3.0  # s that an answer may take; ARP alone asks three times, a second apart
 LONGEST = 30.0
 

@@ -14,6 +14,9 @@ from underlay.cli.which_lab import resolve_lab, running_labs
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
 
+GROUP = "Labs"
+ORDER = 20
+
 
 def command(
     lab: Annotated[

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args, get_type_hints
 
-from underlay.cli import summaries
 from underlay.cli.frame import build_command
-from underlay.cli.layers import LAYERS
+from underlay.cli.overview import summaries
 from underlay.cli.verbs.bench import DATAPLANE
 from underlay.cli.verbs.image import ACTIONS
 from underlay.cluster.providers import NAMES
 from underlay.proof.bench.figures import NAMES as FIGURE_NAMES
+from underlay.proof.own_tests import LAYERS
 
 SHELLS = ("bash", "zsh", "fish")
 

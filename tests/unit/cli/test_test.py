@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from underlay import cli
-from underlay.cli import layers
-from underlay.cli import layers_record as proof
-from underlay.cli.layers import Layer, judge_layer, read_junit
 from underlay.cli.verbs import test as verb
+from underlay.proof import own_tests
+from underlay.proof.own_tests import Layer, judge_layer, read_junit
 
 CONFTEST = Path(__file__).resolve().parents[2] / "conftest.py"
 SOURCE = CONFTEST.parents[1] / "src"
@@ -27,10 +26,9 @@ SETTINGS = "[pytest]\naddopts = --strict-markers\n"
 @pytest.fixture
 def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return a checkout of its own, with one passing test in each layer."""
-    for module in (layers, proof):
-        monkeypatch.setattr(module, "root", lambda: tmp_path)
+    monkeypatch.setattr(own_tests, "root", lambda: tmp_path)
     (tmp_path / "pytest.ini").write_text(SETTINGS)
-    for name in layers.LAYERS:
+    for name in own_tests.LAYERS:
         write(tmp_path, name, "def test_good(): pass\n")
     (tmp_path / "tests" / "conftest.py").write_text(CONFTEST.read_text())
     return tmp_path
@@ -140,8 +138,8 @@ def test_interrupt_lets_pytest_clean_up(checkout: Path, tmp_path: Path) -> None:
         f"    finally:\n        pathlib.Path({str(cleaned)!r}).touch()\n",
     )
     code = (
-        "import pathlib, sys; from underlay import cli; from underlay.cli import layers;"
-        f"layers.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
+        "import pathlib, sys; from underlay import cli; from underlay.proof import own_tests;"
+        f"own_tests.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],

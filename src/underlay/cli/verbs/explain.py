@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json
-from underlay.cli.measuring import explained, measured
+from underlay.cli.lab_proof import prove_lab
 from underlay.cli.which_lab import running_state
 
 GROUP = "Labs"
@@ -37,8 +37,8 @@ def command(
     from underlay.report.terminal import summary_line
 
     state = running_state(lab)
-    verdict = measured(state)
-    explanation = explained(state, verdict)
+    proof = prove_lab(state)
+    verdict, explanation = proof.verdict, proof.explanation
     if as_json:
         print_json({"lab": state.lab, **document(explanation)})
     else:

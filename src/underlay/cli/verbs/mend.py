@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.measuring import measured
+from underlay.cli.lab_proof import measure_lab
 from underlay.cli.which_lab import running_state
 
 GROUP = "Faults"
@@ -39,7 +39,7 @@ def command(
     state = running_state(lab)
     with progress(f"mending {state.lab}") as running, turn(state.lab, running.step):
         mended = mend(state)
-    verdict = measured(state)
+    verdict = measure_lab(state)
     if as_json:
         print_json(
             {

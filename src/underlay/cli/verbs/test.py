@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import people, print_json
-from underlay.cli.layers import LAYERS, Layer, run_layer
-from underlay.cli.layers_record import write_proof
 from underlay.errors import EXIT_DIFFERS, BadInput
+from underlay.proof.own_tests import LAYERS, Layer, run_layer, write_record
 from underlay.storage.paths import is_checkout
 
 if TYPE_CHECKING:
@@ -67,7 +66,7 @@ def command(
     results = _run(chosen, extra, everything, as_json, console)
     failed = sum(result.failed for result in results) or not any(r.ran for r in results)
     if everything and chosen == LAYERS and not extra:
-        path = write_proof(results)
+        path = write_record(results)
         console.print(f"written: {path}")
     if as_json:
         print_json(document(results))

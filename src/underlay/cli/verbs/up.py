@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli import timeline
+from underlay.cli import start_timeline
 from underlay.cli.console import people, print_json, progress
 from underlay.cli.which_lab import resolve_lab, running_labs
 
@@ -63,7 +63,7 @@ def command(
             "timings": {**phases, "total": seconds},
         }
         if timings:
-            document["spans"] = timeline.document(state)
+            document["spans"] = start_timeline.document(state)
         print_json(document)
         return
     say = people(as_json)
@@ -72,7 +72,7 @@ def command(
         f"{seconds:.1f} s"
     )
     if timings:
-        timeline.show(state)
+        start_timeline.show(state)
     which = f" --lab {state.lab}" if len(running_labs()) > 1 else ""
     verbs = ("check", "status", "down")
     say.print(f"next: {' · '.join(f'underlay {verb}{which}' for verb in verbs)}", style="dim")

@@ -1,16 +1,23 @@
-"""One layer of Underlay's own tests: pytest in a process of its own, under a deadline."""
+"""Underlay's own tests, layer by layer: pytest in a process of its own, under a deadline.
+
+A complete run leaves in the repository which commit was proven, and how.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+from underlay.cluster import checkout
 from underlay.storage import temporary
 from underlay.storage.paths import root
 
@@ -107,6 +114,32 @@ def read_junit(file: Path) -> tuple[int, int, int]:
         failed += wrong
         skipped += skips
     return (passed, failed, skipped)
+
+
+def write_record(results: list[Layer]) -> Path:
+    """Write ``docs/proof/tests.json`` about a complete run and return its path.
+
+    ``dirty`` says whether the checkout held changes that the commit doesn't;
+    other proofs, which the same run may write, don't count.
+    """
+    path = root() / "docs" / "proof" / "tests.json"
+    record = {
+        "commit": checkout.commit(root()) or "unknown",
+        "dirty": checkout.dirty(root()),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "kernel": platform.release(),
+            "processors": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "layers": [result.document() for result in results],
+        "passed": sum(result.passed for result in results),
+        "failed": sum(result.failed for result in results),
+        "skipped": sum(result.skipped for result in results),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return path
 
 
 def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from underlay.cli import main
-from underlay.cli.proving import Proof
+from underlay.cli.verbs import check
 from underlay.cluster.suite import Brought
 from underlay.errors import Infrastructure
 from underlay.expect import predict
@@ -15,6 +15,7 @@ from underlay.lint import load
 from underlay.lint.read import read_lab
 from underlay.observe.observation import Observation, Seen
 from underlay.plan import Plan, make_plan
+from underlay.proof.labs import LabResult, LabResults, prove_brought
 from underlay.storage import paths
 from underlay.verdict import Verdict, judge
 
@@ -45,24 +46,22 @@ def seen(plan: Plan, *, wrong: int = 0, missing: int = 0) -> Verdict:
     return judge(plan.lab, "uml", expected, Observation(cells, {}, {}))
 
 
-def proof(*verdicts: Verdict) -> Proof:
-    made = Proof("uml")
-    made.verdicts = {str(number): verdict for number, verdict in enumerate(verdicts)}
-    return made
+def results(*verdicts: Verdict) -> LabResults:
+    return LabResults({str(number): LabResult(each) for number, each in enumerate(verdicts)})
 
 
 def test_the_exit_code_is_that_of_the_worst_lab(plan: Plan) -> None:
     green, differs, partly = seen(plan), seen(plan, wrong=1), seen(plan, missing=1)
-    assert proof(green, green).exit_code == 0
-    assert proof(green, partly).exit_code == 3
-    assert proof(green, partly, differs).exit_code == 1
+    assert results(green, green).exit_code == 0
+    assert results(green, partly).exit_code == 3
+    assert results(green, partly, differs).exit_code == 1
     # Nothing that ran is nothing that passed.
-    assert proof().exit_code == 3
+    assert results().exit_code == 3
 
 
 def test_coverage_names_only_labs_in_which_a_rule_was_measured(plan: Plan) -> None:
     everything = len(list(predict(plan)))
-    coverage = proof(seen(plan), seen(plan, missing=everything)).coverage()
+    coverage = results(seen(plan), seen(plan, missing=everything)).coverage()
     assert coverage
     assert set(coverage) == {e.rule for e in predict(plan)}
     assert all(labs == ["0"] for labs in coverage.values())
@@ -71,15 +70,18 @@ def test_coverage_names_only_labs_in_which_a_rule_was_measured(plan: Plan) -> No
 def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
     plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = Proof("uml")
     error = Infrastructure("core-01: its kernel ended", detail="panic")
-    made.visit(Brought(load(LABS / "flat.yml"), error=error, timings={"boot": 1.5}))
-    document = made.documents["flat"]
+    brought = Brought(load(LABS / "flat.yml"), error=error, timings={"boot": 1.5})
+    result = prove_brought(brought, "uml", print)
+    made = LabResults()
+    made.add(result)
+    document = check.result_document(result)
     assert document["error"] == "core-01: its kernel ended"
     assert document["detail"] == "panic"
     assert document["summary"]["not_measured"] == document["summary"]["cells"] > 0
-    assert document["timings"]["boot"] == made.spent["boot"] == 1.5
+    assert document["timings"]["boot"] == made.timings["boot"] == 1.5
     assert made.exit_code == 3
+    check.show_result(result)
     said = capsys.readouterr().err
     assert "flat: not up: core-01: its kernel ended" in said
     assert "panic" in said

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson, Provider
 from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
 
 GROUP = "This machine"
@@ -24,16 +25,11 @@ def command(
             metavar="NAME", help="The figures to measure, all without one; or dataplane."
         ),
     ] = None,
-    provider: Annotated[
-        str | None,
-        typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox."),
-    ] = None,
+    provider: Provider = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Measure each figure once, within ten minutes.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how fast Underlay is on this machine, or how fast packets are.
 

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput
 
@@ -29,12 +30,8 @@ def command(
     every: Annotated[
         bool, typer.Option("--list", help="List which faults fit this lab, and where.")
     ] = False,
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Bring a fault about in a running lab, to see what it looks like.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import err, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput, Infrastructure
 
@@ -34,12 +35,8 @@ def command(
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.1, max=3600, help="Stop after so many seconds.")
     ] = 10,
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Capture frames in a running lab into a pcap file.
 

@@ -10,6 +10,7 @@ import typer
 
 from underlay.cli.console import err, out, people, print_json, progress
 from underlay.cli.lab_proof import prove_lab, show_matrix
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
 
@@ -30,18 +31,14 @@ def command(
         str | None,
         typer.Argument(help="A lab, or a folder of labs, to start anew."),
     ] = None,
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
     provider: Annotated[
         str | None, typer.Option(help="With FILE or DIR: what runs the nodes, uml by default.")
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="With FILE or DIR: leave the last lab up.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure who reaches whom in a lab and compare it with the prediction.
 

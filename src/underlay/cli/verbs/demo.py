@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import typer
 
 from underlay.cli import start_timeline
 from underlay.cli.console import err, out, print_json
 from underlay.cli.lab_proof import measure_lab, show_matrix
+from underlay.cli.options import AsJson, Timings
 from underlay.cli.verbs import up
 from underlay.errors import EXIT_OK
 
@@ -28,12 +28,8 @@ The lab stays up. Next (`underlay` is ./underlay in the checkout):
 
 
 def command(
-    timings: Annotated[
-        bool, typer.Option("--timings", help="Show as a timeline where the time went.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    timings: Timings = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start the default lab, measure its matrix and leave it running.
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from underlay.cli.console import out, print_json
 from underlay.cli.lab_proof import prove_lab
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
 
 GROUP = "Labs"
@@ -15,12 +14,8 @@ ORDER = 60
 
 
 def command(
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say why cells of a running lab differ from the prediction.
 

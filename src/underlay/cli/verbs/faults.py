@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json
+from underlay.cli.options import AsJson
 
 if TYPE_CHECKING:
     from underlay.faults.entry import Entry
@@ -17,9 +17,7 @@ ORDER = 10
 
 
 def command(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the faults that Underlay knows, by the stage at which they show.
 

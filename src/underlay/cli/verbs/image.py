@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson
 from underlay.errors import BadInput, UnderlayError
 
 if TYPE_CHECKING:
@@ -31,9 +32,7 @@ def command(
         bool,
         typer.Option("--force", help="Build anew, or replace a file that is there already."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build the nodes' image, show what is cached, or carry it to another machine.
 

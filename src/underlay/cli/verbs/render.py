@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import err, out, print_json
+from underlay.cli.options import AsJson, LabFile
 from underlay.cli.which_lab import resolve_lab
 from underlay.errors import BadInput
 from underlay.storage import paths
@@ -21,9 +22,7 @@ ORDER = 10
 
 
 def command(
-    lab: Annotated[
-        str | None, typer.Argument(help="A lab file, or the name of one in labs/.")
-    ] = None,
+    lab: LabFile = None,
     output: Annotated[
         Path | None,
         typer.Option(help="The folder to write; without it, the lab's state folder."),
@@ -31,9 +30,7 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Render a lab although lint finds errors in it.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write every file of a lab's nodes without starting any.
 

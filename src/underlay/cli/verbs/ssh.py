@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from underlay.cli.options import RunningLab
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput
 
@@ -21,9 +22,7 @@ def command(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[-- CMD...]", help="A command to run there.")
     ] = None,
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
 ) -> None:
     """Open a shell on a node, or run a command there as the lab's user.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
 
 if TYPE_CHECKING:
@@ -25,12 +25,8 @@ SENTENCES = {
 
 
 def command(
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show a running lab: its nodes, containers and switch.
 

@@ -9,6 +9,7 @@ import typer
 
 from underlay.cli import start_timeline
 from underlay.cli.console import people, print_json, progress
+from underlay.cli.options import AsJson, LabFile, Provider, Timings
 from underlay.cli.which_lab import resolve_lab, running_labs
 
 if TYPE_CHECKING:
@@ -19,22 +20,13 @@ ORDER = 20
 
 
 def command(
-    lab: Annotated[
-        str | None, typer.Argument(help="A lab file, or the name of one in labs/.")
-    ] = None,
-    provider: Annotated[
-        str | None,
-        typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox."),
-    ] = None,
+    lab: LabFile = None,
+    provider: Provider = None,
     force: Annotated[
         bool, typer.Option("--force", help="Start a lab although lint finds errors in it.")
     ] = False,
-    timings: Annotated[
-        bool, typer.Option("--timings", help="Show as a timeline where the time went.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    timings: Timings = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start a lab: its nodes, its networks and its containers.
 

@@ -18,11 +18,20 @@ ORDER = 20
 DATAPLANE = "dataplane"
 
 
+def figure_names() -> list[str]:
+    """Return all that can be measured, for shell completion."""
+    from underlay.proof.bench.figures import NAMES
+
+    return [*NAMES, DATAPLANE]
+
+
 def command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME", help="The figures to measure, all without one; or dataplane."
+            metavar="NAME",
+            help="The figures to measure, all without one; or dataplane.",
+            autocompletion=figure_names,
         ),
     ] = None,
     provider: Provider = None,

@@ -13,7 +13,7 @@ from underlay.cluster.state.lab import LabState, read_state
 from underlay.faults import Cell, Scene
 from underlay.observe.evidence import Evidence
 from underlay.proof.explain import explain
-from underlay.proof.lab import look_into, measure_and_judge
+from underlay.proof.lab import gather_evidence, measure_and_judge
 from underlay.verdict import Cell as Judged
 
 STEP_DEADLINE = 60.0
@@ -60,7 +60,7 @@ def look(lab: Lab, *, anyway: bool = True) -> Looked:
     """
     state = state_of(lab)
     verdict = measure_and_judge(state, lambda _: None)
-    evidence = look_into(state) if anyway or verdict.exit_code else Evidence({})
+    evidence = gather_evidence(state) if anyway or verdict.exit_code else Evidence({})
     found = explain(Scene(state.plan()), verdict.cells, evidence)
     return Looked(
         judged=verdict.cells,

@@ -14,7 +14,7 @@ from underlay.cluster.state.own_home import own_home
 from underlay.cluster.suite import Brought, Suite
 from underlay.faults import RUNNING, Scene
 from underlay.lint import load
-from underlay.proof.lab import look_into
+from underlay.proof.lab import gather_evidence
 
 pytestmark = pytest.mark.all
 
@@ -26,7 +26,7 @@ def test_nothing_is_found_in_any_shipped_lab(here: Checkout) -> None:
     def visit(brought: Brought) -> None:
         assert brought.state is not None, brought.error
         plan = brought.loaded.plan
-        evidence = look_into(brought.state)
+        evidence = gather_evidence(brought.state)
         scene = Scene(plan)
         findings = [f for fault in RUNNING for f in fault.find(scene, evidence)]
         seen[plan.lab] = {

@@ -13,7 +13,7 @@ import sys
 
 from underlay.cli.interrupt import reset_exit, treat_as_interrupt
 from underlay.cli.overview import is_verb, summaries, verb_lines
-from underlay.cli.terminal import outlive
+from underlay.cli.terminal import survive_closed_terminal
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
@@ -46,7 +46,7 @@ def main(argv: list[str]) -> int:
     as_json = not completing and "--json" in _options(argv)
     try:
         treat_as_interrupt()
-        outlive()
+        survive_closed_terminal()
         code = _complete(completing, argv) if completing else _dispatch(argv)
         sys.stdout.flush()
         return code
@@ -121,7 +121,7 @@ def _nearest(word: str) -> str:
 
 
 def _options(argv: list[str]) -> list[str]:
-    """The part of ``argv`` that is Underlay's own: after ``--`` comes somebody else's."""
+    """Return the part of ``argv`` that is Underlay's own: what stands before ``--``."""
     return argv[: argv.index("--")] if "--" in argv else argv
 
 
@@ -143,7 +143,7 @@ def _fail(code: int, message: str, hint: str, detail: str, as_json: bool) -> int
 
 
 def _unexpected(error: Exception, as_json: bool) -> int:
-    """A defect of Underlay itself: one line for the user, the traceback for whoever mends it."""
+    """Report a defect of Underlay itself: a line for the user, a traceback for who mends it."""
     from underlay.cli.crash import write_crash
 
     if os.environ.get("UNDERLAY_DEBUG") == "1":
@@ -156,7 +156,7 @@ def _unexpected(error: Exception, as_json: bool) -> int:
 
 
 def _refused(error: OSError, as_json: bool) -> int:
-    """A file system that can't take what Underlay writes: full, read-only, closed, or broken."""
+    """Report that a file system doesn't take what is written: it is full, read-only or broken."""
     if error.filename is None and error.errno == errno.ENOSPC:
         # It was stdout that filled up; nothing more can be said there.
         _stop_writing()
@@ -166,7 +166,7 @@ def _refused(error: OSError, as_json: bool) -> int:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads stdout any more, as opposed to a child's stdin having closed."""
+    """Tell whether nobody reads stdout any more; it may also be a child's stdin that closed."""
     import select
 
     poll = select.poll()

@@ -68,7 +68,7 @@ class LabResults:
 
     @property
     def exit_code(self) -> int:
-        """1 where any lab differs, else 3 where any (or all, being none) wasn't measured whole."""
+        """1 where any lab differs; else 3 where one wasn't measured whole, or there was none."""
         for code in (EXIT_DIFFERS, EXIT_INFRASTRUCTURE):
             if code in self.exit_codes:
                 return code

@@ -143,10 +143,11 @@ def write_record(results: list[Layer]) -> Path:
 
 
 def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
-    """Let every processor test; with nodes, two, since nodes wait for each other half of the time.
+    """Return the options by which pytest runs several tests at once.
 
-    One after the other where the user picks among the tests, and in the full proof of those
-    with nodes: it looks for growth, in caches that are everybody's.
+    Every processor tests; with nodes two do, since nodes wait for each other half of the time.
+    Tests run one after the other where the user picks among them, and in the full proof of
+    those with nodes: it looks for growth, in caches that are everybody's.
     """
     processors = os.cpu_count() or 1
     if selected or processors == 1:
@@ -158,7 +159,7 @@ def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
 
 
 def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None:
-    """Run pytest; its exit code, or None where it had to be stopped."""
+    """Run pytest and return its exit code, or None where it had to be stopped."""
     sys.stdout.flush()
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", *arguments],
@@ -182,7 +183,7 @@ def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None
 
 
 def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Ask pytest to stop and to clean up; whoever calls kills it if it doesn't."""
+    """Ask pytest to stop and to clean up, and wait for it; the caller kills it if it doesn't."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(timeout=GRACE)

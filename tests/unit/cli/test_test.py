@@ -184,4 +184,4 @@ def test_golden_files(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None
 
 def test_line_of_a_layer() -> None:
     result = Layer("unit", 3, 0, 1, 2.345)
-    assert verb.line(result) == "unit: 3 passed, 0 failed, 1 skipped in 2.3 s"
+    assert verb.layer_line(result) == "unit: 3 passed, 0 failed, 1 skipped in 2.3 s"

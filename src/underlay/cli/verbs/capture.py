@@ -54,7 +54,7 @@ def command(
     from underlay.observe.frames import pcap
 
     state = running_state(lab)
-    machine, space, kind, devices = point(state.plan(), target)
+    machine, space, kind, devices = capture_point(state.plan(), target)
     if output is not None and str(output) == STDOUT and as_json:
         raise BadInput("stdout takes either the capture or the document", hint="--output FILE")
     path = output or Path(f"{state.lab}-{target.replace(':', '-')}.pcap")
@@ -79,7 +79,7 @@ def command(
         err.print(f"{path}: {len(frames)} frames")
 
 
-def point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
+def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
     """Return the machine, namespace, its kind, and the devices that ``target`` means."""
     from underlay.cluster.access import SWITCH
 

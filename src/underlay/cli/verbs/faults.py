@@ -31,13 +31,13 @@ def command(
     """
     from underlay.faults.entry import entries
 
-    found = entries()
+    known = entries()
     if as_json:
-        print_json({"faults": [_document(entry) for entry in found]})
+        print_json({"faults": [_document(entry) for entry in known]})
         return
     for stage in ("running", "boot", "file"):
         table = Table("fault", "layer", "what is wrong", box=None, pad_edge=False)
-        rows = [entry for entry in found if entry.stage == stage]
+        rows = [entry for entry in known if entry.stage == stage]
         for entry in rows:
             table.add_row(entry.id, entry.layer, entry.title)
         out.print(f"{stage}: {len(rows)} faults", style="bold")

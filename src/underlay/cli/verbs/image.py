@@ -111,9 +111,9 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
     if not current.exists:
         raise BadInput("the image is not built yet", hint="underlay image build")
     with progress(f"exporting the image {current.key}"):
-        found = image_licences.parts(current.disk)
+        packages = image_licences.parts(current.disk)
         image_archive.export(current, file)
-        write_whole(beside, image_licences.table(found))
+        write_whole(beside, image_licences.table(packages))
     size = file.stat().st_size
     seconds = time.monotonic() - began
     if as_json:
@@ -123,13 +123,13 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
                 "file": str(file),
                 "bytes": size,
                 "packages_file": str(beside),
-                "packages": len(found),
+                "packages": len(packages),
                 "seconds": round(seconds, 3),
             }
         )
         return
     out.print(f"image {current.key}: {file}, {size >> 20} MiB, in {seconds:.1f} s")
-    out.print(f"{len(found)} packages with versions and licences: {beside}")
+    out.print(f"{len(packages)} packages with versions and licences: {beside}")
 
 
 def _import(file: Path, *, as_json: bool) -> None:

@@ -75,19 +75,19 @@ def command(
     if as_json:
         print_json(document(results))
     for result in results:
-        console.print(line(result))
-    console.print(total(results))
+        console.print(layer_line(result))
+    console.print(last_line(results))
     if failed:
         raise typer.Exit(EXIT_DIFFERS)
 
 
-def line(result: Layer) -> str:
+def layer_line(result: Layer) -> str:
     """Return the line about one layer: its counts, its seconds and what went wrong with it."""
     text = f"{result.name}: {_counts([result])} in {result.seconds:.1f} s"
     return f"{text} ({result.problem})" if result.problem else text
 
 
-def total(results: list[Layer]) -> str:
+def last_line(results: list[Layer]) -> str:
     """Return the last line of every run: ``N passed, N failed, N skipped``, errors being failed."""
     return _counts(results)
 

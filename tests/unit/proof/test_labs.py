@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,13 @@ import pytest
 from underlay.cli import main
 from underlay.cli.verbs import check
 from underlay.cluster.suite import Brought
-from underlay.errors import Infrastructure
+from underlay.errors import BadInput, Infrastructure
 from underlay.expect import predict
-from underlay.lint import load
+from underlay.lint import Loaded, load
 from underlay.lint.read import read_lab
 from underlay.observe.observation import Observation, Seen
 from underlay.plan import Plan, make_plan
+from underlay.proof import labs
 from underlay.proof.labs import LabResult, LabResults, prove_brought
 from underlay.storage import paths
 from underlay.verdict import Verdict, judge
@@ -85,6 +87,45 @@ def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
     said = capsys.readouterr().err
     assert "flat: not up: core-01: its kernel ended" in said
     assert "panic" in said
+
+
+class Booted:
+    """A suite that brings up nothing: each lab fails to start, on a boot of its own."""
+
+    def __init__(self, name: str, visit: Callable[[Brought], None], tell: object) -> None:
+        self.boots, self._visit = 0, visit
+
+    def render(self, labs: list[Loaded]) -> None:
+        assert labs
+
+    def groups(self, labs: list[Loaded]) -> list[list[Loaded]]:
+        return [[loaded] for loaded in labs]
+
+    def prove(self, group: list[Loaded], *, keep: bool) -> None:
+        self.boots += 1
+        for loaded in group:
+            error = Infrastructure(f"{loaded.plan.lab} did not start, keep={keep}")
+            self._visit(Brought(loaded, error=error, timings={"boot": 1.25}))
+
+
+def test_every_lab_is_shown_as_soon_as_it_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labs, "Suite", Booted)
+    shown: list[str] = []
+    loaded = [load(LABS / f"{name}.yml") for name in ("flat", "coreos")]
+    made = labs.prove_labs(loaded, "uml", print, lambda r: shown.append(str(r.error)), keep=True)
+    # Only the last one may be left up.
+    assert shown == ["flat did not start, keep=False", "coreos did not start, keep=True"]
+    assert list(made.by_lab) == ["flat", "coreos"]
+    assert (made.boots, made.timings["boot"], made.exit_code) == (2, 2.5, 3)
+
+
+def test_a_lab_is_not_left_up_beside_one_of_its_name(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labs, "Suite", Booted)
+    (home / "labs" / "flat").mkdir(parents=True)
+    with pytest.raises(BadInput, match="a lab of that name is up"):
+        labs.prove_labs([load(LABS / "flat.yml")], "uml", print, print, keep=True)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def command(
     started = time.monotonic()
     loaded = load(resolve_lab(lab))
     if not force:
-        _refuse_errors(loaded)
+        _refuse_to_render(loaded)
     name = loaded.plan.lab
     folder = output or paths.state(name) / "files"
     refuse_foreign(folder)
@@ -77,7 +77,7 @@ def command(
     )
 
 
-def _refuse_errors(loaded: Loaded) -> None:
+def _refuse_to_render(loaded: Loaded) -> None:
     """Raise BadInput with all findings in full, since nothing but files is at stake."""
     errors = loaded.errors
     if errors:

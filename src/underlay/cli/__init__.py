@@ -20,6 +20,8 @@ from underlay.errors import (
     EXIT_OK,
     BadInput,
     UnderlayError,
+    did_you_mean,
+    nearest,
 )
 
 # What a file system refuses with, and what helps.
@@ -73,7 +75,7 @@ def _dispatch(argv: list[str]) -> int:
     if argv[0] == "--version":
         return _show_version(argv[1:])
     if not is_verb(argv[0]):
-        raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest(argv[0]))
+        raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest_verb(argv[0]))
     from underlay.cli.frame import run_verb
 
     return run_verb(argv[0], argv[1:])
@@ -113,11 +115,9 @@ def _overview() -> str:
     return "\n".join(lines)
 
 
-def _nearest(word: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, summaries(), n=1, cutoff=0.5)
-    return f"did you mean `underlay {near[0]}`?" if near else "`underlay --help` lists the verbs"
+def _nearest_verb(word: str) -> str:
+    verb = nearest(word, summaries())
+    return did_you_mean(f"`underlay {verb}`") if verb else "`underlay --help` lists the verbs"
 
 
 def _options(argv: list[str]) -> list[str]:

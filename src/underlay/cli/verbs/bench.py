@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +9,7 @@ from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.options import AsJson, Provider
-from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
+from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, nearest
 
 GROUP = "This machine"
 ORDER = 20
@@ -88,8 +87,8 @@ def _wanted(names: list[str]) -> set[str]:
 
     for name in names:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, [*NAMES, DATAPLANE], n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"figures: {', '.join(NAMES)}"
+            near = nearest(name, [*NAMES, DATAPLANE])
+            hint = did_you_mean(near) or f"figures: {', '.join(NAMES)}"
             raise BadInput(f"there is no figure {name!r}", hint=hint)
     return set(names or NAMES)
 

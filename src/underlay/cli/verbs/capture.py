@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +11,7 @@ import typer
 from underlay.cli.console import err, print_json, progress
 from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import BadInput, Infrastructure, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
@@ -96,6 +95,5 @@ def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
             return node, node, "node", [device]
     names = [s.name for s in plan.segments] + [c.name for c in plan.containers]
     names += [f"{n.name}:{nic.interface}" for n in plan.nodes for nic in n.nics]
-    near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"targets: {', '.join(names)}"
+    hint = did_you_mean(nearest(target, names)) or f"targets: {', '.join(names)}"
     raise BadInput(f"the lab {plan.lab} has no {target!r} to capture at", hint=hint)

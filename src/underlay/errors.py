@@ -10,8 +10,12 @@ file the fault is.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+# What ends a command early: Ctrl-C, a terminated process, a closed terminal. All are one.
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 EXIT_OK = 0
 EXIT_DIFFERS = 1
@@ -47,6 +51,15 @@ class Infrastructure(UnderlayError):
     """The machine, a node or a tool failed; the lab file is not to blame."""
 
     exit_code = EXIT_INFRASTRUCTURE
+
+
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that has left something: ``message`` says what, ``hint`` how to remove it."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
 
 
 @dataclass(frozen=True)

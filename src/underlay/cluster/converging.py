@@ -24,7 +24,7 @@ from underlay.cluster.state.lab import LabState, read_state, unfinished
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import INTERRUPTS, BadInput, Infrastructure
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
@@ -172,7 +172,7 @@ def _noting_signals() -> Iterator[Callable[[], bool]]:
     noted = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: noted.set())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in INTERRUPTS
         if signal.getsignal(number) != signal.SIG_IGN
     }
     try:

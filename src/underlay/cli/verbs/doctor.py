@@ -16,6 +16,9 @@ from underlay.errors import EXIT_INFRASTRUCTURE
 if TYPE_CHECKING:
     from rich.console import Console
 
+GROUP = "This machine"
+ORDER = 10
+
 
 def command(
     image: Annotated[

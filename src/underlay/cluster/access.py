@@ -72,7 +72,7 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
 
     def spawn(node: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         if node in hosts:
-            return piped(by.outside(state.folder, [*_in_host(node), *arguments]))
+            return piped(by.at_external_hosts(state.folder, [*_in_host(node), *arguments]))
         if states[node] != "running":
             raise OSError(f"{node} is {states[node].replace('_', ' ')}")
         return piped(ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *arguments]))
@@ -97,7 +97,7 @@ def piped(arguments: list[str]) -> subprocess.Popen[bytes]:
 
 def start_at_switch(state: LabState, arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start ``arguments`` as root where the segments' bridges are, its streams piped."""
-    return piped(provider(state.provider).switch(state.folder, arguments))
+    return piped(provider(state.provider).at_switch(state.folder, arguments))
 
 
 def run_in(
@@ -147,8 +147,8 @@ def _off_nodes(state: LabState, target: str, arguments: list[str]) -> list[str]:
     """Return what runs ``arguments`` at the switch, or in an external host."""
     by, wrapped = provider(state.provider), ["sh", "-c", RUN, "sh", *arguments]
     if target == SWITCH:
-        return by.switch(state.folder, wrapped)
-    return by.outside(state.folder, [*_in_host(target), *wrapped])
+        return by.at_switch(state.folder, wrapped)
+    return by.at_external_hosts(state.folder, [*_in_host(target), *wrapped])
 
 
 def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[str]]:

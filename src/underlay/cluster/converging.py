@@ -92,7 +92,7 @@ def _converge(
                 state.write(plan)
                 copy_rendered(entry, state.folder / "files")
                 if rewired:
-                    provider(state.provider).rewire(plan, state.folder)
+                    provider(state.provider).change_segments(plan, state.folder)
         progress(f"converging {len(plan.nodes)} nodes by Ansible")
         results = _run(state, plan, entry, check=check)
     except Infrastructure as error:

@@ -15,7 +15,7 @@ from underlay.cluster import ssh
 from underlay.cluster.keys import SUITE, kept_key, lab_key
 from underlay.cluster.lifecycle import down
 from underlay.cluster.prepare import prepare, refuse_errors
-from underlay.cluster.providers import UML, provider
+from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, plan_in, remove
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
@@ -75,7 +75,7 @@ class Suite:
 
     def groups(self, labs: Sequence[Asked]) -> list[list[Asked]]:
         """Return ``labs`` by what they need, each group for one boot."""
-        if not self._by.switches:
+        if not self._by.can_switch:
             return [[asked] for asked in labs]
         found: dict[object, list[Asked]] = {}
         for asked in labs:
@@ -131,7 +131,7 @@ class Suite:
         copy_rendered(self._entries[plan.lab], folder / "files")
         state, _ = prepare(asked.file, self._by.name, self._tell, force=True)
         self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}")
-        if self._by.name != UML:
+        if self._by.needs_vagrant:
             Vagrant(state, force=True).start(self._by.name)
             return state
         with ThreadPoolExecutor(len(plan.nodes)) as pool:
@@ -148,11 +148,11 @@ class Suite:
         return state
 
     def _end(self, state: LabState) -> None:
-        if self._by.name == UML:
+        if self._by.needs_vagrant:
+            down(state.lab, self._tell)
+        else:
             self._by.destroy(state.folder)
             remove(state.lab)
-        else:
-            down(state.lab, self._tell)
 
 
 def requirements(plan: Plan) -> tuple[object, ...]:

@@ -12,7 +12,7 @@ import vagrant
 
 from underlay.cluster.engine import FORCE, HINT, LAB, PROVIDER
 from underlay.cluster.process import run, tail
-from underlay.cluster.providers import UML
+from underlay.cluster.providers import provider
 from underlay.errors import Infrastructure
 from underlay.storage import paths
 
@@ -39,7 +39,7 @@ class Vagrant(vagrant.Vagrant):
         self._environment = {
             **variables(state),
             **NOT_ASKED,
-            **(NO_PLUGINS if state.provider == UML else {}),
+            **({} if provider(state.provider).loads_plugins else NO_PLUGINS),
             **({FORCE: "1"} if force else {}),
         }
 

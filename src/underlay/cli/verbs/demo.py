@@ -11,6 +11,7 @@ from underlay.cli import timeline
 from underlay.cli.console import err, out, print_json
 from underlay.cli.measuring import measured, show
 from underlay.cli.verbs import up
+from underlay.cluster.providers import DEFAULT
 from underlay.errors import EXIT_OK
 
 NEXT = """
@@ -43,7 +44,7 @@ def command(
       underlay demo --timings
     """
     began = time.monotonic()
-    state, phases = up.start(None, "uml", force=False)
+    state, phases = up.start(None, DEFAULT, force=False)
     verdict = measured(state)
     total = round(time.monotonic() - began, 3)
     if as_json:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ready, ssh
 from underlay.cluster.process import run
-from underlay.cluster.providers.base import no_switching
+from underlay.cluster.providers.base import VIRTUAL_MACHINES, Provider
 from underlay.cluster.seed import make_seed
 from underlay.cluster.state.lab import plan_in
 from underlay.errors import BadInput, Infrastructure
@@ -37,12 +37,15 @@ FIRST_ADAPTER = 2
 MOST_ADAPTERS = 8
 
 
-class VirtualBox:
-    """Nodes are VirtualBox machines of the user's own box, started by Vagrant."""
+class VirtualBox(Provider):
+    """Nodes are VirtualBox machines of the user's own box, started by Vagrant.
+
+    Its internal networks are no bridges that one could look at.
+    """
 
     name = "virtualbox"
-    switches = False
-    lean = False
+    title = "VirtualBox"
+    caveat = VIRTUAL_MACHINES
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Look for VirtualBox and the box, and write ssh_config."""
@@ -99,9 +102,6 @@ class VirtualBox:
         seed(state, node).parent.mkdir(parents=True, exist_ok=True)
         make_seed(state / "files" / node, seed(state, node))
 
-    def boot(self, plan: Plan, state: Path) -> None:
-        """Do nothing: Vagrant defines and starts the machines."""
-
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE
@@ -114,19 +114,12 @@ class VirtualBox:
             time.sleep(0.5)
         ready.prove(state / "ssh_config", node, limit - time.monotonic())
 
-    def rewire(self, plan: Plan, state: Path) -> None:
-        """Refuse: the switch stays as the nodes were started with."""
-        raise no_switching(self.name)
-
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and remove it with its disks."""
         if _listed(machine_name(plan, node), "runningvms"):
             _manage("controlvm", machine_name(plan, node), "poweroff")
         if _listed(machine_name(plan, node), "vms"):
             _manage("unregistervm", machine_name(plan, node), "--delete")
-
-    def keep(self, state: Path) -> None:
-        """Do nothing: machines outlive whoever started them."""
 
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask VirtualBox what each node does."""
@@ -143,18 +136,6 @@ class VirtualBox:
             return None
         settings: dict[str, object] = self.machine(plan, node, state)["ssh"]
         return settings
-
-    def pace(self, state: Path) -> float:
-        """Nodes are of ordinary speed."""
-        return 1
-
-    def switch(self, state: Path, arguments: list[str]) -> list[str]:
-        """Refuse: VirtualBox's internal networks are no bridges that one could look at."""
-        raise BadInput("VirtualBox keeps its switch to itself", hint="underlay exec NODE -- …")
-
-    def outside(self, state: Path, arguments: list[str]) -> list[str]:
-        """Refuse, as ``switch`` does: a lab with external hosts is refused before it starts."""
-        return self.switch(state, arguments)
 
     def destroy(self, state: Path) -> None:
         """End the shared connections and all machines."""

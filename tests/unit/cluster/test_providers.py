@@ -88,6 +88,6 @@ def test_nodes_that_stay_as_they_were_started_refuse_to_switch(name: str, tmp_pa
 def test_virtualbox_shows_nobody_its_switch(tmp_path: Path) -> None:
     by = provider("virtualbox")
     for refuses in (by.at_switch, by.at_external_hosts):
-        with pytest.raises(BadInput, match="^VirtualBox keeps its switch to itself$") as refused:
+        with pytest.raises(BadInput, match="VirtualBox keeps its switch to itself") as refused:
             refuses(tmp_path, ["true"])
         assert refused.value.hint == "underlay exec NODE -- …"

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ssh
-from underlay.cluster.bundle import bundle, program
+from underlay.cluster.bundle import PROGRAM_FILE, bundle, program
 from underlay.cluster.process import run_bytes, tail
 from underlay.errors import Infrastructure
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 DEADLINE = 300.0
-PROGRAM_FILE = "/usr/libexec/underlay/node"
 # The program comes first on standard input, then its bundle. It is kept, for the next boot of
 # nothing but a person who looks, and runs in the Python that has just been started.
 TAKE = f"""\

@@ -26,6 +26,7 @@ from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes
 from underlay.errors import BadInput, Infrastructure
+from underlay.plan import SWITCH
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _converge(
     (entry,) = render_all([plan], key, paths.cache() / "files")
     mark = unfinished(state.folder)
     rewired = mark.exists() or _wiring(state.plan()) != _wiring(plan)
-    changes = {"switch": ["segments and external hosts: made anew"] if rewired else []}
+    changes = {SWITCH: ["segments and external hosts: made anew"] if rewired else []}
     try:
         if not check:
             with lock(state.lab, progress):

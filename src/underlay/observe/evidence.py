@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.errors import UnderlayError
 from underlay.expect import homes
 from underlay.observe.patience import SharedDeadline
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     Start = Callable[[str], subprocess.Popen[bytes]]
 
-SWITCH = "switch"
 DEADLINE = 45.0  # s; less for those that lag behind most (deadline.py)
 LOOK = 0.05  # s between looks at who has answered by now
 END = 2.0  # s that a killed process gets

@@ -10,6 +10,7 @@ difference, but for what asks ``is_checkout``.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -62,6 +63,13 @@ def locks() -> Path:
 def state(lab: str) -> Path:
     """Return the state folder of the lab called ``lab``; it need not exist."""
     return states() / lab
+
+
+def remove_empty(*folders: Path) -> None:
+    """Remove those of ``folders`` that are empty, one after the other."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _xdg(variable: str, default: str) -> Path:

@@ -11,17 +11,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 import doc_pages
 from underlay import cli
-from underlay.cluster import access, checkout
+from underlay.cluster import checkout
 from underlay.cluster.providers import NAMES as PROVIDERS
 from underlay.cluster.providers import provider
 from underlay.errors import Infrastructure
-from underlay.lab import Runtime
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.proof.bench import bench, command_line, dataplane, figures, labs
@@ -410,7 +408,3 @@ def test_every_figure_has_bars_within_eighty_columns(ascii_only: bool) -> None:
     assert " ".join(caveat.split()) == provider("uml").caveat
     assert max(map(len, caveat.splitlines())) <= 80
     assert len(table.splitlines()) == len(rows) + 1
-
-
-def test_commands_can_be_run_in_containers_of_every_runtime() -> None:
-    assert set(access.FIND) == set(get_args(Runtime))

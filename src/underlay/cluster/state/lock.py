@@ -8,7 +8,7 @@ they change files: Vagrant starts all nodes at once, and each of them asks for i
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from underlay.storage import locks, paths
@@ -62,7 +62,7 @@ def holder(lab: str) -> locks.Holder | None:
 def forget_unheld() -> None:
     """Remove the files of labs' locks that nobody has: of commands that were killed."""
     locks.forget_unheld(paths.locks())
-    _forget_empty()
+    paths.remove_empty(paths.locks(), paths.home())
 
 
 @contextmanager
@@ -72,11 +72,4 @@ def _held(name: str, lab: str, waiting: Callable[[str], None], patience: float) 
         with locks.held(paths.locks() / name, busy, deadline=patience, waiting=waiting):
             yield
     finally:
-        _forget_empty()
-
-
-def _forget_empty() -> None:
-    """Remove the folder of locks, and the one of all state, where they are empty."""
-    for empty in (paths.locks(), paths.home()):
-        with suppress(OSError):
-            empty.rmdir()
+        paths.remove_empty(paths.locks(), paths.home())

@@ -54,9 +54,7 @@ def _end(folder: Path) -> None:
                 with suppress(UnderlayError):
                     provider(name).destroy(lab)
     shutil.rmtree(folder, ignore_errors=True)
-    for above in (folder.parent, folder.parent.parent):
-        with suppress(OSError):
-            above.rmdir()
+    paths.remove_empty(folder.parent, folder.parent.parent)
 
 
 @contextmanager

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ready, ssh
@@ -33,10 +31,7 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 NODE_DEADLINE = 420.0
-REACH_DEADLINE = 1.0
-REACH_INTERVAL = 0.25
 CONSOLE_LINES = 15
-SSH_PORT = 22
 SWITCH_DEADLINE = 30.0
 EMULATED_PACE = 3.0
 ACCELERATION = "acceleration"
@@ -89,7 +84,10 @@ class Libvirt(Provider):
         limit = time.monotonic() + NODE_DEADLINE
         address = plan.node(node).management.address.partition("/")[0]
         try:
-            self._wait_for_ssh(plan, node, state, address, limit)
+            if not ready.wait_for_ssh(
+                address, limit, lambda: self._check_running(plan, node, state)
+            ):
+                raise Infrastructure(f"{node}: ssh did not answer within the deadline")
             self._set_ports(plan, node, state)
             ready.prove(state / "ssh_config", node, limit - time.monotonic())
         except Infrastructure as error:
@@ -122,7 +120,7 @@ class Libvirt(Provider):
             return None
         return {
             "host": plan.node(node).management.address.partition("/")[0],
-            "port": SSH_PORT,
+            "port": ready.SSH_PORT,
             "username": plan.user,
             "private_key_path": [str(state / "key")],
         }
@@ -153,26 +151,15 @@ class Libvirt(Provider):
             for arguments, text in policies(plan, [plan.node(node)]):
                 run(self.at_switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
 
-    def _wait_for_ssh(self, plan: Plan, node: str, state: Path, address: str, limit: float) -> None:
-        while not _reach(address):
-            word = self.states(plan, state)[node]
-            if word != "running":
-                raise Infrastructure(f"{node}: its machine ended while booting ({word})")
-            if time.monotonic() > limit:
-                raise Infrastructure(f"{node}: ssh did not answer within the deadline")
-            time.sleep(REACH_INTERVAL)
+    def _check_running(self, plan: Plan, node: str, state: Path) -> None:
+        word = self.states(plan, state)[node]
+        if word != "running":
+            raise Infrastructure(f"{node}: its machine ended while booting ({word})")
 
 
 def _accelerated(state: Path) -> bool:
     file = state / "libvirt" / ACCELERATION
     return file.exists() and file.read_text() == "kvm"
-
-
-def _reach(address: str) -> bool:
-    with suppress(OSError), socket.create_connection((address, SSH_PORT), REACH_DEADLINE) as line:
-        line.settimeout(REACH_DEADLINE)
-        return line.recv(1) != b""
-    return False
 
 
 def _check_access(state: Path, boot: Boot) -> None:

@@ -8,9 +8,7 @@ plan's addresses are reached over a host-only network per node.
 from __future__ import annotations
 
 import shutil
-import socket
 import time
-from contextlib import suppress
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
 PROGRAM = "VBoxManage"
 DEADLINE = 60.0
 NODE_DEADLINE = 420.0
-SSH_PORT = 22
 CONTROLLER = "underlay"
 # Vagrant's own NAT adapter is number 1; VirtualBox has eight in all.
 FIRST_ADAPTER = 2
@@ -79,7 +76,7 @@ class VirtualBox(Provider):
             "box": plan.image.path if plan.image else f"underlay/{plan.lab}",
             "ssh": {
                 "host": planned.management.address.partition("/")[0],
-                "port": SSH_PORT,
+                "port": ready.SSH_PORT,
                 "username": plan.user,
                 "private_key_path": str(state / "key"),
             },
@@ -106,12 +103,8 @@ class VirtualBox(Provider):
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE
         address = plan.node(node).management.address.partition("/")[0]
-        while time.monotonic() < limit:
-            with suppress(OSError), socket.create_connection((address, SSH_PORT), 1) as line:
-                line.settimeout(1)
-                if line.recv(1):
-                    break
-            time.sleep(0.5)
+        # Where it stays silent, the proof says so.
+        ready.wait_for_ssh(address, limit)
         ready.prove(state / "ssh_config", node, limit - time.monotonic())
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:

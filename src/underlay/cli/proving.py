@@ -92,12 +92,12 @@ def prove(what: str, provider: str | None, *, keep: bool, as_json: bool) -> int:
 
     Raises BadInput where there is no such file or folder, or a file in it can't be read.
     """
-    from underlay.cluster.state.own_home import own_home
+    from underlay.cluster.state.separate import separate_state
 
     began = time.monotonic()
     labs = _asked(_files(what))
     proof = Proof(provider or DEFAULT)
-    with own_home() as home, progress(f"rendering {_count(labs)}") as running:
+    with separate_state() as home, progress(f"rendering {_count(labs)}") as running:
         suite = Suite(proof.provider, proof.visit, running.step)
         suite.render(labs)
         rendered = time.monotonic() - began

@@ -1,6 +1,6 @@
 """Many labs on few boots: those that need the same nodes are brought up on the same ones.
 
-Sandboxes and state are the suite's own (``own_home``). Vagrant isn't asked where the
+Sandboxes and state are the suite's own (``separate_state``). Vagrant isn't asked where the
 provider can do without it: nobody works by hand on these nodes.
 """
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
-from underlay.cluster.keys import SUITE, kept_key, lab_key
+from underlay.cluster.keys import SUITE, cached_key, lab_key
 from underlay.cluster.lifecycle import down
 from underlay.cluster.prepare import prepare, refuse_errors
 from underlay.cluster.providers import provider
@@ -48,7 +48,7 @@ class Brought:
 
 
 class Suite:
-    """Brings labs up one after the other, within ``own_home``, and hands each to ``visit``."""
+    """Brings labs up one after the other, in ``separate_state``, and hands each to ``visit``."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Suite:
         from underlay.render import render_all
 
         plans = [asked.plan for asked in labs]
-        found = render_all(plans, kept_key(SUITE), paths.cache() / "files")
+        found = render_all(plans, cached_key(SUITE), paths.cache() / "files")
         self._entries = {plan.lab: entry for plan, entry in zip(plans, found, strict=True)}
 
     def groups(self, labs: Sequence[Asked]) -> list[list[Asked]]:
@@ -127,7 +127,7 @@ class Suite:
         self.boots += 1
         plan = asked.plan
         folder = paths.state(plan.lab)
-        lab_key(plan.lab, kept=SUITE)
+        lab_key(plan.lab, cached_as=SUITE)
         copy_rendered(self._entries[plan.lab], folder / "files")
         state, _ = prepare(asked.file, self._by.name, self._tell, force=True)
         self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}")

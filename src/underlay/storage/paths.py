@@ -79,5 +79,5 @@ def _xdg(variable: str, default: str) -> Path:
 
 
 def programs() -> str:
-    """Return a PATH with the folders that Debian's ordinary users haven't in theirs: ip, mke2fs."""
+    """Return PATH with the folders of ip and mke2fs, which an ordinary user of Debian lacks."""
     return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ready, ssh
-from underlay.cluster.boot_files import Boot, boot_files, ensure
+from underlay.cluster.boot_files import Boot, boot_files, ensure_boot_files
 from underlay.cluster.port_policies import policies
 from underlay.cluster.process import run, tail
 from underlay.cluster.providers.base import VIRTUAL_MACHINES, Provider
@@ -54,7 +54,7 @@ class Libvirt(Provider):
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make the image, networks, pool and ssh_config; find out whether KVM works."""
         require()
-        boot = ensure(plan, progress)
+        boot = ensure_boot_files(plan, progress)
         _check_access(state, boot)
         ssh.write_config(plan, state, {})
         progress("making the lab's networks in libvirt")

@@ -10,7 +10,7 @@ import pytest
 from cluster.running import Checkout
 from proof import digest, record
 from underlay.cluster.providers import DEFAULT
-from underlay.cluster.state.own_home import own_home
+from underlay.cluster.state.separate import separate_state
 from underlay.cluster.suite import Brought, Suite
 from underlay.faults import RUNNING, Scene
 from underlay.lint import load
@@ -36,7 +36,7 @@ def test_nothing_is_found_in_any_shipped_lab(here: Checkout) -> None:
             "found": [[f.fault.id, str(f.place)] for f in findings if f.effect.every],
         }
 
-    with own_home():
+    with separate_state():
         suite = Suite(DEFAULT, visit, _silent)
         suite.render(labs)
         for group in suite.groups(labs):

@@ -25,6 +25,7 @@ from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes
 from underlay.errors import INTERRUPTS, BadInput, Infrastructure
+from underlay.plan import SWITCH
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _converge(
     (entry,) = render_all([plan], key, paths.cache() / "files")
     mark = unfinished(state.folder)
     rewired = mark.exists() or _wiring(state.plan()) != _wiring(plan)
-    changes = {"switch": ["segments and external hosts: made anew"] if rewired else []}
+    changes = {SWITCH: ["segments and external hosts: made anew"] if rewired else []}
     try:
         if not check:
             with lock(state.lab, progress):
@@ -94,7 +95,7 @@ def _converge(
                 state.write(plan)
                 copy_rendered(entry, state.folder / "files")
                 if rewired:
-                    provider(state.provider).rewire(plan, state.folder)
+                    provider(state.provider).change_segments(plan, state.folder)
         progress(f"converging {len(plan.nodes)} nodes by Ansible")
         results = _run(state, plan, entry, check=check)
     except Infrastructure as error:

@@ -56,23 +56,7 @@ def prepare(
     plan = loaded.plan
     if not force:
         refuse_errors(loaded)
-    if plan.hosts and provider_name != "uml":
-        raise BadInput(
-            f"the lab {plan.lab} has external hosts, which {provider_name} can't make",
-            hint="leave --provider out: uml can",
-        )
-    bonded = any(nic.bond for node in plan.nodes for nic in node.nics)
-    snooping = any(segment.snooping for segment in plan.segments)
-    for needed, what in (
-        (plan.switch, "switch ports with VLANs"),
-        (bonded, "bonds"),
-        (snooping, "multicast snooping"),
-    ):
-        if needed and provider_name != "uml":
-            raise BadInput(
-                f"the lab {plan.lab} has {what}, which {provider_name} can't make",
-                hint="leave --provider out: uml can",
-            )
+    by.refuse_lacking(plan)
     timings: dict[str, float] = {}
     with lock(plan.lab, progress):
         state = _agree(plan, loaded.file, provider_name)

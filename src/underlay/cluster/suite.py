@@ -1,6 +1,6 @@
 """Many labs on few boots: those that need the same nodes are brought up on the same ones.
 
-Sandboxes and state are the suite's own (``own_home``). Vagrant isn't asked where the
+Sandboxes and state are the suite's own (``separate_state``). Vagrant isn't asked where the
 provider can do without it: nobody works by hand on these nodes.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
-from underlay.cluster.keys import SUITE, kept_key, lab_key
+from underlay.cluster.keys import SUITE, cached_key, lab_key
 from underlay.cluster.lifecycle import down
 from underlay.cluster.prepare import prepare
-from underlay.cluster.providers import UML, provider
+from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, plan_in, remove
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
@@ -41,7 +41,7 @@ class Brought:
 
 
 class Suite:
-    """Brings labs up one after the other, within ``own_home``, and hands each to ``visit``."""
+    """Brings labs up one after the other, in ``separate_state``, and hands each to ``visit``."""
 
     def __init__(
         self,
@@ -63,12 +63,12 @@ class Suite:
         from underlay.render import render_all
 
         plans = [loaded.plan for loaded in labs]
-        found = render_all(plans, kept_key(SUITE), paths.cache() / "files")
+        found = render_all(plans, cached_key(SUITE), paths.cache() / "files")
         self._entries = {plan.lab: entry for plan, entry in zip(plans, found, strict=True)}
 
     def groups(self, labs: Sequence[Loaded]) -> list[list[Loaded]]:
         """Return ``labs`` by what they need, each group for one boot."""
-        if not self._by.switches:
+        if not self._by.can_switch:
             return [[loaded] for loaded in labs]
         found: dict[object, list[Loaded]] = {}
         for loaded in labs:
@@ -122,11 +122,11 @@ class Suite:
         self.boots += 1
         plan = loaded.plan
         folder = paths.state(plan.lab)
-        lab_key(plan.lab, kept=SUITE)
+        lab_key(plan.lab, cached_as=SUITE)
         copy_rendered(self._entries[plan.lab], folder / "files")
         state, _ = prepare(loaded, self._by.name, self._tell, force=True)
         self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}")
-        if self._by.name != UML:
+        if self._by.needs_vagrant:
             Vagrant(state, force=True).start(self._by.name)
             return state
         with ThreadPoolExecutor(len(plan.nodes)) as pool:
@@ -143,11 +143,11 @@ class Suite:
         return state
 
     def _end(self, state: LabState) -> None:
-        if self._by.name == UML:
+        if self._by.needs_vagrant:
+            down(state.lab, self._tell)
+        else:
             self._by.destroy(state.folder)
             remove(state.lab)
-        else:
-            down(state.lab, self._tell)
 
 
 def requirements(plan: Plan) -> tuple[object, ...]:

@@ -22,7 +22,8 @@ from underlay.expect import predict
 from underlay.faults import Scene
 from underlay.observe import measure
 from underlay.observe.commands import gather_command
-from underlay.observe.evidence import SWITCH, gather
+from underlay.observe.evidence import gather
+from underlay.plan import SWITCH
 from underlay.proof.explain import NOTHING, explain
 from underlay.verdict import judge
 

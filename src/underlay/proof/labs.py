@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from underlay.cluster.state.own_home import own_home
+from underlay.cluster.state.separate import separate_state
 from underlay.cluster.suite import Suite, hand_over
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
 from underlay.expect import predict
@@ -106,7 +106,7 @@ def prove_labs(
         show(result)
 
     began = time.monotonic()
-    with own_home() as home:
+    with separate_state() as home:
         suite = Suite(provider_name, visit, tell)
         suite.render(labs)
         results.timings["render"] = round(time.monotonic() - began, 3)

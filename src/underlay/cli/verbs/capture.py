@@ -80,7 +80,7 @@ def command(
 
 def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
     """Return the machine, namespace, its kind, and the devices that ``target`` means."""
-    from underlay.cluster.access import SWITCH
+    from underlay.plan import SWITCH
 
     for segment in plan.segments:
         if segment.name == target:

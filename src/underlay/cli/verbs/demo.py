@@ -11,6 +11,7 @@ from underlay.cli.console import err, out, print_json
 from underlay.cli.lab_proof import measure_lab, show_matrix
 from underlay.cli.options import AsJson, Timings
 from underlay.cli.verbs import up
+from underlay.cluster.providers import DEFAULT
 from underlay.errors import EXIT_OK
 
 GROUP = "Labs"
@@ -42,7 +43,7 @@ def command(
       underlay demo --timings
     """
     began = time.monotonic()
-    state, phases = up.start(None, "uml", force=False)
+    state, phases = up.start(None, DEFAULT, force=False)
     verdict = measure_lab(state)
     total = round(time.monotonic() - began, 3)
     if as_json:

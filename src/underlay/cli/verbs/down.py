@@ -34,7 +34,7 @@ def command(
     """
     from underlay.cluster.lifecycle import down
     from underlay.cluster.state.lock import forget_unheld
-    from underlay.cluster.state.own_home import sweep
+    from underlay.cluster.state.separate import sweep
     from underlay.storage import temporary
 
     # Every folder: one without a record is what `render` or Vagrant by hand left.

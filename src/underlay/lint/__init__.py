@@ -2,6 +2,7 @@
 
 from underlay.lint.finding import Finding
 from underlay.lint.loaded import Loaded, lint, load, refuse_errors
-from underlay.lint.run import lab_rules, lint_lab
+from underlay.lint.problems import lab_rules
+from underlay.lint.rules import lint_lab
 
 __all__ = ["Finding", "Loaded", "lab_rules", "lint", "lint_lab", "load", "refuse_errors"]

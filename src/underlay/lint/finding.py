@@ -1,11 +1,11 @@
-"""What lint says, whatever it looked at: findings, and the rules that they come from."""
+"""What lint says, whatever it looks at: findings, and the rules that they come from."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Generic, Literal, TypeVar
 
 from underlay.errors import Spot
 
@@ -51,6 +51,16 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Hit:
+    """One place that a rule objects to, the fact, the cure, and the other places it is about."""
+
+    spot: Spot
+    message: str
+    cure: str
+    related: tuple[Spot, ...] = ()
+
+
+@dataclass(frozen=True)
 class RuleText:
     """A rule as pages and formats show it; ``page`` is the page in docs/ that lists it."""
 
@@ -59,6 +69,51 @@ class RuleText:
     reason: str
     source: str
     page: str
+
+    def finding(self, hit: Hit) -> Finding:
+        """Return the finding that ``hit`` is under this rule."""
+        return Finding(
+            *(self.id, self.severity, hit.spot.file, hit.spot.line, hit.spot.column),
+            message=hit.message,
+            reason=self.reason,
+            cure=hit.cure,
+            source=self.source,
+            related=hit.related,
+        )
+
+
+Subject = TypeVar("Subject")
+Check = Callable[[Subject], Iterator[Hit]]
+
+
+@dataclass(frozen=True)
+class Rule(RuleText, Generic[Subject]):
+    """A rule with the function that looks for what it objects to."""
+
+    check: Check[Subject]
+
+
+class Rules(list[Rule[Subject]]):
+    """The rules about one kind of subject: a lab, or the hosts of a fleet."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.page = page
+
+    def rule(
+        self, id: str, severity: Severity, source: str
+    ) -> Callable[[Check[Subject]], Check[Subject]]:
+        """Make a rule of the function below, whose docstring is the reason that findings give."""
+
+        def added(check: Check[Subject]) -> Check[Subject]:
+            self.append(Rule(id, severity, reason_of(check), source, self.page, check))
+            return check
+
+        return added
+
+    def findings(self, subject: Subject) -> list[Finding]:
+        """Return what the rules say about ``subject``, rule by rule."""
+        return [rule.finding(hit) for rule in self for hit in rule.check(subject)]
 
 
 def reason_of(check: Callable[..., object]) -> str:

@@ -16,7 +16,7 @@ from underlay.lab import Lab
 from underlay.lab.text import LabText
 from underlay.lint.finding import Finding
 from underlay.lint.read import read_lab_text
-from underlay.lint.run import lint_lab
+from underlay.lint.rules import lint_lab
 from underlay.plan import Plan, make_plan
 
 

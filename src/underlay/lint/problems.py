@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable
 
+from underlay.errors import Spot
 from underlay.lab.text import Problem
-from underlay.lint.finding import Finding, RuleText
+from underlay.lint.finding import Finding, Hit, RuleText
 from underlay.lint.keys.checks import CHECKS, kind_of
+from underlay.lint.rules import RULES
 
 SOURCE = "the keys of a lab file: docs/lab-file.md"
 YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"
-PAGE = "lint-rules.md"
 
 # Kinds that no check of its own finds: the file, its YAML, and the models.
 READING = {
@@ -36,23 +37,24 @@ def problem_rules() -> tuple[RuleText, ...]:
     for check in CHECKS:
         first = (inspect.getdoc(check) or "").partition("\n\n")[0]
         kinds.setdefault(kind_of(check), (" ".join(first.split()), SOURCE))
-    return tuple(RuleText(key, "error", *words, PAGE) for key, words in kinds.items())
+    return tuple(RuleText(key, "error", *words, RULES.page) for key, words in kinds.items())
+
+
+def lab_rules() -> tuple[RuleText, ...]:
+    """Return every rule about a lab file: why one can't be read, then what one leads to."""
+    return (*problem_rules(), *RULES)
 
 
 def problem_findings(problems: Iterable[Problem]) -> list[Finding]:
     """Return the problems for which a lab file can't be read, as findings, in their order."""
     rules = {rule.id: rule for rule in problem_rules()}
     return [
-        Finding(
-            id=problem.id,
-            severity="error",
-            file=problem.file,
-            line=problem.line,
-            column=problem.column,
-            message=problem.fact,
-            reason=rules[problem.id].reason,
-            cure=problem.hint or f"write {problem.expected}",
-            source=rules[problem.id].source,
+        rules[problem.id].finding(
+            Hit(
+                Spot(problem.file, problem.line, problem.column),
+                problem.fact,
+                problem.hint or f"write {problem.expected}",
+            )
         )
         for problem in problems
     ]

@@ -1,20 +1,86 @@
-"""The lint rules: one small function each, and the table that holds them.
+"""The lint rules about labs: what can be read, but would not do what it seems to say.
 
-A rule gets a Subject and yields Hits. It speaks of what the lab's own nodes would
-do, and leaves what can't be planned at all to ``lab_file.py``.
+Each is a small function that gets a Subject and yields Hits. It speaks of what the lab's
+own nodes would do, and leaves what can't be planned at all to ``keys/``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network, ip_interface
 from itertools import combinations
 
+from underlay.drivers import Driver
+from underlay.errors import Spot
+from underlay.lab import Lab
+from underlay.lab.text import LabText
+from underlay.lint.finding import Finding, Hit, Rules
 from underlay.lint.keys.checks import parent_key
-from underlay.lint.subject import Hit, Rule, Subject
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What rules look at: the lab, what it leads to, and the text it was read from."""
+
+    lab: Lab
+    plan: Plan
+    text: LabText
+
+    @cached_property
+    def nodes_of(self) -> dict[str, set[str]]:
+        """The nodes with children in each network: all of them for one with shims, or empty."""
+        used: dict[str, set[str]] = {network.name: set() for network in self.plan.networks}
+        for container in self.plan.containers:
+            for attachment in container.attachments:
+                used[attachment.network].add(container.node)
+        everywhere = {node.name for node in self.plan.nodes}
+        shims = {network.name for network in self.plan.networks if network.shim}
+        return {n: everywhere if n in shims else nodes or everywhere for n, nodes in used.items()}
+
+    def spot(self, *place: str | int) -> Spot:
+        """Return where the key at ``place`` stands in the lab file."""
+        return Spot(self.text.file, *self.text.key_mark(place))
+
+    def sharing(
+        self, wanted: Callable[[Driver], bool]
+    ) -> Iterator[tuple[PlannedNetwork, PlannedNetwork]]:
+        """Yield each two networks of ``wanted`` drivers on one parent of at least one node."""
+        networks = [network for network in self.plan.networks if wanted(network.traits)]
+        for first, second in combinations(networks, 2):
+            together = self.nodes_of[first.name] & self.nodes_of[second.name]
+            if first.parent == second.parent and together:
+                yield first, second
+
+    def children(self, parent: str) -> dict[str, int]:
+        """Return how many interfaces each node puts on ``parent``: containers' and its shims."""
+        shims = sum(bool(n.shim) for n in self.plan.networks if n.parent == parent)
+        count = dict.fromkeys((node.name for node in self.plan.nodes), shims)
+        for container in self.plan.containers:
+            for attachment in container.attachments:
+                if self.plan.network(attachment.network).parent == parent:
+                    count[container.node] += 1
+        return count
+
+
+RULES: Rules[Subject] = Rules("lint-rules.md")
+rule = RULES.rule
+
+
+def lint_lab(lab: Lab, text: LabText, plan: Plan) -> list[Finding]:
+    """Return the findings about a lab that was read from ``text``, in file order."""
+    findings = RULES.findings(Subject(lab, plan, text))
+    return sorted(findings, key=lambda finding: (finding.line, finding.column))
+
+
+@rule(
+    "management-master",
+    "error",
+    "Vagrant assumes a NAT device on eth0, which is separate for each machine:"
+    " https://developer.hashicorp.com/vagrant/docs/networking",
+)
 def management_master(subject: Subject) -> Iterator[Hit]:
     """The management NIC is every node's own: what is sent there reaches no other node."""
     nics = subject.plan.nodes[0].nics
@@ -22,7 +88,7 @@ def management_master(subject: Subject) -> Iterator[Hit]:
     for network in subject.plan.networks:
         if network.parent.partition(".")[0] == MANAGEMENT:
             yield Hit(
-                parent_key(subject.text, network.name),
+                subject.spot(*parent_key(subject.text, network.name)),
                 f"{network.name} sits on {network.parent}: {MANAGEMENT} is the management NIC,"
                 " separate for each node, so no container hears another node's",
                 f"put it on an underlay: parent: {nics[0].interface}, or segment:"
@@ -30,6 +96,13 @@ def management_master(subject: Subject) -> Iterator[Hit]:
             )
 
 
+@rule(
+    "duplicate-range",
+    "error",
+    "host-local ensures uniqueness of IP addresses on a single host:"
+    " https://www.cni.dev/plugins/current/ipam/host-local/;"
+    " k8snetworkplumbingwg/multus-cni#52",
+)
 def duplicate_range(subject: Subject) -> Iterator[Hit]:
     """A runtime that knows only its own node starts each node's range at the same address."""
     for name, network in subject.lab.networks.items():
@@ -45,7 +118,7 @@ def duplicate_range(subject: Subject) -> Iterator[Hit]:
         address, names = next(iter(twice.items()))
         ipam = "host-local" if network.runtime == "cni" else "Docker"
         yield Hit(
-            ("networks", name, "sliced"),
+            subject.spot("networks", name, "sliced"),
             f"{ipam} on every node hands out {network.subnet} from its start: {address} goes to"
             f" {', '.join(names)}; {len(twice)} address{'' if len(twice) == 1 else 'es'}"
             f" in {name} {'is' if len(twice) == 1 else 'are'} not unique",
@@ -54,18 +127,30 @@ def duplicate_range(subject: Subject) -> Iterator[Hit]:
         )
 
 
+@rule(
+    "mixed-parent",
+    "error",
+    "a master can't have macvlan and ipvlan children:"
+    " https://www.cni.dev/plugins/current/main/ipvlan/; containernetworking/cni#7",
+)
 def mixed_parent(subject: Subject) -> Iterator[Hit]:
     """A device has one receive handler: the second driver gets EBUSY."""
     for first, second in subject.sharing(lambda driver: driver.has_children):
         if first.traits.receiver != second.traits.receiver:
             yield Hit(
-                ("networks", second.name, "driver"),
+                subject.spot("networks", second.name, "driver"),
                 f"{second.name} puts {second.driver} on {second.parent}, where {first.name} has"
                 f" {first.driver}: the second gets `Device or resource busy`",
                 "use one driver for both, another segment, or a vlan of its own",
             )
 
 
+@rule(
+    "docker-parent",
+    "error",
+    "moby, daemon/libnetwork/drivers/macvlan/macvlan_network.go and ipvlan/ipvlan_network.go;"
+    " moby/libnetwork#2384",
+)
 def docker_parent(subject: Subject) -> Iterator[Hit]:
     """Docker itself refuses a second macvlan or ipvlan network on a parent, used or not."""
     by_docker = (n for n in subject.plan.networks if n.runtime == "docker")
@@ -73,20 +158,26 @@ def docker_parent(subject: Subject) -> Iterator[Hit]:
     for first, second in combinations(networks, 2):
         if first.parent == second.parent and first.driver == second.driver:
             yield Hit(
-                parent_key(subject.text, second.name),
+                subject.spot(*parent_key(subject.text, second.name)),
                 f"Docker will not create {second.name}: its {first.driver} network {first.name}"
                 f" `is already using parent interface {first.parent}`",
                 "give one of them a vlan of its own, or another segment",
             )
 
 
+@rule(
+    "ipvlan-mode-shared",
+    "error",
+    "Linux, drivers/net/ipvlan/ipvlan_main.c: mode and flags are per port,"
+    " and the latest update overrides",
+)
 def ipvlan_mode_shared(subject: Subject) -> Iterator[Hit]:
     """An ipvlan mode belongs to the parent; the child made last sets it for all."""
     for first, second in subject.sharing(lambda driver: driver.by_address):
         if first.mode != second.mode:
             key = "mode" if subject.lab.networks[second.name].mode else "driver"
             yield Hit(
-                ("networks", second.name, key),
+                subject.spot("networks", second.name, key),
                 f"{second.name} wants {second.mode} and {first.name} {first.mode} on"
                 f" {second.parent}: the mode belongs to the parent, and whichever"
                 " container starts last sets it for all",
@@ -94,6 +185,11 @@ def ipvlan_mode_shared(subject: Subject) -> Iterator[Hit]:
             )
 
 
+@rule(
+    "public-range",
+    "warning",
+    "RFC 1918 and the IANA IPv4 special-purpose address registry (RFC 6890)",
+)
 def public_range(subject: Subject) -> Iterator[Hit]:
     """Addresses that belong to somebody on the internet."""
     subnets: dict[tuple[str, str], IPv4Network] = {
@@ -103,13 +199,19 @@ def public_range(subject: Subject) -> Iterator[Hit]:
     for (section, name), subnet in subnets.items():
         if subnet.network_address.is_global or subnet.broadcast_address.is_global:
             yield Hit(
-                (section, name, "subnet"),
+                subject.spot(section, name, "subnet"),
                 f"{subnet} is globally routable: the addresses are somebody's, and out of"
                 f" reach for {name}",
                 "fine in a closed lab; elsewhere take 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16",
             )
 
 
+@rule(
+    "gateway-unowned",
+    "warning",
+    "host-local: a route without gw goes through the gateway, whoever owns it:"
+    " https://www.cni.dev/plugins/current/ipam/host-local/",
+)
 def gateway_unowned(subject: Subject) -> Iterator[Hit]:
     """A gateway that nobody answers for."""
     plan = subject.plan
@@ -118,7 +220,7 @@ def gateway_unowned(subject: Subject) -> Iterator[Hit]:
             continue
         if network.gateway not in set(_near(plan, network)):
             yield Hit(
-                ("networks", network.name, "gateway"),
+                subject.spot("networks", network.name, "gateway"),
                 f"no node, host or container on {network.parent} owns {network.gateway}:"
                 " routes through it lead nowhere",
                 "leave `gateway` out where nothing is to be routed",
@@ -141,6 +243,11 @@ def _near(plan: Plan, network: PlannedNetwork) -> Iterator[str]:
                 yield attachment.address.partition("/")[0]
 
 
+@rule(
+    "passthru-single",
+    "error",
+    "Linux, drivers/net/macvlan.c: macvlan_common_newlink gives EINVAL; ip-link(8)",
+)
 def passthru_single(subject: Subject) -> Iterator[Hit]:
     """A parent with a passthru child takes no other child."""
     for network in subject.plan.networks:
@@ -152,13 +259,19 @@ def passthru_single(subject: Subject) -> Iterator[Hit]:
         node, most = max(children.items(), key=lambda item: item[1])
         if most > 1:
             yield Hit(
-                ("networks", network.name, "mode"),
+                subject.spot("networks", network.name, "mode"),
                 f"{node} puts {most} children on {network.parent}; beside a passthru child"
                 " every other one is refused with `Invalid argument`",
                 f"one container per node on {network.parent}, or another mode",
             )
 
 
+@rule(
+    "mtu-over-parent",
+    "error",
+    "Linux, drivers/net/macvlan.c and net/8021q/vlan_dev.c: EINVAL and ERANGE above"
+    " the parent's MTU",
+)
 def mtu_refused(subject: Subject) -> Iterator[Hit]:
     """A macvlan child or VLAN sub-interface larger than its parent is refused."""
     for network in subject.plan.networks:
@@ -166,6 +279,11 @@ def mtu_refused(subject: Subject) -> Iterator[Hit]:
             yield from _mtu(subject, network, "the kernel refuses that")
 
 
+@rule(
+    "mtu-lost",
+    "warning",
+    "Linux, drivers/net/ipvlan/ipvlan_main.c: a child has no limit of its own",
+)
 def mtu_lost(subject: Subject) -> Iterator[Hit]:
     """An ipvlan child larger than its parent is accepted, and its large packets are lost."""
     for network in subject.plan.networks:
@@ -178,52 +296,54 @@ def _mtu(subject: Subject, network: PlannedNetwork, then: str) -> Iterator[Hit]:
     limit = segments.get(network.segment, subject.plan.nodes[0].management.mtu)
     if network.mtu > limit:
         yield Hit(
-            ("networks", network.name, "mtu"),
+            subject.spot("networks", network.name, "mtu"),
             f"{network.name} has MTU {network.mtu}, its parent {limit}: {then}",
             f"mtu: {limit} or less, or raise the segment's",
         )
 
 
+@rule(
+    "overlapping-networks",
+    "error",
+    "host-local keeps one store per network name, not per parent:"
+    " https://www.cni.dev/plugins/current/ipam/host-local/",
+)
 def overlapping_networks(subject: Subject) -> Iterator[Hit]:
     """Two networks on one parent that hand out the same addresses."""
     for first, second in combinations(subject.plan.networks, 2):
         if first.parent == second.parent and _overlap(first, second):
             yield Hit(
-                ("networks", second.name, "subnet"),
+                subject.spot("networks", second.name, "subnet"),
                 f"{second.name}'s {second.subnet} overlaps {first.name}'s {first.subnet} on"
                 f" {first.parent}: each hands out its addresses without knowing of the other",
                 "give them subnets apart, or make them one network",
             )
 
 
+@rule(
+    "docker-pool",
+    "error",
+    "moby: `Pool overlaps with other one on this address space`; moby/libnetwork#2334",
+)
 def docker_pool(subject: Subject) -> Iterator[Hit]:
     """One Docker daemon takes no two networks with overlapping subnets, on whatever parents."""
     networks = [network for network in subject.plan.networks if network.runtime == "docker"]
     for first, second in combinations(networks, 2):
         if first.parent != second.parent and _overlap(first, second):
             yield Hit(
-                ("networks", second.name, "subnet"),
+                subject.spot("networks", second.name, "subnet"),
                 f"Docker will not create {second.name}: {second.subnet} overlaps"
                 f" {first.name}'s {first.subnet}",
                 "give them subnets apart; Docker has one address space per daemon",
             )
 
 
-def bridge_reflected(subject: Subject) -> Iterator[Hit]:
-    """A bridge learns its own containers at the uplink from the frames that hairpin sends back."""
-    hairpin = {segment.name for segment in subject.plan.segments if segment.reflects}
-    for network in subject.plan.networks:
-        bridged = network.traits.bridges_uplink and network.uplink
-        if bridged and network.segment in hairpin:
-            yield Hit(
-                ("networks", network.name, "driver"),
-                f"{network.name}'s bridge holds {network.uplink}, where the switch sends each"
-                " broadcast back (hairpin): the bridge then looks for its own container at the"
-                " uplink, and drops what comes in there for it, until the container sends again",
-                f"leave hairpin out of {network.segment}, or use macvlan or ipvlan on it",
-            )
-
-
+@rule(
+    "subnet-twice",
+    "error",
+    "Linux, net/ipv4/fib_frontend.c, fib_magic: an address's route is appended to the one that"
+    " is there",
+)
 def subnet_twice(subject: Subject) -> Iterator[Hit]:
     """A node that is in one subnet by two interfaces sends by whichever came up first."""
     node = subject.plan.nodes[0]
@@ -241,111 +361,33 @@ def subnet_twice(subject: Subject) -> Iterator[Hit]:
             if other != interface and subnet in (network.subnet, network.subnet6):
                 key = "subnet" if subnet == network.subnet else "subnet6"
                 yield Hit(
-                    ("networks", network.name, key),
+                    subject.spot("networks", network.name, key),
                     f"each node is in {subnet} by {interface} and by {other}: which one it asks"
                     " on is a matter of which came up first",
                     "give the networks subnets apart",
                 )
 
 
+@rule(
+    "bridge-reflected",
+    "error",
+    "Linux, net/bridge/br_fdb.c, br_fdb_update: the entry moves to the port that the frame"
+    " came in by; net/bridge/br_forward.c, should_deliver; bridge(8), hairpin",
+)
+def bridge_reflected(subject: Subject) -> Iterator[Hit]:
+    """A bridge learns its own containers at the uplink from the frames that hairpin sends back."""
+    hairpin = {segment.name for segment in subject.plan.segments if segment.reflects}
+    for network in subject.plan.networks:
+        bridged = network.traits.bridges_uplink and network.uplink
+        if bridged and network.segment in hairpin:
+            yield Hit(
+                subject.spot("networks", network.name, "driver"),
+                f"{network.name}'s bridge holds {network.uplink}, where the switch sends each"
+                " broadcast back (hairpin): the bridge then looks for its own container at the"
+                " uplink, and drops what comes in there for it, until the container sends again",
+                f"leave hairpin out of {network.segment}, or use macvlan or ipvlan on it",
+            )
+
+
 def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> bool:
     return IPv4Network(first.subnet).overlaps(IPv4Network(second.subnet))
-
-
-RULES = (
-    Rule(
-        "management-master",
-        "error",
-        management_master,
-        "Vagrant assumes a NAT device on eth0, which is separate for each machine:"
-        " https://developer.hashicorp.com/vagrant/docs/networking",
-    ),
-    Rule(
-        "duplicate-range",
-        "error",
-        duplicate_range,
-        "host-local ensures uniqueness of IP addresses on a single host:"
-        " https://www.cni.dev/plugins/current/ipam/host-local/;"
-        " k8snetworkplumbingwg/multus-cni#52",
-    ),
-    Rule(
-        "mixed-parent",
-        "error",
-        mixed_parent,
-        "a master can't have macvlan and ipvlan children:"
-        " https://www.cni.dev/plugins/current/main/ipvlan/; containernetworking/cni#7",
-    ),
-    Rule(
-        "docker-parent",
-        "error",
-        docker_parent,
-        "moby, daemon/libnetwork/drivers/macvlan/macvlan_network.go and ipvlan/ipvlan_network.go;"
-        " moby/libnetwork#2384",
-    ),
-    Rule(
-        "ipvlan-mode-shared",
-        "error",
-        ipvlan_mode_shared,
-        "Linux, drivers/net/ipvlan/ipvlan_main.c: mode and flags are per port,"
-        " and the latest update overrides",
-    ),
-    Rule(
-        "public-range",
-        "warning",
-        public_range,
-        "RFC 1918 and the IANA IPv4 special-purpose address registry (RFC 6890)",
-    ),
-    Rule(
-        "gateway-unowned",
-        "warning",
-        gateway_unowned,
-        "host-local: a route without gw goes through the gateway, whoever owns it:"
-        " https://www.cni.dev/plugins/current/ipam/host-local/",
-    ),
-    Rule(
-        "passthru-single",
-        "error",
-        passthru_single,
-        "Linux, drivers/net/macvlan.c: macvlan_common_newlink gives EINVAL; ip-link(8)",
-    ),
-    Rule(
-        "mtu-over-parent",
-        "error",
-        mtu_refused,
-        "Linux, drivers/net/macvlan.c and net/8021q/vlan_dev.c: EINVAL and ERANGE above"
-        " the parent's MTU",
-    ),
-    Rule(
-        "mtu-lost",
-        "warning",
-        mtu_lost,
-        "Linux, drivers/net/ipvlan/ipvlan_main.c: a child has no limit of its own",
-    ),
-    Rule(
-        "overlapping-networks",
-        "error",
-        overlapping_networks,
-        "host-local keeps one store per network name, not per parent:"
-        " https://www.cni.dev/plugins/current/ipam/host-local/",
-    ),
-    Rule(
-        "docker-pool",
-        "error",
-        docker_pool,
-        "moby: `Pool overlaps with other one on this address space`; moby/libnetwork#2334",
-    ),
-    Rule(
-        "subnet-twice",
-        "error",
-        subnet_twice,
-        "Linux, net/ipv4/fib_frontend.c, fib_magic: an address's route is appended to the one that"
-        " is there",
-    ),
-    Rule(
-        "bridge-reflected",
-        "error",
-        bridge_reflected,
-        "Linux, net/bridge/br_fdb.c, br_fdb_update: the entry moves to the port that the frame"
-        " came in by; net/bridge/br_forward.c, should_deliver; bridge(8), hairpin",
-    ),
-)

@@ -1,5 +1,28 @@
-"""Rules about hosts' own configuration: what each host's files say, and what they say together."""
+"""Rules about hosts' own configuration: what each host's files say, and what they say together.
 
-from underlay.lint.hosts.run import host_rules, lint_hosts
+They are those of every module here that is called ``rules_…``.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+
+from underlay.lint.finding import Finding, RuleText
+from underlay.lint.hosts.rule import RULES, Hosts
 
 __all__ = ["host_rules", "lint_hosts"]
+
+# Importing a module of rules adds them to the table.
+for _module in iter_modules(__path__, f"{__name__}."):
+    if ".rules_" in _module.name:
+        import_module(_module.name)
+
+
+def lint_hosts(hosts: Hosts) -> list[Finding]:
+    """Return the findings about ``hosts``, by file and then by line."""
+    unique = dict.fromkeys(RULES.findings(hosts))
+    return sorted(unique, key=lambda f: (f.file, f.line, f.column, f.id))
+
+
+def host_rules() -> tuple[RuleText, ...]:
+    """Return every rule about hosts' configuration, for pages and formats."""
+    return tuple(RULES)

@@ -1,13 +1,11 @@
-"""A rule about hosts' configuration: a function with an id, a severity and a source."""
+"""What rules about hosts' configuration share: their table, sources, and ways through hosts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from underlay.errors import Spot
 from underlay.fleet.host import Host, Network
-from underlay.lint.finding import Severity
+from underlay.lint.finding import Rules
 
 Hosts = tuple[Host, ...]
 
@@ -24,40 +22,8 @@ WRITE_FILES = "https://docs.cloud-init.io/en/latest/reference/modules.html#write
 NETWORKD = "systemd.network(5), systemd.netdev(5)"
 
 
-@dataclass(frozen=True)
-class Hit:
-    """One place that a rule objects to, the fact, the cure, and the other places it is about."""
-
-    spot: Spot
-    message: str
-    cure: str
-    related: tuple[Spot, ...] = ()
-
-
-Check = Callable[[Hosts], Iterator[Hit]]
-
-
-@dataclass(frozen=True)
-class HostRule:
-    """A rule with its check; the check's docstring is the reason that findings give."""
-
-    id: str
-    severity: Severity
-    source: str
-    check: Check
-
-
-RULES: list[HostRule] = []
-
-
-def rule(id: str, severity: Severity, source: str) -> Callable[[Check], Check]:
-    """Register the function below as a rule."""
-
-    def register(check: Check) -> Check:
-        RULES.append(HostRule(id, severity, source, check))
-        return check
-
-    return register
+RULES: Rules[Hosts] = Rules("host-rules.md")
+rule = RULES.rule
 
 
 def networks(hosts: Hosts, *drivers: str) -> Iterator[tuple[Host, Network]]:
@@ -66,12 +32,3 @@ def networks(hosts: Hosts, *drivers: str) -> Iterator[tuple[Host, Network]]:
         for network in host.networks:
             if not drivers or network.driver in drivers:
                 yield host, network
-
-
-def reported(hosts: Hosts, id: str) -> Iterator[Hit]:
-    """Yield what reading the files noted under the rule ``id``."""
-    for host in hosts:
-        for document in host.documents:
-            for report in document.reports:
-                if report.rule == id:
-                    yield Hit(report.spot, report.message, report.cure)

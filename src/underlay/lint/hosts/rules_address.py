@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from underlay.errors import Spot
 from underlay.fleet.host import Address, Fixed, Host, Link, Network, Pool
-from underlay.lint.hosts.rule import Hit, Hosts, networks, rule
+from underlay.lint.finding import Hit
+from underlay.lint.hosts.rule import Hosts, networks, rule
 
 ARP = "IPv4 has no duplicate detection of its own: RFC 5227"
 MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")

@@ -11,7 +11,8 @@ from underlay.drivers import DRIVERS
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import MAIN, looks_like_cni, network_of, plugins, ranges
 from underlay.lab.text import Place
-from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, MACVLAN, SPEC, Hit, Hosts, rule
+from underlay.lint.finding import Hit
+from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, MACVLAN, SPEC, Hosts, rule
 
 # The modes that the plugins know, by the plugin's type.
 MODES = {

@@ -10,15 +10,8 @@ from underlay.drivers import DRIVERS
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.host import Network, as_subnet, meet, within
 from underlay.lab.text import Place
-from underlay.lint.hosts.rule import (
-    COMPOSE,
-    DOCKER_IPVLAN,
-    DOCKER_MACVLAN,
-    Hit,
-    Hosts,
-    networks,
-    rule,
-)
+from underlay.lint.finding import Hit
+from underlay.lint.hosts.rule import COMPOSE, DOCKER_IPVLAN, DOCKER_MACVLAN, Hosts, networks, rule
 from underlay.lint.hosts.rules_cni import MODES, near
 
 SETUP = "moby, daemon/libnetwork/drivers/macvlan/macvlan_setup.go"

@@ -9,7 +9,8 @@ from itertools import pairwise
 from underlay.errors import Spot
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import SUFFIXES
-from underlay.lint.hosts.rule import NETWORKD, SPEC, WRITE_FILES, Hit, Hosts, reported, rule
+from underlay.lint.finding import Check, Hit, Rule
+from underlay.lint.hosts.rule import NETWORKD, RULES, SPEC, WRITE_FILES, Hosts, rule
 
 JSON = "RFC 8259"
 YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"
@@ -19,82 +20,75 @@ USER_DATA = (
 )
 
 
-@rule("file-unreadable", "error", "open(2)")
-def file_unreadable(hosts: Hosts) -> Iterator[Hit]:
-    """What can't be read here can't be judged; neither can a runtime read it."""
-    yield from reported(hosts, "file-unreadable")
+# What reading the files notes already, under these ids: the source and the reason of each.
+READING = {
+    "file-unreadable": (
+        "open(2)",
+        "What can't be read here can't be judged; neither can a runtime read it.",
+    ),
+    "file-too-large": (
+        "network configuration takes some kilobytes",
+        "A file of that size is something else, and is not read.",
+    ),
+    "file-not-text": (JSON, "JSON, YAML and systemd's files are UTF-8 text."),
+    "json-syntax": (
+        JSON,
+        "The runtime can't load the file; containers start without this network, or not at all.",
+    ),
+    "json-duplicate-key": (
+        "RFC 8259, section 4: names should be unique",
+        "Readers keep the last of two equal keys without a word, and the first value is lost.",
+    ),
+    "json-too-deep": (
+        "RFC 8259, section 9: a parser may limit the depth",
+        "Nesting without end serves to exhaust whoever reads it.",
+    ),
+    "yaml-syntax": (
+        YAML,
+        "cloud-init, Compose and netplan each drop a file that isn't YAML as a whole.",
+    ),
+    "yaml-duplicate-key": (
+        "YAML 1.2.2, section 3.2.1.1: keys are unique",
+        "Of two equal keys one is lost; which one depends on the reader.",
+    ),
+    "yaml-bomb": (
+        "the billion laughs attack: CWE-776",
+        "Aliases of aliases fill the memory of whoever expands them.",
+    ),
+    "networkd-syntax": (
+        "systemd.syntax(7)",
+        "A line that can't be read is skipped, and networkd goes on without it.",
+    ),
+    "networkd-address": (
+        NETWORKD,
+        "An address that can't be read is skipped: the interface comes up without it.",
+    ),
+    "cloud-config-header": (
+        USER_DATA,
+        "cloud-init tells kinds of user-data by their first line; the host boots unconfigured.",
+    ),
+    "write-files-encoding": (
+        WRITE_FILES,
+        "The file that cloud-init writes is not the one that was meant.",
+    ),
+}
 
 
-@rule("file-too-large", "error", "network configuration takes some kilobytes")
-def file_too_large(hosts: Hosts) -> Iterator[Hit]:
-    """A file of that size is something else, and is not read."""
-    yield from reported(hosts, "file-too-large")
+def _noted(id: str) -> Check[Hosts]:
+    """Return the check that finds what was noted under ``id``."""
+
+    def check(hosts: Hosts) -> Iterator[Hit]:
+        for host in hosts:
+            for document in host.documents:
+                for report in document.reports:
+                    if report.rule == id:
+                        yield Hit(report.spot, report.message, report.cure)
+
+    return check
 
 
-@rule("file-not-text", "error", JSON)
-def file_not_text(hosts: Hosts) -> Iterator[Hit]:
-    """JSON, YAML and systemd's files are UTF-8 text."""
-    yield from reported(hosts, "file-not-text")
-
-
-@rule("json-syntax", "error", JSON)
-def json_syntax(hosts: Hosts) -> Iterator[Hit]:
-    """The runtime can't load the file; containers start without this network, or not at all."""
-    yield from reported(hosts, "json-syntax")
-
-
-@rule("json-duplicate-key", "error", "RFC 8259, section 4: names should be unique")
-def json_duplicate_key(hosts: Hosts) -> Iterator[Hit]:
-    """Readers keep the last of two equal keys without a word, and the first value is lost."""
-    yield from reported(hosts, "json-duplicate-key")
-
-
-@rule("json-too-deep", "error", "RFC 8259, section 9: a parser may limit the depth")
-def json_too_deep(hosts: Hosts) -> Iterator[Hit]:
-    """Nesting without end serves to exhaust whoever reads it."""
-    yield from reported(hosts, "json-too-deep")
-
-
-@rule("yaml-syntax", "error", YAML)
-def yaml_syntax(hosts: Hosts) -> Iterator[Hit]:
-    """cloud-init, Compose and netplan each drop a file that isn't YAML as a whole."""
-    yield from reported(hosts, "yaml-syntax")
-
-
-@rule("yaml-duplicate-key", "error", "YAML 1.2.2, section 3.2.1.1: keys are unique")
-def yaml_duplicate_key(hosts: Hosts) -> Iterator[Hit]:
-    """Of two equal keys one is lost; which one depends on the reader."""
-    yield from reported(hosts, "yaml-duplicate-key")
-
-
-@rule("yaml-bomb", "error", "the billion laughs attack: CWE-776")
-def yaml_bomb(hosts: Hosts) -> Iterator[Hit]:
-    """Aliases of aliases fill the memory of whoever expands them."""
-    yield from reported(hosts, "yaml-bomb")
-
-
-@rule("networkd-syntax", "error", "systemd.syntax(7)")
-def networkd_syntax(hosts: Hosts) -> Iterator[Hit]:
-    """A line that can't be read is skipped, and networkd goes on without it."""
-    yield from reported(hosts, "networkd-syntax")
-
-
-@rule("networkd-address", "error", NETWORKD)
-def networkd_address(hosts: Hosts) -> Iterator[Hit]:
-    """An address that can't be read is skipped: the interface comes up without it."""
-    yield from reported(hosts, "networkd-address")
-
-
-@rule("cloud-config-header", "error", USER_DATA)
-def cloud_config_header(hosts: Hosts) -> Iterator[Hit]:
-    """cloud-init tells kinds of user-data by their first line; the host boots unconfigured."""
-    yield from reported(hosts, "cloud-config-header")
-
-
-@rule("write-files-encoding", "error", WRITE_FILES)
-def write_files_encoding(hosts: Hosts) -> Iterator[Hit]:
-    """The file that cloud-init writes is not the one that was meant."""
-    yield from reported(hosts, "write-files-encoding")
+for _id, (_source, _reason) in READING.items():
+    RULES.append(Rule(_id, "error", _reason, _source, RULES.page, _noted(_id)))
 
 
 def _entries(hosts: Hosts) -> Iterator[tuple[Document, int, dict[str, object]]]:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from underlay.fleet.host import Host, Network, Pool, meet, within
-from underlay.lint.hosts.rule import HOST_LOCAL, Hit, Hosts, rule
+from underlay.lint.finding import Hit
+from underlay.lint.hosts.rule import HOST_LOCAL, Hosts, rule
 from underlay.lint.hosts.rules_interface import mtu_of
 
 UNIQUE = f"host-local ensures uniqueness on a single host: {HOST_LOCAL}; multus-cni#52"

@@ -9,7 +9,8 @@ from underlay.errors import did_you_mean, nearest
 from underlay.fleet.document import Document
 from underlay.fleet.formats.interfaces import sections, wanted_vlans
 from underlay.fleet.host import Host, Network
-from underlay.lint.hosts.rule import NETWORKD, Hit, Hosts, networks, rule
+from underlay.lint.finding import Hit
+from underlay.lint.hosts.rule import NETWORKD, Hosts, networks, rule
 
 # networkd's own words, which aren't the drivers': systemd.netdev(5), [MACVLAN] and [IPVLAN].
 KINDS = ("vlan", "macvlan", "ipvlan", "macvtap")

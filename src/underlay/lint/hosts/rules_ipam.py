@@ -9,7 +9,8 @@ from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import ranges
 from underlay.fleet.host import as_address, as_interface, as_subnet, whole
 from underlay.lab.text import Place
-from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, RANGE, Hit, Hosts, networks, rule
+from underlay.lint.finding import Hit
+from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, RANGE, Hosts, networks, rule
 from underlay.lint.hosts.rules_cni import each_plugin, near, routes_of
 
 KINDS = ("host-local", "dhcp", "static", "whereabouts", "calico-ipam", "azure-vnet-ipam")

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from underlay.fleet.host import Host, Network, meet
-from underlay.lint.hosts.rule import IPVLAN, Hit, Hosts, rule
+from underlay.lint.finding import Hit
+from underlay.lint.hosts.rule import IPVLAN, Hosts, rule
 
 
 def _pairs(hosts: Hosts) -> Iterator[tuple[Host, Network, Network]]:

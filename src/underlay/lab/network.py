@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from underlay.drivers import DRIVERS
+from underlay.drivers import DRIVERS, Driver
 from underlay.lab.words import (
     Address,
     Address6,
@@ -120,3 +121,23 @@ class Network(Strict):
     model_config = ConfigDict(
         extra="forbid", frozen=True, populate_by_name=True, use_attribute_docstrings=True
     )
+
+    @property
+    def traits(self) -> Driver:
+        """What its driver is like."""
+        return DRIVERS[self.driver]
+
+    @property
+    def used_mode(self) -> str:
+        """The driver's usual mode where the file names none."""
+        return self.mode or self.traits.default_mode
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no frame of the network leaves its node."""
+        return self.internal or self.nat
+
+    @property
+    def handed_out(self) -> IPv4Network:
+        """Where the containers' addresses come from: ``ip_range``, else all of the subnet."""
+        return self.ip_range or self.subnet

@@ -17,7 +17,7 @@ from underlay.errors import Spot
 from underlay.lab import Lab
 from underlay.lab.text import LabText
 from underlay.lint.finding import Finding, Hit, Rules
-from underlay.lint.keys.checks import parent_key
+from underlay.lint.keys.networks import parent_key
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
 
 

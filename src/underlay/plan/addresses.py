@@ -22,7 +22,7 @@ def address_blocks(network: Network, nodes: list[str]) -> dict[str, Slice]:
 
     Raises ValueError or IndexError where the subnet is too small.
     """
-    return blocks(network.ip_range or network.subnet, nodes, sliced=network.sliced)
+    return blocks(network.handed_out, nodes, sliced=network.sliced)
 
 
 def blocks(subnet: Subnet, nodes: list[str], *, sliced: bool = True) -> dict[str, Slice]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.drivers import DRIVERS
 from underlay.plan.addresses import address_blocks, blocks
 from underlay.plan.naming import default_file, link_name, parent_name
 from underlay.plan.values import ContainerRoute, PlannedNetwork
@@ -18,9 +17,8 @@ MANAGEMENT_SEGMENT = "management"
 
 def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> PlannedNetwork:
     """Return what the network called ``name`` leads to on ``nodes``."""
-    driver = DRIVERS[network.driver]
+    driver = network.traits
     uplink, segment, vlan = _uplink(lab, network)
-    closed = is_closed(network)
     own = own_address_on(network, name, uplink)
     parent = _parent(network, name, uplink)
     gateway = network.gateway or (network.subnet[1] if _is_gateway(network) else "")
@@ -31,7 +29,7 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
     return PlannedNetwork(
         name=name,
         driver=network.driver,
-        mode=network.mode or driver.default_mode,
+        mode=network.used_mode,
         runtime=network.runtime,
         segment="" if network.internal else segment,
         vlan=vlan,
@@ -43,7 +41,7 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         file=file if network.runtime == "cni" else "",
         slices=address_blocks(network, nodes),
         flag=network.flag or driver.default_flag,
-        uplink="" if closed else uplink,
+        uplink="" if network.is_closed else uplink,
         own=own,
         subnet6=str(network.subnet6 or ""),
         gateway6=str(gateway6),
@@ -65,21 +63,16 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
     )
 
 
-def is_closed(network: Network) -> bool:
-    """Whether no frame of the network leaves its node."""
-    return network.internal or network.nat
-
-
 def own_address_on(network: Network, name: str, uplink: str) -> str:
     """Return the interface whose address stands for a node in the network's cells."""
     if network.shim:
         return link_name("sh", name)
-    driver = DRIVERS[network.driver]
+    driver = network.traits
     if driver.overlay:
         return link_name("br", name)
-    if driver.bridges_uplink and not is_closed(network):
+    if driver.bridges_uplink and not network.is_closed:
         return link_name("br", uplink)
-    if driver.attach == "moved" or is_closed(network):
+    if driver.attach == "moved" or network.is_closed:
         return uplink.partition(".")[0]
     return uplink
 
@@ -98,8 +91,8 @@ def _uplink(lab: Lab, network: Network) -> tuple[str, str, int | None]:
 
 
 def _parent(network: Network, name: str, uplink: str) -> str:
-    driver = DRIVERS[network.driver]
-    if driver.bridges_uplink and not is_closed(network):
+    driver = network.traits
+    if driver.bridges_uplink and not network.is_closed:
         return link_name("br", uplink)
     if driver.attach == "port":
         return link_name("br", name)
@@ -110,12 +103,12 @@ def _parent(network: Network, name: str, uplink: str) -> str:
 
 def _is_gateway(network: Network) -> bool:
     """A bridge without uplink has the gateway's address on every node, as CNI and Docker do it."""
-    return DRIVERS[network.driver].bridges_uplink and is_closed(network)
+    return network.traits.bridges_uplink and network.is_closed
 
 
 def _mtu(lab: Lab, network: Network, segment: str) -> int:
     below = lab.segments[segment].mtu if segment in lab.segments else 1500
-    overlay = DRIVERS[network.driver].overlay
+    overlay = network.traits.overlay
     if overlay is None:
         return below
     given = [more for key, more in overlay.overhead_of.items() if getattr(network, key) is not None]

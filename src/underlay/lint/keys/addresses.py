@@ -1,17 +1,18 @@
-"""Checks of a lab's addresses: ranges that overlap, are too small, or belong to nobody's lab."""
+"""Addresses that overlap, have too little room, or belong to nobody's lab; and fixed ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
 
 from underlay.errors import did_you_mean
-from underlay.lab import Network
+from underlay.lab import Containers, Network
 from underlay.lab.text import Place, Problem
 from underlay.lint.keys.parts import NODE_OFFSET, Parts
-from underlay.plan import MANAGEMENT_RANGE
-from underlay.plan.addresses import Address
-from underlay.plan.naming import node_address
+from underlay.plan import MANAGEMENT_RANGE, family_of
+from underlay.plan.addresses import Address, blocks
+from underlay.plan.naming import node_address, runs_on
 
 # Linux gives no interface an address of these (RFC 6890, RFC 5771, RFC 1112).
 UNUSABLE = {
@@ -19,31 +20,30 @@ UNUSABLE = {
     "127.0.0.0/8": "is the loopback range",
     "224.0.0.0/4": "is for multicast",
     "240.0.0.0/4": "is reserved",
+    "fe80::/10": "is for one link only",
+    "ff00::/8": "is for multicast",
+    "::/16": "is reserved",
 }
+UNICAST = {4: "192.168.70.0/24", 6: "fd00:70::/64"}
 LARGEST = 8
 SMALLEST_PREFIX = 30
+# Slices and the nodes' own addresses need some room; and Linux autoconfigures by /64.
+LARGEST6, SMALLEST6 = 16, 112
 
 
-def _usable(parts: Parts) -> Iterator[Problem]:
+def usable(parts: Parts) -> Iterator[Problem]:
     """Subnets are unicast and leave the management range alone."""
-    for place, subnet in _subnets(parts):
+    for place, subnet in _subnets(parts, "subnet"):
         if subnet.prefixlen < LARGEST:
             yield parts.text.problem(place, str(subnet), f"a subnet of /{LARGEST} or smaller")
             continue
-        for text, reason in UNUSABLE.items():
-            if subnet.overlaps(IPv4Network(text)):
-                yield parts.text.problem(
-                    place,
-                    str(subnet),
-                    "a unicast range such as 192.168.70.0/24",
-                    f"{text} {reason}",
-                )
+        yield from _unicast(parts, place, subnet)
         if subnet.overlaps(IPv4Network(MANAGEMENT_RANGE)):
             expected = f"a range outside {MANAGEMENT_RANGE}, which is for management"
             yield parts.text.problem(place, str(subnet), expected)
 
 
-def _segments(parts: Parts) -> Iterator[Problem]:
+def segments(parts: Parts) -> Iterator[Problem]:
     """Segments have room for the nodes, and share no address with one another."""
     count = len(parts.node_names)
     names = list(parts.segments)
@@ -60,14 +60,14 @@ def _segments(parts: Parts) -> Iterator[Problem]:
                 yield parts.text.problem(place, str(subnet), expected)
 
 
-def _networks(parts: Parts) -> Iterator[Problem]:
+def networks(parts: Parts) -> Iterator[Problem]:
     """Networks have room for their containers, and stay out of other segments' subnets."""
     for name, network in parts.networks.items():
         place: Place = ("networks", name, "subnet")
         if network.ip_range and not network.ip_range.subnet_of(network.subnet):
             spot: Place = ("networks", name, "ip_range")
             yield parts.text.problem(spot, str(network.ip_range), f"a part of {network.subnet}")
-        if parts.nodes and not parts.fits(name, network.ip_range or network.subnet):
+        if parts.nodes and not parts.fits(name, network.handed_out):
             yield _too_small(parts, name, network)
         apart = parts.has_nodes(network) and not network.shim
         own = "" if apart else parts.segment_of(network)
@@ -85,16 +85,15 @@ def _too_small(parts: Parts, name: str, network: Network) -> Problem:
         room = f"{nodes} slice{'' if nodes == 1 else 's'} with room for {what} each{own}"
     else:
         room = f"room for {what}{own}"
-    handed_out = network.ip_range or network.subnet
-    hint = _widened(handed_out, lambda subnet: parts.fits(name, subnet))
+    hint = _widened(network.handed_out, lambda subnet: parts.fits(name, subnet))
     place: Place = ("networks", name, "ip_range" if network.ip_range else "subnet")
-    return parts.text.problem(place, str(handed_out), room, hint)
+    return parts.text.problem(place, str(network.handed_out), room, hint)
 
 
-def _collisions(parts: Parts) -> Iterator[Problem]:
+def collisions(parts: Parts) -> Iterator[Problem]:
     """No container gets a node's own address or the gateway's."""
     for name, network in parts.networks.items():
-        if not parts.nodes or not parts.fits(name, network.ip_range or network.subnet):
+        if not parts.nodes or not parts.fits(name, network.handed_out):
             continue
         handed_out = list(parts.handed_out(name))
         for place, what, address in _owned(parts, name, network):
@@ -116,7 +115,7 @@ def _owned(parts: Parts, name: str, network: Network) -> Iterator[tuple[Place, s
             yield (*place, "subnet"), f"{node}'s own", node_address(subnet, index)
 
 
-def _gateways(parts: Parts) -> Iterator[Problem]:
+def gateways(parts: Parts) -> Iterator[Problem]:
     """A gateway is a host's address in its network's subnet."""
     for name, network in parts.networks.items():
         gateway, subnet = network.gateway, network.subnet
@@ -132,11 +131,111 @@ def _gateways(parts: Parts) -> Iterator[Problem]:
             yield parts.text.problem(place, f"{gateway}, the {kind} address", expected, hint)
 
 
-def _subnets(parts: Parts) -> Iterator[tuple[Place, IPv4Network]]:
-    for name, segment in parts.segments.items():
-        yield ("segments", name, "subnet"), segment.subnet
+def fixed(parts: Parts) -> Iterator[Problem]:
+    """A fixed address or MAC is for one container, in one of its networks, and for that alone."""
+    for index, group in parts.containers.items():
+        for key in ("addresses", "addresses6", "macs"):
+            for name in getattr(group, key):
+                place: Place = ("containers", index, key, name)
+                if name not in group.networks:
+                    yield from parts.unknown(place, name, group.networks, at_key=True)
+                elif not _alone(parts, group):
+                    expected = "a group of one container on one node"
+                    yield parts.text.problem(place, f"one of the {key} for several", expected)
+                elif name in parts.networks:
+                    yield from _fitting(parts, group, key, name, place)
+
+
+def _fitting(
+    parts: Parts, group: Containers, key: str, name: str, place: Place
+) -> Iterator[Problem]:
+    network = parts.networks[name]
+    if key == "macs":
+        if not network.traits.takes_mac(network.mode or ""):
+            expected = f"none: {network.driver} uses its parent's MAC address"
+            yield parts.text.problem(place, "a MAC address", expected)
+        return
+    address = getattr(group, key)[name]
+    subnet = network.subnet if key == "addresses" else network.subnet6
+    if subnet is None:
+        yield parts.text.problem(place, str(address), f"subnet6 in {name}")
+    elif address not in subnet or address in (subnet[0], subnet[-1]):
+        yield parts.text.problem(place, str(address), f"a host's address in {subnet}")
+    elif address in network.reserved:
+        yield parts.text.problem(place, str(address), "one that is not reserved")
+    elif address in (network.gateway, network.gateway6) and not group.forwards:
+        expected = "one that is not the gateway's, or `forwards: true` beside it"
+        yield parts.text.problem(place, str(address), expected)
+    else:
+        yield from _in_own_slice(parts, group, name, place, str(address))
+
+
+def _in_own_slice(
+    parts: Parts, group: Containers, name: str, place: Place, address: str
+) -> Iterator[Problem]:
+    network = parts.networks[name]
+    four = network.handed_out
+    subnet = four if family_of(address) == 4 else network.subnet6
+    if not parts.nodes or subnet is None or not parts.fits(name, four):
+        return
+    pieces = blocks(subnet, parts.node_names, sliced=network.sliced)
+    for node, piece in pieces.items():
+        first, last = ip_address(piece.first), ip_address(piece.last)
+        if runs_on(group, node) and not int(first) <= int(ip_address(address)) <= int(last):
+            expected = f"one of {node}'s, {piece.first} to {piece.last}"
+            yield parts.text.problem(place, address, expected)
+
+
+def _alone(parts: Parts, group: Containers) -> bool:
+    return group.count == 1 and sum(runs_on(group, node) for node in parts.node_names) <= 1
+
+
+def reserved(parts: Parts) -> Iterator[Problem]:
+    """Reserved addresses are of their network's subnet."""
     for name, network in parts.networks.items():
-        yield ("networks", name, "subnet"), network.subnet
+        for position, address in enumerate(network.reserved):
+            if address not in network.subnet:
+                place: Place = ("networks", name, "reserved", position)
+                yield parts.text.problem(place, str(address), f"an address in {network.subnet}")
+
+
+def ipv6(parts: Parts) -> Iterator[Problem]:
+    """IPv6 subnets are unicast, roomy and apart; gateways are in them."""
+    seen: dict[str, IPv6Network] = {}
+    for place, subnet in _subnets(parts, "subnet6"):
+        if not LARGEST6 <= subnet.prefixlen <= SMALLEST6:
+            expected = f"a subnet from /{LARGEST6} to /{SMALLEST6}"
+            yield parts.text.problem(place, str(subnet), expected)
+        yield from _unicast(parts, place, subnet)
+        if place[0] == "segments":
+            for other, range_ in seen.items():
+                if subnet.overlaps(range_):
+                    expected = f"a range apart from {other}'s {range_}"
+                    yield parts.text.problem(place, str(subnet), expected)
+            seen[str(place[1])] = subnet
+    for name, network in parts.networks.items():
+        gateway = network.gateway6
+        if gateway and (network.subnet6 is None or gateway not in network.subnet6):
+            expected = (
+                f"an address in {network.subnet6}" if network.subnet6 else "subnet6 beside it"
+            )
+            yield parts.text.problem(("networks", name, "gateway6"), str(gateway), expected)
+
+
+def _subnets(parts: Parts, key: str) -> Iterator[tuple[Place, Any]]:
+    """Yield the subnets that segments and networks have at ``key``: subnet or subnet6."""
+    for section, entries in (("segments", parts.segments), ("networks", parts.networks)):
+        for name, entry in entries.items():
+            if subnet := getattr(entry, key):
+                yield (section, name, key), subnet
+
+
+def _unicast(parts: Parts, place: Place, subnet: IPv4Network | IPv6Network) -> Iterator[Problem]:
+    for text, reason in UNUSABLE.items():
+        unusable = ip_network(text)
+        if unusable.version == subnet.version and unusable.overlaps(subnet):
+            expected = f"a unicast range such as {UNICAST[subnet.version]}"
+            yield parts.text.problem(place, str(subnet), expected, f"{text} {reason}")
 
 
 def _widened(subnet: IPv4Network, fits: Callable[[IPv4Network], bool]) -> str:
@@ -146,12 +245,3 @@ def _widened(subnet: IPv4Network, fits: Callable[[IPv4Network], bool]) -> str:
         if fits(wide):
             return did_you_mean(str(wide))
     return ""
-
-
-ADDRESS_CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
-    _usable,
-    _segments,
-    _networks,
-    _collisions,
-    _gateways,
-)

@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from underlay.drivers import DRIVERS
+from underlay.errors import did_you_mean, nearest
 from underlay.lab import Containers, Host, Network, Nodes, Segment
-from underlay.lab.text import LabText
+from underlay.lab.messages import one_of
+from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.plan.addresses import Address, address_blocks, free_addresses
 from underlay.plan.naming import block_bits, node_names, parent_name, runs_on
 
@@ -125,6 +127,22 @@ class Parts:
         # A block's first address isn't handed out, nor is the subnet's last.
         return block >= max(most + 2, own + 1, 2)
 
+    def unknown(
+        self, place: Place, name: str, choices: list[str], shown: str = "", *, at_key: bool = False
+    ) -> Iterator[Problem]:
+        """Yield a problem where ``name`` isn't one of ``choices``, with the nearest one."""
+        if choices and name not in choices:
+            hint = did_you_mean(nearest(name, choices))
+            found, expected = quoted(shown or name), one_of(choices)
+            yield self.text.problem(place, found, expected, hint, at_key=at_key)
+
+    def repeated(self, place: Place, names: list[str], what: str) -> Iterator[Problem]:
+        """Yield a problem for each of ``names``, a list at ``place``, that is there again."""
+        for position, name in enumerate(names):
+            if name in names[:position]:
+                found = f"{what} {name} a second time"
+                yield self.text.problem((*place, position), found, "it once")
+
     @staticmethod
     def is_tagged(network: Network) -> bool:
         """Whether ``network`` sits on an 802.1q sub-interface."""
@@ -132,8 +150,8 @@ class Parts:
 
     def has_nodes(self, network: Network) -> bool:
         """Whether the nodes have addresses of their own in ``network``'s subnet."""
-        one = DRIVERS[network.driver]
-        if one.attach == "moved" or network.internal or network.nat:
+        one = network.traits
+        if one.attach == "moved" or network.is_closed:
             return False
         return self.is_tagged(network) or network.shim or one.overlay is not None
 

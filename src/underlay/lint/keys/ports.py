@@ -1,42 +1,24 @@
-"""What a switch port's VLANs must be to make sense, and what can't be on such a segment."""
+"""What a segment's switch ports must be to make sense, and what can't be on such a segment."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from underlay.drivers import DRIVERS
-from underlay.errors import did_you_mean, nearest
 from underlay.lab import Segment, SwitchPort
-from underlay.lab.messages import one_of
-from underlay.lab.text import Place, Problem, quoted
+from underlay.lab.text import Place, Problem
 from underlay.lint.keys.parts import Parts
-from underlay.plan.switch import port_vlans
+from underlay.plan import switch
 
 
-def _port_name(parts: Parts) -> Iterator[Problem]:
-    """A port is named by the node or host that is plugged in there."""
-    for name, segment in parts.segments.items():
-        hosts = [host for host, value in parts.hosts.items() if name in value.on]
-        choices = [*parts.node_names, *hosts]
-        for station in segment.ports if parts.nodes else ():
-            if station in choices:
-                continue
-            near = nearest(station, choices)
-            place: Place = ("segments", name, "ports", station)
-            yield parts.text.problem(
-                place, quoted(station), one_of(choices), did_you_mean(near), at_key=True
-            )
-
-
-def _port_vlans(parts: Parts) -> Iterator[Problem]:
+def port_vlans(parts: Parts) -> Iterator[Problem]:
     """A port is an access port or a trunk; a native VLAN is a trunk's."""
     for name, segment in parts.segments.items():
         for station, port in segment.ports.items():
             place: Place = ("segments", name, "ports", station)
-            yield from _mode(parts, place, port)
+            yield from _kind(parts, place, port)
 
 
-def _mode(parts: Parts, place: Place, port: SwitchPort) -> Iterator[Problem]:
+def _kind(parts: Parts, place: Place, port: SwitchPort) -> Iterator[Problem]:
     if port.access is not None:
         for key in ("trunk", "native"):
             if getattr(port, key) is not None:
@@ -59,11 +41,11 @@ def _mode(parts: Parts, place: Place, port: SwitchPort) -> Iterator[Problem]:
             yield parts.text.problem(spot, f"the VLAN {vlan} a second time", "it once")
 
 
-def _port_overlay(parts: Parts) -> Iterator[Problem]:
+def port_overlay(parts: Parts) -> Iterator[Problem]:
     """Tunnels go from node to node, without a tag: those must be in one VLAN."""
     for name, network in parts.loose_networks.items():
         segment = parts.segments.get(parts.segment_of(network))
-        if DRIVERS[network.driver].overlay is None or segment is None or not segment.ports:
+        if network.traits.overlay is None or segment is None or not segment.ports:
             continue
         if len(_untagged(segment, parts.node_names)) > 1:
             yield parts.text.problem(
@@ -76,11 +58,11 @@ def _port_overlay(parts: Parts) -> Iterator[Problem]:
 
 def _untagged(segment: Segment, nodes: list[str]) -> set[int | str]:
     """The nodes' VLANs for untagged frames; one without any is alone."""
-    vlans = port_vlans(segment, nodes)
+    vlans = switch.port_vlans(segment, nodes)
     return {own.untagged or node for node, own in vlans.items()}
 
 
-def _snooping(parts: Parts) -> Iterator[Problem]:
+def snooping(parts: Parts) -> Iterator[Problem]:
     """Who asks for members, and what becomes of unknown groups, is a snooping switch's matter."""
     for name, segment in parts.segments.items():
         for key in ("querier", "unknown_multicast"):
@@ -101,7 +83,7 @@ def _snooping(parts: Parts) -> Iterator[Problem]:
             )
 
 
-def _bond(parts: Parts) -> Iterator[Problem]:
+def bond(parts: Parts) -> Iterator[Problem]:
     """A bond's nodes are lean, whose NICs nothing else configures, and both its ports are open."""
     for name, segment in parts.segments.items():
         place: Place = ("segments", name, "bond")
@@ -114,12 +96,3 @@ def _bond(parts: Parts) -> Iterator[Problem]:
             yield parts.text.problem(
                 place, "a bond on locked ports", "one of the two", hint, at_key=True
             )
-
-
-PORT_CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
-    _port_name,
-    _port_vlans,
-    _port_overlay,
-    _snooping,
-    _bond,
-)

@@ -1,0 +1,132 @@
+"""Names that lead nowhere, are taken, or give two devices one name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_interface
+
+from underlay.lab.text import Place, Problem, quoted
+from underlay.lint.keys.parts import Parts
+from underlay.plan import MANAGEMENT_SEGMENT, SWITCH
+from underlay.plan.naming import bridge_name, second_port_name
+from underlay.plan.naming import port_name as node_port_name
+
+# moby refuses to make networks of these names: `IsPreDefinedNetwork`.
+DOCKER_NAMES = ("bridge", "host", "none", "default")
+
+
+def groups(parts: Parts) -> Iterator[Problem]:
+    """Groups of containers name networks and nodes that exist, each once, of one runtime."""
+    for index, group in parts.loose_groups.items():
+        place: Place = ("containers", index, "networks")
+        yield from parts.repeated(place, group.networks, "the network")
+        for position, name in enumerate(group.networks):
+            yield from parts.unknown((*place, position), name, parts.network_names)
+        runtimes: dict[str, str] = {}
+        for position, name in enumerate(group.networks):
+            network = parts.loose_networks.get(name)
+            if network is None:
+                continue
+            runtimes.setdefault(network.runtime, name)
+            if len(runtimes) > 1:
+                first = next(iter(runtimes))
+                found = f"{name} of runtime {network.runtime}"
+                expected = f"networks of runtime {first} only, as {runtimes[first]} is"
+                yield parts.text.problem((*place, position), found, expected)
+                break
+
+
+def nodes(parts: Parts) -> Iterator[Problem]:
+    """Groups of containers name nodes that exist, each once."""
+    for index, group in parts.loose_groups.items():
+        place: Place = ("containers", index, "on")
+        if not parts.nodes or group.on == "all":
+            continue
+        if isinstance(group.on, str):
+            yield from parts.unknown(place, group.on, ["all", *parts.node_names])
+            continue
+        yield from parts.repeated(place, group.on, "the node")
+        for position, node in enumerate(group.on):
+            yield from parts.unknown((*place, position), node, parts.node_names)
+
+
+def names(parts: Parts) -> Iterator[Problem]:
+    """Names that were cut to the kernel's 15 characters are still different."""
+    taken: dict[str, str] = {}
+    for name in parts.segment_names:
+        if name == MANAGEMENT_SEGMENT:
+            yield parts.text.problem(
+                ("segments", name), quoted(name), "another name: eth0's segment has it", at_key=True
+            )
+        count = parts.nodes.count if parts.nodes else 0
+        made = [bridge_name(name), *(node_port_name(name, i) for i in range(1, count + 1))]
+        if name in parts.segments and parts.segments[name].bond:
+            made += [second_port_name(name, i) for i in range(1, count + 1)]
+        clash = next((m for m in made if m in taken), "")
+        if clash:
+            found = f"a name that gives the interface {clash}"
+            yield parts.text.problem(
+                ("segments", name),
+                found,
+                f"another one: {taken[clash]} gives it too",
+                "the first 10 characters of a segment's name tell its interfaces apart",
+                at_key=True,
+            )
+        taken.update(dict.fromkeys(made, name))
+    for name, network in parts.loose_networks.items():
+        if network.runtime == "docker" and name in DOCKER_NAMES:
+            expected = "a name that Docker has not reserved"
+            yield parts.text.problem(("networks", name), quoted(name), expected, at_key=True)
+
+
+def container_name(parts: Parts) -> Iterator[Problem]:
+    """Names of containers, nodes and hosts are all different."""
+    taken = dict.fromkeys(parts.node_names, "a node") | {SWITCH: "the switch"}
+    for index, group in parts.containers.items():
+        if group.name is None:
+            continue
+        place: Place = ("containers", index, "name")
+        if group.name in taken:
+            yield parts.text.problem(
+                place, quoted(group.name), f"another: {taken[group.name]} has it"
+            )
+        elif group.name in parts.network_names:
+            expected = "another: containers of a network are called after it"
+            yield parts.text.problem(place, quoted(group.name), expected)
+        taken.setdefault(group.name, "another group")
+    for name in parts.hosts:
+        if name in taken:
+            expected = f"another: {taken[name]} has it"
+            yield parts.text.problem(("hosts", name), quoted(name), expected, at_key=True)
+
+
+def hosts(parts: Parts) -> Iterator[Problem]:
+    """External hosts sit in segments that exist, without tags, at addresses of their own."""
+    seen: dict[str, str] = {}
+    for name, host in parts.hosts.items():
+        for segment, port in host.on.items():
+            place: Place = ("hosts", name, "on", segment)
+            yield from parts.unknown(place, segment, parts.segment_names, at_key=True)
+            if port.vlan is not None:
+                yield parts.text.problem(
+                    (*place, "vlan"),
+                    f"the VLAN {port.vlan} of an external host",
+                    "none: the switch's own kernel may lack 802.1q",
+                    "a container with `forwards: true` in both VLANs is a router on a stick",
+                )
+            for position, address in enumerate(port.addresses):
+                own = str(ip_interface(address).ip)
+                if own in seen:
+                    spot: Place = (*place, "addresses", position)
+                    yield parts.text.problem(spot, address, f"another: {seen[own]} has it")
+                seen[own] = name
+
+
+def port_name(parts: Parts) -> Iterator[Problem]:
+    """A port is named by the node or host that is plugged in there."""
+    for name, segment in parts.segments.items():
+        hosts = [host for host, value in parts.hosts.items() if name in value.on]
+        choices = [*parts.node_names, *hosts]
+        for station in segment.ports if parts.nodes else ():
+            place: Place = ("segments", name, "ports", station)
+            yield from parts.unknown(place, station, choices, at_key=True)

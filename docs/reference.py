@@ -31,7 +31,7 @@ from underlay.lab import (
     Nodes,
     Segment,
 )
-from underlay.lab.words import FORMATS
+from underlay.lab.model import FORMATS
 from underlay.lint.hosts import host_rules as rules_about_hosts
 from underlay.lint.problems import problem_rules
 from underlay.lint.read import read_lab

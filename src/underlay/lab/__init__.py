@@ -2,23 +2,21 @@
 
 from underlay.lab.model import (
     Containers,
+    DriverName,
+    ExtraRoute,
+    Flag,
     Host,
     HostPort,
     Image,
     Lab,
-    Nodes,
-    Segment,
-    SwitchPort,
-)
-from underlay.lab.network import (
-    DriverName,
-    ExtraRoute,
-    Flag,
     Mode,
     Network,
+    Nodes,
     Runtime,
+    Segment,
+    Strict,
+    SwitchPort,
 )
-from underlay.lab.words import Strict
 
 __all__ = [
     "Containers",

@@ -12,7 +12,7 @@ from typing import Any
 
 from underlay.drivers import DRIVERS
 from underlay.lab import Lab
-from underlay.lab.words import FORMATS
+from underlay.lab.model import FORMATS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ALIAS, NAME = "master", "parent"

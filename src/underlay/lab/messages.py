@@ -18,8 +18,8 @@ from pydantic import ValidationError
 from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
 from underlay.lab import Lab
+from underlay.lab.model import FORMATS
 from underlay.lab.text import LabText, Place, Problem, quoted
-from underlay.lab.words import FORMATS
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -1,38 +1,155 @@
 """The lab: what the user wrote, checked key by key.
 
-These models hold only what a lab file may say. Reading a file, with its line
-numbers and suggestions, is ``lab_file.py``; what the words lead to is ``plan.py``.
-Their JSON schema is what error messages quote, so nothing is said twice, and what
-editors are given (``editor_schema.py``). In it ``description`` is the text below a
-key, and ``expected`` says in words what a pattern takes.
+These models hold only what a lab file may say, and first the kinds of values in it: words,
+interfaces, addresses, numbers. Reading a file, with its line numbers and suggestions, is
+``text.py`` and ``messages.py``; what the words lead to is ``plan/``. Their JSON schema is
+what error messages quote, so nothing is said twice, and what editors are given
+(``editor_schema.py``). In it ``description`` is the text below a key, and ``expected`` says
+in words what a pattern takes.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import ipaddress
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
-
-from underlay.lab.network import ExtraRoute, Network
-from underlay.lab.words import (
-    Address,
-    Address6,
-    AnyInterface,
-    HostPath,
-    Mac,
-    Place,
-    SegmentMtu,
-    Strict,
-    Subnet,
-    Subnet6,
-    Switch,
-    Vlan,
-    Word,
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictBool,
+    StringConstraints,
+    Tag,
+    model_validator,
 )
 
+from underlay.drivers import DRIVERS, Driver
+
+# What values of pydantic's formats look like, in words.
+FORMATS = {
+    "ipv4network": "an IPv4 network such as 192.168.70.0/24",
+    "ipv4": "an IPv4 address such as 192.168.70.1",
+    "ipv6network": "an IPv6 network such as fd00:70::/64",
+    "ipv6": "an IPv6 address such as fd00:70::1",
+}
+
+
+def _written(value: object) -> object:
+    """Refuse numbers: ``ipaddress`` would take 12 for 0.0.0.12."""
+    if not isinstance(value, (str, IPv4Address, IPv4Network, IPv6Address, IPv6Network)):
+        raise ValueError("not text")
+    # In an IPv6 address ``ipaddress`` takes anything after a percent sign: lines and commands, too.
+    if isinstance(value, str) and "%" in value:
+        raise ValueError("a zone")
+    return value
+
+
+def _with_prefix(value: object) -> object:
+    """Refuse a bare address: ``ipaddress`` would take 20.1.1.0 for 20.1.1.0/32."""
+    if isinstance(value, str) and "/" not in value:
+        raise ValueError("no prefix length")
+    return _written(value)
+
+
+def _network_text(value: str) -> str:
+    return str(ipaddress.ip_network(str(_with_prefix(value))))
+
+
+def _address_text(value: str) -> str:
+    return str(ipaddress.ip_address(str(_written(value))))
+
+
+def _interface_text(value: str) -> str:
+    return str(ipaddress.ip_interface(str(_with_prefix(value))))
+
+
+def _list_or_word(value: object) -> str:
+    return "list" if isinstance(value, list) else "word"
+
+
+def _expected(words: str) -> object:
+    return Field(json_schema_extra={"expected": words})
+
+
+Word = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=20),
+    _expected(
+        "a word of at most 20 small letters, digits and single hyphens, beginning with a letter"
+    ),
+]
+Interface = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*(\.[0-9]{1,4})?$", max_length=15),
+    _expected("an interface such as eth1 or eth1.70"),
+]
+FileName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9]{2}-[a-z0-9-]+\.(conf|conflist)$", max_length=64),
+    _expected("a file name such as 20-lannet.conf"),
+]
+# It stands in messages and in other programs' files of a line each.
+HostPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    _expected("a path without control characters"),
+]
+# The first octet is even: not a group's address (IEEE 802, 8.2).
+Mac = Annotated[
+    str,
+    StringConstraints(pattern=r"^[0-9a-f][02468ace](:[0-9a-f]{2}){5}$"),
+    _expected("a MAC address such as 02:00:00:00:00:01"),
+]
+Subnet = Annotated[IPv4Network, BeforeValidator(_with_prefix)]
+Subnet6 = Annotated[IPv6Network, BeforeValidator(_with_prefix)]
+Address = Annotated[IPv4Address, BeforeValidator(_written)]
+Address6 = Annotated[IPv6Address, BeforeValidator(_written)]
+AnySubnet = Annotated[
+    str, AfterValidator(_network_text), _expected("a subnet such as 10.1.0.0/16 or fd00:1::/64")
+]
+AnyAddress = Annotated[
+    str, AfterValidator(_address_text), _expected("an address such as 192.168.70.1 or fd00::1")
+]
+AnyInterface = Annotated[
+    str,
+    AfterValidator(_interface_text),
+    _expected("an address with its prefix length, such as 192.168.70.254/24"),
+]
+Vlan = Annotated[int, Field(strict=True, ge=1, le=4094)]
+Mtu = Annotated[int, Field(strict=True, ge=576, le=9000)]
+SegmentMtu = Annotated[int, Field(strict=True, ge=576, le=1500)]
+Vni = Annotated[int, Field(strict=True, ge=1, le=16777215)]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
+Key = Annotated[int, Field(strict=True, ge=0, le=4294967295)]
+NodeChoice = Annotated[
+    Annotated[Word, Tag("word")] | Annotated[list[Word], Field(min_length=1), Tag("list")],
+    Discriminator(_list_or_word),
+]
+
+if TYPE_CHECKING:
+    DriverName = str
+    Mode = str
+    Flag = str
+else:
+    # Of whatever drivers there are; a type checker takes no words that are made at run time.
+    DriverName = Literal[tuple(DRIVERS)]
+    Mode = Literal[tuple(dict.fromkeys(mode for one in DRIVERS.values() for mode in one.modes))]
+    Flag = Literal[tuple(dict.fromkeys(flag for one in DRIVERS.values() for flag in one.flags))]
+Runtime = Literal["cni", "docker", "podman", "iproute2"]
+Ipam = Literal["host-local", "static", "dhcp"]
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Protocol = Literal["icmp", "tcp", "udp"]
 Service = Literal["dhcp", "ra"]
+
+
+class Strict(BaseModel):
+    """Base of every lab model: unknown keys and silent conversions are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Nodes(Strict):
@@ -77,22 +194,123 @@ class Segment(Strict):
     """Where the nodes' own IPv6 addresses come from; without it they have none."""
     mtu: SegmentMtu = 1500
     """The largest packet in bytes, on the switch and on the nodes' NICs."""
-    hairpin: Switch = False
+    hairpin: StrictBool = False
     """Whether the switch sends a frame back out of the port that it came in by."""
-    isolated: Switch = False
+    isolated: StrictBool = False
     """Whether the switch keeps the nodes' ports apart, as a private VLAN does."""
-    locked: Switch = False
+    locked: StrictBool = False
     """Whether the switch takes frames from the nodes' own MAC addresses only."""
     bond: Literal["active-backup"] | None = None
     """The mode of a bond by which nodes are in the segment, with two NICs; without it, one NIC."""
-    snooping: Switch = False
+    snooping: StrictBool = False
     """Whether the switch sends multicast only to ports that asked for the group (IGMP, MLD)."""
-    querier: Switch = False
+    querier: StrictBool = False
     """Whether a snooping switch asks who wants which groups; if nobody asks, it knows of none."""
     unknown_multicast: Literal["flood", "drop"] = "flood"
     """What a snooping switch does with groups that nobody is known to have asked for."""
     ports: dict[Word, SwitchPort] = Field(default={}, max_length=32)
     """VLANs by node or host; with any, all other ports are access ports of VLAN 1."""
+
+
+class ExtraRoute(Strict):
+    """A route of every container in the network: ``to`` by way of ``via``, or on the link."""
+
+    to: AnySubnet
+    """The subnet that it leads to."""
+    via: AnyAddress | None = None
+    """The next hop; without it, the subnet is asked for on the link itself."""
+
+
+class Network(Strict):
+    """Containers' network: a driver and mode on a parent, with addresses from ``subnet``.
+
+    ``segment`` names the underlay whose NIC is the parent; ``parent`` (CNI calls
+    it ``master``) names an interface outright instead. ``vlan`` puts the network on
+    an 802.1q sub-interface of that parent. ``sliced: false`` leaves the whole
+    subnet to every node, as host-local does by itself: labs about duplicate
+    addresses want that, others never do.
+    """
+
+    driver: DriverName
+    """How containers share the parent: macvlan gives each its own MAC, ipvlan the parent's."""
+    mode: Mode | None = None
+    """The driver's mode; without it, bridge for macvlan and l2 for ipvlan."""
+    flag: Flag | None = None
+    """Whether ipvlan siblings talk directly (bridge), not at all, or by the switch (vepa)."""
+    runtime: Runtime = "cni"
+    """What starts the containers: CNI plugins with crun, Docker, podman, or plain iproute2."""
+    segment: Word | None = None
+    """The segment whose NIC is the parent."""
+    parent: Annotated[Interface | None, Field(alias="master")] = None
+    """The parent interface itself, instead of a segment."""
+    vlan: Vlan | None = None
+    """The 802.1q tag of the sub-interface that the network sits on."""
+    subnet: Subnet
+    """Where the containers' addresses come from."""
+    subnet6: Subnet6 | None = None
+    """Where their IPv6 addresses come from; without it they have none."""
+    gateway: Address | None = None
+    """The gateway in the subnet, which is handed to no container."""
+    gateway6: Address6 | None = None
+    """The gateway in the IPv6 subnet."""
+    default_route: Literal["on-link", "gateway", "none"] | None = None
+    """How containers send to other subnets: on the link (usual), by the gateway (nat), or not."""
+    routes: list[ExtraRoute] = Field(default=[], max_length=16)
+    """More routes of the containers."""
+    reserved: list[Address] = Field(default=[], max_length=64)
+    """Addresses of the subnet that are handed to no container."""
+    ip_range: Subnet | None = None
+    """The part of the subnet that containers get addresses from; without it, all of it."""
+    ipam: Ipam | None = None
+    """The CNI plugin that gives containers their addresses; without it, host-local."""
+    slaac: StrictBool = False
+    """Whether containers make their IPv6 address from a router's advertisements (SLAAC)."""
+    sliced: StrictBool = True
+    """Whether each node hands out a slice of the subnet of its own, so that none occurs twice."""
+    routed: StrictBool = False
+    """Whether nodes route each other's slices by way of their owners' addresses (ipvlan l3)."""
+    internal: StrictBool = False
+    """Whether the network has no uplink: containers reach those on their own node and no others."""
+    shim: StrictBool = False
+    """Whether each node gets a child of its own, by which it reaches its own containers."""
+    nat: StrictBool = False
+    """Whether a bridge stays without uplink, and its node masquerades what leaves it."""
+    allow: Annotated[list[Literal["containers", "nodes"]], Field(max_length=2)] | None = None
+    """Whose frames a macvlan child in source mode takes; without it, all planned peers'."""
+    vni: Vni | None = None
+    """The VXLAN's identifier."""
+    port: Port = 4789
+    """The VXLAN's UDP port."""
+    group: Address | None = None
+    """The multicast group for a VXLAN's broadcasts; without it, a static list of all nodes."""
+    key: Key | None = None
+    """The GRE tunnels' key."""
+    mtu: Mtu | None = None
+    """The largest packet in bytes; without it, the parent's."""
+    file: FileName | None = None
+    """The name of the CNI file on the nodes; without it, one made from the network's name."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    @property
+    def traits(self) -> Driver:
+        """What its driver is like."""
+        return DRIVERS[self.driver]
+
+    @property
+    def used_mode(self) -> str:
+        """The driver's usual mode where the file names none."""
+        return self.mode or self.traits.default_mode
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no frame of the network leaves its node."""
+        return self.internal or self.nat
+
+    @property
+    def handed_out(self) -> IPv4Network:
+        """Where the containers' addresses come from: ``ip_range``, else all of the subnet."""
+        return self.ip_range or self.subnet
 
 
 class Containers(Strict):
@@ -101,7 +319,7 @@ class Containers(Strict):
     ``on`` is ``all``, one node's name, or a list of names.
     """
 
-    on: Place = "all"
+    on: NodeChoice = "all"
     """The nodes that get them: all, one node's name, or a list of names."""
     count: Annotated[int, Field(strict=True, ge=1, le=200)] = 1
     """How many containers each of these nodes gets."""
@@ -115,7 +333,7 @@ class Containers(Strict):
     """Fixed IPv6 addresses by network, likewise."""
     macs: dict[Word, Mac] = Field(default={}, max_length=8)
     """Fixed MAC addresses by network, likewise."""
-    forwards: Switch = False
+    forwards: StrictBool = False
     """Whether the containers forward packets between their networks, as routers do."""
 
 
@@ -133,7 +351,7 @@ class Host(Strict):
 
     on: Annotated[dict[Word, HostPort], Field(min_length=1, max_length=8)]
     """The segments that it is in."""
-    forwards: Switch = False
+    forwards: StrictBool = False
     """Whether it forwards packets between its segments."""
     serves: list[Service] = Field(default=[], max_length=2)
     """What it serves in its segments: DHCP leases, or router advertisements (ra)."""

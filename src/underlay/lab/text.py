@@ -39,7 +39,7 @@ class Problem:
     """One thing wrong with a lab file. ``line`` and ``column`` count from 1; 0 is the whole file.
 
     ``where`` is the dotted key (empty for the file itself), ``hint`` the change
-    to try (may be empty), ``id`` the kind of problem, one of ``lint_problems.py``'s.
+    to try (may be empty), ``id`` the kind of problem, one of ``lint/problems.py``'s.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""Why a lab file can't be read, as findings: each problem of ``lab_file.py`` has a kind."""
+"""Why a lab file can't be read, as findings: each problem has a kind, which is its rule."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Network, ip_interface
+from ipaddress import IPv4Network
 from itertools import combinations
 
 from underlay.drivers import Driver
@@ -110,8 +110,8 @@ def duplicate_range(subject: Subject) -> Iterator[Hit]:
         for container in subject.plan.containers:
             for attachment in container.attachments:
                 if attachment.network == name:
-                    address = attachment.address.partition("/")[0]
-                    owners.setdefault(address, []).append(f"{container.name} on {container.node}")
+                    here = owners.setdefault(attachment.address.ip, [])
+                    here.append(f"{container.name} on {container.node}")
         twice = {address: names for address, names in owners.items() if len(names) > 1}
         if network.sliced or not twice:
             continue
@@ -233,14 +233,14 @@ def _near(plan: Plan, network: PlannedNetwork) -> Iterator[str]:
     for node in plan.nodes:
         yield parent_address(plan, node, network)
         held = (link.addresses for link in node.links if link.interface == network.parent)
-        yield from (address.partition("/")[0] for own in held for address in own)
+        yield from (address.ip for own in held for address in own)
     for host in plan.hosts:
         near = (port.addresses for port in host.ports if port.segment == network.segment)
-        yield from (address.partition("/")[0] for own in near for address in own)
+        yield from (address.ip for own in near for address in own)
     for container in plan.containers:
         for attachment in container.attachments:
             if attachment.network in same:
-                yield attachment.address.partition("/")[0]
+                yield attachment.address.ip
 
 
 @rule(
@@ -347,16 +347,15 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
 def subnet_twice(subject: Subject) -> Iterator[Hit]:
     """A node that is in one subnet by two interfaces sends by whichever came up first."""
     node = subject.plan.nodes[0]
-    by_interface: dict[str, tuple[str, ...]] = {}
-    by_interface |= {link.interface: (link.address, link.address6) for link in node.vlans}
-    by_interface |= {link.interface: link.addresses for link in node.links if link.kind == "bridge"}
+    bridges = [link for link in node.links if link.kind == "bridge"]
+    by_interface = {link.interface: link.addresses for link in (*node.vlans, *bridges)}
     seen: dict[str, str] = {}
     for network in subject.plan.networks:
         interface = network.uplink if network.uplink in by_interface else network.parent
         if interface not in by_interface or network.shim:
             continue
-        for address in filter(None, by_interface[interface]):
-            subnet = str(ip_interface(address).network)
+        for address in by_interface[interface]:
+            subnet = address.subnet
             other = seen.setdefault(subnet, interface)
             if other != interface and subnet in (network.subnet, network.subnet6):
                 key = "subnet" if subnet == network.subnet else "subnet6"

@@ -1,9 +1,7 @@
 """The plan: every name, MAC address, IP address, VLAN and file name that a lab leads to."""
 
-from underlay.plan.addresses import address_blocks, child_address
-from underlay.plan.cidr import Cidr, family_of
+from underlay.plan.addresses import Cidr, Slice, address_blocks, child_address, family_of
 from underlay.plan.hosts import host_address
-from underlay.plan.image import PlannedImage
 from underlay.plan.make import NET_D, make_plan, own_addresses, parent_address
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
 from underlay.plan.nodes import MANAGEMENT_RANGE
@@ -17,12 +15,12 @@ from underlay.plan.values import (
     Plan,
     PlannedContainer,
     PlannedHost,
+    PlannedImage,
     PlannedNetwork,
     PlannedNode,
     PlannedSegment,
     PortVlans,
     Route,
-    Slice,
     VlanLink,
     plan_from_json,
 )

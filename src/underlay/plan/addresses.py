@@ -1,12 +1,22 @@
-"""Which addresses each node hands out of a network's subnet, and to which child."""
+"""Addresses: as text that knows its parts, and which ones each node hands out to which child."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+    ip_address,
+    ip_interface,
+)
+from typing import TYPE_CHECKING, Literal
 
 from underlay.plan.naming import block_bits
-from underlay.plan.values import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -15,6 +25,58 @@ if TYPE_CHECKING:
 
 Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
+Family = Literal[4, 6]
+
+
+def family_of(address: str) -> Family:
+    """Return the family of an address or subnet, with or without a prefix length."""
+    return 6 if ":" in address else 4
+
+
+class Cidr(str):
+    """An address with its prefix length, such as ``20.1.1.65/24``; empty where there is none.
+
+    It is text, so that a plan's JSON holds it as it is.
+    """
+
+    __slots__ = ()
+
+    @property
+    def ip(self) -> str:
+        """The address alone; empty for none."""
+        return self.partition("/")[0]
+
+    @property
+    def prefix(self) -> str:
+        """The prefix length's digits; empty for none."""
+        return self.partition("/")[2]
+
+    @property
+    def family(self) -> Family:
+        """4 for IPv4, 6 for IPv6."""
+        return family_of(self)
+
+    @property
+    def subnet(self) -> str:
+        """The subnet that the address is in, such as ``20.1.1.0/24``; ValueError for none."""
+        return str(_parsed(self).network)
+
+
+@cache
+def _parsed(text: str) -> IPv4Interface | IPv6Interface:
+    return ip_interface(text)
+
+
+NO_ADDRESS = Cidr("")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The part of a network's subnet that one node hands out, both ends included."""
+
+    first: str
+    last: str
+    cidr: str
 
 
 def address_blocks(network: Network, nodes: list[str]) -> dict[str, Slice]:

@@ -6,10 +6,9 @@ from dataclasses import replace
 from ipaddress import IPv6Network
 from typing import TYPE_CHECKING
 
-from underlay.plan.addresses import free_addresses, own_made
-from underlay.plan.cidr import Cidr
+from underlay.plan.addresses import NO_ADDRESS, Cidr, free_addresses, own_made
 from underlay.plan.naming import FIRST_NETWORK_LINK, letters, mac, runs_on
-from underlay.plan.values import NO_ADDRESS, Attachment, PlannedContainer
+from underlay.plan.values import Attachment, PlannedContainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,11 +1,16 @@
-"""The external hosts of a lab: machines on its segments that are no nodes."""
+"""The external hosts of a lab: machines on its segments that are no nodes, and what they serve.
+
+The server is dnsmasq, a real one: it leases each container the address that the plan says,
+by its MAC address, and advertises the subnets that containers make addresses of (SLAAC).
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.plan.cidr import Cidr
+from underlay.plan.addresses import Cidr
 from underlay.plan.naming import FIRST_HOST, host_port_name, mac
 from underlay.plan.switch import port_vlans
 from underlay.plan.values import HostPort, PlannedHost, Route
@@ -14,7 +19,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.lab import Host, Lab, Segment
-    from underlay.plan.values import PlannedNetwork
+    from underlay.plan.values import PlannedContainer, PlannedNetwork
+
+
+COMMON = """\
+port=0
+no-ping
+leasefile-ro
+dhcp-authoritative
+"""
 
 
 def plan_hosts(lab: Lab, networks: tuple[PlannedNetwork, ...]) -> tuple[PlannedHost, ...]:
@@ -97,8 +110,8 @@ def _on_link(
                 continue
             if not _one_vlan(lab.segments[port.segment], name, port.vlan, network.vlan):
                 continue
-            for subnet in (network.subnet, network.subnet6):
-                if subnet and subnet not in known and ip_network(subnet).version in families:
+            for family, subnet in network.subnets.items():
+                if subnet not in known and family in families:
                     known.add(subnet)
                     yield Route(subnet, port.interface)
 
@@ -112,3 +125,57 @@ def _extra(host: Host, ports: tuple[HostPort, ...]) -> Iterator[Route]:
             if route.via and ip_address(route.via) in ip_interface(address).network
         ]
         yield Route(route.to, near[0] if near else ports[0].interface, route.via or "")
+
+
+def with_services(
+    lab: Lab,
+    hosts: tuple[PlannedHost, ...],
+    networks: tuple[PlannedNetwork, ...],
+    containers: tuple[PlannedContainer, ...],
+) -> tuple[PlannedHost, ...]:
+    """Return ``hosts`` with what they serve to ``containers``."""
+    return tuple(
+        replace(host, services=_configuration(lab, host, networks, containers)) for host in hosts
+    )
+
+
+def _configuration(
+    lab: Lab,
+    host: PlannedHost,
+    networks: tuple[PlannedNetwork, ...],
+    containers: tuple[PlannedContainer, ...],
+) -> str:
+    services = lab.hosts[host.name].serves
+    lines: list[str] = []
+    for network in networks:
+        if "dhcp" in services and network.ipam == "dhcp" and _within(host, network, network.subnet):
+            lines += _leases(network, containers)
+        if "ra" in services and network.slaac and _within(host, network, network.subnet6):
+            lines += _advertised(network)
+    return COMMON + "".join(f"{line}\n" for line in dict.fromkeys(lines)) if lines else ""
+
+
+def _within(host: PlannedHost, network: PlannedNetwork, subnet: str) -> bool:
+    near = (port.addresses for port in host.ports if port.segment == network.segment)
+    own = (ip_interface(address).ip for addresses in near for address in addresses)
+    return any(address in ip_network(subnet) for address in own)
+
+
+def _leases(network: PlannedNetwork, containers: tuple[PlannedContainer, ...]) -> Iterator[str]:
+    subnet = ip_network(network.subnet)
+    yield f"dhcp-range={subnet.network_address},static,{subnet.netmask},1h"
+    router = network.gateway if network.default_route == "gateway" else ""
+    # Without a value the option isn't sent: dnsmasq would name itself.
+    yield f"dhcp-option=option:router,{router}".removesuffix(",")
+    for container in containers:
+        for attachment in container.attachments:
+            if attachment.network == network.name:
+                yield f"dhcp-host={attachment.mac},{attachment.address.ip}"
+
+
+def _advertised(network: PlannedNetwork) -> Iterator[str]:
+    subnet = ip_network(network.subnet6)
+    yield "enable-ra"
+    yield f"dhcp-range={subnet.network_address},ra-only,{subnet.prefixlen}"
+    # Every four seconds, and for zero seconds a default router: routes are the plan's.
+    yield "ra-param=*,4,0"

@@ -10,16 +10,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.plan.containers import plan_containers
-from underlay.plan.hosts import plan_hosts
-from underlay.plan.image import plan_image
+from underlay.plan.hosts import plan_hosts, with_services
 from underlay.plan.naming import bridge_name, node_names, port_name
 from underlay.plan.networks import plan_network
 from underlay.plan.nodes import management_block, plan_node
-from underlay.plan.services import with_services
 from underlay.plan.switch import plan_switch, port_vlans
 from underlay.plan.values import (
     Nic,
     Plan,
+    PlannedImage,
     PlannedNetwork,
     PlannedNode,
     PlannedSegment,
@@ -28,9 +27,11 @@ from underlay.plan.values import (
 
 if TYPE_CHECKING:
     from underlay.lab import Lab
-    from underlay.plan.cidr import Cidr
+    from underlay.plan.addresses import Cidr
 
 NET_D = "/etc/rkt/net.d"
+# What a segment's plan has as the lab says it.
+AS_WRITTEN = {"mtu", "hairpin", "isolated", "locked", "snooping", "querier", "unknown_multicast"}
 
 
 def make_plan(lab: Lab) -> Plan:
@@ -44,22 +45,17 @@ def make_plan(lab: Lab) -> Plan:
     names = node_names(lab.nodes)
     segments = tuple(
         PlannedSegment(
+            **segment.model_dump(include=AS_WRITTEN),
             name=name,
             bridge=bridge_name(name),
             subnet=str(segment.subnet),
-            mtu=segment.mtu,
             ports={node: port_name(name, i) for i, node in enumerate(names, 1)},
             subnet6=str(segment.subnet6 or ""),
-            hairpin=segment.hairpin,
-            isolated=segment.isolated,
-            locked=segment.locked,
-            snooping=segment.snooping,
-            querier=segment.querier,
-            unknown_multicast=segment.unknown_multicast,
             vlans=port_vlans(segment, [*names, *(h for h in lab.hosts if name in lab.hosts[h].on)]),
         )
         for name, segment in lab.segments.items()
     )
+    own = lab.image
     networks = tuple(
         plan_network(lab, name, network, names) for name, network in lab.networks.items()
     )
@@ -73,7 +69,7 @@ def make_plan(lab: Lab) -> Plan:
         segments=segments,
         networks=networks,
         containers=containers,
-        image=plan_image(lab),
+        image=PlannedImage(own.path, own.kernel or "", own.initrd or "") if own else None,
         hosts=with_services(lab, hosts, networks, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
@@ -87,8 +83,7 @@ def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, famil
     Empty where the node has none of that ``family``; KeyError where it has no such interface.
     """
     found = own_addresses(node)[network.own]
-    fitting = [address for address in found if address.family == family]
-    return fitting[0].ip if fitting else ""
+    return next((address.ip for address in found if address.family == family), "")
 
 
 def own_addresses(node: PlannedNode) -> dict[str, tuple[Cidr, ...]]:
@@ -97,7 +92,7 @@ def own_addresses(node: PlannedNode) -> dict[str, tuple[Cidr, ...]]:
     An interface that a bridge holds stands for that bridge's addresses.
     """
     cards: tuple[Nic | VlanLink, ...] = (*node.nics, *node.vlans, node.management)
-    found = {card.interface: tuple(filter(None, (card.address, card.address6))) for card in cards}
+    found = {card.interface: card.addresses for card in cards}
     for link in node.links:
         found[link.interface] = link.addresses
         if link.kind == "bridge" and link.parent:

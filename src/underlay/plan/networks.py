@@ -11,6 +11,8 @@ from underlay.plan.values import ContainerRoute, PlannedNetwork
 if TYPE_CHECKING:
     from underlay.lab import Lab, Network
 
+# What a network's plan has as the lab says it.
+AS_WRITTEN = {"driver", "runtime", "routed", "internal", "nat", "key", "slaac"}
 MANAGEMENT = "eth0"
 MANAGEMENT_SEGMENT = "management"
 
@@ -19,21 +21,19 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
     """Return what the network called ``name`` leads to on ``nodes``."""
     driver = network.traits
     uplink, segment, vlan = _uplink(lab, network)
-    own = own_address_on(network, name, uplink)
-    parent = _parent(network, name, uplink)
-    gateway = network.gateway or (network.subnet[1] if _is_gateway(network) else "")
-    gateway6 = network.gateway6 or (
-        network.subnet6[1] if network.subnet6 and _is_gateway(network) else ""
-    )
+    # A bridge without uplink has the gateway's address on every node, as CNI and Docker do it.
+    by_bridge = driver.bridges_uplink and network.is_closed
+    gateway = network.gateway or (network.subnet[1] if by_bridge else "")
+    six = network.subnet6 if by_bridge else None
+    gateway6 = network.gateway6 or (six[1] if six else "")
     file = network.file or default_file(list(lab.networks).index(name), name)
     return PlannedNetwork(
+        **network.model_dump(include=AS_WRITTEN),
         name=name,
-        driver=network.driver,
         mode=network.used_mode,
-        runtime=network.runtime,
         segment="" if network.internal else segment,
         vlan=vlan,
-        parent=parent,
+        parent=_parent(network, name, uplink),
         subnet=str(network.subnet),
         gateway=str(gateway),
         default_route=network.default_route or ("gateway" if network.nat else "on-link"),
@@ -42,28 +42,23 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         slices=address_blocks(network, nodes),
         flag=network.flag or driver.default_flag,
         uplink="" if network.is_closed else uplink,
-        own=own,
+        own=_own(network, name, uplink),
         subnet6=str(network.subnet6 or ""),
         gateway6=str(gateway6),
         slices6=blocks(network.subnet6, nodes, sliced=network.sliced) if network.subnet6 else {},
         routes=tuple(ContainerRoute(route.to, route.via or "") for route in network.routes),
         reserved=tuple(map(str, network.reserved)),
-        routed=network.routed,
-        internal=network.internal,
         shim=link_name("sh", name) if network.shim else "",
-        nat=network.nat,
         vni=network.vni or 0,
         port=network.port if "port" in driver.keys else 0,
         group=str(network.group or ""),
-        key=network.key,
         ipam=network.ipam or "",
-        slaac=network.slaac,
         attach=driver.attach,
         own_mac=driver.own_mac,
     )
 
 
-def own_address_on(network: Network, name: str, uplink: str) -> str:
+def _own(network: Network, name: str, uplink: str) -> str:
     """Return the interface whose address stands for a node in the network's cells."""
     if network.shim:
         return link_name("sh", name)
@@ -99,11 +94,6 @@ def _parent(network: Network, name: str, uplink: str) -> str:
     if network.internal:
         return link_name("dm", name)
     return uplink.partition(".")[0] if driver.attach == "moved" else uplink
-
-
-def _is_gateway(network: Network) -> bool:
-    """A bridge without uplink has the gateway's address on every node, as CNI and Docker do it."""
-    return network.traits.bridges_uplink and network.is_closed
 
 
 def _mtu(lab: Lab, network: Network, segment: str) -> int:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING, TypeVar
 
-from underlay.plan.cidr import Cidr
+from underlay.plan.addresses import NO_ADDRESS, Cidr
 from underlay.plan.naming import (
     FIRST_NETWORK_LINK,
     link_name,
@@ -17,7 +17,7 @@ from underlay.plan.naming import (
     second_port_name,
 )
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
-from underlay.plan.values import NO_ADDRESS, Member, Nic, NodeLink, PlannedNode, Route, VlanLink
+from underlay.plan.values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,20 +106,18 @@ def own_address(subnet: str, index: int) -> Cidr:
     return Cidr(f"{node_address(network, index)}/{network.prefixlen}")
 
 
-def shim_address(lab: Lab, network: PlannedNetwork, index: int, family: int = 4) -> Cidr:
-    """Return the address of node ``index``'s own child in ``network``, of one ``family``.
+def _shim_addresses(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Cidr]:
+    """Yield the addresses of node ``index``'s own child in ``network``.
 
-    It has a prefix of its own, so that it brings no second route to the subnet. Where the
+    Each has a prefix of its own, so that it brings no second route to the subnet. Where the
     node already is in that subnet by its card, it comes after all nodes' addresses there.
     """
-    subnet = network.subnet if family == 4 else network.subnet6
-    if not subnet:
-        return NO_ADDRESS
     segment = lab.segments.get(network.segment)
-    card = segment and (segment.subnet if family == 4 else segment.subnet6)
-    beside = bool(card) and str(card) == subnet and network.vlan is None
-    address = node_address(ip_network(subnet), index + (lab.nodes.count if beside else 0))
-    return Cidr(f"{address}/{32 if family == 4 else 128}")
+    cards = (str(segment.subnet), str(segment.subnet6)) if segment else ()
+    for subnet in map(ip_network, network.subnets.values()):
+        beside = str(subnet) in cards and network.vlan is None
+        address = node_address(subnet, index + (lab.nodes.count if beside else 0))
+        yield Cidr(f"{address}/{subnet.max_prefixlen}")
 
 
 Link = TypeVar("Link", Nic, VlanLink)
@@ -166,7 +164,6 @@ def _links(
             outside = _outside(networks, network)
             yield from _tunnels(lab, network, network.traits.overlay, below, index, outside)
         if network.shim:
-            addresses = (shim_address(lab, network, index, family) for family in (4, 6))
             own_mac, flags = network.traits.own_mac, network.traits.flags
             base = network.parent.partition(".")[0]
             yield NodeLink(
@@ -175,7 +172,7 @@ def _links(
                 parent=network.parent,
                 mac=mac(FIRST_NETWORK_LINK + position, index) if own_mac else below[base].mac,
                 mtu=network.mtu,
-                addresses=tuple(filter(None, addresses)),
+                addresses=tuple(_shim_addresses(lab, network, index)),
                 options={"mode": network.mode, **({"flag": network.flag} if flags else {})},
             )
 
@@ -184,32 +181,24 @@ def _bridge(
     network: PlannedNetwork, below: dict[str, Nic | VlanLink], index: int, position: int
 ) -> NodeLink:
     """A bridge that holds the uplink takes over its addresses and its MAC address."""
-    own = mac(FIRST_NETWORK_LINK + position, index)
+    own, held = mac(FIRST_NETWORK_LINK + position, index), ""
     if network.traits.overlay:
-        pair = (own_address(network.subnet, index), own_address(network.subnet6, index))
-        held = ""
+        addresses = tuple(own_address(subnet, index) for subnet in network.subnets.values())
     elif network.uplink:
         link = below[network.uplink]
-        own, pair, held = link.mac, (link.address, link.address6), link.interface
+        own, addresses, held = link.mac, link.addresses, link.interface
     else:
-        pair = (
-            _with_prefix(network.gateway, network.subnet),
-            _with_prefix(network.gateway6, network.subnet6),
-        )
-        held = ""
+        pairs = ((network.gateway, network.subnet), (network.gateway6, network.subnet6))
+        addresses = tuple(Cidr(f"{own}/{Cidr(subnet).prefix}") for own, subnet in pairs if own)
     return NodeLink(
         kind="bridge",
         interface=network.parent,
         parent=held,
         mac=own,
         mtu=network.mtu,
-        addresses=tuple(filter(None, pair)),
+        addresses=addresses,
         options={"masquerade": network.subnet} if network.nat else {},
     )
-
-
-def _with_prefix(address: str, subnet: str) -> Cidr:
-    return Cidr(f"{address}/{Cidr(subnet).prefix}") if address else NO_ADDRESS
 
 
 def _outside(networks: Networks, network: PlannedNetwork) -> str:
@@ -257,8 +246,7 @@ def _connected(links: Iterable[Nic | VlanLink | NodeLink]) -> dict[str, str]:
     """Return the subnets that a node's own addresses are in, each with the interface."""
     found: dict[str, str] = {}
     for link in links:
-        own = link.addresses if isinstance(link, NodeLink) else (link.address, link.address6)
-        for address in filter(None, own):
+        for address in link.addresses:
             found.setdefault(address.subnet, link.interface)
     return found
 
@@ -275,14 +263,10 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
             continue
         if network.parent.partition(".")[0] == MANAGEMENT:
             continue
-        for subnet, slices in (
-            (network.subnet, network.slices),
-            (network.subnet6, network.slices6),
-        ):
-            if not subnet:
-                continue
+        for family, subnet in network.subnets.items():
             if network.shim:
-                for piece in dict.fromkeys(piece.cidr for piece in slices.values()):
+                slices = network.slices_of(family).values()
+                for piece in dict.fromkeys(piece.cidr for piece in slices):
                     yield Route(piece, network.shim)
             elif subnet not in connected or (
                 network.vlan is None and connected[subnet] in (network.parent, network.uplink)
@@ -295,11 +279,10 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
 
 def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Route]:
     segment = lab.segments[network.segment]
-    for family, slices in ((4, network.slices), (6, network.slices6)):
-        tagged = network.subnet if family == 4 else network.subnet6
+    for family, tagged in network.subnets.items():
         card = segment.subnet if family == 4 else segment.subnet6
         subnet = tagged if network.vlan is not None else str(card or "")
-        for peer, piece in enumerate(slices.values(), 1):
+        for peer, piece in enumerate(network.slices_of(family).values(), 1):
             if peer != index and subnet:
                 via = own_address(subnet, peer).ip
                 yield Route(piece.cidr, network.parent, via)

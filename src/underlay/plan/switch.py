@@ -9,10 +9,10 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from underlay.plan.cidr import Cidr
+from underlay.plan.addresses import NO_ADDRESS, Cidr
 from underlay.plan.naming import mac
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
-from underlay.plan.values import NO_ADDRESS, Nic, PlannedNode, PortVlans
+from underlay.plan.values import Nic, PlannedNode, PortVlans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

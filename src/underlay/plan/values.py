@@ -9,10 +9,19 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from underlay.drivers import DRIVERS, Driver
-from underlay.plan.cidr import Cidr
-from underlay.plan.image import PlannedImage
+from underlay.plan.addresses import NO_ADDRESS, Cidr, Family, Slice
 
-NO_ADDRESS = Cidr("")
+
+class Addressed:
+    """What has an address of each family; either may be empty."""
+
+    address: Cidr
+    address6: Cidr
+
+    @property
+    def addresses(self) -> tuple[Cidr, ...]:
+        """Those that it has."""
+        return tuple(filter(None, (self.address, self.address6)))
 
 
 @dataclass(frozen=True)
@@ -25,7 +34,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Nic:
+class Nic(Addressed):
     """A node's network card. ``address`` carries its prefix length; ``mtu`` is in bytes.
 
     ``address`` is empty where a bridge holds the card and has its address. With ``bond``, a
@@ -43,7 +52,7 @@ class Nic:
 
 
 @dataclass(frozen=True)
-class VlanLink:
+class VlanLink(Addressed):
     """An 802.1q sub-interface of a node's NIC, with the node's address in that VLAN."""
 
     interface: str
@@ -189,15 +198,6 @@ class PlannedSegment:
 
 
 @dataclass(frozen=True)
-class Slice:
-    """The part of a network's subnet that one node hands out, both ends included."""
-
-    first: str
-    last: str
-    cidr: str
-
-
-@dataclass(frozen=True)
 class PlannedNetwork:
     """A container network, alike on every node but for its slice.
 
@@ -250,9 +250,18 @@ class PlannedNetwork:
         """What its driver is like."""
         return DRIVERS[self.driver]
 
+    @property
+    def subnets(self) -> dict[Family, str]:
+        """Its subnets by their families: one of IPv4, and one of IPv6 where it has that."""
+        return {4: self.subnet, 6: self.subnet6} if self.subnet6 else {4: self.subnet}
+
+    def slices_of(self, family: Family) -> dict[str, Slice]:
+        """Return the nodes' slices of its subnet of ``family``."""
+        return self.slices if family == 4 else self.slices6
+
 
 @dataclass(frozen=True)
-class Attachment:
+class Attachment(Addressed):
     """One interface of a container. An ipvlan child has its parent's MAC address.
 
     ``allow`` lists the MAC addresses that a macvlan child in source mode takes frames from.
@@ -306,6 +315,15 @@ class PlannedHost:
     routes: tuple[Route, ...] = ()
     forwards: bool = False
     services: str = ""
+
+
+@dataclass(frozen=True)
+class PlannedImage:
+    """Files of the user's own that nodes boot; ``kernel`` and ``initrd`` may be empty."""
+
+    path: str
+    kernel: str
+    initrd: str
 
 
 PROTOCOLS = ("icmp", "tcp", "udp")

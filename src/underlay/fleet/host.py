@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import (
@@ -13,8 +14,8 @@ from ipaddress import (
     IPv6Network,
     ip_address,
     ip_interface,
-    ip_network,
 )
+from typing import TypeVar
 
 from underlay.drivers import DRIVERS
 from underlay.errors import Spot
@@ -164,32 +165,30 @@ class Host:
         return link.mtu if link is not None else None
 
 
-def as_address(text: object) -> Address | None:
-    """Return ``text`` as an address, None where it isn't one."""
+Value = TypeVar("Value")
+
+
+def _read(read: Callable[[str], Value], text: object) -> Value | None:
     try:
-        return ip_address(text) if isinstance(text, str) else None
+        return read(text) if isinstance(text, str) else None
     except ValueError:
         return None
+
+
+def as_address(text: object) -> Address | None:
+    """Return ``text`` as an address, None where it isn't one."""
+    return _read(ip_address, text)
 
 
 def as_subnet(text: object) -> Subnet | None:
     """Return ``text`` as a subnet, without the host bits that it may have; None for no subnet."""
-    if not isinstance(text, str) or "/" not in text:
-        return None
-    try:
-        return ip_network(text, strict=False)
-    except ValueError:
-        return None
+    interface = as_interface(text)
+    return interface.network if interface is not None else None
 
 
 def as_interface(text: object) -> Interface | None:
     """Return ``text`` as an address with its prefix, None where it isn't one."""
-    if not isinstance(text, str) or "/" not in text:
-        return None
-    try:
-        return ip_interface(text)
-    except ValueError:
-        return None
+    return _read(ip_interface, text) if "/" in str(text) else None
 
 
 def whole(subnet: Subnet) -> tuple[Address, Address]:
@@ -209,3 +208,41 @@ def meet(one: Subnet, two: Subnet) -> bool:
 def within(part: Subnet, all_of: Subnet) -> bool:
     """Whether ``part`` is a part of ``all_of``, or all of it."""
     return part.network_address in all_of and part.broadcast_address in all_of
+
+
+def pool_of(
+    document: Document,
+    place: Place,
+    subnet: Subnet | None,
+    bounds: tuple[Address | None, Address | None],
+    gateway: tuple[object, Place],
+    reserved: frozenset[Address] = frozenset(),
+    *,
+    host_local: bool = False,
+) -> Pool | None:
+    """Return what a network hands out of ``subnet`` between ``bounds``; None where it's nothing.
+
+    The network's and the broadcast address stay free, but where host-local is told to take
+    them. Without a gateway it counts the first address as one, and keeps it.
+    """
+    if subnet is None or subnet.num_addresses < 4:
+        return None
+    first, last = whole(subnet)
+    start, end = (bound if bound is not None and bound in subnet else None for bound in bounds)
+    low, high = int(first if start is None else start), int(last if end is None else end)
+    if not host_local:
+        low, high = max(low, int(first)), min(high, int(last))
+    if low > high:
+        return None
+    kind = type(first)
+    named = as_address(gateway[0])
+    return Pool(
+        subnet=subnet,
+        first=kind(low),
+        last=kind(high),
+        bounded=(low, high) != (int(first), int(last)),
+        spot=document.spot(place),
+        gateway=named,
+        gateway_spot=document.spot(gateway[1]),
+        reserved=frozenset({first}) if host_local and named is None else reserved,
+    )

@@ -348,7 +348,8 @@ def subnet_twice(subject: Subject) -> Iterator[Hit]:
     """A node that is in one subnet by two interfaces sends by whichever came up first."""
     node = subject.plan.nodes[0]
     bridges = [link for link in node.links if link.kind == "bridge"]
-    by_interface = {link.interface: link.addresses for link in (*node.vlans, *bridges)}
+    by_interface = {link.interface: link.addresses for link in node.vlans}
+    by_interface |= {link.interface: link.addresses for link in bridges}
     seen: dict[str, str] = {}
     for network in subject.plan.networks:
         interface = network.uplink if network.uplink in by_interface else network.parent

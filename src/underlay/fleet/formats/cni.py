@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from underlay.fleet.document import Document, listed, mapping, number, word
-from underlay.fleet.host import Fixed, Network, Pool, as_address, as_subnet, whole
+from underlay.fleet.host import Fixed, Network, Pool, as_address, as_subnet, pool_of
 from underlay.lab.text import Place
 
 SUFFIXES = (".conf", ".conflist", ".json")
@@ -74,31 +74,15 @@ def _pools(document: Document, place: Place, ipam: dict[str, Any]) -> tuple[Pool
         return ()
     pools = []
     for inner, entry in ranges(ipam):
-        subnet = as_subnet(entry.get("subnet"))
-        if subnet is None or subnet.num_addresses < 4:
-            continue
-        first, last = whole(subnet)
+        here: Place = (*place, *inner)
         start, end = as_address(entry.get("rangeStart")), as_address(entry.get("rangeEnd"))
         key = "rangeStart" if start else "rangeEnd" if end else "subnet"
-        gateway = as_address(entry.get("gateway"))
-        low = start if start is not None and start in subnet else first
-        high = end if end is not None and end in subnet else last
-        if int(low) > int(high):
-            continue
+        gateway = (entry.get("gateway"), (*here, "gateway"))
+        subnet = as_subnet(entry.get("subnet"))
         pools.append(
-            Pool(
-                subnet=subnet,
-                first=low,
-                last=high,
-                bounded=(int(low), int(high)) != (int(first), int(last)),
-                spot=document.spot((*place, *inner, key)),
-                gateway=gateway,
-                gateway_spot=document.spot((*place, *inner, "gateway")),
-                # Without a gateway the first address counts as one, and is kept.
-                reserved=frozenset() if gateway else frozenset({first}),
-            )
+            pool_of(document, (*here, key), subnet, (start, end), gateway, host_local=True)
         )
-    return tuple(pools)
+    return tuple(pool for pool in pools if pool is not None)
 
 
 def fixed_of(network: Network) -> list[Fixed]:

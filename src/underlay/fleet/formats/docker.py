@@ -2,35 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from underlay.fleet.document import Document, listed, mapping, number, word
-from underlay.fleet.host import (
-    Address,
-    Fixed,
-    Network,
-    Pool,
-    as_address,
-    as_subnet,
-    whole,
-)
+from underlay.fleet.host import Fixed, Network, as_address, as_subnet, pool_of
 from underlay.lab.text import Place
 
 MTU = "com.docker.network.driver.mtu"
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How a kind of document spells the keys of a network, and of each of its subnets."""
+
+    name: str
+    driver: str
+    options: str
+    ipam: str
+    config: str
+    subnet: str
+    ip_range: str
+    gateway: str
+    reserved: str
+
+
+API = Spelling(
+    *("Name", "Driver", "Options", "IPAM", "Config"),
+    *("Subnet", "IPRange", "Gateway", "AuxiliaryAddresses"),
+)
+COMPOSE = Spelling(
+    *("name", "driver", "driver_opts", "ipam", "config"),
+    *("subnet", "ip_range", "gateway", "aux_addresses"),
+)
 
 
 def api_networks(host: str, document: Document) -> list[Network]:
     """Return the networks of a body of ``POST /networks/create`` or of ``network inspect``."""
     several = isinstance(document.data, list)
     entries = list(enumerate(document.data)) if several else [(0, document.data)]
-    found = []
-    for i, entry in entries:
-        if not isinstance(entry, dict) or "Driver" not in entry:
-            continue
-        place: Place = (i,) if several else ()
-        words = ("Name", "Driver", "Options", "IPAM", "Config", "Subnet", "IPRange", "Gateway")
-        found.append(_network(host, document, place, entry, *words, aux="AuxiliaryAddresses"))
-    return found
+    return [
+        _network(host, document, (i,) if several else (), entry, API)
+        for i, entry in entries
+        if isinstance(entry, dict) and "Driver" in entry
+    ]
 
 
 def compose_networks(host: str, document: Document) -> list[Network]:
@@ -41,35 +57,31 @@ def compose_networks(host: str, document: Document) -> list[Network]:
         if body.get("external"):
             continue
         named = {**body, "name": word(body.get("name")) or key}
-        words = ("name", "driver", "driver_opts", "ipam", "config", "subnet", "ip_range", "gateway")
-        place: Place = ("networks", key)
-        found.append(_network(host, document, place, named, *words, aux="aux_addresses"))
+        found.append(_network(host, document, ("networks", key), named, COMPOSE))
     return found
 
 
-def compose_fixed(host: str, document: Document) -> list[Fixed]:
-    """Return the addresses and MACs that a Compose file's services have."""
-    found = []
+def compose_fixed(host: str, document: Document) -> Iterator[Fixed]:
+    """Yield the addresses and MACs that a Compose file's services have."""
     for service, entry in mapping(mapping(document.data).get("services")).items():
-        body = mapping(entry)
         place: Place = ("services", service)
-        mac = word(body.get("mac_address"))
-        if mac:
-            spot = document.spot((*place, "mac_address"))
-            found.append(Fixed(host, service, "", None, mac, spot))
-        for network, settings in mapping(body.get("networks")).items():
-            inner = mapping(settings)
-            here: Place = (*place, "networks", network)
-            for key in ("ipv4_address", "ipv6_address"):
-                address = as_address(inner.get(key))
-                if address is not None:
-                    spot = document.spot((*here, key))
-                    found.append(Fixed(host, service, network, address, "", spot))
-            mac = word(inner.get("mac_address"))
-            if mac:
-                spot = document.spot((*here, "mac_address"))
-                found.append(Fixed(host, service, network, None, mac, spot))
-    return found
+        yield from _fixed(host, document, service, "", place, entry)
+        for network, settings in mapping(mapping(entry).get("networks")).items():
+            inner: Place = (*place, "networks", network)
+            yield from _fixed(host, document, service, network, inner, settings)
+
+
+def _fixed(
+    host: str, document: Document, service: str, network: str, place: Place, entry: object
+) -> Iterator[Fixed]:
+    """Yield what a service has in ``network``; a MAC address it may have without naming one."""
+    for key in ("ipv4_address", "ipv6_address") if network else ():
+        address = as_address(mapping(entry).get(key))
+        if address is not None:
+            yield Fixed(host, service, network, address, "", document.spot((*place, key)))
+    mac = word(mapping(entry).get("mac_address"))
+    if mac:
+        yield Fixed(host, service, network, None, mac, document.spot((*place, "mac_address")))
 
 
 def podman_network(host: str, document: Document) -> Network:
@@ -81,14 +93,9 @@ def podman_network(host: str, document: Document) -> Network:
         body = mapping(entry)
         lease = mapping(body.get("lease_range"))
         place: Place = ("subnets", i)
-        pool = _pool(
-            document,
-            place,
-            body.get("subnet"),
-            (as_address(lease.get("start_ip")), as_address(lease.get("end_ip"))),
-            (body.get("gateway"), (*place, "gateway")),
-        )
-        pools += [pool] if pool is not None else []
+        bounds = (as_address(lease.get("start_ip")), as_address(lease.get("end_ip")))
+        gateway = (body.get("gateway"), (*place, "gateway"))
+        pools.append(pool_of(document, place, as_subnet(body.get("subnet")), bounds, gateway))
     return Network(
         host=host,
         runtime="podman",
@@ -98,7 +105,7 @@ def podman_network(host: str, document: Document) -> Network:
         mode=word(options.get("mode")),
         flag="",
         mtu=number(options.get("mtu")),
-        pools=tuple(pools),
+        pools=tuple(pool for pool in pools if pool is not None),
         ipam=word(mapping(data.get("ipam_options")).get("driver")),
         document=document,
         keys={
@@ -113,92 +120,48 @@ def podman_network(host: str, document: Document) -> Network:
 
 
 def _network(
-    host: str,
-    document: Document,
-    place: Place,
-    entry: dict[str, Any],
-    name: str,
-    driver: str,
-    options: str,
-    ipam: str,
-    config: str,
-    subnet: str,
-    ip_range: str,
-    gateway: str,
-    *,
-    aux: str,
+    host: str, document: Document, place: Place, entry: dict[str, Any], keys: Spelling
 ) -> Network:
-    """Return a Docker network; the words are the keys' spelling in the document at hand."""
-    chosen = word(entry.get(driver)) or "bridge"
-    settings = mapping(entry.get(options))
+    """Return a Docker network, whose keys the document at hand spells as ``keys`` says."""
+    driver = word(entry.get(keys.driver)) or "bridge"
+    options = mapping(entry.get(keys.options))
     pools = []
-    listing: Place = (*place, ipam, config)
-    for i, each in enumerate(listed(mapping(entry.get(ipam)).get(config))):
+    for i, each in enumerate(listed(mapping(entry.get(keys.ipam)).get(keys.config))):
         body = mapping(each)
-        here: Place = (*listing, i)
-        part = as_subnet(body.get(ip_range))
+        here: Place = (*place, keys.ipam, keys.config, i)
+        # Docker's range is a subnet of its own.
+        part = as_subnet(body.get(keys.ip_range))
         bounds = (part.network_address, part.broadcast_address) if part else (None, None)
-        key = ip_range if part else subnet
-        reserved = [as_address(a) for a in mapping(body.get(aux)).values()]
-        pool = _pool(
-            document,
-            (*here, key),
-            body.get(subnet),
-            bounds,
-            (body.get(gateway), (*here, gateway)),
-            frozenset(a for a in reserved if a is not None),
+        reserved = map(as_address, mapping(body.get(keys.reserved)).values())
+        pools.append(
+            pool_of(
+                document,
+                (*here, keys.ip_range if part else keys.subnet),
+                as_subnet(body.get(keys.subnet)),
+                bounds,
+                (body.get(keys.gateway), (*here, keys.gateway)),
+                frozenset(address for address in reserved if address is not None),
+            )
         )
-        pools += [pool] if pool is not None else []
     return Network(
         host=host,
         runtime="docker",
-        name=word(entry.get(name)),
-        driver=chosen,
-        parent=word(settings.get("parent")),
-        mode=word(settings.get(f"{chosen}_mode")),
-        flag=word(settings.get("ipvlan_flag")),
-        mtu=number(settings.get(MTU)),
-        pools=tuple(pools),
+        name=word(entry.get(keys.name)),
+        driver=driver,
+        parent=word(options.get("parent")),
+        mode=word(options.get(f"{driver}_mode")),
+        flag=word(options.get("ipvlan_flag")),
+        mtu=number(options.get(MTU)),
+        pools=tuple(pool for pool in pools if pool is not None),
         ipam="docker",
         document=document,
         place=place,
         keys={
-            "name": (*place, name),
-            "type": (*place, driver),
-            "master": (*place, options, "parent"),
-            "mode": (*place, options, f"{chosen}_mode"),
-            "mtu": (*place, options, MTU),
-            "ipam": (*place, ipam),
+            "name": (*place, keys.name),
+            "type": (*place, keys.driver),
+            "master": (*place, keys.options, "parent"),
+            "mode": (*place, keys.options, f"{driver}_mode"),
+            "mtu": (*place, keys.options, MTU),
+            "ipam": (*place, keys.ipam),
         },
-    )
-
-
-def _pool(
-    document: Document,
-    place: Place,
-    subnet_text: object,
-    bounds: tuple[Address | None, Address | None],
-    gateway: tuple[object, Place],
-    reserved: frozenset[Address] = frozenset(),
-) -> Pool | None:
-    subnet = as_subnet(subnet_text)
-    if subnet is None or subnet.num_addresses < 4:
-        return None
-    first, last = whole(subnet)
-    low, high = (bound if bound is not None and bound in subnet else None for bound in bounds)
-    # Docker's range is a subnet of its own; the network's and the broadcast address stay free.
-    start = max(int(low), int(first)) if low is not None else int(first)
-    end = min(int(high), int(last)) if high is not None else int(last)
-    if start > end:
-        return None
-    kind = type(subnet.network_address)
-    return Pool(
-        subnet=subnet,
-        first=kind(start),
-        last=kind(end),
-        bounded=(start, end) != (int(first), int(last)),
-        spot=document.spot(place),
-        gateway=as_address(gateway[0]),
-        gateway_spot=document.spot(gateway[1]),
-        reserved=reserved,
     )

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from underlay.errors import Spot
-from underlay.lab.text import LabError, LabText, Place, text_of
-from underlay.lab.yaml_tree import NotYaml
+from underlay.lab.text import LabError, LabText, NotYaml, Place, text_of
 
 # Files of real hosts are a few kilobytes; YAML's reader takes seconds for a megabyte.
 MAX_BYTES = 1 << 18
@@ -59,6 +58,13 @@ class Document:
     def folder(self) -> str:
         """The folder that holds it: on the host where that is known, else here."""
         return (self.target or self.file).rpartition("/")[0]
+
+    def value(self, place: Place) -> Any:
+        """Return what stands at ``place``, None where nothing does."""
+        value = self.data
+        for step in place:
+            value = value.get(step) if isinstance(value, dict) else value[step] if value else None
+        return value
 
     def spot(self, place: Place = ()) -> Spot:
         """Return where the key at ``place`` stands, or the nearest one around it."""

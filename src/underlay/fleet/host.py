@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import (
@@ -15,6 +15,7 @@ from ipaddress import (
     ip_address,
     ip_interface,
 )
+from itertools import product
 from typing import TypeVar
 
 from underlay.drivers import DRIVERS
@@ -119,6 +120,13 @@ class Network:
         """The 802.1q tag that its parent's name tells, None for an untagged one."""
         tag = self.parent.rpartition(".")[2] if "." in self.parent else ""
         return int(tag) if tag.isascii() and tag.isdigit() and len(tag) < 6 else None
+
+    def overlaps(self, other: Network) -> Iterator[tuple[Pool, Pool, Address]]:
+        """Yield each two ranges of the two that overlap, and the first address in both."""
+        for own, pool in product(self.pools, other.pools):
+            shared = own.overlap(pool)
+            if shared is not None:
+                yield own, pool, shared
 
     def spot(self, key: str = "") -> Spot:
         """Return where the key is that sets ``key``, or where the network begins."""

@@ -87,9 +87,7 @@ def _pools(document: Document, place: Place, ipam: dict[str, Any]) -> tuple[Pool
 
 def fixed_of(network: Network) -> list[Fixed]:
     """Return the addresses that a net.d file gives each container: of the plugin ``static``."""
-    data = network.document.data
-    for step in network.place:
-        data = data[step]
+    data = network.document.value(network.place)
     place: Place = (*network.place, "ipam", "addresses")
     found = []
     for i, entry in enumerate(listed(mapping(data.get("ipam")).get("addresses"))):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator
+from typing import TypeVar
 
 from underlay.fleet.host import Host, Network
 from underlay.lint.finding import Rules
@@ -24,6 +25,17 @@ NETWORKD = "systemd.network(5), systemd.netdev(5)"
 
 RULES: Rules[Hosts] = Rules("host-rules.md")
 rule = RULES.rule
+
+Item = TypeVar("Item")
+
+
+def repeated(pairs: Iterable[tuple[Hashable, Item]]) -> Iterator[tuple[Item, Item]]:
+    """Yield the items of ``pairs`` of key and item whose key came before, each after the first."""
+    first: dict[Hashable, Item] = {}
+    for key, item in pairs:
+        if key in first:
+            yield first[key], item
+        first.setdefault(key, item)
 
 
 def networks(hosts: Hosts, *drivers: str) -> Iterator[tuple[Host, Network]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from underlay.errors import Spot
 from underlay.fleet.host import Address, Fixed, Host, Link, Network, Pool
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import Hosts, networks, rule
+from underlay.lint.hosts.rule import Hosts, networks, repeated, rule
 
 ARP = "IPv4 has no duplicate detection of its own: RFC 5227"
 MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
@@ -36,15 +36,11 @@ def _pools(hosts: Hosts) -> Iterator[tuple[Network, Pool]]:
 @rule("address-twice", "error", ARP)
 def address_twice(hosts: Hosts) -> Iterator[Hit]:
     """Two containers with one address: who asks reaches whichever answers first."""
-    first: dict[Address, Fixed] = {}
-    for fixed in _fixed(hosts):
-        if fixed.address is None:
-            continue
-        other = first.setdefault(fixed.address, fixed)
-        if other is not fixed:
-            message = f"{fixed.owner} on {fixed.host} has {fixed.address}, as {other.owner} on"
-            message += f" {other.host}"
-            yield Hit(fixed.spot, message, "give one of them another address", (other.spot,))
+    named = ((fixed.address, fixed) for fixed in _fixed(hosts) if fixed.address is not None)
+    for other, fixed in repeated(named):
+        message = f"{fixed.owner} on {fixed.host} has {fixed.address}, as {other.owner} on"
+        message += f" {other.host}"
+        yield Hit(fixed.spot, message, "give one of them another address", (other.spot,))
 
 
 @rule("address-in-range", "error", ARP)
@@ -118,12 +114,11 @@ def mac_group(hosts: Hosts) -> Iterator[Hit]:
 @rule("mac-twice", "error", "containernetworking/plugins#250; moby/moby#48808")
 def mac_twice(hosts: Hosts) -> Iterator[Hit]:
     """A switch sends a MAC's frames to where it spoke last: two owners take turns being deaf."""
-    first: dict[str, tuple[str, Spot]] = {}
-    for mac, owner, spot in _macs(hosts):
-        key = mac.lower().replace("-", ":")
-        other = first.setdefault(key, (owner, spot))
-        if other[1] != spot and other[0] != owner:
-            yield Hit(spot, f"{owner} has the MAC {mac}, as {other[0]}", "one each", (other[1],))
+    for other, (mac, owner, spot) in repeated(
+        (found[0].lower().replace("-", ":"), found) for found in _macs(hosts)
+    ):
+        if other[2] != spot and other[1] != owner:
+            yield Hit(spot, f"{owner} has the MAC {mac}, as {other[1]}", "one each", (other[2],))
 
 
 def _macs(hosts: Hosts) -> Iterator[tuple[str, str, Spot]]:
@@ -140,25 +135,21 @@ def _macs(hosts: Hosts) -> Iterator[tuple[str, str, Spot]]:
 @rule("host-address-twice", "error", ARP)
 def host_address_twice(hosts: Hosts) -> Iterator[Hit]:
     """Two hosts with one address: neither can be reached for certain."""
-    first: dict[Address, tuple[Host, Link, Spot]] = {}
-    for host, link, address, spot in _own(hosts):
-        other = first.setdefault(address, (host, link, spot))
-        if other[0] is not host:
-            message = f"{host.name}'s {link.name} has {address}, as {other[0].name}'s"
-            yield Hit(spot, f"{message} {other[1].name}", "one address each", (other[2],))
+    for (other, near, _, there), (host, link, address, spot) in repeated(
+        (found[2], found) for found in _own(hosts)
+    ):
+        if other is not host:
+            message = f"{host.name}'s {link.name} has {address}, as {other.name}'s {near.name}"
+            yield Hit(spot, message, "one address each", (there,))
 
 
 @rule("hostname-twice", "warning", "https://docs.cloud-init.io/en/latest/reference/modules.html")
 def hostname_twice(hosts: Hosts) -> Iterator[Hit]:
     """Two hosts of one name are confused by whoever reads their logs, and by Swarm and DHCP."""
-    first: dict[str, tuple[str, Spot]] = {}
-    for host in hosts:
-        if host.hostname is not None:
-            name, spot = host.hostname
-            other = first.setdefault(name, (host.name, spot))
-            if other[0] != host.name:
-                message = f"{host.name} calls itself {name}, as {other[0]}"
-                yield Hit(spot, message, "a name of its own", (other[1],))
+    named = [(host.hostname[0], (host, *host.hostname)) for host in hosts if host.hostname]
+    for (other, _, there), (host, name, spot) in repeated(named):
+        message = f"{host.name} calls itself {name}, as {other.name}"
+        yield Hit(spot, message, "a name of its own", (there,))
 
 
 @rule("range-public", "warning", "RFC 1918; the IANA special-purpose address registry (RFC 6890)")

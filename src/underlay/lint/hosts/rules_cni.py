@@ -9,10 +9,19 @@ from typing import Any
 
 from underlay.drivers import DRIVERS
 from underlay.fleet.document import Document, listed, mapping, word
-from underlay.fleet.formats.cni import MAIN, looks_like_cni, network_of, plugins, ranges
+from underlay.fleet.formats.cni import MAIN, looks_like_cni, plugins, ranges
 from underlay.lab.text import Place
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, MACVLAN, SPEC, Hosts, rule
+from underlay.lint.hosts.rule import (
+    CONFIG,
+    HOST_LOCAL,
+    IPVLAN,
+    MACVLAN,
+    SPEC,
+    Hosts,
+    networks,
+    rule,
+)
 
 # The modes that the plugins know, by the plugin's type.
 MODES = {
@@ -271,14 +280,11 @@ def cni_no_address(hosts: Hosts) -> Iterator[Hit]:
 
 
 def _without_ipam(hosts: Hosts, driver: str) -> Iterator[Hit]:
-    for host in hosts:
-        for document in documents((host,)):
-            network = network_of(host.name, document)
-            if network is None or network.driver != driver or network.ipam:
-                continue
-            if network.keys["ipam"] not in document.marks.keys:
-                message = f"{network.name} has no ipam"
-                yield Hit(network.spot("ipam"), message, '"ipam": {"type": "host-local", …}')
+    for _, network in networks(hosts, driver):
+        bare = network.runtime == "cni" and not network.ipam
+        if bare and network.keys["ipam"] not in network.document.marks.keys:
+            message = f"{network.name} has no ipam"
+            yield Hit(network.spot("ipam"), message, '"ipam": {"type": "host-local", …}')
 
 
 def _shown(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 from underlay.drivers import DRIVERS
@@ -11,7 +12,15 @@ from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.host import Network, as_subnet, meet, within
 from underlay.lab.text import Place
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import COMPOSE, DOCKER_IPVLAN, DOCKER_MACVLAN, Hosts, networks, rule
+from underlay.lint.hosts.rule import (
+    COMPOSE,
+    DOCKER_IPVLAN,
+    DOCKER_MACVLAN,
+    Hosts,
+    networks,
+    repeated,
+    rule,
+)
 from underlay.lint.hosts.rules_cni import MODES, near
 
 SETUP = "moby, daemon/libnetwork/drivers/macvlan/macvlan_setup.go"
@@ -30,10 +39,7 @@ def _docker(hosts: Hosts) -> Iterator[Network]:
 def _options(network: Network) -> tuple[Place, dict[str, Any]]:
     """Return a Docker network's driver options and where they are."""
     place = network.keys["master"][:-1]
-    data = network.document.data
-    for step in place:
-        data = data.get(step) if isinstance(data, dict) else data[step] if data else None
-    return place, mapping(data)
+    return place, mapping(network.document.value(place))
 
 
 def _services(hosts: Hosts) -> Iterator[tuple[Document, str, dict[str, Any]]]:
@@ -117,7 +123,7 @@ def docker_subnet_missing(hosts: Hosts) -> Iterator[Hit]:
 def docker_range_outside(hosts: Hosts) -> Iterator[Hit]:
     """ip_range, gateway and addresses of services are part of the network's subnet."""
     for network in _docker(hosts):
-        ipam = mapping(_above(network))
+        ipam = mapping(network.document.value(network.keys["ipam"]))
         for i, entry in enumerate(listed(ipam.get("config") or ipam.get("Config"))):
             body = mapping(entry)
             subnet = as_subnet(body.get("subnet") or body.get("Subnet"))
@@ -130,21 +136,12 @@ def docker_range_outside(hosts: Hosts) -> Iterator[Hit]:
                     yield Hit(spot, f"{part} is not in {subnet}", f"take a part of {subnet}")
 
 
-def _above(network: Network) -> object:
-    data = network.document.data
-    for step in network.keys["ipam"]:
-        data = data.get(step) if isinstance(data, dict) else data[step] if data else None
-    return data
-
-
 def _sharing(hosts: Hosts, driver: str) -> Iterator[tuple[Network, Network]]:
     """Yield Docker's networks of one driver with the first one of their host on their parent."""
     for host in hosts:
-        first: dict[str, Network] = {}
-        for network in (n for n in _docker((host,)) if n.driver == driver and n.parent):
-            other = first.setdefault(network.parent, network)
-            if other is not network:
-                yield network, other
+        found = (n for n in _docker((host,)) if n.driver == driver and n.parent)
+        for other, network in repeated((n.parent, n) for n in found):
+            yield network, other
 
 
 @rule("docker-ipvlan-parent-twice", "error", "moby/libnetwork#2384; moby, drivers/ipvlan")
@@ -169,15 +166,13 @@ def docker_macvlan_parent_twice(hosts: Hosts) -> Iterator[Hit]:
 def docker_pool_overlap(hosts: Hosts) -> Iterator[Hit]:
     """One daemon takes no two networks with overlapping subnets: `Pool overlaps with other one`."""
     for host in hosts:
-        seen: list[Network] = []
-        for network in (n for n in host.networks if n.runtime == "docker"):
-            for other in seen:
-                for pool in network.pools:
-                    if any(meet(pool.subnet, p.subnet) for p in other.pools):
-                        message = f"{network.name}'s {pool.subnet} overlaps {other.name}'s subnet"
-                        cure = "give them subnets apart"
-                        yield Hit(pool.spot, message, cure, (other.spot("ipam"),))
-            seen.append(network)
+        found = [network for network in host.networks if network.runtime == "docker"]
+        for other, network in combinations(found, 2):
+            for pool in network.pools:
+                if any(meet(pool.subnet, p.subnet) for p in other.pools):
+                    message = f"{network.name}'s {pool.subnet} overlaps {other.name}'s subnet"
+                    cure = "give them subnets apart"
+                    yield Hit(pool.spot, message, cure, (other.spot("ipam"),))
 
 
 @rule("compose-network-undefined", "error", COMPOSE)

@@ -10,7 +10,7 @@ from underlay.errors import Spot
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import SUFFIXES
 from underlay.lint.finding import Check, Hit, Rule
-from underlay.lint.hosts.rule import NETWORKD, RULES, SPEC, WRITE_FILES, Hosts, rule
+from underlay.lint.hosts.rule import NETWORKD, RULES, SPEC, WRITE_FILES, Hosts, repeated, rule
 
 JSON = "RFC 8259"
 YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"
@@ -159,13 +159,11 @@ def netd_not_read(hosts: Hosts) -> Iterator[Hit]:
 def netd_conf_and_conflist(hosts: Hosts) -> Iterator[Hit]:
     """By name libcni prefers the list, by order of files the .conf comes first."""
     for host in hosts:
-        stems: dict[str, Document] = {}
-        for document in (d for d in host.documents if d.kind == "cni"):
-            stem = f"{document.folder}/{document.name.rpartition('.')[0]}"
-            other = stems.setdefault(stem, document)
-            if other is not document:
-                message = f"{document.name} stands beside {other.name}: which one counts varies"
-                yield Hit(document.spot(), message, "keep one of them", (other.spot(),))
+        found = (d for d in host.documents if d.kind == "cni")
+        stems = ((f"{d.folder}/{d.name.rpartition('.')[0]}", d) for d in found)
+        for other, document in repeated(stems):
+            message = f"{document.name} stands beside {other.name}: which one counts varies"
+            yield Hit(document.spot(), message, "keep one of them", (other.spot(),))
 
 
 @rule("netd-order", "warning", SPEC + "; runtimes sort net.d as text")

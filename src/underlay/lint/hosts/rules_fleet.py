@@ -2,94 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations
+from collections.abc import Callable, Iterator
+from itertools import combinations, product
 
-from underlay.fleet.host import Host, Network, Pool, meet, within
+from underlay.fleet.host import Address, Host, Network, Pool, meet, within
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import HOST_LOCAL, Hosts, rule
+from underlay.lint.hosts.rule import HOST_LOCAL, Hosts, repeated, rule
 from underlay.lint.hosts.rules_interface import mtu_of
 
 UNIQUE = f"host-local ensures uniqueness on a single host: {HOST_LOCAL}; multus-cni#52"
 ONE_WIRE = "one network is one broadcast domain: IEEE 802.1Q"
 
 
-def _meetings(hosts: Hosts) -> Iterator[tuple[Network, Network]]:
-    """Yield each two underlay networks of different hosts whose subnets meet in one VLAN."""
+def _meetings(hosts: Hosts) -> Iterator[tuple[Network, Pool, Network, Pool, Address]]:
+    """Yield each two ranges of different hosts that overlap in one VLAN, with their networks."""
     found = [(host, n) for host in hosts for n in host.networks if n.is_underlay]
     for (host, first), (other, second) in combinations(found, 2):
         if host is not other and first.vlan == second.vlan:
-            yield first, second
+            for pool, range_, shared in second.overlaps(first):
+                yield first, range_, second, pool, shared
 
 
 def _same_name(hosts: Hosts) -> Iterator[tuple[Host, Network, Host, Network]]:
     """Yield each network with the first host's of the same name; never with itself."""
-    first: dict[str, tuple[Host, Network]] = {}
-    for host in hosts:
-        for network in (n for n in host.networks if n.is_underlay and n.name):
-            other = first.setdefault(network.name, (host, network))
-            if other[0] is not host:
-                yield *other, host, network
+    found = ((host, n) for host in hosts for n in host.networks if n.is_underlay and n.name)
+    for (host, first), (other, network) in repeated((pair[1].name, pair) for pair in found):
+        if host is not other:
+            yield host, first, other, network
 
 
-def _shared(first: Network, second: Network) -> Iterator[tuple[Pool, Pool, str]]:
-    for pool in second.pools:
-        for other in first.pools:
-            shared = pool.overlap(other)
-            if shared is not None:
-                yield other, pool, str(shared)
+def _differing(
+    hosts: Hosts, key: str, verb: str, value: Callable[[Host, Network], object], cure: str
+) -> Iterator[Hit]:
+    """Yield each network whose ``value`` isn't the first host's; one that is unknown is none."""
+    for host, first, other, network in _same_name(hosts):
+        here, there = value(other, network), value(host, first)
+        if here and there and here != there:
+            message = f"{network.name} {verb} {here} on {other.name}, {there} on {host.name}"
+            yield Hit(network.spot(key), message, cure, (first.spot(key),))
 
 
 @rule("range-twice", "error", UNIQUE)
 def range_twice(hosts: Hosts) -> Iterator[Hit]:
     """Each host hands out the same range from its start: every address exists more than once."""
-    for first, second in _meetings(hosts):
-        for other, pool, shared in _shared(first, second):
-            if (pool.first, pool.last) == (other.first, other.last):
-                message = (
-                    f"{second.name} on {second.host} hands out {pool.first} to {pool.last},"
-                    f" as {first.name} on {first.host}: both begin with {shared}"
-                )
-                cure = "give each host a slice of its own: rangeStart and rangeEnd, or ip_range"
-                yield Hit(pool.spot, message, cure, (other.spot,))
+    for first, other, second, pool, shared in _meetings(hosts):
+        if (pool.first, pool.last) == (other.first, other.last):
+            message = (
+                f"{second.name} on {second.host} hands out {pool.first} to {pool.last},"
+                f" as {first.name} on {first.host}: both begin with {shared}"
+            )
+            cure = "give each host a slice of its own: rangeStart and rangeEnd, or ip_range"
+            yield Hit(pool.spot, message, cure, (other.spot,))
 
 
 @rule("range-overlap", "error", UNIQUE)
 def range_overlap(hosts: Hosts) -> Iterator[Hit]:
     """Slices of two hosts overlap: some addresses exist more than once."""
-    for first, second in _meetings(hosts):
-        for other, pool, shared in _shared(first, second):
-            if (pool.first, pool.last) == (other.first, other.last):
-                continue
-            if pool.bounded == other.bounded:
-                message = f"{second.host} and {first.host} both hand out {shared}"
-                cure = f"set {pool.first}–{pool.last} and {other.first}–{other.last} apart"
-                yield Hit(pool.spot, message, cure, (other.spot,))
+    for first, other, second, pool, shared in _meetings(hosts):
+        alike = (pool.first, pool.last) == (other.first, other.last)
+        if not alike and pool.bounded == other.bounded:
+            message = f"{second.host} and {first.host} both hand out {shared}"
+            cure = f"set {pool.first}–{pool.last} and {other.first}–{other.last} apart"
+            yield Hit(pool.spot, message, cure, (other.spot,))
 
 
 @rule("slice-missing", "error", UNIQUE)
 def slice_missing(hosts: Hosts) -> Iterator[Hit]:
     """One host keeps to a slice, the other hands out the whole subnet, that slice included."""
-    for first, second in _meetings(hosts):
-        for other, pool, shared in _shared(first, second):
-            if pool.bounded == other.bounded:
-                continue
-            bare, sliced = (pool, other) if other.bounded else (other, pool)
-            owner, keeper = (second, first) if bare is pool else (first, second)
-            message = f"{owner.host} hands out all of {bare.subnet}, also {shared} of {keeper.host}"
-            cure = f"give {owner.host} a slice of its own, as {keeper.host} has one"
-            yield Hit(bare.spot, message, cure, (sliced.spot,))
+    for first, other, second, pool, shared in _meetings(hosts):
+        if pool.bounded == other.bounded:
+            continue
+        bare, sliced = (pool, other) if other.bounded else (other, pool)
+        owner, keeper = (second, first) if bare is pool else (first, second)
+        message = f"{owner.host} hands out all of {bare.subnet}, also {shared} of {keeper.host}"
+        cure = f"give {owner.host} a slice of its own, as {keeper.host} has one"
+        yield Hit(bare.spot, message, cure, (sliced.spot,))
 
 
 @rule("network-driver-differs", "error", "macvlan shows a MAC per container, ipvlan the host's")
 def network_driver_differs(hosts: Hosts) -> Iterator[Hit]:
     """One name, two drivers: what a container can do depends on where it runs."""
-    for host, first, other, network in _same_name(hosts):
-        if first.driver != network.driver:
-            message = f"{network.name} is {network.driver} on {other.name}, {first.driver} on"
-            yield Hit(
-                network.spot("type"), f"{message} {host.name}", "one driver", (first.spot("type"),)
-            )
+    yield from _differing(hosts, "type", "is", lambda _, network: network.driver, "one driver")
 
 
 @rule("network-mode-differs", "error", "drivers/net/macvlan.c, drivers/net/ipvlan/ipvlan_main.c")
@@ -107,13 +100,12 @@ def network_mode_differs(hosts: Hosts) -> Iterator[Hit]:
 @rule("network-vlan-differs", "error", ONE_WIRE)
 def network_vlan_differs(hosts: Hosts) -> Iterator[Hit]:
     """One name, two VLANs: the hosts' containers are on different wires."""
-    for host, first, other, network in _same_name(hosts):
-        if first.vlan != network.vlan and first.parent and network.parent:
-            tags = [
-                f"VLAN {n.vlan}" if n.vlan is not None else "untagged" for n in (network, first)
-            ]
-            message = f"{network.name} is {tags[0]} on {other.name}, {tags[1]} on {host.name}"
-            yield Hit(network.spot("master"), message, "one VLAN", (first.spot("master"),))
+    yield from _differing(hosts, "master", "is", _tag, "one VLAN")
+
+
+def _tag(_: Host, network: Network) -> str:
+    tag = f"VLAN {network.vlan}" if network.vlan is not None else "untagged"
+    return tag if network.parent else ""
 
 
 @rule("network-parent-differs", "warning", "names of NICs differ between machines, wires needn't")
@@ -130,11 +122,7 @@ def network_parent_differs(hosts: Hosts) -> Iterator[Hit]:
 @rule("network-mtu-differs", "error", "RFC 4821; a frame above the receiver's MTU is dropped")
 def network_mtu_differs(hosts: Hosts) -> Iterator[Hit]:
     """In one broadcast domain nobody tells a sender that its frames are too large."""
-    for host, first, other, network in _same_name(hosts):
-        here, there = mtu_of(other, network), mtu_of(host, first)
-        if here and there and here != there:
-            message = f"{network.name} has MTU {here} on {other.name}, {there} on {host.name}"
-            yield Hit(network.spot("mtu"), message, "one MTU", (first.spot("mtu"),))
+    yield from _differing(hosts, "mtu", "has MTU", mtu_of, "one MTU")
 
 
 @rule(
@@ -143,12 +131,11 @@ def network_mtu_differs(hosts: Hosts) -> Iterator[Hit]:
 def network_mask_differs(hosts: Hosts) -> Iterator[Hit]:
     """One subnet with two prefix lengths: some neighbours are sought at a router that isn't."""
     for host, first, other, network in _same_name(hosts):
-        for pool in network.pools:
-            for basis in first.pools:
-                if pool.subnet != basis.subnet and meet(pool.subnet, basis.subnet):
-                    message = f"{network.name} is {pool.subnet} on {other.name},"
-                    message += f" {basis.subnet} on {host.name}"
-                    yield Hit(pool.spot, message, "one prefix length", (basis.spot,))
+        for pool, basis in product(network.pools, first.pools):
+            if pool.subnet != basis.subnet and meet(pool.subnet, basis.subnet):
+                message = f"{network.name} is {pool.subnet} on {other.name},"
+                message += f" {basis.subnet} on {host.name}"
+                yield Hit(pool.spot, message, "one prefix length", (basis.spot,))
 
 
 @rule("network-subnet-differs", "warning", "RFC 1122, section 3.3.1")
@@ -157,10 +144,8 @@ def network_subnet_differs(hosts: Hosts) -> Iterator[Hit]:
     for host, first, other, network in _same_name(hosts):
         if network.wire_mode in ("l3", "l3s") or not (first.pools and network.pools):
             continue
-        one = {p.subnet for p in first.pools}
-        two = {p.subnet for p in network.pools}
-        apart = not any(meet(a, b) for a in one for b in two)
-        if apart:
+        pairs = product(first.pools, network.pools)
+        if not any(meet(one.subnet, two.subnet) for one, two in pairs):
             message = f"{network.name} is {network.pools[0].subnet} on {other.name},"
             message += f" {first.pools[0].subnet} on {host.name}"
             cure = "one subnet in slices, or a router between them"
@@ -171,13 +156,12 @@ def network_subnet_differs(hosts: Hosts) -> Iterator[Hit]:
 def network_gateway_differs(hosts: Hosts) -> Iterator[Hit]:
     """One subnet, two gateways: right only where there are two routers."""
     for host, first, other, network in _same_name(hosts):
-        for pool in network.pools:
-            for basis in first.pools:
-                if pool.subnet == basis.subnet and pool.gateway != basis.gateway:
-                    told = [str(p.gateway or "none") for p in (pool, basis)]
-                    message = f"{network.name}'s gateway is {told[0]} on {other.name},"
-                    message += f" {told[1]} on {host.name}"
-                    yield Hit(pool.gateway_spot, message, "one gateway", (basis.gateway_spot,))
+        for pool, basis in product(network.pools, first.pools):
+            if pool.subnet == basis.subnet and pool.gateway != basis.gateway:
+                here, there = (str(p.gateway or "none") for p in (pool, basis))
+                message = f"{network.name}'s gateway is {here} on {other.name},"
+                message += f" {there} on {host.name}"
+                yield Hit(pool.gateway_spot, message, "one gateway", (basis.gateway_spot,))
 
 
 @rule("network-missing", "warning", "a network that is to span the hosts is on each of them")
@@ -252,13 +236,12 @@ def host_mask_differs(hosts: Hosts) -> Iterator[Hit]:
 def l3_route_missing(hosts: Hosts) -> Iterator[Hit]:
     """Nobody announces ipvlan l3's subnets: each host needs a route to every other's."""
     found = [(host, n) for host in hosts for n in host.networks if n.wire_mode in ("l3", "l3s")]
-    for (host, network), (other, _) in ((a, b) for a in found for b in found):
+    for (host, network), (other, _) in product(found, found):
         routes = [route for link in other.links for route in link.routes]
         if host is other or not other.links:
             continue
         for pool in network.pools:
-            known = any(within(pool.subnet, route) for route in routes)
-            if not known:
+            if not any(within(pool.subnet, route) for route in routes):
                 message = f"{other.name} has no route to {network.name}'s {pool.subnet}"
                 cure = f"a route to {pool.subnet} through {host.name}'s address on the underlay"
                 yield Hit(pool.spot, message, cure)

@@ -19,8 +19,6 @@ MODES = {
     "ipvlan": ("L2", "L3", "L3S"),
 }
 WIRELESS = re.compile(r"(wlan[0-9]|wl[opsx][0-9a-f])")
-# Interfaces that a kernel or a runtime makes by itself.
-ALWAYS = re.compile(r"(lo|docker0|cni0|br-[0-9a-f]+|veth.*)")
 
 
 def _networkd(host: Host, suffix: str) -> list[Document]:
@@ -35,13 +33,19 @@ def _values(document: Document) -> dict[tuple[str, str], tuple[str, int]]:
     }
 
 
+def _netdevs(host: Host) -> Iterator[tuple[Document, str, dict[tuple[str, str], tuple[str, int]]]]:
+    """Yield a host's .netdev files with the kind and the values of each."""
+    for document in _networkd(host, ".netdev"):
+        values = _values(document)
+        yield document, values.get(("NetDev", "Kind"), ("", 1))[0], values
+
+
 @rule("networkd-vlan-id", "error", NETWORKD)
 def networkd_vlan_id(hosts: Hosts) -> Iterator[Hit]:
     """A VLAN is a number from 1 to 4094; without one networkd makes no interface."""
     for host in hosts:
-        for document in _networkd(host, ".netdev"):
-            values = _values(document)
-            kind, line = values.get(("NetDev", "Kind"), ("", 1))
+        for document, kind, values in _netdevs(host):
+            _, line = values.get(("NetDev", "Kind"), ("", 1))
             text, line = values.get(("VLAN", "Id"), ("", line))
             if kind == "vlan" and not (text.isdigit() and 1 <= int(text[:6]) <= 4094):
                 message = f"Id={text} is no VLAN" if text else "found no Id"
@@ -66,9 +70,7 @@ def networkd_not_attached(hosts: Hosts) -> Iterator[Hit]:
     """A VLAN or macvlan is made only where its parent's .network file asks for it."""
     for host in hosts:
         wanted = wanted_vlans(_networkd(host, ".network"))
-        for document in _networkd(host, ".netdev"):
-            values = _values(document)
-            kind, _ = values.get(("NetDev", "Kind"), ("", 1))
+        for document, kind, values in _netdevs(host):
             name, line = values.get(("NetDev", "Name"), ("", 1))
             if kind in KINDS and name and name not in wanted:
                 cure = f"{kind.upper()}={name} in the [Network] section of its parent"
@@ -79,7 +81,7 @@ def networkd_not_attached(hosts: Hosts) -> Iterator[Hit]:
 def networkd_netdev_missing(hosts: Hosts) -> Iterator[Hit]:
     """A .network file that asks for an interface waits for a .netdev file that makes it."""
     for host in hosts:
-        made = {_values(d).get(("NetDev", "Name"), ("", 1))[0] for d in _networkd(host, ".netdev")}
+        made = {values.get(("NetDev", "Name"), ("", 1))[0] for _, _, values in _netdevs(host)}
         for document in _networkd(host, ".network"):
             for _, _, entries in sections(document):
                 for key, value, line in entries:
@@ -93,9 +95,7 @@ def networkd_netdev_missing(hosts: Hosts) -> Iterator[Hit]:
 def networkd_mode_unknown(hosts: Hosts) -> Iterator[Hit]:
     """A mode that networkd doesn't know is passed over, and the kernel's default holds."""
     for host in hosts:
-        for document in _networkd(host, ".netdev"):
-            values = _values(document)
-            kind, _ = values.get(("NetDev", "Kind"), ("", 1))
+        for document, kind, values in _netdevs(host):
             modes = MODES.get(kind, ())
             mode, line = values.get((kind.upper(), "Mode"), ("", 1))
             if mode and modes and mode not in modes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Any
 
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import ranges
-from underlay.fleet.host import as_address, as_interface, as_subnet, whole
+from underlay.fleet.host import Subnet, as_address, as_interface, as_subnet, whole
 from underlay.lab.text import Place
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, RANGE, Hosts, networks, rule
@@ -27,6 +28,14 @@ def _ranges(hosts: Hosts) -> Iterator[tuple[Document, Place, dict[str, Any]]]:
     for document, place, ipam in _ipam(hosts, "host-local"):
         for inner, entry in ranges(ipam):
             yield document, (*place, *inner), entry
+
+
+def _subnets(hosts: Hosts) -> Iterator[tuple[Document, Place, dict[str, Any], Subnet]]:
+    """Yield the ranges whose subnet can be read, with that."""
+    for document, place, entry in _ranges(hosts):
+        subnet = as_subnet(entry.get("subnet"))
+        if subnet is not None:
+            yield document, place, entry, subnet
 
 
 @rule("ipam-type-missing", "error", "https://www.cni.dev/plugins/current/ipam/")
@@ -68,9 +77,9 @@ def ipam_subnet_invalid(hosts: Hosts) -> Iterator[Hit]:
 @rule("ipam-host-bits", "warning", "RFC 4632; the readers of a subnet cut them off")
 def ipam_host_bits(hosts: Hosts) -> Iterator[Hit]:
     """A subnet with host bits is cut to its prefix: the range is another than it looks."""
-    for document, place, entry in _ranges(hosts):
-        text, subnet = word(entry.get("subnet")), as_subnet(entry.get("subnet"))
-        if subnet is not None and as_address(text.partition("/")[0]) != subnet.network_address:
+    for document, place, entry, subnet in _subnets(hosts):
+        text = word(entry.get("subnet"))
+        if as_address(text.partition("/")[0]) != subnet.network_address:
             spot = document.spot((*place, "subnet"))
             yield Hit(spot, f"{text} has host bits and counts as {subnet}", f"write {subnet}")
 
@@ -78,9 +87,8 @@ def ipam_host_bits(hosts: Hosts) -> Iterator[Hit]:
 @rule("ipam-too-small", "error", RANGE)
 def ipam_too_small(hosts: Hosts) -> Iterator[Hit]:
     """A subnet of two addresses or one has none to give: `too small to allocate from`."""
-    for document, place, entry in _ranges(hosts):
-        subnet = as_subnet(entry.get("subnet"))
-        if subnet is not None and subnet.num_addresses < 4:
+    for document, place, _, subnet in _subnets(hosts):
+        if subnet.num_addresses < 4:
             spot = document.spot((*place, "subnet"))
             yield Hit(spot, f"{subnet} has no address to give", "take a /30 or larger")
 
@@ -100,11 +108,10 @@ def ipam_bound_invalid(hosts: Hosts) -> Iterator[Hit]:
 @rule("ipam-range-outside", "error", RANGE)
 def ipam_range_outside(hosts: Hosts) -> Iterator[Hit]:
     """A bound outside of the subnet is refused: `not in network`."""
-    for document, place, entry in _ranges(hosts):
-        subnet = as_subnet(entry.get("subnet"))
+    for document, place, entry, subnet in _subnets(hosts):
         for key in ("rangeStart", "rangeEnd"):
             address = as_address(entry.get(key))
-            if subnet is not None and address is not None and address not in subnet:
+            if address is not None and address not in subnet:
                 message = f"{key} {address} is not in {subnet}"
                 cure = f"take one of {whole(subnet)[0]} to {whole(subnet)[1]}"
                 yield Hit(document.spot((*place, key)), message, cure)
@@ -123,9 +130,8 @@ def ipam_range_reversed(hosts: Hosts) -> Iterator[Hit]:
 @rule("ipam-range-edge", "warning", "RFC 919; " + RANGE)
 def ipam_range_edge(hosts: Hosts) -> Iterator[Hit]:
     """The network's and the broadcast address are nobody's: a container can't use them."""
-    for document, place, entry in _ranges(hosts):
-        subnet = as_subnet(entry.get("subnet"))
-        if subnet is None or subnet.version == 6 or subnet.num_addresses < 4:
+    for document, place, entry, subnet in _subnets(hosts):
+        if subnet.version == 6 or subnet.num_addresses < 4:
             continue
         edges = {"rangeStart": subnet.network_address, "rangeEnd": subnet.broadcast_address}
         for key, edge in edges.items():
@@ -139,11 +145,9 @@ def ipam_range_edge(hosts: Hosts) -> Iterator[Hit]:
 @rule("ipam-gateway-outside", "error", RANGE)
 def ipam_gateway_outside(hosts: Hosts) -> Iterator[Hit]:
     """A gateway outside of the subnet can't be reached by those who are in it."""
-    for document, place, entry in _ranges(hosts):
-        subnet, gateway = as_subnet(entry.get("subnet")), as_address(entry.get("gateway"))
-        if subnet is not None and gateway is not None and gateway not in subnet:
-            if gateway.is_link_local:
-                continue
+    for document, place, entry, subnet in _subnets(hosts):
+        gateway = as_address(entry.get("gateway"))
+        if gateway is not None and gateway not in subnet and not gateway.is_link_local:
             message = f"gateway {gateway} is not in {subnet}"
             yield Hit(document.spot((*place, "gateway")), message, f"did you mean {subnet[1]}?")
 
@@ -154,12 +158,11 @@ def ipam_ranges_overlap(hosts: Hosts) -> Iterator[Hit]:
     for _, network in networks(hosts):
         if network.runtime != "cni":
             continue
-        for i, pool in enumerate(network.pools):
-            for other in network.pools[:i]:
-                shared = pool.overlap(other)
-                if shared is not None:
-                    message = f"two ranges of {network.name} hold {shared}"
-                    yield Hit(pool.spot, message, "set them apart", (other.spot,))
+        for other, pool in combinations(network.pools, 2):
+            shared = pool.overlap(other)
+            if shared is not None:
+                message = f"two ranges of {network.name} hold {shared}"
+                yield Hit(pool.spot, message, "set them apart", (other.spot,))
 
 
 @rule("ipam-route-invalid", "error", HOST_LOCAL)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, product
 
-from underlay.fleet.host import Host, Network, meet
+from underlay.errors import Spot
+from underlay.fleet.host import Host, Interface, Network, Pool, meet
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import IPVLAN, Hosts, rule
+from underlay.lint.hosts.rule import IPVLAN, Hosts, networks, rule
 
 
 def _pairs(hosts: Hosts) -> Iterator[tuple[Host, Network, Network]]:
@@ -17,6 +18,14 @@ def _pairs(hosts: Hosts) -> Iterator[tuple[Host, Network, Network]]:
         for first, second in combinations(underlay, 2):
             if first.parent == second.parent:
                 yield host, first, second
+
+
+def _parents(hosts: Hosts) -> Iterator[tuple[Network, Pool, Interface, Spot]]:
+    """Yield each range of each network with each address that its parent has on the host."""
+    for host, network in networks(hosts):
+        link = host.link_by_name.get(network.parent)
+        for pool, (interface, spot) in product(network.pools, link.addresses if link else ()):
+            yield network, pool, interface, spot
 
 
 @rule("parent-mixed", "error", f"{IPVLAN}; containernetworking/cni#7")
@@ -71,38 +80,28 @@ def netd_name_twice(hosts: Hosts) -> Iterator[Hit]:
 def host_ranges_overlap(hosts: Hosts) -> Iterator[Hit]:
     """Two networks on one parent that hand out the same addresses don't know of each other."""
     for _, first, second in _pairs(hosts):
-        for pool in second.pools:
-            for other in first.pools:
-                shared = pool.overlap(other)
-                if shared is not None and first.name != second.name:
-                    message = f"{second.name} and {first.name} both hand out {shared}"
-                    cure = "set their ranges apart, or make them one network"
-                    yield Hit(pool.spot, message, cure, (other.spot,))
+        for pool, other, shared in second.overlaps(first) if first.name != second.name else ():
+            message = f"{second.name} and {first.name} both hand out {shared}"
+            cure = "set their ranges apart, or make them one network"
+            yield Hit(pool.spot, message, cure, (other.spot,))
 
 
 @rule("gateway-is-host", "error", "Linux, drivers/net/macvlan.c; moby/libnetwork#1915")
 def gateway_is_host(hosts: Hosts) -> Iterator[Hit]:
     """No child reaches its own host through the parent: a gateway there answers nobody."""
-    for host in hosts:
-        for network in (n for n in host.networks if n.is_underlay):
-            link = host.link_by_name.get(network.parent)
-            for pool in network.pools:
-                for interface, spot in link.addresses if link else ():
-                    if pool.gateway is not None and interface.ip == pool.gateway:
-                        message = f"{network.name}'s gateway {pool.gateway} is {host.name} itself"
-                        cure = "a router of its own, or a macvlan child on the host as gateway"
-                        yield Hit(pool.gateway_spot, message, cure, (spot,))
+    for network, pool, interface, spot in _parents(hosts):
+        if network.is_underlay and interface.ip == pool.gateway:
+            message = f"{network.name}'s gateway {pool.gateway} is {network.host} itself"
+            cure = "a router of its own, or a macvlan child on the host as gateway"
+            yield Hit(pool.gateway_spot, message, cure, (spot,))
 
 
 @rule("l3-parent-subnet", "error", "https://docs.docker.com/engine/network/drivers/ipvlan/")
 def l3_parent_subnet(hosts: Hosts) -> Iterator[Hit]:
     """In mode l3 ipvlan answers no ARP: in the parent's own subnet nobody finds the containers."""
-    for host in hosts:
-        for network in (n for n in host.networks if n.driver == "ipvlan"):
-            link = host.link_by_name.get(network.parent)
-            for pool in network.pools if network.wire_mode in ("l3", "l3s") else ():
-                for interface, spot in link.addresses if link else ():
-                    if meet(interface.network, pool.subnet):
-                        message = f"{network.name} is in {interface.network}, as its parent is"
-                        cure = "a subnet of its own per host, and routes to it; or mode l2"
-                        yield Hit(pool.spot, message, cure, (spot,))
+    for network, pool, interface, spot in _parents(hosts):
+        routed = network.driver == "ipvlan" and network.wire_mode in ("l3", "l3s")
+        if routed and meet(interface.network, pool.subnet):
+            message = f"{network.name} is in {interface.network}, as its parent is"
+            cure = "a subnet of its own per host, and routes to it; or mode l2"
+            yield Hit(pool.spot, message, cure, (spot,))

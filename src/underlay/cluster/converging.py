@@ -18,14 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.bundle import bundle
-from underlay.cluster.prepare import load_plan, refuse_errors
 from underlay.cluster.process import tail
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, read_state, unfinished
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import INTERRUPTS, BadInput, Infrastructure
 from underlay.plan import SWITCH
 from underlay.storage import paths, temporary
 
@@ -60,10 +59,13 @@ def converge(
     Raises BadInput where the lab has errors (without ``force``), another name, or needs other
     nodes; Infrastructure where a node can't become what it should.
     """
+    from underlay.lint import load, refuse_errors
+
     file = Path(state.file)
-    plan = load_plan(file)
+    loaded = load(file)
+    plan = loaded.plan
     if not force:
-        refuse_errors(file)
+        refuse_errors(loaded)
     with turn(state.lab, progress):
         known = read_state(state.lab)
         if known is None:
@@ -171,7 +173,7 @@ def _noting_signals() -> Iterator[Callable[[], bool]]:
     noted = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: noted.set())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in INTERRUPTS
         if signal.getsignal(number) != signal.SIG_IGN
     }
     try:

@@ -143,7 +143,9 @@ def _up(file: Path, state: LabState | None, node: str, say: Callable[[str], None
 def _prepared(file: Path, state: LabState | None, say: Callable[[str], None]) -> LabState:
     if state is None or not _is_prepared(state):
         force = os.environ.get(FORCE) == "1"
-        state, _ = prepare(file, os.environ.get(PROVIDER) or DEFAULT, say, force=force)
+        from underlay.lint import load
+
+        state, _ = prepare(load(file), os.environ.get(PROVIDER) or DEFAULT, say, force=force)
     return state
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
 from underlay.cluster.apply import apply
-from underlay.cluster.prepare import load_plan, refuse_errors
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, read_state, remove, unfinished
 from underlay.cluster.state.lock import lock, turn
@@ -41,9 +40,12 @@ def switch(
     or is up already; Infrastructure where a node can't become what it should, of which
     another try, another lab or ``down`` are the cures.
     """
-    plan = load_plan(file)
+    from underlay.lint import load, refuse_errors
+
+    loaded = load(file)
+    plan = loaded.plan
     if not force:
-        refuse_errors(file)
+        refuse_errors(loaded)
     provider(state.provider).refuse_to_switch()
     with ExitStack() as turns:
         # In the order of their names, so that two who switch don't wait for each other.

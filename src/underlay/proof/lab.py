@@ -86,10 +86,10 @@ def explain_running(state: LabState, verdict: Verdict, tell: Callable[[str], Non
     if verdict.exit_code == 0:
         return NOTHING
     tell(f"looking into {state.lab}")
-    return explain(Scene(state.plan()), verdict.cells, look_into(state))
+    return explain(Scene(state.plan()), verdict.cells, gather_evidence(state))
 
 
-def look_into(state: LabState) -> Evidence:
+def gather_evidence(state: LabState) -> Evidence:
     """Return what nodes, containers, external hosts and the switch of a running lab show."""
     plan = state.plan()
     spawn = spawn_as_root(state)

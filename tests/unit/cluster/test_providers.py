@@ -11,6 +11,7 @@ from underlay.cluster.prepare import load_plan, prepare
 from underlay.cluster.providers import DEFAULT, NAMES, provider
 from underlay.cluster.providers.base import Provider
 from underlay.errors import BadInput
+from underlay.lint import load
 
 LABS = Path(__file__).resolve().parents[3] / "labs"
 OTHERS = [name for name in NAMES if name != DEFAULT]
@@ -66,7 +67,7 @@ def test_a_refused_lab_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("UNDERLAY_HOME", str(tmp_path))
     with pytest.raises(BadInput, match="has external hosts"):
-        prepare(LABS / "external-server.yml", name, lambda line: None)
+        prepare(load(LABS / "external-server.yml"), name, lambda line: None)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -18,6 +18,9 @@ from underlay.errors import EXIT_INFRASTRUCTURE
 if TYPE_CHECKING:
     from rich.console import Console
 
+GROUP = "This machine"
+ORDER = 10
+
 
 def command(
     image: Annotated[

@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_lab
 from underlay.storage.paths import states
 
+GROUP = "Labs"
+ORDER = 70
+
 
 def command(
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
     every: Annotated[bool, typer.Option("--all", help="Stop every lab of this checkout.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Stop a lab and leave nothing of it behind.
 

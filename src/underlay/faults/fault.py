@@ -1,15 +1,15 @@
 """What a fault is: a thing that can be wrong, put there, recognised by evidence, and put right.
 
-A class per fault. ``places`` are where it can be in a lab, ``effect`` which cells it changes
-there, ``inject`` and ``undo`` the commands, and ``find`` recognises it from evidence alone,
-however it came about. Only faults of the stage ``running`` have all of these: a ``file``
-fault is proved by lint and a ``boot`` fault by the error of ``up``.
+``Entry`` is what the catalogue says of any fault. Faults of a running lab are classes: ``places``
+are where one can be in a lab, ``effect`` which cells it changes there, ``inject`` and ``undo``
+the commands, and ``find`` recognises it from evidence alone, however it came about. The others
+have texts only: a ``file`` fault is proved by lint and a ``boot`` fault by the error of ``up``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,22 +99,32 @@ class Finding:
     cure: str
 
 
-class Fault:
-    """One entry of the catalogue; the texts are for people, without a final full stop.
+@dataclass(frozen=True)
+class Entry:
+    """What the catalogue says of a fault; the texts are for people, without a final full stop."""
+
+    id: str
+    layer: Layer
+    stage: Stage
+    title: str
+    symptom: str
+    evidence: str
+    cause: str
+    cure: str
+    reference: str
+
+
+class Fault(Entry):
+    """A fault of a running lab: what an entry says are attributes of its class.
 
     ``saves`` says that addresses and routes of the target get lost and must be put back.
     """
 
-    id: ClassVar[str]
-    layer: ClassVar[Layer]
-    stage: ClassVar[Stage] = "running"
-    title: ClassVar[str]
-    symptom: ClassVar[str]
-    evidence: ClassVar[str]
-    cause: ClassVar[str]
-    cure: ClassVar[str]
-    reference: ClassVar[str]
-    saves: ClassVar[bool] = False
+    stage: Stage = "running"
+    saves: bool = False
+
+    def __init__(self) -> None:
+        """Its class has all that an entry's constructor would take."""
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Yield where the fault can be in this lab, the plainest place first."""

@@ -10,7 +10,7 @@ from rich.table import Table
 from underlay.cli.console import out, print_json
 
 if TYPE_CHECKING:
-    from underlay.faults.entry import Entry
+    from underlay.faults import Entry
 
 
 def command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from underlay.faults.evidence.lines import addresses_proof, link_proof
 from underlay.faults.fault import Effect, Fault, Place, Step
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Child, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
+
+SUBJECT = "addresses"
 
 ADD = 'ip address replace "$2" dev "$1"'
 DELETE = 'ip address delete "$2" dev "$1" 2>/dev/null || :'
@@ -116,29 +118,13 @@ class WrongAddress(AddressMissing):
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
 
-class DuplicateAddress(Fault):
-    """Somebody else has a container's address, too."""
+class TwoOwners(Fault):
+    """Somebody else has a container's address, too: a container, or a node."""
 
-    id = "duplicate-address"
     layer = "addressing"
-    title = "an address has two owners"
     symptom = "some askers reach the wrong owner, others the right one; answers get lost"
-    evidence = "the same address in `ip address show` of two containers or nodes"
-    cause = (
-        "Two machines have one IPv4 address; IPv4 detects no duplicates, and each asker keeps the "
-        "ARP answer that came last."
-    )
-    cure = "give each node a range of its own (rangeStart, rangeEnd; sliced: true), then restart"
     reference = "RFC 5227; containernetworking/plugins#262; multus-cni#52, #144, #185"
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with a victim in the same network on another node."""
-        for child in scene.children:
-            for victim in scene.children:
-                if child.network == victim.network and child.node != victim.node:
-                    detail = (victim.end, f"{victim.address}/{victim.prefix}")
-                    yield Place(child.container, child.interface, child.node, detail)
-                    break
+    by_node: ClassVar[bool]
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """Some of the victim's cells: who is asked decides the race."""
@@ -157,10 +143,11 @@ class DuplicateAddress(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """A planned address of a child in somebody else's namespace."""
+        nodes = {node.name for node in scene.plan.nodes}
         owners = owners_of(scene, evidence)
         for child in scene.children:
             for space, device in owners.get(child.address, ()):
-                if space.name == child.container:
+                if space.name == child.container or (space.name in nodes) is not self.by_node:
                     continue
                 detail = (child.end, f"{child.address}/{child.prefix}")
                 place = Place(space.name, device, space.node, detail)
@@ -170,7 +157,30 @@ class DuplicateAddress(Fault):
                 yield self.found(scene, place, *proofs)
 
 
-class NodeHasAddress(DuplicateAddress):
+class DuplicateAddress(TwoOwners):
+    """Another container has a container's address, too."""
+
+    id = "duplicate-address"
+    title = "an address has two owners"
+    evidence = "the same address in `ip address show` of two containers or nodes"
+    cause = (
+        "Two machines have one IPv4 address; IPv4 detects no duplicates, and each asker keeps the "
+        "ARP answer that came last."
+    )
+    cure = "give each node a range of its own (rangeStart, rangeEnd; sliced: true), then restart"
+    by_node = False
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Every child with a victim in the same network on another node."""
+        for child in scene.children:
+            for victim in scene.children:
+                if child.network == victim.network and child.node != victim.node:
+                    detail = (victim.end, f"{victim.address}/{victim.prefix}")
+                    yield Place(child.container, child.interface, child.node, detail)
+                    break
+
+
+class NodeHasAddress(TwoOwners):
     """A node's parent has a container's address, too."""
 
     id = "node-has-address"
@@ -179,6 +189,7 @@ class NodeHasAddress(DuplicateAddress):
     cause = "The node answers for the container's address as well, and takes its packets."
     cure = "ip address delete ADDRESS dev PARENT on the node; keep node addresses out of the range"
     reference = "Docker docs, engine/network/drivers/macvlan.md, --aux-address"
+    by_node = True
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every node's parent with a victim on another node."""
@@ -187,24 +198,6 @@ class NodeHasAddress(DuplicateAddress):
                 if victim.node != node.name:
                     detail = (victim.end, f"{victim.address}/32")
                     yield Place(node.name, victim.network.own, node.name, detail)
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The finding of DuplicateAddress where the other owner is a node."""
-        nodes = {node.name for node in scene.plan.nodes}
-        for finding in super().find(scene, evidence):
-            if finding.place.target in nodes:
-                yield finding
-
-
-class ContainerHasAddress(DuplicateAddress):
-    """Another container has a container's address, too."""
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The finding of DuplicateAddress where the other owner is a container."""
-        nodes = {node.name for node in scene.plan.nodes}
-        for finding in super().find(scene, evidence):
-            if finding.place.target not in nodes:
-                yield finding
 
 
 class DuplicateMac(Fault):
@@ -339,13 +332,3 @@ def spare(scene: Scene, place: Place) -> str:
 
 def _child(scene: Scene, place: Place) -> Child:
     return next(c for c in scene.children if c.end == place.detail[0])
-
-
-FAULTS: tuple[Fault, ...] = (
-    AddressMissing(),
-    WrongAddress(),
-    ContainerHasAddress(),
-    NodeHasAddress(),
-    DuplicateMac(),
-    NodeAddressMissing(),
-)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence
     from underlay.plan import PlannedNode
 
+SUBJECT = "bridges"
+
 # A container's end of its cable says the number of the other end, which is on the node.
 NODE_END = """
 number=$(cat "/sys/class/net/$1/iflink")
@@ -340,12 +342,3 @@ class ForwardingOff(Fault):
                 if space.sysctl.get(switch) == "0" and self.effect(scene, there).certain:
                     proof = Proof(space.name, f"sysctl {switch}", (f"{switch} = 0",))
                     yield self.found(scene, there, proof)
-
-
-FAULTS: tuple[Fault, ...] = (
-    BridgeUplink(),
-    BridgePort(),
-    BridgeFiltered(),
-    NatMissing(),
-    ForwardingOff(),
-)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Child, Scene
     from underlay.observe.evidence import Evidence, Space
 
+SUBJECT = "drivers"
+
 # Mode and flag belong to the parent: any child that names them sets them for all of its siblings.
 SET_PARENT = """
 ip link delete underlay-mode 2>/dev/null || :
@@ -222,7 +224,7 @@ class WrongMaster(Fault):
     """A container's child sits on another parent than planned."""
 
     id = "wrong-master"
-    layer: ClassVar[Layer] = "driver"
+    layer: Layer = "driver"
     title = "a container sits on the wrong parent"
     symptom = "every cell of the container is lost: it speaks on a link where nobody is"
     evidence = "`ip link show` in the container: its @ifN is another interface of the node"
@@ -284,14 +286,3 @@ def _of_children(scene: Scene, place: Place, *, siblings: bool) -> Effect:
         for c in scene.children_on(place.node, place.device)
     ]
     return Effect(frozenset().union(*cells))
-
-
-FAULTS: tuple[Fault, ...] = (
-    MacvlanPrivate(),
-    MacvlanVepa(),
-    MacvlanSource(),
-    IpvlanL3(),
-    IpvlanPrivate(),
-    IpvlanVepa(),
-    WrongMaster(),
-)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
+SUBJECT = "filters"
+
 OWN = ("INPUT", "OUTPUT")
 CALLS = "net.bridge.bridge-nf-call-iptables"
 # The drivers whose containers sit on a bridge of the node.
@@ -345,14 +347,3 @@ class EchoIgnored(Fault):
                 yield self.found(
                     scene, place, Proof(space.name, f"sysctl {name}", (f"{name} = 1",))
                 )
-
-
-FAULTS: tuple[Fault, ...] = (
-    DropsIncoming(),
-    DropsOutgoing(),
-    DropsProtocolIn(),
-    DropsProtocolOut(),
-    Refuses(),
-    NodeDrops(),
-    EchoIgnored(),
-)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Child, Passage, Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "IPv6"
+
 
 def in_ipv6(passage: Passage) -> bool:
     """Whether a passing packet is IPv6's."""
@@ -258,12 +260,3 @@ def _about_discovery(found: Drop) -> bool:
 def prefix6(child: Child) -> str:
     """Return the prefix length of a child's IPv6 address."""
     return child.network.subnet6.partition("/")[2]
-
-
-FAULTS: tuple[Fault, ...] = (
-    Disabled(),
-    AddressMissing(),
-    DuplicateRefused(),
-    DefaultRoute6Missing(),
-    DiscoveryDropped(),
-)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "links"
+
 UP = 'ip link set "$1" up'
 # A VLAN goes down with its NIC, but doesn't come up with it (net/8021q/vlan.c).
 UP_WITH_VLANS = """
@@ -262,12 +264,3 @@ class CableCut(Fault):
         if "LOWER_UP" in row["flags"] or node is None or not nics:
             return False
         return "UP" not in node.links.get(nics[0].interface, {}).get("flags", ("UP",))
-
-
-FAULTS: tuple[Fault, ...] = (
-    ParentDown(),
-    ParentMissing(),
-    ChildDown(),
-    ChildMissing(),
-    CableCut(),
-)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "links"
+
 LESS = 100
 SET = 'ip link set "$1" mtu "$2"'
 
@@ -104,6 +106,3 @@ class MtuTooSmall(Fault):
             if any(sunk.get((c.node, c.network.parent)) == size for c in own):
                 continue
             yield self.found(scene, place, link_proof(space, place.device))
-
-
-FAULTS: tuple[Fault, ...] = (MtuTooSmall(),)

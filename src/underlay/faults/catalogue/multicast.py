@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence
     from underlay.plan import NodeLink
 
+SUBJECT = "multicast"
+
 
 class MulticastOff(Fault):
     """A segment's switch passes no multicast on."""
@@ -87,6 +89,3 @@ class MulticastOff(Fault):
             if len(off) > 1:
                 line = ", ".join(f"{port}: mcast_flood off" for port in off)
                 yield self.found(scene, place, Proof(SWITCH, "bridge -d link show", (line,)))
-
-
-FAULTS: tuple[Fault, ...] = (MulticastOff(),)

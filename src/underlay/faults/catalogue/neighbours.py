@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "neighbours"
+
 NOBODY = "02:00:00:00:00:99"
 LIMIT = "net.ipv4.neigh.default.gc_thresh3"
 
@@ -184,6 +186,3 @@ done
             if scene.ends[destination].node == node:
                 neighbours.add((destination, source))
         return len(neighbours)
-
-
-FAULTS: tuple[Fault, ...] = (StaticNeighbour(), ArpOff(), TableFull())

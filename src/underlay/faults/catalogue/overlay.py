@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence, Space
     from underlay.plan import NodeLink
 
+SUBJECT = "overlays"
+
 EVERYBODY = "00:00:00:00:00:00"
 VXLAN = """
 name=$1 bridge=$2 mtu=$3 id=$4 port=$5 local=$6 device=$7 group=$8; shift 8
@@ -137,79 +139,6 @@ class VxlanPort(VxlanId):
     reference = "ip-link(8), vxlan dstport; RFC 7348, 5"
 
 
-class GreKey(Tunnel):
-    """A GRE tunnel with another key."""
-
-    id = "gre-key"
-    kind = "gretap"
-    title = "a GRE tunnel has another key"
-    symptom = "the overlay's containers lose those behind that tunnel; others go on"
-    evidence = "`ip -details link show` on the node: ikey or okey differs from the plan"
-    cause = "The receiver looks a tunnel up by addresses and key, and finds none."
-    cure = "delete the tunnel and make it with the same key at both ends"
-    reference = "Linux net/ipv4/ip_tunnel.c, ip_tunnel_lookup; RFC 2890"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it anew with the next one."""
-        link = tunnel_at(scene, place)
-        other = {**link.options, "key": (link.options.get("key") or 0) + 1}
-        return [made(place, replace(link, options=other))]
-
-    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
-        """Another key than the plan's, in either direction."""
-        data, wanted = _data(space, link), link.options.get("key")
-        keys = {_number(data.get(name)) for name in ("ikey", "okey")}
-        if keys != {wanted or 0}:
-            yield details_proof(space, link.interface)
-
-
-class TunnelDown(Tunnel):
-    """A tunnel's device is down, or it isn't there."""
-
-    id = "tunnel-down"
-    title = "a tunnel is down"
-    symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
-    evidence = "`ip link show` on the node: the tunnel lacks UP, or isn't there"
-    cause = "A device that is down neither wraps nor unwraps frames."
-    cure = "ip link set DEVICE up on the node, or make it anew"
-    reference = "ip-link(8)"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it down."""
-        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A tunnel that isn't up or not there."""
-        for place, link in tunnels(scene):
-            space = evidence.space(place.node)
-            if space is None:
-                continue
-            found = space.links.get(link.interface)
-            if found is None or "UP" not in found["flags"]:
-                yield self.found(scene, place, link_proof(space, link.interface))
-
-
-class TunnelUnplugged(Tunnel):
-    """A tunnel that is no port of its bridge."""
-
-    id = "tunnel-unplugged"
-    title = "a tunnel isn't in its bridge"
-    symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
-    evidence = "`ip link show` on the node: the tunnel has no master, or another one"
-    cause = "Frames leave the bridge by its ports, and the tunnel isn't one of them."
-    cure = "ip link set DEVICE master BRIDGE on the node"
-    reference = "bridge(8); ip-link(8), master"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Take it out."""
-        return [Step(place.target, 'ip link set "$1" nomaster', (place.device,))]
-
-    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
-        """Another master than the plan's."""
-        if space.links[link.interface].get("master") != link.master:
-            yield link_proof(space, link.interface)
-
-
 class VxlanList(Tunnel):
     """Two nodes that aren't in each other's list of a VXLAN."""
 
@@ -308,6 +237,79 @@ bridge fdb show dev "$1" | grep -q "^{EVERYBODY} dst $2 " ||
         ]
 
 
+class GreKey(Tunnel):
+    """A GRE tunnel with another key."""
+
+    id = "gre-key"
+    kind = "gretap"
+    title = "a GRE tunnel has another key"
+    symptom = "the overlay's containers lose those behind that tunnel; others go on"
+    evidence = "`ip -details link show` on the node: ikey or okey differs from the plan"
+    cause = "The receiver looks a tunnel up by addresses and key, and finds none."
+    cure = "delete the tunnel and make it with the same key at both ends"
+    reference = "Linux net/ipv4/ip_tunnel.c, ip_tunnel_lookup; RFC 2890"
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Make it anew with the next one."""
+        link = tunnel_at(scene, place)
+        other = {**link.options, "key": (link.options.get("key") or 0) + 1}
+        return [made(place, replace(link, options=other))]
+
+    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
+        """Another key than the plan's, in either direction."""
+        data, wanted = _data(space, link), link.options.get("key")
+        keys = {_number(data.get(name)) for name in ("ikey", "okey")}
+        if keys != {wanted or 0}:
+            yield details_proof(space, link.interface)
+
+
+class TunnelDown(Tunnel):
+    """A tunnel's device is down, or it isn't there."""
+
+    id = "tunnel-down"
+    title = "a tunnel is down"
+    symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
+    evidence = "`ip link show` on the node: the tunnel lacks UP, or isn't there"
+    cause = "A device that is down neither wraps nor unwraps frames."
+    cure = "ip link set DEVICE up on the node, or make it anew"
+    reference = "ip-link(8)"
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Set it down."""
+        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """A tunnel that isn't up or not there."""
+        for place, link in tunnels(scene):
+            space = evidence.space(place.node)
+            if space is None:
+                continue
+            found = space.links.get(link.interface)
+            if found is None or "UP" not in found["flags"]:
+                yield self.found(scene, place, link_proof(space, link.interface))
+
+
+class TunnelUnplugged(Tunnel):
+    """A tunnel that is no port of its bridge."""
+
+    id = "tunnel-unplugged"
+    title = "a tunnel isn't in its bridge"
+    symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
+    evidence = "`ip link show` on the node: the tunnel has no master, or another one"
+    cause = "Frames leave the bridge by its ports, and the tunnel isn't one of them."
+    cure = "ip link set DEVICE master BRIDGE on the node"
+    reference = "bridge(8); ip-link(8), master"
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        """Take it out."""
+        return [Step(place.target, 'ip link set "$1" nomaster', (place.device,))]
+
+    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
+        """Another master than the plan's."""
+        if space.links[link.interface].get("master") != link.master:
+            yield link_proof(space, link.interface)
+
+
 def _data(space: Space, link: NodeLink) -> dict[str, Any]:
     found: dict[str, Any] = space.links[link.interface].get("linkinfo", {}).get("info_data", {})
     return found
@@ -329,13 +331,3 @@ def _listed(space: Space, device: str) -> list[str]:
         for row in space.rows("fdb")
         if (row.get("ifname"), row.get("mac")) == (device, EVERYBODY) and "dst" in row
     ]
-
-
-FAULTS: tuple[Fault, ...] = (
-    VxlanId(),
-    VxlanPort(),
-    VxlanList(),
-    GreKey(),
-    TunnelDown(),
-    TunnelUnplugged(),
-)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "filters"
+
 CLSACT = """
 tc qdisc add dev "$1" clsact 2>/dev/null || :
 tc filter add dev "$1" "$2" protocol all pref 7007 matchall action drop
@@ -104,6 +106,3 @@ class ParentDropsOutgoing(ParentDrops):
     symptom = "the node and its containers lose all others; siblings go on"
     evidence = "`tc -s filter show dev PARENT egress` or `tc -s qdisc show`: frames are dropped"
     cause = "A filter or queue at the parent discards the frames that children send."
-
-
-FAULTS: tuple[Fault, ...] = (ParentDropsIncoming(), ParentDropsOutgoing())

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Child, Passage
     from underlay.observe.evidence import Evidence, Space
 
+SUBJECT = "routes"
+
 REFUSING = ("blackhole", "unreachable", "prohibit", "throw")
 USUAL_RULES = (("local", 0), ("main", 32766), ("default", 32767))
 
@@ -37,7 +39,7 @@ class DefaultRouteMissing(Fault):
     """A container lacks its default route."""
 
     id = "default-route-missing"
-    layer: ClassVar[Layer] = "routing"
+    layer: Layer = "routing"
     title = "a container lacks its default route"
     symptom = "the container and everything outside of its own subnet lose each other"
     evidence = "`ip route show` in the container has no default"
@@ -360,13 +362,3 @@ def _planned_gateways(scene: Scene) -> Iterator[str]:
         yield from (route.via for route in node.routes)
     for host in scene.plan.hosts:
         yield from (route.via for route in host.routes)
-
-
-FAULTS: tuple[Fault, ...] = (
-    DefaultRouteMissing(),
-    RefusingRoute(),
-    WrongNextHop(),
-    WrongDevice(),
-    PolicyRule(),
-    NodeRouteMissing(),
-)

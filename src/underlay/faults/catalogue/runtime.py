@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "runtimes"
+
 # A node's kernel is the process whose command line says so. Those that it traces run the node's own
 # processes: it would panic to see one of them stopped by anybody else (arch/um/os-Linux/skas).
 SIGNAL = """
@@ -203,6 +205,3 @@ def _docker(scene: Scene, node: str) -> list[str]:
 def _of_containers(scene: Scene, names: set[str]) -> frozenset[Cell]:
     ends = {name for name, end in scene.ends.items() if end.space in names}
     return involving(scene.every, *ends)
-
-
-FAULTS: tuple[Fault, ...] = (ContainerStopped(), DockerDown(), NodeHung(), NamespaceGone())

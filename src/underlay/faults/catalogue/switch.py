@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence
     from underlay.plan import PlannedNode, PlannedSegment
 
+SUBJECT = "switch"
+
 
 def ports(scene: Scene) -> Iterator[tuple[PlannedNode, PlannedSegment, str]]:
     """Yield every node's port in every segment, the second node's first."""
@@ -361,13 +363,3 @@ class SegmentDown(Fault):
             assert switch is not None
             if "UP" not in switch.links.get(place.device, {}).get("flags", ()):
                 yield self.found(scene, place, link_proof(switch, place.device))
-
-
-FAULTS: tuple[Fault, ...] = (
-    PortIsolated(),
-    FdbWrongPort(),
-    Hairpin(),
-    BroadcastOff(),
-    WrongSegment(),
-    SegmentDown(),
-)

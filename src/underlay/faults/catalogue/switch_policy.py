@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from underlay.expect.world import OVERLAYS
 from underlay.faults.catalogue.filters import effect_of, strength_of
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
     from underlay.plan import PlannedNode, PlannedSegment
+
+SUBJECT = "switch"
 
 
 class MacPolicy(Fault):
@@ -182,7 +184,7 @@ class SwitchDrops(Fault):
     """A rule at the switch discards frames at a port."""
 
     id = "switch-drops"
-    layer: ClassVar[Layer] = "switch"
+    layer: Layer = "switch"
     title = "a rule at the switch discards frames"
     symptom = "what passes that port and the rule means is lost; siblings go on"
     evidence = "`nft list ruleset` or `tc -s filter show dev PORT` at the switch"
@@ -333,6 +335,3 @@ def _at_port(scene: Scene, segment: str, found: Drop) -> frozenset[Cell]:
         return same and found.takes(passage.packet)
 
     return scene.cells("port", segment, found.device, met)
-
-
-FAULTS: tuple[Fault, ...] = (MacPolicy(), PortSecurity(), SwitchDrops(), VlanNotOnTrunk())

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Child, Passage, Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "VLANs"
+
 VLAN_TOO = """
 ip link show "$1" >/dev/null 2>&1 || ip link add link "$2" name "$1" type vlan id "${1#*.}"
 ip link set "$1" up
@@ -136,6 +138,3 @@ class VlanId(Fault):
             seen = info(space, place.device).get("id") if space else None
             if space and seen is not None and str(seen) != place.detail[0]:
                 yield self.found(scene, place, details_proof(space, place.device))
-
-
-FAULTS: tuple[Fault, ...] = (WrongVlan(), VlanId())

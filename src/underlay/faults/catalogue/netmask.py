@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
+SUBJECT = "addresses"
+
 AGAIN = f"""
 {DELETE}
 ip address replace "$3" dev "$1"
@@ -134,6 +136,3 @@ def _beyond(scene: Scene, place: Place, subnet: str) -> str:
 def _holding(one: str, other: str) -> int:
     """Return the length of the longest prefix that two addresses share."""
     return 32 - (int(IPv4Address(one)) ^ int(IPv4Address(other))).bit_length()
-
-
-FAULTS: tuple[Fault, ...] = (WrongMask(),)

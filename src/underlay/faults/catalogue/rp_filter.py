@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
+SUBJECT = "routes"
+
 SWITCHED = "net.ipv4.conf.{}.rp_filter"
 DROPPED = "TcpExtIPReversePathFilter"
 STRICT = 1
@@ -143,6 +145,3 @@ def _counted(space: Space) -> tuple[Proof, ...]:
 
 def _there(passage: Passage, space: str) -> bool:
     return (passage.kind, passage.where) == ("space", space)
-
-
-FAULTS: tuple[Fault, ...] = (ReversePath(),)

@@ -6,7 +6,7 @@ address of a heard one is back with the next advertisement.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import addresses_proof, route_line
 from underlay.faults.evidence.routes import contains, main_routes
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Child, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
     from underlay.plan import PlannedHost
+
+SUBJECT = "IPv6"
 
 FLUSH = 'ip -6 address flush dev "$1" scope global'
 # The kernel solicits a router where an interface comes up, and not again: this asks each second.
@@ -60,7 +62,7 @@ done
 class OfAdvertised(Fault):
     """A fault that leaves containers without the address that an advertisement leads to."""
 
-    layer: ClassVar[Layer] = "IPv6"
+    layer: Layer = "IPv6"
     reference = "RFC 4862, 5.5; Linux Documentation/networking/ip-sysctl.rst, accept_ra"
 
     def senseless(self, scene: Scene) -> str:
@@ -322,6 +324,3 @@ def owner_of(scene: Scene, evidence: Evidence, address: str) -> tuple[str, str, 
             if space and any(info.get("local") == address for info in link.get("addr_info", ())):
                 return name, device, space.node
     return address, "", ""
-
-
-FAULTS: tuple[Fault, ...] = (Ignored(), Lost(), Rogue())

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.scene import Cell, Scene
+    from underlay.faults.scene import Cell, Child, Scene
     from underlay.observe.evidence import Evidence
 
 Stage = Literal["file", "boot", "running"]
@@ -115,13 +115,19 @@ class Entry:
 
 
 class Fault(Entry):
-    """A fault of a running lab: what an entry says are attributes of its class.
+    """A fault of a running lab. What an entry says are attributes of its class.
 
-    ``saves`` says that addresses and routes of the target get lost and must be put back.
+    ``no_place`` says why a lab has no place for the fault. ``break_script`` brings it about and
+    ``mend_script`` takes it back, both in the place's target with ``arguments``; a fault that
+    needs more than one step has ``inject`` and ``undo`` of its own. ``loses_addresses`` says that
+    addresses and routes of the target get lost and must be put back.
     """
 
     stage: Stage = "running"
-    saves: bool = False
+    no_place: str = "this lab has no place for it"
+    break_script: str = ""
+    mend_script: str = ""
+    loses_addresses: bool = False
 
     def __init__(self) -> None:
         """Its class has all that an entry's constructor would take."""
@@ -130,25 +136,28 @@ class Fault(Entry):
         """Yield where the fault can be in this lab, the plainest place first."""
         yield from ()
 
-    def senseless(self, scene: Scene) -> str:
-        """Say why the lab has no place for the fault."""
-        return "this lab has no place for it"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
         """Return the cells that the fault changes at ``place``."""
         raise NotImplementedError
 
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        """Return the arguments of both scripts: the interface, where the place has one."""
+        return (place.device,) if place.device else ()
+
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Return the steps that bring the fault about."""
-        raise NotImplementedError
+        return self._step(self.break_script, scene, place)
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         """Return the steps that take it back; each may be run again without harm."""
-        raise NotImplementedError
+        return self._step(self.mend_script, scene, place)
+
+    def _step(self, script: str, scene: Scene, place: Place) -> list[Step]:
+        return [Step(place.target, script, self.arguments(scene, place))] if script else []
 
     def keeps(self, scene: Scene, place: Place) -> tuple[str, ...]:
         """Return the targets whose addresses and routes get lost and must be put back."""
-        return (place.target,) if self.saves else ()
+        return (place.target,) if self.loses_addresses else ()
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Yield each place where the evidence shows the fault."""
@@ -166,3 +175,31 @@ class Fault(Entry):
         """Return the finding that the fault is at ``place``."""
         effect = self.effect(scene, place) if effect is None else effect
         return Finding(self, place, effect, proofs, strength, cure or self.cure)
+
+
+class ChildFault(Fault):
+    """A fault of a container's interface, which all of the interface's cells are lost by.
+
+    It can be at every child, or at those of the named drivers and modes only.
+    """
+
+    drivers: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Yield the children that the fault can be at."""
+        for child in scene.children:
+            network = child.network
+            if self.drivers and network.driver not in self.drivers:
+                continue
+            if not self.modes or network.mode in self.modes:
+                yield at(child)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Return all of the child's cells."""
+        return Effect(scene.cells("space", place.target, place.device))
+
+
+def at(child: Child, *detail: str) -> Place:
+    """Return a child as a place; its name in the matrix comes first in ``detail``."""
+    return Place(child.container, child.interface, child.node, (child.end, *detail))

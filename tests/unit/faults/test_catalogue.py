@@ -102,6 +102,18 @@ def test_what_can_be_broken_can_be_mended(fault: Fault, coreos: Scene, docker_vl
             assert fault.effect(scene, place).every <= scene.every
 
 
+@pytest.mark.parametrize("fault", RUNNING, ids=lambda fault: fault.id)
+def test_a_fault_runs_the_scripts_that_it_names(fault: Fault) -> None:
+    """An inherited ``inject`` would leave a class's own ``break_script`` without use."""
+
+    def definer(name: str) -> type:
+        return next(kind for kind in type(fault).__mro__ if name in vars(kind))
+
+    for script, method in (("break_script", "inject"), ("mend_script", "undo")):
+        found = definer(method)
+        assert found is Fault or issubclass(found, definer(script)), fault.id
+
+
 def test_most_faults_fit_the_labs(coreos: Scene, docker_vlan: Scene) -> None:
     def fitting(scene: Scene) -> set[str]:
         return {

@@ -84,7 +84,7 @@ def choose(scene: Scene, fault: Fault, node: str | None, container: str | None) 
     _known(scene, node, container)
     places = list(fault.places(scene))
     if not places:
-        raise BadInput(f"{fault.id} makes no sense here: {fault.senseless(scene)}", hint=_HINT)
+        raise BadInput(f"{fault.id} makes no sense here: {fault.no_place}", hint=_HINT)
     fitting = [
         place
         for place in places

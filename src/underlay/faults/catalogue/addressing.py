@@ -46,26 +46,21 @@ class AddressMissing(Fault):
     cause = "The address was deleted, or the runtime's IPAM never gave one."
     cure = "ip address add ADDRESS dev DEVICE in the container, or start it anew"
     reference = "Linux net/ipv4/af_inet.c, inet_bind (EADDRNOTAVAIL)"
-    saves = True
+    loses_addresses = True
+    break_script = DELETE
+    mend_script = ADD
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child."""
         return children(scene)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
         return Effect(scene.cells("space", place.target, place.device, in_ipv4))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Add it."""
-        return [Step(place.target, ADD, (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that is up without its planned address and without another one."""
+        """Find children that are up with neither their planned address nor another one."""
         for place, space, address in self._strange(scene, evidence):
             if not address:
                 yield self.found(scene, place, addresses_proof(space, place.device))
@@ -105,14 +100,12 @@ class WrongAddress(AddressMissing):
         ]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Exchange it back."""
         return [
             Step(place.target, DELETE, (place.device, spare(scene, place))),
             Step(place.target, ADD, (place.device, place.detail[1])),
         ]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that has another address instead of its own."""
         for place, space, address in self._strange(scene, evidence):
             if address:
                 yield self.found(scene, place, addresses_proof(space, place.device))
@@ -125,24 +118,20 @@ class TwoOwners(Fault):
     symptom = "some askers reach the wrong owner, others the right one; answers get lost"
     reference = "RFC 5227; containernetworking/plugins#262; multus-cni#52, #144, #185"
     by_node: ClassVar[bool]
+    break_script = ADD
+    mend_script = DELETE
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Some of the victim's cells: who is asked decides the race."""
+        """Some of the victim's cells are lost: who is asked decides the race."""
         cells = frozenset(c for c in involving(scene.healthy, place.detail[0]) if c[3] == 4)
         taker = {c.end for c in scene.children if c.container == place.target} | {place.target}
         between = frozenset(c for c in cells if taker & set(c[:2]))
         return Effect(between, cells)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Add the victim's address."""
-        return [Step(place.target, ADD, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned address of a child in somebody else's namespace."""
         nodes = {node.name for node in scene.plan.nodes}
         owners = owners_of(scene, evidence)
         for child in scene.children:
@@ -171,7 +160,6 @@ class DuplicateAddress(TwoOwners):
     by_node = False
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with a victim in the same network on another node."""
         for child in scene.children:
             for victim in scene.children:
                 if child.network == victim.network and child.node != victim.node:
@@ -192,7 +180,6 @@ class NodeHasAddress(TwoOwners):
     by_node = True
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node's parent with a victim on another node."""
         for node in scene.plan.nodes:
             for victim in scene.children:
                 if victim.node != node.name:
@@ -214,9 +201,9 @@ class DuplicateMac(Fault):
     )
     cure = "give one of them another MAC address (mac in the lab file, --mac-address)"
     reference = "containernetworking/plugins#250; ovs-cni#206; measured: 20 of 20 against 0 of 20"
+    no_place = "this lab has no macvlan network over several nodes"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every macvlan child with a victim in its network on another node."""
         for child in scene.children:
             if child.network.driver != "macvlan":
                 continue
@@ -226,29 +213,22 @@ class DuplicateMac(Fault):
                     yield Place(child.container, child.interface, child.node, detail)
                     break
 
-    def senseless(self, scene: Scene) -> str:
-        """Only macvlan children have MAC addresses of their own."""
-        return "this lab has no macvlan network over several nodes"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The two lose each other; everything else of both may be lost."""
+        """The two lose each other; everything else of both may be lost, too."""
         victim, own = place.detail[0], place.detail[3]
         cells = involving(scene.healthy, victim, own)
         return Effect(frozenset(c for c in cells if {victim, own} <= set(c[:2])), cells)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Take the victim's MAC address."""
         return [self._set(place, place.detail[1])]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Take the own one again."""
         return [self._set(place, place.detail[2])]
 
     def _set(self, place: Place, mac: str) -> Step:
         return Step(place.target, 'ip link set "$1" address "$2"', (place.device, mac))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A macvlan child whose MAC address is another child's planned one."""
         planned = {c.mac: c for c in scene.children if c.network.driver == "macvlan"}
         for child in planned.values():
             space = evidence.space(child.container)
@@ -275,10 +255,11 @@ class NodeAddressMissing(Fault):
     cause = "The node's own address on the parent is gone, and with it its routes from there."
     cure = "networkctl reconfigure PARENT on the node, or ip address add and ip route add"
     reference = "Linux net/ipv4/fib_frontend.c, fib_del_ifaddr"
-    saves = True
+    loses_addresses = True
+    break_script = DELETE
+    mend_script = ADD
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every parent of every node."""
         for node in scene.plan.nodes:
             for parent in scene.parents(node.name):
                 if scene.cells("space", node.name, parent):
@@ -286,21 +267,14 @@ class NodeAddressMissing(Fault):
                         yield Place(node.name, parent, node.name, (node.name, address))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The node's own cells on that parent."""
         family = 6 if ":" in place.detail[1] else 4
         own = scene.cells("space", place.target, place.device, lambda p: p.packet.family == family)
         return Effect(own)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Add it."""
-        return [Step(place.target, ADD, (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A parent that is up without the node's planned address."""
         for place in self.places(scene):
             space = evidence.space(place.target)
             link = space.links.get(place.device) if space else None

@@ -37,34 +37,26 @@ class MacvlanMode(Fault):
     layer = "driver"
     mode: ClassVar[str]
     reference = "Linux drivers/net/macvlan.c, macvlan_queue_xmit; ip-link(8), macvlan mode"
+    no_place = "this lab has no macvlan network in bridge mode"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child of a macvlan bridge network that has siblings to lose."""
         for child in scene.children:
             if (child.network.driver, child.network.mode) == ("macvlan", "bridge"):
                 yield Place(child.container, child.interface, child.node, (child.end,))
 
-    def senseless(self, scene: Scene) -> str:
-        """Only macvlan's bridge mode has siblings that reach each other."""
-        return "this lab has no macvlan network in bridge mode"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The child's cells with its siblings."""
         return Effect(scene.cells("space", place.target, place.device, lambda p: p.sibling))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Change the mode of the living child."""
         script = 'ip link set "$1" type macvlan mode "$2"'
         return [Step(place.target, script, (place.device, self.mode))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Change it back."""
         script = 'ip link set "$1" type macvlan mode "$2"'
         planned = child_at(scene, place).network.mode
         return [Step(place.target, script, (place.device, planned))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child whose mode is this one and isn't the planned one."""
         for child in scene.children:
             if child.network.driver != "macvlan" or child.network.mode == self.mode:
                 continue
@@ -114,7 +106,6 @@ class MacvlanSource(MacvlanMode):
     reference = "ip-link(8), macvlan mode source; Linux drivers/net/macvlan.c"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
         return Effect(scene.cells("space", place.target, place.device))
 
 
@@ -127,30 +118,24 @@ class IpvlanPort(Fault):
         "Linux drivers/net/ipvlan/ipvlan_main.c (mode and flags are per port, the last one set"
         " holds); measured: a child that is added and deleted leaves them behind"
     )
+    no_place = "this lab has no ipvlan network in mode l2"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every parent with children of an ipvlan l2 bridge network."""
         for node in scene.plan.nodes:
             for parent in scene.parents(node.name):
                 children = scene.children_on(node.name, parent)
                 if any(planned_mode(c) == "l2 bridge" for c in children):
                     yield Place(node.name, parent, node.name)
 
-    def senseless(self, scene: Scene) -> str:
-        """The lab must have a network that can be flipped."""
-        return "this lab has no ipvlan network in mode l2"
-
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Add a child with that mode, and delete it: the mode stays."""
         return [Step(place.target, SET_PARENT, (place.device, self.words))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """The same with the planned mode."""
         planned = planned_mode(scene.children_on(place.node, place.device)[0])
         return [Step(place.target, SET_PARENT, (place.device, planned))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A parent one of whose children is in this mode, which was not planned."""
         for place in self.places(scene):
             for child in scene.children_on(place.node, place.device):
                 space = evidence.space(child.container)
@@ -179,11 +164,10 @@ class IpvlanL3(IpvlanPort):
     cure = "add and delete a child in the right mode: ip link add link PARENT type ipvlan mode l2"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of its children's cells across nodes."""
         return _of_children(scene, place, siblings=False)
 
     def shown(self, seen: dict[str, Any], child: Child) -> bool:
-        """Any mode but the planned one."""
+        """Whether the mode is one of layer 3, which wasn't planned."""
         return seen.get("mode") in ("l3", "l3s") and child.network.mode == "l2"
 
 
@@ -199,11 +183,10 @@ class IpvlanPrivate(IpvlanPort):
     cure = "add and delete a child with the right flag: ip link add … type ipvlan mode l2 bridge"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Its children's cells among each other."""
         return _of_children(scene, place, siblings=True)
 
     def shown(self, seen: dict[str, Any], child: Child) -> bool:
-        """The flag of this fault."""
+        """Whether the flag is this fault's, and the planned one is gone."""
         return bool(seen.get(self.words.split()[1])) and not seen.get("bridge")
 
 
@@ -231,33 +214,27 @@ class WrongMaster(Fault):
     cause = "The child was made on another interface of the node than the network's parent."
     cure = "correct `master` (CNI) or `-o parent` (Docker) and start the container anew"
     reference = "cni.dev, plugins/current/main/macvlan, master"
-    saves = True
+    loses_addresses = True
+    no_place = "this lab has no macvlan network in bridge mode off the management NIC"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every macvlan child whose node's management NIC is free for it."""
+        """Name the children that the node's management NIC is free for."""
         for child in scene.children:
             plain = (child.network.driver, child.network.mode) == ("macvlan", "bridge")
             if plain and child.network.parent.partition(".")[0] != "eth0":
                 yield Place(child.container, child.interface, child.node, (child.end,))
 
-    def senseless(self, scene: Scene) -> str:
-        """It is shown with macvlan."""
-        return "this lab has no macvlan network in bridge mode off the management NIC"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
         return Effect(scene.cells("space", place.target, place.device))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make the child again on the management NIC."""
         return [remake(scene, place, parent="eth0")]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it again on its own parent."""
         return [remake(scene, place)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child whose lower interface is another one of the node's; VLANs are told apart."""
+        """Find children on another interface of the node; another VLAN is a fault of its own."""
         for child in scene.children:
             space, node = evidence.space(child.container), evidence.space(child.node)
             link = space.links.get(child.interface) if space else None

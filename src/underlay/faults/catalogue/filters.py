@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from underlay.faults.evidence.drops import Drop, of_iptables
 from underlay.faults.evidence.drops_nft import of_nft
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
-from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, Effect, Fault, Place, Proof
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,9 +90,11 @@ class ContainerDrops(Fault):
         "iptables(8), tc(8); measured: rules inside a container's namespace hold in every mode but"
         " ipvlan l3s, whose packets pass the node's"
     )
+    break_script = APPEND
+    mend_script = DELETE
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child whose namespace sees its own packets."""
+        """Name every child whose namespace sees its own packets."""
         for child in scene.children:
             if child.network.mode != "l3s":
                 yield Place(child.container, child.interface, child.node, (child.end,))
@@ -103,20 +105,14 @@ class ContainerDrops(Fault):
         return next(of_iptables(table))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The cells whose packets the injected rule takes."""
         found = self.drop()
         return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Insert the rule."""
-        return [Step(place.target, APPEND, self.rule)]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, self.rule)]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return self.rule
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Whatever discards in a container, of this direction and kind."""
+        """Find whatever discards in a container, whichever program put it there."""
         for container in scene.plan.containers:
             space = evidence.space(container.name)
             for found in drops(space) if space else ():
@@ -221,32 +217,28 @@ class NodeDrops(ContainerDrops):
         "measured: the node's netfilter sees nothing of macvlan and ipvlan l2, OUTPUT and"
         " POSTROUTING of l3, and INPUT too of l3s"
     )
+    break_script = APPEND
+    mend_script = DELETE
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node's parents."""
         for node in scene.plan.nodes:
             for parent in scene.parents(node.name):
                 if scene.cells("space", node.name, parent):
                     yield Place(node.name, parent, node.name)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The node's own cells on that parent."""
         found = next(of_iptables(["*filter", f"[1:1] -A {' '.join(self._rule(place))}"]))
         return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Insert a rule for that parent alone: management goes on."""
-        return [Step(place.target, APPEND, self._rule(place))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, self._rule(place))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        """The rule is for one parent alone, so that management goes on."""
+        return self._rule(place)
 
     def _rule(self, place: Place) -> tuple[str, ...]:
         return ("INPUT", "-i", place.device, "-j", "DROP")
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Rules of iptables and nft on a node; tc's are at the parent."""
+        """Find rules of iptables and nft; what tc drops at a parent is a fault of its own."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
             rules = (
@@ -306,16 +298,16 @@ class EchoIgnored(Fault):
     cause = "The kernel is told not to answer pings; everything else works."
     cure = "sysctl -w net.ipv4.icmp_echo_ignore_all=0 in the container"
     reference = "Linux Documentation/networking/ip-sysctl.rst, icmp_echo_ignore_all"
+    break_script = "sysctl -qw net.ipv4.icmp_echo_ignore_all=1"
+    mend_script = "sysctl -qw net.ipv4.icmp_echo_ignore_all=0"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every container, and every node."""
         for child in scene.children:
             yield Place(child.container, "", child.node, (child.end,))
         for node in scene.plan.nodes:
             yield Place(node.name, "", node.name, (node.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The ICMP cells to it."""
         return Effect(
             scene.cells(
                 "space",
@@ -330,16 +322,7 @@ class EchoIgnored(Fault):
             )
         )
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Tell the kernel so."""
-        return [Step(place.target, "sysctl -qw net.ipv4.icmp_echo_ignore_all=1")]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Tell it otherwise."""
-        return [Step(place.target, "sysctl -qw net.ipv4.icmp_echo_ignore_all=0")]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The kernel's switch in a container's or node's namespace."""
         name = "net.ipv4.icmp_echo_ignore_all"
         for place in self.places(scene):
             space = evidence.space(place.target)

@@ -32,21 +32,16 @@ class OfChild(Fault):
     """A fault of one child that has an IPv6 address."""
 
     layer = "IPv6"
-    saves = True
+    loses_addresses = True
+    no_place = "no network of this lab has IPv6"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with one; its name and the address with the prefix length."""
         for child in scene.children:
             if child.address6:
                 detail = (child.end, f"{child.address6}/{prefix6(child)}")
                 yield Place(child.container, child.interface, child.node, detail)
 
-    def senseless(self, scene: Scene) -> str:
-        """A network must have IPv6."""
-        return "no network of this lab has IPv6"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's IPv6 cells."""
         return Effect(scene.cells("space", place.target, place.device, in_ipv6))
 
 
@@ -60,19 +55,10 @@ class Disabled(OfChild):
     cause = "The kernel's switch takes all IPv6 addresses and routes of the interface away."
     cure = "sysctl -w net.ipv6.conf.DEVICE.disable_ipv6=0, then its addresses and routes"
     reference = "Linux Documentation/networking/ip-sysctl.rst, disable_ipv6"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Switch it off."""
-        script = 'echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
-        return [Step(place.target, script, (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Switch it on; addresses and routes are put back from what was saved."""
-        script = 'echo 0 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
-        return [Step(place.target, script, (place.device,))]
+    break_script = 'echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
+    mend_script = 'echo 0 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The switch of the child's interface."""
         for place in self.places(scene):
             space = evidence.space(place.target)
             name = f"net.ipv6.conf.{place.device}.disable_ipv6"
@@ -95,22 +81,18 @@ class AddressMissing(OfChild):
     cause = "The address was deleted, or went when the interface was set down: IPv6 addresses do."
     cure = "ip address add ADDRESS dev DEVICE in the container, then its default route"
     reference = "Linux Documentation/networking/ip-sysctl.rst, keep_addr_on_down"
+    break_script = DELETE
+    mend_script = f"{ADD} nodad"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with an address that nobody advertises."""
         advertised = {child.end for child in scene.children if child.network.slaac}
         return (place for place in super().places(scene) if place.detail[0] not in advertised)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Add it."""
-        return [Step(place.target, f"{ADD} nodad", (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that is up, with IPv6 on, without its planned address."""
+        """Find children that are up, with IPv6 on, without their planned address."""
         static = list(self.places(scene))
         for place in super().places(scene):
             space = evidence.space(place.target)
@@ -141,7 +123,7 @@ class DuplicateRefused(OfChild):
     reference = "RFC 4862, 5.4; Docker docs, ipvlan.md (dadfailed); rkt/rkt#922; measured"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with another of its network on another node, which will have its address."""
+        """Name children with one of the same network on another node, to take their address."""
         for place in super().places(scene):
             for other in scene.children:
                 network = next(c.network for c in scene.children if c.end == place.detail[0])
@@ -170,7 +152,6 @@ done
         ]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Take it back."""
         _, address, taker, device = place.detail
         alone = address.partition("/")[0]
         again = f'{DELETE}\nip address add "$2" dev "$1" nodad'
@@ -180,7 +161,6 @@ done
         ]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """An address with the kernel's flag."""
         for place in super().places(scene):
             space = evidence.space(place.target)
             wanted = place.detail[1].partition("/")[0]
@@ -206,10 +186,7 @@ class DefaultRoute6Missing(DefaultRouteMissing):
     )
     cure = "ip -6 route add default dev DEVICE (or via GATEWAY) in the container"
     reference = "RFC 4861, 6.3.4; Linux Documentation/networking/ip-sysctl.rst, accept_ra"
-
-    def senseless(self, scene: Scene) -> str:
-        """A network must give one."""
-        return "no network of this lab gives its containers an IPv6 default route"
+    no_place = "no network of this lab gives its containers an IPv6 default route"
 
 
 class DiscoveryDropped(OfChild):
@@ -226,16 +203,14 @@ class DiscoveryDropped(OfChild):
     cure = "accept neighbour-solicitation and neighbour-advertisement before the rule"
     reference = "RFC 4890, 4.4.1; ip6tables-extensions(8), icmp6"
     rule = ("INPUT", "-p", "ipv6-icmp", "--icmpv6-type", "neighbour-advertisement", "-j", "DROP")
-    saves = False
+    loses_addresses = False
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Drop both messages."""
         return [
             Step(place.target, APPEND.replace("iptables", "ip6tables"), r) for r in self._rules()
         ]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete both rules."""
         script = DELETE_RULE.replace("iptables", "ip6tables")
         return [Step(place.target, script, rule) for rule in self._rules()]
 
@@ -244,7 +219,6 @@ class DiscoveryDropped(OfChild):
         return [self.rule, tuple(other if w == "neighbour-advertisement" else w for w in self.rule)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Something about these types that discards and has counted."""
         for place in super().places(scene):
             space = evidence.space(place.target)
             for found in drops(space) if space else ():

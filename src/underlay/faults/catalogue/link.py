@@ -45,16 +45,17 @@ class ParentDown(Fault):
         "Linux drivers/net/macvlan.c, macvlan_device_event; moby/moby#49593; measured: ipvlan"
         " siblings go on, macvlan ones don't"
     )
-    saves = True
+    loses_addresses = True
+    break_script = 'ip link set "$1" down'
+    mend_script = UP_WITH_VLANS
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every parent of every node, the second node's first: one in the middle."""
         for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
             for parent in scene.parents(node.name):
                 yield Place(node.name, parent, node.name)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that passes the parent, and macvlan siblings."""
+        """All that passes the parent is lost, and what macvlan siblings have between them."""
         certain = scene.cells("parent", place.node, place.device) | scene.cells(
             "space", place.node, place.device
         )
@@ -70,16 +71,8 @@ class ParentDown(Fault):
                     siblings |= cells
         return Effect(certain, frozenset(siblings))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it down."""
-        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it up, with the VLANs on it."""
-        return [Step(place.target, UP_WITH_VLANS, (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned parent that lacks UP; a VLAN below a downed NIC is its consequence."""
+        """Find planned parents that lack UP; a VLAN on a NIC that is down is its consequence."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
             if space is None:
@@ -110,7 +103,6 @@ class ParentMissing(Fault):
     reference = "Linux drivers/net/macvlan.c, macvlan_device_event (NETDEV_UNREGISTER)"
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned parent that the node doesn't have."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
             for name in scene.parents(node.name) if space is not None else ():
@@ -120,7 +112,6 @@ class ParentMissing(Fault):
                     )
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """As if it were down."""
         return ParentDown().effect(scene, place)
 
 
@@ -135,27 +126,19 @@ class ChildDown(Fault):
     cause = "The container's interface is down, and its routes went with it."
     cure = "ip link set DEVICE up in the container, then its routes"
     reference = "Linux net/ipv4/fib_frontend.c, fib_disable_ip"
-    saves = True
+    loses_addresses = True
+    break_script = 'ip link set "$1" down'
+    mend_script = UP
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child."""
         for child in scene.children:
             yield Place(child.container, child.interface, child.node, (child.end,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
         return Effect(scene.cells("space", place.target, place.device))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it down."""
-        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it up."""
-        return [Step(place.target, UP, (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that lacks UP; without LOWER_UP alone it is the parent's fault."""
+        """Find children that lack UP; one that lacks LOWER_UP alone has a parent that is down."""
         for child in scene.children:
             space = evidence.space(child.container)
             link = space.links.get(child.interface) if space else None
@@ -177,28 +160,22 @@ class ChildMissing(Fault):
     )
     cure = "start the container anew, or make the child again on its parent"
     reference = "measured: deleting a parent removes the children in other namespaces silently"
-    saves = True
+    loses_addresses = True
+    break_script = 'ip link delete "$1"'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child that can be made again: the plain drivers' ones."""
         for child in scene.children:
             if child.network.driver in ("macvlan", "ipvlan"):
                 yield Place(child.container, child.interface, child.node, (child.end,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
         return Effect(scene.cells("space", place.target, place.device))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, 'ip link delete "$1"', (place.device,))]
-
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it again as planned."""
         return [remake(scene, place)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned child that isn't in its namespace, though its parent is on the node."""
+        """Find planned children that aren't there, though their parents are on the node."""
         for child in scene.children:
             space, node = evidence.space(child.container), evidence.space(child.node)
             if space is None or child.interface in space.links:
@@ -219,27 +196,20 @@ class CableCut(Fault):
     cause = "The switch port of the node is disabled: frames neither enter nor leave by it."
     cure = "bridge link set dev PORT state 3 at the switch"
     reference = "bridge(8), link set state; measured: a node sees no carrier loss from it"
+    # A tap that is set down would wedge the node's NIC for good.
+    break_script = 'bridge link set dev "$1" state 0'
+    mend_script = 'bridge link set dev "$1" state 3'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port, the second node's first."""
         for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
             for segment in scene.plan.segments:
                 yield Place(SWITCH, segment.ports[node.name], node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that passes the port."""
         return Effect(scene.cells("port", place.detail[0], place.device))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Disable the port; a tap set down would wedge the node's NIC for good."""
-        return [Step(SWITCH, 'bridge link set dev "$1" state 0', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Let the port forward again."""
-        return [Step(SWITCH, 'bridge link set dev "$1" state 3', (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A port in any state but forwarding, set down, or in no bridge at all."""
+        """Find ports in any state but forwarding, set down, or in no bridge at all."""
         switch = evidence.space(SWITCH)
         rows = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
         for place in self.places(scene):

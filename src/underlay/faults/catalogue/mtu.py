@@ -40,9 +40,10 @@ class MtuTooSmall(Fault):
     reference = (
         "RFC 1191; Linux net/core/dev.c, is_skb_forwardable; docker/for-linux#1426; measured"
     )
+    no_place = "this lab has no network"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every interface that a packet of the check `pmtu` passes: ports, children, parents."""
+        """Name all that packets of the check `pmtu` pass: ports, children and parents."""
         for segment in scene.plan.segments:
             for name, port in segment.ports.items():
                 detail = (str(segment.mtu), "port", segment.name)
@@ -57,12 +58,8 @@ class MtuTooSmall(Fault):
             for interface, mtu in planned.items():
                 yield Place(node.name, interface, node.name, (str(mtu), "parent", node.name))
 
-    def senseless(self, scene: Scene) -> str:
-        """Something must have a size."""
-        return "this lab has no network"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The sizes of all paths that leave by it; no cell of reachability.
+        """The sizes of all paths that leave by it change, and no cell of reachability does.
 
         An MTU bounds what is sent. What a NIC takes in beyond it is the driver's business, and so
         is possible; a child and a port of a switch take in what they get.
@@ -80,11 +77,10 @@ class MtuTooSmall(Fault):
         return Effect(certain, taken | own)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it somewhat smaller."""
         return [Step(place.target, SET, (place.device, str(int(place.detail[0]) - LESS)))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Give it its size again, and to children that sank with it."""
+        """Give it its size again, and to the children that sank with it."""
         steps = [Step(place.target, SET, (place.device, place.detail[0]))]
         for child in scene.children:
             if place.target == place.node == child.node and child.network.parent == place.device:
@@ -93,7 +89,7 @@ class MtuTooSmall(Fault):
         return steps
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """An interface below its planned size; children that sank with their parent are its."""
+        """Find interfaces below their planned size, but not children that sank with a parent."""
         found = []
         for place in self.places(scene):
             space = evidence.space(place.target)

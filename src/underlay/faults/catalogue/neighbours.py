@@ -35,7 +35,6 @@ class StaticNeighbour(Fault):
     reference = "ip-neighbour(8), nud permanent; Linux net/core/neighbour.c, neigh_update"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child, about a neighbour on another node."""
         for child in scene.children:
             for other in scene.children:
                 if child.network == other.network and child.node != other.node:
@@ -45,24 +44,21 @@ class StaticNeighbour(Fault):
                         break
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The pair: the one's requests and its answers to the other go astray."""
+        """The pair is lost: requests of the one, and its answers to the other, go astray."""
         own, other, address = place.detail
         family = 6 if ":" in address else 4
         cells = involving(scene.healthy, own)
         return Effect(frozenset(c for c in cells if other in c[:2] and c[3] == family))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Enter a MAC address that nobody has."""
         script = 'ip neighbour replace "$2" lladdr "$3" dev "$1" nud permanent'
         return [Step(place.target, script, (place.device, place.detail[2], NOBODY))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete the entry."""
         script = 'ip neighbour delete "$2" dev "$1" 2>/dev/null || :'
         return [Step(place.target, script, (place.device, place.detail[2]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A permanent entry for an end of the lab whose MAC address is another one."""
         ends = {}
         for way in scene.healthy.values():
             arrivals = (p for p in way if (p.kind, p.direction) == ("space", "in"))
@@ -93,28 +89,19 @@ class ArpOff(Fault):
     cause = "With NOARP an interface asks nobody for MAC addresses and answers nobody."
     cure = "ip link set DEVICE arp on in the container"
     reference = "Linux net/ipv4/arp.c, arp_rcv (IFF_NOARP)"
+    break_script = 'ip link set "$1" arp off'
+    mend_script = 'ip link set "$1" arp on'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child that should speak ARP."""
         for child in scene.children:
             if child.network.mode not in ("l3", "l3s"):
                 yield Place(child.container, child.interface, child.node, (child.end,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells; an ipvlan sibling may find it by its address alone."""
         every = scene.cells("space", place.target, place.device)
         return Effect(every)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it off."""
-        return [Step(place.target, 'ip link set "$1" arp off', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it on."""
-        return [Step(place.target, 'ip link set "$1" arp on', (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """NOARP on a child whose driver isn't in an l3 mode."""
         for place in self.places(scene):
             space = evidence.space(place.target)
             link = space.links.get(place.device) if space else None
@@ -135,35 +122,25 @@ class TableFull(Fault):
     cause = "The limit holds for all namespaces of a node together; an entry too many is refused."
     cure = f"sysctl -w {LIMIT}=8192 on the node"
     reference = "Linux net/core/neighbour.c, neigh_alloc; measured: 1042 of 1200 pairs at 1024"
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node."""
-        for node in scene.plan.nodes:
-            yield Place(node.name, "", node.name)
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """Any cell with an end on the node: its way to whoever measures needs an entry too."""
-        ends = {name for name, end in scene.ends.items() if end.node == place.node}
-        return Effect(frozenset(), involving(scene.every, *ends))
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Leave room for a handful."""
-        script = 'for n in 1 2 3; do sysctl -qw "net.ipv4.neigh.default.gc_thresh$n=4"; done'
-        return [Step(place.target, script)]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """The values of the nodes' image, the largest first."""
-        script = """
+    break_script = 'for n in 1 2 3; do sysctl -qw "net.ipv4.neigh.default.gc_thresh$n=4"; done'
+    mend_script = """
 for file in /etc/sysctl.d/*.conf; do sysctl -qp "$file" || :; done
 for n in 3 2 1; do
     test "$(sysctl -n "net.ipv4.neigh.default.gc_thresh$n")" -gt 4 ||
         sysctl -qw "net.ipv4.neigh.default.gc_thresh$n=$((1024 * n * n))"
 done
 """
-        return [Step(place.target, script)]
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        for node in scene.plan.nodes:
+            yield Place(node.name, "", node.name)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Any cell of the node may be lost: its way to whoever measures needs an entry, too."""
+        ends = {name for name, end in scene.ends.items() if end.node == place.node}
+        return Effect(frozenset(), involving(scene.every, *ends))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A limit below the number of neighbours that the node's cells need."""
         for place in self.places(scene):
             space = evidence.space(place.node)
             if space is None or LIMIT not in space.sysctl:

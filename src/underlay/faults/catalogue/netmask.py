@@ -40,10 +40,11 @@ class WrongMask(Fault):
     )
     cure = "ip address add ADDRESS/LENGTH dev DEVICE, delete the other, then the default route"
     reference = "RFC 1122, 3.3.1.1; Linux net/ipv4/fib_frontend.c, fib_add_ifaddr"
-    saves = True
+    loses_addresses = True
+    no_place = "no container of this lab reaches another subnet by a gateway"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child that reaches another subnet by its gateway, with a mask that holds both."""
+        """Name children that reach another subnet by a gateway, with a mask that takes in both."""
         for place in children(scene):
             child = next(c for c in scene.children if c.end == place.detail[0])
             if child.network.default_route != "gateway" or not child.network.gateway:
@@ -54,12 +55,8 @@ class WrongMask(Fault):
                 detail = (*place.detail, f"{child.address}/{wide}", child.network.gateway)
                 yield Place(place.target, place.device, place.node, detail)
 
-    def senseless(self, scene: Scene) -> str:
-        """Without a gateway everything is asked for on the wire anyway."""
-        return "no container of this lab reaches another subnet by a gateway"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What leaves for the subnets that the mask takes in."""
+        """What leaves for the subnets that the mask takes in is lost."""
         right, wrong = (str(ip_network(one, strict=False)) for one in place.detail[1:3])
 
         def astray(passage: Passage) -> bool:
@@ -70,17 +67,15 @@ class WrongMask(Fault):
         return _but_hosts(scene, scene.cells("space", place.target, place.device, astray))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Exchange the mask."""
         _, right, wrong, gateway = place.detail
         return [Step(place.target, AGAIN, (place.device, right, wrong, gateway))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Exchange it back."""
         _, right, wrong, gateway = place.detail
         return [Step(place.target, AGAIN, (place.device, wrong, right, gateway))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The planned address with another prefix length, where that leads packets elsewhere."""
+        """Find planned addresses with another prefix length, where that leads packets elsewhere."""
         for place in children(scene):
             space = evidence.space(place.target)
             if space is None or not _masked_otherwise(space, place):

@@ -71,25 +71,18 @@ class Tunnel(Fault):
 
     layer = "overlay"
     kind: ClassVar[str] = ""
+    no_place = "this lab has no overlay network"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every tunnel of that kind."""
         return (place for place, _ in tunnels(scene, self.kind))
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be an overlay."""
-        return f"this lab has no {self.kind or 'overlay'} network"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that the tunnel carries."""
         return Effect(scene.cells("parent", place.node, place.device))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it anew as planned."""
         return [made(place, tunnel_at(scene, place))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A tunnel whose settings show this fault."""
         for place, link in tunnels(scene, self.kind):
             space = evidence.space(place.node)
             if space is not None and link.interface in space.links:
@@ -106,6 +99,7 @@ class VxlanId(Tunnel):
 
     id = "vxlan-vni"
     kind = "vxlan"
+    no_place = "this lab has no vxlan network"
     title = "a VXLAN has another VNI than planned"
     symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
     evidence = "`ip -details link show` on the node: vxlan id differs; no counter rises anywhere"
@@ -115,7 +109,6 @@ class VxlanId(Tunnel):
     option: ClassVar[str] = "id"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it anew with the next one."""
         link = tunnel_at(scene, place)
         other = {**link.options, self.option: link.options[self.option] + 1}
         return [made(place, replace(link, options=other))]
@@ -150,20 +143,16 @@ class VxlanList(Tunnel):
     cause = "ARP goes to the nodes listed for 00:00:00:00:00:00 only, and nobody relays it."
     cure = "bridge fdb append 00:00:00:00:00:00 dev VXLAN dst NODE on both nodes"
     reference = "ip-link(8), vxlan; Linux drivers/net/vxlan (VXLAN_NO_REMOTE); measured"
+    no_place = "this lab has no VXLAN with a static list"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every tunnel with a list, and one other node of that list."""
+        """Name every tunnel with a list, and one other node of that list."""
         for place, link in tunnels(scene, "vxlan"):
             for peer in link.options.get("fdb", ())[:1]:
                 other = self._owner(scene, peer, link)
                 yield Place(place.target, place.device, place.node, (peer, *other))
 
-    def senseless(self, scene: Scene) -> str:
-        """A group needs no list."""
-        return "this lab has no VXLAN with a static list"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What the tunnel carries between the two."""
         own = {link.options["local"] for here, link in tunnels(scene) if here.node == place.node}
         peer = place.detail[0]
         every = scene.cells("parent", place.node, place.device)
@@ -185,12 +174,10 @@ class VxlanList(Tunnel):
         return Effect(every & frozenset().union(*between))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete both entries."""
         script = f'bridge fdb delete {EVERYBODY} dev "$1" dst "$2"'
         return self._both(scene, place, script)
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Enter both again."""
         script = f"""
 bridge fdb show dev "$1" | grep -q "^{EVERYBODY} dst $2 " ||
     bridge fdb append {EVERYBODY} dev "$1" dst "$2"
@@ -198,7 +185,7 @@ bridge fdb show dev "$1" | grep -q "^{EVERYBODY} dst $2 " ||
         return self._both(scene, place, script)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A pair of nodes of which neither lists the other."""
+        """Find pairs of nodes of which neither lists the other."""
         missing: dict[tuple[str, str, str], Proof] = {}
         for place, link in tunnels(scene, "vxlan"):
             space = evidence.space(place.node)
@@ -242,6 +229,7 @@ class GreKey(Tunnel):
 
     id = "gre-key"
     kind = "gretap"
+    no_place = "this lab has no gretap network"
     title = "a GRE tunnel has another key"
     symptom = "the overlay's containers lose those behind that tunnel; others go on"
     evidence = "`ip -details link show` on the node: ikey or okey differs from the plan"
@@ -250,7 +238,6 @@ class GreKey(Tunnel):
     reference = "Linux net/ipv4/ip_tunnel.c, ip_tunnel_lookup; RFC 2890"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it anew with the next one."""
         link = tunnel_at(scene, place)
         other = {**link.options, "key": (link.options.get("key") or 0) + 1}
         return [made(place, replace(link, options=other))]
@@ -273,13 +260,9 @@ class TunnelDown(Tunnel):
     cause = "A device that is down neither wraps nor unwraps frames."
     cure = "ip link set DEVICE up on the node, or make it anew"
     reference = "ip-link(8)"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it down."""
-        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
+    break_script = 'ip link set "$1" down'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A tunnel that isn't up or not there."""
         for place, link in tunnels(scene):
             space = evidence.space(place.node)
             if space is None:
@@ -299,10 +282,7 @@ class TunnelUnplugged(Tunnel):
     cause = "Frames leave the bridge by its ports, and the tunnel isn't one of them."
     cure = "ip link set DEVICE master BRIDGE on the node"
     reference = "bridge(8); ip-link(8), master"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Take it out."""
-        return [Step(place.target, 'ip link set "$1" nomaster', (place.device,))]
+    break_script = 'ip link set "$1" nomaster'
 
     def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Another master than the plan's."""

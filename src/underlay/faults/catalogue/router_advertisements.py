@@ -64,10 +64,7 @@ class OfAdvertised(Fault):
 
     layer: Layer = "IPv6"
     reference = "RFC 4862, 5.5; Linux Documentation/networking/ip-sysctl.rst, accept_ra"
-
-    def senseless(self, scene: Scene) -> str:
-        """A network must have its addresses from advertisements."""
-        return "no network of this lab gets its IPv6 addresses from router advertisements"
+    no_place = "no network of this lab gets its IPv6 addresses from router advertisements"
 
     def cells_of(self, scene: Scene, children: list[Child]) -> Effect:
         """All IPv6 cells of these children."""
@@ -92,29 +89,22 @@ class Ignored(OfAdvertised):
         " accept_ra = 1 it doesn't where it forwards itself."
     )
     cure = "sysctl -w net.ipv6.conf.DEVICE.accept_ra=1 in the container; 2 where it forwards"
+    break_script = f'echo 0 > "/proc/sys/net/ipv6/conf/$1/accept_ra"\n{FLUSH}'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with an advertised address."""
         for child in advertised(scene):
             detail = (child.end, child.address6)
             yield Place(child.container, child.interface, child.node, detail)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's IPv6 cells."""
         return self.cells_of(scene, [c for c in scene.children if c.end == place.detail[0]])
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Refuse them, and lose the address that is left of earlier ones."""
-        script = f'echo 0 > "/proc/sys/net/ipv6/conf/$1/accept_ra"\n{FLUSH}'
-        return [Step(place.target, script, (place.device,))]
-
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Take them again, and wait for the next one."""
+        """Accept advertisements again, and wait for the next one."""
         script = f'echo 1 > "/proc/sys/net/ipv6/conf/$1/accept_ra"\n{ADDRESSED}'
         return [Step(place.target, script, (place.device, place.detail[1]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child without its address whose kernel refuses advertisements."""
         for child, space in bare(scene, evidence):
             refusing = refusal(space, child.interface)
             if refusing:
@@ -143,12 +133,10 @@ class Lost(OfAdvertised):
     reference = "RFC 4861, 6.2; RFC 6105 (RA guard)"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every host that advertises."""
         for host, _ in advertisers(scene):
             yield Place(host.name, host.ports[0].interface, host.name)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All IPv6 cells of the containers that hear it."""
         return self.cells_of(scene, heard(scene, place.target))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
@@ -157,7 +145,7 @@ class Lost(OfAdvertised):
         return [Step(place.target, SIGNAL, ("STOP",)), *flushes]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Let it go on, and wait for what it says."""
+        """Let the server go on, and wait for its next advertisement."""
         waits = [
             Step(c.container, ADDRESSED, (c.interface, c.address6))
             for c in heard(scene, place.target)
@@ -165,7 +153,7 @@ class Lost(OfAdvertised):
         return [Step(place.target, SIGNAL, ("CONT",)), *waits]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Children without their address that would take it: all of a router, of a node, or one."""
+        """Find children without an address that would accept one, by router, node or alone."""
         lacking = [c for c, space in bare(scene, evidence) if not refusal(space, c.interface)]
         for host, _ in advertisers(scene):
             children = heard(scene, host.name)
@@ -205,14 +193,14 @@ class Rogue(OfAdvertised):
     reference = "RFC 6104; RFC 4191, 2.1; RFC 6105"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every container with an advertised address; a node's own children don't hear it."""
+        """Name macvlan children with an advertised address; their own nodes don't hear them."""
         for child in advertised(scene):
             if child.network.driver == "macvlan":
                 detail = (child.mac, child.end)
                 yield Place(child.container, child.interface, child.node, detail)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What those that hear it send by their default routes, but not to the sender."""
+        """What those that hear it send by default routes is lost, but for the sender's own."""
         rogue = place.detail[1]
         heard_by = {cell[1] for cell in scene.healthy if cell[0] == rogue and cell[3] == 6}
         hearing = [child for child in advertised(scene) if child.end in heard_by]
@@ -235,15 +223,14 @@ class Rogue(OfAdvertised):
         return Effect(cells)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Advertise for half an hour."""
         return [Step(place.target, ADVERTISE, (place.device, place.detail[0], "1800"))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Advertise that it's over: a lifetime of zero takes the route away."""
+        """Advertise a lifetime of zero, which takes the route away."""
         return [Step(place.target, ADVERTISE, (place.device, place.detail[0], "0"))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Default routes of advertisements whose router isn't one of the plan's, by the router."""
+        """Find default routes of advertisements whose router isn't one of the plan's."""
         planned = {host.name for host, _ in advertisers(scene)}
         hearing: dict[str, list[tuple[Child, Proof]]] = {}
         for child in advertised(scene):

@@ -49,22 +49,17 @@ class DefaultRouteMissing(Fault):
     )
     cure = "ip route add default dev DEVICE (or via GATEWAY) in the container"
     reference = "Linux net/ipv4/route.c, ip_route_output_key_hash_rcu (ENETUNREACH)"
-    saves = True
+    loses_addresses = True
     family: ClassVar[int] = 4
+    no_place = "no network of this lab gives its containers a default route"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child whose network gives a default route, where some cell needs it."""
         for child in scene.children:
             subnet = child.network.subnet if self.family == 4 else child.network.subnet6
             if child.network.default_route != "none" and subnet:
                 yield Place(child.container, child.interface, child.node, (child.end,))
 
-    def senseless(self, scene: Scene) -> str:
-        """A network must give one."""
-        return "no network of this lab gives its containers a default route"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What leaves for other subnets."""
         network = _child(scene, place).network
         subnet = network.subnet if self.family == 4 else network.subnet6
 
@@ -76,15 +71,12 @@ class DefaultRouteMissing(Fault):
         return Effect(scene.cells("space", place.target, place.device, outside))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
         return [Step(place.target, f"ip -{self.family} route delete default")]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """What was saved before is put back; nothing else is needed."""
         return []
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that is up and addressed, in a namespace without a default route."""
         for place in self.places(scene):
             space, child = evidence.space(place.target), _child(scene, place)
             if space is None or not usable(space, child, self.family):
@@ -107,9 +99,10 @@ class RefusingRoute(Fault):
     cause = "A more specific route discards packets to those destinations, answers included."
     cure = "ip route delete blackhole NETWORK in the container"
     reference = "ip-route(8), types blackhole, unreachable, prohibit"
+    break_script = 'ip route replace blackhole "$1"'
+    mend_script = 'ip route delete blackhole "$1" 2>/dev/null || :'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child, against a neighbour on another node."""
         for child in scene.children:
             for other in scene.children:
                 if child.network == other.network and child.node != other.node:
@@ -118,20 +111,12 @@ class RefusingRoute(Fault):
                     break
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What leaves for that network."""
         return Effect(towards(scene, place.target, "", place.detail[1]))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Add a blackhole."""
-        return [Step(place.target, 'ip route replace blackhole "$1"', (place.detail[1],))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        script = 'ip route delete blackhole "$1" 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1],))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.detail[1],)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A route of a refusing type, in containers and on nodes."""
         for name in dict.fromkeys(end.space for end in scene.ends.values()):
             space = evidence.space(name)
             for row in every_route(space) if space else ():
@@ -155,18 +140,16 @@ class WrongNextHop(RefusingRoute):
     reference = "Linux net/ipv4/fib_semantics.c; ip-route(8), via"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Add a route by way of an address that nobody has."""
         script = 'ip route replace "$1" via "$2" dev "$3" onlink'
         gateway = _nobody(scene, place)
         return [Step(place.target, script, (place.detail[1], gateway, place.device))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
         script = 'ip route delete "$1" via "$2" 2>/dev/null || :'
         return [Step(place.target, script, (place.detail[1], _nobody(scene, place)))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A route with a gateway that the plan doesn't have, which some packet takes."""
+        """Find routes by a gateway that the plan doesn't have, which some packet takes."""
         planned = set(_planned_gateways(scene))
         for name in dict.fromkeys(end.space for end in scene.ends.values()):
             space = evidence.space(name)
@@ -193,7 +176,7 @@ class WrongNextHop(RefusingRoute):
         )
 
 
-class WrongDevice(WrongNextHop):
+class WrongDevice(RefusingRoute):
     """A more specific route leaves by another interface."""
 
     id = "wrong-device"
@@ -201,18 +184,12 @@ class WrongDevice(WrongNextHop):
     evidence = "`ip route show`: a destination by another device than its network's"
     cause = "Packets to those destinations leave by an interface where they aren't."
     cure = "ip route delete NETWORK dev DEVICE"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Send them to lo."""
-        return [Step(place.target, 'ip route replace "$1" dev lo', (place.detail[1],))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        script = 'ip route delete "$1" dev lo 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1],))]
+    reference = "Linux net/ipv4/fib_semantics.c; ip-route(8), via"
+    break_script = 'ip route replace "$1" dev lo'
+    mend_script = 'ip route delete "$1" dev lo 2>/dev/null || :'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A direct route in a container that leaves by no interface of the packet's network."""
+        """Find direct routes that leave by another interface than the packet's network."""
         for name in dict.fromkeys(end.space for end in scene.ends.values()):
             space = evidence.space(name)
             for row in every_route(space) if space else ():
@@ -254,19 +231,10 @@ class PolicyRule(RefusingRoute):
     cause = "A rule of higher priority sends those packets to another table or discards them."
     cure = "ip rule delete with the rule's own words"
     reference = "ip-rule(8)"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Discard what goes to the neighbour."""
-        script = 'ip rule add to "$1" priority 100 blackhole'
-        return [Step(place.target, script, (place.detail[1],))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete the rule."""
-        script = 'ip rule delete to "$1" priority 100 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1],))]
+    break_script = 'ip rule add to "$1" priority 100 blackhole'
+    mend_script = 'ip rule delete to "$1" priority 100 2>/dev/null || :'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A rule that the kernel doesn't make itself."""
         for name in dict.fromkeys(end.space for end in scene.ends.values()):
             space = evidence.space(name)
             for row in space.rows("rules") if space else ():
@@ -293,33 +261,23 @@ class NodeRouteMissing(Fault):
     )
     cure = "ip route add SUBNET dev PARENT on the node"
     reference = "Linux net/ipv4/route.c, ip_route_output_key_hash_rcu"
-    saves = True
+    loses_addresses = True
+    no_place = "no node of this lab needs a route to its containers' subnets"
+    break_script = 'ip route delete "$1" dev "$2"'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every planned route of every node."""
         for node in scene.plan.nodes:
             for route in node.routes:
                 yield Place(node.name, route.interface, node.name, (node.name, route.to))
 
-    def senseless(self, scene: Scene) -> str:
-        """The plan must have such a route."""
-        return "no node of this lab needs a route to its containers' subnets"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What leaves the node for that subnet."""
         return Effect(towards(scene, place.target, place.device, place.detail[1]))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        script = 'ip route delete "$1" dev "$2"'
-        return [Step(place.target, script, (place.detail[1], place.device))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """What was saved before is put back."""
-        return []
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.detail[1], place.device)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned route that isn't there, on a parent that is up and addressed."""
+        """Find planned routes that aren't there, on parents that are up and addressed."""
         for place in self.places(scene):
             space = evidence.space(place.target)
             link = space.links.get(place.device) if space else None

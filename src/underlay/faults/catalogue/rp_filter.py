@@ -43,9 +43,10 @@ class ReversePath(Fault):
         "RFC 3704, 2.2; Linux Documentation/networking/ip-sysctl.rst, rp_filter;"
         " net/ipv4/fib_frontend.c, __fib_validate_source"
     )
+    no_place = "every packet of this lab comes in where its answer leaves: the filter drops none"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every interface that healthy packets come in by, but would not be answered by."""
+        """Name interfaces that healthy packets come in by, and would not be answered by."""
         homes = {end.space: end.node for end in scene.ends.values()}
         ways = scene.healthy.values()
         found = {(p.where, p.interface) for way in ways for p in way if _astray(scene, p)}
@@ -53,26 +54,19 @@ class ReversePath(Fault):
         for space, device in sorted(found, key=lambda one: (homes.get(one[0]) == one[0], one)):
             yield Place(space, device, homes.get(space, space))
 
-    def senseless(self, scene: Scene) -> str:
-        """Some packet must come in by another interface than its answer leaves by."""
-        return "every packet of this lab comes in where its answer leaves: the filter drops none"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What comes in there and is routed back elsewhere."""
         device = "" if place.device == ALL else place.device
         astray = scene.cells("space", place.target, device, lambda p: _astray(scene, p))
         return Effect(astray)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make the interface strict."""
         return [_step(place, STRICT)]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Filter nothing: every shipped kernel's own default."""
         return [_step(place, 0)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Interfaces that are strict, in a namespace whose routes lead elsewhere."""
+        """Find strict interfaces in namespaces whose routes back lead elsewhere."""
         for name in dict.fromkeys(end.space for end in scene.ends.values()):
             space = evidence.space(name)
             strict = _strict(space) if space else []

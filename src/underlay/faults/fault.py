@@ -52,6 +52,11 @@ class Place:
     node: str = ""
     detail: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, child: Child, *detail: str) -> Place:
+        """Return a container's interface as a place."""
+        return cls(child.container, child.interface, child.node, detail)
+
     def __str__(self) -> str:
         return f"{self.target}, {self.device}" if self.device else self.target
 
@@ -180,11 +185,12 @@ class Fault(Entry):
 class ChildFault(Fault):
     """A fault of a container's interface, which all of the interface's cells are lost by.
 
-    It can be at every child, or at those of the named drivers and modes only.
+    It can be at every child, or at those of some drivers and modes only.
     """
 
     drivers: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
+    other_modes_than: tuple[str, ...] = ()
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Yield the children that the fault can be at."""
@@ -192,14 +198,11 @@ class ChildFault(Fault):
             network = child.network
             if self.drivers and network.driver not in self.drivers:
                 continue
-            if not self.modes or network.mode in self.modes:
-                yield at(child)
+            if self.modes and network.mode not in self.modes:
+                continue
+            if network.mode not in self.other_modes_than:
+                yield Place.of(child, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """Return all of the child's cells."""
         return Effect(scene.cells("space", place.target, place.device))
-
-
-def at(child: Child, *detail: str) -> Place:
-    """Return a child as a place; its name in the matrix comes first in ``detail``."""
-    return Place(child.container, child.interface, child.node, (child.end, *detail))

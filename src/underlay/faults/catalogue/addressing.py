@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from underlay.faults.evidence.lines import addresses_proof, link_proof
+from underlay.faults.evidence.spaces import with_link_up
 from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.places import neighbour
+from underlay.faults.remake import child_at
 from underlay.faults.scene import involving
 from underlay.plan import own_addresses
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.faults.fault import Finding
-    from underlay.faults.scene import Child, Passage, Scene
+    from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "addresses"
@@ -27,12 +30,12 @@ def in_ipv4(passage: Passage) -> bool:
     return passage.packet.family == 4
 
 
-def children(scene: Scene) -> Iterator[Place]:
+def addressed(scene: Scene) -> Iterator[Place]:
     """Yield every child with an IPv4 address as a place, with its name and that address."""
     for child in scene.children:
         if child.address:
             address = f"{child.address}/{child.prefix}"
-            yield Place(child.container, child.interface, child.node, (child.end, address))
+            yield Place.of(child, child.end, address)
 
 
 class AddressMissing(Fault):
@@ -51,7 +54,7 @@ class AddressMissing(Fault):
     mend_script = ADD
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        return children(scene)
+        return addressed(scene)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         return Effect(scene.cells("space", place.target, place.device, in_ipv4))
@@ -61,16 +64,15 @@ class AddressMissing(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find children that are up with neither their planned address nor another one."""
-        for place, space, address in self._strange(scene, evidence):
+        for place, space, address in self._readdressed(scene, evidence):
             if not address:
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
-    def _strange(self, scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, Space, str]]:
+    def _readdressed(self, scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, Space, str]]:
         """Yield children without their planned address, with the IPv4 one that they have."""
-        for place in children(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "UP" not in link["flags"]:
+        for place in addressed(scene):
+            space = with_link_up(evidence, place)
+            if space is None:
                 continue
             seen = [a for a in space.addresses(place.device) if ":" not in a]
             wanted = place.detail[1].partition("/")[0]
@@ -96,17 +98,17 @@ class WrongAddress(AddressMissing):
         """Exchange it for one that nobody has; a second one would go with the first."""
         return [
             Step(place.target, DELETE, (place.device, place.detail[1])),
-            Step(place.target, ADD, (place.device, spare(scene, place))),
+            Step(place.target, ADD, (place.device, unused_address(scene, place))),
         ]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [
-            Step(place.target, DELETE, (place.device, spare(scene, place))),
+            Step(place.target, DELETE, (place.device, unused_address(scene, place))),
             Step(place.target, ADD, (place.device, place.detail[1])),
         ]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place, space, address in self._strange(scene, evidence):
+        for place, space, address in self._readdressed(scene, evidence):
             if address:
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
@@ -161,11 +163,9 @@ class DuplicateAddress(TwoOwners):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
-            for victim in scene.children:
-                if child.network == victim.network and child.node != victim.node:
-                    detail = (victim.end, f"{victim.address}/{victim.prefix}")
-                    yield Place(child.container, child.interface, child.node, detail)
-                    break
+            victim = neighbour(scene, child)
+            if victim:
+                yield Place.of(child, victim.end, f"{victim.address}/{victim.prefix}")
 
 
 class NodeHasAddress(TwoOwners):
@@ -205,13 +205,9 @@ class DuplicateMac(Fault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
-            if child.network.driver != "macvlan":
-                continue
-            for victim in scene.children:
-                if child.network == victim.network and child.node != victim.node:
-                    detail = (victim.end, victim.mac, child.mac, child.end)
-                    yield Place(child.container, child.interface, child.node, detail)
-                    break
+            victim = neighbour(scene, child)
+            if victim and child.network.driver == "macvlan":
+                yield Place.of(child, victim.end, victim.mac, child.mac, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """The two lose each other; everything else of both may be lost, too."""
@@ -236,8 +232,7 @@ class DuplicateMac(Fault):
             victim = planned.get(link["address"]) if link else None
             if space is None or victim is None or victim is child:
                 continue
-            detail = (victim.end, victim.mac, child.mac, child.end)
-            place = Place(child.container, child.interface, child.node, detail)
+            place = Place.of(child, victim.end, victim.mac, child.mac, child.end)
             other = evidence.space(victim.container)
             proofs = [link_proof(space, child.interface)]
             proofs += [link_proof(other, victim.interface)] if other else []
@@ -261,9 +256,10 @@ class NodeAddressMissing(Fault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for node in scene.plan.nodes:
+            own = own_addresses(node)
             for parent in scene.parents(node.name):
                 if scene.cells("space", node.name, parent):
-                    for address in own_addresses(node).get(parent, ()):
+                    for address in own.get(parent, ()):
                         yield Place(node.name, parent, node.name, (node.name, address))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
@@ -276,11 +272,8 @@ class NodeAddressMissing(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for place in self.places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "UP" not in link["flags"]:
-                continue
-            if place.detail[1] not in space.addresses(place.device):
+            space = with_link_up(evidence, place)
+            if space and place.detail[1] not in space.addresses(place.device):
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
 
@@ -297,12 +290,8 @@ def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, s
     return found
 
 
-def spare(scene: Scene, place: Place) -> str:
+def unused_address(scene: Scene, place: Place) -> str:
     """Return an address of the child's node's slice that nobody has, with the prefix length."""
-    child = _child(scene, place)
+    child = child_at(scene, place)
     last = child.network.slices[child.node].last
     return f"{last}/{child.prefix}"
-
-
-def _child(scene: Scene, place: Place) -> Child:
-    return next(c for c in scene.children if c.end == place.detail[0])

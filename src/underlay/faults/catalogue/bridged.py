@@ -13,8 +13,9 @@ from underlay.faults.catalogue.filters import (
     strength_of,
 )
 from underlay.faults.evidence.drops import of_iptables
-from underlay.faults.evidence.lines import link_proof
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.lines import link_proof, sysctl_proof
+from underlay.faults.fault import ChildFault, Effect, Fault, Place, Proof, Step
+from underlay.faults.places import second_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ class BridgeUplink(Fault):
     break_script = 'ip link set "$1" nomaster'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+        for node in second_first(scene):
             for link in node.links:
                 if link.kind == "bridge" and link.parent:
                     yield Place(node.name, link.parent, node.name, (link.interface,))
@@ -72,7 +73,7 @@ class BridgeUplink(Fault):
                 yield self.found(scene, place, link_proof(space, place.device))
 
 
-class BridgePort(Fault):
+class BridgePort(ChildFault):
     """A container whose cable isn't in its node's bridge."""
 
     id = "bridge-port-missing"
@@ -89,11 +90,7 @@ class BridgePort(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
             if child.network.driver in BRIDGED:
-                detail = (child.end, child.network.parent)
-                yield Place(child.container, child.interface, child.node, detail)
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("space", place.target, place.device))
+                yield Place.of(child, child.end, child.network.parent)
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         script = f'{NODE_END}\n$on_node ip link set "$port" master "$2" up'
@@ -141,7 +138,7 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
 """
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+        for node in second_first(scene):
             place = Place(node.name, "", node.name)
             if any(child.node == node.name and child.network.driver in BRIDGED
                    for child in scene.children):  # fmt: skip
@@ -175,7 +172,7 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
                 effect = Effect(cells) if drop.understood and not drop.device else Effect(
                     frozenset(), cells
                 )  # fmt: skip
-                calls = Proof(space.name, f"sysctl {CALLS}", (f"{CALLS} = 1",))
+                calls = sysctl_proof(space, CALLS)
                 yield self.found(
                     scene, place, calls, proof_of(space, drop),
                     strength=strength_of(drop), effect=effect,
@@ -196,7 +193,7 @@ class NatMissing(Fault):
     no_place = "no network of this lab is behind NAT"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+        for node in second_first(scene):
             for link in node.links:
                 if link.options.get("masquerade"):
                     subnet = link.options["masquerade"]
@@ -292,5 +289,4 @@ class ForwardingOff(Fault):
             for device, switch in switches.items():
                 there = replace(place, device=device)
                 if space.sysctl.get(switch) == "0" and self.effect(scene, there).certain:
-                    proof = Proof(space.name, f"sysctl {switch}", (f"{switch} = 0",))
-                    yield self.found(scene, there, proof)
+                    yield self.found(scene, there, sysctl_proof(space, switch))

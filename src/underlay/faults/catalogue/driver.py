@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.faults.evidence.lines import details_proof, link_proof
-from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.fault import ChildFault, Effect, Fault, Place, Step
+from underlay.faults.places import parents
 from underlay.faults.remake import child_at, planned_mode, remake
 
 if TYPE_CHECKING:
@@ -31,20 +32,20 @@ def info(space: Space, interface: str) -> dict[str, Any]:
     return found
 
 
-class MacvlanMode(Fault):
+class MacvlanMode(ChildFault):
     """A macvlan child in another mode than planned; the modes are per child."""
 
     layer = "driver"
     mode: ClassVar[str]
     reference = "Linux drivers/net/macvlan.c, macvlan_queue_xmit; ip-link(8), macvlan mode"
     no_place = "this lab has no macvlan network in bridge mode"
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        for child in scene.children:
-            if (child.network.driver, child.network.mode) == ("macvlan", "bridge"):
-                yield Place(child.container, child.interface, child.node, (child.end,))
+    drivers = ("macvlan",)
+    modes = ("bridge",)
+    siblings_only: bool = True
 
     def effect(self, scene: Scene, place: Place) -> Effect:
+        if not self.siblings_only:
+            return super().effect(scene, place)
         return Effect(scene.cells("space", place.target, place.device, lambda p: p.sibling))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
@@ -62,7 +63,7 @@ class MacvlanMode(Fault):
                 continue
             space = evidence.space(child.container)
             if space and info(space, child.interface).get("mode") == self.mode:
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 yield self.found(scene, place, details_proof(space, child.interface))
 
 
@@ -104,9 +105,7 @@ class MacvlanSource(MacvlanMode):
     cause = "In source mode a child receives only from the MAC addresses listed with it."
     cure = "list the peers (ip link set DEVICE type macvlan macaddr add MAC), or mode bridge"
     reference = "ip-link(8), macvlan mode source; Linux drivers/net/macvlan.c"
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("space", place.target, place.device))
+    siblings_only = False
 
 
 class IpvlanPort(Fault):
@@ -121,11 +120,10 @@ class IpvlanPort(Fault):
     no_place = "this lab has no ipvlan network in mode l2"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        for node in scene.plan.nodes:
-            for parent in scene.parents(node.name):
-                children = scene.children_on(node.name, parent)
-                if any(planned_mode(c) == "l2 bridge" for c in children):
-                    yield Place(node.name, parent, node.name)
+        for place in parents(scene, scene.plan.nodes):
+            children = scene.children_on(place.node, place.device)
+            if any(planned_mode(c) == "l2 bridge" for c in children):
+                yield place
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Add a child with that mode, and delete it: the mode stays."""
@@ -203,7 +201,7 @@ class IpvlanVepa(IpvlanPrivate):
     )
 
 
-class WrongMaster(Fault):
+class WrongMaster(ChildFault):
     """A container's child sits on another parent than planned."""
 
     id = "wrong-master"
@@ -216,16 +214,14 @@ class WrongMaster(Fault):
     reference = "cni.dev, plugins/current/main/macvlan, master"
     loses_addresses = True
     no_place = "this lab has no macvlan network in bridge mode off the management NIC"
+    drivers = ("macvlan",)
+    modes = ("bridge",)
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name the children that the node's management NIC is free for."""
-        for child in scene.children:
-            plain = (child.network.driver, child.network.mode) == ("macvlan", "bridge")
-            if plain and child.network.parent.partition(".")[0] != "eth0":
-                yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("space", place.target, place.device))
+        for place in super().places(scene):
+            if child_at(scene, place).network.parent.partition(".")[0] != "eth0":
+                yield place
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         return [remake(scene, place, parent="eth0")]
@@ -246,7 +242,7 @@ class WrongMaster(Fault):
             lower = {row["ifindex"]: row["ifname"] for row in node.links.values()}
             name = lower.get(link["link_index"], "")
             if name and self.wrong(name, child):
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 proofs = (link_proof(space, child.interface), link_proof(node, name))
                 yield self.found(scene, place, *proofs)
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 from underlay.faults.evidence.drops import Drop, of_iptables
 from underlay.faults.evidence.drops_nft import of_nft
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
-from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, Effect, Fault, Place, Proof
+from underlay.faults.evidence.lines import sysctl_proof
+from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, ChildFault, Effect, Fault, Place, Proof
+from underlay.faults.places import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +45,7 @@ def drops(space: Space) -> Iterator[Drop]:
             yield found
 
 
-def hit(scene: Scene, space: Space, found: Drop) -> Effect:
+def effect_in(scene: Scene, space: Space, found: Drop) -> Effect:
     """Return the cells whose packets meet ``found`` in a namespace and are taken."""
     effect = scene.cells("space", space.name, "", lambda p: _meets(p, found))
     return effect_of(found, effect)
@@ -77,7 +79,7 @@ def _meets(passage: Passage, found: Drop) -> bool:
     return found.takes(passage.packet)
 
 
-class ContainerDrops(Fault):
+class ContainerDrops(ChildFault):
     """A container discards packets that come in or go out."""
 
     layer = "filters"
@@ -90,14 +92,9 @@ class ContainerDrops(Fault):
         "iptables(8), tc(8); measured: rules inside a container's namespace hold in every mode but"
         " ipvlan l3s, whose packets pass the node's"
     )
+    other_modes_than = ("l3s",)
     break_script = APPEND
     mend_script = DELETE
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Name every child whose namespace sees its own packets."""
-        for child in scene.children:
-            if child.network.mode != "l3s":
-                yield Place(child.container, child.interface, child.node, (child.end,))
 
     def drop(self) -> Drop:
         """Return what ``inject`` puts in, as it will be read."""
@@ -123,7 +120,7 @@ class ContainerDrops(Fault):
                         place,
                         proof_of(space, found),
                         strength=strength_of(found),
-                        effect=hit(scene, space, found),
+                        effect=effect_in(scene, space, found),
                     )
 
     def fits(self, found: Drop) -> bool:
@@ -217,14 +214,11 @@ class NodeDrops(ContainerDrops):
         "measured: the node's netfilter sees nothing of macvlan and ipvlan l2, OUTPUT and"
         " POSTROUTING of l3, and INPUT too of l3s"
     )
-    break_script = APPEND
-    mend_script = DELETE
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        for node in scene.plan.nodes:
-            for parent in scene.parents(node.name):
-                if scene.cells("space", node.name, parent):
-                    yield Place(node.name, parent, node.name)
+        for place in parents(scene, scene.plan.nodes):
+            if scene.cells("space", place.target, place.device):
+                yield place
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         found = next(of_iptables(["*filter", f"[1:1] -A {' '.join(self._rule(place))}"]))
@@ -251,7 +245,7 @@ class NodeDrops(ContainerDrops):
                     continue
                 if found.hook == "FORWARD" and asked_by_bridges(scene, space):
                     continue  # bridge-netfilter's
-                effect = hit(scene, space, found)
+                effect = effect_in(scene, space, found)
                 effect = _with_l3(scene, node.name, found, effect)
                 yield self.found(
                     scene,
@@ -327,6 +321,4 @@ class EchoIgnored(Fault):
         for place in self.places(scene):
             space = evidence.space(place.target)
             if space and space.sysctl.get(name) == "1":
-                yield self.found(
-                    scene, place, Proof(space.name, f"sysctl {name}", (f"{name} = 1",))
-                )
+                yield self.found(scene, place, sysctl_proof(space, name))

@@ -9,8 +9,11 @@ from underlay.faults.catalogue.filters import APPEND, drops, proof_of, strength_
 from underlay.faults.catalogue.filters import DELETE as DELETE_RULE
 from underlay.faults.catalogue.routing import DefaultRouteMissing
 from underlay.faults.evidence.drops import ND_TYPES
-from underlay.faults.evidence.lines import addresses_proof
+from underlay.faults.evidence.lines import addresses_proof, sysctl_proof
+from underlay.faults.evidence.spaces import with_link_up
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.places import neighbour
+from underlay.faults.remake import child_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +31,7 @@ def in_ipv6(passage: Passage) -> bool:
     return passage.packet.family == 6
 
 
-class OfChild(Fault):
+class Child6Fault(Fault):
     """A fault of one child that has an IPv6 address."""
 
     layer = "IPv6"
@@ -38,14 +41,13 @@ class OfChild(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
             if child.address6:
-                detail = (child.end, f"{child.address6}/{prefix6(child)}")
-                yield Place(child.container, child.interface, child.node, detail)
+                yield Place.of(child, child.end, f"{child.address6}/{prefix6(child)}")
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         return Effect(scene.cells("space", place.target, place.device, in_ipv6))
 
 
-class Disabled(OfChild):
+class Disabled(Child6Fault):
     """IPv6 is switched off in a container."""
 
     id = "ipv6-disabled"
@@ -63,15 +65,14 @@ class Disabled(OfChild):
             space = evidence.space(place.target)
             name = f"net.ipv6.conf.{place.device}.disable_ipv6"
             if space and space.sysctl.get(name) == "1":
-                proof = Proof(space.name, f"sysctl {name}", (f"{name} = 1",))
-                yield self.found(scene, place, proof)
+                yield self.found(scene, place, sysctl_proof(space, name))
 
 
-class AddressMissing(OfChild):
+class Address6Missing(Child6Fault):
     """A container has lost its IPv6 address, or has another one.
 
     Where advertisements lead to addresses, a lost one comes back with the next of them: what
-    keeps it away is a fault of its own (advertisements.py).
+    keeps it away is a fault of its own (router_advertisements.py).
     """
 
     id = "ipv6-address-missing"
@@ -95,11 +96,11 @@ class AddressMissing(OfChild):
         """Find children that are up, with IPv6 on, without their planned address."""
         static = list(self.places(scene))
         for place in super().places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "UP" not in link["flags"]:
-                continue
-            if space.sysctl.get(f"net.ipv6.conf.{place.device}.disable_ipv6") == "1":
+            space = with_link_up(evidence, place)
+            if (
+                space is None
+                or space.sysctl.get(f"net.ipv6.conf.{place.device}.disable_ipv6") == "1"
+            ):
                 continue
             if place not in static and not any(":" in a for a in space.addresses(place.device)):
                 continue
@@ -108,7 +109,7 @@ class AddressMissing(OfChild):
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
 
-class DuplicateRefused(OfChild):
+class DuplicateRefused(Child6Fault):
     """Duplicate address detection has refused a container's address."""
 
     id = "dad-failed"
@@ -125,14 +126,11 @@ class DuplicateRefused(OfChild):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name children with one of the same network on another node, to take their address."""
         for place in super().places(scene):
-            for other in scene.children:
-                network = next(c.network for c in scene.children if c.end == place.detail[0])
-                if other.network == network and other.node != place.node:
-                    # l3 and l3s have no neighbour discovery, and so no detection.
-                    if network.mode not in ("l3", "l3s"):
-                        detail = (*place.detail, other.container, other.interface)
-                        yield Place(place.target, place.device, place.node, detail)
-                    break
+            child = child_at(scene, place)
+            other = neighbour(scene, child)
+            # l3 and l3s have no neighbour discovery, and so no detection.
+            if other and child.network.mode not in ("l3", "l3s"):
+                yield Place.of(child, *place.detail, other.container, other.interface)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Give the address to another container, then take it anew where it belongs."""
@@ -189,7 +187,7 @@ class DefaultRoute6Missing(DefaultRouteMissing):
     no_place = "no network of this lab gives its containers an IPv6 default route"
 
 
-class DiscoveryDropped(OfChild):
+class DiscoveryDropped(Child6Fault):
     """A container's filter discards neighbour discovery."""
 
     id = "nd-dropped"

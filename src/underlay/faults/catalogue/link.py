@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underlay.faults.evidence.lines import link_proof, port_line
-from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import SWITCH, ChildFault, Effect, Fault, Place, Proof, Step
+from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
 from underlay.faults.scene import stack
 
@@ -50,9 +51,7 @@ class ParentDown(Fault):
     mend_script = UP_WITH_VLANS
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
-            for parent in scene.parents(node.name):
-                yield Place(node.name, parent, node.name)
+        return parents(scene, second_first(scene))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """All that passes the parent is lost, and what macvlan siblings have between them."""
@@ -115,7 +114,7 @@ class ParentMissing(Fault):
         return ParentDown().effect(scene, place)
 
 
-class ChildDown(Fault):
+class ChildDown(ChildFault):
     """A container's own interface is down."""
 
     id = "child-down"
@@ -130,24 +129,17 @@ class ChildDown(Fault):
     break_script = 'ip link set "$1" down'
     mend_script = UP
 
-    def places(self, scene: Scene) -> Iterator[Place]:
-        for child in scene.children:
-            yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("space", place.target, place.device))
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find children that lack UP; one that lacks LOWER_UP alone has a parent that is down."""
         for child in scene.children:
             space = evidence.space(child.container)
             link = space.links.get(child.interface) if space else None
             if space and link and "UP" not in link["flags"]:
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 yield self.found(scene, place, link_proof(space, child.interface))
 
 
-class ChildMissing(Fault):
+class ChildMissing(ChildFault):
     """A container's interface is gone."""
 
     id = "child-missing"
@@ -161,15 +153,8 @@ class ChildMissing(Fault):
     cure = "start the container anew, or make the child again on its parent"
     reference = "measured: deleting a parent removes the children in other namespaces silently"
     loses_addresses = True
+    drivers = ("macvlan", "ipvlan")  # those that remake.py can make again
     break_script = 'ip link delete "$1"'
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        for child in scene.children:
-            if child.network.driver in ("macvlan", "ipvlan"):
-                yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("space", place.target, place.device))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [remake(scene, place)]
@@ -181,7 +166,7 @@ class ChildMissing(Fault):
             if space is None or child.interface in space.links:
                 continue
             if node is None or child.network.parent in node.links:
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 yield self.found(scene, place, link_proof(space, child.interface))
 
 
@@ -201,9 +186,8 @@ class CableCut(Fault):
     mend_script = 'bridge link set dev "$1" state 3'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
-            for segment in scene.plan.segments:
-                yield Place(SWITCH, segment.ports[node.name], node.name, (segment.name,))
+        for node, segment, port in ports(scene):
+            yield Place(SWITCH, port, node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         return Effect(scene.cells("port", place.detail[0], place.device))

@@ -50,7 +50,7 @@ class MtuTooSmall(Fault):
                 yield Place(SWITCH, port, name, detail)
         for child in scene.children:
             detail = (str(child.network.mtu), "space", child.container)
-            yield Place(child.container, child.interface, child.node, detail)
+            yield Place.of(child, *detail)
         for node in scene.plan.nodes:
             planned = {card.interface: card.mtu for card in node.nics}
             planned |= {card.interface: card.mtu for card in node.vlans}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import link_proof, neighbour_line
-from underlay.faults.fault import LIKELY, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Place, Proof, Step
 from underlay.faults.scene import involving
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SUBJECT = "neighbours"
 
-NOBODY = "02:00:00:00:00:99"
+UNUSED_MAC = "02:00:00:00:00:99"
 LIMIT = "net.ipv4.neigh.default.gc_thresh3"
 
 
@@ -40,7 +40,7 @@ class StaticNeighbour(Fault):
                 if child.network == other.network and child.node != other.node:
                     detail = (child.end, other.end, other.address)
                     if any(c[:2] == (child.end, other.end) for c in scene.healthy):
-                        yield Place(child.container, child.interface, child.node, detail)
+                        yield Place.of(child, *detail)
                         break
 
     def effect(self, scene: Scene, place: Place) -> Effect:
@@ -52,7 +52,7 @@ class StaticNeighbour(Fault):
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip neighbour replace "$2" lladdr "$3" dev "$1" nud permanent'
-        return [Step(place.target, script, (place.device, place.detail[2], NOBODY))]
+        return [Step(place.target, script, (place.device, place.detail[2], UNUSED_MAC))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip neighbour delete "$2" dev "$1" 2>/dev/null || :'
@@ -78,7 +78,7 @@ class StaticNeighbour(Fault):
                     )
 
 
-class ArpOff(Fault):
+class ArpOff(ChildFault):
     """A container's interface doesn't speak ARP."""
 
     id = "arp-off"
@@ -89,17 +89,9 @@ class ArpOff(Fault):
     cause = "With NOARP an interface asks nobody for MAC addresses and answers nobody."
     cure = "ip link set DEVICE arp on in the container"
     reference = "Linux net/ipv4/arp.c, arp_rcv (IFF_NOARP)"
+    other_modes_than = ("l3", "l3s")
     break_script = 'ip link set "$1" arp off'
     mend_script = 'ip link set "$1" arp on'
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        for child in scene.children:
-            if child.network.mode not in ("l3", "l3s"):
-                yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        every = scene.cells("space", place.target, place.device)
-        return Effect(every)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for place in self.places(scene):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.addressing import DELETE, children
+from underlay.faults.catalogue.addressing import DELETE, addressed
 from underlay.faults.evidence.lines import addresses_proof
 from underlay.faults.evidence.routes import best, contains
 from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.remake import child_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +46,8 @@ class WrongMask(Fault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name children that reach another subnet by a gateway, with a mask that takes in both."""
-        for place in children(scene):
-            child = next(c for c in scene.children if c.end == place.detail[0])
+        for place in addressed(scene):
+            child = child_at(scene, place)
             if child.network.default_route != "gateway" or not child.network.gateway:
                 continue
             beyond = _beyond(scene, place, child.network.subnet)
@@ -76,7 +77,7 @@ class WrongMask(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find planned addresses with another prefix length, where that leads packets elsewhere."""
-        for place in children(scene):
+        for place in addressed(scene):
             space = evidence.space(place.target)
             if space is None or not _masked_otherwise(space, place):
                 continue
@@ -87,7 +88,7 @@ class WrongMask(Fault):
 
     def _misled(self, scene: Scene, space: Space, place: Place) -> Effect:
         """What the plan sends by a gateway and the container's routes don't, or the reverse."""
-        child = next(c for c in scene.children if c.end == place.detail[0])
+        child = child_at(scene, place)
 
         def astray(passage: Passage) -> bool:
             there = passage.packet.destination

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.faults.evidence.lines import details_proof, link_proof
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.places import second_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ bridge link set dev "$name" isolated on
 
 def tunnels(scene: Scene, kind: str = "") -> Iterator[tuple[Place, NodeLink]]:
     """Yield every tunnel of every node as a place, the second node's first."""
-    for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+    for node in second_first(scene):
         for link in node.links:
             if link.kind in ((kind,) if kind else ("vxlan", "gretap")):
                 yield Place(node.name, link.interface, node.name), link
@@ -51,7 +52,7 @@ def tunnel_at(scene: Scene, place: Place) -> NodeLink:
     return next(link for here, link in tunnels(scene) if here == place)
 
 
-def made(place: Place, link: NodeLink) -> Step:
+def remade(place: Place, link: NodeLink) -> Step:
     """Return the step that makes a tunnel anew as ``link`` says."""
     options = link.options
     common = (link.interface, link.master, str(link.mtu))
@@ -80,7 +81,7 @@ class Tunnel(Fault):
         return Effect(scene.cells("parent", place.node, place.device))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        return [made(place, tunnel_at(scene, place))]
+        return [remade(place, tunnel_at(scene, place))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for place, link in tunnels(scene, self.kind):
@@ -111,7 +112,7 @@ class VxlanId(Tunnel):
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         link = tunnel_at(scene, place)
         other = {**link.options, self.option: link.options[self.option] + 1}
-        return [made(place, replace(link, options=other))]
+        return [remade(place, replace(link, options=other))]
 
     def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Another number than the plan's."""
@@ -240,7 +241,7 @@ class GreKey(Tunnel):
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         link = tunnel_at(scene, place)
         other = {**link.options, "key": (link.options.get("key") or 0) + 1}
-        return [made(place, replace(link, options=other))]
+        return [remade(place, replace(link, options=other))]
 
     def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Another key than the plan's, in either direction."""

@@ -8,6 +8,7 @@ from underlay.faults.catalogue.filters import effect_of, proof_of, strength_of
 from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
 from underlay.faults.fault import Effect, Fault, Place
+from underlay.faults.places import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,9 +41,7 @@ class ParentDrops(Fault):
     mend_script = NO_CLSACT
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        for node in scene.plan.nodes:
-            for parent in scene.parents(node.name):
-                yield Place(node.name, parent, node.name)
+        return parents(scene, scene.plan.nodes)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         found = Drop("", (), self.direction, place.device)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.faults.catalogue.ipv6 import in_ipv6
 from underlay.faults.evidence.lines import addresses_proof, route_line
 from underlay.faults.evidence.routes import contains, main_routes
+from underlay.faults.evidence.spaces import spaces, with_link_up
 from underlay.faults.fault import LIKELY, Effect, Fault, Place, Proof, Step
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ done
 """
 
 
-class OfAdvertised(Fault):
+class AdvertisedFault(Fault):
     """A fault that leaves containers without the address that an advertisement leads to."""
 
     layer: Layer = "IPv6"
@@ -74,7 +76,7 @@ class OfAdvertised(Fault):
         return Effect(cells)
 
 
-class Ignored(OfAdvertised):
+class Ignored(AdvertisedFault):
     """A container takes no notice of router advertisements."""
 
     id = "ra-ignored"
@@ -93,8 +95,7 @@ class Ignored(OfAdvertised):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in advertised(scene):
-            detail = (child.end, child.address6)
-            yield Place(child.container, child.interface, child.node, detail)
+            yield Place.of(child, child.end, child.address6)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         return self.cells_of(scene, [c for c in scene.children if c.end == place.detail[0]])
@@ -105,16 +106,16 @@ class Ignored(OfAdvertised):
         return [Step(place.target, script, (place.device, place.detail[1]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for child, space in bare(scene, evidence):
+        for child, space in unaddressed(scene, evidence):
             refusing = refusal(space, child.interface)
             if refusing:
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 proof = Proof(space.name, f"sysctl {' '.join(refusing)}", tuple(refusing.values()))
                 shown = addresses_proof(space, child.interface)
                 yield self.found(scene, place, proof, shown)
 
 
-class Lost(OfAdvertised):
+class Lost(AdvertisedFault):
     """No router advertisement reaches the containers of a segment, or one of them."""
 
     id = "ra-lost"
@@ -137,26 +138,28 @@ class Lost(OfAdvertised):
             yield Place(host.name, host.ports[0].interface, host.name)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        return self.cells_of(scene, heard(scene, place.target))
+        return self.cells_of(scene, hearers(scene, place.target))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Stop the server, and lose the addresses that are left of what it said."""
-        flushes = [Step(c.container, FLUSH, (c.interface,)) for c in heard(scene, place.target)]
+        flushes = [Step(c.container, FLUSH, (c.interface,)) for c in hearers(scene, place.target)]
         return [Step(place.target, SIGNAL, ("STOP",)), *flushes]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         """Let the server go on, and wait for its next advertisement."""
         waits = [
             Step(c.container, ADDRESSED, (c.interface, c.address6))
-            for c in heard(scene, place.target)
+            for c in hearers(scene, place.target)
         ]
         return [Step(place.target, SIGNAL, ("CONT",)), *waits]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find children without an address that would accept one, by router, node or alone."""
-        lacking = [c for c, space in bare(scene, evidence) if not refusal(space, c.interface)]
+        lacking = [
+            c for c, space in unaddressed(scene, evidence) if not refusal(space, c.interface)
+        ]
         for host, _ in advertisers(scene):
-            children = heard(scene, host.name)
+            children = hearers(scene, host.name)
             if children and all(child in lacking for child in children):
                 place = Place(host.name, host.ports[0].interface, host.name)
                 yield self._silent(scene, evidence, place, children)
@@ -166,7 +169,7 @@ class Lost(OfAdvertised):
                 yield self._silent(scene, evidence, Place(node, parent, node), children)
                 lacking = [child for child in lacking if child not in children]
         for child in lacking:
-            place = Place(child.container, child.interface, child.node, (child.end,))
+            place = Place.of(child, child.end)
             yield self._silent(scene, evidence, place, [child])
 
     def _silent(
@@ -178,7 +181,7 @@ class Lost(OfAdvertised):
         return self.found(scene, place, *proofs, strength=LIKELY, effect=effect)
 
 
-class Rogue(OfAdvertised):
+class Rogue(AdvertisedFault):
     """Somebody advertises itself as a router who is none."""
 
     id = "rogue-ra"
@@ -196,8 +199,7 @@ class Rogue(OfAdvertised):
         """Name macvlan children with an advertised address; their own nodes don't hear them."""
         for child in advertised(scene):
             if child.network.driver == "macvlan":
-                detail = (child.mac, child.end)
-                yield Place(child.container, child.interface, child.node, detail)
+                yield Place.of(child, child.mac, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """What those that hear it send by default routes is lost, but for the sender's own."""
@@ -248,11 +250,6 @@ class Rogue(OfAdvertised):
                 yield self.found(scene, Place(owner, device, node), *proofs, effect=effect)
 
 
-def in_ipv6(passage: Passage) -> bool:
-    """Whether a passing packet is IPv6's."""
-    return passage.packet.family == 6
-
-
 def advertised(scene: Scene) -> list[Child]:
     """Return the children whose addresses come from advertisements."""
     return [child for child in scene.children if child.network.slaac and child.address6]
@@ -265,7 +262,7 @@ def advertisers(scene: Scene) -> Iterator[tuple[PlannedHost, set[str]]]:
             yield host, {port.segment for port in host.ports}
 
 
-def heard(scene: Scene, name: str) -> list[Child]:
+def hearers(scene: Scene, name: str) -> list[Child]:
     """Return the children that get their addresses from the advertisements of host ``name``."""
     segments = next((s for host, s in advertisers(scene) if host.name == name), set())
     return [child for child in advertised(scene) if child.network.segment in segments]
@@ -279,14 +276,14 @@ def on_parents(scene: Scene) -> dict[tuple[str, str], list[Child]]:
     return found
 
 
-def bare(scene: Scene, evidence: Evidence) -> Iterator[tuple[Child, Space]]:
+def unaddressed(scene: Scene, evidence: Evidence) -> Iterator[tuple[Child, Space]]:
     """Yield children that are up, with IPv6 on, without any global IPv6 address."""
     for child in advertised(scene):
-        space = evidence.space(child.container)
-        link = space.links.get(child.interface) if space else None
-        if space is None or link is None or "UP" not in link["flags"]:
-            continue
-        if space.sysctl.get(f"net.ipv6.conf.{child.interface}.disable_ipv6") == "1":
+        space = with_link_up(evidence, Place.of(child))
+        if (
+            space is None
+            or space.sysctl.get(f"net.ipv6.conf.{child.interface}.disable_ipv6") == "1"
+        ):
             continue
         if not any(":" in address for address in space.addresses(child.interface)):
             yield child, space
@@ -305,9 +302,8 @@ def refusal(space: Space, interface: str) -> dict[str, str]:
 
 def owner_of(scene: Scene, evidence: Evidence, address: str) -> tuple[str, str, str]:
     """Return whose interface has an address, on which node; the address itself where unseen."""
-    for name in dict.fromkeys(end.space for end in scene.ends.values()):
-        space = evidence.space(name)
-        for device, link in space.links.items() if space else ():
-            if space and any(info.get("local") == address for info in link.get("addr_info", ())):
-                return name, device, space.node
+    for space in spaces(scene, evidence):
+        for device, link in space.links.items():
+            if any(info.get("local") == address for info in link.get("addr_info", ())):
+                return space.name, device, space.node
     return address, "", ""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from underlay.faults.evidence.lines import route_line
+from underlay.faults.evidence.lines import route_line, routes_proof
 from underlay.faults.evidence.routes import best, contains, every_route, family_of, main_routes
+from underlay.faults.evidence.spaces import spaces, with_link_up
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.places import neighbour
+from underlay.faults.remake import child_at
 from underlay.faults.scene import Scene
 
 if TYPE_CHECKING:
@@ -57,10 +60,10 @@ class DefaultRouteMissing(Fault):
         for child in scene.children:
             subnet = child.network.subnet if self.family == 4 else child.network.subnet6
             if child.network.default_route != "none" and subnet:
-                yield Place(child.container, child.interface, child.node, (child.end,))
+                yield Place.of(child, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        network = _child(scene, place).network
+        network = child_at(scene, place).network
         subnet = network.subnet if self.family == 4 else network.subnet6
 
         def outside(passage: Passage) -> bool:
@@ -78,14 +81,12 @@ class DefaultRouteMissing(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for place in self.places(scene):
-            space, child = evidence.space(place.target), _child(scene, place)
+            space, child = evidence.space(place.target), child_at(scene, place)
             if space is None or not usable(space, child, self.family):
                 continue
             routes = main_routes(space, self.family)
             if not any(row["dst"] == "default" for row in routes):
-                lines = tuple(route_line(row) for row in routes) or ("no route",)
-                command = f"ip -{self.family} route show"
-                yield self.found(scene, place, Proof(space.name, command, lines))
+                yield self.found(scene, place, routes_proof(space, routes, self.family))
 
 
 class RefusingRoute(Fault):
@@ -104,11 +105,9 @@ class RefusingRoute(Fault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
-            for other in scene.children:
-                if child.network == other.network and child.node != other.node:
-                    detail = (child.end, f"{other.address}/32")
-                    yield Place(child.container, child.interface, child.node, detail)
-                    break
+            other = neighbour(scene, child)
+            if other:
+                yield Place.of(child, child.end, f"{other.address}/32")
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         return Effect(towards(scene, place.target, "", place.detail[1]))
@@ -117,14 +116,19 @@ class RefusingRoute(Fault):
         return (place.detail[1],)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            for row in every_route(space) if space else ():
-                if space and row.get("type") in REFUSING:
-                    place = Place(name, "", space.node, (name, row["dst"]))
-                    proof = Proof(name, "ip route show", (route_line(row),))
-                    effect = Effect(towards(scene, name, "", row["dst"], family_of(row)))
-                    yield self.found(scene, place, proof, effect=effect)
+        for space in spaces(scene, evidence):
+            for row in every_route(space):
+                if row.get("type") in REFUSING:
+                    effect = Effect(towards(scene, space.name, "", row["dst"], family_of(row)))
+                    yield self.shown_by(scene, space, row, effect)
+
+    def shown_by(
+        self, scene: Scene, space: Space, row: dict[str, Any], effect: Effect, device: str = ""
+    ) -> Finding:
+        """Return the finding that a route of a namespace is this fault."""
+        place = Place(space.name, device, space.node, (space.name, row["dst"]))
+        proof = Proof(space.name, "ip route show", (route_line(row),))
+        return self.found(scene, place, proof, effect=effect)
 
 
 class WrongNextHop(RefusingRoute):
@@ -141,28 +145,26 @@ class WrongNextHop(RefusingRoute):
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip route replace "$1" via "$2" dev "$3" onlink'
-        gateway = _nobody(scene, place)
+        gateway = _unused_address(scene, place)
         return [Step(place.target, script, (place.detail[1], gateway, place.device))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip route delete "$1" via "$2" 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1], _nobody(scene, place)))]
+        return [Step(place.target, script, (place.detail[1], _unused_address(scene, place)))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find routes by a gateway that the plan doesn't have, which some packet takes."""
         planned = set(_planned_gateways(scene))
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            for row in every_route(space) if space else ():
-                gateway = row.get("gateway")
-                if space is None or not gateway or gateway in planned:
+        for space in spaces(scene, evidence):
+            for row in every_route(space):
+                gateway, device = row.get("gateway"), row.get("dev", "")
+                if not gateway or gateway in planned:
                     continue
-                if row.get("dev") == "eth0" and name == space.node:
+                if device == "eth0" and space.name == space.node:
                     continue  # a node's own default route, over management
-                if towards(scene, name, "", row["dst"], family_of(row)):
-                    place = Place(name, row.get("dev", ""), space.node, (name, row["dst"]))
-                    proof = Proof(name, "ip route show", (route_line(row),))
-                    yield self.found(scene, place, proof, effect=self._taken(scene, space, row))
+                if towards(scene, space.name, "", row["dst"], family_of(row)):
+                    effect = self._taken(scene, space, row)
+                    yield self.shown_by(scene, space, row, effect, device)
 
     def _taken(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
         """Only what no more specific route takes elsewhere."""
@@ -190,18 +192,15 @@ class WrongDevice(RefusingRoute):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find direct routes that leave by another interface than the packet's network."""
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            for row in every_route(space) if space else ():
-                if space is None or "gateway" in row or "dev" not in row:
+        for space in spaces(scene, evidence):
+            for row in every_route(space):
+                if "gateway" in row or "dev" not in row:
                     continue
                 if row.get("type", "unicast") != "unicast":
                     continue
                 effect = self._astray(scene, space, row)
                 if effect.certain:
-                    place = Place(name, row["dev"], space.node, (name, row["dst"]))
-                    proof = Proof(name, "ip route show", (route_line(row),))
-                    yield self.found(scene, place, proof, effect=effect)
+                    yield self.shown_by(scene, space, row, effect, row["dev"])
 
     def _astray(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
         several = len([c for c in scene.children if c.container == space.name]) > 1
@@ -235,16 +234,15 @@ class PolicyRule(RefusingRoute):
     mend_script = 'ip rule delete to "$1" priority 100 2>/dev/null || :'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            for row in space.rows("rules") if space else ():
-                if space is None or (row.get("table"), row["priority"]) in USUAL_RULES:
+        for space in spaces(scene, evidence):
+            for row in space.rows("rules"):
+                if (row.get("table"), row["priority"]) in USUAL_RULES:
                     continue
                 to = row.get("dst", "all")
                 network = "default" if to == "all" else f"{to}/{row.get('dstlen', 32)}"
                 words = " ".join(f"{key} {value}" for key, value in row.items())
-                place = Place(name, "", space.node, (name, network))
-                yield self.found(scene, place, Proof(name, "ip rule show", (words,)))
+                place = Place(space.name, "", space.node, (space.name, network))
+                yield self.found(scene, place, Proof(space.name, "ip rule show", (words,)))
 
 
 class NodeRouteMissing(Fault):
@@ -279,18 +277,13 @@ class NodeRouteMissing(Fault):
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find planned routes that aren't there, on parents that are up and addressed."""
         for place in self.places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "UP" not in link["flags"]:
-                continue
-            if not space.addresses(place.device):
+            space = with_link_up(evidence, place)
+            if space is None or not space.addresses(place.device):
                 continue
             family = 6 if ":" in place.detail[1] else 4
             routes = main_routes(space, family)
             if not any(row["dst"] == place.detail[1] for row in routes):
-                lines = tuple(route_line(row) for row in routes) or ("no route",)
-                command = f"ip -{family} route show"
-                yield self.found(scene, place, Proof(space.name, command, lines))
+                yield self.found(scene, place, routes_proof(space, routes, family))
 
 
 def usable(space: Space, child: Child, family: int = 4) -> bool:
@@ -302,12 +295,8 @@ def usable(space: Space, child: Child, family: int = 4) -> bool:
     return any(a.partition("/")[0] == wanted for a in space.addresses(child.interface))
 
 
-def _child(scene: Scene, place: Place) -> Child:
-    return next(c for c in scene.children if c.end == place.detail[0])
-
-
-def _nobody(scene: Scene, place: Place) -> str:
-    child = _child(scene, place)
+def _unused_address(scene: Scene, place: Place) -> str:
+    child = child_at(scene, place)
     return child.network.slices[child.node].last
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.evidence.lines import route_line
+from underlay.faults.evidence.lines import route_line, sysctl_proof
 from underlay.faults.evidence.routes import best
+from underlay.faults.evidence.spaces import spaces
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 
 if TYPE_CHECKING:
@@ -67,10 +68,9 @@ class ReversePath(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find strict interfaces in namespaces whose routes back lead elsewhere."""
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            strict = _strict(space) if space else []
-            if space is None or not strict:
+        for space in spaces(scene, evidence):
+            name, strict = space.name, _strict(space)
+            if not strict:
                 continue
             own = [device for device in strict if space.sysctl[SWITCHED.format(device)] == "1"]
             # One switch for all of them is one fault.
@@ -79,8 +79,7 @@ class ReversePath(Fault):
                 wanted = _met(space, strict if device == ALL else [device])
                 cells = scene.cells("space", name, "", wanted)
                 if cells:
-                    switch = SWITCHED.format(device)
-                    proofs = [Proof(name, f"sysctl {switch}", (f"{switch} = {STRICT}",))]
+                    proofs = [sysctl_proof(space, SWITCHED.format(device))]
                     proofs += [_route_back(scene, space, wanted), *_counted(space)]
                     yield self.found(scene, place, *proofs, effect=Effect(cells))
 

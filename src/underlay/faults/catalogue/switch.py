@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.expect.value_cells import NOBODY
 from underlay.faults.evidence.lines import fdb_line, link_proof, port_line
 from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.places import ports
 from underlay.faults.scene import cell_of
 
 if TYPE_CHECKING:
@@ -17,16 +18,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
-    from underlay.plan import PlannedNode, PlannedSegment
 
 SUBJECT = "switch"
-
-
-def ports(scene: Scene) -> Iterator[tuple[PlannedNode, PlannedSegment, str]]:
-    """Yield every node's port in every segment, the second node's first."""
-    for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
-        for segment in scene.plan.segments:
-            yield node, segment, segment.ports[node.name]
 
 
 def rows(evidence: Evidence) -> dict[str, dict[str, Any]]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from underlay.expect.world import OVERLAYS
 from underlay.faults.catalogue.filters import effect_of, strength_of
-from underlay.faults.catalogue.switch import port_proof, ports, rows
+from underlay.faults.catalogue.switch import port_proof, rows
 from underlay.faults.evidence import port_vlans
 from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.drops_nft import of_nft
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
 from underlay.faults.evidence.lines import fdb_line
 from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.places import ports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

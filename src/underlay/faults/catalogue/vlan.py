@@ -114,7 +114,7 @@ class VlanId(Fault):
         base = place.device.partition(".")[0]
         steps = [Step(place.node, VLAN_ANEW, (place.device, base, str(tag)))]
         for child in scene.children_on(place.node, place.device):
-            steps.append(remake(scene, Place(child.container, child.interface, child.node)))
+            steps.append(remake(scene, Place.of(child)))
         return steps
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:

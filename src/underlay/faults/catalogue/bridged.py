@@ -14,6 +14,7 @@ from underlay.faults.catalogue.filters import (
 )
 from underlay.faults.evidence.drops import of_iptables
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
+from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import ChildFault, Effect, Fault, Place, Proof, Step
 from underlay.faults.places import second_first
 
@@ -66,10 +67,8 @@ class BridgeUplink(Fault):
         return [Step(place.target, script, (place.device, place.detail[0]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space = evidence.space(place.node)
-            link = space.links.get(place.device) if space else None
-            if space and link and link.get("master") != place.detail[0]:
+        for place, space, link in links(evidence, self.places(scene)):
+            if link.get("master") != place.detail[0]:
                 yield self.found(scene, place, link_proof(space, place.device))
 
 
@@ -98,10 +97,9 @@ class BridgePort(ChildFault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find containers whose other end has another master than planned, or is down."""
-        for place in self.places(scene):
-            space, node = evidence.space(place.target), evidence.space(place.node)
-            link = space.links.get(place.device) if space else None
-            if node is None or link is None or "UP" not in link["flags"]:
+        for place, _, link in links(evidence, self.places(scene)):
+            node = evidence.space(place.node)
+            if node is None or "UP" not in link["flags"]:
                 continue
             ends = {row["ifindex"]: row for row in node.links.values()}
             port = ends.get(link.get("link_index", 0))

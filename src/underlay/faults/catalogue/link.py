@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underlay.faults.evidence.lines import link_proof, port_line
+from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import SWITCH, ChildFault, Effect, Fault, Place, Proof, Step
 from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
@@ -131,12 +132,9 @@ class ChildDown(ChildFault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find children that lack UP; one that lacks LOWER_UP alone has a parent that is down."""
-        for child in scene.children:
-            space = evidence.space(child.container)
-            link = space.links.get(child.interface) if space else None
-            if space and link and "UP" not in link["flags"]:
-                place = Place.of(child, child.end)
-                yield self.found(scene, place, link_proof(space, child.interface))
+        for place, space, link in links(evidence, self.places(scene)):
+            if "UP" not in link["flags"]:
+                yield self.found(scene, place, link_proof(space, place.device))
 
 
 class ChildMissing(ChildFault):

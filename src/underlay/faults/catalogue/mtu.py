@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import link_proof
+from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import SWITCH, Effect, Fault, Place, Step
 
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ class MtuTooSmall(Fault):
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find interfaces below their planned size, but not children that sank with a parent."""
         found = []
-        for place in self.places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space and link and int(link.get("mtu", 0)) < int(place.detail[0]):
+        for place, space, link in links(evidence, self.places(scene)):
+            if int(link.get("mtu", 0)) < int(place.detail[0]):
                 found.append((place, space, int(link["mtu"])))
         sunk = {(p.node, p.device): size for p, _, size in found if p.target == p.node}
         for place, space, size in found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import link_proof, neighbour_line
+from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Place, Proof, Step
 from underlay.faults.scene import involving
 
@@ -29,8 +30,10 @@ class StaticNeighbour(Fault):
     title = "a permanent neighbour entry is wrong"
     symptom = "one pair is lost in both directions, although its neighbours are fine"
     evidence = "`ip neighbour show`: PERMANENT, with another MAC address than the neighbour has"
-    cause = "The entry never expires and no ARP answer corrects it: frames go to a MAC address"
-    cause += " that isn't the destination's."
+    cause = (
+        "The entry never expires and no ARP answer corrects it: frames go to a MAC address"
+        " that isn't the destination's."
+    )
     cure = "ip neighbour delete ADDRESS dev DEVICE"
     reference = "ip-neighbour(8), nud permanent; Linux net/core/neighbour.c, neigh_update"
 
@@ -94,12 +97,9 @@ class ArpOff(ChildFault):
     mend_script = 'ip link set "$1" arp on'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "NOARP" not in link["flags"]:
-                continue
-            if link.get("linkinfo", {}).get("info_data", {}).get("mode") not in ("l3", "l3s"):
+        for place, space, link in links(evidence, self.places(scene)):
+            mode = link.get("linkinfo", {}).get("info_data", {}).get("mode")
+            if "NOARP" in link["flags"] and mode not in ("l3", "l3s"):
                 yield self.found(scene, place, link_proof(space, place.device))
 
 

@@ -138,8 +138,10 @@ class WrongNextHop(RefusingRoute):
     title = "a route of a container leads to the wrong gateway"
     symptom = "the container and the destinations of that route lose each other"
     evidence = "`ip route get` in the container: via a gateway that isn't the plan's"
-    cause = "Packets to those destinations go to a gateway that nobody is, or to one that"
-    cause += " doesn't forward."
+    cause = (
+        "Packets to those destinations go to a gateway that nobody is, or to one that"
+        " doesn't forward."
+    )
     cure = "ip route delete NETWORK in the container, or name the right gateway"
     reference = "Linux net/ipv4/fib_semantics.c; ip-route(8), via"
 

@@ -131,8 +131,10 @@ class Hairpin(Fault):
     title = "a switch port reflects frames (hairpin)"
     symptom = "macvlan containers of the node reach their own node, which should be impossible"
     evidence = "`bridge -d link show` at the switch: hairpin on"
-    cause = "The port returns frames to the node that sent them, so that the way between a node"
-    cause += " and its own macvlan children, which the driver doesn't have, exists by the wire."
+    cause = (
+        "The port returns frames to the node that sent them, so that the way between a node"
+        " and its own macvlan children, which the driver doesn't have, exists by the wire."
+    )
     cure = "bridge link set dev PORT hairpin off at the switch, or `hairpin: true` in the lab file"
     reference = "IEEE 802.1Qbg, reflective relay; bridge(8), hairpin; measured"
     no_place = "this lab has no macvlan network in bridge mode"
@@ -181,8 +183,10 @@ class BroadcastOff(Fault):
         " and `arp` show it, and a silent machine can't be found"
     )
     evidence = "`bridge -d link show` at the switch: bcast_flood off"
-    cause = "ARP requests for that node's addresses don't reach it; only whoever it has asked"
-    cause += " itself knows its MAC addresses."
+    cause = (
+        "ARP requests for that node's addresses don't reach it; only whoever it has asked"
+        " itself knows its MAC addresses."
+    )
     cure = "bridge link set dev PORT bcast_flood on at the switch"
     reference = "bridge(8), bcast_flood"
     break_script = 'bridge link set dev "$1" bcast_flood off'

@@ -110,8 +110,10 @@ class PortSecurity(MacPolicy):
     title = "a switch port takes only some of its containers' MAC addresses"
     symptom = "one container of a node loses all other nodes, its twin beside it doesn't"
     evidence = "`bridge fdb show dev PORT`: its MAC address isn't among the allowed ones"
-    cause = "The port takes a limited number of MAC addresses: the first containers work, the"
-    cause += " next one doesn't."
+    cause = (
+        "The port takes a limited number of MAC addresses: the first containers work, the"
+        " next one doesn't."
+    )
     cure = "raise the port's limit, or use ipvlan, which needs one address"
     reference = "Linux Documentation/networking/ipvlan.rst, 6(a); sonic-net/SONiC#957"
     no_place = "no node of this lab has two macvlan containers in a segment"

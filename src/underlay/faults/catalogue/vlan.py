@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.driver import WrongMaster, info
 from underlay.faults.evidence.lines import details_proof
+from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import Effect, Fault, Place, Step
 from underlay.faults.remake import child_at, remake
 
@@ -118,8 +119,7 @@ class VlanId(Fault):
         return steps
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space = evidence.space(place.node)
-            seen = info(space, place.device).get("id") if space else None
-            if space and seen is not None and str(seen) != place.detail[0]:
+        for place, space, _ in links(evidence, self.places(scene)):
+            seen = info(space, place.device).get("id")
+            if seen is not None and str(seen) != place.detail[0]:
                 yield self.found(scene, place, details_proof(space, place.device))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from underlay.faults.fault import Place
     from underlay.faults.scene import Scene
@@ -18,6 +18,16 @@ def spaces(scene: Scene, evidence: Evidence) -> Iterator[Space]:
         space = evidence.space(name)
         if space is not None:
             yield space
+
+
+def links(
+    evidence: Evidence, places: Iterable[Place]
+) -> Iterator[tuple[Place, Space, dict[str, Any]]]:
+    """Yield the places whose interface is there, with its namespace and what ``ip`` says of it."""
+    for place in places:
+        space = evidence.space(place.target)
+        if space is not None and place.device in space.links:
+            yield place, space, space.links[place.device]
 
 
 def with_link_up(evidence: Evidence, place: Place) -> Space | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 
-from underlay.errors import BadInput
+from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.lab.yaml_tree import (
     MAX_DEPTH,
     MAX_VALUES,
@@ -285,15 +285,13 @@ def _whole(file: str, found: str, expected: str, hint: str = "") -> Problem:
 
 
 def _nearest_file(path: Path) -> str:
-    import difflib
-
     folder = path if path.is_dir() else path.parent
     try:
         names = sorted(p.name for p in folder.iterdir() if p.suffix in (".yml", ".yaml"))
     except OSError:
         return ""
-    near = names[:1] if folder == path else difflib.get_close_matches(path.name, names, n=1)
-    return f"did you mean {shown(folder / near[0])}?" if near else ""
+    near = "".join(names[:1]) if folder == path else nearest(path.name, names)
+    return did_you_mean(shown(folder / near)) if near else ""
 
 
 def _exists(file: str) -> bool:

@@ -70,7 +70,7 @@ class Effect:
 
     @property
     def every(self) -> frozenset[Cell]:
-        """All cells that may change."""
+        """Return all cells that may change."""
         return self.certain | self.possible
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from underlay.errors import BadInput
 from underlay.faults import BOOT, RUNNING, Entry, Fault, Scene, running_fault
-from underlay.faults.entry import entries
+from underlay.faults.entries import entries
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 

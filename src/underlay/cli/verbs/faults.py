@@ -28,7 +28,7 @@ def command(
       underlay faults
       underlay faults --json
     """
-    from underlay.faults.entry import entries
+    from underlay.faults.entries import entries
 
     found = entries()
     if as_json:

@@ -210,7 +210,7 @@ class CableCut(Fault):
     def _unplugged_by_node(
         self, scene: Scene, evidence: Evidence, place: Place, row: dict[str, Any]
     ) -> bool:
-        """A port without carrier whose node has set its NIC down is that fault's consequence."""
+        """Whether the port has no carrier because its node has set the NIC down."""
         node = evidence.space(place.node)
         nics = [n for n in scene.plan.node(place.node).nics if n.segment == place.detail[0]]
         if "LOWER_UP" in row["flags"] or node is None or not nics:

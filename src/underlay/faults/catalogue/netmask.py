@@ -87,7 +87,7 @@ class WrongMask(Fault):
                 yield self.found(scene, place, shown, effect=effect)
 
     def _misled(self, scene: Scene, space: Space, place: Place) -> Effect:
-        """What the plan sends by a gateway and the container's routes don't, or the reverse."""
+        """Return what is sent by a gateway in the plan alone, or in the container alone."""
         child = child_at(scene, place)
 
         def astray(passage: Passage) -> bool:

@@ -115,7 +115,7 @@ class VxlanId(Tunnel):
         return [remade(place, replace(link, options=other))]
 
     def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
-        """Another number than the plan's."""
+        """Yield the settings where the number isn't the plan's."""
         seen = _data(space, link).get({"id": "id", "dstport": "port"}[self.option])
         if seen is not None and int(seen) != link.options[self.option]:
             yield details_proof(space, link.interface)
@@ -244,7 +244,7 @@ class GreKey(Tunnel):
         return [remade(place, replace(link, options=other))]
 
     def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
-        """Another key than the plan's, in either direction."""
+        """Yield the settings where a key of either direction isn't the plan's."""
         data, wanted = _data(space, link), link.options.get("key")
         keys = {_number(data.get(name)) for name in ("ikey", "okey")}
         if keys != {wanted or 0}:
@@ -286,7 +286,7 @@ class TunnelUnplugged(Tunnel):
     break_script = 'ip link set "$1" nomaster'
 
     def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
-        """Another master than the plan's."""
+        """Yield the interface where its master isn't the plan's."""
         if space.links[link.interface].get("master") != link.master:
             yield link_proof(space, link.interface)
 
@@ -297,7 +297,7 @@ def _data(space: Space, link: NodeLink) -> dict[str, Any]:
 
 
 def _number(key: Any) -> int:
-    """The key as a number: 0.0.0.7 is 7, and one that isn't there is 0."""
+    """Return the key as a number: 0.0.0.7 is 7, and one that isn't there is 0."""
     if key is None:
         return 0
     number = 0

@@ -69,7 +69,7 @@ class AdvertisedFault(Fault):
     no_place = "no network of this lab gets its IPv6 addresses from router advertisements"
 
     def cells_of(self, scene: Scene, children: list[Child]) -> Effect:
-        """All IPv6 cells of these children."""
+        """Return all IPv6 cells of these children."""
         cells: frozenset[tuple[str, str, str, int]] = frozenset()
         for child in children:
             cells |= scene.cells("space", child.container, child.interface, in_ipv6)
@@ -209,7 +209,7 @@ class Rogue(AdvertisedFault):
         return self._led_astray(scene, hearing, rogue)
 
     def _led_astray(self, scene: Scene, hearing: list[Child], rogue: str) -> Effect:
-        """Every advertised prefix of a segment is on its link, whoever's address it made."""
+        """Return what leaves for a router: a segment's advertised prefixes are on its link."""
         cells: frozenset[tuple[str, str, str, int]] = frozenset()
         for child in hearing:
             near = [c for c in advertised(scene) if c.network.segment == child.network.segment]

@@ -169,7 +169,7 @@ class WrongNextHop(RefusingRoute):
                     yield self.shown_by(scene, space, row, effect, device)
 
     def _taken(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
-        """Only what no more specific route takes elsewhere."""
+        """Return the cells that take this route, and no more specific one."""
         return Effect(
             scene.cells(
                 "space",

@@ -50,7 +50,7 @@ class ContainerStopped(Fault):
                 yield Place(container.name, "", container.node)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All cells of the container can't be measured, whatever was expected of them."""
+        """No cell of the container can be measured, whatever was expected of it."""
         return Effect(_of_containers(scene, {place.target}))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:

@@ -87,7 +87,7 @@ for mac; do bridge fdb delete "$mac" dev "$port" master 2>/dev/null || :; done
                 yield self.found(scene, place, *proofs, strength=strength)
 
     def _children(self, scene: Scene, place: Place) -> set[str]:
-        """Addresses of containers that pass the port beside the NIC's.
+        """Return the containers' MAC addresses that pass the port beside the NIC's.
 
         An ipvlan child and a VLAN of the NIC have the NIC's own, and an overlay's frames travel
         within packets of the node.

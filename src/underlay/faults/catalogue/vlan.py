@@ -64,7 +64,7 @@ class WrongVlan(WrongMaster):
         return base, f"{base}.{free}"
 
     def wrong(self, name: str, child: Child) -> bool:
-        """Sitting on the right NIC, but not in the right VLAN."""
+        """Whether the child sits on the right NIC, but in another VLAN."""
         parent = child.network.parent
         same_nic = name.partition(".")[0] == parent.partition(".")[0]
         return bool(child.network.vlan) and same_nic and name != parent

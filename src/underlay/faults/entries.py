@@ -28,7 +28,7 @@ def entries() -> tuple[Entry, ...]:
 
 
 def _file() -> tuple[Entry, ...]:
-    """Lint's rules are faults too: those that a lab file can have before anything starts."""
+    """Return lint's rules: the faults that a lab file can have before anything starts."""
     return tuple(
         Entry(
             id=rule.id,
@@ -50,7 +50,7 @@ def _file() -> tuple[Entry, ...]:
 
 
 def _hosts() -> tuple[Entry, ...]:
-    """And so are those that the configuration of real hosts can have."""
+    """Return those rules that the configuration of real hosts can break."""
     return tuple(
         Entry(
             id=rule.id,

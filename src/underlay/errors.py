@@ -49,6 +49,15 @@ class Infrastructure(UnderlayError):
     exit_code = EXIT_INFRASTRUCTURE
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that has left something: ``message`` says what, ``hint`` how to remove it."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
 @dataclass(frozen=True)
 class Spot:
     """A place in a file. ``line`` and ``column`` count from 1; a line of 0 is the whole file."""

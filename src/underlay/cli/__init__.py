@@ -18,6 +18,7 @@ from underlay.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     BadInput,
+    Interrupted,
     UnderlayError,
 )
 
@@ -91,6 +92,9 @@ def main(argv: list[str]) -> int:
         return code
     except UnderlayError as error:
         return _fail(error.exit_code, error.message, error.hint, error.detail, as_json)
+    except Interrupted as interrupt:
+        reset_exit()
+        return _fail(EXIT_INTERRUPTED, interrupt.message, interrupt.hint, "", as_json)
     except KeyboardInterrupt:
         reset_exit()
         return _fail(EXIT_INTERRUPTED, "interrupted", "", "", as_json)

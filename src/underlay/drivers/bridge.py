@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.drivers.driver import Driver
 from underlay.drivers.rule import Rule
 
 if TYPE_CHECKING:
@@ -43,4 +44,16 @@ RULES: tuple[Rule, ...] = (
     _rule("to other node", "The bridge holds the uplink: the frame leaves by it as it is."),
     _rule("from other node", "A frame that comes in by the uplink is forwarded to the container."),
     _rule("across", "Both nodes' bridges hold their uplinks: together they are one switch."),
+)
+
+DRIVER = Driver(
+    name="bridge",
+    title="Linux bridge",
+    position=30,
+    attach="port",
+    own_mac=True,
+    reach=RULES,
+    keys=("internal", "nat"),
+    # main/bridge of containernetworking/plugins.
+    runtimes=("cni", "iproute2"),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.drivers.driver import Driver
 from underlay.drivers.rule import Rule, facts
 
 if TYPE_CHECKING:
@@ -266,4 +267,18 @@ RULES: tuple[Rule, ...] = (
         ),
         reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
     ),
+)
+
+DRIVER = Driver(
+    name="macvlan",
+    title="macvlan",
+    position=10,
+    attach="child",
+    own_mac=True,
+    reach=RULES,
+    modes=("bridge", "private", "vepa", "passthru", "source"),
+    keys=("shim", "internal", "allow"),
+    # CNI: main/macvlan of containernetworking/plugins, which has no source mode. Docker: moby,
+    # daemon/libnetwork/drivers/macvlan. podman: netavark, src/network/vlan.rs.
+    runtimes_of={"source": ("iproute2",)},
 )

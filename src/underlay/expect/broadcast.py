@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from underlay.drivers import driver
 from underlay.drivers.rule import Relation
 
 if TYPE_CHECKING:
@@ -147,7 +148,6 @@ SWALLOWED = Heard(
     ),
     reference="RFC 4541, 2.1.2; Linux net/bridge/br_forward.c, br_flood (BR_MCAST_FLOOD)",
 )
-BRIDGES = ("bridge", "vlan", "vxlan", "gretap")
 
 
 def heard(
@@ -174,7 +174,7 @@ def heard(
         return UNLISTED
     if other.mode == "source" and relation == "siblings" and segment and segment.reflects:
         return REFLECTED
-    if wire or {link.driver, other.driver} & set(BRIDGES):
+    if wire or any(one.driver and not driver(one.driver).has_children for one in (link, other)):
         return FLOODED
     for rule in RULES:
         if rule.relation != relation or rule.driver not in ("", link.driver):

@@ -7,7 +7,7 @@ from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
+from underlay.drivers import DRIVERS, driver, ipvlan
 from underlay.drivers.rule import first
 from underlay.expect import routing, stations, switch_ports
 from underlay.expect.kinds import Kinds
@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from underlay.expect.ends import Pair
     from underlay.expect.world import Hop, Link, Space, World
 
+# The empty name is that of machines' own interfaces.
 TABLES: dict[str, tuple[Rule, ...]] = {
     "": stations.RULES,
-    "macvlan": macvlan.RULES,
-    "ipvlan": ipvlan.RULES,
-    "bridge": bridge.RULES,
-    "vlan": vlan.RULES,
-    "vxlan": tunnels.VXLAN,
-    "gretap": tunnels.GRETAP,
+    **{name: one.reach for name, one in DRIVERS.items()},
 }
+# Whoever lets a child take all of its parent's unicast says what that does to the parent's node.
+PASSTHRU = tuple(name for name, one in DRIVERS.items() if "passthru" in one.modes)
 # A route that leads in circles is given up long before IP's own 64.
 MOST_HOPS = 8
 
@@ -219,7 +217,7 @@ class Paths:
         The parent keeps what carries no child's address, for itself or to pass it on.
         """
         node = self._world.spaces.get(gateway.node)
-        if gateway.driver != "ipvlan" or node is None or _together(link, gateway):
+        if not driver(gateway.driver).by_address or node is None or _together(link, gateway):
             return gateway
         own = next((x for x in node.links if x.parent == gateway.parent and not x.driver), None)
         return own if own and (node is packet.target or node.forwards) else gateway
@@ -227,13 +225,13 @@ class Paths:
     def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
         """A parent gives its ipvlan child what carries the child's address, before routing."""
         for other in packet.target.links:
-            shared = gateway.driver in ("", "ipvlan") and _together(gateway, other)
-            if other.driver == "ipvlan" and shared:
+            own = not gateway.driver or driver(gateway.driver).by_address
+            if driver(other.driver).by_address and own and _together(gateway, other):
                 return other if other.address == packet.address else None
         return None
 
     def _foreign(self, space: Space, link: Link, packet: Packet) -> bool:
-        if self._world.family == 6 or link.driver != "ipvlan" or link.by_node:
+        if self._world.family == 6 or not driver(link.driver).by_address or link.by_node:
             return False
         return packet.sender != link.address and space.owns(packet.sender)
 
@@ -261,15 +259,16 @@ class Paths:
     def _between(self, link: Link, other: Link, address: str, *words: Fact) -> Rule:
         """The rule for a frame from ``link`` to ``other``, both in one layer-2 domain."""
         together = _together(link, other)
-        if together and link.driver and other.driver and link.driver != other.driver:
+        children = link.driver and other.driver
+        if together and children and driver(link.driver).receiver != driver(other.driver).receiver:
             return routing.refused()
-        if other.driver == "ipvlan" and address != other.address:
+        if driver(other.driver).by_address and address != other.address:
             return ipvlan.FOREIGN_ADDRESS
         relation = _relation(link, other, together)
         facts = frozenset((*words, *self._facts(link, other, together)))
         asked = ["", other.driver, link.driver]
         if {link.mode, other.mode} & {"passthru"}:
-            asked.append("macvlan")
+            asked += PASSTHRU
         rule = _decided(tuple(dict.fromkeys(asked)), relation, link.mode, other.mode, facts)
         return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
 
@@ -321,9 +320,9 @@ def _decided(
 ) -> Rule:
     """Ask the tables of ``drivers`` in turn: the first that forbids decides, else the first."""
     found: list[Rule] = []
-    for driver in drivers:
+    for name in drivers:
         try:
-            rule = first(TABLES[driver], relation, source, destination, facts)
+            rule = first(TABLES[name], relation, source, destination, facts)
         except LookupError:
             continue
         if not rule.reachable:

@@ -185,9 +185,11 @@ class Fault(Entry):
 class ChildFault(Fault):
     """A fault of a container's interface, which all of the interface's cells are lost by.
 
-    It can be at every child, or at those of some drivers and modes only.
+    It can be at every child, or at those of some drivers and modes only, or of the drivers that
+    attach containers in one way.
     """
 
+    attach: str = ""
     drivers: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
     other_modes_than: tuple[str, ...] = ()
@@ -196,6 +198,8 @@ class ChildFault(Fault):
         """Yield the children that the fault can be at."""
         for child in scene.children:
             network = child.network
+            if self.attach and network.traits.attach != self.attach:
+                continue
             if self.drivers and network.driver not in self.drivers:
                 continue
             if self.modes and network.mode not in self.modes:

@@ -206,7 +206,7 @@ class DuplicateMac(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
             victim = neighbour(scene, child)
-            if victim and child.network.driver == "macvlan":
+            if victim and child.network.traits.by_mac:
                 yield Place.of(child, victim.end, victim.mac, child.mac, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
@@ -225,7 +225,7 @@ class DuplicateMac(Fault):
         return Step(place.target, 'ip link set "$1" address "$2"', (place.device, mac))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        planned = {c.mac: c for c in scene.children if c.network.driver == "macvlan"}
+        planned = {c.mac: c for c in scene.children if c.network.traits.by_mac}
         for child in planned.values():
             space = evidence.space(child.container)
             link = space.links.get(child.interface) if space else None

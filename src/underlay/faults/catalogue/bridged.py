@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from underlay.drivers import driver
 from underlay.faults.catalogue.filters import (
-    BRIDGED,
     CALLS,
     asked_by_bridges,
     proof_of,
@@ -88,7 +88,7 @@ class BridgePort(ChildFault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
-            if child.network.driver in BRIDGED:
+            if child.network.traits.attach == "port":
                 yield Place.of(child, child.end, child.network.parent)
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
@@ -138,7 +138,7 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
     def places(self, scene: Scene) -> Iterator[Place]:
         for node in second_first(scene):
             place = Place(node.name, "", node.name)
-            if any(child.node == node.name and child.network.driver in BRIDGED
+            if any(child.node == node.name and child.network.traits.attach == "port"
                    for child in scene.children):  # fmt: skip
                 yield place
 
@@ -148,8 +148,8 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
 
     def _passed(self, scene: Scene, node: str, wanted: Callable[[Packet], bool]) -> frozenset[Cell]:
         def bridged(passage: Passage) -> bool:
-            family = passage.packet.family == 4
-            return family and passage.driver in BRIDGED and wanted(passage.packet)
+            by_port = driver(passage.driver).attach == "port"
+            return by_port and passage.packet.family == 4 and wanted(passage.packet)
 
         def routed(passage: Passage) -> bool:
             return passage.forwarded and passage.packet.family == 4 and wanted(passage.packet)

@@ -64,7 +64,7 @@ class ParentDown(Fault):
             parent = child.network.parent
             if child.node == place.node and place.device in stack(child.network):
                 cells = scene.cells("space", child.container, child.interface)
-                if child.network.driver == "macvlan":
+                if child.network.traits.by_mac:
                     certain |= cells
                 elif "." in parent:
                     # An ipvlan child on a VLAN follows its carrier in newer kernels only.
@@ -151,7 +151,7 @@ class ChildMissing(ChildFault):
     cure = "start the container anew, or make the child again on its parent"
     reference = "measured: deleting a parent removes the children in other namespaces silently"
     loses_addresses = True
-    drivers = ("macvlan", "ipvlan")  # those that remake.py can make again
+    attach = "child"  # those that remake.py can make again
     break_script = 'ip link delete "$1"'
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:

@@ -198,7 +198,7 @@ class Rogue(AdvertisedFault):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name macvlan children with an advertised address; their own nodes don't hear them."""
         for child in advertised(scene):
-            if child.network.driver == "macvlan":
+            if child.network.traits.by_mac:
                 yield Place.of(child, child.mac, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:

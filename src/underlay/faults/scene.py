@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from underlay.expect import pairs, predict
+from underlay.expect.ends import end_name
 from underlay.expect.passages import Cell, Passage, Ways, stack
 
 if TYPE_CHECKING:
@@ -173,11 +174,10 @@ def involving(cells: Iterable[Cell], *names: str) -> frozenset[Cell]:
 
 def _children(plan: Plan) -> Iterator[Child]:
     for container in plan.containers:
-        several = len(container.attachments) > 1
         for attachment in container.attachments:
             address, _, prefix = attachment.address.partition("/")
             yield Child(
-                end=f"{container.name}@{attachment.network}" if several else container.name,
+                end=end_name(container, attachment),
                 container=container.name,
                 node=container.node,
                 interface=attachment.interface,

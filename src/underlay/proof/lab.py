@@ -22,7 +22,8 @@ from underlay.expect import predict
 from underlay.faults import Scene
 from underlay.observe import measure
 from underlay.observe.commands import gather_command
-from underlay.observe.evidence import SWITCH, gather
+from underlay.observe.evidence import gather
+from underlay.plan import SWITCH
 from underlay.proof.explain import NOTHING, explain
 from underlay.verdict import judge
 
@@ -85,10 +86,10 @@ def explain_running(state: LabState, verdict: Verdict, tell: Callable[[str], Non
     if verdict.exit_code == 0:
         return NOTHING
     tell(f"looking into {state.lab}")
-    return explain(Scene(state.plan()), verdict.cells, look_into(state))
+    return explain(Scene(state.plan()), verdict.cells, gather_evidence(state))
 
 
-def look_into(state: LabState) -> Evidence:
+def gather_evidence(state: LabState) -> Evidence:
     """Return what nodes, containers, external hosts and the switch of a running lab show."""
     plan = state.plan()
     spawn = spawn_as_root(state)

@@ -23,7 +23,7 @@ from underlay.plan import make_plan
 ROOT = Path(__file__).resolve().parents[3]
 LABS = ROOT / "labs"
 CATALOGUE = ROOT / "src" / "underlay" / "faults" / "catalogue"
-choose = importlib.import_module("underlay.cli.verbs.break").choose
+choose = importlib.import_module("underlay.cli.verbs.break").choose_place
 
 
 def scene_of(lab: str) -> Scene:

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.faults.evidence.lines import link_proof, port_line
 from underlay.faults.evidence.spaces import links
-from underlay.faults.fault import SWITCH, ChildFault, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import ChildFault, Effect, Fault, Place, Proof, Step
 from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
 from underlay.faults.scene import stack
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
 from underlay.expect import routing, stations, switch_ports
 from underlay.faults import RUNNING, Effect, Scene
-from underlay.faults.entry import entries
+from underlay.faults.entries import entries
 from underlay.lab import (
     Containers,
     ExtraRoute,

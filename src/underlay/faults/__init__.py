@@ -5,34 +5,16 @@ from __future__ import annotations
 import difflib
 
 from underlay.errors import BadInput
-from underlay.faults.catalogue import (
-    addressing,
-    advertisements,
-    bridged,
-    driver,
-    filters,
-    ipv6,
-    link,
-    masks,
-    mtu,
-    multicast,
-    neighbours,
-    overlay,
-    parent_filters,
-    reverse_path,
-    routing,
-    runtime,
-    switch,
-    switch_policy,
-    vlan,
-)
-from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.catalogue import BOOT, RUNNING
+from underlay.faults.fault import Effect, Entry, Fault, Finding, Place, Proof, Step
 from underlay.faults.scene import Cell, Scene
 
 __all__ = [
+    "BOOT",
     "RUNNING",
     "Cell",
     "Effect",
+    "Entry",
     "Fault",
     "Finding",
     "Place",
@@ -41,28 +23,6 @@ __all__ = [
     "Step",
     "running_fault",
 ]
-
-RUNNING: tuple[Fault, ...] = (
-    *link.FAULTS,
-    *mtu.FAULTS,
-    *driver.FAULTS,
-    *vlan.FAULTS,
-    *switch.FAULTS,
-    *switch_policy.FAULTS,
-    *addressing.FAULTS,
-    *masks.FAULTS,
-    *neighbours.FAULTS,
-    *routing.FAULTS,
-    *reverse_path.FAULTS,
-    *filters.FAULTS,
-    *parent_filters.FAULTS,
-    *bridged.FAULTS,
-    *overlay.FAULTS,
-    *multicast.FAULTS,
-    *ipv6.FAULTS,
-    *advertisements.FAULTS,
-    *runtime.FAULTS,
-)
 
 
 def running_fault(name: str) -> Fault:

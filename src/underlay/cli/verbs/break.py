@@ -94,7 +94,7 @@ def choose_place(scene: Scene, fault: Fault, node: str | None, container: str | 
     _refuse_unknown(scene, node, container)
     places = list(fault.places(scene))
     if not places:
-        raise BadInput(f"{fault.id} makes no sense here: {fault.senseless(scene)}", hint=_HINT)
+        raise BadInput(f"{fault.id} makes no sense here: {fault.no_place}", hint=_HINT)
     fitting = [
         place
         for place in places

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.errors import UnderlayError
 from underlay.expect import homes
 from underlay.observe.patience import SharedDeadline
-from underlay.plan import SWITCH
+from underlay.plan import SWITCH, Cidr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,10 +66,10 @@ class Space:
         """The protocol counters that aren't zero, such as IpOutNoRoutes."""
         return dict(self.raw.get("counters", {}))
 
-    def addresses(self, interface: str) -> list[str]:
+    def addresses(self, interface: str) -> list[Cidr]:
         """Return an interface's global addresses with their prefix lengths, both families."""
         return [
-            f"{info['local']}/{info['prefixlen']}"
+            Cidr(f"{info['local']}/{info['prefixlen']}")
             for info in self.links.get(interface, {}).get("addr_info", ())
             if info.get("scope") == "global" and "local" in info
         ]

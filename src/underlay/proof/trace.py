@@ -10,7 +10,7 @@ from underlay.errors import BadInput
 from underlay.expect import pairs
 from underlay.faults.scene import Scene
 from underlay.observe.frames import told
-from underlay.plan import SWITCH
+from underlay.plan import SWITCH, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,7 @@ class Trace:
 
     def arp_marks(self) -> tuple[bytes, ...]:
         """Return the bytes by which ARP is known; `seen_points` picks this pair's."""
-        if ":" in self.source_address:
+        if family_of(self.source_address) == 6:
             return ()
         # An ARP packet's addresses stand apart: its head, Ethernet and IPv4, has to do.
         return (bytes.fromhex("000108000604"),)

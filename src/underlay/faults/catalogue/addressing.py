@@ -10,7 +10,7 @@ from underlay.faults.fault import Effect, Fault, Place, Step
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at
 from underlay.faults.scene import involving
-from underlay.plan import own_addresses
+from underlay.plan import Cidr, family_of, own_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,9 +74,9 @@ class AddressMissing(Fault):
             space = with_link_up(evidence, place)
             if space is None:
                 continue
-            seen = [a for a in space.addresses(place.device) if ":" not in a]
-            wanted = place.detail[1].partition("/")[0]
-            if wanted not in [address.partition("/")[0] for address in seen]:
+            seen = [a for a in space.addresses(place.device) if a.family == 4]
+            wanted = Cidr(place.detail[1]).ip
+            if wanted not in [address.ip for address in seen]:
                 yield place, space, seen[0] if seen else ""
 
 
@@ -263,7 +263,7 @@ class NodeAddressMissing(Fault):
                         yield Place(node.name, parent, node.name, (node.name, address))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        family = 6 if ":" in place.detail[1] else 4
+        family = family_of(place.detail[1])
         own = scene.cells("space", place.target, place.device, lambda p: p.packet.family == family)
         return Effect(own)
 
@@ -286,7 +286,7 @@ def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, s
         for device in space.links if space else ():
             assert space is not None
             for address in space.addresses(device):
-                found.setdefault(address.partition("/")[0], []).append((space, device))
+                found.setdefault(address.ip, []).append((space, device))
     return found
 
 

@@ -14,6 +14,7 @@ from underlay.faults.evidence.spaces import with_link_up
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at
+from underlay.plan import Cidr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,10 +103,12 @@ class Address6Missing(Child6Fault):
                 or space.sysctl.get(f"net.ipv6.conf.{place.device}.disable_ipv6") == "1"
             ):
                 continue
-            if place not in static and not any(":" in a for a in space.addresses(place.device)):
+            if place not in static and not any(
+                a.family == 6 for a in space.addresses(place.device)
+            ):
                 continue
-            wanted = place.detail[1].partition("/")[0]
-            if wanted not in [a.partition("/")[0] for a in space.addresses(place.device)]:
+            wanted = Cidr(place.detail[1]).ip
+            if wanted not in [a.ip for a in space.addresses(place.device)]:
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
 
@@ -143,7 +146,7 @@ until ip -6 address show dev "$1" | grep -q dadfailed; do
     tries=$((tries + 1)); test $tries -lt 100; sleep 0.1
 done
 """
-        alone = address.partition("/")[0]
+        alone = Cidr(address).ip
         return [
             Step(taker, f"{ADD} nodad", (device, f"{alone}/128")),
             Step(place.target, again, (place.device, address)),
@@ -151,7 +154,7 @@ done
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         _, address, taker, device = place.detail
-        alone = address.partition("/")[0]
+        alone = Cidr(address).ip
         again = f'{DELETE}\nip address add "$2" dev "$1" nodad'
         return [
             Step(taker, DELETE, (device, f"{alone}/128")),
@@ -161,7 +164,7 @@ done
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for place in super().places(scene):
             space = evidence.space(place.target)
-            wanted = place.detail[1].partition("/")[0]
+            wanted = Cidr(place.detail[1]).ip
             for info in space.links.get(place.device, {}).get("addr_info", ()) if space else ():
                 if space and info.get("local") == wanted and info.get("dadfailed"):
                     line = f"inet6 {wanted}/{info['prefixlen']} dadfailed tentative"
@@ -231,4 +234,4 @@ def _about_discovery(found: Drop) -> bool:
 
 def prefix6(child: Child) -> str:
     """Return the prefix length of a child's IPv6 address."""
-    return child.network.subnet6.partition("/")[2]
+    return Cidr(child.network.subnet6).prefix

@@ -8,6 +8,7 @@ from underlay.faults.evidence.lines import link_proof, neighbour_line
 from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Place, Proof, Step
 from underlay.faults.scene import involving
+from underlay.plan import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ class StaticNeighbour(Fault):
     def effect(self, scene: Scene, place: Place) -> Effect:
         """The pair is lost: requests of the one, and its answers to the other, go astray."""
         own, other, address = place.detail
-        family = 6 if ":" in address else 4
+        family = family_of(address)
         cells = involving(scene.healthy, own)
         return Effect(frozenset(c for c in cells if other in c[:2] and c[3] == family))
 

@@ -10,6 +10,7 @@ from underlay.faults.evidence.lines import addresses_proof
 from underlay.faults.evidence.routes import best, contains
 from underlay.faults.fault import Effect, Fault, Place, Step
 from underlay.faults.remake import child_at
+from underlay.plan import Cidr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,9 +105,9 @@ class WrongMask(Fault):
 
 def _masked_otherwise(space: Space, place: Place) -> bool:
     """Whether an interface has its planned address with another mask, alone or as well."""
-    alone = place.detail[1].partition("/")[0]
+    alone = Cidr(place.detail[1]).ip
     seen = space.addresses(place.device)
-    return any(a.partition("/")[0] == alone and a != place.detail[1] for a in seen)
+    return any(a.ip == alone and a != place.detail[1] for a in seen)
 
 
 def _but_hosts(scene: Scene, cells: frozenset[tuple[str, str, str, int]]) -> Effect:

@@ -285,7 +285,7 @@ def unaddressed(scene: Scene, evidence: Evidence) -> Iterator[tuple[Child, Space
             or space.sysctl.get(f"net.ipv6.conf.{child.interface}.disable_ipv6") == "1"
         ):
             continue
-        if not any(":" in address for address in space.addresses(child.interface)):
+        if not any(address.family == 6 for address in space.addresses(child.interface)):
             yield child, space
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.faults.evidence.lines import route_line, routes_proof
-from underlay.faults.evidence.routes import best, contains, every_route, family_of, main_routes
+from underlay.faults.evidence.routes import best, contains, every_route, main_routes, route_family
 from underlay.faults.evidence.spaces import spaces, with_link_up
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at
 from underlay.faults.scene import Scene
+from underlay.plan import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +69,7 @@ class DefaultRouteMissing(Fault):
 
         def outside(passage: Passage) -> bool:
             there = passage.packet.destination
-            right = (":" in there) == (self.family == 6)
+            right = family_of(there) == self.family
             return passage.direction == "out" and right and not contains(subnet, there)
 
         return Effect(scene.cells("space", place.target, place.device, outside))
@@ -119,7 +120,7 @@ class RefusingRoute(Fault):
         for space in spaces(scene, evidence):
             for row in every_route(space):
                 if row.get("type") in REFUSING:
-                    effect = Effect(towards(scene, space.name, "", row["dst"], family_of(row)))
+                    effect = Effect(towards(scene, space.name, "", row["dst"], route_family(row)))
                     yield self.shown_by(scene, space, row, effect)
 
     def shown_by(
@@ -164,7 +165,7 @@ class WrongNextHop(RefusingRoute):
                     continue
                 if device == "eth0" and space.name == space.node:
                     continue  # a node's own default route, over management
-                if towards(scene, space.name, "", row["dst"], family_of(row)):
+                if towards(scene, space.name, "", row["dst"], route_family(row)):
                     effect = self._taken(scene, space, row)
                     yield self.shown_by(scene, space, row, effect, device)
 
@@ -282,7 +283,7 @@ class NodeRouteMissing(Fault):
             space = with_link_up(evidence, place)
             if space is None or not space.addresses(place.device):
                 continue
-            family = 6 if ":" in place.detail[1] else 4
+            family = family_of(place.detail[1])
             routes = main_routes(space, family)
             if not any(row["dst"] == place.detail[1] for row in routes):
                 yield self.found(scene, place, routes_proof(space, routes, family))
@@ -294,7 +295,7 @@ def usable(space: Space, child: Child, family: int = 4) -> bool:
     if link is None or "UP" not in link["flags"]:
         return False
     wanted = child.address if family == 4 else child.address6
-    return any(a.partition("/")[0] == wanted for a in space.addresses(child.interface))
+    return any(a.ip == wanted for a in space.addresses(child.interface))
 
 
 def _unused_address(scene: Scene, place: Place) -> str:

@@ -159,7 +159,7 @@ def heard(
     """
     if link.by_node or other.by_node:
         return L3
-    segment = world.segments.get(link.domain[0])
+    segment = world.segments.get(link.domain.segment)
     wire = relation in ("across", "to other node", "from other node", "stations")
     if segment and wire and link.port and other.port:
         cards = {nic.mac for node in world.plan.nodes for nic in node.nics}
@@ -194,21 +194,19 @@ def _kept(link: Link) -> bool:
 
 def _swallowed(world: World, link: Link, check: str) -> bool:
     """Whether a switch drops what is for nobody's group; a VXLAN's carries broadcasts, too."""
-    kind, _, name = link.domain[2].partition(" ")
-    if kind == "overlay":
-        network = world.plan.network(name)
+    network = world.overlay(link)
+    if network:
         carried = world.segments.get(network.segment)
         return bool(network.group and carried and carried.swallows_multicast)
-    segment = world.segments.get(link.domain[0])
+    segment = world.segments.get(link.domain.segment)
     return bool(check == "multicast" and segment and segment.swallows_multicast)
 
 
 def _ended(world: World, link: Link, other: Link) -> Heard | None:
     """Return what ends an overlay's broadcasts between two nodes, if anything does."""
-    word, _, name = link.domain[2].partition(" ")
-    if word != "overlay":
+    network = world.overlay(link)
+    if network is None:
         return None
-    network = world.plan.network(name)
     if world.segments[network.segment].isolated:
         return SHUT
     # To a group frames go with the group's MAC address, which leaves the node its copy.

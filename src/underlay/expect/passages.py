@@ -179,10 +179,9 @@ class Ways:
                 # A macvlan sibling's frame comes in again by the parent; a bridge is the parent.
                 own = into if out.driver else out
                 yield self._passing("parent", into.node, into.parent, "in", wire, own)
-        elif out.domain[2].startswith("overlay "):
-            yield from self._tunnelled(wire, self._plan.network(out.domain[2].partition(" ")[2]))
         else:
-            yield from self._crossed(wire)
+            overlay = self._worlds[4].overlay(out)
+            yield from self._tunnelled(wire, overlay) if overlay else self._crossed(wire)
         forwarded = not wire.last
         name = self._interface(into)
         yield self._passing("space", into.space, name, "in", wire, into, forwarded=forwarded)
@@ -199,7 +198,7 @@ class Ways:
         out, into = wire.out, wire.into
         for name in self._below(out):
             yield self._passing("parent", out.node, name, "out", wire, out)
-        segment = out.domain[0]
+        segment = out.domain.segment
         near, there = self._port(out, segment), self._port(into, segment)
         if near and there:
             yield self._passing("port", segment, near, "in", wire, out)

@@ -247,14 +247,14 @@ class Paths:
 
     def _apart(self, link: Link, packet: Packet) -> Rule:
         owner = next(one for one in packet.target.links if one.address == packet.address)
-        if "" in (link.domain[0], owner.domain[0]):
+        if "" in (link.domain.segment, owner.domain.segment):
             return routing.CLOSED
-        if link.domain[0] != owner.domain[0]:
+        if link.domain.segment != owner.domain.segment:
             return routing.OTHER_SEGMENT
         by_port = switch_ports.apart(self._world, link, owner)
         if by_port:
             return by_port
-        if link.domain[1] != owner.domain[1]:
+        if link.domain.vlan != owner.domain.vlan:
             return routing.OTHER_VLAN
         return routing.MANAGEMENT_ALONE
 
@@ -291,7 +291,7 @@ class Paths:
             found.append("no multicast")
         if segment.isolated and not together and link.port and other.port:
             found.append("isolated")
-        if segment.locked and not together and link.domain[0]:
+        if segment.locked and not together and link.domain.segment:
             cards = {n.mac for node in self._world.plan.nodes for n in node.nics}
             if any(one.port and one.mac not in cards for one in (link, other)):
                 found.append("locked")
@@ -299,16 +299,13 @@ class Paths:
 
     def _asks_by_multicast(self, link: Link) -> bool:
         """IPv6 does on a wire; and in a VXLAN with a group, ARP's broadcasts travel by it."""
-        kind, _, name = link.domain[2].partition(" ")
-        if kind == "overlay":
-            return bool(self._world.plan.network(name).group)
-        return self._world.family == 6
+        overlay = self._world.overlay(link)
+        return bool(overlay.group) if overlay else self._world.family == 6
 
     def _segment(self, link: Link) -> str:
         """The segment that carries ``link``'s frames; an overlay's is that of its underlay."""
-        if link.domain[0] or not link.domain[2].startswith("overlay "):
-            return link.domain[0]
-        return self._world.plan.network(link.domain[2].partition(" ")[2]).segment
+        overlay = self._world.overlay(link)
+        return overlay.segment if overlay else link.domain.segment
 
 
 @cache

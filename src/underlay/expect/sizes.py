@@ -17,9 +17,9 @@ def largest(world: World, pair: Pair, arrival: Arrival) -> int:
     own = world.spaces[pair.source.space].route(pair.destination_address)
     sizes += [_mtu(world, own.link)] if own else []
     sizes += [
-        world.segments[link.domain[0]].mtu
+        world.segments[link.domain.segment].mtu
         for link in arrival.over
-        if link.domain[0] in world.segments
+        if link.domain.segment in world.segments
     ]
     return min(sizes)
 

@@ -13,7 +13,7 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers.ipvlan import L3_MODES, mode_word
 from underlay.plan import MANAGEMENT_SEGMENT
@@ -33,12 +33,30 @@ if TYPE_CHECKING:
         VlanLink,
     )
 
-# Segment, VLAN, and who is alone there: a node, an overlay, the stations of a port that the
-# switch has no use for; nobody where it is empty. The VLAN is the switch's own where the
-# segment's ports have VLANs, and the tag on the cable where not.
-Domain = tuple[str, int | None, str]
 EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 OVERLAYS = ("vxlan", "gretap")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A layer-2 domain: links of one domain get each other's broadcasts, if nothing forbids.
+
+    ``segment`` is empty where no segment carries the frames as they are: in an overlay, and
+    on a device of a node that has no uplink. ``vlan`` is the switch's own where the segment's
+    ports have VLANs, and the tag on the cable where not. ``kind`` says who is in it:
+
+    - ``wire``: every station of the segment's VLAN; ``name`` is empty;
+    - ``port``: the stations behind one port whose VLANs have no use for their frames, or
+      give none back; ``name`` is the machine at that port;
+    - ``node``: one node, alone on its management link; ``name`` is that node;
+    - ``device``: what sits on one device of a node that has no uplink; ``name`` is both names;
+    - ``overlay``: every station of an overlay; ``name`` is that network.
+    """
+
+    segment: str
+    vlan: int | None = None
+    kind: Literal["wire", "port", "node", "device", "overlay"] = "wire"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,8 +157,12 @@ class World:
 
     def is_deaf(self, link: Link) -> bool:
         """Whether ``link`` is in an overlay whose tunnels end where a passthru child hears all."""
-        word, _, network = link.domain[2].partition(" ")
-        return word == "overlay" and (link.node, self.plan.network(network).uplink) in self._deaf
+        overlay = self.overlay(link)
+        return overlay is not None and (link.node, overlay.uplink) in self._deaf
+
+    def overlay(self, link: Link) -> PlannedNetwork | None:
+        """Return the overlay whose layer-2 domain ``link`` is in; None where it is in none."""
+        return self.plan.network(link.domain.name) if link.domain.kind == "overlay" else None
 
     def around(self, link: Link) -> list[Link]:
         """Return every link of the layer-2 domain that ``link`` is in, its own included."""
@@ -201,7 +223,7 @@ class World:
         for made in node.links:
             if made.kind == "bridge" and not made.parent:
                 name = overlays.get(made.interface, "")
-                domain = ("", None, f"overlay {name}" if name else f"{node.name} {made.interface}")
+                domain = _overlay(name) if name else _device(node.name, made.interface)
                 add(made.interface, domain, made.mac, made.addresses)
             elif made.kind in ("macvlan", "ipvlan"):
                 network = next(n for n in self.plan.networks if n.shim == made.interface)
@@ -284,9 +306,9 @@ class World:
         self, space: str, node: str, network: PlannedNetwork, address: str, mac: str
     ) -> Link:
         if network.driver in OVERLAYS:
-            domain: Domain = ("", None, f"overlay {network.name}")
+            domain = _overlay(network.name)
         elif not network.uplink:
-            domain = ("", None, f"{node} {network.parent}")
+            domain = _device(node, network.parent)
         else:
             domain = self._domain(network.segment, network.vlan, node)
         return Link(
@@ -305,29 +327,37 @@ class World:
     def _domain(self, segment: str, tag: int | None, station: str) -> Domain:
         """Where frames with ``tag`` get by the port of ``station``, and come back from alike."""
         if segment == MANAGEMENT_SEGMENT:
-            return segment, tag, station
+            return Domain(segment, tag, "node", station)
         own = self.segments[segment].vlans.get(station)
         if own is None:
-            return segment, tag, ""
+            return Domain(segment, tag)
         vlan = own.enters(tag)
         if vlan is None or not own.returns(tag):
-            return segment, tag, f"port {station}"
-        return segment, vlan, ""
+            return Domain(segment, tag, "port", station)
+        return Domain(segment, vlan)
 
     def spilled(self, link: Link) -> list[Link]:
         """Return those who hear what ``link`` sends though nothing of theirs gets back to it.
 
         Its port takes the tag of a VLAN that it gives back without one.
         """
-        if not link.domain[2].startswith("port "):
+        if link.domain.kind != "port":
             return []
-        own = self.segments[link.domain[0]].vlans.get(link.port)
+        segment = self.segments[link.domain.segment]
+        own = segment.vlans.get(link.port)
         if own is None or link.tag is None or own.enters(link.tag) is None:
             return []
-        inside = self._by_domain.get((link.domain[0], link.tag, ""), [])
+        inside = self._by_domain.get(Domain(segment.name, link.tag), [])
         # Out of the port that a frame came in by it goes again only where that is hairpin.
-        back = self.segments[link.domain[0]].reflects
-        return [one for one in inside if back or one.port != link.port]
+        return [one for one in inside if segment.reflects or one.port != link.port]
+
+
+def _overlay(network: str) -> Domain:
+    return Domain("", None, "overlay", network)
+
+
+def _device(node: str, interface: str) -> Domain:
+    return Domain("", None, "device", f"{node} {interface}")
 
 
 def _default(runtime: str, routes: list[Hop]) -> list[Hop]:

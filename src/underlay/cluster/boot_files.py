@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster.image import build as image
 from underlay.cluster.process import run
 from underlay.errors import BadInput
+from underlay.storage.writing import whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +70,6 @@ def ensure(plan: Plan, progress: Callable[[str], None]) -> Boot:
 def _copy(disk: Path, copy: Path) -> None:
     """Make the virtual machines' own copy of the image, where it is missing."""
     if not copy.exists():
-        fresh = copy.with_name(f".{copy.name}-{os.getpid()}")
-        words = ["cp", "--reflink=auto", "--sparse=always", str(disk), str(fresh)]
-        run(words, deadline=COPY_DEADLINE)
-        fresh.rename(copy)
+        with whole(copy) as fresh:
+            words = ["cp", "--reflink=auto", "--sparse=always", str(disk), str(fresh)]
+            run(words, deadline=COPY_DEADLINE)

@@ -6,21 +6,18 @@ render a new one, and let the cache of rendered files grow with each of them.
 
 from __future__ import annotations
 
-import fcntl
-import os
-import shutil
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
-from underlay.storage import paths
+from underlay.storage import locks, paths
+from underlay.storage.writing import whole, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 # The key of all labs that `check DIR` proves on the same nodes; no lab is called so.
 SUITE = "_check"
+DEADLINE = 120.0
 
 
 def key_file(lab: str) -> Path:
@@ -45,12 +42,8 @@ def lab_key(lab: str, kept: str = "") -> str:
         source_key = _kept(kept or lab)
         private.parent.mkdir(parents=True, exist_ok=True)
         # The public half last: it says that both are there.
-        for source, target in ((source_key, private), (source_key.with_suffix(".pub"), public)):
-            fresh = target.with_name(f".{target.name}-{os.getpid()}")
-            # Closed from the start: a private key is nobody else's, not even for a moment.
-            fresh.touch(mode=0o600)
-            shutil.copyfile(source, fresh)
-            fresh.rename(target)
+        write_whole(private, source_key.read_bytes(), mode=0o600)
+        write_whole(public, source_key.with_suffix(".pub").read_bytes(), mode=0o600)
     return public.read_text().strip()
 
 
@@ -59,22 +52,13 @@ def _kept(lab: str) -> Path:
     private = paths.cache() / "keys" / lab
     public = private.with_suffix(".pub")
     private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _alone(private.parent):
+    # Two checkouts would make a pair out of halves of two.
+    with locks.held(private.parent / ".lock", "makes a key", deadline=DEADLINE):
         if not (public.exists() and private.exists()):
-            fresh = private.with_name(f".{lab}-{os.getpid()}")
+            # No half of an older pair may be there when a new half comes in.
+            public.unlink(missing_ok=True)
             words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"underlay-{lab}"]
-            run([*words, "-f", str(fresh)], deadline=30)
-            fresh.rename(private)
-            fresh.with_name(f"{fresh.name}.pub").rename(public)
+            with whole(public) as fresh_public, whole(private) as fresh:
+                run([*words, "-f", str(fresh)], deadline=30)
+                fresh.with_name(f"{fresh.name}.pub").rename(fresh_public)
     return private
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keep two checkouts from making a pair out of halves of two."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster.process import run
 from underlay.errors import BadInput, Infrastructure
 from underlay.storage import paths
+from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,9 +59,7 @@ Host *
     GSSAPIAuthentication no
 """
     path = state / "ssh_config"
-    temporary = state / f".ssh_config-{os.getpid()}"
-    temporary.write_text(text)
-    temporary.rename(path)
+    write_whole(path, text)
     return path
 
 

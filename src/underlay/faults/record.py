@@ -6,7 +6,6 @@ The record holds the undoing commands themselves: it outlives a crash and a chan
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from underlay.errors import Infrastructure
 from underlay.faults import restore
 from underlay.faults.fault import SWITCH, Fault, Place, Step
 from underlay.observe.on_node.gather import documents
+from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,9 +120,7 @@ def _write(state: LabState, broken: list[Broken]) -> None:
     if not broken:
         file.unlink(missing_ok=True)
         return
-    fresh = file.with_name(f".{file.name}-{os.getpid()}")
-    fresh.write_text(json.dumps([asdict(entry) for entry in broken], indent=2) + "\n")
-    fresh.rename(file)
+    write_whole(file, json.dumps([asdict(entry) for entry in broken], indent=2) + "\n")
 
 
 def _file(state: LabState) -> Path:

@@ -6,18 +6,21 @@ folder: no process id, name or age could tell as much.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from underlay.storage import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LOCK = ".lock"
+# A sweep holds it for as long as it ends and removes what a killed command has left.
+DEADLINE = 120.0
 
 
 @contextmanager
@@ -58,29 +61,18 @@ def claim(path: Path) -> int:
     Whoever sweeps at the same moment may take a lock that nobody holds yet, and the folder
     with it: then it is made again.
     """
-    while True:
-        descriptor = None
-        with suppress(FileNotFoundError):
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.samestat(os.fstat(descriptor), os.stat(path / LOCK)):
-                return descriptor
-        if descriptor is not None:
-            os.close(descriptor)
+    busy = f"uses the folder {path}"
+    return locks.wait_for(path / LOCK, busy, deadline=DEADLINE, folder_mode=0o700)
 
 
 def abandoned(paths: Iterable[Path]) -> Iterator[Path]:
     """Yield those of the folders ``paths`` whose lock is free, and hold it meanwhile."""
     for path in paths:
         try:
-            descriptor = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = locks.take(path / LOCK)
         except OSError:
             continue
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield path
-        except BlockingIOError:
-            pass
         finally:
             os.close(descriptor)

@@ -7,13 +7,16 @@ import hashlib
 import io
 import json
 import os
+import signal
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ending import ends
 from underlay import cli
 from underlay.cluster.image import archive as image_archive
 from underlay.cluster.image import build as image
@@ -51,6 +54,18 @@ License: Permission to use, copy, modify, and distribute this software and its
  documentation
 """
 PYTHON = "On Debian systems it is in /usr/share/common-licenses/GPL-2.\n"
+SOURCE = Path(__file__).resolve().parents[3] / "src"
+EXPORT = f"""\
+import os, sys
+from pathlib import Path
+from {image.__name__} import Image
+from {image_archive.__name__} import export
+folder, file = map(Path, sys.argv[1:])
+try:
+    export(Image(folder.name, folder), file)
+finally:
+    print(os.listdir(file.parent), file.read_text(), end="")
+"""
 RECORDED = {"user-mode-linux": {"version": "6.12", "licences": ["GPL-2"]}}
 
 
@@ -204,6 +219,179 @@ def test_a_file_cut_short_changes_nothing(
         (tmp_path / name).write_bytes(whole[:length])
         assert cli.main(["image", "import", str(tmp_path / name)]) == 2
         assert [path.name for path in folder.iterdir()] == [".lock"]
+
+
+def plain(name: str, **facts: object) -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    for key, value in facts.items():
+        setattr(entry, key, value)
+    return entry
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (plain("link", type=tarfile.SYMTYPE, linkname="/etc"), "unexpected 'link -> /etc'"),
+        (plain("hard", type=tarfile.LNKTYPE, linkname="cni"), "unexpected 'hard link to cni'"),
+        (plain("null", type=tarfile.CHRTYPE, devmajor=1, devminor=3), "unexpected 'null'"),
+        (plain("sda", type=tarfile.BLKTYPE, devmajor=8, devminor=0), "unexpected 'sda'"),
+        (plain("pipe", type=tarfile.FIFOTYPE), "unexpected 'pipe'"),
+        (plain("folder", type=tarfile.DIRTYPE), "unexpected 'folder/'"),
+        (plain("/etc/absolute"), "unexpected '/etc/absolute'"),
+        (plain("a/../../b"), "unexpected 'a/../../b'"),
+        (plain(" blank"), "unexpected 'blank'"),
+        (plain(".hidden"), "unexpected '.hidden'"),
+        (plain("-option"), "unexpected '-option'"),
+        (plain("two\nlines"), r"unexpected 'two\\nlines'"),
+        (plain("cni"), "unexpected 'cni'"),
+        (plain("\u00e4" * 150), "unexpected '"),
+        (plain("short", pax_headers={"path": "../long"}), "unexpected '../long'"),
+        (plain("unnamed"), "wrong content of unnamed"),
+    ],
+    ids=lambda value: value.name[:12] if isinstance(value, tarfile.TarInfo) else "",
+)
+def test_a_hostile_file_changes_nothing(
+    entry: tarfile.TarInfo,
+    reason: str,
+    built: Image,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Whatever else than plain files of plain names is in it is refused before it is unpacked."""
+    image_archive.export(built, tmp_path / "node.tar")
+    changed = tmp_path / "changed.tar"
+    with tarfile.open(tmp_path / "node.tar") as old, tarfile.open(changed, "w") as new:
+        *first, last = old
+        for member in (*first, entry, last):
+            new.addfile(member, old.extractfile(member) if member in (*first, last) else None)
+    folder = elsewhere(monkeypatch, tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    assert cli.main(["image", "import", str(changed)]) == 2
+    assert f"{changed} is no image, or is damaged: {reason}" in capsys.readouterr().err
+    assert {*tmp_path.rglob("*")} - {*before} == {
+        folder.parents[1],
+        folder.parent,
+        folder,
+        folder / ".lock",
+    }
+
+
+@pytest.mark.parametrize("size", [0, 100, 1 << 40])
+def test_a_wrong_size_changes_nothing(
+    size: int, built: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "node.tar"
+    image_archive.export(built, file)
+    data = bytearray(file.read_bytes())
+    with tarfile.open(file) as tar:
+        cni = tar.getmember("cni")
+    cni.size = size
+    data[cni.offset : cni.offset + 512] = cni.tobuf(tarfile.GNU_FORMAT)
+    file.write_bytes(data)
+    folder = elsewhere(monkeypatch, tmp_path)
+    assert cli.main(["image", "import", str(file)]) == 2
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+
+
+@pytest.mark.parametrize(
+    "facts", [b"[]", b"{}", b"[" * 100_000, b"\xff", b"{" + b" " * (1 << 20) + b"}"]
+)
+def test_facts_of_any_kind(
+    facts: bytes, built: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(entries: list[tuple[str, bytes]]) -> None:
+        entries[0] = ("image.json", facts)
+        sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {n}\n" for n, data in entries[:-1])
+        entries[-1] = ("SHA256SUMS", sums.encode())
+
+    image_archive.export(built, tmp_path / "node.tar")
+    file = repacked(tmp_path / "node.tar", change)
+    folder = elsewhere(monkeypatch, tmp_path)
+    assert cli.main(["image", "import", str(file)]) == 2
+    assert [path.name for path in folder.iterdir()] == [".lock"]
+
+
+def test_an_archive_without_holes_is_imported_with_holes(
+    built: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as Underlay wrote earlier, and other programs write."""
+    before = content(built)
+    image_archive.export(built, tmp_path / "node.tar")
+    file = repacked(tmp_path / "node.tar", lambda entries: None)
+    assert file.stat().st_size > built.disk.stat().st_size
+    elsewhere(monkeypatch, tmp_path)
+    imported, _ = image_archive.import_(file, lambda line: None)
+    assert {name: data for name, (_, data) in content(imported).items()} == {
+        name: data for name, (_, data) in before.items()
+    }
+    assert imported.disk.stat().st_blocks * 512 < imported.disk.stat().st_size
+
+
+def test_a_name_that_tar_takes_for_another_machine(
+    built: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TAR_OPTIONS", "--verbose --remove-files")
+    monkeypatch.chdir(tmp_path)
+    file = Path("host:-node.tar.gz")
+    image_archive.export(built, file)
+    assert built.cni.exists()
+    elsewhere(monkeypatch, tmp_path)
+    assert image_archive.import_(file, lambda line: None)[1]
+
+
+def test_what_a_kill_left_is_not_exported(built: Image, tmp_path: Path) -> None:
+    for name in (".machine.ext4-1", ".machine.ext4-2/machine.ext4", image_archive.COPY):
+        (built.folder / name).parent.mkdir(exist_ok=True)
+        (built.folder / name).touch()
+    image_archive.export(built, tmp_path / "node.tar")
+    with tarfile.open(tmp_path / "node.tar") as tar:
+        names = tar.getnames()
+    assert names == ["image.json", "cni", "root.ext4", "status", "SHA256SUMS"]
+
+
+@pytest.mark.parametrize("name", ["node.tar", "node.tar.gz", "node.tar.zst"])
+def test_a_full_disk(
+    name: str, built: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The export says so, and leaves what was there: the disk is a small one in memory."""
+    small = tmp_path / "small"
+    small.mkdir()
+    for number in range(64):
+        (built.folder / f"noise{number}").write_bytes(os.urandom(1 << 14))
+    script = 'mount -t tmpfs -o size=512k none "$1" && echo old >"$1/$2" && shift 2 && exec "$@"'
+    words = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    words += [str(small), name, sys.executable, "-c", EXPORT, str(built.folder), str(small / name)]
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, env=environment)
+    assert done.stdout == f"['{name}'] old\n", done.stderr
+    assert f"Infrastructure: cannot write {small}/{name}" in done.stderr
+
+
+def test_an_interrupted_export_leaves_nothing(
+    built: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow, pid = tmp_path / "slow", tmp_path / "pid"
+    slow.write_text(f"#!/bin/sh\necho $$ >{pid}\nexec sleep 60\n")
+    slow.chmod(0o755)
+    monkeypatch.setitem(image_archive.COMPRESSORS, ".tar", (str(slow),))
+
+    def interrupt(*_: object) -> None:
+        if not pid.exists() or not pid.read_text():
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            return
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            image_archive.export(built, tmp_path / "node.tar")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert list(tmp_path.glob("*node*")) == []
+    assert ends(int(pid.read_text())), "the compressor outlives the command"
 
 
 def test_what_is_no_image(built: Image, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

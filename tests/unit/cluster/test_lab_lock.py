@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from underlay.cluster.state.lab import LabState
-from underlay.cluster.state.lock import Holder, forget_unheld, holder, lock, turn
+from underlay.cluster.state.lock import forget_unheld, holder, lock, turn
 from underlay.errors import Infrastructure
-from underlay.storage import paths
+from underlay.storage import locks, paths
 
 ROOT = Path(__file__).resolve().parents[3]
 HOLD = """\
@@ -112,7 +112,7 @@ def test_the_locks_of_killed_commands_are_removed_and_no_others(
 def test_one_command_has_it_more_than_once(home: Path) -> None:
     with turn("twice"):
         with turn("twice", patience=0), lock("twice"):
-            assert holder("twice") == Holder(os.getpid(), *_words())
+            assert holder("twice") == locks.Holder(os.getpid(), *_words())
         assert holder("twice") is not None
     assert not home.exists(), "nothing is left of a lock"
 

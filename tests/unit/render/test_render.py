@@ -17,7 +17,9 @@ from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.render import (
     MARKER,
+    RECENT,
     SOURCES,
+    _forget_oldest,
     content_hash,
     copy_rendered,
     refuse_foreign,
@@ -298,3 +300,14 @@ def test_ansible_gives_each_of_many_labs_a_folder_of_the_same_files(tmp_path: Pa
     render(plans[0], KEY, tmp_path / "alone")
     alone = {p: (tmp_path / "alone" / p).read_text() for p in rendered_files(tmp_path / "alone")}
     assert {p: (entries[0] / p).read_text() for p in rendered_files(entries[0])} == alone
+
+
+def test_only_old_entries_beyond_the_bound_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("underlay.render.KEPT", 1)
+    for name, age in (("new", 0), ("recent", RECENT / 2), ("old", 2 * RECENT)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    _forget_oldest(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"new", "recent"}

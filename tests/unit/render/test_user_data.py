@@ -31,7 +31,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_nodes() -> None:
-    assert len(NODES) == 6
+    assert len(NODES) == 4
 
 
 @each_node

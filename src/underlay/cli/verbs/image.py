@@ -93,6 +93,7 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
     from underlay.cluster.image import archive as image_archive
     from underlay.cluster.image import build as image
     from underlay.cluster.image import licences as image_licences
+    from underlay.storage.writing import write_whole
 
     began = time.monotonic()
     beside = file.with_name(f"{file.name}.packages.tsv")
@@ -103,9 +104,9 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
     if not current.exists:
         raise BadInput("the image is not built yet", hint="underlay image build")
     with progress(f"exporting the image {current.key}"):
-        found = image_licences.parts(current)
+        found = image_licences.parts(current.disk)
         image_archive.export(current, file)
-        beside.write_text(image_licences.table(found), encoding="utf-8")
+        write_whole(beside, image_licences.table(found))
     size = file.stat().st_size
     seconds = time.monotonic() - began
     if as_json:

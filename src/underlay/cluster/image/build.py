@@ -7,13 +7,11 @@ makes another image and an unchanged one is never built twice.
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,10 +27,11 @@ from underlay.cluster.image.recipe import (
 )
 from underlay.cluster.process import run, tail, with_its_starter
 from underlay.errors import Infrastructure
-from underlay.storage import paths, temporary
+from underlay.storage import locks, paths, temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 # Where the packages are unpacked.
 UNPACKED = Path("/var/tmp")
@@ -119,8 +118,7 @@ def ensure(progress: Callable[[str], None], *, anew: bool = False) -> Image:
     if image.exists and not anew:
         image.check()
         return image
-    image.folder.parent.mkdir(parents=True, exist_ok=True)
-    with lock(image.folder.parent / ".lock", progress):
+    with lock(progress):
         if anew or not image.exists:
             _build(image, progress)
     return image
@@ -138,16 +136,20 @@ def _facts(image: Image) -> dict[str, Any]:
 def _build(image: Image, progress: Callable[[str], None]) -> None:
     # Only a build needs these, and `underlay --version` asks for an image's key.
     from underlay.cluster.image.licences import built_from
-    from underlay.cluster.image.overlay import overlaid
+    from underlay.cluster.image.overlay import compile_cni, pack
 
     _remove_abandoned(image.folder.parent)
     _check_room(image.folder.parent, 3072, "set XDG_CACHE_HOME to a folder with more room")
     _check_room(UNPACKED, 1536, f"make room in {UNPACKED}")
     with tempfile.TemporaryDirectory(prefix=".building-", dir=image.folder.parent) as name:
         work = Path(name)
+        progress("image: compiling the CNI runtime program")
+        compile_cni(work / "cni")
+        overlay = work / "overlay.tar"
+        pack(overlay, work / "cni")
         progress("image: installing Debian packages (about a minute)")
-        with overlaid(work) as overlay:
-            _bootstrap(work, overlay, progress)
+        _bootstrap(work, overlay, progress)
+        overlay.unlink()
         progress("image: writing the root file system")
         _write_disk(work)
         (work / "root.tar").unlink()
@@ -253,13 +255,14 @@ def _remove_abandoned(folder: Path) -> None:
         shutil.rmtree(leftover, ignore_errors=True)
 
 
-@contextmanager
-def lock(path: Path, progress: Callable[[str], None]) -> Iterator[None]:
+def lock(progress: Callable[[str], None]) -> AbstractContextManager[None]:
     """Hold the lock on the cache of images; ``progress`` is told when somebody else does."""
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("image: waiting for another build of it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return locks.held(
+        paths.cache() / "images" / ".lock",
+        "builds or imports an image",
+        deadline=2 * BUILD_DEADLINE,
+        waiting=lambda words: progress(f"image: {words}"),
+        # Older checkouts share this cache, and don't look whether the file that they lock is
+        # still there.
+        kept=True,
+    )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,8 +20,6 @@ from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from underlay.cluster.image.build import Image
 
 DEADLINE = 120.0
 DOCUMENTS = Path("/usr/share/doc")
@@ -54,15 +51,16 @@ class Part:
     what: str = ""
 
 
-def parts(image: Image) -> list[Part]:
-    """Return all that ``image`` consists of, sorted by package.
+def parts(disk: Path) -> list[Part]:
+    """Return all that an image consists of, sorted by package.
 
-    Raises Infrastructure where its file system can't be read.
+    ``disk`` is its file system; what was recorded when it was built lies beside it. Raises
+    Infrastructure where it can't be read.
     """
-    found = list(_built_from(image))
-    status = (image.folder / "status").read_text(encoding="utf-8")
+    found = list(_built_from(disk.parent))
+    status = disk.with_name("status").read_text(encoding="utf-8")
     with temporary.folder("licences") as folder:
-        _take_documents(image.disk, folder)
+        _take_documents(disk, folder)
         for package, version, source in installed(status):
             found.append(Part(package, version, source, licences(folder / "doc" / package)))
     found.append(Part("underlay", __version__, "underlay", ("MIT",), "settings, and what starts"))
@@ -99,12 +97,8 @@ def licences(documents: Path) -> tuple[str, ...]:
 def built_from() -> dict[str, dict[str, Any]]:
     """Return version and licences of this machine's packages that go into an image it builds."""
     form = "${Package} ${Version}\n"
-    said = subprocess.run(
-        ["dpkg-query", "--show", f"--showformat={form}", *BUILT_FROM],
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE,
-    ).stdout
+    words = ["dpkg-query", "--show", f"--showformat={form}", *BUILT_FROM]
+    said = run(words, deadline=DEADLINE, check=False).stdout
     versions = dict(line.split() for line in said.splitlines() if len(line.split()) == 2)
     return {
         package: {
@@ -115,8 +109,8 @@ def built_from() -> dict[str, dict[str, Any]]:
     }
 
 
-def _built_from(image: Image) -> Iterator[Part]:
-    facts = json.loads((image.folder / "image.json").read_text(encoding="utf-8"))
+def _built_from(folder: Path) -> Iterator[Part]:
+    facts = json.loads((folder / "image.json").read_text(encoding="utf-8"))
     # Images from before this was recorded: the key says that kernel and busybox are these.
     recorded = facts.get("built_from") or built_from()
     for package, fact in recorded.items():

@@ -1,134 +1,48 @@
-"""What is laid over the fresh root of an image: made while Debian's packages are installed.
+"""What is laid over the fresh root of an image.
 
 The recipe's files, the CNI runtime program, the kernel's modules, and the containers' image.
 """
 
 from __future__ import annotations
 
-import errno
 import io
-import os
-import shutil
-import signal
 import subprocess
 import tarfile
-import threading
-import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from underlay.cluster.image.recipe import BOOT, BUSYBOX, MODULES, kernel_release, mode
-from underlay.cluster.process import end_group, tail, with_its_starter
+from underlay.cluster.process import run, tail, with_its_starter
 from underlay.errors import Infrastructure
 from underlay.storage import paths, temporary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 GO_PATH = "/usr/share/gocode"
 COMPILE_DEADLINE = 300.0
 COMPILE = ("go", "build", "-trimpath", "-ldflags=-s -w", "-o")
-INTERVAL = 0.05
 
 
-@contextmanager
-def overlaid(work: Path) -> Iterator[Path]:
-    """Make the overlay beside the block; yield the pipe that whoever is in it reads it from.
+def compile_cni(output: Path) -> None:
+    """Compile image/cni/main.go to ``output`` against Debian's libcni, without a network.
 
-    The pipe is ``work/overlay.tar``, and ``work/cni`` the compiled program afterwards. The
-    reader waits until all is made, or reads nothing where it can't be. Raises Infrastructure
-    then, also in place of the reader's own complaint.
+    Raises Infrastructure where Go is missing or can't.
     """
-    pipe = work / "overlay.tar"
-    os.mkfifo(pipe)
-    stopped = threading.Event()
-    with (
-        temporary.folder("go") as scratch,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        compiler = _compiler(work / "cni", str(scratch))
-        made = pool.submit(_make, compiler, work, pipe, stopped)
-        try:
-            yield pipe
-        finally:
-            stopped.set()
-            if compiler.poll() is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(compiler.pid, signal.SIGKILL)
-            made.result()
-            pipe.unlink()
+    with temporary.folder("go") as scratch:
+        settings = {
+            "GO111MODULE": "off",
+            "GOPATH": GO_PATH,
+            "GOFLAGS": "",
+            "CGO_ENABLED": "0",
+            "GOCACHE": str(scratch),
+            "TMPDIR": str(scratch),
+        }
+        done = run(
+            with_its_starter([*COMPILE, str(output), "main.go"]), deadline=COMPILE_DEADLINE,
+            environment=settings, folder=paths.root() / "image" / "cni", check=False, name="go",
+        )  # fmt: skip
+    if done.returncode:
+        raise Infrastructure("the CNI runtime program can't be compiled", detail=tail(done.stderr))
 
 
-def _compiler(output: Path, scratch: str) -> subprocess.Popen[str]:
-    """Start compiling image/cni/main.go against Debian's libcni, without a network."""
-    settings = {
-        "GO111MODULE": "off",
-        "GOPATH": GO_PATH,
-        "GOFLAGS": "",
-        "CGO_ENABLED": "0",
-        "GOCACHE": scratch,
-        "TMPDIR": scratch,
-    }
-    try:
-        return subprocess.Popen(
-            with_its_starter([*COMPILE, str(output), "main.go"]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            cwd=paths.root() / "image" / "cni",
-            env={**os.environ, **settings},
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Infrastructure(
-            f"setpriv cannot be run: {error.strerror}", hint="underlay doctor"
-        ) from error
-
-
-def _make(
-    compiler: subprocess.Popen[str], work: Path, pipe: Path, stopped: threading.Event
-) -> None:
-    packed = work / ".overlay.tar"
-    try:
-        try:
-            _, said = compiler.communicate(timeout=COMPILE_DEADLINE)
-        except subprocess.TimeoutExpired:
-            end_group(compiler)
-            said = f"not done within {COMPILE_DEADLINE:.0f} s"
-        if compiler.returncode and not stopped.is_set():
-            raise Infrastructure("the CNI runtime program can't be compiled", detail=tail(said))
-        if not compiler.returncode:
-            _pack(packed, work / "cni")
-    finally:
-        _hand_over(packed, pipe, stopped)
-        packed.unlink(missing_ok=True)
-
-
-def _hand_over(packed: Path, pipe: Path, stopped: threading.Event) -> None:
-    """Write ``packed`` to the pipe's reader as soon as there is one; nothing if it is missing."""
-    while not stopped.is_set():
-        try:
-            end = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            time.sleep(INTERVAL)
-            continue
-        os.set_blocking(end, True)
-        with (
-            suppress(BrokenPipeError, FileNotFoundError),
-            open(end, "wb") as writer,
-            packed.open("rb") as reader,
-        ):
-            shutil.copyfileobj(reader, writer)
-        return
-
-
-def _pack(output: Path, cni: Path) -> None:
+def pack(output: Path, cni: Path) -> None:
     """Write the tar that is laid over the fresh root: owners, modes and times are fixed."""
     recipe = paths.root() / "image"
     with tarfile.open(output, "w") as tar:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -14,6 +13,7 @@ from underlay.cluster.providers import NAMES
 from underlay.errors import Infrastructure
 from underlay.plan import plan_from_json
 from underlay.storage import paths
+from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
@@ -39,8 +39,8 @@ class LabState:
     def write(self, plan: Plan) -> None:
         """Write ``plan`` and then this record, each whole or not at all."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        _replace(self.folder / "plan.json", plan.to_json())
-        _replace(self.folder / "lab.json", json.dumps(asdict(self), indent=2) + "\n")
+        write_whole(self.folder / "plan.json", plan.to_json())
+        write_whole(self.folder / "lab.json", json.dumps(asdict(self), indent=2) + "\n")
 
 
 def plan_in(folder: Path) -> Plan:
@@ -96,9 +96,3 @@ def remove(lab: str) -> None:
     ):
         with suppress(OSError):
             folder.rmdir()
-
-
-def _replace(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}-{os.getpid()}")
-    fresh.write_text(text)
-    fresh.rename(path)

@@ -17,6 +17,7 @@ from underlay.cluster.process import run, tail
 from underlay.cluster.providers.uml.sandbox import boot_id
 from underlay.errors import Infrastructure
 from underlay.storage import paths
+from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +49,7 @@ def probe(kernel: Path, initrd: Path) -> Answer:
     except (OSError, ValueError, TypeError):
         answer = _boot(kernel, initrd)
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{file.name}-{os.getpid()}")
-    fresh.write_text(json.dumps(asdict(answer)) + "\n")
-    fresh.rename(file)
+    write_whole(file, json.dumps(asdict(answer)) + "\n")
     return answer
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from pathlib import Path
 
 from underlay.cluster.process import run
 from underlay.storage import paths
+from underlay.storage.writing import whole
 
 SOURCE = Path(__file__).with_name("xstate.c")
 
@@ -21,8 +21,6 @@ def preload() -> Path:
     library = paths.cache() / "uml" / f"xstate-{digest}.so"
     if not library.exists():
         library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            fresh = Path(folder) / library.name
+        with whole(library) as fresh:
             run(["tcc", "-shared", "-nostdlib", "-o", str(fresh), str(SOURCE)], deadline=60)
-            fresh.rename(library)
     return library

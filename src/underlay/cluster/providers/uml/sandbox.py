@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 from underlay.cluster.providers.uml.wiring import setup
 from underlay.errors import Infrastructure
 from underlay.storage import paths
+from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
@@ -151,9 +152,7 @@ def _made(process: subprocess.Popen[bytes], plan: Plan, state: Path) -> Sandbox:
     sandbox = Sandbox(
         boot_id(), pid, start_time(pid) or 0, process.pid, start_time(process.pid) or 0
     )
-    temporary = state / ".sandbox.json"
-    temporary.write_text(json.dumps(asdict(sandbox)) + "\n")
-    temporary.rename(state / "sandbox.json")
+    write_whole(state / "sandbox.json", json.dumps(asdict(sandbox)) + "\n")
     _link(sandbox, state)
     return sandbox
 

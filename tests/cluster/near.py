@@ -14,7 +14,7 @@ from underlay.cluster.state.lab import LabState, read_state
 from underlay.faults import Cell, Scene
 from underlay.observe.evidence import Evidence
 from underlay.proof.explain import explain
-from underlay.proof.lab import look_into
+from underlay.proof.lab import RunningLab, look_into
 from underlay.verdict import Cell as Judged
 
 STEP_DEADLINE = 60.0
@@ -60,9 +60,10 @@ def look(lab: Lab, *, anyway: bool = True) -> Looked:
     Without ``anyway`` it is looked into only where a cell isn't as expected, as `check` does.
     """
     state = state_of(lab)
-    verdict = measured(state)
+    running = RunningLab(state)
+    verdict = measured(running)
     evidence = look_into(state) if anyway or verdict.exit_code else Evidence({})
-    found = explain(Scene(state.plan()), verdict.cells, evidence)
+    found = explain(Scene(running.prediction), verdict.cells, evidence)
     return Looked(
         judged=verdict.cells,
         evidence=evidence,

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from cluster.running import Lab
+from underlay.expect import Prediction
 from underlay.faults import RUNNING, Scene
 
 pytestmark = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
@@ -49,7 +50,7 @@ def test_break_refuses_what_makes_no_sense(lab: Lab) -> None:
 
 @pytest.mark.all
 def test_every_fault_is_broken_and_mended(lab: Lab) -> None:
-    scene = Scene(lab.plan)
+    scene = Scene(Prediction(lab.plan))
     fitting = [
         fault
         for fault in RUNNING

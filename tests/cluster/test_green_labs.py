@@ -13,6 +13,7 @@ from underlay.cluster.prepare import load_plan
 from underlay.cluster.providers import DEFAULT
 from underlay.cluster.state.own_home import own_home
 from underlay.cluster.suite import Asked, Brought, Suite
+from underlay.expect import Prediction
 from underlay.faults import RUNNING, Scene
 from underlay.proof.lab import look_into
 
@@ -27,7 +28,7 @@ def test_nothing_is_found_in_any_shipped_lab(here: Checkout) -> None:
         assert brought.state is not None, brought.error
         plan = brought.asked.plan
         evidence = look_into(brought.state)
-        scene = Scene(plan)
+        scene = Scene(Prediction(plan))
         findings = [f for fault in RUNNING for f in fault.find(scene, evidence)]
         seen[plan.lab] = {
             "file": digest(brought.asked.file),

@@ -9,29 +9,30 @@ from underlay.cli.console import out, progress
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.proof.explain import Explanation
+    from underlay.proof.lab import RunningLab
     from underlay.verdict import Verdict
 
 
-def measured(state: LabState) -> Verdict:
-    """Measure the running lab ``state``, showing progress, and return the verdict.
+def measured(lab: RunningLab) -> Verdict:
+    """Measure a running lab, showing progress, and return the verdict.
 
     Raises Infrastructure where its nodes are on the way to another lab.
     """
     from underlay.proof.lab import measure_and_judge
 
-    with progress(f"measuring {state.lab}") as running:
-        return measure_and_judge(state, running.step)
+    with progress(f"measuring {lab.state.lab}") as running:
+        return measure_and_judge(lab, running.step)
 
 
-def explained(state: LabState, verdict: Verdict) -> Explanation:
+def explained(lab: RunningLab, verdict: Verdict) -> Explanation:
     """Look into the lab where ``verdict`` isn't green, showing progress, and return why."""
     from underlay.proof.explain import NOTHING
     from underlay.proof.lab import explain_running
 
     if verdict.exit_code == 0:
         return NOTHING
-    with progress(f"looking into {state.lab}") as running:
-        return explain_running(state, verdict, running.step)
+    with progress(f"looking into {lab.state.lab}") as running:
+        return explain_running(lab, verdict, running.step)
 
 
 def show(state: LabState, verdict: Verdict) -> None:

@@ -14,7 +14,7 @@ from underlay.cluster.prepare import load_plan
 from underlay.cluster.providers import DEFAULT
 from underlay.cluster.suite import Asked, Brought, Suite, hand_over
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
-from underlay.proof.lab import measure_and_judge
+from underlay.proof.lab import RunningLab, measure_and_judge
 from underlay.verdict import judge
 
 if TYPE_CHECKING:
@@ -43,11 +43,12 @@ class Proof:
             verdict = self._unmeasured(brought)
         else:
             began = time.monotonic()
-            verdict = measure_and_judge(state, _silent)
+            lab = RunningLab(state)
+            verdict = measure_and_judge(lab, _silent)
             brought.timings["measure"] = round(time.monotonic() - began, 3)
             if verdict.exit_code:
                 with suppress(UnderlayError):
-                    explanation = explained(state, verdict)
+                    explanation = explained(lab, verdict)
         found = document(verdict)
         found["timings"] = {**found["timings"], **brought.timings}
         found["causes"] = causes(explanation) if explanation else []

@@ -44,3 +44,17 @@ RULES: tuple[Rule, ...] = (
     _rule("from other node", "A frame that comes in by the uplink is forwarded to the container."),
     _rule("across", "Both nodes' bridges hold their uplinks: together they are one switch."),
 )
+
+FLOODED = Rule(
+    id="bridge-broadcast",
+    relation="any",
+    reachable=True,
+    because="A broadcast is flooded to the whole layer-2 domain, and every child hears the wire.",
+    reference=(
+        "Linux net/bridge/br_input.c, br_handle_frame_finish; Linux drivers/net/macvlan.c, "
+        "macvlan_multicast_rx"
+    ),
+)
+
+# Who hears what is sent to everybody.
+BROADCAST: tuple[Rule, ...] = (FLOODED,)

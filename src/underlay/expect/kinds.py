@@ -1,4 +1,4 @@
-"""Which containers are alike: what holds for one of them holds for the others, too.
+"""Containers of one kind: what holds for one of them holds for all the others.
 
 A scale lab has hundreds of containers and a handful of kinds. Paths are followed once
 for each two kinds, not once for each two containers.

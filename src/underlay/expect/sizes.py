@@ -12,16 +12,23 @@ if TYPE_CHECKING:
 
 def largest(world: World, pair: Pair, arrival: Arrival) -> int:
     """Return the largest packet of ``pair`` that arrives, in bytes with its IP header."""
-    sizes = [_mtu(world, link) for link in arrival.over]
-    # An ipvlan l3 child's packets leave by its node's link, but by its own interface first.
-    own = world.spaces[pair.source.space].route(pair.destination_address)
-    sizes += [_mtu(world, own.link)] if own else []
+    sizes = [own_size(world, pair, arrival)]
+    sizes += [_mtu(world, link) for link in arrival.over]
     sizes += [
         world.segments[link.domain.segment].mtu
         for link in arrival.over
         if link.domain.segment in world.segments
     ]
     return min(sizes)
+
+
+def own_size(world: World, pair: Pair, arrival: Arrival) -> int:
+    """Return the MTU of the interface that the source's route leads to.
+
+    An ipvlan l3 child's packets leave by its node's link, but by its own interface first.
+    """
+    own = world.spaces[pair.source.space].route(pair.destination_address)
+    return _mtu(world, own.link if own else arrival.over[0])
 
 
 def _mtu(world: World, link: Link) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         PlannedHost,
         PlannedNetwork,
         PlannedNode,
+        PlannedSegment,
         VlanLink,
     )
 
@@ -94,8 +95,8 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Hop:
-    """A route: ``to`` is reached by ``link``, through ``via`` where that isn't empty."""
+class Route:
+    """A route of a namespace: by ``link`` to ``to``, through ``via`` where that isn't empty."""
 
     to: IPv4Network | IPv6Network
     link: Link
@@ -108,19 +109,19 @@ class Space:
 
     name: str
     links: tuple[Link, ...]
-    routes: tuple[Hop, ...]
+    routes: tuple[Route, ...]
     forwards: bool = False
     nat: tuple[str, ...] = ()
 
-    def route(self, address: str, parent: str = "") -> Hop | None:
+    def route(self, address: str, parent: str = "") -> Route | None:
         """Return the route to ``address``; with ``parent``, of those over that interface."""
         wanted = _parsed(address)
         fitting = [
-            hop
-            for hop in self.routes
-            if wanted in hop.to and (not parent or (hop.link.parent == parent))
+            route
+            for route in self.routes
+            if wanted in route.to and parent in ("", route.link.parent)
         ]
-        return max(fitting, key=lambda hop: hop.to.prefixlen, default=None)
+        return max(fitting, key=lambda route: route.to.prefixlen, default=None)
 
     def owns(self, address: str) -> bool:
         """Whether one of its interfaces has ``address``."""
@@ -138,7 +139,9 @@ class World:
     def __init__(self, plan: Plan, family: Family = 4) -> None:
         self.plan, self.family = plan, family
         self.segments = {segment.name: segment for segment in plan.segments}
-        self._deaf = {
+        self._cards = {nic.mac for node in plan.nodes for nic in node.nics}
+        # Nodes and interfaces of theirs whose unicast frames a passthru child takes.
+        self._taken = {
             (container.node, plan.network(attachment.network).parent)
             for container in plan.containers
             for attachment in container.attachments
@@ -155,14 +158,26 @@ class World:
                 for address in self._answers(space, link):
                     self._answering.setdefault((link.domain, address), []).append(link)
 
-    def is_deaf(self, link: Link) -> bool:
-        """Whether ``link`` is in an overlay whose tunnels end where a passthru child hears all."""
+    def tunnel_is_taken(self, link: Link) -> bool:
+        """Whether a passthru child takes what the tunnels of ``link``'s overlay bring its node."""
         overlay = self.overlay(link)
-        return overlay is not None and (link.node, overlay.uplink) in self._deaf
+        return overlay is not None and (link.node, overlay.uplink) in self._taken
 
     def overlay(self, link: Link) -> PlannedNetwork | None:
         """Return the overlay whose layer-2 domain ``link`` is in; None where it is in none."""
         return self.plan.network(link.domain.name) if link.domain.kind == "overlay" else None
+
+    def carrier(self, link: Link) -> PlannedSegment | None:
+        """Return the segment that carries ``link``'s frames; an overlay's is its underlay's.
+
+        None stands for a management link, and for a network without uplink.
+        """
+        overlay = self.overlay(link)
+        return self.segments.get(overlay.segment if overlay else link.domain.segment)
+
+    def is_foreign(self, link: Link) -> bool:
+        """Whether ``link`` sends by a node's port with a MAC address that is none of a node."""
+        return bool(link.port) and link.mac not in self._cards
 
     def around(self, link: Link) -> list[Link]:
         """Return every link of the layer-2 domain that ``link`` is in, its own included."""
@@ -193,7 +208,7 @@ class World:
         held = {link.parent: link for link in node.links if link.kind == "bridge" and link.parent}
         overlays = {n.parent: n.name for n in self.plan.networks if n.driver in OVERLAYS}
         links: dict[str, Link] = {}
-        routes: list[Hop] = []
+        routes: list[Route] = []
 
         def add(
             interface: str,
@@ -203,13 +218,13 @@ class World:
             tag: int | None = None,
         ) -> None:
             here = list(self._mine(addresses)) or [""]
-            mode = "passthru" if (node.name, interface) in self._deaf else ""
+            mode = "passthru" if (node.name, interface) in self._taken else ""
             links[interface] = link = Link(
                 node.name, node.name, interface, domain, "", mode,
                 here[0].partition("/")[0], mac, node.name, (), tag,
             )  # fmt: skip
             if here[0]:
-                routes.append(Hop(ip_interface(here[0]).network, link))
+                routes.append(Route(ip_interface(here[0]).network, link))
 
         for card in cards:
             base, _, written = card.interface.partition(".")
@@ -232,7 +247,7 @@ class World:
                     node.name, node.name, network, address, made.mac
                 )
         routes += [
-            Hop(ip_network(route.to), links[route.interface], route.via)
+            Route(ip_network(route.to), links[route.interface], route.via)
             for route in node.routes
             if ip_network(route.to).version == self.family
         ]
@@ -255,9 +270,9 @@ class World:
                 )  # fmt: skip
                 links.setdefault(port.interface, link)
                 links[f"{port.interface} {address}"] = link
-                routes.append(Hop(ip_interface(address).network, links[port.interface]))
+                routes.append(Route(ip_interface(address).network, links[port.interface]))
         routes += [
-            Hop(ip_network(route.to), links[route.interface], route.via)
+            Route(ip_network(route.to), links[route.interface], route.via)
             for route in host.routes
             if ip_network(route.to).version == self.family and route.interface in links
         ]
@@ -272,23 +287,23 @@ class World:
             network = self.plan.network(attachment.network)
             link = self._attached(container, attachment, network, address.partition("/")[0])
             links.append(link)
-            routes.append(Hop(ip_network(self.subnet(network.name)), link))
+            routes.append(Route(ip_network(self.subnet(network.name)), link))
             routes += [
-                Hop(ip_network(route.to), link, route.via)
+                Route(ip_network(route.to), link, route.via)
                 for route in network.routes
                 if ip_network(route.to).version == self.family
             ]
             gateway = network.gateway if self.family == 4 else network.gateway6
             if network.default_route == "on-link":
-                defaults.append(Hop(EVERYWHERE[self.family], link))
+                defaults.append(Route(EVERYWHERE[self.family], link))
             elif network.default_route == "gateway" and gateway:
-                defaults.append(Hop(EVERYWHERE[self.family], link, gateway))
+                defaults.append(Route(EVERYWHERE[self.family], link, gateway))
         own = {link.address for link in links}
         # A gateway that is one's own address (scope host) makes an on-link route
         # (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw; net/ipv4/route.c, rt_set_nexthop).
         chosen = [
-            replace(hop, via="") if hop.via in own and self.family == 4 else hop
-            for hop in _default(container.runtime, defaults)
+            replace(route, via="") if route.via in own and self.family == 4 else route
+            for route in _default(container.runtime, defaults)
         ]
         return Space(container.name, tuple(links), (*routes, *chosen), container.forwards)
 
@@ -325,7 +340,7 @@ class World:
         )
 
     def _domain(self, segment: str, tag: int | None, station: str) -> Domain:
-        """Where frames with ``tag`` get by the port of ``station``, and come back from alike."""
+        """Return the layer-2 domain of what ``station`` sends with ``tag`` into ``segment``."""
         if segment == MANAGEMENT_SEGMENT:
             return Domain(segment, tag, "node", station)
         own = self.segments[segment].vlans.get(station)
@@ -336,10 +351,10 @@ class World:
             return Domain(segment, tag, "port", station)
         return Domain(segment, vlan)
 
-    def spilled(self, link: Link) -> list[Link]:
-        """Return those who hear what ``link`` sends though nothing of theirs gets back to it.
+    def one_way(self, link: Link) -> list[Link]:
+        """Return the links that get what ``link`` sends, though none of theirs gets back to it.
 
-        Its port takes the tag of a VLAN that it gives back without one.
+        That is so where its port takes in the tag of a VLAN that it gives back without one.
         """
         if link.domain.kind != "port":
             return []
@@ -360,7 +375,7 @@ def _device(node: str, interface: str) -> Domain:
     return Domain("", None, "device", f"{node} {interface}")
 
 
-def _default(runtime: str, routes: list[Hop]) -> list[Hop]:
+def _default(runtime: str, routes: list[Route]) -> list[Route]:
     """The default route that holds where several attachments bring one.
 
     CNI plugins put theirs before those already there (netlink.RouteAddEcmp, which

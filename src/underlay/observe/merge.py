@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import End, Pair, Protocol, ends, homes, pairs, protocols
-from underlay.expect.value_cells import NOBODY, NOTHING
+from underlay.drivers.rule import NOTHING
+from underlay.expect import End, Pair, Protocol, ends, machines, pairs, protocols
+from underlay.expect.value_cells import NOBODY
 from underlay.observe.observation import Observation, Seen
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def merge(
     could not enter, are not measured.
     """
     reasons = dict(failed or {})
-    for name in homes(plan):
+    for name in machines(plan):
         if name not in documents:
             reasons.setdefault(name, "its probe gave no answer")
     records = _Records(plan, documents, reasons)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import ends, homes, pairs, protocols
+from underlay.expect import ends, machines, pairs, protocols
 from underlay.expect.value_cells import EVERYBODY
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _tasks(plan: Plan, expectations: Iterable[Expectation]) -> dict[str, dict[st
     families = {pair.family for pair in every} | {cell.family for _, cell in values(expectations)}
     tasks: dict[str, dict[str, Any]] = {}
     index: dict[str, int] = {}
-    for home in homes(plan):
+    for home in machines(plan):
         own = [container for container in plan.containers if container.node == home]
         spaces = [[home, "node", ""], *([c.name, c.runtime, ""] for c in own)]
         index |= {space[0]: number for number, space in enumerate(spaces)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput
-from underlay.expect import pairs
+from underlay.expect import Prediction, pairs
 from underlay.faults.fault import SWITCH
 from underlay.faults.scene import Scene
 from underlay.observe.frames import told
@@ -115,7 +115,7 @@ def way_of(plan: Plan, source: str, destination: str) -> Way:
         near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"ends: {', '.join(names)}"
         raise BadInput(f"the lab {plan.lab} has no end {wrong!r}", hint=hint)
-    passages = tuple(p for p in Scene(plan).way(found) if p.kind != "route")
+    passages = tuple(p for p in Scene(Prediction(plan)).way(found) if p.kind != "route")
     return Way(
         plan=plan,
         source=source,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from underlay.errors import BadInput
+from underlay.expect import Prediction
 from underlay.faults import RUNNING, Fault, Scene, running_fault
 from underlay.faults.entry import entries
 from underlay.lint.read import read_lab
@@ -18,7 +19,7 @@ choose = importlib.import_module("underlay.cli.verbs.break").choose
 
 
 def scene_of(lab: str) -> Scene:
-    return Scene(make_plan(read_lab(LABS / f"{lab}.yml")))
+    return Scene(Prediction(make_plan(read_lab(LABS / f"{lab}.yml"))))
 
 
 @pytest.fixture(scope="module")

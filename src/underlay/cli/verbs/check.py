@@ -62,11 +62,14 @@ def command(
         raise typer.Exit(prove(what, provider, keep=keep, as_json=as_json))
     if provider is not None or keep:
         raise BadInput("--provider and --keep need a FILE or DIR to start")
+    from underlay.proof.lab import RunningLab
+
     state = running_state(lab)
-    verdict = measured(state)
+    running = RunningLab(state)
+    verdict = measured(running)
     explanation = None
     if verdict.exit_code:
-        explanation = explained(state, verdict)
+        explanation = explained(running, verdict)
     if as_json:
         from underlay.report.document import document
         from underlay.report.explanation import causes

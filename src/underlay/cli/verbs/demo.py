@@ -42,9 +42,11 @@ def command(
       underlay demo
       underlay demo --timings
     """
+    from underlay.proof.lab import RunningLab
+
     began = time.monotonic()
     state, phases = up.start(None, "uml", force=False)
-    verdict = measured(state)
+    verdict = measured(RunningLab(state))
     total = round(time.monotonic() - began, 3)
     if as_json:
         from underlay.report.document import document

@@ -33,12 +33,14 @@ def command(
       underlay explain
       underlay explain --lab docker-vlan --json
     """
+    from underlay.proof.lab import RunningLab
     from underlay.report.explanation import document, explanation_text
     from underlay.report.terminal import summary_line
 
     state = running_state(lab)
-    verdict = measured(state)
-    explanation = explained(state, verdict)
+    running = RunningLab(state)
+    verdict = measured(running)
+    explanation = explained(running, verdict)
     if as_json:
         print_json({"lab": state.lab, **document(explanation)})
     else:

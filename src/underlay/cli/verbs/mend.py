@@ -31,12 +31,13 @@ def command(
     """
     from underlay.cluster.state.lock import turn
     from underlay.faults.record import mend
+    from underlay.proof.lab import RunningLab
     from underlay.report.terminal import summary_line
 
     state = running_state(lab)
     with progress(f"mending {state.lab}") as running, turn(state.lab, running.step):
         mended = mend(state)
-    verdict = measured(state)
+    verdict = measured(RunningLab(state))
     if as_json:
         print_json(
             {

@@ -33,6 +33,7 @@ from underlay.lab import (
     Nodes,
     Segment,
 )
+from underlay.lab.words import FORMATS
 from underlay.lint.hosts import host_rules as rules_about_hosts
 from underlay.lint.problems import problem_rules
 from underlay.lint.read import read_lab
@@ -57,14 +58,6 @@ MODELS: dict[type[BaseModel], str] = {
     Host: "`hosts`",
     HostPort: "`on` of a host",
 }
-
-FORMATS = {
-    "ipv4network": "a subnet such as 20.1.1.0/24",
-    "ipv4": "an IPv4 address",
-    "ipv6network": "a subnet such as fd00:20::/64",
-    "ipv6": "an IPv6 address",
-}
-
 
 WORD = Lab.model_json_schema()["properties"]["name"]
 

@@ -11,17 +11,18 @@ from __future__ import annotations
 from typing import Any
 
 from underlay.lab import DEFAULT_MODE, MODES, Lab
+from underlay.lab.words import FORMATS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ALIAS, NAME = "master", "parent"
 # JSON Schema has no format for networks; a pattern tells at least their shape.
 NETWORK6 = r"^[0-9a-fA-F:.]+/[0-9]+$"
 NETWORK = r"^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+/[0-9]+$"
-FORMATS = {
-    "ipv4network": ("an IPv4 network such as 192.168.70.0/24", {"pattern": NETWORK}),
-    "ipv4": ("an IPv4 address such as 192.168.70.1", {"format": "ipv4"}),
-    "ipv6network": ("an IPv6 network such as fd00:70::/64", {"pattern": NETWORK6}),
-    "ipv6": ("an IPv6 address such as fd00:70::1", {"format": "ipv6"}),
+SHAPES = {
+    "ipv4network": {"pattern": NETWORK},
+    "ipv4": {"format": "ipv4"},
+    "ipv6network": {"pattern": NETWORK6},
+    "ipv6": {"format": "ipv6"},
 }
 
 
@@ -83,7 +84,8 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     value = _without_null(value)
-    format_words, format_keys = FORMATS.get(value.get("format", ""), ("", {}))
+    kind = value.get("format", "")
+    format_words, format_keys = FORMATS.get(kind, ""), SHAPES.get(kind, {})
     expected = value.get("expected") or format_words
     # pydantic's titles are the keys once more; a key of that name holds no text.
     left_out = [key for key in ("title", "format", "expected") if isinstance(value.get(key), str)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Network, ip_interface, ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING, TypeVar
 
+from underlay.plan.cidr import Cidr
 from underlay.plan.naming import (
     FIRST_NETWORK_LINK,
     link_name,
@@ -17,7 +18,7 @@ from underlay.plan.naming import (
     tunnel_name,
 )
 from underlay.plan.networks import BRIDGED, MANAGEMENT, MANAGEMENT_SEGMENT, OVERLAYS
-from underlay.plan.values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
+from underlay.plan.values import NO_ADDRESS, Member, Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -35,7 +36,7 @@ def plan_node(
 ) -> PlannedNode:
     """Return node ``index`` of ``lab``, with every device that ``networks`` need."""
     block = management_block(index)
-    management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500)
+    management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), Cidr(f"{block[2]}/30"), 1500)
     nics = tuple(_nic(lab, s, i, index) for i, s in enumerate(segments, 1))
     cards = {nic.interface: nic for nic in (management, *nics)}
     vlans = {link.interface: link for link in _vlans(networks, cards, index)}
@@ -97,15 +98,15 @@ def management_block(index: int) -> IPv4Network:
     return IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
 
 
-def own_address(subnet: str, index: int) -> str:
+def own_address(subnet: str, index: int) -> Cidr:
     """Return node ``index``'s address in ``subnet`` with its prefix length; nothing for none."""
     if not subnet:
-        return ""
+        return NO_ADDRESS
     network = ip_network(subnet)
-    return f"{node_address(network, index)}/{network.prefixlen}"
+    return Cidr(f"{node_address(network, index)}/{network.prefixlen}")
 
 
-def shim_address(lab: Lab, network: PlannedNetwork, index: int, family: int = 4) -> str:
+def shim_address(lab: Lab, network: PlannedNetwork, index: int, family: int = 4) -> Cidr:
     """Return the address of node ``index``'s own child in ``network``, of one ``family``.
 
     It has a prefix of its own, so that it brings no second route to the subnet. Where the
@@ -113,12 +114,12 @@ def shim_address(lab: Lab, network: PlannedNetwork, index: int, family: int = 4)
     """
     subnet = network.subnet if family == 4 else network.subnet6
     if not subnet:
-        return ""
+        return NO_ADDRESS
     segment = lab.segments.get(network.segment)
     card = segment and (segment.subnet if family == 4 else segment.subnet6)
     beside = bool(card) and str(card) == subnet and network.vlan is None
     address = node_address(ip_network(subnet), index + (lab.nodes.count if beside else 0))
-    return f"{address}/{32 if family == 4 else 128}"
+    return Cidr(f"{address}/{32 if family == 4 else 128}")
 
 
 Link = TypeVar("Link", Nic, VlanLink)
@@ -126,7 +127,7 @@ Link = TypeVar("Link", Nic, VlanLink)
 
 def _bare(link: Link) -> Link:
     """Return ``link`` without its addresses: the bridge that holds it has them."""
-    return replace(link, address="", address6="")
+    return replace(link, address=NO_ADDRESS, address6=NO_ADDRESS)
 
 
 def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[VlanLink]:
@@ -144,9 +145,9 @@ def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[Vl
             link=link,
             vlan=int(tag),
             mac=cards[link].mac,
-            address=own_address(addressed[0].subnet, index) if addressed else "",
+            address=own_address(addressed[0].subnet, index) if addressed else NO_ADDRESS,
             mtu=max(network.mtu for network in above),
-            address6=own_address(sixes[0], index) if sixes else "",
+            address6=own_address(sixes[0], index) if sixes else NO_ADDRESS,
         )
 
 
@@ -206,8 +207,8 @@ def _bridge(
     )
 
 
-def _with_prefix(address: str, subnet: str) -> str:
-    return f"{address}/{subnet.partition('/')[2]}" if address else ""
+def _with_prefix(address: str, subnet: str) -> Cidr:
+    return Cidr(f"{address}/{Cidr(subnet).prefix}") if address else NO_ADDRESS
 
 
 def _outside(networks: Networks, network: PlannedNetwork) -> str:
@@ -232,10 +233,10 @@ def _tunnels(
     The tunnels of one bridge are isolated from each other: a frame that came in by one
     never leaves by another, or three nodes would be a loop.
     """
-    local = below[network.uplink].address.partition("/")[0]
+    local = below[network.uplink].address.ip
     subnet = str(lab.segments[network.segment].subnet)
     peers = {
-        peer: own_address(subnet, peer).partition("/")[0]
+        peer: own_address(subnet, peer).ip
         for peer in range(1, lab.nodes.count + 1)
         if peer != index
     }
@@ -268,7 +269,7 @@ def _connected(links: Iterable[Nic | VlanLink | NodeLink]) -> dict[str, str]:
     for link in links:
         own = link.addresses if isinstance(link, NodeLink) else (link.address, link.address6)
         for address in filter(None, own):
-            found.setdefault(str(ip_interface(address).network), link.interface)
+            found.setdefault(address.subnet, link.interface)
     return found
 
 
@@ -309,5 +310,5 @@ def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[
         subnet = tagged if network.vlan is not None else str(card or "")
         for peer, piece in enumerate(slices.values(), 1):
             if peer != index and subnet:
-                via = own_address(subnet, peer).partition("/")[0]
+                via = own_address(subnet, peer).ip
                 yield Route(piece.cidr, network.parent, via)

@@ -8,7 +8,10 @@ from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from underlay.plan.cidr import Cidr
 from underlay.plan.image import PlannedImage
+
+NO_ADDRESS = Cidr("")
 
 
 @dataclass(frozen=True)
@@ -31,9 +34,9 @@ class Nic:
     segment: str
     interface: str
     mac: str
-    address: str
+    address: Cidr
     mtu: int
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
     bond: str = ""
     members: tuple[Member, ...] = ()
 
@@ -46,9 +49,9 @@ class VlanLink:
     link: str
     vlan: int
     mac: str
-    address: str
+    address: Cidr
     mtu: int
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class NodeLink:
     master: str = ""
     mac: str = ""
     mtu: int = 1500
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Cidr, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -248,9 +251,9 @@ class Attachment:
 
     network: str
     interface: str
-    address: str
+    address: Cidr
     mac: str
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
     allow: tuple[str, ...] = ()
 
 
@@ -276,7 +279,7 @@ class HostPort:
     interface: str
     port: str
     mac: str
-    addresses: tuple[str, ...]
+    addresses: tuple[Cidr, ...]
     vlan: int | None = None
     mtu: int = 1500
 
@@ -384,4 +387,4 @@ def _read(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         return kind(**{key: _read(hints[key], entry) for key, entry in value.items()})
-    return value
+    return Cidr(value) if kind is Cidr else value

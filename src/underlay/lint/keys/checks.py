@@ -6,12 +6,12 @@ Addresses have a module of their own, ``lab_addresses.py``.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from underlay.errors import did_you_mean, nearest
 from underlay.lab import MODES, Network
-from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.lint.keys.addresses import ADDRESS_CHECKS
 from underlay.lint.keys.drivers import DRIVER_CHECKS
@@ -227,8 +227,8 @@ def _known(
     text: LabText, place: Place, name: str, choices: list[str], shown: str = ""
 ) -> Iterator[Problem]:
     if choices and name not in choices:
-        near = nearest(name, choices) or "".join(difflib.get_close_matches(name, choices, n=1))
-        yield text.problem(place, quoted(shown or name), one_of(choices), did_you_mean(near))
+        hint = did_you_mean(nearest(name, choices))
+        yield text.problem(place, quoted(shown or name), one_of(choices), hint)
 
 
 def _once(text: LabText, place: Place, names: list[str], what: str) -> Iterator[Problem]:

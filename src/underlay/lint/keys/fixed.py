@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from ipaddress import IPv6Network, ip_address, ip_interface
 
+from underlay.errors import did_you_mean, nearest
 from underlay.lab import Containers
-from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.lab.messages import one_of
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan.naming import runs_on

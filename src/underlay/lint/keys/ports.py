@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 
+from underlay.errors import did_you_mean, nearest
 from underlay.lab import Segment, SwitchPort
-from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.lab.messages import one_of
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan.networks import OVERLAYS
@@ -21,9 +21,7 @@ def _port_name(parts: Parts) -> Iterator[Problem]:
         for station in segment.ports if parts.nodes else ():
             if station in choices:
                 continue
-            near = nearest(station, choices) or "".join(
-                difflib.get_close_matches(station, choices, n=1)
-            )
+            near = nearest(station, choices)
             place: Place = ("segments", name, "ports", station)
             yield parts.text.problem(
                 place, quoted(station), one_of(choices), did_you_mean(near), at_key=True

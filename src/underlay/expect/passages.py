@@ -97,8 +97,8 @@ class Passages:
         self._names: dict[tuple[str, str], str] = {}
         for container in plan.containers:
             for attachment in container.attachments:
-                for address in filter(None, (attachment.address, attachment.address6)):
-                    key = (container.name, address.partition("/")[0])
+                for address in filter(None, (attachment.address.ip, attachment.address6.ip)):
+                    key = (container.name, address)
                     self._networks[key] = plan.network(attachment.network)
                     self._names[key] = attachment.interface
 

@@ -15,7 +15,7 @@ from ipaddress import (
 )
 from typing import TYPE_CHECKING, Literal
 
-from underlay.drivers.ipvlan import L3_MODES, mode_word
+from underlay.drivers import driver
 from underlay.plan import MANAGEMENT_SEGMENT
 from underlay.plan.values import NO_ADDRESS
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     )
 
 EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
-OVERLAYS = ("vxlan", "gretap")
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ class Link:
     @property
     def by_node(self) -> bool:
         """Whether the node routes what the link sends, and looks for neighbours in its stead."""
-        return self.driver == "ipvlan" and self.mode in L3_MODES
+        return driver(self.driver).routes(self.mode)
 
     @property
     def takes_all(self) -> bool:
@@ -209,7 +208,8 @@ class World:
         segments = {node.management.interface: MANAGEMENT_SEGMENT}
         segments |= {nic.interface: nic.segment for nic in node.nics}
         held = {link.parent: link for link in node.links if link.kind == "bridge" and link.parent}
-        overlays = {n.parent: n.name for n in self.plan.networks if n.driver in OVERLAYS}
+        overlays = {n.parent: n.name for n in self.plan.networks if n.traits.overlay}
+        shims = {n.shim: n for n in self.plan.networks if n.shim}
         links: dict[str, Link] = {}
         routes: list[Route] = []
 
@@ -243,8 +243,8 @@ class World:
                 name = overlays.get(made.interface, "")
                 domain = _overlay(name) if name else _device(node.name, made.interface)
                 add(made.interface, domain, made.mac, made.addresses)
-            elif made.kind in ("macvlan", "ipvlan"):
-                network = next(n for n in self.plan.networks if n.shim == made.interface)
+            elif made.interface in shims:
+                network = shims[made.interface]
                 address = next(self._mine(made.addresses), NO_ADDRESS).ip
                 links[made.interface] = self._child(
                     node.name, node.name, network, address, made.mac
@@ -323,7 +323,7 @@ class World:
     def _child(
         self, space: str, node: str, network: PlannedNetwork, address: str, mac: str
     ) -> Link:
-        if network.driver in OVERLAYS:
+        if network.traits.overlay:
             domain = _overlay(network.name)
         elif not network.uplink:
             domain = _device(node, network.parent)
@@ -335,11 +335,11 @@ class World:
             parent=network.parent,
             domain=domain,
             driver=network.driver,
-            mode=mode_word(network.mode, network.flag),
+            mode=network.traits.mode_word(network.mode, network.flag),
             address=address,
             mac=mac,
             port=node,
-            tag=network.vlan if network.uplink and network.driver not in OVERLAYS else None,
+            tag=network.vlan if network.uplink and not network.traits.overlay else None,
         )
 
     def _domain(self, segment: str, tag: int | None, station: str) -> Domain:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from underlay.lab import DEFAULT_MODE, MODES, Lab
+from underlay.drivers import DRIVERS
+from underlay.lab import Lab
 from underlay.lab.words import FORMATS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -51,7 +52,7 @@ def _network(model: dict[str, Any]) -> dict[str, Any]:
             "if": {"properties": {"driver": {"const": driver}}, "required": ["driver"]},
             "then": {"properties": {"mode": _mode(driver)}},
         }
-        for driver in MODES
+        for driver in DRIVERS
     ]
     # An internal network may say where it would sit, but doesn't have to.
     places.append(
@@ -66,8 +67,8 @@ def _network(model: dict[str, Any]) -> dict[str, Any]:
 
 def _mode(driver: str) -> dict[str, Any] | bool:
     """What ``mode`` takes beside ``driver``; False where it has none."""
-    words = MODES[driver]
-    return {"enum": [*words], "default": DEFAULT_MODE[driver]} if words else False
+    one = DRIVERS[driver]
+    return {"enum": [*one.modes], "default": one.default_mode} if one.modes else False
 
 
 def _count_alone(schema: dict[str, Any]) -> dict[str, Any]:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
-from underlay.lab import MODES, Lab
+from underlay.lab import Lab
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.lab.words import FORMATS
 
@@ -76,7 +77,8 @@ def _modes(text: LabText, place: Place) -> dict[str, Any]:
     if place[:1] != ("networks",) or place[2:] != ("mode",):
         return {}
     driver = text.data["networks"][place[1]].get("driver")
-    return {"enum": MODES[driver]} if isinstance(driver, str) and driver in MODES else {}
+    known = isinstance(driver, str) and driver in DRIVERS
+    return {"enum": DRIVERS[driver].modes} if known else {}
 
 
 def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:

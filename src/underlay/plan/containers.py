@@ -71,7 +71,7 @@ class _Counter:
     def _mac(self) -> str:
         """An ipvlan child, a passthru child and a VLAN link have the MAC of what is below."""
         network = self.network
-        if network.driver in ("ipvlan", "vlan") or network.mode == "passthru":
+        if not network.traits.takes_mac(network.mode):
             link = network.parent.partition(".")[0]
             nics = (self._node.management, *self._node.nics)
             found = [nic.mac for nic in nics if nic.interface == link]

@@ -15,14 +15,14 @@ from underlay.plan.naming import (
     parent_name,
     port_name,
     second_port_name,
-    tunnel_name,
 )
-from underlay.plan.networks import BRIDGED, MANAGEMENT, MANAGEMENT_SEGMENT, OVERLAYS
+from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
 from underlay.plan.values import NO_ADDRESS, Member, Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from underlay.drivers.driver import Overlay
     from underlay.lab import Lab
     from underlay.plan.values import PlannedNetwork, PlannedSegment
 
@@ -42,7 +42,7 @@ def plan_node(
     vlans = {link.interface: link for link in _vlans(networks, cards, index)}
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
     # A tunnel over a bridge comes after it, whichever network the lab names first.
-    bridges = {network.parent for network in networks if network.driver == "bridge"}
+    bridges = {network.parent for network in networks if network.traits.bridges_uplink}
     found = _links(lab, networks, below, index)
     links = tuple(sorted(found, key=lambda link: bool(link.master) and link.parent in bridges))
     cards_and_links: tuple[Nic | VlanLink | NodeLink, ...] = (*nics, *vlans.values(), *links)
@@ -134,7 +134,7 @@ def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[Vl
     """One link for each tagged parent, in the subnet of the first network on it."""
     tagged: dict[str, list[PlannedNetwork]] = {}
     for network in networks:
-        if network.vlan is not None and network.uplink and network.driver != "vlan":
+        if network.vlan is not None and network.uplink and network.traits.attach != "moved":
             tagged.setdefault(network.uplink, []).append(network)
     for interface, above in tagged.items():
         link, _, tag = interface.partition(".")
@@ -158,24 +158,25 @@ def _links(
     for position, network in enumerate(networks):
         if network.parent not in made:
             made.add(network.parent)
-            if network.driver in BRIDGED:
+            if network.traits.attach == "port":
                 yield _bridge(network, below, index, position)
             elif network.internal:
                 yield NodeLink("dummy", network.parent, mtu=network.mtu)
-        if network.driver in OVERLAYS:
-            yield from _tunnels(lab, network, below, index, _outside(networks, network))
+        if network.traits.overlay:
+            outside = _outside(networks, network)
+            yield from _tunnels(lab, network, network.traits.overlay, below, index, outside)
         if network.shim:
             addresses = (shim_address(lab, network, index, family) for family in (4, 6))
-            macvlan = network.driver == "macvlan"
+            own_mac, flags = network.traits.own_mac, network.traits.flags
             base = network.parent.partition(".")[0]
             yield NodeLink(
                 kind=network.driver,
                 interface=network.shim,
                 parent=network.parent,
-                mac=mac(FIRST_NETWORK_LINK + position, index) if macvlan else below[base].mac,
+                mac=mac(FIRST_NETWORK_LINK + position, index) if own_mac else below[base].mac,
                 mtu=network.mtu,
                 addresses=tuple(filter(None, addresses)),
-                options={"mode": network.mode, **({} if macvlan else {"flag": network.flag})},
+                options={"mode": network.mode, **({"flag": network.flag} if flags else {})},
             )
 
 
@@ -184,7 +185,7 @@ def _bridge(
 ) -> NodeLink:
     """A bridge that holds the uplink takes over its addresses and its MAC address."""
     own = mac(FIRST_NETWORK_LINK + position, index)
-    if network.driver in OVERLAYS:
+    if network.traits.overlay:
         pair = (own_address(network.subnet, index), own_address(network.subnet6, index))
         held = ""
     elif network.uplink:
@@ -217,18 +218,19 @@ def _outside(networks: Networks, network: PlannedNetwork) -> str:
     Where a bridge holds the uplink that is the bridge: what comes back never gets to a tunnel
     that is bound to the bridge's port.
     """
-    bridges = (n for n in networks if n.driver == "bridge" and n.uplink == network.uplink)
+    bridges = (n for n in networks if n.traits.bridges_uplink and n.uplink == network.uplink)
     return next((bridge.parent for bridge in bridges), network.uplink)
 
 
 def _tunnels(
     lab: Lab,
     network: PlannedNetwork,
+    overlay: Overlay,
     below: dict[str, Nic | VlanLink],
     index: int,
     parent: str,
 ) -> Iterator[NodeLink]:
-    """VXLAN has one device for all peers; a GRE tunnel has two ends, so there is one a peer.
+    """The devices that lead to the other nodes: one for all of them, or one for each.
 
     The tunnels of one bridge are isolated from each other: a frame that came in by one
     never leaves by another, or three nodes would be a loop.
@@ -240,26 +242,14 @@ def _tunnels(
         for peer in range(1, lab.nodes.count + 1)
         if peer != index
     }
-    if network.driver == "vxlan":
-        to = {"group": network.group} if network.group else {"fdb": list(peers.values())}
+    for tunnel in overlay.tunnels(network, local, peers):
         yield NodeLink(
-            kind="vxlan",
-            interface=link_name("vx", network.name),
+            kind=network.driver,
+            interface=link_name(f"{overlay.letters}{tunnel.peer or ''}", network.name),
             parent=parent,
             master=network.parent,
             mtu=network.mtu,
-            options={"id": network.vni, "dstport": network.port, "local": local, **to},
-        )
-        return
-    key = {} if network.key is None else {"key": network.key}
-    for peer, remote in peers.items():
-        yield NodeLink(
-            kind="gretap",
-            interface=tunnel_name(network.name, peer),
-            parent=parent,
-            master=network.parent,
-            mtu=network.mtu,
-            options={"local": local, "remote": remote, **key},
+            options=dict(tunnel.options),
         )
 
 
@@ -280,7 +270,8 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
     one way already, and a second one would take the first one's place.
     """
     for network in networks:
-        if network.driver in ("vlan", *OVERLAYS) or not network.uplink:
+        traits = network.traits
+        if traits.attach == "moved" or traits.overlay or not network.uplink:
             continue
         if network.parent.partition(".")[0] == MANAGEMENT:
             continue

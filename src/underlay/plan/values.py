@@ -8,6 +8,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from underlay.drivers import DRIVERS, Driver
 from underlay.plan.cidr import Cidr
 from underlay.plan.image import PlannedImage
 
@@ -206,7 +207,8 @@ class PlannedNetwork:
     node in this network's cells, ``shim`` a node's own child. ``file`` is the name of
     the net.d file, empty where the runtime has none. ``gateway`` is empty where nobody
     owns one. ``ipam`` is the CNI plugin that gives addresses, empty for the runtime's
-    usual one; with ``slaac`` containers make their IPv6 address themselves.
+    usual one; with ``slaac`` containers make their IPv6 address themselves. ``attach`` and
+    ``own_mac`` say the nodes what its driver's ``traits`` say here.
     """
 
     name: str
@@ -240,6 +242,13 @@ class PlannedNetwork:
     key: int | None = None
     ipam: str = ""
     slaac: bool = False
+    attach: str = ""
+    own_mac: bool = True
+
+    @property
+    def traits(self) -> Driver:
+        """What its driver is like."""
+        return DRIVERS[self.driver]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from underlay.fleet.formats.interfaces import sections, wanted_vlans
 from underlay.fleet.host import Host, Network
 from underlay.lint.hosts.rule import NETWORKD, Hit, Hosts, networks, rule
 
+# networkd's own words, which aren't the drivers': systemd.netdev(5), [MACVLAN] and [IPVLAN].
 KINDS = ("vlan", "macvlan", "ipvlan", "macvtap")
 MODES = {
     "macvlan": ("private", "vepa", "bridge", "passthru", "source"),

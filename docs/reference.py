@@ -15,14 +15,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from underlay.drivers import bridge, children, ipvlan, macvlan, tunnels, vlan
+from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
 from underlay.expect import Prediction, routing, seen, stations, switch_ports
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entry import entries
 from underlay.lab import (
-    DEFAULT_MODE,
-    MODES,
     Containers,
     ExtraRoute,
     Host,
@@ -33,6 +31,7 @@ from underlay.lab import (
     Nodes,
     Segment,
 )
+from underlay.lab.words import FORMATS
 from underlay.lint.hosts import host_rules as rules_about_hosts
 from underlay.lint.problems import problem_rules
 from underlay.lint.read import read_lab
@@ -58,14 +57,6 @@ MODELS: dict[type[BaseModel], str] = {
     HostPort: "`on` of a host",
 }
 
-FORMATS = {
-    "ipv4network": "a subnet such as 20.1.1.0/24",
-    "ipv4": "an IPv4 address",
-    "ipv6network": "a subnet such as fd00:20::/64",
-    "ipv6": "an IPv6 address",
-}
-
-
 WORD = Lab.model_json_schema()["properties"]["name"]
 
 
@@ -88,10 +79,10 @@ def lab_file() -> str:
         lines += [""]
     lines += ["## Words", "", f"Names are {WORD['expected']}.", ""]
     lines += ["## Modes", "", "| Driver | Modes | Default |", "|---|---|---|"]
-    for driver, modes in MODES.items():
-        named = ", ".join(f"`{mode}`" for mode in modes) or "none"
-        default = f"`{DEFAULT_MODE[driver]}`" if modes else ""
-        lines.append(f"| `{driver}` | {named} | {default} |")
+    for driver in DRIVERS.values():
+        named = ", ".join(f"`{mode}`" for mode in driver.modes) or "none"
+        default = f"`{driver.default_mode}`" if driver.modes else ""
+        lines.append(f"| `{driver.name}` | {named} | {default} |")
     return "\n".join(lines) + "\n"
 
 
@@ -156,15 +147,7 @@ def prediction_rules() -> str:
         "Switch ports with VLANs": [
             value for value in vars(switch_ports).values() if isinstance(value, Rule)
         ],
-        "macvlan": list(macvlan.RULES),
-        "ipvlan": [
-            *ipvlan.RULES,
-            *(value for value in vars(ipvlan).values() if isinstance(value, Rule)),
-        ],
-        "Linux bridge": list(bridge.RULES),
-        "802.1q sub-interface": list(vlan.RULES),
-        "VXLAN": list(tunnels.VXLAN),
-        "GRE (gretap)": list(tunnels.GRETAP),
+        **{driver.title: [*driver.reach, *driver.beside] for driver in DRIVERS.values()},
     }
     lines = [
         "# Prediction rules",
@@ -190,16 +173,10 @@ def prediction_rules() -> str:
         "asked in turn, and the first of them that forbids it decides.",
         "",
     ]
-    shared = {id(rule) for rule in (*children.BROADCAST, *bridge.BROADCAST)}
-    heard = {
-        "Switch and machines": stations.BROADCAST,
-        "macvlan": [rule for rule in macvlan.BROADCAST if id(rule) not in shared],
-        "ipvlan": [rule for rule in ipvlan.BROADCAST if id(rule) not in shared],
-        "macvlan and ipvlan": children.BROADCAST,
-        "Linux bridge, and that of an overlay": bridge.BROADCAST,
-        "VXLAN and GRE (gretap)": [r for r in tunnels.BROADCAST if id(r) not in shared],
-    }
-    for title, table in heard.items():
+    for title, table in (
+        ("Switch and machines", stations.BROADCAST),
+        *((driver.title, driver.broadcast) for driver in DRIVERS.values() if driver.broadcast),
+    ):
         lines += _short_table(title, "Heard", table)
     lines += [
         "## What a receiver sees",

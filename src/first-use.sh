@@ -4,6 +4,7 @@
 
 log=$root/.underlay/setup.log
 ticker=''
+temporary=''
 
 say() {
     printf 'underlay: %s\n' "$*" >&2
@@ -66,7 +67,7 @@ set_up() {
     ! wants_json "$@" || json=yes
     mkdir -p "$root/.underlay" 2>/dev/null || fail "$root cannot be written to" \
         "clone Underlay to a folder of your own"
-    trap 'stop_ticker' EXIT
+    trap 'stop_ticker; forget_temporary' EXIT
     trap 'say interrupted; exit 130' INT TERM HUP
     take_lock
     # Another first use may have done it all while this one waited.
@@ -84,6 +85,12 @@ set_up() {
     rmdir "$root/.underlay" 2>/dev/null || true
     exec 9>&-
     trap - EXIT INT TERM HUP
+}
+
+# Who is interrupted may leave folders of temporary files: pip does. They are in one of our own.
+forget_temporary() {
+    [ -z "$temporary" ] || rm -rf "$temporary"
+    temporary=''
 }
 
 take_lock() {
@@ -158,19 +165,22 @@ make_venv() {
     fi
     mkdir "$venv"
     : >"$venv/unfinished"
+    temporary=$venv/tmp
+    mkdir "$temporary"
     say "making .venv and installing the Python packages of requirements.txt (half a minute)"
-    quietly "$system_python" -I -m venv "$venv" || {
+    quietly env TMPDIR="$temporary" "$system_python" -I -m venv "$venv" || {
         tail -n 5 "$log" >&2
         fail "$system_python could not make $venv" "all that it said is in $log"
     }
     # Wheels only: a source package would run its own code and fetch what no hash covers.
-    quietly env PIP_USER=0 "$venv/bin/python" -I -m pip --disable-pip-version-check install \
+    quietly env TMPDIR="$temporary" PIP_USER=0 "$venv/bin/python" -I -m pip --disable-pip-version-check install \
         --no-input --progress-bar off --retries 2 --require-hashes --only-binary :all: \
         -r "$root/requirements.txt" || {
         tail -n 5 "$log" >&2
         fail "pip could not install the packages of requirements.txt" \
             "is the network up? All that pip said is in $log"
     }
+    forget_temporary
 }
 
 write_stamp() {

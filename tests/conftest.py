@@ -7,6 +7,7 @@ that nobody mistakes a rewriting run for a passing one. CI never passes it.
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 LAYERS = ("unit", "golden", "cluster")
+# Seconds that an interrupted process of tests gets to clean up.
+PATIENCE = 50.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -48,6 +51,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Let the processes that share the tests end what they have up, where they are interrupted.
+
+    The interrupt has got to all of them, but xdist gives them ten seconds, and interrupts their
+    cleaning up after five: too little for a lab.
+    """
+    sharing = session.config.pluginmanager.getplugin("dsession")
+    if sharing is None or exitstatus != pytest.ExitCode.INTERRUPTED:
+        return
+    limit = time.monotonic() + PATIENCE
+    while time.monotonic() < limit and not all(node._down for node in sharing._active_nodes):
+        time.sleep(0.1)
 
 
 def layer_of(path: Path) -> str:

@@ -13,20 +13,18 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from underlay.drivers import DRIVERS
 from underlay.errors import BadInput
-from underlay.lab import DEFAULT_MODE, MODES
 from underlay.lint import lint_lab
-from underlay.lint.keys.drivers import FLAGGED, L3_MODES, RUNTIMES
 from underlay.lint.read import read_lab_text
 from underlay.plan import Plan, make_plan
-from underlay.plan.networks import OVERLAYS
 
 NODES = 2
 SEGMENTS = ("lan", "wan")
 NODE_NAMES = tuple(f"core-{index:02}" for index in range(1, NODES + 1))
 PLACES: tuple[Any, ...] = ("all", "all", *NODE_NAMES)
 RUNTIME_NAMES = ("cni", "docker", "podman", "iproute2")
-DRIVERS = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", "vlan", "vxlan", "gretap")
+DRAWN = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", "vlan", "vxlan", "gretap")
 # What each of a lab's networks may also be, beside the drivers that take it, one time in so many.
 TRAITS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("internal", ("macvlan", "ipvlan", "bridge"), 6),
@@ -101,9 +99,10 @@ def _segment(draw: st.DrawFn, subnet6: str) -> dict[str, Any]:
 def _network(
     draw: st.DrawFn, position: int, runtimes: tuple[str, ...], dual: bool
 ) -> dict[str, Any]:
-    driver = draw(st.sampled_from(DRIVERS))
-    mode = draw(st.sampled_from([*MODES[driver], ""])) if MODES[driver] else ""
-    able = RUNTIMES.get((driver, mode or DEFAULT_MODE.get(driver) or ""), ())
+    driver = draw(st.sampled_from(DRAWN))
+    traits = DRIVERS[driver]
+    mode = draw(st.sampled_from([*traits.modes, ""])) if traits.modes else ""
+    able = traits.made_by(mode or traits.default_mode)
     second = draw(st.sampled_from([position, position, position, 9]))
     network: dict[str, Any] = {
         "driver": driver,
@@ -113,20 +112,20 @@ def _network(
     }
     if mode:
         network["mode"] = mode
-    if driver == "ipvlan" and network["runtime"] in FLAGGED:
-        network["flag"] = draw(st.sampled_from(["bridge", "private", "vepa"]))
+    if traits.flags and network["runtime"] in traits.made_by(mode, traits.flags[-1]):
+        network["flag"] = draw(st.sampled_from(traits.flags))
     if driver == "vxlan":
         network["vni"] = 100 + position
     if driver == "gretap":
         network["key"] = position
-    tag = None if driver in OVERLAYS else draw(st.sampled_from([None, None, 70, 80]))
+    tag = None if traits.overlay else draw(st.sampled_from([None, None, 70, 80]))
     if tag is not None or driver == "vlan":
         network["vlan"] = tag or 70
     if mode == "source":
         allowed = draw(st.sampled_from([None, [], ["containers"], ["nodes"]]))
         network |= {} if allowed is None else {"allow": allowed}
     for key, drivers, seldom in TRAITS:
-        if key == "routed" and mode not in L3_MODES:
+        if key == "routed" and mode not in traits.l3_modes:
             continue
         if driver in drivers and draw(_once_in(seldom)):
             network[key] = True

@@ -10,6 +10,7 @@ file the fault is.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 EXIT_OK = 0
@@ -48,6 +49,15 @@ class Infrastructure(UnderlayError):
     exit_code = EXIT_INFRASTRUCTURE
 
 
+class Interrupted(KeyboardInterrupt):
+    """An interrupt that has left something: ``message`` says what, ``hint`` how to remove it."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
 @dataclass(frozen=True)
 class Spot:
     """A place in a file. ``line`` and ``column`` count from 1; a line of 0 is the whole file."""
@@ -59,3 +69,21 @@ class Spot:
     def __str__(self) -> str:
         """Return the place as compilers print it, ``file:line:column``."""
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
+def nearest(word: object, choices: Iterable[str]) -> str:
+    """Return the one of ``choices`` that ``word`` was probably meant to be, or nothing.
+
+    Large letters and underscores count as small ones and hyphens.
+    """
+    import difflib  # not needed where nobody errs
+
+    plain = {choice.lower().replace("_", "-"): choice for choice in choices}
+    written = str(word).lower().replace("_", "-")
+    near = difflib.get_close_matches(written, plain, n=1, cutoff=0.5)
+    return plain[near[0]] if near else ""
+
+
+def did_you_mean(choice: str) -> str:
+    """Return the hint that names ``choice``, nothing for nothing."""
+    return f"did you mean {choice}?" if choice else ""

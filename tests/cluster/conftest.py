@@ -18,6 +18,7 @@ from testinfra.utils.ansible_runner import AnsibleRunner
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from barrier import Barrier
 from cluster.running import LABS, Checkout, Lab
 from underlay.storage import paths
 
@@ -132,6 +133,14 @@ def copy(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     checkout = here.copied(tmp_path_factory.mktemp("copy") / "underlay")
     yield checkout
     checkout.underlay("down", "--all")
+
+
+@pytest.fixture
+def barrier(tmp_path: Path) -> Iterator[Barrier]:
+    """Return programs of the test's own that hold a command where the test wants to disturb it."""
+    barrier = Barrier(tmp_path / "barrier")
+    yield barrier
+    barrier.release()
 
 
 @pytest.fixture

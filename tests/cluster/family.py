@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +82,12 @@ class Family:
 
 
 @contextmanager
-def family(checkout: Checkout, folder: Path, *words: str) -> Iterator[Family]:
+def family(
+    checkout: Checkout, folder: Path, *words: str, environment: Mapping[str, str] | None = None
+) -> Iterator[Family]:
     """Start the checkout's ``underlay`` with ``words``; what is left of it is killed after it.
 
-    What it says goes to a file in ``folder``, which is made.
+    What it says goes to a file in ``folder``, which is made. ``environment`` is added to ours.
     """
     folder.mkdir()
     command = [str(checkout.root / "underlay"), *words]
@@ -97,7 +99,7 @@ def family(checkout: Checkout, folder: Path, *words: str) -> Iterator[Family]:
             stdout=subprocess.PIPE,
             stderr=said,
             start_new_session=True,
-            env=clean_environment(),
+            env=clean_environment() | dict(environment or {}),
             text=True,
         )
     assert ancestor.stdout is not None

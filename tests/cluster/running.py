@@ -53,8 +53,13 @@ class Checkout:
         program = str(self.root / "underlay")
         return run([program, *words], folder=folder or self.root, deadline=deadline, text=text)
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """Start the checkout's ``underlay`` in a process group of its own, to be interrupted."""
+    def start(
+        self, *words: str, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start the checkout's ``underlay`` in a process group of its own, to be interrupted.
+
+        ``environment`` is added to ours.
+        """
         return subprocess.Popen(
             [str(self.root / "underlay"), *words],
             cwd=self.root,
@@ -62,7 +67,7 @@ class Checkout:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env=clean_environment(),
+            env=clean_environment() | dict(environment or {}),
             text=True,
         )
 

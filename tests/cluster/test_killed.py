@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import random
 import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from barrier import Barrier
 from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
@@ -37,6 +36,14 @@ containers:
 """
 PATIENCE = 60.0
 HOLDER, KERNEL = "holder.py", "umid=core-"
+# Where `up` is held: the program that it calls next, a word of how it does, who runs by then.
+SANDBOX = ("unshare", "--map-root-user", ())
+SWITCH = ("ip", "-batch", (HOLDER,))
+BOOTING = ("vagrant", "up", (HOLDER, KERNEL))
+ASKED = ("ssh", "bash", (HOLDER, KERNEL))
+# Where `down` is: before anything has ended, and when nothing but records is left.
+ENDING = ("vagrant", "destroy", False)
+ENDED = ("vagrant", "destroy", True)
 
 
 @pytest.fixture
@@ -68,36 +75,43 @@ def prove_records_are_whole(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "moment", "there"),
+    ("name", "point"),
     [
-        # Whatever the machine's pace, the nodes boot by then.
-        ("killed", 1.5, (HOLDER, KERNEL)),
-        pytest.param("coreos", 1.5, (), marks=pytest.mark.all),
-        pytest.param("coreos", 6.0, (HOLDER, KERNEL), marks=pytest.mark.all),
+        ("killed", BOOTING),
+        *(pytest.param("killed", each, marks=pytest.mark.all) for each in (SANDBOX, SWITCH)),
+        *(pytest.param("coreos", each, marks=pytest.mark.all) for each in (BOOTING, ASKED)),
     ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
 )
 def test_nothing_is_left_of_a_killed_up(
-    killed: Lab, name: str, moment: float, there: tuple[str, ...], tmp_path: Path
+    killed: Lab,
+    name: str,
+    point: tuple[str, str, tuple[str, ...]],
+    barrier: Barrier,
+    tmp_path: Path,
 ) -> None:
     """The kill is the command's own: nobody tells Vagrant, the engine, the sandbox or the nodes."""
     before = interfaces()
     copy = killed.checkout
     lab = killed if name == killed.name else Lab(copy, name, copy.root / "labs" / f"{name}.yml")
-    with family(copy, tmp_path / "up", "up", str(lab.file)) as up:
-        time.sleep(moment)
+    program, word, there = point
+    held = barrier.hold(program, word)
+    words = ("up", str(lab.file))
+    with family(copy, tmp_path / "up", *words, environment=barrier.environment) as up:
+        held.wait(lambda: up.running)
         members = noted(up, *there)
-        assert up.running, f"it was over before it could be killed:\n{up.words()}"
         up.kill()
+        held.release()
         patience = GONE * overload()
         gone = up.gone(members, patience)
         left = "\n".join(str(member) for member in up.members())
         assert gone is not None, f"of {len(members)} some live {patience:.0f} s later:\n{left}"
-        print(f"{len(members)} processes, all gone {gone:.2f} s after the kill at {moment} s")
+        print(f"{len(members)} processes, all gone {gone:.2f} s after the kill at {program}")
         assert up.ancestor.wait(timeout=PATIENCE) == 0
         assert up.code == -signal.SIGKILL
     assert interfaces() == before
     prove_records_are_whole(copy)
-    if not there:
+    if name != killed.name:
         done = copy.underlay("down", "--all")
         assert done.code == 0, str(done)
         prove_nothing_is_left(copy, before)
@@ -109,20 +123,30 @@ def test_nothing_is_left_of_a_killed_up(
     prove_nothing_is_left(copy, before)
 
 
-# A Vagrant that outlives the command shows at the second's moment and the fourth's.
 @pytest.mark.parametrize(
-    "seed", [2, *(pytest.param(seed, marks=pytest.mark.all) for seed in (1, 3, 4, 5, 6))]
+    "point",
+    [
+        pytest.param(ENDING, id="nothing has ended"),
+        pytest.param(ENDED, id="all has ended", marks=pytest.mark.all),
+    ],
 )
-def test_a_killed_down_is_no_hindrance_to_up(killed: Lab, seed: int, tmp_path: Path) -> None:
-    moment = random.Random(seed).uniform(0.2, 1.5)
+def test_a_killed_down_is_no_hindrance_to_up(
+    killed: Lab, point: tuple[str, str, bool], barrier: Barrier, tmp_path: Path
+) -> None:
+    """Vagrant, which it has called, mustn't outlive it and end nodes of the lab that starts."""
+    program, word, after = point
+    held = barrier.hold(program, word, after=after)
     before = interfaces()
     done = killed.up()
     assert done.code == 0, str(done)
-    with family(killed.checkout, tmp_path / "down", "down", "--lab", killed.name) as down:
-        time.sleep(moment)
-        assert down.running, f"it was over before it could be killed:\n{down.words()}"
+    words = ("down", "--lab", killed.name)
+    with family(
+        killed.checkout, tmp_path / "down", *words, environment=barrier.environment
+    ) as down:
+        held.wait(lambda: down.running)
         down.kill()
-        when = f"`down` was killed after {moment:.2f} s"
+        held.release()
+        when = f"`down` was killed {'after' if after else 'before'} {program} {word}"
         done = killed.up()
         assert done.code == 0, f"{when}\n{done}"
         assert not down.members(), f"{when}\n{down.members()}"

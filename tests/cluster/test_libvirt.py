@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from barrier import Barrier
 from cluster import test_lie_detector as lies
-from cluster.commands import GRACE, Done, clean_environment, interrupt, run
+from cluster.commands import GRACE, Done, clean_environment, run
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.own_libvirt import OwnLibvirt, own_libvirt
 from cluster.running import Checkout, Lab, Matrix
@@ -62,7 +64,9 @@ class Inside(Checkout):
         slow = max(deadline, SLOW_UP) if words[0] == "up" else deadline
         return run(command, folder=self.root, deadline=slow, text=text)
 
-    def start_noting(self, code: Path, *words: str) -> subprocess.Popen[str]:
+    def start_noting(
+        self, code: Path, *words: str, environment: Mapping[str, str]
+    ) -> subprocess.Popen[str]:
         """Start ``underlay``, to be interrupted; its exit code is written to the file ``code``.
 
         An interrupt ends nsenter before the command that it waits for.
@@ -74,7 +78,7 @@ class Inside(Checkout):
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env=clean_environment(),
+            env=clean_environment() | dict(environment),
             text=True,
         )
 
@@ -183,21 +187,28 @@ def test_a_machine_that_was_switched_off(inside: Inside, pair: Lab) -> None:
 
 
 @pytest.mark.all
-@pytest.mark.parametrize("seconds", [4.0, 14.0, 25.0])
+@pytest.mark.parametrize(
+    "point",
+    [("virsh", ""), ("vagrant", "up"), ("qemu-img", "create"), ("ssh", "bash")],
+    ids=lambda point: point[0],
+)
 def test_ctrl_c_during_up_cleans_up(
     inside: Inside,
     pair: Lab,
-    seconds: float,
+    point: tuple[str, str],
+    barrier: Barrier,
     started: list[subprocess.Popen[str]],
     tmp_path: Path,
 ) -> None:
     before = interfaces()
     code = tmp_path / "code"
-    process = inside.start_noting(code, "up", str(pair.file), "--provider", "libvirt")
+    held = barrier.hold(*point)
+    words = ("up", str(pair.file), "--provider", "libvirt")
+    process = inside.start_noting(code, *words, environment=barrier.environment)
     started.append(process)
-    time.sleep(seconds)
-    assert process.poll() is None, "it was over before it could be interrupted"
-    interrupt(process)
+    held.wait(lambda: process.poll() is None, SLOW_UP)
+    os.killpg(process.pid, signal.SIGINT)
+    held.release()
     limit = time.monotonic() + GRACE
     while not code.exists() and time.monotonic() < limit:
         time.sleep(0.1)

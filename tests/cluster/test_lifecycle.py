@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cluster.commands import GRACE, clean_environment, interrupt, run
+from barrier import Barrier
+from cluster.commands import GRACE, clean_environment, run
+from cluster.family import family
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
 from underlay.proof.bench.pseudo_terminal import PseudoTerminal
@@ -26,6 +28,17 @@ networks:
 containers:
   - {on: all, count: 2, networks: [lannet]}
 """
+# Where `up` is held: the program that it calls next, and a word of how it does.
+SANDBOX, SWITCH, SEEDS = ("unshare", "--map-root-user"), ("ip", "-batch"), ("xorrisofs", "cidata")
+BOOTING, ASKED = ("vagrant", "up"), ("ssh", "bash")
+
+
+def points(*daily: tuple[str, str]) -> list[Any]:
+    """Return each point at which `up` is to be disturbed; some of them are for every day."""
+    return [
+        pytest.param(each, id=each[0], marks=[] if each in daily else pytest.mark.all)
+        for each in (SANDBOX, SWITCH, SEEDS, BOOTING, ASKED)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -99,33 +112,66 @@ def identity(lab: Lab) -> tuple[object, ...]:
     return lab.sandbox, boot, containers
 
 
-@pytest.mark.parametrize(
-    "seconds",
-    [1.5, *(pytest.param(moment, marks=pytest.mark.all) for moment in (0.8, 3.0, 4.5, 6.0, 8.0))],
-)
+@pytest.mark.parametrize("point", points(SANDBOX, SWITCH, BOOTING))
 def test_ctrl_c_during_up_cleans_up(
-    copy: Checkout, seconds: float, started: list[subprocess.Popen[str]]
+    copy: Checkout,
+    point: tuple[str, str],
+    barrier: Barrier,
+    started: list[subprocess.Popen[str]],
 ) -> None:
     before = interfaces()
-    process = copy.start("up")
+    held = barrier.hold(*point)
+    process = copy.start("up", environment=barrier.environment)
     started.append(process)
-    time.sleep(seconds)
-    assert process.poll() is None, "it was over before it could be interrupted"
-    assert interrupt(process) == 130
+    held.wait(lambda: process.poll() is None)
+    os.killpg(process.pid, signal.SIGINT)
+    held.release()
+    assert process.wait(timeout=GRACE) == 130
     prove_nothing_is_left(copy, before)
 
 
-@pytest.mark.parametrize(
-    "seconds", [6.0, *(pytest.param(moment, marks=pytest.mark.all) for moment in (0.8, 2.0, 4.0))]
-)
-def test_a_closed_terminal_during_up_cleans_up(copy: Checkout, seconds: float) -> None:
+@pytest.mark.parametrize("point", points(ASKED))
+def test_a_closed_terminal_during_up_cleans_up(
+    copy: Checkout, point: tuple[str, str], barrier: Barrier
+) -> None:
     before = interfaces()
-    terminal = PseudoTerminal([str(copy.root / "underlay"), "up"], clean_environment(), copy.root)
-    terminal.watch(seconds)
-    assert terminal.process.poll() is None, "it was over before the terminal could be closed"
+    held = barrier.hold(*point)
+    words = [str(copy.root / "underlay"), "up"]
+    terminal = PseudoTerminal(words, clean_environment() | barrier.environment, copy.root)
+
+    def running() -> bool:
+        terminal.watch(0.05)
+        return terminal.process.poll() is None
+
+    held.wait(running)
     terminal.close()
+    held.release()
     assert terminal.process.wait(timeout=GRACE) == 130
     prove_nothing_is_left(copy, before)
+
+
+def test_a_second_ctrl_c_says_what_it_leaves(small: Lab, barrier: Barrier, tmp_path: Path) -> None:
+    """Nobody waits for what was cut short: it ends at once, and `down` makes good for it."""
+    before = interfaces()
+    small.down()
+    booting, ending = barrier.hold("vagrant", "up"), barrier.hold("vagrant", "destroy")
+    words = ("up", str(small.file))
+    with family(small.checkout, tmp_path / "up", *words, environment=barrier.environment) as up:
+        for point in (booting, ending):
+            point.wait(lambda: up.running)
+            os.kill(up.pid, signal.SIGINT)
+        assert up.gone(up.members(), GRACE) is not None, up.members()
+        assert up.ancestor.wait(timeout=GRACE) == 0
+        assert up.code == 130
+        assert up.words().splitlines()[-3:] == [
+            "interrupted before all of the lab small was removed",
+            "",
+            "hint: underlay down --lab small",
+        ]
+    assert small.state.exists()
+    done = small.down()
+    assert done.code == 0, str(done)
+    prove_nothing_is_left(small.checkout, before)
 
 
 def control_path(lab: Lab) -> Path:

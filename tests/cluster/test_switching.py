@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import doc_pages
+from barrier import Barrier
 from cluster.commands import Done
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
@@ -101,14 +102,18 @@ def test_a_lab_that_needs_other_nodes_is_refused_and_nothing_changes(
 
 
 @pytest.mark.all
-def test_a_switch_that_is_killed_is_made_whole_by_another(labs: dict[str, Lab]) -> None:
+def test_a_switch_that_is_killed_is_made_whole_by_another(
+    labs: dict[str, Lab], barrier: Barrier, started: list[subprocess.Popen[str]]
+) -> None:
     first, second = labs["first"], labs["second"]
-    process = first.checkout.start("switch", str(second.file))
-    limit = time.monotonic() + 60
-    while not (second.state / "switching").exists() and time.monotonic() < limit:
-        time.sleep(0.01)
+    held = barrier.hold("ssh", when=f"[ -e '{second.state}/switching' ]")
+    words = ("switch", str(second.file))
+    process = first.checkout.start(*words, environment=barrier.environment)
+    started.append(process)
+    held.wait(lambda: process.poll() is None)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(timeout=10)
+    held.kill()
     assert (second.state / "switching").exists()
     done = second.verb("check")
     assert done.code == 3, str(done)

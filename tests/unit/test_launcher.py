@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from barrier import Point
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = '#!/bin/sh\nprintf "%s|" "$PYTHONPATH" "$PWD" "$@"\n'
@@ -135,16 +138,25 @@ def test_two_first_uses_wait_for_each_other(checkout: Path) -> None:
     (checkout / "packages.txt").write_text("nonsuch  no-such-command  is missing\n")
     stand_in(checkout, "id", "echo 0")
     log = checkout.parent / "apt"
-    stand_in(checkout, "apt-get", f'sleep 0.5; echo "$@" >> "{log}"')
+    installing = Point(checkout.parent / "installing")
+    stand_in(checkout, "apt-get", f'{installing.script}echo "$@" >> "{log}"')
     command = [checkout / "underlay", "--version"]
     environment = {**os.environ, "PATH": f"{checkout.parent / 'bin'}:{os.environ['PATH']}"}
-    both = [
-        subprocess.Popen(command, env=environment, stdout=-3, stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    said = [process.communicate(timeout=30)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sum("waiting for another first use" in text for text in said) == 1
+
+    def start() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command, env=environment, stdout=-3, stderr=subprocess.PIPE, text=True
+        )
+
+    first = start()
+    installing.wait(lambda: first.poll() is None)
+    second = start()
+    assert second.stderr is not None
+    assert "waiting for another first use" in second.stderr.readline()
+    installing.release()
+    said = [process.communicate(timeout=30)[1] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert "waiting for another first use" not in "".join(said)
     assert len(log.read_text().splitlines()) == 2
 
 
@@ -184,3 +196,44 @@ def test_an_ordinary_user_tests_without_libvirt(checkout: Path) -> None:
     stand_in(checkout, "id", "echo 1000")
     result = launch(checkout, "test", "--all")
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_interrupted_first_use_leaves_no_temporary_files(
+    checkout: Path, number: int, tmp_path: Path
+) -> None:
+    """pip has a folder of its own among the temporary files, and leaves it where it is ended."""
+    for name in ("packages.txt", "requirements.txt"):
+        (checkout / name).write_text("")
+    pip = Point(tmp_path / "pip")
+    python = tmp_path / "python"
+    python.write_text(
+        '#!/bin/sh\ncase "$*" in\n'
+        f'*" venv "*) mkdir "$4/bin"; cp "{python}" "$4/bin/python"; mktemp -d >/dev/null ;;\n'
+        f'*" pip "*) mktemp -d >"{tmp_path}/made"; {pip.script.strip()} ;;\nesac\n'
+    )
+    python.chmod(0o755)
+    launcher = checkout / "underlay"
+    text = launcher.read_text()
+    assert "system_python=/usr/bin/python3\n" in text
+    launcher.write_text(
+        text.replace("system_python=/usr/bin/python3\n", f"system_python='{python}'\n")
+    )
+    (tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        [launcher, "--version"],
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    pip.wait(lambda: process.poll() is None)
+    made = Path((tmp_path / "made").read_text().strip())
+    assert made.is_dir()
+    os.killpg(process.pid, number)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.splitlines()[-1]) == (130, "underlay: interrupted")
+    assert not made.exists()
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert not (checkout / ".venv" / "tmp").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,31 @@ def test_imports_go_one_way(path: Path) -> None:
 def test_the_listing_is_the_line_of_data() -> None:
     here = {path.name.removesuffix(".py") for path in (SOURCE / "underlay").iterdir()}
     assert here - {"__init__", "__pycache__"} == set(ORDER) - {"underlay"}
+
+
+def graph() -> dict[str, set[str]]:
+    """Return the modules of this project that each of them imports, wherever the import stands."""
+    names = {name_of(path) for path in MODULES}
+    found: dict[str, set[str]] = {}
+    for path in MODULES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found[name_of(path)] = here = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                here |= {alias.name for alias in node.names} & names
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                inner = {f"{node.module}.{alias.name}" for alias in node.names}
+                here |= (inner & names) or ({node.module} & names)
+    return found
+
+
+def test_no_circles_of_files() -> None:
+    """Not even by an import within a function, or one that is for types alone."""
+    sorter = TopologicalSorter(graph())
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -109,7 +109,7 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
     elif network.get("ipam") != "dhcp":
         words.append(f"IP={four.partition('/')[0]}")
     # An ipvlan child and a VLAN link can't be given a MAC address: they have their parent's.
-    if network["driver"] not in ("ipvlan", "vlan"):
+    if network.get("own_mac"):
         words.append(f"MAC={attachment['mac']}")
     return words
 

@@ -46,17 +46,18 @@ def batch(lines: list[str], enter: list[str] | None = None, *, space: str = "") 
         raise Failed(f"ip {line}: {error}") from error
 
 
-def batch_all(lines: list[str]) -> dict[int, str]:
-    """Run all ``lines`` by one ``ip -batch`` that goes on after failures.
+def batch_all(lines: list[str], *, space: str = "") -> dict[int, str]:
+    """Run all ``lines`` by one ``ip -batch`` that goes on after failures, in ``space`` if given.
 
     Returns the kernel's words by the index of each line that failed. ip says them, and then
     "Command failed -:N".
     """
     if not lines:
         return {}
+    there = ["-netns", space] if space else []
     try:
         done = subprocess.run(
-            ["ip", "-force", "-batch", "-"],
+            ["ip", *there, "-force", "-batch", "-"],
             input="\n".join(lines) + "\n",
             capture_output=True,
             text=True,

@@ -157,6 +157,6 @@ def _endpoint(attachment: dict, network: dict) -> dict:
         own["IPv6Address"] = attachment["address6"].partition("/")[0]
     settings: dict = {"IPAMConfig": own}
     # A passthru child is told its parent's MAC: Docker would make one up, and setting that fails.
-    if network["driver"] != "ipvlan":
+    if network["own_mac"]:
         settings["MacAddress"] = attachment["mac"]
     return settings

@@ -8,9 +8,6 @@ from types import ModuleType
 from . import namespaces, pause, routes, settling
 from .commands import Failed, batch, batch_all
 
-# Drivers whose containers sit on a bridge of the node by a pair of veths.
-BRIDGED = ("bridge", "vxlan", "gretap")
-
 
 def holder() -> ModuleType:
     """Return what holds the containers' namespaces: a process alone."""
@@ -71,20 +68,19 @@ def stop_all(specifications: list[dict]) -> dict[str, str]:
 
 def creation(name: str, attachment: dict, network: dict) -> list[str]:
     """Return ip's lines that make the container ``name``'s interface in the network."""
-    if network["driver"] in BRIDGED:
+    if network["attach"] == "port":
         return _pair(name, attachment, network)
     words = ["link", "add", "link", network["parent"], "name", _passing(attachment)]
-    if network["driver"] == "macvlan" and network["mode"] != "passthru":
+    if network["own_mac"] and network["mode"] != "passthru":
         # A passthru child has its parent's address, whatever is asked for.
         words += ["address", attachment["mac"]]
     words += ["mtu", str(network["mtu"]), "netns", name, "type", network["driver"]]
-    if network["driver"] == "vlan":
+    if network["attach"] == "moved":
         words += ["id", str(network["vlan"])]
     else:
         words += ["mode", network["mode"]]
-    if network["driver"] == "ipvlan":
-        # Without a flag the kernel takes bridge for the whole parent.
-        words.append(network.get("flag") or "bridge")
+    # Without a flag the kernel takes bridge for the whole parent.
+    words += [network["flag"]] if network.get("flag") else []
     return [" ".join(words)]
 
 
@@ -118,8 +114,8 @@ def configuration(attachment: dict, network: dict) -> list[str]:
     lines += [f"address add {attachment['address']} broadcast + dev {name}"]
     if attachment.get("address6") and not network.get("slaac"):
         lines.append(f"address add {attachment['address6']} nodad dev {name}")
-    if network["driver"] == "macvlan" and network["mode"] == "source":
-        allowed = attachment.get("allow") or []
+    if network["mode"] == "source":
+        kind, allowed = network["driver"], attachment.get("allow") or []
         # One by one: `set` takes no more than a few at once.
-        lines += [f"link set dev {name} type macvlan macaddr add {mac}" for mac in allowed]
+        lines += [f"link set dev {name} type {kind} macaddr add {mac}" for mac in allowed]
     return lines

@@ -11,8 +11,6 @@ from .commands import show
 
 # What isn't handed on to `ip link add … type KIND` as it stands.
 OWN = ("fdb", "masquerade", "flag")
-# A tunnel names the interface below as an option of its own; the others are links upon it.
-TUNNELS = ("vxlan", "gretap")
 
 
 class Links:
@@ -133,7 +131,9 @@ def creation(link: dict) -> str:
     """Return ip's line that makes a link; each further option is a word of its kind."""
     options, kind = link["options"], link["kind"]
     below = link["parent"] if kind != "bridge" else ""
-    words = ["link", "add", *(["link", below] if below and kind not in TUNNELS else [])]
+    # A tunnel names the interface below as an option of its own; the others are links upon it.
+    tunnel = "local" in options
+    words = ["link", "add", *(["link", below] if below and not tunnel else [])]
     words += ["name", link["interface"]]
     # An ipvlan child has its parent's address, and the kernel refuses any other.
     words += ["address", link["mac"]] if link["mac"] and kind != "ipvlan" else []
@@ -142,7 +142,7 @@ def creation(link: dict) -> str:
         if key not in OWN and value not in (None, ""):
             words += [key, str(value)]
     words += [options["flag"]] if options.get("flag") else []
-    return " ".join([*words, *(["dev", below] if below and kind in TUNNELS else [])])
+    return " ".join([*words, *(["dev", below] if below and tunnel else [])])
 
 
 def info(row: dict) -> dict:
@@ -164,7 +164,7 @@ def _configure(
     if row.get("master", "") != master:
         said = f"master {master}" if master else "nomaster"
         work.add(f"{name}: {said}", f"link set {name} {said}")
-        if wanted.made().get(name, {}).get("kind") == "gretap":
+        if "remote" in wanted.made().get(name, {}).get("options", {}):
             # Tunnels of one bridge would be a loop: what came in by one never leaves by another.
             work.bridge.append(f"link set dev {name} isolated on")
     mtu = wanted.mtus().get(name)

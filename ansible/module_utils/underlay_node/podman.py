@@ -68,7 +68,7 @@ def endpoint(attachment: dict, network: dict) -> str:
     words = [f"ip={attachment['address'].partition('/')[0]}"]
     if attachment.get("address6"):
         words.append(f"ip={attachment['address6'].partition('/')[0]}")
-    if network["driver"] == "macvlan" and network["mode"] != "passthru":
+    if network["own_mac"] and network["mode"] != "passthru":
         words.append(f"mac={attachment['mac']}")
     words.append(f"interface_name={attachment['interface']}")
     return f"{network['name']}:{','.join(words)}"

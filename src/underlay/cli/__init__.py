@@ -18,6 +18,7 @@ from underlay.errors import (
     EXIT_INTERRUPTED,
     EXIT_OK,
     BadInput,
+    Interrupted,
     UnderlayError,
 )
 
@@ -81,15 +82,19 @@ def main(argv: list[str]) -> int:
     Failures are printed to stderr, and as one JSON document to stdout where
     ``--json`` was asked for. Nothing is raised.
     """
-    as_json = "--json" in _options(argv)
+    completing = os.environ.get("_UNDERLAY_COMPLETE", "")
+    as_json = not completing and "--json" in _options(argv)
     try:
         treat_as_interrupt()
         outlive()
-        code = _dispatch(argv)
+        code = _complete(completing, argv) if completing else _dispatch(argv)
         sys.stdout.flush()
         return code
     except UnderlayError as error:
         return _fail(error.exit_code, error.message, error.hint, error.detail, as_json)
+    except Interrupted as interrupt:
+        reset_exit()
+        return _fail(EXIT_INTERRUPTED, interrupt.message, interrupt.hint, "", as_json)
     except KeyboardInterrupt:
         reset_exit()
         return _fail(EXIT_INTERRUPTED, "interrupted", "", "", as_json)
@@ -115,17 +120,19 @@ def _dispatch(argv: list[str]) -> int:
         return EXIT_OK
     if argv[0] == "--version":
         return _show_version(argv[1:])
-    if argv[0] == "--complete":
-        # What the scripts of `underlay completion` ask; no option for people, so it isn't listed.
-        from underlay.cli.words import words
-
-        print("\n".join(words("".join(argv[1:2]))))
-        return EXIT_OK
     if argv[0] not in summaries():
         raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest(argv[0]))
     from underlay.cli.frame import run_verb
 
     return run_verb(argv[0], argv[1:])
+
+
+def _complete(shell: str, typed: list[str]) -> int:
+    """Answer a script of `underlay completion`, which asks what may stand at the cursor."""
+    from underlay.cli.words import answer
+
+    answer(shell, typed, summaries())
+    return EXIT_OK
 
 
 def _show_version(options: list[str]) -> int:

@@ -17,12 +17,10 @@ KEEP_LINES = "\b\n"
 def run_verb(verb: str, arguments: list[str]) -> int:
     """Import ``verb``'s module, run its ``command`` with ``arguments``; return the exit code.
 
-    A module may hold ``CONTEXT``, a dictionary of click's context settings (how
-    unknown options are treated, say). Raises BadInput for arguments that the verb
-    doesn't take, and lets through whatever the verb raises.
+    Raises BadInput for arguments that the verb doesn't take, and lets through whatever
+    the verb raises.
     """
-    module = importlib.import_module(f"underlay.cli.verbs.{verb}")
-    command = build_command(verb, module.command, getattr(module, "CONTEXT", {}))
+    command = verb_command(verb)
     program = f"underlay {verb}"
     try:
         with command.make_context(program, list(arguments)) as context:
@@ -35,6 +33,16 @@ def run_verb(verb: str, arguments: list[str]) -> int:
         hint = f"`{program} --help` shows the arguments, with examples"
         raise BadInput(_sentence(error.format_message()), hint=hint) from error
     return EXIT_OK
+
+
+def verb_command(verb: str) -> Any:
+    """Import ``verb``'s module and return its typer command.
+
+    A module may hold ``CONTEXT``, a dictionary of click's context settings (how
+    unknown options are treated, say).
+    """
+    module = importlib.import_module(f"underlay.cli.verbs.{verb}")
+    return build_command(verb, module.command, getattr(module, "CONTEXT", {}))
 
 
 def build_command(verb: str, function: Any, context: dict[str, Any]) -> Any:

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from underlay.cli import pytest_family
 from underlay.storage import temporary
 from underlay.storage.paths import root
 
@@ -20,8 +22,11 @@ ALL = "--all"
 
 # pytest's exit codes; see "Exit codes" in its documentation.
 PASSED, FAILED, NOTHING_COLLECTED = 0, 1, 5
-# Seconds that pytest gets after an interrupt: it stops the labs that its tests started.
+# Seconds that pytest and its family get after an interrupt, more than pytest_family.py takes:
+# the labs that its tests started are stopped, and whatever else is left is ended.
 GRACE = 90.0
+# Seconds from a second interrupt until all is gone.
+AT_ONCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -127,31 +132,34 @@ def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
 def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None:
     """Run pytest; its exit code, or None where it had to be stopped."""
     sys.stdout.flush()
+    source = str(Path(pytest_family.__file__).parents[2])
+    path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", *arguments],
+        [sys.executable, "-P", "-m", pytest_family.__name__, *arguments],
         cwd=root(),
         stdout=sys.stderr if to_stderr else None,
         # In a session of its own, Ctrl-C reaches pytest once, through _interrupt.
         start_new_session=True,
+        env={**os.environ, "PYTHONPATH": path},
     )
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
-        _interrupt(process)
+        _interrupt(process, GRACE)
         return None
     except KeyboardInterrupt:
-        _interrupt(process)
+        _interrupt(process, GRACE)
         raise
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            _interrupt(process, AT_ONCE)
 
 
-def _interrupt(process: subprocess.Popen[bytes]) -> None:
-    """Ask pytest to stop and to clean up; whoever calls kills it if it doesn't."""
+def _interrupt(process: subprocess.Popen[bytes], patience: float) -> None:
+    """Have pytest stop and clean up; told so again, its family is ended at once.
+
+    It is never killed itself: it is who ends what the tests have started.
+    """
     process.send_signal(signal.SIGINT)
-    try:
-        process.wait(timeout=GRACE)
-    except subprocess.TimeoutExpired:
-        return
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=patience)

@@ -1,73 +1,134 @@
-"""Words that only this machine knows, for shell completion: ``underlay --complete KIND``.
+"""What may stand at the cursor, for shell completion: ``_UNDERLAY_COMPLETE=SHELL underlay WORDS``.
 
-It is asked at every press of the Tab key, so it reads a few files and imports little.
+click reads the words before the cursor and knows the options; what a value may be is said
+here, by the parameter's name. This is asked at every press of the Tab key, so it imports
+no verb but the one that is typed.
 """
 
 from __future__ import annotations
 
 import json
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from underlay.cli.which_lab import lab_names, running_labs
 from underlay.storage.paths import state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+# Stands for any file; nothing else that is offered looks like it.
+FILES = "/"
 
 
-def words(kind: str) -> list[str]:
-    """Return the words of ``kind``, in order and each once; none for a kind that isn't there."""
-    made = KINDS.get(kind)
-    return list(dict.fromkeys(made())) if made else []
+def answer(shell: str, typed: list[str], verbs: dict[str, str]) -> None:
+    """Print a line for each word that may be the last of ``typed``, as ``shell`` wants it.
+
+    ``verbs`` holds the summary of each.
+    """
+    *before, current = typed or [""]
+    separator = {"zsh": ":", "fish": "\t"}.get(shell, "")
+    for word, text in dict(offered(before, current, verbs)).items():
+        escaped = word.replace(":", r"\:") if shell == "zsh" else word
+        print(f"{escaped}{separator}{text}" if separator and text else escaped)
 
 
-def nodes() -> Iterator[str]:
-    """Yield the nodes of all labs that are up."""
-    for plan in _plans():
-        yield from (node["name"] for node in plan["nodes"])
+def offered(before: list[str], current: str, verbs: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what may follow the words ``before`` and what it means (may be empty).
+
+    ``current`` is what is there of it; only whether it begins an option matters.
+    """
+    if not before:
+        yield from verbs.items()
+        yield "--help", "List all verbs."
+        yield "--version", "Print versions."
+    elif "--" in before:
+        # Somebody else's command line.
+        yield FILES, ""
+    elif before[0] in verbs:
+        yield from _of_verb(before[0], before[1:], current)
 
 
-def targets() -> Iterator[str]:
-    """Yield what `exec` takes: nodes, containers and the switch."""
-    yield from nodes()
-    for plan in _plans():
-        yield from (container["name"] for container in plan["containers"])
-    if running_labs():
-        yield "switch"
+def _of_verb(verb: str, words: list[str], current: str) -> Iterator[tuple[str, str]]:
+    import typer
+
+    from underlay.cli.frame import verb_command
+
+    command = verb_command(verb)
+    # Parsed, but not made into values: that would load pydantic, for half of the time of a Tab.
+    context = typer.Context(command, info_name=verb, resilient_parsing=True)
+    given, _, _ = command.make_parser(context).parse_args(words.copy())
+    options = [p for p in command.params if p.param_type_name == "option" and not p.is_flag]
+    waiting = [p for p in options if words and words[-1] in p.opts]
+    if not waiting and current.startswith("-"):
+        yield from ((o.value, o.help or "") for o in command.shell_complete(context, "--"))
+        return
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    free = [p for p in arguments if p.nargs == -1 or given.get(p.name) is None]
+    hints = get_type_hints(command.callback)
+    for parameter in (waiting or free)[:1]:
+        yield from ((word, "") for word in _values(verb, parameter, hints[parameter.name]))
+        yield from ((value.value, "") for value in parameter.shell_complete(context, ""))
 
 
-def containers() -> Iterator[str]:
-    """Yield the containers of all labs that are up."""
-    for plan in _plans():
-        yield from (container["name"] for container in plan["containers"])
+def _values(verb: str, parameter: Any, hint: Any) -> Iterable[str]:
+    """Return what ``parameter`` may be, as far as its type or its name says it.
+
+    Values that the verb itself lays down stand there, as typer's ``autocompletion``.
+    """
+    name = parameter.name
+    if Path in (hint, *get_args(hint)):
+        return (FILES,)
+    if name == "lab" and parameter.param_type_name == "option" and verb != "env":
+        return running_labs()
+    if name in ("lab", "file", "what"):
+        return (*lab_names(), FILES)
+    return BY_NAME.get(name, tuple)()
 
 
-def ends() -> Iterator[str]:
-    """Yield what `trace` takes: containers and nodes."""
-    yield from containers()
-    yield from nodes()
+def nodes() -> tuple[str, ...]:
+    """Return the nodes of all labs that are up."""
+    return _named("nodes")
 
 
-def faults() -> Iterator[str]:
-    """Yield the faults that `break` knows."""
-    from underlay.faults import RUNNING
-
-    yield from (fault.id for fault in RUNNING)
+def containers() -> tuple[str, ...]:
+    """Return the containers of all labs that are up."""
+    return _named("containers")
 
 
-def _plans() -> Iterator[dict[str, Any]]:
+def targets() -> tuple[str, ...]:
+    """Return what `exec` takes: nodes, containers and the switch."""
+    return (*nodes(), *containers(), *(["switch"] if running_labs() else []))
+
+
+def ends() -> tuple[str, ...]:
+    """Return what `trace` takes: containers and nodes."""
+    return (*containers(), *nodes())
+
+
+def providers() -> tuple[str, ...]:
+    """Return what may run a lab's nodes."""
+    from underlay.cluster.providers import NAMES
+
+    return NAMES
+
+
+def _named(kind: str) -> tuple[str, ...]:
+    """Return the names of ``kind`` in the plans of all labs that are up."""
+    names: list[str] = []
     for lab in running_labs():
         with suppress(OSError, ValueError):
-            yield json.loads((state(lab) / "plan.json").read_text(encoding="utf-8"))
+            plan = json.loads((state(lab) / "plan.json").read_text(encoding="utf-8"))
+            names += [item["name"] for item in plan[kind]]
+    return tuple(names)
 
 
-KINDS: dict[str, Callable[[], Iterator[str] | tuple[str, ...]]] = {
-    "labs": lab_names,
-    "running": running_labs,
-    "nodes": nodes,
-    "targets": targets,
-    "containers": containers,
-    "ends": ends,
-    "faults": faults,
+BY_NAME: dict[str, Callable[[], tuple[str, ...]]] = {
+    "node": nodes,
+    "target": targets,
+    "source": ends,
+    "destination": ends,
+    "container": containers,
+    "provider": providers,
 }

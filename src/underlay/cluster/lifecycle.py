@@ -14,7 +14,7 @@ from underlay.cluster.state.lab import LabState, read_state, remove
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.vagrant import Vagrant, forget
-from underlay.errors import Infrastructure, UnderlayError
+from underlay.errors import Infrastructure, Interrupted, UnderlayError
 from underlay.storage import paths
 
 if TYPE_CHECKING:
@@ -59,10 +59,28 @@ def _up(
         if isinstance(error, Infrastructure) and (paths.state(name) / "nodes").is_dir():
             keep_failure(name, "up", error)
         if not was_there:
-            with suppress(UnderlayError):
-                down(name, progress)
+            _clean_up(name, error, progress)
         raise
     return state, {phase: round(seconds, 3) for phase, seconds in timings.items()}
+
+
+def _clean_up(name: str, cause: BaseException, progress: Callable[[str], None]) -> None:
+    """End what a start that ``cause`` has cut short left of a lab.
+
+    Who interrupts again wants an end at once and gets it. Its processes end with this one; but
+    what is left all the same, a second interrupt or a failure of this says.
+    """
+    try:
+        down(name, progress)
+    except (KeyboardInterrupt, UnderlayError) as error:
+        interrupted = any(isinstance(each, KeyboardInterrupt) for each in (error, cause))
+        if interrupted and paths.state(name).exists():
+            raise Interrupted(
+                f"interrupted before all of the lab {name} was removed",
+                hint=f"underlay down --lab {name}",
+            ) from error
+        if isinstance(error, KeyboardInterrupt):
+            raise
 
 
 def down(name: str, progress: Callable[[str], None]) -> None:

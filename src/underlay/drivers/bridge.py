@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.drivers.driver import Driver
 from underlay.drivers.rule import Rule
 
 if TYPE_CHECKING:
@@ -58,3 +59,16 @@ FLOODED = Rule(
 
 # Who hears what is sent to everybody.
 BROADCAST: tuple[Rule, ...] = (FLOODED,)
+
+DRIVER = Driver(
+    name="bridge",
+    title="Linux bridge",
+    position=30,
+    attach="port",
+    own_mac=True,
+    reach=RULES,
+    broadcast=BROADCAST,
+    keys=("internal", "nat"),
+    # main/bridge of containernetworking/plugins.
+    runtimes=("cni", "iproute2"),
+)

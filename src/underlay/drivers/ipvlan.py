@@ -7,6 +7,7 @@ mode belongs to the parent, so siblings have the same one (lint refuses any othe
 from __future__ import annotations
 
 from underlay.drivers import children
+from underlay.drivers.driver import Driver
 from underlay.drivers.rule import NO_MAC, NOTHING, Rule, facts
 
 _L3_BRIDGE = frozenset({"l3", "l3s"})
@@ -19,12 +20,6 @@ _L2_VEPA = frozenset({"l2 vepa"})
 _L2_ALL = _L2 | _L2_PRIVATE | _L2_VEPA
 _REFLECTED = "Linux Documentation/networking/ipvlan.rst, 5.3 VEPA mode"
 _DEMUX = "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_frame and ipvlan_addr_lookup"
-
-
-def mode_word(mode: str, flag: str) -> str:
-    """Return how the table calls a mode with its flag; the usual flag, bridge, is left out."""
-    return mode if flag in ("", "bridge") else f"{mode} {flag}"
-
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -375,4 +370,25 @@ MACS: tuple[Rule, ...] = (
             "net/ipv4/route.c, __mkroute_output (RTN_LOCAL)"
         ),
     ),
+)
+
+_FLAGGED = ("docker", "iproute2")
+
+DRIVER = Driver(
+    name="ipvlan",
+    title="ipvlan",
+    position=20,
+    attach="child",
+    own_mac=False,
+    reach=RULES,
+    broadcast=BROADCAST,
+    macs=MACS,
+    beside=(FOREIGN_SENDER, FOREIGN_ADDRESS, L3_ANY_INTERFACE),
+    modes=("l2", "l3", "l3s"),
+    l3_modes=("l3", "l3s"),
+    flags=("bridge", "private", "vepa"),
+    keys=("flag", "shim", "internal", "routed"),
+    # CNI: main/ipvlan of containernetworking/plugins, which has no flag. Docker: moby,
+    # daemon/libnetwork/drivers/ipvlan. podman: netavark, src/network/vlan.rs, no flag either.
+    runtimes_of={"private": _FLAGGED, "vepa": _FLAGGED},
 )

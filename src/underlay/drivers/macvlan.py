@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.drivers import children
+from underlay.drivers.driver import Driver
 from underlay.drivers.rule import Rule, facts
 
 if TYPE_CHECKING:
@@ -323,4 +324,19 @@ BROADCAST: tuple[Rule, ...] = (
         reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
     ),
     *children.BROADCAST,
+)
+
+DRIVER = Driver(
+    name="macvlan",
+    title="macvlan",
+    position=10,
+    attach="child",
+    own_mac=True,
+    reach=RULES,
+    broadcast=BROADCAST,
+    modes=("bridge", "private", "vepa", "passthru", "source"),
+    keys=("shim", "internal", "allow"),
+    # CNI: main/macvlan of containernetworking/plugins, which has no source mode. Docker: moby,
+    # daemon/libnetwork/drivers/macvlan. podman: netavark, src/network/vlan.rs.
+    runtimes_of={"source": ("iproute2",)},
 )

@@ -6,6 +6,7 @@ one container only (a lab file that says otherwise is refused) and keeps no addr
 
 from __future__ import annotations
 
+from underlay.drivers.driver import Driver
 from underlay.drivers.rule import Rule
 
 _RECEIVE = "Linux net/8021q/vlan_core.c, vlan_do_receive"
@@ -18,4 +19,16 @@ RULES: tuple[Rule, ...] = (
         because="A frame with the tag of both goes up to the other container's sub-interface.",
         reference=_RECEIVE,
     ),
+)
+
+DRIVER = Driver(
+    name="vlan",
+    title="802.1q sub-interface",
+    position=40,
+    attach="moved",
+    own_mac=False,
+    reach=RULES,
+    needed={"vlan": "vlan: 70"},
+    # main/vlan of containernetworking/plugins.
+    runtimes=("cni", "iproute2"),
 )

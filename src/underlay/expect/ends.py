@@ -77,8 +77,8 @@ def ends(plan: Plan) -> tuple[End, ...]:
             space=container.name,
             network=attachment.network,
             interface=attachment.interface,
-            address=attachment.address.partition("/")[0],
-            address6=attachment.address6.partition("/")[0],
+            address=attachment.address.ip,
+            address6=attachment.address6.ip,
         )
         for container in plan.containers
         for attachment in container.attachments

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from underlay.drivers import driver
 from underlay.expect.ends import FAMILIES
-from underlay.expect.world import OVERLAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,8 +24,6 @@ Cell = tuple[str, str, str, int]
 # What a node routes for an ipvlan l3 child passes its routing table, but no interface of its own.
 Kind = Literal["space", "parent", "port", "route"]
 Direction = Literal["out", "in"]
-WIRED = ("macvlan", "ipvlan")
-OUTER = {"vxlan": "udp", "gretap": "gre"}
 
 
 class Packet(NamedTuple):
@@ -97,8 +95,8 @@ class Passages:
         self._names: dict[tuple[str, str], str] = {}
         for container in plan.containers:
             for attachment in container.attachments:
-                for address in filter(None, (attachment.address, attachment.address6)):
-                    key = (container.name, address.partition("/")[0])
+                for address in filter(None, (attachment.address.ip, attachment.address6.ip)):
+                    key = (container.name, address)
                     self._networks[key] = plan.network(attachment.network)
                     self._names[key] = attachment.interface
 
@@ -173,7 +171,7 @@ class Passages:
     def _wire(self, wire: _Wire) -> Iterator[Passage]:
         out, into = wire.out, wire.into
         if (out.node, out.parent) == (into.node, into.parent) and not self._reflected(out, into):
-            if out.driver != "ipvlan":
+            if not driver(out.driver).by_address:
                 # A macvlan sibling's frame comes in again by the parent; a bridge is the parent.
                 own = into if out.driver else out
                 yield self._passing("parent", into.node, into.parent, "in", wire, own)
@@ -187,7 +185,7 @@ class Passages:
     def _reflected(self, out: Link, into: Link) -> bool:
         """Whether frames between two links of one parent go by way of the switch."""
         drivers = {out.driver, into.driver}
-        if not drivers & set(WIRED):
+        if not any(driver(name).has_children for name in drivers):
             return False
         # The drivers have no way between a child and its own node: such a frame goes out.
         return "" in drivers or "vepa" in out.mode
@@ -206,7 +204,7 @@ class Passages:
 
     def _tunnelled(self, wire: _Wire, network: PlannedNetwork) -> Iterator[Passage]:
         """An overlay's frame: through bridge and tunnel, in a packet between the nodes."""
-        out, into = wire.out, wire.into
+        out, into, overlay = wire.out, wire.into, network.traits.overlay
         near = self._tunnel(network, out.node, into.node)
         there = self._tunnel(network, into.node, out.node)
         for name in (network.parent, near.interface):
@@ -221,7 +219,7 @@ class Passages:
             source_mac=links[0].mac,
             destination_mac=links[1].mac,
             vlan=links[0].tag,
-            outer=OUTER[network.driver],
+            outer=overlay.outer if overlay else "",
             port=network.port,
         )
         outer = _Wire(links[0], links[1], packet, first=True, last=True)
@@ -236,7 +234,7 @@ class Passages:
         made = [
             link
             for link in self._plan.node(node).links
-            if link.master == network.parent and link.kind in OVERLAYS
+            if link.master == network.parent and link.kind == network.driver
         ]
         theirs = {link.options.get("local") for link in self._plan.node(far).links}
         return next((one for one in made if one.options.get("remote") in theirs), made[0])
@@ -293,6 +291,6 @@ def stack(network: PlannedNetwork) -> list[str]:
     """
     uplink = network.uplink or network.parent
     names = [network.parent, uplink, uplink.partition(".")[0]]
-    if network.driver == "vlan":
+    if network.traits.attach == "moved":
         names.remove(uplink)
     return list(dict.fromkeys(names))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.drivers import ipvlan
+from underlay.drivers import DRIVERS, driver, ipvlan
 from underlay.expect import routing, switch_ports
 from underlay.expect.kinds import Kinds
 from underlay.expect.tables import decide, together
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from underlay.expect.ends import Pair
     from underlay.expect.world import Link, Route, Space, World
 
+# Whoever lets a child take all of its parent's unicast says what that does to the parent's node.
+PASSTHRU = tuple(name for name, one in DRIVERS.items() if "passthru" in one.modes)
 # A route that leads in circles is given up long before IP's own 64.
 MOST_HOPS = 8
 
@@ -221,7 +223,7 @@ class Paths:
         The parent keeps what carries no child's address, for itself or to pass it on.
         """
         node = self.world.spaces.get(gateway.node)
-        if gateway.driver != "ipvlan" or node is None or together(link, gateway):
+        if not driver(gateway.driver).by_address or node is None or together(link, gateway):
             return gateway
         own = next((x for x in node.links if x.parent == gateway.parent and not x.driver), None)
         return own if own and (node is packet.target or node.forwards) else gateway
@@ -229,13 +231,13 @@ class Paths:
     def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
         """A parent gives its ipvlan child what carries the child's address, before routing."""
         for other in packet.target.links:
-            shared = gateway.driver in ("", "ipvlan") and together(gateway, other)
-            if other.driver == "ipvlan" and shared:
+            own = not gateway.driver or driver(gateway.driver).by_address
+            if driver(other.driver).by_address and own and together(gateway, other):
                 return other if other.address == packet.address else None
         return None
 
     def _foreign(self, space: Space, link: Link, packet: Packet) -> bool:
-        if self.world.family == 6 or link.driver != "ipvlan" or link.by_node:
+        if self.world.family == 6 or not driver(link.driver).by_address or link.by_node:
             return False
         return packet.sender != link.address and space.owns(packet.sender)
 
@@ -262,15 +264,15 @@ class Paths:
 
     def _between(self, link: Link, other: Link, address: str, *words: Fact) -> Rule:
         """The rule for a frame from ``link`` to ``other``, both in one layer-2 domain."""
-        drivers = {link.driver, other.driver} - {""}
-        if len(drivers) > 1 and together(link, other):
+        children = link.driver and other.driver and together(link, other)
+        if children and driver(link.driver).receiver != driver(other.driver).receiver:
             return routing.refused()
-        if other.driver == "ipvlan" and address != other.address:
+        if driver(other.driver).by_address and address != other.address:
             return ipvlan.FOREIGN_ADDRESS
         facts = frozenset((*words, *self._facts(link, other)))
         asked = ["", other.driver, link.driver]
         if "passthru" in (link.mode, other.mode):
-            asked.append("macvlan")
+            asked += PASSTHRU
         rule = decide("reach", asked, link, other, facts) or routing.refused()
         return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
 

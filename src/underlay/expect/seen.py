@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.drivers import ipvlan
+from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule, facts, first
 from underlay.expect.tables import relation
 
@@ -39,7 +39,7 @@ SOURCE: tuple[Rule, ...] = (
 )
 
 MACS: tuple[Rule, ...] = (
-    *ipvlan.MACS,
+    *(rule for driver in DRIVERS.values() for rule in driver.macs),
     Rule(
         id="mac-of-sender",
         relation="any",

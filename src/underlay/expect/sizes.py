@@ -37,8 +37,7 @@ def _mtu(world: World, link: Link) -> int:
     for container in plan.containers:
         if container.name == link.space:
             for attachment in container.attachments:
-                addresses = (attachment.address, attachment.address6)
-                if link.address in (address.partition("/")[0] for address in addresses):
+                if link.address in (attachment.address.ip, attachment.address6.ip):
                     return plan.network(attachment.network).mtu
     for host in plan.hosts:
         if host.name == link.space:

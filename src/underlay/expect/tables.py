@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
-from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
+from underlay.drivers import DRIVERS
 from underlay.drivers.rule import first
 from underlay.expect import stations
 
@@ -17,23 +17,10 @@ if TYPE_CHECKING:
 
 # By driver; what the switch and the machines do stands under no name.
 TABLES: dict[Literal["reach", "broadcast"], dict[str, tuple[Rule, ...]]] = {
-    "reach": {
-        "": stations.RULES,
-        "macvlan": macvlan.RULES,
-        "ipvlan": ipvlan.RULES,
-        "bridge": bridge.RULES,
-        "vlan": vlan.RULES,
-        "vxlan": tunnels.VXLAN,
-        "gretap": tunnels.GRETAP,
-    },
+    "reach": {"": stations.RULES, **{name: one.reach for name, one in DRIVERS.items()}},
     "broadcast": {
         "": stations.BROADCAST,
-        "macvlan": macvlan.BROADCAST,
-        "ipvlan": ipvlan.BROADCAST,
-        "bridge": bridge.BROADCAST,
-        "vlan": (),
-        "vxlan": tunnels.BROADCAST,
-        "gretap": tunnels.BROADCAST,
+        **{name: one.broadcast for name, one in DRIVERS.items()},
     },
 }
 

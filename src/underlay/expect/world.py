@@ -15,8 +15,9 @@ from ipaddress import (
 )
 from typing import TYPE_CHECKING, Literal
 
-from underlay.drivers.ipvlan import L3_MODES, mode_word
+from underlay.drivers import driver
 from underlay.plan import MANAGEMENT_SEGMENT
+from underlay.plan.values import NO_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from underlay.expect.ends import Family
     from underlay.plan import (
         Attachment,
+        Cidr,
         Nic,
         Plan,
         PlannedContainer,
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     )
 
 EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
-OVERLAYS = ("vxlan", "gretap")
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Link:
     @property
     def by_node(self) -> bool:
         """Whether the node routes what the link sends, and looks for neighbours in its stead."""
-        return self.driver == "ipvlan" and self.mode in L3_MODES
+        return driver(self.driver).routes(self.mode)
 
     @property
     def takes_all(self) -> bool:
@@ -198,15 +199,17 @@ class World:
         found = self.plan.network(network)
         return found.subnet if self.family == 4 else found.subnet6
 
-    def _mine(self, addresses: Iterable[str]) -> Iterator[str]:
-        return (a for a in addresses if a and (":" in a) == (self.family == 6))
+    def _mine(self, addresses: Iterable[Cidr]) -> Iterator[Cidr]:
+        """Yield those of ``addresses`` that are of this world's family."""
+        return (one for one in addresses if one and one.family == self.family)
 
     def _node(self, node: PlannedNode) -> Space:
         cards: tuple[Nic | VlanLink, ...] = (node.management, *node.nics, *node.vlans)
         segments = {node.management.interface: MANAGEMENT_SEGMENT}
         segments |= {nic.interface: nic.segment for nic in node.nics}
         held = {link.parent: link for link in node.links if link.kind == "bridge" and link.parent}
-        overlays = {n.parent: n.name for n in self.plan.networks if n.driver in OVERLAYS}
+        overlays = {n.parent: n.name for n in self.plan.networks if n.traits.overlay}
+        shims = {n.shim: n for n in self.plan.networks if n.shim}
         links: dict[str, Link] = {}
         routes: list[Route] = []
 
@@ -214,14 +217,14 @@ class World:
             interface: str,
             domain: Domain,
             mac: str,
-            addresses: Iterable[str],
+            addresses: Iterable[Cidr],
             tag: int | None = None,
         ) -> None:
-            here = list(self._mine(addresses)) or [""]
+            here = list(self._mine(addresses)) or [NO_ADDRESS]
             mode = "passthru" if (node.name, interface) in self._taken else ""
             links[interface] = link = Link(
                 node.name, node.name, interface, domain, "", mode,
-                here[0].partition("/")[0], mac, node.name, (), tag,
+                here[0].ip, mac, node.name, (), tag,
             )  # fmt: skip
             if here[0]:
                 routes.append(Route(ip_interface(here[0]).network, link))
@@ -240,9 +243,9 @@ class World:
                 name = overlays.get(made.interface, "")
                 domain = _overlay(name) if name else _device(node.name, made.interface)
                 add(made.interface, domain, made.mac, made.addresses)
-            elif made.kind in ("macvlan", "ipvlan"):
-                network = next(n for n in self.plan.networks if n.shim == made.interface)
-                address = next(self._mine(made.addresses), "").partition("/")[0]
+            elif made.interface in shims:
+                network = shims[made.interface]
+                address = next(self._mine(made.addresses), NO_ADDRESS).ip
                 links[made.interface] = self._child(
                     node.name, node.name, network, address, made.mac
                 )
@@ -266,7 +269,7 @@ class World:
                 domain = self._domain(port.segment, port.vlan, host.name)
                 link = Link(
                     host.name, host.name, port.interface, domain, "", "",
-                    address.partition("/")[0], port.mac, tag=port.vlan,
+                    address.ip, port.mac, tag=port.vlan,
                 )  # fmt: skip
                 links.setdefault(port.interface, link)
                 links[f"{port.interface} {address}"] = link
@@ -281,11 +284,11 @@ class World:
     def _container(self, container: PlannedContainer) -> Space:
         links, routes, defaults = [], [], []
         for attachment in container.attachments:
-            address = next(self._mine((attachment.address, attachment.address6)), "")
+            address = next(self._mine((attachment.address, attachment.address6)), NO_ADDRESS)
             if not address:
                 continue
             network = self.plan.network(attachment.network)
-            link = self._attached(container, attachment, network, address.partition("/")[0])
+            link = self._attached(container, attachment, network, address.ip)
             links.append(link)
             routes.append(Route(ip_network(self.subnet(network.name)), link))
             routes += [
@@ -320,7 +323,7 @@ class World:
     def _child(
         self, space: str, node: str, network: PlannedNetwork, address: str, mac: str
     ) -> Link:
-        if network.driver in OVERLAYS:
+        if network.traits.overlay:
             domain = _overlay(network.name)
         elif not network.uplink:
             domain = _device(node, network.parent)
@@ -332,11 +335,11 @@ class World:
             parent=network.parent,
             domain=domain,
             driver=network.driver,
-            mode=mode_word(network.mode, network.flag),
+            mode=network.traits.mode_word(network.mode, network.flag),
             address=address,
             mac=mac,
             port=node,
-            tag=network.vlan if network.uplink and network.driver not in OVERLAYS else None,
+            tag=network.vlan if network.uplink and not network.traits.overlay else None,
         )
 
     def _domain(self, segment: str, tag: int | None, station: str) -> Domain:

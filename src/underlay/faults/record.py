@@ -1,16 +1,19 @@
 """What ``break`` has done to a running lab, recorded before it is done, so that ``mend`` can.
 
 The record holds the undoing commands themselves: it outlives a crash and a change of the code.
+It says also whether the fault was brought about as a whole. Where `break` was cut short or
+failed, that isn't known, and a step that takes back what was never done mustn't keep `mend`
+from returning to green.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from underlay.cluster.access import run_in
-from underlay.errors import Infrastructure
+from underlay.errors import EXIT_NOT_RUN, Infrastructure
 from underlay.faults import restore
 from underlay.faults.fault import SWITCH, Fault, Place, Step
 from underlay.observe.on_node.gather import documents
@@ -18,20 +21,27 @@ from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from subprocess import CompletedProcess
 
     from underlay.cluster.state.lab import LabState
     from underlay.faults.scene import Scene
 
 STEP_DEADLINE = 60.0
+# What a shell ends with where a program isn't there.
+NOT_FOUND = 127
 
 
 @dataclass(frozen=True)
 class Broken:
-    """One fault that was put in: its id, where, and the steps that take it out."""
+    """One fault that was put in: its id, where, and the steps that take it out.
+
+    ``whole`` says that all steps that bring it about have succeeded. Without, some may have.
+    """
 
     fault: str
     where: str
     undo: tuple[Step, ...]
+    whole: bool = True
 
 
 def recorded(state: LabState) -> list[Broken]:
@@ -45,6 +55,7 @@ def recorded(state: LabState) -> list[Broken]:
             row["fault"],
             row["where"],
             tuple(Step(s["target"], s["script"], tuple(s["arguments"])) for s in row["undo"]),
+            row.get("whole", True),
         )
         for row in rows
     ]
@@ -53,19 +64,31 @@ def recorded(state: LabState) -> list[Broken]:
 def inject(state: LabState, scene: Scene, fault: Fault, place: Place) -> Broken:
     """Record how to undo ``fault`` at ``place``, then bring it about.
 
-    Raises Infrastructure where a step fails, after having undone what was done.
+    Raises Infrastructure where a step fails, after having undone what was done. Only where
+    that fails, too, something stays recorded.
     """
     saved = [_saved(state, target) for target in fault.keeps(scene, place) if target != SWITCH]
-    broken = Broken(fault.id, str(place), (*fault.undo(scene, place), *saved))
+    steps = (*fault.undo(scene, place), *saved)
+    begun = Broken(fault.id, str(place), steps, whole=False)
     before = recorded(state)
-    _write(state, [*before, broken])
+    _write(state, [*before, begun])
     try:
         for step in fault.inject(scene, place):
             _run(state, step)
-    except Infrastructure:
-        undo(state, broken)
+    except Infrastructure as error:
+        try:
+            undo(state, begun)
+        except Infrastructure:
+            # Why it can't be undone is what `mend` says; here it matters why it can't be done.
+            raise error from None
         _write(state, before)
-        raise
+        raise Infrastructure(
+            f"{error.message}, so nothing was broken",
+            detail=error.detail,
+            hint=f"underlay check --lab {state.lab}",
+        ) from error
+    broken = replace(begun, whole=True)
+    _write(state, [*before, broken])
     return broken
 
 
@@ -92,21 +115,36 @@ def mend(state: LabState) -> list[Broken]:
 
 
 def undo(state: LabState, broken: Broken) -> None:
-    """Run the steps that take a fault out; raise Infrastructure where one fails."""
+    """Run the steps that take a fault out; raise Infrastructure where one fails.
+
+    Of a fault that may not be there as a whole, a step is passed over whose program or container
+    isn't there: what can't take it back can't have brought it about.
+    """
     for step in broken.undo:
-        _run(state, step)
+        done = _carried_out(state, step)
+        if done.returncode in (EXIT_NOT_RUN, NOT_FOUND) and not broken.whole:
+            continue
+        _prove(state, step, done)
 
 
 def _run(state: LabState, step: Step) -> str:
+    done = _carried_out(state, step)
+    _prove(state, step, done)
+    return done.stdout
+
+
+def _carried_out(state: LabState, step: Step) -> CompletedProcess[str]:
     arguments = ["sh", "-euc", step.script, "sh", *step.arguments]
-    done = run_in(state, step.target, arguments, deadline=STEP_DEADLINE)
+    return run_in(state, step.target, arguments, deadline=STEP_DEADLINE)
+
+
+def _prove(state: LabState, step: Step, done: CompletedProcess[str]) -> None:
     if done.returncode:
         raise Infrastructure(
             f"a step failed in {step.target} with exit code {done.returncode}",
             detail=f"{step.script.strip()}\n{done.stderr.strip()}",
             hint=f"underlay mend --lab {state.lab}; where that fails, underlay down and up",
         )
-    return done.stdout
 
 
 def _saved(state: LabState, target: str) -> Step:

@@ -69,6 +69,5 @@ def _default(child: Child) -> str:
 def planned_mode(child: Child) -> str:
     """Return the child's mode in the words of ip link: an ipvlan mode with its flag."""
     network = child.network
-    return (
-        f"{network.mode} {network.flag or 'bridge'}" if network.driver == "ipvlan" else network.mode
-    )
+    flag = network.flag or network.traits.default_flag
+    return f"{network.mode} {flag}".strip()

@@ -208,15 +208,14 @@ def _children(plan: Plan) -> Iterator[Child]:
     for container in plan.containers:
         several = len(container.attachments) > 1
         for attachment in container.attachments:
-            address, _, prefix = attachment.address.partition("/")
             yield Child(
                 end=f"{container.name}@{attachment.network}" if several else container.name,
                 container=container.name,
                 node=container.node,
                 interface=attachment.interface,
-                address=address,
-                prefix=prefix,
+                address=attachment.address.ip,
+                prefix=attachment.address.prefix,
                 mac=attachment.mac,
                 network=plan.network(attachment.network),
-                address6=attachment.address6.partition("/")[0],
+                address6=attachment.address6.ip,
             )

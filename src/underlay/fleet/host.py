@@ -16,6 +16,7 @@ from ipaddress import (
     ip_network,
 )
 
+from underlay.drivers import DRIVERS
 from underlay.errors import Spot
 from underlay.fleet.document import Document
 from underlay.lab.text import Place
@@ -24,8 +25,6 @@ Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
 Interface = IPv4Interface | IPv6Interface
 
-DEFAULT_MODE = {"macvlan": "bridge", "ipvlan": "l2"}
-UNDERLAY = ("macvlan", "ipvlan")
 NOWHERE = Spot("")
 
 
@@ -106,12 +105,13 @@ class Network:
     @property
     def is_underlay(self) -> bool:
         """Whether its containers sit on the wire themselves, so that hosts share addresses."""
-        return self.driver in UNDERLAY
+        return self.driver in DRIVERS and DRIVERS[self.driver].has_children
 
     @property
     def wire_mode(self) -> str:
         """The mode that it ends up with where it names none."""
-        return self.mode or DEFAULT_MODE.get(self.driver, "")
+        usual = DRIVERS[self.driver].default_mode if self.driver in DRIVERS else ""
+        return self.mode or usual
 
     @property
     def vlan(self) -> int | None:

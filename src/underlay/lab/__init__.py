@@ -11,10 +11,7 @@ from underlay.lab.model import (
     SwitchPort,
 )
 from underlay.lab.network import (
-    DEFAULT_FLAG,
-    DEFAULT_MODE,
-    MODES,
-    Driver,
+    DriverName,
     ExtraRoute,
     Flag,
     Mode,
@@ -24,11 +21,8 @@ from underlay.lab.network import (
 from underlay.lab.words import Strict
 
 __all__ = [
-    "DEFAULT_FLAG",
-    "DEFAULT_MODE",
-    "MODES",
     "Containers",
-    "Driver",
+    "DriverName",
     "ExtraRoute",
     "Flag",
     "Host",

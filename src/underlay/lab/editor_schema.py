@@ -10,18 +10,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from underlay.lab import DEFAULT_MODE, MODES, Lab
+from underlay.drivers import DRIVERS
+from underlay.lab import Lab
+from underlay.lab.words import FORMATS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ALIAS, NAME = "master", "parent"
 # JSON Schema has no format for networks; a pattern tells at least their shape.
 NETWORK6 = r"^[0-9a-fA-F:.]+/[0-9]+$"
 NETWORK = r"^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+/[0-9]+$"
-FORMATS = {
-    "ipv4network": ("an IPv4 network such as 192.168.70.0/24", {"pattern": NETWORK}),
-    "ipv4": ("an IPv4 address such as 192.168.70.1", {"format": "ipv4"}),
-    "ipv6network": ("an IPv6 network such as fd00:70::/64", {"pattern": NETWORK6}),
-    "ipv6": ("an IPv6 address such as fd00:70::1", {"format": "ipv6"}),
+SHAPES = {
+    "ipv4network": {"pattern": NETWORK},
+    "ipv4": {"format": "ipv4"},
+    "ipv6network": {"pattern": NETWORK6},
+    "ipv6": {"format": "ipv6"},
 }
 
 
@@ -50,7 +52,7 @@ def _network(model: dict[str, Any]) -> dict[str, Any]:
             "if": {"properties": {"driver": {"const": driver}}, "required": ["driver"]},
             "then": {"properties": {"mode": _mode(driver)}},
         }
-        for driver in MODES
+        for driver in DRIVERS
     ]
     # An internal network may say where it would sit, but doesn't have to.
     places.append(
@@ -65,8 +67,8 @@ def _network(model: dict[str, Any]) -> dict[str, Any]:
 
 def _mode(driver: str) -> dict[str, Any] | bool:
     """What ``mode`` takes beside ``driver``; False where it has none."""
-    words = MODES[driver]
-    return {"enum": [*words], "default": DEFAULT_MODE[driver]} if words else False
+    one = DRIVERS[driver]
+    return {"enum": [*one.modes], "default": one.default_mode} if one.modes else False
 
 
 def _count_alone(schema: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +85,8 @@ def _plain(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     value = _without_null(value)
-    format_words, format_keys = FORMATS.get(value.get("format", ""), ("", {}))
+    kind = value.get("format", "")
+    format_words, format_keys = FORMATS.get(kind, ""), SHAPES.get(kind, {})
     expected = value.get("expected") or format_words
     # pydantic's titles are the keys once more; a key of that name holds no text.
     left_out = [key for key in ("title", "format", "expected") if isinstance(value.get(key), str)]

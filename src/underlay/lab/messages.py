@@ -6,7 +6,6 @@ keys, ranges and words can drift from the first.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import math
 import re
@@ -16,8 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from underlay.lab import MODES, Lab
+from underlay.drivers import DRIVERS
+from underlay.errors import did_you_mean, nearest
+from underlay.lab import Lab
 from underlay.lab.text import LabText, Place, Problem, quoted
+from underlay.lab.words import FORMATS
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -25,12 +27,6 @@ if TYPE_CHECKING:
 # CNI's word, which the schema has, and ours, which the documentation has.
 ALIASES = {"master": "parent"}
 
-FORMATS = {
-    "ipv4network": "an IPv4 network such as 192.168.70.0/24",
-    "ipv4": "an IPv4 address such as 192.168.70.1",
-    "ipv6network": "an IPv6 network such as fd00:70::/64",
-    "ipv6": "an IPv6 address such as fd00:70::1",
-}
 SPOKEN_BOOLEANS = {
     **dict.fromkeys(("yes", "on", "true", "1", "y"), "true"),
     **dict.fromkeys(("no", "off", "false", "0", "n"), "false"),
@@ -45,19 +41,6 @@ def schema_problems(text: LabText) -> list[Problem]:
         details = error.errors(include_url=False, include_context=False)
         return [problem for detail in details for problem in _told(text, detail, details)]
     return []
-
-
-def nearest(word: object, choices: list[str]) -> str:
-    """Return the one of ``choices`` that ``word`` was probably meant to be, or nothing."""
-    lowered = str(word).lower().replace("_", "-")
-    plain = {choice.replace("_", "-"): choice for choice in choices}
-    near = difflib.get_close_matches(lowered, plain, n=1, cutoff=0.5)
-    return plain[near[0]] if near else ""
-
-
-def did_you_mean(choice: str) -> str:
-    """Return the hint that names ``choice``, nothing for nothing."""
-    return f"did you mean {choice}?" if choice else ""
 
 
 def one_of(choices: list[str]) -> str:
@@ -94,7 +77,8 @@ def _modes(text: LabText, place: Place) -> dict[str, Any]:
     if place[:1] != ("networks",) or place[2:] != ("mode",):
         return {}
     driver = text.data["networks"][place[1]].get("driver")
-    return {"enum": MODES[driver]} if isinstance(driver, str) and driver in MODES else {}
+    known = isinstance(driver, str) and driver in DRIVERS
+    return {"enum": DRIVERS[driver].modes} if known else {}
 
 
 def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
+from underlay.drivers import DRIVERS
 from underlay.lab.words import (
     Address,
     Address6,
@@ -25,22 +26,17 @@ from underlay.lab.words import (
     Word,
 )
 
-Driver = Literal["macvlan", "ipvlan", "bridge", "vlan", "vxlan", "gretap"]
+if TYPE_CHECKING:
+    DriverName = str
+    Mode = str
+    Flag = str
+else:
+    # Of whatever drivers there are; a type checker takes no words that are made at run time.
+    DriverName = Literal[tuple(DRIVERS)]
+    Mode = Literal[tuple(dict.fromkeys(mode for one in DRIVERS.values() for mode in one.modes))]
+    Flag = Literal[tuple(dict.fromkeys(flag for one in DRIVERS.values() for flag in one.flags))]
 Runtime = Literal["cni", "docker", "podman", "iproute2"]
-Mode = Literal["bridge", "private", "vepa", "passthru", "source", "l2", "l3", "l3s"]
-Flag = Literal["bridge", "private", "vepa"]
 Ipam = Literal["host-local", "static", "dhcp"]
-
-MODES: dict[str, tuple[str, ...]] = {
-    "macvlan": ("bridge", "private", "vepa", "passthru", "source"),
-    "ipvlan": ("l2", "l3", "l3s"),
-    "bridge": (),
-    "vlan": (),
-    "vxlan": (),
-    "gretap": (),
-}
-DEFAULT_MODE: dict[str, Mode] = {"macvlan": "bridge", "ipvlan": "l2"}
-DEFAULT_FLAG: dict[str, Flag] = {"ipvlan": "bridge"}
 
 
 class ExtraRoute(Strict):
@@ -62,7 +58,7 @@ class Network(Strict):
     addresses want that, others never do.
     """
 
-    driver: Driver
+    driver: DriverName
     """How containers share the parent: macvlan gives each its own MAC, ipvlan the parent's."""
     mode: Mode | None = None
     """The driver's mode; without it, bridge for macvlan and l2 for ipvlan."""

@@ -14,14 +14,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from underlay.errors import BadInput
-from underlay.lab.yaml_tree import Mark, Node, NotYaml, parse
+from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
+
+from underlay.errors import BadInput, did_you_mean, nearest
+from underlay.lab.yaml_tree import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    Mark,
+    NotYaml,
+    mark_of,
+    parse,
+    scalar_of,
+    tag_of,
+)
 
 # A lab of 20 nodes, 16 networks and 64 groups of containers takes some 20 KiB.
 MAX_BYTES = 1 << 20
-# Aliases of aliases grow without bound; a real lab has a few hundred keys and values.
-MAX_VALUES = 20_000
-MAX_DEPTH = 12
 
 Place = tuple[str | int, ...]
 
@@ -137,7 +145,7 @@ def text_of(file: str, text: str) -> LabText:
     Raises LabError where it grows without bound once aliases are filled in.
     """
     result = LabText(file)
-    root = parse(text, MAX_DEPTH, MAX_VALUES)
+    root = parse(text)
     if root is not None:
         result.data = _Flattening(result).value(root, ())
     return result
@@ -188,40 +196,38 @@ class _Flattening:
 
     def value(self, node: Node, place: Place) -> Any:
         self.count += 1
+        mark = mark_of(node)
         if self.count > MAX_VALUES or len(place) > MAX_DEPTH:
-            raise LabError([self._bomb(node)])
-        self.text.values[place] = node.mark
-        if node.tag:
-            tag = node.tag.replace("tag:yaml.org,2002:", "!!")
-            self._add("yaml-tag", node.mark, place, f"the tag {tag}", "a value without a tag")
-        if node.kind == "scalar":
-            return node.scalar
-        if node.kind == "list":
-            return [self.value(item, (*place, i)) for i, item in enumerate(node.items)]
+            raise LabError([self._bomb(mark)])
+        self.text.values[place] = mark
+        if tag := tag_of(node).replace("tag:yaml.org,2002:", "!!"):
+            self._add("yaml-tag", mark, place, f"the tag {tag}", "a value without a tag")
+        if isinstance(node, ScalarNode):
+            return scalar_of(node)
+        if isinstance(node, SequenceNode):
+            return [self.value(item, (*place, i)) for i, item in enumerate(node.value)]
         return self._mapping(node, place)
 
     def _mapping(self, node: Node, place: Place) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        for key, value in zip(node.items[::2], node.items[1::2], strict=True):
-            word = key.scalar
-            if key.kind != "scalar" or not isinstance(word, str):
-                found = (
-                    f"{quoted(word)} as a key" if key.kind == "scalar" else f"a {key.kind} as a key"
-                )
-                self._add("key-no-word", key.mark, place, found, "a word")
+        for key, value in node.value:
+            mark = mark_of(key)
+            word = scalar_of(key) if isinstance(key, ScalarNode) else None
+            if not isinstance(word, str):
+                kind = {"sequence": "a list", "mapping": "a mapping"}.get(key.id, quoted(word))
+                self._add("key-no-word", mark, place, f"{kind} as a key", "a word")
             elif word in data:
                 first = self.text.keys[(*place, word)]
                 found = f"the key {quoted(word)} a second time"
                 hint = f"the first is on line {first.line}"
-                self._add("duplicate-key", key.mark, place, found, "it once", hint)
+                self._add("duplicate-key", mark, place, found, "it once", hint)
             else:
-                self.text.keys[(*place, word)] = key.mark
+                self.text.keys[(*place, word)] = mark
                 data[word] = self.value(value, (*place, word))
         return data
 
-    def _bomb(self, node: Node) -> Problem:
+    def _bomb(self, mark: Mark) -> Problem:
         found = f"more than {MAX_VALUES} values or {MAX_DEPTH} levels once aliases are filled in"
-        mark = node.mark
         where = (self.text.file, mark.line, mark.column, "")
         return Problem(*where, found, "a lab of a few hundred", id="too-large")
 
@@ -279,15 +285,13 @@ def _whole(file: str, found: str, expected: str, hint: str = "") -> Problem:
 
 
 def _nearest_file(path: Path) -> str:
-    import difflib
-
     folder = path if path.is_dir() else path.parent
     try:
         names = sorted(p.name for p in folder.iterdir() if p.suffix in (".yml", ".yaml"))
     except OSError:
         return ""
-    near = names[:1] if folder == path else difflib.get_close_matches(path.name, names, n=1)
-    return f"did you mean {shown(folder / near[0])}?" if near else ""
+    near = "".join(names[:1]) if folder == path else nearest(path.name, names)
+    return did_you_mean(shown(folder / near)) if near else ""
 
 
 def _exists(file: str) -> bool:

@@ -20,6 +20,14 @@ from pydantic import (
     Tag,
 )
 
+# What values of pydantic's formats look like, in words.
+FORMATS = {
+    "ipv4network": "an IPv4 network such as 192.168.70.0/24",
+    "ipv4": "an IPv4 address such as 192.168.70.1",
+    "ipv6network": "an IPv6 network such as fd00:70::/64",
+    "ipv6": "an IPv6 address such as fd00:70::1",
+}
+
 
 def _written(value: object) -> object:
     """Refuse numbers: ``ipaddress`` would take 12 for 0.0.0.12."""

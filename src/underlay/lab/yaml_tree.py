@@ -1,26 +1,25 @@
-"""YAML text to a tree of nodes with marks, built from ruamel.yaml's events.
+"""YAML text to ruamel.yaml's tree of nodes with marks, and what it says where there is none.
 
-Composing here rather than there bounds what a file can cost: depth and size are
-counted before they are paid for, and an alias stays one node however often it is used.
+What a file can cost is bounded while it is composed: a megabyte takes ruamel.yaml
+20 seconds. An alias stays one node however often it is used.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    DocumentStartEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceStartEvent,
-)
+from ruamel.yaml.events import AliasEvent
+from ruamel.yaml.nodes import Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.tag import Tag
+
+# Aliases of aliases grow without bound; a real lab has a few hundred keys and values.
+MAX_VALUES = 20_000
+MAX_DEPTH = 12
 
 TEXT_TAGS = ("!", "tag:yaml.org,2002:str")
 
@@ -32,6 +31,8 @@ _WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+# Keeps ruamel.yaml from looking for a tag.
+_UNRESOLVED = Tag(suffix="unresolved")
 
 # What ruamel.yaml says, and what people can do with: (part of its problem, found, expected).
 _PLAINER = (
@@ -44,6 +45,7 @@ _PLAINER = (
     ("found undefined tag", "an undefined tag", "no tag"),
     ("expected <block end>", "a line that is indented like nothing above it", "equal indentation"),
     ("the node content", "no value", "a value"),
+    ("found another document", "a second document", "one lab a file"),
 )
 
 
@@ -64,73 +66,76 @@ class NotYaml(Exception):
         self.expected = expected
 
 
-@dataclass
-class Node:
-    """A scalar, list or mapping; a mapping's ``items`` alternate between key and value.
+def parse(text: str) -> Any:
+    """Return the root node of the one document in ``text``, None where there is none.
 
-    ``tag`` is what the value is tagged with, empty for none and for text.
+    Raises NotYaml for a syntax error, a second document, more than MAX_DEPTH levels
+    or more than MAX_VALUES nodes.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Composer = _Composer
+    try:
+        return yaml.compose(text)
+    except ReaderError as error:
+        before = text[: error.position]
+        mark = Mark(before.count("\n") + 1, error.position - before.rfind("\n"))
+        found = f"the control character U+{ord(text[error.position]):04X}"
+        raise NotYaml(mark, found, "printable text") from error
+    except MarkedYAMLError as error:
+        raise _plainer(error) from error
+    except (YAMLError, ArithmeticError, AttributeError, LookupError, RuntimeError) as error:
+        raise NotYaml(Mark(1, 1), "text that YAML's reader chokes on", "YAML") from error
+    except (AssertionError, TypeError, ValueError) as error:
+        # ruamel.yaml lets some of its own through, chr() of a wrong escape for one.
+        raise NotYaml(Mark(1, 1), f"no YAML ({error})", "YAML") from error
+
+
+def mark_of(node: Node) -> Mark:
+    """Return where ``node`` begins; for what an alias stands for, that is at its anchor."""
+    return _mark(node.start_mark)
+
+
+def tag_of(node: Node) -> str:
+    """Return what ``node`` is tagged with, empty for none and for text."""
+    return "" if isinstance(node, ScalarNode) and node.tag in TEXT_TAGS else node.tag or ""
+
+
+def scalar_of(node: ScalarNode) -> Any:
+    """Return the value of a scalar: text where it is quoted or tagged."""
+    return node.value if node.style or node.tag else _resolve(node.value)
+
+
+class _Composer(Composer):
+    """Counts depth and size before they are paid for, and leaves words as they are written.
+
+    ruamel.yaml would resolve them by the rules of the version in ``%YAML``, or fail for
+    one that it doesn't know.
     """
 
-    kind: str
-    mark: Mark
-    scalar: Any = None
-    tag: str = ""
-    items: list[Node] = field(default_factory=list)
+    def __init__(self, loader: Any = None) -> None:
+        super().__init__(loader)
+        self.warn_double_anchors = False
+        self.left = MAX_VALUES
+        self.finished: dict[str, Node] = {}
 
-
-def parse(text: str, depth: int, size: int) -> Node | None:
-    """Return the tree of the one document in ``text``, None where there is none.
-
-    Raises NotYaml for a syntax error, a second document, more than ``depth``
-    levels or more than ``size`` nodes.
-    """
-    events = _events(text)
-    tree = _Tree(events, depth, size)
-    root = None
-    for event in events:
-        if isinstance(event, DocumentStartEvent):
-            if root is not None:
-                raise NotYaml(_mark(event.start_mark), "a second document", "one lab a file")
-            root = tree.node(next(events), 0)
-    return root
-
-
-class _Tree:
-    def __init__(self, events: Iterator[Any], depth: int, size: int) -> None:
-        self.events = events
-        self.depth = depth
-        self.size = size
-        self.anchors: dict[str, Node] = {}
-
-    def node(self, event: Any, level: int) -> Node:
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.parser.peek_event()
         mark = _mark(event.start_mark)
-        self.size -= 1
-        if level > self.depth or self.size < 0:
+        self.left -= 1
+        if self.depth > MAX_DEPTH or self.left < 0:
             raise NotYaml(mark, "too much: it is nested too deep or too long", "a lab")
         if isinstance(event, AliasEvent):
-            if event.anchor not in self.anchors:
+            self.parser.get_event()
+            # Not among ruamel.yaml's anchors, where a node stands before all of it is there.
+            if event.anchor not in self.finished:
                 raise NotYaml(mark, f"the alias *{event.anchor}", f"&{event.anchor} before it")
-            return self.anchors[event.anchor]
-        node = self._start(event, mark)
-        if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
-            for child in self.events:
-                if type(child).__name__ in ("MappingEndEvent", "SequenceEndEvent"):
-                    break
-                node.items.append(self.node(child, level + 1))
+            return self.finished[event.anchor]
+        tag, event.ctag = event.ctag, _UNRESOLVED
+        node = super().compose_node(parent, index)
+        node.ctag = tag
         if event.anchor:
-            self.anchors[event.anchor] = node
+            self.finished[event.anchor] = node
         return node
-
-    def _start(self, event: Any, mark: Mark) -> Node:
-        tag = str(event.tag or "")
-        if not isinstance(event, ScalarEvent):
-            return Node(
-                "mapping" if isinstance(event, MappingStartEvent) else "list", mark, tag=tag
-            )
-        if tag in TEXT_TAGS:
-            return Node("scalar", mark, event.value)
-        value = _resolve(event.value) if event.implicit[0] else event.value
-        return Node("scalar", mark, value, tag)
 
 
 def _resolve(word: str) -> Any:
@@ -144,23 +149,6 @@ def _resolve(word: str) -> Any:
     if _FLOAT.fullmatch(word):
         return float(word)
     return word
-
-
-def _events(text: str) -> Iterator[Any]:
-    try:
-        yield from YAML(typ="safe", pure=True).parse(text)
-    except ReaderError as error:
-        before = text[: error.position]
-        mark = Mark(before.count("\n") + 1, error.position - before.rfind("\n"))
-        found = f"the control character U+{ord(text[error.position]):04X}"
-        raise NotYaml(mark, found, "printable text") from error
-    except MarkedYAMLError as error:
-        raise _plainer(error) from error
-    except (YAMLError, ArithmeticError, AttributeError, LookupError, RuntimeError) as error:
-        raise NotYaml(Mark(1, 1), "text that YAML's reader chokes on", "YAML") from error
-    except (AssertionError, TypeError, ValueError) as error:
-        # ruamel.yaml lets some of its own through, chr() of a wrong escape for one.
-        raise NotYaml(Mark(1, 1), f"no YAML ({error})", "YAML") from error
 
 
 def _plainer(error: MarkedYAMLError) -> NotYaml:

@@ -56,8 +56,8 @@ def duplicate_range(subject: Subject) -> Iterator[Hit]:
 
 def mixed_parent(subject: Subject) -> Iterator[Hit]:
     """A device has one receive handler: the second driver gets EBUSY."""
-    for first, second in subject.sharing("macvlan", "ipvlan"):
-        if first.driver != second.driver:
+    for first, second in subject.sharing(lambda driver: driver.has_children):
+        if first.traits.receiver != second.traits.receiver:
             yield Hit(
                 ("networks", second.name, "driver"),
                 f"{second.name} puts {second.driver} on {second.parent}, where {first.name} has"
@@ -68,8 +68,8 @@ def mixed_parent(subject: Subject) -> Iterator[Hit]:
 
 def docker_parent(subject: Subject) -> Iterator[Hit]:
     """Docker itself refuses a second macvlan or ipvlan network on a parent, used or not."""
-    drivers = ("macvlan", "ipvlan")
-    networks = [n for n in subject.plan.networks if n.runtime == "docker" and n.driver in drivers]
+    by_docker = (n for n in subject.plan.networks if n.runtime == "docker")
+    networks = [network for network in by_docker if network.traits.has_children]
     for first, second in combinations(networks, 2):
         if first.parent == second.parent and first.driver == second.driver:
             yield Hit(
@@ -82,7 +82,7 @@ def docker_parent(subject: Subject) -> Iterator[Hit]:
 
 def ipvlan_mode_shared(subject: Subject) -> Iterator[Hit]:
     """An ipvlan mode belongs to the parent; the child made last sets it for all."""
-    for first, second in subject.sharing("ipvlan"):
+    for first, second in subject.sharing(lambda driver: driver.by_address):
         if first.mode != second.mode:
             key = "mode" if subject.lab.networks[second.name].mode else "driver"
             yield Hit(
@@ -162,14 +162,14 @@ def passthru_single(subject: Subject) -> Iterator[Hit]:
 def mtu_refused(subject: Subject) -> Iterator[Hit]:
     """A macvlan child or VLAN sub-interface larger than its parent is refused."""
     for network in subject.plan.networks:
-        if network.driver == "macvlan" or network.vlan is not None:
+        if network.traits.by_mac or network.vlan is not None:
             yield from _mtu(subject, network, "the kernel refuses that")
 
 
 def mtu_lost(subject: Subject) -> Iterator[Hit]:
     """An ipvlan child larger than its parent is accepted, and its large packets are lost."""
     for network in subject.plan.networks:
-        if network.driver == "ipvlan" and network.vlan is None:
+        if network.traits.by_address and network.vlan is None:
             yield from _mtu(subject, network, "ipvlan takes it, and large packets are lost")
 
 
@@ -213,7 +213,8 @@ def bridge_reflected(subject: Subject) -> Iterator[Hit]:
     """A bridge learns its own containers at the uplink from the frames that hairpin sends back."""
     hairpin = {segment.name for segment in subject.plan.segments if segment.reflects}
     for network in subject.plan.networks:
-        if network.driver == "bridge" and network.uplink and network.segment in hairpin:
+        bridged = network.traits.bridges_uplink and network.uplink
+        if bridged and network.segment in hairpin:
             yield Hit(
                 ("networks", network.name, "driver"),
                 f"{network.name}'s bridge holds {network.uplink}, where the switch sends each"

@@ -8,6 +8,7 @@ from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
+from underlay.drivers import Driver
 from underlay.lab import Lab
 from underlay.lab.text import LabText, Place
 from underlay.plan import Plan, PlannedNetwork
@@ -32,9 +33,11 @@ class Subject:
         shims = {network.name for network in self.plan.networks if network.shim}
         return {n: everywhere if n in shims else nodes or everywhere for n, nodes in used.items()}
 
-    def sharing(self, *drivers: str) -> Iterator[tuple[PlannedNetwork, PlannedNetwork]]:
-        """Yield each two networks of ``drivers`` that meet on one parent of at least one node."""
-        networks = [network for network in self.plan.networks if network.driver in drivers]
+    def sharing(
+        self, wanted: Callable[[Driver], bool]
+    ) -> Iterator[tuple[PlannedNetwork, PlannedNetwork]]:
+        """Yield each two networks of ``wanted`` drivers on one parent of at least one node."""
+        networks = [network for network in self.plan.networks if wanted(network.traits)]
         for first, second in combinations(networks, 2):
             together = self.nodes_of[first.name] & self.nodes_of[second.name]
             if first.parent == second.parent and together:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
 from underlay.expect import machines
-from underlay.observe.patience import Laggards
+from underlay.observe.patience import SharedDeadline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Start = Callable[[str], subprocess.Popen[bytes]]
 
 SWITCH = "switch"
-DEADLINE = 45.0  # s; less for those that lag behind most (laggards.py)
+DEADLINE = 45.0  # s; less for those that lag behind most (deadline.py)
 LOOK = 0.05  # s between looks at who has answered by now
 END = 2.0  # s that a killed process gets
 PER_CONTAINER = 1.0  # s more for each container of the node that has most
@@ -119,7 +119,7 @@ def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
     looks = {name: _Look(name, start) for name in (*machines(plan), SWITCH)}
     most = max(Counter(container.node for container in plan.containers).values(), default=0)
     more = pace * PER_CONTAINER * most
-    _await(looks, Laggards([node.name for node in plan.nodes], pace * DEADLINE + more, more))
+    _await(looks, SharedDeadline([node.name for node in plan.nodes], pace * DEADLINE + more, more))
     failed = {name: look.failed for name, look in looks.items() if look.failed}
     documents = {name: look.document for name, look in looks.items() if name not in failed}
     for document in documents.values():
@@ -127,20 +127,20 @@ def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
     return Evidence(documents, failed)
 
 
-def _await(looks: dict[str, _Look], laggards: Laggards) -> None:
+def _await(looks: dict[str, _Look], deadline: SharedDeadline) -> None:
     """Wait for the end of all looks; those that lag behind are given up, as all are by Ctrl-C."""
     try:
         while waiting := [look for look in looks.values() if look.thread.is_alive()]:
             for look in set(looks.values()).difference(waiting):
                 if not look.failed:
-                    laggards.arrived(look.name)
-            if laggards.over:
+                    deadline.arrived(look.name)
+            if deadline.over:
                 break
             waiting[0].thread.join(LOOK)
     finally:
         for look in looks.values():
             if look.thread.is_alive():
-                look.give_up(laggards.patience)
+                look.give_up(deadline.patience)
 
 
 class _Look:

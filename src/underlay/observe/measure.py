@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
 from underlay.expect import predict
+from underlay.observe.commands import probe_command
 from underlay.observe.merge import merge
-from underlay.observe.patience import Laggards
-from underlay.observe.tasks import packed_tasks, phases, probe_command, values
+from underlay.observe.numbering import numbered
+from underlay.observe.patience import SharedDeadline
+from underlay.observe.tasks import packed_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -49,7 +51,7 @@ def measure(
 
     ``spawn(node, argv)`` starts ``argv`` as root on a node, with pipes for
     stdin, stdout and stderr. ``start`` is the time in seconds until all probes must be
-    ready, or less where others are (laggards.py), ``deadline`` that for the probing; nodes
+    ready, or less where others are (patience.py), ``deadline`` that for the probing; nodes
     that are ``pace`` times slower than ordinary ones get so many times their time to answer.
     A node that fails or is late costs the cells that have an end there, not the others; why
     it failed is in the observation. Nothing is raised for that.
@@ -63,16 +65,17 @@ def measure(
         deadline = pace * (PROBE + PROBE_PER_CELL * len(plan.containers) ** 2)
     patience = start + deadline + COLLECT
     began = time.monotonic()
-    tasks = packed_tasks(plan, expectations, nonce, patience=patience, pace=pace)
+    asked = numbered(plan, expectations)
+    tasks = packed_tasks(plan, asked, nonce, patience=patience, pace=pace)
     runs = {node: _Run(node, task, spawn) for node, task in tasks.items()}
     timings = {}
     documents: dict[str, Any] = {}
     try:
-        _await(runs, Laggards([node.name for node in plan.nodes], start))
+        _await(runs, SharedDeadline([node.name for node in plan.nodes], start))
         timings["start"] = time.monotonic() - began
         went = time.monotonic()
         rounds = _Rounds(runs, ROUND * pace)
-        for phase in phases(expectations):
+        for phase in asked.phases:
             rounds.lead(phase, went + deadline)
         timings["probe"] = time.monotonic() - went
         _tell(runs, "stop")
@@ -90,15 +93,15 @@ def measure(
     found = {node: document for node, document in documents.items() if document}
     failed = {name: run.failure() for name, run in runs.items() if name not in found}
     rounded = {phase: round(seconds, 3) for phase, seconds in timings.items()}
-    return merge(plan, found, failed, rounded, values(expectations))
+    return merge(plan, asked, found, failed, rounded)
 
 
-def _await(runs: dict[str, _Run], laggards: Laggards) -> None:
+def _await(runs: dict[str, _Run], deadline: SharedDeadline) -> None:
     """Wait until every probe listens; those that don't in time are out."""
     while waiting := [run for run in runs.values() if not run.heard.is_set()]:
         for run in set(_alive(runs)).difference(waiting):
-            laggards.arrived(run.node)
-        if laggards.over:
+            deadline.arrived(run.node)
+        if deadline.over:
             break
         waiting[0].heard.wait(LOOK)
     for run in runs.values():

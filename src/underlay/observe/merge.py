@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
 from underlay.drivers.rule import NOTHING
-from underlay.expect import End, Pair, Protocol, ends, machines, pairs, protocols
+from underlay.expect import End, Pair, Protocol, ends, machines, protocols
 from underlay.expect.value_cells import NOBODY
 from underlay.observe.observation import Observation, Seen
+from underlay.observe.on_node.cells import Answer, Received
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from underlay.expect import Expectation, Value
+    from underlay.observe.numbering import Asked
     from underlay.plan import Plan
 
 STRANGER = "somebody outside the lab"
@@ -21,14 +24,14 @@ STRANGER = "somebody outside the lab"
 
 def merge(
     plan: Plan,
+    asked: Asked,
     documents: Mapping[str, Mapping[str, Any]],
     failed: Mapping[str, str] | None = None,
     timings: Mapping[str, float] | None = None,
-    values: Iterable[tuple[int, Expectation]] = (),
 ) -> Observation:
     """Return the observation that the probes' documents, by node, amount to.
 
-    ``values`` are the cells of kind value with their numbers. ``failed`` says why a
+    ``asked`` are the cells that they were asked for. ``failed`` says why a
     node has no document. Cells from or to such a node, or a namespace that its probe
     could not enter, are not measured.
     """
@@ -38,11 +41,11 @@ def merge(
             reasons.setdefault(name, "its probe gave no answer")
     records = _Records(plan, documents, reasons)
     cells = tuple(
-        records.seen(number, pair, protocol)
-        for number, pair in enumerate(pairs(plan))
+        records.seen(one.number, one.pair, protocol)
+        for one in asked.pairs
         for protocol in protocols(plan)
     )
-    cells += tuple(records.value(number, wanted) for number, wanted in values)
+    cells += tuple(records.value(one.number, one.wanted) for one in asked.values)
     return Observation(cells, dict(timings or {}), reasons)
 
 
@@ -54,8 +57,8 @@ class _Records:
         self._missing: dict[str, str] = {}
         self._probes: dict[tuple[int, str], Mapping[str, Any]] = {}
         self._receivers: dict[tuple[int, str, int], set[str]] = defaultdict(set)
-        # What a received packet told, besides that it came: a size, an address, an interface.
-        self._told: dict[tuple[int, str], list[tuple[str, Any]]] = defaultdict(list)
+        # By cell: the namespaces that received packets of it, and what each packet showed.
+        self._arrivals: dict[tuple[int, str], list[tuple[str, Received]]] = defaultdict(list)
         self._ends: dict[str, list[End]] = defaultdict(list)
         self._by_name: dict[str, End] = {}
         for end in ends(plan):
@@ -63,13 +66,14 @@ class _Records:
             self._by_name[end.name] = end
         for document in documents.values():
             self._missing |= document["missing"]
-            for cell, protocol, attempts, result in document["probes"]:
-                self._probes[cell, protocol] = dict(result or {"stop": ""}, attempts=attempts)
+            for answer in starmap(Answer, document["probes"]):
+                result = dict(answer.result or {"stop": ""}, attempts=answer.attempts)
+                self._probes[answer.number, answer.protocol] = result
             for space, received in document["received"].items():
-                for protocol, tokens in received.items():
-                    for cell, attempt, *more in tokens:
-                        self._receivers[cell, protocol, attempt].add(space)
-                        self._told[cell, protocol].append((space, more[0] if more else attempt))
+                for protocol, rows in received.items():
+                    for row in starmap(Received, rows):
+                        self._receivers[row.number, protocol, row.attempt].add(space)
+                        self._arrivals[row.number, protocol].append((space, row))
 
     def seen(self, number: int, pair: Pair, protocol: Protocol) -> Seen:
         names = (pair.source.name, pair.destination.name, protocol)
@@ -128,17 +132,20 @@ class _Records:
         if probe is None or probe["stop"] == "not_measured":
             reason = reason or "the probe left the cell out"
         elif destination is None:
-            reason = reason or probe.get("reason", "") or self._deaf()
+            reason = reason or probe.get("reason", "") or self._who_did_not_listen()
         if reason or probe is None:
             found: Value = "not_measured"
         elif destination is None:
-            found = self._hearers(source, self._told[number, check])
+            found = self._hearers(source, self._arrivals[number, check])
         elif check in ("arp", "nd"):
             found = _one(probe["macs"], NOBODY)
         else:
-            told = self._told[number, "macs frame" if check == "macs" else check]
-            seen = {word for space, word in told if space == destination.space}
-            found = _one({max(seen)} if check == "pmtu" and seen else seen, NOTHING)
+            arrivals = self._arrivals[number, "macs frame" if check == "macs" else check]
+            here = [row for space, row in arrivals if space == destination.space]
+            if check == "pmtu":  # an attempt's number is the packet's size
+                found = str(max(row.attempt for row in here)) if here else NOTHING
+            else:
+                found = _one((row.detail for row in here), NOTHING)
         return Seen(
             wanted.source,
             wanted.destination,
@@ -151,18 +158,18 @@ class _Records:
             kind="value",
         )
 
-    def _hearers(self, source: End, told: Iterable[tuple[str, Any]]) -> tuple[str, ...]:
+    def _hearers(self, source: End, arrivals: Iterable[tuple[str, Received]]) -> tuple[str, ...]:
         """Return the names of the ends that heard something, by namespace and interface."""
         names = set()
-        for space, interface in told:
+        for space, row in arrivals:
             here = self._ends.get(space, [])
-            named = [end.name for end in here if end.interface == interface] or [
+            named = [end.name for end in here if end.interface == row.detail] or [
                 end.name for end in here if end.kind != "container"
             ]
             names |= set(named) if space != source.space else set()
         return tuple(sorted(names))
 
-    def _deaf(self) -> str:
+    def _who_did_not_listen(self) -> str:
         """Say who could not listen, where that makes a list of hearers worthless."""
         for node, why in self._failed.items():
             return f"{node}: {why}"

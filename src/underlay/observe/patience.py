@@ -13,7 +13,7 @@ LEAST = 10.0  # s that anybody gets, where processors are free
 TIMES = 5.0  # so many times what the slowest of the others took
 
 
-class Laggards:
+class SharedDeadline:
     """Some machines that started at once, of which each arrives when it has answered.
 
     All get ``limit`` seconds from here. Once half of ``peers``, which are machines of one kind,

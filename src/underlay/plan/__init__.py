@@ -1,6 +1,7 @@
 """The plan: every name, MAC address, IP address, VLAN and file name that a lab leads to."""
 
 from underlay.plan.addresses import address_blocks, child_address
+from underlay.plan.cidr import Cidr, family_of
 from underlay.plan.hosts import host_address
 from underlay.plan.image import PlannedImage
 from underlay.plan.make import NET_D, make_plan, own_addresses, parent_address
@@ -33,6 +34,7 @@ __all__ = [
     "NET_D",
     "SWITCH",
     "Attachment",
+    "Cidr",
     "ContainerRoute",
     "HostPort",
     "Nic",
@@ -50,6 +52,7 @@ __all__ = [
     "VlanLink",
     "address_blocks",
     "child_address",
+    "family_of",
     "host_address",
     "make_plan",
     "own_addresses",

@@ -7,8 +7,9 @@ from ipaddress import IPv6Network
 from typing import TYPE_CHECKING
 
 from underlay.plan.addresses import free_addresses, own_made
+from underlay.plan.cidr import Cidr
 from underlay.plan.naming import FIRST_NETWORK_LINK, letters, mac, runs_on
-from underlay.plan.values import Attachment, PlannedContainer
+from underlay.plan.values import NO_ADDRESS, Attachment, PlannedContainer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,15 +63,15 @@ class _Counter:
         return Attachment(
             network=name,
             interface=interface,
-            address=f"{four}/{network.subnet.partition('/')[2]}",
+            address=Cidr(f"{four}/{Cidr(network.subnet).prefix}"),
             mac=mac_address,
-            address6=f"{six}/{network.subnet6.partition('/')[2]}" if six else "",
+            address6=Cidr(f"{six}/{Cidr(network.subnet6).prefix}") if six else NO_ADDRESS,
         )
 
     def _mac(self) -> str:
         """An ipvlan child, a passthru child and a VLAN link have the MAC of what is below."""
         network = self.network
-        if network.driver in ("ipvlan", "vlan") or network.mode == "passthru":
+        if not network.traits.takes_mac(network.mode):
             link = network.parent.partition(".")[0]
             nics = (self._node.management, *self._node.nics)
             found = [nic.mac for nic in nics if nic.interface == link]

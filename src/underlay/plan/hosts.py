@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING
 
+from underlay.plan.cidr import Cidr
 from underlay.plan.naming import FIRST_HOST, host_port_name, mac
 from underlay.plan.switch import port_vlans
 from underlay.plan.values import HostPort, PlannedHost, Route
@@ -35,7 +36,7 @@ def host_address(host: PlannedHost, network: PlannedNetwork, family: int = 4) ->
         (ip_interface(address), port.segment)
         for port in host.ports
         for address in port.addresses
-        if (":" in address) == (family == 6)
+        if address.family == family
     ]
     near = [own for own, segment in found if segment == network.segment and network.vlan is None]
     inside = [own for own in near if subnet and own.ip in ip_network(subnet)]
@@ -53,7 +54,7 @@ def _host(
             interface=f"eth{position}",
             port=host_port_name(segment, index),
             mac=mac(segments.index(segment) + 1, FIRST_HOST + index),
-            addresses=tuple(port.addresses) or tuple(_addresses(lab, segment, index)),
+            addresses=tuple(map(Cidr, port.addresses)) or tuple(_addresses(lab, segment, index)),
             vlan=port.vlan,
             mtu=lab.segments[segment].mtu,
         )
@@ -63,11 +64,11 @@ def _host(
     return PlannedHost(name, ports, tuple(routes), host.forwards)
 
 
-def _addresses(lab: Lab, segment: str, index: int) -> Iterator[str]:
+def _addresses(lab: Lab, segment: str, index: int) -> Iterator[Cidr]:
     """The last addresses of the segment's subnets, downwards: the nodes have the first ones."""
     for subnet in (lab.segments[segment].subnet, lab.segments[segment].subnet6):
         if subnet:
-            yield f"{subnet[-1 - index]}/{subnet.prefixlen}"
+            yield Cidr(f"{subnet[-1 - index]}/{subnet.prefixlen}")
 
 
 def _one_vlan(segment: Segment, host: str, own: int | None, tag: int | None) -> bool:
@@ -88,9 +89,9 @@ def _on_link(
 
     A subnet has one route: by the interface with an address in it, else by the first.
     """
-    known = {str(ip_interface(address).network) for port in ports for address in port.addresses}
+    known = {address.subnet for port in ports for address in port.addresses}
     for port in ports:
-        families = {ip_interface(address).version for address in port.addresses}
+        families = {address.family for address in port.addresses}
         for network in networks:
             if network.segment != port.segment or not network.uplink:
                 continue

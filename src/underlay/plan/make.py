@@ -28,6 +28,7 @@ from underlay.plan.values import (
 
 if TYPE_CHECKING:
     from underlay.lab import Lab
+    from underlay.plan.cidr import Cidr
 
 NET_D = "/etc/rkt/net.d"
 
@@ -86,11 +87,11 @@ def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, famil
     Empty where the node has none of that ``family``; KeyError where it has no such interface.
     """
     found = own_addresses(node)[network.own]
-    fitting = [address for address in found if (":" in address) == (family == 6)]
-    return fitting[0].partition("/")[0] if fitting else ""
+    fitting = [address for address in found if address.family == family]
+    return fitting[0].ip if fitting else ""
 
 
-def own_addresses(node: PlannedNode) -> dict[str, tuple[str, ...]]:
+def own_addresses(node: PlannedNode) -> dict[str, tuple[Cidr, ...]]:
     """Return a node's addresses, with their prefix lengths, by interface.
 
     An interface that a bridge holds stands for that bridge's addresses.

@@ -31,13 +31,11 @@ def bridge_name(segment: str) -> str:
 
 
 def link_name(kind: str, name: str) -> str:
-    """Return the name of a node's device of two letters' ``kind`` for ``name``, cut to 15."""
+    """Return the name of a node's device of a ``kind``, two letters, for ``name``, cut to 15.
+
+    Where a node has one for each peer, the peer's number follows the letters.
+    """
     return f"{kind}-{name}"[:15]
-
-
-def tunnel_name(network: str, peer: int) -> str:
-    """Return the name of a node's tunnel to node ``peer`` for ``network``, cut to 15."""
-    return f"gt{peer}-{network}"[:15]
 
 
 def host_port_name(segment: str, index: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.drivers import DRIVERS
 from underlay.plan.addresses import address_blocks, blocks
 from underlay.plan.naming import default_file, link_name, parent_name
 from underlay.plan.values import ContainerRoute, PlannedNetwork
@@ -13,18 +14,11 @@ if TYPE_CHECKING:
 
 MANAGEMENT = "eth0"
 MANAGEMENT_SEGMENT = "management"
-OVERLAYS = ("vxlan", "gretap")
-BRIDGED = ("bridge", *OVERLAYS)
-
-# Bytes that a tunnel puts around a packet, on IPv4: IP 20, UDP 8 or GRE 4, VXLAN 8 or
-# the key 4, and the inner Ethernet header 14 (RFC 7348; RFC 2890).
-OVERHEAD = {"vxlan": 50, "gretap": 38, "gretap with key": 42}
 
 
 def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> PlannedNetwork:
     """Return what the network called ``name`` leads to on ``nodes``."""
-    from underlay.lab import DEFAULT_FLAG, DEFAULT_MODE
-
+    driver = DRIVERS[network.driver]
     uplink, segment, vlan = _uplink(lab, network)
     closed = is_closed(network)
     own = own_address_on(network, name, uplink)
@@ -37,7 +31,7 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
     return PlannedNetwork(
         name=name,
         driver=network.driver,
-        mode=network.mode or DEFAULT_MODE.get(network.driver) or "",
+        mode=network.mode or driver.default_mode,
         runtime=network.runtime,
         segment="" if network.internal else segment,
         vlan=vlan,
@@ -48,7 +42,7 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         mtu=network.mtu or _mtu(lab, network, segment),
         file=file if network.runtime == "cni" else "",
         slices=address_blocks(network, nodes),
-        flag=network.flag or DEFAULT_FLAG.get(network.driver) or "",
+        flag=network.flag or driver.default_flag,
         uplink="" if closed else uplink,
         own=own,
         subnet6=str(network.subnet6 or ""),
@@ -61,11 +55,13 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         shim=link_name("sh", name) if network.shim else "",
         nat=network.nat,
         vni=network.vni or 0,
-        port=network.port if network.driver == "vxlan" else 0,
+        port=network.port if "port" in driver.keys else 0,
         group=str(network.group or ""),
         key=network.key,
         ipam=network.ipam or "",
         slaac=network.slaac,
+        attach=driver.attach,
+        own_mac=driver.own_mac,
     )
 
 
@@ -78,11 +74,12 @@ def own_address_on(network: Network, name: str, uplink: str) -> str:
     """Return the interface whose address stands for a node in the network's cells."""
     if network.shim:
         return link_name("sh", name)
-    if network.driver in OVERLAYS:
+    driver = DRIVERS[network.driver]
+    if driver.overlay:
         return link_name("br", name)
-    if network.driver == "bridge" and not is_closed(network):
+    if driver.bridges_uplink and not is_closed(network):
         return link_name("br", uplink)
-    if network.driver == "vlan" or is_closed(network):
+    if driver.attach == "moved" or is_closed(network):
         return uplink.partition(".")[0]
     return uplink
 
@@ -101,21 +98,25 @@ def _uplink(lab: Lab, network: Network) -> tuple[str, str, int | None]:
 
 
 def _parent(network: Network, name: str, uplink: str) -> str:
-    if network.driver == "bridge" and not is_closed(network):
+    driver = DRIVERS[network.driver]
+    if driver.bridges_uplink and not is_closed(network):
         return link_name("br", uplink)
-    if network.driver in BRIDGED:
+    if driver.attach == "port":
         return link_name("br", name)
     if network.internal:
         return link_name("dm", name)
-    return uplink.partition(".")[0] if network.driver == "vlan" else uplink
+    return uplink.partition(".")[0] if driver.attach == "moved" else uplink
 
 
 def _is_gateway(network: Network) -> bool:
     """A bridge without uplink has the gateway's address on every node, as CNI and Docker do it."""
-    return network.driver == "bridge" and is_closed(network)
+    return DRIVERS[network.driver].bridges_uplink and is_closed(network)
 
 
 def _mtu(lab: Lab, network: Network, segment: str) -> int:
     below = lab.segments[segment].mtu if segment in lab.segments else 1500
-    word = network.driver + (" with key" if network.key is not None else "")
-    return below - OVERHEAD.get(word, OVERHEAD.get(network.driver, 0))
+    overlay = DRIVERS[network.driver].overlay
+    if overlay is None:
+        return below
+    given = [more for key, more in overlay.overhead_of.items() if getattr(network, key) is not None]
+    return below - overlay.overhead - sum(given)

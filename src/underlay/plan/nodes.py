@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from ipaddress import IPv4Network, ip_interface, ip_network
+from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING, TypeVar
 
+from underlay.plan.cidr import Cidr
 from underlay.plan.naming import (
     FIRST_NETWORK_LINK,
     link_name,
@@ -14,14 +15,14 @@ from underlay.plan.naming import (
     parent_name,
     port_name,
     second_port_name,
-    tunnel_name,
 )
-from underlay.plan.networks import BRIDGED, MANAGEMENT, MANAGEMENT_SEGMENT, OVERLAYS
-from underlay.plan.values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
+from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
+from underlay.plan.values import NO_ADDRESS, Member, Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from underlay.drivers.driver import Overlay
     from underlay.lab import Lab
     from underlay.plan.values import PlannedNetwork, PlannedSegment
 
@@ -35,13 +36,13 @@ def plan_node(
 ) -> PlannedNode:
     """Return node ``index`` of ``lab``, with every device that ``networks`` need."""
     block = management_block(index)
-    management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500)
+    management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), Cidr(f"{block[2]}/30"), 1500)
     nics = tuple(_nic(lab, s, i, index) for i, s in enumerate(segments, 1))
     cards = {nic.interface: nic for nic in (management, *nics)}
     vlans = {link.interface: link for link in _vlans(networks, cards, index)}
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
     # A tunnel over a bridge comes after it, whichever network the lab names first.
-    bridges = {network.parent for network in networks if network.driver == "bridge"}
+    bridges = {network.parent for network in networks if network.traits.bridges_uplink}
     found = _links(lab, networks, below, index)
     links = tuple(sorted(found, key=lambda link: bool(link.master) and link.parent in bridges))
     cards_and_links: tuple[Nic | VlanLink | NodeLink, ...] = (*nics, *vlans.values(), *links)
@@ -97,15 +98,15 @@ def management_block(index: int) -> IPv4Network:
     return IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
 
 
-def own_address(subnet: str, index: int) -> str:
+def own_address(subnet: str, index: int) -> Cidr:
     """Return node ``index``'s address in ``subnet`` with its prefix length; nothing for none."""
     if not subnet:
-        return ""
+        return NO_ADDRESS
     network = ip_network(subnet)
-    return f"{node_address(network, index)}/{network.prefixlen}"
+    return Cidr(f"{node_address(network, index)}/{network.prefixlen}")
 
 
-def shim_address(lab: Lab, network: PlannedNetwork, index: int, family: int = 4) -> str:
+def shim_address(lab: Lab, network: PlannedNetwork, index: int, family: int = 4) -> Cidr:
     """Return the address of node ``index``'s own child in ``network``, of one ``family``.
 
     It has a prefix of its own, so that it brings no second route to the subnet. Where the
@@ -113,12 +114,12 @@ def shim_address(lab: Lab, network: PlannedNetwork, index: int, family: int = 4)
     """
     subnet = network.subnet if family == 4 else network.subnet6
     if not subnet:
-        return ""
+        return NO_ADDRESS
     segment = lab.segments.get(network.segment)
     card = segment and (segment.subnet if family == 4 else segment.subnet6)
     beside = bool(card) and str(card) == subnet and network.vlan is None
     address = node_address(ip_network(subnet), index + (lab.nodes.count if beside else 0))
-    return f"{address}/{32 if family == 4 else 128}"
+    return Cidr(f"{address}/{32 if family == 4 else 128}")
 
 
 Link = TypeVar("Link", Nic, VlanLink)
@@ -126,14 +127,14 @@ Link = TypeVar("Link", Nic, VlanLink)
 
 def _bare(link: Link) -> Link:
     """Return ``link`` without its addresses: the bridge that holds it has them."""
-    return replace(link, address="", address6="")
+    return replace(link, address=NO_ADDRESS, address6=NO_ADDRESS)
 
 
 def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[VlanLink]:
     """One link for each tagged parent, in the subnet of the first network on it."""
     tagged: dict[str, list[PlannedNetwork]] = {}
     for network in networks:
-        if network.vlan is not None and network.uplink and network.driver != "vlan":
+        if network.vlan is not None and network.uplink and network.traits.attach != "moved":
             tagged.setdefault(network.uplink, []).append(network)
     for interface, above in tagged.items():
         link, _, tag = interface.partition(".")
@@ -144,9 +145,9 @@ def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[Vl
             link=link,
             vlan=int(tag),
             mac=cards[link].mac,
-            address=own_address(addressed[0].subnet, index) if addressed else "",
+            address=own_address(addressed[0].subnet, index) if addressed else NO_ADDRESS,
             mtu=max(network.mtu for network in above),
-            address6=own_address(sixes[0], index) if sixes else "",
+            address6=own_address(sixes[0], index) if sixes else NO_ADDRESS,
         )
 
 
@@ -157,24 +158,25 @@ def _links(
     for position, network in enumerate(networks):
         if network.parent not in made:
             made.add(network.parent)
-            if network.driver in BRIDGED:
+            if network.traits.attach == "port":
                 yield _bridge(network, below, index, position)
             elif network.internal:
                 yield NodeLink("dummy", network.parent, mtu=network.mtu)
-        if network.driver in OVERLAYS:
-            yield from _tunnels(lab, network, below, index, _outside(networks, network))
+        if network.traits.overlay:
+            outside = _outside(networks, network)
+            yield from _tunnels(lab, network, network.traits.overlay, below, index, outside)
         if network.shim:
             addresses = (shim_address(lab, network, index, family) for family in (4, 6))
-            macvlan = network.driver == "macvlan"
+            own_mac, flags = network.traits.own_mac, network.traits.flags
             base = network.parent.partition(".")[0]
             yield NodeLink(
                 kind=network.driver,
                 interface=network.shim,
                 parent=network.parent,
-                mac=mac(FIRST_NETWORK_LINK + position, index) if macvlan else below[base].mac,
+                mac=mac(FIRST_NETWORK_LINK + position, index) if own_mac else below[base].mac,
                 mtu=network.mtu,
                 addresses=tuple(filter(None, addresses)),
-                options={"mode": network.mode, **({} if macvlan else {"flag": network.flag})},
+                options={"mode": network.mode, **({"flag": network.flag} if flags else {})},
             )
 
 
@@ -183,7 +185,7 @@ def _bridge(
 ) -> NodeLink:
     """A bridge that holds the uplink takes over its addresses and its MAC address."""
     own = mac(FIRST_NETWORK_LINK + position, index)
-    if network.driver in OVERLAYS:
+    if network.traits.overlay:
         pair = (own_address(network.subnet, index), own_address(network.subnet6, index))
         held = ""
     elif network.uplink:
@@ -206,8 +208,8 @@ def _bridge(
     )
 
 
-def _with_prefix(address: str, subnet: str) -> str:
-    return f"{address}/{subnet.partition('/')[2]}" if address else ""
+def _with_prefix(address: str, subnet: str) -> Cidr:
+    return Cidr(f"{address}/{Cidr(subnet).prefix}") if address else NO_ADDRESS
 
 
 def _outside(networks: Networks, network: PlannedNetwork) -> str:
@@ -216,49 +218,38 @@ def _outside(networks: Networks, network: PlannedNetwork) -> str:
     Where a bridge holds the uplink that is the bridge: what comes back never gets to a tunnel
     that is bound to the bridge's port.
     """
-    bridges = (n for n in networks if n.driver == "bridge" and n.uplink == network.uplink)
+    bridges = (n for n in networks if n.traits.bridges_uplink and n.uplink == network.uplink)
     return next((bridge.parent for bridge in bridges), network.uplink)
 
 
 def _tunnels(
     lab: Lab,
     network: PlannedNetwork,
+    overlay: Overlay,
     below: dict[str, Nic | VlanLink],
     index: int,
     parent: str,
 ) -> Iterator[NodeLink]:
-    """VXLAN has one device for all peers; a GRE tunnel has two ends, so there is one a peer.
+    """The devices that lead to the other nodes: one for all of them, or one for each.
 
     The tunnels of one bridge are isolated from each other: a frame that came in by one
     never leaves by another, or three nodes would be a loop.
     """
-    local = below[network.uplink].address.partition("/")[0]
+    local = below[network.uplink].address.ip
     subnet = str(lab.segments[network.segment].subnet)
     peers = {
-        peer: own_address(subnet, peer).partition("/")[0]
+        peer: own_address(subnet, peer).ip
         for peer in range(1, lab.nodes.count + 1)
         if peer != index
     }
-    if network.driver == "vxlan":
-        to = {"group": network.group} if network.group else {"fdb": list(peers.values())}
+    for tunnel in overlay.tunnels(network, local, peers):
         yield NodeLink(
-            kind="vxlan",
-            interface=link_name("vx", network.name),
+            kind=network.driver,
+            interface=link_name(f"{overlay.letters}{tunnel.peer or ''}", network.name),
             parent=parent,
             master=network.parent,
             mtu=network.mtu,
-            options={"id": network.vni, "dstport": network.port, "local": local, **to},
-        )
-        return
-    key = {} if network.key is None else {"key": network.key}
-    for peer, remote in peers.items():
-        yield NodeLink(
-            kind="gretap",
-            interface=tunnel_name(network.name, peer),
-            parent=parent,
-            master=network.parent,
-            mtu=network.mtu,
-            options={"local": local, "remote": remote, **key},
+            options=dict(tunnel.options),
         )
 
 
@@ -268,7 +259,7 @@ def _connected(links: Iterable[Nic | VlanLink | NodeLink]) -> dict[str, str]:
     for link in links:
         own = link.addresses if isinstance(link, NodeLink) else (link.address, link.address6)
         for address in filter(None, own):
-            found.setdefault(str(ip_interface(address).network), link.interface)
+            found.setdefault(address.subnet, link.interface)
     return found
 
 
@@ -279,7 +270,8 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
     one way already, and a second one would take the first one's place.
     """
     for network in networks:
-        if network.driver in ("vlan", *OVERLAYS) or not network.uplink:
+        traits = network.traits
+        if traits.attach == "moved" or traits.overlay or not network.uplink:
             continue
         if network.parent.partition(".")[0] == MANAGEMENT:
             continue
@@ -309,5 +301,5 @@ def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[
         subnet = tagged if network.vlan is not None else str(card or "")
         for peer, piece in enumerate(slices.values(), 1):
             if peer != index and subnet:
-                via = own_address(subnet, peer).partition("/")[0]
+                via = own_address(subnet, peer).ip
                 yield Route(piece.cidr, network.parent, via)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from underlay.plan.cidr import Cidr
 from underlay.plan.naming import mac
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
-from underlay.plan.values import Nic, PlannedNode, PortVlans
+from underlay.plan.values import NO_ADDRESS, Nic, PlannedNode, PortVlans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -58,10 +59,10 @@ def plan_switch(
         name=SWITCH,
         index=index,
         memory=MEMORY,
-        management=Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), f"{block[2]}/30", 1500),
+        management=Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), Cidr(f"{block[2]}/30"), 1500),
         management_peer=str(block[1]),
         nics=tuple(
-            Nic(segment, port, mac(0, index, position), "", mtu)
+            Nic(segment, port, mac(0, index, position), NO_ADDRESS, mtu)
             for position, (segment, port, mtu) in enumerate(_ports(segments, nodes, hosts), 1)
         ),
         vlans=(),

@@ -8,7 +8,11 @@ from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from underlay.drivers import DRIVERS, Driver
+from underlay.plan.cidr import Cidr
 from underlay.plan.image import PlannedImage
+
+NO_ADDRESS = Cidr("")
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,9 @@ class Nic:
     segment: str
     interface: str
     mac: str
-    address: str
+    address: Cidr
     mtu: int
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
     bond: str = ""
     members: tuple[Member, ...] = ()
 
@@ -46,9 +50,9 @@ class VlanLink:
     link: str
     vlan: int
     mac: str
-    address: str
+    address: Cidr
     mtu: int
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class NodeLink:
     master: str = ""
     mac: str = ""
     mtu: int = 1500
-    addresses: tuple[str, ...] = ()
+    addresses: tuple[Cidr, ...] = ()
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -203,7 +207,8 @@ class PlannedNetwork:
     node in this network's cells, ``shim`` a node's own child. ``file`` is the name of
     the net.d file, empty where the runtime has none. ``gateway`` is empty where nobody
     owns one. ``ipam`` is the CNI plugin that gives addresses, empty for the runtime's
-    usual one; with ``slaac`` containers make their IPv6 address themselves.
+    usual one; with ``slaac`` containers make their IPv6 address themselves. ``attach`` and
+    ``own_mac`` say the nodes what its driver's ``traits`` say here.
     """
 
     name: str
@@ -237,6 +242,13 @@ class PlannedNetwork:
     key: int | None = None
     ipam: str = ""
     slaac: bool = False
+    attach: str = ""
+    own_mac: bool = True
+
+    @property
+    def traits(self) -> Driver:
+        """What its driver is like."""
+        return DRIVERS[self.driver]
 
 
 @dataclass(frozen=True)
@@ -248,9 +260,9 @@ class Attachment:
 
     network: str
     interface: str
-    address: str
+    address: Cidr
     mac: str
-    address6: str = ""
+    address6: Cidr = NO_ADDRESS
     allow: tuple[str, ...] = ()
 
 
@@ -276,7 +288,7 @@ class HostPort:
     interface: str
     port: str
     mac: str
-    addresses: tuple[str, ...]
+    addresses: tuple[Cidr, ...]
     vlan: int | None = None
     mtu: int = 1500
 
@@ -384,4 +396,4 @@ def _read(kind: Any, value: Any) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         hints = _hints(kind)
         return kind(**{key: _read(hints[key], entry) for key, entry in value.items()})
-    return value
+    return Cidr(value) if kind is Cidr else value

@@ -22,8 +22,8 @@ from underlay.errors import Infrastructure
 from underlay.expect import Prediction
 from underlay.faults import Scene
 from underlay.observe import measure
+from underlay.observe.commands import gather_command
 from underlay.observe.evidence import SWITCH, gather
-from underlay.observe.tasks import gather_command
 from underlay.proof.explain import NOTHING, explain
 from underlay.verdict import judge
 

@@ -26,7 +26,16 @@ from underlay.errors import BadInput, Infrastructure
 from underlay.proof.bench.pseudo_terminal import PseudoTerminal
 
 ROOT = Path(__file__).resolve().parents[3]
-HEAVY = ("pydantic", "typer", "rich", "ruamel", "jinja2", "ansible_runner", "vagrant")
+HEAVY = (
+    "pydantic",
+    "typer",
+    "rich",
+    "ruamel",
+    "jinja2",
+    "ansible_runner",
+    "vagrant",
+    "underlay.drivers",
+)
 
 
 @pytest.fixture
@@ -53,7 +62,7 @@ def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 def imported_by(*arguments: str) -> set[str]:
-    """Return the top-level modules that a run of `underlay` with ``arguments`` imports."""
+    """Return the modules that a run of `underlay` with ``arguments`` imports."""
     code = (
         "import sys; from underlay.cli import main; main(sys.argv[1:]);"
         "print(*sys.modules, file=sys.stderr)"
@@ -65,7 +74,7 @@ def imported_by(*arguments: str) -> set[str]:
         timeout=30,
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )
-    return {name.split(".")[0] for name in result.stderr.splitlines()[-1].split()}
+    return set(result.stderr.splitlines()[-1].split())
 
 
 @pytest.mark.parametrize(

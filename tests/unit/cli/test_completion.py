@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from underlay import cli
-from underlay.cli import which_lab as labs
-from underlay.cli import words
-from underlay.cli.grammar import SHELLS, Values, grammar, with_values
-from underlay.cli.shells import script
+from underlay.cli.frame import verb_command
+from underlay.cli.verbs.completion import SCRIPTS
+from underlay.cli.which_lab import lab_names
+from underlay.cli.words import offered
 
-# Stands for `underlay` where a script asks it for names.
-STAND_IN = """#!/bin/sh
-[ "$1" = --complete ] || exit 9
-case $2 in
-    labs) printf '%s\\n' coreos docker-vlan ;;
-    running) printf '%s\\n' coreos ;;
-    nodes) printf '%s\\n' core-01 core-02 ;;
-    targets) printf '%s\\n' core-01 lannet-1a switch ;;
-esac
+ROOT = Path(__file__).resolve().parents[3]
+
+# The real one, in a checkout whose environment is there already.
+PROGRAM = f"""#!/bin/sh
+PYTHONPATH={shlex.quote(str(ROOT / "src"))} exec {shlex.quote(sys.executable)} -P -m underlay "$@"
 """
 
 # Each program's arguments are the words of the command line, the last one under the cursor.
@@ -59,7 +57,7 @@ true
 # Debian brings bash; the others are part of the full proof, which wants them installed.
 each_shell = pytest.mark.parametrize(
     "shell",
-    [shell if shell == "bash" else pytest.param(shell, marks=pytest.mark.all) for shell in SHELLS],
+    [name if name == "bash" else pytest.param(name, marks=pytest.mark.all) for name in SCRIPTS],
 )
 
 
@@ -68,8 +66,8 @@ def complete(shell: str, folder: Path, *line: str) -> set[str]:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed: apt-get install {shell}")
     file, program = folder.parent / f"c.{shell}", folder.parent / "underlay"
-    file.write_text(script(shell))
-    program.write_text(STAND_IN)
+    file.write_text(SCRIPTS[shell])
+    program.write_text(PROGRAM)
     program.chmod(0o755)
     command = {
         "bash": ["bash", "--norc", "-c", BASH, str(file), *line],
@@ -82,15 +80,30 @@ def complete(shell: str, folder: Path, *line: str) -> set[str]:
         capture_output=True,
         text=True,
         timeout=30,
-        env={"PATH": f"{folder.parent}:{os.environ['PATH']}", "HOME": str(folder.parent)},
+        env={
+            "PATH": f"{folder.parent}:{os.environ['PATH']}",
+            "HOME": str(folder.parent),
+            "UNDERLAY_HOME": str(folder.parent / "state"),
+        },
     )
     assert (done.returncode, done.stderr) == (0, "")
     return set(done.stdout.split())
 
 
+def put_lab(home: Path, lab: str, nodes: tuple[str, ...], container: str) -> Path:
+    """Record below ``home`` that ``lab`` is up, and return the file with its plan."""
+    state = home / "labs" / lab
+    state.mkdir(parents=True)
+    (state / "lab.json").touch()
+    plan = {"nodes": [{"name": node} for node in nodes], "containers": [{"name": container}]}
+    (state / "plan.json").write_text(json.dumps(plan))
+    return state / "plan.json"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder that holds one lab file."""
+    """Return a folder that holds one lab file, on a machine where the lab `coreos` is up."""
+    put_lab(tmp_path / "state", "coreos", ("core-01", "core-02"), "lannet-1a")
     here = tmp_path / "here"
     here.mkdir()
     (here / "mine.yml").touch()
@@ -107,11 +120,17 @@ def folder(tmp_path: Path) -> Path:
         (("underlay", "exec", "sw"), {"switch"}),
         (("underlay", "exec", "--lab", ""), {"coreos"}),
         (("underlay", "exec", "--lab", "coreos", "l"), {"lannet-1a"}),
-        (("underlay", "up", ""), {"coreos", "docker-vlan", "mine.yml"}),
+        (("underlay", "up", ""), {*lab_names(), "mine.yml"}),
         (("underlay", "up", "--j"), {"--json"}),
         (("underlay", "test", "--layer", "g"), {"golden"}),
+        (("underlay", "test", "--layer", "unit", "--a"), {"--all"}),
+        (("underlay", "lint", "--format", "s"), {"sarif"}),
+        (("underlay", "break", "parent-do"), {"parent-down"}),
+        (("underlay", "bench", "lint_s", "data"), {"dataplane"}),
         (("underlay", "image", "ex"), {"export"}),
-        (("underlay", "image", "import", "m"), {"mine.yml"}),
+        (("underlay", "image", "import", ""), {"mine.yml"}),
+        (("underlay", "exec", "core-01", "--", "cat", "--lab", ""), {"mine.yml"}),
+        (("underlay", "nonsense", ""), set()),
         (("underlay", "status", ""), set()),
         (("./underlay", "ssh", "core-02"), {"core-02"}),
     ],
@@ -133,13 +152,9 @@ def test_first_word_is_a_verb(shell: str, folder: Path) -> None:
     assert complete(shell, folder, "underlay", "") - {"--help", "--version"} == set(cli.summaries())
 
 
-@each_shell
-def test_every_option_is_in_the_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["completion", shell]) == 0
-    text = capsys.readouterr().out
-    for verb in grammar():
-        for option in verb.options:
-            assert option.name.removeprefix("--") in text, f"{verb.name} {option.name}"
+def test_script_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", "fish"]) == 0
+    assert capsys.readouterr().out == SCRIPTS["fish"]
 
 
 def test_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,33 +162,67 @@ def test_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:
     assert "shells: bash, zsh, fish" in capsys.readouterr().err
 
 
-def test_an_option_takes_a_value_with_every_verb_or_with_none() -> None:
-    """The scripts skip the word after such an option without knowing the verb."""
-    taking = with_values(grammar())
-    flags = {o.name for verb in grammar() for o in verb.options if o.values is None}
-    assert flags.isdisjoint(taking)
+@pytest.mark.parametrize("verb", cli.summaries())
+def test_every_option_is_offered(verb: str) -> None:
+    command = verb_command(verb)
+    options = {name for p in command.params if p.param_type_name == "option" for name in p.opts}
+    assert {word for word, _ in offered([verb], "-", cli.summaries())} == {*options, "--help"}
 
 
-def test_every_first_argument_is_known() -> None:
-    """A new verb's argument needs a line in grammar.py, or it completes to nothing."""
-    unknown = [v.name for v in grammar() if v.arguments and v.arguments[0] == Values()]
+def test_every_first_argument_is_known(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new verb's argument needs a line in words.py, or it completes to nothing."""
+    monkeypatch.setenv("UNDERLAY_HOME", str(folder.parent / "state"))
+    first = {verb: verb_command(verb).params[:1] for verb in cli.summaries()}
+    taking = [verb for verb in first for p in first[verb] if p.param_type_name == "argument"]
+    unknown = [verb for verb in taking if not list(offered([verb], "", cli.summaries()))]
     assert unknown == ["test"], "pytest's arguments are the only ones that aren't ours"
+
+
+def ask(capsys: pytest.CaptureFixture[str], shell: str, *typed: str) -> list[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("_UNDERLAY_COMPLETE", shell)
+        assert cli.main([*typed]) == 0
+    return capsys.readouterr().out.splitlines()
 
 
 def test_words(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(labs, "states", lambda: tmp_path)
-    monkeypatch.setattr(words, "state", lambda lab: tmp_path / lab)
-    for lab, container in (("one", "a-1a"), ("two", "b-1a")):
-        (tmp_path / lab).mkdir()
-        (tmp_path / lab / "lab.json").touch()
-        plan = {"nodes": [{"name": "core-01"}], "containers": [{"name": container}]}
-        (tmp_path / lab / "plan.json").write_text(json.dumps(plan))
-    assert cli.main(["--complete", "running"]) == 0
-    assert cli.main(["--complete", "targets"]) == 0
-    assert capsys.readouterr().out.split() == ["one", "two", "core-01", "a-1a", "b-1a", "switch"]
-    (tmp_path / "one" / "plan.json").write_text("{")
-    assert words.words("nodes") == ["core-01"]
-    assert words.words("nonsense") == []
-    assert "docker-vlan" in words.words("labs")
+    monkeypatch.setenv("UNDERLAY_HOME", str(tmp_path))
+    assert ask(capsys, "bash", "exec", "") == []
+    plan = put_lab(tmp_path, "one", ("core-01",), "a-1a")
+    put_lab(tmp_path, "two", ("core-01",), "b-1a")
+    assert ask(capsys, "bash", "exec", "--lab", "") == ["one", "two"]
+    assert ask(capsys, "bash", "exec", "") == ["core-01", "a-1a", "b-1a", "switch"]
+    plan.write_text("{")
+    assert ask(capsys, "bash", "ssh", "") == ["core-01"]
+    assert ask(capsys, "bash", "exec", "") == ["core-01", "b-1a", "switch"]
+    assert "docker-vlan" in ask(capsys, "bash", "up", "")
+
+
+def test_each_shell_gets_the_meaning_in_its_own_way(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--provider", "--force", "--timings", "--json", "--help"]
+    assert ask(capsys, "bash", "up", "--json", "--t") == options
+    text = "Show as a timeline where the time went."
+    assert f"--timings:{text}" in ask(capsys, "zsh", "up", "--t")
+    assert f"--timings\t{text}" in ask(capsys, "fish", "up", "--t")
+
+
+def test_one_verb_is_imported_at_most() -> None:
+    code = (
+        "import sys; from underlay.cli import main; main(sys.argv[1:]);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    imported = {}
+    for typed in (["u"], ["ssh", "--"]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *typed],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            env={**os.environ, "_UNDERLAY_COMPLETE": "bash", "PYTHONPATH": str(ROOT / "src")},
+        )
+        imported[typed[0]] = set(done.stderr.split())
+    assert imported["u"].isdisjoint({"typer", "rich", "underlay.cli.verbs.ssh"})
+    verbs = {f"underlay.cli.verbs.{verb}" for verb in cli.summaries()}
+    assert imported["ssh"] & verbs == {"underlay.cli.verbs.ssh"}

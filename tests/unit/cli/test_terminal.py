@@ -13,6 +13,7 @@ import pytest
 from underlay.proof.bench.pseudo_terminal import PseudoTerminal
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
+PATIENCE = 60.0
 VERB = """\
 import signal, sys, time
 from pathlib import Path
@@ -21,18 +22,22 @@ from underlay.cli.verbs import status
 from underlay.cli.console import out, progress
 
 def command() -> None:
+    folder = Path(sys.argv[2])
     if sys.argv[1] == "disowned":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with progress("working") as running:
         try:
-            time.sleep(2.5)
+            while not (folder / "closed").exists():
+                time.sleep(0.05)
         finally:
             running.step("cleaning up")
             running.note("a line")
             out.print("and one more")
-            time.sleep(1)
+            (folder / "cleaning").touch()
+            while not (folder / "done").exists():
+                time.sleep(0.05)
             running.step("done")
-            Path(sys.argv[2]).touch()
+            (folder / "cleaned").touch()
 
 status.command = command
 sys.exit(cli.main(["status"]))
@@ -40,29 +45,41 @@ sys.exit(cli.main(["status"]))
 
 
 def started(tmp_path: Path, how: str) -> PseudoTerminal:
-    words = [sys.executable, "-c", VERB, how, str(tmp_path / "cleaned")]
+    words = [sys.executable, "-c", VERB, how, str(tmp_path)]
     terminal = PseudoTerminal(words, {**os.environ, "PYTHONPATH": str(SOURCE), "TERM": "xterm"})
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while b"working" not in terminal.text and time.monotonic() < end:
         terminal.watch(0.1)
     assert b"working" in terminal.text
     return terminal
 
 
+def cleans_up(terminal: PseudoTerminal, tmp_path: Path) -> None:
+    """Return once the command has come to its cleaning up, which lasts until ``done`` is there."""
+    end = time.monotonic() + PATIENCE
+    while not (tmp_path / "cleaning").exists():
+        assert terminal.process.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize("twice", [False, True], ids=("once", "twice"))
 def test_a_command_cleans_up_when_its_terminal_is_closed(tmp_path: Path, twice: bool) -> None:
     terminal = started(tmp_path, "owned")
     terminal.close()
+    cleans_up(terminal, tmp_path)
     if twice:
         # By the kernel, when the shell that has passed on the first one has ended.
-        time.sleep(0.5)
         terminal.process.send_signal(signal.SIGHUP)
-    assert terminal.process.wait(timeout=20) == 130
+    (tmp_path / "done").touch()
+    assert terminal.process.wait(timeout=PATIENCE) == 130
     assert (tmp_path / "cleaned").exists()
 
 
 def test_a_command_that_was_let_go_of_works_on(tmp_path: Path) -> None:
     terminal = started(tmp_path, "disowned")
     terminal.close()
-    assert terminal.process.wait(timeout=20) == 0
+    (tmp_path / "closed").touch()
+    (tmp_path / "done").touch()
+    assert terminal.process.wait(timeout=PATIENCE) == 0
     assert (tmp_path / "cleaned").exists()

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,9 +19,11 @@ from underlay.cli import layers
 from underlay.cli import layers_record as proof
 from underlay.cli.layers import Layer, judge_layer, read_junit
 from underlay.cli.verbs import test as verb
+from underlay.cluster.providers.uml.sandbox import start_time
 
 CONFTEST = Path(__file__).resolve().parents[2] / "conftest.py"
 SOURCE = CONFTEST.parents[1] / "src"
+PATIENCE = 60.0
 SETTINGS = "[pytest]\naddopts = --strict-markers\n"
 
 
@@ -34,6 +37,13 @@ def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         write(tmp_path, name, "def test_good(): pass\n")
     (tmp_path / "tests" / "conftest.py").write_text(CONFTEST.read_text())
     return tmp_path
+
+
+def until(true: Callable[[], bool]) -> None:
+    limit = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
 
 
 def write(checkout: Path, layer: str, text: str) -> Path:
@@ -120,9 +130,28 @@ def test_unknown_layer(capsys: pytest.CaptureFixture[str]) -> None:
 def test_deadline_stops_the_run(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    text = "import time\n\ndef test_good(): pass\n\ndef test_hang(): time.sleep(60)\n"
-    write(checkout, "unit", text)
-    monkeypatch.setattr(verb, "DAILY_DEADLINE", 6.0)
+    """The deadline passes when the second test hangs, however long it took to get there."""
+    hangs = checkout / "hangs"
+    write(
+        checkout,
+        "unit",
+        "import pathlib, time\n\ndef test_good(): pass\n\ndef test_hang():\n"
+        f"    pathlib.Path({str(hangs)!r}).touch()\n    time.sleep(60)\n",
+    )
+
+    class Pytest(subprocess.Popen[bytes]):
+        def wait(self, timeout: float | None = None) -> int:
+            if timeout != verb.DAILY_DEADLINE:
+                return super().wait(timeout)
+            until(hangs.exists)
+            raise subprocess.TimeoutExpired("pytest", timeout)
+
+    # One after the other: the first has been counted when the second hangs.
+    monkeypatch.setattr(layers, "_workers", lambda *_, **__: [])
+    stand_in = SimpleNamespace(Popen=Pytest, TimeoutExpired=subprocess.TimeoutExpired)
+    monkeypatch.setattr(layers, "subprocess", stand_in)
+    late = SimpleNamespace(monotonic=lambda: 1e9 if hangs.exists() else 0.0)
+    monkeypatch.setattr(verb, "time", late)
     assert cli.main(["test"]) == 1
     lines = capfd.readouterr().out.splitlines()[-4:]
     assert lines[0].endswith("(stopped: the run's deadline has passed)")
@@ -150,13 +179,39 @@ def test_interrupt_lets_pytest_clean_up(checkout: Path, tmp_path: Path) -> None:
         text=True,
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
     )
-    deadline = time.monotonic() + 20
-    while not started.exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(started.exists)
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "interrupted\n")
     assert cleaned.exists()
+
+
+def test_what_an_interrupted_test_leaves_is_ended(checkout: Path, tmp_path: Path) -> None:
+    """It has a session of its own and ignores what it can: it is ended by its descent."""
+    left = tmp_path / "left"
+    script = "trap : INT TERM HUP; echo $$ >$0.new; mv $0.new $0; while :; do sleep 1; done"
+    write(
+        checkout,
+        "unit",
+        "import subprocess, time\n\ndef test_hang():\n"
+        f"    subprocess.Popen(['setsid', 'sh', '-c', {script!r}, {str(left)!r}])\n"
+        "    time.sleep(60)\n",
+    )
+    records = checkout / ".underlay" / "labs"
+    (records / "before").mkdir(parents=True)
+    code = (
+        "import pathlib, sys; from underlay import cli; from underlay.cli import layers;"
+        f"layers.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=-3, env=environment)
+    until(left.exists)
+    pid = int(left.read_text())
+    (records / "begun").mkdir()
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(timeout=PATIENCE) == 130
+    assert start_time(pid) is None
+    assert [folder.name for folder in records.iterdir()] == ["before"]
 
 
 def test_golden_files(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from barrier import Point
 from underlay.cluster.prepare import load_plan
 from underlay.cluster.providers.uml import holder, sandbox
 from underlay.errors import Infrastructure
@@ -54,14 +55,58 @@ def test_it_ends_with_its_starter_while_the_switch_is_made() -> None:
 def test_an_interrupt_while_the_switch_is_made_leaves_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(sandbox, "setup", lambda _: SLOW)
+    making = Point(tmp_path / "making")
+    monkeypatch.setattr(sandbox, "setup", lambda _: [(["sh", "-c", making.script], "")])
     plan = load_plan(paths.root() / "labs" / "coreos.yml")
     main = threading.main_thread().ident or 0
-    threading.Timer(1.0, signal.pthread_kill, (main, signal.SIGINT)).start()
+
+    def interrupt() -> None:
+        making.wait(lambda: True)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         sandbox.start(plan, tmp_path)
+    thread.join()
     assert holders() == []
     assert not (tmp_path / "sandbox.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exec sleep 300", ""),
+        ("echo making it >&2; printf half; sleep 300", "half\nmaking it"),
+        ("sleep 300 & wait", ""),
+    ],
+    ids=("nothing", "half a word", "nothing, by its child"),
+)
+def test_a_sandbox_that_never_stands_is_ended_and_its_words_are_shown(
+    script: str, said: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ("sh", "-c", script, "unshare")
+    monkeypatch.setattr(sandbox, "UNSHARE", words)
+    monkeypatch.setattr(sandbox, "START_DEADLINE", 1.0)
+    plan = load_plan(paths.root() / "labs" / "coreos.yml")
+    with pytest.raises(Infrastructure, match="did not stand within 1 s") as caught:
+        sandbox.start(plan, tmp_path)
+    assert caught.value.detail == said
+    assert holders() == []
+    assert not (tmp_path / "sandbox.json").exists()
+
+
+def test_a_sandbox_that_reads_nothing_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """More is written to it than a pipe holds."""
+    monkeypatch.setattr(sandbox, "UNSHARE", ("sh", "-c", "sleep 300; exit", "unshare"))
+    monkeypatch.setattr(sandbox, "setup", lambda _: [(["true"], "x" * (1 << 20))])
+    monkeypatch.setattr(sandbox, "START_DEADLINE", 1.0)
+    plan = load_plan(paths.root() / "labs" / "coreos.yml")
+    with pytest.raises(Infrastructure, match="did not stand within 1 s"):
+        sandbox.start(plan, tmp_path)
+    assert holders() == []
 
 
 def test_a_switch_that_cannot_be_made_says_why_and_leaves_nothing(

@@ -15,8 +15,7 @@ from typing import Any, get_args
 import pytest
 from ruamel.yaml import YAML
 
-from underlay.drivers import bridge, ipvlan, macvlan, tunnels, vlan
-from underlay.drivers.ipvlan import L3_MODES
+from underlay.drivers import DRIVERS, Driver, ipvlan, macvlan, vlan
 from underlay.drivers.rule import Fact, Relation, facts, first
 from underlay.expect import Expectation, ends, predict, stations, tables
 from underlay.lab import Lab
@@ -402,6 +401,12 @@ def _one_mode(source: str, destination: str) -> bool:
     return bool(source) and source.replace("l3s", "l3") == destination.replace("l3s", "l3")
 
 
+def _mode_words(one: Driver) -> tuple[str, ...]:
+    """Return what a driver's table calls its modes, each with each flag."""
+    pairs = itertools.product(one.modes, one.flags or ("",))
+    return tuple(one.mode_word(mode, flag) for mode, flag in pairs)
+
+
 def test_a_vlan_link_of_a_containers_own_meets_nobody_but_its_likes() -> None:
     (rule,) = vlan.RULES
     assert (rule.relation, rule.reachable) == ("across", True)
@@ -411,13 +416,9 @@ def test_a_vlan_link_of_a_containers_own_meets_nobody_but_its_likes() -> None:
     ("table", "modes"),
     [
         (stations.RULES, ("passthru",)),
-        (macvlan.RULES, ("bridge", "private", "vepa", "passthru", "source")),
-        (ipvlan.RULES, ("l2", "l2 private", "l2 vepa", *sorted(L3_MODES))),
-        (bridge.RULES, ()),
-        (tunnels.VXLAN, ()),
-        (tunnels.GRETAP, ()),
+        *((one.reach, _mode_words(one)) for one in DRIVERS.values() if one.attach != "moved"),
     ],
-    ids=["stations", "macvlan", "ipvlan", "bridge", "vxlan", "gretap"],
+    ids=["stations", *(name for name, one in DRIVERS.items() if one.attach != "moved")],
 )
 def test_every_relation_of_every_mode_has_a_rule(
     table: tuple[macvlan.Rule, ...], modes: tuple[str, ...]
@@ -453,7 +454,7 @@ def test_every_relation_of_every_mode_has_a_rule(
 @pytest.mark.parametrize("driver", tables.TABLES["broadcast"])
 def test_every_rule_about_broadcasts_holds_somewhere(driver: str) -> None:
     table = tables.TABLES["broadcast"][driver]
-    modes = ("", "bridge", "vepa", "private", "passthru", "source", "l2", "l2 vepa", *L3_MODES)
+    modes = ("", *(word for one in DRIVERS.values() for word in _mode_words(one)))
     used = set()
     for relation, source, destination in itertools.product(get_args(Relation), modes, modes):
         for found in (facts(), *(facts(fact) for fact in get_args(Fact))):

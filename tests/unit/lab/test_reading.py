@@ -10,8 +10,7 @@ import pytest
 
 from underlay.errors import EXIT_BAD_INPUT
 from underlay.lab import Lab
-from underlay.lab.text import MAX_BYTES, quoted, read_text
-from underlay.lab.yaml_tree import parse
+from underlay.lab.text import MAX_BYTES, quoted, read_text, text_of
 from underlay.lint.read import LabError, read_lab
 from underlay.plan import make_plan
 
@@ -122,9 +121,8 @@ def test_aliases_are_filled_in(tmp_path: Path) -> None:
 
 
 def test_words_mean_what_they_look_like(tmp_path: Path) -> None:
-    root = parse("[on, no, 010, 0x10, 0o10, 1e3, .5, ~, 'true', !!str 7, 2024-01-01]", 9, 99)
-    assert root is not None
-    assert [item.scalar for item in root.items] == [
+    text = "[on, no, 010, 0x10, 0o10, 1e3, .5, ~, 'true', !!str 7, 2024-01-01]"
+    assert text_of("lab.yml", text).data == [
         *("on", "no", 10, 16, 8, 1000.0, 0.5, None, "true", "7", "2024-01-01")
     ]
 

@@ -16,6 +16,7 @@ from underlay.observe.on_node.asking import (
     Asking,
     overdue,
 )
+from underlay.observe.on_node.cells import Cell
 from underlay.observe.on_node.question import Question
 from underlay.observe.on_node.station import SLOWEST, Station
 
@@ -26,14 +27,14 @@ EVER = 1e-6
 def station(slowest: float = 0, *, gone: int = ROUNDS, pace: float = 1) -> Station:
     """Return the station of a node that sent in round 0, ``gone`` rounds later."""
     spec: dict[str, Any] = {"nonce": "n", "port": 1, "pace": pace, "spaces": []}
-    made = Station(spec | {"cells": [[0, 0, OWN, FAR, 0], [1, 0, OWN, OWN, 0]]})
+    made = Station(spec | {"cells": [Cell(0, 0, OWN, FAR), Cell(1, 0, OWN, OWN)], "values": {}})
     made.learn(slowest)
     made.round = gone
     return made
 
 
 def question(destination: str = FAR, packets: int = 1) -> Question:
-    made = Question([0, 0, OWN, destination, 0], "tcp", None)
+    made = Question(Cell(0, 0, OWN, destination), "tcp", None)
     made.sent = [100.0] * packets
     return made
 
@@ -119,10 +120,10 @@ def test_what_had_to_be_sent_again_was_lost(
         asked.answered("somebody", attempt, 100.0 + later)
     first = next(iter(answers))
     took = round((answers[first] - first / 4) * 1000, 3)
-    assert asked.row()[2:] == [
+    assert asked.row()[2:] == (
         2 + resent,
         {"by": "somebody", "attempt": first, "lost": lost, "rtt": took, "stop": ""},
-    ]
+    )
 
 
 def test_a_first_packet_s_answer_is_settled_by_the_last_s() -> None:

@@ -13,7 +13,7 @@ import pytest
 from underlay.observe import evidence, measure
 from underlay.observe import patience as laggards
 from underlay.observe.measure import START
-from underlay.observe.patience import LEAST, TIMES, Laggards
+from underlay.observe.patience import LEAST, TIMES, SharedDeadline
 from unit.observe.test_probe_real import plan_of
 
 NODES = ["core-01", "core-02", "core-03"]
@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def patience(clock: Clock, *took: float, limit: float = 60.0, more: float = 0.0) -> float:
     """Return how long the rest is waited for once some of three nodes took so many seconds."""
-    made = Laggards(NODES, limit, more)
+    made = SharedDeadline(NODES, limit, more)
     began = clock.now
     for name, seconds in zip(NODES, took, strict=False):
         clock.now = began + seconds
@@ -65,7 +65,7 @@ def test_a_busy_machine_gives_more_time(clock: Clock, monkeypatch: pytest.Monkey
 
 
 def test_who_arrives_twice_or_is_no_node_changes_nothing(clock: Clock) -> None:
-    made = Laggards(NODES, 60)
+    made = SharedDeadline(NODES, 60)
     for name in ("switch", "router", "core-01", "core-01"):
         made.arrived(name)
         clock.now += 9
@@ -73,7 +73,7 @@ def test_who_arrives_twice_or_is_no_node_changes_nothing(clock: Clock) -> None:
 
 
 def test_over_is_what_is_longer_than_that(clock: Clock) -> None:
-    made = Laggards(NODES, 60)
+    made = SharedDeadline(NODES, 60)
     made.arrived("core-01")
     made.arrived("core-02")
     clock.now += LEAST

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from underlay.observe import measure
-from underlay.observe.tasks import _pack, probe_command
+from underlay.observe.commands import pack, probe_command
 from unit.observe.test_probe_real import plan_of
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -51,7 +51,7 @@ def task(patience: float, **more: Any) -> str:
         "groups": [],
         "values": {},
     }
-    return _pack(spec | more)
+    return pack(spec | more)
 
 
 class Probe:

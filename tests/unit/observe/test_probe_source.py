@@ -14,13 +14,16 @@ import pytest
 
 from underlay.expect import pairs, predict
 from underlay.lab import Lab
-from underlay.observe import tasks as start
+from underlay.observe import commands
+from underlay.observe.numbering import numbered
 from underlay.observe.on_node import probe
+from underlay.observe.on_node.cells import Cell
+from underlay.observe.tasks import packed_tasks
 from underlay.plan import make_plan
 
 MODULES = [
     Path(probe.__file__).with_name(f"{name}.py")
-    for name in (*start._MODULES, *start._GATHERING, *start._SNIFFING)
+    for name in (*commands._PROBING, *commands._GATHERING, *commands._SNIFFING)
 ]
 
 
@@ -38,7 +41,7 @@ def test_a_node_with_python_3_9_can_run_it(path: Path) -> None:
 
 
 def test_the_command_line_fits_into_one_argument() -> None:
-    argv = start.probe_command()
+    argv = commands.probe_command()
     assert argv[:4] == ["python3", "-I", "-S", "-c"]
     assert sum(map(len, argv)) < 120_000
 
@@ -54,10 +57,10 @@ def test_each_probe_of_a_large_lab_gets_its_own_cells() -> None:
         }
     )
     plan = make_plan(lab)
-    lines = start.packed_tasks(plan, predict(plan), "nonce")
+    lines = packed_tasks(plan, numbered(plan, predict(plan)), "nonce")
     tasks = {node: unpacked(line) for node, line in lines.items()}
     assert list(tasks) == [node.name for node in plan.nodes]
-    numbers = sorted(cell[0] for task in tasks.values() for cell in task["cells"])
+    numbers = sorted(Cell(*row).number for task in tasks.values() for row in task["cells"])
     assert numbers == list(range(len(list(pairs(plan)))))
     for node, task in tasks.items():
         assert task["spaces"][0][0] == node

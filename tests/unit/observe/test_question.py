@@ -6,11 +6,12 @@ import errno
 
 import pytest
 
+from underlay.observe.on_node.cells import Cell
 from underlay.observe.on_node.question import Question
 
 
 def given_up(*, cold: bool) -> Question:
-    question = Question([7, 0, "10.1.1.65", "10.1.1.11", int(cold)], "icmp", None)
+    question = Question(Cell(7, 0, "10.1.1.65", "10.1.1.11", cold), "icmp", None)
     assert question.open
     question.finish("")
     return question
@@ -27,7 +28,7 @@ def test_a_cold_cells_silence_is_final() -> None:
 
 
 def test_no_answer_counts_after_an_error() -> None:
-    question = Question([7, 0, "10.1.1.65", "10.1.1.11", 0], "icmp", None)
+    question = Question(Cell(7, 0, "10.1.1.65", "10.1.1.11"), "icmp", None)
     question.finish("no_route")
     assert not question.open
 
@@ -41,14 +42,14 @@ def test_an_unreachable_host_is_no_route_at_the_first_packet_only(
     packets: int, sending: bool, stop: str
 ) -> None:
     # What came back of a first packet may be about another's request: it is asked again.
-    question = Question([7, 0, "10.1.1.65", "10.1.1.11", 0], "udp", None)
+    question = Question(Cell(7, 0, "10.1.1.65", "10.1.1.11"), "udp", None)
     question.sent = [float(number) for number in range(packets)]
     question.failed(OSError(errno.EHOSTUNREACH, "No route to host"), sending=sending)
     assert (question.result or {"stop": ""})["stop"] == stop
 
 
 def test_a_router_that_finds_nobody_is_asked_again() -> None:
-    question = Question([7, 0, "10.1.1.65", "10.2.1.65", 0], "icmp", None)
+    question = Question(Cell(7, 0, "10.1.1.65", "10.2.1.65"), "icmp", None)
     question.sent = [0.0]
     question.unreachable(1, "10.1.1.1")
     assert question.result is None
@@ -61,7 +62,7 @@ def test_a_router_that_finds_nobody_is_asked_again() -> None:
 
 
 def test_what_a_router_has_said_is_kept_with_the_silence_after_it() -> None:
-    question = Question([7, 0, "10.1.1.65", "10.2.1.65", 0], "icmp", None)
+    question = Question(Cell(7, 0, "10.1.1.65", "10.2.1.65"), "icmp", None)
     question.sent = [0.0]
     question.unreachable(1, "10.1.1.1")
     question.give_up()

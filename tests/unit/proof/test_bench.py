@@ -230,8 +230,9 @@ def test_past_its_deadline_a_command_is_interrupted(
     mark = tmp_path / "cleaned"
     monkeypatch.setattr(command_line, "program", lambda: ["bash", "-c"])
     script = f"trap 'touch {mark}; exit 130' INT; while :; do sleep 0.05; done"
-    with pytest.raises(Infrastructure, match="took longer than 1 s"):
-        command_line.run(script, deadline=1)
+    # Time enough to set the trap, on a machine with much else to do.
+    with pytest.raises(Infrastructure, match="took longer than 3 s"):
+        command_line.run(script, deadline=3)
     assert mark.exists()
 
 

@@ -21,7 +21,8 @@ from underlay.proof.bench.offspring import beget, offspring
 ancestor = beget()
 assert offspring(ancestor) == [], offspring(ancestor)
 subprocess.run(["bash", "-c", {LEAK!r}], stdout=subprocess.DEVNULL, timeout=10)
-time.sleep(0.5)
+while [left.words for left in offspring(ancestor)] != ["other 30"]:
+    time.sleep(0.05)
 (left,) = offspring(ancestor)
 print(left.words, left.parent == ancestor)
 os.kill(left.pid, signal.SIGKILL)

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 import hostile
 from rendered import read_back, strings
 from underlay import cli
-from underlay.cli.shells import script
+from underlay.cli.verbs.completion import SCRIPTS
 from underlay.cluster import boot_files as boot
 from underlay.cluster import ssh
 from underlay.cluster.providers.libvirt.wiring import networks, pool
@@ -375,7 +375,7 @@ def test_ansible_reads_the_same_from_the_inventory(odd: tuple[Path, Plan]) -> No
 @rounds(DAILY // 3)
 @given(names=st.lists(hostile.folders(), min_size=1, max_size=5))
 def test_bash_completes_names_without_carrying_them_out(tmp_path: Path, names: list[str]) -> None:
-    (tmp_path / "bash").write_text(script("bash"))
+    (tmp_path / "bash").write_text(SCRIPTS["bash"])
     stand_in = tmp_path / "underlay"
     stand_in.write_text(STAND_IN)
     stand_in.chmod(0o755)

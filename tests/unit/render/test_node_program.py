@@ -9,6 +9,7 @@ import pytest
 from underlay_node import addressing, iproute2, podman, routes
 from underlay_node.links import Links, compare, creation, joined
 
+from underlay.drivers import DRIVERS
 from underlay.plan import ContainerRoute, NodeLink
 
 
@@ -18,6 +19,7 @@ def link(**keys: Any) -> dict[str, Any]:
 
 def network(driver: str, **keys: Any) -> dict[str, Any]:
     usual = {"name": "net", "driver": driver, "mode": "", "parent": "eth1", "mtu": 1500}
+    usual |= {"attach": DRIVERS[driver].attach, "own_mac": DRIVERS[driver].own_mac}
     return {**usual, "default_route": "none", "gateway": "", "gateway6": "", **keys}
 
 

@@ -85,6 +85,7 @@ def test_many_are_made_by_one_ip_and_one_that_fails_hinders_no_other() -> None:
 from underlay_node import iproute2
 subprocess.run(["ip", "link", "add", "eth1", "type", "veth", "peer", "eth2"], check=True)
 network = {"name": "net", "driver": "macvlan", "mode": "bridge", "parent": "eth1", "mtu": 1400,
+           "attach": "child", "own_mac": True,
            "default_route": "none", "gateway": "", "gateway6": ""}
 def specified(name, number, **other):
     attachment = {"network": "net", "interface": "eth0", "address": f"10.0.0.{number}/24",

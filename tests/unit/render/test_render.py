@@ -193,7 +193,7 @@ def test_an_interrupted_render_leaves_no_process(
     plan: Plan, tmp_path: Path, endless: Callable[[], bool]
 ) -> None:
     def interrupt() -> None:
-        until(endless)
+        until(endless, 60)
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)

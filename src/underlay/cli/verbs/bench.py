@@ -14,11 +14,20 @@ from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
 DATAPLANE = "dataplane"
 
 
+def figure_names() -> list[str]:
+    """Return all that can be measured, for shell completion."""
+    from underlay.proof.bench.figures import NAMES
+
+    return [*NAMES, DATAPLANE]
+
+
 def command(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="NAME", help="The figures to measure, all without one; or dataplane."
+            metavar="NAME",
+            help="The figures to measure, all without one; or dataplane.",
+            autocompletion=figure_names,
         ),
     ] = None,
     provider: Annotated[

@@ -15,9 +15,19 @@ if TYPE_CHECKING:
     from underlay.faults import Fault, Place, Scene
 
 
+def fault_ids() -> list[str]:
+    """Return the ids of all faults, for shell completion."""
+    from underlay.faults import RUNNING
+
+    return [fault.id for fault in RUNNING]
+
+
 def command(
     fault: Annotated[
-        str | None, typer.Argument(help="The fault's id, as `underlay faults` lists it.")
+        str | None,
+        typer.Argument(
+            help="The fault's id, as `underlay faults` lists it.", autocompletion=fault_ids
+        ),
     ] = None,
     node: Annotated[str | None, typer.Option("--node", help="The node to break it on.")] = None,
     container: Annotated[

@@ -19,7 +19,12 @@ ACTIONS = ("show", "build", "export", "import")
 
 def command(
     action: Annotated[
-        str, typer.Argument(help="`show`, `build`, `export` or `import`.", metavar="[ACTION]")
+        str,
+        typer.Argument(
+            help="`show`, `build`, `export` or `import`.",
+            metavar="[ACTION]",
+            autocompletion=lambda: ACTIONS,
+        ),
     ] = "show",
     file: Annotated[
         Path | None, typer.Argument(help="The file to export to or to import.", metavar="[FILE]")

@@ -31,7 +31,11 @@ def command(
     ] = False,
     layer: Annotated[
         list[str] | None,
-        typer.Option(metavar="LAYER", help=f"Run this layer only: {', '.join(LAYERS)}."),
+        typer.Option(
+            metavar="LAYER",
+            help=f"Run this layer only: {', '.join(LAYERS)}.",
+            autocompletion=lambda: LAYERS,
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document; the tests' text on stderr.")

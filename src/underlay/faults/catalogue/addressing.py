@@ -225,7 +225,7 @@ class DuplicateMac(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every macvlan child with a victim in its network on another node."""
         for child in scene.children:
-            if child.network.driver != "macvlan":
+            if not child.network.traits.by_mac:
                 continue
             for victim in scene.children:
                 if child.network == victim.network and child.node != victim.node:
@@ -256,7 +256,7 @@ class DuplicateMac(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """A macvlan child whose MAC address is another child's planned one."""
-        planned = {c.mac: c for c in scene.children if c.network.driver == "macvlan"}
+        planned = {c.mac: c for c in scene.children if c.network.traits.by_mac}
         for child in planned.values():
             space = evidence.space(child.container)
             link = space.links.get(child.interface) if space else None

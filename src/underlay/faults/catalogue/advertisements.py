@@ -205,7 +205,7 @@ class Rogue(OfAdvertised):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every container with an advertised address; a node's own children don't hear it."""
         for child in advertised(scene):
-            if child.network.driver == "macvlan":
+            if child.network.traits.by_mac:
                 detail = (child.mac, child.end)
                 yield Place(child.container, child.interface, child.node, detail)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from underlay.drivers import driver
 from underlay.faults.catalogue.filters import (
-    BRIDGED,
     CALLS,
     asked_by_bridges,
     proof_of,
@@ -95,7 +95,7 @@ class BridgePort(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every container on a bridge."""
         for child in scene.children:
-            if child.network.driver in BRIDGED:
+            if child.network.traits.attach == "port":
                 detail = (child.end, child.network.parent)
                 yield Place(child.container, child.interface, child.node, detail)
 
@@ -152,7 +152,7 @@ class BridgeFiltered(Fault):
         """Every node with a bridge that holds an uplink or two containers."""
         for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
             place = Place(node.name, "", node.name)
-            if any(child.node == node.name and child.network.driver in BRIDGED
+            if any(child.node == node.name and child.network.traits.attach == "port"
                    for child in scene.children):  # fmt: skip
                 yield place
 
@@ -166,8 +166,8 @@ class BridgeFiltered(Fault):
 
     def _passed(self, scene: Scene, node: str, wanted: Callable[[Packet], bool]) -> frozenset[Cell]:
         def bridged(passage: Passage) -> bool:
-            family = passage.packet.family == 4
-            return family and passage.driver in BRIDGED and wanted(passage.packet)
+            by_port = driver(passage.driver).attach == "port"
+            return by_port and passage.packet.family == 4 and wanted(passage.packet)
 
         def routed(passage: Passage) -> bool:
             return passage.forwarded and passage.packet.family == 4 and wanted(passage.packet)

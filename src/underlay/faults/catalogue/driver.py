@@ -260,7 +260,7 @@ class WrongMaster(Fault):
             space, node = evidence.space(child.container), evidence.space(child.node)
             link = space.links.get(child.interface) if space else None
             # The lower interface of a bridge's container is the other end of its cable.
-            if child.network.driver not in ("macvlan", "ipvlan"):
+            if child.network.traits.attach != "child":
                 continue
             if space is None or node is None or link is None or "link_index" not in link:
                 continue

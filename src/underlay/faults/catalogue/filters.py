@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 OWN = ("INPUT", "OUTPUT")
 CALLS = "net.bridge.bridge-nf-call-iptables"
-# The drivers whose containers sit on a bridge of the node.
-BRIDGED = ("bridge", "vxlan", "gretap")
 APPEND = 'iptables-legacy -w 5 -I "$@"'
 DELETE = 'iptables-legacy -w 5 -D "$@" 2>/dev/null || :'
 
@@ -271,7 +269,8 @@ class NodeDrops(ContainerDrops):
 def asked_by_bridges(scene: Scene, space: Space) -> bool:
     """Whether a node's FORWARD chain is asked about what its containers' bridges pass on."""
     bridged = any(
-        child.node == space.name and child.network.driver in BRIDGED for child in scene.children
+        child.node == space.name and child.network.traits.attach == "port"
+        for child in scene.children
     )
     return bridged and space.sysctl.get(CALLS) == "1"
 

@@ -61,7 +61,7 @@ class ParentDown(Fault):
             parent = child.network.parent
             if child.node == place.node and place.device in stack(child.network):
                 cells = scene.cells("space", child.container, child.interface)
-                if child.network.driver == "macvlan":
+                if child.network.traits.by_mac:
                     certain |= cells
                 elif "." in parent:
                     # An ipvlan child on a VLAN follows its carrier in newer kernels only.
@@ -180,7 +180,7 @@ class ChildMissing(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every child that can be made again: the plain drivers' ones."""
         for child in scene.children:
-            if child.network.driver in ("macvlan", "ipvlan"):
+            if child.network.traits.attach == "child":
                 yield Place(child.container, child.interface, child.node, (child.end,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from underlay.drivers import DRIVERS
 from underlay.faults.evidence.lines import details_proof, link_proof
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 
@@ -38,9 +39,10 @@ bridge link set dev "$name" isolated on
 
 def tunnels(scene: Scene, kind: str = "") -> Iterator[tuple[Place, NodeLink]]:
     """Yield every tunnel of every node as a place, the second node's first."""
+    kinds = (kind,) if kind else tuple(one.name for one in DRIVERS.values() if one.overlay)
     for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
         for link in node.links:
-            if link.kind in ((kind,) if kind else ("vxlan", "gretap")):
+            if link.kind in kinds:
                 yield Place(node.name, link.interface, node.name), link
 
 

@@ -105,7 +105,7 @@ class FdbWrongPort(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Every macvlan child, at another node's port."""
         for child in scene.children:
-            if child.network.driver != "macvlan":
+            if not child.network.traits.by_mac:
                 continue
             for node, segment, port in ports(scene):
                 if segment.vlans:
@@ -181,7 +181,7 @@ class Hairpin(Fault):
             for c in scene.children
             if c.node == node
             and c.network.segment == segment
-            and c.network.driver == "macvlan"
+            and c.network.traits.by_mac
             and c.network.mode in ("bridge", "vepa")
         }
         return frozenset(

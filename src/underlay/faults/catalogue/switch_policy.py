@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from underlay.expect.world import OVERLAYS
 from underlay.faults.catalogue.filters import effect_of, strength_of
 from underlay.faults.catalogue.switch import port_proof, ports, rows
 from underlay.faults.evidence import port_vlans
@@ -100,7 +99,8 @@ for mac; do bridge fdb delete "$mac" dev "$port" master 2>/dev/null || :; done
             for child in scene.children
             if child.node == place.node
             and child.network.segment == segment
-            and child.network.driver not in ("ipvlan", *OVERLAYS)
+            and child.network.traits.own_mac
+            and child.network.traits.overlay is None
         } - own
 
 

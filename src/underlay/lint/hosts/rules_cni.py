@@ -7,12 +7,18 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from underlay.drivers import DRIVERS
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import MAIN, looks_like_cni, network_of, plugins, ranges
 from underlay.lab.text import Place
 from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, MACVLAN, SPEC, Hit, Hosts, rule
 
-MODES = {"macvlan": ("bridge", "private", "vepa", "passthru"), "ipvlan": ("l2", "l3", "l3s")}
+# The modes that the plugins know, by the plugin's type.
+MODES = {
+    one.name: tuple(mode for mode in one.modes if "cni" in one.made_by(mode))
+    for one in DRIVERS.values()
+    if one.modes and "cni" in one.runtimes
+}
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 OTHERS = (
     "portmap", "bandwidth", "firewall", "tuning", "sbr", "vrf", "host-local", "dhcp", "static",

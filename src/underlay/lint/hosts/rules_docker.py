@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from underlay.drivers import DRIVERS
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.host import Network, as_subnet, meet, within
 from underlay.lab.text import Place
@@ -22,7 +23,7 @@ from underlay.lint.hosts.rules_cni import MODES, near
 
 SETUP = "moby, daemon/libnetwork/drivers/macvlan/macvlan_setup.go"
 APART = "give one of them a VLAN of its own, or make them one network"
-FLAGS = ("bridge", "private", "vepa")
+FLAGS = DRIVERS["ipvlan"].flags
 OPTIONS = {
     "macvlan": ("parent", "macvlan_mode"),
     "ipvlan": ("parent", "ipvlan_mode", "ipvlan_flag"),

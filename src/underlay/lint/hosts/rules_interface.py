@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 
+from underlay.errors import did_you_mean, nearest
 from underlay.fleet.document import Document
 from underlay.fleet.formats.interfaces import sections, wanted_vlans
 from underlay.fleet.host import Host, Network
 from underlay.lint.hosts.rule import NETWORKD, Hit, Hosts, networks, rule
 
+# networkd's own words, which aren't the drivers': systemd.netdev(5), [MACVLAN] and [IPVLAN].
 KINDS = ("vlan", "macvlan", "ipvlan", "macvtap")
 MODES = {
     "macvlan": ("private", "vepa", "bridge", "passthru", "source"),
@@ -112,8 +113,7 @@ def parent_missing(hosts: Hosts) -> Iterator[Hit]:
             continue
         if any(re.search(r"[*?]", d.text) for d in _networkd(host, ".network")):
             continue
-        meant = difflib.get_close_matches(base, names, n=1, cutoff=0.6)
-        cure = f"did you mean {meant[0]}?" if meant else f"one of {', '.join(names)}"
+        cure = did_you_mean(nearest(base, names)) or f"one of {', '.join(names)}"
         message = f"{network.name} sits on {network.parent}, which {host.name}'s files don't have"
         yield Hit(network.spot("master"), message, cure)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network
 
+from underlay.errors import did_you_mean
 from underlay.lab import Network
-from underlay.lab.messages import did_you_mean
 from underlay.lab.text import Place, Problem
 from underlay.lint.keys.parts import NODE_OFFSET, Parts
 from underlay.plan import MANAGEMENT_RANGE

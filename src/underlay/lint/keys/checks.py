@@ -6,12 +6,13 @@ Addresses have a module of their own, ``lab_addresses.py``.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from underlay.lab import MODES, Network
-from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.drivers import DRIVERS
+from underlay.errors import did_you_mean, nearest
+from underlay.lab import Network
+from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.lint.keys.addresses import ADDRESS_CHECKS
 from underlay.lint.keys.drivers import DRIVER_CHECKS
@@ -91,14 +92,14 @@ def _tag(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
 def _mode(parts: Parts) -> Iterator[Problem]:
     """A mode is one of its own driver's."""
     for name, network in parts.loose_networks.items():
-        modes = MODES[network.driver]
+        modes = DRIVERS[network.driver].modes
         if network.mode is None or network.mode in modes:
             continue
         if not modes:
             place, expected = ("networks", name, "mode"), f"no mode: {network.driver} has none"
             yield parts.text.problem(place, quoted(network.mode), expected, at_key=True)
             continue
-        owner = next(driver for driver, known in MODES.items() if network.mode in known)
+        owner = next(one.name for one in DRIVERS.values() if network.mode in one.modes)
         yield parts.text.problem(
             ("networks", name, "mode"),
             quoted(network.mode),
@@ -207,7 +208,7 @@ def _profile(parts: Parts) -> Iterator[Problem]:
 def _gateway_route(parts: Parts) -> Iterator[Problem]:
     """A default route by the gateway needs one."""
     for name, network in parts.loose_networks.items():
-        by_bridge = network.nat or (network.driver == "bridge" and network.internal)
+        by_bridge = network.nat or (DRIVERS[network.driver].bridges_uplink and network.internal)
         if network.default_route == "gateway" and network.gateway is None and not by_bridge:
             place = ("networks", name, "default_route")
             yield parts.text.problem(
@@ -227,8 +228,8 @@ def _known(
     text: LabText, place: Place, name: str, choices: list[str], shown: str = ""
 ) -> Iterator[Problem]:
     if choices and name not in choices:
-        near = nearest(name, choices) or "".join(difflib.get_close_matches(name, choices, n=1))
-        yield text.problem(place, quoted(shown or name), one_of(choices), did_you_mean(near))
+        hint = did_you_mean(nearest(name, choices))
+        yield text.problem(place, quoted(shown or name), one_of(choices), hint)
 
 
 def _once(text: LabText, place: Place, names: list[str], what: str) -> Iterator[Problem]:

@@ -1,58 +1,36 @@
 """Checks of what a driver and a runtime can do: keys that mean nothing to them, or that they need.
 
-``KEYS`` says which drivers know a key, ``RUNTIMES`` which runtimes can make a network of
-a driver and mode.
+Which those are is said by the drivers' own values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from underlay.lab import DEFAULT_MODE, Network
+from underlay.drivers import DRIVERS
+from underlay.lab import Network
 from underlay.lab.messages import one_of
 from underlay.lab.text import Problem
 from underlay.lint.keys.parts import Parts
 from underlay.plan.naming import link_name
-from underlay.plan.networks import BRIDGED, OVERLAYS
 
-# The drivers that a key means something to; keys that aren't here are everybody's.
-KEYS: dict[str, tuple[str, ...]] = {
-    "flag": ("ipvlan",),
-    "shim": ("macvlan", "ipvlan"),
-    "internal": ("macvlan", "ipvlan", "bridge"),
-    "routed": ("ipvlan",),
-    "allow": ("macvlan",),
-    "nat": ("bridge",),
-    "vni": ("vxlan",),
-    "port": ("vxlan",),
-    "group": ("vxlan",),
-    "key": ("gretap",),
-}
-L3_MODES = ("l3", "l3s")
-_EVERYBODY = ("cni", "docker", "podman", "iproute2")
-# What makes a network of a driver and mode. CNI: main/macvlan, main/ipvlan, main/bridge and
-# main/vlan of containernetworking/plugins, where macvlan has no source mode and ipvlan no flag.
-# Docker: moby, daemon/libnetwork/drivers. podman: netavark, src/network/vlan.rs.
-RUNTIMES: dict[tuple[str, str], tuple[str, ...]] = {
-    **{("macvlan", mode): _EVERYBODY for mode in ("bridge", "private", "vepa", "passthru")},
-    ("macvlan", "source"): ("iproute2",),
-    **{("ipvlan", mode): _EVERYBODY for mode in ("l2", "l3", "l3s")},
-    **{(driver, ""): ("cni", "iproute2") for driver in (*BRIDGED, "vlan")},
-}
 VLAN_ONCE = (
     "driver vlan moves the sub-interface itself into the container: a NIC has each VLAN once"
 )
-FLAGGED = ("docker", "iproute2")
 
 
 def _mode(network: Network) -> str:
-    return network.mode or DEFAULT_MODE.get(network.driver) or ""
+    return network.mode or DRIVERS[network.driver].default_mode
 
 
 def _driver_key(parts: Parts) -> Iterator[Problem]:
     """A key that means nothing to the network's driver."""
+    known: dict[str, list[str]] = {}
+    for one in DRIVERS.values():
+        for key in one.keys:
+            known.setdefault(key, []).append(one.name)
     for name, network in parts.loose_networks.items():
-        for key, drivers in KEYS.items():
+        for key, drivers in known.items():
             place = ("networks", name, key)
             if key in network.model_fields_set and network.driver not in drivers:
                 expected = f"no {key} for {network.driver}: it is for {' and '.join(drivers)}"
@@ -62,12 +40,13 @@ def _driver_key(parts: Parts) -> Iterator[Problem]:
 
 
 def _with_mode(name: str, network: Network) -> Iterator[tuple[tuple[str, str, str], str, str]]:
-    mode = _mode(network)
-    if network.routed and network.driver == "ipvlan" and mode not in L3_MODES:
-        yield ("networks", name, "routed"), f"routed in mode {mode}", "mode l3 or l3s beside it"
-    if network.allow is not None and network.driver == "macvlan" and mode != "source":
+    mode, driver = _mode(network), DRIVERS[network.driver]
+    if network.routed and "routed" in driver.keys and not driver.routes(mode):
+        expected = f"mode {' or '.join(driver.l3_modes)} beside it"
+        yield ("networks", name, "routed"), f"routed in mode {mode}", expected
+    if network.allow is not None and "allow" in driver.keys and mode != "source":
         yield ("networks", name, "allow"), f"a list in mode {mode}", "mode source beside it"
-    if network.vlan is not None and network.driver in OVERLAYS:
+    if network.vlan is not None and driver.overlay:
         yield ("networks", name, "vlan"), f"a vlan under {network.driver}", "none"
     if network.nat and network.subnet6:
         yield ("networks", name, "subnet6"), "IPv6 behind nat", "IPv4 only, or no nat"
@@ -81,26 +60,27 @@ def _with_mode(name: str, network: Network) -> Iterator[tuple[tuple[str, str, st
 
 def _needed_key(parts: Parts) -> Iterator[Problem]:
     """A key that the network's driver can't do without."""
-    needed = {"vxlan": ("vni", "vni: 100"), "vlan": ("vlan", "vlan: 70")}
     for name, network in parts.loose_networks.items():
-        key, example = needed.get(network.driver, ("", ""))
-        tagged = network.driver == "vlan" and "." in (network.parent or "")
-        written = parts.text.data["networks"][name]
-        if key and not tagged and key not in written:
-            found = f"{network.driver} without {key}"
-            yield parts.text.problem(
-                ("networks", name, "driver"), found, f"{key} beside it", f"for example {example}"
-            )
+        written = {*parts.text.data["networks"][name]}
+        # The parent's name tells a VLAN as well as the key does.
+        written |= {"vlan"} if "." in (network.parent or "") else set()
+        for key, example in DRIVERS[network.driver].needed.items():
+            if key not in written:
+                found = f"{network.driver} without {key}"
+                place = ("networks", name, "driver")
+                hint = f"for example {example}"
+                yield parts.text.problem(place, found, f"{key} beside it", hint)
 
 
 def _runtime(parts: Parts) -> Iterator[Problem]:
     """A runtime that can't make such a network."""
     for name, network in parts.loose_networks.items():
-        mode = _mode(network)
-        able = RUNTIMES.get((network.driver, mode), _EVERYBODY)
-        what = f"{network.driver} {mode}".strip()
-        if network.flag and network.flag != "bridge" and network.driver == "ipvlan":
-            able, what = FLAGGED, f"{what} {network.flag}"
+        driver, mode = DRIVERS[network.driver], _mode(network)
+        if mode and not driver.modes:
+            continue
+        flag = network.flag if network.flag in driver.flags else ""
+        able = driver.made_by(mode, flag or "")
+        what = f"{network.driver} {driver.mode_word(mode, flag or '')}".strip()
         if network.runtime not in able:
             key = "runtime" if "runtime" in network.model_fields_set else "driver"
             yield parts.text.problem(
@@ -114,13 +94,12 @@ def _device(parts: Parts) -> Iterator[Problem]:
     """Names of networks that give two devices of a node the same name."""
     taken: dict[str, str] = {}
     for name, network in parts.loose_networks.items():
-        bridged = network.driver in OVERLAYS or (
-            network.driver == "bridge" and (network.nat or network.internal)
-        )
+        driver = DRIVERS[network.driver]
+        closed = network.nat or network.internal
+        bridged = driver.overlay is not None or (driver.bridges_uplink and closed)
         kinds = {
             "br": bridged,
-            "vx": network.driver == "vxlan",
-            "gt": network.driver == "gretap",
+            driver.overlay.letters if driver.overlay else "": driver.overlay is not None,
             "sh": network.shim,
             "dm": network.internal and not bridged,
         }
@@ -141,11 +120,12 @@ def _bridge_port(parts: Parts) -> Iterator[Problem]:
     """
     held: dict[str, str] = {}
     for name, network in parts.loose_networks.items():
-        if network.driver == "bridge" and not network.internal and not network.nat:
+        closed = network.internal or network.nat
+        if DRIVERS[network.driver].bridges_uplink and not closed:
             held.setdefault(parts.uplink(network), name)
     for name, network in parts.loose_networks.items():
         uplink = parts.uplink(network)
-        if network.driver in DEFAULT_MODE and not network.internal and held.get(uplink):
+        if DRIVERS[network.driver].has_children and not network.internal and held.get(uplink):
             found = f"{network.driver} on {uplink}, which {held[uplink]}'s bridge holds"
             expected = "another segment, or a vlan of its own"
             hint = "a bridge's port takes no children: `Device or resource busy`"
@@ -159,14 +139,16 @@ def _one_vlan_link(parts: Parts) -> Iterator[Problem]:
         uplink = parts.uplink(network)
         if network.internal or "." not in uplink:
             continue
-        taken = "vlan" in (network.driver, parts.loose_networks[owners.get(uplink, name)].driver)
+        moved = DRIVERS[network.driver].attach == "moved"
+        owner = parts.loose_networks[owners.get(uplink, name)]
+        taken = moved or DRIVERS[owner.driver].attach == "moved"
         most = max(parts.used(name).values(), default=0)
         if uplink in owners and taken:
             found = f"{uplink}, which {owners[uplink]} has"
             yield parts.text.problem(
                 ("networks", name, "driver"), found, "another vlan or segment", VLAN_ONCE
             )
-        elif network.driver == "vlan" and most > 1:
+        elif moved and most > 1:
             found = f"{most} containers on a node for its one {uplink}"
             yield parts.text.problem(
                 ("networks", name, "driver"), found, "one container on a node", VLAN_ONCE

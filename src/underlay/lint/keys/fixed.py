@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from ipaddress import IPv6Network, ip_address, ip_interface
 
+from underlay.drivers import DRIVERS
+from underlay.errors import did_you_mean, nearest
 from underlay.lab import Containers
-from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.lab.messages import one_of
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan.naming import runs_on
@@ -42,7 +44,7 @@ def _fitting(
 ) -> Iterator[Problem]:
     network = parts.networks[name]
     if key == "macs":
-        if network.driver in ("ipvlan", "vlan") or network.mode == "passthru":
+        if not DRIVERS[network.driver].takes_mac(network.mode or ""):
             expected = f"none: {network.driver} uses its parent's MAC address"
             yield parts.text.problem(place, "a MAC address", expected)
         return

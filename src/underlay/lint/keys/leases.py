@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_interface
 
+from underlay.drivers import DRIVERS
 from underlay.lab import Network
 from underlay.lab.text import Problem
 from underlay.lint.keys.parts import Parts
 
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
-OWN_MAC = ("macvlan", "bridge")
+OWN_MAC = tuple(one.name for one in DRIVERS.values() if one.own_mac and one.overlay is None)
 ADVERTISED = 64
 
 
@@ -30,7 +31,9 @@ def _ipam(parts: Parts) -> Iterator[Problem]:
 def _leased(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     place = ("networks", name, "ipam")
     if not _has_own_mac(parts, network):
-        expected = "untagged macvlan or bridge, whose children have MAC addresses of their own"
+        expected = (
+            f"untagged {' or '.join(OWN_MAC)}, whose children have MAC addresses of their own"
+        )
         yield parts.text.problem(place, f"dhcp for {network.driver}", expected)
     elif network.subnet6:
         yield parts.text.problem(place, "dhcp with subnet6", "IPv4 only")
@@ -48,7 +51,9 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
         expected = "runtime cni or iproute2: an engine gives addresses itself"
         yield parts.text.problem(place, f"slaac by {network.runtime}", expected)
     elif not _has_own_mac(parts, network):
-        expected = "untagged macvlan or bridge, whose children have MAC addresses of their own"
+        expected = (
+            f"untagged {' or '.join(OWN_MAC)}, whose children have MAC addresses of their own"
+        )
         yield parts.text.problem(place, f"slaac for {network.driver}", expected)
     elif not _server(parts, network, "ra", network.subnet6):
         expected = f"a host with `serves: [ra]` and an address in {network.subnet6}"

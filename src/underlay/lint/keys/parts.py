@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from underlay.drivers import DRIVERS
 from underlay.lab import Containers, Host, Network, Nodes, Segment
 from underlay.lab.text import LabText
 from underlay.plan.addresses import Address, address_blocks, free_addresses
 from underlay.plan.naming import block_bits, node_names, parent_name, runs_on
-from underlay.plan.networks import OVERLAYS
 
 Model = TypeVar("Model", bound=BaseModel)
 
-STAND_INS = {"driver": "macvlan", "subnet": "192.0.2.0/24"}
+STAND_INS = {"driver": next(iter(DRIVERS)), "subnet": "192.0.2.0/24"}
 # Node 1's own address is the subnet's eleventh; a subnet needs room for all of them.
 NODE_OFFSET = 10
 
@@ -132,9 +132,10 @@ class Parts:
 
     def has_nodes(self, network: Network) -> bool:
         """Whether the nodes have addresses of their own in ``network``'s subnet."""
-        if network.driver == "vlan" or network.internal or network.nat:
+        one = DRIVERS[network.driver]
+        if one.attach == "moved" or network.internal or network.nat:
             return False
-        return self.is_tagged(network) or network.shim or network.driver in OVERLAYS
+        return self.is_tagged(network) or network.shim or one.overlay is not None
 
 
 def parts_of(text: LabText) -> Parts:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator
 
+from underlay.drivers import DRIVERS
+from underlay.errors import did_you_mean, nearest
 from underlay.lab import Segment, SwitchPort
-from underlay.lab.messages import did_you_mean, nearest, one_of
+from underlay.lab.messages import one_of
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
-from underlay.plan.networks import OVERLAYS
 from underlay.plan.switch import port_vlans
 
 
@@ -21,9 +21,7 @@ def _port_name(parts: Parts) -> Iterator[Problem]:
         for station in segment.ports if parts.nodes else ():
             if station in choices:
                 continue
-            near = nearest(station, choices) or "".join(
-                difflib.get_close_matches(station, choices, n=1)
-            )
+            near = nearest(station, choices)
             place: Place = ("segments", name, "ports", station)
             yield parts.text.problem(
                 place, quoted(station), one_of(choices), did_you_mean(near), at_key=True
@@ -65,7 +63,7 @@ def _port_overlay(parts: Parts) -> Iterator[Problem]:
     """Tunnels go from node to node, without a tag: those must be in one VLAN."""
     for name, network in parts.loose_networks.items():
         segment = parts.segments.get(parts.segment_of(network))
-        if network.driver not in OVERLAYS or segment is None or not segment.ports:
+        if DRIVERS[network.driver].overlay is None or segment is None or not segment.ports:
             continue
         if len(_untagged(segment, parts.node_names)) > 1:
             yield parts.text.problem(

@@ -24,6 +24,7 @@ from underlay.observe.on_node.spaces import IP_PKTINFO, IPV6_PKTINFO, drain
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from underlay.observe.on_node.packets import Token
     from underlay.observe.on_node.spaces import Space
     from underlay.observe.on_node.station import Station
 
@@ -63,11 +64,11 @@ class Answering:
             if token is None:
                 continue
             if kind == request:
-                space.record("icmp", token[0], token[2])
+                space.record("icmp", token.number, token.attempt)
                 continue
-            question = station.flying.get((token[0], "icmp"))
+            question = station.flying.get((token.number, "icmp"))
             if kind == reply and question and question.comes_from(space, sender) and question.open:
-                took = question.answered("", token[2], station.loop.now)
+                took = question.answered("", token.attempt, station.loop.now)
                 station.learn(took, question)
 
     def on_unreachable(
@@ -78,8 +79,8 @@ class Answering:
             return
         inner = 40 if family == 6 else (quoted[0] & 15) * 4
         token = read_token(self.station.nonce, quoted[inner + 8 :])
-        if token and token[1] == "icmp":
-            question = self.station.flying.get((token[0], "icmp"))
+        if token and token.protocol == "icmp":
+            question = self.station.flying.get((token.number, "icmp"))
             if question and question.space is space:
                 question.unreachable(code, sender)
 
@@ -105,8 +106,8 @@ class Answering:
                 info = next(row[2] for row in extra if row[1] == IP_PKTINFO)
                 index = struct.unpack_from("=i", info)[0]
                 own = (socket.IPPROTO_IP, IP_PKTINFO, struct.pack("=i4s4x", 0, info[8:12]))
-            self.record(space, token[:3], sender[0], index)
-            if token[1] in TO_ALL:
+            self.record(space, token, sender[0], index)
+            if token.protocol in TO_ALL:
                 continue
             words = b" ".join(data.split(b" ", 5)[:5])
             try:
@@ -114,15 +115,14 @@ class Answering:
             except OSError:
                 continue  # no way back
 
-    def record(self, space: Space, token: tuple[int, str, int], sender: str, index: int) -> None:
+    def record(self, space: Space, token: Token, sender: str, index: int) -> None:
         """Keep that a datagram was received, with what its check asks about."""
-        number, protocol, attempt = token
-        if protocol == "source":
-            space.record(protocol, number, attempt, sender)
-        elif protocol in TO_ALL:
-            space.record(protocol, number, attempt, space.interface(index))
-        else:
-            space.record(protocol, number, attempt)
+        detail = ""
+        if token.protocol == "source":
+            detail = sender
+        elif token.protocol in TO_ALL:
+            detail = space.interface(index)
+        space.record(token.protocol, token.number, token.attempt, detail)
 
     def on_tcp(self, subject: tuple[Space, int]) -> None:
         """Take new connections."""
@@ -142,7 +142,7 @@ class Answering:
         try:
             token = read_token(self.station.nonce, made.recv(512, socket.MSG_DONTWAIT))
             if token:
-                space.record("tcp", token[0], token[2])
+                space.record("tcp", token.number, token.attempt)
                 made.send(space.name.encode(), socket.MSG_MORE)  # leaves with the FIN
         except BlockingIOError:
             return False

@@ -18,13 +18,14 @@ import contextlib
 import socket
 import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from underlay.observe.on_node.packets import read_token, token
 from underlay.observe.on_node.question import Question
 from underlay.observe.on_node.renewing import renew
 
 if TYPE_CHECKING:
+    from underlay.observe.on_node.cells import Answer, Cell
     from underlay.observe.on_node.station import Station
 
 # A way there and back has ten steps at most, in TCP with ARP; the two more are for a
@@ -46,10 +47,10 @@ ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}  # IP_RECVER
 class Asking:
     """The questions of one phase: ``done`` once their answer or silence is certain."""
 
-    def __init__(self, station: Station, cells: list[Any], protocols: list[str]) -> None:
+    def __init__(self, station: Station, cells: list[Cell], protocols: list[str]) -> None:
         self.station = station
         self.waiting = [
-            Question(cell, protocol, station.spaces[cell[1]])
+            Question(cell, protocol, station.spaces[cell.space])
             for cell in reversed(cells)
             for protocol in reversed(protocols)
         ]
@@ -60,8 +61,8 @@ class Asking:
         self.swept = 0.0
         self.idle: dict[tuple[str, str], list[socket.socket]] = {}
 
-    def rows(self) -> list[Any]:
-        """Return, for each question, its cell, its protocol, packets sent, and its result."""
+    def rows(self) -> list[Answer]:
+        """Return what came of each question."""
         return [question.row() for question in self.done]
 
     @property
@@ -151,8 +152,8 @@ class Asking:
         made = question.sockets[0]
         try:
             found = read_token(self.station.nonce, made.recv(512))
-            if found and found[:2] == (question.number, question.protocol) and question.open:
-                took = question.answered(found[3], found[2], self.station.loop.now)
+            if found and question.is_about(found) and question.open:
+                took = question.answered(found.answerer, found.attempt, self.station.loop.now)
                 self.station.learn(took, question)
         except BlockingIOError:
             pass

@@ -9,13 +9,15 @@ import contextlib
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.asking import GIVE_UP, overdue
+from underlay.observe.on_node.cells import Answer
 from underlay.observe.on_node.packets import family_of, packed, read_token, readable, token
 
 if TYPE_CHECKING:
+    from underlay.observe.on_node.cells import Cell
     from underlay.observe.on_node.spaces import Space
     from underlay.observe.on_node.station import Station
 
@@ -29,7 +31,7 @@ HEADS = {4: 28, 6: 48}  # bytes of the IP and UDP headers
 class Hearing:
     """Sends the datagrams of ``check``, broadcast or multicast; the receivers keep record."""
 
-    def __init__(self, station: Station, cells: list[Any], check: str) -> None:
+    def __init__(self, station: Station, cells: list[Cell], check: str) -> None:
         self.station, self.check = station, check
         self.waiting = [(0.0, attempt, cell) for attempt in range(TIMES) for cell in cells]
         self.errors: dict[int, str] = {}
@@ -61,13 +63,12 @@ class Hearing:
         elif not self.waiting and overdue(self.station, self.round, now - self.last, GIVE_UP):
             self.over = True
 
-    def send(self, cell: list[Any], attempt: int) -> None:
+    def send(self, cell: Cell, attempt: int) -> None:
         """Send one datagram from the interface that has the cell's source address."""
-        number, place, source, destination, _ = cell
-        space = self.station.spaces[place]
+        source, space = cell.source, self.station.spaces[cell.space]
         if space is None:
             return
-        words = token(self.station.nonce, number, self.check, attempt)
+        words = token(self.station.nonce, cell.number, self.check, attempt)
         family = family_of(source)
         try:
             index = rtnetlink.addresses(space.netlink)[packed(source)][0]
@@ -81,15 +82,15 @@ class Hearing:
                 name = space.interface(index).encode()
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
                 made.bind((source, 0))
-                made.sendto(words, (destination, self.station.port))
+                made.sendto(words, (cell.destination, self.station.port))
         except (OSError, KeyError) as error:
-            self.errors[number] = f"nothing can be sent from {source}: {error}"
+            self.errors[cell.number] = f"nothing can be sent from {source}: {error}"
 
-    def rows(self) -> list[Any]:
-        """Return, for each cell, its number, the check, packets sent, and what went wrong."""
+    def rows(self) -> list[Answer]:
+        """Return, for each cell, what went wrong in sending."""
         return [
-            [cell[0], self.check, TIMES, {"stop": "", "reason": self.errors.get(cell[0], "")}]
-            for cell in self.cells
+            Answer(n, self.check, TIMES, {"stop": "", "reason": self.errors.get(n, "")})
+            for n in (cell.number for cell in self.cells)
         ]
 
 
@@ -135,5 +136,6 @@ class _Watcher:
             except OSError:
                 return
             found = read_token(self.station.nonce, packet[HEADS[self.family] :])
-            if found and found[1] == "macs":
-                self.space.record("macs frame", found[0], found[2], readable(sender[4]))
+            if found and found.protocol == "macs":
+                mac = readable(sender[4])
+                self.space.record("macs frame", found.number, found.attempt, mac)

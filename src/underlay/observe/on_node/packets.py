@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import NamedTuple
 
 MAGIC = b"underlay"
 ECHO_REPLY, UNREACHABLE, ECHO = 0, 3, 8  # RFC 792
@@ -17,8 +18,17 @@ ETH_ARP, ETH_IPV6 = 0x0806, 0x86DD
 ARP_REQUEST, ARP_REPLY = 1, 2  # RFC 826
 BROADCAST = b"\xff" * 6
 
-# Whose cell, which protocol, which attempt, who answers.
-Token = tuple[int, str, int, str]
+
+class Token(NamedTuple):
+    """What a packet of the probe carries: whose cell, by which protocol, and which attempt it is.
+
+    ``answerer`` is the namespace that answers; empty in a request.
+    """
+
+    number: int
+    protocol: str
+    attempt: int
+    answerer: str = ""
 
 
 def family_of(address: str) -> int:
@@ -43,7 +53,7 @@ def read_token(nonce: bytes, data: bytes) -> Token | None:
         return None
     try:
         answerer = fields[5].decode() if len(fields) > 5 else ""
-        return int(fields[2]), fields[3].decode(), int(fields[4]), answerer
+        return Token(int(fields[2]), fields[3].decode(), int(fields[4]), answerer)
     except ValueError:
         return None
 

@@ -15,17 +15,16 @@ of stdin, or ``patience`` seconds without a word, ends the process with exit cod
 whatever it is waiting for: a caller that is stuck doesn't read either. It makes nothing
 but sockets, so nothing is left.
 
-The specification, which ``task.py`` writes:
+The specification, which observe/tasks.py writes:
 
     {"node", "nonce", "port", "patience", "pace", "families", "protocols",
      "spaces": [[name, "node" | the container's runtime, path], …],
-     "cells": [[number, space's index, source address, destination address, cold], …],
+     "cells": [a Cell of cells.py, as a list, …],
      "groups": [multicast address, …],
-     "values": {check: [[number, space's index, source address, destination address, 0], …]}}
+     "values": {check: [a Cell, …]}}
 
-The node's own namespace is the first. A cell's number is the same on all nodes; every
-packet carries it. ``pace`` multiplies waits. A phase is cold or others, or the word of a
-check.
+The node's own namespace is the first. ``pace`` multiplies waits. A phase is cold or
+others, or the word of a check.
 """
 
 from __future__ import annotations
@@ -52,12 +51,13 @@ from underlay.observe.on_node.station import Station
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from underlay.observe.on_node.cells import Cell
     from underlay.observe.on_node.question import Question
     from underlay.observe.on_node.spaces import Space
 
     Work = Asking | Hearing | Resolving | Sizing
 
-CHECKS: dict[str, Callable[[Station, list[Any], str], Work]] = {
+CHECKS: dict[str, Callable[[Station, list[Cell], str], Work]] = {
     "source": lambda station, cells, check: Asking(station, cells, [check]),
     "macs": lambda station, cells, check: Asking(station, cells, [check]),
     "pmtu": Sizing,
@@ -83,7 +83,7 @@ class Prober:
     def run(self) -> int:
         """Go through all steps; return the exit code."""
         self.station.open()
-        Answering(self.station, self.spec["values"])
+        Answering(self.station, self.station.checks)
         self.station.loop.watch(0, self.on_stdin, None)
         say("ready")
         owed = ""
@@ -126,8 +126,8 @@ class Prober:
         if name == "others":
             self.station.forget()
         if name in CHECKS:
-            return CHECKS[name](self.station, self.spec["values"].get(name, []), name)
-        cells = [cell for cell in self.spec["cells"] if bool(cell[4]) == (name == "cold")]
+            return CHECKS[name](self.station, self.station.checks.get(name, []), name)
+        cells = [cell for cell in self.station.cells if cell.cold == (name == "cold")]
         return Asking(self.station, cells, self.spec["protocols"])
 
     def busy(self) -> int:
@@ -139,10 +139,7 @@ class Prober:
         return any(phase.eager for phase in self.phases)
 
     def document(self) -> dict[str, Any]:
-        """Return what this node saw: its own probes, and what its namespaces received.
-
-        A probe's row: cell, protocol or check, packets sent, its result.
-        """
+        """Return what this node saw: its probes' answers, and what its namespaces received."""
         self.find_stops()
         return {
             "node": self.spec["node"],

@@ -13,9 +13,12 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
+from underlay.observe.on_node.cells import Answer
 from underlay.observe.on_node.packets import UNREACHABLE, UNREACHABLE6, echo, family_of
 
 if TYPE_CHECKING:
+    from underlay.observe.on_node.cells import Cell
+    from underlay.observe.on_node.packets import Token
     from underlay.observe.on_node.spaces import Space
 
 # Codes of ICMP unreachable: port, or administratively prohibited.
@@ -38,8 +41,9 @@ class Question:
     when each packet's answer came, by the packet's place in ``sent``.
     """
 
-    def __init__(self, cell: list[Any], protocol: str, space: Space | None) -> None:
-        self.number, _, self.source, self.destination, self.cold = cell
+    def __init__(self, cell: Cell, protocol: str, space: Space | None) -> None:
+        self.number, self.cold = cell.number, cell.cold
+        self.source, self.destination = cell.source, cell.destination
         self.protocol, self.space = protocol, space
         self.family = family_of(self.destination)
         self.sent: list[float] = []
@@ -47,7 +51,7 @@ class Question:
         self.connected = 0.0
         self.answers: dict[int, float] = {}
         self.resent = 0
-        self.told = ""
+        self.complaint = ""
         self.sockets: list[socket.socket] = []
         self.result: dict[str, Any] | None = None
 
@@ -75,6 +79,10 @@ class Question:
     def clean(self) -> bool:
         """Whether its only packet was answered."""
         return len(self.sent) == 1 and self.result is not None and "by" in self.result
+
+    def is_about(self, token: Token) -> bool:
+        """Return whether a packet that carries ``token`` belongs to this question."""
+        return (token.number, token.protocol) == (self.number, self.protocol)
 
     def comes_from(self, space: Space, sender: str) -> bool:
         """Return whether an answer that ``space`` got from ``sender`` can be this one's."""
@@ -145,13 +153,13 @@ class Question:
         A first packet may have joined others that wait for the same neighbour, and the kernel
         asks for one by the address of any of them (arp_announce 0, net/ipv4/arp.c, arp_solicit).
         """
-        self.told = text
+        self.complaint = text
         if len(self.sent) > 1:
             self.finish(stop, reason=text)
 
     def give_up(self) -> None:
         """Keep that nobody answered; where that was is decided later."""
-        self.finish("", **({"reason": self.told} if self.told else {}))
+        self.finish("", **({"reason": self.complaint} if self.complaint else {}))
 
     def answered(self, by: str, attempt: int, arrived: float) -> float:
         """Keep that ``by`` answered the attempt; return the seconds that it took.
@@ -184,10 +192,10 @@ class Question:
         apart = self.answers[attempt + 1] - self.answers[attempt]
         return apart < (self.sent[attempt + 1] - self.sent[attempt]) / 2
 
-    def row(self) -> list[Any]:
-        """Return the cell's number, the protocol, packets sent, and the result."""
+    def row(self) -> Answer:
+        """Return what came of it: None for the result where nothing was decided."""
         result = dict(self.result or {}, lost=self.lost) if self.answers else self.result
-        return [self.number, self.protocol, len(self.sent) + self.resent, result]
+        return Answer(self.number, self.protocol, len(self.sent) + self.resent, result)
 
     def count_resent(self, made: socket.socket) -> None:
         """Ask the kernel how often it resent a connection's segments (struct tcp_info)."""

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.asking import GIVE_UP, RESEND, overdue
+from underlay.observe.on_node.cells import Answer
 from underlay.observe.on_node.packets import ETH_ARP, advertisement, arp_reply, packed
 from underlay.observe.on_node.renewing import ask
 
 if TYPE_CHECKING:
+    from underlay.observe.on_node.cells import Cell
     from underlay.observe.on_node.spaces import Space
     from underlay.observe.on_node.station import Station
 
@@ -29,17 +31,17 @@ BURST = 24  # requests sent before answers are read again
 class Resolving:
     """Sends each cell's request, and once more where nobody answers."""
 
-    def __init__(self, station: Station, cells: list[Any], check: str) -> None:
+    def __init__(self, station: Station, cells: list[Cell], check: str) -> None:
         self.station, self.check = station, check
         self.cells = cells
         self.waiting = list(cells)
         self.watched: set[socket.socket] = set()
-        self.sent: dict[int, list[float]] = {cell[0]: [] for cell in cells}
+        self.sent: dict[int, list[float]] = {cell.number: [] for cell in cells}
         self.round: dict[int, int] = {}
         self.results: dict[int, dict[str, Any]] = {}
         # By namespace, address, and who asked: an ARP reply says, an advertisement doesn't.
         self.answers: dict[tuple[str, str, str], set[str]] = {}
-        asking = (station.spaces[place] for place in {cell[1] for cell in cells})
+        asking = (station.spaces[place] for place in {cell.space for cell in cells})
         station.forget(space for space in asking if space)
 
     @property
@@ -59,24 +61,24 @@ class Resolving:
         del self.waiting[:BURST]
         now = time.monotonic()
         for cell in self.cells:
-            number, sent = cell[0], self.sent[cell[0]]
+            number, sent = cell.number, self.sent[cell.number]
             if number in self.results or not sent:
                 continue
             least = RESEND if len(sent) == 1 else GIVE_UP
             if not overdue(self.station, self.round[number], now - sent[-1], least):
                 continue
-            space = self.station.spaces[cell[1]]
-            asker = cell[2] if self.check == "arp" else ""
-            found = self.answers.get((space.name if space else "", cell[3], asker), set())
+            space = self.station.spaces[cell.space]
+            asker = cell.source if self.check == "arp" else ""
+            found = self.answers.get((space.name if space else "", cell.destination, asker), set())
             if found or len(sent) > 1:
                 self.results[number] = {"stop": "", "macs": sorted(found)}
             else:
                 self.send(cell)
 
-    def send(self, cell: list[Any]) -> None:
+    def send(self, cell: Cell) -> None:
         """Send the cell's request from the interface that leads to its destination."""
-        number, place, source, destination, _ = cell
-        space = self.station.spaces[place]
+        number, destination = cell.number, cell.destination
+        space = self.station.spaces[cell.space]
         if space is None:
             self.results[number] = {"stop": "not_measured"}
             return
@@ -87,7 +89,7 @@ class Resolving:
             if hop is None:
                 raise OSError("the address is its own")
             self.listen(space, hop[0])
-            ask(space, hop[0], source, destination)
+            ask(space, hop[0], cell.source, destination)
         except OSError as error:
             self.results[number] = {"stop": "no_route", "macs": [], "reason": str(error)}
 
@@ -116,6 +118,9 @@ class Resolving:
                 key = (space.name, address, asker[0] if asker else "")
                 self.answers.setdefault(key, set()).add(mac)
 
-    def rows(self) -> list[Any]:
-        """Return, for each cell, its number, the check, packets sent, and its result."""
-        return [[n, self.check, len(self.sent[n]), result] for n, result in self.results.items()]
+    def rows(self) -> list[Answer]:
+        """Return what came of each cell."""
+        return [
+            Answer(number, self.check, len(self.sent[number]), result)
+            for number, result in self.results.items()
+        ]

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from underlay.observe.on_node.asking import GIVE_UP, RESEND, overdue
+from underlay.observe.on_node.cells import Answer
 from underlay.observe.on_node.packets import family_of, read_token, token
 
 if TYPE_CHECKING:
+    from underlay.observe.on_node.cells import Cell
     from underlay.observe.on_node.station import Station
 
 # Of a family: level, its option MTU_DISCOVER, its option MTU.
@@ -30,8 +32,8 @@ BURST = 8
 class _Search:
     """One cell: ``low`` arrived, ``high`` doesn't; ``tried`` are the sizes under way."""
 
-    def __init__(self, cell: list[Any], made: socket.socket, largest: int) -> None:
-        self.number, _, self.source, self.destination, _ = cell
+    def __init__(self, cell: Cell, made: socket.socket, largest: int) -> None:
+        self.number, self.destination = cell.number, cell.destination
         self.made = made
         self.low, self.high = 0, largest + 1
         self.tried: list[int] = [largest]
@@ -51,12 +53,12 @@ class _Search:
 class Sizing:
     """Tries each cell with the largest packet its interface sends, then with smaller ones."""
 
-    def __init__(self, station: Station, cells: list[Any], check: str) -> None:
+    def __init__(self, station: Station, cells: list[Cell], check: str) -> None:
         self.station, self.check = station, check
         self.cells = cells
         self.waiting = list(cells)
         self.searches: dict[int, _Search] = {}
-        self.results: list[list[Any]] = []
+        self.results: list[Answer] = []
 
     @property
     def busy(self) -> int:
@@ -86,23 +88,23 @@ class Sizing:
                     search.high = min(size for size in search.tried if size > search.low)
                     self.lead(search)
 
-    def begin(self, cell: list[Any]) -> None:
+    def begin(self, cell: Cell) -> None:
         """Open the cell's socket, and send as much as its interface takes."""
-        space = self.station.spaces[cell[1]]
+        space = self.station.spaces[cell.space]
         if space is None:
-            self.results.append([cell[0], self.check, 0, {"stop": "not_measured"}])
+            self.results.append(Answer(cell.number, self.check, 0, {"stop": "not_measured"}))
             return
-        family = family_of(cell[3])
+        family = family_of(cell.destination)
         level, discover, mtu = OPTIONS[family]
         try:
             made = space.open(socket.SOCK_DGRAM, family)
             made.setsockopt(level, discover, PROBE)
-            made.bind((cell[2], 0))
-            made.connect((cell[3], self.station.port))
+            made.bind((cell.source, 0))
+            made.connect((cell.destination, self.station.port))
             search = _Search(cell, made, made.getsockopt(level, mtu))
         except OSError as error:
             result = {"stop": "no_route", "reason": str(error)}
-            self.results.append([cell[0], self.check, 0, result])
+            self.results.append(Answer(cell.number, self.check, 0, result))
             return
         self.searches[search.number] = search
         self.station.loop.watch(made, self.on_answer, search)
@@ -115,7 +117,7 @@ class Sizing:
         if search.tried:
             self.send(search)
             return
-        self.results.append([search.number, self.check, search.packets, {"stop": ""}])
+        self.results.append(Answer(search.number, self.check, search.packets, {"stop": ""}))
         self.station.loop.close(search.made)
         del self.searches[search.number]
 
@@ -141,9 +143,9 @@ class Sizing:
                 return
             except OSError:
                 continue  # an ICMP error about an earlier packet
-            if found and found[:2] == (search.number, self.check):
-                search.low = max(search.low, found[2])
+            if found and (found.number, found.protocol) == (search.number, self.check):
+                search.low = max(search.low, found.attempt)
 
-    def rows(self) -> list[Any]:
-        """Return, for each cell, its number, the check, packets sent, and what went wrong."""
+    def rows(self) -> list[Answer]:
+        """Return what came of each cell."""
         return self.results

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.cells import Received
 from underlay.observe.on_node.namespaces import enter, opened
 from underlay.observe.on_node.packets import family_of
 
@@ -32,7 +33,7 @@ NOTHING = struct.pack("=I", 0xFFFFFFFF)
 class Space:
     """A network namespace: its listening sockets, and which probes they received.
 
-    ``received`` holds (cell, attempt, what else is to be told) by protocol. ``icmp``,
+    ``received`` holds what was received, by protocol. ``icmp``,
     ``udp`` and ``tcp`` hold a socket for each address family. ``with space:`` enters
     the namespace, so that sockets made there belong to it.
     """
@@ -42,7 +43,7 @@ class Space:
     ) -> None:
         """Enter and listen; raise Missing or OSError. ``home`` is the node's own namespace."""
         self.name = name
-        self.received: dict[str, list[Any]] = {}
+        self.received: dict[str, list[Received]] = {}
         self.icmp: dict[int, socket.socket] = {}
         self.udp: dict[int, socket.socket] = {}
         self.tcp: dict[int, socket.socket] = {}
@@ -138,9 +139,9 @@ class Space:
             except OSError:
                 return ""
 
-    def record(self, protocol: str, *row: Any) -> None:
+    def record(self, protocol: str, number: int, attempt: int, detail: str = "") -> None:
         """Keep that a probe of ``protocol`` was received here."""
-        self.received.setdefault(protocol, []).append(row)
+        self.received.setdefault(protocol, []).append(Received(number, attempt, detail))
 
 
 def quiet(kind: int, protocol: int = 0, family: int = socket.AF_INET) -> socket.socket:

@@ -11,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.cells import Cell
 from underlay.observe.on_node.loop import Loop
 from underlay.observe.on_node.namespaces import Missing
 from underlay.observe.on_node.spaces import Space
@@ -28,7 +29,8 @@ class Station:
     """A node that takes part: ``spaces`` in the specification's order, None where missing.
 
     ``round`` is the last round that the caller began, ``slowest`` the longest round
-    trip in seconds that any node has seen so far. ``heard`` holds the addresses to which
+    trip in seconds that any node has seen so far. ``cells`` are those about reachability,
+    ``checks`` those of each check. ``heard`` holds the addresses to which
     one was seen from here, and the node's own, to which no way leads over a wire.
     """
 
@@ -36,6 +38,10 @@ class Station:
         self.spec = spec
         self.nonce = spec["nonce"].encode()
         self.port: int = spec["port"]
+        self.cells = [Cell(*row) for row in spec["cells"]]
+        self.checks = {
+            check: [Cell(*row) for row in rows] for check, rows in spec["values"].items()
+        }
         self.pace: float = spec["pace"]
         self.loop = Loop()
         self.spaces: list[Space | None] = []
@@ -43,7 +49,7 @@ class Station:
         self.flying: dict[tuple[int, str], Question] = {}
         self.round = 0
         self.slowest = 0.0
-        self.heard: set[str] = {cell[2] for cell in spec["cells"]}
+        self.heard: set[str] = {cell.source for cell in self.cells}
 
     def open(self) -> None:
         """Enter and listen in every namespace, then empty all neighbour tables."""

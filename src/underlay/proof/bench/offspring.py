@@ -48,11 +48,11 @@ def beget() -> int:
     It does nothing else, and ends with the child's exit code: who waits for children of its own
     can't reap others'. Call it before there are threads. Raises Infrastructure if it can't be.
     """
-    _set(PR_SET_CHILD_SUBREAPER, 1)
+    set_attribute(PR_SET_CHILD_SUBREAPER, 1)
     parent = os.getpid()
     child = os.fork()
     if child == 0:
-        _set(PR_SET_PDEATHSIG, signal.SIGTERM)
+        set_attribute(PR_SET_PDEATHSIG, signal.SIGTERM)
         return parent
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: os.kill(child, number))
@@ -92,6 +92,7 @@ def _processes() -> list[Process]:
     return found
 
 
-def _set(option: int, value: int) -> None:
+def set_attribute(option: int, value: int) -> None:
+    """Set an attribute of this process, see prctl(2); raise Infrastructure where that fails."""
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
         raise Infrastructure(f"prctl {option}: {os.strerror(ctypes.get_errno())}")

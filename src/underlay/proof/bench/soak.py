@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, UnderlayError
+from underlay.observe.commands import PATIENCE
 from underlay.observe.patience import overload
-from underlay.observe.tasks import PATIENCE
 from underlay.proof.bench.soak_lab import SoakLab, waited
 from underlay.storage import paths, temporary
 

@@ -12,8 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,9 +25,12 @@ from underlay.storage import paths
 from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from underlay.plan import Plan
 
-START_DEADLINE = 30.0
+# Longer than the holder gives any command by which it makes the switch: it says which one hangs.
+START_DEADLINE = 90.0
 STOP_DEADLINE = 30.0
 REQUEST_DEADLINE = 15.0
 IDENTITY = "sandbox.id"
@@ -138,14 +142,17 @@ def _made(process: subprocess.Popen[bytes], plan: Plan, state: Path) -> Sandbox:
     assert process.stdout is not None
     wiring = {"tmpfs_mib": _memory(plan), "commands": setup(plan)}
     word = b""
-    with suppress(BrokenPipeError):
+    with _ended_after(START_DEADLINE, process) as late, suppress(BrokenPipeError):
         process.stdin.write(json.dumps(wiring).encode() + b"\n")
         process.stdin.flush()
         word = process.stdout.readline()
     if word.strip() != b"ready":
+        said = word.decode(errors="replace"), (state / "sandbox.log").read_text(errors="replace")
         raise Infrastructure(
-            "the lab's sandbox could not be made",
-            detail=(state / "sandbox.log").read_text(errors="replace").strip(),
+            f"the lab's sandbox did not stand within {START_DEADLINE:.0f} s"
+            if late.is_set()
+            else "the lab's sandbox could not be made",
+            detail="\n".join(text.strip() for text in said if text.strip()),
             hint="underlay doctor",
         )
     pid = _child_of(process.pid)
@@ -155,6 +162,27 @@ def _made(process: subprocess.Popen[bytes], plan: Plan, state: Path) -> Sandbox:
     write_whole(state / "sandbox.json", json.dumps(asdict(sandbox)) + "\n")
     _link(sandbox, state)
     return sandbox
+
+
+@contextmanager
+def _ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
+    """Kill ``process`` and its group once this lasts longer; the event says that it was.
+
+    A pipe that is read or written meanwhile ends with them: neither can wait for ever.
+    """
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
 
 
 def keep(state: Path) -> None:

@@ -1,4 +1,4 @@
-"""Who reaches whom over an overlay, VXLAN or GRE: one table each, first rule that holds wins.
+"""What overlays share: who reaches whom over one, first rule that holds wins.
 
 Containers sit on a bridge of their node; tunnels join the nodes' bridges to one switch.
 The node has an address on that bridge, too.
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from underlay.drivers.rule import Relation
 
 _BRIDGE = "Linux net/bridge/br_input.c, br_handle_frame_finish"
-_VXLAN = "RFC 7348, 4.1 and 4.2; Linux drivers/net/vxlan/vxlan_core.c, vxlan_xmit"
-_GRE = "RFC 2890; RFC 7637, 3.2; Linux net/ipv4/ip_gre.c, gre_tap_xmit"
 
 
-def _table(word: str, how: str, reference: str) -> tuple[Rule, ...]:
+def reach(word: str, how: str, reference: str) -> tuple[Rule, ...]:
+    """Return the table of the overlay ``word``; ``how`` and ``reference`` tell of its tunnels."""
+
     def rule(relation: Relation, because: str, source: str) -> Rule:
         name = f"{word}-{relation.replace(' ', '-')}"
         return Rule(name, relation, reachable=True, because=because, reference=source)
@@ -52,18 +52,6 @@ def _table(word: str, how: str, reference: str) -> tuple[Rule, ...]:
         rule("across", how, reference),
     )
 
-
-VXLAN: tuple[Rule, ...] = _table(
-    "vxlan",
-    "Frames travel in UDP between the nodes' underlay addresses; broadcasts go to every node "
-    "that is listed, or to the multicast group.",
-    _VXLAN,
-)
-GRETAP: tuple[Rule, ...] = _table(
-    "gretap",
-    "Frames travel in GRE with the network's key, by a tunnel between each two nodes.",
-    _GRE,
-)
 
 # Who hears what is sent to everybody.
 BROADCAST: tuple[Rule, ...] = (

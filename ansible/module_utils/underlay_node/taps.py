@@ -1,0 +1,316 @@
+"""Containers behind a macvtap or ipvtap device: the links, and what carries frames between them.
+
+Three things make one attachment. The device itself is in HOLDER, a namespace of the node in
+which nothing answers. A TAP interface is the container's network card. The node's one process
+``tap_guest`` copies frames between the character device of the first and the second.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import inspect
+import os
+import socket
+import struct
+import sys
+import zlib
+from collections.abc import Callable
+
+from . import namespaces, tap_guest
+from .commands import Failed, batch_all, run, write
+from .crun import BUNDLES, started
+
+DRIVERS = ("macvtap", "ipvtap")
+HOLDER = "underlay-taps"
+PROGRAM = f"{BUNDLES}/tap_guest.py"
+SOCKET = f"{BUNDLES}/tap_guest.sock"
+NOTE = f"{BUNDLES}/tap_guest.pid"
+DEADLINE = 20.0
+# Nothing in HOLDER may answer for a container. A macvtap device needs no address, but ipvlan
+# finds an ipvtap device by those that are put on it: without the rule that leads to the table
+# of local addresses they aren't the namespace's own, not even where the relay has ended.
+SETTINGS = {
+    "net/ipv6/conf/default/addr_gen_mode": "1",
+    "net/ipv6/conf/default/accept_ra": "0",
+}
+RULES = ["-4 rule delete pref 0", "-6 rule delete pref 0"]
+# linux/if_tun.h and linux/sockios.h.
+TUNSETIFF = 0x400454CA
+TUNGETIFF = 0x800454D2
+TUNSETOFFLOAD = 0x400454D0
+TUNSETSNDBUF = 0x400454D4
+SIOCSIFHWADDR = 0x8924
+SIOCGIFHWADDR = 0x8927
+IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
+ARPHRD_ETHER = 1
+
+
+def prepare() -> None:
+    """Make the namespace of the devices, where it isn't there yet."""
+    if os.path.exists(namespaces.path(HOLDER)):
+        return
+    namespaces.make([HOLDER])
+    failed: list[str] = []
+
+    def inside() -> None:
+        try:
+            _enter(HOLDER)
+            for name, value in SETTINGS.items():
+                with open(f"/proc/sys/{name}", "w", encoding="ascii") as setting:
+                    setting.write(value)
+        except OSError as error:
+            failed.append(f"{HOLDER}: {error}")
+
+    namespaces.aside(inside)
+    for words in failed:
+        raise Failed(words)
+    for rule in RULES:
+        run(["ip", "-netns", HOLDER, *rule.split()])
+
+
+def create(wanted: list[tuple[str, dict, dict]], *, passing: str) -> dict[str, str]:
+    """Make the interfaces of many attachments; return what failed, by container.
+
+    Each of ``wanted`` is a container's name, its attachment and the network. Afterwards the
+    container has a TAP called as ``passing`` says for the attachment's interface.
+    """
+    prepare()
+    failed: dict[str, str] = {}
+    _lines(creation, wanted, failed)
+    _lines(holding, wanted, failed, space=HOLDER)
+    for name, attachment, network in wanted:
+        try:
+            if name not in failed:
+                _unqueue(device(name, attachment), network)
+                connect(name, attachment)
+        except Failed as error:
+            failed[name] = str(error)
+
+    def put(name: str, attachment: dict, network: dict) -> list[str]:
+        interface = attachment["interface"].replace("eth", passing)
+        return card(name, attachment, network, passing=interface)
+
+    _lines(put, wanted, failed)
+    namespaces.delete_links(
+        {HOLDER: [device(name, attachment) for name, attachment, _ in wanted if name in failed]}
+    )
+    return failed
+
+
+def held(wanted: list[tuple[str, dict]]) -> dict[str, list[str]]:
+    """Return what namespaces.delete_links is given to remove the attachments' devices."""
+    return {HOLDER: [device(name, attachment) for name, attachment in wanted]}
+
+
+def creation(name: str, attachment: dict, network: dict) -> list[str]:
+    """Return ip's lines, for the node's namespace, that make the device in HOLDER."""
+    words = ["link", "add", "link", network["parent"], "name", device(name, attachment)]
+    if network["driver"] == "macvtap" and network["mode"] != "passthru":
+        words += ["address", attachment["mac"]]
+    words += ["mtu", str(network["mtu"]), "netns", HOLDER, "type", network["driver"]]
+    words += ["mode", network["mode"]]
+    if network["driver"] == "ipvtap":
+        words.append(network.get("flag") or "bridge")
+    return [" ".join(words)]
+
+
+def holding(name: str, attachment: dict, network: dict) -> list[str]:
+    """Return ip's lines, for HOLDER, that set the device up."""
+    tap = device(name, attachment)
+    lines = []
+    if network["driver"] == "macvtap" and network["mode"] == "source":
+        allowed = attachment.get("allow") or []
+        lines += [f"link set dev {tap} type macvtap macaddr add {mac}" for mac in allowed]
+    if network["driver"] == "ipvtap":
+        lines += [
+            f"address add {_alone(a)} dev {tap} noprefixroute" for a in _own(name, attachment)
+        ]
+    # The groups that the guest joins are not known here. Neutron's macvtap agent does the same.
+    trusted = network.get("rx_filter", "trusted") == "trusted"
+    return [*lines, f"link set {tap} {'allmulticast on ' if trusted else ''}up"]
+
+
+def card(name: str, attachment: dict, network: dict, *, passing: str) -> list[str]:
+    """Return ip's lines, for the node's namespace, that put the TAP into the container."""
+    own = _card(name, attachment)
+    # An l3 device knows no neighbours, and its guest must not ask for any.
+    arp = " arp off" if network["driver"] == "ipvtap" and network["mode"] != "l2" else ""
+    # ipvlan finds a child by its addresses, and the kernel's own choice isn't known to it.
+    # All children of a parent would choose the same one, too, having its MAC address.
+    generated = " addrgenmode none" if network["driver"] == "ipvtap" else ""
+    return [
+        f"link set {own} mtu {network['mtu']}{arp}{generated}",
+        f"link set {own} netns {name} name {passing}",
+    ]
+
+
+def link_local(name: str, attachment: dict) -> str:
+    """Return the link-local address of an ipvtap device's guest."""
+    number = _number(name, attachment)
+    return f"fe80::1:{number >> 16:x}:{number & 0xFFFF:x}/64"
+
+
+def connect(name: str, attachment: dict) -> None:
+    """Make the container's card in the node's namespace, and have the relay serve it."""
+    tap = nic = -1
+    try:
+        tap, mac = _open(device(name, attachment))
+        nic = _make(_card(name, attachment), mac)
+        _hand_over(tap, nic)
+    except OSError as error:
+        raise Failed(f"{device(name, attachment)}: {error}") from error
+    finally:
+        for descriptor in (tap, nic):
+            if descriptor >= 0:
+                os.close(descriptor)
+
+
+def device(name: str, attachment: dict) -> str:
+    """Return the name of the device in HOLDER; a container's may be longer than 15 letters."""
+    return f"tp-{_number(name, attachment):08x}"
+
+
+def _lines(
+    made: Callable[[str, dict, dict], list[str]],
+    wanted: list[tuple[str, dict, dict]],
+    failed: dict[str, str],
+    *,
+    space: str = "",
+) -> None:
+    """Run the lines of all containers that haven't failed yet by one ip; note what fails."""
+    owned = [
+        (name, line)
+        for name, attachment, network in wanted
+        if name not in failed
+        for line in made(name, attachment, network)
+    ]
+    for number, words in batch_all([line for _, line in owned], space=space).items():
+        name, line = owned[number]
+        failed.setdefault(name, f"ip {line}: {words}")
+
+
+def _unqueue(tap: str, network: dict) -> None:
+    """Keep the guest of an l3 device from crashing the node.
+
+    Its frames belong to the tap's socket, which is none of IPv6's. In l3 ipvlan hands them to
+    ip6_output, and ip6_skb_dst_mtu takes that socket for one of IPv6's, unless it is called
+    within another device's transmission (dev_recursion_level). It is where a device has no
+    queue. An ipvlan device has none, but an ipvtap device has one (ipvtap_setup).
+    """
+    if network["driver"] == "ipvtap" and network["mode"] != "l2":
+        run(["tc", "-netns", HOLDER, "qdisc", "replace", "dev", tap, "root", "noqueue"])
+
+
+def _card(name: str, attachment: dict) -> str:
+    return f"tn-{_number(name, attachment):08x}"
+
+
+def _number(name: str, attachment: dict) -> int:
+    return zlib.crc32(f"{name} {attachment['interface']}".encode())
+
+
+def _own(name: str, attachment: dict) -> list[str]:
+    own = [attachment["address"]]
+    if attachment.get("address6"):
+        own += [attachment["address6"], link_local(name, attachment)]
+    return own
+
+
+def _alone(address: str) -> str:
+    host = address.partition("/")[0]
+    return f"{host}/128 nodad" if ":" in host else f"{host}/32"
+
+
+def _enter(space: str) -> None:
+    with open(namespaces.path(space), encoding="ascii") as file:
+        os.setns(file.fileno(), os.CLONE_NEWNET)
+
+
+def _open(name: str) -> tuple[int, str]:
+    """Open the character device of the tap ``name``, and make it speak plain frames.
+
+    Returns its descriptor and the device's MAC address, which is the parent's for ipvtap
+    devices and in passthru, whatever was asked for.
+    """
+    found: list[tuple[int, str]] = []
+    failed: list[OSError] = []
+
+    def inside() -> None:
+        try:
+            _enter(HOLDER)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+                answer = fcntl.ioctl(asked, SIOCGIFHWADDR, struct.pack("40s", name.encode()))
+            found.append((socket.if_nametoindex(name), answer[18:24].hex(":")))
+        except OSError as error:
+            failed.append(error)
+
+    namespaces.aside(inside)
+    for error in failed:
+        raise error
+    index, mac = found[0]
+    # Opened from the node's namespace: a descriptor keeps the one that it was opened in.
+    tap = os.open(f"/dev/tap{index}", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        # Devices of other namespaces may have the same index, and the file is one for all.
+        asked = fcntl.ioctl(tap, TUNGETIFF, bytes(40))
+        if asked[:16].rstrip(b"\0").decode() != name:
+            raise OSError(f"/dev/tap{index} is another device's")
+        fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH22x", b"", IFF_TAP | IFF_NO_PI))
+        fcntl.ioctl(tap, TUNSETOFFLOAD, 0)
+        fcntl.ioctl(tap, TUNSETSNDBUF, struct.pack("i", 0x7FFFFFFF))
+    except OSError:
+        os.close(tap)
+        raise
+    return tap, mac
+
+
+def _make(name: str, mac: str) -> int:
+    """Make a TAP interface that ends with its descriptors; udev keeps off a MAC that is set."""
+    if not os.path.exists("/dev/net/tun"):
+        run(["modprobe", "tun"])
+    nic = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        request = struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI)
+        fcntl.ioctl(nic, TUNSETIFF, request)
+        octets = bytes.fromhex(mac.replace(":", ""))
+        hardware = struct.pack("16sH6s16x", name.encode(), ARPHRD_ETHER, octets)
+        fcntl.ioctl(nic, SIOCSIFHWADDR, hardware)
+        fcntl.ioctl(nic, TUNSETOFFLOAD, 0)
+    except OSError:
+        os.close(nic)
+        raise
+    return nic
+
+
+def _hand_over(tap: int, nic: int) -> None:
+    """Give both descriptors to the node's relay; start one where none listens."""
+    for attempt in range(2):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as asked:
+            asked.settimeout(DEADLINE)
+            try:
+                asked.connect(SOCKET)
+                socket.send_fds(asked, [b"pair"], [tap, nic])
+                if asked.recv(16) == tap_guest.TAKEN:
+                    return
+            except (FileNotFoundError, ConnectionError) as error:
+                # The last relay ended with its last container.
+                if attempt:
+                    raise OSError(f"{SOCKET}: {error}") from error
+        _start()
+    raise OSError(f"{SOCKET}: not taken")
+
+
+def _start() -> None:
+    """Start the relay with a socket that listens already, so that nobody waits for it."""
+    write(PROGRAM, inspect.getsource(tap_guest))
+    if os.path.exists(SOCKET):
+        os.unlink(SOCKET)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(SOCKET)
+        listener.listen(64)
+        streams = [(os.POSIX_SPAWN_DUP2, listener.fileno(), 0)]
+        streams += [(os.POSIX_SPAWN_OPEN, n, "/dev/null", os.O_RDWR, 0) for n in (1, 2)]
+        pid = os.posix_spawn(
+            sys.executable, [sys.executable, "-IS", PROGRAM], {}, file_actions=streams, setsid=True
+        )
+    write(NOTE, f"{pid} {started(pid)}\n")

@@ -1,0 +1,105 @@
+"""The programs that run on nodes, as argument lists: each carries its own source.
+
+Nothing is installed on a node. The modules travel compressed on the command line, so that
+ssh or a test can start them all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from underlay.plan import Plan
+
+PATIENCE = 60.0  # s that a probe waits for its caller's next word
+# Looking for site packages costs more than all that the probe imports.
+PYTHON = ("python3", "-I", "-S")
+
+_PROBING = (
+    "rtnetlink",
+    "namespaces",
+    "packets",
+    "cells",
+    "spaces",
+    "question",
+    "loop",
+    "station",
+    "renewing",
+    "asking",
+    "hearing",
+    "answering",
+    "resolving",
+    "sizing",
+    "probe",
+)
+_GATHERING = ("rtnetlink", "namespaces", "gather")
+_SNIFFING = ("rtnetlink", "namespaces", "sniff")
+_BOOTSTRAP = """\
+import base64, json, sys, types, zlib
+for name in ("underlay", "underlay.observe", "underlay.observe.on_node"):
+    package = sys.modules[name] = types.ModuleType(name)
+for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))):
+    module = sys.modules[package.__name__ + "." + name] = types.ModuleType(name)
+    setattr(package, name, module)
+    exec(compile(text, name, "exec"), module.__dict__)
+sys.exit(module.main(sys.argv[2]))"""
+
+
+def probe_command(patience: float = PATIENCE) -> list[str]:
+    """Return the argument list that runs the probe as root on a node.
+
+    What it is to do comes first on its stdin, within ``patience`` seconds: a line of
+    ``tasks.py``. How it is led after that is described in probe.py.
+    """
+    return [*PYTHON, "-c", _BOOTSTRAP, _source(_PROBING), f"{patience:g}"]
+
+
+def gather_command(plan: Plan, node: str) -> list[str]:
+    """Return the argument list that gathers, as root on ``node``, what gather.py describes.
+
+    With ``switch`` for ``node`` it is what runs where the segments' bridges are; an external
+    host has no services of its own.
+    """
+    spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node]
+    own = node in {planned.name for planned in plan.nodes}
+    task = pack({"node": node, "spaces": spaces, "services": own})
+    return [*PYTHON, "-c", _BOOTSTRAP, _source(_GATHERING), task]
+
+
+def sniff_command(
+    spaces: list[tuple[str, str, list[str]]],
+    *,
+    seconds: float,
+    count: int = 0,
+    marks: tuple[bytes, ...] = (),
+    snap: int = 65535,
+) -> list[str]:
+    """Return the argument list that captures as root on one machine, as sniff.py describes it.
+
+    ``spaces`` are (name, kind, devices), with ``node`` for the kind of the machine's own.
+    """
+    task = {
+        "spaces": spaces,
+        "seconds": seconds,
+        "count": count,
+        "marks": [mark.hex() for mark in marks],
+        "snap": snap,
+    }
+    return [*PYTHON, "-c", _BOOTSTRAP, _source(_SNIFFING), pack(task)]
+
+
+@cache
+def _source(modules: tuple[str, ...]) -> str:
+    here = Path(__file__).parent / "on_node"
+    return pack([(name, (here / f"{name}.py").read_text("utf-8")) for name in modules])
+
+
+def pack(value: object) -> str:
+    """Return ``value`` as one line of text, which the programs unpack."""
+    text = json.dumps(value, separators=(",", ":"))
+    return base64.b64encode(zlib.compress(text.encode(), 6)).decode()

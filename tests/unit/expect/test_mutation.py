@@ -17,7 +17,8 @@ from functools import cache
 import pytest
 
 from proof import digest, digest_of_values, file, unpacked
-from underlay import drivers, expect
+from underlay import expect
+from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
 from underlay.expect import Expectation, Prediction, seen, tables
 from underlay.lint.read import read_lab
@@ -30,14 +31,16 @@ ELSEWHERE = ("management-alone",)
 
 
 def rules() -> list[Rule]:
-    """Return every rule that stands in a module of the drivers or of ``expect``, by identity."""
+    """Return every rule of a driver, or that stands in a module of ``expect``, by identity."""
     found: dict[int, Rule] = {}
-    for package in (drivers, expect):
-        for entry in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-            for value in vars(importlib.import_module(entry.name)).values():
-                for rule in value if isinstance(value, tuple) else (value,):
-                    if isinstance(rule, Rule):
-                        found[id(rule)] = rule
+    for one in DRIVERS.values():
+        every = (*one.reach, *one.beside, *one.broadcast, *one.macs)
+        found |= {id(rule): rule for rule in every}
+    for entry in pkgutil.iter_modules(expect.__path__, f"{expect.__name__}."):
+        for value in vars(importlib.import_module(entry.name)).values():
+            for rule in value if isinstance(value, tuple) else (value,):
+                if isinstance(rule, Rule):
+                    found[id(rule)] = rule
     return [rule for rule in found.values() if rule.id not in ELSEWHERE]
 
 

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from underlay.drivers import DRIVERS
 from underlay.errors import BadInput
-from underlay.lint import lint_lab
-from underlay.lint.read import read_lab_text
-from underlay.plan import Plan, make_plan
+from underlay.lint import load
+from underlay.plan import Plan
 
 NODES = 2
 SEGMENTS = ("lan", "wan")
@@ -69,11 +68,10 @@ def planned(lab: dict[str, Any], name: str = "random") -> Plan | None:
         file = Path(folder) / "random.yml"
         file.write_text(text(lab, name), encoding="utf-8")
         try:
-            lab, read = read_lab_text(file)
-            found = lint_lab(lab, read)
+            loaded = load(file)
+            return None if loaded.errors else loaded.plan
         except BadInput:
             return None
-    return None if any(one.severity == "error" for one in found) else make_plan(lab)
 
 
 def text(lab: dict[str, Any], name: str) -> str:

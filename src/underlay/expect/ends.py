@@ -10,7 +10,7 @@ from underlay.plan import host_address, parent_address
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.plan import Plan
+    from underlay.plan import Attachment, Plan, PlannedContainer
 
 Protocol = Literal["icmp", "tcp", "udp"]
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")
@@ -63,15 +63,17 @@ def protocols(plan: Plan) -> tuple[Protocol, ...]:
     return tuple(protocol for protocol in PROTOCOLS if protocol in plan.protocols)
 
 
+def end_name(container: PlannedContainer, attachment: Attachment) -> str:
+    """Return the name of a container's end: NAME, or NAME@NETWORK where it has several."""
+    several = len(container.attachments) > 1
+    return f"{container.name}@{attachment.network}" if several else container.name
+
+
 def ends(plan: Plan) -> tuple[End, ...]:
     """Return every end of ``plan``'s matrix: containers in the plan's order, then nodes."""
     containers = tuple(
         End(
-            name=(
-                container.name
-                if len(container.attachments) == 1
-                else f"{container.name}@{attachment.network}"
-            ),
+            name=end_name(container, attachment),
             kind="container",
             node=container.node,
             space=container.name,

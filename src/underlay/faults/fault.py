@@ -35,7 +35,6 @@ Layer = Literal[
     "IPv6",
     "node",
 ]
-SWITCH = "switch"
 # How sure a finding is that is read straight off, and one that other things could bring about.
 PROVEN, LIKELY, POSSIBLE = 0.95, 0.8, 0.5
 

@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from underlay.expect import pairs
+from underlay.expect.ends import end_name
 from underlay.expect.passages import Cell, Passage, stack
 
 if TYPE_CHECKING:
@@ -206,10 +207,9 @@ def involving(cells: Iterable[Cell], *names: str) -> frozenset[Cell]:
 
 def _children(plan: Plan) -> Iterator[Child]:
     for container in plan.containers:
-        several = len(container.attachments) > 1
         for attachment in container.attachments:
             yield Child(
-                end=f"{container.name}@{attachment.network}" if several else container.name,
+                end=end_name(container, attachment),
                 container=container.name,
                 node=container.node,
                 interface=attachment.interface,

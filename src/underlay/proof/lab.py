@@ -23,7 +23,8 @@ from underlay.expect import Prediction
 from underlay.faults import Scene
 from underlay.observe import measure
 from underlay.observe.commands import gather_command
-from underlay.observe.evidence import SWITCH, gather
+from underlay.observe.evidence import gather
+from underlay.plan import SWITCH
 from underlay.proof.explain import NOTHING, explain
 from underlay.verdict import judge
 
@@ -100,10 +101,10 @@ def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], Non
     if verdict.exit_code == 0:
         return NOTHING
     tell(f"looking into {lab.state.lab}")
-    return explain(Scene(lab.prediction), verdict.cells, look_into(lab.state))
+    return explain(Scene(lab.prediction), verdict.cells, gather_evidence(lab.state))
 
 
-def look_into(state: LabState) -> Evidence:
+def gather_evidence(state: LabState) -> Evidence:
     """Return what nodes, containers, external hosts and the switch of a running lab show."""
     plan = state.plan()
     spawn = spawn_as_root(state)

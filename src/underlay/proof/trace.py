@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput
 from underlay.expect import Prediction, pairs
-from underlay.faults.fault import SWITCH
 from underlay.faults.scene import Scene
 from underlay.observe.frames import told
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,5 +172,5 @@ def _point(passage: Passage) -> str:
 
 
 def _at(passage: Passage, missing: str) -> str:
-    where = "switch" if passage.kind == "port" else passage.where
+    where = SWITCH if passage.kind == "port" else passage.where
     return f"{where}, {passage.interface}" + (f" (not captured: {missing})" if missing else "")

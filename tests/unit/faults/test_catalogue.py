@@ -15,7 +15,7 @@ from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 
 LABS = Path(__file__).resolve().parents[3] / "labs"
-choose = importlib.import_module("underlay.cli.verbs.break").choose
+choose = importlib.import_module("underlay.cli.verbs.break").choose_place
 
 
 def scene_of(lab: str) -> Scene:

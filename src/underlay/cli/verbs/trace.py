@@ -9,12 +9,16 @@ import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
 from underlay.errors import EXIT_DIFFERS, EXIT_OK
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.proof.trace import Hop, Way
+
+GROUP = "Running labs"
+ORDER = 50
 
 PATIENCE = 3.0  # s that an answer may take; ARP alone asks three times, a second apart
 LONGEST = 30.0
@@ -23,12 +27,8 @@ LONGEST = 30.0
 def command(
     source: Annotated[str, typer.Argument(help="Who asks: a container or a node.")],
     destination: Annotated[str, typer.Argument(help="Who is asked: a container or a node.")],
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Send one packet and show where it was seen, hop by hop, there and back.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underlay.faults.evidence.lines import link_proof, port_line
-from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 from underlay.faults.remake import remake
 from underlay.faults.scene import stack
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import link_proof
-from underlay.faults.fault import SWITCH, Effect, Fault, Place, Step
+from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.overlay import tunnels
-from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.fault import LIKELY, SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import LIKELY, Effect, Fault, Place, Proof, Step
 from underlay.faults.scene import involving
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.expect.value_cells import NOBODY
 from underlay.faults.evidence.lines import fdb_line, link_proof, port_line
-from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 from underlay.faults.scene import cell_of
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

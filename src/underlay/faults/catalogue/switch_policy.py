@@ -12,7 +12,8 @@ from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.drops_nft import of_nft
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
 from underlay.faults.evidence.lines import fdb_line
-from underlay.faults.fault import SWITCH, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,48 @@
+"""A running lab proven with progress on stderr, and its matrix printed, for several verbs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.cli.console import out, progress
+
+if TYPE_CHECKING:
+    from underlay.cluster.state.lab import LabState
+    from underlay.proof.lab import Proof
+    from underlay.verdict import Verdict
+
+
+def measure_lab(state: LabState) -> Verdict:
+    """Measure the running lab ``state``, showing progress, and return the verdict.
+
+    Raises Infrastructure where its nodes are on the way to another lab.
+    """
+    from underlay.proof.lab import RunningLab, measure_and_judge
+
+    with progress(f"measuring {state.lab}") as running:
+        return measure_and_judge(RunningLab(state), running.step)
+
+
+def prove_lab(state: LabState) -> Proof:
+    """Measure the running lab ``state`` and explain what differs, showing progress.
+
+    Raises Infrastructure where its nodes are on the way to another lab.
+    """
+    from underlay.proof.lab import prove
+
+    with progress(f"measuring {state.lab}") as running:
+        return prove(state, running.step)
+
+
+def show_matrix(state: LabState, verdict: Verdict) -> None:
+    """Print the matrix of ``verdict`` and what is to be said about it."""
+    from underlay.expect import ends
+    from underlay.report.terminal import ascii_only, report
+
+    page = report(
+        verdict,
+        ends(state.plan()),
+        width=min(out.width, 100),
+        ascii_only=ascii_only(out.encoding),
+    )
+    out.print(page)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
-from underlay.errors import BadInput
+from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.faults.catalogue import BOOT, RUNNING
 from underlay.faults.fault import Effect, Entry, Fault, Finding, Place, Proof, Step
 from underlay.faults.scene import Cell, Scene
@@ -30,6 +28,6 @@ def running_fault(name: str) -> Fault:
     for fault in RUNNING:
         if fault.id == name:
             return fault
-    near = difflib.get_close_matches(name, [fault.id for fault in RUNNING], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "`underlay faults` lists them"
+    hint = did_you_mean(nearest(name, [fault.id for fault in RUNNING]))
+    hint = hint or "`underlay faults` lists them"
     raise BadInput(f"there is no fault {name!r} of a running lab", hint=hint)

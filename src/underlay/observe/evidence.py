@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
-from underlay.expect import homes
+from underlay.expect import machines
 from underlay.observe.patience import SharedDeadline
 from underlay.plan import SWITCH, Cidr
 
@@ -115,7 +115,7 @@ def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
     ``switch``, with its streams piped. What fails or is late is named in ``failed``; nothing
     is raised.
     """
-    looks = {name: _Look(name, start) for name in (*homes(plan), SWITCH)}
+    looks = {name: _Look(name, start) for name in (*machines(plan), SWITCH)}
     most = max(Counter(container.node for container in plan.containers).values(), default=0)
     more = pace * PER_CONTAINER * most
     _await(looks, SharedDeadline([node.name for node in plan.nodes], pace * DEADLINE + more, more))

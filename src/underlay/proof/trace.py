@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput
-from underlay.expect import pairs
+from underlay.errors import BadInput, did_you_mean, nearest
+from underlay.expect import Prediction, pairs
 from underlay.faults.scene import Scene
 from underlay.observe.frames import told
 from underlay.plan import SWITCH, family_of
@@ -117,10 +116,9 @@ def trace_of(plan: Plan, source: str, destination: str) -> Trace:
                 f"{source} to {destination} is no pair of the matrix",
                 hint="containers among each other, and containers with nodes",
             )
-        near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"ends: {', '.join(names)}"
+        hint = did_you_mean(nearest(wrong, names)) or f"ends: {', '.join(names)}"
         raise BadInput(f"the lab {plan.lab} has no end {wrong!r}", hint=hint)
-    passages = tuple(p for p in Scene(plan).way(found) if p.kind != "route")
+    passages = tuple(p for p in Scene(Prediction(plan)).way(found) if p.kind != "route")
     return Trace(
         plan=plan,
         source=source,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from underlay.expect import Prediction
 from underlay.expect.passages import Passage
 from underlay.faults import Scene, running_fault
 from underlay.faults.evidence.routes import best, contains, family_of
@@ -18,7 +19,7 @@ LABS = Path(__file__).resolve().parents[3] / "labs"
 
 
 def scene_of(lab: str) -> Scene:
-    return Scene(make_plan(read_lab(LABS / f"{lab}.yml")))
+    return Scene(Prediction(make_plan(read_lab(LABS / f"{lab}.yml"))))
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from underlay.errors import BadInput
+from underlay.expect import Prediction
 from underlay.faults import BOOT, RUNNING, Entry, Fault, Scene, running_fault
 from underlay.faults.entries import entries
 from underlay.lint.read import read_lab
@@ -27,7 +28,7 @@ choose = importlib.import_module("underlay.cli.verbs.break").choose_place
 
 
 def scene_of(lab: str) -> Scene:
-    return Scene(make_plan(read_lab(LABS / f"{lab}.yml")))
+    return Scene(Prediction(make_plan(read_lab(LABS / f"{lab}.yml"))))
 
 
 @pytest.fixture(scope="module")

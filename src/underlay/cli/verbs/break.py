@@ -56,11 +56,12 @@ def command(
       underlay break container-drops-incoming --container lannet-2a
     """
     from underlay.cluster.state.lock import turn
+    from underlay.expect import Prediction
     from underlay.faults import Scene, running_fault
     from underlay.faults.record import inject
 
     state = running_state(lab)
-    scene = Scene(state.plan())
+    scene = Scene(Prediction(state.plan()))
     if every:
         _list(scene, as_json)
         return

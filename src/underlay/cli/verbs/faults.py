@@ -10,7 +10,7 @@ from underlay.cli.console import out, print_json
 from underlay.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from underlay.faults.entry import Entry
+    from underlay.faults import Entry
 
 GROUP = "Faults"
 ORDER = 10
@@ -29,7 +29,7 @@ def command(
       underlay faults
       underlay faults --json
     """
-    from underlay.faults.entry import entries
+    from underlay.faults.entries import entries
 
     known = entries()
     if as_json:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers import driver
 from underlay.plan import MANAGEMENT_SEGMENT
-from underlay.plan.values import NO_ADDRESS
+from underlay.plan.addresses import NO_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ from underlay.plan.containers import plan_containers
 from underlay.plan.hosts import plan_hosts, with_services
 from underlay.plan.naming import bridge_name, node_names, port_name
 from underlay.plan.networks import plan_network
-from underlay.plan.nodes import management_block, plan_node
+from underlay.plan.nodes import plan_node
 from underlay.plan.switch import plan_switch, port_vlans
 from underlay.plan.values import (
     Nic,
@@ -73,7 +73,7 @@ def make_plan(lab: Lab) -> Plan:
         hosts=with_services(lab, hosts, networks, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
-        switch=plan_switch(lab, management_block(lab.nodes.count + 1), segments, nodes, hosts),
+        switch=plan_switch(lab, segments, nodes, hosts),
     )
 
 

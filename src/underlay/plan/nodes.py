@@ -35,8 +35,7 @@ def plan_node(
     lab: Lab, name: str, index: int, segments: tuple[PlannedSegment, ...], networks: Networks
 ) -> PlannedNode:
     """Return node ``index`` of ``lab``, with every device that ``networks`` need."""
-    block = management_block(index)
-    management = Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), Cidr(f"{block[2]}/30"), 1500)
+    management, peer = management_link(index)
     nics = tuple(_nic(lab, s, i, index) for i, s in enumerate(segments, 1))
     cards = {nic.interface: nic for nic in (management, *nics)}
     vlans = {link.interface: link for link in _vlans(networks, cards, index)}
@@ -56,7 +55,7 @@ def plan_node(
         index=index,
         memory=lab.nodes.memory,
         management=management,
-        management_peer=str(block[1]),
+        management_peer=peer,
         nics=tuple(_bare(nic) if nic.interface in held else nic for nic in nics),
         vlans=tuple(_bare(link) if link.interface in held else link for link in vlans.values()),
         routes=tuple(routes.values()),
@@ -93,9 +92,11 @@ def _nic(lab: Lab, segment: PlannedSegment, number: int, index: int) -> Nic:
     )
 
 
-def management_block(index: int) -> IPv4Network:
-    """Return the addresses of the management link of machine ``index``: its peer's and its own."""
-    return IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
+def management_link(index: int) -> tuple[Nic, str]:
+    """Return the management NIC of machine ``index``, and its peer's address."""
+    block = IPv4Network((IPv4Network(MANAGEMENT_RANGE)[4 * index], 30))
+    own = Cidr(f"{block[2]}/30")
+    return Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), own, 1500), str(block[1])
 
 
 def own_address(subnet: str, index: int) -> Cidr:

@@ -6,12 +6,11 @@ segment, then those of the external hosts. All bridges of such a lab are in it.
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from underlay.plan.addresses import NO_ADDRESS, Cidr
+from underlay.plan.addresses import NO_ADDRESS
 from underlay.plan.naming import mac
-from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
+from underlay.plan.nodes import management_link
 from underlay.plan.values import Nic, PlannedNode, PortVlans
 
 if TYPE_CHECKING:
@@ -43,24 +42,21 @@ def _vlans(port: SwitchPort) -> PortVlans:
 
 def plan_switch(
     lab: Lab,
-    block: IPv4Network,
     segments: tuple[PlannedSegment, ...],
     nodes: tuple[PlannedNode, ...],
     hosts: tuple[PlannedHost, ...],
 ) -> PlannedNode | None:
-    """Return the machine that is the switch of ``lab``, None where none is needed.
-
-    ``block`` are its management addresses.
-    """
+    """Return the machine that is the switch of ``lab``, None where none is needed."""
     if not any(segment.vlans for segment in segments):
         return None
     index = lab.nodes.count + 1
+    management, peer = management_link(index)
     return PlannedNode(
         name=SWITCH,
         index=index,
         memory=MEMORY,
-        management=Nic(MANAGEMENT_SEGMENT, MANAGEMENT, mac(0, index), Cidr(f"{block[2]}/30"), 1500),
-        management_peer=str(block[1]),
+        management=management,
+        management_peer=peer,
         nics=tuple(
             Nic(segment, port, mac(0, index, position), NO_ADDRESS, mtu)
             for position, (segment, port, mtu) in enumerate(_ports(segments, nodes, hosts), 1)

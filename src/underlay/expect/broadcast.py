@@ -177,7 +177,7 @@ def heard(
     if wire or any(one.driver and not driver(one.driver).has_children for one in (link, other)):
         return FLOODED
     for rule in RULES:
-        if rule.relation != relation or rule.driver not in ("", link.driver):
+        if rule.relation != relation or rule.driver not in ("", driver(link.driver).receiver):
             continue
         if rule.modes and (link.mode, other.mode) not in rule.modes:
             continue

@@ -21,8 +21,9 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     try:
         for attachment in container["attachments"]:
             network = networks[attachment["network"]]
+            if by_tap(network):
+                inside += taps.inside(name, attachment, network, passing=_passing(attachment))
             inside += configuration(attachment, network)
-            inside += taps.inside(name, attachment, network) if by_tap(network) else []
         batch(inside + routes.lines(container, networks), space=name)
         settling.wait(container, networks)
         holder().start(name)

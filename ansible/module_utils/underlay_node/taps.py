@@ -162,20 +162,23 @@ def card(name: str, attachment: dict, network: dict, *, passing: str) -> list[st
     own = _card(name, attachment)
     # An l3 device knows no neighbours, and its guest must not ask for any.
     arp = " arp off" if _routes(network) else ""
-    # ipvlan finds a child by its addresses, and the kernel's own choice isn't known to it.
-    # All children of a parent would choose the same one, too, having its MAC address.
-    generated = "" if network["own_mac"] else " addrgenmode none"
     return [
-        f"link set {own} mtu {network['mtu']}{arp}{generated}",
+        f"link set {own} mtu {network['mtu']}{arp}",
         f"link set {own} netns {name} name {passing}",
     ]
 
 
-def inside(name: str, attachment: dict, network: dict) -> list[str]:
-    """Return ip's lines, for the container, that its interface needs beside its addresses."""
-    if network["own_mac"] or not attachment.get("address6"):
+def inside(name: str, attachment: dict, network: dict, *, passing: str) -> list[str]:
+    """Return ip's lines, for the container, that its interface needs before it is up."""
+    if network["own_mac"]:
         return []
-    return [f"address add {link_local(name, attachment)} nodad dev {attachment['interface']}"]
+    # ipvlan finds a child by its addresses, and the kernel's own choice isn't known to it.
+    # All children of a parent would choose the same one, too, having its MAC address. What
+    # the node says of that is forgotten on the way into the container.
+    lines = [f"link set {passing} addrgenmode none"]
+    if attachment.get("address6"):
+        lines.append(f"address add {link_local(name, attachment)} nodad dev {passing}")
+    return lines
 
 
 def link_local(name: str, attachment: dict) -> str:

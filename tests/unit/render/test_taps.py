@@ -253,3 +253,10 @@ def test_a_guest_of_an_l3_device_asks_for_no_neighbours() -> None:
     asks_not = network(**IPVTAP, mode="l3")
     assert "arp off" not in taps.card("box", ATTACHMENT, asks, passing="new0")[0]
     assert "arp off" in taps.card("box", ATTACHMENT, asks_not, passing="new0")[0]
+
+
+def test_an_ipvtap_guest_makes_no_link_local_address_of_the_mac_address_that_all_have() -> None:
+    own = taps.link_local("box", ATTACHMENT)
+    lines = taps.inside("box", ATTACHMENT, network(**IPVTAP, mode="l2"), passing="new0")
+    assert lines == ["link set new0 addrgenmode none", f"address add {own} nodad dev new0"]
+    assert taps.inside("box", ATTACHMENT, network(), passing="new0") == []

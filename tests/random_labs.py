@@ -15,22 +15,21 @@ from hypothesis import strategies as st
 
 from underlay.drivers import DRIVERS
 from underlay.errors import BadInput
-from underlay.lint import lint_lab
-from underlay.lint.read import read_lab_text
-from underlay.plan import Plan, make_plan
+from underlay.lint import load
+from underlay.plan import Plan
 
 NODES = 2
 SEGMENTS = ("lan", "wan")
 NODE_NAMES = tuple(f"core-{index:02}" for index in range(1, NODES + 1))
 PLACES: tuple[Any, ...] = ("all", "all", *NODE_NAMES)
 RUNTIME_NAMES = ("cni", "docker", "podman", "iproute2")
-DRAWN = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", "vlan", "vxlan", "gretap")
+DRAWN = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", "vlan", "vxlan", "gretap", "macvtap", "ipvtap")
 # What each of a lab's networks may also be, beside the drivers that take it, one time in so many.
 TRAITS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("internal", ("macvlan", "ipvlan", "bridge"), 6),
     ("shim", ("macvlan", "ipvlan"), 5),
     ("nat", ("bridge",), 3),
-    ("routed", ("ipvlan",), 3),
+    ("routed", ("ipvlan", "ipvtap"), 3),
 )
 CHECKS = ("source", "arp", "nd", "broadcast", "multicast", "macs", "pmtu")
 # The last part of a gateway's address, by who has it: an external host, or a container on a node.
@@ -69,11 +68,10 @@ def planned(lab: dict[str, Any], name: str = "random") -> Plan | None:
         file = Path(folder) / "random.yml"
         file.write_text(text(lab, name), encoding="utf-8")
         try:
-            lab, read = read_lab_text(file)
-            found = lint_lab(lab, read)
+            loaded = load(file)
+            return None if loaded.errors else loaded.plan
         except BadInput:
             return None
-    return None if any(one.severity == "error" for one in found) else make_plan(lab)
 
 
 def text(lab: dict[str, Any], name: str) -> str:

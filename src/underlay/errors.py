@@ -10,8 +10,12 @@ file the fault is.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+# What ends a command early: Ctrl-C, a terminated process, a closed terminal. All are one.
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 EXIT_OK = 0
 EXIT_DIFFERS = 1

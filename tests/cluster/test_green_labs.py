@@ -9,40 +9,41 @@ import pytest
 
 from cluster.running import Checkout
 from proof import digest, record
-from underlay.cluster.prepare import load_plan
 from underlay.cluster.providers import DEFAULT
-from underlay.cluster.state.own_home import own_home
-from underlay.cluster.suite import Asked, Brought, Suite
+from underlay.cluster.state.separate import separate_state
+from underlay.cluster.suite import Brought, Suite
+from underlay.expect import Prediction
 from underlay.faults import RUNNING, Scene
-from underlay.proof.lab import look_into
+from underlay.lint import load
+from underlay.proof.lab import gather_evidence
 
 pytestmark = pytest.mark.all
 
 
 def test_nothing_is_found_in_any_shipped_lab(here: Checkout) -> None:
-    labs = [Asked(file, load_plan(file)) for file in sorted((here.root / "labs").glob("*.yml"))]
+    labs = [load(file) for file in sorted((here.root / "labs").glob("*.yml"))]
     seen: dict[str, dict[str, object]] = {}
 
     def visit(brought: Brought) -> None:
         assert brought.state is not None, brought.error
-        plan = brought.asked.plan
-        evidence = look_into(brought.state)
-        scene = Scene(plan)
+        plan = brought.loaded.plan
+        evidence = gather_evidence(brought.state)
+        scene = Scene(Prediction(plan))
         findings = [f for fault in RUNNING for f in fault.find(scene, evidence)]
         seen[plan.lab] = {
-            "file": digest(brought.asked.file),
+            "file": digest(brought.loaded.file),
             "spaces": sum(len(found["spaces"]) for found in evidence.documents.values()),
             "unseen": dict(evidence.failed),
             "found": [[f.fault.id, str(f.place)] for f in findings if f.effect.every],
         }
 
-    with own_home():
+    with separate_state():
         suite = Suite(DEFAULT, visit, _silent)
         suite.render(labs)
         for group in suite.groups(labs):
             suite.prove(group)
     record("green", {"faults": len(RUNNING), "labs": dict(sorted(seen.items()))})
-    assert set(seen) == {asked.plan.lab for asked in labs}
+    assert set(seen) == {loaded.plan.lab for loaded in labs}
     assert not {lab: row for lab, row in seen.items() if row["found"] or row["unseen"]}
 
 

@@ -28,6 +28,11 @@ def holder() -> ModuleType:
     return crun if os.path.isdir("/run/systemd/system") else pause
 
 
+def pid(name: str) -> int:
+    """Return the process that holds the container's namespaces, 0 where it doesn't run."""
+    return holder().pid(name)
+
+
 def prepare(networks: list[dict]) -> None:
     """Start what the networks' plugins need on the node: the daemon of the plugin dhcp."""
     if not any(network.get("ipam") == "dhcp" for network in networks) or _listens():

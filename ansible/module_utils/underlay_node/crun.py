@@ -16,14 +16,19 @@ CRUN = ["crun", "--cgroup-manager=disabled"]
 
 
 def runs(name: str) -> bool:
-    """Whether the container's namespace and its process are there, the process being crun's."""
+    """Whether the container's namespace and its process are there."""
+    return pid(name) != 0 and os.path.exists(path(name))
+
+
+def pid(name: str) -> int:
+    """Return the container's process, 0 where it has ended or its number is another's by now."""
     try:
         with open(f"/run/crun/{name}/status", encoding="utf-8") as file:
             status = json.load(file)
         living = started(status["pid"]) == status["process-start-time"]
+        return status["pid"] if living else 0
     except (OSError, ValueError, KeyError):
-        return False
-    return living and os.path.exists(path(name))
+        return 0
 
 
 def started(pid: int) -> int:

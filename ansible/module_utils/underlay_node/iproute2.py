@@ -14,6 +14,11 @@ def holder() -> ModuleType:
     return pause
 
 
+def pid(name: str) -> int:
+    """Return the process that holds the container's namespaces, 0 where it doesn't run."""
+    return holder().pid(name)
+
+
 def start(container: dict, networks: dict[str, dict]) -> None:
     """Start the container, whose interfaces ``create`` has made; leave nothing where that fails."""
     name = container["name"]

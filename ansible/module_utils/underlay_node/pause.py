@@ -32,10 +32,10 @@ def start(name: str) -> None:
             socket.sethostname(name)
             with open(path(name), encoding="ascii") as space:
                 os.setns(space.fileno(), os.CLONE_NEWNET)
-            pid = os.posix_spawn(
+            process = os.posix_spawn(
                 f"{ROOTFS}{SLEEP[0]}", SLEEP, {}, file_actions=NO_STREAMS, setsid=True
             )
-            write(_note(name), f"{pid} {started(pid)}\n")
+            write(_note(name), f"{process} {started(process)}\n")
         except OSError as error:
             failed.append(f"{name}: {error}")
 
@@ -46,7 +46,7 @@ def start(name: str) -> None:
 
 def runs(name: str) -> bool:
     """Whether the container's namespace and the process that was started in it are there."""
-    return _living(name) is not None and os.path.exists(path(name))
+    return pid(name) != 0 and os.path.exists(path(name))
 
 
 def end(name: str) -> None:
@@ -63,13 +63,13 @@ def end_all(names: list[str]) -> dict[str, str]:
     """
     end = time.monotonic() + DEADLINE
     while found := _within(names):
-        for pid in found:
+        for process in found:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+                os.kill(process, signal.SIGKILL)
         if time.monotonic() > end:
             break
         time.sleep(0.005)
-    failed = {name: f"process {pid} is still there" for pid, name in found.items()}
+    failed = {name: f"process {process} is still there" for process, name in found.items()}
     for name in names:
         if name not in failed:
             with contextlib.suppress(FileNotFoundError):
@@ -77,33 +77,33 @@ def end_all(names: list[str]) -> dict[str, str]:
     return failed
 
 
+def pid(name: str) -> int:
+    """Return the noted process, 0 where it has ended or its number is another's by now."""
+    try:
+        with open(_note(name), encoding="ascii") as file:
+            noted, since = (int(word) for word in file.read().split())
+        return noted if started(noted) == since else 0
+    except (OSError, ValueError):
+        return 0
+
+
 def _within(names: list[str]) -> dict[int, str]:
     """Return the living processes of the containers, their namespaces being there or not."""
-    noted = {name: _living(name) for name in names}
-    found = {pid: name for name, pid in noted.items() if pid is not None}
+    noted = {name: pid(name) for name in names}
+    found = {process: name for name, process in noted.items() if process}
     spaces = {}
     for name in names:
         with contextlib.suppress(FileNotFoundError):
             there = os.stat(path(name))
             spaces[there.st_dev, there.st_ino] = name
-    for pid in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
+    for process in (int(entry) for entry in os.listdir("/proc") if entry.isdigit()):
         # What ends meanwhile, and what is dead already, is in no namespace.
         with contextlib.suppress(OSError):
-            here = os.stat(f"/proc/{pid}/ns/net")
+            here = os.stat(f"/proc/{process}/ns/net")
             if (here.st_dev, here.st_ino) in spaces:
-                found[pid] = spaces[here.st_dev, here.st_ino]
+                found[process] = spaces[here.st_dev, here.st_ino]
     return found
 
 
 def _note(name: str) -> str:
     return f"{BUNDLES}/{name}/pid"
-
-
-def _living(name: str) -> int | None:
-    """Return the noted process, unless it is gone or its number is somebody else's by now."""
-    try:
-        with open(_note(name), encoding="ascii") as file:
-            pid, since = (int(word) for word in file.read().split())
-        return pid if started(pid) == since else None
-    except (OSError, ValueError):
-        return None

@@ -33,16 +33,20 @@ def pid_file(name: str) -> str:
     return f"/run/underlay/{name}.pid"
 
 
-def enter(name: str) -> list[str]:
-    """Return the words that run a command in the container's namespace; none if it doesn't run."""
+def pid(name: str) -> int:
+    """Return the process id of a running container, 0 where it doesn't run."""
     try:
         with open(pid_file(name), encoding="ascii") as file:
             process = int(file.read())
     except (OSError, ValueError):
-        return []
-    if not os.path.exists(f"/proc/{process}/ns/net"):
-        return []
-    return ["nsenter", "--target", str(process), "--net", "--"]
+        return 0
+    return process if os.path.exists(f"/proc/{process}/ns/net") else 0
+
+
+def enter(name: str) -> list[str]:
+    """Return the words that run a command in the container's namespace; none if it doesn't run."""
+    process = pid(name)
+    return ["nsenter", "--target", str(process), "--net", "--"] if process else []
 
 
 def start(container: dict, networks: dict[str, dict]) -> None:

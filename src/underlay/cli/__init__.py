@@ -1,8 +1,8 @@
 """The command line: finds the verb, runs it, and turns whatever happens into an exit code.
 
-Each verb is a module of its own name with a function ``command``. Only the verb
-asked for is imported: ``--version``, ``--help`` and a mistyped verb need none of
-pydantic, typer and rich.
+Each verb is a module in ``verbs/``, of its own name and with a function ``command``. Only
+the verb asked for is imported: ``--version``, ``--help`` and a mistyped verb import none, and
+none of pydantic, typer and rich.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import os
 import sys
 
 from underlay.cli.interrupt import reset_exit, treat_as_interrupt
-from underlay.cli.terminal import outlive
+from underlay.cli.overview import is_verb, summaries, verb_lines
+from underlay.cli.terminal import survive_closed_terminal
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
@@ -20,6 +21,8 @@ from underlay.errors import (
     BadInput,
     Interrupted,
     UnderlayError,
+    did_you_mean,
+    nearest,
 )
 
 # What a file system refuses with, and what helps.
@@ -35,46 +38,6 @@ REFUSALS = {
 # What a shell reports for a command that SIGPIPE ended, as in `underlay status | head -1`.
 EXIT_READER_GONE = 141
 
-# The summaries repeat the first lines of the verbs' docstrings, which a test compares:
-# importing every verb to list them would cost half a second.
-VERBS: dict[str, dict[str, str]] = {
-    "Labs": {
-        "demo": "Start the default lab, measure its matrix and leave it running.",
-        "up": "Start a lab: its nodes, its networks and its containers.",
-        "check": "Measure who reaches whom in a lab and compare it with the prediction.",
-        "switch": "Turn a running lab into another one without a reboot.",
-        "converge": "Make a running lab what its lab file says now, by one Ansible task.",
-        "explain": "Say why cells of a running lab differ from the prediction.",
-        "down": "Stop a lab and leave nothing of it behind.",
-    },
-    "Running labs": {
-        "status": "Show a running lab: its nodes, containers and switch.",
-        "ssh": "Open a shell on a node, or run a command there as the lab's user.",
-        "exec": "Run a command as root in a node, a container or the switch.",
-        "capture": "Capture frames in a running lab into a pcap file.",
-        "trace": "Send one packet and show where it was seen, hop by hop, there and back.",
-        "env": "Print the variables for using Vagrant by hand on a lab.",
-    },
-    "Faults": {
-        "faults": "List the faults that Underlay knows, by the stage at which they show.",
-        "break": "Bring a fault about in a running lab, to see what it looks like.",
-        "mend": "Undo all that `break` has done to a running lab, and measure it.",
-    },
-    "Files": {
-        "render": "Write every file of a lab's nodes without starting any.",
-        "lint": "Find a lab's mistakes before any node starts, or those of real hosts.",
-        "image": "Build the nodes' image, show what is cached, or carry it to another machine.",
-        "schema": "Print the JSON Schema of lab files, for editors.",
-    },
-    "This machine": {
-        "doctor": "Check that this machine can run labs, or an image what labs need of it.",
-        "bench": "Measure how fast Underlay is on this machine, or how fast packets are.",
-        "soak": "End commands at random moments, and prove that nothing is left behind.",
-        "test": "Run Underlay's own tests, layer by layer.",
-        "completion": "Print the script with which a shell completes Underlay's commands.",
-    },
-}
-
 
 def main(argv: list[str]) -> int:
     """Run the command line ``argv`` (without the program's name); return the exit code.
@@ -86,7 +49,7 @@ def main(argv: list[str]) -> int:
     as_json = not completing and "--json" in _options(argv)
     try:
         treat_as_interrupt()
-        outlive()
+        survive_closed_terminal()
         code = _complete(completing, argv) if completing else _dispatch(argv)
         sys.stdout.flush()
         return code
@@ -106,11 +69,6 @@ def main(argv: list[str]) -> int:
         return _unexpected(error, as_json)
 
 
-def summaries() -> dict[str, str]:
-    """Return every verb with its one-line summary, in the order of ``--help``."""
-    return {name: line for group in VERBS.values() for name, line in group.items()}
-
-
 def _dispatch(argv: list[str]) -> int:
     if not argv or argv[0] in ("--help", "-h", "help"):
         # `help` is what people type first; it is no verb and isn't listed.
@@ -120,8 +78,8 @@ def _dispatch(argv: list[str]) -> int:
         return EXIT_OK
     if argv[0] == "--version":
         return _show_version(argv[1:])
-    if argv[0] not in summaries():
-        raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest(argv[0]))
+    if not is_verb(argv[0]):
+        raise BadInput(f"there is no verb {argv[0]!r}", hint=_nearest_verb(argv[0]))
     from underlay.cli.frame import run_verb
 
     return run_verb(argv[0], argv[1:])
@@ -131,7 +89,7 @@ def _complete(shell: str, typed: list[str]) -> int:
     """Answer a script of `underlay completion`, which asks what may stand at the cursor."""
     from underlay.cli.words import answer
 
-    answer(shell, typed, summaries())
+    answer(shell, typed)
     return EXIT_OK
 
 
@@ -146,9 +104,7 @@ def _show_version(options: list[str]) -> int:
 
 def _overview() -> str:
     lines = ["Usage: underlay VERB [OPTIONS]", "", (sys.modules["underlay"].__doc__ or "").strip()]
-    for group, entries in VERBS.items():
-        lines += ["", f"{group}:"]
-        lines += [f"  {name:<10} {summary}" for name, summary in entries.items()]
+    lines += verb_lines()
     lines += [
         "",
         "Options:",
@@ -163,15 +119,13 @@ def _overview() -> str:
     return "\n".join(lines)
 
 
-def _nearest(word: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(word, summaries(), n=1, cutoff=0.5)
-    return f"did you mean `underlay {near[0]}`?" if near else "`underlay --help` lists the verbs"
+def _nearest_verb(word: str) -> str:
+    verb = nearest(word, summaries())
+    return did_you_mean(f"`underlay {verb}`") if verb else "`underlay --help` lists the verbs"
 
 
 def _options(argv: list[str]) -> list[str]:
-    """The part of ``argv`` that is Underlay's own: after ``--`` comes somebody else's."""
+    """Return the part of ``argv`` that is Underlay's own: what stands before ``--``."""
     return argv[: argv.index("--")] if "--" in argv else argv
 
 
@@ -193,7 +147,7 @@ def _fail(code: int, message: str, hint: str, detail: str, as_json: bool) -> int
 
 
 def _unexpected(error: Exception, as_json: bool) -> int:
-    """A defect of Underlay itself: one line for the user, the traceback for whoever mends it."""
+    """Report a defect of Underlay itself: a line for the user, a traceback for who mends it."""
     from underlay.cli.crash import write_crash
 
     if os.environ.get("UNDERLAY_DEBUG") == "1":
@@ -206,7 +160,7 @@ def _unexpected(error: Exception, as_json: bool) -> int:
 
 
 def _refused(error: OSError, as_json: bool) -> int:
-    """A file system that can't take what Underlay writes: full, read-only, closed, or broken."""
+    """Report that a file system doesn't take what is written: it is full, read-only or broken."""
     if error.filename is None and error.errno == errno.ENOSPC:
         # It was stdout that filled up; nothing more can be said there.
         _stop_writing()
@@ -216,7 +170,7 @@ def _refused(error: OSError, as_json: bool) -> int:
 
 
 def _reader_is_gone() -> bool:
-    """Whether nobody reads stdout any more, as opposed to a child's stdin having closed."""
+    """Tell whether nobody reads stdout any more; it may also be a child's stdin that closed."""
     import select
 
     poll = select.poll()

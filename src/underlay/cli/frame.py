@@ -64,6 +64,6 @@ def help_text(docstring: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Our errors start in lower case and end without a full stop; click's don't."""
+    """Return click's error as Underlay writes them: in lower case and without a full stop."""
     text = text.strip().rstrip(".")
     return text[:1].lower() + text[1:]

@@ -6,17 +6,18 @@ import signal
 import sys
 from typing import Any
 
+from underlay.errors import INTERRUPTS
+
 AGAIN = 0.05  # s until an interrupt that went astray comes back
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def treat_as_interrupt() -> None:
-    """Have ``SIGNALS`` raise KeyboardInterrupt, and see to it that none is lost.
+    """Have ``INTERRUPTS`` raise KeyboardInterrupt, and see to it that none is lost.
 
     A terminated `up` has the same cleaning to do as an interrupted one. What the launcher held
     back comes now, so this may raise KeyboardInterrupt.
     """
-    for number in SIGNALS:
+    for number in INTERRUPTS:
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _interrupt)
     ignored = sys.unraisablehook
@@ -28,7 +29,7 @@ def treat_as_interrupt() -> None:
             ignored(lost)
 
     sys.unraisablehook = hook
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, INTERRUPTS)
 
 
 def reset_exit() -> None:

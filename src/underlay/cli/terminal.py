@@ -1,4 +1,4 @@
-"""A terminal that may be closed while a command works: the command outlives it, to clean up."""
+"""A terminal may be closed while a command works. The command goes on, to clean up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from typing import Any, TextIO
 
 
-def outlive() -> None:
+def survive_closed_terminal() -> None:
     """Have standard output and error drop what they can't show, once their terminal is closed.
 
     Every write to a terminal that hung up fails with EIO (tty_io.c, hung_up_tty_write). Raised
@@ -18,10 +18,10 @@ def outlive() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is not None and stream.isatty():
-            setattr(sys, name, Outliving(stream))
+            setattr(sys, name, TerminalStream(stream))
 
 
-class Outliving:
+class TerminalStream:
     """The text ``stream`` of a terminal, which becomes /dev/null when that is closed."""
 
     def __init__(self, stream: TextIO) -> None:

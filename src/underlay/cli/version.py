@@ -29,13 +29,13 @@ LABELS = {
 
 def show(as_json: bool) -> None:
     """Print all versions, Underlay's own in the first line, or one JSON document of them."""
-    found = versions()
+    current = versions()
     if as_json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(current, indent=2))
         return
     for name, label in LABELS.items():
-        built = "" if name != "image" or found["image_built"] else " (not built)"
-        print(f"{label} {found[name]}{built}")
+        built = "" if name != "image" or current["image_built"] else " (not built)"
+        print(f"{label} {current[name]}{built}")
 
 
 def versions() -> dict[str, str | bool]:
@@ -43,9 +43,9 @@ def versions() -> dict[str, str | bool]:
 
     ``image`` is the key of the image that nodes boot, ``image_built`` whether it is cached.
     """
-    asked = _asked_debian()
+    query = _start_dpkg_query()
     key, is_built = _image()  # meanwhile: dpkg takes as long
-    debian = _debian(asked)
+    debian = _debian_versions(query)
     return {
         "underlay": __version__,
         "python": platform.python_version(),
@@ -65,8 +65,8 @@ def distribution_version(name: str) -> str:
     """
     folders = (Path(entry) for entry in sys.path if entry)
     for folder in folders:
-        for found in folder.glob(f"{name.replace('-', '_')}-*.dist-info"):
-            return found.stem.rpartition("-")[2]
+        for described in folder.glob(f"{name.replace('-', '_')}-*.dist-info"):
+            return described.stem.rpartition("-")[2]
     return MISSING
 
 
@@ -80,7 +80,7 @@ def _image() -> tuple[str, bool]:
     return current.key, current.exists
 
 
-def _asked_debian() -> subprocess.Popen[str] | None:
+def _start_dpkg_query() -> subprocess.Popen[str] | None:
     """Start asking dpkg for the system packages; None where there is no dpkg."""
     form = "${db:Status-Abbrev} ${Package} ${Version}\n"
     try:
@@ -95,16 +95,16 @@ def _asked_debian() -> subprocess.Popen[str] | None:
         return None
 
 
-def _debian(asked: subprocess.Popen[str] | None) -> dict[str, str]:
+def _debian_versions(query: subprocess.Popen[str] | None) -> dict[str, str]:
     """Return what dpkg said; elsewhere than on Debian it is ``unknown``."""
-    if asked is None:
+    if query is None:
         return dict.fromkeys(DEBIAN, "unknown")
     try:
-        said, _ = asked.communicate(timeout=DEADLINE)
+        output, _ = query.communicate(timeout=DEADLINE)
     except subprocess.TimeoutExpired:
-        asked.kill()
-        asked.communicate()
+        query.kill()
+        query.communicate()
         return dict.fromkeys(DEBIAN, "unknown")
-    rows = [line.split() for line in said.splitlines()]
+    rows = [line.split() for line in output.splitlines()]
     known = {row[1]: row[2] for row in rows if len(row) == 3 and row[0] == "ii"}
     return {name: known.get(package, MISSING) for name, package in DEBIAN.items()}

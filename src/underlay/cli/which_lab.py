@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import BadInput, Infrastructure, did_you_mean, nearest
 from underlay.storage.paths import root, states
 
 if TYPE_CHECKING:
@@ -99,15 +98,14 @@ def lab_names() -> tuple[str, ...]:
 
 def _nearest_file(word: str) -> str:
     names = lab_names()
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    near = near or [name for name in names if name.rpartition("/")[2] == word]
+    near = nearest(word, names) or next((n for n in names if n.rpartition("/")[2] == word), "")
     if near:
-        return f"did you mean {near[0]!r}?"
+        return did_you_mean(repr(near))
     return f"the labs here are {', '.join(names)}"
 
 
 def _hint_for(name: str, up: tuple[str, ...]) -> str:
     if not up:
         return f"no lab is up; `underlay up {shlex.quote(name)}` starts it"
-    near = difflib.get_close_matches(name, up, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"up now: {', '.join(up)}"
+    near = nearest(name, up)
+    return did_you_mean(repr(near)) if near else f"up now: {', '.join(up)}"

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from underlay.cli.overview import is_verb, summaries
 from underlay.cli.which_lab import lab_names, running_labs
 from underlay.storage.paths import state
 
@@ -22,31 +23,28 @@ if TYPE_CHECKING:
 FILES = "/"
 
 
-def answer(shell: str, typed: list[str], verbs: dict[str, str]) -> None:
-    """Print a line for each word that may be the last of ``typed``, as ``shell`` wants it.
-
-    ``verbs`` holds the summary of each.
-    """
+def answer(shell: str, typed: list[str]) -> None:
+    """Print a line for each word that may be the last of ``typed``, as ``shell`` wants it."""
     *before, current = typed or [""]
     separator = {"zsh": ":", "fish": "\t"}.get(shell, "")
-    for word, text in dict(offered(before, current, verbs)).items():
+    for word, text in dict(offered(before, current)).items():
         escaped = word.replace(":", r"\:") if shell == "zsh" else word
         print(f"{escaped}{separator}{text}" if separator and text else escaped)
 
 
-def offered(before: list[str], current: str, verbs: dict[str, str]) -> Iterator[tuple[str, str]]:
+def offered(before: list[str], current: str) -> Iterator[tuple[str, str]]:
     """Yield what may follow the words ``before`` and what it means (may be empty).
 
     ``current`` is what is there of it; only whether it begins an option matters.
     """
     if not before:
-        yield from verbs.items()
+        yield from summaries().items()
         yield "--help", "List all verbs."
         yield "--version", "Print versions."
     elif "--" in before:
         # Somebody else's command line.
         yield FILES, ""
-    elif before[0] in verbs:
+    elif is_verb(before[0]):
         yield from _of_verb(before[0], before[1:], current)
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
+from underlay.cluster.bundle import PROGRAM, PROGRAM_FILE
 from underlay.cluster.process import run
 from underlay.cluster.providers import provider
-from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure
+from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure, did_you_mean, nearest
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan, PlannedContainer
 
-SWITCH = "switch"
 NOT_REACHED = 255
 TRUE_DEADLINE = 40.0
 
@@ -36,28 +36,16 @@ exec nsenter --target "$pid" --net --uts --ipc -- unshare --mount sh -c '
 mount -t sysfs sysfs /sys || exit {EXIT_NOT_RUN}
 {RUN}' sh "$@"
 """
-# Docker's command line isn't on the nodes; its Engine API is.
-DOCKER_PID = """\
-import http.client, json, socket
-engine = http.client.HTTPConnection("docker")
-engine.sock = socket.socket(socket.AF_UNIX)
-engine.sock.connect("/run/docker.sock")
-engine.request("GET", "/containers/NAME/json")
-known = json.load(engine.getresponse())
-print(known["State"]["Pid"] if known.get("Name") == "/NAME" else "")
+# The node program knows the process of a container of any runtime. Those that it has noted
+# (pause.py there: the process, and when that started) can be read without starting Python.
+FIND = f"""\
+{{ read -r pid start </run/underlay/NAME/pid &&
+[ "$(cut -d ' ' -f 22 /proc/$pid/stat)" = $start ] && echo $pid; }} 2>/dev/null ||
+python3 -I -S -c '
+import importlib, sys
+sys.path.insert(0, "{PROGRAM_FILE}")
+print(importlib.import_module("{PROGRAM}.RUNTIME").pid("NAME"))'
 """
-CRUN_PID = "crun state NAME | sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p'"
-# What a container of namespaces alone has noted: its process, and when that started.
-PAUSE_PID = (
-    "{ read -r pid start </run/underlay/NAME/pid"
-    " && [ \"$(cut -d ' ' -f 22 /proc/$pid/stat)\" = $start ] && echo $pid; } 2>/dev/null"
-)
-FIND = {
-    "docker": f"python3 -I -S -c '{DOCKER_PID}'",
-    "podman": "podman inspect --format '{{.State.Pid}}' NAME",
-    "cni": f"{PAUSE_PID} || {CRUN_PID}",
-    "iproute2": PAUSE_PID,
-}
 
 
 def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Popen[bytes]]:
@@ -72,7 +60,7 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
 
     def spawn(node: str, arguments: list[str]) -> subprocess.Popen[bytes]:
         if node in hosts:
-            return piped(by.outside(state.folder, [*_in_host(node), *arguments]))
+            return piped(by.at_external_hosts(state.folder, [*_in_host(node), *arguments]))
         if states[node] != "running":
             raise OSError(f"{node} is {states[node].replace('_', ' ')}")
         return piped(ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *arguments]))
@@ -97,7 +85,7 @@ def piped(arguments: list[str]) -> subprocess.Popen[bytes]:
 
 def start_at_switch(state: LabState, arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start ``arguments`` as root where the segments' bridges are, its streams piped."""
-    return piped(provider(state.provider).switch(state.folder, arguments))
+    return piped(provider(state.provider).at_switch(state.folder, arguments))
 
 
 def run_in(
@@ -147,8 +135,8 @@ def _off_nodes(state: LabState, target: str, arguments: list[str]) -> list[str]:
     """Return what runs ``arguments`` at the switch, or in an external host."""
     by, wrapped = provider(state.provider), ["sh", "-c", RUN, "sh", *arguments]
     if target == SWITCH:
-        return by.switch(state.folder, wrapped)
-    return by.outside(state.folder, [*_in_host(target), *wrapped])
+        return by.at_switch(state.folder, wrapped)
+    return by.at_external_hosts(state.folder, [*_in_host(target), *wrapped])
 
 
 def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[str]]:
@@ -160,8 +148,7 @@ def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[st
         if container.name == target.partition("@")[0]:
             return container.node, ["sh", "-c", _enter(container), "sh", *arguments]
     names = [SWITCH, *(node.name for node in plan.nodes), *(c.name for c in plan.containers)]
-    near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"targets: {', '.join(names)}"
+    hint = did_you_mean(nearest(target, names)) or f"targets: {', '.join(names)}"
     raise BadInput(f"the lab {plan.lab} has no {target!r}", hint=hint)
 
 
@@ -171,7 +158,7 @@ def _in_host(name: str) -> list[str]:
 
 
 def _enter(container: PlannedContainer) -> str:
-    find = FIND[container.runtime].replace("NAME", container.name)
+    find = FIND.replace("RUNTIME", container.runtime).replace("NAME", container.name)
     return ENTER.replace("{find}", find).replace("{name}", container.name)
 
 

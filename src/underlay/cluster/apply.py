@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ssh
-from underlay.cluster.bundle import bundle, program
+from underlay.cluster.bundle import PROGRAM_FILE, bundle, program
 from underlay.cluster.process import run_bytes, tail
 from underlay.errors import Infrastructure
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 DEADLINE = 300.0
-PROGRAM_FILE = "/usr/libexec/underlay/node"
-# The program comes first on standard input, then its bundle. It is kept, for the next boot of
-# nothing but a person who looks, and runs in the Python that has just been started.
+# The program comes first on standard input, then its bundle. It runs in the Python that has
+# just been started; its file is for a person who looks, and for commands inside containers.
 TAKE = f"""\
 import os, runpy, sys
 text = sys.stdin.buffer.read(int(sys.argv[1]))
@@ -42,13 +41,13 @@ def apply(plan: Plan, state: Path, files: Path) -> dict[str, dict[str, Any]]:
     Infrastructure, naming each node, where one can't be reached or something failed there.
     """
     with ThreadPoolExecutor(len(plan.nodes)) as pool:
-        told = {
+        applying = {
             node.name: pool.submit(_apply, state / "ssh_config", node.name, files / node.name)
             for node in plan.nodes
         }
     reports: dict[str, dict[str, Any]] = {}
     failures = []
-    for node, answer in told.items():
+    for node, answer in applying.items():
         try:
             reports[node] = answer.result()
             failures += [f"{node}: {failure}" for failure in reports[node]["failed"]]

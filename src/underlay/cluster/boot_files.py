@@ -45,7 +45,7 @@ def boot_files(plan: Plan) -> Boot:
     return Boot(ours.folder / COPY, ours.kernel, ours.initrd)
 
 
-def ensure(plan: Plan, progress: Callable[[str], None]) -> Boot:
+def ensure_boot_files(plan: Plan, progress: Callable[[str], None]) -> Boot:
     """Return what the nodes of ``plan`` boot, building it where it is Underlay's own.
 
     Raises BadInput where a file of the user's own is missing or not named.

@@ -51,7 +51,7 @@ def boot_spans(config: Path, node: str, kernel_began: float) -> list[Span]:
     """
     asked = ssh.command(config, node, ["sh", "-c", ASK])
     said = run(asked, deadline=DEADLINE, check=False).stdout
-    times = parse(said)
+    times = parse_times(said)
     return [
         Span(node, what, kernel_began + begin / 1e6, kernel_began + end / 1e6)
         for what, begin, end in times
@@ -59,7 +59,7 @@ def boot_spans(config: Path, node: str, kernel_began: float) -> list[Span]:
     ]
 
 
-def parse(text: str) -> list[tuple[str, int, int]]:
+def parse_times(text: str) -> list[tuple[str, int, int]]:
     """Return (what, begin, end) in microseconds from what ``ASK`` printed."""
     if "=" not in text:
         rows = [line.split() for line in text.splitlines()]

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PROGRAM = "underlay_node"
+# Where the program is on a node, for its boot and for whoever asks it something.
+PROGRAM_FILE = "/usr/libexec/underlay/node"
 START = """\
 import sys
 from underlay_node.command_line import main

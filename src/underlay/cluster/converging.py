@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.bundle import bundle
-from underlay.cluster.prepare import load_plan, refuse_errors
 from underlay.cluster.process import tail
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, read_state, unfinished
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import INTERRUPTS, BadInput, Infrastructure
+from underlay.plan import SWITCH
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
@@ -59,10 +59,13 @@ def converge(
     Raises BadInput where the lab has errors (without ``force``), another name, or needs other
     nodes; Infrastructure where a node can't become what it should.
     """
+    from underlay.lint import load, refuse_errors
+
     file = Path(state.file)
-    plan = load_plan(file)
+    loaded = load(file)
+    plan = loaded.plan
     if not force:
-        refuse_errors(file)
+        refuse_errors(loaded)
     with turn(state.lab, progress):
         known = read_state(state.lab)
         if known is None:
@@ -84,7 +87,7 @@ def _converge(
     (entry,) = render_all([plan], key, paths.cache() / "files")
     mark = unfinished(state.folder)
     rewired = mark.exists() or _wiring(state.plan()) != _wiring(plan)
-    changes = {"switch": ["segments and external hosts: made anew"] if rewired else []}
+    changes = {SWITCH: ["segments and external hosts: made anew"] if rewired else []}
     try:
         if not check:
             with lock(state.lab, progress):
@@ -92,7 +95,7 @@ def _converge(
                 state.write(plan)
                 copy_rendered(entry, state.folder / "files")
                 if rewired:
-                    provider(state.provider).rewire(plan, state.folder)
+                    provider(state.provider).change_segments(plan, state.folder)
         progress(f"converging {len(plan.nodes)} nodes by Ansible")
         results = _run(state, plan, entry, check=check)
     except Infrastructure as error:
@@ -170,7 +173,7 @@ def _noting_signals() -> Iterator[Callable[[], bool]]:
     noted = threading.Event()
     before = {
         number: signal.signal(number, lambda *_: noted.set())
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        for number in INTERRUPTS
         if signal.getsignal(number) != signal.SIG_IGN
     }
     try:

@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
             return EXIT_OK
         answer = act(*arguments)
     except UnderlayError as error:
-        print(_told(error), file=sys.stderr)
+        print(_error_text(error), file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -61,21 +61,21 @@ def serve() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     # What a library prints must not get between the answers.
     os.dup2(2, 1)
-    turn = threading.Lock()
+    writing = threading.Lock()
 
     def reply(number: int, word: str, value: object) -> None:
-        with turn:
+        with writing:
             answers.write(json.dumps({"id": number, word: value}) + "\n")
 
     def carry_out(number: int, words: list[str]) -> None:
         try:
             reply(number, "answer", act(*words, say=lambda line: reply(number, "say", line)))
         except UnderlayError as error:
-            reply(number, "error", _told(error))
+            reply(number, "error", _error_text(error))
         except OSError as error:
             where = error.filename or paths.home()
             failure = Infrastructure(f"{error.strerror}: {where}", hint="underlay doctor")
-            reply(number, "error", _told(failure))
+            reply(number, "error", _error_text(failure))
         except Exception as error:  # noqa: BLE001 -- Vagrant would wait for ever for an answer
             reply(number, "error", f"error: the engine failed: {error!r}")
 
@@ -85,7 +85,7 @@ def serve() -> None:
         threading.Thread(target=carry_out, args=arguments, daemon=True).start()
 
 
-def _told(error: UnderlayError) -> str:
+def _error_text(error: UnderlayError) -> str:
     hints = (HINT + line for line in error.hint.splitlines())
     return "\n".join(part for part in (f"error: {error.message}", error.detail, *hints) if part)
 
@@ -143,7 +143,9 @@ def _up(file: Path, state: LabState | None, node: str, say: Callable[[str], None
 def _prepared(file: Path, state: LabState | None, say: Callable[[str], None]) -> LabState:
     if state is None or not _is_prepared(state):
         force = os.environ.get(FORCE) == "1"
-        state, _ = prepare(file, os.environ.get(PROVIDER) or DEFAULT, say, force=force)
+        from underlay.lint import load
+
+        state, _ = prepare(load(file), os.environ.get(PROVIDER) or DEFAULT, say, force=force)
     return state
 
 

@@ -25,21 +25,21 @@ def key_file(lab: str) -> Path:
     return paths.state(lab) / "key"
 
 
-def kept_key(name: str) -> str:
-    """Return the public key that is kept in the cache as ``name``, made if missing."""
-    return _kept(name).with_suffix(".pub").read_text().strip()
+def cached_key(name: str) -> str:
+    """Return the public key that the cache has as ``name``, making the pair if it is missing."""
+    return _make_cached(name).with_suffix(".pub").read_text().strip()
 
 
-def lab_key(lab: str, kept: str = "") -> str:
+def lab_key(lab: str, cached_as: str = "") -> str:
     """Return the lab's public key as one line, making the key pair where there is none.
 
-    It is the one that is ``kept`` under that name, by default the lab's own. Both files of
+    The cache has it under the name ``cached_as``, by default the lab's own. Both files of
     the pair are readable for their owner alone. Raises Infrastructure where ssh-keygen fails.
     """
     private = key_file(lab)
     public = private.with_suffix(".pub")
     if not public.exists():
-        source_key = _kept(kept or lab)
+        source_key = _make_cached(cached_as or lab)
         private.parent.mkdir(parents=True, exist_ok=True)
         # The public half last: it says that both are there.
         write_whole(private, source_key.read_bytes(), mode=0o600)
@@ -47,8 +47,8 @@ def lab_key(lab: str, kept: str = "") -> str:
     return public.read_text().strip()
 
 
-def _kept(lab: str) -> Path:
-    """Return the private key in the cache, made if missing or without its public half."""
+def _make_cached(lab: str) -> Path:
+    """Return the private key in the cache; make the pair where a half of it is missing."""
     private = paths.cache() / "keys" / lab
     public = private.with_suffix(".pub")
     private.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

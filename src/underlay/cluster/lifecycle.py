@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from underlay.cluster.prepare import load_plan, prepare
+from underlay.cluster.prepare import prepare
 from underlay.cluster.process import tail
 from underlay.cluster.providers import NAMES, provider
 from underlay.cluster.spans import span
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from underlay.lint import Loaded
+
 
 def up(
     file: Path, provider_name: str, progress: Callable[[str], None], *, force: bool = False
@@ -31,17 +33,20 @@ def up(
     made the lab and fails or is interrupted, nothing of the lab is left. Raises
     what ``prepare`` raises, and Infrastructure when a node doesn't get ready.
     """
-    name = load_plan(file).lab
-    with turn(name, progress):
-        return _up(name, file, provider_name, progress, force=force)
+    from underlay.lint import load
+
+    loaded = load(file)
+    with turn(loaded.plan.lab, progress):
+        return _up(loaded, provider_name, progress, force=force)
 
 
 def _up(
-    name: str, file: Path, provider_name: str, progress: Callable[[str], None], *, force: bool
+    loaded: Loaded, provider_name: str, progress: Callable[[str], None], *, force: bool
 ) -> tuple[LabState, dict[str, float]]:
+    name = loaded.plan.lab
     was_there = read_state(name) is not None
     try:
-        state, timings = prepare(file, provider_name, progress, force=force)
+        state, timings = prepare(loaded, provider_name, progress, force=force)
         plan = state.plan()
         began = time.monotonic()
         words = provider(provider_name).states(plan, state.folder).values()

@@ -6,7 +6,6 @@ all nodes at once and each of them asks for it.
 
 from __future__ import annotations
 
-import shlex
 import time
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from underlay.lint import Loaded
     from underlay.plan import Plan
 
 
@@ -30,10 +30,9 @@ PREPARED = "prepared"
 
 def load_plan(file: Path) -> Plan:
     """Return the plan that the lab ``file`` leads to now; raise LabError where it can't be read."""
-    from underlay.lint.read import read_lab
-    from underlay.plan import make_plan
+    from underlay.lint import load
 
-    return make_plan(read_lab(file))
+    return load(file).plan
 
 
 def plan_of(file: Path) -> Plan:
@@ -43,38 +42,24 @@ def plan_of(file: Path) -> Plan:
 
 
 def prepare(
-    file: Path, provider_name: str, progress: Callable[[str], None], *, force: bool = False
+    loaded: Loaded, provider_name: str, progress: Callable[[str], None], *, force: bool = False
 ) -> tuple[LabState, dict[str, float]]:
-    """Make all that the nodes of the lab ``file`` need before they start.
+    """Make all that the nodes of the ``loaded`` lab need before they start.
 
     ``progress`` is handed a line per step. Returns the lab's state and the seconds
     of each phase. Raises BadInput where the lab has errors (without ``force``), or
     is up already from another file, with another plan or another provider.
     """
+    from underlay.lint import refuse_errors
+
     by = provider(provider_name)
-    plan = load_plan(file)
+    plan = loaded.plan
     if not force:
-        refuse_errors(file)
-    if plan.hosts and provider_name != "uml":
-        raise BadInput(
-            f"the lab {plan.lab} has external hosts, which {provider_name} can't make",
-            hint="leave --provider out: uml can",
-        )
-    bonded = any(nic.bond for node in plan.nodes for nic in node.nics)
-    snooping = any(segment.snooping for segment in plan.segments)
-    for needed, what in (
-        (plan.switch, "switch ports with VLANs"),
-        (bonded, "bonds"),
-        (snooping, "multicast snooping"),
-    ):
-        if needed and provider_name != "uml":
-            raise BadInput(
-                f"the lab {plan.lab} has {what}, which {provider_name} can't make",
-                hint="leave --provider out: uml can",
-            )
+        refuse_errors(loaded)
+    by.refuse_lacking(plan)
     timings: dict[str, float] = {}
     with lock(plan.lab, progress):
-        state = _agree(plan, file, provider_name)
+        state = _agree(plan, loaded.file, provider_name)
         state.write(plan)
         began = time.monotonic()
         if not (state.folder / "files").is_dir():
@@ -109,16 +94,3 @@ def _agree(plan: Plan, file: Path, provider_name: str) -> LabState:
             f"the lab {plan.lab} is up, and {file} has changed since it was started", hint=stop
         )
     return known
-
-
-def refuse_errors(file: Path) -> None:
-    """Raise BadInput where lint finds errors in the lab ``file``."""
-    from underlay.lint import lint
-
-    errors = [finding for finding in lint(file) if finding.severity == "error"]
-    if errors:
-        word = shlex.quote(str(file))
-        raise BadInput(
-            "\n".join(f"{f.file}:{f.line}:{f.column}: {f.id}: {f.message}" for f in errors),
-            hint=f"underlay lint {word}\nunderlay up {word} --force  starts it all the same",
-        )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
@@ -10,7 +13,12 @@ from underlay.cluster.process import run, tail
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+SSH_PORT = 22
+REACH_DEADLINE = 1.0
+REACH_INTERVAL = 0.25
 
 # cloud-init's last word; and the node program's own, on a lean node, where no cloud-init is
 # that would pass it on.
@@ -27,6 +35,26 @@ until [ -e {own} ] || [ -e {theirs} ]; do
 done
 if [ -e {own} ]; then echo "$(<{own})"; else echo "$(<{theirs})"; fi
 """
+
+
+def wait_for_ssh(address: str, limit: float, meanwhile: Callable[[], None] = lambda: None) -> bool:
+    """Return whether an ssh server at ``address`` speaks before ``limit`` on the monotonic clock.
+
+    ``meanwhile`` is called after each try, and raises where waiting on is in vain.
+    """
+    while not _speaks(address):
+        meanwhile()
+        if time.monotonic() > limit:
+            return False
+        time.sleep(REACH_INTERVAL)
+    return True
+
+
+def _speaks(address: str) -> bool:
+    with suppress(OSError), socket.create_connection((address, SSH_PORT), REACH_DEADLINE) as line:
+        line.settimeout(REACH_DEADLINE)
+        return line.recv(1) != b""
+    return False
 
 
 def prove(config: Path, node: str, deadline: float) -> None:

@@ -1,6 +1,6 @@
 """Many labs on few boots: those that need the same nodes are brought up on the same ones.
 
-Sandboxes and state are the suite's own (``own_home``). Vagrant isn't asked where the
+Sandboxes and state are the suite's own (``separate_state``). Vagrant isn't asked where the
 provider can do without it: nobody works by hand on these nodes.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
-from underlay.cluster.keys import SUITE, kept_key, lab_key
+from underlay.cluster.keys import SUITE, cached_key, lab_key
 from underlay.cluster.lifecycle import down
-from underlay.cluster.prepare import prepare, refuse_errors
-from underlay.cluster.providers import UML, provider
+from underlay.cluster.prepare import prepare
+from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, plan_in, remove
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
@@ -26,29 +26,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from underlay.lint import Loaded
     from underlay.plan import Plan
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A lab that is to be brought up."""
-
-    file: Path
-    plan: Plan
 
 
 @dataclass
 class Brought:
     """A lab that is up; or ``error`` says why it isn't. ``timings`` are in seconds by phase."""
 
-    asked: Asked
+    loaded: Loaded
     state: LabState | None = None
     error: UnderlayError | None = None
     timings: dict[str, float] = field(default_factory=dict)
 
 
 class Suite:
-    """Brings labs up one after the other, within ``own_home``, and hands each to ``visit``."""
+    """Brings labs up one after the other, in ``separate_state``, and hands each to ``visit``."""
 
     def __init__(
         self,
@@ -65,32 +58,32 @@ class Suite:
         self._force = force
         self._entries: dict[str, Path] = {}
 
-    def render(self, labs: Sequence[Asked]) -> None:
+    def render(self, labs: Sequence[Loaded]) -> None:
         """Have Ansible render the files of all ``labs``, in one run."""
         from underlay.render import render_all
 
-        plans = [asked.plan for asked in labs]
-        found = render_all(plans, kept_key(SUITE), paths.cache() / "files")
+        plans = [loaded.plan for loaded in labs]
+        found = render_all(plans, cached_key(SUITE), paths.cache() / "files")
         self._entries = {plan.lab: entry for plan, entry in zip(plans, found, strict=True)}
 
-    def groups(self, labs: Sequence[Asked]) -> list[list[Asked]]:
+    def groups(self, labs: Sequence[Loaded]) -> list[list[Loaded]]:
         """Return ``labs`` by what they need, each group for one boot."""
-        if not self._by.switches:
-            return [[asked] for asked in labs]
-        found: dict[object, list[Asked]] = {}
-        for asked in labs:
-            found.setdefault(requirements(asked.plan), []).append(asked)
+        if not self._by.can_switch:
+            return [[loaded] for loaded in labs]
+        found: dict[object, list[Loaded]] = {}
+        for loaded in labs:
+            found.setdefault(requirements(loaded.plan), []).append(loaded)
         return list(found.values())
 
-    def prove(self, group: Sequence[Asked], *, keep: bool = False) -> LabState | None:
+    def prove(self, group: Sequence[Loaded], *, keep: bool = False) -> LabState | None:
         """Bring up the labs of a ``group`` on one boot, another one only after a failure.
 
         Nothing is left up; with ``keep`` the last lab is, and returned.
         """
         state: LabState | None = None
         try:
-            for asked in group:
-                brought = self._bring(asked, state)
+            for loaded in group:
+                brought = self._bring(loaded, state)
                 state = brought.state
                 self._visit(brought)
             kept, state = (state, None) if keep else (None, state)
@@ -99,39 +92,41 @@ class Suite:
             if state is not None:
                 self._end(state)
 
-    def _bring(self, asked: Asked, state: LabState | None) -> Brought:
-        brought = Brought(asked)
+    def _bring(self, loaded: Loaded, state: LabState | None) -> Brought:
+        from underlay.lint import refuse_errors
+
+        brought = Brought(loaded)
         began = time.monotonic()
         phase = "boot" if state is None else "switch"
         try:
             if not self._force:
-                refuse_errors(asked.file)
+                refuse_errors(loaded)
             if state is None:
-                brought.state = self._boot(asked)
+                brought.state = self._boot(loaded)
             else:
-                entry = self._entries[asked.plan.lab]
-                brought.state, _ = become(state, asked.plan, asked.file, entry, self._tell)
+                entry = self._entries[loaded.plan.lab]
+                brought.state, _ = become(state, loaded.plan, loaded.file, entry, self._tell)
         except UnderlayError as error:
             brought.error = error
             # Nobody knows what its nodes are now, nor how far its record has got.
-            for name in {asked.plan.lab, state.lab if state else asked.plan.lab}:
+            for name in {loaded.plan.lab, state.lab if state else loaded.plan.lab}:
                 if paths.state(name).is_dir():
                     self._by.destroy(paths.state(name))
                     remove(name)
         brought.timings[phase] = round(time.monotonic() - began, 3)
         return brought
 
-    def _boot(self, asked: Asked) -> LabState:
+    def _boot(self, loaded: Loaded) -> LabState:
         from underlay.render import copy_rendered
 
         self.boots += 1
-        plan = asked.plan
+        plan = loaded.plan
         folder = paths.state(plan.lab)
-        lab_key(plan.lab, kept=SUITE)
+        lab_key(plan.lab, cached_as=SUITE)
         copy_rendered(self._entries[plan.lab], folder / "files")
-        state, _ = prepare(asked.file, self._by.name, self._tell, force=True)
+        state, _ = prepare(loaded, self._by.name, self._tell, force=True)
         self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}")
-        if self._by.name != UML:
+        if self._by.needs_vagrant:
             Vagrant(state, force=True).start(self._by.name)
             return state
         with ThreadPoolExecutor(len(plan.nodes)) as pool:
@@ -148,11 +143,11 @@ class Suite:
         return state
 
     def _end(self, state: LabState) -> None:
-        if self._by.name == UML:
+        if self._by.needs_vagrant:
+            down(state.lab, self._tell)
+        else:
             self._by.destroy(state.folder)
             remove(state.lab)
-        else:
-            down(state.lab, self._tell)
 
 
 def requirements(plan: Plan) -> tuple[object, ...]:

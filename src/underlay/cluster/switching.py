@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
 from underlay.cluster.apply import apply
-from underlay.cluster.prepare import load_plan, refuse_errors
 from underlay.cluster.providers import provider
-from underlay.cluster.providers.base import no_switching
 from underlay.cluster.state.lab import LabState, read_state, remove, unfinished
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
@@ -42,11 +40,13 @@ def switch(
     or is up already; Infrastructure where a node can't become what it should, of which
     another try, another lab or ``down`` are the cures.
     """
-    plan = load_plan(file)
+    from underlay.lint import load, refuse_errors
+
+    loaded = load(file)
+    plan = loaded.plan
     if not force:
-        refuse_errors(file)
-    if not provider(state.provider).switches:
-        raise no_switching(state.provider)
+        refuse_errors(loaded)
+    provider(state.provider).refuse_to_switch()
     with ExitStack() as turns:
         # In the order of their names, so that two who switch don't wait for each other.
         for name in sorted({state.lab, plan.lab}):
@@ -87,7 +87,7 @@ def become(
         with lock(state.lab, progress):
             new = _record(state, plan, file)
             copy_rendered(entry, new.folder / "files")
-            by.rewire(plan, new.folder)
+            by.change_segments(plan, new.folder)
         timings["switch"] = time.monotonic() - began
         began = time.monotonic()
         apply(plan, new.folder, new.folder / "files")

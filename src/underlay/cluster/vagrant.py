@@ -12,14 +12,13 @@ import vagrant
 
 from underlay.cluster.engine import FORCE, HINT, LAB, PROVIDER
 from underlay.cluster.process import run, tail
-from underlay.cluster.providers import UML
+from underlay.cluster.providers import provider
 from underlay.errors import Infrastructure
 from underlay.storage import paths
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
 
-OLDEST = (2, 3)
 UP_DEADLINE = 900.0
 OTHER_DEADLINE = 120.0
 # Some of its plugins let their own stack traces through, which bury what went wrong.
@@ -39,7 +38,7 @@ class Vagrant(vagrant.Vagrant):
         self._environment = {
             **variables(state),
             **NOT_ASKED,
-            **(NO_PLUGINS if state.provider == UML else {}),
+            **({} if provider(state.provider).loads_plugins else NO_PLUGINS),
             **({FORCE: "1"} if force else {}),
         }
 
@@ -84,18 +83,15 @@ class Vagrant(vagrant.Vagrant):
         return done.stdout
 
 
-def is_old(said: str) -> bool:
-    """Whether `vagrant --version`, in its own words, is older than what Underlay is tested with."""
-    found = re.fullmatch(r"Vagrant (\d+)\.(\d+).*", said)
-    return found is not None and (int(found[1]), int(found[2])) < OLDEST
-
-
 def _refuse_old(program: str) -> None:
     """Say of a Vagrant that failed that it is too old; asking it beforehand would cost a second."""
+    from underlay.cluster.requirements.machine import OLDEST_VAGRANT, vagrant_version
+
     done = run([program, "--version"], deadline=OTHER_DEADLINE, check=False)
     said = done.stdout.strip().partition("\n")[0]
-    if is_old(said):
-        needed = ".".join(map(str, OLDEST))
+    version = vagrant_version(said)
+    if version is not None and version < OLDEST_VAGRANT:
+        needed = ".".join(map(str, OLDEST_VAGRANT))
         raise Infrastructure(
             f"{said} is too old: {needed} or newer is needed", hint="underlay doctor"
         )

@@ -95,6 +95,8 @@ class Driver:
         who reaches whom: a table of rules, in which the first one that holds decides.
     ``broadcast``
         who hears what is sent to everybody: a table like it.
+    ``macs``
+        which MAC address a receiver sees, where it isn't that of the interface that sent it.
     ``beside``
         rules that the prediction applies itself, for what no relation between two tells.
     ``modes``
@@ -128,6 +130,7 @@ class Driver:
     own_mac: bool
     reach: tuple[Rule, ...]
     broadcast: tuple[Rule, ...] = ()
+    macs: tuple[Rule, ...] = ()
     beside: tuple[Rule, ...] = ()
     modes: tuple[str, ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from underlay.plan import host_address, parent_address
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.plan import Plan
+    from underlay.plan import Attachment, Plan, PlannedContainer
 
 Protocol = Literal["icmp", "tcp", "udp"]
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")
@@ -60,26 +60,27 @@ class Pair:
 
 def protocols(plan: Plan) -> tuple[Protocol, ...]:
     """Return the protocols that ``plan``'s cells are measured by, in the matrix's order."""
-    asked = getattr(plan, "protocols", PROTOCOLS)
-    return tuple(protocol for protocol in PROTOCOLS if protocol in asked)
+    return tuple(protocol for protocol in PROTOCOLS if protocol in plan.protocols)
+
+
+def end_name(container: PlannedContainer, attachment: Attachment) -> str:
+    """Return the name of a container's end: NAME, or NAME@NETWORK where it has several."""
+    several = len(container.attachments) > 1
+    return f"{container.name}@{attachment.network}" if several else container.name
 
 
 def ends(plan: Plan) -> tuple[End, ...]:
     """Return every end of ``plan``'s matrix: containers in the plan's order, then nodes."""
     containers = tuple(
         End(
-            name=(
-                container.name
-                if len(container.attachments) == 1
-                else f"{container.name}@{attachment.network}"
-            ),
+            name=end_name(container, attachment),
             kind="container",
             node=container.node,
             space=container.name,
             network=attachment.network,
             interface=attachment.interface,
-            address=attachment.address.partition("/")[0],
-            address6=getattr(attachment, "address6", "").partition("/")[0],
+            address=attachment.address.ip,
+            address6=attachment.address6.ip,
         )
         for container in plan.containers
         for attachment in container.attachments
@@ -88,7 +89,7 @@ def ends(plan: Plan) -> tuple[End, ...]:
     return containers + nodes + tuple(End(h.name, "host", h.name, h.name) for h in plan.hosts)
 
 
-def homes(plan: Plan) -> tuple[str, ...]:
+def machines(plan: Plan) -> tuple[str, ...]:
     """Return the machines that a probe runs on: all nodes, then all external hosts."""
     return (*(node.name for node in plan.nodes), *(host.name for host in plan.hosts))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,3 +59,8 @@ class RuleText:
     reason: str
     source: str
     page: str
+
+
+def reason_of(check: Callable[..., object]) -> str:
+    """Return why what ``check`` finds matters: its docstring, as one line."""
+    return " ".join((inspect.getdoc(check) or "").split())

@@ -7,10 +7,11 @@ import subprocess
 import threading
 from typing import TYPE_CHECKING
 
-from underlay.cluster.access import SWITCH, spawn_as_root, start_at_switch
+from underlay.cluster.access import spawn_as_root, start_at_switch
 from underlay.errors import Infrastructure
 from underlay.observe.commands import sniff_command
 from underlay.observe.frames import Frame, frame_from
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
-from underlay.expect import homes
+from underlay.expect import machines
 from underlay.observe.patience import SharedDeadline
+from underlay.plan import SWITCH, Cidr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
     Start = Callable[[str], subprocess.Popen[bytes]]
 
-SWITCH = "switch"
 DEADLINE = 45.0  # s; less for those that lag behind most (deadline.py)
-LOOK = 0.05  # s between looks at who has answered by now
 END = 2.0  # s that a killed process gets
 PER_CONTAINER = 1.0  # s more for each container of the node that has most
 
@@ -67,10 +66,10 @@ class Space:
         """The protocol counters that aren't zero, such as IpOutNoRoutes."""
         return dict(self.raw.get("counters", {}))
 
-    def addresses(self, interface: str) -> list[str]:
+    def addresses(self, interface: str) -> list[Cidr]:
         """Return an interface's global addresses with their prefix lengths, both families."""
         return [
-            f"{info['local']}/{info['prefixlen']}"
+            Cidr(f"{info['local']}/{info['prefixlen']}")
             for info in self.links.get(interface, {}).get("addr_info", ())
             if info.get("scope") == "global" and "local" in info
         ]
@@ -116,11 +115,11 @@ def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
     ``switch``, with its streams piped. What fails or is late is named in ``failed``; nothing
     is raised.
     """
-    looks = {name: _Look(name, start) for name in (*homes(plan), SWITCH)}
+    looks = {name: _Look(name, start) for name in (*machines(plan), SWITCH)}
     most = max(Counter(container.node for container in plan.containers).values(), default=0)
     more = pace * PER_CONTAINER * most
     _await(looks, SharedDeadline([node.name for node in plan.nodes], pace * DEADLINE + more, more))
-    failed = {name: look.failed for name, look in looks.items() if look.failed}
+    failed = {name: look.error for name, look in looks.items() if look.error}
     documents = {name: look.document for name, look in looks.items() if name not in failed}
     for document in documents.values():
         failed |= document["missing"]
@@ -130,30 +129,24 @@ def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
 def _await(looks: dict[str, _Look], deadline: SharedDeadline) -> None:
     """Wait for the end of all looks; those that lag behind are given up, as all are by Ctrl-C."""
     try:
-        while waiting := [look for look in looks.values() if look.thread.is_alive()]:
-            for look in set(looks.values()).difference(waiting):
-                if not look.failed:
-                    deadline.arrived(look.name)
-            if deadline.over:
-                break
-            waiting[0].thread.join(LOOK)
+        deadline.wait_for(looks)
     finally:
         for look in looks.values():
-            if look.thread.is_alive():
+            if not look.wait(0):
                 look.give_up(deadline.patience)
 
 
 class _Look:
-    """A look into one machine, under way in ``thread``; ``failed`` says why it shows nothing."""
+    """A look into one machine, in a thread; ``error`` says why it shows nothing."""
 
     def __init__(self, name: str, start: Start) -> None:
         self.name = name
-        self.failed = ""
+        self.error = ""
         self.document: dict[str, Any] = {}
         self._start = start
         self._process: subprocess.Popen[bytes] | None = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
 
     def _run(self) -> None:
         try:
@@ -161,14 +154,19 @@ class _Look:
             out, complaint = self._process.communicate()
             self.document = _document(out, complaint)
         except (OSError, UnderlayError, ValueError) as error:
-            self.failed = self.failed or str(error)
+            self.error = self.error or str(error)
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the look for so long; return whether it has ended."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def give_up(self, seconds: float) -> None:
         """End the process, which had its ``seconds``."""
-        self.failed = f"did not answer within {seconds:.0f} s"
+        self.error = f"did not answer within {seconds:.0f} s"
         if self._process:
             self._process.kill()
-        self.thread.join(END)
+        self._thread.join(END)
 
 
 def _document(out: bytes, complaint: bytes) -> dict[str, Any]:

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 START = 30.0  # s until every probe listens; ssh to a busy node takes a second or two
 # Seconds for the probing itself: what silence costs, and a margin for many cells on slow nodes.
 PROBE, PROBE_PER_CELL = 15.0, 0.02
-LOOK = 0.05  # s between looks at who listens by now
 ROUND = 10.0  # s that a node may take for one round; its loop turns many times a second
 BETWEEN = 0.02  # s from one round to the next, so that rounds cost the nodes little
 COLLECT = 15.0  # s until a node's document is there
@@ -98,12 +97,7 @@ def measure(
 
 def _await(runs: dict[str, _Run], deadline: SharedDeadline) -> None:
     """Wait until every probe listens; those that don't in time are out."""
-    while waiting := [run for run in runs.values() if not run.heard.is_set()]:
-        for run in set(_alive(runs)).difference(waiting):
-            deadline.arrived(run.node)
-        if deadline.over:
-            break
-        waiting[0].heard.wait(LOOK)
+    deadline.wait_for(runs)
     for run in runs.values():
         run.expect("ready")
 
@@ -148,7 +142,7 @@ class _Run:
     def __init__(self, node: str, task: str, spawn: Spawn) -> None:
         self.node = node
         self.error = ""
-        self.heard = threading.Event()
+        self._spoke = threading.Event()
         self._lines: queue.Queue[str] = queue.Queue()
         self._complaint: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
@@ -183,7 +177,7 @@ class _Run:
 
     def _put(self, line: str) -> None:
         self._lines.put(line)
-        self.heard.set()
+        self._spoke.set()
 
     def _read_complaint(self, process: subprocess.Popen[bytes]) -> None:
         if process.stderr:
@@ -191,6 +185,10 @@ class _Run:
                 for line in process.stderr:
                     self._complaint.append(line.decode(errors="replace").rstrip())
                     del self._complaint[:-5]
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the probe's first line, or its end, for so long; return whether it is there."""
+        return self._spoke.wait(seconds)
 
     def line(self, until: float) -> str:
         """Return the next line; empty, with ``error`` set, where the probe ended or is late."""

@@ -6,8 +6,9 @@ from collections import defaultdict
 from itertools import starmap
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import End, Pair, Protocol, ends, homes, protocols
-from underlay.expect.value_cells import NOBODY, NOTHING
+from underlay.drivers.rule import NOTHING
+from underlay.expect import End, Pair, Protocol, ends, machines, protocols
+from underlay.expect.value_cells import NOBODY
 from underlay.observe.observation import Observation, Seen
 from underlay.observe.on_node.cells import Answer, Received
 
@@ -35,7 +36,7 @@ def merge(
     could not enter, are not measured.
     """
     reasons = dict(failed or {})
-    for name in homes(plan):
+    for name in machines(plan):
         if name not in documents:
             reasons.setdefault(name, "its probe gave no answer")
     records = _Records(plan, documents, reasons)

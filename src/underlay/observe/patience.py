@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 LEAST = 10.0  # s that anybody gets, where processors are free
 TIMES = 5.0  # so many times what the slowest of the others took
+LOOK = 0.05  # s between looks at who has answered by now
+
+
+class Asked(Protocol):
+    """A machine that was asked something; ``error`` says why it has nothing to answer."""
+
+    error: str
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for its answer, or its failure, for so long; return whether it is there."""
 
 
 class SharedDeadline:
@@ -28,6 +38,16 @@ class SharedDeadline:
         self._limit = limit
         self._more = more
         self._took: dict[str, float | None] = dict.fromkeys(peers)
+
+    def wait_for(self, machines: Mapping[str, Asked]) -> None:
+        """Wait until all ``machines`` have answered, or nobody is waited for any longer."""
+        while waiting := [machine for machine in machines.values() if not machine.wait(0)]:
+            for name, machine in machines.items():
+                if machine not in waiting and not machine.error:
+                    self.arrived(name)
+            if self.over:
+                break
+            waiting[0].wait(LOOK)
 
     def arrived(self, name: str) -> None:
         """Keep that ``name`` has answered just now, if it is a peer and for the first time."""

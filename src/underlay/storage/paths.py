@@ -10,6 +10,7 @@ difference, but for what asks ``is_checkout``.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -64,6 +65,13 @@ def state(lab: str) -> Path:
     return states() / lab
 
 
+def remove_empty(*folders: Path) -> None:
+    """Remove those of ``folders`` that are empty, one after the other."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def _xdg(variable: str, default: str) -> Path:
     """XDG's rule: a folder that isn't absolute counts as not given (basedir specification)."""
     base = Path(os.environ.get(variable, ""))
@@ -71,5 +79,5 @@ def _xdg(variable: str, default: str) -> Path:
 
 
 def programs() -> str:
-    """Return a PATH with the folders that Debian's ordinary users haven't in theirs: ip, mke2fs."""
+    """Return PATH with the folders of ip and mke2fs, which an ordinary user of Debian lacks."""
     return f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"

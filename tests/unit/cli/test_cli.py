@@ -20,12 +20,19 @@ import pytest
 import typer
 
 from underlay import cli
-from underlay.cli import crash
+from underlay.cli import crash, overview
 from underlay.cli import which_lab as labs
 from underlay.errors import BadInput, Infrastructure
 from underlay.proof.bench.pseudo_terminal import PseudoTerminal
 
 ROOT = Path(__file__).resolve().parents[3]
+NEW_VERB = '''\
+GROUP = "Labs"
+ORDER = 1
+
+def command() -> None:
+    """Do something."""
+'''
 HEAVY = (
     "pydantic",
     "typer",
@@ -80,8 +87,10 @@ def imported_by(*arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     "arguments", [("--version",), ("--help",), (), ("chekc",)], ids=lambda a: " ".join(a) or "none"
 )
-def test_cheap_calls_import_nothing_heavy(arguments: tuple[str, ...]) -> None:
-    assert imported_by(*arguments).isdisjoint(HEAVY)
+def test_cheap_calls_import_nothing_heavy_and_no_verb(arguments: tuple[str, ...]) -> None:
+    found = imported_by(*arguments)
+    assert {name.split(".")[0] for name in found}.isdisjoint(HEAVY)
+    assert not [name for name in found if name.startswith("underlay.cli.verbs")]
 
 
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["-h"], ["help"]])
@@ -93,17 +102,37 @@ def test_help_lists_every_verb(arguments: list[str], capsys: pytest.CaptureFixtu
     assert max(map(len, lines)) <= 100
 
 
-def test_verbs_are_the_modules() -> None:
-    """A module of cli/verbs/ that has a command is a verb, and the other way round."""
-    sources = (ROOT / "src" / "underlay" / "cli" / "verbs").glob("*.py")
-    found = {s.stem for s in sources if "\ndef command(" in s.read_text(encoding="utf-8")}
-    assert found == set(cli.summaries())
+@pytest.mark.parametrize("entry", overview.entries(), ids=lambda entry: entry.name)
+def test_what_is_read_of_a_verb_is_what_it_is_once_imported(entry: overview.Entry) -> None:
+    module = importlib.import_module(f"underlay.cli.verbs.{entry.name}")
+    text = inspect.getdoc(module.command) or ""
+    read = (entry.group, entry.order, entry.summary)
+    assert read == (module.GROUP, module.ORDER, text.splitlines()[0])
 
 
-@pytest.mark.parametrize("name", cli.summaries())
-def test_summary_repeats_the_docstring(name: str) -> None:
-    text = inspect.getdoc(importlib.import_module(f"underlay.cli.verbs.{name}").command) or ""
-    assert text.splitlines()[0] == cli.summaries()[name]
+def test_places_in_the_overview_are_taken_once() -> None:
+    entries = overview.entries()
+    assert len({(entry.group, entry.order) for entry in entries}) == len(entries)
+
+
+def test_a_new_file_is_a_new_verb(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(overview, "FOLDER", tmp_path)
+    (tmp_path / "new.py").write_text(f"{NEW_VERB}    this is not even read\n")
+    assert overview.is_verb("new")
+    assert cli.main(["--help"]) == 0
+    assert "\nLabs:\n  new        Do something.\n\nOptions:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lacking", ["GROUP", "ORDER", "Labs", "Do something.", "command"])
+def test_a_verb_that_lacks_something_is_named(
+    lacking: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(overview, "FOLDER", tmp_path)
+    (tmp_path / "new.py").write_text(NEW_VERB.replace(lacking, "x" * lacking.isalpha()))
+    with pytest.raises(LookupError, match=r"new\.py: a verb needs GROUP"):
+        overview.entries()
 
 
 @pytest.mark.parametrize("name", cli.summaries())

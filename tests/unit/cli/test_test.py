@@ -15,11 +15,10 @@ from types import SimpleNamespace
 import pytest
 
 from underlay import cli
-from underlay.cli import layers
-from underlay.cli import layers_record as proof
-from underlay.cli.layers import Layer, judge_layer, read_junit
 from underlay.cli.verbs import test as verb
 from underlay.cluster.providers.uml.sandbox import start_time
+from underlay.proof import own_tests
+from underlay.proof.own_tests import Layer, judge_layer, read_junit
 
 CONFTEST = Path(__file__).resolve().parents[2] / "conftest.py"
 SOURCE = CONFTEST.parents[1] / "src"
@@ -30,10 +29,9 @@ SETTINGS = "[pytest]\naddopts = --strict-markers\n"
 @pytest.fixture
 def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return a checkout of its own, with one passing test in each layer."""
-    for module in (layers, proof):
-        monkeypatch.setattr(module, "root", lambda: tmp_path)
+    monkeypatch.setattr(own_tests, "root", lambda: tmp_path)
     (tmp_path / "pytest.ini").write_text(SETTINGS)
-    for name in layers.LAYERS:
+    for name in own_tests.LAYERS:
         write(tmp_path, name, "def test_good(): pass\n")
     (tmp_path / "tests" / "conftest.py").write_text(CONFTEST.read_text())
     return tmp_path
@@ -147,9 +145,9 @@ def test_deadline_stops_the_run(
             raise subprocess.TimeoutExpired("pytest", timeout)
 
     # One after the other: the first has been counted when the second hangs.
-    monkeypatch.setattr(layers, "_workers", lambda *_, **__: [])
+    monkeypatch.setattr(own_tests, "_workers", lambda *_, **__: [])
     stand_in = SimpleNamespace(Popen=Pytest, TimeoutExpired=subprocess.TimeoutExpired)
-    monkeypatch.setattr(layers, "subprocess", stand_in)
+    monkeypatch.setattr(own_tests, "subprocess", stand_in)
     late = SimpleNamespace(monotonic=lambda: 1e9 if hangs.exists() else 0.0)
     monkeypatch.setattr(verb, "time", late)
     assert cli.main(["test"]) == 1
@@ -169,8 +167,8 @@ def test_interrupt_lets_pytest_clean_up(checkout: Path, tmp_path: Path) -> None:
         f"    finally:\n        pathlib.Path({str(cleaned)!r}).touch()\n",
     )
     code = (
-        "import pathlib, sys; from underlay import cli; from underlay.cli import layers;"
-        f"layers.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
+        "import pathlib, sys; from underlay import cli; from underlay.proof import own_tests;"
+        f"own_tests.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
@@ -200,8 +198,8 @@ def test_what_an_interrupted_test_leaves_is_ended(checkout: Path, tmp_path: Path
     records = checkout / ".underlay" / "labs"
     (records / "before").mkdir(parents=True)
     code = (
-        "import pathlib, sys; from underlay import cli; from underlay.cli import layers;"
-        f"layers.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
+        "import pathlib, sys; from underlay import cli; from underlay.proof import own_tests;"
+        f"own_tests.root = lambda: pathlib.Path({str(checkout)!r}); sys.exit(cli.main(['test']))"
     )
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     process = subprocess.Popen([sys.executable, "-c", code], stdout=-3, env=environment)
@@ -241,4 +239,4 @@ def test_golden_files(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None
 
 def test_line_of_a_layer() -> None:
     result = Layer("unit", 3, 0, 1, 2.345)
-    assert verb.line(result) == "unit: 3 passed, 0 failed, 1 skipped in 2.3 s"
+    assert verb.layer_line(result) == "unit: 3 passed, 0 failed, 1 skipped in 2.3 s"

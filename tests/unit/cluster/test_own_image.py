@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from underlay.cli import main
-from underlay.cluster.boot_files import ensure
+from underlay.cluster.boot_files import ensure_boot_files
 from underlay.cluster.prepare import load_plan
 from underlay.cluster.requirements.own_image import DRIVERS, MODULES, NEEDS, examine
 from underlay.errors import BadInput
@@ -96,9 +96,9 @@ def test_missing_files_are_named(tmp_path: Path) -> None:
     file = tmp_path / "own.yml"
     file.write_text(LAB.replace(", kernel: /boot/vmlinuz", ""))
     with pytest.raises(BadInput, match=r"image\.path: there is no file"):
-        ensure(load_plan(file), print)
+        ensure_boot_files(load_plan(file), print)
     (tmp_path / "root.qcow2").touch()
     with pytest.raises(BadInput, match=r"image\.kernel is missing"):
-        ensure(load_plan(file), print)
+        ensure_boot_files(load_plan(file), print)
     file.write_text(LAB.replace("/boot/vmlinuz", "root.qcow2").replace("initrd}", "root.qcow2}"))
-    assert ensure(load_plan(file), print).format == "qcow2"
+    assert ensure_boot_files(load_plan(file), print).format == "qcow2"

@@ -107,7 +107,7 @@ def test_a_running_lab_that_cannot_change_is_kept_too(
         raise Infrastructure("core-02 is deaf")
 
     class Rewired:
-        def rewire(self, *words: object) -> None:
+        def change_segments(self, *words: object) -> None:
             pass
 
     for module in (switching, converging):

@@ -8,8 +8,9 @@ import pytest
 
 from underlay.cluster.providers.uml.wiring import card_name, changes, links
 from underlay.cluster.state.lab import LabState, read_state, unfinished
-from underlay.cluster.suite import Asked, Suite
+from underlay.cluster.suite import Suite
 from underlay.cluster.switching import differences
+from underlay.lint import load
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage import paths
@@ -98,9 +99,9 @@ def test_labs_are_grouped_by_what_they_need(tmp_path: Path) -> None:
         plan(tmp_path, "c", "other"),
         plan(tmp_path, "d", "lan", nodes="3"),
     ]
-    labs = [Asked(Path(f"{each.lab}.yml"), each) for each in plans]
+    labs = [load(tmp_path / f"{each.lab}.yml") for each in plans]
     suite = Suite("uml", lambda _: None, lambda _: None)
-    assert [[a.plan.lab for a in group] for group in suite.groups(labs)] == [
+    assert [[loaded.plan.lab for loaded in group] for group in suite.groups(labs)] == [
         ["a", "c"],
         ["b"],
         ["d"],

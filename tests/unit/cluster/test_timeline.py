@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from underlay.cluster.boot_times import parse
+from underlay.cluster.boot_times import parse_times
 from underlay.cluster.spans import FILE, Span, process_began, record, recorded, span
 from underlay.report.timeline import WIDTH, timeline
 
@@ -58,12 +58,12 @@ def test_this_process_began_before_now() -> None:
 
 
 def test_units_of_systemd() -> None:
-    assert parse(SYSTEMD)[:2] == [("kernel", 0, 1_100_000), ("ssh", 7_000_000, 8_200_000)]
+    assert parse_times(SYSTEMD)[:2] == [("kernel", 0, 1_100_000), ("ssh", 7_000_000, 8_200_000)]
 
 
 def test_times_of_a_lean_init() -> None:
     text = "kernel 0 900000\nmodules 900000 1200000\nbroken\n"
-    assert parse(text) == [("kernel", 0, 900_000), ("modules", 900_000, 1_200_000)]
+    assert parse_times(text) == [("kernel", 0, 900_000), ("modules", 900_000, 1_200_000)]
 
 
 def test_bars_stand_where_and_as_long_as_they_should() -> None:

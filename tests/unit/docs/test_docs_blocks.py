@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = {
     "lint": ["labs/broken/seed-eth0.yml"],
     "env": ["--lab", "docker-vlan"],
-    "test": ["--layer", "unit", "--", "-k", "test_verbs_are_the_modules"],
+    "test": ["--layer", "unit", "--", "-k", "test_places_in_the_overview"],
 }
 
 

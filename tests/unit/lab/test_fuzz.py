@@ -154,8 +154,7 @@ def try_lab(folder: Path, content: bytes) -> str:
         else:
             # What is accepted can be planned and linted.
             lab, text = result
-            make_plan(lab)
-            lint_lab(lab, text)
+            lint_lab(lab, text, make_plan(lab))
     return "refused" if isinstance(result, LabError) else "accepted"
 
 

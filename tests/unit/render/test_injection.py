@@ -36,8 +36,8 @@ from underlay.cluster.providers.uml.wiring import setup
 from underlay.cluster.state.lab import LabState
 from underlay.errors import BadInput
 from underlay.lab import Lab
-from underlay.lint import lint_lab
-from underlay.lint.read import LabError, read_lab, read_lab_text
+from underlay.lint import load
+from underlay.lint.read import LabError, read_lab
 from underlay.plan import Plan, make_plan
 from underlay.render import render_all, rendered_files
 from underlay.storage import paths
@@ -153,12 +153,12 @@ def try_file(folder: Path, data: st.DataObject) -> None:
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content.encode("utf-8", "surrogatepass"))
     try:
-        lab, read = read_lab_text(file)
+        loaded = load(file)
     except LabError as error:
         refused(file, error)
         return
-    lint_lab(lab, read)
-    plain(make_plan(lab))
+    assert loaded.findings is not None
+    plain(loaded.plan)
 
 
 def refused(file: Path, error: LabError) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
-from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
+from underlay.cli.options import AsJson, Provider
+from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, nearest
+
+GROUP = "This machine"
+ORDER = 20
 
 DATAPLANE = "dataplane"
 
@@ -30,16 +33,11 @@ def command(
             autocompletion=figure_names,
         ),
     ] = None,
-    provider: Annotated[
-        str | None,
-        typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox."),
-    ] = None,
+    provider: Provider = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Measure each figure once, within ten minutes.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure how fast Underlay is on this machine, or how fast packets are.
 
@@ -89,8 +87,8 @@ def _wanted(names: list[str]) -> set[str]:
 
     for name in names:
         if name not in NAMES:
-            near = difflib.get_close_matches(name, [*NAMES, DATAPLANE], n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]}?" if near else f"figures: {', '.join(NAMES)}"
+            near = nearest(name, [*NAMES, DATAPLANE])
+            hint = did_you_mean(near) or f"figures: {', '.join(NAMES)}"
             raise BadInput(f"there is no figure {name!r}", hint=hint)
     return set(names or NAMES)
 

@@ -8,11 +8,15 @@ import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput
 
 if TYPE_CHECKING:
     from underlay.faults import Fault, Place, Scene
+
+GROUP = "Faults"
+ORDER = 20
 
 
 def fault_ids() -> list[str]:
@@ -36,12 +40,8 @@ def command(
     every: Annotated[
         bool, typer.Option("--list", help="List which faults fit this lab, and where.")
     ] = False,
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Bring a fault about in a running lab, to see what it looks like.
 
@@ -56,18 +56,19 @@ def command(
       underlay break container-drops-incoming --container lannet-2a
     """
     from underlay.cluster.state.lock import turn
+    from underlay.expect import Prediction
     from underlay.faults import Scene, running_fault
     from underlay.faults.record import inject
 
     state = running_state(lab)
-    scene = Scene(state.plan())
+    scene = Scene(Prediction(state.plan()))
     if every:
         _list(scene, as_json)
         return
     if fault is None:
         raise BadInput("which fault?", hint="`underlay break --list` shows those that fit")
     wanted = running_fault(fault)
-    place = choose(scene, wanted, node, container)
+    place = choose_place(scene, wanted, node, container)
     effect = wanted.effect(scene, place)
     with progress(f"breaking {state.lab}") as running, turn(state.lab, running.step):
         broken = inject(state, scene, wanted, place)
@@ -89,12 +90,12 @@ def command(
     out.print("next: underlay check · underlay explain · underlay mend")
 
 
-def choose(scene: Scene, fault: Fault, node: str | None, container: str | None) -> Place:
+def choose_place(scene: Scene, fault: Fault, node: str | None, container: str | None) -> Place:
     """Return the first place for ``fault`` that fits and changes a cell; raise BadInput."""
-    _known(scene, node, container)
+    _refuse_unknown(scene, node, container)
     places = list(fault.places(scene))
     if not places:
-        raise BadInput(f"{fault.id} makes no sense here: {fault.senseless(scene)}", hint=_HINT)
+        raise BadInput(f"{fault.id} makes no sense here: {fault.no_place}", hint=_HINT)
     fitting = [
         place
         for place in places
@@ -114,7 +115,7 @@ def choose(scene: Scene, fault: Fault, node: str | None, container: str | None) 
 _HINT = "`underlay break --list` shows which faults fit this lab, and where"
 
 
-def _known(scene: Scene, node: str | None, container: str | None) -> None:
+def _refuse_unknown(scene: Scene, node: str | None, container: str | None) -> None:
     nodes = [planned.name for planned in scene.plan.nodes]
     if node is not None and node not in nodes:
         raise BadInput(f"there is no node {node!r}", hint=f"nodes: {', '.join(nodes)}")

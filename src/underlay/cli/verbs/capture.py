@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import err, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import BadInput, Infrastructure, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
+
+GROUP = "Running labs"
+ORDER = 40
 
 SNAP = 65535
 STDOUT = "-"
@@ -31,12 +34,8 @@ def command(
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.1, max=3600, help="Stop after so many seconds.")
     ] = 10,
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Capture frames in a running lab into a pcap file.
 
@@ -54,7 +53,7 @@ def command(
     from underlay.observe.frames import pcap
 
     state = running_state(lab)
-    machine, space, kind, devices = point(state.plan(), target)
+    machine, space, kind, devices = capture_point(state.plan(), target)
     if output is not None and str(output) == STDOUT and as_json:
         raise BadInput("stdout takes either the capture or the document", hint="--output FILE")
     path = output or Path(f"{state.lab}-{target.replace(':', '-')}.pcap")
@@ -79,9 +78,9 @@ def command(
         err.print(f"{path}: {len(frames)} frames")
 
 
-def point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
+def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
     """Return the machine, namespace, its kind, and the devices that ``target`` means."""
-    from underlay.cluster.access import SWITCH
+    from underlay.plan import SWITCH
 
     for segment in plan.segments:
         if segment.name == target:
@@ -96,6 +95,5 @@ def point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
             return node, node, "node", [device]
     names = [s.name for s in plan.segments] + [c.name for c in plan.containers]
     names += [f"{n.name}:{nic.interface}" for n in plan.nodes for nic in n.nics]
-    near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"targets: {', '.join(names)}"
+    hint = did_you_mean(nearest(target, names)) or f"targets: {', '.join(names)}"
     raise BadInput(f"the lab {plan.lab} has no {target!r} to capture at", hint=hint)

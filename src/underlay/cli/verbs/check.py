@@ -1,20 +1,29 @@
-"""The verb ``check``: the running lab's matrix, measured and judged."""
+"""The verb ``check``: a lab's matrix, measured and judged; of a running lab, or of many files."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from underlay.cli.console import err, out, print_json
-from underlay.cli.measuring import explained, measured, show
-from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput
+from underlay.cli.console import err, out, people, print_json, progress
+from underlay.cli.lab_proof import prove_lab, show_matrix
+from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
+from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from underlay.cluster.state.lab import LabState
-    from underlay.proof.explain import Explanation
-    from underlay.verdict import Verdict
+    from underlay.lint import Loaded
+    from underlay.proof.lab import Proof
+    from underlay.proof.labs import LabResult, LabResults
+
+GROUP = "Labs"
+ORDER = 30
 
 
 def command(
@@ -22,18 +31,14 @@ def command(
         str | None,
         typer.Argument(help="A lab, or a folder of labs, to start anew."),
     ] = None,
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
     provider: Annotated[
         str | None, typer.Option(help="With FILE or DIR: what runs the nodes, uml by default.")
     ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="With FILE or DIR: leave the last lab up.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure who reaches whom in a lab and compare it with the prediction.
 
@@ -55,42 +60,141 @@ def command(
       underlay check labs --json
     """
     if what is not None:
-        from underlay.cli.proving import prove
-
         if lab is not None:
             raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
-        raise typer.Exit(prove(what, provider, keep=keep, as_json=as_json))
+        raise typer.Exit(_check_files(what, provider, keep=keep, as_json=as_json))
     if provider is not None or keep:
         raise BadInput("--provider and --keep need a FILE or DIR to start")
-    state = running_state(lab)
-    verdict = measured(state)
-    explanation = None
-    if verdict.exit_code:
-        explanation = explained(state, verdict)
+    raise typer.Exit(_check_running(running_state(lab), as_json=as_json))
+
+
+def _check_running(state: LabState, *, as_json: bool) -> int:
+    """Prove the lab that is up, print the result, and return the exit code."""
+    from underlay.report.document import document
+    from underlay.report.explanation import causes, explanation_text
+
+    proof = prove_lab(state)
+    verdict, explanation = proof.verdict, proof.explanation
     if as_json:
-        from underlay.report.document import document
-        from underlay.report.explanation import causes
-
-        print_json({**document(verdict), "causes": causes(explanation) if explanation else []})
+        print_json({**document(verdict), "causes": causes(explanation)})
     else:
-        show(state, verdict)
-        if explanation:
-            from underlay.report.explanation import explanation_text
-
+        show_matrix(state, verdict)
+        if verdict.exit_code:
             out.print()
             out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
     if verdict.exit_code:
-        _keep(state, verdict, explanation)
-    raise typer.Exit(verdict.exit_code)
+        _keep(state, proof)
+    return verdict.exit_code
 
 
-def _keep(state: LabState, verdict: Verdict, explanation: Explanation | None) -> None:
+def _keep(state: LabState, proof: Proof) -> None:
     """Keep the cells, their causes and the nodes' logs, and say where, as the last line."""
     from underlay.cluster.state.run_folder import keep_run
     from underlay.report.document import document
     from underlay.report.explanation import causes
 
-    found = {"cells": document(verdict), "causes": causes(explanation) if explanation else []}
-    folder = keep_run(state.lab, "check", found, alive=state)
+    documents = {"cells": document(proof.verdict), "causes": causes(proof.explanation)}
+    folder = keep_run(state.lab, "check", documents, alive=state)
     if folder is not None:
         err.print(f"kept: {folder}")
+
+
+def _check_files(what: str, provider: str | None, *, keep: bool, as_json: bool) -> int:
+    """Prove the labs that ``what`` means, print the results, and return the exit code.
+
+    Raises BadInput where there is no such file or folder, or a file in it can't be read.
+    """
+    from underlay.cluster.providers import DEFAULT
+    from underlay.proof.labs import prove_labs
+
+    began = time.monotonic()
+    labs = _read_all(_files(what))
+    count = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
+    with progress(f"rendering {count}") as running:
+        results = prove_labs(labs, provider or DEFAULT, running.step, show_result, keep=keep)
+    seconds = round(time.monotonic() - began, 3)
+    if as_json:
+        print_json(
+            {
+                "labs": [result_document(results.by_lab[loaded.plan.lab]) for loaded in labs],
+                "boots": results.boots,
+                "timings": {**results.timings, "total": seconds},
+                "coverage": results.coverage(),
+            }
+        )
+    people(as_json).print(_last_line(results, seconds))
+    return results.exit_code
+
+
+def _files(what: str) -> list[Path]:
+    """Return the lab files that ``what`` means: those directly in a folder, or the one of a lab."""
+    folder = Path(what).expanduser()
+    if not folder.is_dir():
+        return [resolve_lab(what)]
+    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
+    if not files:
+        raise BadInput(f"there is no lab file directly in {what}", hint="they end in .yml")
+    return files
+
+
+def _read_all(files: Sequence[Path]) -> list[Loaded]:
+    """Read all files, and say at once what is wrong with any of them."""
+    from underlay.lint import load
+
+    labs: dict[str, Loaded] = {}
+    wrong = []
+    for file in files:
+        try:
+            loaded = load(file)
+        except UnderlayError as error:
+            wrong.append("\n".join(filter(None, (error.message, error.detail))))
+            continue
+        name = loaded.plan.lab
+        if name in labs:
+            wrong.append(f"{file}: its name is {name}, as in {labs[name].file}")
+        labs.setdefault(name, loaded)
+    if wrong:
+        raise BadInput("\n".join(wrong))
+    return list(labs.values())
+
+
+def result_document(result: LabResult) -> dict[str, Any]:
+    """Return what ``--json`` prints about one of many labs."""
+    from underlay.report.document import document
+    from underlay.report.explanation import causes
+
+    page = document(result.verdict)
+    page["timings"] = {**page["timings"], **result.timings}
+    page["causes"] = causes(result.explanation) if result.explanation else []
+    if result.error is not None:
+        page["error"] = result.error.message
+        page["detail"] = result.error.detail
+    return page
+
+
+def show_result(result: LabResult) -> None:
+    """Say on stderr how one lab went; it is printed while the others are still waited for."""
+    from underlay.report.explanation import explanation_text
+
+    verdict, summary = result.verdict, result.verdict.summary
+    spent = " · ".join(f"{phase} {seconds:.1f} s" for phase, seconds in result.timings.items())
+    if result.error is not None:
+        err.print(f"{verdict.lab}: not up: {result.error.message} · {spent}", style="bold")
+        if result.error.detail:
+            err.print(result.error.detail)
+        return
+    cells = f"{summary.cells} cells: {summary.as_expected} as expected"
+    more = f", {summary.differs} differ, {summary.not_measured} not measured"
+    err.print(f"{verdict.lab}: {cells}{more if verdict.exit_code else ''} · {spent}")
+    if result.explanation is not None:
+        err.print(explanation_text(result.explanation, width=min(err.width, 100)), end="")
+
+
+def _last_line(results: LabResults, seconds: float) -> str:
+    codes = results.exit_codes
+    return (
+        f"{len(codes)} labs: {codes.count(EXIT_OK)} as expected,"
+        f" {codes.count(EXIT_DIFFERS)} differ,"
+        f" {codes.count(EXIT_INFRASTRUCTURE)} not measured whole · {results.boots} boots"
+        f" · {seconds:.1f} s"
+    )

@@ -12,6 +12,9 @@ import typer
 
 from underlay.errors import BadInput
 
+GROUP = "This machine"
+ORDER = 50
+
 SCRIPTS = {
     "bash": """\
 # Completion of underlay for bash; written by `underlay completion bash`.

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import refuse_broken, running_state
 
 if TYPE_CHECKING:
     from underlay.cluster.converging import Converged
 
+GROUP = "Labs"
+ORDER = 50
+
 
 def command(
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing, and say what would be changed.")
     ] = False,
@@ -28,9 +30,7 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Converge although lint finds errors in the lab.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a running lab what its lab file says now, by one Ansible task.
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import typer
 
-from underlay.cli import timeline
+from underlay.cli import start_timeline
 from underlay.cli.console import err, out, print_json
-from underlay.cli.measuring import measured, show
+from underlay.cli.lab_proof import measure_lab, show_matrix
+from underlay.cli.options import AsJson, Timings
 from underlay.cli.verbs import up
+from underlay.cluster.providers import DEFAULT
 from underlay.errors import EXIT_OK
+
+GROUP = "Labs"
+ORDER = 10
 
 NEXT = """
 The lab stays up. Next (`underlay` is ./underlay in the checkout):
@@ -25,12 +29,8 @@ The lab stays up. Next (`underlay` is ./underlay in the checkout):
 
 
 def command(
-    timings: Annotated[
-        bool, typer.Option("--timings", help="Show as a timeline where the time went.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    timings: Timings = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start the default lab, measure its matrix and leave it running.
 
@@ -43,23 +43,23 @@ def command(
       underlay demo --timings
     """
     began = time.monotonic()
-    state, phases = up.start(None, "uml", force=False)
-    verdict = measured(state)
+    state, phases = up.start(None, DEFAULT, force=False)
+    verdict = measure_lab(state)
     total = round(time.monotonic() - began, 3)
     if as_json:
         from underlay.report.document import document
 
-        judged = document(verdict)
-        judged["timings"] = {**phases, **judged["timings"], "total": total}
+        page = document(verdict)
+        page["timings"] = {**phases, **page["timings"], "total": total}
         if timings:
-            judged["spans"] = timeline.document(state)
-        print_json(judged)
+            page["spans"] = start_timeline.document(state)
+        print_json(page)
         raise typer.Exit(verdict.exit_code)
-    show(state, verdict)
+    show_matrix(state, verdict)
     spent = " · ".join(f"{phase.replace('_', ' ')} {s:.1f} s" for phase, s in phases.items())
     err.print(f"{spent} · in all {total:.1f} s", style="dim")
     if timings:
-        timeline.show(state)
+        start_timeline.show(state)
     if verdict.exit_code == EXIT_OK:
         out.print(NEXT.rstrip())
     raise typer.Exit(verdict.exit_code)

@@ -10,11 +10,16 @@ import typer
 from rich.text import Text
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cluster.providers import DEFAULT, NAMES
+from underlay.cluster.providers import provider as by_name
 from underlay.cluster.requirements.machine import CHECKS, Row, package_rows
 from underlay.errors import EXIT_INFRASTRUCTURE
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+GROUP = "This machine"
+ORDER = 10
 
 
 def command(
@@ -24,7 +29,7 @@ def command(
     ] = None,
     provider: Annotated[
         str, typer.Option(help="Also check what this provider needs: libvirt.")
-    ] = "uml",
+    ] = DEFAULT,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document instead of text.")
     ] = False,
@@ -45,8 +50,8 @@ def command(
     """
     with progress(f"looking into {image.name}" if image else "looking at this machine"):
         rows = _image_rows(image) if image else examine()
-        if provider == "libvirt" and not image:
-            rows += _libvirt_rows()
+        if provider in NAMES and not image:
+            rows += by_name(provider).requirements()
     if as_json:
         print_json(document(rows))
     else:
@@ -70,12 +75,6 @@ def _image_rows(image: Path) -> list[Row]:
     from underlay.cluster.requirements import own_image
 
     return own_image.examine(image)
-
-
-def _libvirt_rows() -> list[Row]:
-    from underlay.cluster.requirements.libvirt import libvirt_rows
-
-    return libvirt_rows()
 
 
 def document(rows: list[Row]) -> dict[str, object]:

@@ -8,18 +8,18 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_lab
 from underlay.storage.paths import states
 
+GROUP = "Labs"
+ORDER = 70
+
 
 def command(
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
     every: Annotated[bool, typer.Option("--all", help="Stop every lab of this checkout.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Stop a lab and leave nothing of it behind.
 
@@ -34,7 +34,7 @@ def command(
     """
     from underlay.cluster.lifecycle import down
     from underlay.cluster.state.lock import forget_unheld
-    from underlay.cluster.state.own_home import sweep
+    from underlay.cluster.state.separate import sweep
     from underlay.storage import temporary
 
     # Every folder: one without a record is what `render` or Vagrant by hand left.

@@ -8,7 +8,11 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import print_json
+from underlay.cli.options import AsJson
 from underlay.cli.which_lab import resolve_lab
+
+GROUP = "Running labs"
+ORDER = 60
 
 
 def command(
@@ -18,9 +22,7 @@ def command(
     provider: Annotated[
         str | None, typer.Option(help="For a lab that isn't up: what is to run its nodes.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Print the variables for using Vagrant by hand on a lab.
 

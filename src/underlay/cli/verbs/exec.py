@@ -6,16 +6,18 @@ from typing import Annotated
 
 import typer
 
+from underlay.cli.options import RunningLab
 from underlay.cli.which_lab import running_state
 from underlay.errors import EXIT_NOT_RUN, UnderlayError
+
+GROUP = "Running labs"
+ORDER = 30
 
 
 def command(
     target: Annotated[str, typer.Argument(help="A node, a container, or `switch`.")],
     arguments: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The command.")],
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
 ) -> None:
     """Run a command as root in a node, a container or the switch.
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
-
 import typer
 
 from underlay.cli.console import out, print_json
-from underlay.cli.measuring import explained, measured
+from underlay.cli.lab_proof import prove_lab
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
 
-if TYPE_CHECKING:
-    pass
+GROUP = "Labs"
+ORDER = 60
 
 
 def command(
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say why cells of a running lab differ from the prediction.
 
@@ -37,8 +32,8 @@ def command(
     from underlay.report.terminal import summary_line
 
     state = running_state(lab)
-    verdict = measured(state)
-    explanation = explained(state, verdict)
+    proof = prove_lab(state)
+    verdict, explanation = proof.verdict, proof.explanation
     if as_json:
         print_json({"lab": state.lab, **document(explanation)})
     else:

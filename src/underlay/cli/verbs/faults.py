@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json
+from underlay.cli.options import AsJson
 
 if TYPE_CHECKING:
-    from underlay.faults.entry import Entry
+    from underlay.faults import Entry
+
+GROUP = "Faults"
+ORDER = 10
 
 
 def command(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the faults that Underlay knows, by the stage at which they show.
 
@@ -28,15 +29,15 @@ def command(
       underlay faults
       underlay faults --json
     """
-    from underlay.faults.entry import entries
+    from underlay.faults.entries import entries
 
-    found = entries()
+    known = entries()
     if as_json:
-        print_json({"faults": [_document(entry) for entry in found]})
+        print_json({"faults": [_document(entry) for entry in known]})
         return
     for stage in ("running", "boot", "file"):
         table = Table("fault", "layer", "what is wrong", box=None, pad_edge=False)
-        rows = [entry for entry in found if entry.stage == stage]
+        rows = [entry for entry in known if entry.stage == stage]
         for entry in rows:
             table.add_row(entry.id, entry.layer, entry.title)
         out.print(f"{stage}: {len(rows)} faults", style="bold")

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson
 from underlay.errors import BadInput, UnderlayError
 
 if TYPE_CHECKING:
     from underlay.cluster.image.build import Image
+
+GROUP = "Files"
+ORDER = 30
 
 ACTIONS = ("show", "build", "export", "import")
 
@@ -33,9 +37,7 @@ def command(
         bool,
         typer.Option("--force", help="Build anew, or replace a file that is there already."),
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Build the nodes' image, show what is cached, or carry it to another machine.
 
@@ -109,9 +111,9 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
     if not current.exists:
         raise BadInput("the image is not built yet", hint="underlay image build")
     with progress(f"exporting the image {current.key}"):
-        found = image_licences.parts(current.disk)
+        packages = image_licences.parts(current.disk)
         image_archive.export(current, file)
-        write_whole(beside, image_licences.table(found))
+        write_whole(beside, image_licences.table(packages))
     size = file.stat().st_size
     seconds = time.monotonic() - began
     if as_json:
@@ -121,13 +123,13 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
                 "file": str(file),
                 "bytes": size,
                 "packages_file": str(beside),
-                "packages": len(found),
+                "packages": len(packages),
                 "seconds": round(seconds, 3),
             }
         )
         return
     out.print(f"image {current.key}: {file}, {size >> 20} MiB, in {seconds:.1f} s")
-    out.print(f"{len(found)} packages with versions and licences: {beside}")
+    out.print(f"{len(packages)} packages with versions and licences: {beside}")
 
 
 def _import(file: Path, *, as_json: bool) -> None:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from underlay.lint.finding import Finding, RuleText
 
+GROUP = "Files"
+ORDER = 20
+
 STYLES = {"error": "bold red", "warning": "yellow"}
 
 Format = Literal["text", "json", "sarif", "github"]
@@ -71,12 +74,11 @@ def command(
 
 
 def _lint_lab(path: Path, shape: Format) -> None:
-    from underlay.lint import lab_rules, lint_lab
+    from underlay.lint import lab_rules, load
     from underlay.lint.problems import problem_findings
-    from underlay.lint.read import read_lab_text
 
     try:
-        subject, text = read_lab_text(path)
+        loaded = load(path)
     except LabError as error:
         if shape == "text":
             raise
@@ -84,9 +86,8 @@ def _lint_lab(path: Path, shape: Format) -> None:
         _print(findings, lab_rules(), shape, {"error": error.message, "hint": error.hint})
         err.print(f"error: {error.message}")
         raise typer.Exit(EXIT_BAD_INPUT) from error
-    findings = lint_lab(subject, text)
-    _print(findings, lab_rules(), shape, {"lab": subject.name})
-    _conclude(findings, text.file, shape)
+    _print(loaded.findings, lab_rules(), shape, {"lab": loaded.lab.name})
+    _conclude(loaded.findings, loaded.text.file, shape)
 
 
 def _lint_hosts(pairs: list[str], shape: Format) -> None:

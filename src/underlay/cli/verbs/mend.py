@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.measuring import measured
+from underlay.cli.lab_proof import measure_lab
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
+
+GROUP = "Faults"
+ORDER = 30
 
 
 def command(
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Undo all that `break` has done to a running lab, and measure it.
 
@@ -36,7 +34,7 @@ def command(
     state = running_state(lab)
     with progress(f"mending {state.lab}") as running, turn(state.lab, running.step):
         mended = mend(state)
-    verdict = measured(state)
+    verdict = measure_lab(state)
     if as_json:
         print_json(
             {

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from underlay.cli.console import err, out, print_json
+from underlay.cli.options import AsJson, LabFile
 from underlay.cli.which_lab import resolve_lab
 from underlay.errors import BadInput
 from underlay.storage import paths
 
+if TYPE_CHECKING:
+    from underlay.lint import Loaded
+
+GROUP = "Files"
+ORDER = 10
+
 
 def command(
-    lab: Annotated[
-        str | None, typer.Argument(help="A lab file, or the name of one in labs/.")
-    ] = None,
+    lab: LabFile = None,
     output: Annotated[
         Path | None,
         typer.Option(help="The folder to write; without it, the lab's state folder."),
@@ -25,9 +30,7 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Render a lab although lint finds errors in it.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write every file of a lab's nodes without starting any.
 
@@ -42,25 +45,24 @@ def command(
       underlay render labs/coreos.yml --json
     """
     from underlay.cluster.keys import lab_key
-    from underlay.lint.read import read_lab
-    from underlay.plan import make_plan
+    from underlay.lint import load
     from underlay.render import refuse_foreign, render_cached, rendered_files
 
     started = time.monotonic()
-    file = resolve_lab(lab)
-    checked = read_lab(file)
+    loaded = load(resolve_lab(lab))
     if not force:
-        _refuse_errors(file)
-    folder = output or paths.state(checked.name) / "files"
+        _refuse_to_render(loaded)
+    name = loaded.plan.lab
+    folder = output or paths.state(name) / "files"
     refuse_foreign(folder)
-    key = lab_key(checked.name)
-    cached = render_cached(make_plan(checked), key, folder, paths.cache() / "files")
+    key = lab_key(name)
+    cached = render_cached(loaded.plan, key, folder, paths.cache() / "files")
     seconds = time.monotonic() - started
     files = rendered_files(folder)
     if as_json:
         print_json(
             {
-                "lab": checked.name,
+                "lab": name,
                 "output": str(folder),
                 "files": [str(path) for path in files],
                 "seconds": round(seconds, 3),
@@ -75,15 +77,13 @@ def command(
     )
 
 
-def _refuse_errors(file: Path) -> None:
-    """Raise BadInput where lint finds errors in the lab ``file``."""
-    from underlay.lint import lint
-
-    errors = [finding for finding in lint(file) if finding.severity == "error"]
+def _refuse_to_render(loaded: Loaded) -> None:
+    """Raise BadInput with all findings in full, since nothing but files is at stake."""
+    errors = loaded.errors
     if errors:
         count = "an error" if len(errors) == 1 else f"{len(errors)} errors"
         raise BadInput(
-            f"lint finds {count} in {file}",
+            f"lint finds {count} in {loaded.file}",
             detail="\n".join(map(str, errors)),
             hint="--force renders the files all the same",
         )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from underlay.cli.console import print_json
 
+GROUP = "Files"
+ORDER = 40
+
 
 def command() -> None:
     """Print the JSON Schema of lab files, for editors.

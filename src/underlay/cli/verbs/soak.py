@@ -9,7 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson
 from underlay.errors import EXIT_DIFFERS
+
+GROUP = "This machine"
+ORDER = 30
 
 MANY = 1_000_000
 
@@ -27,9 +31,7 @@ def command(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Repeat the trials of an earlier run.")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """End commands at random moments, and prove that nothing is left behind.
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import subprocess
 import sys
 from typing import Annotated
 
 import typer
 
+from underlay.cli.options import RunningLab
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput
+from underlay.errors import BadInput, did_you_mean, nearest
+
+GROUP = "Running labs"
+ORDER = 20
 
 
 def command(
@@ -18,9 +21,7 @@ def command(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[-- CMD...]", help="A command to run there.")
     ] = None,
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
 ) -> None:
     """Open a shell on a node, or run a command there as the lab's user.
 
@@ -36,8 +37,7 @@ def command(
     state = running_state(lab)
     names = [planned.name for planned in state.plan().nodes]
     if node not in names:
-        near = difflib.get_close_matches(node, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"nodes: {', '.join(names)}"
+        hint = did_you_mean(nearest(node, names)) or f"nodes: {', '.join(names)}"
         raise BadInput(f"the lab {state.lab} has no node {node!r}", hint=hint)
     config = state.folder / "ssh_config"
     if arguments:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import running_state
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan, PortVlans
+
+GROUP = "Running labs"
+ORDER = 10
 
 SENTENCES = {
     "running": "all nodes run; `underlay check` measures the lab",
@@ -22,12 +25,8 @@ SENTENCES = {
 
 
 def command(
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    lab: RunningLab = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show a running lab: its nodes, containers and switch.
 
@@ -72,7 +71,7 @@ def describe(state: LabState) -> dict[str, Any]:
                     "name": segment.name,
                     "bridge": segment.bridge,
                     "ports": segment.ports,
-                    "vlans": {name: _vlans(own) for name, own in segment.vlans.items()} or None,
+                    "vlans": {name: _vlans(port) for name, port in segment.vlans.items()} or None,
                 }
                 for segment in plan.segments
             ],
@@ -81,31 +80,32 @@ def describe(state: LabState) -> dict[str, Any]:
 
 
 def _machine(plan: Plan, states: dict[str, str]) -> dict[str, str] | None:
-    """The machine that holds the bridges, where they aren't in the sandbox."""
+    """Return the machine that holds the bridges, or None where they are in the sandbox."""
     if plan.switch is None:
         return None
-    own = plan.switch
-    address = own.management.address.partition("/")[0]
-    return {"name": own.name, "state": states[own.name], "address": address}
+    machine = plan.switch
+    address = machine.management.address.partition("/")[0]
+    return {"name": machine.name, "state": states[machine.name], "address": address}
 
 
-def _vlans(own: PortVlans) -> str:
-    """A port's VLANs in the words of the lab file."""
-    tagged = ", ".join(map(str, own.tagged))
+def _vlans(port: PortVlans) -> str:
+    """Return a port's VLANs in the words of the lab file."""
+    tagged = ", ".join(map(str, port.tagged))
     if not tagged:
-        return f"access {own.untagged}"
-    return f"trunk {tagged}" + (f", native {own.untagged}" if own.untagged else "")
+        return f"access {port.untagged}"
+    return f"trunk {tagged}" + (f", native {port.untagged}" if port.untagged else "")
 
 
 def _containers(plan: Plan) -> list[dict[str, str]]:
-    """One row per attachment; a container in several networks is NAME@NETWORK in each."""
+    """Return one row per attachment, by the names that the matrix has for them."""
+    from underlay.expect.ends import end_name
+
     rows = []
     for container in plan.containers:
-        several = len(container.attachments) > 1
         for attachment in container.attachments:
             rows.append(
                 {
-                    "name": f"{container.name}@{attachment.network}" if several else container.name,
+                    "name": end_name(container, attachment),
                     "node": container.node,
                     "network": attachment.network,
                     "runtime": container.runtime,

@@ -8,20 +8,20 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
+from underlay.cli.options import AsJson, RunningLab
 from underlay.cli.which_lab import refuse_broken, resolve_lab, running_state
+
+GROUP = "Labs"
+ORDER = 40
 
 
 def command(
     file: Annotated[str, typer.Argument(metavar="LAB", help="A lab file, or a name in labs/.")],
-    lab: Annotated[
-        str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
-    ] = None,
+    lab: RunningLab = None,
     force: Annotated[
         bool, typer.Option("--force", help="Switch to a lab although lint finds errors in it.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Turn a running lab into another one without a reboot.
 

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import people, print_json
-from underlay.cli.layers import LAYERS, Layer, run_layer
-from underlay.cli.layers_record import write_proof
 from underlay.errors import EXIT_DIFFERS, BadInput
+from underlay.proof.own_tests import LAYERS, Layer, run_layer, write_record
 from underlay.storage.paths import is_checkout
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+GROUP = "This machine"
+ORDER = 40
 
 MINUTES = 60.0
 # The suite is meant for 20 minutes; a machine that is three times slower still gets a verdict.
@@ -68,24 +70,24 @@ def command(
     results = _run(chosen, extra, everything, as_json, console)
     failed = sum(result.failed for result in results) or not any(r.ran for r in results)
     if everything and chosen == LAYERS and not extra:
-        path = write_proof(results)
+        path = write_record(results)
         console.print(f"written: {path}")
     if as_json:
         print_json(document(results))
     for result in results:
-        console.print(line(result))
-    console.print(total(results))
+        console.print(layer_line(result))
+    console.print(last_line(results))
     if failed:
         raise typer.Exit(EXIT_DIFFERS)
 
 
-def line(result: Layer) -> str:
+def layer_line(result: Layer) -> str:
     """Return the line about one layer: its counts, its seconds and what went wrong with it."""
     text = f"{result.name}: {_counts([result])} in {result.seconds:.1f} s"
     return f"{text} ({result.problem})" if result.problem else text
 
 
-def total(results: list[Layer]) -> str:
+def last_line(results: list[Layer]) -> str:
     """Return the last line of every run: ``N passed, N failed, N skipped``, errors being failed."""
     return _counts(results)
 

@@ -7,31 +7,26 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli import timeline
+from underlay.cli import start_timeline
 from underlay.cli.console import people, print_json, progress
+from underlay.cli.options import AsJson, LabFile, Provider, Timings
 from underlay.cli.which_lab import resolve_lab, running_labs
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
 
+GROUP = "Labs"
+ORDER = 20
+
 
 def command(
-    lab: Annotated[
-        str | None, typer.Argument(help="A lab file, or the name of one in labs/.")
-    ] = None,
-    provider: Annotated[
-        str | None,
-        typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox."),
-    ] = None,
+    lab: LabFile = None,
+    provider: Provider = None,
     force: Annotated[
         bool, typer.Option("--force", help="Start a lab although lint finds errors in it.")
     ] = False,
-    timings: Annotated[
-        bool, typer.Option("--timings", help="Show as a timeline where the time went.")
-    ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document on stdout.")
-    ] = False,
+    timings: Timings = False,
+    as_json: AsJson = False,
 ) -> None:
     """Start a lab: its nodes, its networks and its containers.
 
@@ -60,7 +55,7 @@ def command(
             "timings": {**phases, "total": seconds},
         }
         if timings:
-            document["spans"] = timeline.document(state)
+            document["spans"] = start_timeline.document(state)
         print_json(document)
         return
     say = people(as_json)
@@ -69,7 +64,7 @@ def command(
         f"{seconds:.1f} s"
     )
     if timings:
-        timeline.show(state)
+        start_timeline.show(state)
     which = f" --lab {state.lab}" if len(running_labs()) > 1 else ""
     verbs = ("check", "status", "down")
     say.print(f"next: {' · '.join(f'underlay {verb}{which}' for verb in verbs)}", style="dim")

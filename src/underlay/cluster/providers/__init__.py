@@ -14,7 +14,7 @@ from underlay.errors import BadInput
 if TYPE_CHECKING:
     from underlay.cluster.providers.base import Provider
 
-UML = DEFAULT = "uml"
+DEFAULT = "uml"
 NAMES: tuple[str, ...] = (
     DEFAULT,
     *sorted(m.name for m in iter_modules(__path__) if m.ispkg and m.name != DEFAULT),

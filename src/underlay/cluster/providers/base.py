@@ -1,12 +1,14 @@
-"""What a provider of nodes must do.
+"""What a provider of nodes is, and what it can do.
 
 Vagrant starts and stops the nodes of every provider; the rest of Underlay knows
-a provider only by this seam.
+a provider only as this class. Nobody compares a provider's name: whoever wants to know
+what it can do reads an attribute.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.errors import BadInput
 
@@ -14,24 +16,56 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from underlay.cluster.requirements.machine import Row
     from underlay.plan import Plan
 
 
-class Provider(Protocol):
-    """A way to run nodes. ``state`` is the lab's state folder throughout."""
+# What has to be said of figures that were measured between virtual machines.
+VIRTUAL_MACHINES = (
+    "The nodes are virtual machines on this one host, with emulated processors where KVM"
+    " doesn't run their kernel: the figures compare drivers with each other and are no"
+    " measure of what hardware does."
+)
 
-    name: str
-    # Whether running nodes can become another lab's; where not, ``rewire`` says so.
-    switches: bool
+
+class Provider(ABC):
+    """A way to run nodes. ``state`` is the lab's state folder throughout.
+
+    A capability is False unless the provider says otherwise, and a method does nothing or
+    refuses where most providers need nothing else.
+    """
+
+    # What users write, and the name of the provider's folder.
+    name: ClassVar[str]
+    # What people call it.
+    title: ClassVar[str]
+
     # Whether it has lean nodes; where not, a lab's lean nodes are booted as full ones.
-    lean: bool
+    lean_nodes: ClassVar[bool] = False
+    # Whether running nodes can become another lab's: it implements ``change_segments``.
+    can_switch: ClassVar[bool] = False
+    # What a lab may have. One that has what its provider can't make is refused by name.
+    external_hosts: ClassVar[bool] = False
+    vlan_ports: ClassVar[bool] = False
+    bonds: ClassVar[bool] = False
+    multicast_snooping: ClassVar[bool] = False
 
+    # Whether Vagrant alone can start its machines; where not, ``start`` does it by itself.
+    needs_vagrant: ClassVar[bool] = True
+    # Whether Vagrant must load the plugins that are installed; that takes it a while.
+    loads_plugins: ClassVar[bool] = True
+    # What has to be said of figures that are measured on its nodes; empty for real hosts.
+    caveat: ClassVar[str] = ""
+
+    @abstractmethod
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make all that nodes need before they start, and write ``ssh_config``; idempotent."""
 
+    @abstractmethod
     def stands(self, state: Path) -> bool:
         """Whether what ``prepare`` made is still there."""
 
+    @abstractmethod
     def machine(self, plan: Plan, node: str, state: Path) -> dict[str, Any]:
         """Return the JSON object from which the Vagrantfile makes a machine.
 
@@ -41,49 +75,90 @@ class Provider(Protocol):
         ``prepare``.
         """
 
-    def before(self, plan: Plan, node: str, state: Path) -> None:
-        """Make what one node alone needs before Vagrant starts it."""
-
-    def boot(self, plan: Plan, state: Path) -> None:
-        """Start ahead of Vagrant what can be started without it, and return at once; idempotent."""
-
+    @abstractmethod
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Start one node, unless Vagrant has, and return when it is ready; idempotent."""
 
-    def rewire(self, plan: Plan, state: Path) -> None:
-        """Make the switch under running nodes that of ``plan``, and ``ssh_config``; idempotent.
-
-        Raises BadInput where the provider can't.
-        """
-
+    @abstractmethod
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """Stop one node; its disk is lost."""
 
-    def keep(self, state: Path) -> None:
-        """Let what ``prepare`` made outlive this process: the lab is up."""
-
+    @abstractmethod
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Return ``running``, ``poweroff`` or ``not_created`` for each node."""
 
+    @abstractmethod
     def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
         """Return how Vagrant reaches a node by ssh, or None where it doesn't run."""
 
-    def pace(self, state: Path) -> float:
-        """Return how many times slower than ordinary the lab's nodes may be; 1 is ordinary."""
-
-    def switch(self, state: Path, arguments: list[str]) -> list[str]:
-        """Return what runs ``arguments`` as root where the segments' bridges are."""
-
-    def outside(self, state: Path, arguments: list[str]) -> list[str]:
-        """Return what runs ``arguments`` as root where external hosts' namespaces are."""
-
+    @abstractmethod
     def destroy(self, state: Path) -> None:
         """End whatever still runs of the lab, by identity."""
 
+    def requirements(self) -> list[Row]:
+        """Return the rows of ``doctor`` about what this provider alone needs; by default none."""
+        return []
 
-def no_switching(name: str) -> BadInput:
-    """Return what a provider raises whose switch stays as the nodes were started with."""
-    return BadInput(
-        f"nodes of provider {name} can't become another lab's while they run",
-        hint="underlay down  and  underlay up LAB",
-    )
+    def before(self, plan: Plan, node: str, state: Path) -> None:  # noqa: B027 -- most need nothing
+        """Make what one node alone needs before Vagrant starts it; by default nothing."""
+
+    def boot(self, plan: Plan, state: Path) -> None:  # noqa: B027 -- most can start nothing
+        """Start ahead of Vagrant what can be started without it, and return at once; idempotent.
+
+        By default that is nothing: Vagrant defines and starts the machines.
+        """
+
+    def keep(self, state: Path) -> None:  # noqa: B027 -- most need nothing
+        """Have what ``prepare`` made live on when this process ends: the lab is up.
+
+        By default nothing has to be done: machines live on whoever started them.
+        """
+
+    def pace(self, state: Path) -> float:
+        """Return how many times slower than ordinary the lab's nodes may be; 1 is ordinary."""
+        return 1
+
+    def change_segments(self, plan: Plan, state: Path) -> None:
+        """Make the segments under running nodes, and ``ssh_config``, those of ``plan``; idempotent.
+
+        Raises BadInput where the segments stay as the nodes were started with: by default.
+        """
+        self.refuse_to_switch()
+
+    def at_switch(self, state: Path, arguments: list[str]) -> list[str]:
+        """Return what runs ``arguments`` as root where the segments' bridges are.
+
+        Raises BadInput where nobody can look at them: by default.
+        """
+        raise BadInput(f"{self.title} keeps its switch to itself", hint="underlay exec NODE -- …")
+
+    def at_external_hosts(self, state: Path, arguments: list[str]) -> list[str]:
+        """Return what runs ``arguments`` as root where external hosts' namespaces are.
+
+        By default as at the switch: without ``external_hosts`` no lab that has any starts.
+        """
+        return self.at_switch(state, arguments)
+
+    def refuse_to_switch(self) -> None:
+        """Raise BadInput where running nodes can't become another lab's."""
+        if not self.can_switch:
+            raise BadInput(
+                f"nodes of provider {self.name} can't become another lab's while they run",
+                hint="underlay down  and  underlay up LAB",
+            )
+
+    def refuse_lacking(self, plan: Plan) -> None:
+        """Raise BadInput where the lab of ``plan`` has what this provider can't make."""
+        bonded = any(nic.bond for node in plan.nodes for nic in node.nics)
+        snooping = any(segment.snooping for segment in plan.segments)
+        for needed, can, what in (
+            (plan.hosts, self.external_hosts, "external hosts"),
+            (plan.switch, self.vlan_ports, "switch ports with VLANs"),
+            (bonded, self.bonds, "bonds"),
+            (snooping, self.multicast_snooping, "multicast snooping"),
+        ):
+            if needed and not can:
+                raise BadInput(
+                    f"the lab {plan.lab} has {what}, which {self.name} can't make",
+                    hint="leave --provider out: uml can",
+                )

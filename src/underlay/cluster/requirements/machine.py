@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
+from underlay.cluster.providers.uml.sandbox import UNSHARE
 from underlay.errors import UnderlayError
 from underlay.storage.paths import cache, programs, root
 
@@ -32,10 +33,6 @@ DEADLINE = 20.0
 
 # Ordinary users' PATH leaves out the folders where Debian keeps ip and mke2fs.
 SBIN = {"PATH": programs()}
-SANDBOX = [
-    "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork",
-    "--kill-child", "--mount-proc",
-]  # fmt: skip
 WIRING = (
     "ip link add doctor0 type bridge && ip tuntap add dev doctor1 mode tap"
     " && ip link set doctor1 master doctor0"
@@ -103,19 +100,26 @@ def mke2fs() -> Row:
 def vagrant() -> Row:
     """Whether Vagrant starts at all, for its Ruby may be broken, and is new enough."""
     said = _said(["vagrant", "--version"])
-    found = re.fullmatch(r"Vagrant (\d+)\.(\d+).*", said)
-    new = found is not None and (int(found[1]), int(found[2])) >= OLDEST_VAGRANT
+    found = vagrant_version(said)
+    new = found is not None and found >= OLDEST_VAGRANT
+    oldest = ".".join(map(str, OLDEST_VAGRANT))
     fix = (
-        "use Debian 12 or 13, which have 2.3"
+        f"use Debian 12 or 13, which have {oldest}"
         if found
         else "sudo apt-get install --reinstall vagrant"
     )
-    return _row("Vagrant runs", said, new, "Vagrant 2.3 or newer", fix)
+    return _row("Vagrant runs", said, new, f"Vagrant {oldest} or newer", fix)
+
+
+def vagrant_version(said: str) -> tuple[int, int] | None:
+    """Return Vagrant's version from what `vagrant --version` prints; None where it says none."""
+    found = re.fullmatch(r"Vagrant (\d+)\.(\d+).*", said)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def sandbox() -> Row:
     """Whether this user may make the namespaces that a lab lives in."""
-    failure = _failure([*SANDBOX, "true"])
+    failure = _failure([*UNSHARE, "true"])
     return _row(
         "sandbox",
         failure or "user, network, mount and PID namespaces can be made",
@@ -172,7 +176,7 @@ def tun(root: Path = HERE) -> Row:
 
 def wiring() -> Row:
     """Whether a bridge and a tap can be made in a sandbox: segments consist of nothing else."""
-    failure = _failure([*SANDBOX, "sh", "-c", WIRING])
+    failure = _failure([*UNSHARE, "sh", "-c", WIRING])
     return _row(
         "bridge and tap",
         failure or "can be made in a sandbox",

@@ -82,8 +82,8 @@ def examine(file: Path) -> list[Row]:
     releases = _names(file, MODULES)
     wanted = [path for need in NEEDS for path in need.paths]
     wanted += [path for release in releases for name in DRIVERS for path in _drivers(release, name)]
-    there = _there(file, wanted)
-    return [system, *(_row(need, there) for need in NEEDS), *_modules(releases, there)]
+    present = _list_present(file, wanted)
+    return [system, *(_row(need, present) for need in NEEDS), *_modules(releases, present)]
 
 
 def _file_system(file: Path) -> Row:
@@ -98,8 +98,8 @@ def _file_system(file: Path) -> Row:
     )
 
 
-def _row(need: Need, there: set[str]) -> Row:
-    found = next((path for path in need.paths if path in there), "")
+def _row(need: Need, present: set[str]) -> Row:
+    found = next((path for path in need.paths if path in present), "")
     return Row(
         need.what,
         found or f"no {' or '.join(need.paths)}",
@@ -109,11 +109,11 @@ def _row(need: Need, there: set[str]) -> Row:
     )
 
 
-def _modules(releases: list[str], there: set[str]) -> list[Row]:
+def _modules(releases: list[str], present: set[str]) -> list[Row]:
     """Every kernel in the image has the drivers; which one is booted is not the image's to say."""
     rows = []
     for name in DRIVERS:
-        lacking = [r for r in releases if not there.intersection(_drivers(r, name))]
+        lacking = [r for r in releases if not present.intersection(_drivers(r, name))]
         ok = bool(releases) and not lacking
         found = f"for {', '.join(releases)}" if ok else f"not for {', '.join(lacking or ['any'])}"
         fix = "" if ok else f"copy the modules of the kernel that boots it to {MODULES}"
@@ -125,7 +125,7 @@ def _drivers(release: str, name: str) -> list[str]:
     return [f"{MODULES}/{release}/{DRIVERS[name]}{end}" for end in MODULE_FILES]
 
 
-def _there(file: Path, paths: list[str]) -> set[str]:
+def _list_present(file: Path, paths: list[str]) -> set[str]:
     """Return those of ``paths`` that the image has; debugfs prints a heading per request."""
     said = _debugfs(file, [f'stat "{path}"' for path in paths])
     parts = re.split(r'^debugfs: +stat "([^"]*)"\n', said, flags=re.MULTILINE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,10 +88,4 @@ def state_of_file(file: Path) -> LabState | None:
 def remove(lab: str) -> None:
     """Remove the lab's state folder and those above it that are empty then."""
     shutil.rmtree(paths.state(lab), ignore_errors=True)
-    for folder in (
-        paths.states(),
-        paths.locks(),
-        paths.home(),
-    ):
-        with suppress(OSError):
-            folder.rmdir()
+    paths.remove_empty(paths.states(), paths.locks(), paths.home())

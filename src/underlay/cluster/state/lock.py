@@ -8,7 +8,7 @@ they change files: Vagrant starts all nodes at once, and each of them asks for i
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from underlay.storage import locks, paths
@@ -27,7 +27,7 @@ _mine: set[str] = set()
 def turn(
     lab: str, waiting: Callable[[str], None] = lambda _: None, *, patience: float | None = None
 ) -> Iterator[None]:
-    """Have the lab to oneself while a command is at work on it, and within it once more.
+    """Hold the lab's turn while a command is at work on it; re-entrant.
 
     ``waiting`` is told who is at work. Raises Infrastructure, which says so too,
     where that lasts longer than ``patience`` (by default ``PATIENCE``) seconds.
@@ -36,7 +36,7 @@ def turn(
         yield
         return
     longest = PATIENCE if patience is None else patience
-    with _held(f"{lab}.turn", lab, waiting, longest):
+    with _hold(f"{lab}.turn", lab, waiting, longest):
         _mine.add(lab)
         try:
             yield
@@ -50,7 +50,7 @@ def lock(lab: str, waiting: Callable[[str], None] = lambda _: None) -> Iterator[
 
     ``waiting`` is told when somebody else holds it. Raises Infrastructure as ``turn`` does.
     """
-    with _held(lab, lab, waiting, PATIENCE):
+    with _hold(lab, lab, waiting, PATIENCE):
         yield
 
 
@@ -62,21 +62,14 @@ def holder(lab: str) -> locks.Holder | None:
 def forget_unheld() -> None:
     """Remove the files of labs' locks that nobody has: of commands that were killed."""
     locks.forget_unheld(paths.locks())
-    _forget_empty()
+    paths.remove_empty(paths.locks(), paths.home())
 
 
 @contextmanager
-def _held(name: str, lab: str, waiting: Callable[[str], None], patience: float) -> Iterator[None]:
+def _hold(name: str, lab: str, waiting: Callable[[str], None], patience: float) -> Iterator[None]:
     busy = f"is at work on the lab {lab}"
     try:
         with locks.held(paths.locks() / name, busy, deadline=patience, waiting=waiting):
             yield
     finally:
-        _forget_empty()
-
-
-def _forget_empty() -> None:
-    """Remove the folder of locks, and the one of all state, where they are empty."""
-    for empty in (paths.locks(), paths.home()):
-        with suppress(OSError):
-            empty.rmdir()
+        paths.remove_empty(paths.locks(), paths.home())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
-from underlay.lint.finding import Finding, RuleText
-from underlay.lint.hosts.rule import RULES, HostRule, Hosts
+from underlay.lint.finding import Finding, RuleText, reason_of
+from underlay.lint.hosts.rule import RULES, Hosts
 
 PAGE = "host-rules.md"
 
@@ -28,7 +27,7 @@ def lint_hosts(hosts: Hosts) -> list[Finding]:
             line=hit.spot.line,
             column=hit.spot.column,
             message=hit.message,
-            reason=_reason(rule),
+            reason=reason_of(rule.check),
             cure=hit.cure,
             source=rule.source,
             related=hit.related,
@@ -42,8 +41,4 @@ def lint_hosts(hosts: Hosts) -> list[Finding]:
 
 def host_rules() -> tuple[RuleText, ...]:
     """Return every rule about hosts' configuration, for pages and formats."""
-    return tuple(RuleText(r.id, r.severity, _reason(r), r.source, PAGE) for r in RULES)
-
-
-def _reason(rule: HostRule) -> str:
-    return " ".join((inspect.getdoc(rule.check) or "").split())
+    return tuple(RuleText(r.id, r.severity, reason_of(r.check), r.source, PAGE) for r in RULES)

@@ -11,6 +11,7 @@ from underlay.lab import Containers
 from underlay.lab.messages import one_of
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
+from underlay.plan import SWITCH
 from underlay.plan.naming import runs_on
 
 # Slices and the nodes' own addresses need some room; and Linux autoconfigures by /64.
@@ -87,7 +88,7 @@ def _alone(parts: Parts, group: Containers) -> bool:
 
 def _container_name(parts: Parts) -> Iterator[Problem]:
     """Names of containers, nodes and hosts are all different."""
-    taken = dict.fromkeys(parts.node_names, "a node") | {"switch": "the switch"}
+    taken = dict.fromkeys(parts.node_names, "a node") | {SWITCH: "the switch"}
     for index, group in parts.containers.items():
         if group.name is None:
             continue

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DEADLINE = 20
-SWITCH = "switch"
 SHOW = """\
 address show
 route show table all

@@ -37,21 +37,6 @@ PLACES = {"between nodes": "many-2a", "within a node": "many-1b"}
 SOURCE = "many-1a"
 PORT = 5201
 HERTZ = 100  # what /proc/stat counts in: USER_HZ, 100 on every architecture that nodes have
-_VIRTUAL = (
-    "The nodes are virtual machines on this one host, with emulated processors where KVM"
-    " doesn't run their kernel: the figures compare drivers with each other and are no"
-    " measure of what hardware does."
-)
-# What has to be said of figures, by the provider of the nodes; of real hosts nothing has.
-CAVEATS = {
-    "uml": (
-        "User Mode Linux runs a whole node on one processor of this host, and copies each"
-        " frame in and out of it: the figures compare drivers with each other and are no"
-        " measure of what hardware does."
-    ),
-    "libvirt": _VIRTUAL,
-    "virtualbox": _VIRTUAL,
-}
 
 # $1 is the other end's address, $2 the seconds. The first and last line are the node's
 # processor time; the server may come a moment later than its client.
@@ -111,7 +96,8 @@ def dataplane(
 
     Raises BadInput where there is no such provider.
     """
-    profile = "lean" if provider(provider_name).lean else "full"
+    by = provider(provider_name)
+    profile = "lean" if by.lean_nodes else "full"
     results: list[dict[str, Any]] = []
     not_run: list[dict[str, str]] = []
     facts, began = machine(), time.monotonic()
@@ -132,8 +118,7 @@ def dataplane(
             except UnderlayError as error:
                 not_run.append({"name": driver, "reason": reason(error)})
     facts |= {"seconds": round(time.monotonic() - began, 1), "provider": provider_name}
-    caveat = CAVEATS.get(provider_name, "")
-    return {"machine": facts, "results": results, "not_run": not_run, "caveat": caveat}
+    return {"machine": facts, "results": results, "not_run": not_run, "caveat": by.caveat}
 
 
 def lab_file(folder: Path, driver: str, words: str, profile: str) -> Path:

@@ -1,18 +1,16 @@
-"""The ``libvirt`` provider behind the seam of ``cluster/provider.py``."""
+"""The ``libvirt`` provider: what Underlay does around vagrant-libvirt's machines."""
 
 from __future__ import annotations
 
 import os
-import socket
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ready, ssh
-from underlay.cluster.boot_files import Boot, boot_files, ensure
+from underlay.cluster.boot_files import Boot, boot_files, ensure_boot_files
 from underlay.cluster.port_policies import policies
 from underlay.cluster.process import run, tail
-from underlay.cluster.providers.base import no_switching
+from underlay.cluster.providers.base import VIRTUAL_MACHINES, Provider
 from underlay.cluster.providers.libvirt import kvm, machine, wiring
 from underlay.cluster.providers.libvirt.virsh import (
     identity,
@@ -29,30 +27,34 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from underlay.cluster.requirements.machine import Row
     from underlay.plan import Plan
 
 NODE_DEADLINE = 420.0
-REACH_DEADLINE = 1.0
-REACH_INTERVAL = 0.25
 CONSOLE_LINES = 15
-SSH_PORT = 22
 SWITCH_DEADLINE = 30.0
 EMULATED_PACE = 3.0
 ACCELERATION = "acceleration"
 ACL = "system.posix_acl_access"
 
 
-class Libvirt:
+class Libvirt(Provider):
     """Nodes are libvirt's machines, started by vagrant-libvirt; the rest is made here."""
 
     name = "libvirt"
-    switches = False
-    lean = False
+    title = "libvirt"
+    caveat = VIRTUAL_MACHINES
+
+    def requirements(self) -> list[Row]:
+        """Return a row per package, and whether libvirtd answers and KVM runs the kernel."""
+        from underlay.cluster.requirements.libvirt import libvirt_rows
+
+        return libvirt_rows()
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make the image, networks, pool and ssh_config; find out whether KVM works."""
         require()
-        boot = ensure(plan, progress)
+        boot = ensure_boot_files(plan, progress)
         _check_access(state, boot)
         ssh.write_config(plan, state, {})
         progress("making the lab's networks in libvirt")
@@ -77,15 +79,15 @@ class Libvirt:
         if self.states(plan, state)[node] != "running":
             machine.fresh_disks(plan.node(node), state, boot_files(plan))
 
-    def boot(self, plan: Plan, state: Path) -> None:
-        """Do nothing: Vagrant defines and starts the machines."""
-
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE
         address = plan.node(node).management.address.partition("/")[0]
         try:
-            self._wait_for_ssh(plan, node, state, address, limit)
+            if not ready.wait_for_ssh(
+                address, limit, lambda: self._check_running(plan, node, state)
+            ):
+                raise Infrastructure(f"{node}: ssh did not answer within the deadline")
             self._set_ports(plan, node, state)
             ready.prove(state / "ssh_config", node, limit - time.monotonic())
         except Infrastructure as error:
@@ -94,10 +96,6 @@ class Libvirt:
             detail = "\n".join(part for part in (error.detail, "console:", said) if part)
             raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
 
-    def rewire(self, plan: Plan, state: Path) -> None:
-        """Refuse: the switch stays as the nodes were started with."""
-        raise no_switching(self.name)
-
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and forget it; nothing happens where there is none."""
         domain = identity(state, "domain", node)
@@ -105,9 +103,6 @@ class Libvirt:
             virsh("destroy", domain, check=False)
         if domain in known("domain"):
             virsh("undefine", domain)
-
-    def keep(self, state: Path) -> None:
-        """Do nothing: machines outlive whoever started them."""
 
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask libvirtd what each node does."""
@@ -125,7 +120,7 @@ class Libvirt:
             return None
         return {
             "host": plan.node(node).management.address.partition("/")[0],
-            "port": SSH_PORT,
+            "port": ready.SSH_PORT,
             "username": plan.user,
             "private_key_path": [str(state / "key")],
         }
@@ -134,13 +129,9 @@ class Libvirt:
         """An emulated processor may need seconds where another one needs a tenth of one."""
         return 1 if _accelerated(state) else EMULATED_PACE
 
-    def switch(self, state: Path, arguments: list[str]) -> list[str]:
-        """The segments' bridges are this host's own."""
+    def at_switch(self, state: Path, arguments: list[str]) -> list[str]:
+        """Return what runs ``arguments`` as root on this host, whose own the bridges are."""
         return arguments if os.geteuid() == 0 else ["sudo", "--", *arguments]
-
-    def outside(self, state: Path, arguments: list[str]) -> list[str]:
-        """Run on this host: a lab with external hosts is refused before it starts."""
-        return self.switch(state, arguments)
 
     def destroy(self, state: Path) -> None:
         """End the shared ssh connections, all machines, the pool and the networks."""
@@ -158,28 +149,17 @@ class Libvirt:
         """Give a running node's ports what libvirt has no words for; it needs root."""
         if any(s.hairpin or s.isolated or s.locked for s in plan.segments):
             for arguments, text in policies(plan, [plan.node(node)]):
-                run(self.switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
+                run(self.at_switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
 
-    def _wait_for_ssh(self, plan: Plan, node: str, state: Path, address: str, limit: float) -> None:
-        while not _reach(address):
-            word = self.states(plan, state)[node]
-            if word != "running":
-                raise Infrastructure(f"{node}: its machine ended while booting ({word})")
-            if time.monotonic() > limit:
-                raise Infrastructure(f"{node}: ssh did not answer within the deadline")
-            time.sleep(REACH_INTERVAL)
+    def _check_running(self, plan: Plan, node: str, state: Path) -> None:
+        word = self.states(plan, state)[node]
+        if word != "running":
+            raise Infrastructure(f"{node}: its machine ended while booting ({word})")
 
 
 def _accelerated(state: Path) -> bool:
     file = state / "libvirt" / ACCELERATION
     return file.exists() and file.read_text() == "kvm"
-
-
-def _reach(address: str) -> bool:
-    with suppress(OSError), socket.create_connection((address, SSH_PORT), REACH_DEADLINE) as line:
-        line.settimeout(REACH_DEADLINE)
-        return line.recv(1) != b""
-    return False
 
 
 def _check_access(state: Path, boot: Boot) -> None:

@@ -12,7 +12,7 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.cluster.bundle import bundle, program
+from underlay.cluster.bundle import PROGRAM_FILE, bundle, program
 from underlay.cluster.keys import key_file
 from underlay.cluster.providers.uml import switch_machine
 
@@ -62,7 +62,7 @@ def make_lean_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> 
         _add(tar, f"{home}/.ssh/authorized_keys", key, 0o600, owner)
         is_switch = node == plan.switch
         first = switch_machine.program(plan) if is_switch else program()
-        _add(tar, "usr/libexec/underlay/node", first, 0o755)
+        _add(tar, PROGRAM_FILE[1:], first, 0o755)
         for path, content in () if is_switch else bundle(files).items():
             _add(tar, path[1:], content.encode())
 

@@ -1,4 +1,4 @@
-"""The ``uml`` provider behind the seam of ``cluster/provider.py``."""
+"""The ``uml`` provider: User Mode Linux kernels in a sandbox, which Underlay starts itself."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.cluster import ssh
 from underlay.cluster.image import build as image
 from underlay.cluster.process import run
+from underlay.cluster.providers.base import Provider
 from underlay.cluster.providers.uml import node as uml_node
 from underlay.cluster.providers.uml import sandbox, switch_machine
 from underlay.cluster.providers.uml.wiring import changes
@@ -37,12 +38,20 @@ def patience(plan: Plan) -> float:
     return NODE_DEADLINE * max(1.0, len(plan.machines) / room)
 
 
-class Uml:
+class Uml(Provider):
     """Nodes are User Mode Linux processes in a namespace sandbox, one sandbox per lab."""
 
     name = "uml"
-    switches = True
-    lean = True
+    title = "User Mode Linux"
+    lean_nodes = can_switch = True
+    external_hosts = vlan_ports = bonds = multicast_snooping = True
+    # What Vagrant needs of it is the shim in vagrant/, which `start` does without.
+    needs_vagrant = loads_plugins = False
+    caveat = (
+        "User Mode Linux runs a whole node on one processor of this host, and copies each"
+        " frame in and out of it: the figures compare drivers with each other and are no"
+        " measure of what hardware does."
+    )
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Build the image where it is missing, start the sandbox, write ssh_config."""
@@ -66,9 +75,6 @@ class Uml:
         """Return the name alone: the shim in vagrant/ asks the engine for all the rest."""
         return {"name": node}
 
-    def before(self, plan: Plan, node: str, state: Path) -> None:
-        """Do nothing: ``start`` does it all."""
-
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Boot one node and wait for its proof of readiness."""
         living = self._sandbox(state)
@@ -81,7 +87,7 @@ class Uml:
             nodes = plan.nodes
             list(threads.map(lambda n: uml_node.boot(plan, n, living, disk, state), nodes))
 
-    def rewire(self, plan: Plan, state: Path) -> None:
+    def change_segments(self, plan: Plan, state: Path) -> None:
         """Change the switch in the living sandbox, where the nodes hold their ports open."""
         self._write_config(plan, state)
         living = self._sandbox(state)
@@ -97,7 +103,7 @@ class Uml:
             living.ask({"do": "kill", "node": node})
 
     def keep(self, state: Path) -> None:
-        """Let the sandbox outlive its starter."""
+        """Have the sandbox live on when its starter ends."""
         sandbox.keep(state)
 
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
@@ -117,19 +123,18 @@ class Uml:
             "proxy_command": ssh.proxy_text(self._proxy(plan, state, node)),
         }
 
-    def pace(self, state: Path) -> float:
-        """Nodes are of ordinary speed."""
-        return 1
+    def at_switch(self, state: Path, arguments: list[str]) -> list[str]:
+        """Return what enters the sandbox, or the switch that is a machine: the bridges are there.
 
-    def switch(self, state: Path, arguments: list[str]) -> list[str]:
-        """Every segment's bridge is in the sandbox itself, or in the switch that is a machine."""
+        A lab has all of them in the one or in the other.
+        """
         living = self._sandbox(state)
         if plan_in(state).switch is None:
             return living.enter(arguments)
         return self._on_switch(state, arguments)
 
-    def outside(self, state: Path, arguments: list[str]) -> list[str]:
-        """External hosts are in the sandbox, wherever the bridges are."""
+    def at_external_hosts(self, state: Path, arguments: list[str]) -> list[str]:
+        """Return what enters the sandbox: external hosts are there, wherever the bridges are."""
         return self._sandbox(state).enter(arguments)
 
     def _on_switch(self, state: Path, arguments: list[str]) -> list[str]:

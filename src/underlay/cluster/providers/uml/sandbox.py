@@ -35,6 +35,7 @@ STOP_DEADLINE = 30.0
 REQUEST_DEADLINE = 15.0
 IDENTITY = "sandbox.id"
 TUN = "/dev/net/tun"
+# What makes the namespaces; `doctor` tries it, too.
 UNSHARE = (
     "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid",
     "--fork", "--kill-child", "--mount-proc", "--",

@@ -9,7 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from underlay.cluster.port_policies import batch, multicast, policies, stations
-from underlay.cluster.providers.uml.wiring import bridge, card_name, cleared, joined, renamed
+from underlay.cluster.providers.uml.wiring import bridge, card_name, clear, join, rename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def program(plan: Plan) -> bytes:
     named = [
         f"link property add dev {port} altname {stays}" for stays, port in _names(plan).items()
     ]
-    commands = [batch(named), *_made(plan)]
+    commands = [batch(named), *_build(plan)]
     text = "".join(f"{shlex.join(arguments)} <<'END'\n{said}END\n" for arguments, said in commands)
     return _PROGRAM.replace("COMMANDS\n", text).encode()
 
@@ -41,7 +41,7 @@ def program(plan: Plan) -> bytes:
 def changes(plan: Plan) -> list[Command]:
     """Return the commands that make a running switch that of ``plan``; they may be run twice."""
     names = [name for pair in _names(plan).items() for name in pair]
-    return [cleared(), renamed(names), *_made(plan)]
+    return [clear(), rename(names), *_build(plan)]
 
 
 def _names(plan: Plan) -> dict[str, str]:
@@ -51,14 +51,14 @@ def _names(plan: Plan) -> dict[str, str]:
     return {card_name(plan.switch.index, number): nic.interface for number, nic in nics}
 
 
-def _made(plan: Plan) -> list[Command]:
+def _build(plan: Plan) -> list[Command]:
     assert plan.switch
     bridges = {segment.name: segment.bridge for segment in plan.segments}
     lines = [line for segment in plan.segments for line in bridge(segment)]
     stays = {port: name for name, port in _names(plan).items()}
     # By the name that stays: ip remembers which port a name meant at first.
     for nic in plan.switch.nics:
-        lines.append(joined(stays[nic.interface], nic.mtu, bridges[nic.segment]))
+        lines.append(join(stays[nic.interface], nic.mtu, bridges[nic.segment]))
     vlans = "".join(f"{line}\n" for line in _vlans(plan))
     at_ports = [*policies(plan, plan.nodes), *multicast(plan)]
     return [batch(lines), (["bridge", "-batch", "-"], vlans), *at_ports]

@@ -75,23 +75,23 @@ def changes(plan: Plan) -> list[Command]:
     lines = list(_bridges(plan))
     # By the name that stays: ip remembers which port a name meant at first.
     for port, stays, segment in _cards(plan):
-        lines.append(joined(stays, segment.mtu, _master(plan, port, segment.bridge)))
-    lines += [_plugged(number) for number in _cables(plan).values()]
+        lines.append(join(stays, segment.mtu, _master(plan, port, segment.bridge)))
+    lines += [_plug_in(number) for number in _cables(plan).values()]
     return [
-        cleared(),
-        renamed(names),
+        clear(),
+        rename(names),
         batch(lines),
         *_hosts(plan),
         *_at_ports(plan),
     ]
 
 
-def cleared() -> Command:
+def clear() -> Command:
     """Return the command that takes away all that isn't the machines' own: their ports stay."""
     return ["sh", "-c", _CLEAR], ""
 
 
-def renamed(names: list[str]) -> Command:
+def rename(names: list[str]) -> Command:
     """Return the command that gives ports other names; ``names`` are pairs, see ``_RENAME``."""
     return ["sh", "-c", _RENAME, "sh", *names], ""
 
@@ -106,13 +106,13 @@ def links(plan: Plan) -> list[str]:
     for port, stays, segment in _cards(plan):
         lines.append(f"tuntap add dev {port} mode tap")
         lines.append(f"link property add dev {port} altname {stays}")
-        lines.append(joined(port, segment.mtu, _master(plan, port, segment.bridge)))
+        lines.append(join(port, segment.mtu, _master(plan, port, segment.bridge)))
     for number in _cables(plan).values():
         assert plan.switch
         name = card_name(plan.switch.index, number)
         lines.append(f"tuntap add dev plug_{number} mode tap")
         lines.append(f"link property add dev plug_{number} altname {name}")
-        lines.append(_plugged(number))
+        lines.append(_plug_in(number))
     for node in plan.machines:
         port = management_port(node.index)
         lines.append(f"tuntap add dev {port} mode tap")
@@ -162,8 +162,8 @@ def bridge(segment: PlannedSegment) -> list[str]:
     ]
 
 
-def _plugged(number: int) -> str:
-    return joined(f"plug_{number}", 1500, f"cable_{number}")
+def _plug_in(number: int) -> str:
+    return join(f"plug_{number}", 1500, f"cable_{number}")
 
 
 def _master(plan: Plan, port: str, own: str) -> str:
@@ -172,7 +172,7 @@ def _master(plan: Plan, port: str, own: str) -> str:
     return f"cable_{number}" if number else own
 
 
-def joined(port: str, mtu: int, master: str) -> str:
+def join(port: str, mtu: int, master: str) -> str:
     """Return the line that makes ``port`` one of the bridge ``master``'s."""
     return f"link set {port} mtu {mtu} addrgenmode none master {master} up"
 

@@ -8,16 +8,14 @@ plan's addresses are reached over a host-only network per node.
 from __future__ import annotations
 
 import shutil
-import socket
 import time
-from contextlib import suppress
 from ipaddress import IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ready, ssh
 from underlay.cluster.process import run
-from underlay.cluster.providers.base import no_switching
+from underlay.cluster.providers.base import VIRTUAL_MACHINES, Provider
 from underlay.cluster.seed import make_seed
 from underlay.cluster.state.lab import plan_in
 from underlay.errors import BadInput, Infrastructure
@@ -30,19 +28,21 @@ if TYPE_CHECKING:
 PROGRAM = "VBoxManage"
 DEADLINE = 60.0
 NODE_DEADLINE = 420.0
-SSH_PORT = 22
 CONTROLLER = "underlay"
 # Vagrant's own NAT adapter is number 1; VirtualBox has eight in all.
 FIRST_ADAPTER = 2
 MOST_ADAPTERS = 8
 
 
-class VirtualBox:
-    """Nodes are VirtualBox machines of the user's own box, started by Vagrant."""
+class VirtualBox(Provider):
+    """Nodes are VirtualBox machines of the user's own box, started by Vagrant.
+
+    Its internal networks are no bridges that one could look at.
+    """
 
     name = "virtualbox"
-    switches = False
-    lean = False
+    title = "VirtualBox"
+    caveat = VIRTUAL_MACHINES
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Look for VirtualBox and the box, and write ssh_config."""
@@ -76,7 +76,7 @@ class VirtualBox:
             "box": plan.image.path if plan.image else f"underlay/{plan.lab}",
             "ssh": {
                 "host": planned.management.address.partition("/")[0],
-                "port": SSH_PORT,
+                "port": ready.SSH_PORT,
                 "username": plan.user,
                 "private_key_path": str(state / "key"),
             },
@@ -99,24 +99,13 @@ class VirtualBox:
         seed(state, node).parent.mkdir(parents=True, exist_ok=True)
         make_seed(state / "files" / node, seed(state, node))
 
-    def boot(self, plan: Plan, state: Path) -> None:
-        """Do nothing: Vagrant defines and starts the machines."""
-
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE
         address = plan.node(node).management.address.partition("/")[0]
-        while time.monotonic() < limit:
-            with suppress(OSError), socket.create_connection((address, SSH_PORT), 1) as line:
-                line.settimeout(1)
-                if line.recv(1):
-                    break
-            time.sleep(0.5)
+        # Where it stays silent, the proof says so.
+        ready.wait_for_ssh(address, limit)
         ready.prove(state / "ssh_config", node, limit - time.monotonic())
-
-    def rewire(self, plan: Plan, state: Path) -> None:
-        """Refuse: the switch stays as the nodes were started with."""
-        raise no_switching(self.name)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and remove it with its disks."""
@@ -124,9 +113,6 @@ class VirtualBox:
             _manage("controlvm", machine_name(plan, node), "poweroff")
         if _listed(machine_name(plan, node), "vms"):
             _manage("unregistervm", machine_name(plan, node), "--delete")
-
-    def keep(self, state: Path) -> None:
-        """Do nothing: machines outlive whoever started them."""
 
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask VirtualBox what each node does."""
@@ -143,18 +129,6 @@ class VirtualBox:
             return None
         settings: dict[str, object] = self.machine(plan, node, state)["ssh"]
         return settings
-
-    def pace(self, state: Path) -> float:
-        """Nodes are of ordinary speed."""
-        return 1
-
-    def switch(self, state: Path, arguments: list[str]) -> list[str]:
-        """Refuse: VirtualBox's internal networks are no bridges that one could look at."""
-        raise BadInput("VirtualBox keeps its switch to itself", hint="underlay exec NODE -- …")
-
-    def outside(self, state: Path, arguments: list[str]) -> list[str]:
-        """Refuse, as ``switch`` does: a lab with external hosts is refused before it starts."""
-        return self.switch(state, arguments)
 
     def destroy(self, state: Path) -> None:
         """End the shared connections and all machines."""

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.state.own_home import own_home, sweep
+from underlay.cluster.state.separate import separate_state, sweep
 from underlay.storage import paths
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 HOLD = """\
 import sys
 from underlay.storage import paths
-from underlay.cluster.state.own_home import own_home
-with own_home():
+from underlay.cluster.state.separate import separate_state
+with separate_state():
     (paths.states() / "left").mkdir(parents=True)
     print("held", flush=True)
     sys.stdin.readline()
 """
 SWEEP = """\
 import select, sys
-from underlay.cluster.state.own_home import sweep
+from underlay.cluster.state.separate import sweep
 while not select.select([sys.stdin], [], [], 0)[0]:
     sweep()
 """
@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_state_is_elsewhere_within_and_where_it_was_after(home: Path) -> None:
-    with own_home() as outer:
+    with separate_state() as outer:
         assert outer == home
         assert paths.home() == home / "checks" / str(os.getpid())
         paths.state("lab").mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(home: Path) ->
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     with subprocess.Popen(sweeping, env=environment, stdin=subprocess.PIPE) as other:
         for _ in range(200):
-            with own_home():
+            with separate_state():
                 assert (paths.home() / ".lock").exists()
     # The end of its input has ended the other one.
     assert other.returncode == 0

@@ -1,4 +1,4 @@
-"""What the verbs that measure have in common: a running lab proven with progress, and shown."""
+"""A running lab proven with progress on stderr, and its matrix printed, for several verbs."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from underlay.cli.console import out, progress
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
-    from underlay.proof.explain import Explanation
+    from underlay.proof.lab import Proof
     from underlay.verdict import Verdict
 
 
-def measured(state: LabState) -> Verdict:
+def measure_lab(state: LabState) -> Verdict:
     """Measure the running lab ``state``, showing progress, and return the verdict.
 
     Raises Infrastructure where its nodes are on the way to another lab.
     """
-    from underlay.proof.lab import measure_and_judge
+    from underlay.proof.lab import RunningLab, measure_and_judge
 
     with progress(f"measuring {state.lab}") as running:
-        return measure_and_judge(state, running.step)
+        return measure_and_judge(RunningLab(state), running.step)
 
 
-def explained(state: LabState, verdict: Verdict) -> Explanation:
-    """Look into the lab where ``verdict`` isn't green, showing progress, and return why."""
-    from underlay.proof.explain import NOTHING
-    from underlay.proof.lab import explain_running
+def prove_lab(state: LabState) -> Proof:
+    """Measure the running lab ``state`` and explain what differs, showing progress.
 
-    if verdict.exit_code == 0:
-        return NOTHING
-    with progress(f"looking into {state.lab}") as running:
-        return explain_running(state, verdict, running.step)
+    Raises Infrastructure where its nodes are on the way to another lab.
+    """
+    from underlay.proof.lab import prove
+
+    with progress(f"measuring {state.lab}") as running:
+        return prove(state, running.step)
 
 
-def show(state: LabState, verdict: Verdict) -> None:
+def show_matrix(state: LabState, verdict: Verdict) -> None:
     """Print the matrix of ``verdict`` and what is to be said about it."""
     from underlay.expect import ends
     from underlay.report.terminal import ascii_only, report

@@ -39,11 +39,12 @@ def show(state: LabState) -> None:
 
 
 def _spans(state: LabState) -> tuple[list[Span], float]:
+    """Return the spans of this command's start, its own launch first, and when it began."""
     from underlay.cluster.boot_times import start_spans
     from underlay.cluster.spans import Span, process_began
 
     began = process_began()
-    found = start_spans(state, began)
-    if found:
-        found.insert(0, Span("host", "launch", began, found[0].begin))
-    return found, began
+    spans = start_spans(state, began)
+    if spans:
+        spans.insert(0, Span("host", "launch", began, spans[0].begin))
+    return spans, began

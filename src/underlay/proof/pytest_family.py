@@ -1,6 +1,6 @@
 """pytest with all that descends from it: where it is interrupted, nothing of that is left.
 
-    python -m underlay.cli.pytest_family PYTEST_ARGUMENTS
+    python -m underlay.proof.pytest_family PYTEST_ARGUMENTS
 
 `underlay test` starts it once a layer, in the checkout. An interrupt goes to pytest and to the
 processes among which it divides the tests, which end what their tests have started. Whatever
@@ -19,10 +19,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from underlay.cli.interrupt import SIGNALS
 from underlay.cluster.providers.uml import sandbox
 from underlay.cluster.state.lock import holder
-from underlay.errors import UnderlayError
+from underlay.errors import INTERRUPTS, UnderlayError
 from underlay.proof.bench.offspring import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_PDEATHSIG,
@@ -43,7 +42,7 @@ ENDS = (0, 1, 4, 5)
 def main(arguments: list[str]) -> int:
     """Run pytest and return its exit code, as a shell has it."""
     asked: list[int] = []
-    for number in SIGNALS:
+    for number in INTERRUPTS:
         signal.signal(number, lambda number, _: asked.append(number))
     set_attribute(PR_SET_CHILD_SUBREAPER, 1)
     set_attribute(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A folder of state for the labs of one ``check DIR``, apart from those that are up.
+"""State apart: a folder for the labs of one ``check DIR``, beside the state of those that are up.
 
 Whatever such a lab is called, it meets no running one: locks, records and sandboxes are the
 folder's own. A lock held in it says that its command lives; the folder of one that was killed
@@ -23,17 +23,20 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def own_home() -> Iterator[Path]:
-    """Have ``paths.home()`` be a new folder; yield the one that it was, and remove it after."""
+def separate_state() -> Iterator[Path]:
+    """Let ``paths.home()`` be a new folder within the block; yield the one that it was before.
+
+    Whatever runs of its labs after the block is ended, and the folder is removed.
+    """
     sweep()
     outer = paths.home()
     folder = outer / "checks" / str(os.getpid())
     descriptor = claim(folder)
     try:
-        with _home(folder):
+        with _home_at(folder):
             yield outer
     finally:
-        _end(folder)
+        _end_labs(folder)
         os.close(descriptor)
 
 
@@ -42,25 +45,23 @@ def sweep() -> list[str]:
     found = []
     for folder in abandoned(sorted((paths.home() / "checks").glob("*"))):
         found += [path.name for path in (folder / "labs").glob("*")]
-        _end(folder)
+        _end_labs(folder)
     return found
 
 
-def _end(folder: Path) -> None:
+def _end_labs(folder: Path) -> None:
     """End whatever runs of the labs in ``folder``, by identity, and remove it."""
-    with _home(folder):
+    with _home_at(folder):
         for lab in sorted(paths.states().glob("*")):
             for name in NAMES:
                 with suppress(UnderlayError):
                     provider(name).destroy(lab)
     shutil.rmtree(folder, ignore_errors=True)
-    for above in (folder.parent, folder.parent.parent):
-        with suppress(OSError):
-            above.rmdir()
+    paths.remove_empty(folder.parent, folder.parent.parent)
 
 
 @contextmanager
-def _home(folder: Path) -> Iterator[None]:
+def _home_at(folder: Path) -> Iterator[None]:
     before = os.environ.get(paths.HOME)
     os.environ[paths.HOME] = str(folder)
     try:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from underlay.cli import main
-from underlay.cli.proving import Proof
-from underlay.cluster.suite import Asked, Brought
-from underlay.errors import Infrastructure
+from underlay.cli.verbs import check
+from underlay.cluster.suite import Brought
+from underlay.errors import BadInput, Infrastructure
 from underlay.expect import predict
+from underlay.lint import Loaded, load
 from underlay.lint.read import read_lab
 from underlay.observe.observation import Observation, Seen
 from underlay.plan import Plan, make_plan
+from underlay.proof import labs
+from underlay.proof.labs import LabResult, LabResults, prove_brought
 from underlay.storage import paths
 from underlay.verdict import Verdict, judge
 
@@ -44,24 +48,22 @@ def seen(plan: Plan, *, wrong: int = 0, missing: int = 0) -> Verdict:
     return judge(plan.lab, "uml", expected, Observation(cells, {}, {}))
 
 
-def proof(*verdicts: Verdict) -> Proof:
-    made = Proof("uml")
-    made.verdicts = {str(number): verdict for number, verdict in enumerate(verdicts)}
-    return made
+def results(*verdicts: Verdict) -> LabResults:
+    return LabResults({str(number): LabResult(each) for number, each in enumerate(verdicts)})
 
 
 def test_the_exit_code_is_that_of_the_worst_lab(plan: Plan) -> None:
     green, differs, partly = seen(plan), seen(plan, wrong=1), seen(plan, missing=1)
-    assert proof(green, green).exit_code == 0
-    assert proof(green, partly).exit_code == 3
-    assert proof(green, partly, differs).exit_code == 1
+    assert results(green, green).exit_code == 0
+    assert results(green, partly).exit_code == 3
+    assert results(green, partly, differs).exit_code == 1
     # Nothing that ran is nothing that passed.
-    assert proof().exit_code == 3
+    assert results().exit_code == 3
 
 
 def test_coverage_names_only_labs_in_which_a_rule_was_measured(plan: Plan) -> None:
     everything = len(list(predict(plan)))
-    coverage = proof(seen(plan), seen(plan, missing=everything)).coverage()
+    coverage = results(seen(plan), seen(plan, missing=everything)).coverage()
     assert coverage
     assert set(coverage) == {e.rule for e in predict(plan)}
     assert all(labs == ["0"] for labs in coverage.values())
@@ -70,18 +72,60 @@ def test_coverage_names_only_labs_in_which_a_rule_was_measured(plan: Plan) -> No
 def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
     plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = Proof("uml")
     error = Infrastructure("core-01: its kernel ended", detail="panic")
-    made.visit(Brought(Asked(LABS / "flat.yml", plan), error=error, timings={"boot": 1.5}))
-    document = made.documents["flat"]
+    brought = Brought(load(LABS / "flat.yml"), error=error, timings={"boot": 1.5})
+    result = prove_brought(brought, "uml", print)
+    made = LabResults()
+    made.add(result)
+    document = check.result_document(result)
     assert document["error"] == "core-01: its kernel ended"
     assert document["detail"] == "panic"
     assert document["summary"]["not_measured"] == document["summary"]["cells"] > 0
-    assert document["timings"]["boot"] == made.spent["boot"] == 1.5
+    assert document["timings"]["boot"] == made.timings["boot"] == 1.5
     assert made.exit_code == 3
+    check.show_result(result)
     said = capsys.readouterr().err
     assert "flat: not up: core-01: its kernel ended" in said
     assert "panic" in said
+
+
+class Booted:
+    """A suite that brings up nothing: each lab fails to start, on a boot of its own."""
+
+    def __init__(self, name: str, visit: Callable[[Brought], None], tell: object) -> None:
+        self.boots, self._visit = 0, visit
+
+    def render(self, labs: list[Loaded]) -> None:
+        assert labs
+
+    def groups(self, labs: list[Loaded]) -> list[list[Loaded]]:
+        return [[loaded] for loaded in labs]
+
+    def prove(self, group: list[Loaded], *, keep: bool) -> None:
+        self.boots += 1
+        for loaded in group:
+            error = Infrastructure(f"{loaded.plan.lab} did not start, keep={keep}")
+            self._visit(Brought(loaded, error=error, timings={"boot": 1.25}))
+
+
+def test_every_lab_is_shown_as_soon_as_it_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(labs, "Suite", Booted)
+    shown: list[str] = []
+    loaded = [load(LABS / f"{name}.yml") for name in ("flat", "coreos")]
+    made = labs.prove_labs(loaded, "uml", print, lambda r: shown.append(str(r.error)), keep=True)
+    # Only the last one may be left up.
+    assert shown == ["flat did not start, keep=False", "coreos did not start, keep=True"]
+    assert list(made.by_lab) == ["flat", "coreos"]
+    assert (made.boots, made.timings["boot"], made.exit_code) == (2, 2.5, 3)
+
+
+def test_a_lab_is_not_left_up_beside_one_of_its_name(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labs, "Suite", Booted)
+    (home / "labs" / "flat").mkdir(parents=True)
+    with pytest.raises(BadInput, match="a lab of that name is up"):
+        labs.prove_labs([load(LABS / "flat.yml")], "uml", print, print, keep=True)
 
 
 @pytest.mark.parametrize(

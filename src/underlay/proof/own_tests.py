@@ -1,18 +1,25 @@
-"""One layer of Underlay's own tests: pytest in a process of its own, under a deadline."""
+"""Underlay's own tests, layer by layer: pytest in a process of its own, under a deadline.
+
+A complete run leaves in the repository which commit was proven, and how.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
-from underlay.cli import pytest_family
+from underlay.cluster import checkout
+from underlay.proof import pytest_family
 from underlay.storage import temporary
 from underlay.storage.paths import root
 
@@ -114,11 +121,38 @@ def read_junit(file: Path) -> tuple[int, int, int]:
     return (passed, failed, skipped)
 
 
-def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
-    """Let every processor test; with nodes, two, since nodes wait for each other half of the time.
+def write_record(results: list[Layer]) -> Path:
+    """Write ``docs/proof/tests.json`` about a complete run and return its path.
 
-    One after the other where the user picks among the tests, and in the full proof of those
-    with nodes: it looks for growth, in caches that are everybody's.
+    ``dirty`` says whether the checkout held changes that the commit doesn't;
+    other proofs, which the same run may write, don't count.
+    """
+    path = root() / "docs" / "proof" / "tests.json"
+    record = {
+        "commit": checkout.commit(root()) or "unknown",
+        "dirty": checkout.dirty(root()),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {
+            "kernel": platform.release(),
+            "processors": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "layers": [result.document() for result in results],
+        "passed": sum(result.passed for result in results),
+        "failed": sum(result.failed for result in results),
+        "skipped": sum(result.skipped for result in results),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
+    """Return the options by which pytest runs several tests at once.
+
+    Every processor tests; with nodes two do, since nodes wait for each other half of the time.
+    Tests run one after the other where the user picks among them, and in the full proof of
+    those with nodes: it looks for growth, in caches that are everybody's.
     """
     processors = os.cpu_count() or 1
     if selected or processors == 1:
@@ -130,7 +164,7 @@ def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
 
 
 def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None:
-    """Run pytest; its exit code, or None where it had to be stopped."""
+    """Run pytest and return its exit code, or None where it had to be stopped."""
     sys.stdout.flush()
     source = str(Path(pytest_family.__file__).parents[2])
     path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))

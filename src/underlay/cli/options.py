@@ -1,0 +1,20 @@
+"""Options and arguments that several verbs take, with the words that help says of each.
+
+A verb writes ``lab: RunningLab = None``; the parameter's name is the verb's own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+RunningLab = Annotated[
+    str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
+]
+LabFile = Annotated[str | None, typer.Argument(help="A lab file, or the name of one in labs/.")]
+Provider = Annotated[
+    str | None, typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox.")
+]
+Timings = Annotated[bool, typer.Option("--timings", help="Show as a timeline where the time went.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]

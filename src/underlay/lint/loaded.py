@@ -1,0 +1,61 @@
+"""A lab file read once: the lab, its text, the plan it leads to, and what lint finds in it.
+
+Every command makes one such value and hands it on. So all of its steps are about the same
+text, even where somebody saves the file while the command works.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from underlay.errors import BadInput
+from underlay.lab import Lab
+from underlay.lab.text import LabText
+from underlay.lint.finding import Finding
+from underlay.lint.read import read_lab_text
+from underlay.lint.run import lint_lab
+from underlay.plan import Plan, make_plan
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A lab that was read from ``file``, and the plan that it leads to."""
+
+    file: Path
+    lab: Lab
+    text: LabText
+    plan: Plan
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What lint says about the lab, in file order; its rules run when this is first asked."""
+        return lint_lab(self.lab, self.text, self.plan)
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Those of the findings that are errors."""
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+
+def load(file: Path) -> Loaded:
+    """Read and plan the lab ``file``; raise LabError with all problems for which it can't be."""
+    lab, text = read_lab_text(file)
+    return Loaded(file, lab, text, make_plan(lab))
+
+
+def lint(file: Path) -> list[Finding]:
+    """Return the findings about the lab ``file``; raise LabError where it can't be read."""
+    return load(file).findings
+
+
+def refuse_errors(loaded: Loaded) -> None:
+    """Raise BadInput where lint finds errors in the lab."""
+    if loaded.errors:
+        word = shlex.quote(str(loaded.file))
+        raise BadInput(
+            "\n".join(f"{f.file}:{f.line}:{f.column}: {f.id}: {f.message}" for f in loaded.errors),
+            hint=f"underlay lint {word}\nunderlay up {word} --force  starts it all the same",
+        )

@@ -1,0 +1,149 @@
+"""Many labs proven one after the other, on as few boots as their nodes allow.
+
+What ``proof/lab.py`` does with one lab that is up, ``prove_labs`` does with each of many lab
+files. One that doesn't come up, or can't be looked into, doesn't keep the others from being
+proven: it counts as not measured.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from underlay.cluster.state.separate import separate_state
+from underlay.cluster.suite import Suite, hand_over
+from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
+from underlay.expect import predict
+from underlay.observe.observation import Observation
+from underlay.proof.lab import RunningLab, explain_running, measure_and_judge
+from underlay.verdict import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from underlay.cluster.suite import Brought
+    from underlay.lint import Loaded
+    from underlay.proof.explain import Explanation
+    from underlay.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class LabResult:
+    """What became of one lab; ``timings`` are its seconds by phase.
+
+    ``error`` says why it didn't come up, and then no cell of the verdict was measured. There
+    is an explanation where cells aren't as expected and the lab could be looked into.
+    """
+
+    verdict: Verdict
+    explanation: Explanation | None = None
+    error: UnderlayError | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class LabResults:
+    """What became of each lab, in the order in which they were proven, and on how many boots.
+
+    ``timings`` are the seconds of all labs together, by phase.
+    """
+
+    by_lab: dict[str, LabResult] = field(default_factory=dict)
+    boots: int = 0
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def add(self, result: LabResult) -> None:
+        """Take in what became of one more lab."""
+        self.by_lab[result.verdict.lab] = result
+        for phase, seconds in result.timings.items():
+            self.timings[phase] = round(self.timings.get(phase, 0.0) + seconds, 3)
+
+    @property
+    def exit_codes(self) -> list[int]:
+        """The exit code of each lab's verdict."""
+        return [result.verdict.exit_code for result in self.by_lab.values()]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where any lab differs; else 3 where one wasn't measured whole, or there was none."""
+        for code in (EXIT_DIFFERS, EXIT_INFRASTRUCTURE):
+            if code in self.exit_codes:
+                return code
+        return EXIT_OK if self.by_lab else EXIT_INFRASTRUCTURE
+
+    def coverage(self) -> dict[str, list[str]]:
+        """Return the labs in which each rule of the prediction was measured."""
+        labs_of: dict[str, set[str]] = {}
+        for lab, result in self.by_lab.items():
+            for cell in result.verdict.cells:
+                if cell.measured and cell.rule:
+                    labs_of.setdefault(cell.rule, set()).add(lab)
+        return {rule: sorted(labs) for rule, labs in sorted(labs_of.items())}
+
+
+def prove_labs(
+    labs: Sequence[Loaded],
+    provider_name: str,
+    tell: Callable[[str], None],
+    show: Callable[[LabResult], None],
+    *,
+    keep: bool = False,
+) -> LabResults:
+    """Bring up the ``labs`` in sandboxes of their own, prove each, and leave none of them up.
+
+    ``tell`` is handed a line about each step, and ``show`` each result as soon as it is there.
+    With ``keep`` the last lab stays up, where every verb finds it; BadInput is raised where a
+    lab of that name is up already.
+    """
+    results = LabResults()
+
+    def visit(brought: Brought) -> None:
+        result = prove_brought(brought, provider_name, tell)
+        results.add(result)
+        show(result)
+
+    began = time.monotonic()
+    with separate_state() as home:
+        suite = Suite(provider_name, visit, tell)
+        suite.render(labs)
+        results.timings["render"] = round(time.monotonic() - began, 3)
+        groups = suite.groups(labs)
+        if keep:
+            _refuse_running(groups[-1][-1], home)
+        kept = None
+        for group in groups:
+            kept = suite.prove(group, keep=keep and group is groups[-1])
+        if kept is not None:
+            hand_over(kept, home)
+    results.boots = suite.boots
+    return results
+
+
+def prove_brought(brought: Brought, provider_name: str, tell: Callable[[str], None]) -> LabResult:
+    """Prove one lab that was brought up, or say of all its cells that they weren't measured."""
+    if brought.state is None:
+        plan = brought.loaded.plan
+        verdict = judge(plan.lab, provider_name, predict(plan), Observation((), {}, {}))
+        return LabResult(verdict, error=brought.error, timings=brought.timings)
+    began = time.monotonic()
+    # The line that is shown for each lab is enough: no others about its measurement.
+    lab = RunningLab(brought.state)
+    verdict = measure_and_judge(lab, lambda _: None)
+    timings = {**brought.timings, "measure": round(time.monotonic() - began, 3)}
+    explanation = None
+    if verdict.exit_code:
+        with suppress(UnderlayError):
+            explanation = explain_running(lab, verdict, tell)
+    return LabResult(verdict, explanation, brought.error, timings)
+
+
+def _refuse_running(last: Loaded, home: Path) -> None:
+    lab = last.plan.lab
+    if (home / "labs" / lab).exists():
+        raise BadInput(
+            f"--keep would leave {lab} up, and a lab of that name is up",
+            hint=f"underlay down --lab {lab}",
+        )

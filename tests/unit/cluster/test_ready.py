@@ -1,0 +1,51 @@
+"""Waiting for a machine's ssh server, played by a socket of the test's own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from underlay.cluster import ready
+from underlay.errors import Infrastructure
+
+HERE = "127.0.0.1"
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    with socket.create_server((HERE, 0)) as server:
+        monkeypatch.setattr(ready, "SSH_PORT", server.getsockname()[1])
+        monkeypatch.setattr(ready, "REACH_DEADLINE", 0.1)
+        yield server
+
+
+def test_a_server_that_speaks_is_there(server: socket.socket) -> None:
+    def greet() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.send(b"SSH-2.0-test\r\n")
+
+    greeting = threading.Thread(target=greet)
+    greeting.start()
+    assert ready.wait_for_ssh(HERE, time.monotonic() + 30)
+    greeting.join()
+
+
+def test_an_open_port_alone_is_no_server(server: socket.socket) -> None:
+    tries: list[float] = []
+    limit = time.monotonic() + 0.5
+    assert not ready.wait_for_ssh(HERE, limit, lambda: tries.append(time.monotonic()))
+    assert tries
+    assert tries[-1] > limit
+
+
+def test_whoever_knows_that_it_is_in_vain_ends_it(server: socket.socket) -> None:
+    def ended() -> None:
+        raise Infrastructure("core-01: its machine ended while booting (poweroff)")
+
+    with pytest.raises(Infrastructure, match="its machine ended"):
+        ready.wait_for_ssh(HERE, time.monotonic() + 30, ended)

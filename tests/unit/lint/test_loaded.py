@@ -1,0 +1,164 @@
+"""Every command reads a lab file once, and plans it once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from underlay.cli import main
+from underlay.cluster import converging, lifecycle, prepare, switching
+from underlay.cluster.state.lab import LabState
+from underlay.errors import Infrastructure
+from underlay.lab import text
+from underlay.lint import load, refuse_errors
+from underlay.plan import make
+from underlay.storage import paths
+
+LABS = paths.root() / "labs"
+HERE = "here the nodes would start"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(paths.HOME, str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Count how often any text is read as YAML, and any lab planned, in this process."""
+    done = {"read": 0, "planned": 0}
+
+    def count(module: Any, name: str, key: str) -> None:
+        original = getattr(module, name)
+
+        def counting(*arguments: Any) -> Any:
+            done[key] += 1
+            return original(*arguments)
+
+        monkeypatch.setattr(module, name, counting)
+
+    count(text, "text_of", "read")
+    # ``make_plan`` is imported by name in many places; this is a step of it alone.
+    count(make, "plan_containers", "planned")
+    return done
+
+
+ONCE = {"read": 1, "planned": 1}
+
+
+class Standing:
+    """A provider under which everything is there but the nodes."""
+
+    switches = True
+
+    def __init__(self, word: str) -> None:
+        self._word = word
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "boot":
+            raise Infrastructure(HERE)
+        return lambda *_: {"core-01": self._word} if name == "states" else None
+
+
+@pytest.fixture
+def nodeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no file be rendered and no node be started."""
+    for module in (prepare, lifecycle):
+        monkeypatch.setattr(module, "provider", lambda _: Standing("not_created"))
+    for module in (switching, converging):
+        monkeypatch.setattr(module, "provider", lambda _: Standing("running"))
+    monkeypatch.setattr("underlay.render.render_cached", lambda *_: True)
+    monkeypatch.setattr("underlay.render.render_all", _stop)
+
+
+def _stop(*_: object) -> None:
+    raise Infrastructure(HERE)
+
+
+def started(name: str) -> LabState:
+    """Record the lab as one that is up."""
+    file = LABS / f"{name}.yml"
+    state = LabState(name, str(file), "uml")
+    state.write(load(file).plan)
+    (state.folder / "key.pub").write_text("ssh-ed25519 AAAA\n")
+    return state
+
+
+@pytest.mark.parametrize("words", [("lint", "coreos"), ("lint", "coreos", "--json")])
+def test_lint(words: tuple[str, ...], counts: dict[str, int]) -> None:
+    assert main(list(words)) == 0
+    assert counts == ONCE
+
+
+@pytest.mark.parametrize("more", [(), ("--force",)])
+def test_render(
+    more: tuple[str, ...], counts: dict[str, int], nodeless: None, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    assert main(["render", "coreos", "--output", str(tmp_path / "out"), *more]) == 0
+    assert counts == ONCE
+
+
+def test_env(counts: dict[str, int]) -> None:
+    assert main(["env", "--lab", "docker-vlan"]) == 0
+    assert counts == ONCE
+
+
+@pytest.mark.parametrize("words", [("up", "coreos"), ("up", "coreos", "--force"), ("demo",)])
+def test_up_and_demo_until_nodes_would_start(
+    words: tuple[str, ...],
+    counts: dict[str, int],
+    nodeless: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(list(words)) == 3
+    assert HERE in capsys.readouterr().err
+    assert counts == ONCE
+
+
+def test_switch(
+    tmp_path: Path, counts: dict[str, int], nodeless: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started("coreos")
+    other = tmp_path / "other.yml"
+    other.write_text((LABS / "coreos.yml").read_text().replace("name: coreos", "name: other"))
+    counts.update(read=0, planned=0)
+    assert main(["switch", str(other)]) == 3
+    assert HERE in capsys.readouterr().err
+    assert counts == ONCE
+
+
+def test_converge(
+    counts: dict[str, int], nodeless: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started("coreos")
+    counts.update(read=0, planned=0)
+    assert main(["converge"]) == 3
+    assert HERE in capsys.readouterr().err
+    assert counts == ONCE
+
+
+def test_check_of_a_folder(
+    tmp_path: Path,
+    counts: dict[str, int],
+    nodeless: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("flat", "coreos"):
+        (tmp_path / f"{name}.yml").write_text((LABS / f"{name}.yml").read_text())
+    assert main(["check", str(tmp_path)]) == 3
+    assert HERE in capsys.readouterr().err
+    assert counts == {"read": 2, "planned": 2}
+
+
+def test_rules_run_when_findings_are_first_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = []
+    monkeypatch.setattr("underlay.lint.loaded.lint_lab", lambda *_: runs.append(1) or [])
+    loaded = load(LABS / "coreos.yml")
+    assert runs == []
+    refuse_errors(loaded)
+    assert loaded.findings == loaded.errors == []
+    assert runs == [1]

@@ -23,7 +23,8 @@ SEGMENTS = ("lan", "wan")
 NODE_NAMES = tuple(f"core-{index:02}" for index in range(1, NODES + 1))
 PLACES: tuple[Any, ...] = ("all", "all", *NODE_NAMES)
 RUNTIME_NAMES = ("cni", "docker", "podman", "iproute2")
-DRAWN = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", "vlan", "vxlan", "gretap", "macvtap", "ipvtap")
+SELDOM = ("vlan", "vxlan", "gretap", "macvtap", "ipvtap")
+DRAWN = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", *SELDOM)
 # What each of a lab's networks may also be, beside the drivers that take it, one time in so many.
 TRAITS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("internal", ("macvlan", "ipvlan", "bridge"), 6),

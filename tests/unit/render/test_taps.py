@@ -19,7 +19,7 @@ SANDBOX = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", 
 PREPARE = f"""
 import json, os, socket, subprocess, sys, time
 sys.path.insert(0, {str(root() / "ansible" / "module_utils")!r})
-from underlay_node import commands, crun, namespaces, taps
+from underlay_node import commands, crun, iproute2, namespaces, taps
 
 def does(*words):
     done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
@@ -210,6 +210,39 @@ say(ended=ended, left=left, again=reaches("one", "far", "10.1.1.9"))
 """
     )
     assert found == {"ended": True, "left": False, "again": True}
+
+
+@needs_macvtap
+def test_a_runtime_makes_containers_behind_taps_and_leaves_nothing_of_them() -> None:
+    found = inside(
+        WIRE
+        + """
+def specified(name, number, parent="wire"):
+    network = {"driver": "macvtap", "mode": "bridge", "parent": parent, "mtu": 1500,
+               "attach": "tap", "own_mac": True}
+    attachment = {"interface": "eth0", "network": "net", "mac": f"02:aa:00:00:00:0{number}"}
+    container = {"name": name, "attachments": [attachment]}
+    return {"container": container, "networks": {"net": network}}
+
+wanted = [specified("one", 1), specified("two", 2), specified("lost", 3, "nowhere")]
+namespaces.make([one["container"]["name"] for one in wanted])
+failed = iproute2.create(wanted)
+one, two = (w["container"] for w in wanted[:2])
+up = [taps.up(c["name"], c["attachments"]) for c in (one, two)]
+commands.batch([f"link set {taps.device('two', two['attachments'][0])} down"], space=taps.HOLDER)
+down = taps.up("two", two["attachments"])
+first = iproute2.stop_all(wanted[:1])
+holding = os.path.exists(namespaces.path(taps.HOLDER)), relay()
+second = iproute2.stop_all(wanted[1:2])
+say(failed=list(failed), up=up, down=down, stopped=[first, second], holding=holding,
+    ended=until(lambda: not does("pgrep", "-f", taps.PROGRAM)),
+    left=[os.listdir("/run/netns"), os.listdir(crun.BUNDLES)])
+"""
+    )
+    assert found == {
+        "failed": ["lost"], "up": [True, True], "down": False, "stopped": [{}, {}],
+        "holding": [True, True], "ended": True, "left": [["far"], []],
+    }  # fmt: skip
 
 
 ATTACHMENT = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import pytest
 
 from cluster.running import Checkout
 from proof import digest, digest_of_values, packed, record
+from underlay.cluster.checkout import commit, dirty
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
+from underlay.storage.paths import root
 
 pytestmark = pytest.mark.all
 
@@ -26,6 +30,10 @@ def test_every_shipped_lab_is_as_predicted(here: Checkout) -> None:
     record(
         "labs",
         {
+            "commit": commit(root()),
+            "dirty": dirty(root()),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "kernel": platform.release(),
             "boots": document["boots"],
             "timings": document["timings"],
             "distinct": len({kind(plans[name], entry) for name, entry in labs.items()}),

@@ -170,7 +170,7 @@ class _Records:
         return tuple(sorted(names))
 
     def _who_did_not_listen(self) -> str:
-        """Return why an end couldn't listen, so that a list of receivers may lack it; else nothing."""
+        """Return why an end couldn't listen: a list of receivers may lack it. Else nothing."""
         for node, why in self._failed.items():
             return f"{node}: {why}"
         for name, why in self._missing.items():

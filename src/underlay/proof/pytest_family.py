@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _collect(pid: int, over: Callable[[], bool]) -> int | None:
-    """Reap children until ``pid`` has ended and return its exit code; None if ``over`` comes first."""
+    """Reap children until ``pid`` has ended and return its exit code; None if ``over`` is first."""
     while not over():
         while True:
             try:

@@ -1,11 +1,11 @@
 """The lab: what the user wrote, checked key by key.
 
 These models hold only what a lab file may say, and first the kinds of values in it: words,
-interfaces, addresses, numbers. Reading a file, with its line numbers and suggestions, is
-``text.py`` and ``messages.py``; what the words lead to is ``plan/``. Their JSON schema is
-what error messages quote, so nothing is said twice, and what editors are given
-(``editor_schema.py``). In it ``description`` is the text below a key, and ``expected`` says
-in words what a pattern takes.
+interfaces, addresses, numbers. The YAML text with its line numbers is read by ``text.py``,
+and suggestions are made in ``messages.py``. What the words lead to is decided in the package
+``plan``. Their JSON schema is what error messages quote, so nothing is said twice, and what
+editors are given (``editor_schema.py``). In it ``description`` is the text below a key, and
+``expected`` says in words what a pattern takes.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ class Network(Strict):
     driver: DriverName
     """How containers share the parent: macvlan gives each its own MAC, ipvlan the parent's."""
     mode: Mode | None = None
-    """The driver's mode; without it, bridge for macvlan and l2 for ipvlan."""
+    """The driver's mode; without it, the first of its modes."""
     flag: Flag | None = None
     """Whether ipvlan siblings talk directly (bridge), not at all, or by the switch (vepa)."""
     runtime: Runtime = "cni"
@@ -276,7 +276,7 @@ class Network(Strict):
     nat: StrictBool = False
     """Whether a bridge stays without uplink, and its node masquerades what leaves it."""
     allow: Annotated[list[Literal["containers", "nodes"]], Field(max_length=2)] | None = None
-    """Whose frames a macvlan child in source mode takes; without it, all planned peers'."""
+    """Whose frames a child in source mode takes; without it, all planned peers'."""
     vni: Vni | None = None
     """The VXLAN's identifier."""
     port: Port = 4789

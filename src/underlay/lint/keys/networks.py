@@ -25,8 +25,7 @@ VLAN_ONCE = (
     "driver vlan moves the sub-interface itself into the container: a NIC has each VLAN once"
 )
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
-OWN_MAC = tuple(one.name for one in DRIVERS.values() if one.own_mac and one.overlay is None)
-MAC_NEEDED = f"untagged {' or '.join(OWN_MAC)}, whose children have MAC addresses of their own"
+OWN_MAC = tuple(one for one in DRIVERS.values() if one.own_mac and one.overlay is None)
 ADVERTISED = 64
 
 
@@ -74,20 +73,18 @@ def _tag(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
 def mode(parts: Parts) -> Iterator[Problem]:
     """A mode is one of its own driver's."""
     for name, network in parts.loose_networks.items():
-        modes = network.traits.modes
-        if network.mode is None or network.mode in modes:
+        mode, modes = network.mode, network.traits.modes
+        if mode is None or mode in modes:
             continue
         if not modes:
             place, expected = ("networks", name, "mode"), f"no mode: {network.driver} has none"
-            yield parts.text.problem(place, quoted(network.mode), expected, at_key=True)
+            yield parts.text.problem(place, quoted(mode), expected, at_key=True)
             continue
-        owner = next(one.name for one in DRIVERS.values() if network.mode in one.modes)
-        yield parts.text.problem(
-            ("networks", name, "mode"),
-            quoted(network.mode),
-            one_of(list(modes)),
-            f"`{network.mode}` is {_a(owner)} mode; {network.driver} has {', '.join(modes)}",
-        )
+        owner = next(one.name for one in DRIVERS.values() if mode in one.modes)
+        hint = f"`{mode}` is {_a(owner)} mode; {network.driver} has {', '.join(modes)}"
+        place, expected = ("networks", name, "mode"), one_of(list(modes))
+        hint = network.traits.refused.get(mode, hint)
+        yield parts.text.problem(place, quoted(mode), expected, hint)
 
 
 def files(parts: Parts) -> Iterator[Problem]:
@@ -271,7 +268,7 @@ def ipam(parts: Parts) -> Iterator[Problem]:
 def _leased(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     place = ("networks", name, "ipam")
     if not _has_own_mac(parts, network):
-        yield parts.text.problem(place, f"dhcp for {network.driver}", MAC_NEEDED)
+        yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac("cni"))
     elif network.subnet6:
         yield parts.text.problem(place, "dhcp with subnet6", "IPv4 only")
     elif not _server(parts, network, "dhcp", network.subnet):
@@ -288,15 +285,21 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
         expected = "runtime cni or iproute2: an engine gives addresses itself"
         yield parts.text.problem(place, f"slaac by {network.runtime}", expected)
     elif not _has_own_mac(parts, network):
-        yield parts.text.problem(place, f"slaac for {network.driver}", MAC_NEEDED)
+        expected = _of_own_mac(network.runtime)
+        yield parts.text.problem(place, f"slaac for {network.driver}", expected)
     elif not _server(parts, network, "ra", network.subnet6):
         expected = f"a host with `serves: [ra]` and an address in {network.subnet6}"
         yield parts.text.problem(place, "slaac without a router", expected)
 
 
+def _of_own_mac(runtime: str) -> str:
+    able = [one.name for one in OWN_MAC if runtime in one.runtimes]
+    return f"untagged {' or '.join(able)}, whose children have MAC addresses of their own"
+
+
 def _has_own_mac(parts: Parts, network: Network) -> bool:
     closed = network.is_closed or network.mode == "passthru"
-    return network.driver in OWN_MAC and not parts.is_tagged(network) and not closed
+    return network.traits in OWN_MAC and not parts.is_tagged(network) and not closed
 
 
 def _server(

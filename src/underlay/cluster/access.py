@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 import subprocess
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from underlay.cluster import ssh
 from underlay.cluster.bundle import PROGRAM, PROGRAM_FILE
 from underlay.cluster.process import run
 from underlay.cluster.providers import provider
-from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure
+from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure, did_you_mean, nearest
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -149,8 +148,7 @@ def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[st
         if container.name == target.partition("@")[0]:
             return container.node, ["sh", "-c", _enter(container), "sh", *arguments]
     names = [SWITCH, *(node.name for node in plan.nodes), *(c.name for c in plan.containers)]
-    near = difflib.get_close_matches(target, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"targets: {', '.join(names)}"
+    hint = did_you_mean(nearest(target, names)) or f"targets: {', '.join(names)}"
     raise BadInput(f"the lab {plan.lab} has no {target!r}", hint=hint)
 
 

@@ -37,7 +37,7 @@ def write_config(plan: Plan, state: Path, proxies: Mapping[str, list[str]]) -> P
     for node in plan.machines:
         text += f"""\
 Host {node.name}
-    HostName {node.management.address.partition("/")[0]}
+    HostName {node.management.address.ip}
     User {plan.user}
     IdentityFile {_path_text(state / "key")}
     ControlPath {_path_text(sockets, "/%n")}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput
+from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.expect import pairs
 from underlay.faults.scene import Scene
 from underlay.observe.frames import told
-from underlay.plan import SWITCH
+from underlay.plan import SWITCH, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +70,7 @@ class Way:
 
     def arp_marks(self) -> tuple[bytes, ...]:
         """Return the bytes by which ARP is known; `seen_at` picks this pair's."""
-        if ":" in self.source_address:
+        if family_of(self.source_address) == 6:
             return ()
         # An ARP packet's addresses stand apart: its head, Ethernet and IPv4, has to do.
         return (bytes.fromhex("000108000604"),)
@@ -112,8 +111,7 @@ def way_of(plan: Plan, source: str, destination: str) -> Way:
                 f"{source} to {destination} is no pair of the matrix",
                 hint="containers among each other, and containers with nodes",
             )
-        near = difflib.get_close_matches(wrong, names, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"ends: {', '.join(names)}"
+        hint = did_you_mean(nearest(wrong, names)) or f"ends: {', '.join(names)}"
         raise BadInput(f"the lab {plan.lab} has no end {wrong!r}", hint=hint)
     passages = tuple(p for p in Scene(plan).way(found) if p.kind != "route")
     return Way(

@@ -44,7 +44,7 @@ def seconds_by_ssh_and_ping(watch: Stopwatch, lab: str, cells: int, *, shared: b
     watch.say(f"one ssh and one ping {how} for each of {len(sample)} cells")
     began = time.monotonic()
     for source, destination in sample:
-        address = destination["address"].partition("/")[0]
+        address = destination["address"]
         ping = ["ip", "netns", "exec", source["name"], "ping", "-n", "-c", "1", "-W", "1", address]
         done = run(
             ["ssh", "-F", config, *options, source["node"], "sudo", "-n", *ping],

@@ -82,7 +82,7 @@ class Libvirt(Provider):
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE
-        address = plan.node(node).management.address.partition("/")[0]
+        address = plan.node(node).management.address.ip
         try:
             if not ready.wait_for_ssh(
                 address, limit, lambda: self._check_running(plan, node, state)
@@ -112,17 +112,6 @@ class Libvirt(Provider):
         return {
             node: "running" if i in alive else "poweroff" if i in there else "not_created"
             for node, i in ids.items()
-        }
-
-    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
-        """Return the way to a node's management address, which the host has a leg in."""
-        if self.states(plan, state)[node] != "running":
-            return None
-        return {
-            "host": plan.node(node).management.address.partition("/")[0],
-            "port": ready.SSH_PORT,
-            "username": plan.user,
-            "private_key_path": [str(state / "key")],
         }
 
     def pace(self, state: Path) -> float:

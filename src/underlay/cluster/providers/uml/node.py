@@ -163,7 +163,7 @@ def state_of(sandbox: Sandbox | None, name: str) -> str:
 
 def _wait_for_ssh(plan: Plan, sandbox: Sandbox, node: PlannedNode, limit: float) -> None:
     own = f"underlay doctor --image {shlex.quote(plan.image.path)}" if plan.image else ""
-    address = node.management.address.partition("/")[0]
+    address = node.management.address.ip
     while True:
         last_try = time.monotonic() > limit
         if sandbox.ask({"do": "reach", "address": address, "port": 22})["ok"]:

@@ -223,9 +223,8 @@ def _inside(host: PlannedHost) -> Iterator[str]:
         yield f"link set {port.interface} up"
         for address in port.addresses:
             # Nobody else has it: duplicate address detection would only delay the first probe.
-            yield f"address add {address} dev {port.interface}" + (
-                " nodad" if ":" in address else ""
-            )
+            nodad = " nodad" if address.family == 6 else ""
+            yield f"address add {address} dev {port.interface}{nodad}"
     for route in host.routes:
         via = f" via {route.via}" if route.via else ""
         yield f"route replace {route.to}{via} dev {route.interface}"

@@ -14,7 +14,7 @@ from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure, did_you_mean
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan, PlannedContainer
@@ -68,6 +68,15 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
     return spawn
 
 
+def refuse_stopped(state: LabState, nodes: Iterable[str]) -> None:
+    """Raise Infrastructure, with the command that starts it, where one of ``nodes`` doesn't run."""
+    states = provider(state.provider).states(state.plan(), state.folder)
+    for node in nodes:
+        if states[node] != "running":
+            hint = f"underlay up {shlex.quote(state.file)}"
+            raise Infrastructure(f"{node} is {states[node].replace('_', ' ')}", hint=hint)
+
+
 def piped(arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start ``arguments`` with their three streams piped, out of reach of the terminal's signals.
 
@@ -114,10 +123,7 @@ def execute(state: LabState, target: str, arguments: list[str]) -> int:
         command = _off_nodes(state, target, arguments)
         return _exit_code(subprocess.run(command, check=False).returncode)
     node, wrapped = _inside(plan, target, arguments)
-    word = provider(state.provider).states(plan, state.folder)[node]
-    if word != "running":
-        hint = f"underlay up {shlex.quote(state.file)}"
-        raise Infrastructure(f"{node} is {word.replace('_', ' ')}", hint=hint)
+    refuse_stopped(state, [node])
     config = state.folder / "ssh_config"
     code = subprocess.run(
         ssh.command(config, node, ["sudo", "-n", *wrapped]), check=False

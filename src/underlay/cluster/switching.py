@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
-from underlay.cluster.apply import apply
+from underlay.cluster.access import refuse_stopped
+from underlay.cluster.bundle import apply
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, read_state, remove, unfinished
 from underlay.cluster.state.lock import lock, turn
@@ -138,10 +139,7 @@ def refuse_other_nodes(state: LabState, plan: Plan, file: Path) -> None:
             detail="\n".join(found),
             hint=f"underlay down --lab {state.lab}\nunderlay up {shlex.quote(str(file))}",
         )
-    for node, word in provider(state.provider).states(old, state.folder).items():
-        if word != "running":
-            hint = f"underlay up {shlex.quote(state.file)}"
-            raise Infrastructure(f"{node} is {word.replace('_', ' ')}", hint=hint)
+    refuse_stopped(state, [node.name for node in old.machines])
 
 
 def differences(old: Plan, new: Plan) -> list[str]:

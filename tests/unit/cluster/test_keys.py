@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.keys import key_file, lab_key
+from underlay.cluster.ssh import key_file, lab_key
 
 
 @pytest.fixture(autouse=True)

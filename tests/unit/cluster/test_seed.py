@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from underlay.cluster.bundle import program
-from underlay.cluster.seed import make_seed
+from underlay.cluster.bundle import make_seed, program
 
 NAMES = ("user-data", "meta-data", "network-config")
 

@@ -44,7 +44,7 @@ def command(
       underlay render docker-vlan --output files
       underlay render labs/coreos.yml --json
     """
-    from underlay.cluster.keys import lab_key
+    from underlay.cluster.ssh import lab_key
     from underlay.lint import load
     from underlay.render import refuse_foreign, render_cached, rendered_files
 

@@ -6,8 +6,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from underlay.cluster.keys import lab_key
 from underlay.cluster.prepare import load_plan
+from underlay.cluster.ssh import lab_key
 from underlay.cluster.state.lab import remove
 from underlay.errors import Infrastructure, UnderlayError
 from underlay.proof.bench import command_line

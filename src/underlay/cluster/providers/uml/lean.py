@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster.bundle import PROGRAM_FILE, bundle, program
-from underlay.cluster.keys import key_file
-from underlay.cluster.providers.uml import switch_machine
+from underlay.cluster.providers.uml import wiring
+from underlay.cluster.ssh import key_file
 
 if TYPE_CHECKING:
     from underlay.plan import Plan, PlannedNode
@@ -61,7 +61,7 @@ def make_lean_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> 
         _add(tar, f"{home}/.ssh", None, 0o700, owner)
         _add(tar, f"{home}/.ssh/authorized_keys", key, 0o600, owner)
         is_switch = node == plan.switch
-        first = switch_machine.program(plan) if is_switch else program()
+        first = wiring.machine_program(plan) if is_switch else program()
         _add(tar, PROGRAM_FILE[1:], first, 0o755)
         for path, content in () if is_switch else bundle(files).items():
             _add(tar, path[1:], content.encode())

@@ -13,7 +13,7 @@ from underlay.cluster.image import build as image
 from underlay.cluster.process import run
 from underlay.cluster.providers.base import Provider
 from underlay.cluster.providers.uml import node as uml_node
-from underlay.cluster.providers.uml import sandbox, switch_machine
+from underlay.cluster.providers.uml import sandbox, wiring
 from underlay.cluster.providers.uml.wiring import changes
 from underlay.cluster.ready import SSH_PORT
 from underlay.cluster.spans import span
@@ -93,7 +93,7 @@ class Uml(Provider):
         living = self._sandbox(state)
         for arguments, text in changes(plan):
             run(living.enter(arguments), deadline=SWITCH_DEADLINE, input_text=text)
-        for arguments, text in switch_machine.changes(plan) if plan.switch else ():
+        for arguments, text in wiring.machine_changes(plan) if plan.switch else ():
             run(self._on_switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:

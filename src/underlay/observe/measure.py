@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 from underlay.errors import UnderlayError
 from underlay.expect import predict
 from underlay.observe.commands import probe_command
-from underlay.observe.merge import merge
-from underlay.observe.numbering import numbered
+from underlay.observe.observation import merge
 from underlay.observe.patience import SharedDeadline
-from underlay.observe.tasks import packed_tasks
+from underlay.observe.tasks import numbered, packed_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

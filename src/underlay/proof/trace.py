@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.expect import pairs
 from underlay.faults.scene import Scene
-from underlay.observe.frames import told
+from underlay.observe.capture import described
 from underlay.plan import SWITCH, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from underlay.faults.scene import Passage
-    from underlay.observe.frames import Frame
+    from underlay.observe.capture import Frame
     from underlay.plan import Plan
 
 THERE, BACK = "request", "answer"
@@ -138,7 +138,7 @@ def seen_at(way: Way, frames: Sequence[Frame], missing: dict[str, str]) -> list[
         request = passage.packet.request
         packet, arp = "", []
         for frame in here:
-            words = told(frame.data)
+            words = described(frame.data)
             if words.kind == "ARP":
                 pair = {words.source, words.destination}
                 if pair == {way.source_address, way.destination_address}:

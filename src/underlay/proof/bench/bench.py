@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import __version__
-from underlay.cluster import checkout
 from underlay.errors import UnderlayError
+from underlay.proof import checkout
 from underlay.proof.bench.figures import (
     FIGURES,
     LIBVIRT,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import EXIT_DIFFERS, UnderlayError
 from underlay.proof.bench import command_line, labs
-from underlay.proof.bench.soak_lab import DEADLINE, SoakLab
+from underlay.proof.bench.soak import DEADLINE, SoakLab
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.access import spawn_as_root, start_at_switch
+from underlay.cluster.process import close
 from underlay.errors import Infrastructure
 from underlay.observe.commands import sniff_command
 from underlay.plan import SWITCH
@@ -61,13 +62,7 @@ class _Listener:
 
     def end(self) -> None:
         """Close its stdin, which ends it, and read what is left."""
-        if self.process.stdin:
-            self.process.stdin.close()
-        try:
-            self.process.wait(MARGIN)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        close(self.process, MARGIN)
         self.thread.join(MARGIN)
 
 

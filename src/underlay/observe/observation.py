@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -141,50 +142,34 @@ class _Records:
 
     def seen(self, number: int, pair: Pair, protocol: Protocol) -> Seen:
         names = (pair.source.name, pair.destination.name, protocol)
+        cell = partial(Seen, *names, family=pair.family)
         reason = self._why_not(pair.source) or self._why_not(pair.destination)
         probe = self._probes.get((number, protocol))
         if reason or probe is None:
-            return Seen(
-                *names,
-                "not_measured",
-                reason=reason or "the probe left the cell out",
-                family=pair.family,
-            )
+            return cell("not_measured", reason=reason or "the probe left the cell out")
+        attempts = probe["attempts"]
         receivers = set().union(
-            *(self._receivers.get((number, protocol, n), ()) for n in range(probe["attempts"]))
+            *(self._receivers.get((number, protocol, n), ()) for n in range(attempts))
         )
         arrived = pair.destination.space in receivers
         if "by" not in probe:
-            return Seen(
-                *names,
+            return cell(
                 "unreachable",
                 stopped_at=probe["stop"] or "no_answer",
                 answered_by="" if arrived else self._name(receivers, pair),
                 arrived=arrived,
-                attempts=probe["attempts"],
+                attempts=attempts,
                 reason=probe.get("reason", ""),
-                family=pair.family,
             )
         by = {probe["by"]} if probe["by"] else self._receivers[number, protocol, probe["attempt"]]
+        answered = partial(cell, rtt_ms=probe["rtt"], attempts=attempts)
         if pair.destination.space in by:
-            return Seen(
-                *names,
-                "reachable",
-                arrived=True,
-                rtt_ms=probe["rtt"],
-                attempts=probe["attempts"],
-                lost=probe["lost"],
-                family=pair.family,
-            )
-        return Seen(
-            *names,
+            return answered("reachable", arrived=True, lost=probe["lost"])
+        return answered(
             "unreachable",
             stopped_at="no_answer",
             answered_by=self._name(by, pair) or STRANGER,
             arrived=arrived,
-            rtt_ms=probe["rtt"],
-            attempts=probe["attempts"],
-            family=pair.family,
         )
 
     def value(self, number: int, wanted: Expectation) -> Seen:

@@ -25,16 +25,16 @@ THERE, BACK = "request", "answer"
 class Hop:
     """One point on the way. ``arp`` are the ARP messages that were seen there, ``at`` where it is.
 
-    ``frame`` says in words which packet it was; empty where it wasn't seen.
+    ``frame`` says in words which packet it was; None where it wasn't seen.
     """
 
     way: str
-    point: str
     at: str
+    point: str
     direction: str
     seen: bool
-    arp: tuple[str, ...]
-    frame: str
+    arp: list[str]
+    frame: str | None
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ def seen_at(way: Way, frames: Sequence[Frame], missing: dict[str, str]) -> list[
                 at=_at(passage, missing.get(name, "")),
                 direction=passage.direction,
                 seen=bool(packet),
-                arp=tuple(dict.fromkeys(arp)),
-                frame=packet,
+                arp=list(dict.fromkeys(arp)),
+                frame=packet or None,
             )
         )
     return hops

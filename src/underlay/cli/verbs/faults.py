@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
 
 from rich.table import Table
 
 from underlay.cli.console import out, print_json
 from underlay.cli.options import AsJson
-
-if TYPE_CHECKING:
-    from underlay.faults.entry import Entry
 
 GROUP = "Faults"
 ORDER = 10
@@ -33,7 +30,7 @@ def command(
 
     known = entries()
     if as_json:
-        print_json({"faults": [_document(entry) for entry in known]})
+        print_json({"faults": [asdict(entry) for entry in known]})
         return
     for stage in ("running", "boot", "file"):
         table = Table("fault", "layer", "what is wrong", box=None, pad_edge=False)
@@ -43,17 +40,3 @@ def command(
         out.print(f"{stage}: {len(rows)} faults", style="bold")
         out.print(table)
         out.print()
-
-
-def _document(entry: Entry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "layer": entry.layer,
-        "stage": entry.stage,
-        "title": entry.title,
-        "symptom": entry.symptom,
-        "evidence": entry.evidence,
-        "cause": entry.cause,
-        "cure": entry.cure,
-        "reference": entry.reference,
-    }

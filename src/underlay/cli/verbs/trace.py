@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -89,18 +90,7 @@ def _document(way: Way, hops: list[Hop], back: bool) -> dict[str, Any]:
         "destination": way.destination,
         "reached": back,
         "last_seen": way.last(hops),
-        "hops": [
-            {
-                "way": hop.way,
-                "at": hop.at,
-                "point": hop.point,
-                "direction": hop.direction,
-                "seen": hop.seen,
-                "arp": list(hop.arp),
-                "frame": hop.frame or None,
-            }
-            for hop in hops
-        ],
+        "hops": [asdict(hop) for hop in hops],
     }
 
 
@@ -110,7 +100,7 @@ def _show(way: Way, hops: list[Hop], back: bool) -> None:
     table = Table("", "point", "where", "way", "packet", "ARP", box=None, pad_edge=False)
     for hop in hops:
         sign = "●" if hop.seen else "·"
-        packet = hop.frame if hop.seen else "not seen"
+        packet = hop.frame or "not seen"
         table.add_row(sign, hop.point, hop.at, hop.direction, packet, ", ".join(hop.arp))
     out.print(table)
     out.print()

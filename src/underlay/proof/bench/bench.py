@@ -6,10 +6,10 @@ import os
 import platform
 import statistics
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import __version__
+from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import UnderlayError
 from underlay.proof import checkout
 from underlay.proof.bench.figures import (
@@ -96,14 +96,12 @@ def _ratio(found: Found, slow: str, fast: str) -> float | None:
 
 def machine() -> dict[str, Any]:
     """Return what the figures depend on: this machine, and how busy it is now."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    total = next(line.split()[1] for line in lines if line.startswith("MemTotal:"))
     return {
         "underlay": __version__,
         "commit": (checkout.commit(root()) or None) if is_checkout() else None,
         "dirty": is_checkout() and checkout.dirty(root()),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_mib": int(total) >> 10,
+        "memory_mib": memory_kib()["MemTotal"] >> 10,
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load_before": _load(),

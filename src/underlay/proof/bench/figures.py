@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
+from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import Infrastructure
 from underlay.proof.bench import command_line, labs
 from underlay.proof.bench.stopwatch import DOWN_DEADLINE
@@ -121,11 +122,9 @@ NAMES = tuple(figure.name for figure in FIGURES)
 def command_lines(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     """Time what starts no node."""
     if "cli_start_s" in wanted:
-        for _ in found.runs("cli_start_s", watch.times(10)):
-            found.add("cli_start_s", watch.seconds("--version"))
+        _repeat(watch, found, "cli_start_s", 10, "--version")
     if "lint_s" in wanted:
-        for _ in found.runs("lint_s", watch.times(5)):
-            found.add("lint_s", watch.seconds("lint", str(paths.root() / "labs" / "coreos.yml")))
+        _repeat(watch, found, "lint_s", 5, "lint", str(paths.root() / "labs" / "coreos.yml"))
 
 
 def lean(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -136,8 +135,7 @@ def lean(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     if ENGINE in wanted:
         # The first one renders the lab's files, whose key is another one's.
         watch.seconds("check", str(file))
-        for _ in found.runs(ENGINE, watch.times(3)):
-            found.add(ENGINE, watch.seconds("check", str(file)))
+        _repeat(watch, found, ENGINE, 3, "check", str(file))
 
 
 def full(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -179,8 +177,7 @@ def matrix_60(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     """Time the full matrix of 60 containers, and what it replaces."""
     with watch.lab(labs.many("sixty", watch.folder, count=20)) as (name, _):
         if "matrix_60_s" in wanted:
-            for _ in found.runs("matrix_60_s", watch.times(5)):
-                found.add("matrix_60_s", watch.seconds("check", "--lab", name))
+            _repeat(watch, found, "matrix_60_s", 5, "check", "--lab", name)
         baselines = [each for each in (ONE_BY_ONE_SHARED, ONE_BY_ONE) if each in wanted]
         if not baselines:
             return
@@ -196,8 +193,7 @@ def three_hundred(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     file = labs.many("many", watch.folder, count=100, memory=1024, protocols="icmp")
     with watch.lab(file) as (name, seconds):
         found.add("start_300_s", seconds)
-        for _ in found.runs("matrix_300_icmp_s", watch.times(3)):
-            found.add("matrix_300_icmp_s", watch.seconds("check", "--lab", name))
+        _repeat(watch, found, "matrix_300_icmp_s", 3, "check", "--lab", name)
 
 
 def twenty(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -205,10 +201,10 @@ def twenty(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     spent: dict[int, tuple[float, float]] = {}
     for count in NODES[-1:] if watch.quick else NODES:
         file = labs.many(f"nodes-{count}", watch.folder, nodes=count, count=1, profile="full")
-        free = _free_mib()
+        free = memory_kib()["MemAvailable"]
         with watch.lab(file) as (name, started):
             seconds = started + watch.seconds("check", "--lab", name)
-            spent[count] = (seconds, free - _free_mib())
+            spent[count] = (seconds, (free - memory_kib()["MemAvailable"]) / 1024)
             if count == NODES[-1]:
                 found.add("nodes_20_s", seconds)
     for count, (seconds, memory) in spent.items():
@@ -242,6 +238,12 @@ MEASURES: tuple[tuple[Callable[[Stopwatch, Found, set[str]], None], tuple[str, .
 )
 
 
+def _repeat(watch: Stopwatch, found: Found, name: str, times: int, *words: str) -> None:
+    """Time ``underlay`` with ``words`` so many times."""
+    for _ in found.runs(name, watch.times(times)):
+        found.add(name, watch.seconds(*words))
+
+
 def _up_to_matrix(watch: Stopwatch, found: Found, name: str, file: Path) -> None:
     for _ in found.runs(name, watch.times(3)):
         with watch.lab(file) as (lab, seconds):
@@ -259,12 +261,6 @@ def _ended(name: str) -> Iterator[None]:
             done = command_line.run("down", "--lab", name, deadline=DOWN_DEADLINE)
     if done is not None:
         done.prove()
-
-
-def _free_mib() -> float:
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    facts = {key: rest.split()[0] for key, _, rest in (line.partition(":") for line in lines)}
-    return int(facts["MemAvailable"]) / 1024
 
 
 def seconds_by_ssh_and_ping(watch: Stopwatch, lab: str, cells: int, *, shared: bool) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster import ready
 from underlay.cluster.bundle import make_seed
-from underlay.cluster.image.recipe import KERNEL
+from underlay.cluster.image.build import KERNEL
 from underlay.cluster.process import run, tail
 from underlay.cluster.providers.uml import lean
 from underlay.cluster.providers.uml.wiring import card_name, management_port

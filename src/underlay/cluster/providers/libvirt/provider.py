@@ -96,8 +96,7 @@ class Libvirt(Provider):
         except Infrastructure as error:
             console = machine.console(state, node)
             said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
-            detail = "\n".join(part for part in (error.detail, "console:", said) if part)
-            raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+            raise ready.with_console(error, said) from error
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and forget it; nothing happens where there is none."""

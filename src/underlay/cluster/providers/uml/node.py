@@ -132,8 +132,7 @@ def start(
         # What didn't get ready isn't left running: status would call it fine.
         sandbox.ask({"do": "kill", "node": node.name})
         said = last_words(console.read_text(errors="replace"))
-        detail = "\n".join(part for part in (error.detail, "console:", said) if part)
-        raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+        raise ready.with_console(error, said) from error
 
 
 def last_words(console: str) -> str:

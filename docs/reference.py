@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,9 +17,9 @@ from pydantic.fields import FieldInfo
 
 from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
-from underlay.expect import routing, stations, switch_ports
+from underlay.expect import Prediction, routing, seen, stations, switch_ports
 from underlay.faults import RUNNING, Effect, Scene
-from underlay.faults.entry import entries
+from underlay.faults.entries import entries
 from underlay.lab import (
     Containers,
     ExtraRoute,
@@ -165,7 +165,39 @@ def prediction_rules() -> str:
         lines += ["|---|---|---|---|---|---|---|"]
         lines += [_rule(rule) for rule in rules]
         lines += [""]
+    lines += [
+        "## Who hears a broadcast",
+        "",
+        "Cells of the checks `broadcast` and `multicast`, and who answers ARP. In each table the",
+        "first rule that holds speaks. The sender's driver, the switch and the hearer's driver are",
+        "asked in turn, and the first of them that forbids it decides.",
+        "",
+    ]
+    for title, table in (
+        ("Switch and machines", stations.BROADCAST),
+        *((driver.title, driver.broadcast) for driver in DRIVERS.values() if driver.broadcast),
+    ):
+        lines += _short_table(title, "Heard", table)
+    lines += [
+        "## What a receiver sees",
+        "",
+        "Cells of the checks `source`, `macs` and `pmtu`: whether the receiver sees the sender's",
+        "own addresses, and whether all that the sender's interface lets out gets there.",
+        "",
+    ]
+    for check, table in seen.TABLES.items():
+        lines += _short_table(f"`{check}`", "As sent", table)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _short_table(title: str, question: str, rules: Iterable[Rule]) -> list[str]:
+    lines = [f"### {title}", "", f"| Rule | Between | Modes | {question} | Because | Source |"]
+    lines += ["|---|---|---|---|---|---|"]
+    for rule in rules:
+        answer = "yes" if rule.reachable else "no"
+        cells = (f"`{rule.id}`", *_between(rule), answer, rule.because, rule.reference)
+        lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
+    return [*lines, ""]
 
 
 PROGRAMS = ("ip", "bridge", "tc", "nft", "sysctl", "systemctl", "networkctl", "docker", "underlay")
@@ -280,7 +312,9 @@ def _fault(row: dict[str, Any]) -> str:
 
 def _patterns() -> dict[str, list[str]]:
     """Return the faults by the pattern they make in the first lab with a place for them."""
-    scenes = [Scene(make_plan(read_lab(root() / "labs" / f"{n}.yml"))) for n in PATTERN_LABS]
+    scenes = [
+        Scene(Prediction(make_plan(read_lab(root() / "labs" / f"{n}.yml")))) for n in PATTERN_LABS
+    ]
     found: dict[str, list[str]] = {pattern: [] for pattern in PATTERNS}
     for fault in RUNNING:
         for scene in scenes:
@@ -396,12 +430,17 @@ def _several(schema: dict[str, Any], kind: str) -> str:
 
 
 def _rule(rule: Rule) -> str:
-    modes = " → ".join(", ".join(sorted(ends)) or "any" for ends in (rule.source, rule.destination))
-    relation = "any two ends" if rule.relation == "routing" else rule.relation
     expected = "reachable" if rule.reachable else "unreachable"
     stop = ", ".join(f"`{stop}`" for stop in (rule.stop, *rule.also) if stop)
-    cells = (f"`{rule.id}`", relation, modes, expected, stop, rule.because, rule.reference)
+    cells = (f"`{rule.id}`", *_between(rule), expected, stop, rule.because, rule.reference)
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+
+def _between(rule: Rule) -> tuple[str, str]:
+    """Return in words which two ends a rule is about, and in which modes."""
+    words = {"routing": "any two ends", "any": "any two ends", "wire": "over a wire"}
+    modes = " → ".join(", ".join(sorted(ends)) or "any" for ends in (rule.source, rule.destination))
+    return words.get(rule.relation, rule.relation), modes
 
 
 def _cell(text: str) -> str:

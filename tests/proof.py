@@ -41,6 +41,15 @@ def digest(lab: Path) -> str:
     return hashlib.sha256(lab.read_bytes()).hexdigest()[:16]
 
 
+def digest_of_values(cells: Iterable[tuple[Any, ...]]) -> str:
+    """Return what tells whether the same was seen in all cells of kind ``value`` of a lab.
+
+    Each cell is its source, destination, check, family and what was seen, a text or a list.
+    """
+    text = json.dumps(sorted(json.dumps(cell) for cell in cells))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def packed(outcomes: Iterable[str]) -> str:
     """Return the observed words of a lab's cells, in the matrix's order, as ``12r 3u 1r``."""
     return " ".join(f"{len(list(run))}{SIGNS[word]}" for word, run in groupby(outcomes))

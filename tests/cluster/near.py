@@ -13,7 +13,7 @@ from underlay.cluster.state.lab import LabState, read_state
 from underlay.faults import Cell, Scene
 from underlay.observe.evidence import Evidence
 from underlay.proof.explain import explain
-from underlay.proof.lab import gather_evidence, measure_and_judge
+from underlay.proof.lab import RunningLab, gather_evidence, measure_and_judge
 from underlay.verdict import Cell as Judged
 
 STEP_DEADLINE = 60.0
@@ -59,9 +59,10 @@ def look(lab: Lab, *, anyway: bool = True) -> Looked:
     Without ``anyway`` it is looked into only where a cell isn't as expected, as `check` does.
     """
     state = state_of(lab)
-    verdict = measure_and_judge(state, lambda _: None)
+    running = RunningLab(state)
+    verdict = measure_and_judge(running, lambda _: None)
     evidence = gather_evidence(state) if anyway or verdict.exit_code else Evidence({})
-    found = explain(Scene(state.plan()), verdict.cells, evidence)
+    found = explain(Scene(running.prediction), verdict.cells, evidence)
     return Looked(
         judged=verdict.cells,
         evidence=evidence,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import platform
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster.running import Checkout
-from proof import digest, packed, record
+from proof import digest, digest_of_values, packed, record
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
+from underlay.proof.checkout import commit, dirty
+from underlay.storage.paths import root
 
 pytestmark = pytest.mark.all
 
@@ -26,6 +30,10 @@ def test_every_shipped_lab_is_as_predicted(here: Checkout) -> None:
     record(
         "labs",
         {
+            "commit": commit(root()),
+            "dirty": dirty(root()),
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "kernel": platform.release(),
             "boots": document["boots"],
             "timings": document["timings"],
             "distinct": len({kind(plans[name], entry) for name, entry in labs.items()}),
@@ -39,13 +47,22 @@ def test_every_shipped_lab_is_as_predicted(here: Checkout) -> None:
 
 
 def proven(file: Path, entry: dict[str, Any]) -> dict[str, Any]:
-    """Return what is kept of one lab: its counts, and what became of each cell of reachability."""
+    """Return what is kept of one lab: its counts, and what became of each cell of reachability.
+
+    Of the cells of kind ``value``, if it has any, only what tells whether others saw the same.
+    """
     reach = (
         (cell["observed"] == "unreachable" and cell["stopped_at"]) or cell["observed"]
         for cell in entry["cells"]
         if cell.get("kind", "reach") == "reach"
     )
-    return {"file": digest(file), "summary": entry["summary"], "observed": packed(reach)}
+    values = [
+        tuple(cell[key] for key in ("source", "destination", "protocol", "family", "observed"))
+        for cell in entry["cells"]
+        if cell.get("kind", "reach") == "value"
+    ]
+    kept = {"file": digest(file), "summary": entry["summary"], "observed": packed(reach)}
+    return {**kept, "values": digest_of_values(values)} if values else kept
 
 
 def kind(plan: Plan, entry: dict[str, Any]) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from cluster.running import UP_DEADLINE, Checkout
-from underlay.faults.catalogue.boot import BOOT
+from underlay.faults import BOOT
 
 pytestmark = pytest.mark.all
 

@@ -11,6 +11,7 @@ import pytest
 
 from barrier import Barrier
 from cluster.running import Lab
+from underlay.expect import Prediction
 from underlay.faults import RUNNING, Scene
 from underlay.faults.record import Broken
 
@@ -41,7 +42,7 @@ def test_a_break_that_was_killed_is_mended(
 @pytest.mark.all
 def test_what_was_recorded_and_never_done_is_mended(lab: Lab) -> None:
     """As if `break` had died right after each record: no fault is there, and none comes of it."""
-    scene = Scene(lab.plan)
+    scene = Scene(Prediction(lab.plan))
     places = [(fault, place) for fault in RUNNING for place in list(fault.places(scene))[:1]]
     assert len(places) >= 40
     recorded = [
@@ -70,7 +71,7 @@ def test_break_refuses_what_makes_no_sense(lab: Lab) -> None:
 
 @pytest.mark.all
 def test_every_fault_is_broken_and_mended(lab: Lab) -> None:
-    scene = Scene(lab.plan)
+    scene = Scene(Prediction(lab.plan))
     fitting = [
         fault
         for fault in RUNNING

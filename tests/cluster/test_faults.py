@@ -18,6 +18,7 @@ from cluster.near import Looked, look, shell
 from cluster.running import Cell as Named
 from cluster.running import Lab, label
 from confusion import GREEN, is_remembered, keep, remember
+from underlay.expect import Prediction
 from underlay.faults import Cell, Scene, running_fault
 
 # Few enough for every day: a link, a filter by another mechanism, and the switch.
@@ -83,7 +84,7 @@ def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
         if place.target == target and (place.device in device or not device or not place.device):
             effect = fault.effect(scene, place)
             return named(effect.certain), named(effect.every)
-    every = Scene(scene.plan).every
+    every = Scene(Prediction(scene.plan)).every
     # A fault that can't be broken, only found, has no places; another mechanism has its own.
     assert hand.other or not places, f"{hand} has no place at {hand.where}"
     return set(), named(every)
@@ -100,7 +101,7 @@ def prove(lab: Lab, hand: Hand, record: bool, *, prove_cured: bool = True) -> No
     Where the hand does just what the catalogue does, the cells must be those it predicts, and
     where it says them itself, those.
     """
-    scene = Scene(lab.plan)
+    scene = Scene(Prediction(lab.plan))
     certain, possible = predicted(scene, hand)
     with broken(lab, hand, record=record, prove_cured=prove_cured) as seen:
         row = {

@@ -66,6 +66,13 @@ def imports_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
                 yield node.lineno, name
 
 
+def overridden() -> set[str]:
+    """Return the methods of a fault, which its classes in the catalogue override."""
+    tree = ast.parse((SOURCE / "underlay/faults/fault.py").read_text(encoding="utf-8"))
+    found = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Fault")
+    return {method.name for method in found.body if isinstance(method, ast.FunctionDef)}
+
+
 def public_definitions(tree: ast.Module) -> Iterator[ast.ClassDef | ast.FunctionDef]:
     """Yield module-level names, and methods of public classes, that don't start with `_`."""
     for node in tree.body:
@@ -122,9 +129,10 @@ def test_no_circles_of_files() -> None:
 def test_public_names_have_docstrings(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     assert ast.get_docstring(tree), f"{path} has no docstring"
+    known = overridden() if path.parent.name == "catalogue" else set()
     lacking = [
         f"{path}:{node.lineno}: {node.name}"
         for node in public_definitions(tree)
-        if not ast.get_docstring(node)
+        if not ast.get_docstring(node) and node.name not in known
     ]
     assert not lacking, f"without docstring: {', '.join(lacking)}"

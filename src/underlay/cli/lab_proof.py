@@ -17,10 +17,10 @@ def measure_lab(state: LabState) -> Verdict:
 
     Raises Infrastructure where its nodes are on the way to another lab.
     """
-    from underlay.proof.lab import measure_and_judge
+    from underlay.proof.lab import RunningLab, measure_and_judge
 
     with progress(f"measuring {state.lab}") as running:
-        return measure_and_judge(state, running.step)
+        return measure_and_judge(RunningLab(state), running.step)
 
 
 def prove_lab(state: LabState) -> Proof:

@@ -46,6 +46,20 @@ RULES: tuple[Rule, ...] = (
     _rule("across", "Both nodes' bridges hold their uplinks: together they are one switch."),
 )
 
+FLOODED = Rule(
+    id="bridge-broadcast",
+    relation="any",
+    reachable=True,
+    because="A broadcast is flooded to the whole layer-2 domain, and every child hears the wire.",
+    reference=(
+        "Linux net/bridge/br_input.c, br_handle_frame_finish; Linux drivers/net/macvlan.c, "
+        "macvlan_multicast_rx"
+    ),
+)
+
+# Who hears what is sent to everybody.
+BROADCAST: tuple[Rule, ...] = (FLOODED,)
+
 DRIVER = Driver(
     name="bridge",
     title="Linux bridge",
@@ -53,6 +67,7 @@ DRIVER = Driver(
     attach="port",
     own_mac=True,
     reach=RULES,
+    broadcast=BROADCAST,
     keys=("internal", "nat"),
     # main/bridge of containernetworking/plugins.
     runtimes=("cni", "iproute2"),

@@ -93,6 +93,8 @@ class Driver:
         who reaches whom: a table of rules, in which the first one that holds decides.
     ``broadcast``
         who hears what is sent to everybody: a table like it.
+    ``macs``
+        which MAC address a receiver sees, where it isn't that of the interface that sent it.
     ``beside``
         rules that the prediction applies itself, for what no relation between two tells.
     ``modes``
@@ -124,6 +126,7 @@ class Driver:
     own_mac: bool
     reach: tuple[Rule, ...]
     broadcast: tuple[Rule, ...] = ()
+    macs: tuple[Rule, ...] = ()
     beside: tuple[Rule, ...] = ()
     modes: tuple[str, ...] = ()
     l3_modes: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.drivers.driver import Driver, Overlay, OverlaySettings, Tunnel
-from underlay.drivers.overlay import reach
+from underlay.drivers.overlay import BROADCAST, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +29,7 @@ DRIVER = Driver(
         "Frames travel in GRE with the network's key, by a tunnel between each two nodes.",
         "RFC 2890; RFC 7637, 3.2; Linux net/ipv4/ip_gre.c, gre_tap_xmit",
     ),
+    broadcast=BROADCAST,
     keys=("key",),
     # main/bridge of containernetworking/plugins plugs into a bridge that the node has made.
     runtimes=("cni", "iproute2"),

@@ -6,8 +6,9 @@ mode belongs to the parent, so siblings have the same one (lint refuses any othe
 
 from __future__ import annotations
 
+from underlay.drivers import children
 from underlay.drivers.driver import Driver
-from underlay.drivers.rule import Rule, facts
+from underlay.drivers.rule import NO_MAC, NOTHING, Rule, facts
 
 _L3_BRIDGE = frozenset({"l3", "l3s"})
 _L3_PRIVATE = frozenset({"l3 private", "l3s private"})
@@ -306,6 +307,71 @@ L3_ANY_INTERFACE = Rule(
     ),
 )
 
+_NO_BROADCAST = "In l3 modes an ipvlan child neither sends nor takes broadcasts or multicasts."
+_L3_MODE = "Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode"
+
+# Who hears what is sent to everybody.
+BROADCAST: tuple[Rule, ...] = (
+    Rule(
+        id="ipvlan-l3-sends-no-broadcast",
+        relation="any",
+        source=L3_MODES,
+        reachable=False,
+        because=_NO_BROADCAST,
+        reference=_L3_MODE,
+    ),
+    Rule(
+        id="ipvlan-l3-takes-no-broadcast",
+        relation="any",
+        destination=L3_MODES,
+        reachable=False,
+        because=_NO_BROADCAST,
+        reference=_L3_MODE,
+    ),
+    Rule(
+        id="ipvlan-broadcast-siblings",
+        relation="siblings",
+        reachable=True,
+        because="An ipvlan l2 child's broadcasts are copied to its siblings, private or not.",
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_multicast_enqueue, "
+            "ipvlan_process_multicast"
+        ),
+    ),
+    *children.BROADCAST,
+)
+
+# Which MAC address the receiver of a packet sees, where it isn't that of who sent the frame.
+MACS: tuple[Rule, ...] = (
+    Rule(
+        id="ipvlan-l3s-sees-no-frame",
+        relation="wire",
+        destination=frozenset(mode for mode in L3_MODES if mode.startswith("l3s")),
+        reachable=False,
+        seen=NOTHING,
+        because=(
+            "An l3s child gets what comes from the wire behind its node's INPUT hook, as a packet: "
+            "no frame ever passes the child's interface."
+        ),
+        reference="Linux drivers/net/ipvlan/ipvlan_l3s.c, ipvlan_nf_input",
+    ),
+    Rule(
+        id="ipvlan-l3-by-loopback",
+        relation="to own parent",
+        source=L3_MODES,
+        reachable=False,
+        seen=NO_MAC,
+        because=(
+            "The node that routes what its l3 child sends takes in what is for itself by its "
+            "loopback, which has no MAC address."
+        ),
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v4_outbound; "
+            "net/ipv4/route.c, __mkroute_output (RTN_LOCAL)"
+        ),
+    ),
+)
+
 _FLAGGED = ("docker", "iproute2")
 
 DRIVER = Driver(
@@ -315,6 +381,8 @@ DRIVER = Driver(
     attach="child",
     own_mac=False,
     reach=RULES,
+    broadcast=BROADCAST,
+    macs=MACS,
     beside=(FOREIGN_SENDER, FOREIGN_ADDRESS, L3_ANY_INTERFACE),
     modes=("l2", "l3", "l3s"),
     l3_modes=("l3", "l3s"),

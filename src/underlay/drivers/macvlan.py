@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.drivers import children
 from underlay.drivers.driver import Driver
 from underlay.drivers.rule import Rule, facts
 
@@ -123,7 +124,7 @@ RULES: tuple[Rule, ...] = (
         stop="no_neighbour",
         also=("no_answer",),
         cold=True,
-        unasked=True,
+        until_asked=True,
         because=(
             "The switch reflects the ARP request, but the parent gives a private or source "
             "child's own broadcast back to that child alone: the node does not hear it until it "
@@ -269,6 +270,62 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
+_BRIDGE_OR_VEPA = frozenset({"bridge", "vepa"})
+
+# Who hears what is sent to everybody.
+BROADCAST: tuple[Rule, ...] = (
+    Rule(
+        id="macvlan-broadcast-unlisted",
+        relation="any",
+        destination=_SOURCE,
+        facts=facts("unlisted"),
+        reachable=False,
+        because="A child in source mode takes frames from the MAC addresses on its list only.",
+        reference="Linux drivers/net/macvlan.c, macvlan_forward_source",
+    ),
+    Rule(
+        id="macvlan-broadcast-hairpin-source",
+        relation="siblings",
+        destination=_SOURCE,
+        facts=facts("hairpin"),
+        reachable=True,
+        because=(
+            "The switch reflects the broadcast, and a child in source mode has its sender listed."
+        ),
+        reference=(
+            "bridge(8), hairpin; Linux drivers/net/macvlan.c, macvlan_handle_frame, "
+            "macvlan_forward_source"
+        ),
+    ),
+    Rule(
+        id="macvlan-broadcast-bridge-siblings",
+        relation="siblings",
+        source=_BRIDGE,
+        destination=_BRIDGE,
+        reachable=True,
+        because="A macvlan bridge child's broadcasts go to its bridge siblings and to the wire.",
+        reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit, macvlan_broadcast",
+    ),
+    Rule(
+        id="macvlan-broadcast-hairpin-siblings",
+        relation="siblings",
+        source=_BRIDGE_OR_VEPA,
+        destination=_BRIDGE_OR_VEPA,
+        facts=facts("hairpin"),
+        reachable=True,
+        because="The switch reflects the broadcast, and VEPA children take what comes back.",
+        reference="Linux drivers/net/macvlan.c, macvlan_multicast_rx",
+    ),
+    Rule(
+        id="macvlan-broadcast-siblings",
+        relation="siblings",
+        reachable=False,
+        because="A macvlan child in any other mode sends its broadcasts out on the wire only.",
+        reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
+    ),
+    *children.BROADCAST,
+)
+
 DRIVER = Driver(
     name="macvlan",
     title="macvlan",
@@ -276,6 +333,7 @@ DRIVER = Driver(
     attach="child",
     own_mac=True,
     reach=RULES,
+    broadcast=BROADCAST,
     modes=("bridge", "private", "vepa", "passthru", "source"),
     keys=("shim", "internal", "allow"),
     # CNI: main/macvlan of containernetworking/plugins, which has no source mode. Docker: moby,

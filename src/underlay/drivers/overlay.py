@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.drivers import bridge
 from underlay.drivers.rule import Rule, facts
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ def reach(word: str, how: str, reference: str) -> tuple[Rule, ...]:
         name = f"{word}-{relation.replace(' ', '-')}"
         return Rule(name, relation, reachable=True, because=because, reference=source)
 
-    def deaf(relation: Relation) -> Rule:
+    def taken(relation: Relation) -> Rule:
         return Rule(
             id=f"{word}-deaf-{relation.replace(' ', '-')}",
             relation=relation,
-            facts=facts("deaf"),
+            facts=facts("tunnel taken"),
             reachable=False,
             stop="no_neighbour",
-            # What a deaf node sends may arrive once it has heard the other's ARP request.
+            # What such a node sends may arrive once it has heard the other's ARP request.
             also=("no_answer",),
             because=(
                 "Tunnels speak to one node each, and a passthru child takes every unicast frame "
@@ -40,9 +41,9 @@ def reach(word: str, how: str, reference: str) -> tuple[Rule, ...]:
         )
 
     return (
-        deaf("to other node"),
-        deaf("from other node"),
-        deaf("across"),
+        taken("to other node"),
+        taken("from other node"),
+        taken("across"),
         rule("siblings", "Two containers of one node meet on the overlay's bridge.", _BRIDGE),
         rule("to own parent", "The node has an address on the overlay's bridge itself.", _BRIDGE),
         rule("from own parent", "The node has an address on the overlay's bridge itself.", _BRIDGE),
@@ -50,3 +51,20 @@ def reach(word: str, how: str, reference: str) -> tuple[Rule, ...]:
         rule("from other node", f"{how} The node asks from its bridge's address.", reference),
         rule("across", how, reference),
     )
+
+
+# Who hears what is sent to everybody.
+BROADCAST: tuple[Rule, ...] = (
+    Rule(
+        id="tunnel-broadcast-taken",
+        relation="wire",
+        facts=facts("tunnel taken"),
+        reachable=False,
+        because=(
+            "A passthru child takes every unicast frame that reaches the parent under one of the "
+            "two: what tunnels bring there, and the ARP replies that its own tunnels need."
+        ),
+        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+    ),
+    *bridge.BROADCAST,
+)

@@ -1,4 +1,8 @@
-"""What a rule of the prediction looks like, and how a table of rules is read."""
+"""What a rule of the prediction looks like, and how a table of rules is read.
+
+One type serves three questions: who reaches whom, who hears what is sent to everybody, and
+what a receiver sees. In each table the first rule that holds decides.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +19,24 @@ Relation = Literal[
     "across",  # children on two nodes
     "stations",  # two machines themselves: nodes and external hosts
 ]
+# A rule may also hold over any wire between two machines, or whatever the two ends are to each
+# other; one about routing is asked for by its name, where no two links meet.
+Between = Relation | Literal["wire", "any", "routing"]
+WIRE: tuple[Relation, ...] = ("across", "to other node", "from other node", "stations")
 Fact = Literal[
     "hairpin",  # the switch sends frames back out of the port they came in by
     "isolated",  # both ends' ports belong to nodes that the switch keeps apart
     "locked",  # an end has a MAC address that the switch's port doesn't let in
-    "no multicast",  # the switch passes no multicast on, which the request begins with
+    "no multicast",  # the switch passes no multicast on: the packet, or what it begins with, is
     "unlisted",  # an end in source mode doesn't list the other's MAC address
-    "deaf",  # a passthru child hears what an overlay's tunnel sends to one of the two nodes
+    "tunnel taken",  # a passthru child takes what an overlay's tunnels send to an end's node
     "by route",  # the packet comes by a route to the owning node, not by ARP for the child
+    "masqueraded",  # a node on the way put its own address on the packet
 ]
+
+# What a receiver may see instead of an address: no frame at all, or a frame without an address.
+NOTHING = "nothing"
+NO_MAC = "00:00:00:00:00:00"
 
 ANY: frozenset[str] = frozenset()
 NO_FACTS: frozenset[Fact] = frozenset()
@@ -31,31 +44,37 @@ NO_FACTS: frozenset[Fact] = frozenset()
 
 @dataclass(frozen=True)
 class Rule:
-    """What happens to a request between two interfaces of one layer-2 domain.
+    """What happens to a packet between two interfaces of one layer-2 domain.
 
     ``relation``, ``source``, ``destination`` and ``facts`` say when the rule holds:
-    the modes are sets, empty for any, and all facts have to be so. ``stop`` says where an
-    unreachable request stops, ``also`` where it may be seen to stop as well
-    because neighbours learn from each other's requests. ``cold`` marks what holds
-    only until the source has talked to the destination from another address, and
-    ``unasked`` what holds only until the destination has asked the source: it stops no answer.
+    the modes are sets, empty for any, and all facts have to be so.
+
+    ``reachable`` says for a request that it arrives, for a broadcast that the destination
+    hears it, and for what a receiver sees that it is as the sender sent it; ``seen`` is what
+    shows there where it isn't. ``because`` is a sentence for people, ``reference`` the source
+    that says so.
+
+    ``stop`` says where an unreachable request stops, ``also`` where it may be seen to stop as
+    well because neighbours learn from each other's requests. ``cold`` marks what holds only
+    until the source has talked to the destination from another address. ``until_asked`` marks
+    what holds until the destination has sent to the source; it can't block an answer.
     ``icmp`` is what decides for ICMP, where that fares otherwise.
-    ``because`` is a sentence for people, ``reference`` the source that says so.
     """
 
     id: str
-    relation: Relation | Literal["routing"]
+    relation: Between
     reachable: bool
     because: str
     reference: str
     stop: Stop = ""
     also: tuple[Stop, ...] = ()
     cold: bool = False
-    unasked: bool = False
+    until_asked: bool = False
     source: frozenset[str] = ANY
     destination: frozenset[str] = ANY
     facts: frozenset[Fact] = NO_FACTS
     icmp: Rule | None = None
+    seen: str = ""
 
     def holds(
         self,
@@ -66,7 +85,7 @@ class Rule:
     ) -> bool:
         """Return whether the rule speaks about this relation between these two modes."""
         return (
-            self.relation == relation
+            (self.relation in (relation, "any") or (self.relation == "wire" and relation in WIRE))
             and (not self.source or source in self.source)
             and (not self.destination or destination in self.destination)
             and self.facts <= facts

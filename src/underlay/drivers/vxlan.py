@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.drivers.driver import Driver, Overlay, OverlaySettings, Tunnel
-from underlay.drivers.overlay import reach
+from underlay.drivers.overlay import BROADCAST, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,6 +29,7 @@ DRIVER = Driver(
         "that is listed, or to the multicast group.",
         "RFC 7348, 4.1 and 4.2; Linux drivers/net/vxlan/vxlan_core.c, vxlan_xmit",
     ),
+    broadcast=BROADCAST,
     keys=("vni", "port", "group"),
     needed={"vni": "vni: 100"},
     # main/bridge of containernetworking/plugins plugs into a bridge that the node has made.

@@ -10,12 +10,12 @@ from underlay.expect.ends import (
     Pair,
     Protocol,
     ends,
-    homes,
+    machines,
     pairs,
     protocols,
 )
 from underlay.expect.expectation import Expectation, Value
-from underlay.expect.predict import predict
+from underlay.expect.predict import Prediction, predict
 
 __all__ = [
     "FAMILIES",
@@ -25,12 +25,13 @@ __all__ = [
     "Expectation",
     "Family",
     "Pair",
+    "Prediction",
     "Protocol",
     "Rule",
     "Stop",
     "Value",
     "ends",
-    "homes",
+    "machines",
     "pairs",
     "predict",
     "protocols",

@@ -60,8 +60,7 @@ class Pair:
 
 def protocols(plan: Plan) -> tuple[Protocol, ...]:
     """Return the protocols that ``plan``'s cells are measured by, in the matrix's order."""
-    asked = getattr(plan, "protocols", PROTOCOLS)
-    return tuple(protocol for protocol in PROTOCOLS if protocol in asked)
+    return tuple(protocol for protocol in PROTOCOLS if protocol in plan.protocols)
 
 
 def end_name(container: PlannedContainer, attachment: Attachment) -> str:
@@ -80,8 +79,8 @@ def ends(plan: Plan) -> tuple[End, ...]:
             space=container.name,
             network=attachment.network,
             interface=attachment.interface,
-            address=attachment.address.partition("/")[0],
-            address6=getattr(attachment, "address6", "").partition("/")[0],
+            address=attachment.address.ip,
+            address6=attachment.address6.ip,
         )
         for container in plan.containers
         for attachment in container.attachments
@@ -90,7 +89,7 @@ def ends(plan: Plan) -> tuple[End, ...]:
     return containers + nodes + tuple(End(h.name, "host", h.name, h.name) for h in plan.hosts)
 
 
-def homes(plan: Plan) -> tuple[str, ...]:
+def machines(plan: Plan) -> tuple[str, ...]:
     """Return the machines that a probe runs on: all nodes, then all external hosts."""
     return (*(node.name for node in plan.nodes), *(host.name for host in plan.hosts))
 

@@ -1,4 +1,4 @@
-"""Which containers are alike: what holds for one of them holds for the others, too.
+"""Containers of one kind: what holds for one of them holds for all the others.
 
 A scale lab has hundreds of containers and a handful of kinds. Paths are followed once
 for each two kinds, not once for each two containers.
@@ -40,8 +40,7 @@ class Kinds:
 
     def _attached(self, attachment: Attachment) -> Hashable:
         traits: list[Hashable] = [attachment.network]
-        for text in (attachment.address, attachment.address6):
-            address = text.partition("/")[0]
+        for address in (attachment.address.ip, attachment.address6.ip):
             parsed = ip_address(address) if address else None
             traits.append(address if address in self._special else bool(address))
             traits.append(tuple(parsed is not None and parsed in one for one in self._prefixes))
@@ -73,6 +72,4 @@ def _machines(plan: Plan) -> Iterator[Route]:
 def _addresses(plan: Plan) -> Iterator[str]:
     for container in plan.containers:
         for attachment in container.attachments:
-            for text in (attachment.address, attachment.address6):
-                if text:
-                    yield text.partition("/")[0]
+            yield from filter(None, (attachment.address.ip, attachment.address6.ip))

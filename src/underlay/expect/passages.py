@@ -9,16 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from underlay.drivers import driver
-from underlay.expect import FAMILIES
-from underlay.expect.path import Paths
-from underlay.expect.world import World
+from underlay.expect.ends import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from underlay.expect import End, Pair
-    from underlay.expect.path import Arrival
-    from underlay.expect.world import Link
+    from underlay.expect.ends import End, Family, Pair
+    from underlay.expect.path import Arrival, Paths
+    from underlay.expect.world import Link, World
     from underlay.plan import NodeLink, Plan, PlannedNetwork
 
 # (source, destination, protocol, family)
@@ -87,36 +85,35 @@ class _Wire(NamedTuple):
     last: bool
 
 
-class Ways:
-    """Follows packets through a plan."""
+class Passages:
+    """Where the packets of a plan's cells pass."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._worlds: dict[int, World] = {family: World(plan, family) for family in FAMILIES}
-        self._paths = {family: Paths(world) for family, world in self._worlds.items()}
+    def __init__(self, plan: Plan, paths: Mapping[Family, Paths]) -> None:
+        self._plan, self._paths = plan, paths
+        self._worlds: dict[int, World] = {family: paths[family].world for family in FAMILIES}
         self._networks: dict[tuple[str, str], PlannedNetwork] = {}
         self._names: dict[tuple[str, str], str] = {}
         for container in plan.containers:
             for attachment in container.attachments:
-                for address in filter(None, (attachment.address, attachment.address6)):
-                    key = (container.name, address.partition("/")[0])
+                for address in filter(None, (attachment.address.ip, attachment.address6.ip)):
+                    key = (container.name, address)
                     self._networks[key] = plan.network(attachment.network)
                     self._names[key] = attachment.interface
 
-    def way(self, cell: Cell, pair: Pair) -> tuple[Passage, ...]:
+    def of(self, cell: Cell, pair: Pair) -> tuple[Passage, ...]:
         """Return where a cell's request passes, then its answer."""
         paths = self._paths[pair.family]
         there = paths.request(pair)
-        back = paths.answer(pair, there.masked)
+        back = paths.answer(pair, there.masqueraded)
         return (
             *self._passages(cell, pair, there, request=True),
-            *self._passages(cell, pair, back, masked=there.masked, request=False),
+            *self._passages(cell, pair, back, router=there.masqueraded, request=False),
         )
 
     def leads(self, space: str, address: str) -> str:
         """Return the interface by which a namespace's routes lead to ``address``, or nothing."""
-        hop = self._worlds[6 if ":" in address else 4].spaces[space].route(address)
-        return self._interface(hop.link) if hop else ""
+        route = self._worlds[6 if ":" in address else 4].spaces[space].route(address)
+        return self._interface(route.link) if route else ""
 
     def _passages(
         self,
@@ -125,7 +122,7 @@ class Ways:
         arrival: Arrival,
         *,
         request: bool,
-        masked: Link | None = None,
+        router: Link | None = None,
     ) -> Iterator[Passage]:
         ends = (pair.source, pair.destination)
         source, destination = pair.source_address, pair.destination_address
@@ -135,10 +132,10 @@ class Ways:
         if not over:
             straight = (self._link(pair, ends[0], source), self._link(pair, ends[1], destination))
             over, into = (straight[0],), (straight[1],)
-        to = masked.address if masked else destination
+        to = router.address if router else destination
         count = len(over)
         for number, (out, taker) in enumerate(zip(over, into, strict=True)):
-            if request and arrival.masked is out:
+            if request and arrival.masqueraded is out:
                 source = out.address
             packet = Packet(
                 cell, request, ends[0].name, ends[1].name, source, to, out.mac, taker.mac,
@@ -147,7 +144,7 @@ class Ways:
             wire = _Wire(out, taker, packet, number == 0, number == count - 1)
             yield from self._sent(wire, ends[0])
             yield from self._wire(wire)
-            if masked and taker.space == masked.space:
+            if router and taker.space == router.space:
                 to = destination
 
     def _link(self, pair: Pair, end: End, address: str) -> Link:
@@ -178,10 +175,9 @@ class Ways:
                 # A macvlan sibling's frame comes in again by the parent; a bridge is the parent.
                 own = into if out.driver else out
                 yield self._passing("parent", into.node, into.parent, "in", wire, own)
-        elif out.domain[2].startswith("overlay "):
-            yield from self._tunnelled(wire, self._plan.network(out.domain[2].partition(" ")[2]))
         else:
-            yield from self._crossed(wire)
+            overlay = self._worlds[4].overlay(out)
+            yield from self._tunnelled(wire, overlay) if overlay else self._crossed(wire)
         forwarded = not wire.last
         name = self._interface(into)
         yield self._passing("space", into.space, name, "in", wire, into, forwarded=forwarded)
@@ -198,7 +194,7 @@ class Ways:
         out, into = wire.out, wire.into
         for name in self._below(out):
             yield self._passing("parent", out.node, name, "out", wire, out)
-        segment = out.domain[0]
+        segment = out.domain.segment
         near, there = self._port(out, segment), self._port(into, segment)
         if near and there:
             yield self._passing("port", segment, near, "in", wire, out)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
 from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from underlay.drivers import DRIVERS, driver, ipvlan
-from underlay.drivers.rule import first
-from underlay.expect import routing, stations, switch_ports
+from underlay.expect import routing, switch_ports
 from underlay.expect.kinds import Kinds
+from underlay.expect.tables import decide, together
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from underlay.drivers.rule import Fact, Relation, Rule
+    from underlay.drivers.rule import Fact, Rule
     from underlay.expect.ends import Pair
-    from underlay.expect.world import Hop, Link, Space, World
+    from underlay.expect.world import Link, Route, Space, World
 
-# The empty name is that of machines' own interfaces.
-TABLES: dict[str, tuple[Rule, ...]] = {
-    "": stations.RULES,
-    **{name: one.reach for name, one in DRIVERS.items()},
-}
 # Whoever lets a child take all of its parent's unicast says what that does to the parent's node.
 PASSTHRU = tuple(name for name, one in DRIVERS.items() if "passthru" in one.modes)
 # A route that leads in circles is given up long before IP's own 64.
@@ -42,14 +36,15 @@ class Packet:
 
 @dataclass(frozen=True)
 class Arrival:
-    """What became of a packet; ``masked`` is the link whose address it carries since a NAT.
+    """What became of a packet on its way.
 
+    ``masqueraded`` is the link of the node that put its own address on it, if one did.
     ``over`` are the links that sent it, one for each wire that it crossed, and ``into``
     those that took it there.
     """
 
     rule: Rule
-    masked: Link | None = None
+    masqueraded: Link | None = None
     over: tuple[Link, ...] = ()
     into: tuple[Link, ...] = ()
 
@@ -58,55 +53,59 @@ class Paths:
     """Finds the rule for each cell of one address family."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self.world = world
         self._kinds = Kinds(world.plan)
         self._decided: dict[Hashable, Rule] = {}
 
     def rule(self, pair: Pair) -> Rule:
         """Return the rule that decides the cell of ``pair``: for its request, or its answer."""
-        alike = self._kinds.of(pair.source), self._kinds.of(pair.destination)
-        if alike not in self._decided:
-            self._decided[alike] = self._followed(pair)
-        return self._decided[alike]
+        kinds = self._kinds.of(pair.source), self._kinds.of(pair.destination)
+        if kinds not in self._decided:
+            self._decided[kinds] = self._followed(pair)
+        return self._decided[kinds]
 
     def _followed(self, pair: Pair) -> Rule:
         there = self.request(pair)
         if not there.rule.reachable:
             return there.rule
-        back = self.answer(pair, there.masked)
-        if not back.rule.reachable and not back.rule.unasked:
+        back = self.answer(pair, there.masqueraded)
+        if not back.rule.reachable and not back.rule.until_asked:
             return back.rule.for_answer()
-        if there.masked:
+        if there.masqueraded:
             return routing.MASQUERADED
         rule = self._direct(pair, there)
         passed = {link.space for link in (*there.over, *there.into)}
-        if back.masked and back.masked.space not in passed:
+        if back.masqueraded and back.masqueraded.space not in passed:
             return replace(routing.ANSWER_MASQUERADED, icmp=rule)
         return rule
 
     def _direct(self, pair: Pair, there: Arrival) -> Rule:
         """The rule of a request that arrives under its sender's own address."""
         networks = {pair.source.network, pair.destination.network} - {""}
-        subnets = {self._world.subnet(name) for name in networks}
+        subnets = {self.world.subnet(name) for name in networks}
         direct = there.rule.relation != "routing"
         return routing.other_subnet(there.rule) if len(subnets) > 1 and direct else there.rule
 
     def request(self, pair: Pair) -> Arrival:
         """Return what becomes of ``pair``'s request, whether it can be answered or not."""
-        source = self._world.spaces[pair.source.space]
-        destination = self._world.spaces[pair.destination.space]
+        source = self.world.spaces[pair.source.space]
+        destination = self.world.spaces[pair.destination.space]
         return self._way(source, Packet(pair.source_address, pair.destination_address, destination))
 
-    def answer(self, pair: Pair, masked: Link | None) -> Arrival:
-        """Return what becomes of the answer; a masqueraded request's by way of who did that."""
-        source = self._world.spaces[pair.source.space]
-        destination = self._world.spaces[pair.destination.space]
-        home = self._world.spaces[masked.space] if masked else source
-        address = masked.address if masked else pair.source_address
-        back = self._way(destination, Packet(pair.destination_address, address, home))
-        if not back.rule.reachable or not masked:
+    def answer(self, pair: Pair, router: Link | None) -> Arrival:
+        """Return what becomes of the answer to ``pair``'s request.
+
+        ``router`` is the link whose address a masqueraded request came from, and which its
+        answer goes to first.
+        """
+        source = self.world.spaces[pair.source.space]
+        destination = self.world.spaces[pair.destination.space]
+        first = self.world.spaces[router.space] if router else source
+        address = router.address if router else pair.source_address
+        back = self._way(destination, Packet(pair.destination_address, address, first))
+        if not back.rule.reachable or not router:
             return back
-        on = self._way(home, Packet(pair.destination_address, pair.source_address, source))
+        on = self._way(first, Packet(pair.destination_address, pair.source_address, source))
         return Arrival(on.rule, None, (*back.over, *on.over), (*back.into, *on.into))
 
     def _way(self, space: Space, packet: Packet) -> Arrival:
@@ -120,18 +119,18 @@ class Paths:
 
     def _by_node(self, link: Link, packet: Packet) -> Arrival:
         """An ipvlan l3 child's packet: to a sibling directly, else as its node's routes say."""
-        beside = [other for other in packet.target.links if _together(link, other)]
+        beside = [other for other in packet.target.links if together(link, other)]
         for other in sorted(beside, key=lambda one: one.address != packet.address):
             # IPv4 looks for the route by the parent: another interface's address isn't local there
             # (ipvlan_process_v4_outbound, flowi4_oif; net/ipv4/fib_trie.c, fib_table_lookup).
-            any_own = self._world.family == 6 and not other.driver
+            any_own = self.world.family == 6 and not other.driver
             if other.address == packet.address or any_own:
                 rule = self._between(link, other, packet.address)
                 return Arrival(rule, over=(link,), into=(other,))
-        node = self._world.spaces[link.node]
+        node = self.world.spaces[link.node]
         # A dummy, the parent of an internal network, is no link that the node speaks on.
         own = next((x for x in node.links if x.parent == link.parent and not x.driver), None)
-        any_interface = self._world.family == 6
+        any_interface = self.world.family == 6
         route = node.route(packet.address, "" if any_interface else link.parent)
         if any_interface and (route is None or route.link.parent != link.parent):
             return self._by_another(node, route, packet)
@@ -139,13 +138,13 @@ class Paths:
         # (net/ipv4/route.c, ip_route_output_key_hash_rcu).
         arrival = self._over(node, link, route, packet, asker=own)
         # What a node sends for its child passes its POSTROUTING chain like its own packets.
-        if own and not arrival.masked and _masquerades(node, packet.sender, own):
-            arrival = replace(arrival, masked=own)
+        if own and not arrival.masqueraded and _masquerades(node, packet.sender, own):
+            arrival = replace(arrival, masqueraded=own)
         if arrival.rule.reachable or arrival.rule.stop == "no_answer":
             return arrival
         return Arrival(routing.asked_by_node(arrival.rule))
 
-    def _by_another(self, node: Space, route: Hop | None, packet: Packet) -> Arrival:
+    def _by_another(self, node: Space, route: Route | None, packet: Packet) -> Arrival:
         """An ipvlan l3 child's IPv6 packet whose route leads over none of its parent."""
         if route is None:
             return Arrival(routing.asked_by_node(routing.NO_ROUTE))
@@ -155,11 +154,16 @@ class Paths:
         return Arrival(routing.asked_by_node(arrival.rule))
 
     def _over(
-        self, space: Space, link: Link, route: Hop | None, packet: Packet, asker: Link | None = None
+        self,
+        space: Space,
+        link: Link,
+        route: Route | None,
+        packet: Packet,
+        asker: Link | None = None,
     ) -> Arrival:
         """Find who answers for the next hop on ``link``'s wire, and go on from there."""
         hop = route.via if route and route.via else packet.address
-        near = [other for other in self._world.answering(link, hop) if other is not (asker or link)]
+        near = [other for other in self.world.answering(link, hop) if other is not (asker or link)]
         meant = [other for other in near if other.space == packet.target.name]
         if not near and hop != packet.address:
             return Arrival(routing.GATEWAY_NOBODY)
@@ -174,10 +178,12 @@ class Paths:
         return self._by_gateway(link, other, packet)
 
     def _answered(self, link: Link, near: list[Link], address: str) -> tuple[Rule, Link]:
-        """Whichever of a machine's links can answer does: a shim for its parent's address, too.
+        """Return the rule for a frame to ``address`` and the link that takes it.
 
-        But what is for an l3 child's own address is that child's, which has no ARP, and not its
-        parent's (drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l3).
+        If several links of the machine could answer, the best one counts: a shim answers for its
+        parent's address, too. But what is sent to an l3 child's own address is handed to that
+        child, which answers no ARP, and never to its parent
+        (drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l3).
         """
         near = [one for one in near if one.takes_all and one.address == address] or near
         rules = [(self._between(link, one, address), one) for one in near]
@@ -197,7 +203,7 @@ class Paths:
             return Arrival(rule, over=(link,), into=(child,))
         gateway = self._behind(link, gateway, packet)
         rule = self._between(link, gateway, packet.address)
-        space = self._world.spaces[gateway.space]
+        space = self.world.spaces[gateway.space]
         if not rule.reachable or space is packet.target:
             return Arrival(rule, over=(link,), into=(gateway,))
         if not space.forwards or packet.hops == MOST_HOPS:
@@ -207,17 +213,17 @@ class Paths:
         if not arrival.rule.reachable:
             return Arrival(routing.beyond_gateway(arrival.rule))
         route = space.route(packet.address)
-        masked = route.link if route and _masquerades(space, packet.sender, route.link) else None
+        nat = route.link if route and _masquerades(space, packet.sender, route.link) else None
         over, into = (link, *arrival.over), (gateway, *arrival.into)
-        return Arrival(routing.FORWARDED, arrival.masked or masked, over, into)
+        return Arrival(routing.FORWARDED, arrival.masqueraded or nat, over, into)
 
     def _behind(self, link: Link, gateway: Link, packet: Packet) -> Link:
         """Who gets what is sent to a gateway: an ipvlan child's node, as they share a MAC address.
 
         The parent keeps what carries no child's address, for itself or to pass it on.
         """
-        node = self._world.spaces.get(gateway.node)
-        if not driver(gateway.driver).by_address or node is None or _together(link, gateway):
+        node = self.world.spaces.get(gateway.node)
+        if not driver(gateway.driver).by_address or node is None or together(link, gateway):
             return gateway
         own = next((x for x in node.links if x.parent == gateway.parent and not x.driver), None)
         return own if own and (node is packet.target or node.forwards) else gateway
@@ -226,12 +232,12 @@ class Paths:
         """A parent gives its ipvlan child what carries the child's address, before routing."""
         for other in packet.target.links:
             own = not gateway.driver or driver(gateway.driver).by_address
-            if driver(other.driver).by_address and own and _together(gateway, other):
+            if driver(other.driver).by_address and own and together(gateway, other):
                 return other if other.address == packet.address else None
         return None
 
     def _foreign(self, space: Space, link: Link, packet: Packet) -> bool:
-        if self._world.family == 6 or not driver(link.driver).by_address or link.by_node:
+        if self.world.family == 6 or not driver(link.driver).by_address or link.by_node:
             return False
         return packet.sender != link.address and space.owns(packet.sender)
 
@@ -245,94 +251,61 @@ class Paths:
 
     def _apart(self, link: Link, packet: Packet) -> Rule:
         owner = next(one for one in packet.target.links if one.address == packet.address)
-        if "" in (link.domain[0], owner.domain[0]):
+        if "" in (link.domain.segment, owner.domain.segment):
             return routing.CLOSED
-        if link.domain[0] != owner.domain[0]:
+        if link.domain.segment != owner.domain.segment:
             return routing.OTHER_SEGMENT
-        by_port = switch_ports.apart(self._world, link, owner)
+        by_port = switch_ports.apart(self.world, link, owner)
         if by_port:
             return by_port
-        if link.domain[1] != owner.domain[1]:
+        if link.domain.vlan != owner.domain.vlan:
             return routing.OTHER_VLAN
         return routing.MANAGEMENT_ALONE
 
     def _between(self, link: Link, other: Link, address: str, *words: Fact) -> Rule:
         """The rule for a frame from ``link`` to ``other``, both in one layer-2 domain."""
-        together = _together(link, other)
-        children = link.driver and other.driver
-        if together and children and driver(link.driver).receiver != driver(other.driver).receiver:
+        children = link.driver and other.driver and together(link, other)
+        if children and driver(link.driver).receiver != driver(other.driver).receiver:
             return routing.refused()
         if driver(other.driver).by_address and address != other.address:
             return ipvlan.FOREIGN_ADDRESS
-        relation = _relation(link, other, together)
-        facts = frozenset((*words, *self._facts(link, other, together)))
+        facts = frozenset((*words, *self._facts(link, other)))
         asked = ["", other.driver, link.driver]
-        if {link.mode, other.mode} & {"passthru"}:
+        if "passthru" in (link.mode, other.mode):
             asked += PASSTHRU
-        rule = _decided(tuple(dict.fromkeys(asked)), relation, link.mode, other.mode, facts)
+        rule = decide("reach", asked, link, other, facts) or routing.refused()
         return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
 
-    def _facts(self, link: Link, other: Link, together: bool) -> tuple[Fact, ...]:
+    def _facts(self, link: Link, other: Link) -> list[Fact]:
+        """Return what is so besides modes: of both ends' lists, and of the switch between them."""
         found: list[Fact] = []
+        apart = not together(link, other)
         if any(
             one.mode == "source" and peer.mac not in one.allow
             for one, peer in ((link, other), (other, link))
         ):
             found.append("unlisted")
-        if not together and any(self._world.is_deaf(one) for one in (link, other)):
-            found.append("deaf")
-        segment = self._world.segments.get(self._segment(link))
+        if apart and any(self.world.tunnel_is_taken(one) for one in (link, other)):
+            found.append("tunnel taken")
+        segment = self.world.carrier(link)
         if segment is None:
-            return tuple(found)
+            return found
         if segment.reflects:
             found.append("hairpin")
-        if segment.swallows_multicast and not together and self._asks_by_multicast(link):
+        if segment.swallows_multicast and apart and self._asks_by_multicast(link):
             found.append("no multicast")
-        if segment.isolated and not together and link.port and other.port:
+        if segment.isolated and apart and link.port and other.port:
             found.append("isolated")
-        if segment.locked and not together and link.domain[0]:
-            cards = {n.mac for node in self._world.plan.nodes for n in node.nics}
-            if any(one.port and one.mac not in cards for one in (link, other)):
-                found.append("locked")
-        return tuple(found)
+        # In an overlay's own frames the addresses are the nodes', which are let in.
+        foreign = any(self.world.is_foreign(one) for one in (link, other))
+        if segment.locked and apart and foreign and self.world.overlay(link) is None:
+            found.append("locked")
+        return found
 
     def _asks_by_multicast(self, link: Link) -> bool:
         """IPv6 does on a wire; and in a VXLAN with a group, ARP's broadcasts travel by it."""
-        kind, _, name = link.domain[2].partition(" ")
-        if kind == "overlay":
-            return bool(self._world.plan.network(name).group)
-        return self._world.family == 6
-
-    def _segment(self, link: Link) -> str:
-        """The segment that carries ``link``'s frames; an overlay's is that of its underlay."""
-        if link.domain[0] or not link.domain[2].startswith("overlay "):
-            return link.domain[0]
-        return self._world.plan.network(link.domain[2].partition(" ")[2]).segment
-
-
-@cache
-def _decided(
-    drivers: tuple[str, ...],
-    relation: Relation,
-    source: str,
-    destination: str,
-    facts: frozenset[Fact],
-) -> Rule:
-    """Ask the tables of ``drivers`` in turn: the first that forbids decides, else the first."""
-    found: list[Rule] = []
-    for name in drivers:
-        try:
-            rule = first(TABLES[name], relation, source, destination, facts)
-        except LookupError:
-            continue
-        if not rule.reachable:
-            return rule
-        found.append(rule)
-    return found[0] if found else routing.refused()
-
-
-def _together(link: Link, other: Link) -> bool:
-    return (link.node, link.parent) == (other.node, other.parent)
+        overlay = self.world.overlay(link)
+        return bool(overlay.group) if overlay else self.world.family == 6
 
 
 def _masquerades(space: Space, sender: str, leaving: Link) -> bool:
@@ -342,18 +315,3 @@ def _masquerades(space: Space, sender: str, leaving: Link) -> bool:
         ip_address(sender) in subnet and ip_address(leaving.address) not in subnet
         for subnet in subnets
     )
-
-
-def relation(link: Link, other: Link) -> Relation:
-    """Return what two links of one layer-2 domain are to each other."""
-    return _relation(link, other, _together(link, other))
-
-
-def _relation(link: Link, other: Link, together: bool) -> Relation:
-    if link.driver and other.driver:
-        return "siblings" if together else "across"
-    if link.driver:
-        return "to own parent" if together else "to other node"
-    if other.driver:
-        return "from own parent" if together else "from other node"
-    return "stations"

@@ -8,47 +8,84 @@ layer-2 domain (``path.py``).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from underlay.expect.ends import FAMILIES, pairs, protocols
 from underlay.expect.expectation import Expectation
+from underlay.expect.passages import Passages
 from underlay.expect.path import Paths
 from underlay.expect.value_cells import predict_values
 from underlay.expect.world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from underlay.expect.ends import Family
     from underlay.plan import Plan
 
 
-def predict(plan: Plan) -> tuple[Expectation, ...]:
-    """Return what should happen in every cell of ``plan``'s matrix, in the matrix's order.
+@dataclass(frozen=True)
+class Prediction:
+    """What should happen in every cell of ``plan``'s matrix, and what that is derived from.
 
-    After those about reachability come those of kind ``value``, as the checks ask for them.
+    A command makes one and hands it on. Everything in it is made once, when it is asked for.
 
     Two containers with one address are predicted as if each were the only one:
     that is what the lab asks for, and the measurement shows what it gets.
     """
-    paths = {family: Paths(World(plan, family)) for family in FAMILIES}
-    asked = protocols(plan)
-    cells = []
-    for pair in pairs(plan):
-        decided = paths[pair.family].rule(pair)
-        cells += [
-            Expectation(
-                source=pair.source.name,
-                destination=pair.destination.name,
-                protocol=protocol,
-                reachable=rule.reachable,
-                stop=rule.stop,
-                because=rule.because,
-                reference=rule.reference,
-                rule=rule.id,
-                also=rule.also,
-                cold=rule.cold,
-                source_address=pair.source_address,
-                destination_address=pair.destination_address,
-                family=pair.family,
-            )
-            for protocol, rule in ((protocol, decided.of(protocol)) for protocol in asked)
-        ]
-    return (*cells, *predict_values(plan))
+
+    plan: Plan
+
+    @cached_property
+    def paths(self) -> Mapping[Family, Paths]:
+        """How packets travel, by address family; each has the world that it goes through."""
+        return {family: Paths(World(self.plan, family)) for family in FAMILIES}
+
+    @cached_property
+    def passages(self) -> Passages:
+        """Which interfaces the packets of a cell pass."""
+        return Passages(self.plan, self.paths)
+
+    @cached_property
+    def reach(self) -> tuple[Expectation, ...]:
+        """The cells about reachability, in the matrix's order."""
+        return tuple(self._reach())
+
+    @cached_property
+    def values(self) -> tuple[Expectation, ...]:
+        """The cells of kind ``value``, as the checks ask for them."""
+        return predict_values(self.plan, self.paths)
+
+    @property
+    def cells(self) -> tuple[Expectation, ...]:
+        """All cells, in the order of the matrix: those of reachability first, then values."""
+        return (*self.reach, *self.values)
+
+    def _reach(self) -> Iterator[Expectation]:
+        asked = protocols(self.plan)
+        for pair in pairs(self.plan):
+            decided = self.paths[pair.family].rule(pair)
+            for protocol in asked:
+                rule = decided.of(protocol)
+                yield Expectation(
+                    source=pair.source.name,
+                    destination=pair.destination.name,
+                    protocol=protocol,
+                    reachable=rule.reachable,
+                    stop=rule.stop,
+                    because=rule.because,
+                    reference=rule.reference,
+                    rule=rule.id,
+                    also=rule.also,
+                    cold=rule.cold,
+                    source_address=pair.source_address,
+                    destination_address=pair.destination_address,
+                    family=pair.family,
+                )
+
+
+def predict(plan: Plan) -> tuple[Expectation, ...]:
+    """Return what should happen in every cell of ``plan``'s matrix, in the matrix's order."""
+    return Prediction(plan).cells

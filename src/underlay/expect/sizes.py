@@ -12,16 +12,23 @@ if TYPE_CHECKING:
 
 def largest(world: World, pair: Pair, arrival: Arrival) -> int:
     """Return the largest packet of ``pair`` that arrives, in bytes with its IP header."""
-    sizes = [_mtu(world, link) for link in arrival.over]
-    # An ipvlan l3 child's packets leave by its node's link, but by its own interface first.
-    own = world.spaces[pair.source.space].route(pair.destination_address)
-    sizes += [_mtu(world, own.link)] if own else []
+    sizes = [own_size(world, pair, arrival)]
+    sizes += [_mtu(world, link) for link in arrival.over]
     sizes += [
-        world.segments[link.domain[0]].mtu
+        world.segments[link.domain.segment].mtu
         for link in arrival.over
-        if link.domain[0] in world.segments
+        if link.domain.segment in world.segments
     ]
     return min(sizes)
+
+
+def own_size(world: World, pair: Pair, arrival: Arrival) -> int:
+    """Return the MTU of the interface that the source's route leads to.
+
+    An ipvlan l3 child's packets leave by its node's link, but by its own interface first.
+    """
+    own = world.spaces[pair.source.space].route(pair.destination_address)
+    return _mtu(world, own.link if own else arrival.over[0])
 
 
 def _mtu(world: World, link: Link) -> int:
@@ -30,8 +37,7 @@ def _mtu(world: World, link: Link) -> int:
     for container in plan.containers:
         if container.name == link.space:
             for attachment in container.attachments:
-                addresses = (attachment.address, attachment.address6)
-                if link.address in (address.partition("/")[0] for address in addresses):
+                if link.address in (attachment.address.ip, attachment.address6.ip):
                     return plan.network(attachment.network).mtu
     for host in plan.hosts:
         if host.name == link.space:

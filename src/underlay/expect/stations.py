@@ -6,16 +6,17 @@ node's mode is ``passthru`` when its parent has a passthru child, and empty othe
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from underlay.drivers.rule import Rule, facts
+from underlay.drivers.bridge import FLOODED
+from underlay.drivers.rule import WIRE, Rule, facts
 
 if TYPE_CHECKING:
-    from underlay.drivers.rule import Fact, Relation
+    from underlay.drivers.rule import Fact
 
-_DEAF = frozenset({"passthru"})
-_WIRE: tuple[Relation, ...] = ("across", "to other node", "from other node", "stations")
+_PASSTHRU = frozenset({"passthru"})
 _SWITCH: tuple[tuple[Fact, str, str], ...] = (
     (
         "isolated",
@@ -51,14 +52,14 @@ RULES: tuple[Rule, ...] = (
             because=because,
             reference=reference,
         )
-        for (fact, because, reference), relation in product(_SWITCH, _WIRE)
+        for (fact, because, reference), relation in product(_SWITCH, WIRE)
         # A machine's own address is never foreign to its port.
         if (fact, relation) != ("locked", "stations")
     ),
     Rule(
         id="station-to-passthru-node",
         relation="stations",
-        destination=_DEAF,
+        destination=_PASSTHRU,
         reachable=False,
         stop="no_answer",
         because=(
@@ -70,7 +71,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         id="station-from-passthru-node",
         relation="stations",
-        source=_DEAF,
+        source=_PASSTHRU,
         reachable=False,
         stop="no_neighbour",
         also=("no_answer",),
@@ -87,4 +88,38 @@ RULES: tuple[Rule, ...] = (
         because="Two machines on one wire find each other by ARP.",
         reference="Linux net/ipv4/arp.c, arp_process",
     ),
+)
+
+_APART = "The switch keeps these ports apart, or doesn't let the sender's MAC address in."
+
+# Who hears what is sent to everybody: what the switch does with it.
+BROADCAST: tuple[Rule, ...] = (
+    Rule(
+        id="switch-broadcast-isolated",
+        relation="wire",
+        facts=facts("isolated"),
+        reachable=False,
+        because=_APART,
+        reference="bridge(8), isolated and locked",
+    ),
+    Rule(
+        id="switch-broadcast-locked",
+        relation="wire",
+        facts=facts("locked"),
+        reachable=False,
+        because=_APART,
+        reference="bridge(8), isolated and locked",
+    ),
+    Rule(
+        id="switch-broadcast-no-multicast",
+        relation="wire",
+        facts=facts("no multicast"),
+        reachable=False,
+        because=(
+            "The switch snoops and drops multicast for unknown groups, and without a querier it "
+            "knows none."
+        ),
+        reference="RFC 4541, 2.1.2; Linux net/bridge/br_forward.c, br_flood (BR_MCAST_FLOOD)",
+    ),
+    replace(FLOODED, id="switch-broadcast", relation="wire"),
 )

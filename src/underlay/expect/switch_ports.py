@@ -59,10 +59,10 @@ OTHER_NATIVE = Rule(
 def apart(world: World, link: Link, owner: Link) -> Rule | None:
     """Return the rule by which a segment's ports keep two of its links apart, if they do."""
     for one in (link, owner):
-        if one.domain[2].startswith("port "):
-            own = world.segments[one.domain[0]].vlans[one.port or one.space]
+        if one.domain.kind == "port":
+            own = world.segments[one.domain.segment].vlans[one.port or one.space]
             return NOT_A_MEMBER if own.enters(one.tag) is None else UNTAGGED_BACK
-    if link.domain[1] != owner.domain[1] and link.tag is None and owner.tag is None:
+    if link.domain.vlan != owner.domain.vlan and link.tag is None and owner.tag is None:
         return OTHER_NATIVE
     return None
 

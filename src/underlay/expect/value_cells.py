@@ -8,25 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.expect.broadcast import heard
-from underlay.expect.ends import FAMILIES, ends, homes, pairs
+from underlay.drivers.rule import NOTHING
+from underlay.expect.broadcast import broadcast_rule
+from underlay.expect.ends import FAMILIES, ends, machines, pairs
 from underlay.expect.expectation import Expectation, Value
-from underlay.expect.path import Paths, relation
-from underlay.expect.sizes import largest
-from underlay.expect.world import World
+from underlay.expect.seen import seen_rule
+from underlay.expect.sizes import largest, own_size
 from underlay.plan import parent_address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from underlay.drivers.rule import Rule
     from underlay.expect.ends import Check, End, Family, Pair
-    from underlay.expect.path import Arrival
+    from underlay.expect.path import Arrival, Paths
     from underlay.expect.world import Link
     from underlay.plan import Plan
 
 NOBODY = "nobody"
-NOTHING = "nothing"
-NO_MAC = "00:00:00:00:00:00"
 EVERYBODY = {
     ("broadcast", 4): "255.255.255.255",
     # Groups of an organisation's or a link's own, out of anybody's way (RFC 2365; RFC 4291, 2.7).
@@ -34,54 +33,28 @@ EVERYBODY = {
     ("multicast", 6): "ff12::27:7",
 }
 _ARP = "Linux net/ipv4/arp.c, arp_process; drivers/net/ipvlan/ipvlan_core.c, ipvlan_addr_lookup"
-_SEEN = {
-    "source": (
-        "The receiver sees the address that the packet left with, unless somebody masquerades.",
-        "Linux net/netfilter/nf_nat_masquerade.c",
-    ),
-    "macs": (
-        "A frame carries the MAC address of the interface that sent it: a macvlan child's own, an "
-        "ipvlan child's parent's, or that of the last router.",
-        "Linux drivers/net/macvlan.c; drivers/net/ipvlan/ipvlan_core.c",
-    ),
-}
-_BY_LOOPBACK = (
-    "The node that routes what its l3 child sends takes in what is for itself by its loopback, "
-    "which has no MAC address.",
-    "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v4_outbound; net/ipv4/route.c, "
-    "__mkroute_output (RTN_LOCAL)",
-)
-_UNSEEN = (
-    "An l3s child gets what comes from the wire behind its node's INPUT hook, as a packet: no "
-    "frame ever passes the child's interface.",
-    "Linux drivers/net/ipvlan/ipvlan_l3s.c, ipvlan_nf_input",
-)
-_SIZE = (
-    "No interface sends a packet that is larger than its MTU, and the switch drops larger ones.",
-    "RFC 1191; Linux net/ipv4/ip_output.c, ip_fragment; net/core/dev.c, is_skb_forwardable",
-)
 
 
-def predict_values(plan: Plan) -> tuple[Expectation, ...]:
+def predict_values(plan: Plan, paths: Mapping[Family, Paths]) -> tuple[Expectation, ...]:
     """Return what should be seen in every cell that ``plan``'s checks ask for."""
     cells: list[Expectation] = []
     for family in FAMILIES if plan.checks else ():
-        values = _Values(plan, family)
+        values = _Values(plan, family, paths[family])
         for check in plan.checks:
             cells += values.cells(check)
     return tuple(cells)
 
 
+# What is said where there is nobody to hear.
 ALONE = "There is nobody else in that layer-2 domain."
 # What is sent to everybody, or to a group, is for one local net's hosts.
 OF_ONE_NET = "RFC 919; RFC 1112"
 
 
 class _Values:
-    def __init__(self, plan: Plan, family: Family) -> None:
+    def __init__(self, plan: Plan, family: Family, paths: Paths) -> None:
         self._plan, self._family = plan, family
-        self._world = World(plan, family)
-        self._paths = Paths(self._world)
+        self._world, self._paths = paths.world, paths
         self._pairs = [pair for pair in pairs(plan) if pair.family == family]
         self._names = {
             (end.space, end.own(family)): end.name for end in ends(plan) if end.kind == "container"
@@ -102,23 +75,18 @@ class _Values:
             arrival = self._paths.request(pair)
             if not arrival.rule.reachable:
                 continue
-            because, reference = _SIZE if check == "pmtu" else _SEEN[check]
-            if arrival.masked and check == "source":
-                because = "The node masquerades: the receiver sees the node's address."
-            if check == "macs" and _unseen(arrival):
-                because, reference = _UNSEEN
-            if check == "macs" and _by_loopback(arrival):
-                because, reference = _BY_LOOPBACK
-            value = self._value(check, pair, arrival)
-            yield self._cell(pair, check, value, f"{check}-seen", because, reference)
+            rule = seen_rule(check, arrival)
+            value = self._value(check, pair, arrival, rule)
+            yield self._cell(pair, check, value, f"{check}-seen", rule.because, rule.reference)
 
-    def _value(self, check: Check, pair: Pair, arrival: Arrival) -> str:
+    def _value(self, check: Check, pair: Pair, arrival: Arrival, rule: Rule) -> str:
         if check == "source":
-            return arrival.masked.address if arrival.masked else pair.source_address
+            nat = arrival.masqueraded.address if arrival.masqueraded else NOTHING
+            return pair.source_address if rule.reachable else nat
         if check == "macs":
-            own = NO_MAC if _by_loopback(arrival) else arrival.over[-1].mac
-            return NOTHING if _unseen(arrival) else own
-        return str(largest(self._world, pair, arrival))
+            return arrival.over[-1].mac if rule.reachable else rule.seen
+        size = own_size if rule.reachable else largest
+        return str(size(self._world, pair, arrival))
 
     def _resolved(self, check: Check) -> Iterator[Expectation]:
         """Which MAC address answers ARP, or ND, for the destination's address."""
@@ -133,21 +101,22 @@ class _Values:
                 continue
             rule = self._paths.rule(pair)
             owner = max(owners, key=lambda one: one.address == pair.destination_address)
-            deaf = route.link.by_node or owner.by_node
-            answered = not deaf and (rule.reachable or rule.stop == "no_answer")
+            asks_no_neighbour = route.link.by_node or owner.by_node
+            answered = not asks_no_neighbour and (rule.reachable or rule.stop == "no_answer")
             value: Value = self._answerers(route.link, owner, owners) if answered else NOBODY
             yield self._cell(pair, check, value, f"{check}-{rule.id}", rule.because, _ARP)
 
     def _answerers(self, link: Link, owner: Link, owners: list[Link]) -> Value:
-        """The owner's MAC; over IPv4 those of all its machine's interfaces that hear the request.
+        """Return the owner's MAC; over IPv4 those of all its interfaces that hear the request.
 
         A machine answers ARP for any of its addresses on every interface (arp_ignore 0).
         """
         found = {owner.mac}
         if self._family == 4:
-            near = (one for one in owners if not one.by_node)
             found |= {
-                one.mac for one in near if heard(self._world, link, one, relation(link, one)).hears
+                one.mac
+                for one in owners
+                if not one.by_node and broadcast_rule(self._world, link, one).reachable
             }
         return owner.mac if len(found) == 1 else tuple(sorted(found))
 
@@ -159,13 +128,13 @@ class _Values:
             )
             names: set[str] = set()
             because: dict[str, str] = {}
-            for other in (*self._world.around(link), *self._world.spilled(link)):
+            for other in (*self._world.around(link), *self._world.one_way(link)):
                 name = self._name(other)
                 if other.space == source.space or not name:
                     continue
-                rule = heard(self._world, link, other, relation(link, other), check)
+                rule = broadcast_rule(self._world, link, other, check)
                 because[rule.because] = rule.reference
-                if rule.hears:
+                if rule.reachable:
                     names.add(name)
             yield Expectation(
                 source=source.name,
@@ -199,7 +168,7 @@ class _Values:
         """Return the name of the end that ``link`` belongs to; empty where it is no end's."""
         if (link.space, link.address) in self._names:
             return self._names[link.space, link.address]
-        return link.space if link.space in homes(self._plan) else ""
+        return link.space if link.space in machines(self._plan) else ""
 
     def _cell(
         self, pair: Pair, check: Check, value: Value, rule: str, because: str, reference: str
@@ -219,15 +188,3 @@ class _Values:
             kind="value",
             value=value,
         )
-
-
-def _unseen(arrival: Arrival) -> bool:
-    """Whether the last wire ends at an l3s child, whose packet sockets see nothing of it."""
-    taker = arrival.into[-1]
-    return taker.mode.startswith("l3s") and taker.node != arrival.over[-1].node
-
-
-def _by_loopback(arrival: Arrival) -> bool:
-    """Whether a node takes in what it routes for an l3 child of its own."""
-    taker, sender = arrival.into[-1], arrival.over[-1]
-    return sender.by_node and not taker.driver and taker.node == sender.node

@@ -13,10 +13,11 @@ from ipaddress import (
     ip_interface,
     ip_network,
 )
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers import driver
 from underlay.plan import MANAGEMENT_SEGMENT
+from underlay.plan.values import NO_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,20 +25,40 @@ if TYPE_CHECKING:
     from underlay.expect.ends import Family
     from underlay.plan import (
         Attachment,
+        Cidr,
         Nic,
         Plan,
         PlannedContainer,
         PlannedHost,
         PlannedNetwork,
         PlannedNode,
+        PlannedSegment,
         VlanLink,
     )
 
-# Segment, VLAN, and who is alone there: a node, an overlay, the stations of a port that the
-# switch has no use for; nobody where it is empty. The VLAN is the switch's own where the
-# segment's ports have VLANs, and the tag on the cable where not.
-Domain = tuple[str, int | None, str]
 EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A layer-2 domain: links of one domain get each other's broadcasts, if nothing forbids.
+
+    ``segment`` is empty where no segment carries the frames as they are: in an overlay, and
+    on a device of a node that has no uplink. ``vlan`` is the switch's own where the segment's
+    ports have VLANs, and the tag on the cable where not. ``kind`` says who is in it:
+
+    - ``wire``: every station of the segment's VLAN; ``name`` is empty;
+    - ``port``: the stations behind one port whose VLANs have no use for their frames, or
+      give none back; ``name`` is the machine at that port;
+    - ``node``: one node, alone on its management link; ``name`` is that node;
+    - ``device``: what sits on one device of a node that has no uplink; ``name`` is both names;
+    - ``overlay``: every station of an overlay; ``name`` is that network.
+    """
+
+    segment: str
+    vlan: int | None = None
+    kind: Literal["wire", "port", "node", "device", "overlay"] = "wire"
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +96,8 @@ class Link:
 
 
 @dataclass(frozen=True)
-class Hop:
-    """A route: ``to`` is reached by ``link``, through ``via`` where that isn't empty."""
+class Route:
+    """A route of a namespace: by ``link`` to ``to``, through ``via`` where that isn't empty."""
 
     to: IPv4Network | IPv6Network
     link: Link
@@ -89,19 +110,19 @@ class Space:
 
     name: str
     links: tuple[Link, ...]
-    routes: tuple[Hop, ...]
+    routes: tuple[Route, ...]
     forwards: bool = False
     nat: tuple[str, ...] = ()
 
-    def route(self, address: str, parent: str = "") -> Hop | None:
+    def route(self, address: str, parent: str = "") -> Route | None:
         """Return the route to ``address``; with ``parent``, of those over that interface."""
         wanted = _parsed(address)
         fitting = [
-            hop
-            for hop in self.routes
-            if wanted in hop.to and (not parent or (hop.link.parent == parent))
+            route
+            for route in self.routes
+            if wanted in route.to and parent in ("", route.link.parent)
         ]
-        return max(fitting, key=lambda hop: hop.to.prefixlen, default=None)
+        return max(fitting, key=lambda route: route.to.prefixlen, default=None)
 
     def owns(self, address: str) -> bool:
         """Whether one of its interfaces has ``address``."""
@@ -119,7 +140,9 @@ class World:
     def __init__(self, plan: Plan, family: Family = 4) -> None:
         self.plan, self.family = plan, family
         self.segments = {segment.name: segment for segment in plan.segments}
-        self._deaf = {
+        self._cards = {nic.mac for node in plan.nodes for nic in node.nics}
+        # Nodes and interfaces of theirs whose unicast frames a passthru child takes.
+        self._taken = {
             (container.node, plan.network(attachment.network).parent)
             for container in plan.containers
             for attachment in container.attachments
@@ -136,10 +159,26 @@ class World:
                 for address in self._answers(space, link):
                     self._answering.setdefault((link.domain, address), []).append(link)
 
-    def is_deaf(self, link: Link) -> bool:
-        """Whether ``link`` is in an overlay whose tunnels end where a passthru child hears all."""
-        word, _, network = link.domain[2].partition(" ")
-        return word == "overlay" and (link.node, self.plan.network(network).uplink) in self._deaf
+    def tunnel_is_taken(self, link: Link) -> bool:
+        """Whether a passthru child takes what the tunnels of ``link``'s overlay bring its node."""
+        overlay = self.overlay(link)
+        return overlay is not None and (link.node, overlay.uplink) in self._taken
+
+    def overlay(self, link: Link) -> PlannedNetwork | None:
+        """Return the overlay whose layer-2 domain ``link`` is in; None where it is in none."""
+        return self.plan.network(link.domain.name) if link.domain.kind == "overlay" else None
+
+    def carrier(self, link: Link) -> PlannedSegment | None:
+        """Return the segment that carries ``link``'s frames; an overlay's is its underlay's.
+
+        None stands for a management link, and for a network without uplink.
+        """
+        overlay = self.overlay(link)
+        return self.segments.get(overlay.segment if overlay else link.domain.segment)
+
+    def is_foreign(self, link: Link) -> bool:
+        """Whether ``link`` sends by a node's port with a MAC address that is none of a node."""
+        return bool(link.port) and link.mac not in self._cards
 
     def around(self, link: Link) -> list[Link]:
         """Return every link of the layer-2 domain that ``link`` is in, its own included."""
@@ -160,8 +199,9 @@ class World:
         found = self.plan.network(network)
         return found.subnet if self.family == 4 else found.subnet6
 
-    def _mine(self, addresses: Iterable[str]) -> Iterator[str]:
-        return (a for a in addresses if a and (":" in a) == (self.family == 6))
+    def _mine(self, addresses: Iterable[Cidr]) -> Iterator[Cidr]:
+        """Yield those of ``addresses`` that are of this world's family."""
+        return (one for one in addresses if one and one.family == self.family)
 
     def _node(self, node: PlannedNode) -> Space:
         cards: tuple[Nic | VlanLink, ...] = (node.management, *node.nics, *node.vlans)
@@ -171,23 +211,23 @@ class World:
         overlays = {n.parent: n.name for n in self.plan.networks if n.traits.overlay}
         shims = {n.shim: n for n in self.plan.networks if n.shim}
         links: dict[str, Link] = {}
-        routes: list[Hop] = []
+        routes: list[Route] = []
 
         def add(
             interface: str,
             domain: Domain,
             mac: str,
-            addresses: Iterable[str],
+            addresses: Iterable[Cidr],
             tag: int | None = None,
         ) -> None:
-            here = list(self._mine(addresses)) or [""]
-            mode = "passthru" if (node.name, interface) in self._deaf else ""
+            here = list(self._mine(addresses)) or [NO_ADDRESS]
+            mode = "passthru" if (node.name, interface) in self._taken else ""
             links[interface] = link = Link(
                 node.name, node.name, interface, domain, "", mode,
-                here[0].partition("/")[0], mac, node.name, (), tag,
+                here[0].ip, mac, node.name, (), tag,
             )  # fmt: skip
             if here[0]:
-                routes.append(Hop(ip_interface(here[0]).network, link))
+                routes.append(Route(ip_interface(here[0]).network, link))
 
         for card in cards:
             base, _, written = card.interface.partition(".")
@@ -201,16 +241,16 @@ class World:
         for made in node.links:
             if made.kind == "bridge" and not made.parent:
                 name = overlays.get(made.interface, "")
-                domain = ("", None, f"overlay {name}" if name else f"{node.name} {made.interface}")
+                domain = _overlay(name) if name else _device(node.name, made.interface)
                 add(made.interface, domain, made.mac, made.addresses)
             elif made.interface in shims:
                 network = shims[made.interface]
-                address = next(self._mine(made.addresses), "").partition("/")[0]
+                address = next(self._mine(made.addresses), NO_ADDRESS).ip
                 links[made.interface] = self._child(
                     node.name, node.name, network, address, made.mac
                 )
         routes += [
-            Hop(ip_network(route.to), links[route.interface], route.via)
+            Route(ip_network(route.to), links[route.interface], route.via)
             for route in node.routes
             if ip_network(route.to).version == self.family
         ]
@@ -229,13 +269,13 @@ class World:
                 domain = self._domain(port.segment, port.vlan, host.name)
                 link = Link(
                     host.name, host.name, port.interface, domain, "", "",
-                    address.partition("/")[0], port.mac, tag=port.vlan,
+                    address.ip, port.mac, tag=port.vlan,
                 )  # fmt: skip
                 links.setdefault(port.interface, link)
                 links[f"{port.interface} {address}"] = link
-                routes.append(Hop(ip_interface(address).network, links[port.interface]))
+                routes.append(Route(ip_interface(address).network, links[port.interface]))
         routes += [
-            Hop(ip_network(route.to), links[route.interface], route.via)
+            Route(ip_network(route.to), links[route.interface], route.via)
             for route in host.routes
             if ip_network(route.to).version == self.family and route.interface in links
         ]
@@ -244,29 +284,29 @@ class World:
     def _container(self, container: PlannedContainer) -> Space:
         links, routes, defaults = [], [], []
         for attachment in container.attachments:
-            address = next(self._mine((attachment.address, attachment.address6)), "")
+            address = next(self._mine((attachment.address, attachment.address6)), NO_ADDRESS)
             if not address:
                 continue
             network = self.plan.network(attachment.network)
-            link = self._attached(container, attachment, network, address.partition("/")[0])
+            link = self._attached(container, attachment, network, address.ip)
             links.append(link)
-            routes.append(Hop(ip_network(self.subnet(network.name)), link))
+            routes.append(Route(ip_network(self.subnet(network.name)), link))
             routes += [
-                Hop(ip_network(route.to), link, route.via)
+                Route(ip_network(route.to), link, route.via)
                 for route in network.routes
                 if ip_network(route.to).version == self.family
             ]
             gateway = network.gateway if self.family == 4 else network.gateway6
             if network.default_route == "on-link":
-                defaults.append(Hop(EVERYWHERE[self.family], link))
+                defaults.append(Route(EVERYWHERE[self.family], link))
             elif network.default_route == "gateway" and gateway:
-                defaults.append(Hop(EVERYWHERE[self.family], link, gateway))
+                defaults.append(Route(EVERYWHERE[self.family], link, gateway))
         own = {link.address for link in links}
         # A gateway that is one's own address (scope host) makes an on-link route
         # (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw; net/ipv4/route.c, rt_set_nexthop).
         chosen = [
-            replace(hop, via="") if hop.via in own and self.family == 4 else hop
-            for hop in _default(container.runtime, defaults)
+            replace(route, via="") if route.via in own and self.family == 4 else route
+            for route in _default(container.runtime, defaults)
         ]
         return Space(container.name, tuple(links), (*routes, *chosen), container.forwards)
 
@@ -284,9 +324,9 @@ class World:
         self, space: str, node: str, network: PlannedNetwork, address: str, mac: str
     ) -> Link:
         if network.traits.overlay:
-            domain: Domain = ("", None, f"overlay {network.name}")
+            domain = _overlay(network.name)
         elif not network.uplink:
-            domain = ("", None, f"{node} {network.parent}")
+            domain = _device(node, network.parent)
         else:
             domain = self._domain(network.segment, network.vlan, node)
         return Link(
@@ -303,34 +343,42 @@ class World:
         )
 
     def _domain(self, segment: str, tag: int | None, station: str) -> Domain:
-        """Where frames with ``tag`` get by the port of ``station``, and come back from alike."""
+        """Return the layer-2 domain of what ``station`` sends with ``tag`` into ``segment``."""
         if segment == MANAGEMENT_SEGMENT:
-            return segment, tag, station
+            return Domain(segment, tag, "node", station)
         own = self.segments[segment].vlans.get(station)
         if own is None:
-            return segment, tag, ""
+            return Domain(segment, tag)
         vlan = own.enters(tag)
         if vlan is None or not own.returns(tag):
-            return segment, tag, f"port {station}"
-        return segment, vlan, ""
+            return Domain(segment, tag, "port", station)
+        return Domain(segment, vlan)
 
-    def spilled(self, link: Link) -> list[Link]:
-        """Return those who hear what ``link`` sends though nothing of theirs gets back to it.
+    def one_way(self, link: Link) -> list[Link]:
+        """Return the links that get what ``link`` sends, though none of theirs gets back to it.
 
-        Its port takes the tag of a VLAN that it gives back without one.
+        That is so where its port takes in the tag of a VLAN that it gives back without one.
         """
-        if not link.domain[2].startswith("port "):
+        if link.domain.kind != "port":
             return []
-        own = self.segments[link.domain[0]].vlans.get(link.port)
+        segment = self.segments[link.domain.segment]
+        own = segment.vlans.get(link.port)
         if own is None or link.tag is None or own.enters(link.tag) is None:
             return []
-        inside = self._by_domain.get((link.domain[0], link.tag, ""), [])
+        inside = self._by_domain.get(Domain(segment.name, link.tag), [])
         # Out of the port that a frame came in by it goes again only where that is hairpin.
-        back = self.segments[link.domain[0]].reflects
-        return [one for one in inside if back or one.port != link.port]
+        return [one for one in inside if segment.reflects or one.port != link.port]
 
 
-def _default(runtime: str, routes: list[Hop]) -> list[Hop]:
+def _overlay(network: str) -> Domain:
+    return Domain("", None, "overlay", network)
+
+
+def _device(node: str, interface: str) -> Domain:
+    return Domain("", None, "device", f"{node} {interface}")
+
+
+def _default(runtime: str, routes: list[Route]) -> list[Route]:
     """The default route that holds where several attachments bring one.
 
     CNI plugins put theirs before those already there (netlink.RouteAddEcmp, which

@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import difflib
-
-from underlay.errors import BadInput
-from underlay.faults.catalogue import (
-    addressing,
-    advertisements,
-    bridged,
-    driver,
-    filters,
-    ipv6,
-    link,
-    masks,
-    mtu,
-    multicast,
-    neighbours,
-    overlay,
-    parent_filters,
-    reverse_path,
-    routing,
-    runtime,
-    switch,
-    switch_policy,
-    vlan,
-)
-from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
+from underlay.errors import BadInput, did_you_mean, nearest
+from underlay.faults.catalogue import BOOT, RUNNING
+from underlay.faults.fault import Effect, Entry, Fault, Finding, Place, Proof, Step
 from underlay.faults.scene import Cell, Scene
 
 __all__ = [
+    "BOOT",
     "RUNNING",
     "Cell",
     "Effect",
+    "Entry",
     "Fault",
     "Finding",
     "Place",
@@ -42,34 +22,12 @@ __all__ = [
     "running_fault",
 ]
 
-RUNNING: tuple[Fault, ...] = (
-    *link.FAULTS,
-    *mtu.FAULTS,
-    *driver.FAULTS,
-    *vlan.FAULTS,
-    *switch.FAULTS,
-    *switch_policy.FAULTS,
-    *addressing.FAULTS,
-    *masks.FAULTS,
-    *neighbours.FAULTS,
-    *routing.FAULTS,
-    *reverse_path.FAULTS,
-    *filters.FAULTS,
-    *parent_filters.FAULTS,
-    *bridged.FAULTS,
-    *overlay.FAULTS,
-    *multicast.FAULTS,
-    *ipv6.FAULTS,
-    *advertisements.FAULTS,
-    *runtime.FAULTS,
-)
-
 
 def running_fault(name: str) -> Fault:
     """Return the fault of a running lab called ``name``; raise BadInput with the nearest one."""
     for fault in RUNNING:
         if fault.id == name:
             return fault
-    near = difflib.get_close_matches(name, [fault.id for fault in RUNNING], n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "`underlay faults` lists them"
+    hint = did_you_mean(nearest(name, [fault.id for fault in RUNNING]))
+    hint = hint or "`underlay faults` lists them"
     raise BadInput(f"there is no fault {name!r} of a running lab", hint=hint)

@@ -1,20 +1,20 @@
 """What a fault is: a thing that can be wrong, put there, recognised by evidence, and put right.
 
-A class per fault. ``places`` are where it can be in a lab, ``effect`` which cells it changes
-there, ``inject`` and ``undo`` the commands, and ``find`` recognises it from evidence alone,
-however it came about. Only faults of the stage ``running`` have all of these: a ``file``
-fault is proved by lint and a ``boot`` fault by the error of ``up``.
+``Entry`` is what the catalogue says of any fault. Faults of a running lab are classes: ``places``
+are where one can be in a lab, ``effect`` which cells it changes there, ``inject`` and ``undo``
+the commands, and ``find`` recognises it from evidence alone, however it came about. The others
+have texts only: a ``file`` fault is proved by lint and a ``boot`` fault by the error of ``up``.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.scene import Cell, Scene
+    from underlay.faults.scene import Cell, Child, Scene
     from underlay.observe.evidence import Evidence
 
 Stage = Literal["file", "boot", "running"]
@@ -51,6 +51,11 @@ class Place:
     node: str = ""
     detail: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, child: Child, *detail: str) -> Place:
+        """Return a container's interface as a place."""
+        return cls(child.container, child.interface, child.node, detail)
+
     def __str__(self) -> str:
         return f"{self.target}, {self.device}" if self.device else self.target
 
@@ -64,7 +69,7 @@ class Effect:
 
     @property
     def every(self) -> frozenset[Cell]:
-        """All cells that may change."""
+        """Return all cells that may change."""
         return self.certain | self.possible
 
 
@@ -98,46 +103,65 @@ class Finding:
     cure: str
 
 
-class Fault:
-    """One entry of the catalogue; the texts are for people, without a final full stop.
+@dataclass(frozen=True)
+class Entry:
+    """What the catalogue says of a fault; the texts are for people, without a final full stop."""
 
-    ``saves`` says that addresses and routes of the target get lost and must be put back.
+    id: str
+    layer: Layer
+    stage: Stage
+    title: str
+    symptom: str
+    evidence: str
+    cause: str
+    cure: str
+    reference: str
+
+
+class Fault(Entry):
+    """A fault of a running lab. What an entry says are attributes of its class.
+
+    ``no_place`` says why a lab has no place for the fault. ``break_script`` brings it about and
+    ``mend_script`` takes it back, both in the place's target with ``arguments``; a fault that
+    needs more than one step has ``inject`` and ``undo`` of its own. ``loses_addresses`` says that
+    addresses and routes of the target get lost and must be put back.
     """
 
-    id: ClassVar[str]
-    layer: ClassVar[Layer]
-    stage: ClassVar[Stage] = "running"
-    title: ClassVar[str]
-    symptom: ClassVar[str]
-    evidence: ClassVar[str]
-    cause: ClassVar[str]
-    cure: ClassVar[str]
-    reference: ClassVar[str]
-    saves: ClassVar[bool] = False
+    stage: Stage = "running"
+    no_place: str = "this lab has no place for it"
+    break_script: str = ""
+    mend_script: str = ""
+    loses_addresses: bool = False
+
+    def __init__(self) -> None:
+        """Its class has all that an entry's constructor would take."""
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Yield where the fault can be in this lab, the plainest place first."""
         yield from ()
 
-    def senseless(self, scene: Scene) -> str:
-        """Say why the lab has no place for the fault."""
-        return "this lab has no place for it"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
         """Return the cells that the fault changes at ``place``."""
         raise NotImplementedError
 
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        """Return the arguments of both scripts: the interface, where the place has one."""
+        return (place.device,) if place.device else ()
+
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Return the steps that bring the fault about."""
-        raise NotImplementedError
+        return self._step(self.break_script, scene, place)
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         """Return the steps that take it back; each may be run again without harm."""
-        raise NotImplementedError
+        return self._step(self.mend_script, scene, place)
+
+    def _step(self, script: str, scene: Scene, place: Place) -> list[Step]:
+        return [Step(place.target, script, self.arguments(scene, place))] if script else []
 
     def keeps(self, scene: Scene, place: Place) -> tuple[str, ...]:
         """Return the targets whose addresses and routes get lost and must be put back."""
-        return (place.target,) if self.saves else ()
+        return (place.target,) if self.loses_addresses else ()
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Yield each place where the evidence shows the fault."""
@@ -155,3 +179,33 @@ class Fault:
         """Return the finding that the fault is at ``place``."""
         effect = self.effect(scene, place) if effect is None else effect
         return Finding(self, place, effect, proofs, strength, cure or self.cure)
+
+
+class ChildFault(Fault):
+    """A fault of a container's interface, which all of the interface's cells are lost by.
+
+    It can be at every child, or at those of some drivers and modes only, or of the drivers that
+    attach containers in one way.
+    """
+
+    attach: str = ""
+    drivers: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    other_modes_than: tuple[str, ...] = ()
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Yield the children that the fault can be at."""
+        for child in scene.children:
+            network = child.network
+            if self.attach and network.traits.attach != self.attach:
+                continue
+            if self.drivers and network.driver not in self.drivers:
+                continue
+            if self.modes and network.mode not in self.modes:
+                continue
+            if network.mode not in self.other_modes_than:
+                yield Place.of(child, child.end)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Return all of the child's cells."""
+        return Effect(scene.cells("space", place.target, place.device))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from underlay.faults.fault import Step
+from underlay.plan import family_of
 
 SHOW = """
 ip -json address show
@@ -36,7 +37,7 @@ def _routes(routes: list[dict[str, Any]]) -> list[str]:
     """Routes to what is on the link come first: gateways must be reachable before their routes."""
     lines = []
     for row in sorted(routes, key=lambda row: "gateway" in row):
-        if row.get("protocol") == "kernel" and ":" in row["dst"]:
+        if row.get("protocol") == "kernel" and family_of(row["dst"]) == 6:
             continue
         words = ["route replace"]
         words += [row["type"]] if row.get("type", "unicast") != "unicast" else []

@@ -8,17 +8,18 @@ that of ``trace``, too.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-from underlay.expect import pairs, predict
+from underlay.expect import pairs
 from underlay.expect.ends import end_name
-from underlay.expect.passages import Cell, Passage, Ways, stack
+from underlay.expect.passages import Cell, Passage, stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from underlay.expect import End, Expectation, Pair
+    from underlay.expect import End, Expectation, Pair, Prediction
     from underlay.expect.passages import Direction, Kind
     from underlay.plan import Plan, PlannedNetwork
 
@@ -40,44 +41,81 @@ class Child:
     address6: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Scene:
-    """A plan with its healthy cells and their packets' ways."""
+    """A predicted plan: its ends, its healthy cells, and where the packets of those pass.
 
-    plan: Plan
-    ends: dict[str, End] = field(init=False)
-    children: tuple[Child, ...] = field(init=False)
-    healthy: dict[Cell, tuple[Passage, ...]] = field(init=False)
-    every: frozenset[Cell] = field(init=False)
-    values: tuple[Expectation, ...] = field(init=False)
+    A healthy cell is one of reachability that should be reachable. Everything is made once,
+    when it is asked for.
+    """
 
-    def __post_init__(self) -> None:
-        """Follow every packet of every cell that should be reachable."""
-        self.children = tuple(_children(self.plan))
-        self._child = {child.end: child for child in self.children}
-        by_pair = {(p.source.name, p.destination.name, int(p.family)): p for p in pairs(self.plan)}
-        self.ends = {end.name: end for p in by_pair.values() for end in (p.source, p.destination)}
-        self.healthy, self._at = {}, defaultdict(list)
-        self._sized_at: defaultdict[tuple[str, ...], set[Cell]] = defaultdict(set)
-        self._ways = Ways(self.plan)
-        every = predict(self.plan)
-        expectations = [e for e in every if measures_reach(e)]
-        self.every = frozenset(cell_of(e) for e in expectations)
-        self.values = tuple(e for e in every if not measures_reach(e))
-        for wanted in expectations:
-            if not wanted.reachable:
+    prediction: Prediction
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that was predicted."""
+        return self.prediction.plan
+
+    @cached_property
+    def ends(self) -> dict[str, End]:
+        """Every end that has a cell, by its name in the matrix."""
+        return {end.name: end for p in self._pairs.values() for end in (p.source, p.destination)}
+
+    @cached_property
+    def children(self) -> tuple[Child, ...]:
+        """Every interface of every container."""
+        return tuple(_children(self.plan))
+
+    @property
+    def values(self) -> tuple[Expectation, ...]:
+        """The cells of kind ``value``."""
+        return self.prediction.values
+
+    @cached_property
+    def every(self) -> frozenset[Cell]:
+        """All cells of reachability, reachable or not."""
+        return frozenset(cell_of(wanted) for wanted in self.prediction.reach)
+
+    @cached_property
+    def healthy(self) -> dict[Cell, tuple[Passage, ...]]:
+        """Each healthy cell with all that its request and its answer pass."""
+        cells = [cell_of(wanted) for wanted in self.prediction.reach if wanted.reachable]
+        return {cell: self._followed(cell) for cell in cells}
+
+    @cached_property
+    def _pairs(self) -> dict[tuple[str, str, int], Pair]:
+        """Each pair by the names of its ends and its family."""
+        found = pairs(self.plan)
+        return {(p.source.name, p.destination.name, int(p.family)): p for p in found}
+
+    @cached_property
+    def _by_end(self) -> dict[str, Child]:
+        return {child.end: child for child in self.children}
+
+    @cached_property
+    def _passages_at(self) -> dict[tuple[Kind, str, str], list[Passage]]:
+        """The passages of healthy cells, by kind, place and interface."""
+        found: defaultdict[tuple[Kind, str, str], list[Passage]] = defaultdict(list)
+        for passages in self.healthy.values():
+            for passage in passages:
+                found[passage.kind, passage.where, passage.interface].append(passage)
+        return found
+
+    @cached_property
+    def _sized_at(self) -> dict[tuple[Kind, str, str, Direction], set[Cell]]:
+        """The cells of the check ``pmtu``, by what their requests pass, and in which direction."""
+        found: defaultdict[tuple[Kind, str, str, Direction], set[Cell]] = defaultdict(set)
+        for size in self.values:
+            if size.protocol != "pmtu":
                 continue
-            cell = cell_of(wanted)
-            way = self._ways.way(cell, by_pair[(*cell[:2], cell[3])])
-            self.healthy[cell] = way
-            for passage in way:
-                self._at[passage.kind, passage.where, passage.interface].append(passage)
-        for size in (e for e in every if e.protocol == "pmtu"):
             cell = cell_of(size)
-            for passage in self._ways.way(cell, by_pair[(*cell[:2], cell[3])]):
+            for passage in self._followed(cell):
                 if passage.packet.request:
-                    key = (passage.kind, passage.where, passage.interface, passage.direction)
-                    self._sized_at[key].add(cell)
+                    found[passage[:4]].add(cell)
+        return found
+
+    def _followed(self, cell: Cell) -> tuple[Passage, ...]:
+        return self.prediction.passages.of(cell, self._pairs[(*cell[:2], cell[3])])
 
     def cells(
         self,
@@ -88,14 +126,14 @@ class Scene:
     ) -> frozenset[Cell]:
         """Return the healthy cells with a packet that passes there and is ``wanted``."""
         found: set[Cell] = set()
-        for key, passages in self._at.items():
+        for key, passages in self._passages_at.items():
             if key[:2] == (kind, where) and interface in ("", key[2]):
                 found.update(p.packet.cell for p in passages if wanted(p))
         return frozenset(found)
 
     def sized(self, kind: Kind, where: str, interface: str, way: Direction) -> frozenset[Cell]:
         """Return the cells of the check ``pmtu`` whose packets pass there, in that direction."""
-        return frozenset(self._sized_at[kind, where, interface, way])
+        return frozenset(self._sized_at.get((kind, where, interface, way), ()))
 
     def passages(self, cell: Cell) -> tuple[Passage, ...]:
         """Return where a healthy cell's request passes, then its answer."""
@@ -103,7 +141,7 @@ class Scene:
 
     def child(self, end: str) -> Child | None:
         """Return the child with that name in the matrix, or None for a node."""
-        return self._child.get(end)
+        return self._by_end.get(end)
 
     def children_on(self, node: str, parent: str) -> tuple[Child, ...]:
         """Return a node's children on one parent."""
@@ -130,17 +168,12 @@ class Scene:
 
     def leads(self, space: str, address: str) -> str:
         """Return the interface by which the plan's routes of ``space`` lead to ``address``."""
-        return self._ways.leads(space, address)
+        return self.prediction.passages.leads(space, address)
 
     def way(self, pair: Pair) -> tuple[Passage, ...]:
         """Return where an echo request between any pair would pass, then its answer."""
         cell = (pair.source.name, pair.destination.name, "icmp", int(pair.family))
-        return self._ways.way(cell, pair)
-
-
-def measures_reach(expectation: Expectation) -> bool:
-    """Whether a cell is about reaching somebody, as opposed to a value such as a path's MTU."""
-    return expectation.kind == "reach"
+        return self.prediction.passages.of(cell, pair)
 
 
 def cell_of(expectation: Expectation) -> Cell:
@@ -175,15 +208,14 @@ def involving(cells: Iterable[Cell], *names: str) -> frozenset[Cell]:
 def _children(plan: Plan) -> Iterator[Child]:
     for container in plan.containers:
         for attachment in container.attachments:
-            address, _, prefix = attachment.address.partition("/")
             yield Child(
                 end=end_name(container, attachment),
                 container=container.name,
                 node=container.node,
                 interface=attachment.interface,
-                address=address,
-                prefix=prefix,
+                address=attachment.address.ip,
+                prefix=attachment.address.prefix,
                 mac=attachment.mac,
                 network=plan.network(attachment.network),
-                address6=attachment.address6.partition("/")[0],
+                address6=attachment.address6.ip,
             )

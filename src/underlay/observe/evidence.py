@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from underlay.errors import UnderlayError
-from underlay.expect import homes
+from underlay.expect import machines
 from underlay.observe.patience import SharedDeadline
-from underlay.plan import SWITCH
+from underlay.plan import SWITCH, Cidr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,10 +66,10 @@ class Space:
         """The protocol counters that aren't zero, such as IpOutNoRoutes."""
         return dict(self.raw.get("counters", {}))
 
-    def addresses(self, interface: str) -> list[str]:
+    def addresses(self, interface: str) -> list[Cidr]:
         """Return an interface's global addresses with their prefix lengths, both families."""
         return [
-            f"{info['local']}/{info['prefixlen']}"
+            Cidr(f"{info['local']}/{info['prefixlen']}")
             for info in self.links.get(interface, {}).get("addr_info", ())
             if info.get("scope") == "global" and "local" in info
         ]
@@ -102,7 +102,7 @@ def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
     ``switch``, with its streams piped. What fails or is late is named in ``failed``; nothing
     is raised.
     """
-    looks = {name: _Look(name, start) for name in (*homes(plan), SWITCH)}
+    looks = {name: _Look(name, start) for name in (*machines(plan), SWITCH)}
     most = max(Counter(container.node for container in plan.containers).values(), default=0)
     more = pace * PER_CONTAINER * most
     _await(looks, SharedDeadline([node.name for node in plan.nodes], pace * DEADLINE + more, more))

@@ -12,8 +12,20 @@ from functools import partial
 from itertools import starmap
 from typing import TYPE_CHECKING, Any, Literal
 
-from underlay.expect import Check, End, Family, Pair, Protocol, Stop, Value, ends, homes, protocols
-from underlay.expect.value_cells import NOBODY, NOTHING
+from underlay.drivers.rule import NOTHING
+from underlay.expect import (
+    Check,
+    End,
+    Family,
+    Pair,
+    Protocol,
+    Stop,
+    Value,
+    ends,
+    machines,
+    protocols,
+)
+from underlay.expect.value_cells import NOBODY
 from underlay.observe.on_node.cells import Answer, Received
 
 if TYPE_CHECKING:
@@ -101,7 +113,7 @@ def merge(
     could not enter, are not measured.
     """
     reasons = dict(failed or {})
-    for name in homes(plan):
+    for name in machines(plan):
         if name not in documents:
             reasons.setdefault(name, "its probe gave no answer")
     records = _Records(plan, documents, reasons)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import ends, homes, pairs, protocols
+from underlay.expect import ends, machines, pairs, protocols
 from underlay.expect.value_cells import EVERYBODY
 from underlay.observe.commands import PATIENCE, pack
 from underlay.observe.on_node.cells import Cell
@@ -40,7 +40,7 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
     """Return the specification of each node's probe, as probe.py describes it."""
     tasks: dict[str, dict[str, Any]] = {}
     index: dict[str, int] = {}
-    for home in homes(plan):
+    for home in machines(plan):
         own = [container for container in plan.containers if container.node == home]
         spaces = [[home, "node", ""], *([c.name, c.runtime, ""] for c in own)]
         index |= {space[0]: number for number, space in enumerate(spaces)}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from underlay.cluster.access import spawn_as_root, start_at_switch
@@ -18,7 +19,7 @@ from underlay.cluster.spans import span
 from underlay.cluster.state.lab import unfinished
 from underlay.cluster.state.lock import turn
 from underlay.errors import Infrastructure
-from underlay.expect import predict
+from underlay.expect import Prediction
 from underlay.faults import Scene
 from underlay.observe import measure
 from underlay.observe.commands import gather_command
@@ -38,6 +39,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class RunningLab:
+    """A running lab and what should happen in it: predicted once, when that is first asked for."""
+
+    state: LabState
+
+    @cached_property
+    def prediction(self) -> Prediction:
+        """The prediction of the lab's plan."""
+        return Prediction(self.state.plan())
+
+
+@dataclass(frozen=True)
 class Proof:
     """A lab's verdict, and why cells of it aren't as expected; no causes where all are."""
 
@@ -46,28 +59,30 @@ class Proof:
 
 
 def prove(state: LabState, tell: Callable[[str], None]) -> Proof:
-    """Prove the running lab ``state``; ``tell`` is handed a line about each step.
+    """Prove the running lab of ``state``; ``tell`` is handed a line about each step.
 
     Raises what ``measure_and_judge`` and ``explain_running`` raise.
     """
-    verdict = measure_and_judge(state, tell)
-    return Proof(verdict, explain_running(state, verdict, tell))
+    lab = RunningLab(state)
+    verdict = measure_and_judge(lab, tell)
+    return Proof(verdict, explain_running(lab, verdict, tell))
 
 
-def measure_and_judge(state: LabState, tell: Callable[[str], None]) -> Verdict:
-    """Predict every cell of the running lab ``state``, measure it and judge the difference.
+def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
+    """Predict every cell of a running lab, measure it and judge the difference.
 
     Raises Infrastructure where the lab's nodes are on the way to another lab.
     """
+    state = lab.state
     if unfinished(state.folder).exists():
         raise Infrastructure(
             f"the switch to {state.lab} was cut short",
             hint=f"underlay switch {shlex.quote(state.file)} --lab {state.lab}",
         )
-    plan = state.plan()
     pace = provider(state.provider).pace(state.folder)
+    plan = lab.prediction.plan
     began = time.monotonic()
-    expectations = predict(plan)
+    expectations = lab.prediction.cells
     predicted = time.monotonic()
     what = f"measuring {len(expectations)} cells of {state.lab}"
     # Two measurements at once would flush each other's neighbour tables.
@@ -81,12 +96,12 @@ def measure_and_judge(state: LabState, tell: Callable[[str], None]) -> Verdict:
     return judge(state.lab, state.provider, expectations, observation, timings)
 
 
-def explain_running(state: LabState, verdict: Verdict, tell: Callable[[str], None]) -> Explanation:
-    """Look into the running lab where ``verdict`` isn't green, and return why."""
+def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], None]) -> Explanation:
+    """Look into a running lab where ``verdict`` isn't green, and return why."""
     if verdict.exit_code == 0:
         return NOTHING
-    tell(f"looking into {state.lab}")
-    return explain(Scene(state.plan()), verdict.cells, gather_evidence(state))
+    tell(f"looking into {lab.state.lab}")
+    return explain(Scene(lab.prediction), verdict.cells, gather_evidence(lab.state))
 
 
 def gather_evidence(state: LabState) -> Evidence:

@@ -17,7 +17,7 @@ from underlay.cluster.suite import Suite, hand_over
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
 from underlay.expect import predict
 from underlay.observe.observation import Observation
-from underlay.proof.lab import explain_running, measure_and_judge
+from underlay.proof.lab import RunningLab, explain_running, measure_and_judge
 from underlay.verdict import judge
 
 if TYPE_CHECKING:
@@ -130,12 +130,13 @@ def prove_brought(brought: Brought, provider_name: str, tell: Callable[[str], No
         return LabResult(verdict, error=brought.error, timings=brought.timings)
     began = time.monotonic()
     # The line that is shown for each lab is enough: no others about its measurement.
-    verdict = measure_and_judge(brought.state, lambda _: None)
+    lab = RunningLab(brought.state)
+    verdict = measure_and_judge(lab, lambda _: None)
     timings = {**brought.timings, "measure": round(time.monotonic() - began, 3)}
     explanation = None
     if verdict.exit_code:
         with suppress(UnderlayError):
-            explanation = explain_running(brought.state, verdict, tell)
+            explanation = explain_running(lab, verdict, tell)
     return LabResult(verdict, explanation, brought.error, timings)
 
 

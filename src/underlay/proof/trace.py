@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput, did_you_mean, nearest
-from underlay.expect import pairs
+from underlay.expect import Prediction, pairs
 from underlay.faults.scene import Scene
 from underlay.observe.capture import described
 from underlay.plan import SWITCH, family_of
@@ -18,27 +18,29 @@ if TYPE_CHECKING:
     from underlay.observe.capture import Frame
     from underlay.plan import Plan
 
-THERE, BACK = "request", "answer"
+REQUEST, ANSWER = "request", "answer"
 
 
 @dataclass(frozen=True)
-class Hop:
-    """One point on the way. ``arp`` are the ARP messages that were seen there, ``at`` where it is.
+class Point:
+    """One point that a packet passes, and what was seen there.
 
-    ``frame`` says in words which packet it was; None where it wasn't seen.
+    ``packet`` is the request or its answer, ``kind`` what is there, such as a switch port, ``at``
+    where it is. ``arp`` are the ARP messages that were seen there; ``frame`` says in words what
+    the packet looked like, and is empty where it wasn't seen.
     """
 
-    way: str
+    packet: str
+    kind: str
     at: str
-    point: str
     direction: str
     seen: bool
-    arp: list[str]
-    frame: str | None
+    arp: tuple[str, ...]
+    frame: str
 
 
 @dataclass(frozen=True)
-class Way:
+class Trace:
     """Who asks whom, from which address to which, and what the packet passes there and back."""
 
     plan: Plan
@@ -69,21 +71,21 @@ class Way:
         return f"{space} {passage.interface}"
 
     def arp_marks(self) -> tuple[bytes, ...]:
-        """Return the bytes by which ARP is known; `seen_at` picks this pair's."""
+        """Return the bytes by which ARP is known; `seen_points` picks this pair's."""
         if family_of(self.source_address) == 6:
             return ()
         # An ARP packet's addresses stand apart: its head, Ethernet and IPv4, has to do.
         return (bytes.fromhex("000108000604"),)
 
-    def last(self, hops: Sequence[Hop]) -> str:
+    def last(self, points: Sequence[Point]) -> str:
         """Say where the packet, or else ARP for it, was last seen."""
-        for way, word in ((BACK, "The answer was last seen"), (THERE, "The request was last seen")):
-            seen = [hop for hop in hops if hop.way == way and hop.seen]
+        for packet in (ANSWER, REQUEST):
+            seen = [point for point in points if point.packet == packet and point.seen]
             if seen:
-                return f"{word} at {seen[-1].at}, {seen[-1].direction}."
-        asked = [hop for hop in hops if hop.way == THERE and hop.arp]
+                return f"The {packet} was last seen at {seen[-1].at}, {seen[-1].direction}."
+        asked = [point for point in points if point.packet == REQUEST and point.arp]
         if asked:
-            answered = any(word.startswith("is at") for hop in asked for word in hop.arp)
+            answered = any(word.startswith("is at") for point in asked for word in point.arp)
             heard = f"ARP for it was last seen at {asked[-1].at}, {asked[-1].direction}"
             return f"Nothing was sent: {heard}{'' if answered else ', and nobody answered'}."
         return f"Nothing left {self.source}, not even ARP."
@@ -97,8 +99,11 @@ class Way:
         return passage.where, passage.where, "node"
 
 
-def way_of(plan: Plan, source: str, destination: str) -> Way:
-    """Return the way between two ends of the matrix; raise BadInput where there is no such pair."""
+def trace_of(plan: Plan, source: str, destination: str) -> Trace:
+    """Return what a packet passes between two ends of the matrix.
+
+    Raises BadInput where they are no pair of it.
+    """
     found = next(
         (p for p in pairs(plan) if (p.source.name, p.destination.name) == (source, destination)),
         None,
@@ -113,8 +118,8 @@ def way_of(plan: Plan, source: str, destination: str) -> Way:
             )
         hint = did_you_mean(nearest(wrong, names)) or f"ends: {', '.join(names)}"
         raise BadInput(f"the lab {plan.lab} has no end {wrong!r}", hint=hint)
-    passages = tuple(p for p in Scene(plan).way(found) if p.kind != "route")
-    return Way(
+    passages = tuple(p for p in Scene(Prediction(plan)).way(found) if p.kind != "route")
+    return Trace(
         plan=plan,
         source=source,
         destination=destination,
@@ -127,11 +132,11 @@ def way_of(plan: Plan, source: str, destination: str) -> Way:
     )
 
 
-def seen_at(way: Way, frames: Sequence[Frame], missing: dict[str, str]) -> list[Hop]:
-    """Return every point of the way, in its order, with what was seen there."""
-    hops = []
-    for passage in way.passages:
-        name = way.name(passage)
+def seen_points(trace: Trace, frames: Sequence[Frame], missing: dict[str, str]) -> list[Point]:
+    """Return every point that the packet and its answer pass, in order, with what was seen."""
+    points = []
+    for passage in trace.passages:
+        name = trace.name(passage)
         # What enters a port leaves the node: the switch's end of a cable sees it come in.
         outward = passage.direction == "out"
         here = [frame for frame in frames if frame.at == name and frame.out is outward]
@@ -141,7 +146,7 @@ def seen_at(way: Way, frames: Sequence[Frame], missing: dict[str, str]) -> list[
             words = described(frame.data)
             if words.kind == "ARP":
                 pair = {words.source, words.destination}
-                if pair == {way.source_address, way.destination_address}:
+                if pair == {trace.source_address, trace.destination_address}:
                     asked = words.destination if words.what == "who has" else words.source
                     arp.append(f"{words.what} {asked}")
             elif passage.packet.outer and not words.what.startswith("echo"):
@@ -149,21 +154,21 @@ def seen_at(way: Way, frames: Sequence[Frame], missing: dict[str, str]) -> list[
             elif words.what == ("echo request" if request else "echo reply"):
                 tag = f" vlan {words.vlan}" if words.vlan else ""
                 packet = f"{words.kind} {words.what}{tag}"
-        hops.append(
-            Hop(
-                way=THERE if request else BACK,
-                point=_point(passage),
+        points.append(
+            Point(
+                packet=REQUEST if request else ANSWER,
+                kind=_kind(passage),
                 at=_at(passage, missing.get(name, "")),
                 direction=passage.direction,
                 seen=bool(packet),
-                arp=list(dict.fromkeys(arp)),
-                frame=packet or None,
+                arp=tuple(dict.fromkeys(arp)),
+                frame=packet,
             )
         )
-    return hops
+    return points
 
 
-def _point(passage: Passage) -> str:
+def _kind(passage: Passage) -> str:
     if passage.kind == "port":
         return "switch port"
     return "parent" if passage.kind == "parent" else "end"

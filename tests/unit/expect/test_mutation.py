@@ -2,21 +2,25 @@
 
 The observations are those of docs/proof/labs.json, made by `underlay test --all` on
 real nodes. A rule that no lab can contradict is untested: add the lab or delete the rule.
+Of what was seen, as opposed to who was reached, a digest for each lab is there.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
 import pytest
 
-import underlay.expect as package
-from proof import digest, file, unpacked
+from proof import digest, digest_of_values, file, unpacked
+from underlay import expect
+from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
-from underlay.expect import Expectation, path, predict
+from underlay.expect import Expectation, Prediction, seen, tables
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.storage.paths import root
@@ -27,22 +31,38 @@ ELSEWHERE = ("management-alone",)
 
 
 def rules() -> list[Rule]:
-    """Return every rule that stands in a module of ``underlay.expect``, by identity."""
+    """Return every rule of a driver, or that stands in a module of ``expect``, by identity."""
     found: dict[int, Rule] = {}
-    for module in vars(package).values():
-        for value in getattr(module, "__dict__", {}).values():
+    for one in DRIVERS.values():
+        every = (*one.reach, *one.beside, *one.broadcast, *one.macs)
+        found |= {id(rule): rule for rule in every}
+    for entry in pkgutil.iter_modules(expect.__path__, f"{expect.__name__}."):
+        for value in vars(importlib.import_module(entry.name)).values():
             for rule in value if isinstance(value, tuple) else (value,):
                 if isinstance(rule, Rule):
                     found[id(rule)] = rule
     return [rule for rule in found.values() if rule.id not in ELSEWHERE]
 
 
+def about_values() -> set[int]:
+    """Return which rules say what is seen or who hears a broadcast, by identity."""
+    every = (*tables.TABLES["broadcast"].values(), *seen.TABLES.values())
+    return {id(rule) for table in every for rule in table}
+
+
 @cache
 def observed() -> dict[str, list[str]]:
     """Return what was seen of each cell of reachability, by lab, the smallest lab first."""
     proven = json.loads(file("labs").read_text())["labs"]
-    seen = {name: unpacked(entry["observed"]) for name, entry in proven.items()}
-    return dict(sorted(seen.items(), key=lambda item: len(item[1])))
+    found = {name: unpacked(entry["observed"]) for name, entry in proven.items()}
+    return dict(sorted(found.items(), key=lambda item: len(item[1])))
+
+
+@cache
+def observed_values() -> dict[str, str]:
+    """Return the digest of what was seen, by lab, of those with cells of kind ``value``."""
+    proven = json.loads(file("labs").read_text())["labs"]
+    return {name: proven[name]["values"] for name in observed() if "values" in proven[name]}
 
 
 @cache
@@ -53,7 +73,15 @@ def plan(name: str) -> Plan:
 
 def predicted(name: str) -> list[Expectation]:
     """Return what is predicted for each cell of reachability of the lab called ``name``."""
-    return [cell for cell in predict(plan(name)) if cell.kind == "reach"]
+    return list(Prediction(plan(name)).reach)
+
+
+def predicted_values(name: str) -> str:
+    """Return the digest of what is predicted to be seen in the lab called ``name``."""
+    return digest_of_values(
+        (cell.source, cell.destination, cell.protocol, cell.family, cell.value)
+        for cell in Prediction(plan(name)).values
+    )
 
 
 @cache
@@ -86,25 +114,41 @@ def turned_round(rule: Rule) -> Iterator[None]:
     before = (rule.reachable, rule.stop)
     object.__setattr__(rule, "reachable", not rule.reachable)
     object.__setattr__(rule, "stop", "" if rule.reachable else "no_answer")
-    path._decided.cache_clear()
+    tables.forget_decisions()
     try:
         yield
     finally:
         for key, value in zip(("reachable", "stop"), before, strict=True):
             object.__setattr__(rule, key, value)
-        path._decided.cache_clear()
+        tables.forget_decisions()
 
 
 def test_the_observations_are_of_the_labs_as_they_are() -> None:
     proven = json.loads(file("labs").read_text())["labs"]
     shipped = {path.stem: digest(path) for path in (root() / "labs").glob("*.yml")}
     assert {name: entry["file"] for name, entry in proven.items()} == shipped
-    for name, seen in observed().items():
+    for name, words in observed().items():
         said = [cell.reachable for cell in predicted(name)]
-        assert said == [word == "reachable" for word in seen], name
+        assert said == [word == "reachable" for word in words], name
 
 
-@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.id)
+def test_what_was_seen_is_what_is_predicted_to_be_seen() -> None:
+    asked = {name for name in observed() if plan(name).checks}
+    assert set(observed_values()) == asked
+    assert {name: predicted_values(name) for name in asked} == observed_values()
+
+
+@pytest.mark.parametrize(
+    "rule", [one for one in rules() if id(one) in about_values()], ids=lambda rule: rule.id
+)
+def test_a_rule_about_values_turned_round_is_contradicted(rule: Rule) -> None:
+    with turned_round(rule):
+        assert any(predicted_values(name) != was for name, was in observed_values().items())
+
+
+@pytest.mark.parametrize(
+    "rule", [one for one in rules() if id(one) not in about_values()], ids=lambda rule: rule.id
+)
 def test_a_rule_turned_round_is_contradicted(rule: Rule) -> None:
     # Where it speaks in a cell's own words first; some rules show in others' cells alone.
     speaking = [

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from underlay.expect import Prediction
 from underlay.expect.passages import Passage
 from underlay.faults import Scene, running_fault
-from underlay.faults.evidence.routes import best, contains, family_of
+from underlay.faults.evidence.routes import best, contains, route_family
 from underlay.faults.scene import cell_of
 from underlay.lint.read import read_lab
 from underlay.observe.evidence import Space
@@ -18,7 +19,7 @@ LABS = Path(__file__).resolve().parents[3] / "labs"
 
 
 def scene_of(lab: str) -> Scene:
-    return Scene(make_plan(read_lab(LABS / f"{lab}.yml")))
+    return Scene(Prediction(make_plan(read_lab(LABS / f"{lab}.yml"))))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +121,7 @@ def test_addresses_are_taken_back_as_they_are_planned() -> None:
 def test_a_default_route_is_of_one_family() -> None:
     four = {"dst": "default", "dev": "eth0"}
     six = {"dst": "default", "dev": "eth0", "metric": 1024, "pref": "medium"}
-    assert (family_of(four), family_of(six)) == (4, 6)
+    assert (route_family(four), route_family(six)) == (4, 6)
     assert contains("default", "10.1.1.1")
     assert not contains("default", "fd00::1")
     assert contains("default", "fd00::1", 6)

@@ -8,6 +8,7 @@ parent with an on-link default route, on one node and across.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import Any, get_args
 
@@ -16,7 +17,7 @@ from ruamel.yaml import YAML
 
 from underlay.drivers import DRIVERS, Driver, ipvlan, macvlan, vlan
 from underlay.drivers.rule import Fact, Relation, facts, first
-from underlay.expect import Expectation, ends, predict, stations
+from underlay.expect import Expectation, ends, predict, stations, tables
 from underlay.lab import Lab
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
@@ -447,6 +448,21 @@ def test_every_relation_of_every_mode_has_a_rule(
         assert rule.reachable == (not rule.stop)
         assert rule.because.endswith(".")
         assert rule.because.isascii()
+        assert rule.reference
+
+
+@pytest.mark.parametrize("driver", tables.TABLES["broadcast"])
+def test_every_rule_about_broadcasts_holds_somewhere(driver: str) -> None:
+    table = tables.TABLES["broadcast"][driver]
+    modes = ("", *(word for one in DRIVERS.values() for word in _mode_words(one)))
+    used = set()
+    for relation, source, destination in itertools.product(get_args(Relation), modes, modes):
+        for found in (facts(), *(facts(fact) for fact in get_args(Fact))):
+            with contextlib.suppress(LookupError):
+                used.add(first(table, relation, source, destination, found).id)
+    assert used == {rule.id for rule in table}, "a rule that never holds"
+    for rule in table:
+        assert rule.because.endswith(".")
         assert rule.reference
 
 

@@ -98,6 +98,16 @@ def test_who_hears_a_broadcast(
         assert set(there[check, "net-1a", "net", family].value) == hearers
 
 
+def test_a_locked_port_lets_no_childs_broadcast_out_not_even_to_an_external_host() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "seen-closed.yml"))
+    found = {(c.source, c.destination, c.protocol): c.value for c in predict(plan)}
+    assert found["out-1a", "out", "broadcast"] == ()
+    assert found["core-01", "out", "broadcast"] == ("core-02", "out-2a", "router")
+    # In the overlay passthru children take what the tunnels bring to either node.
+    assert found["vx-2a", "vx", "broadcast"] == ("core-02",)
+    assert found["core-01", "vx", "broadcast"] == ("vx-1a",)
+
+
 def test_the_least_mtu_on_the_way_counts() -> None:
     assert values(plan_of("macvlan"))["pmtu", "net-1a", "net-2a", 4].value == "1500"
     small = values(plan_of("macvlan", mtu=1400))

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from underlay.errors import BadInput
-from underlay.faults import RUNNING, Fault, Scene, running_fault
-from underlay.faults.entry import entries
+from underlay.expect import Prediction
+from underlay.faults import BOOT, RUNNING, Entry, Fault, Scene, running_fault
+from underlay.faults.entries import entries
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 
-LABS = Path(__file__).resolve().parents[3] / "labs"
+ROOT = Path(__file__).resolve().parents[3]
+LABS = ROOT / "labs"
+CATALOGUE = ROOT / "src" / "underlay" / "faults" / "catalogue"
 choose = importlib.import_module("underlay.cli.verbs.break").choose_place
 
 
 def scene_of(lab: str) -> Scene:
-    return Scene(make_plan(read_lab(LABS / f"{lab}.yml")))
+    return Scene(Prediction(make_plan(read_lab(LABS / f"{lab}.yml"))))
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +47,49 @@ def test_there_are_enough() -> None:
     assert {entry.stage for entry in entries()} == {"file", "boot", "running"}
 
 
+def test_the_catalogue_is_what_its_folder_has() -> None:
+    """Each module has faults in the catalogue, and each class there has its place in a fault."""
+    named = {path.stem for path in CATALOGUE.glob("*.py")} - {"__init__", "boot"}
+    made = [type(fault) for fault in RUNNING]
+    assert {kind.__module__.rpartition(".")[2] for kind in made} == named
+    for name in named:
+        module = importlib.import_module(f"underlay.faults.catalogue.{name}")
+        for _, kind in inspect.getmembers(module, inspect.isclass):
+            if issubclass(kind, Fault) and kind.__module__ == module.__name__:
+                assert any(issubclass(one, kind) for one in made), f"{kind} is of no fault"
+
+
+def test_the_page_has_what_the_catalogue_has() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text("utf-8")
+    layers = list(dict.fromkeys(fault.layer for fault in RUNNING))
+    in_order = sorted(RUNNING, key=lambda fault: layers.index(fault.layer))
+    assert re.findall("^### (.*)$", page, re.MULTILINE) == [fault.id for fault in in_order]
+    for entry in BOOT:
+        assert entry.cure.partition("|")[0] in page, entry.id
+
+
+def test_the_version_needs_no_fault() -> None:
+    program = """
+import json, sys
+from underlay.cli import main
+main(["--version"])
+print(json.dumps([name for name in sys.modules if name.startswith("underlay.faults")]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
-def test_every_entry_says_all_there_is_to_say(entry: object) -> None:
-    for name, text in vars(entry).items():
+def test_every_entry_says_all_there_is_to_say(entry: Entry) -> None:
+    for name in (field.name for field in fields(Entry)):
+        text = getattr(entry, name)
         assert text, name
         assert not text.endswith(".") or name in ("cause", "symptom"), f"{name}: {text}"
 
@@ -51,6 +101,18 @@ def test_what_can_be_broken_can_be_mended(fault: Fault, coreos: Scene, docker_vl
             assert fault.inject(scene, place)
             assert fault.undo(scene, place) or fault.keeps(scene, place)
             assert fault.effect(scene, place).every <= scene.every
+
+
+@pytest.mark.parametrize("fault", RUNNING, ids=lambda fault: fault.id)
+def test_a_fault_runs_the_scripts_that_it_names(fault: Fault) -> None:
+    """An inherited ``inject`` would leave a class's own ``break_script`` without use."""
+
+    def definer(name: str) -> type:
+        return next(kind for kind in type(fault).__mro__ if name in vars(kind))
+
+    for script, method in (("break_script", "inject"), ("mend_script", "undo")):
+        found = definer(method)
+        assert found is Fault or issubclass(found, definer(script)), fault.id
 
 
 def test_most_faults_fit_the_labs(coreos: Scene, docker_vlan: Scene) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from underlay.cluster.state.lab import LabState
 from underlay.errors import Infrastructure
+from underlay.expect import Prediction
 from underlay.faults import Fault, Place, Scene, record
 from underlay.faults.fault import Step
 from underlay.lint.read import read_lab
@@ -94,7 +95,7 @@ def state(node: Node) -> LabState:
 
 
 def inject(state: LabState) -> record.Broken:
-    return record.inject(state, Scene(state.plan()), Marked(), PLACE)
+    return record.inject(state, Scene(Prediction(state.plan())), Marked(), PLACE)
 
 
 def written(state: LabState) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, assume, given, settings
 
 from random_labs import labs, planned
-from underlay.expect import pairs, predict, protocols
+from underlay.expect import Prediction, pairs, predict, protocols
 from underlay.faults import Scene
 from underlay.plan import plan_from_json
 
@@ -22,7 +22,7 @@ def test_every_cell_of_a_random_lab_is_predicted(lab: dict[str, Any]) -> None:
     reach = [cell for cell in cells if cell.kind == "reach"]
     assert len(reach) == len(list(pairs(plan))) * len(protocols(plan))
     # What explain goes by is known of every lab, too.
-    Scene(plan)
+    Scene(Prediction(plan))
     for cell in cells:
         assert all((cell.because, cell.reference, cell.rule)), cell
         assert cell.reachable is (cell.stop == "")

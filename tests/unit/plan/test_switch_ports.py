@@ -8,7 +8,7 @@ import pytest
 
 from underlay.cluster.providers.uml import wiring
 from underlay.errors import UnderlayError
-from underlay.expect import Expectation, predict
+from underlay.expect import Expectation, Prediction, predict
 from underlay.expect.world import World
 from underlay.faults import Scene, running_fault
 from underlay.lint.read import read_lab
@@ -166,7 +166,7 @@ def test_a_vlan_off_a_trunk_loses_all_that_passes_in_it(tmp_path: Path) -> None:
         tmp_path,
         "{core-01: {trunk: [70], native: 9}, core-02: {access: 70}, core-03: {trunk: [70]}}",
     )
-    scene, fault = Scene(plan), running_fault("vlan-not-on-trunk")
+    scene, fault = Scene(Prediction(plan)), running_fault("vlan-not-on-trunk")
     place = next(one for one in fault.places(scene) if one.node == "core-01")
     lost = {cell[:2] for cell in fault.effect(scene, place).certain}
     # With its tag or without, as the other end's port has it; not what is in another VLAN.
@@ -180,18 +180,18 @@ def test_a_vlan_off_a_trunk_loses_all_that_passes_in_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fault", ["switch-drops", "node-hung", "fdb-wrong-port", "wrong-segment"])
 def test_faults_that_make_no_sense_there(tmp_path: Path, fault: str) -> None:
-    scene = Scene(planned(tmp_path, "{core-01: {access: 70}}"))
+    scene = Scene(Prediction(planned(tmp_path, "{core-01: {access: 70}}")))
     assert not list(running_fault(fault).places(scene))
-    assert running_fault(fault).senseless(scene)
+    assert running_fault(fault).no_place
     if fault != "wrong-segment":
-        assert list(running_fault(fault).places(Scene(planned(tmp_path, "{}"))))
+        assert list(running_fault(fault).places(Scene(Prediction(planned(tmp_path, "{}")))))
 
 
 def test_what_spills_stays_off_its_own_port(tmp_path: Path) -> None:
     plan = planned(tmp_path, "{core-01: {trunk: [70], native: 70}, core-02: {trunk: [70]}}")
     world = World(plan)
     link = world.spaces["tagged-1a"].links[0]
-    spilled = {one.space for one in world.spilled(link)}
-    assert {"tagged-2a", "core-02"} <= spilled
-    assert not {"plain-1a", "core-01"} & spilled
-    assert not world.spilled(world.spaces["tagged-2a"].links[0])
+    hearers = {one.space for one in world.one_way(link)}
+    assert {"tagged-2a", "core-02"} <= hearers
+    assert not {"plain-1a", "core-01"} & hearers
+    assert not world.one_way(world.spaces["tagged-2a"].links[0])

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from confusion import EVIDENCE, GREEN
-from underlay.expect import Expectation, predict
+from underlay.expect import Expectation, Prediction, predict
 from underlay.faults import RUNNING, Scene
 from underlay.observe import Observation
 from underlay.observe.evidence import Evidence
@@ -61,7 +61,7 @@ def recorded(file: Path) -> dict[str, Any]:
 
 @cache
 def scene(file: Path) -> Scene:
-    return Scene(plan_from_json(json.dumps(recorded(file)["plan"])))
+    return Scene(Prediction(plan_from_json(json.dumps(recorded(file)["plan"]))))
 
 
 @cache

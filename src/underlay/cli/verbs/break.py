@@ -56,11 +56,12 @@ def command(
       underlay break container-drops-incoming --container lannet-2a
     """
     from underlay.cluster.state.lock import turn
+    from underlay.expect import Prediction
     from underlay.faults import Scene, running_fault
     from underlay.faults.record import inject
 
     state = running_state(lab)
-    scene = Scene(state.plan())
+    scene = Scene(Prediction(state.plan()))
     if every:
         _list(scene, as_json)
         return
@@ -94,7 +95,7 @@ def choose_place(scene: Scene, fault: Fault, node: str | None, container: str | 
     _refuse_unknown(scene, node, container)
     places = list(fault.places(scene))
     if not places:
-        raise BadInput(f"{fault.id} makes no sense here: {fault.senseless(scene)}", hint=_HINT)
+        raise BadInput(f"{fault.id} makes no sense here: {fault.no_place}", hint=_HINT)
     fitting = [
         place
         for place in places

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import fields
 
 from rich.table import Table
 
@@ -26,17 +26,20 @@ def command(
       underlay faults
       underlay faults --json
     """
-    from underlay.faults.entry import entries
+    from underlay.faults import Entry
+    from underlay.faults.entries import entries
 
     known = entries()
     if as_json:
-        print_json({"faults": [asdict(entry) for entry in known]})
+        keys = [field.name for field in fields(Entry)]
+        rows = [{key: getattr(entry, key) for key in keys} for entry in known]
+        print_json({"faults": rows})
         return
     for stage in ("running", "boot", "file"):
         table = Table("fault", "layer", "what is wrong", box=None, pad_edge=False)
-        rows = [entry for entry in known if entry.stage == stage]
-        for entry in rows:
+        there = [entry for entry in known if entry.stage == stage]
+        for entry in there:
             table.add_row(entry.id, entry.layer, entry.title)
-        out.print(f"{stage}: {len(rows)} faults", style="bold")
+        out.print(f"{stage}: {len(there)} faults", style="bold")
         out.print(table)
         out.print()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,7 +15,7 @@ from underlay.errors import EXIT_DIFFERS, EXIT_OK
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
-    from underlay.proof.trace import Hop, Way
+    from underlay.proof.trace import Point, Trace
 
 GROUP = "Running labs"
 ORDER = 50
@@ -43,24 +42,24 @@ def command(
       underlay trace lannet-1a lannet-2a
       underlay trace core-01 ipnet-3b --json
     """
-    from underlay.proof.trace import way_of
+    from underlay.proof.trace import trace_of
 
     state = running_state(lab)
-    way = way_of(state.plan(), source, destination)
+    trace = trace_of(state.plan(), source, destination)
     with progress(f"sending a packet from {source} to {destination}"):
-        hops = _seen(state, way)
-    back = bool(hops) and hops[-1].seen
+        points = _seen(state, trace)
+    back = bool(points) and points[-1].seen
     if as_json:
-        print_json(_document(way, hops, back))
+        print_json(_document(trace, points, back))
     else:
-        _show(way, hops, back)
+        _show(trace, points, back)
     raise typer.Exit(EXIT_OK if back else EXIT_DIFFERS)
 
 
-def _seen(state: LabState, way: Way) -> list[Hop]:
+def _seen(state: LabState, trace: Trace) -> list[Point]:
     from underlay.cluster.access import run_in
     from underlay.observe.capture import sniff
-    from underlay.proof.trace import seen_at
+    from underlay.proof.trace import seen_points
 
     mark = secrets.token_bytes(8)
     ping = ["ping", "-n", "-q", "-c", "1", "-W", f"{PATIENCE:g}", "-p", mark.hex()]
@@ -69,43 +68,54 @@ ip neighbour delete "$1" dev "$2" 2>/dev/null || :
 shift 2
 exec "$@"
 """
-    words = [way.destination_address, way.device, *ping, "-I", way.source_address]
+    words = [trace.destination_address, trace.device, *ping, "-I", trace.source_address]
 
     def send() -> None:
         # Otherwise the destination may just now be confirming the source it knew before.
-        forget = ["ip", "neighbour", "flush", "to", way.source_address]
-        run_in(state, way.destination_space, forget, deadline=LONGEST)
-        arguments = ["sh", "-c", ask, "sh", *words, way.destination_address]
-        run_in(state, way.source_space, arguments, deadline=LONGEST)
+        forget = ["ip", "neighbour", "flush", "to", trace.source_address]
+        run_in(state, trace.destination_space, forget, deadline=LONGEST)
+        arguments = ["sh", "-c", ask, "sh", *words, trace.destination_address]
+        run_in(state, trace.source_space, arguments, deadline=LONGEST)
 
     frames, missing = sniff(
-        state, way.spaces(), seconds=LONGEST, marks=(mark, *way.arp_marks()), meanwhile=send
+        state, trace.spaces(), seconds=LONGEST, marks=(mark, *trace.arp_marks()), meanwhile=send
     )
-    return seen_at(way, frames, missing)
+    return seen_points(trace, frames, missing)
 
 
-def _document(way: Way, hops: list[Hop], back: bool) -> dict[str, Any]:
+def _document(trace: Trace, points: list[Point], back: bool) -> dict[str, Any]:
     return {
-        "source": way.source,
-        "destination": way.destination,
+        "source": trace.source,
+        "destination": trace.destination,
         "reached": back,
-        "last_seen": way.last(hops),
-        "hops": [asdict(hop) for hop in hops],
+        "last_seen": trace.last(points),
+        "hops": [
+            {
+                "way": point.packet,
+                "at": point.at,
+                "point": point.kind,
+                "direction": point.direction,
+                "seen": point.seen,
+                "arp": list(point.arp),
+                "frame": point.frame or None,
+            }
+            for point in points
+        ],
     }
 
 
-def _show(way: Way, hops: list[Hop], back: bool) -> None:
-    addresses = f"{way.source_address} to {way.destination_address}"
-    out.print(f"{way.source} to {way.destination}: {addresses}, one echo request\n")
+def _show(trace: Trace, points: list[Point], back: bool) -> None:
+    addresses = f"{trace.source_address} to {trace.destination_address}"
+    out.print(f"{trace.source} to {trace.destination}: {addresses}, one echo request\n")
     table = Table("", "point", "where", "way", "packet", "ARP", box=None, pad_edge=False)
-    for hop in hops:
-        sign = "●" if hop.seen else "·"
-        packet = hop.frame or "not seen"
-        table.add_row(sign, hop.point, hop.at, hop.direction, packet, ", ".join(hop.arp))
+    for point in points:
+        sign = "●" if point.seen else "·"
+        packet = point.frame if point.seen else "not seen"
+        table.add_row(sign, point.kind, point.at, point.direction, packet, ", ".join(point.arp))
     out.print(table)
     out.print()
     if back:
         out.print("The answer came back.")
     else:
-        out.print(f"No answer. {way.last(hops)}")
+        out.print(f"No answer. {trace.last(points)}")
         out.print("next: underlay explain")

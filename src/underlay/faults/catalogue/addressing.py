@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from underlay.faults.evidence.lines import addresses_proof, link_proof
+from underlay.faults.evidence.spaces import with_link_up
 from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.places import neighbour
+from underlay.faults.remake import child_at
 from underlay.faults.scene import involving
-from underlay.plan import own_addresses
+from underlay.plan import Cidr, family_of, own_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.faults.fault import Finding
-    from underlay.faults.scene import Child, Passage, Scene
+    from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
+
+SUBJECT = "addresses"
 
 ADD = 'ip address replace "$2" dev "$1"'
 DELETE = 'ip address delete "$2" dev "$1" 2>/dev/null || :'
@@ -25,12 +30,12 @@ def in_ipv4(passage: Passage) -> bool:
     return passage.packet.family == 4
 
 
-def children(scene: Scene) -> Iterator[Place]:
+def addressed(scene: Scene) -> Iterator[Place]:
     """Yield every child with an IPv4 address as a place, with its name and that address."""
     for child in scene.children:
         if child.address:
             address = f"{child.address}/{child.prefix}"
-            yield Place(child.container, child.interface, child.node, (child.end, address))
+            yield Place.of(child, child.end, address)
 
 
 class AddressMissing(Fault):
@@ -44,40 +49,34 @@ class AddressMissing(Fault):
     cause = "The address was deleted, or the runtime's IPAM never gave one."
     cure = "ip address add ADDRESS dev DEVICE in the container, or start it anew"
     reference = "Linux net/ipv4/af_inet.c, inet_bind (EADDRNOTAVAIL)"
-    saves = True
+    loses_addresses = True
+    break_script = DELETE
+    mend_script = ADD
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child."""
-        return children(scene)
+        return addressed(scene)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
         return Effect(scene.cells("space", place.target, place.device, in_ipv4))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Add it."""
-        return [Step(place.target, ADD, (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that is up without its planned address and without another one."""
-        for place, space, address in self._strange(scene, evidence):
+        """Find children that are up with neither their planned address nor another one."""
+        for place, space, address in self._readdressed(scene, evidence):
             if not address:
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
-    def _strange(self, scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, Space, str]]:
+    def _readdressed(self, scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, Space, str]]:
         """Yield children without their planned address, with the IPv4 one that they have."""
-        for place in children(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "UP" not in link["flags"]:
+        for place in addressed(scene):
+            space = with_link_up(evidence, place)
+            if space is None:
                 continue
-            seen = [a for a in space.addresses(place.device) if ":" not in a]
-            wanted = place.detail[1].partition("/")[0]
-            if wanted not in [address.partition("/")[0] for address in seen]:
+            seen = [a for a in space.addresses(place.device) if a.family == 4]
+            wanted = Cidr(place.detail[1]).ip
+            if wanted not in [address.ip for address in seen]:
                 yield place, space, seen[0] if seen else ""
 
 
@@ -99,68 +98,47 @@ class WrongAddress(AddressMissing):
         """Exchange it for one that nobody has; a second one would go with the first."""
         return [
             Step(place.target, DELETE, (place.device, place.detail[1])),
-            Step(place.target, ADD, (place.device, spare(scene, place))),
+            Step(place.target, ADD, (place.device, unused_address(scene, place))),
         ]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Exchange it back."""
         return [
-            Step(place.target, DELETE, (place.device, spare(scene, place))),
+            Step(place.target, DELETE, (place.device, unused_address(scene, place))),
             Step(place.target, ADD, (place.device, place.detail[1])),
         ]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that has another address instead of its own."""
-        for place, space, address in self._strange(scene, evidence):
+        for place, space, address in self._readdressed(scene, evidence):
             if address:
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
 
-class DuplicateAddress(Fault):
-    """Somebody else has a container's address, too."""
+class TwoOwners(Fault):
+    """Somebody else has a container's address, too: a container, or a node."""
 
-    id = "duplicate-address"
     layer = "addressing"
-    title = "an address has two owners"
     symptom = "some askers reach the wrong owner, others the right one; answers get lost"
-    evidence = "the same address in `ip address show` of two containers or nodes"
-    cause = (
-        "Two machines have one IPv4 address; IPv4 detects no duplicates, and each asker keeps the "
-        "ARP answer that came last."
-    )
-    cure = "give each node a range of its own (rangeStart, rangeEnd; sliced: true), then restart"
     reference = "RFC 5227; containernetworking/plugins#262; multus-cni#52, #144, #185"
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with a victim in the same network on another node."""
-        for child in scene.children:
-            for victim in scene.children:
-                if child.network == victim.network and child.node != victim.node:
-                    detail = (victim.end, f"{victim.address}/{victim.prefix}")
-                    yield Place(child.container, child.interface, child.node, detail)
-                    break
+    by_node: ClassVar[bool]
+    break_script = ADD
+    mend_script = DELETE
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Some of the victim's cells: who is asked decides the race."""
+        """Some of the victim's cells are lost: who is asked decides the race."""
         cells = frozenset(c for c in involving(scene.healthy, place.detail[0]) if c[3] == 4)
         taker = {c.end for c in scene.children if c.container == place.target} | {place.target}
         between = frozenset(c for c in cells if taker & set(c[:2]))
         return Effect(between, cells)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Add the victim's address."""
-        return [Step(place.target, ADD, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned address of a child in somebody else's namespace."""
+        nodes = {node.name for node in scene.plan.nodes}
         owners = owners_of(scene, evidence)
         for child in scene.children:
             for space, device in owners.get(child.address, ()):
-                if space.name == child.container:
+                if space.name == child.container or (space.name in nodes) is not self.by_node:
                     continue
                 detail = (child.end, f"{child.address}/{child.prefix}")
                 place = Place(space.name, device, space.node, detail)
@@ -170,7 +148,27 @@ class DuplicateAddress(Fault):
                 yield self.found(scene, place, *proofs)
 
 
-class NodeHasAddress(DuplicateAddress):
+class DuplicateAddress(TwoOwners):
+    """Another container has a container's address, too."""
+
+    id = "duplicate-address"
+    title = "an address has two owners"
+    evidence = "the same address in `ip address show` of two containers or nodes"
+    cause = (
+        "Two machines have one IPv4 address; IPv4 detects no duplicates, and each asker keeps the "
+        "ARP answer that came last."
+    )
+    cure = "give each node a range of its own (rangeStart, rangeEnd; sliced: true), then restart"
+    by_node = False
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        for child in scene.children:
+            victim = neighbour(scene, child)
+            if victim:
+                yield Place.of(child, victim.end, f"{victim.address}/{victim.prefix}")
+
+
+class NodeHasAddress(TwoOwners):
     """A node's parent has a container's address, too."""
 
     id = "node-has-address"
@@ -179,32 +177,14 @@ class NodeHasAddress(DuplicateAddress):
     cause = "The node answers for the container's address as well, and takes its packets."
     cure = "ip address delete ADDRESS dev PARENT on the node; keep node addresses out of the range"
     reference = "Docker docs, engine/network/drivers/macvlan.md, --aux-address"
+    by_node = True
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node's parent with a victim on another node."""
         for node in scene.plan.nodes:
             for victim in scene.children:
                 if victim.node != node.name:
                     detail = (victim.end, f"{victim.address}/32")
                     yield Place(node.name, victim.network.own, node.name, detail)
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The finding of DuplicateAddress where the other owner is a node."""
-        nodes = {node.name for node in scene.plan.nodes}
-        for finding in super().find(scene, evidence):
-            if finding.place.target in nodes:
-                yield finding
-
-
-class ContainerHasAddress(DuplicateAddress):
-    """Another container has a container's address, too."""
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The finding of DuplicateAddress where the other owner is a container."""
-        nodes = {node.name for node in scene.plan.nodes}
-        for finding in super().find(scene, evidence):
-            if finding.place.target not in nodes:
-                yield finding
 
 
 class DuplicateMac(Fault):
@@ -221,41 +201,30 @@ class DuplicateMac(Fault):
     )
     cure = "give one of them another MAC address (mac in the lab file, --mac-address)"
     reference = "containernetworking/plugins#250; ovs-cni#206; measured: 20 of 20 against 0 of 20"
+    no_place = "this lab has no macvlan network over several nodes"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every macvlan child with a victim in its network on another node."""
         for child in scene.children:
-            if not child.network.traits.by_mac:
-                continue
-            for victim in scene.children:
-                if child.network == victim.network and child.node != victim.node:
-                    detail = (victim.end, victim.mac, child.mac, child.end)
-                    yield Place(child.container, child.interface, child.node, detail)
-                    break
-
-    def senseless(self, scene: Scene) -> str:
-        """Only macvlan children have MAC addresses of their own."""
-        return "this lab has no macvlan network over several nodes"
+            victim = neighbour(scene, child)
+            if victim and child.network.traits.by_mac:
+                yield Place.of(child, victim.end, victim.mac, child.mac, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The two lose each other; everything else of both may be lost."""
+        """The two lose each other; everything else of both may be lost, too."""
         victim, own = place.detail[0], place.detail[3]
         cells = involving(scene.healthy, victim, own)
         return Effect(frozenset(c for c in cells if {victim, own} <= set(c[:2])), cells)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Take the victim's MAC address."""
         return [self._set(place, place.detail[1])]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Take the own one again."""
         return [self._set(place, place.detail[2])]
 
     def _set(self, place: Place, mac: str) -> Step:
         return Step(place.target, 'ip link set "$1" address "$2"', (place.device, mac))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A macvlan child whose MAC address is another child's planned one."""
         planned = {c.mac: c for c in scene.children if c.network.traits.by_mac}
         for child in planned.values():
             space = evidence.space(child.container)
@@ -263,8 +232,7 @@ class DuplicateMac(Fault):
             victim = planned.get(link["address"]) if link else None
             if space is None or victim is None or victim is child:
                 continue
-            detail = (victim.end, victim.mac, child.mac, child.end)
-            place = Place(child.container, child.interface, child.node, detail)
+            place = Place.of(child, victim.end, victim.mac, child.mac, child.end)
             other = evidence.space(victim.container)
             proofs = [link_proof(space, child.interface)]
             proofs += [link_proof(other, victim.interface)] if other else []
@@ -282,38 +250,30 @@ class NodeAddressMissing(Fault):
     cause = "The node's own address on the parent is gone, and with it its routes from there."
     cure = "networkctl reconfigure PARENT on the node, or ip address add and ip route add"
     reference = "Linux net/ipv4/fib_frontend.c, fib_del_ifaddr"
-    saves = True
+    loses_addresses = True
+    break_script = DELETE
+    mend_script = ADD
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every parent of every node."""
         for node in scene.plan.nodes:
+            own = own_addresses(node)
             for parent in scene.parents(node.name):
                 if scene.cells("space", node.name, parent):
-                    for address in own_addresses(node).get(parent, ()):
+                    for address in own.get(parent, ()):
                         yield Place(node.name, parent, node.name, (node.name, address))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The node's own cells on that parent."""
-        family = 6 if ":" in place.detail[1] else 4
+        family = family_of(place.detail[1])
         own = scene.cells("space", place.target, place.device, lambda p: p.packet.family == family)
         return Effect(own)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Add it."""
-        return [Step(place.target, ADD, (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A parent that is up without the node's planned address."""
         for place in self.places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "UP" not in link["flags"]:
-                continue
-            if place.detail[1] not in space.addresses(place.device):
+            space = with_link_up(evidence, place)
+            if space and place.detail[1] not in space.addresses(place.device):
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
 
@@ -326,26 +286,12 @@ def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, s
         for device in space.links if space else ():
             assert space is not None
             for address in space.addresses(device):
-                found.setdefault(address.partition("/")[0], []).append((space, device))
+                found.setdefault(address.ip, []).append((space, device))
     return found
 
 
-def spare(scene: Scene, place: Place) -> str:
+def unused_address(scene: Scene, place: Place) -> str:
     """Return an address of the child's node's slice that nobody has, with the prefix length."""
-    child = _child(scene, place)
+    child = child_at(scene, place)
     last = child.network.slices[child.node].last
     return f"{last}/{child.prefix}"
-
-
-def _child(scene: Scene, place: Place) -> Child:
-    return next(c for c in scene.children if c.end == place.detail[0])
-
-
-FAULTS: tuple[Fault, ...] = (
-    AddressMissing(),
-    WrongAddress(),
-    ContainerHasAddress(),
-    NodeHasAddress(),
-    DuplicateMac(),
-    NodeAddressMissing(),
-)

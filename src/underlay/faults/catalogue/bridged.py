@@ -13,8 +13,10 @@ from underlay.faults.catalogue.filters import (
     strength_of,
 )
 from underlay.faults.evidence.drops import of_iptables
-from underlay.faults.evidence.lines import link_proof
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.lines import link_proof, sysctl_proof
+from underlay.faults.evidence.spaces import links
+from underlay.faults.fault import ChildFault, Effect, Fault, Place, Proof, Step
+from underlay.faults.places import second_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence
     from underlay.plan import PlannedNode
+
+SUBJECT = "bridges"
 
 # A container's end of its cable says the number of the other end, which is on the node.
 NODE_END = """
@@ -46,41 +50,29 @@ class BridgeUplink(Fault):
     cause = "The NIC isn't a port of the bridge: frames leave the node by no other way."
     cure = "ip link set NIC master BRIDGE on the node"
     reference = "bridge(8); ip-link(8), master"
+    no_place = "no network of this lab has a bridge that holds an uplink"
+    break_script = 'ip link set "$1" nomaster'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every bridge with an uplink, the second node's first."""
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+        for node in second_first(scene):
             for link in node.links:
                 if link.kind == "bridge" and link.parent:
                     yield Place(node.name, link.parent, node.name, (link.interface,))
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be such a bridge."""
-        return "no network of this lab has a bridge that holds an uplink"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that passes the uplink."""
         return Effect(scene.cells("parent", place.node, place.device))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Take the NIC out."""
-        return [Step(place.target, 'ip link set "$1" nomaster', (place.device,))]
-
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Put it in again."""
         script = 'ip link set "$1" master "$2"'
         return [Step(place.target, script, (place.device, place.detail[0]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """An uplink that is there with another master than its bridge."""
-        for place in self.places(scene):
-            space = evidence.space(place.node)
-            link = space.links.get(place.device) if space else None
-            if space and link and link.get("master") != place.detail[0]:
+        for place, space, link in links(evidence, self.places(scene)):
+            if link.get("master") != place.detail[0]:
                 yield self.found(scene, place, link_proof(space, place.device))
 
 
-class BridgePort(Fault):
+class BridgePort(ChildFault):
     """A container whose cable isn't in its node's bridge."""
 
     id = "bridge-port-missing"
@@ -91,38 +83,23 @@ class BridgePort(Fault):
     cause = "The node's end of the container's cable is no port of the bridge, or is down."
     cure = "ip link set PORT master BRIDGE up on the node, or start the container anew"
     reference = "bridge(8); veth(4)"
+    no_place = "no container of this lab is on a bridge"
+    break_script = f'{NODE_END}\n$on_node ip link set "$port" nomaster'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every container on a bridge."""
         for child in scene.children:
             if child.network.traits.attach == "port":
-                detail = (child.end, child.network.parent)
-                yield Place(child.container, child.interface, child.node, detail)
-
-    def senseless(self, scene: Scene) -> str:
-        """There must be a bridge."""
-        return "no container of this lab is on a bridge"
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the container's cells."""
-        return Effect(scene.cells("space", place.target, place.device))
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Take its port out of the bridge."""
-        script = f'{NODE_END}\n$on_node ip link set "$port" nomaster'
-        return [Step(place.target, script, (place.device,))]
+                yield Place.of(child, child.end, child.network.parent)
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Put it in again."""
         script = f'{NODE_END}\n$on_node ip link set "$port" master "$2" up'
         return [Step(place.target, script, (place.device, place.detail[1]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A container whose other end has another master than planned, or is down."""
-        for place in self.places(scene):
-            space, node = evidence.space(place.target), evidence.space(place.node)
-            link = space.links.get(place.device) if space else None
-            if node is None or link is None or "UP" not in link["flags"]:
+        """Find containers whose other end has another master than planned, or is down."""
+        for place, _, link in links(evidence, self.places(scene)):
+            node = evidence.space(place.node)
+            if node is None or "UP" not in link["flags"]:
                 continue
             ends = {row["ifindex"]: row for row in node.links.values()}
             port = ends.get(link.get("link_index", 0))
@@ -147,21 +124,26 @@ class BridgeFiltered(Fault):
     )
     cure = f"sysctl -w {CALLS}=0 on the node, or accept the bridge's frames in FORWARD"
     reference = "Docker docs, engine/network/packet-filtering-firewalls; moby/moby#39439; measured"
+    no_place = "no container of this lab is on a bridge"
+    break_script = f"""
+modprobe br_netfilter
+sysctl -qw {CALLS}=1
+iptables-legacy -w 5 -I FORWARD -j DROP
+"""
+    mend_script = f"""
+iptables-legacy -w 5 -D FORWARD -j DROP 2>/dev/null || :
+sysctl -qw {CALLS}=0 2>/dev/null || :
+"""
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node with a bridge that holds an uplink or two containers."""
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+        for node in second_first(scene):
             place = Place(node.name, "", node.name)
             if any(child.node == node.name and child.network.traits.attach == "port"
                    for child in scene.children):  # fmt: skip
                 yield place
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be a bridge."""
-        return "no container of this lab is on a bridge"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What the node's bridges pass from port to port, and what the node forwards."""
+        """It takes what the node's bridges pass from port to port, and what the node forwards."""
         return Effect(self._passed(scene, place.node, lambda _: True))
 
     def _passed(self, scene: Scene, node: str, wanted: Callable[[Packet], bool]) -> frozenset[Cell]:
@@ -174,25 +156,8 @@ class BridgeFiltered(Fault):
 
         return scene.cells("parent", node, "", bridged) | scene.cells("space", node, "", routed)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Load the module, and drop what it hands over."""
-        script = f"""
-modprobe br_netfilter
-sysctl -qw {CALLS}=1
-iptables-legacy -w 5 -I FORWARD -j DROP
-"""
-        return [Step(place.target, script)]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete the rule, and let bridges be."""
-        script = f"""
-iptables-legacy -w 5 -D FORWARD -j DROP 2>/dev/null || :
-sysctl -qw {CALLS}=0 2>/dev/null || :
-"""
-        return [Step(place.target, script)]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A dropping rule of FORWARD that has counted, where bridges ask it."""
+        """Find a dropping rule of FORWARD that has counted, where bridges ask that chain."""
         for place in self.places(scene):
             space = evidence.space(place.node)
             if space is None or not asked_by_bridges(scene, space):
@@ -205,7 +170,7 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
                 effect = Effect(cells) if drop.understood and not drop.device else Effect(
                     frozenset(), cells
                 )  # fmt: skip
-                calls = Proof(space.name, f"sysctl {CALLS}", (f"{CALLS} = 1",))
+                calls = sysctl_proof(space, CALLS)
                 yield self.found(
                     scene, place, calls, proof_of(space, drop),
                     strength=strength_of(drop), effect=effect,
@@ -223,21 +188,16 @@ class NatMissing(Fault):
     cause = "Requests leave with an address that nobody outside knows a way back to."
     cure = "iptables -t nat -A POSTROUTING -s SUBNET ! -o BRIDGE -j MASQUERADE on the node"
     reference = "Linux net/netfilter/nf_nat_masquerade.c; cni.dev, plugins/current/main/bridge"
+    no_place = "no network of this lab is behind NAT"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every bridge that masquerades, the second node's first."""
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+        for node in second_first(scene):
             for link in node.links:
                 if link.options.get("masquerade"):
                     subnet = link.options["masquerade"]
                     yield Place(node.name, link.interface, node.name, (subnet,))
 
-    def senseless(self, scene: Scene) -> str:
-        """Somebody must masquerade."""
-        return "no network of this lab is behind NAT"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What the node passes on from that bridge."""
         return Effect(
             scene.cells(
                 "space",
@@ -248,11 +208,10 @@ class NatMissing(Fault):
         )
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete every rule of NAT that is about the subnet."""
         return [Step(place.target, DELETE_NAT, place.detail)]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Put in the plan's own rule."""
+        """Put the plan's own rule in again, which need not be the one that was deleted."""
         script = """
 iptables-legacy-save -t nat | grep -q -e "-s $1 .*MASQUERADE" ||
     iptables-legacy -w 5 -t nat -A POSTROUTING -s "$1" ! -o "$2" -j MASQUERADE
@@ -260,7 +219,6 @@ iptables-legacy-save -t nat | grep -q -e "-s $1 .*MASQUERADE" ||
         return [Step(place.target, script, (*place.detail, place.device))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """No rule that gives the subnet another address."""
         for place in self.places(scene):
             space = evidence.space(place.node)
             if space is None:
@@ -292,9 +250,12 @@ class ForwardingOff(Fault):
     cause = "The kernel drops packets that aren't for itself."
     cure = f"sysctl -w {FORWARDING}=1 there"
     reference = "Linux Documentation/networking/ip-sysctl.rst, ip_forward"
+    no_place = "no machine of this lab routes for others"
+    break_script = f"sysctl -qw {FORWARDING}=0"
+    mend_script = f"sysctl -qw {FORWARDING}=1"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every machine that forwards, external hosts first."""
+        """Name every machine that forwards, external hosts first."""
         for host in scene.plan.hosts:
             if host.forwards:
                 yield Place(host.name, "", host.name)
@@ -302,12 +263,8 @@ class ForwardingOff(Fault):
             if node.forwards and self._nodes(scene, node):
                 yield Place(node.name, "", node.name)
 
-    def senseless(self, scene: Scene) -> str:
-        """Somebody must forward."""
-        return "no machine of this lab routes for others"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What is forwarded there, of an interface alone what comes in by it."""
+        """What is forwarded there is lost; of an interface alone, what comes in by it."""
 
         def forwarded(passage: Passage) -> bool:
             way = "in" if place.device else passage.direction
@@ -318,16 +275,8 @@ class ForwardingOff(Fault):
     def _nodes(self, scene: Scene, node: PlannedNode) -> bool:
         return bool(scene.cells("space", node.name, "", lambda p: p.forwarded))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it off; with it the kernel resets what hangs on it."""
-        return [Step(place.target, f"sysctl -qw {FORWARDING}=0")]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it on."""
-        return [Step(place.target, f"sysctl -qw {FORWARDING}=1")]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The kernel's switch, or that of an interface that forwarded packets come in by."""
+        """Find machines, else interfaces that forwarded packets come in by, with forwarding off."""
         for place in self.places(scene):
             space = evidence.space(place.target)
             if space is None:
@@ -338,14 +287,4 @@ class ForwardingOff(Fault):
             for device, switch in switches.items():
                 there = replace(place, device=device)
                 if space.sysctl.get(switch) == "0" and self.effect(scene, there).certain:
-                    proof = Proof(space.name, f"sysctl {switch}", (f"{switch} = 0",))
-                    yield self.found(scene, there, proof)
-
-
-FAULTS: tuple[Fault, ...] = (
-    BridgeUplink(),
-    BridgePort(),
-    BridgeFiltered(),
-    NatMissing(),
-    ForwardingOff(),
-)
+                    yield self.found(scene, there, sysctl_proof(space, switch))

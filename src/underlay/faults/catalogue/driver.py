@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.faults.evidence.lines import details_proof, link_proof
-from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.fault import ChildFault, Effect, Fault, Place, Step
+from underlay.faults.places import parents
 from underlay.faults.remake import child_at, planned_mode, remake
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding, Layer
     from underlay.faults.scene import Child, Scene
     from underlay.observe.evidence import Evidence, Space
+
+SUBJECT = "drivers"
 
 # Mode and flag belong to the parent: any child that names them sets them for all of its siblings.
 SET_PARENT = """
@@ -29,46 +32,38 @@ def info(space: Space, interface: str) -> dict[str, Any]:
     return found
 
 
-class MacvlanMode(Fault):
+class MacvlanMode(ChildFault):
     """A macvlan child in another mode than planned; the modes are per child."""
 
     layer = "driver"
     mode: ClassVar[str]
     reference = "Linux drivers/net/macvlan.c, macvlan_queue_xmit; ip-link(8), macvlan mode"
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child of a macvlan bridge network that has siblings to lose."""
-        for child in scene.children:
-            if (child.network.driver, child.network.mode) == ("macvlan", "bridge"):
-                yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def senseless(self, scene: Scene) -> str:
-        """Only macvlan's bridge mode has siblings that reach each other."""
-        return "this lab has no macvlan network in bridge mode"
+    no_place = "this lab has no macvlan network in bridge mode"
+    drivers = ("macvlan",)
+    modes = ("bridge",)
+    siblings_only: bool = True
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The child's cells with its siblings."""
+        if not self.siblings_only:
+            return super().effect(scene, place)
         return Effect(scene.cells("space", place.target, place.device, lambda p: p.sibling))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Change the mode of the living child."""
         script = 'ip link set "$1" type macvlan mode "$2"'
         return [Step(place.target, script, (place.device, self.mode))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Change it back."""
         script = 'ip link set "$1" type macvlan mode "$2"'
         planned = child_at(scene, place).network.mode
         return [Step(place.target, script, (place.device, planned))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child whose mode is this one and isn't the planned one."""
         for child in scene.children:
             if child.network.driver != "macvlan" or child.network.mode == self.mode:
                 continue
             space = evidence.space(child.container)
             if space and info(space, child.interface).get("mode") == self.mode:
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 yield self.found(scene, place, details_proof(space, child.interface))
 
 
@@ -110,10 +105,7 @@ class MacvlanSource(MacvlanMode):
     cause = "In source mode a child receives only from the MAC addresses listed with it."
     cure = "list the peers (ip link set DEVICE type macvlan macaddr add MAC), or mode bridge"
     reference = "ip-link(8), macvlan mode source; Linux drivers/net/macvlan.c"
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
-        return Effect(scene.cells("space", place.target, place.device))
+    siblings_only = False
 
 
 class IpvlanPort(Fault):
@@ -125,30 +117,23 @@ class IpvlanPort(Fault):
         "Linux drivers/net/ipvlan/ipvlan_main.c (mode and flags are per port, the last one set"
         " holds); measured: a child that is added and deleted leaves them behind"
     )
+    no_place = "this lab has no ipvlan network in mode l2"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every parent with children of an ipvlan l2 bridge network."""
-        for node in scene.plan.nodes:
-            for parent in scene.parents(node.name):
-                children = scene.children_on(node.name, parent)
-                if any(planned_mode(c) == "l2 bridge" for c in children):
-                    yield Place(node.name, parent, node.name)
-
-    def senseless(self, scene: Scene) -> str:
-        """The lab must have a network that can be flipped."""
-        return "this lab has no ipvlan network in mode l2"
+        for place in parents(scene, scene.plan.nodes):
+            children = scene.children_on(place.node, place.device)
+            if any(planned_mode(c) == "l2 bridge" for c in children):
+                yield place
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Add a child with that mode, and delete it: the mode stays."""
         return [Step(place.target, SET_PARENT, (place.device, self.words))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """The same with the planned mode."""
         planned = planned_mode(scene.children_on(place.node, place.device)[0])
         return [Step(place.target, SET_PARENT, (place.device, planned))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A parent one of whose children is in this mode, which was not planned."""
         for place in self.places(scene):
             for child in scene.children_on(place.node, place.device):
                 space = evidence.space(child.container)
@@ -177,11 +162,10 @@ class IpvlanL3(IpvlanPort):
     cure = "add and delete a child in the right mode: ip link add link PARENT type ipvlan mode l2"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of its children's cells across nodes."""
         return _of_children(scene, place, siblings=False)
 
     def shown(self, seen: dict[str, Any], child: Child) -> bool:
-        """Any mode but the planned one."""
+        """Whether the mode is one of layer 3, which wasn't planned."""
         return seen.get("mode") in ("l3", "l3s") and child.network.mode == "l2"
 
 
@@ -197,11 +181,10 @@ class IpvlanPrivate(IpvlanPort):
     cure = "add and delete a child with the right flag: ip link add … type ipvlan mode l2 bridge"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Its children's cells among each other."""
         return _of_children(scene, place, siblings=True)
 
     def shown(self, seen: dict[str, Any], child: Child) -> bool:
-        """The flag of this fault."""
+        """Whether the flag is this fault's, and the planned one is gone."""
         return bool(seen.get(self.words.split()[1])) and not seen.get("bridge")
 
 
@@ -218,44 +201,36 @@ class IpvlanVepa(IpvlanPrivate):
     )
 
 
-class WrongMaster(Fault):
+class WrongMaster(ChildFault):
     """A container's child sits on another parent than planned."""
 
     id = "wrong-master"
-    layer: ClassVar[Layer] = "driver"
+    layer: Layer = "driver"
     title = "a container sits on the wrong parent"
     symptom = "every cell of the container is lost: it speaks on a link where nobody is"
     evidence = "`ip link show` in the container: its @ifN is another interface of the node"
     cause = "The child was made on another interface of the node than the network's parent."
     cure = "correct `master` (CNI) or `-o parent` (Docker) and start the container anew"
     reference = "cni.dev, plugins/current/main/macvlan, master"
-    saves = True
+    loses_addresses = True
+    no_place = "this lab has no macvlan network in bridge mode off the management NIC"
+    drivers = ("macvlan",)
+    modes = ("bridge",)
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every macvlan child whose node's management NIC is free for it."""
-        for child in scene.children:
-            plain = (child.network.driver, child.network.mode) == ("macvlan", "bridge")
-            if plain and child.network.parent.partition(".")[0] != "eth0":
-                yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def senseless(self, scene: Scene) -> str:
-        """It is shown with macvlan."""
-        return "this lab has no macvlan network in bridge mode off the management NIC"
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
-        return Effect(scene.cells("space", place.target, place.device))
+        """Name the children that the node's management NIC is free for."""
+        for place in super().places(scene):
+            if child_at(scene, place).network.parent.partition(".")[0] != "eth0":
+                yield place
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make the child again on the management NIC."""
         return [remake(scene, place, parent="eth0")]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it again on its own parent."""
         return [remake(scene, place)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child whose lower interface is another one of the node's; VLANs are told apart."""
+        """Find children on another interface of the node; another VLAN is a fault of its own."""
         for child in scene.children:
             space, node = evidence.space(child.container), evidence.space(child.node)
             link = space.links.get(child.interface) if space else None
@@ -267,7 +242,7 @@ class WrongMaster(Fault):
             lower = {row["ifindex"]: row["ifname"] for row in node.links.values()}
             name = lower.get(link["link_index"], "")
             if name and self.wrong(name, child):
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 proofs = (link_proof(space, child.interface), link_proof(node, name))
                 yield self.found(scene, place, *proofs)
 
@@ -284,14 +259,3 @@ def _of_children(scene: Scene, place: Place, *, siblings: bool) -> Effect:
         for c in scene.children_on(place.node, place.device)
     ]
     return Effect(frozenset().union(*cells))
-
-
-FAULTS: tuple[Fault, ...] = (
-    MacvlanPrivate(),
-    MacvlanVepa(),
-    MacvlanSource(),
-    IpvlanL3(),
-    IpvlanPrivate(),
-    IpvlanVepa(),
-    WrongMaster(),
-)

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 from underlay.faults.evidence.drops import Drop, of_iptables
 from underlay.faults.evidence.drops_nft import of_nft
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
-from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.lines import sysctl_proof
+from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, ChildFault, Effect, Fault, Place, Proof
+from underlay.faults.places import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
+
+SUBJECT = "filters"
 
 OWN = ("INPUT", "OUTPUT")
 CALLS = "net.bridge.bridge-nf-call-iptables"
@@ -39,7 +43,7 @@ def drops(space: Space) -> Iterator[Drop]:
             yield found
 
 
-def hit(scene: Scene, space: Space, found: Drop) -> Effect:
+def effect_in(scene: Scene, space: Space, found: Drop) -> Effect:
     """Return the cells whose packets meet ``found`` in a namespace and are taken."""
     effect = scene.cells("space", space.name, "", lambda p: _meets(p, found))
     return effect_of(found, effect)
@@ -73,7 +77,7 @@ def _meets(passage: Passage, found: Drop) -> bool:
     return found.takes(passage.packet)
 
 
-class ContainerDrops(Fault):
+class ContainerDrops(ChildFault):
     """A container discards packets that come in or go out."""
 
     layer = "filters"
@@ -86,12 +90,9 @@ class ContainerDrops(Fault):
         "iptables(8), tc(8); measured: rules inside a container's namespace hold in every mode but"
         " ipvlan l3s, whose packets pass the node's"
     )
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child whose namespace sees its own packets."""
-        for child in scene.children:
-            if child.network.mode != "l3s":
-                yield Place(child.container, child.interface, child.node, (child.end,))
+    other_modes_than = ("l3s",)
+    break_script = APPEND
+    mend_script = DELETE
 
     def drop(self) -> Drop:
         """Return what ``inject`` puts in, as it will be read."""
@@ -99,20 +100,14 @@ class ContainerDrops(Fault):
         return next(of_iptables(table))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The cells whose packets the injected rule takes."""
         found = self.drop()
         return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Insert the rule."""
-        return [Step(place.target, APPEND, self.rule)]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, self.rule)]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return self.rule
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Whatever discards in a container, of this direction and kind."""
+        """Find whatever discards in a container, whichever program put it there."""
         for container in scene.plan.containers:
             space = evidence.space(container.name)
             for found in drops(space) if space else ():
@@ -123,7 +118,7 @@ class ContainerDrops(Fault):
                         place,
                         proof_of(space, found),
                         strength=strength_of(found),
-                        effect=hit(scene, space, found),
+                        effect=effect_in(scene, space, found),
                     )
 
     def fits(self, found: Drop) -> bool:
@@ -219,30 +214,23 @@ class NodeDrops(ContainerDrops):
     )
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node's parents."""
-        for node in scene.plan.nodes:
-            for parent in scene.parents(node.name):
-                if scene.cells("space", node.name, parent):
-                    yield Place(node.name, parent, node.name)
+        for place in parents(scene, scene.plan.nodes):
+            if scene.cells("space", place.target, place.device):
+                yield place
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The node's own cells on that parent."""
         found = next(of_iptables(["*filter", f"[1:1] -A {' '.join(self._rule(place))}"]))
         return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Insert a rule for that parent alone: management goes on."""
-        return [Step(place.target, APPEND, self._rule(place))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, self._rule(place))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        """The rule is for one parent alone, so that management goes on."""
+        return self._rule(place)
 
     def _rule(self, place: Place) -> tuple[str, ...]:
         return ("INPUT", "-i", place.device, "-j", "DROP")
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Rules of iptables and nft on a node; tc's are at the parent."""
+        """Find rules of iptables and nft; what tc drops at a parent is a fault of its own."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
             rules = (
@@ -255,7 +243,7 @@ class NodeDrops(ContainerDrops):
                     continue
                 if found.hook == "FORWARD" and asked_by_bridges(scene, space):
                     continue  # bridge-netfilter's
-                effect = hit(scene, space, found)
+                effect = effect_in(scene, space, found)
                 effect = _with_l3(scene, node.name, found, effect)
                 yield self.found(
                     scene,
@@ -303,16 +291,16 @@ class EchoIgnored(Fault):
     cause = "The kernel is told not to answer pings; everything else works."
     cure = "sysctl -w net.ipv4.icmp_echo_ignore_all=0 in the container"
     reference = "Linux Documentation/networking/ip-sysctl.rst, icmp_echo_ignore_all"
+    break_script = "sysctl -qw net.ipv4.icmp_echo_ignore_all=1"
+    mend_script = "sysctl -qw net.ipv4.icmp_echo_ignore_all=0"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every container, and every node."""
         for child in scene.children:
             yield Place(child.container, "", child.node, (child.end,))
         for node in scene.plan.nodes:
             yield Place(node.name, "", node.name, (node.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The ICMP cells to it."""
         return Effect(
             scene.cells(
                 "space",
@@ -327,31 +315,9 @@ class EchoIgnored(Fault):
             )
         )
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Tell the kernel so."""
-        return [Step(place.target, "sysctl -qw net.ipv4.icmp_echo_ignore_all=1")]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Tell it otherwise."""
-        return [Step(place.target, "sysctl -qw net.ipv4.icmp_echo_ignore_all=0")]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The kernel's switch in a container's or node's namespace."""
         name = "net.ipv4.icmp_echo_ignore_all"
         for place in self.places(scene):
             space = evidence.space(place.target)
             if space and space.sysctl.get(name) == "1":
-                yield self.found(
-                    scene, place, Proof(space.name, f"sysctl {name}", (f"{name} = 1",))
-                )
-
-
-FAULTS: tuple[Fault, ...] = (
-    DropsIncoming(),
-    DropsOutgoing(),
-    DropsProtocolIn(),
-    DropsProtocolOut(),
-    Refuses(),
-    NodeDrops(),
-    EchoIgnored(),
-)
+                yield self.found(scene, place, sysctl_proof(space, name))

@@ -9,8 +9,12 @@ from underlay.faults.catalogue.filters import APPEND, drops, proof_of, strength_
 from underlay.faults.catalogue.filters import DELETE as DELETE_RULE
 from underlay.faults.catalogue.routing import DefaultRouteMissing
 from underlay.faults.evidence.drops import ND_TYPES
-from underlay.faults.evidence.lines import addresses_proof
+from underlay.faults.evidence.lines import addresses_proof, sysctl_proof
+from underlay.faults.evidence.spaces import with_link_up
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.places import neighbour
+from underlay.faults.remake import child_at
+from underlay.plan import Cidr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,35 +24,31 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Child, Passage, Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "IPv6"
+
 
 def in_ipv6(passage: Passage) -> bool:
     """Whether a passing packet is IPv6's."""
     return passage.packet.family == 6
 
 
-class OfChild(Fault):
+class Child6Fault(Fault):
     """A fault of one child that has an IPv6 address."""
 
     layer = "IPv6"
-    saves = True
+    loses_addresses = True
+    no_place = "no network of this lab has IPv6"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with one; its name and the address with the prefix length."""
         for child in scene.children:
             if child.address6:
-                detail = (child.end, f"{child.address6}/{prefix6(child)}")
-                yield Place(child.container, child.interface, child.node, detail)
-
-    def senseless(self, scene: Scene) -> str:
-        """A network must have IPv6."""
-        return "no network of this lab has IPv6"
+                yield Place.of(child, child.end, f"{child.address6}/{prefix6(child)}")
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's IPv6 cells."""
         return Effect(scene.cells("space", place.target, place.device, in_ipv6))
 
 
-class Disabled(OfChild):
+class Disabled(Child6Fault):
     """IPv6 is switched off in a container."""
 
     id = "ipv6-disabled"
@@ -58,32 +58,22 @@ class Disabled(OfChild):
     cause = "The kernel's switch takes all IPv6 addresses and routes of the interface away."
     cure = "sysctl -w net.ipv6.conf.DEVICE.disable_ipv6=0, then its addresses and routes"
     reference = "Linux Documentation/networking/ip-sysctl.rst, disable_ipv6"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Switch it off."""
-        script = 'echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
-        return [Step(place.target, script, (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Switch it on; addresses and routes are put back from what was saved."""
-        script = 'echo 0 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
-        return [Step(place.target, script, (place.device,))]
+    break_script = 'echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
+    mend_script = 'echo 0 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The switch of the child's interface."""
         for place in self.places(scene):
             space = evidence.space(place.target)
             name = f"net.ipv6.conf.{place.device}.disable_ipv6"
             if space and space.sysctl.get(name) == "1":
-                proof = Proof(space.name, f"sysctl {name}", (f"{name} = 1",))
-                yield self.found(scene, place, proof)
+                yield self.found(scene, place, sysctl_proof(space, name))
 
 
-class AddressMissing(OfChild):
+class Address6Missing(Child6Fault):
     """A container has lost its IPv6 address, or has another one.
 
     Where advertisements lead to addresses, a lost one comes back with the next of them: what
-    keeps it away is a fault of its own (advertisements.py).
+    keeps it away is a fault of its own (router_advertisements.py).
     """
 
     id = "ipv6-address-missing"
@@ -93,38 +83,36 @@ class AddressMissing(OfChild):
     cause = "The address was deleted, or went when the interface was set down: IPv6 addresses do."
     cure = "ip address add ADDRESS dev DEVICE in the container, then its default route"
     reference = "Linux Documentation/networking/ip-sysctl.rst, keep_addr_on_down"
+    break_script = DELETE
+    mend_script = f"{ADD} nodad"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with an address that nobody advertises."""
         advertised = {child.end for child in scene.children if child.network.slaac}
         return (place for place in super().places(scene) if place.detail[0] not in advertised)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, DELETE, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Add it."""
-        return [Step(place.target, f"{ADD} nodad", (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that is up, with IPv6 on, without its planned address."""
+        """Find children that are up, with IPv6 on, without their planned address."""
         static = list(self.places(scene))
         for place in super().places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "UP" not in link["flags"]:
+            space = with_link_up(evidence, place)
+            if (
+                space is None
+                or space.sysctl.get(f"net.ipv6.conf.{place.device}.disable_ipv6") == "1"
+            ):
                 continue
-            if space.sysctl.get(f"net.ipv6.conf.{place.device}.disable_ipv6") == "1":
+            if place not in static and not any(
+                a.family == 6 for a in space.addresses(place.device)
+            ):
                 continue
-            if place not in static and not any(":" in a for a in space.addresses(place.device)):
-                continue
-            wanted = place.detail[1].partition("/")[0]
-            if wanted not in [a.partition("/")[0] for a in space.addresses(place.device)]:
+            wanted = Cidr(place.detail[1]).ip
+            if wanted not in [a.ip for a in space.addresses(place.device)]:
                 yield self.found(scene, place, addresses_proof(space, place.device))
 
 
-class DuplicateRefused(OfChild):
+class DuplicateRefused(Child6Fault):
     """Duplicate address detection has refused a container's address."""
 
     id = "dad-failed"
@@ -139,16 +127,13 @@ class DuplicateRefused(OfChild):
     reference = "RFC 4862, 5.4; Docker docs, ipvlan.md (dadfailed); rkt/rkt#922; measured"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with another of its network on another node, which will have its address."""
+        """Name children with one of the same network on another node, to take their address."""
         for place in super().places(scene):
-            for other in scene.children:
-                network = next(c.network for c in scene.children if c.end == place.detail[0])
-                if other.network == network and other.node != place.node:
-                    # l3 and l3s have no neighbour discovery, and so no detection.
-                    if network.mode not in ("l3", "l3s"):
-                        detail = (*place.detail, other.container, other.interface)
-                        yield Place(place.target, place.device, place.node, detail)
-                    break
+            child = child_at(scene, place)
+            other = neighbour(scene, child)
+            # l3 and l3s have no neighbour discovery, and so no detection.
+            if other and child.network.mode not in ("l3", "l3s"):
+                yield Place.of(child, *place.detail, other.container, other.interface)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Give the address to another container, then take it anew where it belongs."""
@@ -161,16 +146,15 @@ until ip -6 address show dev "$1" | grep -q dadfailed; do
     tries=$((tries + 1)); test $tries -lt 100; sleep 0.1
 done
 """
-        alone = address.partition("/")[0]
+        alone = Cidr(address).ip
         return [
             Step(taker, f"{ADD} nodad", (device, f"{alone}/128")),
             Step(place.target, again, (place.device, address)),
         ]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Take it back."""
         _, address, taker, device = place.detail
-        alone = address.partition("/")[0]
+        alone = Cidr(address).ip
         again = f'{DELETE}\nip address add "$2" dev "$1" nodad'
         return [
             Step(taker, DELETE, (device, f"{alone}/128")),
@@ -178,10 +162,9 @@ done
         ]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """An address with the kernel's flag."""
         for place in super().places(scene):
             space = evidence.space(place.target)
-            wanted = place.detail[1].partition("/")[0]
+            wanted = Cidr(place.detail[1]).ip
             for info in space.links.get(place.device, {}).get("addr_info", ()) if space else ():
                 if space and info.get("local") == wanted and info.get("dadfailed"):
                     line = f"inet6 {wanted}/{info['prefixlen']} dadfailed tentative"
@@ -204,13 +187,10 @@ class DefaultRoute6Missing(DefaultRouteMissing):
     )
     cure = "ip -6 route add default dev DEVICE (or via GATEWAY) in the container"
     reference = "RFC 4861, 6.3.4; Linux Documentation/networking/ip-sysctl.rst, accept_ra"
-
-    def senseless(self, scene: Scene) -> str:
-        """A network must give one."""
-        return "no network of this lab gives its containers an IPv6 default route"
+    no_place = "no network of this lab gives its containers an IPv6 default route"
 
 
-class DiscoveryDropped(OfChild):
+class DiscoveryDropped(Child6Fault):
     """A container's filter discards neighbour discovery."""
 
     id = "nd-dropped"
@@ -224,16 +204,14 @@ class DiscoveryDropped(OfChild):
     cure = "accept neighbour-solicitation and neighbour-advertisement before the rule"
     reference = "RFC 4890, 4.4.1; ip6tables-extensions(8), icmp6"
     rule = ("INPUT", "-p", "ipv6-icmp", "--icmpv6-type", "neighbour-advertisement", "-j", "DROP")
-    saves = False
+    loses_addresses = False
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Drop both messages."""
         return [
             Step(place.target, APPEND.replace("iptables", "ip6tables"), r) for r in self._rules()
         ]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete both rules."""
         script = DELETE_RULE.replace("iptables", "ip6tables")
         return [Step(place.target, script, rule) for rule in self._rules()]
 
@@ -242,7 +220,6 @@ class DiscoveryDropped(OfChild):
         return [self.rule, tuple(other if w == "neighbour-advertisement" else w for w in self.rule)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Something about these types that discards and has counted."""
         for place in super().places(scene):
             space = evidence.space(place.target)
             for found in drops(space) if space else ():
@@ -257,13 +234,4 @@ def _about_discovery(found: Drop) -> bool:
 
 def prefix6(child: Child) -> str:
     """Return the prefix length of a child's IPv6 address."""
-    return child.network.subnet6.partition("/")[2]
-
-
-FAULTS: tuple[Fault, ...] = (
-    Disabled(),
-    AddressMissing(),
-    DuplicateRefused(),
-    DefaultRoute6Missing(),
-    DiscoveryDropped(),
-)
+    return Cidr(child.network.subnet6).prefix

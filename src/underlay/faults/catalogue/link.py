@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underlay.faults.evidence.lines import link_proof, port_line
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.spaces import links
+from underlay.faults.fault import ChildFault, Effect, Fault, Place, Proof, Step
+from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
 from underlay.faults.scene import stack
 from underlay.plan import SWITCH
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
+
+SUBJECT = "links"
 
 UP = 'ip link set "$1" up'
 # A VLAN goes down with its NIC, but doesn't come up with it (net/8021q/vlan.c).
@@ -44,16 +48,15 @@ class ParentDown(Fault):
         "Linux drivers/net/macvlan.c, macvlan_device_event; moby/moby#49593; measured: ipvlan"
         " siblings go on, macvlan ones don't"
     )
-    saves = True
+    loses_addresses = True
+    break_script = 'ip link set "$1" down'
+    mend_script = UP_WITH_VLANS
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every parent of every node, the second node's first: one in the middle."""
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
-            for parent in scene.parents(node.name):
-                yield Place(node.name, parent, node.name)
+        return parents(scene, second_first(scene))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that passes the parent, and macvlan siblings."""
+        """All that passes the parent is lost, and what macvlan siblings have between them."""
         certain = scene.cells("parent", place.node, place.device) | scene.cells(
             "space", place.node, place.device
         )
@@ -69,16 +72,8 @@ class ParentDown(Fault):
                     siblings |= cells
         return Effect(certain, frozenset(siblings))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it down."""
-        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it up, with the VLANs on it."""
-        return [Step(place.target, UP_WITH_VLANS, (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned parent that lacks UP; a VLAN below a downed NIC is its consequence."""
+        """Find planned parents that lack UP; a VLAN on a NIC that is down is its consequence."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
             if space is None:
@@ -109,7 +104,6 @@ class ParentMissing(Fault):
     reference = "Linux drivers/net/macvlan.c, macvlan_device_event (NETDEV_UNREGISTER)"
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned parent that the node doesn't have."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
             for name in scene.parents(node.name) if space is not None else ():
@@ -119,11 +113,10 @@ class ParentMissing(Fault):
                     )
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """As if it were down."""
         return ParentDown().effect(scene, place)
 
 
-class ChildDown(Fault):
+class ChildDown(ChildFault):
     """A container's own interface is down."""
 
     id = "child-down"
@@ -134,36 +127,18 @@ class ChildDown(Fault):
     cause = "The container's interface is down, and its routes went with it."
     cure = "ip link set DEVICE up in the container, then its routes"
     reference = "Linux net/ipv4/fib_frontend.c, fib_disable_ip"
-    saves = True
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child."""
-        for child in scene.children:
-            yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
-        return Effect(scene.cells("space", place.target, place.device))
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it down."""
-        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it up."""
-        return [Step(place.target, UP, (place.device,))]
+    loses_addresses = True
+    break_script = 'ip link set "$1" down'
+    mend_script = UP
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that lacks UP; without LOWER_UP alone it is the parent's fault."""
-        for child in scene.children:
-            space = evidence.space(child.container)
-            link = space.links.get(child.interface) if space else None
-            if space and link and "UP" not in link["flags"]:
-                place = Place(child.container, child.interface, child.node, (child.end,))
-                yield self.found(scene, place, link_proof(space, child.interface))
+        """Find children that lack UP; one that lacks LOWER_UP alone has a parent that is down."""
+        for place, space, link in links(evidence, self.places(scene)):
+            if "UP" not in link["flags"]:
+                yield self.found(scene, place, link_proof(space, place.device))
 
 
-class ChildMissing(Fault):
+class ChildMissing(ChildFault):
     """A container's interface is gone."""
 
     id = "child-missing"
@@ -176,34 +151,21 @@ class ChildMissing(Fault):
     )
     cure = "start the container anew, or make the child again on its parent"
     reference = "measured: deleting a parent removes the children in other namespaces silently"
-    saves = True
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child that can be made again: the plain drivers' ones."""
-        for child in scene.children:
-            if child.network.traits.attach == "child":
-                yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells."""
-        return Effect(scene.cells("space", place.target, place.device))
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, 'ip link delete "$1"', (place.device,))]
+    loses_addresses = True
+    attach = "child"  # those that remake.py can make again
+    break_script = 'ip link delete "$1"'
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it again as planned."""
         return [remake(scene, place)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned child that isn't in its namespace, though its parent is on the node."""
+        """Find planned children that aren't there, though their parents are on the node."""
         for child in scene.children:
             space, node = evidence.space(child.container), evidence.space(child.node)
             if space is None or child.interface in space.links:
                 continue
             if node is None or child.network.parent in node.links:
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 yield self.found(scene, place, link_proof(space, child.interface))
 
 
@@ -218,27 +180,19 @@ class CableCut(Fault):
     cause = "The switch port of the node is disabled: frames neither enter nor leave by it."
     cure = "bridge link set dev PORT state 3 at the switch"
     reference = "bridge(8), link set state; measured: a node sees no carrier loss from it"
+    # A tap that is set down would wedge the node's NIC for good.
+    break_script = 'bridge link set dev "$1" state 0'
+    mend_script = 'bridge link set dev "$1" state 3'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port, the second node's first."""
-        for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
-            for segment in scene.plan.segments:
-                yield Place(SWITCH, segment.ports[node.name], node.name, (segment.name,))
+        for node, segment, port in ports(scene):
+            yield Place(SWITCH, port, node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that passes the port."""
         return Effect(scene.cells("port", place.detail[0], place.device))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Disable the port; a tap set down would wedge the node's NIC for good."""
-        return [Step(SWITCH, 'bridge link set dev "$1" state 0', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Let the port forward again."""
-        return [Step(SWITCH, 'bridge link set dev "$1" state 3', (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A port in any state but forwarding, set down, or in no bridge at all."""
+        """Find ports in any state but forwarding, set down, or in no bridge at all."""
         switch = evidence.space(SWITCH)
         rows = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
         for place in self.places(scene):
@@ -257,18 +211,9 @@ class CableCut(Fault):
     def _unplugged_by_node(
         self, scene: Scene, evidence: Evidence, place: Place, row: dict[str, Any]
     ) -> bool:
-        """A port without carrier whose node has set its NIC down is that fault's consequence."""
+        """Whether the port has no carrier because its node has set the NIC down."""
         node = evidence.space(place.node)
         nics = [n for n in scene.plan.node(place.node).nics if n.segment == place.detail[0]]
         if "LOWER_UP" in row["flags"] or node is None or not nics:
             return False
         return "UP" not in node.links.get(nics[0].interface, {}).get("flags", ("UP",))
-
-
-FAULTS: tuple[Fault, ...] = (
-    ParentDown(),
-    ParentMissing(),
-    ChildDown(),
-    ChildMissing(),
-    CableCut(),
-)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import link_proof
+from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import Effect, Fault, Place, Step
 from underlay.plan import SWITCH
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence
+
+SUBJECT = "links"
 
 LESS = 100
 SET = 'ip link set "$1" mtu "$2"'
@@ -39,16 +42,17 @@ class MtuTooSmall(Fault):
     reference = (
         "RFC 1191; Linux net/core/dev.c, is_skb_forwardable; docker/for-linux#1426; measured"
     )
+    no_place = "this lab has no network"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every interface that a packet of the check `pmtu` passes: ports, children, parents."""
+        """Name all that packets of the check `pmtu` pass: ports, children and parents."""
         for segment in scene.plan.segments:
             for name, port in segment.ports.items():
                 detail = (str(segment.mtu), "port", segment.name)
                 yield Place(SWITCH, port, name, detail)
         for child in scene.children:
             detail = (str(child.network.mtu), "space", child.container)
-            yield Place(child.container, child.interface, child.node, detail)
+            yield Place.of(child, *detail)
         for node in scene.plan.nodes:
             planned = {card.interface: card.mtu for card in node.nics}
             planned |= {card.interface: card.mtu for card in node.vlans}
@@ -56,12 +60,8 @@ class MtuTooSmall(Fault):
             for interface, mtu in planned.items():
                 yield Place(node.name, interface, node.name, (str(mtu), "parent", node.name))
 
-    def senseless(self, scene: Scene) -> str:
-        """Something must have a size."""
-        return "this lab has no network"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The sizes of all paths that leave by it; no cell of reachability.
+        """The sizes of all paths that leave by it change, and no cell of reachability does.
 
         An MTU bounds what is sent. What a NIC takes in beyond it is the driver's business, and so
         is possible; a child and a port of a switch take in what they get.
@@ -79,11 +79,10 @@ class MtuTooSmall(Fault):
         return Effect(certain, taken | own)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it somewhat smaller."""
         return [Step(place.target, SET, (place.device, str(int(place.detail[0]) - LESS)))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Give it its size again, and to children that sank with it."""
+        """Give it its size again, and to the children that sank with it."""
         steps = [Step(place.target, SET, (place.device, place.detail[0]))]
         for child in scene.children:
             if place.target == place.node == child.node and child.network.parent == place.device:
@@ -92,12 +91,10 @@ class MtuTooSmall(Fault):
         return steps
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """An interface below its planned size; children that sank with their parent are its."""
+        """Find interfaces below their planned size, but not children that sank with a parent."""
         found = []
-        for place in self.places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space and link and int(link.get("mtu", 0)) < int(place.detail[0]):
+        for place, space, link in links(evidence, self.places(scene)):
+            if int(link.get("mtu", 0)) < int(place.detail[0]):
                 found.append((place, space, int(link["mtu"])))
         sunk = {(p.node, p.device): size for p, _, size in found if p.target == p.node}
         for place, space, size in found:
@@ -105,6 +102,3 @@ class MtuTooSmall(Fault):
             if any(sunk.get((c.node, c.network.parent)) == size for c in own):
                 continue
             yield self.found(scene, place, link_proof(space, place.device))
-
-
-FAULTS: tuple[Fault, ...] = (MtuTooSmall(),)

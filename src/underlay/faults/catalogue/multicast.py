@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.overlay import tunnels
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Place, Proof
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence
     from underlay.plan import NodeLink
+
+SUBJECT = "multicast"
 
 
 class MulticastOff(Fault):
@@ -34,20 +36,18 @@ class MulticastOff(Fault):
     )
     cure = "bridge link set dev PORT mcast_flood on, or an MLD and IGMP querier in the segment"
     reference = "RFC 4861, 7.2; RFC 4541; moby/moby#48365; measured"
+    no_place = "no segment of this lab floods multicast"
+    break_script = 'for port; do bridge link set dev "$port" mcast_flood off; done'
+    mend_script = 'for port; do bridge link set dev "$port" mcast_flood on; done'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every segment that floods multicast."""
         for segment in scene.plan.segments:
             if segment.querier or segment.swallows_multicast:
                 continue
             yield Place(SWITCH, segment.bridge, "", (segment.name, *segment.ports.values()))
 
-    def senseless(self, scene: Scene) -> str:
-        """A querier's segment sends to members, and one that drops it has none to lose."""
-        return "no segment of this lab floods multicast"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """IPv6 in that segment, and what a group's VXLANs carry through it."""
+        """IPv6 in that segment is lost, and what a group's VXLANs carry through it."""
         groups = {
             link.interface
             for _, link in tunnels(scene, "vxlan")
@@ -69,18 +69,10 @@ class MulticastOff(Fault):
             for n in node.nics
         )
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it off at all ports, and forget who has asked for groups."""
-        script = 'for port; do bridge link set dev "$port" mcast_flood off; done'
-        return [Step(SWITCH, script, place.detail[1:])]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it on again."""
-        script = 'for port; do bridge link set dev "$port" mcast_flood on; done'
-        return [Step(SWITCH, script, place.detail[1:])]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return place.detail[1:]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A segment with it off at two ports or more."""
         switch = evidence.space(SWITCH)
         seen = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
         for place in self.places(scene):
@@ -88,6 +80,3 @@ class MulticastOff(Fault):
             if len(off) > 1:
                 line = ", ".join(f"{port}: mcast_flood off" for port in off)
                 yield self.found(scene, place, Proof(SWITCH, "bridge -d link show", (line,)))
-
-
-FAULTS: tuple[Fault, ...] = (MulticastOff(),)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import link_proof, neighbour_line
-from underlay.faults.fault import LIKELY, Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.spaces import links
+from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Place, Proof, Step
 from underlay.faults.scene import involving
+from underlay.plan import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence
 
-NOBODY = "02:00:00:00:00:99"
+SUBJECT = "neighbours"
+
+UNUSED_MAC = "02:00:00:00:00:99"
 LIMIT = "net.ipv4.neigh.default.gc_thresh3"
 
 
@@ -27,40 +31,38 @@ class StaticNeighbour(Fault):
     title = "a permanent neighbour entry is wrong"
     symptom = "one pair is lost in both directions, although its neighbours are fine"
     evidence = "`ip neighbour show`: PERMANENT, with another MAC address than the neighbour has"
-    cause = "The entry never expires and no ARP answer corrects it: frames go to a MAC address"
-    cause += " that isn't the destination's."
+    cause = (
+        "The entry never expires and no ARP answer corrects it: frames go to a MAC address"
+        " that isn't the destination's."
+    )
     cure = "ip neighbour delete ADDRESS dev DEVICE"
     reference = "ip-neighbour(8), nud permanent; Linux net/core/neighbour.c, neigh_update"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child, about a neighbour on another node."""
         for child in scene.children:
             for other in scene.children:
                 if child.network == other.network and child.node != other.node:
                     detail = (child.end, other.end, other.address)
                     if any(c[:2] == (child.end, other.end) for c in scene.healthy):
-                        yield Place(child.container, child.interface, child.node, detail)
+                        yield Place.of(child, *detail)
                         break
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The pair: the one's requests and its answers to the other go astray."""
+        """The pair is lost: requests of the one, and its answers to the other, go astray."""
         own, other, address = place.detail
-        family = 6 if ":" in address else 4
+        family = family_of(address)
         cells = involving(scene.healthy, own)
         return Effect(frozenset(c for c in cells if other in c[:2] and c[3] == family))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Enter a MAC address that nobody has."""
         script = 'ip neighbour replace "$2" lladdr "$3" dev "$1" nud permanent'
-        return [Step(place.target, script, (place.device, place.detail[2], NOBODY))]
+        return [Step(place.target, script, (place.device, place.detail[2], UNUSED_MAC))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete the entry."""
         script = 'ip neighbour delete "$2" dev "$1" 2>/dev/null || :'
         return [Step(place.target, script, (place.device, place.detail[2]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A permanent entry for an end of the lab whose MAC address is another one."""
         ends = {}
         for way in scene.healthy.values():
             arrivals = (p for p in way if (p.kind, p.direction) == ("space", "in"))
@@ -80,7 +82,7 @@ class StaticNeighbour(Fault):
                     )
 
 
-class ArpOff(Fault):
+class ArpOff(ChildFault):
     """A container's interface doesn't speak ARP."""
 
     id = "arp-off"
@@ -91,34 +93,14 @@ class ArpOff(Fault):
     cause = "With NOARP an interface asks nobody for MAC addresses and answers nobody."
     cure = "ip link set DEVICE arp on in the container"
     reference = "Linux net/ipv4/arp.c, arp_rcv (IFF_NOARP)"
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child that should speak ARP."""
-        for child in scene.children:
-            if child.network.mode not in ("l3", "l3s"):
-                yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's cells; an ipvlan sibling may find it by its address alone."""
-        every = scene.cells("space", place.target, place.device)
-        return Effect(every)
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it off."""
-        return [Step(place.target, 'ip link set "$1" arp off', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it on."""
-        return [Step(place.target, 'ip link set "$1" arp on', (place.device,))]
+    other_modes_than = ("l3", "l3s")
+    break_script = 'ip link set "$1" arp off'
+    mend_script = 'ip link set "$1" arp on'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """NOARP on a child whose driver isn't in an l3 mode."""
-        for place in self.places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "NOARP" not in link["flags"]:
-                continue
-            if link.get("linkinfo", {}).get("info_data", {}).get("mode") not in ("l3", "l3s"):
+        for place, space, link in links(evidence, self.places(scene)):
+            mode = link.get("linkinfo", {}).get("info_data", {}).get("mode")
+            if "NOARP" in link["flags"] and mode not in ("l3", "l3s"):
                 yield self.found(scene, place, link_proof(space, place.device))
 
 
@@ -133,35 +115,25 @@ class TableFull(Fault):
     cause = "The limit holds for all namespaces of a node together; an entry too many is refused."
     cure = f"sysctl -w {LIMIT}=8192 on the node"
     reference = "Linux net/core/neighbour.c, neigh_alloc; measured: 1042 of 1200 pairs at 1024"
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node."""
-        for node in scene.plan.nodes:
-            yield Place(node.name, "", node.name)
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """Any cell with an end on the node: its way to whoever measures needs an entry too."""
-        ends = {name for name, end in scene.ends.items() if end.node == place.node}
-        return Effect(frozenset(), involving(scene.every, *ends))
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Leave room for a handful."""
-        script = 'for n in 1 2 3; do sysctl -qw "net.ipv4.neigh.default.gc_thresh$n=4"; done'
-        return [Step(place.target, script)]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """The values of the nodes' image, the largest first."""
-        script = """
+    break_script = 'for n in 1 2 3; do sysctl -qw "net.ipv4.neigh.default.gc_thresh$n=4"; done'
+    mend_script = """
 for file in /etc/sysctl.d/*.conf; do sysctl -qp "$file" || :; done
 for n in 3 2 1; do
     test "$(sysctl -n "net.ipv4.neigh.default.gc_thresh$n")" -gt 4 ||
         sysctl -qw "net.ipv4.neigh.default.gc_thresh$n=$((1024 * n * n))"
 done
 """
-        return [Step(place.target, script)]
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        for node in scene.plan.nodes:
+            yield Place(node.name, "", node.name)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Any cell of the node may be lost: its way to whoever measures needs an entry, too."""
+        ends = {name for name, end in scene.ends.items() if end.node == place.node}
+        return Effect(frozenset(), involving(scene.every, *ends))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A limit below the number of neighbours that the node's cells need."""
         for place in self.places(scene):
             space = evidence.space(place.node)
             if space is None or LIMIT not in space.sysctl:
@@ -184,6 +156,3 @@ done
             if scene.ends[destination].node == node:
                 neighbours.add((destination, source))
         return len(neighbours)
-
-
-FAULTS: tuple[Fault, ...] = (StaticNeighbour(), ArpOff(), TableFull())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from underlay.drivers import DRIVERS
 from underlay.faults.evidence.lines import details_proof, link_proof
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.places import second_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence, Space
     from underlay.plan import NodeLink
+
+SUBJECT = "overlays"
 
 EVERYBODY = "00:00:00:00:00:00"
 VXLAN = """
@@ -40,7 +43,7 @@ bridge link set dev "$name" isolated on
 def tunnels(scene: Scene, kind: str = "") -> Iterator[tuple[Place, NodeLink]]:
     """Yield every tunnel of every node as a place, the second node's first."""
     kinds = (kind,) if kind else tuple(one.name for one in DRIVERS.values() if one.overlay)
-    for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
+    for node in second_first(scene):
         for link in node.links:
             if link.kind in kinds:
                 yield Place(node.name, link.interface, node.name), link
@@ -51,7 +54,7 @@ def tunnel_at(scene: Scene, place: Place) -> NodeLink:
     return next(link for here, link in tunnels(scene) if here == place)
 
 
-def made(place: Place, link: NodeLink) -> Step:
+def remade(place: Place, link: NodeLink) -> Step:
     """Return the step that makes a tunnel anew as ``link`` says."""
     options = link.options
     common = (link.interface, link.master, str(link.mtu))
@@ -71,25 +74,18 @@ class Tunnel(Fault):
 
     layer = "overlay"
     kind: ClassVar[str] = ""
+    no_place = "this lab has no overlay network"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every tunnel of that kind."""
         return (place for place, _ in tunnels(scene, self.kind))
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be an overlay."""
-        return f"this lab has no {self.kind or 'overlay'} network"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that the tunnel carries."""
         return Effect(scene.cells("parent", place.node, place.device))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it anew as planned."""
-        return [made(place, tunnel_at(scene, place))]
+        return [remade(place, tunnel_at(scene, place))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A tunnel whose settings show this fault."""
         for place, link in tunnels(scene, self.kind):
             space = evidence.space(place.node)
             if space is not None and link.interface in space.links:
@@ -106,6 +102,7 @@ class VxlanId(Tunnel):
 
     id = "vxlan-vni"
     kind = "vxlan"
+    no_place = "this lab has no vxlan network"
     title = "a VXLAN has another VNI than planned"
     symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
     evidence = "`ip -details link show` on the node: vxlan id differs; no counter rises anywhere"
@@ -115,13 +112,12 @@ class VxlanId(Tunnel):
     option: ClassVar[str] = "id"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it anew with the next one."""
         link = tunnel_at(scene, place)
         other = {**link.options, self.option: link.options[self.option] + 1}
-        return [made(place, replace(link, options=other))]
+        return [remade(place, replace(link, options=other))]
 
     def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
-        """Another number than the plan's."""
+        """Yield the settings where the number isn't the plan's."""
         seen = _data(space, link).get({"id": "id", "dstport": "port"}[self.option])
         if seen is not None and int(seen) != link.options[self.option]:
             yield details_proof(space, link.interface)
@@ -139,79 +135,6 @@ class VxlanPort(VxlanId):
     reference = "ip-link(8), vxlan dstport; RFC 7348, 5"
 
 
-class GreKey(Tunnel):
-    """A GRE tunnel with another key."""
-
-    id = "gre-key"
-    kind = "gretap"
-    title = "a GRE tunnel has another key"
-    symptom = "the overlay's containers lose those behind that tunnel; others go on"
-    evidence = "`ip -details link show` on the node: ikey or okey differs from the plan"
-    cause = "The receiver looks a tunnel up by addresses and key, and finds none."
-    cure = "delete the tunnel and make it with the same key at both ends"
-    reference = "Linux net/ipv4/ip_tunnel.c, ip_tunnel_lookup; RFC 2890"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make it anew with the next one."""
-        link = tunnel_at(scene, place)
-        other = {**link.options, "key": (link.options.get("key") or 0) + 1}
-        return [made(place, replace(link, options=other))]
-
-    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
-        """Another key than the plan's, in either direction."""
-        data, wanted = _data(space, link), link.options.get("key")
-        keys = {_number(data.get(name)) for name in ("ikey", "okey")}
-        if keys != {wanted or 0}:
-            yield details_proof(space, link.interface)
-
-
-class TunnelDown(Tunnel):
-    """A tunnel's device is down, or it isn't there."""
-
-    id = "tunnel-down"
-    title = "a tunnel is down"
-    symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
-    evidence = "`ip link show` on the node: the tunnel lacks UP, or isn't there"
-    cause = "A device that is down neither wraps nor unwraps frames."
-    cure = "ip link set DEVICE up on the node, or make it anew"
-    reference = "ip-link(8)"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it down."""
-        return [Step(place.target, 'ip link set "$1" down', (place.device,))]
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A tunnel that isn't up or not there."""
-        for place, link in tunnels(scene):
-            space = evidence.space(place.node)
-            if space is None:
-                continue
-            found = space.links.get(link.interface)
-            if found is None or "UP" not in found["flags"]:
-                yield self.found(scene, place, link_proof(space, link.interface))
-
-
-class TunnelUnplugged(Tunnel):
-    """A tunnel that is no port of its bridge."""
-
-    id = "tunnel-unplugged"
-    title = "a tunnel isn't in its bridge"
-    symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
-    evidence = "`ip link show` on the node: the tunnel has no master, or another one"
-    cause = "Frames leave the bridge by its ports, and the tunnel isn't one of them."
-    cure = "ip link set DEVICE master BRIDGE on the node"
-    reference = "bridge(8); ip-link(8), master"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Take it out."""
-        return [Step(place.target, 'ip link set "$1" nomaster', (place.device,))]
-
-    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
-        """Another master than the plan's."""
-        if space.links[link.interface].get("master") != link.master:
-            yield link_proof(space, link.interface)
-
-
 class VxlanList(Tunnel):
     """Two nodes that aren't in each other's list of a VXLAN."""
 
@@ -223,20 +146,16 @@ class VxlanList(Tunnel):
     cause = "ARP goes to the nodes listed for 00:00:00:00:00:00 only, and nobody relays it."
     cure = "bridge fdb append 00:00:00:00:00:00 dev VXLAN dst NODE on both nodes"
     reference = "ip-link(8), vxlan; Linux drivers/net/vxlan (VXLAN_NO_REMOTE); measured"
+    no_place = "this lab has no VXLAN with a static list"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every tunnel with a list, and one other node of that list."""
+        """Name every tunnel with a list, and one other node of that list."""
         for place, link in tunnels(scene, "vxlan"):
             for peer in link.options.get("fdb", ())[:1]:
                 other = self._owner(scene, peer, link)
                 yield Place(place.target, place.device, place.node, (peer, *other))
 
-    def senseless(self, scene: Scene) -> str:
-        """A group needs no list."""
-        return "this lab has no VXLAN with a static list"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What the tunnel carries between the two."""
         own = {link.options["local"] for here, link in tunnels(scene) if here.node == place.node}
         peer = place.detail[0]
         every = scene.cells("parent", place.node, place.device)
@@ -258,12 +177,10 @@ class VxlanList(Tunnel):
         return Effect(every & frozenset().union(*between))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete both entries."""
         script = f'bridge fdb delete {EVERYBODY} dev "$1" dst "$2"'
         return self._both(scene, place, script)
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Enter both again."""
         script = f"""
 bridge fdb show dev "$1" | grep -q "^{EVERYBODY} dst $2 " ||
     bridge fdb append {EVERYBODY} dev "$1" dst "$2"
@@ -271,7 +188,7 @@ bridge fdb show dev "$1" | grep -q "^{EVERYBODY} dst $2 " ||
         return self._both(scene, place, script)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A pair of nodes of which neither lists the other."""
+        """Find pairs of nodes of which neither lists the other."""
         missing: dict[tuple[str, str, str], Proof] = {}
         for place, link in tunnels(scene, "vxlan"):
             space = evidence.space(place.node)
@@ -310,13 +227,79 @@ bridge fdb show dev "$1" | grep -q "^{EVERYBODY} dst $2 " ||
         ]
 
 
+class GreKey(Tunnel):
+    """A GRE tunnel with another key."""
+
+    id = "gre-key"
+    kind = "gretap"
+    no_place = "this lab has no gretap network"
+    title = "a GRE tunnel has another key"
+    symptom = "the overlay's containers lose those behind that tunnel; others go on"
+    evidence = "`ip -details link show` on the node: ikey or okey differs from the plan"
+    cause = "The receiver looks a tunnel up by addresses and key, and finds none."
+    cure = "delete the tunnel and make it with the same key at both ends"
+    reference = "Linux net/ipv4/ip_tunnel.c, ip_tunnel_lookup; RFC 2890"
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        link = tunnel_at(scene, place)
+        other = {**link.options, "key": (link.options.get("key") or 0) + 1}
+        return [remade(place, replace(link, options=other))]
+
+    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
+        """Yield the settings where a key of either direction isn't the plan's."""
+        data, wanted = _data(space, link), link.options.get("key")
+        keys = {_number(data.get(name)) for name in ("ikey", "okey")}
+        if keys != {wanted or 0}:
+            yield details_proof(space, link.interface)
+
+
+class TunnelDown(Tunnel):
+    """A tunnel's device is down, or it isn't there."""
+
+    id = "tunnel-down"
+    title = "a tunnel is down"
+    symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
+    evidence = "`ip link show` on the node: the tunnel lacks UP, or isn't there"
+    cause = "A device that is down neither wraps nor unwraps frames."
+    cure = "ip link set DEVICE up on the node, or make it anew"
+    reference = "ip-link(8)"
+    break_script = 'ip link set "$1" down'
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        for place, link in tunnels(scene):
+            space = evidence.space(place.node)
+            if space is None:
+                continue
+            found = space.links.get(link.interface)
+            if found is None or "UP" not in found["flags"]:
+                yield self.found(scene, place, link_proof(space, link.interface))
+
+
+class TunnelUnplugged(Tunnel):
+    """A tunnel that is no port of its bridge."""
+
+    id = "tunnel-unplugged"
+    title = "a tunnel isn't in its bridge"
+    symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
+    evidence = "`ip link show` on the node: the tunnel has no master, or another one"
+    cause = "Frames leave the bridge by its ports, and the tunnel isn't one of them."
+    cure = "ip link set DEVICE master BRIDGE on the node"
+    reference = "bridge(8); ip-link(8), master"
+    break_script = 'ip link set "$1" nomaster'
+
+    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
+        """Yield the interface where its master isn't the plan's."""
+        if space.links[link.interface].get("master") != link.master:
+            yield link_proof(space, link.interface)
+
+
 def _data(space: Space, link: NodeLink) -> dict[str, Any]:
     found: dict[str, Any] = space.links[link.interface].get("linkinfo", {}).get("info_data", {})
     return found
 
 
 def _number(key: Any) -> int:
-    """The key as a number: 0.0.0.7 is 7, and one that isn't there is 0."""
+    """Return the key as a number: 0.0.0.7 is 7, and one that isn't there is 0."""
     if key is None:
         return 0
     number = 0
@@ -331,13 +314,3 @@ def _listed(space: Space, device: str) -> list[str]:
         for row in space.rows("fdb")
         if (row.get("ifname"), row.get("mac")) == (device, EVERYBODY) and "dst" in row
     ]
-
-
-FAULTS: tuple[Fault, ...] = (
-    VxlanId(),
-    VxlanPort(),
-    VxlanList(),
-    GreKey(),
-    TunnelDown(),
-    TunnelUnplugged(),
-)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 from underlay.faults.catalogue.filters import effect_of, proof_of, strength_of
 from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
-from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.fault import Effect, Fault, Place
+from underlay.faults.places import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence
+
+SUBJECT = "filters"
 
 CLSACT = """
 tc qdisc add dev "$1" clsact 2>/dev/null || :
@@ -34,28 +37,20 @@ class ParentDrops(Fault):
         "tc(8), clsact; measured: a drop at the parent's ingress bites macvlan siblings too, at"
         " its egress it doesn't, and ipvlan siblings never meet either"
     )
+    break_script = CLSACT
+    mend_script = NO_CLSACT
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every parent of every node."""
-        for node in scene.plan.nodes:
-            for parent in scene.parents(node.name):
-                yield Place(node.name, parent, node.name)
+        return parents(scene, scene.plan.nodes)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that passes the parent in that direction."""
         found = Drop("", (), self.direction, place.device)
         return Effect(self._cells(scene, place.node, found))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Add a filter that drops everything."""
-        return [Step(place.target, CLSACT, (place.device, self.side))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        return [Step(place.target, NO_CLSACT, (place.device, self.side))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, self.side)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Filters and queues of tc at a node's parents."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
             if space is None:
@@ -104,6 +99,3 @@ class ParentDropsOutgoing(ParentDrops):
     symptom = "the node and its containers lose all others; siblings go on"
     evidence = "`tc -s filter show dev PARENT egress` or `tc -s qdisc show`: frames are dropped"
     cause = "A filter or queue at the parent discards the frames that children send."
-
-
-FAULTS: tuple[Fault, ...] = (ParentDropsIncoming(), ParentDropsOutgoing())

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from underlay.faults.evidence.lines import route_line
-from underlay.faults.evidence.routes import best, contains, every_route, family_of, main_routes
+from underlay.faults.evidence.lines import route_line, routes_proof
+from underlay.faults.evidence.routes import best, contains, every_route, main_routes, route_family
+from underlay.faults.evidence.spaces import spaces, with_link_up
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.places import neighbour
+from underlay.faults.remake import child_at
 from underlay.faults.scene import Scene
+from underlay.plan import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding, Layer
     from underlay.faults.scene import Cell, Child, Passage
     from underlay.observe.evidence import Evidence, Space
+
+SUBJECT = "routes"
 
 REFUSING = ("blackhole", "unreachable", "prohibit", "throw")
 USUAL_RULES = (("local", 0), ("main", 32766), ("default", 32767))
@@ -37,7 +43,7 @@ class DefaultRouteMissing(Fault):
     """A container lacks its default route."""
 
     id = "default-route-missing"
-    layer: ClassVar[Layer] = "routing"
+    layer: Layer = "routing"
     title = "a container lacks its default route"
     symptom = "the container and everything outside of its own subnet lose each other"
     evidence = "`ip route show` in the container has no default"
@@ -47,51 +53,41 @@ class DefaultRouteMissing(Fault):
     )
     cure = "ip route add default dev DEVICE (or via GATEWAY) in the container"
     reference = "Linux net/ipv4/route.c, ip_route_output_key_hash_rcu (ENETUNREACH)"
-    saves = True
+    loses_addresses = True
     family: ClassVar[int] = 4
+    no_place = "no network of this lab gives its containers a default route"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child whose network gives a default route, where some cell needs it."""
         for child in scene.children:
             subnet = child.network.subnet if self.family == 4 else child.network.subnet6
             if child.network.default_route != "none" and subnet:
-                yield Place(child.container, child.interface, child.node, (child.end,))
-
-    def senseless(self, scene: Scene) -> str:
-        """A network must give one."""
-        return "no network of this lab gives its containers a default route"
+                yield Place.of(child, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What leaves for other subnets."""
-        network = _child(scene, place).network
+        network = child_at(scene, place).network
         subnet = network.subnet if self.family == 4 else network.subnet6
 
         def outside(passage: Passage) -> bool:
             there = passage.packet.destination
-            right = (":" in there) == (self.family == 6)
+            right = family_of(there) == self.family
             return passage.direction == "out" and right and not contains(subnet, there)
 
         return Effect(scene.cells("space", place.target, place.device, outside))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
         return [Step(place.target, f"ip -{self.family} route delete default")]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """What was saved before is put back; nothing else is needed."""
         return []
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child that is up and addressed, in a namespace without a default route."""
         for place in self.places(scene):
-            space, child = evidence.space(place.target), _child(scene, place)
+            space, child = evidence.space(place.target), child_at(scene, place)
             if space is None or not usable(space, child, self.family):
                 continue
             routes = main_routes(space, self.family)
             if not any(row["dst"] == "default" for row in routes):
-                lines = tuple(route_line(row) for row in routes) or ("no route",)
-                command = f"ip -{self.family} route show"
-                yield self.found(scene, place, Proof(space.name, command, lines))
+                yield self.found(scene, place, routes_proof(space, routes, self.family))
 
 
 class RefusingRoute(Fault):
@@ -105,39 +101,35 @@ class RefusingRoute(Fault):
     cause = "A more specific route discards packets to those destinations, answers included."
     cure = "ip route delete blackhole NETWORK in the container"
     reference = "ip-route(8), types blackhole, unreachable, prohibit"
+    break_script = 'ip route replace blackhole "$1"'
+    mend_script = 'ip route delete blackhole "$1" 2>/dev/null || :'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child, against a neighbour on another node."""
         for child in scene.children:
-            for other in scene.children:
-                if child.network == other.network and child.node != other.node:
-                    detail = (child.end, f"{other.address}/32")
-                    yield Place(child.container, child.interface, child.node, detail)
-                    break
+            other = neighbour(scene, child)
+            if other:
+                yield Place.of(child, child.end, f"{other.address}/32")
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What leaves for that network."""
         return Effect(towards(scene, place.target, "", place.detail[1]))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Add a blackhole."""
-        return [Step(place.target, 'ip route replace blackhole "$1"', (place.detail[1],))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        script = 'ip route delete blackhole "$1" 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1],))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.detail[1],)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A route of a refusing type, in containers and on nodes."""
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            for row in every_route(space) if space else ():
-                if space and row.get("type") in REFUSING:
-                    place = Place(name, "", space.node, (name, row["dst"]))
-                    proof = Proof(name, "ip route show", (route_line(row),))
-                    effect = Effect(towards(scene, name, "", row["dst"], family_of(row)))
-                    yield self.found(scene, place, proof, effect=effect)
+        for space in spaces(scene, evidence):
+            for row in every_route(space):
+                if row.get("type") in REFUSING:
+                    effect = Effect(towards(scene, space.name, "", row["dst"], route_family(row)))
+                    yield self.shown_by(scene, space, row, effect)
+
+    def shown_by(
+        self, scene: Scene, space: Space, row: dict[str, Any], effect: Effect, device: str = ""
+    ) -> Finding:
+        """Return the finding that a route of a namespace is this fault."""
+        place = Place(space.name, device, space.node, (space.name, row["dst"]))
+        proof = Proof(space.name, "ip route show", (route_line(row),))
+        return self.found(scene, place, proof, effect=effect)
 
 
 class WrongNextHop(RefusingRoute):
@@ -147,40 +139,38 @@ class WrongNextHop(RefusingRoute):
     title = "a route of a container leads to the wrong gateway"
     symptom = "the container and the destinations of that route lose each other"
     evidence = "`ip route get` in the container: via a gateway that isn't the plan's"
-    cause = "Packets to those destinations go to a gateway that nobody is, or to one that"
-    cause += " doesn't forward."
+    cause = (
+        "Packets to those destinations go to a gateway that nobody is, or to one that"
+        " doesn't forward."
+    )
     cure = "ip route delete NETWORK in the container, or name the right gateway"
     reference = "Linux net/ipv4/fib_semantics.c; ip-route(8), via"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Add a route by way of an address that nobody has."""
         script = 'ip route replace "$1" via "$2" dev "$3" onlink'
-        gateway = _nobody(scene, place)
+        gateway = _unused_address(scene, place)
         return [Step(place.target, script, (place.detail[1], gateway, place.device))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
         script = 'ip route delete "$1" via "$2" 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1], _nobody(scene, place)))]
+        return [Step(place.target, script, (place.detail[1], _unused_address(scene, place)))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A route with a gateway that the plan doesn't have, which some packet takes."""
+        """Find routes by a gateway that the plan doesn't have, which some packet takes."""
         planned = set(_planned_gateways(scene))
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            for row in every_route(space) if space else ():
-                gateway = row.get("gateway")
-                if space is None or not gateway or gateway in planned:
+        for space in spaces(scene, evidence):
+            for row in every_route(space):
+                gateway, device = row.get("gateway"), row.get("dev", "")
+                if not gateway or gateway in planned:
                     continue
-                if row.get("dev") == "eth0" and name == space.node:
+                if device == "eth0" and space.name == space.node:
                     continue  # a node's own default route, over management
-                if towards(scene, name, "", row["dst"], family_of(row)):
-                    place = Place(name, row.get("dev", ""), space.node, (name, row["dst"]))
-                    proof = Proof(name, "ip route show", (route_line(row),))
-                    yield self.found(scene, place, proof, effect=self._taken(scene, space, row))
+                if towards(scene, space.name, "", row["dst"], route_family(row)):
+                    effect = self._taken(scene, space, row)
+                    yield self.shown_by(scene, space, row, effect, device)
 
     def _taken(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
-        """Only what no more specific route takes elsewhere."""
+        """Return the cells that take this route, and no more specific one."""
         return Effect(
             scene.cells(
                 "space",
@@ -191,7 +181,7 @@ class WrongNextHop(RefusingRoute):
         )
 
 
-class WrongDevice(WrongNextHop):
+class WrongDevice(RefusingRoute):
     """A more specific route leaves by another interface."""
 
     id = "wrong-device"
@@ -199,30 +189,21 @@ class WrongDevice(WrongNextHop):
     evidence = "`ip route show`: a destination by another device than its network's"
     cause = "Packets to those destinations leave by an interface where they aren't."
     cure = "ip route delete NETWORK dev DEVICE"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Send them to lo."""
-        return [Step(place.target, 'ip route replace "$1" dev lo', (place.detail[1],))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        script = 'ip route delete "$1" dev lo 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1],))]
+    reference = "Linux net/ipv4/fib_semantics.c; ip-route(8), via"
+    break_script = 'ip route replace "$1" dev lo'
+    mend_script = 'ip route delete "$1" dev lo 2>/dev/null || :'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A direct route in a container that leaves by no interface of the packet's network."""
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            for row in every_route(space) if space else ():
-                if space is None or "gateway" in row or "dev" not in row:
+        """Find direct routes that leave by another interface than the packet's network."""
+        for space in spaces(scene, evidence):
+            for row in every_route(space):
+                if "gateway" in row or "dev" not in row:
                     continue
                 if row.get("type", "unicast") != "unicast":
                     continue
                 effect = self._astray(scene, space, row)
                 if effect.certain:
-                    place = Place(name, row["dev"], space.node, (name, row["dst"]))
-                    proof = Proof(name, "ip route show", (route_line(row),))
-                    yield self.found(scene, place, proof, effect=effect)
+                    yield self.shown_by(scene, space, row, effect, row["dev"])
 
     def _astray(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
         several = len([c for c in scene.children if c.container == space.name]) > 1
@@ -252,29 +233,19 @@ class PolicyRule(RefusingRoute):
     cause = "A rule of higher priority sends those packets to another table or discards them."
     cure = "ip rule delete with the rule's own words"
     reference = "ip-rule(8)"
-
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Discard what goes to the neighbour."""
-        script = 'ip rule add to "$1" priority 100 blackhole'
-        return [Step(place.target, script, (place.detail[1],))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete the rule."""
-        script = 'ip rule delete to "$1" priority 100 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1],))]
+    break_script = 'ip rule add to "$1" priority 100 blackhole'
+    mend_script = 'ip rule delete to "$1" priority 100 2>/dev/null || :'
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A rule that the kernel doesn't make itself."""
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            for row in space.rows("rules") if space else ():
-                if space is None or (row.get("table"), row["priority"]) in USUAL_RULES:
+        for space in spaces(scene, evidence):
+            for row in space.rows("rules"):
+                if (row.get("table"), row["priority"]) in USUAL_RULES:
                     continue
                 to = row.get("dst", "all")
                 network = "default" if to == "all" else f"{to}/{row.get('dstlen', 32)}"
                 words = " ".join(f"{key} {value}" for key, value in row.items())
-                place = Place(name, "", space.node, (name, network))
-                yield self.found(scene, place, Proof(name, "ip rule show", (words,)))
+                place = Place(space.name, "", space.node, (space.name, network))
+                yield self.found(scene, place, Proof(space.name, "ip rule show", (words,)))
 
 
 class NodeRouteMissing(Fault):
@@ -291,46 +262,31 @@ class NodeRouteMissing(Fault):
     )
     cure = "ip route add SUBNET dev PARENT on the node"
     reference = "Linux net/ipv4/route.c, ip_route_output_key_hash_rcu"
-    saves = True
+    loses_addresses = True
+    no_place = "no node of this lab needs a route to its containers' subnets"
+    break_script = 'ip route delete "$1" dev "$2"'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every planned route of every node."""
         for node in scene.plan.nodes:
             for route in node.routes:
                 yield Place(node.name, route.interface, node.name, (node.name, route.to))
 
-    def senseless(self, scene: Scene) -> str:
-        """The plan must have such a route."""
-        return "no node of this lab needs a route to its containers' subnets"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What leaves the node for that subnet."""
         return Effect(towards(scene, place.target, place.device, place.detail[1]))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        script = 'ip route delete "$1" dev "$2"'
-        return [Step(place.target, script, (place.detail[1], place.device))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """What was saved before is put back."""
-        return []
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.detail[1], place.device)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned route that isn't there, on a parent that is up and addressed."""
+        """Find planned routes that aren't there, on parents that are up and addressed."""
         for place in self.places(scene):
-            space = evidence.space(place.target)
-            link = space.links.get(place.device) if space else None
-            if space is None or link is None or "UP" not in link["flags"]:
+            space = with_link_up(evidence, place)
+            if space is None or not space.addresses(place.device):
                 continue
-            if not space.addresses(place.device):
-                continue
-            family = 6 if ":" in place.detail[1] else 4
+            family = family_of(place.detail[1])
             routes = main_routes(space, family)
             if not any(row["dst"] == place.detail[1] for row in routes):
-                lines = tuple(route_line(row) for row in routes) or ("no route",)
-                command = f"ip -{family} route show"
-                yield self.found(scene, place, Proof(space.name, command, lines))
+                yield self.found(scene, place, routes_proof(space, routes, family))
 
 
 def usable(space: Space, child: Child, family: int = 4) -> bool:
@@ -339,15 +295,11 @@ def usable(space: Space, child: Child, family: int = 4) -> bool:
     if link is None or "UP" not in link["flags"]:
         return False
     wanted = child.address if family == 4 else child.address6
-    return any(a.partition("/")[0] == wanted for a in space.addresses(child.interface))
+    return any(a.ip == wanted for a in space.addresses(child.interface))
 
 
-def _child(scene: Scene, place: Place) -> Child:
-    return next(c for c in scene.children if c.end == place.detail[0])
-
-
-def _nobody(scene: Scene, place: Place) -> str:
-    child = _child(scene, place)
+def _unused_address(scene: Scene, place: Place) -> str:
+    child = child_at(scene, place)
     return child.network.slices[child.node].last
 
 
@@ -360,13 +312,3 @@ def _planned_gateways(scene: Scene) -> Iterator[str]:
         yield from (route.via for route in node.routes)
     for host in scene.plan.hosts:
         yield from (route.via for route in host.routes)
-
-
-FAULTS: tuple[Fault, ...] = (
-    DefaultRouteMissing(),
-    RefusingRoute(),
-    WrongNextHop(),
-    WrongDevice(),
-    PolicyRule(),
-    NodeRouteMissing(),
-)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
 
+SUBJECT = "runtimes"
+
 # A node's kernel is the process whose command line says so. Those that it traces run the node's own
 # processes: it would panic to see one of them stopped by anybody else (arch/um/os-Linux/skas).
 SIGNAL = """
@@ -40,32 +42,25 @@ class ContainerStopped(Fault):
     cause = "The container's process has ended, and its network namespace with it."
     cure = "docker start CONTAINER on the node; `docker logs` says why it ended"
     reference = "Docker docs, reference/cli/docker/container/stop"
-    saves = True
+    loses_addresses = True
+    no_place = "this lab has no Docker container; others keep their network without a process"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every Docker container."""
         for container in scene.plan.containers:
             if container.runtime == "docker":
                 yield Place(container.name, "", container.node)
 
-    def senseless(self, scene: Scene) -> str:
-        """Containers of CNI outlive their process: the network namespace stays."""
-        return "this lab has no Docker container; others keep their network without a process"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All cells of the container, whatever was expected of them."""
+        """No cell of the container can be measured, whatever was expected of it."""
         return Effect(_of_containers(scene, {place.target}))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Stop it."""
         return [Step(place.node, 'docker stop --time 0 "$1" >/dev/null', (place.target,))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Start it; what Docker doesn't restore is put back from what was saved."""
         return [Step(place.node, 'docker start "$1" >/dev/null', (place.target,))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned container that Docker knows in another state than running."""
         for node in scene.plan.nodes:
             for row in evidence.runtime(node.name).get("docker", ()):
                 planned = {c.name for c in scene.plan.containers if c.node == node.name}
@@ -86,28 +81,19 @@ class DockerDown(Fault):
     cause = "The Docker service was stopped or failed, and its containers ended with it."
     cure = "systemctl start docker on the node, then docker start for its containers"
     reference = "Docker docs, config/containers/live-restore"
-    saves = True
+    loses_addresses = True
+    no_place = "no container of this lab is Docker's"
+    break_script = "systemctl stop docker.socket docker.service"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node with Docker containers."""
         for node in scene.plan.nodes:
             if _docker(scene, node.name):
                 yield Place(node.name, "", node.name)
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be something that needs Docker."""
-        return "no container of this lab is Docker's"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All cells of the node's Docker containers."""
         return Effect(_of_containers(scene, set(_docker(scene, place.node))))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Stop the service and the socket that would start it again."""
-        return [Step(place.node, "systemctl stop docker.socket docker.service")]
-
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Start it, and its containers."""
         script = """
 systemctl start docker.socket docker.service
 for name; do docker start "$name" >/dev/null; done
@@ -115,11 +101,10 @@ for name; do docker start "$name" >/dev/null; done
         return [Step(place.node, script, tuple(_docker(scene, place.node)))]
 
     def keeps(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        """The containers lose their routes."""
         return tuple(_docker(scene, place.node))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The service isn't active, and its containers can't be looked into."""
+        """Find nodes where the service isn't active and its containers can't be looked into."""
         for place in self.places(scene):
             word = evidence.runtime(place.node).get("services", {}).get("docker", "active")
             if word != "active" and set(_docker(scene, place.node)) & set(evidence.failed):
@@ -138,32 +123,25 @@ class NodeHung(Fault):
     cause = "The node's kernel makes no progress: it answers neither ssh nor its neighbours."
     cure = "underlay down, underlay up; its console is in the lab's state folder"
     reference = "measured: a stopped User Mode Linux process answers nothing"
+    no_place = "this lab's switch is a machine of its own, where no node's process is"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every node, the second one first; its process is where the bridges usually are."""
+        """Name every node whose process runs beside the segments' bridges, the second one first."""
         nodes = () if scene.plan.switch else scene.plan.nodes
         for node in sorted(nodes, key=lambda node: node.index != 2):
             yield Place(node.name, "", node.name)
 
-    def senseless(self, scene: Scene) -> str:
-        """The node's process can't be stopped from another machine."""
-        return "this lab's switch is a machine of its own, where no node's process is"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All cells with an end on the node."""
         ends = {name for name, end in scene.ends.items() if end.node == place.node}
         return Effect(involving(scene.every, *ends))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Stop the node's kernel in its sandbox."""
         return [Step(SWITCH, SIGNAL, (place.node, "STOP"))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Let it go on."""
         return [Step(SWITCH, SIGNAL, (place.node, "CONT"))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A node that gave no evidence."""
         for place in self.places(scene):
             reason = evidence.failed.get(place.node)
             if reason:
@@ -184,11 +162,10 @@ class NamespaceGone(Fault):
     reference = "ip-netns(8)"
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All cells of the container."""
         return Effect(_of_containers(scene, {place.target}))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A container that could not be entered, on a node that could, and not Docker's."""
+        """Find containers that could not be entered, on nodes that could; Docker's stop instead."""
         for container in scene.plan.containers:
             reason = evidence.failed.get(container.name)
             if reason and container.runtime != "docker" and container.node not in evidence.failed:
@@ -204,6 +181,3 @@ def _docker(scene: Scene, node: str) -> list[str]:
 def _of_containers(scene: Scene, names: set[str]) -> frozenset[Cell]:
     ends = {name for name, end in scene.ends.items() if end.space in names}
     return involving(scene.every, *ends)
-
-
-FAULTS: tuple[Fault, ...] = (ContainerStopped(), DockerDown(), NodeHung(), NamespaceGone())

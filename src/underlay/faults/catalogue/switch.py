@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.expect.value_cells import NOBODY
 from underlay.faults.evidence.lines import fdb_line, link_proof, port_line
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.places import ports
 from underlay.faults.scene import cell_of
 from underlay.plan import SWITCH
 
@@ -18,14 +19,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
-    from underlay.plan import PlannedNode, PlannedSegment
 
-
-def ports(scene: Scene) -> Iterator[tuple[PlannedNode, PlannedSegment, str]]:
-    """Yield every node's port in every segment, the second node's first."""
-    for node in sorted(scene.plan.nodes, key=lambda node: node.index != 2):
-        for segment in scene.plan.segments:
-            yield node, segment, segment.ports[node.name]
+SUBJECT = "switch"
 
 
 def rows(evidence: Evidence) -> dict[str, dict[str, Any]]:
@@ -50,37 +45,27 @@ class PortIsolated(Fault):
     cause = "Isolated ports (a private VLAN) never forward to each other."
     cure = "bridge link set dev PORT isolated off at the switch"
     reference = "bridge(8), isolated; cni.dev, plugins/current/main/bridge, portIsolation"
+    no_place = "this lab has a single node"
+    break_script = 'for port; do bridge link set dev "$port" isolated on; done'
+    mend_script = 'for port; do bridge link set dev "$port" isolated off; done'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Two neighbouring nodes' ports in every segment."""
         for segment in scene.plan.segments:
             names = list(segment.ports.values())
             for one, other in pairwise(names):
                 yield Place(SWITCH, one, "", (segment.name, one, other))
 
-    def senseless(self, scene: Scene) -> str:
-        """It takes two."""
-        return "this lab has a single node"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that comes in by one of the ports and leaves by another of them."""
+        """All that comes in by one of the ports and leaves by another of them is lost."""
         segment, *isolated = place.detail
         ways = [scene.cells("port", segment, port) for port in isolated]
         both = [one & other for index, one in enumerate(ways) for other in ways[index + 1 :]]
         return Effect(frozenset().union(*both))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Isolate both."""
-        script = 'for port; do bridge link set dev "$port" isolated on; done'
-        return [Step(SWITCH, script, place.detail[1:])]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Join them again."""
-        script = 'for port; do bridge link set dev "$port" isolated off; done'
-        return [Step(SWITCH, script, place.detail[1:])]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return place.detail[1:]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Two or more isolated ports in a segment that the plan doesn't isolate."""
         seen = rows(evidence)
         for segment in scene.plan.segments:
             if segment.isolated:
@@ -102,9 +87,12 @@ class FdbWrongPort(Fault):
     cause = "A static entry of the switch's table names a port where that machine isn't."
     cure = "bridge fdb delete MAC dev PORT master at the switch"
     reference = "bridge(8), fdb static sticky; Linux net/bridge/br_fdb.c, br_fdb_update"
+    no_place = "this lab has no macvlan network over several nodes and ports without VLANs"
+    # Without `sticky` the next frame of the container would correct it.
+    break_script = 'bridge fdb replace "$2" dev "$1" master static sticky'
+    mend_script = 'bridge fdb delete "$2" dev "$1" master 2>/dev/null || :'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every macvlan child, at another node's port."""
         for child in scene.children:
             if not child.network.traits.by_mac:
                 continue
@@ -115,27 +103,14 @@ class FdbWrongPort(Fault):
                     yield Place(SWITCH, port, child.node, (segment.name, child.mac, child.end))
                     break
 
-    def senseless(self, scene: Scene) -> str:
-        """It is shown with a MAC address of a single container."""
-        return "this lab has no macvlan network over several nodes and ports without VLANs"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What is sent across nodes to that MAC address."""
         segment, mac = place.detail[:2]
         return Effect(scene.cells("port", segment, "", lambda p: p.packet.destination_mac == mac))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Enter it; sticky, or the next frame of the container would correct it."""
-        script = 'bridge fdb replace "$2" dev "$1" master static sticky'
-        return [Step(SWITCH, script, (place.device, place.detail[1]))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete it."""
-        script = 'bridge fdb delete "$2" dev "$1" master 2>/dev/null || :'
-        return [Step(SWITCH, script, (place.device, place.detail[1]))]
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A static entry for a lab's MAC address at a port that isn't its node's."""
         switch = evidence.space(SWITCH)
         for child in scene.children if switch else ():
             own = scene.port(child.node, child.network.segment)
@@ -157,23 +132,22 @@ class Hairpin(Fault):
     title = "a switch port reflects frames (hairpin)"
     symptom = "macvlan containers of the node reach their own node, which should be impossible"
     evidence = "`bridge -d link show` at the switch: hairpin on"
-    cause = "The port returns frames to the node that sent them, so that the way between a node"
-    cause += " and its own macvlan children, which the driver doesn't have, exists by the wire."
+    cause = (
+        "The port returns frames to the node that sent them, so that the way between a node"
+        " and its own macvlan children, which the driver doesn't have, exists by the wire."
+    )
     cure = "bridge link set dev PORT hairpin off at the switch, or `hairpin: true` in the lab file"
     reference = "IEEE 802.1Qbg, reflective relay; bridge(8), hairpin; measured"
+    no_place = "this lab has no macvlan network in bridge mode"
+    break_script = 'bridge link set dev "$1" hairpin on'
+    mend_script = 'bridge link set dev "$1" hairpin off'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port of a node with macvlan children in that segment."""
         for node, segment, port in ports(scene):
             if self._cells(scene, node.name, segment.name):
                 yield Place(SWITCH, port, node.name, (segment.name,))
 
-    def senseless(self, scene: Scene) -> str:
-        """Reflection opens a way for macvlan only."""
-        return "this lab has no macvlan network in bridge mode"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """A node and its own macvlan containers, in both directions."""
         return Effect(self._cells(scene, place.node, place.detail[0]))
 
     def _cells(self, scene: Scene, node: str, segment: str) -> frozenset[Cell]:
@@ -191,16 +165,7 @@ class Hairpin(Fault):
             if node in cell[:2] and ends & set(cell[:2])
         )
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it on."""
-        return [Step(SWITCH, 'bridge link set dev "$1" hairpin on', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it off."""
-        return [Step(SWITCH, 'bridge link set dev "$1" hairpin off', (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A port with hairpin in a segment that has none by plan."""
         seen = rows(evidence)
         for node, segment, port in ports(scene):
             if seen.get(port, {}).get("hairpin") and not segment.hairpin:
@@ -219,21 +184,24 @@ class BroadcastOff(Fault):
         " and `arp` show it, and a silent machine can't be found"
     )
     evidence = "`bridge -d link show` at the switch: bcast_flood off"
-    cause = "ARP requests for that node's addresses don't reach it; only whoever it has asked"
-    cause += " itself knows its MAC addresses."
+    cause = (
+        "ARP requests for that node's addresses don't reach it; only whoever it has asked"
+        " itself knows its MAC addresses."
+    )
     cure = "bridge link set dev PORT bcast_flood on at the switch"
     reference = "bridge(8), bcast_flood"
+    break_script = 'bridge link set dev "$1" bcast_flood off'
+    mend_script = 'bridge link set dev "$1" bcast_flood on'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port."""
         for node, segment, port in ports(scene):
             yield Place(SWITCH, port, node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What is heard and asked there, if that is measured.
+        """What is heard and asked there changes, if that is measured.
 
-        None of reachability: every end also asks, and whoever is asked learns from that (RFC
-        826).
+        No cell of reachability does: every end also asks, and whoever is asked learns from that
+        (RFC 826).
         """
         beyond = [value for value in scene.values if self._beyond(scene, place, value)]
         return Effect(frozenset(cell_of(value) for value in beyond))
@@ -254,16 +222,7 @@ class BroadcastOff(Fault):
             return False
         return any(scene.ends[taker].node == place.node for taker in takers)
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it off."""
-        return [Step(SWITCH, 'bridge link set dev "$1" bcast_flood off', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Turn it on."""
-        return [Step(SWITCH, 'bridge link set dev "$1" bcast_flood on', (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A port with it off."""
         seen = rows(evidence)
         for place in self.places(scene):
             row = seen.get(place.device, {})
@@ -282,9 +241,9 @@ class WrongSegment(Fault):
     cause = "The port belongs to another segment's bridge than planned."
     cure = "ip link set PORT master BRIDGE at the switch"
     reference = "bridge(8)"
+    no_place = "this lab has no two segments whose ports are without VLANs"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port, with the next segment's bridge."""
         bridges = [segment.bridge for segment in scene.plan.segments if not segment.vlans]
         for node, segment, port in ports(scene):
             others = [bridge for bridge in bridges if bridge != segment.bridge]
@@ -292,12 +251,8 @@ class WrongSegment(Fault):
             if others and not segment.vlans:
                 yield Place(SWITCH, port, node.name, (segment.name, segment.bridge, others[0]))
 
-    def senseless(self, scene: Scene) -> str:
-        """It takes two segments."""
-        return "this lab has no two segments whose ports are without VLANs"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that passes the port; and whoever is unreachable now may become reachable."""
+        """All that passes the port is lost; who was unreachable may become reachable."""
         ends = {c.end for c in scene.children if c.node == place.node} | {place.node}
         strangers = frozenset(
             cell for cell in scene.every - set(scene.healthy) if ends & set(cell[:2])
@@ -305,15 +260,12 @@ class WrongSegment(Fault):
         return Effect(scene.cells("port", place.detail[0], place.device), strangers)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Plug it over."""
         return [Step(SWITCH, 'ip link set "$1" master "$2"', (place.device, place.detail[2]))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Plug it back."""
         return [Step(SWITCH, 'ip link set "$1" master "$2"', (place.device, place.detail[1]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A port whose master is another bridge."""
         switch, seen = evidence.space(SWITCH), rows(evidence)
         for node, segment, port in ports(scene):
             if switch is None or port not in switch.links:
@@ -337,38 +289,19 @@ class SegmentDown(Fault):
     cause = "The segment's bridge is down: it forwards nothing between its ports."
     cure = "ip link set BRIDGE up at the switch"
     reference = "Linux net/bridge/br_device.c, br_dev_stop"
+    break_script = 'ip link set "$1" down'
+    mend_script = 'ip link set "$1" up'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every segment."""
         for segment in scene.plan.segments:
             yield Place(SWITCH, segment.bridge, "", (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that passes any port of the segment."""
         return Effect(scene.cells("port", place.detail[0]))
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it down."""
-        return [Step(SWITCH, 'ip link set "$1" down', (place.device,))]
-
-    def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Set it up."""
-        return [Step(SWITCH, 'ip link set "$1" up', (place.device,))]
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A planned bridge that lacks UP or isn't there."""
         switch = evidence.space(SWITCH)
         for place in self.places(scene) if switch else ():
             assert switch is not None
             if "UP" not in switch.links.get(place.device, {}).get("flags", ()):
                 yield self.found(scene, place, link_proof(switch, place.device))
-
-
-FAULTS: tuple[Fault, ...] = (
-    PortIsolated(),
-    FdbWrongPort(),
-    Hairpin(),
-    BroadcastOff(),
-    WrongSegment(),
-    SegmentDown(),
-)

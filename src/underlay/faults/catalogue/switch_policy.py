@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.filters import effect_of, strength_of
-from underlay.faults.catalogue.switch import port_proof, ports, rows
+from underlay.faults.catalogue.switch import port_proof, rows
 from underlay.faults.evidence import port_vlans
 from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.drops_nft import of_nft
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
 from underlay.faults.evidence.lines import fdb_line
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.places import ports
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
     from underlay.plan import PlannedNode, PlannedSegment
+
+SUBJECT = "switch"
 
 
 class MacPolicy(Fault):
@@ -43,13 +46,11 @@ class MacPolicy(Fault):
     reference = "docker/docs#15855; moby/moby#21735; bridge(8), locked; Linux ipvlan.rst, 6(a)"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port with the NIC's MAC address."""
         for node, segment, port in ports(scene):
             nic = next(nic for nic in node.nics if nic.segment == segment.name)
             yield Place(SWITCH, port, node.name, (segment.name, nic.mac))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What comes in there with another source address than the allowed ones."""
         segment, *allowed = place.detail
 
         def strange(passage: Passage) -> bool:
@@ -58,7 +59,6 @@ class MacPolicy(Fault):
         return Effect(scene.cells("port", segment, place.device, strange))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Lock the port, with one address entered by hand."""
         script = """
 port=$1; bridge=$2; shift 2
 bridge link set dev "$port" learning off locked on
@@ -69,7 +69,6 @@ for mac; do bridge fdb replace "$mac" dev "$port" master static; done
         return [Step(SWITCH, script, (place.device, bridge, *self.allowed(scene, place)))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Unlock it and forget the entries."""
         script = """
 port=$1; shift
 bridge link set dev "$port" learning on locked off
@@ -82,13 +81,13 @@ for mac; do bridge fdb delete "$mac" dev "$port" master 2>/dev/null || :; done
         return place.detail[1:]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A locked port that none of its node's containers is allowed at, or such a rule."""
+        """Find locked ports, or such rules, that allow none of the node's containers."""
         for place, proofs, strength in policies(scene, evidence):
             if not self._children(scene, place) & set(place.detail[1:]):
                 yield self.found(scene, place, *proofs, strength=strength)
 
     def _children(self, scene: Scene, place: Place) -> set[str]:
-        """Addresses of containers that pass the port beside the NIC's.
+        """Return the containers' MAC addresses that pass the port beside the NIC's.
 
         An ipvlan child and a VLAN of the NIC have the NIC's own, and an overlay's frames travel
         within packets of the node.
@@ -112,24 +111,23 @@ class PortSecurity(MacPolicy):
     title = "a switch port takes only some of its containers' MAC addresses"
     symptom = "one container of a node loses all other nodes, its twin beside it doesn't"
     evidence = "`bridge fdb show dev PORT`: its MAC address isn't among the allowed ones"
-    cause = "The port takes a limited number of MAC addresses: the first containers work, the"
-    cause += " next one doesn't."
+    cause = (
+        "The port takes a limited number of MAC addresses: the first containers work, the"
+        " next one doesn't."
+    )
     cure = "raise the port's limit, or use ipvlan, which needs one address"
     reference = "Linux Documentation/networking/ipvlan.rst, 6(a); sonic-net/SONiC#957"
+    no_place = "no node of this lab has two macvlan containers in a segment"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port with at least two children that have addresses of their own."""
+        """Name ports with at least two children that have addresses of their own."""
         for place in super().places(scene):
             macs = sorted(self._children(scene, place))
             if len(macs) > 1:
                 yield Place(SWITCH, place.device, place.node, (*place.detail, *macs[:-1]))
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be a container to leave out."""
-        return "no node of this lab has two macvlan containers in a segment"
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A locked port that some of its node's containers are allowed at, or such a rule."""
+        """Find locked ports, or such rules, that allow some of the node's containers."""
         for place, proofs, strength in policies(scene, evidence):
             if self._children(scene, place) & set(place.detail[1:]):
                 yield self.found(scene, place, *proofs, strength=strength)
@@ -183,39 +181,33 @@ class SwitchDrops(Fault):
     """A rule at the switch discards frames at a port."""
 
     id = "switch-drops"
-    layer: ClassVar[Layer] = "switch"
+    layer: Layer = "switch"
     title = "a rule at the switch discards frames"
     symptom = "what passes that port and the rule means is lost; siblings go on"
     evidence = "`nft list ruleset` or `tc -s filter show dev PORT` at the switch"
     cause = "An access list at the switch discards frames of the port."
     cure = "delete the rule that the evidence shows, at the switch"
     reference = "nft(8), bridge family"
+    no_place = "this lab's switch is a machine of its own, whose image has no nft"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port, where there is nft."""
         for node, segment, port in ports(scene) if scene.plan.switch is None else ():
             yield Place(SWITCH, port, node.name, (segment.name,))
 
-    def senseless(self, scene: Scene) -> str:
-        """It is brought about by nft."""
-        return "this lab's switch is a machine of its own, whose image has no nft"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """The UDP cells that pass the port inwards: an access list is rarely about everything."""
+        """UDP cells that enter by the port are lost: an access list is rarely about everything."""
         found = Drop("", (), "in", place.device, protocol=(True, "udp"))
         return Effect(_at_port(scene, place.detail[0], found))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Add a table of its own."""
         rule = f'iifname "{place.device}" ip protocol udp counter drop'
         return [Step(SWITCH, TABLE, (rule,))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Delete the table."""
         return [Step(SWITCH, "nft delete table bridge underlay_fault 2>/dev/null || :")]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Rules with no policy about MAC addresses in them, and filters of tc at ports."""
+        """Find rules that aren't about MAC addresses, and filters of tc at ports."""
         switch = evidence.space(SWITCH)
         if switch is None:
             return
@@ -249,9 +241,10 @@ class VlanNotOnTrunk(SwitchDrops):
     cause = "The switch port drops frames with that tag: the VLAN isn't among those allowed on it."
     cure = "allow the VLAN at the port (bridge vlan add vid VLAN dev PORT, or delete the rule)"
     reference = "moby/libnetwork#1286; Docker docs, macvlan, 802.1Q trunk bridge mode"
+    no_place = "this lab has no trunk with a VLAN"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every port, with a VLAN that passes there: of its own, or as some network's tag."""
+        """Name each port with each VLAN that passes: one of its own, or some network's tag."""
         for node, segment, port in ports(scene):
             tags = [n.vlan for n in scene.plan.networks if n.segment == segment.name and n.vlan]
             if scene.plan.switch:
@@ -259,12 +252,8 @@ class VlanNotOnTrunk(SwitchDrops):
             for tag in dict.fromkeys(tags):
                 yield Place(SWITCH, port, node.name, (segment.name, str(tag)))
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be a VLAN."""
-        return "this lab has no trunk with a VLAN"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What passes the port with that tag, or in that VLAN where the switch filters them."""
+        """What passes with that tag is lost, or in that VLAN where the switch filters them."""
         segment = next(s for s in scene.plan.segments if s.name == place.detail[0])
         if segment.vlans:
             vlan = int(place.detail[1])
@@ -273,7 +262,7 @@ class VlanNotOnTrunk(SwitchDrops):
         return Effect(_at_port(scene, place.detail[0], found))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Take the VLAN off the port, or drop the tag, both ways."""
+        """Take the VLAN off the port where the switch has VLANs; else drop the tag, both ways."""
         if scene.plan.switch:
             line = 'bridge vlan delete dev "$1" vid "$2"'
             return [Step(SWITCH, line, (place.device, place.detail[1]))]
@@ -282,14 +271,13 @@ class VlanNotOnTrunk(SwitchDrops):
         return [Step(SWITCH, TABLE, rules)]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Make the port a member again, or delete the table."""
         if scene.plan.switch:
             line = 'bridge vlan add dev "$1" vid "$2"'
             return [Step(SWITCH, line, (place.device, place.detail[1]))]
         return super().undo(scene, place)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A port that isn't a member of a VLAN as planned, or a rule about a tag."""
+        """Find ports that aren't members of a VLAN as planned, and rules about a tag."""
         switch = evidence.space(SWITCH)
         shown = switch.rows("vlans") if switch else []
         for node, segment, port in ports(scene) if switch else ():
@@ -304,7 +292,7 @@ class VlanNotOnTrunk(SwitchDrops):
         yield from super().find(scene, evidence)
 
     def fits(self, found: Drop) -> bool:
-        """A rule about a tag."""
+        """Whether the rule is about a tag."""
         return found.vlan is not None
 
 
@@ -334,6 +322,3 @@ def _at_port(scene: Scene, segment: str, found: Drop) -> frozenset[Cell]:
         return same and found.takes(passage.packet)
 
     return scene.cells("port", segment, found.device, met)
-
-
-FAULTS: tuple[Fault, ...] = (MacPolicy(), PortSecurity(), SwitchDrops(), VlanNotOnTrunk())

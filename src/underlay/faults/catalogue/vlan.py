@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.driver import WrongMaster, info
 from underlay.faults.evidence.lines import details_proof
+from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import Effect, Fault, Place, Step
 from underlay.faults.remake import child_at, remake
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Child, Passage, Scene
     from underlay.observe.evidence import Evidence
+
+SUBJECT = "VLANs"
 
 VLAN_TOO = """
 ip link show "$1" >/dev/null 2>&1 || ip link add link "$2" name "$1" type vlan id "${1#*.}"
@@ -38,24 +41,18 @@ class WrongVlan(WrongMaster):
     cause = "The child was made on another 802.1q sub-interface than the network's."
     cure = "correct the VLAN in the network's definition and start the container anew"
     reference = "Docker docs, engine/network/drivers/macvlan.md, 802.1Q trunk bridge mode"
+    no_place = "this lab has no macvlan network on a VLAN"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every macvlan child on a VLAN."""
         for place in super().places(scene):
             if child_at(scene, place).network.vlan:
                 yield place
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be a VLAN."""
-        return "this lab has no macvlan network on a VLAN"
-
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make the next VLAN on the same NIC, and the child again on that."""
         base, other = self._other(scene, place)
         return [Step(place.node, VLAN_TOO, (other, base)), remake(scene, place, parent=other)]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Make the child again where it belongs, and remove the other VLAN."""
         _, other = self._other(scene, place)
         gone = 'ip link delete "$1" 2>/dev/null || :'
         return [remake(scene, place), Step(place.node, gone, (other,))]
@@ -67,7 +64,7 @@ class WrongVlan(WrongMaster):
         return base, f"{base}.{free}"
 
     def wrong(self, name: str, child: Child) -> bool:
-        """Sitting on the right NIC, but not in the right VLAN."""
+        """Whether the child sits on the right NIC, but in another VLAN."""
         parent = child.network.parent
         same_nic = name.partition(".")[0] == parent.partition(".")[0]
         return bool(child.network.vlan) and same_nic and name != parent
@@ -82,23 +79,17 @@ class VlanId(Fault):
     symptom = "the network's containers on that node lose all other nodes; siblings go on"
     evidence = "`ip -details link show` on the node: vlan id differs from the plan"
     cause = "The name of a VLAN interface is only a name; the tag is what it was made with."
-    saves = True
+    loses_addresses = True
     cure = "delete the interface, make it with the right id, start the containers anew"
     reference = "Linux net/8021q/vlan.c; moby daemon/libnetwork/drivers/macvlan, createVlanLink"
+    no_place = "this lab has no VLAN"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every planned VLAN of every node."""
         for node in scene.plan.nodes:
             for vlan in node.vlans:
                 yield Place(node.name, vlan.interface, node.name, (str(vlan.vlan),))
 
-    def senseless(self, scene: Scene) -> str:
-        """There must be a VLAN."""
-        return "this lab has no VLAN"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All that crosses the VLAN interface."""
-
         def across(passage: Passage) -> bool:
             return not passage.sibling
 
@@ -108,17 +99,15 @@ class VlanId(Fault):
         )
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make the interface anew with another id, and its children with it."""
         used = {network.vlan for network in scene.plan.networks}
         tag = int(place.detail[0])
         return self._anew(scene, place, next(v for v in range(tag + 1, tag + 40) if v not in used))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """The same with the planned id."""
         return self._anew(scene, place, int(place.detail[0]))
 
     def keeps(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        """The node's own address on the VLAN, and all that its children had."""
+        """The node loses its own address on the VLAN, and each child all that it had."""
         children = scene.children_on(place.node, place.device)
         return (place.node, *(child.container for child in children))
 
@@ -126,16 +115,11 @@ class VlanId(Fault):
         base = place.device.partition(".")[0]
         steps = [Step(place.node, VLAN_ANEW, (place.device, base, str(tag)))]
         for child in scene.children_on(place.node, place.device):
-            steps.append(remake(scene, Place(child.container, child.interface, child.node)))
+            steps.append(remake(scene, Place.of(child)))
         return steps
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A VLAN interface with another id than planned."""
-        for place in self.places(scene):
-            space = evidence.space(place.node)
-            seen = info(space, place.device).get("id") if space else None
-            if space and seen is not None and str(seen) != place.detail[0]:
+        for place, space, _ in links(evidence, self.places(scene)):
+            seen = info(space, place.device).get("id")
+            if seen is not None and str(seen) != place.detail[0]:
                 yield self.found(scene, place, details_proof(space, place.device))
-
-
-FAULTS: tuple[Fault, ...] = (WrongVlan(), VlanId())

@@ -53,6 +53,12 @@ def route_line(route: dict[str, Any]) -> str:
     return " ".join(words)
 
 
+def routes_proof(space: Space, routes: list[dict[str, Any]], family: int) -> Proof:
+    """Return what ``ip route show`` says, which may be that there is no route."""
+    lines = tuple(route_line(row) for row in routes)
+    return Proof(space.name, f"ip -{family} route show", lines or ("no route",))
+
+
 def neighbour_line(row: dict[str, Any]) -> str:
     """Return a neighbour as ``ip neighbour show`` prints it."""
     state = " ".join(row.get("state", ()))
@@ -75,3 +81,8 @@ def fdb_line(row: dict[str, Any]) -> str:
     words = [row["mac"], "dev", row["ifname"]]
     words += ["master", row["master"]] if "master" in row else []
     return " ".join([*words, *row.get("flags", ()), row.get("state", "")]).strip()
+
+
+def sysctl_proof(space: Space, name: str) -> Proof:
+    """Return the value that ``sysctl`` shows of a setting."""
+    return Proof(space.name, f"sysctl {name}", (f"{name} = {space.sysctl[name]}",))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from underlay.faults import RUNNING
-from underlay.faults.catalogue.boot import BOOT
-from underlay.faults.fault import Layer, Stage
+from underlay.faults.catalogue import BOOT, RUNNING
+from underlay.faults.fault import Entry, Layer
 from underlay.lint import lab_rules
 from underlay.lint.hosts import host_rules
 
@@ -22,59 +19,16 @@ LAYERS: dict[Layer, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One fault: the texts of its class, or of what proves it before anything runs."""
-
-    id: str
-    layer: Layer
-    stage: Stage
-    title: str
-    symptom: str
-    evidence: str
-    cause: str
-    cure: str
-    reference: str
-
-
 def entries() -> tuple[Entry, ...]:
     """Return every fault of the catalogue: running ones, then those of boot, then of files."""
-    running = tuple(
-        Entry(
-            id=fault.id,
-            layer=fault.layer,
-            stage=fault.stage,
-            title=fault.title,
-            symptom=fault.symptom,
-            evidence=fault.evidence,
-            cause=fault.cause,
-            cure=fault.cure,
-            reference=fault.reference,
-        )
-        for fault in RUNNING
-    )
-    boot = tuple(
-        Entry(
-            id=fault.id,
-            layer=fault.layer,
-            stage="boot",
-            title=fault.title,
-            symptom=fault.symptom,
-            evidence=fault.evidence,
-            cause=fault.cause,
-            cure=fault.cure,
-            reference=fault.reference,
-        )
-        for fault in BOOT
-    )
-    found = (*running, *boot, *_file())
+    found = (*RUNNING, *BOOT, *_file())
     named = {entry.id for entry in found}
     # What a running lab shows as well is one fault, found earlier.
     return (*found, *(entry for entry in _hosts() if entry.id not in named))
 
 
 def _file() -> tuple[Entry, ...]:
-    """Lint's rules are faults too: those that a lab file can have before anything starts."""
+    """Return lint's rules: the faults that a lab file can have before anything starts."""
     return tuple(
         Entry(
             id=rule.id,
@@ -96,7 +50,7 @@ def _file() -> tuple[Entry, ...]:
 
 
 def _hosts() -> tuple[Entry, ...]:
-    """And so are those that the configuration of real hosts can have."""
+    """Return those rules that the configuration of real hosts can break."""
     return tuple(
         Entry(
             id=rule.id,

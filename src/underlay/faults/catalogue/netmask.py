@@ -5,10 +5,12 @@ from __future__ import annotations
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.addressing import DELETE, children
+from underlay.faults.catalogue.addressing import DELETE, addressed
 from underlay.faults.evidence.lines import addresses_proof
 from underlay.faults.evidence.routes import best, contains
 from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.remake import child_at
+from underlay.plan import Cidr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
+
+SUBJECT = "addresses"
 
 AGAIN = f"""
 {DELETE}
@@ -38,12 +42,13 @@ class WrongMask(Fault):
     )
     cure = "ip address add ADDRESS/LENGTH dev DEVICE, delete the other, then the default route"
     reference = "RFC 1122, 3.3.1.1; Linux net/ipv4/fib_frontend.c, fib_add_ifaddr"
-    saves = True
+    loses_addresses = True
+    no_place = "no container of this lab reaches another subnet by a gateway"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child that reaches another subnet by its gateway, with a mask that holds both."""
-        for place in children(scene):
-            child = next(c for c in scene.children if c.end == place.detail[0])
+        """Name children that reach another subnet by a gateway, with a mask that takes in both."""
+        for place in addressed(scene):
+            child = child_at(scene, place)
             if child.network.default_route != "gateway" or not child.network.gateway:
                 continue
             beyond = _beyond(scene, place, child.network.subnet)
@@ -52,12 +57,8 @@ class WrongMask(Fault):
                 detail = (*place.detail, f"{child.address}/{wide}", child.network.gateway)
                 yield Place(place.target, place.device, place.node, detail)
 
-    def senseless(self, scene: Scene) -> str:
-        """Without a gateway everything is asked for on the wire anyway."""
-        return "no container of this lab reaches another subnet by a gateway"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What leaves for the subnets that the mask takes in."""
+        """What leaves for the subnets that the mask takes in is lost."""
         right, wrong = (str(ip_network(one, strict=False)) for one in place.detail[1:3])
 
         def astray(passage: Passage) -> bool:
@@ -68,18 +69,16 @@ class WrongMask(Fault):
         return _but_hosts(scene, scene.cells("space", place.target, place.device, astray))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Exchange the mask."""
         _, right, wrong, gateway = place.detail
         return [Step(place.target, AGAIN, (place.device, right, wrong, gateway))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Exchange it back."""
         _, right, wrong, gateway = place.detail
         return [Step(place.target, AGAIN, (place.device, wrong, right, gateway))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """The planned address with another prefix length, where that leads packets elsewhere."""
-        for place in children(scene):
+        """Find planned addresses with another prefix length, where that leads packets elsewhere."""
+        for place in addressed(scene):
             space = evidence.space(place.target)
             if space is None or not _masked_otherwise(space, place):
                 continue
@@ -89,8 +88,8 @@ class WrongMask(Fault):
                 yield self.found(scene, place, shown, effect=effect)
 
     def _misled(self, scene: Scene, space: Space, place: Place) -> Effect:
-        """What the plan sends by a gateway and the container's routes don't, or the reverse."""
-        child = next(c for c in scene.children if c.end == place.detail[0])
+        """Return what is sent by a gateway in the plan alone, or in the container alone."""
+        child = child_at(scene, place)
 
         def astray(passage: Passage) -> bool:
             there = passage.packet.destination
@@ -106,9 +105,9 @@ class WrongMask(Fault):
 
 def _masked_otherwise(space: Space, place: Place) -> bool:
     """Whether an interface has its planned address with another mask, alone or as well."""
-    alone = place.detail[1].partition("/")[0]
+    alone = Cidr(place.detail[1]).ip
     seen = space.addresses(place.device)
-    return any(a.partition("/")[0] == alone and a != place.detail[1] for a in seen)
+    return any(a.ip == alone and a != place.detail[1] for a in seen)
 
 
 def _but_hosts(scene: Scene, cells: frozenset[tuple[str, str, str, int]]) -> Effect:
@@ -134,6 +133,3 @@ def _beyond(scene: Scene, place: Place, subnet: str) -> str:
 def _holding(one: str, other: str) -> int:
     """Return the length of the longest prefix that two addresses share."""
     return 32 - (int(IPv4Address(one)) ^ int(IPv4Address(other))).bit_length()
-
-
-FAULTS: tuple[Fault, ...] = (WrongMask(),)

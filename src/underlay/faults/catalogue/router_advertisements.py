@@ -6,10 +6,12 @@ address of a heard one is back with the next advertisement.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
+from underlay.faults.catalogue.ipv6 import in_ipv6
 from underlay.faults.evidence.lines import addresses_proof, route_line
 from underlay.faults.evidence.routes import contains, main_routes
+from underlay.faults.evidence.spaces import spaces, with_link_up
 from underlay.faults.fault import LIKELY, Effect, Fault, Place, Proof, Step
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from underlay.faults.scene import Child, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
     from underlay.plan import PlannedHost
+
+SUBJECT = "IPv6"
 
 FLUSH = 'ip -6 address flush dev "$1" scope global'
 # The kernel solicits a router where an interface comes up, and not again: this asks each second.
@@ -57,25 +61,22 @@ done
 """
 
 
-class OfAdvertised(Fault):
+class AdvertisedFault(Fault):
     """A fault that leaves containers without the address that an advertisement leads to."""
 
-    layer: ClassVar[Layer] = "IPv6"
+    layer: Layer = "IPv6"
     reference = "RFC 4862, 5.5; Linux Documentation/networking/ip-sysctl.rst, accept_ra"
-
-    def senseless(self, scene: Scene) -> str:
-        """A network must have its addresses from advertisements."""
-        return "no network of this lab gets its IPv6 addresses from router advertisements"
+    no_place = "no network of this lab gets its IPv6 addresses from router advertisements"
 
     def cells_of(self, scene: Scene, children: list[Child]) -> Effect:
-        """All IPv6 cells of these children."""
+        """Return all IPv6 cells of these children."""
         cells: frozenset[tuple[str, str, str, int]] = frozenset()
         for child in children:
             cells |= scene.cells("space", child.container, child.interface, in_ipv6)
         return Effect(cells)
 
 
-class Ignored(OfAdvertised):
+class Ignored(AdvertisedFault):
     """A container takes no notice of router advertisements."""
 
     id = "ra-ignored"
@@ -90,39 +91,31 @@ class Ignored(OfAdvertised):
         " accept_ra = 1 it doesn't where it forwards itself."
     )
     cure = "sysctl -w net.ipv6.conf.DEVICE.accept_ra=1 in the container; 2 where it forwards"
+    break_script = f'echo 0 > "/proc/sys/net/ipv6/conf/$1/accept_ra"\n{FLUSH}'
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every child with an advertised address."""
         for child in advertised(scene):
-            detail = (child.end, child.address6)
-            yield Place(child.container, child.interface, child.node, detail)
+            yield Place.of(child, child.end, child.address6)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All of the child's IPv6 cells."""
         return self.cells_of(scene, [c for c in scene.children if c.end == place.detail[0]])
 
-    def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Refuse them, and lose the address that is left of earlier ones."""
-        script = f'echo 0 > "/proc/sys/net/ipv6/conf/$1/accept_ra"\n{FLUSH}'
-        return [Step(place.target, script, (place.device,))]
-
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Take them again, and wait for the next one."""
+        """Accept advertisements again, and wait for the next one."""
         script = f'echo 1 > "/proc/sys/net/ipv6/conf/$1/accept_ra"\n{ADDRESSED}'
         return [Step(place.target, script, (place.device, place.detail[1]))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """A child without its address whose kernel refuses advertisements."""
-        for child, space in bare(scene, evidence):
+        for child, space in unaddressed(scene, evidence):
             refusing = refusal(space, child.interface)
             if refusing:
-                place = Place(child.container, child.interface, child.node, (child.end,))
+                place = Place.of(child, child.end)
                 proof = Proof(space.name, f"sysctl {' '.join(refusing)}", tuple(refusing.values()))
                 shown = addresses_proof(space, child.interface)
                 yield self.found(scene, place, proof, shown)
 
 
-class Lost(OfAdvertised):
+class Lost(AdvertisedFault):
     """No router advertisement reaches the containers of a segment, or one of them."""
 
     id = "ra-lost"
@@ -141,32 +134,32 @@ class Lost(OfAdvertised):
     reference = "RFC 4861, 6.2; RFC 6105 (RA guard)"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every host that advertises."""
         for host, _ in advertisers(scene):
             yield Place(host.name, host.ports[0].interface, host.name)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """All IPv6 cells of the containers that hear it."""
-        return self.cells_of(scene, heard(scene, place.target))
+        return self.cells_of(scene, hearers(scene, place.target))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Stop the server, and lose the addresses that are left of what it said."""
-        flushes = [Step(c.container, FLUSH, (c.interface,)) for c in heard(scene, place.target)]
+        flushes = [Step(c.container, FLUSH, (c.interface,)) for c in hearers(scene, place.target)]
         return [Step(place.target, SIGNAL, ("STOP",)), *flushes]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Let it go on, and wait for what it says."""
+        """Let the server go on, and wait for its next advertisement."""
         waits = [
             Step(c.container, ADDRESSED, (c.interface, c.address6))
-            for c in heard(scene, place.target)
+            for c in hearers(scene, place.target)
         ]
         return [Step(place.target, SIGNAL, ("CONT",)), *waits]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Children without their address that would take it: all of a router, of a node, or one."""
-        lacking = [c for c, space in bare(scene, evidence) if not refusal(space, c.interface)]
+        """Find children without an address that would accept one, by router, node or alone."""
+        lacking = [
+            c for c, space in unaddressed(scene, evidence) if not refusal(space, c.interface)
+        ]
         for host, _ in advertisers(scene):
-            children = heard(scene, host.name)
+            children = hearers(scene, host.name)
             if children and all(child in lacking for child in children):
                 place = Place(host.name, host.ports[0].interface, host.name)
                 yield self._silent(scene, evidence, place, children)
@@ -176,7 +169,7 @@ class Lost(OfAdvertised):
                 yield self._silent(scene, evidence, Place(node, parent, node), children)
                 lacking = [child for child in lacking if child not in children]
         for child in lacking:
-            place = Place(child.container, child.interface, child.node, (child.end,))
+            place = Place.of(child, child.end)
             yield self._silent(scene, evidence, place, [child])
 
     def _silent(
@@ -188,7 +181,7 @@ class Lost(OfAdvertised):
         return self.found(scene, place, *proofs, strength=LIKELY, effect=effect)
 
 
-class Rogue(OfAdvertised):
+class Rogue(AdvertisedFault):
     """Somebody advertises itself as a router who is none."""
 
     id = "rogue-ra"
@@ -203,21 +196,20 @@ class Rogue(OfAdvertised):
     reference = "RFC 6104; RFC 4191, 2.1; RFC 6105"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every container with an advertised address; a node's own children don't hear it."""
+        """Name macvlan children with an advertised address; their own nodes don't hear them."""
         for child in advertised(scene):
             if child.network.traits.by_mac:
-                detail = (child.mac, child.end)
-                yield Place(child.container, child.interface, child.node, detail)
+                yield Place.of(child, child.mac, child.end)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What those that hear it send by their default routes, but not to the sender."""
+        """What those that hear it send by default routes is lost, but for the sender's own."""
         rogue = place.detail[1]
         heard_by = {cell[1] for cell in scene.healthy if cell[0] == rogue and cell[3] == 6}
         hearing = [child for child in advertised(scene) if child.end in heard_by]
         return self._led_astray(scene, hearing, rogue)
 
     def _led_astray(self, scene: Scene, hearing: list[Child], rogue: str) -> Effect:
-        """Every advertised prefix of a segment is on its link, whoever's address it made."""
+        """Return what leaves for a router: a segment's advertised prefixes are on its link."""
         cells: frozenset[tuple[str, str, str, int]] = frozenset()
         for child in hearing:
             near = [c for c in advertised(scene) if c.network.segment == child.network.segment]
@@ -233,15 +225,14 @@ class Rogue(OfAdvertised):
         return Effect(cells)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Advertise for half an hour."""
         return [Step(place.target, ADVERTISE, (place.device, place.detail[0], "1800"))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Advertise that it's over: a lifetime of zero takes the route away."""
+        """Advertise a lifetime of zero, which takes the route away."""
         return [Step(place.target, ADVERTISE, (place.device, place.detail[0], "0"))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Default routes of advertisements whose router isn't one of the plan's, by the router."""
+        """Find default routes of advertisements whose router isn't one of the plan's."""
         planned = {host.name for host, _ in advertisers(scene)}
         hearing: dict[str, list[tuple[Child, Proof]]] = {}
         for child in advertised(scene):
@@ -259,11 +250,6 @@ class Rogue(OfAdvertised):
                 yield self.found(scene, Place(owner, device, node), *proofs, effect=effect)
 
 
-def in_ipv6(passage: Passage) -> bool:
-    """Whether a passing packet is IPv6's."""
-    return passage.packet.family == 6
-
-
 def advertised(scene: Scene) -> list[Child]:
     """Return the children whose addresses come from advertisements."""
     return [child for child in scene.children if child.network.slaac and child.address6]
@@ -276,7 +262,7 @@ def advertisers(scene: Scene) -> Iterator[tuple[PlannedHost, set[str]]]:
             yield host, {port.segment for port in host.ports}
 
 
-def heard(scene: Scene, name: str) -> list[Child]:
+def hearers(scene: Scene, name: str) -> list[Child]:
     """Return the children that get their addresses from the advertisements of host ``name``."""
     segments = next((s for host, s in advertisers(scene) if host.name == name), set())
     return [child for child in advertised(scene) if child.network.segment in segments]
@@ -290,16 +276,16 @@ def on_parents(scene: Scene) -> dict[tuple[str, str], list[Child]]:
     return found
 
 
-def bare(scene: Scene, evidence: Evidence) -> Iterator[tuple[Child, Space]]:
+def unaddressed(scene: Scene, evidence: Evidence) -> Iterator[tuple[Child, Space]]:
     """Yield children that are up, with IPv6 on, without any global IPv6 address."""
     for child in advertised(scene):
-        space = evidence.space(child.container)
-        link = space.links.get(child.interface) if space else None
-        if space is None or link is None or "UP" not in link["flags"]:
+        space = with_link_up(evidence, Place.of(child))
+        if (
+            space is None
+            or space.sysctl.get(f"net.ipv6.conf.{child.interface}.disable_ipv6") == "1"
+        ):
             continue
-        if space.sysctl.get(f"net.ipv6.conf.{child.interface}.disable_ipv6") == "1":
-            continue
-        if not any(":" in address for address in space.addresses(child.interface)):
+        if not any(address.family == 6 for address in space.addresses(child.interface)):
             yield child, space
 
 
@@ -316,12 +302,8 @@ def refusal(space: Space, interface: str) -> dict[str, str]:
 
 def owner_of(scene: Scene, evidence: Evidence, address: str) -> tuple[str, str, str]:
     """Return whose interface has an address, on which node; the address itself where unseen."""
-    for name in dict.fromkeys(end.space for end in scene.ends.values()):
-        space = evidence.space(name)
-        for device, link in space.links.items() if space else ():
-            if space and any(info.get("local") == address for info in link.get("addr_info", ())):
-                return name, device, space.node
+    for space in spaces(scene, evidence):
+        for device, link in space.links.items():
+            if any(info.get("local") == address for info in link.get("addr_info", ())):
+                return space.name, device, space.node
     return address, "", ""
-
-
-FAULTS: tuple[Fault, ...] = (Ignored(), Lost(), Rogue())

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.evidence.lines import route_line
+from underlay.faults.evidence.lines import route_line, sysctl_proof
 from underlay.faults.evidence.routes import best
+from underlay.faults.evidence.spaces import spaces
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from underlay.faults.fault import Finding
     from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
+
+SUBJECT = "routes"
 
 SWITCHED = "net.ipv4.conf.{}.rp_filter"
 DROPPED = "TcpExtIPReversePathFilter"
@@ -41,9 +44,10 @@ class ReversePath(Fault):
         "RFC 3704, 2.2; Linux Documentation/networking/ip-sysctl.rst, rp_filter;"
         " net/ipv4/fib_frontend.c, __fib_validate_source"
     )
+    no_place = "every packet of this lab comes in where its answer leaves: the filter drops none"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        """Every interface that healthy packets come in by, but would not be answered by."""
+        """Name interfaces that healthy packets come in by, and would not be answered by."""
         homes = {end.space: end.node for end in scene.ends.values()}
         ways = scene.healthy.values()
         found = {(p.where, p.interface) for way in ways for p in way if _astray(scene, p)}
@@ -51,30 +55,22 @@ class ReversePath(Fault):
         for space, device in sorted(found, key=lambda one: (homes.get(one[0]) == one[0], one)):
             yield Place(space, device, homes.get(space, space))
 
-    def senseless(self, scene: Scene) -> str:
-        """Some packet must come in by another interface than its answer leaves by."""
-        return "every packet of this lab comes in where its answer leaves: the filter drops none"
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What comes in there and is routed back elsewhere."""
         device = "" if place.device == ALL else place.device
         astray = scene.cells("space", place.target, device, lambda p: _astray(scene, p))
         return Effect(astray)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        """Make the interface strict."""
         return [_step(place, STRICT)]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        """Filter nothing: every shipped kernel's own default."""
         return [_step(place, 0)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Interfaces that are strict, in a namespace whose routes lead elsewhere."""
-        for name in dict.fromkeys(end.space for end in scene.ends.values()):
-            space = evidence.space(name)
-            strict = _strict(space) if space else []
-            if space is None or not strict:
+        """Find strict interfaces in namespaces whose routes back lead elsewhere."""
+        for space in spaces(scene, evidence):
+            name, strict = space.name, _strict(space)
+            if not strict:
                 continue
             own = [device for device in strict if space.sysctl[SWITCHED.format(device)] == "1"]
             # One switch for all of them is one fault.
@@ -83,8 +79,7 @@ class ReversePath(Fault):
                 wanted = _met(space, strict if device == ALL else [device])
                 cells = scene.cells("space", name, "", wanted)
                 if cells:
-                    switch = SWITCHED.format(device)
-                    proofs = [Proof(name, f"sysctl {switch}", (f"{switch} = {STRICT}",))]
+                    proofs = [sysctl_proof(space, SWITCHED.format(device))]
                     proofs += [_route_back(scene, space, wanted), *_counted(space)]
                     yield self.found(scene, place, *proofs, effect=Effect(cells))
 
@@ -143,6 +138,3 @@ def _counted(space: Space) -> tuple[Proof, ...]:
 
 def _there(passage: Passage, space: str) -> bool:
     return (passage.kind, passage.where) == ("space", space)
-
-
-FAULTS: tuple[Fault, ...] = (ReversePath(),)

@@ -34,7 +34,7 @@ from underlay.proof.bench.figures import (
     Found,
     seconds_by_ssh_and_ping,
 )
-from underlay.proof.bench.stopwatch import Stopwatch
+from underlay.proof.bench.labs import Stopwatch
 from underlay.report.bars import bars
 from underlay.storage import paths
 

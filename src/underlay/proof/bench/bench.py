@@ -20,7 +20,7 @@ from underlay.proof.bench.figures import (
     ONE_BY_ONE_SHARED,
     Found,
 )
-from underlay.proof.bench.stopwatch import Stopwatch
+from underlay.proof.bench.labs import Stopwatch
 from underlay.storage import temporary
 from underlay.storage.paths import is_checkout, root
 

@@ -19,7 +19,7 @@ from underlay.cluster.providers import DEFAULT, provider
 from underlay.errors import Infrastructure, UnderlayError
 from underlay.proof.bench import labs
 from underlay.proof.bench.bench import LONGEST, QUICK, machine, reason
-from underlay.proof.bench.stopwatch import Stopwatch
+from underlay.proof.bench.labs import Stopwatch
 from underlay.storage import temporary
 
 if TYPE_CHECKING:

@@ -22,13 +22,13 @@ from underlay.cluster.process import run
 from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import Infrastructure
 from underlay.proof.bench import command_line, labs
-from underlay.proof.bench.stopwatch import DOWN_DEADLINE
+from underlay.proof.bench.labs import DOWN_DEADLINE
 from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from underlay.proof.bench.stopwatch import Stopwatch
+    from underlay.proof.bench.labs import Stopwatch
 
 NODES = (10, 20)
 LIBVIRT = "libvirt_up_to_matrix_s"

@@ -303,7 +303,7 @@ def test_kernels_that_vagrant_libvirt_would_misread_are_refused(tmp_path: Path, 
         (tmp_path / name).touch()
     (tmp_path / "lab.yml").write_text(json.dumps({**hostile.LAB, "image": names}))
     with pytest.raises(BadInput, match=r"image\.kernel: found .* expected a path without"):
-        boot.ensure(make_plan(read_lab(tmp_path / "lab.yml")), print)
+        boot.ensure_boot_files(make_plan(read_lab(tmp_path / "lab.yml")), print)
 
 
 @pytest.fixture

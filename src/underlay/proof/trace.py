@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.expect import Prediction, pairs
 from underlay.faults.scene import Scene
-from underlay.observe.capture import described
+from underlay.observe.capture import summary
 from underlay.plan import SWITCH, family_of
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def seen_points(trace: Trace, frames: Sequence[Frame], missing: dict[str, str]) 
         request = passage.packet.request
         packet, arp = "", []
         for frame in here:
-            words = described(frame.data)
+            words = summary(frame.data)
             if words.kind == "ARP":
                 pair = {words.source, words.destination}
                 if pair == {trace.source_address, trace.destination_address}:

@@ -10,7 +10,7 @@ The rules, each of which a trial can break:
   whole lab.
 - Whatever ends `down`, the next `down` or `up` finishes it.
 
-What runs is told by its descent from the soak itself, not by what it is called.
+A process is recognised by its descent from the soak itself, not by its name.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, Infrastructure, UnderlayE
 from underlay.observe.commands import PATIENCE
 from underlay.observe.patience import overload
 from underlay.proof.bench import command_line, labs
-from underlay.proof.bench.offspring import Process, offspring
+from underlay.proof.bench.descendants import Process, descendants
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Broken(Exception):
 class Soak:
     """Trials on one small lab; ``say`` is handed a line of progress at a time.
 
-    ``ancestor`` is the process from which all that it starts descends: see ``beget``.
+    ``ancestor`` is the process from which all that it starts descends: see ``continue_in_child``.
     """
 
     def __init__(
@@ -324,7 +324,7 @@ class SoakLab:
 
     def processes(self) -> list[Process]:
         """Return what still runs of all that was started here, by whomever in between."""
-        return offspring(self._ancestor)
+        return descendants(self._ancestor)
 
     def strays(self) -> list[Process]:
         """Return what runs beside a lab that is up: its sandbox and its shared connections."""
@@ -336,7 +336,7 @@ class SoakLab:
         # Whatever makes a connection has ended; its way in is its heir's.
         kept = [p.pid for p in (*shared, *ways_in[: len(shared)])]
         roots = [*kept, *([living.outer] if living else [])]
-        known = {pid for root in roots for pid in (root, *(p.pid for p in offspring(root)))}
+        known = {pid for root in roots for pid in (root, *(p.pid for p in descendants(root)))}
         return [process for process in everything if process.pid not in known]
 
     def probes(self) -> int:

@@ -20,7 +20,7 @@ from cluster.commands import clean_environment
 from cluster.running import Checkout
 from underlay.cluster.providers.uml.sandbox import start_time
 from underlay.proof.bench.descendants import Process, descendants
-from underlay.proof.bench.soak_lab import waited
+from underlay.proof.bench.soak import waited
 
 # PR_SET_CHILD_SUBREAPER, see prctl(2). Its first argument is where the command's end is noted,
 # as os.waitpid has it; its only line of output is the command's pid.

@@ -11,9 +11,9 @@ import pytest
 
 from cluster.running import Checkout
 from proof import digest, digest_of_values, packed, record
-from underlay.cluster.checkout import commit, dirty
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
+from underlay.proof.checkout import commit, dirty
 from underlay.storage.paths import root
 
 pytestmark = pytest.mark.all

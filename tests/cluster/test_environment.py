@@ -25,7 +25,7 @@ from underlay.errors import Infrastructure
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.proof.bench.descendants import descendants
-from underlay.proof.bench.soak_lab import waited
+from underlay.proof.bench.soak import waited
 from underlay.storage import paths
 
 SMALL = """\

@@ -17,7 +17,7 @@ from cluster.running import CHECK_DEADLINE, Checkout, Lab, label, written
 from underlay.cluster.state import run_folder
 from underlay.observe import evidence
 from underlay.observe.measure import START
-from underlay.proof.bench.soak_lab import waited
+from underlay.proof.bench.soak import waited
 
 LAB = """\
 name: frozen

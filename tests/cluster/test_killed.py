@@ -21,8 +21,7 @@ from cluster.running import Checkout, Lab, written
 from underlay.cluster.providers.uml import sandbox
 from underlay.observe.patience import overload
 from underlay.proof.bench.descendants import Process
-from underlay.proof.bench.soak import GONE
-from underlay.proof.bench.soak_lab import waited
+from underlay.proof.bench.soak import GONE, waited
 
 SMALL = """\
 name: killed

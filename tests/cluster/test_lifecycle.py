@@ -16,7 +16,7 @@ from cluster.commands import GRACE, clean_environment, run
 from cluster.family import family
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
-from underlay.proof.bench.pseudo_terminal import PseudoTerminal
+from underlay.proof.bench.command_line import PseudoTerminal
 
 SMALL = """\
 name: small

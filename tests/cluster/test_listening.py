@@ -15,7 +15,7 @@ import pytest
 from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab, written
-from underlay.proof.bench.soak_lab import waited
+from underlay.proof.bench.soak import waited
 
 LAB = """\
 name: quiet

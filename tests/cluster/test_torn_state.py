@@ -19,8 +19,8 @@ import pytest
 
 from underlay.cli import main
 from underlay.cluster import ssh
-from underlay.cluster.keys import lab_key
 from underlay.cluster.providers.uml import sandbox
+from underlay.cluster.ssh import lab_key
 from underlay.cluster.state.lab import LabState, read_state
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan

@@ -11,9 +11,8 @@ import errno
 import os
 import sys
 
-from underlay.cli.interrupt import reset_exit, treat_as_interrupt
+from underlay.cli.interrupt import reset_exit, survive_closed_terminal, treat_as_interrupt
 from underlay.cli.overview import is_verb, summaries, verb_lines
-from underlay.cli.terminal import survive_closed_terminal
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,

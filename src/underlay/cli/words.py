@@ -85,48 +85,31 @@ def _values(verb: str, parameter: Any, hint: Any) -> Iterable[str]:
     return BY_NAME.get(name, tuple)()
 
 
-def nodes() -> tuple[str, ...]:
-    """Return the nodes of all labs that are up."""
-    return _named("nodes")
+def _targets() -> tuple[str, ...]:
+    """What `exec` takes: nodes, containers and the switch."""
+    return _named("nodes", "containers") + (("switch",) if running_labs() else ())
 
 
-def containers() -> tuple[str, ...]:
-    """Return the containers of all labs that are up."""
-    return _named("containers")
-
-
-def targets() -> tuple[str, ...]:
-    """Return what `exec` takes: nodes, containers and the switch."""
-    return (*nodes(), *containers(), *(["switch"] if running_labs() else []))
-
-
-def ends() -> tuple[str, ...]:
-    """Return what `trace` takes: containers and nodes."""
-    return (*containers(), *nodes())
-
-
-def providers() -> tuple[str, ...]:
-    """Return what may run a lab's nodes."""
+def _providers() -> tuple[str, ...]:
     from underlay.cluster.providers import NAMES
 
     return NAMES
 
 
-def _named(kind: str) -> tuple[str, ...]:
-    """Return the names of ``kind`` in the plans of all labs that are up."""
-    names: list[str] = []
+def _named(*kinds: str) -> tuple[str, ...]:
+    """Return the names of all ``kinds`` in the plans of all labs that are up, kind by kind."""
+    plans = []
     for lab in running_labs():
         with suppress(OSError, ValueError):
-            plan = json.loads((state(lab) / "plan.json").read_text(encoding="utf-8"))
-            names += [item["name"] for item in plan[kind]]
-    return tuple(names)
+            plans.append(json.loads((state(lab) / "plan.json").read_text(encoding="utf-8")))
+    return tuple(item["name"] for kind in kinds for plan in plans for item in plan[kind])
 
 
 BY_NAME: dict[str, Callable[[], tuple[str, ...]]] = {
-    "node": nodes,
-    "target": targets,
-    "source": ends,
-    "destination": ends,
-    "container": containers,
-    "provider": providers,
+    "node": lambda: _named("nodes"),
+    "target": _targets,
+    "source": lambda: _named("containers", "nodes"),
+    "destination": lambda: _named("containers", "nodes"),
+    "container": lambda: _named("containers"),
+    "provider": _providers,
 }

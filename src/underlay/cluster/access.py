@@ -14,7 +14,7 @@ from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure, did_you_mean
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan, PlannedContainer
@@ -68,6 +68,15 @@ def spawn_as_root(state: LabState) -> Callable[[str, list[str]], subprocess.Pope
     return spawn
 
 
+def refuse_stopped(state: LabState, nodes: Iterable[str]) -> None:
+    """Raise Infrastructure, with the command that starts it, where one of ``nodes`` doesn't run."""
+    states = provider(state.provider).states(state.plan(), state.folder)
+    for node in nodes:
+        if states[node] != "running":
+            hint = f"underlay up {shlex.quote(state.file)}"
+            raise Infrastructure(f"{node} is {states[node].replace('_', ' ')}", hint=hint)
+
+
 def piped(arguments: list[str]) -> subprocess.Popen[bytes]:
     """Start ``arguments`` with their three streams piped, out of reach of the terminal's signals.
 
@@ -95,11 +104,7 @@ def run_in(
 
     Raises Infrastructure past ``deadline`` seconds, BadInput for a target that isn't there.
     """
-    if target == SWITCH or _is_host(state.plan(), target):
-        command = _off_nodes(state, target, arguments)
-    else:
-        node, wrapped = _inside(state.plan(), target, arguments)
-        command = ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *wrapped])
+    command, _ = _command(state, target, arguments)
     return run(command, deadline=deadline, check=False)
 
 
@@ -109,34 +114,25 @@ def execute(state: LabState, target: str, arguments: list[str]) -> int:
     ``target`` is a node, a container, an external host or ``switch``. 125 means that the command
     could not be run. Raises BadInput, with the nearest name, for another target.
     """
-    plan = state.plan()
-    if target == SWITCH or _is_host(plan, target):
-        command = _off_nodes(state, target, arguments)
-        return _exit_code(subprocess.run(command, check=False).returncode)
-    node, wrapped = _inside(plan, target, arguments)
-    word = provider(state.provider).states(plan, state.folder)[node]
-    if word != "running":
-        hint = f"underlay up {shlex.quote(state.file)}"
-        raise Infrastructure(f"{node} is {word.replace('_', ' ')}", hint=hint)
-    config = state.folder / "ssh_config"
-    code = subprocess.run(
-        ssh.command(config, node, ["sudo", "-n", *wrapped]), check=False
-    ).returncode
-    if code == NOT_REACHED and not _reachable(state, node):
+    command, node = _command(state, target, arguments)
+    if node:
+        refuse_stopped(state, [node])
+    code = subprocess.run(command, check=False).returncode
+    if node and code == NOT_REACHED and not _reachable(state, node):
         return EXIT_NOT_RUN
     return _exit_code(code)
 
 
-def _is_host(plan: Plan, target: str) -> bool:
-    return target in {host.name for host in plan.hosts}
-
-
-def _off_nodes(state: LabState, target: str, arguments: list[str]) -> list[str]:
-    """Return what runs ``arguments`` at the switch, or in an external host."""
-    by, wrapped = provider(state.provider), ["sh", "-c", RUN, "sh", *arguments]
+def _command(state: LabState, target: str, arguments: list[str]) -> tuple[list[str], str]:
+    """Return what runs ``arguments`` in ``target``, and the node that this needs ssh to, if any."""
+    plan, by = state.plan(), provider(state.provider)
+    wrapped = ["sh", "-c", RUN, "sh", *arguments]
     if target == SWITCH:
-        return by.at_switch(state.folder, wrapped)
-    return by.at_external_hosts(state.folder, [*_in_host(target), *wrapped])
+        return by.at_switch(state.folder, wrapped), ""
+    if target in {host.name for host in plan.hosts}:
+        return by.at_external_hosts(state.folder, [*_in_host(target), *wrapped]), ""
+    node, inside = _inside(plan, target, arguments)
+    return ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *inside]), node
 
 
 def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[str]]:

@@ -1,19 +1,27 @@
-"""What makes a node a lab's: its rendered files, and the node program that applies them."""
+"""What makes a node a lab's: its rendered files, and the node program that applies them.
+
+At a node's boot they come by a seed, which cloud-init reads; to one that runs, over ssh.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from underlay.cluster import ssh
+from underlay.cluster.process import run, run_bytes, tail
 from underlay.errors import Infrastructure
 from underlay.plan import NET_D
-from underlay.storage import paths
+from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from underlay.plan import Plan
 
 PROGRAM = "underlay_node"
 # Where the program is on a node, for its boot and for whoever asks it something.
@@ -33,6 +41,23 @@ TARGETS = {
 NODE_FILE = "/etc/underlay/node.json"
 # A zip file's dates start here; the same program is the same bytes.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+# What cloud-config/user-data.yml.j2 looks for beside the seed.
+PROGRAM_IN_SEED = "node"
+APPLY_DEADLINE = 300.0
+# The program comes first on standard input, then its bundle. It runs in the Python that has
+# just been started; its file is for a person who looks, and for commands inside containers.
+TAKE = f"""\
+import os, runpy, sys
+text = sys.stdin.buffer.read(int(sys.argv[1]))
+os.makedirs(os.path.dirname({PROGRAM_FILE!r}), exist_ok=True)
+fresh = {PROGRAM_FILE!r} + ".new"
+with open(fresh, "wb") as file:
+    file.write(text)
+os.chmod(fresh, 0o755)
+os.replace(fresh, {PROGRAM_FILE!r})
+sys.argv = [{PROGRAM_FILE!r}, "-"]
+runpy.run_path({PROGRAM_FILE!r}, run_name="__main__")
+"""
 
 
 @cache
@@ -65,3 +90,64 @@ def bundle(files: Path) -> dict[str, str]:
             hint="underlay down  and  underlay up  render them anew",
         )
     return found
+
+
+def make_seed(files: Path, output: Path) -> None:
+    """Write the NoCloud seed ISO of one node from its rendered ``files`` folder.
+
+    Beside the three files of a seed it holds the node program, so that an image
+    needn't be built anew when the program changes.
+    """
+    names = ("user-data", "meta-data", "network-config")
+    # Of its own: seeds of several nodes may be made beside one another, all at once.
+    with temporary.folder("seed") as own:
+        started = own / PROGRAM_IN_SEED
+        started.write_bytes(program())
+        run(
+            ["xorrisofs", "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", str(output),
+             *(str(files / name) for name in names), str(started)],
+            deadline=60,
+        )  # fmt: skip
+
+
+def apply(plan: Plan, state: Path, files: Path) -> dict[str, dict[str, Any]]:
+    """Make every node of ``plan`` what the rendered ``files`` say, and return their reports.
+
+    ``state`` is the lab's state folder, with ssh_config. A report is the node program's
+    document: ``changed``, ``changes``, ``containers``, ``failed``, ``seconds``. Raises
+    Infrastructure, naming each node, where one can't be reached or something failed there.
+    """
+    with ThreadPoolExecutor(len(plan.nodes)) as pool:
+        applying = {
+            node.name: pool.submit(_apply, state / "ssh_config", node.name, files / node.name)
+            for node in plan.nodes
+        }
+    reports: dict[str, dict[str, Any]] = {}
+    failures = []
+    for node, answer in applying.items():
+        try:
+            reports[node] = answer.result()
+            failures += [f"{node}: {failure}" for failure in reports[node]["failed"]]
+        except Infrastructure as error:
+            failures += [f"{node}: {error.message}", error.detail]
+    if failures:
+        raise Infrastructure(
+            f"the nodes could not become {plan.lab}", detail="\n".join(filter(None, failures))
+        )
+    return reports
+
+
+def _apply(config: Path, node: str, files: Path) -> dict[str, Any]:
+    """Run the node program on one node; return its report."""
+    text = json.dumps({"files": bundle(files)}).encode()
+    size = str(len(program()))
+    asked = ssh.command(config, node, ["sudo", "-n", "python3", "-I", "-S", "-c", TAKE, size])
+    done = run_bytes(asked, program() + text, deadline=APPLY_DEADLINE)
+    try:
+        report: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        said = done.stderr.decode(errors="replace")
+        raise Infrastructure(
+            f"the node program ended with exit code {done.returncode}", detail=tail(said)
+        ) from error
+    return report

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 from underlay.cluster.bundle import bundle
 from underlay.cluster.process import tail
 from underlay.cluster.providers import provider
-from underlay.cluster.state.lab import LabState, read_state, unfinished
+from underlay.cluster.state.lab import LabState, unfinished
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
-from underlay.cluster.switching import refuse_other_nodes
+from underlay.cluster.switching import refuse_other_nodes, rendered, still_up
 from underlay.errors import INTERRUPTS, BadInput, Infrastructure
 from underlay.plan import SWITCH
 from underlay.storage import paths, temporary
@@ -67,9 +67,7 @@ def converge(
     if not force:
         refuse_errors(loaded)
     with turn(state.lab, progress):
-        known = read_state(state.lab)
-        if known is None:
-            raise BadInput(f"the lab {state.lab!r} is not up any more")
+        known = still_up(state.lab)
         if plan.lab != known.lab:
             hint = f"underlay switch {shlex.quote(str(file))} --lab {known.lab}"
             raise BadInput(f"{file} is of a lab called {plan.lab} now", hint=hint)
@@ -80,11 +78,10 @@ def converge(
 def _converge(
     state: LabState, plan: Plan, progress: Callable[[str], None], *, check: bool
 ) -> Converged:
-    from underlay.render import copy_rendered, render_all
+    from underlay.render import copy_rendered
 
     progress("rendering the nodes' files")
-    key = (state.folder / "key.pub").read_text().strip()
-    (entry,) = render_all([plan], key, paths.cache() / "files")
+    entry = rendered(state, plan)
     mark = unfinished(state.folder)
     rewired = mark.exists() or _wiring(state.plan()) != _wiring(plan)
     changes = {SWITCH: ["segments and external hosts: made anew"] if rewired else []}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from underlay.plan import Plan, PlannedNode, PlannedSegment
 
@@ -14,9 +14,9 @@ Command = tuple[list[str], str]
 QUERIER = "fe80::75:ff:fe00:1"
 
 
-def batch(lines: Sequence[str]) -> Command:
+def batch(lines: Iterable[str], program: str = "ip") -> Command:
     """Return one command for many lines of iproute2, as (arguments, text for standard input)."""
-    return ["ip", "-batch", "-"], "".join(f"{line}\n" for line in lines)
+    return [program, "-batch", "-"], "".join(f"{line}\n" for line in lines)
 
 
 def policies(plan: Plan, nodes: Sequence[PlannedNode]) -> list[Command]:
@@ -33,8 +33,7 @@ def policies(plan: Plan, nodes: Sequence[PlannedNode]) -> list[Command]:
             if segment.locked:
                 own = next(nic.mac for nic in node.nics if nic.segment == segment.name)
                 entries.append(f"fdb replace {own} dev {segment.ports[node.name]} master static")
-    known = [(["bridge", "-batch", "-"], "".join(f"{entry}\n" for entry in entries))]
-    return [batch(lines), *(known if entries else [])]
+    return [batch(lines), *([batch(entries, "bridge")] if entries else [])]
 
 
 def multicast(plan: Plan) -> list[Command]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from underlay.cluster.keys import lab_key
 from underlay.cluster.providers import provider
 from underlay.cluster.spans import span
+from underlay.cluster.ssh import lab_key
 from underlay.cluster.state.lab import LabState, read_state, state_of_file
 from underlay.cluster.state.lock import lock
 from underlay.errors import BadInput

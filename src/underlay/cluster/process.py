@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from underlay.errors import Infrastructure
@@ -131,6 +132,18 @@ def end_group(process: subprocess.Popen[str]) -> None:
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None and not stream.closed:
             stream.close()
+
+
+def close(process: subprocess.Popen[bytes], patience: float) -> None:
+    """End a program that ends with its standard input; kill it past ``patience`` seconds."""
+    if process.stdin:
+        with suppress(OSError, ValueError):
+            process.stdin.close()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def tail(text: str, lines: int = TAIL_LINES) -> str:

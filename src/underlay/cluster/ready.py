@@ -81,6 +81,12 @@ def prove(config: Path, node: str, deadline: float) -> None:
         raise Infrastructure(f"{node}: {who} reports {errors[0]}", detail=tail(_log(config, node)))
 
 
+def with_console(error: Infrastructure, said: str) -> Infrastructure:
+    """Return ``error`` with the last words of the node's console, which say why it happened."""
+    detail = "\n".join(filter(None, (error.detail, "console:", said)))
+    return Infrastructure(error.message, hint=error.hint, detail=detail)
+
+
 def _log(config: Path, node: str) -> str:
     """Return the end of the set-up's output, where the failing command's own words are."""
     command = ["sudo", "tail", "-q", "-n", "15", "/var/log/cloud-init-output.log", LOG]

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
-from underlay.cluster.keys import SUITE, cached_key, lab_key
 from underlay.cluster.lifecycle import down
 from underlay.cluster.prepare import prepare
 from underlay.cluster.providers import provider
+from underlay.cluster.ssh import SUITE_KEY, cached_key, lab_key
 from underlay.cluster.state.lab import LabState, plan_in, remove
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
@@ -63,7 +63,7 @@ class Suite:
         from underlay.render import render_all
 
         plans = [loaded.plan for loaded in labs]
-        found = render_all(plans, cached_key(SUITE), paths.cache() / "files")
+        found = render_all(plans, cached_key(SUITE_KEY), paths.cache() / "files")
         self._entries = {plan.lab: entry for plan, entry in zip(plans, found, strict=True)}
 
     def groups(self, labs: Sequence[Loaded]) -> list[list[Loaded]]:
@@ -122,7 +122,7 @@ class Suite:
         self.boots += 1
         plan = loaded.plan
         folder = paths.state(plan.lab)
-        lab_key(plan.lab, cached_as=SUITE)
+        lab_key(plan.lab, cached_as=SUITE_KEY)
         copy_rendered(self._entries[plan.lab], folder / "files")
         state, _ = prepare(loaded, self._by.name, self._tell, force=True)
         self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}")

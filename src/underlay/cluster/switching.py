@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
-from underlay.cluster.apply import apply
+from underlay.cluster.access import refuse_stopped
+from underlay.cluster.bundle import apply
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, read_state, remove, unfinished
 from underlay.cluster.state.lock import lock, turn
@@ -51,9 +52,7 @@ def switch(
         # In the order of their names, so that two who switch don't wait for each other.
         for name in sorted({state.lab, plan.lab}):
             turns.enter_context(turn(name, progress))
-        known = read_state(state.lab)
-        if known is None:
-            raise BadInput(f"the lab {state.lab!r} is not up any more")
+        known = still_up(state.lab)
         _refuse(known, plan, file)
         return _switch(known, plan, file, progress)
 
@@ -61,16 +60,30 @@ def switch(
 def _switch(
     state: LabState, plan: Plan, file: Path, progress: Callable[[str], None]
 ) -> tuple[LabState, dict[str, float]]:
-    from underlay.render import render_all
-
     timings = {}
     began = time.monotonic()
     progress(f"rendering the files of {plan.lab}")
-    key = (state.folder / "key.pub").read_text().strip()
-    (entry,) = render_all([plan], key, paths.cache() / "files")
+    entry = rendered(state, plan)
     timings["render"] = time.monotonic() - began
     renamed, phases = become(state, plan, file, entry, progress)
     return renamed, {name: round(seconds, 3) for name, seconds in {**timings, **phases}.items()}
+
+
+def still_up(lab: str) -> LabState:
+    """Return what is recorded about ``lab`` now that its turn has come; BadInput where it ended."""
+    known = read_state(lab)
+    if known is None:
+        raise BadInput(f"the lab {lab!r} is not up any more")
+    return known
+
+
+def rendered(state: LabState, plan: Plan) -> Path:
+    """Return the cache's folder of ``plan``'s files, rendered with the running lab's own key."""
+    from underlay.render import render_all
+
+    key = (state.folder / "key.pub").read_text().strip()
+    (entry,) = render_all([plan], key, paths.cache() / "files")
+    return entry
 
 
 def become(
@@ -138,10 +151,7 @@ def refuse_other_nodes(state: LabState, plan: Plan, file: Path) -> None:
             detail="\n".join(found),
             hint=f"underlay down --lab {state.lab}\nunderlay up {shlex.quote(str(file))}",
         )
-    for node, word in provider(state.provider).states(old, state.folder).items():
-        if word != "running":
-            hint = f"underlay up {shlex.quote(state.file)}"
-            raise Infrastructure(f"{node} is {word.replace('_', ' ')}", hint=hint)
+    refuse_stopped(state, [node.name for node in old.machines])
 
 
 def differences(old: Plan, new: Plan) -> list[str]:

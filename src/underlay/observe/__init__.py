@@ -1,8 +1,7 @@
 """Observations: who really reaches whom, measured by one process on each node."""
 
 from underlay.observe.measure import measure
-from underlay.observe.merge import merge
-from underlay.observe.observation import Observation, Observed, Seen, observation_from_json
+from underlay.observe.observation import Observation, Observed, Seen, merge, observation_from_json
 
 __all__ = [
     "Observation",

@@ -1,20 +1,27 @@
-"""Leads sniff.py on several machines of a lab at once, for ``capture`` and ``trace``."""
+"""Capturing: leads sniff.py on several machines of a lab at once, for ``capture`` and ``trace``.
+
+Frames are read from its lines, written as a pcap file, and summed up in words.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
+import struct
 import subprocess
 import threading
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.access import spawn_as_root, start_at_switch
+from underlay.cluster.process import close
 from underlay.errors import Infrastructure
 from underlay.observe.commands import sniff_command
-from underlay.observe.frames import Frame, frame_from
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from underlay.cluster.state.lab import LabState
 
@@ -22,6 +29,13 @@ if TYPE_CHECKING:
 
 READY = 30.0  # s until every machine listens
 MARGIN = 30.0  # s that a machine gets beyond its time to say its last word
+# Little-endian pcap with nanoseconds and Ethernet frames; draft-ietf-opsawg-pcap.
+MAGIC, ETHERNET, LONGEST_FRAME = 0xA1B23C4D, 1, 262144
+VLAN_TYPES = (0x8100, 0x88A8)
+ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
+PROTOCOLS = {1: "ICMP", 6: "TCP", 17: "UDP", 58: "ICMPv6"}
+ECHO = {(1, 8): "echo request", (1, 0): "echo reply", (58, 128): "echo request"}
+ECHO |= {(58, 129): "echo reply", (58, 135): "who has", (58, 136): "is at"}
 
 
 class _Listener:
@@ -48,13 +62,7 @@ class _Listener:
 
     def end(self) -> None:
         """Close its stdin, which ends it, and read what is left."""
-        if self.process.stdin:
-            self.process.stdin.close()
-        try:
-            self.process.wait(MARGIN)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        close(self.process, MARGIN)
         self.thread.join(MARGIN)
 
 
@@ -100,3 +108,74 @@ def sniff(
     frames = [frame for listener in listeners.values() for frame in listener.frames]
     missing = {name: why for one in listeners.values() for name, why in one.missing.items()}
     return sorted(frames, key=lambda frame: frame.time), missing
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame where it was seen. ``at`` is the point's name, ``time`` the machine's own."""
+
+    at: str
+    time: float
+    out: bool
+    length: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A frame's headers in words: ``kind`` is ARP or a protocol's name, ``what`` its message."""
+
+    kind: str
+    what: str
+    source: str
+    destination: str
+    vlan: int | None
+
+
+def frame_from(row: dict[str, Any]) -> Frame:
+    """Return the frame of one line of sniff.py's."""
+    data = base64.b64decode(row["data"])
+    return Frame(row["at"], row["time"], row["out"], row["length"], data)
+
+
+def pcap(frames: Iterable[Frame]) -> bytes:
+    """Return the frames as a pcap file, with nanoseconds."""
+    parts = [struct.pack("<IHHiIII", MAGIC, 2, 4, 0, 0, LONGEST_FRAME, ETHERNET)]
+    for frame in frames:
+        seconds = int(frame.time)
+        nanoseconds = int((frame.time - seconds) * 1e9)
+        head = struct.pack("<IIII", seconds, nanoseconds, len(frame.data), frame.length)
+        parts += [head, frame.data]
+    return b"".join(parts)
+
+
+def summary(data: bytes) -> Summary:
+    """Return a frame's headers in words. An unknown EtherType is given as its number."""
+    if len(data) < 14:
+        return Summary("short", "", "", "", None)
+    kind, offset, vlan = struct.unpack_from("!H", data, 12)[0], 14, None
+    if kind in VLAN_TYPES and len(data) >= 18:
+        tag, kind = struct.unpack_from("!HH", data, 14)
+        offset, vlan = 18, tag & 0xFFF
+    body = data[offset:]
+    if kind == ARP and len(body) >= 28:
+        what = "who has" if struct.unpack_from("!H", body, 6)[0] == 1 else "is at"
+        asker, asked = (str(IPv4Address(body[at : at + 4])) for at in (14, 24))
+        return Summary("ARP", what, asker, asked, vlan)
+    if kind == IPV4 and len(body) >= 20:
+        inner = body[(body[0] & 15) * 4 :]
+        source, there = (str(IPv4Address(body[at : at + 4])) for at in (12, 16))
+        return Summary(*_inner(body[9], inner), source, there, vlan)
+    if kind == IPV6 and len(body) >= 40:
+        source, there = str(IPv6Address(body[8:24])), str(IPv6Address(body[24:40]))
+        return Summary(*_inner(body[6], body[40:]), source, there, vlan)
+    return Summary(f"0x{kind:04x}", "", "", "", vlan)
+
+
+def _inner(protocol: int, inner: bytes) -> tuple[str, str]:
+    name = PROTOCOLS.get(protocol, f"protocol {protocol}")
+    if protocol in (6, 17) and len(inner) >= 4:
+        source, there = struct.unpack_from("!HH", inner)
+        return name, f"{source} to {there}"
+    kind = inner[0] if inner else -1
+    return name, ECHO.get((protocol, kind), f"type {kind}")

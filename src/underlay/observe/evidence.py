@@ -94,19 +94,6 @@ class Evidence:
         found: dict[str, Any] = self.documents.get(node, {}).get("runtime", {})
         return found
 
-    def to_json(self) -> str:
-        """Return the evidence as JSON text."""
-        return json.dumps({"documents": self.documents, "failed": self.failed}) + "\n"
-
-
-def evidence_from_json(text: str) -> Evidence:
-    """Return the Evidence that ``to_json`` wrote; raise ValueError where it isn't one."""
-    try:
-        data = json.loads(text)
-        return Evidence(data["documents"], data["failed"])
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not evidence: {error}") from error
-
 
 def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
     """Look into every node, container, external host and the switch of ``plan``, all at once.

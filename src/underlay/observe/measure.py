@@ -11,13 +11,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from underlay.cluster.process import close
 from underlay.errors import UnderlayError
 from underlay.expect import predict
 from underlay.observe.commands import probe_command
-from underlay.observe.merge import merge
-from underlay.observe.numbering import numbered
+from underlay.observe.observation import merge
 from underlay.observe.patience import SharedDeadline
-from underlay.observe.tasks import packed_tasks
+from underlay.observe.tasks import numbered, packed_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -162,7 +162,7 @@ class _Run:
             return
         self._process = process
         if self._over.is_set():
-            _close(process)
+            close(process, END)
             return
         reader = threading.Thread(target=self._read_complaint, args=(process,), daemon=True)
         reader.start()
@@ -229,20 +229,9 @@ class _Run:
         """End the probe, by force where it doesn't by itself."""
         self.dismiss()
         if self._process:
-            _close(self._process)
+            close(self._process, END)
         for thread in self._threads:
             thread.join(END)
-
-
-def _close(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin:
-        with contextlib.suppress(OSError, ValueError):
-            process.stdin.close()
-    try:
-        process.wait(END)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def _alive(runs: dict[str, _Run]) -> list[_Run]:

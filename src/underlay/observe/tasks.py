@@ -1,16 +1,23 @@
-"""What the probe of each node is to do, as one line of text for its standard input."""
+"""What is asked in one measurement: every cell with its number, and each node's probe's task.
+
+All nodes and packets know a cell by its number. Numbers are made here and nowhere else: what
+tells nodes their cells and what reads their answers are handed the same value.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import ends, machines, protocols
+from underlay.expect import ends, machines, pairs, protocols
 from underlay.expect.value_cells import EVERYBODY
 from underlay.observe.commands import PATIENCE, pack
 from underlay.observe.on_node.cells import Cell
 
 if TYPE_CHECKING:
-    from underlay.observe.numbering import Asked
+    from collections.abc import Iterable
+
+    from underlay.expect import Expectation, Pair
     from underlay.plan import Plan
 
 # Below the range that the kernel picks client ports from (net.ipv4.ip_local_port_range).
@@ -67,3 +74,64 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
         )
         tasks[end.node]["values"][wanted.protocol].append(cell)
     return tasks
+
+
+@dataclass(frozen=True)
+class AskedPair:
+    """A pair that is asked by each protocol; ``cold`` pairs are asked before all others."""
+
+    number: int
+    pair: Pair
+    cold: bool
+
+
+@dataclass(frozen=True)
+class AskedValue:
+    """A cell of kind value, with what is expected there."""
+
+    number: int
+    wanted: Expectation
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All that is asked, in the matrix's order. Pairs and values are numbered apart.
+
+    What tells them apart in a packet is the protocol, or a check's word.
+    """
+
+    pairs: tuple[AskedPair, ...]
+    values: tuple[AskedValue, ...]
+
+    @property
+    def families(self) -> set[int]:
+        """The address families that occur.
+
+        Nodes may have IPv6 in a segment where no container has it: they hear its multicast.
+        """
+        return {one.pair.family for one in self.pairs} | {v.wanted.family for v in self.values}
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The names of the phases, in order: cold cells are probed first and alone.
+
+        Checks come last: what they send may teach neighbours and the switch.
+        """
+        reach = ("cold", "others") if any(one.cold for one in self.pairs) else ("others",)
+        return (*reach, *dict.fromkeys(value.wanted.protocol for value in self.values))
+
+
+def numbered(plan: Plan, expectations: Iterable[Expectation]) -> Asked:
+    """Return what is asked of the cells of ``plan``, of which ``expectations`` are predicted."""
+    predicted = tuple(expectations)
+    cold = {(e.source, e.destination, e.family) for e in predicted if e.cold}
+    return Asked(
+        tuple(
+            AskedPair(n, pair, (pair.source.name, pair.destination.name, pair.family) in cold)
+            for n, pair in enumerate(pairs(plan))
+        ),
+        tuple(
+            AskedValue(n, wanted)
+            for n, wanted in enumerate(e for e in predicted if e.kind == "value")
+        ),
+    )

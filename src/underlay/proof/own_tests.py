@@ -18,14 +18,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
-from underlay.cluster import checkout
-from underlay.proof import pytest_family
+from underlay.proof import checkout
 from underlay.storage import temporary
 from underlay.storage.paths import root
 
 LAYERS = ("unit", "golden", "cluster")
 # The option of pytest's that tests/conftest.py adds.
 ALL = "--all"
+
+# What runs pytest; it is in a checkout, as the tests are.
+FAMILY = Path(__file__).resolve().parents[3] / "tests" / "pytest_family.py"
 
 # pytest's exit codes; see "Exit codes" in its documentation.
 PASSED, FAILED, NOTHING_COLLECTED = 0, 1, 5
@@ -166,10 +168,10 @@ def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
 def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None:
     """Run pytest and return its exit code, or None where it had to be stopped."""
     sys.stdout.flush()
-    source = str(Path(pytest_family.__file__).parents[2])
+    source = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", pytest_family.__name__, *arguments],
+        [sys.executable, "-P", str(FAMILY), *arguments],
         cwd=root(),
         stdout=sys.stderr if to_stderr else None,
         # In a session of its own, Ctrl-C reaches pytest once, through _interrupt.

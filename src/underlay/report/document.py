@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,19 +16,10 @@ def document(verdict: Verdict) -> dict[str, Any]:
     say; ``expected`` and ``observed`` of a cell of kind ``value`` are a text or a list;
     ``timings`` are seconds by phase.
     """
-    summary = verdict.summary
     return {
         "lab": verdict.lab,
         "provider": verdict.provider,
-        "summary": {
-            "cells": summary.cells,
-            "as_expected": summary.as_expected,
-            "differs": summary.differs,
-            "not_measured": summary.not_measured,
-            "stopped_elsewhere": summary.stopped_elsewhere,
-            "lost": summary.lost,
-            "values": summary.values,
-        },
+        "summary": asdict(verdict.summary),
         "cells": [_cell(cell) for cell in verdict.cells],
         "timings": dict(verdict.timings),
     }

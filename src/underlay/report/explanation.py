@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from underlay.report.terminal import count
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -54,13 +56,7 @@ def _cause(cause: Cause) -> dict[str, Any]:
 
 def cell_document(cell: Cell) -> dict[str, Any]:
     """Return a cell's name as JSON values."""
-    source, destination, protocol, family = cell
-    return {
-        "source": source,
-        "destination": destination,
-        "protocol": protocol,
-        "family": family,
-    }
+    return dict(zip(("source", "destination", "protocol", "family"), cell, strict=True))
 
 
 def explanation_text(explanation: Explanation, *, width: int = 100) -> Text:
@@ -79,7 +75,7 @@ def _describe(text: Text, number: int, cause: Cause, width: int) -> None:
     fault = cause.finding.fault
     sure = f"{cause.confidence:.0%} sure"
     text.append(f"Cause {number}: {fault.title} ({fault.id})\n", "bold")
-    text.append(f"  {cause.where} · {fault.layer} · {sure} · {cells(len(cause.cells))}\n")
+    text.append(f"  {cause.where} · {fault.layer} · {sure} · {count(len(cause.cells), 'cell')}\n")
     _line(text, f"{fault.cause}", width, indent=2)
     for proof in cause.finding.proofs:
         text.append(f"  {proof.node}: {proof.command}\n", "dim")
@@ -93,7 +89,9 @@ def _describe(text: Text, number: int, cause: Cause, width: int) -> None:
 
 
 def _leftover(text: Text, explanation: Explanation, width: int) -> None:
-    text.append(f"No cause found for {cells(len(explanation.unexplained))}\n", "bold yellow")
+    text.append(
+        f"No cause found for {count(len(explanation.unexplained), 'cell')}\n", "bold yellow"
+    )
     pairs = dict.fromkeys((source, there) for source, there, _, _ in explanation.unexplained)
     shown = [f"{source} → {there}" for source, there in list(pairs)[:4]]
     more = f" and {len(pairs) - 4} pairs more" if len(pairs) > 4 else ""
@@ -108,11 +106,6 @@ def _leftover(text: Text, explanation: Explanation, width: int) -> None:
         _line(text, f"ruled out, {layer}: {'; '.join(titles)}", width, indent=2, style="dim")
     source, there, _, _ = explanation.unexplained[0]
     text.append(f"  `underlay trace {source} {there}` shows how far a packet gets\n\n")
-
-
-def cells(number: int) -> str:
-    """Return a number of cells in words."""
-    return "1 cell" if number == 1 else f"{number} cells"
 
 
 def _line(text: Text, words: str, width: int, *, indent: int = 0, style: str = "") -> None:

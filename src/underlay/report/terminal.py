@@ -1,20 +1,19 @@
-"""The verdict for people: the matrix, one line that sums it up, what differs, and why."""
+"""The verdict for people: the matrix, one line that sums it up, what differs, what was seen."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import textwrap
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from underlay.report.matrix import DIFFERS, NOT_MEASURED, UNREACHABLE, matrix
-from underlay.report.page import Page, count
-from underlay.report.value_cells import value_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from underlay.expect import End
+    from underlay.expect import End, Value
     from underlay.verdict import Cell, Verdict
 
 PAIRS_SHOWN = 5
@@ -25,6 +24,8 @@ STOPS = {
     "refused": "it was refused",
 }
 _MEASURING = ("start", "probe", "collect")
+VALUES_SHOWN = 3
+DIFFERENCES_SHOWN = 12
 
 
 def ascii_only(encoding: str | None) -> bool:
@@ -51,7 +52,7 @@ def report(
     summary_line(verdict, page.text)
     _owners(verdict, page)
     _differences(verdict, page)
-    value_table(verdict, page)
+    _value_table(verdict, page)
     _not_measured(verdict, page)
     _elsewhere(verdict, page)
     # On a red check these sentences would only push the facts off the screen.
@@ -203,3 +204,71 @@ def _grouped(
 
 def _distinct(words: Iterable[str]) -> list[str]:
     return [word for word in dict.fromkeys(words) if word][:3]
+
+
+def _value_table(verdict: Verdict, page: Page) -> None:
+    """Append the table of ``verdict``'s cells of kind value to ``page``, if there are any."""
+    checks: dict[str, list[Cell]] = defaultdict(list)
+    for cell in verdict.values:
+        checks[cell.label].append(cell)
+    if not checks:
+        return
+    page.text.append("\nWhat was seen\n", "bold")
+    wide = max(map(len, checks))
+    for label, cells in checks.items():
+        fine = sum(cell.measured and not cell.differs for cell in cells)
+        head = f"{label:<{wide}}  {fine} of {count(len(cells), 'cell')} as expected"
+        page.line(f"{head}: {_common(cells)}", indent=wide + 4, first="  ")
+    differing = [cell for cell in verdict.values if cell.differs]
+    for cell in differing[:DIFFERENCES_SHOWN]:
+        page.line(
+            f"{cell.label} {cell.source} → {cell.destination}: expected "
+            f"{value_text(cell.expected)}, observed {value_text(cell.observed)}",
+            DIFFERS.style,
+            2,
+            DIFFERS.text(page.ascii_only),
+        )
+        page.line(f"Expected so because: {cell.because}", indent=4)
+        page.line(cell.reference, "dim", 6)
+    if len(differing) > DIFFERENCES_SHOWN:
+        page.line(f"and {count(len(differing) - DIFFERENCES_SHOWN, 'cell')} more", indent=4)
+
+
+def value_text(value: Value) -> str:
+    """Return a value as people read it."""
+    if isinstance(value, str):
+        return value
+    return ", ".join(value) or "nobody"
+
+
+def _common(cells: list[Cell]) -> str:
+    """Name the values that were seen most often, and how often."""
+    seen = Counter(value_text(cell.observed) for cell in cells if cell.measured)
+    shown = [f"{value} ({number})" for value, number in seen.most_common(VALUES_SHOWN)]
+    rest = len(seen) - len(shown)
+    return "; ".join(shown) + (f"; and {count(rest, 'other value')}" if rest else "")
+
+
+class Page:
+    """The text under way, with its width."""
+
+    def __init__(self, width: int, ascii_only: bool) -> None:
+        self.text = Text()
+        self.width = width
+        self.ascii_only = ascii_only
+
+    def line(self, words: str, style: str = "", indent: int = 0, first: str = "") -> None:
+        """Append wrapped words; ``first`` stands before the first line."""
+        lines = textwrap.wrap(
+            words,
+            self.width,
+            initial_indent=first.ljust(indent),
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+        )
+        self.text.append("\n".join(lines) + "\n", style)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, as people write them."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

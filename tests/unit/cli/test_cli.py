@@ -23,7 +23,7 @@ from underlay import cli
 from underlay.cli import crash, overview
 from underlay.cli import which_lab as labs
 from underlay.errors import BadInput, Infrastructure
-from underlay.proof.bench.pseudo_terminal import PseudoTerminal
+from underlay.proof.bench.command_line import PseudoTerminal
 
 ROOT = Path(__file__).resolve().parents[3]
 NEW_VERB = '''\

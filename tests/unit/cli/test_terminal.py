@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.proof.bench.pseudo_terminal import PseudoTerminal
+from underlay.proof.bench.command_line import PseudoTerminal
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 PATIENCE = 60.0

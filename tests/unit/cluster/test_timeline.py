@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from underlay.cluster.boot_times import parse_times
-from underlay.cluster.spans import FILE, Span, process_began, record, recorded, span
+from underlay.cluster.spans import FILE, Span, parse_times, process_began, record, recorded, span
 from underlay.report.timeline import WIDTH, timeline
 
 SYSTEMD = """\
@@ -68,7 +67,7 @@ def test_times_of_a_lean_init() -> None:
 
 def test_bars_stand_where_and_as_long_as_they_should() -> None:
     rows = [("host", "all", 5.0, 15.0), ("core-01", "half", 10.0, 15.0), ("core-01", "x", 6, 6.01)]
-    text = timeline(rows, ascii_only=True, shortest=0.1)
+    text = timeline([Span(*row) for row in rows], ascii_only=True)
     lines = text.splitlines()
     assert lines[0] == "host"
     assert lines[1].count("#") == WIDTH

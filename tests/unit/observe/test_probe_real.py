@@ -16,7 +16,7 @@ import pytest
 from underlay.expect import ends, predict
 from underlay.lab import Lab
 from underlay.observe import Observation, Seen, observation_from_json
-from underlay.observe.merge import STRANGER
+from underlay.observe.observation import STRANGER
 from underlay.plan import Plan, make_plan
 
 SANDBOX = Path(__file__).with_name("probe_sandbox.py")

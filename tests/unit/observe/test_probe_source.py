@@ -15,10 +15,9 @@ import pytest
 from underlay.expect import pairs, predict
 from underlay.lab import Lab
 from underlay.observe import commands
-from underlay.observe.numbering import numbered
 from underlay.observe.on_node import probe
 from underlay.observe.on_node.cells import Cell
-from underlay.observe.tasks import packed_tasks
+from underlay.observe.tasks import numbered, packed_tasks
 from underlay.plan import make_plan
 
 MODULES = [

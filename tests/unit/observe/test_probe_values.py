@@ -10,7 +10,7 @@ import pytest
 from underlay.expect import Check, predict
 from underlay.lab import Lab
 from underlay.observe import Observation
-from underlay.observe.merge import Seen
+from underlay.observe.observation import Seen
 from underlay.plan import Plan, make_plan
 from underlay.verdict import judge
 from unit.observe.test_probe_real import run

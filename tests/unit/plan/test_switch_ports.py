@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.providers.uml import switch_machine, wiring
+from underlay.cluster.providers.uml import wiring
 from underlay.errors import UnderlayError
 from underlay.expect import Expectation, Prediction, predict
 from underlay.expect.world import World
@@ -83,7 +83,7 @@ def test_the_switch_is_a_lean_machine_with_a_nic_for_each_port(tmp_path: Path) -
 
 def test_what_the_switch_and_the_sandbox_are_told(tmp_path: Path) -> None:
     plan = planned(tmp_path, "{core-01: {trunk: [70, 80], native: 10}, core-02: {access: 70}}")
-    program = switch_machine.program(plan).decode()
+    program = wiring.machine_program(plan).decode()
     assert "vlan_filtering 1 vlan_default_pvid 0" in program
     for line in (
         "vlan add dev lan-1 vid 80\n",

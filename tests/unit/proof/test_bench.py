@@ -16,12 +16,12 @@ import pytest
 
 import doc_pages
 from underlay import cli
-from underlay.cluster import checkout
 from underlay.cluster.providers import NAMES as PROVIDERS
 from underlay.cluster.providers import provider
 from underlay.errors import Infrastructure
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
+from underlay.proof import checkout
 from underlay.proof.bench import bench, command_line, dataplane, figures, labs
 from underlay.proof.bench.bench import document, machine
 from underlay.proof.bench.figures import (
@@ -30,10 +30,11 @@ from underlay.proof.bench.figures import (
     NAMES,
     ONE_BY_ONE,
     ONE_BY_ONE_SHARED,
+    SAMPLE,
     Found,
+    seconds_by_ssh_and_ping,
 )
-from underlay.proof.bench.one_by_one import SAMPLE, seconds_by_ssh_and_ping
-from underlay.proof.bench.stopwatch import Stopwatch
+from underlay.proof.bench.labs import Stopwatch
 from underlay.report.bars import bars
 from underlay.storage import paths
 

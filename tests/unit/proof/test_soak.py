@@ -14,7 +14,7 @@ import pytest
 import doc_pages
 from underlay import cli
 from underlay.proof.bench import command_line, endurance, soak
-from underlay.proof.bench.soak_lab import SoakLab, waited
+from underlay.proof.bench.soak import SoakLab, waited
 
 SLEEP = ["sleep", "60"]
 

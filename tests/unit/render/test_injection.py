@@ -31,7 +31,7 @@ from underlay.cli.verbs.completion import SCRIPTS
 from underlay.cluster import boot_files as boot
 from underlay.cluster import ssh
 from underlay.cluster.providers.libvirt.wiring import networks, pool
-from underlay.cluster.providers.uml import lean, switch_machine
+from underlay.cluster.providers.uml import lean, wiring
 from underlay.cluster.providers.uml.wiring import setup
 from underlay.cluster.state.lab import LabState
 from underlay.errors import BadInput
@@ -175,7 +175,7 @@ def plain(plan: Plan) -> None:
     for text in (*strings(dataclasses.asdict(told)), *served):
         assert LINE.fullmatch(text), text
         assert ".." not in text
-    commands = setup(plan) + (switch_machine.changes(plan) if plan.switch else [])
+    commands = setup(plan) + (wiring.machine_changes(plan) if plan.switch else [])
     for arguments, said in commands:
         own = [word for word in arguments if not word.startswith(("\n", "for ", "exec "))]
         assert all(LINE.fullmatch(word) for word in own)

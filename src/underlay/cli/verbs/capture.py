@@ -49,8 +49,7 @@ def command(
       underlay capture lannet-1a --count 20 --output asking.pcap
       underlay capture core-01:eth1 --output - | tcpdump -nr -
     """
-    from underlay.observe.capture import sniff
-    from underlay.observe.frames import pcap
+    from underlay.observe.capture import pcap, sniff
 
     state = running_state(lab)
     machine, space, kind, devices = capture_point(state.plan(), target)

@@ -6,7 +6,6 @@ import time
 
 import typer
 
-from underlay.cli import start_timeline
 from underlay.cli.console import err, out, print_json
 from underlay.cli.lab_proof import measure_lab, show_matrix
 from underlay.cli.options import AsJson, Timings
@@ -47,19 +46,21 @@ def command(
     verdict = measure_lab(state)
     total = round(time.monotonic() - began, 3)
     if as_json:
+        from underlay.cluster.spans import start_spans
+        from underlay.report import timeline
         from underlay.report.document import document
 
         page = document(verdict)
         page["timings"] = {**phases, **page["timings"], "total": total}
         if timings:
-            page["spans"] = start_timeline.document(state)
+            page["spans"] = timeline.document(start_spans(state))
         print_json(page)
         raise typer.Exit(verdict.exit_code)
     show_matrix(state, verdict)
     spent = " · ".join(f"{phase.replace('_', ' ')} {s:.1f} s" for phase, s in phases.items())
     err.print(f"{spent} · in all {total:.1f} s", style="dim")
     if timings:
-        start_timeline.show(state)
+        up.show_timeline(state)
     if verdict.exit_code == EXIT_OK:
         out.print(NEXT.rstrip())
     raise typer.Exit(verdict.exit_code)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
 
 from rich.table import Table
 
 from underlay.cli.console import out, print_json
 from underlay.cli.options import AsJson
-
-if TYPE_CHECKING:
-    from underlay.faults import Entry
 
 GROUP = "Faults"
 ORDER = 10
@@ -29,31 +26,20 @@ def command(
       underlay faults
       underlay faults --json
     """
+    from underlay.faults import Entry
     from underlay.faults.entries import entries
 
     known = entries()
     if as_json:
-        print_json({"faults": [_document(entry) for entry in known]})
+        keys = [field.name for field in fields(Entry)]
+        rows = [{key: getattr(entry, key) for key in keys} for entry in known]
+        print_json({"faults": rows})
         return
     for stage in ("running", "boot", "file"):
         table = Table("fault", "layer", "what is wrong", box=None, pad_edge=False)
-        rows = [entry for entry in known if entry.stage == stage]
-        for entry in rows:
+        there = [entry for entry in known if entry.stage == stage]
+        for entry in there:
             table.add_row(entry.id, entry.layer, entry.title)
-        out.print(f"{stage}: {len(rows)} faults", style="bold")
+        out.print(f"{stage}: {len(there)} faults", style="bold")
         out.print(table)
         out.print()
-
-
-def _document(entry: Entry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "layer": entry.layer,
-        "stage": entry.stage,
-        "title": entry.title,
-        "symptom": entry.symptom,
-        "evidence": entry.evidence,
-        "cause": entry.cause,
-        "cure": entry.cure,
-        "reference": entry.reference,
-    }

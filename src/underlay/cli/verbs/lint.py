@@ -12,6 +12,7 @@ from underlay.cli.console import err, out, print_json
 from underlay.cli.which_lab import resolve_lab
 from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput
 from underlay.lab.text import LabError
+from underlay.report.terminal import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ def _lint_hosts(pairs: list[str], shape: Format) -> None:
             if host.ignored:
                 out.print(f"{host.name}: not looked into: {', '.join(host.ignored)}")
     files = sum(len(files) for files in read.values())
-    _conclude(findings, f"{_count(len(hosts), 'host')}, {_count(files, 'file')}", shape)
+    _conclude(findings, f"{count(len(hosts), 'host')}, {count(files, 'file')}", shape)
 
 
 def _print(
@@ -134,7 +135,7 @@ def _conclude(findings: Sequence[Finding], what: str, shape: Format) -> None:
     summary = _summary(findings)
     if shape == "text":
         errors, warnings = summary["errors"], summary["warnings"]
-        out.print(f"{what}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
+        out.print(f"{what}: {count(errors, 'error')}, {count(warnings, 'warning')}")
     if summary["errors"]:
         raise typer.Exit(EXIT_DIFFERS)
 
@@ -150,7 +151,3 @@ def _show(finding: Finding) -> None:
     for line in rest:
         out.print(line)
     out.print()
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -12,6 +12,7 @@ from underlay.cli.console import err, out, print_json
 from underlay.cli.options import AsJson, LabFile
 from underlay.cli.which_lab import resolve_lab
 from underlay.errors import BadInput
+from underlay.report.terminal import count
 from underlay.storage import paths
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def command(
       underlay render docker-vlan --output files
       underlay render labs/coreos.yml --json
     """
-    from underlay.cluster.keys import lab_key
+    from underlay.cluster.ssh import lab_key
     from underlay.lint import load
     from underlay.render import refuse_foreign, render_cached, rendered_files
 
@@ -72,9 +73,7 @@ def command(
         return
     _print_tree(folder, files)
     source = "from the cache" if cached else "by Ansible"
-    err.print(
-        f"{len(files)} file{'s' * (len(files) != 1)} {source} in {seconds:.1f} s", style="dim"
-    )
+    err.print(f"{count(len(files), 'file')} {source} in {seconds:.1f} s", style="dim")
 
 
 def _refuse_to_render(loaded: Loaded) -> None:

@@ -58,7 +58,7 @@ def describe(state: LabState) -> dict[str, Any]:
             {
                 "name": node.name,
                 "state": states[node.name],
-                "address": node.management.address.partition("/")[0],
+                "address": node.management.address.ip,
                 "parents": {nic.segment: nic.interface for nic in node.nics},
             }
             for node in plan.nodes
@@ -84,7 +84,7 @@ def _machine(plan: Plan, states: dict[str, str]) -> dict[str, str] | None:
     if plan.switch is None:
         return None
     machine = plan.switch
-    address = machine.management.address.partition("/")[0]
+    address = machine.management.address.ip
     return {"name": machine.name, "state": states[machine.name], "address": address}
 
 
@@ -109,7 +109,7 @@ def _containers(plan: Plan) -> list[dict[str, str]]:
                     "node": container.node,
                     "network": attachment.network,
                     "runtime": container.runtime,
-                    "address": attachment.address.partition("/")[0],
+                    "address": attachment.address.ip,
                     "mac": attachment.mac,
                 }
             )

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli import start_timeline
-from underlay.cli.console import people, print_json, progress
+from underlay.cli.console import err, people, print_json, progress
 from underlay.cli.options import AsJson, LabFile, Provider, Timings
 from underlay.cli.which_lab import resolve_lab, running_labs
 
@@ -42,6 +41,9 @@ def command(
       underlay up docker-vlan --provider libvirt
       underlay up labs/broken/seed-as-written.yml --force
     """
+    from underlay.cluster.spans import start_spans
+    from underlay.report import timeline
+
     began = time.monotonic()
     state, phases = start(lab, provider, force=force)
     seconds = round(time.monotonic() - began, 3)
@@ -55,7 +57,7 @@ def command(
             "timings": {**phases, "total": seconds},
         }
         if timings:
-            document["spans"] = start_timeline.document(state)
+            document["spans"] = timeline.document(start_spans(state))
         print_json(document)
         return
     say = people(as_json)
@@ -64,7 +66,7 @@ def command(
         f"{seconds:.1f} s"
     )
     if timings:
-        start_timeline.show(state)
+        show_timeline(state)
     which = f" --lab {state.lab}" if len(running_labs()) > 1 else ""
     verbs = ("check", "status", "down")
     say.print(f"next: {' · '.join(f'underlay {verb}{which}' for verb in verbs)}", style="dim")
@@ -87,3 +89,12 @@ def start(
         provider = known.provider if known else DEFAULT
     with progress(f"starting {file.stem}") as running:
         return up(file, provider, running.step, force=force)
+
+
+def show_timeline(state: LabState) -> None:
+    """Print on stderr where the time of this command's start went."""
+    from underlay.cluster.spans import start_spans
+    from underlay.report.terminal import ascii_only
+    from underlay.report.timeline import timeline
+
+    err.print(timeline(start_spans(state), ascii_only=ascii_only(err.encoding)))

@@ -1,30 +1,26 @@
 """The image that nodes boot: Debian, built here without root or KVM, cached by content.
 
-Its name is the hash of everything that goes into it, so that a changed recipe
-makes another image and an unchanged one is never built twice.
+Its name is the hash of everything that goes into it, so that a changed recipe makes another
+image and an unchanged one is never built twice. Over the packages are laid the recipe's files,
+the CNI runtime program, the kernel's modules, and the containers' image.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
+import stat
+import subprocess
+import tarfile
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.cluster.image.recipe import (
-    BOOT,
-    BUSYBOX,
-    KERNEL,
-    SIZE,
-    SUITE,
-    kernel_release,
-    mode,
-)
 from underlay.cluster.process import run, tail, with_its_starter
 from underlay.errors import Infrastructure
 from underlay.storage import locks, paths, temporary
@@ -40,6 +36,15 @@ FORMAT = 1
 
 # The steps of mmdebstrap that take their time; its other lines are about itself.
 WORTH_SHOWING = ("downloading packages", "extracting", "installing", "creating tarball")
+SUITE = "trixie"
+SIZE = "3G"
+KERNEL = Path("/usr/bin/linux.uml")
+MODULES = Path("/usr/lib/uml/modules")
+BUSYBOX = Path("/bin/busybox")
+BOOT = "/usr/share/underlay/boot"
+GO_PATH = "/usr/share/gocode"
+COMPILE_DEADLINE = 300.0
+COMPILE = ("go", "build", "-trimpath", "-ldflags=-s -w", "-o")
 
 
 @dataclass(frozen=True)
@@ -134,9 +139,8 @@ def _facts(image: Image) -> dict[str, Any]:
 
 
 def _build(image: Image, progress: Callable[[str], None]) -> None:
-    # Only a build needs these, and `underlay --version` asks for an image's key.
+    # Only a build needs it, and `underlay --version` asks for an image's key.
     from underlay.cluster.image.licences import built_from
-    from underlay.cluster.image.overlay import compile_cni, pack
 
     _remove_abandoned(image.folder.parent)
     _check_room(image.folder.parent, 3072, "set XDG_CACHE_HOME to a folder with more room")
@@ -266,3 +270,90 @@ def lock(progress: Callable[[str], None]) -> AbstractContextManager[None]:
         # still there.
         kept=True,
     )
+
+
+def kernel_release() -> str:
+    """Return the release of the User Mode Linux kernel installed here, such as 6.12.113."""
+    releases = sorted(p.name for p in MODULES.iterdir()) if MODULES.is_dir() else []
+    if not releases:
+        raise Infrastructure(f"{MODULES} has no kernel modules", hint="underlay doctor")
+    return releases[-1]
+
+
+def mode(path: Path) -> int:
+    """Return the mode that a file of the recipe has in the image."""
+    return 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+
+
+def compile_cni(output: Path) -> None:
+    """Compile image/cni/main.go to ``output`` against Debian's libcni, without a network.
+
+    Raises Infrastructure where Go is missing or can't.
+    """
+    with temporary.folder("go") as scratch:
+        settings = {
+            "GO111MODULE": "off",
+            "GOPATH": GO_PATH,
+            "GOFLAGS": "",
+            "CGO_ENABLED": "0",
+            "GOCACHE": str(scratch),
+            "TMPDIR": str(scratch),
+        }
+        done = run(
+            with_its_starter([*COMPILE, str(output), "main.go"]), deadline=COMPILE_DEADLINE,
+            environment=settings, folder=paths.root() / "image" / "cni", check=False, name="go",
+        )  # fmt: skip
+    if done.returncode:
+        raise Infrastructure("the CNI runtime program can't be compiled", detail=tail(done.stderr))
+
+
+def pack(output: Path, cni: Path) -> None:
+    """Write the tar that is laid over the fresh root: owners, modes and times are fixed."""
+    recipe = paths.root() / "image"
+    with tarfile.open(output, "w") as tar:
+        for path in sorted((recipe / "files").rglob("*")):
+            if path.is_file():
+                add(tar, str(path.relative_to(recipe / "files")), path.read_bytes(), mode(path))
+        add(tar, "usr/libexec/underlay/cni", cni.read_bytes(), 0o755)
+        add(tar, "usr/libexec/underlay/setup", (recipe / "setup.sh").read_bytes(), 0o755)
+        for path in sorted((recipe / "boot").iterdir()):
+            add(tar, f"{BOOT[1:]}/{path.name}", path.read_bytes(), mode(path))
+        add(tar, "usr/share/underlay/busybox.tar", _busybox(), 0o644)
+        modules = MODULES / kernel_release()
+        for path in sorted(modules.rglob("*")):
+            if path.is_file():
+                inside = f"usr/lib/modules/{modules.name}/{path.relative_to(modules)}"
+                add(tar, inside, path.read_bytes(), 0o644)
+
+
+def _busybox() -> bytes:
+    """The container image: a static busybox under the names of its applets, and no more."""
+    applets = subprocess.run(
+        [str(BUSYBOX), "--list"], capture_output=True, text=True, timeout=10, check=True
+    ).stdout.split()
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as tar:
+        for folder in ("bin", "dev", "etc", "proc", "root", "sys", "tmp"):
+            add(tar, folder, None, 0o755)
+        add(tar, "bin/busybox", BUSYBOX.read_bytes(), 0o755)
+        add(tar, "etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", 0o644)
+        for applet in applets:
+            if applet != "busybox":
+                entry = tarfile.TarInfo(f"bin/{applet}")
+                entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(entry)
+    return data.getvalue()
+
+
+def add(
+    tar: tarfile.TarFile, name: str, data: bytes | None, mode: int = 0o644, owner: int = 0
+) -> None:
+    """Add a file to ``tar``, or a folder where there is no ``data``; times are fixed."""
+    entry = tarfile.TarInfo(name)
+    entry.mode, entry.uid, entry.gid = mode, owner, owner
+    if data is None:
+        entry.type = tarfile.DIRTYPE
+        tar.addfile(entry)
+        return
+    entry.size = len(data)
+    tar.addfile(entry, io.BytesIO(data))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from underlay.cluster.ready import SSH_PORT
 from underlay.errors import BadInput
 
 if TYPE_CHECKING:
@@ -88,12 +89,22 @@ class Provider(ABC):
         """Return ``running``, ``poweroff`` or ``not_created`` for each node."""
 
     @abstractmethod
-    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
-        """Return how Vagrant reaches a node by ssh, or None where it doesn't run."""
-
-    @abstractmethod
     def destroy(self, state: Path) -> None:
         """End whatever still runs of the lab, by identity."""
+
+    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
+        """Return how Vagrant reaches a node by ssh, or None where it doesn't run.
+
+        By default it is the node's management address, in which this host has a leg.
+        """
+        if self.states(plan, state)[node] != "running":
+            return None
+        return {
+            "host": plan.node(node).management.address.ip,
+            "port": SSH_PORT,
+            "username": plan.user,
+            "private_key_path": [str(state / "key")],
+        }
 
     def requirements(self) -> list[Row]:
         """Return the rows of ``doctor`` about what this provider alone needs; by default none."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
-from underlay.cluster.providers.uml.sandbox import UNSHARE
+from underlay.cluster.providers.uml.sandbox import UNSHARE, memory_kib
 from underlay.errors import UnderlayError
 from underlay.storage.paths import cache, programs, root
 
@@ -59,13 +59,8 @@ def package_rows(listed: str = "packages.txt") -> Iterator[Row]:
     """Yield a row per package of the list; only its probe is looked at, not dpkg."""
     for package, probe, why in packages(listed):
         found = _find(probe)
-        yield Row(
-            what=package,
-            found=found or f"no {probe}",
-            needed=f"it {why}",
-            fix="" if found else f"sudo apt-get install --no-install-recommends {package}",
-            ok=bool(found),
-        )
+        fix = f"sudo apt-get install --no-install-recommends {package}"
+        yield row(package, found or f"no {probe}", bool(found), f"it {why}", fix)
 
 
 def packages(listed: str = "packages.txt") -> list[tuple[str, str, str]]:
@@ -77,7 +72,7 @@ def packages(listed: str = "packages.txt") -> list[tuple[str, str, str]]:
 
 def python() -> Row:
     """Whether this Python is new enough."""
-    return _row(
+    return row(
         "Python",
         platform.python_version(),
         sys.version_info >= OLDEST_PYTHON,
@@ -92,7 +87,7 @@ def mke2fs() -> Row:
     numbers = said.split()[1].split(".") if len(said.split()) > 1 else []
     version = tuple(int(n) for n in numbers if n.isdigit())
     needed = ".".join(map(str, OLDEST_MKE2FS))
-    return _row(
+    return row(
         "mke2fs -d", said, version >= OLDEST_MKE2FS, f"{needed} or newer", "Debian 13 has it"
     )
 
@@ -108,7 +103,7 @@ def vagrant() -> Row:
         if found
         else "sudo apt-get install --reinstall vagrant"
     )
-    return _row("Vagrant runs", said, new, f"Vagrant {oldest} or newer", fix)
+    return row("Vagrant runs", said, new, f"Vagrant {oldest} or newer", fix)
 
 
 def vagrant_version(said: str) -> tuple[int, int] | None:
@@ -120,7 +115,7 @@ def vagrant_version(said: str) -> tuple[int, int] | None:
 def sandbox() -> Row:
     """Whether this user may make the namespaces that a lab lives in."""
     failure = _failure([*UNSHARE, "true"])
-    return _row(
+    return row(
         "sandbox",
         failure or "user, network, mount and PID namespaces can be made",
         not failure,
@@ -136,7 +131,7 @@ def user_namespaces(root: Path = HERE) -> Row | None:
             setting = name.replace("/", ".")
             value = 15000 if "max" in name else 1
             fix = f"sudo sysctl -w {setting}={value}; to keep it: a line in /etc/sysctl.d"
-            return _row("user namespaces", f"{setting} is 0", False, f"{setting} above 0", fix)
+            return row("user namespaces", f"{setting} is 0", False, f"{setting} above 0", fix)
     return None
 
 
@@ -151,7 +146,7 @@ def app_armor(root: Path = HERE) -> Row | None:
         return None
     restricted = setting == "1"
     found = "restricts user namespaces" if restricted else "leaves user namespaces alone"
-    return _row(
+    return row(
         "AppArmor",
         found,
         not restricted or os.geteuid() == 0,
@@ -171,13 +166,13 @@ def tun(root: Path = HERE) -> Row:
         found, fix = f"cannot be opened: {error.strerror}", "sudo chmod 0666 /dev/net/tun"
     else:
         found, fix = "can be opened", ""
-    return _row("/dev/net/tun", found, not fix, "readable and writable for this user", fix)
+    return row("/dev/net/tun", found, not fix, "readable and writable for this user", fix)
 
 
 def wiring() -> Row:
     """Whether a bridge and a tap can be made in a sandbox: segments consist of nothing else."""
     failure = _failure([*UNSHARE, "sh", "-c", WIRING])
-    return _row(
+    return row(
         "bridge and tap",
         failure or "can be made in a sandbox",
         not failure,
@@ -192,7 +187,7 @@ def subordinate_ids() -> Row | None:
         return None
     user = getpass.getuser()
     lacking = [f for f in ("/etc/subuid", "/etc/subgid") if _granted(Path(f), user) < 1]
-    return _row(
+    return row(
         "subuid and subgid",
         f"{user} has none in {' and '.join(lacking)}" if lacking else f"{user} has them",
         not lacking,
@@ -206,16 +201,14 @@ def disk() -> Row:
     folder = next(p for p in (cache(), *cache().parents) if p.exists())
     free = shutil.disk_usage(folder).free
     fix = "set XDG_CACHE_HOME to a folder with more room"
-    return _row(f"room in {cache()}", _gib(free), free >= DISK_NEEDED, _gib(DISK_NEEDED), fix)
+    return row(f"room in {cache()}", _gib(free), free >= DISK_NEEDED, _gib(DISK_NEEDED), fix)
 
 
 def memory(root: Path = HERE) -> Row:
     """Whether enough memory is free for three nodes and a build."""
-    lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
-    facts = {key: rest.split()[0] for key, _, rest in (line.partition(":") for line in lines)}
-    free = int(facts["MemAvailable"]) * 1024
+    free = memory_kib(root)["MemAvailable"] * 1024
     fix = "end other programs, or lower `memory` under `nodes` in the lab file"
-    return _row("free memory", _gib(free), free >= MEMORY_NEEDED, _gib(MEMORY_NEEDED), fix)
+    return row("free memory", _gib(free), free >= MEMORY_NEEDED, _gib(MEMORY_NEEDED), fix)
 
 
 def shared_memory(root: Path = HERE) -> Row:
@@ -225,7 +218,7 @@ def shared_memory(root: Path = HERE) -> Row:
     except OSError:
         free = 0
     fix = "sudo mount -o remount,size=50% /dev/shm"
-    return _row("room in /dev/shm", _gib(free), free >= MEMORY_NEEDED, _gib(MEMORY_NEEDED), fix)
+    return row("room in /dev/shm", _gib(free), free >= MEMORY_NEEDED, _gib(MEMORY_NEEDED), fix)
 
 
 def image() -> Row:
@@ -235,9 +228,9 @@ def image() -> Row:
     try:
         found = current()
     except UnderlayError as error:
-        return _row("image", error.message, False, "what it is built from", error.hint)
+        return row("image", error.message, False, "what it is built from", error.hint)
     said = f"cached in {found.folder}" if found.exists else "not built yet; the first `up` does it"
-    return _row("image", said, True, "", "")
+    return row("image", said, True, "", "")
 
 
 CHECKS: tuple[Callable[[], Row | None], ...] = (
@@ -246,7 +239,8 @@ CHECKS: tuple[Callable[[], Row | None], ...] = (
 )  # fmt: skip
 
 
-def _row(what: str, found: str, ok: bool, needed: str, fix: str) -> Row:
+def row(what: str, found: str, ok: bool, needed: str, fix: str) -> Row:
+    """Return a row that says how to mend what it is about where that isn't ``ok``."""
     return Row(what, found, needed, "" if ok else fix, ok)
 
 

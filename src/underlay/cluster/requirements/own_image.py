@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
-from underlay.cluster.requirements.machine import SBIN, Row
+from underlay.cluster.requirements.machine import SBIN, Row, row
 from underlay.errors import BadInput
 
 if TYPE_CHECKING:
@@ -89,24 +89,19 @@ def examine(file: Path) -> list[Row]:
 def _file_system(file: Path) -> Row:
     said = _debugfs(file, ["show_super_stats -h"])
     found = re.search(r"^Filesystem volume name: +(.*)$", said, re.MULTILINE)
-    return Row(
+    return row(
         "file system",
         f"ext4, label {found.group(1)}" if found else "not ext4",
-        "ext4 without a partition table, as a raw file",
-        "" if found else f"qemu-img convert -O raw {file.name} FILE, then copy its root partition",
         bool(found),
+        "ext4 without a partition table, as a raw file",
+        f"qemu-img convert -O raw {file.name} FILE, then copy its root partition",
     )
 
 
 def _row(need: Need, present: set[str]) -> Row:
     found = next((path for path in need.paths if path in present), "")
-    return Row(
-        need.what,
-        found or f"no {' or '.join(need.paths)}",
-        need.why,
-        "" if found else need.fix,
-        bool(found),
-    )
+    lacking = f"no {' or '.join(need.paths)}"
+    return row(need.what, found or lacking, bool(found), need.why, need.fix)
 
 
 def _modules(releases: list[str], present: set[str]) -> list[Row]:
@@ -116,8 +111,8 @@ def _modules(releases: list[str], present: set[str]) -> list[Row]:
         lacking = [r for r in releases if not present.intersection(_drivers(r, name))]
         ok = bool(releases) and not lacking
         found = f"for {', '.join(releases)}" if ok else f"not for {', '.join(lacking or ['any'])}"
-        fix = "" if ok else f"copy the modules of the kernel that boots it to {MODULES}"
-        rows.append(Row(f"module {name}", found, "nodes load it", fix, ok))
+        fix = f"copy the modules of the kernel that boots it to {MODULES}"
+        rows.append(row(f"module {name}", found, ok, "nodes load it", fix))
     return rows
 
 

@@ -45,7 +45,6 @@ PER_LINK = ("arp_ignore", "arp_filter", "rp_filter", "forwarding", "accept_local
 PER_LINK6 = ("disable_ipv6", "accept_ra", "accept_dad", "forwarding")
 SERVICES = ("docker", "containerd", "systemd-networkd", "ssh")
 NET_D = ("/etc/cni/net.d", "/etc/rkt/net.d")
-CONTAINERS = "/etc/underlay/containers.json"
 
 
 class Gatherer:

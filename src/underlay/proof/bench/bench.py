@@ -6,12 +6,12 @@ import os
 import platform
 import statistics
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay import __version__
-from underlay.cluster import checkout
+from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import UnderlayError
+from underlay.proof import checkout
 from underlay.proof.bench.figures import (
     FIGURES,
     LIBVIRT,
@@ -20,7 +20,7 @@ from underlay.proof.bench.figures import (
     ONE_BY_ONE_SHARED,
     Found,
 )
-from underlay.proof.bench.stopwatch import Stopwatch
+from underlay.proof.bench.labs import Stopwatch
 from underlay.storage import temporary
 from underlay.storage.paths import is_checkout, root
 
@@ -96,14 +96,12 @@ def _ratio(found: Found, slow: str, fast: str) -> float | None:
 
 def machine() -> dict[str, Any]:
     """Return what the figures depend on: this machine, and how busy it is now."""
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    total = next(line.split()[1] for line in lines if line.startswith("MemTotal:"))
     return {
         "underlay": __version__,
         "commit": (checkout.commit(root()) or None) if is_checkout() else None,
         "dirty": is_checkout() and checkout.dirty(root()),
         "cores": len(os.sched_getaffinity(0)),
-        "memory_mib": int(total) >> 10,
+        "memory_mib": memory_kib()["MemTotal"] >> 10,
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load_before": _load(),

@@ -1,13 +1,20 @@
-"""Underlay's own command line, run as by its user: timed, and interrupted as by Ctrl-C."""
+"""Underlay's own command line, run as by its user.
+
+It is timed, interrupted as by Ctrl-C, or has a terminal of its own, which is closed like a window.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +26,7 @@ from underlay.errors import Infrastructure
 from underlay.storage.paths import is_checkout, root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # Seconds that an interrupted command gets to clean up.
 GRACE = 60.0
@@ -105,3 +112,47 @@ def interrupt(process: subprocess.Popen[Any]) -> None:
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=patience)
             return
+
+
+class PseudoTerminal:
+    """A running command, which sees a terminal wherever it looks; ``text`` is what it has shown."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self._screen, inner = pty.openpty()
+        self.text = b""
+        try:
+            self.process = subprocess.Popen(
+                words,
+                stdin=inner,
+                stdout=inner,
+                stderr=inner,
+                start_new_session=True,
+                env=environment,
+                cwd=folder,
+                # The session's leader takes the terminal, as a shell does.
+                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+            )
+        finally:
+            os.close(inner)
+
+    def watch(self, seconds: float) -> None:
+        """Read along for ``seconds``, or until the command ends: a full screen would stop it."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if not select.select([self._screen], [], [], left)[0]:
+                return
+            # EIO says that nobody holds the other side any more.
+            with suppress(OSError):
+                if fresh := os.read(self._screen, 65536):
+                    self.text += fresh
+                    continue
+            return
+
+    def close(self) -> None:
+        """Close the terminal: its leader gets SIGHUP, and whoever writes to it gets an error."""
+        os.close(self._screen)

@@ -19,7 +19,7 @@ from underlay.cluster.providers import DEFAULT, provider
 from underlay.errors import Infrastructure, UnderlayError
 from underlay.proof.bench import labs
 from underlay.proof.bench.bench import LONGEST, QUICK, machine, reason
-from underlay.proof.bench.stopwatch import Stopwatch
+from underlay.proof.bench.labs import Stopwatch
 from underlay.storage import temporary
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class _Pair:
         self._source, self._destination = source, destination
         rows = watch.run("status", "--lab", lab, "--json").document()["containers"]
         found = {row["name"]: row for row in rows}
-        self._address = found[destination]["address"].partition("/")[0]
+        self._address = found[destination]["address"]
         self._one_node = found[source]["node"] == found[destination]["node"]
         self._seconds = 2 if watch.quick else 5
 

@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import EXIT_DIFFERS, UnderlayError
 from underlay.proof.bench import command_line, labs
-from underlay.proof.bench.soak_lab import DEADLINE, SoakLab
+from underlay.proof.bench.soak import DEADLINE, SoakLab
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
@@ -125,9 +126,8 @@ def _disk_mib() -> float:
 
 
 def _used_mib() -> float:
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    facts = {key: int(rest.split()[0]) for key, _, rest in (line.partition(":") for line in lines)}
-    return (facts["MemTotal"] - facts["MemAvailable"]) / 1024
+    memory = memory_kib()
+    return (memory["MemTotal"] - memory["MemAvailable"]) / 1024
 
 
 @contextmanager

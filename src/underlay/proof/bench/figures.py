@@ -6,25 +6,29 @@ rendered files are cached and that no node runs.
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import shutil
 import statistics
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from underlay.cluster.process import run
+from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import Infrastructure
 from underlay.proof.bench import command_line, labs
-from underlay.proof.bench.one_by_one import SAMPLE, seconds_by_ssh_and_ping
-from underlay.proof.bench.stopwatch import DOWN_DEADLINE
+from underlay.proof.bench.labs import DOWN_DEADLINE
 from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from underlay.proof.bench.stopwatch import Stopwatch
+    from underlay.proof.bench.labs import Stopwatch
 
 NODES = (10, 20)
 LIBVIRT = "libvirt_up_to_matrix_s"
@@ -32,6 +36,12 @@ LEAN = "lean_up_to_matrix_s"
 ENGINE = "lean_engine_to_matrix_s"
 ONE_BY_ONE = "ssh_ping_60_s"
 ONE_BY_ONE_SHARED = "ssh_ping_shared_60_s"
+# How many cells are measured by ssh and ping, of all that a matrix has.
+SAMPLE = 60
+# Longer than a node that is busy takes to let somebody in.
+SSH_DEADLINE = 60.0
+# The lab's own ssh_config shares connections; a script typed in an hour has none.
+UNSHARED = ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
 
 
 @dataclass
@@ -112,11 +122,9 @@ NAMES = tuple(figure.name for figure in FIGURES)
 def command_lines(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     """Time what starts no node."""
     if "cli_start_s" in wanted:
-        for _ in found.runs("cli_start_s", watch.times(10)):
-            found.add("cli_start_s", watch.seconds("--version"))
+        _repeat(watch, found, "cli_start_s", 10, "--version")
     if "lint_s" in wanted:
-        for _ in found.runs("lint_s", watch.times(5)):
-            found.add("lint_s", watch.seconds("lint", str(paths.root() / "labs" / "coreos.yml")))
+        _repeat(watch, found, "lint_s", 5, "lint", str(paths.root() / "labs" / "coreos.yml"))
 
 
 def lean(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -127,8 +135,7 @@ def lean(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     if ENGINE in wanted:
         # The first one renders the lab's files, whose key is another one's.
         watch.seconds("check", str(file))
-        for _ in found.runs(ENGINE, watch.times(3)):
-            found.add(ENGINE, watch.seconds("check", str(file)))
+        _repeat(watch, found, ENGINE, 3, "check", str(file))
 
 
 def full(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -170,8 +177,7 @@ def matrix_60(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     """Time the full matrix of 60 containers, and what it replaces."""
     with watch.lab(labs.many("sixty", watch.folder, count=20)) as (name, _):
         if "matrix_60_s" in wanted:
-            for _ in found.runs("matrix_60_s", watch.times(5)):
-                found.add("matrix_60_s", watch.seconds("check", "--lab", name))
+            _repeat(watch, found, "matrix_60_s", 5, "check", "--lab", name)
         baselines = [each for each in (ONE_BY_ONE_SHARED, ONE_BY_ONE) if each in wanted]
         if not baselines:
             return
@@ -187,8 +193,7 @@ def three_hundred(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     file = labs.many("many", watch.folder, count=100, memory=1024, protocols="icmp")
     with watch.lab(file) as (name, seconds):
         found.add("start_300_s", seconds)
-        for _ in found.runs("matrix_300_icmp_s", watch.times(3)):
-            found.add("matrix_300_icmp_s", watch.seconds("check", "--lab", name))
+        _repeat(watch, found, "matrix_300_icmp_s", 3, "check", "--lab", name)
 
 
 def twenty(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -196,10 +201,10 @@ def twenty(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     spent: dict[int, tuple[float, float]] = {}
     for count in NODES[-1:] if watch.quick else NODES:
         file = labs.many(f"nodes-{count}", watch.folder, nodes=count, count=1, profile="full")
-        free = _free_mib()
+        free = memory_kib()["MemAvailable"]
         with watch.lab(file) as (name, started):
             seconds = started + watch.seconds("check", "--lab", name)
-            spent[count] = (seconds, free - _free_mib())
+            spent[count] = (seconds, (free - memory_kib()["MemAvailable"]) / 1024)
             if count == NODES[-1]:
                 found.add("nodes_20_s", seconds)
     for count, (seconds, memory) in spent.items():
@@ -233,6 +238,12 @@ MEASURES: tuple[tuple[Callable[[Stopwatch, Found, set[str]], None], tuple[str, .
 )
 
 
+def _repeat(watch: Stopwatch, found: Found, name: str, times: int, *words: str) -> None:
+    """Time ``underlay`` with ``words`` so many times."""
+    for _ in found.runs(name, watch.times(times)):
+        found.add(name, watch.seconds(*words))
+
+
 def _up_to_matrix(watch: Stopwatch, found: Found, name: str, file: Path) -> None:
     for _ in found.runs(name, watch.times(3)):
         with watch.lab(file) as (lab, seconds):
@@ -252,7 +263,37 @@ def _ended(name: str) -> Iterator[None]:
         done.prove()
 
 
-def _free_mib() -> float:
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    facts = {key: rest.split()[0] for key, _, rest in (line.partition(":") for line in lines)}
-    return int(facts["MemAvailable"]) / 1024
+def seconds_by_ssh_and_ping(watch: Stopwatch, lab: str, cells: int, *, shared: bool) -> float:
+    """Return how long ``cells`` cells of the running ``lab`` would take, from ``SAMPLE`` of them.
+
+    This is what Underlay replaces: one ssh and one ping for each cell, as by a script typed in
+    an hour, which opens a connection for each; or by a better one, whose connections are shared.
+    ``shared`` connections are open before the first cell, one for each node.
+    The cells are of containers that reach each other, the quickest there are: a ping that
+    nobody answers waits for a second. Raises Infrastructure where one isn't answered.
+    """
+    rows = watch.run("status", "--lab", lab, "--json").document()["containers"]
+    pairs = list(itertools.permutations(rows, 2))
+    # The same cells every time; no secret hangs on them.
+    sample = random.Random(SAMPLE).sample(pairs, min(SAMPLE, len(pairs)))  # noqa: S311
+    config = str(paths.state(lab) / "ssh_config")
+    options = [] if shared else UNSHARED
+    for node in sorted({row["node"] for row in rows}) if shared else ():
+        run(["ssh", "-F", config, node, "true"], deadline=min(SSH_DEADLINE, watch.left))
+    how = "over a shared connection" if shared else "and one connection"
+    watch.say(f"one ssh and one ping {how} for each of {len(sample)} cells")
+    began = time.monotonic()
+    for source, destination in sample:
+        address = destination["address"]
+        ping = ["ip", "netns", "exec", source["name"], "ping", "-n", "-c", "1", "-W", "1", address]
+        done = run(
+            ["ssh", "-F", config, *options, source["node"], "sudo", "-n", *ping],
+            deadline=min(SSH_DEADLINE, watch.left),
+            check=False,
+        )
+        if done.returncode:
+            raise Infrastructure(
+                f"{source['name']} gets no answer of {destination['name']}",
+                detail=done.stdout + done.stderr,
+            )
+    return (time.monotonic() - began) / len(sample) * cells

@@ -1,16 +1,27 @@
-"""The labs that are timed: copies of shipped ones, and generated ones, under names of their own.
+"""The labs that are timed: under names of their own, up and down again within one deadline for all.
 
-With names of their own they never meet a lab that is up already.
+They are copies of shipped labs, and generated ones. With names of their own they never meet a
+lab that is up already.
 """
 
 from __future__ import annotations
 
 import re
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from underlay.cluster.prepare import load_plan
+from underlay.cluster.ssh import lab_key
+from underlay.cluster.state.lab import remove
+from underlay.errors import Infrastructure, UnderlayError
+from underlay.proof.bench import command_line
+from underlay.render import render_cached
+from underlay.storage import paths
 from underlay.storage.paths import root
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 PREFIX = "bench-"
@@ -26,6 +37,8 @@ networks:
 containers:
   - {{on: all, count: {count}, networks: [many]}}
 """
+# What is left for tidying up when the time is over.
+DOWN_DEADLINE = 90.0
 
 
 def copy(shipped: str, folder: Path) -> Path:
@@ -57,3 +70,72 @@ def many(
         )
     )  # fmt: skip
     return file
+
+
+class OutOfTime(Infrastructure):
+    """The time of the whole bench is over; what remains isn't measured."""
+
+
+class Stopwatch:
+    """Times command lines. ``say`` is handed a line of progress at a time."""
+
+    def __init__(
+        self, folder: Path, seconds: float, say: Callable[[str], None], *, quick: bool
+    ) -> None:
+        self.folder = folder
+        self.say = say
+        self.quick = quick
+        self._end = time.monotonic() + seconds
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left; raise OutOfTime where none are."""
+        seconds = self._end - time.monotonic()
+        if seconds <= 0:
+            raise OutOfTime("the bench's time was over")
+        return seconds
+
+    def times(self, runs: int) -> range:
+        """Return how often something is measured: once where it must be quick."""
+        return range(1 if self.quick else runs)
+
+    def run(self, *words: str, environment: Mapping[str, str] | None = None) -> command_line.Done:
+        """Run ``underlay`` with ``words``; raise Infrastructure where it doesn't exit with 0."""
+        self.say(" ".join(["underlay", *(word for word in words if "\n" not in word)]))
+        done = command_line.run(*words, deadline=self.left, environment=environment)
+        return done.prove()
+
+    def seconds(self, *words: str) -> float:
+        """Return the wall time of ``underlay`` with ``words``."""
+        return self.run(*words).seconds
+
+    @contextmanager
+    def lab(self, file: Path, *options: str) -> Iterator[tuple[str, float]]:
+        """Have the lab of ``file`` up; hand out its name and the wall time of `up`.
+
+        Its image and its files are cached beforehand. Afterwards nothing of it is left,
+        under whatever name it is up by then. Raises Infrastructure where it can't be
+        ended, unless something else has gone wrong before.
+        """
+        name = file.stem
+        self.warm(file)
+        failed: list[UnderlayError] = []
+        try:
+            yield name, self.seconds("up", str(file), *options)
+        finally:
+            for each in [path.name for path in paths.states().glob(f"{name}*")]:
+                try:
+                    command_line.run("down", "--lab", each, deadline=DOWN_DEADLINE).prove()
+                except UnderlayError as error:
+                    failed.append(error)
+        if failed:
+            raise failed[0]
+
+    def warm(self, file: Path) -> None:
+        """Render the lab's files into the cache, from which every start takes them."""
+        plan = load_plan(file)
+        try:
+            key = lab_key(plan.lab)
+            render_cached(plan, key, self.folder / "warm" / plan.lab, paths.cache() / "files")
+        finally:
+            remove(plan.lab)

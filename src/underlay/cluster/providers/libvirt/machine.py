@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from underlay.cluster.bundle import make_seed
 from underlay.cluster.process import run
 from underlay.cluster.providers.libvirt.virsh import identity, virsh
 from underlay.cluster.providers.libvirt.wiring import management_network, pool_name, segment_network
-from underlay.cluster.seed import make_seed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,7 +61,7 @@ def describe(
     ]
     calls.append(["serial", {"type": "file", "source": {"path": str(console(state, node.name))}}])
     calls.append(["random", {"model": "random"}])
-    login = {"host": node.management.address.partition("/")[0], "username": plan.user}
+    login = {"host": node.management.address.ip, "username": plan.user}
     if (state / "key").exists():
         # Vagrant refuses the whole file otherwise, and doesn't need it to start a machine.
         login["private_key_path"] = str(state / "key")
@@ -72,7 +72,7 @@ def describe(
         "calls": calls,
         "networks": [
             {
-                "ip": nic.address.partition("/")[0],
+                "ip": nic.address.ip,
                 "mac": nic.mac,
                 "auto_config": False,
                 "libvirt__network_name": segment_network(plan, nic.segment),
@@ -90,11 +90,9 @@ def describe(
 
 def management(plan: Plan, node: PlannedNode) -> dict[str, Any]:
     """Return the settings that put the first NIC into the network made for this node alone."""
-    address, _, length = node.management.address.partition("/")
-    first = ".".join([*address.split(".")[:3], str(int(address.rpartition(".")[2]) & ~3)])
     return {
         "management_network_name": management_network(plan, node),
-        "management_network_address": f"{first}/{length}",
+        "management_network_address": node.management.address.subnet,
         "management_network_mode": "none",
         "management_network_mac": node.management.mac,
         "management_network_iface_name": f"mgmt_{node.index}",

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ready, ssh
 from underlay.cluster.boot_files import Boot, boot_files, ensure_boot_files
+from underlay.cluster.image import build as image
 from underlay.cluster.port_policies import policies
 from underlay.cluster.process import run, tail
 from underlay.cluster.providers.base import VIRTUAL_MACHINES, Provider
 from underlay.cluster.providers.libvirt import kvm, machine, wiring
 from underlay.cluster.providers.libvirt.virsh import (
+    PACKAGES,
     identity,
     known,
     qemu_user,
@@ -20,14 +22,14 @@ from underlay.cluster.providers.libvirt.virsh import (
     running,
     virsh,
 )
+from underlay.cluster.requirements.machine import Row, package_rows
 from underlay.cluster.state.lab import plan_in
-from underlay.errors import Infrastructure
+from underlay.errors import Infrastructure, UnderlayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from underlay.cluster.requirements.machine import Row
     from underlay.plan import Plan
 
 NODE_DEADLINE = 420.0
@@ -47,9 +49,10 @@ class Libvirt(Provider):
 
     def requirements(self) -> list[Row]:
         """Return a row per package, and whether libvirtd answers and KVM runs the kernel."""
-        from underlay.cluster.requirements.libvirt import libvirt_rows
-
-        return libvirt_rows()
+        rows = list(package_rows(PACKAGES))
+        if all(row.ok for row in rows):
+            rows += [_daemon(), _kvm()]
+        return rows
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make the image, networks, pool and ssh_config; find out whether KVM works."""
@@ -82,7 +85,7 @@ class Libvirt(Provider):
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE
-        address = plan.node(node).management.address.partition("/")[0]
+        address = plan.node(node).management.address.ip
         try:
             if not ready.wait_for_ssh(
                 address, limit, lambda: self._check_running(plan, node, state)
@@ -93,8 +96,7 @@ class Libvirt(Provider):
         except Infrastructure as error:
             console = machine.console(state, node)
             said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
-            detail = "\n".join(part for part in (error.detail, "console:", said) if part)
-            raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+            raise ready.with_console(error, said) from error
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and forget it; nothing happens where there is none."""
@@ -112,17 +114,6 @@ class Libvirt(Provider):
         return {
             node: "running" if i in alive else "poweroff" if i in there else "not_created"
             for node, i in ids.items()
-        }
-
-    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
-        """Return the way to a node's management address, which the host has a leg in."""
-        if self.states(plan, state)[node] != "running":
-            return None
-        return {
-            "host": plan.node(node).management.address.partition("/")[0],
-            "port": ready.SSH_PORT,
-            "username": plan.user,
-            "private_key_path": [str(state / "key")],
         }
 
     def pace(self, state: Path) -> float:
@@ -193,6 +184,25 @@ def _enterable(folder: Path) -> bool:
         return bool(os.getxattr(folder, ACL))
     except OSError:
         return False
+
+
+def _daemon() -> Row:
+    needed = "a libvirtd that this user may use: root or the group libvirt"
+    try:
+        require()
+    except UnderlayError as error:
+        return Row("libvirtd", error.message, needed, error.hint, ok=False)
+    return Row("libvirtd", "answers", needed, "", ok=True)
+
+
+def _kvm() -> Row:
+    """KVM is a matter of speed alone: the row is well either way."""
+    ours = image.current()
+    if not ours.exists:
+        return Row("KVM", "unknown before the image is built", "", "", ok=True)
+    answer = kvm.probe(ours.kernel, ours.initrd)
+    said = "runs the kernel" if answer.works else f"unusable ({answer.reason}): emulating instead"
+    return Row("KVM", said, "", "", ok=True)
 
 
 PROVIDER = Libvirt

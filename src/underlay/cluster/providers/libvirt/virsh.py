@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from underlay.cluster.process import run, tail
+from underlay.cluster.requirements.machine import packages
 from underlay.errors import Infrastructure
-from underlay.storage import paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,8 +38,9 @@ def virsh(*words: str, check: bool = True) -> str:
 def require() -> None:
     """Raise Infrastructure, with the command that mends it, unless libvirtd can be used."""
     if shutil.which("virsh") is None:
+        names = [package for package, _, _ in packages(PACKAGES)]
         raise Infrastructure(
-            "libvirt is not installed", hint=f"sudo apt-get install {' '.join(package_names())}"
+            "libvirt is not installed", hint=f"sudo apt-get install {' '.join(names)}"
         )
     try:
         virsh("net-list")
@@ -56,12 +57,6 @@ def require() -> None:
             detail=error.detail,
             hint="sudo systemctl start libvirtd",
         ) from error
-
-
-def package_names() -> list[str]:
-    """Return the Debian packages that only this provider needs."""
-    lines = (paths.root() / PACKAGES).read_text(encoding="utf-8").splitlines()
-    return [line.split()[0] for line in lines if line.strip() and not line.startswith("#")]
 
 
 def identity(state: Path, kind: str, name: str = "") -> str:

@@ -7,14 +7,14 @@ So an image needn't be built anew when any of this changes, and a box of the use
 
 from __future__ import annotations
 
-import io
 import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster.bundle import PROGRAM_FILE, bundle, program
-from underlay.cluster.keys import key_file
-from underlay.cluster.providers.uml import switch_machine
+from underlay.cluster.image.build import add
+from underlay.cluster.providers.uml import wiring
+from underlay.cluster.ssh import key_file
 
 if TYPE_CHECKING:
     from underlay.plan import Plan, PlannedNode
@@ -48,23 +48,23 @@ def make_lean_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> 
     script = f"user={plan.user}\n".encode() + SCRIPT.read_bytes()
     with tarfile.open(output, "w") as tar:
         for folder, mode in (("dev/pts", 0o755), ("dev/shm", 0o755)):
-            _add(tar, folder, None, mode)
-        _add(tar, f"{SEED}/start", script)
-        _add(tar, f"{SEED}/fstab", MOUNTS.encode())
-        _add(tar, f"{SEED}/links", "".join(f"{line}\n" for line in links(node)).encode())
-        _add(tar, "etc/hostname", f"{name}\n".encode())
+            add(tar, folder, None, mode)
+        add(tar, f"{SEED}/start", script)
+        add(tar, f"{SEED}/fstab", MOUNTS.encode())
+        add(tar, f"{SEED}/links", "".join(f"{line}\n" for line in links(node)).encode())
+        add(tar, "etc/hostname", f"{name}\n".encode())
         hosts = f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n"
-        _add(tar, "etc/hosts", hosts.encode())
+        add(tar, "etc/hosts", hosts.encode())
         sudo = f"{plan.user} ALL=(ALL) NOPASSWD:ALL\n"
-        _add(tar, "etc/sudoers.d/90-underlay", sudo.encode(), 0o440)
-        _add(tar, home, None, 0o700, owner)
-        _add(tar, f"{home}/.ssh", None, 0o700, owner)
-        _add(tar, f"{home}/.ssh/authorized_keys", key, 0o600, owner)
+        add(tar, "etc/sudoers.d/90-underlay", sudo.encode(), 0o440)
+        add(tar, home, None, 0o700, owner)
+        add(tar, f"{home}/.ssh", None, 0o700, owner)
+        add(tar, f"{home}/.ssh/authorized_keys", key, 0o600, owner)
         is_switch = node == plan.switch
-        first = switch_machine.program(plan) if is_switch else program()
-        _add(tar, PROGRAM_FILE[1:], first, 0o755)
+        first = wiring.machine_program(plan) if is_switch else program()
+        add(tar, PROGRAM_FILE[1:], first, 0o755)
         for path, content in () if is_switch else bundle(files).items():
-            _add(tar, path[1:], content.encode())
+            add(tar, path[1:], content.encode())
 
 
 def links(node: PlannedNode) -> list[str]:
@@ -82,17 +82,3 @@ def links(node: PlannedNode) -> list[str]:
         lines += [f"link set {m.interface} master {nic.interface}" for m in nic.members]
     lines.append(f"address add {management.address} broadcast + dev {management.interface}")
     return [*lines, f"link set {management.interface} up"]
-
-
-def _add(
-    tar: tarfile.TarFile, name: str, data: bytes | None, mode: int = 0o644, owner: int = 0
-) -> None:
-    """Add a file, or a folder where there is no ``data``; times are fixed."""
-    entry = tarfile.TarInfo(name)
-    entry.mode, entry.uid, entry.gid = mode, owner, owner
-    if data is None:
-        entry.type = tarfile.DIRTYPE
-        tar.addfile(entry)
-        return
-    entry.size = len(data)
-    tar.addfile(entry, io.BytesIO(data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import time
 from contextlib import suppress
@@ -9,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ready
-from underlay.cluster.image.recipe import KERNEL
-from underlay.cluster.process import tail
+from underlay.cluster.bundle import make_seed
+from underlay.cluster.image.build import KERNEL
+from underlay.cluster.process import run, tail
 from underlay.cluster.providers.uml import lean
-from underlay.cluster.providers.uml.kernel import preload
 from underlay.cluster.providers.uml.wiring import card_name, management_port
-from underlay.cluster.seed import make_seed
 from underlay.cluster.spans import KERNEL_TO_SSH, Span, record, span
 from underlay.errors import Infrastructure
+from underlay.storage import paths
+from underlay.storage.writing import whole
 
 if TYPE_CHECKING:
     from underlay.cluster.providers.uml.sandbox import Sandbox
@@ -27,6 +29,8 @@ CONSOLE_LINES = 15
 SHM = Path("/dev/shm")
 # When the kernel was started, by this host's monotonic clock.
 BEGAN = "began"
+# A library that the kernel is started with; why it needs that stands there.
+XSTATE = Path(__file__).with_name("xstate.c")
 
 
 def arguments(plan: Plan, node: PlannedNode) -> list[str]:
@@ -128,8 +132,7 @@ def start(
         # What didn't get ready isn't left running: status would call it fine.
         sandbox.ask({"do": "kill", "node": node.name})
         said = last_words(console.read_text(errors="replace"))
-        detail = "\n".join(part for part in (error.detail, "console:", said) if part)
-        raise Infrastructure(error.message, hint=error.hint, detail=detail) from error
+        raise ready.with_console(error, said) from error
 
 
 def last_words(console: str) -> str:
@@ -163,7 +166,7 @@ def state_of(sandbox: Sandbox | None, name: str) -> str:
 
 def _wait_for_ssh(plan: Plan, sandbox: Sandbox, node: PlannedNode, limit: float) -> None:
     own = f"underlay doctor --image {shlex.quote(plan.image.path)}" if plan.image else ""
-    address = node.management.address.partition("/")[0]
+    address = node.management.address.ip
     while True:
         last_try = time.monotonic() > limit
         if sandbox.ask({"do": "reach", "address": address, "port": 22})["ok"]:
@@ -180,3 +183,17 @@ def _wait_for_ssh(plan: Plan, sandbox: Sandbox, node: PlannedNode, limit: float)
                 hint=own or "underlay doctor",
             )
         time.sleep(REACH_INTERVAL)
+
+
+def preload() -> Path:
+    """Return the library to preload into linux.uml, compiled on first use.
+
+    Why it is needed stands in ``xstate.c``. Raises Infrastructure where tcc fails.
+    """
+    digest = hashlib.sha256(XSTATE.read_bytes()).hexdigest()[:16]
+    library = paths.cache() / "uml" / f"xstate-{digest}.so"
+    if not library.exists():
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with whole(library) as fresh:
+            run(["tcc", "-shared", "-nostdlib", "-o", str(fresh), str(XSTATE)], deadline=60)
+    return library

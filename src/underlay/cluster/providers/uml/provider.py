@@ -13,8 +13,9 @@ from underlay.cluster.image import build as image
 from underlay.cluster.process import run
 from underlay.cluster.providers.base import Provider
 from underlay.cluster.providers.uml import node as uml_node
-from underlay.cluster.providers.uml import sandbox, switch_machine
+from underlay.cluster.providers.uml import sandbox, wiring
 from underlay.cluster.providers.uml.wiring import changes
+from underlay.cluster.ready import SSH_PORT
 from underlay.cluster.spans import span
 from underlay.cluster.state.lab import plan_in
 from underlay.errors import Infrastructure
@@ -29,7 +30,6 @@ NODE_DEADLINE = 180.0
 # Nodes of a processor that get by with it; ten take 140 s and more, and overran it once.
 PER_PROCESSOR = 4
 SWITCH_DEADLINE = 30.0
-SSH_PORT = "22"
 
 
 def patience(plan: Plan) -> float:
@@ -93,7 +93,7 @@ class Uml(Provider):
         living = self._sandbox(state)
         for arguments, text in changes(plan):
             run(living.enter(arguments), deadline=SWITCH_DEADLINE, input_text=text)
-        for arguments, text in switch_machine.changes(plan) if plan.switch else ():
+        for arguments, text in wiring.machine_changes(plan) if plan.switch else ():
             run(self._on_switch(state, arguments), deadline=SWITCH_DEADLINE, input_text=text)
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
@@ -112,16 +112,11 @@ class Uml(Provider):
         return {node.name: uml_node.state_of(living, node.name) for node in plan.machines}
 
     def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
-        """Return Vagrant's ssh settings: the proxy command enters the sandbox."""
-        if self.states(plan, state)[node] != "running":
-            return None
-        return {
-            "host": plan.node(node).management.address.partition("/")[0],
-            "port": int(SSH_PORT),
-            "username": plan.user,
-            "private_key_path": [str(state / "key")],
-            "proxy_command": ssh.proxy_text(self._proxy(plan, state, node)),
-        }
+        """Return the way to a node's management address: the proxy command enters the sandbox."""
+        settings = super().ssh(plan, node, state)
+        if settings is not None:
+            settings["proxy_command"] = ssh.proxy_text(self._proxy(plan, state, node))
+        return settings
 
     def at_switch(self, state: Path, arguments: list[str]) -> list[str]:
         """Return what enters the sandbox, or the switch that is a machine: the bridges are there.
@@ -161,8 +156,8 @@ class Uml(Provider):
 
     def _proxy(self, plan: Plan, state: Path, node: str) -> list[str]:
         script = Path(__file__).with_name("proxy.py")
-        address = plan.node(node).management.address.partition("/")[0]
-        return [sys.executable, "-I", "-S", str(script), str(state), address, SSH_PORT]
+        address = plan.node(node).management.address.ip
+        return [sys.executable, "-I", "-S", str(script), str(state), address, str(SSH_PORT)]
 
 
 def _disk(plan: Plan) -> Path:

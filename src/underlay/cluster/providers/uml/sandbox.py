@@ -255,8 +255,7 @@ def _child_of(pid: int) -> int:
 
 def _check_room(plan: Plan) -> None:
     """A node dies by SIGBUS when its memory file finds no room; say so before it starts."""
-    facts = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
-    free = int(facts["MemAvailable"].split()[0]) >> 10
+    free = memory_kib()["MemAvailable"] >> 10
     needed = sum(node.memory for node in plan.machines)
     if free < needed:
         raise Infrastructure(
@@ -275,6 +274,12 @@ def _check_tun() -> None:
         raise Infrastructure(
             f"{TUN} cannot be opened: {error.strerror}", hint=f"sudo chmod 0666 {TUN}"
         ) from error
+
+
+def memory_kib(root: Path = Path("/")) -> dict[str, int]:
+    """Return this machine's memory as the kernel counts it, such as ``MemAvailable``, in KiB."""
+    lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
+    return {key: int(rest.split()[0]) for key, _, rest in (line.partition(":") for line in lines)}
 
 
 def _memory(plan: Plan) -> int:

@@ -3,15 +3,18 @@
 Everything is said as (arguments, text for standard input), to be run inside the sandbox:
 by the holder when it starts, and by ``switch`` when running nodes become another lab.
 
-Where the switch is a machine, ``switch_machine.py`` makes its bridges, and here is a cable for
-each of its ports: a bridge of two ports, the machine's and the one of who is on the other end.
+Where the host's kernel may lack what a lab asks of its switch (VLAN filtering:
+CONFIG_BRIDGE_VLAN_FILTERING), the switch is a machine, whose kernel has it. Then the sandbox
+has a cable for each of its ports: a bridge of two ports, the machine's and the one of who is on
+the other end. The bridges are made in the machine, at its boot and when a lab is switched.
 """
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
-from underlay.cluster.port_policies import Command, batch, multicast, policies
+from underlay.cluster.port_policies import Command, batch, multicast, policies, stations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +61,15 @@ take() { [ "$(name "$1")" = "$2" ] || rename "$1" "$2"; }
 each give_up "$@"
 each take "$@"
 """
+# The node program's place is taken, and its words: `ready.py` waits for either.
+_MACHINE_PROGRAM = """\
+#!/bin/sh
+trap 'printf "{\\"failed\\": [\\"its set-up as a switch\\"]}\\n"; trap - EXIT' EXIT
+set -e
+COMMANDS
+trap - EXIT
+echo '{"failed": []}'
+"""
 
 
 def setup(plan: Plan) -> list[Command]:
@@ -77,13 +89,7 @@ def changes(plan: Plan) -> list[Command]:
     for port, stays, segment in _cards(plan):
         lines.append(join(stays, segment.mtu, _master(plan, port, segment.bridge)))
     lines += [_plug_in(number) for number in _cables(plan).values()]
-    return [
-        clear(),
-        rename(names),
-        batch(lines),
-        *_hosts(plan),
-        *_at_ports(plan),
-    ]
+    return [clear(), rename(names), batch(lines), *_hosts(plan), *_at_ports(plan)]
 
 
 def clear() -> Command:
@@ -209,7 +215,7 @@ def _hosts(plan: Plan) -> Iterator[Command]:
             master = _master(plan, port.port, bridges[port.segment])
             lines.append(f"link set {port.port} addrgenmode none master {master} up")
         yield batch(lines)
-        command, text = batch(list(_inside(host)))
+        command, text = batch(_inside(host))
         yield ["ip", "-n", host.name, *command[1:]], text
         if host.forwards:
             yield ["ip", "netns", "exec", host.name, "sh", "-c", _ROUTER], ""
@@ -223,9 +229,55 @@ def _inside(host: PlannedHost) -> Iterator[str]:
         yield f"link set {port.interface} up"
         for address in port.addresses:
             # Nobody else has it: duplicate address detection would only delay the first probe.
-            yield f"address add {address} dev {port.interface}" + (
-                " nodad" if ":" in address else ""
-            )
+            nodad = " nodad" if address.family == 6 else ""
+            yield f"address add {address} dev {port.interface}{nodad}"
     for route in host.routes:
         via = f" via {route.via}" if route.via else ""
         yield f"route replace {route.to}{via} dev {route.interface}"
+
+
+def machine_program(plan: Plan) -> bytes:
+    """Return what the switch of ``plan`` runs at its boot, in place of the node program."""
+    named = [
+        f"link property add dev {port} altname {stays}"
+        for stays, port in _machine_ports(plan).items()
+    ]
+    commands = [batch(named), *_machine_bridges(plan)]
+    text = "".join(f"{shlex.join(arguments)} <<'END'\n{said}END\n" for arguments, said in commands)
+    return _MACHINE_PROGRAM.replace("COMMANDS\n", text).encode()
+
+
+def machine_changes(plan: Plan) -> list[Command]:
+    """Return the commands that make a running switch that of ``plan``; they may be run twice."""
+    names = [name for pair in _machine_ports(plan).items() for name in pair]
+    return [clear(), rename(names), *_machine_bridges(plan)]
+
+
+def _machine_ports(plan: Plan) -> dict[str, str]:
+    """Each port by the name that stays."""
+    assert plan.switch
+    index = plan.switch.index
+    return {card_name(index, number): port for port, number in _cables(plan).items()}
+
+
+def _machine_bridges(plan: Plan) -> list[Command]:
+    assert plan.switch
+    bridges = {segment.name: segment.bridge for segment in plan.segments}
+    lines = [line for segment in plan.segments for line in bridge(segment)]
+    stays = {port: name for name, port in _machine_ports(plan).items()}
+    # By the name that stays: ip remembers which port a name meant at first.
+    for nic in plan.switch.nics:
+        lines.append(join(stays[nic.interface], nic.mtu, bridges[nic.segment]))
+    vlans = batch(_machine_vlans(plan), "bridge")
+    return [batch(lines), vlans, *policies(plan, plan.nodes), *multicast(plan)]
+
+
+def _machine_vlans(plan: Plan) -> Iterator[str]:
+    """Each port's VLANs, as bridge(8) has them: with their tags, or the one without."""
+    for segment in plan.segments:
+        for station, port in stations(plan, segment):
+            own = segment.vlans.get(station)
+            for vlan in own.tagged if own else ():
+                yield f"vlan add dev {port} vid {vlan}"
+            if own and own.untagged is not None:
+                yield f"vlan add dev {port} vid {own.untagged} pvid untagged"

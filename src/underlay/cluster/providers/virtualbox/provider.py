@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ready, ssh
+from underlay.cluster.bundle import make_seed
 from underlay.cluster.process import run
 from underlay.cluster.providers.base import VIRTUAL_MACHINES, Provider
-from underlay.cluster.seed import make_seed
 from underlay.cluster.state.lab import plan_in
 from underlay.errors import BadInput, Infrastructure
 
@@ -75,7 +75,7 @@ class VirtualBox(Provider):
             "name": node,
             "box": plan.image.path if plan.image else f"underlay/{plan.lab}",
             "ssh": {
-                "host": planned.management.address.partition("/")[0],
+                "host": planned.management.address.ip,
                 "port": ready.SSH_PORT,
                 "username": plan.user,
                 "private_key_path": str(state / "key"),
@@ -102,7 +102,7 @@ class VirtualBox(Provider):
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE
-        address = plan.node(node).management.address.partition("/")[0]
+        address = plan.node(node).management.address.ip
         # Where it stays silent, the proof says so.
         ready.wait_for_ssh(address, limit)
         ready.prove(state / "ssh_config", node, limit - time.monotonic())
@@ -122,13 +122,6 @@ class VirtualBox(Provider):
             node: "running" if n in alive else "poweroff" if n in there else "not_created"
             for node, n in names.items()
         }
-
-    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
-        """Return the way to a node's management address, over its host-only network."""
-        if self.states(plan, state)[node] != "running":
-            return None
-        settings: dict[str, object] = self.machine(plan, node, state)["ssh"]
-        return settings
 
     def destroy(self, state: Path) -> None:
         """End the shared connections and all machines."""

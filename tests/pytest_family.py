@@ -1,6 +1,6 @@
 """pytest with all that descends from it: where it is interrupted, nothing of that is left.
 
-    python -m underlay.proof.pytest_family PYTEST_ARGUMENTS
+    python tests/pytest_family.py PYTEST_ARGUMENTS
 
 `underlay test` starts it once a layer, in the checkout. An interrupt goes to pytest and to the
 processes among which it divides the tests, which end what their tests have started. Whatever

@@ -1,13 +1,25 @@
-"""When an answer that comes late still counts, and where an error says that a question stopped."""
+"""Parts of the probe, each by itself: a question, who joins groups, whom one asks once more."""
 
 from __future__ import annotations
 
 import errno
+import socket
+from contextlib import closing
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from underlay.observe.on_node import hearing, renewing, rtnetlink
 from underlay.observe.on_node.cells import Cell
+from underlay.observe.on_node.packets import packed
 from underlay.observe.on_node.question import Question
+from underlay.observe.on_node.rtnetlink import INCOMPLETE
+from underlay.observe.on_node.spaces import Space
+
+GROUPS = ["239.255.27.7", "ff12::27:7"]
+STALE = 0x04  # NUD_STALE
+WANTED = packed("20.0.1.132")
 
 
 def given_up(*, cold: bool) -> Question:
@@ -68,3 +80,20 @@ def test_what_a_router_has_said_is_kept_with_the_silence_after_it() -> None:
     question.give_up()
     assert question.silent
     assert question.result == {"stop": "", "reason": "ICMP unreachable, code 1, from 10.1.1.1"}
+
+
+def test_groups_of_a_family_that_is_not_measured_are_left_alone() -> None:
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as four:
+        # This namespace has IPv6 addresses, if only its loopback's, but no socket for them.
+        space = SimpleNamespace(netlink=rtnetlink.connect(), udp={4: four})
+        hearing._join(cast("Space", space), GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "hop"),
+    [(STALE, INCOMPLETE, (2, WANTED)), (INCOMPLETE, STALE, (1, WANTED)), (STALE, STALE, None)],
+)
+def test_the_one_that_is_looked_for(first: int, second: int, hop: tuple[int, bytes] | None) -> None:
+    """A request by another leg had left an entry there: the wire's own one wasn't renewed."""
+    nowhere = Space.__new__(Space)  # what the table holds is enough
+    assert renewing._hop(nowhere, {(1, WANTED): first, (2, WANTED): second}, WANTED) == hop

@@ -1,4 +1,4 @@
-"""A lean node's seed: what it lays over the root, and how the kernel is told to begin there."""
+"""What a node's seed holds: a tar file that a lean one boots by, an ISO for cloud-init."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from underlay.cluster.bundle import make_seed, program
 from underlay.cluster.providers.uml import lean
 from underlay.cluster.providers.uml.node import arguments
 from underlay.lint.read import read_lab
@@ -17,6 +18,7 @@ from underlay.plan import Plan, make_plan
 from underlay.storage import paths
 
 KEY = "ssh-ed25519 AAAA lean\n"
+NAMES = ("user-data", "meta-data", "network-config")
 
 
 @pytest.fixture
@@ -84,3 +86,23 @@ def test_only_a_lean_kernel_begins_with_a_shell(plan: Plan) -> None:
     assert "init=/bin/sh" in arguments(plan, plan.nodes[0])
     whole = full(plan)
     assert not any("init=" in word for word in arguments(whole, whole.nodes[0]))
+
+
+def test_a_seed_holds_its_files_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    files, disks = tmp_path / "files", tmp_path / "disks"
+    for folder in (files, disks):
+        folder.mkdir()
+    for name in NAMES:
+        (files / name).write_text(f"this is {name}\n")
+    make_seed(files, disks / "one-seed.iso")
+    # Another node's seed, made at the same time, would be of a file that this one writes.
+    assert [path.name for path in disks.iterdir()] == ["one-seed.iso"]
+    found = tmp_path / "found"
+    words = ["xorriso", "-osirrox", "on", "-indev", str(disks / "one-seed.iso")]
+    subprocess.run(
+        [*words, "-extract", "/", str(found)], capture_output=True, check=True, timeout=60
+    )
+    assert {path.name for path in found.iterdir()} == {*NAMES, "node"}
+    assert (found / "node").read_bytes() == program()
+    for name in NAMES:
+        assert (found / name).read_text() == f"this is {name}\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from typing import TYPE_CHECKING
+
+from underlay.cluster.process import run
+from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +29,6 @@ def _git(folder: Path, *arguments: str) -> str:
     if not (folder / ".git").exists():
         return ""
     try:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=True,
-        ).stdout
-    except (OSError, subprocess.SubprocessError):
+        return run(["git", *arguments], deadline=DEADLINE, folder=folder).stdout
+    except Infrastructure:
         return ""

@@ -1,13 +1,16 @@
-"""A sandbox that is being made ends with whoever makes it, however long its commands take."""
+"""A lab's sandbox: it ends with whoever makes it, and has room and time for many nodes."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,12 @@ import pytest
 from barrier import Point
 from underlay.cluster.prepare import load_plan
 from underlay.cluster.providers.uml import holder, sandbox
+from underlay.cluster.providers.uml.holder import Handler, Server
+from underlay.cluster.providers.uml.provider import NODE_DEADLINE, patience
+from underlay.cluster.providers.uml.sandbox import REQUEST_DEADLINE
 from underlay.errors import Infrastructure
+from underlay.lint.read import read_lab
+from underlay.plan import make_plan
 from underlay.storage import paths
 
 SLOW = [(["sleep", "300"], "")]
@@ -118,3 +126,25 @@ def test_a_switch_that_cannot_be_made_says_why_and_leaves_nothing(
         sandbox.start(plan, tmp_path)
     assert "nobody" in caught.value.detail
     assert holders() == []
+
+
+def test_forty_nodes_call_before_anybody_is_answered(tmp_path: Path) -> None:
+    path = str(tmp_path / "holder")
+    with ExitStack() as stack:
+        stack.enter_context(Server(path, Handler))  # listens; nothing is served yet
+        for _ in range(40):
+            caller = stack.enter_context(socket.socket(socket.AF_UNIX))
+            caller.settimeout(REQUEST_DEADLINE)
+            caller.connect(path)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "cores", "times"), [(3, 2, 1), (8, 2, 1), (20, 2, 2.5), (20, 16, 1), (6, 1, 1.5)]
+)
+def test_many_on_a_processor_get_more(
+    monkeypatch: pytest.MonkeyPatch, nodes: int, cores: int, times: float
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
+    plan = make_plan(read_lab(paths.root() / "labs" / "flat.yml"))
+    many = dataclasses.replace(plan, nodes=plan.nodes[:1] * nodes)
+    assert patience(many) == NODE_DEADLINE * times

@@ -37,6 +37,12 @@ def child_at(scene: Scene, place: Place) -> Child:
     raise LookupError(f"no child at {place}")
 
 
+def unused_address(scene: Scene, place: Place) -> str:
+    """Return an address that nobody has, of the slice of the child's node."""
+    child = child_at(scene, place)
+    return child.network.slices[child.node].last
+
+
 def remake(scene: Scene, place: Place, *, parent: str = "", mode: str = "", mac: str = "") -> Step:
     """Return the step that makes the place's child again; what isn't given is as planned."""
     child = child_at(scene, place)

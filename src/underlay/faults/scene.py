@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from underlay.expect.passages import Direction, Kind
     from underlay.plan import Plan, PlannedNetwork
 
-__all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "mac_of", "stack"]
+__all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "stack"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,11 @@ class Scene:
         """Each healthy cell with all that its request and its answer pass."""
         cells = [cell_of(wanted) for wanted in self.prediction.reach if wanted.reachable]
         return {cell: self._followed(cell) for cell in cells}
+
+    @cached_property
+    def closed(self) -> frozenset[Cell]:
+        """The cells of reachability that should not be reachable."""
+        return self.every - set(self.healthy)
 
     @cached_property
     def _pairs(self) -> dict[tuple[str, str, int], Pair]:
@@ -184,20 +189,6 @@ def cell_of(expectation: Expectation) -> Cell:
         str(expectation.protocol),
         expectation.family,
     )
-
-
-def mac_of(plan: Plan, node: str, interface: str) -> str:
-    """Return the planned MAC address of a node's or host's interface; empty where unknown."""
-    for planned in plan.nodes:
-        if planned.name == node:
-            found = {link.interface: link.mac for link in planned.links}
-            found |= {link.interface: link.mac for link in planned.vlans}
-            found |= {nic.interface: nic.mac for nic in (planned.management, *planned.nics)}
-            return found.get(interface, "")
-    for host in plan.hosts:
-        if host.name == node:
-            return next((port.mac for port in host.ports), "")
-    return ""
 
 
 def involving(cells: Iterable[Cell], *names: str) -> frozenset[Cell]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from underlay.faults.evidence.lines import addresses_proof, link_proof
-from underlay.faults.evidence.spaces import with_link_up
-from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.evidence.spaces import is_up
+from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import neighbour
-from underlay.faults.remake import child_at
+from underlay.faults.remake import child_at, unused_address
 from underlay.faults.scene import involving
 from underlay.plan import Cidr, family_of, own_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
@@ -23,11 +22,6 @@ SUBJECT = "addresses"
 
 ADD = 'ip address replace "$2" dev "$1"'
 DELETE = 'ip address delete "$2" dev "$1" 2>/dev/null || :'
-
-
-def in_ipv4(passage: Passage) -> bool:
-    """Whether a passing packet is IPv4's, which alone these faults are about."""
-    return passage.packet.family == 4
 
 
 def addressed(scene: Scene) -> Iterator[Place]:
@@ -38,11 +32,19 @@ def addressed(scene: Scene) -> Iterator[Place]:
             yield Place.of(child, child.end, address)
 
 
-class AddressMissing(Fault):
+class AddressFault(Fault):
+    """A fault of the address that its place names as its second detail."""
+
+    layer = "addressing"
+
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
+
+
+class AddressMissing(AddressFault):
     """A container has lost its address."""
 
     id = "address-missing"
-    layer = "addressing"
     title = "a container lacks its address"
     symptom = "every cell of the container is lost; it can't even send from its address"
     evidence = "`ip address show` in the container lacks the planned address, and has no other"
@@ -50,34 +52,20 @@ class AddressMissing(Fault):
     cure = "ip address add ADDRESS dev DEVICE in the container, or start it anew"
     reference = "Linux net/ipv4/af_inet.c, inet_bind (EADDRNOTAVAIL)"
     loses_addresses = True
+    family = 4
     break_script = DELETE
     mend_script = ADD
+    has_another: ClassVar[bool] = False
 
     def places(self, scene: Scene) -> Iterator[Place]:
         return addressed(scene)
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("space", place.target, place.device, in_ipv4))
-
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device, place.detail[1])
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Find children that are up with neither their planned address nor another one."""
-        for place, space, address in self._readdressed(scene, evidence):
-            if not address:
-                yield self.found(scene, place, addresses_proof(space, place.device))
-
-    def _readdressed(self, scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, Space, str]]:
-        """Yield children without their planned address, with the IPv4 one that they have."""
-        for place in addressed(scene):
-            space = with_link_up(evidence, place)
-            if space is None:
-                continue
-            seen = [a for a in space.addresses(place.device) if a.family == 4]
-            wanted = Cidr(place.detail[1]).ip
-            if wanted not in [address.ip for address in seen]:
-                yield place, space, seen[0] if seen else ""
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        """Yield the addresses of a child that is up without its planned IPv4 one."""
+        seen = [a for a in space.addresses(place.device) if a.family == 4]
+        lacking = Cidr(place.detail[1]).ip not in [address.ip for address in seen]
+        if is_up(space, place.device) and lacking and bool(seen) is self.has_another:
+            yield addresses_proof(space, place.device)
 
 
 class WrongAddress(AddressMissing):
@@ -93,30 +81,28 @@ class WrongAddress(AddressMissing):
     )
     cure = "correct the network's range or the container's address, and start it anew"
     reference = "cni.dev, plugins/current/ipam/host-local; k8snetworkplumbingwg/multus-cni#1150"
+    has_another = True
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Exchange it for one that nobody has; a second one would go with the first."""
-        return [
-            Step(place.target, DELETE, (place.device, place.detail[1])),
-            Step(place.target, ADD, (place.device, unused_address(scene, place))),
-        ]
+        return self._exchanged(place, place.detail[1], self._other(scene, place))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
+        return self._exchanged(place, self._other(scene, place), place.detail[1])
+
+    def _exchanged(self, place: Place, old: str, new: str) -> list[Step]:
         return [
-            Step(place.target, DELETE, (place.device, unused_address(scene, place))),
-            Step(place.target, ADD, (place.device, place.detail[1])),
+            Step(place.target, DELETE, (place.device, old)),
+            Step(place.target, ADD, (place.device, new)),
         ]
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place, space, address in self._readdressed(scene, evidence):
-            if address:
-                yield self.found(scene, place, addresses_proof(space, place.device))
+    def _other(self, scene: Scene, place: Place) -> str:
+        return f"{unused_address(scene, place)}/{child_at(scene, place).prefix}"
 
 
-class TwoOwners(Fault):
+class TwoOwners(AddressFault):
     """Somebody else has a container's address, too: a container, or a node."""
 
-    layer = "addressing"
     symptom = "some askers reach the wrong owner, others the right one; answers get lost"
     reference = "RFC 5227; containernetworking/plugins#262; multus-cni#52, #144, #185"
     by_node: ClassVar[bool]
@@ -129,9 +115,6 @@ class TwoOwners(Fault):
         taker = {c.end for c in scene.children if c.container == place.target} | {place.target}
         between = frozenset(c for c in cells if taker & set(c[:2]))
         return Effect(between, cells)
-
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         nodes = {node.name for node in scene.plan.nodes}
@@ -239,11 +222,10 @@ class DuplicateMac(Fault):
             yield self.found(scene, place, *proofs)
 
 
-class NodeAddressMissing(Fault):
+class NodeAddressMissing(AddressFault):
     """A node lacks its own address on a parent."""
 
     id = "node-address-missing"
-    layer = "addressing"
     title = "a node lacks its address on a parent"
     symptom = "containers of other nodes and this node lose each other; containers don't notice"
     evidence = "`ip address show` on the node lacks the planned address of the parent"
@@ -262,19 +244,13 @@ class NodeAddressMissing(Fault):
                     for address in own.get(parent, ()):
                         yield Place(node.name, parent, node.name, (node.name, address))
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        family = family_of(place.detail[1])
-        own = scene.cells("space", place.target, place.device, lambda p: p.packet.family == family)
-        return Effect(own)
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        return passage.packet.family == family_of(place.detail[1])
 
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device, place.detail[1])
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space = with_link_up(evidence, place)
-            if space and place.detail[1] not in space.addresses(place.device):
-                yield self.found(scene, place, addresses_proof(space, place.device))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        lacking = place.detail[1] not in space.addresses(place.device)
+        if is_up(space, place.device) and lacking:
+            yield addresses_proof(space, place.device)
 
 
 def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, str]]]:
@@ -288,10 +264,3 @@ def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, s
             for address in space.addresses(device):
                 found.setdefault(address.ip, []).append((space, device))
     return found
-
-
-def unused_address(scene: Scene, place: Place) -> str:
-    """Return an address of the child's node's slice that nobody has, with the prefix length."""
-    child = child_at(scene, place)
-    last = child.network.slices[child.node].last
-    return f"{last}/{child.prefix}"

@@ -12,13 +12,22 @@ from underlay.faults.evidence.drops import Drop, of_iptables
 from underlay.faults.evidence.drops_nft import of_nft
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
 from underlay.faults.evidence.lines import sysctl_proof
-from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, ChildFault, Effect, Fault, Place, Proof
+from underlay.faults.fault import (
+    LIKELY,
+    POSSIBLE,
+    PROVEN,
+    ChildFault,
+    Effect,
+    Fault,
+    Finding,
+    Place,
+    Proof,
+)
 from underlay.faults.places import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
@@ -94,13 +103,10 @@ class ContainerDrops(ChildFault):
     break_script = APPEND
     mend_script = DELETE
 
-    def drop(self) -> Drop:
-        """Return what ``inject`` puts in, as it will be read."""
-        table = ["*filter", f"[1:1] -A {' '.join(self.rule)}"]
-        return next(of_iptables(table))
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        found = self.drop()
+        """Return what meets the rule that ``inject`` puts in, as it will be read."""
+        rule = " ".join(self.arguments(scene, place))
+        found = next(of_iptables(["*filter", f"[1:1] -A {rule}"]))
         return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
@@ -112,14 +118,13 @@ class ContainerDrops(ChildFault):
             space = evidence.space(container.name)
             for found in drops(space) if space else ():
                 if space and self.fits(found):
-                    place = Place(space.name, found.device, space.node)
-                    yield self.found(
-                        scene,
-                        place,
-                        proof_of(space, found),
-                        strength=strength_of(found),
-                        effect=effect_in(scene, space, found),
-                    )
+                    yield self.found_drop(scene, space, found, effect_in(scene, space, found))
+
+    def found_drop(self, scene: Scene, space: Space, found: Drop, effect: Effect) -> Finding:
+        """Return the finding that something in a namespace discards packets."""
+        place = Place(space.name, found.device, space.node)
+        strength = strength_of(found)
+        return self.found(scene, place, proof_of(space, found), strength=strength, effect=effect)
 
     def fits(self, found: Drop) -> bool:
         """Whether a thing that discards is this fault and not its neighbour."""
@@ -198,8 +203,6 @@ class NodeDrops(ContainerDrops):
     """A node's own filter discards what its own addresses send or get."""
 
     id = "node-drops"
-    direction = "in"
-    rule = ("INPUT", "-i", "eth+", "-p", "udp", "-j", "DROP")
     title = "a node's own filter discards packets"
     symptom = (
         "the node's own cells are lost; macvlan and ipvlan l2 containers don't notice, since"
@@ -218,15 +221,8 @@ class NodeDrops(ContainerDrops):
             if scene.cells("space", place.target, place.device):
                 yield place
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        found = next(of_iptables(["*filter", f"[1:1] -A {' '.join(self._rule(place))}"]))
-        return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
-
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         """The rule is for one parent alone, so that management goes on."""
-        return self._rule(place)
-
-    def _rule(self, place: Place) -> tuple[str, ...]:
         return ("INPUT", "-i", place.device, "-j", "DROP")
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
@@ -243,24 +239,18 @@ class NodeDrops(ContainerDrops):
                     continue
                 if found.hook == "FORWARD" and asked_by_bridges(scene, space):
                     continue  # bridge-netfilter's
-                effect = effect_in(scene, space, found)
-                effect = _with_l3(scene, node.name, found, effect)
-                yield self.found(
-                    scene,
-                    Place(node.name, found.device, node.name),
-                    proof_of(space, found),
-                    strength=strength_of(found),
-                    effect=effect,
-                )
+                effect = _with_l3(scene, node.name, found, effect_in(scene, space, found))
+                yield self.found_drop(scene, space, found, effect)
 
 
 def asked_by_bridges(scene: Scene, space: Space) -> bool:
     """Whether a node's FORWARD chain is asked about what its containers' bridges pass on."""
-    bridged = any(
-        child.node == space.name and child.network.traits.attach == "port"
-        for child in scene.children
-    )
-    return bridged and space.sysctl.get(CALLS) == "1"
+    return has_bridged(scene, space.name) and space.sysctl.get(CALLS) == "1"
+
+
+def has_bridged(scene: Scene, node: str) -> bool:
+    """Whether a node has containers at bridges of its own."""
+    return any(c.node == node and c.network.traits.attach == "port" for c in scene.children)
 
 
 def _with_l3(scene: Scene, node: str, found: Drop, effect: Effect) -> Effect:
@@ -300,24 +290,12 @@ class EchoIgnored(Fault):
         for node in scene.plan.nodes:
             yield Place(node.name, "", node.name, (node.name,))
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(
-            scene.cells(
-                "space",
-                place.target,
-                "",
-                lambda p: (
-                    p.direction == "in"
-                    and not p.forwarded
-                    and p.packet.request
-                    and (p.packet.protocol, p.packet.family) == ("icmp", 4)
-                ),
-            )
-        )
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        packet = passage.packet
+        asked = packet.request and (packet.protocol, packet.family) == ("icmp", 4)
+        return asked and passage.direction == "in" and not passage.forwarded
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         name = "net.ipv4.icmp_echo_ignore_all"
-        for place in self.places(scene):
-            space = evidence.space(place.target)
-            if space and space.sysctl.get(name) == "1":
-                yield self.found(scene, place, sysctl_proof(space, name))
+        if space.sysctl.get(name) == "1":
+            yield sysctl_proof(space, name)

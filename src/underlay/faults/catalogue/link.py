@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from underlay.faults.evidence.lines import link_proof, port_line
-from underlay.faults.evidence.spaces import links
-from underlay.faults.fault import ChildFault, Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.lines import link_proof, port_proof
+from underlay.faults.evidence.spaces import is_up, switch_ports
+from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
 from underlay.faults.scene import stack
@@ -15,9 +15,8 @@ from underlay.plan import SWITCH
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Scene
-    from underlay.observe.evidence import Evidence
+    from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "links"
 
@@ -86,9 +85,8 @@ class ParentDown(Fault):
             for name in down:
                 base = name.partition(".")[0]
                 if base == name or base not in down:
-                    yield self.found(
-                        scene, Place(node.name, name, node.name), link_proof(space, name)
-                    )
+                    place = Place(node.name, name, node.name)
+                    yield self.found(scene, place, link_proof(space, name))
 
 
 class ParentMissing(Fault):
@@ -103,17 +101,16 @@ class ParentMissing(Fault):
     cure = "make the interface again, then start the node's containers anew: underlay down; up"
     reference = "Linux drivers/net/macvlan.c, macvlan_device_event (NETDEV_UNREGISTER)"
 
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        return ParentDown().effect(scene, place)
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
             for name in scene.parents(node.name) if space is not None else ():
                 if space is not None and name not in space.links:
-                    yield self.found(
-                        scene, Place(node.name, name, node.name), link_proof(space, name)
-                    )
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return ParentDown().effect(scene, place)
+                    place = Place(node.name, name, node.name)
+                    yield self.found(scene, place, link_proof(space, name))
 
 
 class ChildDown(ChildFault):
@@ -131,11 +128,10 @@ class ChildDown(ChildFault):
     break_script = 'ip link set "$1" down'
     mend_script = UP
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Find children that lack UP; one that lacks LOWER_UP alone has a parent that is down."""
-        for place, space, link in links(evidence, self.places(scene)):
-            if "UP" not in link["flags"]:
-                yield self.found(scene, place, link_proof(space, place.device))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        """Yield a child that lacks UP; one that lacks LOWER_UP alone has a parent that is down."""
+        if place.device in space.links and not is_up(space, place.device):
+            yield link_proof(space, place.device)
 
 
 class ChildMissing(ChildFault):
@@ -183,18 +179,16 @@ class CableCut(Fault):
     # A tap that is set down would wedge the node's NIC for good.
     break_script = 'bridge link set dev "$1" state 0'
     mend_script = 'bridge link set dev "$1" state 3'
+    kind = "port"
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for node, segment, port in ports(scene):
             yield Place(SWITCH, port, node.name, (segment.name,))
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("port", place.detail[0], place.device))
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find ports in any state but forwarding, set down, or in no bridge at all."""
         switch = evidence.space(SWITCH)
-        rows = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
+        rows = switch_ports(switch)
         for place in self.places(scene):
             row = rows.get(place.device)
             if switch and row is None and place.device in switch.links:
@@ -205,8 +199,7 @@ class CableCut(Fault):
             if bridge is not None and "UP" not in bridge["flags"]:
                 continue  # all ports of a bridge that is down are disabled
             if row.get("state") != "forwarding" or "UP" not in row["flags"]:
-                proof = Proof(SWITCH, f"bridge -d link show dev {place.device}", (port_line(row),))
-                yield self.found(scene, place, proof)
+                yield self.found(scene, place, port_proof(row))
 
     def _unplugged_by_node(
         self, scene: Scene, evidence: Evidence, place: Place, row: dict[str, Any]

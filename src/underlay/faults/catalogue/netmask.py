@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from underlay.faults.catalogue.addressing import DELETE, addressed
 from underlay.faults.evidence.lines import addresses_proof
 from underlay.faults.evidence.routes import best, contains
-from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.fault import Effect, Fault, Finding, Place, Step
 from underlay.faults.remake import child_at
 from underlay.plan import Cidr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
@@ -69,8 +68,7 @@ class WrongMask(Fault):
         return _but_hosts(scene, scene.cells("space", place.target, place.device, astray))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        _, right, wrong, gateway = place.detail
-        return [Step(place.target, AGAIN, (place.device, right, wrong, gateway))]
+        return [Step(place.target, AGAIN, (place.device, *place.detail[1:]))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         _, right, wrong, gateway = place.detail

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, ClassVar
 from underlay.faults.catalogue.filters import effect_of, proof_of, strength_of
 from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
-from underlay.faults.fault import Effect, Fault, Place
+from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.faults.places import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from underlay.faults.evidence.lines import route_line, routes_proof
 from underlay.faults.evidence.routes import best, contains, every_route, main_routes, route_family
-from underlay.faults.evidence.spaces import spaces, with_link_up
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.spaces import is_up, spaces
+from underlay.faults.fault import Effect, Fault, Finding, Layer, Place, Proof, Step
 from underlay.faults.places import neighbour
-from underlay.faults.remake import child_at
+from underlay.faults.remake import child_at, unused_address
 from underlay.faults.scene import Scene
 from underlay.plan import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding, Layer
     from underlay.faults.scene import Cell, Child, Passage
     from underlay.observe.evidence import Evidence, Space
 
@@ -39,6 +38,22 @@ def towards(
     return own | scene.cells("route", space, interface, leaving)
 
 
+def taken(
+    scene: Scene, space: Space, row: dict[str, Any], planned: set[str] | None = None
+) -> Effect:
+    """Return the cells that take a route that is there, and no more specific one.
+
+    ``planned`` are the interfaces that they should leave by; None for any.
+    """
+
+    def astray(passage: Passage) -> bool:
+        if passage.direction != "out" or (planned is not None and passage.interface not in planned):
+            return False
+        return best(space, passage.packet.destination) == row
+
+    return Effect(scene.cells("space", space.name, "", astray))
+
+
 class DefaultRouteMissing(Fault):
     """A container lacks its default route."""
 
@@ -54,25 +69,22 @@ class DefaultRouteMissing(Fault):
     cure = "ip route add default dev DEVICE (or via GATEWAY) in the container"
     reference = "Linux net/ipv4/route.c, ip_route_output_key_hash_rcu (ENETUNREACH)"
     loses_addresses = True
-    family: ClassVar[int] = 4
+    family = 4
     no_place = "no network of this lab gives its containers a default route"
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
-            subnet = child.network.subnet if self.family == 4 else child.network.subnet6
-            if child.network.default_route != "none" and subnet:
+            if child.network.default_route != "none" and self._subnet(child):
                 yield Place.of(child, child.end)
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        network = child_at(scene, place).network
-        subnet = network.subnet if self.family == 4 else network.subnet6
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        there = passage.packet.destination
+        if passage.direction != "out" or family_of(there) != self.family:
+            return False
+        return not contains(self._subnet(child_at(scene, place)), there)
 
-        def outside(passage: Passage) -> bool:
-            there = passage.packet.destination
-            right = family_of(there) == self.family
-            return passage.direction == "out" and right and not contains(subnet, there)
-
-        return Effect(scene.cells("space", place.target, place.device, outside))
+    def _subnet(self, child: Child) -> str:
+        return child.network.subnet if self.family == 4 else child.network.subnet6
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         return [Step(place.target, f"ip -{self.family} route delete default")]
@@ -80,14 +92,11 @@ class DefaultRouteMissing(Fault):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return []
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space, child = evidence.space(place.target), child_at(scene, place)
-            if space is None or not usable(space, child, self.family):
-                continue
-            routes = main_routes(space, self.family)
-            if not any(row["dst"] == "default" for row in routes):
-                yield self.found(scene, place, routes_proof(space, routes, self.family))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        routes = main_routes(space, self.family)
+        lacking = not any(row["dst"] == "default" for row in routes)
+        if lacking and usable(space, child_at(scene, place), self.family):
+            yield routes_proof(space, routes, self.family)
 
 
 class RefusingRoute(Fault):
@@ -148,12 +157,12 @@ class WrongNextHop(RefusingRoute):
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip route replace "$1" via "$2" dev "$3" onlink'
-        gateway = _unused_address(scene, place)
+        gateway = unused_address(scene, place)
         return [Step(place.target, script, (place.detail[1], gateway, place.device))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip route delete "$1" via "$2" 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1], _unused_address(scene, place)))]
+        return [Step(place.target, script, (place.detail[1], unused_address(scene, place)))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find routes by a gateway that the plan doesn't have, which some packet takes."""
@@ -166,19 +175,8 @@ class WrongNextHop(RefusingRoute):
                 if device == "eth0" and space.name == space.node:
                     continue  # a node's own default route, over management
                 if towards(scene, space.name, "", row["dst"], route_family(row)):
-                    effect = self._taken(scene, space, row)
+                    effect = taken(scene, space, row)
                     yield self.shown_by(scene, space, row, effect, device)
-
-    def _taken(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
-        """Return the cells that take this route, and no more specific one."""
-        return Effect(
-            scene.cells(
-                "space",
-                space.name,
-                "",
-                lambda p: p.direction == "out" and best(space, p.packet.destination) == row,
-            )
-        )
 
 
 class WrongDevice(RefusingRoute):
@@ -201,27 +199,13 @@ class WrongDevice(RefusingRoute):
                     continue
                 if row.get("type", "unicast") != "unicast":
                     continue
-                effect = self._astray(scene, space, row)
+                several = len([c for c in scene.children if c.container == space.name]) > 1
+                if several or row["dev"] == "eth0":
+                    continue
+                others = set(space.links) - {row["dev"]}
+                effect = taken(scene, space, row, others)
                 if effect.certain:
                     yield self.shown_by(scene, space, row, effect, row["dev"])
-
-    def _astray(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
-        several = len([c for c in scene.children if c.container == space.name]) > 1
-        return Effect(
-            scene.cells(
-                "space",
-                space.name,
-                "",
-                lambda p: (
-                    p.direction == "out"
-                    and not several
-                    and p.interface != row["dev"]
-                    and p.interface in space.links
-                    and row["dev"] != "eth0"
-                    and best(space, p.packet.destination) == row
-                ),
-            )
-        )
 
 
 class PolicyRule(RefusingRoute):
@@ -277,30 +261,20 @@ class NodeRouteMissing(Fault):
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.detail[1], place.device)
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Find planned routes that aren't there, on parents that are up and addressed."""
-        for place in self.places(scene):
-            space = with_link_up(evidence, place)
-            if space is None or not space.addresses(place.device):
-                continue
-            family = family_of(place.detail[1])
-            routes = main_routes(space, family)
-            if not any(row["dst"] == place.detail[1] for row in routes):
-                yield self.found(scene, place, routes_proof(space, routes, family))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        """Yield a node's routes without the planned one, if the parent is up and addressed."""
+        family = family_of(place.detail[1])
+        routes = main_routes(space, family)
+        lacking = not any(row["dst"] == place.detail[1] for row in routes)
+        if lacking and is_up(space, place.device) and space.addresses(place.device):
+            yield routes_proof(space, routes, family)
 
 
 def usable(space: Space, child: Child, family: int = 4) -> bool:
     """Whether a child is up and has its address, so that a missing route is a fault of its own."""
-    link = space.links.get(child.interface)
-    if link is None or "UP" not in link["flags"]:
-        return False
     wanted = child.address if family == 4 else child.address6
-    return any(a.ip == wanted for a in space.addresses(child.interface))
-
-
-def _unused_address(scene: Scene, place: Place) -> str:
-    child = child_at(scene, place)
-    return child.network.slices[child.node].last
+    seen = [address.ip for address in space.addresses(child.interface)]
+    return is_up(space, child.interface) and wanted in seen
 
 
 def _planned_gateways(scene: Scene) -> Iterator[str]:

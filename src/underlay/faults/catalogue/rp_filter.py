@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from underlay.faults.evidence.lines import route_line, sysctl_proof
 from underlay.faults.evidence.routes import best
 from underlay.faults.evidence.spaces import spaces
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from underlay.expect import pairs
 from underlay.expect.ends import end_name
-from underlay.expect.passages import Cell, Passage, stack
+from underlay.expect.passages import Cell, Passage, stack, switch_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -162,14 +162,7 @@ class Scene:
 
     def port(self, node: str, segment: str) -> str:
         """Return the switch port of a node or host in a segment; empty where it has none."""
-        for planned in self.plan.segments:
-            if planned.name == segment and node in planned.ports:
-                return planned.ports[node]
-        for host in self.plan.hosts:
-            for port in host.ports:
-                if (host.name, port.segment) == (node, segment):
-                    return port.port
-        return ""
+        return switch_port(self.plan, node, segment)
 
     def leads(self, space: str, address: str) -> str:
         """Return the interface by which the plan's routes of ``space`` lead to ``address``."""

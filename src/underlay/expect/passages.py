@@ -9,16 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from underlay.drivers import driver
-from underlay.expect.ends import FAMILIES
-from underlay.plan import family_of
+from underlay.expect.ends import FAMILIES, End, Family, Pair
+from underlay.plan import NodeLink, Plan, PlannedNetwork, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from underlay.expect.ends import End, Family, Pair
     from underlay.expect.path import Arrival, Paths
     from underlay.expect.world import Link, World
-    from underlay.plan import NodeLink, Plan, PlannedNetwork
 
 # (source, destination, protocol, family)
 Cell = tuple[str, str, str, int]

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING
 
 from underlay.drivers.bridge import FLOODED
-from underlay.drivers.rule import WIRE, Rule, facts
-
-if TYPE_CHECKING:
-    from underlay.drivers.rule import Fact
+from underlay.drivers.rule import WIRE, Fact, Rule, facts
 
 _PASSTHRU = frozenset({"passthru"})
 _SWITCH: tuple[tuple[Fact, str, str], ...] = (
@@ -90,25 +86,22 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-_APART = "The switch keeps these ports apart, or doesn't let the sender's MAC address in."
+_APART: tuple[Fact, ...] = ("isolated", "locked")
 
 # Who hears what is sent to everybody: what the switch does with it.
 BROADCAST: tuple[Rule, ...] = (
-    Rule(
-        id="switch-broadcast-isolated",
-        relation="wire",
-        facts=facts("isolated"),
-        reachable=False,
-        because=_APART,
-        reference="bridge(8), isolated and locked",
-    ),
-    Rule(
-        id="switch-broadcast-locked",
-        relation="wire",
-        facts=facts("locked"),
-        reachable=False,
-        because=_APART,
-        reference="bridge(8), isolated and locked",
+    *(
+        Rule(
+            id=f"switch-broadcast-{fact}",
+            relation="wire",
+            facts=facts(fact),
+            reachable=False,
+            because=(
+                "The switch keeps these ports apart, or doesn't let the sender's MAC address in."
+            ),
+            reference="bridge(8), isolated and locked",
+        )
+        for fact in _APART
     ),
     Rule(
         id="switch-broadcast-no-multicast",

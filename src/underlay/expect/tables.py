@@ -11,13 +11,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers import DRIVERS
-from underlay.drivers.rule import first
+from underlay.drivers.rule import Fact, Relation, Rule, first
 from underlay.expect import routing, stations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from underlay.drivers.rule import Fact, Relation, Rule
     from underlay.expect.world import Link, World
 
 # By driver; what the switch and the machines do stands under no name.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.drivers.rule import NOTHING
+from underlay.drivers.rule import NOTHING, Rule
 from underlay.expect.ends import FAMILIES, ends, machines, pairs
 from underlay.expect.expectation import Expectation, Value
 from underlay.expect.seen import seen_rule
@@ -18,7 +18,6 @@ from underlay.plan import parent_address
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from underlay.drivers.rule import Rule
     from underlay.expect.ends import Check, End, Family, Pair
     from underlay.expect.path import Arrival, Paths
     from underlay.expect.world import Link

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers import driver
 from underlay.plan import MANAGEMENT_SEGMENT
+from underlay.plan import Route as PlannedRoute
 from underlay.plan.values import NO_ADDRESS
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
         PlannedSegment,
         VlanLink,
     )
-    from underlay.plan import Route as PlannedRoute
 
 EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.fault import Step
+from underlay.faults.fault import Place, Step
 
 if TYPE_CHECKING:
-    from underlay.faults.fault import Place
     from underlay.faults.scene import Child, Scene
 
 # Run in the container's namespace with the node's tools: the child is born in the shell's own.

@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from underlay.expect import pairs
+from underlay.expect import End, Expectation, Pair, Prediction, pairs
 from underlay.expect.ends import end_name
-from underlay.expect.passages import Cell, Passage, stack, switch_port
+from underlay.expect.passages import Cell, Direction, Kind, Passage, stack, switch_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from underlay.expect import End, Expectation, Pair, Prediction
-    from underlay.expect.passages import Direction, Kind
     from underlay.plan import Plan, PlannedNetwork
 
 __all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "stack"]

@@ -75,6 +75,13 @@ def proof_of(space: Space, found: Drop) -> Proof:
     return Proof(space.name, found.command, found.lines)
 
 
+def shown_by(fault: Fault, scene: Scene, space: Space, found: Drop, effect: Effect) -> Finding:
+    """Return the finding that something in a namespace discards packets."""
+    place = Place(space.name, found.device, space.node)
+    proof, strength = proof_of(space, found), strength_of(found)
+    return fault.found(scene, place, proof, strength=strength, effect=effect)
+
+
 def _meets(passage: Passage, found: Drop) -> bool:
     if found.device not in ("", passage.interface):
         return False
@@ -118,13 +125,7 @@ class ContainerDrops(ChildFault):
             space = evidence.space(container.name)
             for found in drops(space) if space else ():
                 if space and self.fits(found):
-                    yield self.found_drop(scene, space, found, effect_in(scene, space, found))
-
-    def found_drop(self, scene: Scene, space: Space, found: Drop, effect: Effect) -> Finding:
-        """Return the finding that something in a namespace discards packets."""
-        place = Place(space.name, found.device, space.node)
-        strength = strength_of(found)
-        return self.found(scene, place, proof_of(space, found), strength=strength, effect=effect)
+                    yield shown_by(self, scene, space, found, effect_in(scene, space, found))
 
     def fits(self, found: Drop) -> bool:
         """Whether a thing that discards is this fault and not its neighbour."""
@@ -240,7 +241,7 @@ class NodeDrops(ContainerDrops):
                 if found.hook == "FORWARD" and asked_by_bridges(scene, space):
                     continue  # bridge-netfilter's
                 effect = _with_l3(scene, node.name, found, effect_in(scene, space, found))
-                yield self.found_drop(scene, space, found, effect)
+                yield shown_by(self, scene, space, found, effect)
 
 
 def asked_by_bridges(scene: Scene, space: Space) -> bool:
@@ -255,18 +256,16 @@ def has_bridged(scene: Scene, node: str) -> bool:
 
 def _with_l3(scene: Scene, node: str, found: Drop, effect: Effect) -> Effect:
     """Add the node's ipvlan l3 and l3s containers, whose packets pass some of its hooks."""
+
+    def beyond(passage: Passage) -> bool:
+        away = not passage.sibling and passage.direction == found.direction
+        return away and found.takes(passage.packet)
+
     cells = set(effect.certain)
     for child in scene.children:
         seen = {"l3": ("out",), "l3s": ("in", "out")}.get(child.network.mode, ())
         if child.node == node and found.direction in seen:
-            cells |= scene.cells(
-                "space",
-                child.container,
-                child.interface,
-                lambda p: (
-                    not p.sibling and p.direction == found.direction and found.takes(p.packet)
-                ),
-            )
+            cells |= scene.cells("space", child.container, child.interface, beyond)
     return Effect(frozenset(cells), effect.possible)
 
 
@@ -299,3 +298,78 @@ class EchoIgnored(Fault):
         name = "net.ipv4.icmp_echo_ignore_all"
         if space.sysctl.get(name) == "1":
             yield sysctl_proof(space, name)
+
+
+CLSACT = """
+tc qdisc add dev "$1" clsact 2>/dev/null || :
+tc filter add dev "$1" "$2" protocol all pref 7007 matchall action drop
+"""
+NO_CLSACT = 'tc filter delete dev "$1" "$2" pref 7007 2>/dev/null || :'
+
+
+class ParentDrops(Fault):
+    """Something at a node's parent discards frames."""
+
+    layer = "filters"
+    direction: ClassVar[str]
+    side: ClassVar[str]
+    cure = "tc filter delete dev DEVICE SIDE on the node, or replace the queue"
+    reference = (
+        "tc(8), clsact; measured: a drop at the parent's ingress bites macvlan siblings too, at"
+        " its egress it doesn't, and ipvlan siblings never meet either"
+    )
+    break_script = CLSACT
+    mend_script = NO_CLSACT
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        return parents(scene, scene.plan.nodes)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        found = Drop("", (), self.direction, place.device)
+        return Effect(self._cells(scene, place.node, found))
+
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, self.side)
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        for node in scene.plan.nodes:
+            space = evidence.space(node.name)
+            if space is None:
+                continue
+            for found in (*of_filters(space.filters), *of_qdiscs(space.lines("qdiscs"))):
+                if found.hits == 0 or found.direction != self.direction:
+                    continue
+                cells = self._cells(scene, node.name, found)
+                if cells:
+                    yield shown_by(self, scene, space, found, effect_of(found, cells))
+
+    def _cells(self, scene: Scene, node: str, found: Drop) -> frozenset[Cell]:
+        def met(passage: Passage) -> bool:
+            return passage.direction == found.direction and found.takes(passage.packet)
+
+        at_parent = scene.cells("parent", node, found.device, met)
+        return at_parent | scene.cells("space", node, found.device, met)
+
+
+class ParentDropsIncoming(ParentDrops):
+    """A node's parent discards what comes in."""
+
+    id = "parent-drops-incoming"
+    direction = "in"
+    side = "ingress"
+    title = "a parent discards what comes in"
+    symptom = "the node and its containers lose all others; macvlan siblings lose each other too"
+    evidence = "`tc -s filter show dev PARENT ingress`: a dropping filter that counts"
+    cause = "A filter at the parent's ingress discards frames before the children get them."
+
+
+class ParentDropsOutgoing(ParentDrops):
+    """A node's parent discards what goes out."""
+
+    id = "parent-drops-outgoing"
+    direction = "out"
+    side = "egress"
+    title = "a parent discards what goes out"
+    symptom = "the node and its containers lose all others; siblings go on"
+    evidence = "`tc -s filter show dev PARENT egress` or `tc -s qdisc show`: frames are dropped"
+    cause = "A filter or queue at the parent discards the frames that children send."

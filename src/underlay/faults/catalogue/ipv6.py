@@ -8,7 +8,7 @@ from underlay.faults.catalogue.addressing import ADD, DELETE
 from underlay.faults.catalogue.filters import APPEND, drops, proof_of, strength_of
 from underlay.faults.catalogue.filters import DELETE as DELETE_RULE
 from underlay.faults.catalogue.routing import DefaultRouteMissing
-from underlay.faults.evidence.drops import ND_TYPES
+from underlay.faults.evidence.drops import ND_TYPES, Drop
 from underlay.faults.evidence.lines import addresses_proof, sysctl_proof
 from underlay.faults.evidence.spaces import ipv6_is_off, is_up
 from underlay.faults.fault import Fault, Finding, Place, Proof, Step
@@ -19,7 +19,6 @@ from underlay.plan import Cidr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.evidence.drops import Drop
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence, Space
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from underlay.faults.catalogue.overlay import tunnels
 from underlay.faults.evidence.spaces import switch_ports
 from underlay.faults.fault import Effect, Fault, Finding, Place, Proof
-from underlay.plan import SWITCH
+from underlay.plan import SWITCH, NodeLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence
-    from underlay.plan import NodeLink
 
 SUBJECT = "multicast"
 

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from underlay.faults.evidence.lines import link_proof, neighbour_line
 from underlay.faults.evidence.spaces import info
 from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Finding, Place, Proof, Step
-from underlay.faults.scene import involving
+from underlay.faults.scene import Scene, involving
 from underlay.plan import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "neighbours"

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import second_first
-from underlay.faults.scene import involving
+from underlay.faults.scene import Cell, Scene, involving
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
 
 SUBJECT = "runtimes"

@@ -10,14 +10,13 @@ from underlay.faults.evidence.lines import fdb_line, link_proof, port_proof
 from underlay.faults.evidence.spaces import is_up, switch_ports
 from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import ports
-from underlay.faults.scene import cell_of, involving
+from underlay.faults.scene import Cell, Scene, cell_of, involving
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.expect import Expectation
-    from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "switch"

@@ -14,14 +14,13 @@ from underlay.faults.evidence.lines import fdb_line, port_proof
 from underlay.faults.evidence.spaces import switch_ports
 from underlay.faults.fault import Effect, Fault, Finding, Layer, Place, Proof, Step
 from underlay.faults.places import ports
-from underlay.plan import SWITCH
+from underlay.plan import SWITCH, PlannedNode, PlannedSegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
-    from underlay.plan import PlannedNode, PlannedSegment
 
 SUBJECT = "switch"
 

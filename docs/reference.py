@@ -149,6 +149,7 @@ def prediction_rules() -> str:
         ],
         **{driver.title: [*driver.reach, *driver.beside] for driver in DRIVERS.values()},
     }
+    told: dict[tuple[Rule, ...], str] = {}
     lines = [
         "# Prediction rules",
         "",
@@ -161,6 +162,9 @@ def prediction_rules() -> str:
     ]
     for title, rules in parts.items():
         lines += [f"## {title}", ""]
+        if (like := told.setdefault(tuple(rules), title)) != title:
+            lines += [f"The rules are those of [{like}](#{like.lower()}).", ""]
+            continue
         lines += ["| Rule | Between | Modes | Expected | Stops at | Because | Source |"]
         lines += ["|---|---|---|---|---|---|---|"]
         lines += [_rule(rule) for rule in rules]
@@ -173,11 +177,11 @@ def prediction_rules() -> str:
         "asked in turn, and the first of them that forbids it decides.",
         "",
     ]
-    for title, table in (
-        ("Switch and machines", stations.BROADCAST),
-        *((driver.title, driver.broadcast) for driver in DRIVERS.values() if driver.broadcast),
-    ):
-        lines += _short_table(title, "Heard", table)
+    hearing = {stations.BROADCAST: ["Switch and machines"]}
+    for driver in DRIVERS.values():
+        hearing.setdefault(driver.broadcast, []).append(driver.title)
+    for table, titles in hearing.items():
+        lines += _short_table(", ".join(titles), "Heard", table) if table else []
     lines += [
         "## What a receiver sees",
         "",

@@ -23,13 +23,14 @@ SEGMENTS = ("lan", "wan")
 NODE_NAMES = tuple(f"core-{index:02}" for index in range(1, NODES + 1))
 PLACES: tuple[Any, ...] = ("all", "all", *NODE_NAMES)
 RUNTIME_NAMES = ("cni", "docker", "podman", "iproute2")
-DRAWN = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", "vlan", "vxlan", "gretap")
+SELDOM = ("vlan", "vxlan", "gretap", "macvtap", "ipvtap")
+DRAWN = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", *SELDOM)
 # What each of a lab's networks may also be, beside the drivers that take it, one time in so many.
 TRAITS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("internal", ("macvlan", "ipvlan", "bridge"), 6),
     ("shim", ("macvlan", "ipvlan"), 5),
     ("nat", ("bridge",), 3),
-    ("routed", ("ipvlan",), 3),
+    ("routed", ("ipvlan", "ipvtap"), 3),
 )
 CHECKS = ("source", "arp", "nd", "broadcast", "multicast", "macs", "pmtu")
 # The last part of a gateway's address, by who has it: an external host, or a container on a node.

@@ -19,7 +19,7 @@ from pathlib import Path
 from cluster.commands import clean_environment
 from cluster.running import Checkout
 from underlay.cluster.providers.uml.sandbox import start_time
-from underlay.proof.bench.offspring import Process, offspring
+from underlay.proof.bench.descendants import Process, descendants
 from underlay.proof.bench.soak_lab import waited
 
 # PR_SET_CHILD_SUBREAPER, see prctl(2). Its first argument is where the command's end is noted,
@@ -66,7 +66,7 @@ class Family:
 
     def members(self) -> list[Process]:
         """Return the command and all its descendants that live, without the ancestor."""
-        return offspring(self.ancestor.pid)
+        return descendants(self.ancestor.pid)
 
     def kill(self) -> None:
         """Kill the command, and it alone."""

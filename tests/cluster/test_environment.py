@@ -24,7 +24,7 @@ from underlay.cluster.providers.uml import node as uml_node
 from underlay.errors import Infrastructure
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
-from underlay.proof.bench.offspring import offspring
+from underlay.proof.bench.descendants import descendants
 from underlay.proof.bench.soak_lab import waited
 from underlay.storage import paths
 
@@ -158,13 +158,13 @@ def test_a_killed_image_build_leaves_nothing(beset: Lab, tmp_path: Path) -> None
     program = str(beset.checkout.root / "underlay")
     with subprocess.Popen([*MOUNTS, f'{bind}; exec "$@"', "sh", program, "image", "build"]) as done:
         assert waited(lambda: any(unpacked.glob("*/mmdebstrap.*/usr/bin/*")), 60) is not None
-        assert [p.words for p in offspring(done.pid) if "mmdebstrap" in p.words]
-        started = {(process.pid, process.words) for process in offspring(done.pid)}
+        assert [p.words for p in descendants(done.pid) if "mmdebstrap" in p.words]
+        started = {(process.pid, process.words) for process in descendants(done.pid)}
         done.kill()
     assert waited(lambda: not any(unpacked.iterdir()), 30) is not None
 
     def left() -> set[tuple[int, str]]:
-        return started & {(process.pid, process.words) for process in offspring(1)}
+        return started & {(process.pid, process.words) for process in descendants(1)}
 
     assert waited(lambda: not left(), 30) is not None, left()
 

@@ -20,7 +20,7 @@ from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
 from underlay.cluster.providers.uml import sandbox
 from underlay.observe.patience import overload
-from underlay.proof.bench.offspring import Process
+from underlay.proof.bench.descendants import Process
 from underlay.proof.bench.soak import GONE
 from underlay.proof.bench.soak_lab import waited
 

@@ -40,6 +40,8 @@ def test_a_value_speaks_of_what_there_is(one: Driver) -> None:
     assert {*one.keys, *one.needed, *(one.overlay.overhead_of if one.overlay else ())} <= keys
     assert set(one.runtimes_of) <= {*one.modes, *one.flags}
     assert set(one.l3_modes) <= set(one.modes)
+    assert not set(one.refused) & set(one.modes)
+    assert set(one.refused) <= {mode for other in DRIVERS.values() for mode in other.modes}
     assert one.receiver in DRIVERS
     assert not set(one.modes) & set(one.flags)
 

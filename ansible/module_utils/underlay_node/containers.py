@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import addressing, cni, docker, iproute2, namespaces, podman
+from . import addressing, cni, docker, iproute2, namespaces, podman, taps
 from .commands import show
 
 RUNTIMES: dict[str, ModuleType] = {
@@ -48,6 +48,8 @@ def healthy(specified: dict) -> bool:
         return False
     enter = inside(container)
     if not enter:
+        return False
+    if not taps.up(container["name"], iproute2.attached_by_tap(specified)):
         return False
     present = {row["ifname"]: row for row in show(["address", "show"], enter)}
     return all(_as_made(a, present.get(a["interface"])) for a in container["attachments"])

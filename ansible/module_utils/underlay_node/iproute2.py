@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from types import ModuleType
 
-from . import namespaces, pause, routes, settling
+from . import namespaces, pause, routes, settling, taps
 from .commands import Failed, batch, batch_all
 
 
@@ -25,12 +25,15 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     inside = ["link set lo up"]
     try:
         for attachment in container["attachments"]:
-            inside += configuration(attachment, networks[attachment["network"]])
+            network = networks[attachment["network"]]
+            if by_tap(network):
+                inside += taps.inside(name, attachment, network, passing=_passing(attachment))
+            inside += configuration(attachment, network)
         batch(inside + routes.lines(container, networks), space=name)
         settling.wait(container, networks)
         holder().start(name)
     except Failed:
-        namespaces.remove([name])
+        _remove([{"container": container, "networks": networks}])
         raise
 
 
@@ -39,17 +42,22 @@ def create(specifications: list[dict]) -> dict[str, str]:
 
     A program for each would take longer than the kernel does. Nothing is left of one that fails.
     """
-    lines, owners = [], []
+    lines, owners, behind = [], [], []
     for specified in specifications:
         name = specified["container"]["name"]
         for attachment in specified["container"]["attachments"]:
-            made = creation(name, attachment, specified["networks"][attachment["network"]])
+            network = specified["networks"][attachment["network"]]
+            if by_tap(network):
+                behind.append((name, attachment, network))
+                continue
+            made = creation(name, attachment, network)
             lines += made
             owners += [name] * len(made)
     failed: dict[str, str] = {}
     for number, words in batch_all(lines).items():
         failed.setdefault(owners[number], f"ip {lines[number]}: {words}")
-    namespaces.remove(list(failed))
+    failed |= taps.create([one for one in behind if one[0] not in failed], passing="new")
+    _remove([s for s in specifications if s["container"]["name"] in failed])
     return failed
 
 
@@ -59,16 +67,31 @@ def stop_all(specifications: list[dict]) -> dict[str, str]:
     Their interfaces are deleted before their namespaces: the parent of a child whose
     namespace lingers stays busy.
     """
-    interfaces = {
-        specified["container"]["name"]: [
-            attachment["interface"] for attachment in specified["container"]["attachments"]
-        ]
-        for specified in specifications
-    }
-    failed = holder().end_all(list(interfaces))
-    namespaces.delete_links({n: i for n, i in interfaces.items() if n not in failed})
-    namespaces.remove([name for name in interfaces if name not in failed])
+    failed = holder().end_all([specified["container"]["name"] for specified in specifications])
+    _remove([s for s in specifications if s["container"]["name"] not in failed])
     return failed
+
+
+def _remove(specifications: list[dict]) -> None:
+    """Remove containers that nothing runs in any more: their interfaces, then their namespaces."""
+    containers = [specified["container"] for specified in specifications]
+    links = {c["name"]: [a["interface"] for a in c["attachments"]] for c in containers}
+    behind = [(s["container"]["name"], a) for s in specifications for a in attached_by_tap(s)]
+    namespaces.delete_links({**links, **taps.held(behind)})
+    namespaces.remove(list(links))
+    if behind:
+        taps.leave()
+
+
+def by_tap(network: dict) -> bool:
+    """Whether containers of the network attach by a tap of the parent."""
+    return bool(network["attach"] == "tap")
+
+
+def attached_by_tap(specified: dict) -> list[dict]:
+    """Return those of the container's attachments that are by a tap."""
+    networks = specified["networks"]
+    return [a for a in specified["container"]["attachments"] if by_tap(networks[a["network"]])]
 
 
 def creation(name: str, attachment: dict, network: dict) -> list[str]:
@@ -119,7 +142,7 @@ def configuration(attachment: dict, network: dict) -> list[str]:
     lines += [f"address add {attachment['address']} broadcast + dev {name}"]
     if attachment.get("address6") and not network.get("slaac"):
         lines.append(f"address add {attachment['address6']} nodad dev {name}")
-    if network["mode"] == "source":
+    if network["mode"] == "source" and not by_tap(network):
         kind, allowed = network["driver"], attachment.get("allow") or []
         # One by one: `set` takes no more than a few at once.
         lines += [f"link set dev {name} type {kind} macaddr add {mac}" for mac in allowed]

@@ -1,4 +1,4 @@
-"""Containers behind a macvtap or ipvtap device: the links, and what carries frames between them.
+"""Containers that attach by a tap (macvtap, ipvtap): the links, and what carries their frames.
 
 Three things make one attachment. The device itself is in HOLDER, a namespace of the node in
 which nothing answers. A TAP interface is the container's network card. The node's one process
@@ -7,9 +7,11 @@ which nothing answers. A TAP interface is the container's network card. The node
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import inspect
 import os
+import signal
 import socket
 import struct
 import sys
@@ -17,10 +19,9 @@ import zlib
 from collections.abc import Callable
 
 from . import namespaces, tap_guest
-from .commands import Failed, batch_all, run, write
+from .commands import Failed, batch_all, run, show, write
 from .crun import BUNDLES, started
 
-DRIVERS = ("macvtap", "ipvtap")
 HOLDER = "underlay-taps"
 PROGRAM = f"{BUNDLES}/tap_guest.py"
 SOCKET = f"{BUNDLES}/tap_guest.sock"
@@ -74,7 +75,11 @@ def create(wanted: list[tuple[str, dict, dict]], *, passing: str) -> dict[str, s
     Each of ``wanted`` is a container's name, its attachment and the network. Afterwards the
     container has a TAP called as ``passing`` says for the attachment's interface.
     """
+    if not wanted:
+        return {}
     prepare()
+    # What a run that was killed left of them would be in the way.
+    namespaces.delete_links(held([(name, attachment) for name, attachment, _ in wanted]))
     failed: dict[str, str] = {}
     _lines(creation, wanted, failed)
     _lines(holding, wanted, failed, space=HOLDER)
@@ -91,9 +96,7 @@ def create(wanted: list[tuple[str, dict, dict]], *, passing: str) -> dict[str, s
         return card(name, attachment, network, passing=interface)
 
     _lines(put, wanted, failed)
-    namespaces.delete_links(
-        {HOLDER: [device(name, attachment) for name, attachment, _ in wanted if name in failed]}
-    )
+    namespaces.delete_links(held([(name, one) for name, one, _ in wanted if name in failed]))
     return failed
 
 
@@ -102,15 +105,40 @@ def held(wanted: list[tuple[str, dict]]) -> dict[str, list[str]]:
     return {HOLDER: [device(name, attachment) for name, attachment in wanted]}
 
 
+def up(name: str, attachments: list[dict]) -> bool:
+    """Whether the attachments' devices are there and up."""
+    for attachment in attachments:
+        rows = show(["-netns", HOLDER, "link", "show", "dev", device(name, attachment)])
+        if not rows or "UP" not in rows[0]["flags"]:
+            return False
+    return True
+
+
+def leave() -> None:
+    """Remove HOLDER and all that belongs to the relay, where no device is left."""
+    if not os.path.exists(namespaces.path(HOLDER)):
+        return
+    if any(row["ifname"].startswith("tp-") for row in show(["-netns", HOLDER, "link", "show"])):
+        return
+    namespaces.remove([HOLDER])
+    with contextlib.suppress(OSError, ValueError):
+        with open(NOTE, encoding="ascii") as file:
+            pid, since = (int(word) for word in file.read().split())
+        if started(pid) == since:
+            os.kill(pid, signal.SIGKILL)
+    for path in (NOTE, SOCKET, PROGRAM):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
 def creation(name: str, attachment: dict, network: dict) -> list[str]:
     """Return ip's lines, for the node's namespace, that make the device in HOLDER."""
     words = ["link", "add", "link", network["parent"], "name", device(name, attachment)]
-    if network["driver"] == "macvtap" and network["mode"] != "passthru":
+    if network["own_mac"] and network["mode"] != "passthru":
         words += ["address", attachment["mac"]]
     words += ["mtu", str(network["mtu"]), "netns", HOLDER, "type", network["driver"]]
     words += ["mode", network["mode"]]
-    if network["driver"] == "ipvtap":
-        words.append(network.get("flag") or "bridge")
+    words += [network["flag"]] if network.get("flag") else []
     return [" ".join(words)]
 
 
@@ -118,30 +146,39 @@ def holding(name: str, attachment: dict, network: dict) -> list[str]:
     """Return ip's lines, for HOLDER, that set the device up."""
     tap = device(name, attachment)
     lines = []
-    if network["driver"] == "macvtap" and network["mode"] == "source":
-        allowed = attachment.get("allow") or []
-        lines += [f"link set dev {tap} type macvtap macaddr add {mac}" for mac in allowed]
-    if network["driver"] == "ipvtap":
+    if network["mode"] == "source":
+        kind, allowed = network["driver"], attachment.get("allow") or []
+        lines += [f"link set dev {tap} type {kind} macaddr add {mac}" for mac in allowed]
+    if not network["own_mac"]:
         lines += [
             f"address add {_alone(a)} dev {tap} noprefixroute" for a in _own(name, attachment)
         ]
     # The groups that the guest joins are not known here. Neutron's macvtap agent does the same.
-    trusted = network.get("rx_filter", "trusted") == "trusted"
-    return [*lines, f"link set {tap} {'allmulticast on ' if trusted else ''}up"]
+    return [*lines, f"link set {tap} allmulticast on up"]
 
 
 def card(name: str, attachment: dict, network: dict, *, passing: str) -> list[str]:
     """Return ip's lines, for the node's namespace, that put the TAP into the container."""
     own = _card(name, attachment)
     # An l3 device knows no neighbours, and its guest must not ask for any.
-    arp = " arp off" if network["driver"] == "ipvtap" and network["mode"] != "l2" else ""
-    # ipvlan finds a child by its addresses, and the kernel's own choice isn't known to it.
-    # All children of a parent would choose the same one, too, having its MAC address.
-    generated = " addrgenmode none" if network["driver"] == "ipvtap" else ""
+    arp = " arp off" if _routes(network) else ""
     return [
-        f"link set {own} mtu {network['mtu']}{arp}{generated}",
+        f"link set {own} mtu {network['mtu']}{arp}",
         f"link set {own} netns {name} name {passing}",
     ]
+
+
+def inside(name: str, attachment: dict, network: dict, *, passing: str) -> list[str]:
+    """Return ip's lines, for the container, that its interface needs before it is up."""
+    if network["own_mac"]:
+        return []
+    # ipvlan finds a child by its addresses, and the kernel's own choice isn't known to it.
+    # All children of a parent would choose the same one, too, having its MAC address. What
+    # the node says of that is forgotten on the way into the container.
+    lines = [f"link set {passing} addrgenmode none"]
+    if attachment.get("address6"):
+        lines.append(f"address add {link_local(name, attachment)} nodad dev {passing}")
+    return lines
 
 
 def link_local(name: str, attachment: dict) -> str:
@@ -197,8 +234,13 @@ def _unqueue(tap: str, network: dict) -> None:
     within another device's transmission (dev_recursion_level). It is where a device has no
     queue. An ipvlan device has none, but an ipvtap device has one (ipvtap_setup).
     """
-    if network["driver"] == "ipvtap" and network["mode"] != "l2":
+    if _routes(network):
         run(["tc", "-netns", HOLDER, "qdisc", "replace", "dev", tap, "root", "noqueue"])
+
+
+def _routes(network: dict) -> bool:
+    """Whether it is the node that routes what a guest sends."""
+    return not network["own_mac"] and network["mode"] != "l2"
 
 
 def _card(name: str, attachment: dict) -> str:

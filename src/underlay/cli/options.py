@@ -9,12 +9,17 @@ from typing import Annotated
 
 import typer
 
+from underlay.cluster.providers import DEFAULT, NAMES
+
 RunningLab = Annotated[
     str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
 ]
 LabFile = Annotated[str | None, typer.Argument(help="A lab file, or the name of one in labs/.")]
 Provider = Annotated[
-    str | None, typer.Option(help="What runs the nodes: uml (the default), libvirt, virtualbox.")
+    str | None,
+    typer.Option(
+        help=f"What runs the nodes: {', '.join((f'{DEFAULT} (the default)', *NAMES[1:]))}."
+    ),
 ]
 Timings = Annotated[bool, typer.Option("--timings", help="Show as a timeline where the time went.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]

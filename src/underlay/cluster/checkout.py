@@ -1,4 +1,4 @@
-"""Which commit of Underlay runs here, for what has to be told apart later."""
+"""Which commit of Underlay runs here, so that results of different commits can be told apart."""
 
 from __future__ import annotations
 

@@ -164,8 +164,9 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
 def _noting_signals() -> Iterator[Callable[[], bool]]:
     """Hand out whether a signal has asked to stop; raise KeyboardInterrupt after the block then.
 
-    Ansible has a session of its own, which no Ctrl-C reaches. Runner ends it, with all that it
-    has started, once told so; raised in its midst, an interrupt would leave them running.
+    Ansible has a session of its own, which no Ctrl-C reaches. ansible-runner asks whether to stop,
+    and then ends Ansible with all that it has started. An interrupt that is raised while it runs
+    would leave all of that running.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: False

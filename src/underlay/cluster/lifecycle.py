@@ -134,7 +134,7 @@ def _end_unrecorded(name: str) -> None:
 
 
 def _states(state: LabState) -> dict[str, str]:
-    """What runs, as far as it can be told: a sandbox that doesn't answer is ended all the same."""
+    """Which nodes run; none where the sandbox doesn't answer, since it is ended anyway."""
     try:
         return provider(state.provider).states(state.plan(), state.folder)
     except Infrastructure:

@@ -16,8 +16,10 @@ from underlay.drivers.rule import Rule
 #   child   the interface is a child of the parent, and is moved into the container
 #   port    the interface is one end of a pair of veths, whose other end is a port of a bridge
 #           that the node has for the network
+#   tap     the child of the parent is a tap, which stays on the node; the container has a TAP
+#           interface, and a process of the node copies frames between the two
 #   moved   the interface itself, which is the parent's, is moved into the container
-Attach = Literal["child", "port", "moved"]
+Attach = Literal["child", "tap", "port", "moved"]
 EVERY_RUNTIME = ("cni", "docker", "podman", "iproute2")
 
 
@@ -99,6 +101,8 @@ class Driver:
         rules that the prediction applies itself, for what no relation between two tells.
     ``modes``
         its modes. The first holds where the lab file names none.
+    ``refused``
+        modes of its kin that it can't be used in, each with the reason for the message.
     ``l3_modes``
         those in which the node routes what a child sends, and the child asks for no neighbour.
     ``flags``
@@ -129,6 +133,7 @@ class Driver:
     macs: tuple[Rule, ...] = ()
     beside: tuple[Rule, ...] = ()
     modes: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
     l3_modes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
@@ -151,7 +156,7 @@ class Driver:
     @property
     def has_children(self) -> bool:
         """Whether containers share the parent itself, as its children."""
-        return self.attach == "child"
+        return self.attach in ("child", "tap")
 
     @property
     def by_address(self) -> bool:

@@ -28,6 +28,7 @@ _BRIDGE = frozenset({"bridge"})
 _PRIVATE = frozenset({"private"})
 _PASSTHRU = frozenset({"passthru"})
 _PARENT: tuple[Relation, ...] = ("to own parent", "from own parent")
+_TO_CHILD: tuple[Relation, ...] = ("from other node", "across")
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -193,25 +194,18 @@ RULES: tuple[Rule, ...] = (
         because=_UNLISTED,
         reference=_LISTS,
     ),
-    Rule(
-        id="macvlan-unlisted-from-other-node",
-        relation="from other node",
-        facts=facts("unlisted"),
-        reachable=False,
-        stop="no_neighbour",
-        also=("no_answer",),
-        because=_UNLISTED,
-        reference=_LISTS,
-    ),
-    Rule(
-        id="macvlan-unlisted-across",
-        relation="across",
-        facts=facts("unlisted"),
-        reachable=False,
-        stop="no_neighbour",
-        also=("no_answer",),
-        because=_UNLISTED,
-        reference=_LISTS,
+    *(
+        Rule(
+            id=f"macvlan-unlisted-{relation}".replace(" ", "-"),
+            relation=relation,
+            facts=facts("unlisted"),
+            reachable=False,
+            stop="no_neighbour",
+            also=("no_answer",),
+            because=_UNLISTED,
+            reference=_LISTS,
+        )
+        for relation in _TO_CHILD
     ),
     Rule(
         id="macvlan-to-passthru-node",
@@ -248,25 +242,18 @@ RULES: tuple[Rule, ...] = (
         ),
         reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
     ),
-    Rule(
-        id="macvlan-from-other-node",
-        relation="from other node",
-        reachable=True,
-        because=(
-            "A frame that comes in from the wire is handed to the child whose MAC address it "
-            "carries, in every macvlan mode."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
-    ),
-    Rule(
-        id="macvlan-across",
-        relation="across",
-        reachable=True,
-        because=(
-            "A frame that comes in from the wire is handed to the child whose MAC address it "
-            "carries, in every macvlan mode."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+    *(
+        Rule(
+            id=f"macvlan-{relation}".replace(" ", "-"),
+            relation=relation,
+            reachable=True,
+            because=(
+                "A frame that comes in from the wire is handed to the child whose MAC address it "
+                "carries, in every macvlan mode."
+            ),
+            reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+        )
+        for relation in _TO_CHILD
     ),
 )
 

@@ -38,7 +38,7 @@ SOURCE: tuple[Rule, ...] = (
 )
 
 MACS: tuple[Rule, ...] = (
-    *(rule for driver in DRIVERS.values() for rule in driver.macs),
+    *dict.fromkeys(rule for driver in DRIVERS.values() for rule in driver.macs),
     Rule(
         id="mac-of-sender",
         relation="any",

@@ -1,4 +1,4 @@
-"""Pydantic's findings about a lab, told with file, line, what was found and what was expected.
+"""Puts pydantic's findings about a lab into words: where, what was found, and what was expected.
 
 What is expected comes from the models' own JSON schema, so that no second list of
 keys, ranges and words can drift from the first.

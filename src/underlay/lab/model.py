@@ -1,7 +1,8 @@
 """The lab: what the user wrote, checked key by key.
 
-These models hold only what a lab file may say. Reading a file, with its line
-numbers and suggestions, is ``lab_file.py``; what the words lead to is ``plan.py``.
+These models hold only what a lab file may say. The YAML text with its line numbers is read
+by ``text.py``, and suggestions are made in ``messages.py``. What the words lead to is decided
+in the package ``plan``.
 Their JSON schema is what error messages quote, so nothing is said twice, and what
 editors are given (``editor_schema.py``). In it ``description`` is the text below a
 key, and ``expected`` says in words what a pattern takes.

@@ -61,7 +61,7 @@ class Network(Strict):
     driver: DriverName
     """How containers share the parent: macvlan gives each its own MAC, ipvlan the parent's."""
     mode: Mode | None = None
-    """The driver's mode; without it, bridge for macvlan and l2 for ipvlan."""
+    """The driver's mode; without it, the first of its modes."""
     flag: Flag | None = None
     """Whether ipvlan siblings talk directly (bridge), not at all, or by the switch (vepa)."""
     runtime: Runtime = "cni"
@@ -103,7 +103,7 @@ class Network(Strict):
     nat: Switch = False
     """Whether a bridge stays without uplink, and its node masquerades what leaves it."""
     allow: Annotated[list[Literal["containers", "nodes"]], Field(max_length=2)] | None = None
-    """Whose frames a macvlan child in source mode takes; without it, all planned peers'."""
+    """Whose frames a child in source mode takes; without it, all planned peers'."""
     vni: Vni | None = None
     """The VXLAN's identifier."""
     port: Port = 4789

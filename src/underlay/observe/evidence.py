@@ -127,7 +127,7 @@ def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
 
 
 def _await(looks: dict[str, _Look], deadline: SharedDeadline) -> None:
-    """Wait for the end of all looks; those that lag behind are given up, as all are by Ctrl-C."""
+    """Wait for all looks to end. Give up those that lag behind, and all of them on Ctrl-C."""
     try:
         deadline.wait_for(looks)
     finally:

@@ -1,4 +1,4 @@
-"""Captured frames: read from sniff.py's lines, written as a pcap file, told in a few words."""
+"""Captured frames: read from sniff.py's lines, written as a pcap file, and summed up in words."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a frame says of itself: ``kind`` is ARP or a protocol's name, ``what`` its message."""
+class Summary:
+    """A frame's headers in words: ``kind`` is ARP or a protocol's name, ``what`` its message."""
 
     kind: str
     what: str
@@ -59,10 +59,10 @@ def pcap(frames: Iterable[Frame]) -> bytes:
     return b"".join(parts)
 
 
-def told(data: bytes) -> Told:
-    """Return what a frame says of itself, as far as that is known here."""
+def summary(data: bytes) -> Summary:
+    """Return a frame's headers in words. An unknown EtherType is given as its number."""
     if len(data) < 14:
-        return Told("short", "", "", "", None)
+        return Summary("short", "", "", "", None)
     kind, offset, vlan = struct.unpack_from("!H", data, 12)[0], 14, None
     if kind in VLAN_TYPES and len(data) >= 18:
         tag, kind = struct.unpack_from("!HH", data, 14)
@@ -71,15 +71,15 @@ def told(data: bytes) -> Told:
     if kind == ARP and len(body) >= 28:
         what = "who has" if struct.unpack_from("!H", body, 6)[0] == 1 else "is at"
         asker, asked = (str(IPv4Address(body[at : at + 4])) for at in (14, 24))
-        return Told("ARP", what, asker, asked, vlan)
+        return Summary("ARP", what, asker, asked, vlan)
     if kind == IPV4 and len(body) >= 20:
         inner = body[(body[0] & 15) * 4 :]
         source, there = (str(IPv4Address(body[at : at + 4])) for at in (12, 16))
-        return Told(*_inner(body[9], inner), source, there, vlan)
+        return Summary(*_inner(body[9], inner), source, there, vlan)
     if kind == IPV6 and len(body) >= 40:
         source, there = str(IPv6Address(body[8:24])), str(IPv6Address(body[24:40]))
-        return Told(*_inner(body[6], body[40:]), source, there, vlan)
-    return Told(f"0x{kind:04x}", "", "", "", vlan)
+        return Summary(*_inner(body[6], body[40:]), source, there, vlan)
+    return Summary(f"0x{kind:04x}", "", "", "", vlan)
 
 
 def _inner(protocol: int, inner: bytes) -> tuple[str, str]:

@@ -96,7 +96,7 @@ def measure(
 
 
 def _await(runs: dict[str, _Run], deadline: SharedDeadline) -> None:
-    """Wait until every probe listens; those that don't in time are out."""
+    """Wait until every probe listens; drop the probes that don't in time."""
     deadline.wait_for(runs)
     for run in runs.values():
         run.expect("ready")
@@ -112,7 +112,7 @@ class _Rounds:
         self._slowest = 0.0
 
     def lead(self, phase: str, until: float) -> None:
-        """Have all probes go through ``phase``; those that are late are out."""
+        """Have all probes go through ``phase``; drop the probes that are late."""
         _tell(self._runs, f"ask {phase}")
         while self._round(until):
             time.sleep(BETWEEN)

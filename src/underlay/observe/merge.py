@@ -159,7 +159,7 @@ class _Records:
         )
 
     def _hearers(self, source: End, arrivals: Iterable[tuple[str, Received]]) -> tuple[str, ...]:
-        """Return the names of the ends that heard something, by namespace and interface."""
+        """Return the names of the ends at which the packets in ``arrivals`` were received."""
         names = set()
         for space, row in arrivals:
             here = self._ends.get(space, [])
@@ -170,7 +170,7 @@ class _Records:
         return tuple(sorted(names))
 
     def _who_did_not_listen(self) -> str:
-        """Say who could not listen, where that makes a list of hearers worthless."""
+        """Return why an end couldn't listen: a list of receivers may lack it. Else nothing."""
         for node, why in self._failed.items():
             return f"{node}: {why}"
         for name, why in self._missing.items():

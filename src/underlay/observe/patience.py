@@ -1,4 +1,4 @@
-"""How long a machine is waited for that lags behind: the others tell how fast one can be."""
+"""How long to wait for a machine that lags behind: the time that the others took decides."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Asked(Protocol):
 
 
 class SharedDeadline:
-    """Some machines that started at once, of which each arrives when it has answered.
+    """One deadline for several machines that were asked at the same time.
 
-    All get ``limit`` seconds from here. Once half of ``peers``, which are machines of one kind,
-    have arrived, the rest get less: ``LEAST`` seconds, or ``TIMES`` what the slowest of those
-    took, and ``more`` for what one may have to do that the others haven't. A frozen node would
-    cost all of the limit otherwise, whoever asks. A machine that has more to do than it can makes
-    some of its nodes slower than others: it multiplies ``LEAST``.
+    Each machine has ``limit`` seconds from now on. ``peers`` are machines of one kind. Once half
+    of them have answered, the others have less: ``TIMES`` the time of the slowest that has
+    answered, but ``LEAST`` seconds at least. ``more`` seconds are added for work that one machine
+    may have and the others haven't. Without this, a single frozen node would cost the whole limit.
+    On an overloaded host some nodes are slower than others, so the load multiplies ``LEAST``.
     """
 
     def __init__(self, peers: Iterable[str], limit: float, more: float = 0.0) -> None:
@@ -40,7 +40,7 @@ class SharedDeadline:
         self._took: dict[str, float | None] = dict.fromkeys(peers)
 
     def wait_for(self, machines: Mapping[str, Asked]) -> None:
-        """Wait until all ``machines`` have answered, or nobody is waited for any longer."""
+        """Wait until all ``machines`` have answered, or the deadline is over."""
         while waiting := [machine for machine in machines.values() if not machine.wait(0)]:
             for name, machine in machines.items():
                 if machine not in waiting and not machine.error:
@@ -50,13 +50,13 @@ class SharedDeadline:
             waiting[0].wait(LOOK)
 
     def arrived(self, name: str) -> None:
-        """Keep that ``name`` has answered just now, if it is a peer and for the first time."""
+        """Note how long ``name`` took to answer, if it is a peer and this is its first answer."""
         if name in self._took and self._took[name] is None:
             self._took[name] = time.monotonic() - self._began
 
     @property
     def patience(self) -> float:
-        """The seconds, from the start, that a machine gets which hasn't arrived yet."""
+        """How many seconds, from the start, a machine has that hasn't answered yet."""
         took = [seconds for seconds in self._took.values() if seconds is not None]
         if 2 * len(took) < len(self._took) or not took:
             return self._limit

@@ -199,7 +199,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class PlannedNetwork:
-    """A container network, alike on every node but for its slice.
+    """A container network. It is the same on every node, except for the node's slice.
 
     ``parent`` is the interface that children sit on (CNI: master), a bridge for the
     drivers that have one; ``uplink`` is the NIC or VLAN link by which it leaves the

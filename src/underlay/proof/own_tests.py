@@ -190,7 +190,7 @@ def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None
 
 
 def _interrupt(process: subprocess.Popen[bytes], patience: float) -> None:
-    """Have pytest stop and clean up; told so again, its family is ended at once.
+    """Have pytest stop and clean up. A second call ends all that the tests started at once.
 
     It is never killed itself: it is who ends what the tests have started.
     """

@@ -22,10 +22,10 @@ from pathlib import Path
 from underlay.cluster.providers.uml import sandbox
 from underlay.cluster.state.lock import holder
 from underlay.errors import INTERRUPTS, UnderlayError
-from underlay.proof.bench.offspring import (
+from underlay.proof.bench.descendants import (
     PR_SET_CHILD_SUBREAPER,
     PR_SET_PDEATHSIG,
-    offspring,
+    descendants,
     set_attribute,
 )
 from underlay.storage import paths
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
         limit = time.monotonic() + PATIENCE
         code = _collect(pytest.pid, lambda: len(asked) > 1 or time.monotonic() > limit)
     if asked or code not in ENDS:
-        _end_offspring()
+        _end_descendants()
         _forget_labs(home, before)
     if code is None:
         return 128 + asked[0]
@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _collect(pid: int, over: Callable[[], bool]) -> int | None:
-    """Collect whoever ends until ``pid`` does, and return its exit code; None if it's over."""
+    """Reap children until ``pid`` has ended and return its exit code; None if ``over`` is first."""
     while not over():
         while True:
             try:
@@ -81,10 +81,10 @@ def _collect(pid: int, over: Callable[[], bool]) -> int | None:
     return None
 
 
-def _end_offspring() -> None:
+def _end_descendants() -> None:
     """Kill all that descends from this process, again and again: it may have been starting more."""
     limit = time.monotonic() + GONE
-    while (left := offspring(os.getpid())) and time.monotonic() < limit:
+    while (left := descendants(os.getpid())) and time.monotonic() < limit:
         for process in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process.pid, signal.SIGKILL)

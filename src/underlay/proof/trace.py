@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.expect import Prediction, pairs
 from underlay.faults.scene import Passage, Scene
-from underlay.observe.frames import told
+from underlay.observe.frames import summary
 from underlay.plan import SWITCH, family_of
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def seen_points(trace: Trace, frames: Sequence[Frame], missing: dict[str, str]) 
         request = passage.packet.request
         packet, arp = "", []
         for frame in here:
-            words = told(frame.data)
+            words = summary(frame.data)
             if words.kind == "ARP":
                 pair = {words.source, words.destination}
                 if pair == {trace.source_address, trace.destination_address}:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,10 +40,16 @@ def test_who_can_switch_says_how_and_nobody_else(name: str) -> None:
     assert by.can_switch == changes
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/providers.md"])
+def test_pages_list_every_provider(page: str) -> None:
+    rows = re.findall(r"^\| `(\w+)`.*$", (LABS.parent / page).read_text("utf-8"), re.MULTILINE)
+    assert [row for row in rows if row in NAMES] == list(NAMES)
+
+
 def test_there_is_no_provider_of_another_name() -> None:
     with pytest.raises(BadInput, match="there is no provider 'vmware'") as refused:
         provider("vmware")
-    assert refused.value.hint == "providers: uml, libvirt, virtualbox"
+    assert refused.value.hint == f"providers: {', '.join(NAMES)}"
 
 
 @pytest.mark.parametrize("lab", DEMANDING)

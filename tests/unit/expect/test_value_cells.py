@@ -1,16 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from underlay.expect import Expectation, predict
-from underlay.lab import Lab
+import doc_pages
+from underlay.expect import Check, Expectation, predict
+from underlay.lab import Lab, model
 from underlay.lint.read import read_lab
+from underlay.observe.on_node import probe
 from underlay.plan import Plan, make_plan
 from underlay.storage.paths import root
 
-CHECKS = ["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
+CHECKS = list(get_args(Check))
 
 
 def plan_of(driver: str, mode: str | None = None, **segment: Any) -> Plan:
@@ -32,6 +34,13 @@ def plan_of(driver: str, mode: str | None = None, **segment: Any) -> Plan:
         "checks": CHECKS,
     }
     return make_plan(Lab.model_validate(lab))
+
+
+def test_lab_file_prediction_probe_and_page_know_the_same_checks() -> None:
+    assert set(get_args(model.Check)) == set(CHECKS)
+    assert set(probe.CHECKS) == set(CHECKS)
+    page = (doc_pages.DOCS / "verbs" / "check.md").read_text("utf-8")
+    assert [check for check in CHECKS if f"\n| `{check}` | " not in page] == []
 
 
 def values(plan: Plan) -> dict[tuple[str, str, str, int], Expectation]:

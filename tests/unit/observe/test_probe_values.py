@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from underlay.expect import predict
+from underlay.expect import Check, predict
 from underlay.lab import Lab
 from underlay.observe import Observation
 from underlay.observe.merge import Seen
@@ -14,7 +15,7 @@ from underlay.plan import Plan, make_plan
 from underlay.verdict import judge
 from unit.observe.test_probe_real import run
 
-CHECKS = ["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
+CHECKS = list(get_args(Check))
 
 
 def plan_of(mode: str = "bridge", count: int = 2, **more: object) -> Plan:

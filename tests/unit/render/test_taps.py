@@ -19,7 +19,7 @@ SANDBOX = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", 
 PREPARE = f"""
 import json, os, socket, subprocess, sys, time
 sys.path.insert(0, {str(root() / "ansible" / "module_utils")!r})
-from underlay_node import commands, crun, namespaces, taps
+from underlay_node import commands, crun, iproute2, namespaces, taps
 
 def does(*words):
     done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
@@ -66,8 +66,8 @@ def until(condition):
         time.sleep(0.02)
     return condition()
 
-def attach(name, number, mode="bridge", **more):
-    network = {{"driver": "macvtap", "mode": mode, "parent": "wire", "mtu": 1500, **more}}
+def attach(name, number, mode="bridge"):
+    network = {{"driver": "macvtap", "mode": mode, "parent": "wire", "mtu": 1500, "own_mac": True}}
     attachment = {{"interface": "eth0", "mac": f"02:aa:00:00:00:0{{number}}"}}
     namespaces.make([name])
     assert not taps.create([(name, attachment, network)], passing="eth")
@@ -184,11 +184,11 @@ say(sibling=reaches("one", "two", "10.1.1.2"), wire=reaches("one", "far", "10.1.
 
 
 @needs_macvtap
-def test_a_filter_that_does_not_trust_its_guest_breaks_ipv6_alone() -> None:
+def test_a_filter_that_does_not_know_its_guests_groups_breaks_ipv6_alone() -> None:
     found = inside(
         WIRE
         + """
-attach("one", 1, rx_filter="default")
+commands.batch([f"link set {attach('one', 1)} allmulticast off"], space=taps.HOLDER)
 say(four=reaches("far", "one", "10.1.1.1"), six=reaches("far", "one", "fd00::1"))
 """
     )
@@ -212,6 +212,39 @@ say(ended=ended, left=left, again=reaches("one", "far", "10.1.1.9"))
     assert found == {"ended": True, "left": False, "again": True}
 
 
+@needs_macvtap
+def test_a_runtime_makes_containers_behind_taps_and_leaves_nothing_of_them() -> None:
+    found = inside(
+        WIRE
+        + """
+def specified(name, number, parent="wire"):
+    network = {"driver": "macvtap", "mode": "bridge", "parent": parent, "mtu": 1500,
+               "attach": "tap", "own_mac": True}
+    attachment = {"interface": "eth0", "network": "net", "mac": f"02:aa:00:00:00:0{number}"}
+    container = {"name": name, "attachments": [attachment]}
+    return {"container": container, "networks": {"net": network}}
+
+wanted = [specified("one", 1), specified("two", 2), specified("lost", 3, "nowhere")]
+namespaces.make([one["container"]["name"] for one in wanted])
+failed = iproute2.create(wanted)
+one, two = (w["container"] for w in wanted[:2])
+up = [taps.up(c["name"], c["attachments"]) for c in (one, two)]
+commands.batch([f"link set {taps.device('two', two['attachments'][0])} down"], space=taps.HOLDER)
+down = taps.up("two", two["attachments"])
+first = iproute2.stop_all(wanted[:1])
+holding = os.path.exists(namespaces.path(taps.HOLDER)), relay()
+second = iproute2.stop_all(wanted[1:2])
+say(failed=list(failed), up=up, down=down, stopped=[first, second], holding=holding,
+    ended=until(lambda: not does("pgrep", "-f", taps.PROGRAM)),
+    left=[os.listdir("/run/netns"), os.listdir(crun.BUNDLES)])
+"""
+    )
+    assert found == {
+        "failed": ["lost"], "up": [True, True], "down": False, "stopped": [{}, {}],
+        "holding": [True, True], "ended": True, "left": [["far"], []],
+    }  # fmt: skip
+
+
 ATTACHMENT = {
     "interface": "eth0",
     "mac": "02:75:10:01:00:01",
@@ -221,7 +254,11 @@ ATTACHMENT = {
 
 
 def network(**more: object) -> dict:
-    return {"driver": "macvtap", "mode": "bridge", "parent": "eth1", "mtu": 1500, **more}
+    common = {"parent": "eth1", "mtu": 1500, "own_mac": True}
+    return {"driver": "macvtap", "mode": "bridge", **common, **more}
+
+
+IPVTAP = {"driver": "ipvtap", "own_mac": False}
 
 
 def test_a_macvtap_device_has_the_guests_mac_address_but_in_passthru_its_parents() -> None:
@@ -234,7 +271,7 @@ def test_a_macvtap_device_has_the_guests_mac_address_but_in_passthru_its_parents
 
 
 def test_an_ipvtap_device_has_the_guests_addresses_and_no_routes() -> None:
-    lines = taps.holding("box", ATTACHMENT, network(driver="ipvtap", mode="l2"))
+    lines = taps.holding("box", ATTACHMENT, network(**IPVTAP, mode="l2"))
     assert lines == [
         "address add 20.1.1.65/32 dev tp-785ff2b5 noprefixroute",
         "address add fd00:1::41/128 nodad dev tp-785ff2b5 noprefixroute",
@@ -245,7 +282,14 @@ def test_an_ipvtap_device_has_the_guests_addresses_and_no_routes() -> None:
 
 
 def test_a_guest_of_an_l3_device_asks_for_no_neighbours() -> None:
-    asks = network(driver="ipvtap", mode="l2")
-    asks_not = network(driver="ipvtap", mode="l3")
+    asks = network(**IPVTAP, mode="l2")
+    asks_not = network(**IPVTAP, mode="l3")
     assert "arp off" not in taps.card("box", ATTACHMENT, asks, passing="new0")[0]
     assert "arp off" in taps.card("box", ATTACHMENT, asks_not, passing="new0")[0]
+
+
+def test_an_ipvtap_guest_makes_no_link_local_address_of_the_mac_address_that_all_have() -> None:
+    own = taps.link_local("box", ATTACHMENT)
+    lines = taps.inside("box", ATTACHMENT, network(**IPVTAP, mode="l2"), passing="new0")
+    assert lines == ["link set new0 addrgenmode none", f"address add {own} nodad dev new0"]
+    assert taps.inside("box", ATTACHMENT, network(), passing="new0") == []

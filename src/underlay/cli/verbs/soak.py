@@ -50,10 +50,10 @@ def command(
       underlay soak --trials 0 --cycles 100 --checks 200
     """
     from underlay.proof.bench import endurance
-    from underlay.proof.bench.offspring import beget
+    from underlay.proof.bench.descendants import continue_in_child
     from underlay.proof.bench.soak import soak
 
-    ancestor = beget() if trials else os.getpid()
+    ancestor = continue_in_child() if trials else os.getpid()
     seed = secrets.randbelow(MANY) if seed is None else seed
     with progress("soaking") as running:
         document: dict[str, Any] = {

@@ -114,8 +114,14 @@ class IpvlanPort(Fault):
     no_place = "this lab has no ipvlan network in mode l2"
 
     def places(self, scene: Scene) -> Iterator[Place]:
+        """Parents whose children show their mode, which a container behind a tap can't.
+
+        Nor is a tap made for another mode: the guest's first IPv6 frame in l3 would end the node.
+        """
         for place in parents(scene, scene.plan.nodes):
             children = scene.children_on(place.node, place.device)
+            if any(child.network.traits.attach == "tap" for child in children):
+                continue
             if any(planned_mode(c) == "l2 bridge" for c in children):
                 yield place
 

@@ -367,7 +367,7 @@ def _strict(space: Space) -> list[str]:
 
 
 def _met(space: Space, devices: list[str]) -> Callable[[Passage], bool]:
-    """Return what tells the packets that a namespace drops, by the routes that it shows."""
+    """Return a test for the packets that a namespace drops, by the routes in its evidence."""
 
     def wanted(passage: Passage) -> bool:
         if passage.direction != "in" or passage.packet.family != 4:

@@ -181,7 +181,7 @@ class BroadcastOff(Fault):
             yield Place(SWITCH, port, node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """What is heard and asked there changes, if that is measured.
+        """Cells of broadcast, multicast and ARP may change there, if they are measured.
 
         No cell of reachability does: every end also asks, and whoever is asked learns from that
         (RFC 826).

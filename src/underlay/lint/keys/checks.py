@@ -92,20 +92,18 @@ def _tag(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
 def _mode(parts: Parts) -> Iterator[Problem]:
     """A mode is one of its own driver's."""
     for name, network in parts.loose_networks.items():
-        modes = DRIVERS[network.driver].modes
-        if network.mode is None or network.mode in modes:
+        driver, mode = DRIVERS[network.driver], network.mode
+        modes = driver.modes
+        if mode is None or mode in modes:
             continue
         if not modes:
             place, expected = ("networks", name, "mode"), f"no mode: {network.driver} has none"
-            yield parts.text.problem(place, quoted(network.mode), expected, at_key=True)
+            yield parts.text.problem(place, quoted(mode), expected, at_key=True)
             continue
-        owner = next(one.name for one in DRIVERS.values() if network.mode in one.modes)
-        yield parts.text.problem(
-            ("networks", name, "mode"),
-            quoted(network.mode),
-            one_of(list(modes)),
-            f"`{network.mode}` is {_a(owner)} mode; {network.driver} has {', '.join(modes)}",
-        )
+        owner = next(one.name for one in DRIVERS.values() if mode in one.modes)
+        hint = f"`{mode}` is {_a(owner)} mode; {network.driver} has {', '.join(modes)}"
+        place, expected = ("networks", name, "mode"), one_of(list(modes))
+        yield parts.text.problem(place, quoted(mode), expected, driver.refused.get(mode, hint))
 
 
 def _files(parts: Parts) -> Iterator[Problem]:

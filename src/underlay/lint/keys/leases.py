@@ -11,7 +11,7 @@ from underlay.lab.text import Problem
 from underlay.lint.keys.parts import Parts
 
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
-OWN_MAC = tuple(one.name for one in DRIVERS.values() if one.own_mac and one.overlay is None)
+OWN_MAC = tuple(one for one in DRIVERS.values() if one.own_mac and one.overlay is None)
 ADVERTISED = 64
 
 
@@ -31,10 +31,7 @@ def _ipam(parts: Parts) -> Iterator[Problem]:
 def _leased(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     place = ("networks", name, "ipam")
     if not _has_own_mac(parts, network):
-        expected = (
-            f"untagged {' or '.join(OWN_MAC)}, whose children have MAC addresses of their own"
-        )
-        yield parts.text.problem(place, f"dhcp for {network.driver}", expected)
+        yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac("cni"))
     elif network.subnet6:
         yield parts.text.problem(place, "dhcp with subnet6", "IPv4 only")
     elif not _server(parts, network, "dhcp", network.subnet):
@@ -51,18 +48,21 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
         expected = "runtime cni or iproute2: an engine gives addresses itself"
         yield parts.text.problem(place, f"slaac by {network.runtime}", expected)
     elif not _has_own_mac(parts, network):
-        expected = (
-            f"untagged {' or '.join(OWN_MAC)}, whose children have MAC addresses of their own"
-        )
+        expected = _of_own_mac(network.runtime)
         yield parts.text.problem(place, f"slaac for {network.driver}", expected)
     elif not _server(parts, network, "ra", network.subnet6):
         expected = f"a host with `serves: [ra]` and an address in {network.subnet6}"
         yield parts.text.problem(place, "slaac without a router", expected)
 
 
+def _of_own_mac(runtime: str) -> str:
+    able = [one.name for one in OWN_MAC if runtime in one.runtimes]
+    return f"untagged {' or '.join(able)}, whose children have MAC addresses of their own"
+
+
 def _has_own_mac(parts: Parts, network: Network) -> bool:
     closed = network.internal or network.nat or network.mode == "passthru"
-    return network.driver in OWN_MAC and not parts.is_tagged(network) and not closed
+    return DRIVERS[network.driver] in OWN_MAC and not parts.is_tagged(network) and not closed
 
 
 def _server(

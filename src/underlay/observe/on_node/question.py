@@ -72,7 +72,7 @@ class Question:
 
     @property
     def silent(self) -> bool:
-        """Whether the question was given up because nothing was heard."""
+        """Whether the question was given up because no answer came."""
         return self.result is not None and not self.result["stop"] and "by" not in self.result
 
     @property

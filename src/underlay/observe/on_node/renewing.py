@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 
 def renew(station: Station, questions: Iterable[Question]) -> None:
-    """Ask anew for each next hop of ``questions`` that its kernel is still looking for.
+    """Send another request for each next hop of ``questions`` that isn't resolved yet.
 
-    Where an ipvlan l3 child is concerned, that kernel is the node's own.
+    The neighbour table is the asker's. An ipvlan l3 child has none that is used, so the node's
+    own table is looked at, too.
     """
     tables: dict[str, rtnetlink.Neighbours] = {}
     asked: set[tuple[str, int, bytes]] = set()

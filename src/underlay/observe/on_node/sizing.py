@@ -71,7 +71,7 @@ class Sizing:
         return bool(self.waiting)
 
     def step(self) -> None:
-        """Begin some searches, and lead on those of which the last packets are decided."""
+        """Begin some searches, and continue those whose last packets arrived or are overdue."""
         for cell in self.waiting[:BURST]:
             self.begin(cell)
         del self.waiting[:BURST]

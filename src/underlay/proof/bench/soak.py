@@ -10,7 +10,7 @@ The rules, each of which a trial can break:
   whole lab.
 - Whatever ends `down`, the next `down` or `up` finishes it.
 
-What runs is told by its descent from the soak itself, not by what it is called.
+A process is recognised by its descent from the soak itself, not by its name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from underlay.storage import paths, temporary
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from underlay.proof.bench.offspring import Process
+    from underlay.proof.bench.descendants import Process
 
 VERBS = ("up", "check", "down", "explain", "switch", "converge")
 HOLDER = "sandbox"
@@ -68,7 +68,7 @@ class Broken(Exception):
 class Soak:
     """Trials on one small lab; ``say`` is handed a line of progress at a time.
 
-    ``ancestor`` is the process from which all that it starts descends: see ``beget``.
+    ``ancestor`` is the process from which all that it starts descends: see ``continue_in_child``.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.cluster.providers.uml import sandbox
 from underlay.errors import Infrastructure
 from underlay.proof.bench import command_line, labs
-from underlay.proof.bench.offspring import Process, offspring
+from underlay.proof.bench.descendants import Process, descendants
 from underlay.proof.bench.pseudo_terminal import PseudoTerminal
 from underlay.storage import paths
 
@@ -112,7 +112,7 @@ class SoakLab:
 
     def processes(self) -> list[Process]:
         """Return what still runs of all that was started here, by whomever in between."""
-        return offspring(self._ancestor)
+        return descendants(self._ancestor)
 
     def strays(self) -> list[Process]:
         """Return what runs beside a lab that is up: its sandbox and its shared connections."""
@@ -124,7 +124,7 @@ class SoakLab:
         # Whatever makes a connection has ended; its way in is its heir's.
         kept = [p.pid for p in (*shared, *ways_in[: len(shared)])]
         roots = [*kept, *([living.outer] if living else [])]
-        known = {pid for root in roots for pid in (root, *(p.pid for p in offspring(root)))}
+        known = {pid for root in roots for pid in (root, *(p.pid for p in descendants(root)))}
         return [process for process in everything if process.pid not in known]
 
     def probes(self) -> int:

@@ -1,8 +1,9 @@
-"""What descends from a process, those too whose parents are gone.
+"""The descendants of a process, including those whose own parent has ended.
 
-A command line, an environment or a session tells of a process what it was told itself; a
-process that leaks has forgotten just these. Its descent it can't shake off: orphans of a
-subreaper come back to it (prctl(2), PR_SET_CHILD_SUBREAPER), also from another session.
+A leaked process can't be recognised by its command line, environment or session: it may have
+changed each of them. Its descent it can't change. A process that is a subreaper becomes the
+parent of every descendant that is orphaned, also of one in another session (prctl(2),
+PR_SET_CHILD_SUBREAPER).
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ class Process:
         return f"{self.pid}: {self.words[:120]}"
 
 
-def beget() -> int:
-    """Go on in a child of this process, which collects the child's orphans; return its id.
+def continue_in_child() -> int:
+    """Fork, go on in the child only, and return the process id of the parent.
 
-    It does nothing else, and ends with the child's exit code: who waits for children of its own
-    can't reap others'. Call it before there are threads. Raises Infrastructure if it can't be.
+    The parent becomes the subreaper of all descendants. It does nothing but reap them, and ends
+    with the child's exit code. The child can't do both: it waits for processes of its own, and
+    would reap them by mistake. Call this before any thread is started. Raises Infrastructure
+    where the kernel refuses.
     """
     set_attribute(PR_SET_CHILD_SUBREAPER, 1)
     parent = os.getpid()
@@ -66,8 +69,8 @@ def beget() -> int:
             os._exit(code if code >= 0 else 128 - code)
 
 
-def offspring(ancestor: int) -> list[Process]:
-    """Return the living descendants of ``ancestor`` but this process, by their ids."""
+def descendants(ancestor: int) -> list[Process]:
+    """Return the living descendants of ``ancestor``, without this process, sorted by id."""
     known = _processes()
     found: dict[int, Process] = {}
     fresh = {ancestor}

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from underlay.cluster.providers.uml.sandbox import start_time
-from underlay.proof.bench.offspring import offspring
+from underlay.proof.bench.descendants import descendants
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 # What a sandbox does: nothing about it tells of the command that has started it.
@@ -17,13 +17,13 @@ LEAK = "env -i setsid bash -c 'exec -a other sleep 30' >/dev/null 2>&1 & echo $!
 PROGRAM = f"""\
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from underlay.proof.bench.offspring import beget, offspring
-ancestor = beget()
-assert offspring(ancestor) == [], offspring(ancestor)
+from underlay.proof.bench.descendants import continue_in_child, descendants
+ancestor = continue_in_child()
+assert descendants(ancestor) == [], descendants(ancestor)
 subprocess.run(["bash", "-c", {LEAK!r}], stdout=subprocess.DEVNULL, timeout=10)
-while [left.words for left in offspring(ancestor)] != ["other 30"]:
+while [left.words for left in descendants(ancestor)] != ["other 30"]:
     time.sleep(0.05)
-(left,) = offspring(ancestor)
+(left,) = descendants(ancestor)
 print(left.words, left.parent == ancestor)
 os.kill(left.pid, signal.SIGKILL)
 while Path("/proc", str(left.pid)).exists():
@@ -66,7 +66,7 @@ def test_who_works_does_not_outlive_its_ancestor() -> None:
         assert process.stdout is not None
         for line in SAID.splitlines(keepends=True):
             assert process.stdout.readline() == line
-        (worker,) = offspring(process.pid)
+        (worker,) = descendants(process.pid)
         process.kill()
         assert process.wait(timeout=10) == -signal.SIGKILL
         end = time.monotonic() + 10

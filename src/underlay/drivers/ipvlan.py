@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from underlay.drivers import children
 from underlay.drivers.driver import Driver
-from underlay.drivers.rule import NO_MAC, NOTHING, Rule, facts
+from underlay.drivers.rule import NO_MAC, NOTHING, Relation, Rule, facts
 
 _L3_BRIDGE = frozenset({"l3", "l3s"})
 _L3_PRIVATE = frozenset({"l3 private", "l3s private"})

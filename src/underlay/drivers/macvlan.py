@@ -7,14 +7,9 @@ its parent has a passthru child, and empty otherwise.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from underlay.drivers import children
 from underlay.drivers.driver import Driver
-from underlay.drivers.rule import Rule, facts
-
-if TYPE_CHECKING:
-    from underlay.drivers.rule import Relation
+from underlay.drivers.rule import Relation, Rule, facts
 
 _SOURCE = frozenset({"source"})
 _UNLISTED = (

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from underlay.faults.evidence.drops import Drop, of_iptables
-from underlay.faults.evidence.drops_nft import of_nft
-from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
+from underlay.faults.evidence.drops import Drop, of_filters, of_iptables, of_nft, of_qdiscs
 from underlay.faults.evidence.lines import sysctl_proof
 from underlay.faults.fault import (
     LIKELY,
@@ -230,13 +228,8 @@ class NodeDrops(ContainerDrops):
         """Find rules of iptables and nft; what tc drops at a parent is a fault of its own."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
-            rules = (
-                *of_iptables(space.lines("iptables") if space else []),
-                *of_iptables(space.lines("ip6tables") if space else [], "ip6tables"),
-                *of_nft(space.lines("nft") if space else []),
-            )
-            for found in rules:
-                if space is None or found.hits == 0:
+            for found in drops(space) if space else ():
+                if space is None or found.of_tc:
                     continue
                 if found.hook == "FORWARD" and asked_by_bridges(scene, space):
                     continue  # bridge-netfilter's
@@ -334,10 +327,8 @@ class ParentDrops(Fault):
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
-            if space is None:
-                continue
-            for found in (*of_filters(space.filters), *of_qdiscs(space.lines("qdiscs"))):
-                if found.hits == 0 or found.direction != self.direction:
+            for found in drops(space) if space else ():
+                if space is None or not found.of_tc or found.direction != self.direction:
                     continue
                 cells = self._cells(scene, node.name, found)
                 if cells:

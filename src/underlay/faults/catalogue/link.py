@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from underlay.faults.evidence.lines import link_proof, port_proof
-from underlay.faults.evidence.spaces import is_up, links, switch_ports
+from underlay.faults.evidence.spaces import is_down, links, switch_ports
 from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
@@ -73,20 +73,13 @@ class ParentDown(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find planned parents that lack UP; a VLAN on a NIC that is down is its consequence."""
-        for node in scene.plan.nodes:
-            space = evidence.space(node.name)
-            if space is None:
+        for place in parents(scene, scene.plan.nodes):
+            space, device = evidence.space(place.node), place.device
+            if space is None or not is_down(space, device):
                 continue
-            down = [
-                name
-                for name in scene.parents(node.name)
-                if name in space.links and "UP" not in space.links[name]["flags"]
-            ]
-            for name in down:
-                base = name.partition(".")[0]
-                if base == name or base not in down:
-                    place = Place(node.name, name, node.name)
-                    yield self.found(scene, place, link_proof(space, name))
+            base = device.partition(".")[0]
+            if base == device or not is_down(space, base):
+                yield self.found(scene, place, link_proof(space, device))
 
 
 class ParentMissing(Fault):
@@ -105,12 +98,10 @@ class ParentMissing(Fault):
         return ParentDown().effect(scene, place)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for node in scene.plan.nodes:
-            space = evidence.space(node.name)
-            for name in scene.parents(node.name) if space is not None else ():
-                if space is not None and name not in space.links:
-                    place = Place(node.name, name, node.name)
-                    yield self.found(scene, place, link_proof(space, name))
+        for place in parents(scene, scene.plan.nodes):
+            space = evidence.space(place.node)
+            if space is not None and place.device not in space.links:
+                yield self.found(scene, place, link_proof(space, place.device))
 
 
 class ChildDown(ChildFault):
@@ -130,7 +121,7 @@ class ChildDown(ChildFault):
 
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         """Yield a child that lacks UP; one that lacks LOWER_UP alone has a parent that is down."""
-        if place.device in space.links and not is_up(space, place.device):
+        if is_down(space, place.device):
             yield link_proof(space, place.device)
 
 
@@ -259,10 +250,7 @@ class MtuTooSmall(Fault):
         An MTU bounds what is sent. What a NIC takes in beyond it is the driver's business, and so
         is possible; a child and a port of a switch take in what they get.
         """
-        kind: Kind = "parent"
-        if place.detail[1] != "parent":
-            kind = "port" if place.detail[1] == "port" else "space"
-        where, device = place.detail[2], place.device
+        kind, where, device = cast("Kind", place.detail[1]), place.detail[2], place.device
         certain = scene.sized(kind, where, device, "out")
         if kind != "parent":
             return Effect(certain)

@@ -83,6 +83,12 @@ class Tunnel(Fault):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [remade(place, tunnel_at(scene, place))]
 
+    def _numbered(self, scene: Scene, place: Place, option: str) -> list[Step]:
+        """Return the step that makes the tunnel anew with the next number for an option."""
+        link = tunnel_at(scene, place)
+        other = {**link.options, option: (link.options.get(option) or 0) + 1}
+        return [remade(place, replace(link, options=other))]
+
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         if place.device in space.links:
             yield from self.differing(space, tunnel_at(scene, place))
@@ -107,9 +113,7 @@ class VxlanId(Tunnel):
     option: ClassVar[str] = "id"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        link = tunnel_at(scene, place)
-        other = {**link.options, self.option: link.options[self.option] + 1}
-        return [remade(place, replace(link, options=other))]
+        return self._numbered(scene, place, self.option)
 
     def differing(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Yield the settings where the number isn't the plan's."""
@@ -236,9 +240,7 @@ class GreKey(Tunnel):
     reference = "Linux net/ipv4/ip_tunnel.c, ip_tunnel_lookup; RFC 2890"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        link = tunnel_at(scene, place)
-        other = {**link.options, "key": (link.options.get("key") or 0) + 1}
-        return [remade(place, replace(link, options=other))]
+        return self._numbered(scene, place, "key")
 
     def differing(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Yield the settings where a key of either direction isn't the plan's."""

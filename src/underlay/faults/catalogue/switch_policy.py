@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.filters import effect_of, proof_of, strength_of
 from underlay.faults.evidence import port_vlans
-from underlay.faults.evidence.drops import Drop
-from underlay.faults.evidence.drops_nft import of_nft
-from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
+from underlay.faults.evidence.drops import Drop, of_filters, of_nft, of_qdiscs
 from underlay.faults.evidence.lines import fdb_line, port_proof
 from underlay.faults.evidence.spaces import switch_ports
 from underlay.faults.fault import Effect, Fault, Finding, Layer, Place, Proof, Step

@@ -40,6 +40,11 @@ def is_up(space: Space, device: str) -> bool:
     return "UP" in space.links.get(device, {}).get("flags", ())
 
 
+def is_down(space: Space, device: str) -> bool:
+    """Whether an interface is there, but down."""
+    return device in space.links and not is_up(space, device)
+
+
 def ipv6_is_off(space: Space, device: str) -> bool:
     """Whether the kernel's switch keeps IPv6 away from an interface."""
     return space.sysctl.get(f"net.ipv6.conf.{device}.disable_ipv6") == "1"

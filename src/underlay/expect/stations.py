@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
+from underlay.drivers import macvlan
 from underlay.drivers.bridge import FLOODED
 from underlay.drivers.rule import WIRE, Fact, Rule, facts
 
-_PASSTHRU = frozenset({"passthru"})
 _SWITCH: tuple[tuple[Fact, str, str], ...] = (
     (
         "isolated",
@@ -52,31 +52,8 @@ RULES: tuple[Rule, ...] = (
         # A machine's own address is never foreign to its port.
         if (fact, relation) != ("locked", "stations")
     ),
-    Rule(
-        id="station-to-passthru-node",
-        relation="stations",
-        destination=_PASSTHRU,
-        reachable=False,
-        stop="no_answer",
-        because=(
-            "A passthru child takes every unicast frame that reaches its parent: the node still "
-            "answers ARP, which is broadcast, and hears nothing else."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
-    ),
-    Rule(
-        id="station-from-passthru-node",
-        relation="stations",
-        source=_PASSTHRU,
-        reachable=False,
-        stop="no_neighbour",
-        also=("no_answer",),
-        because=(
-            "A passthru child takes every unicast frame that reaches its parent, so its node "
-            "never sees the ARP reply or any other answer."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
-    ),
+    replace(macvlan.TO_PASSTHRU_NODE, id="station-to-passthru-node", relation="stations"),
+    replace(macvlan.FROM_PASSTHRU_NODE, id="station-from-passthru-node", relation="stations"),
     Rule(
         id="stations",
         relation="stations",

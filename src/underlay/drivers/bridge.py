@@ -6,13 +6,8 @@ The bridge holds the uplink and the node's own address; a network with ``nat`` o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from underlay.drivers.driver import Driver
-from underlay.drivers.rule import Rule
-
-if TYPE_CHECKING:
-    from underlay.drivers.rule import Relation
+from underlay.drivers.rule import Relation, Rule
 
 _FORWARD = "Linux net/bridge/br_input.c, br_handle_frame_finish; net/bridge/br_forward.c"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from underlay.drivers import children
 from underlay.drivers.driver import Driver
-from underlay.drivers.rule import NO_MAC, NOTHING, Rule, facts
+from underlay.drivers.rule import NO_MAC, NOTHING, Relation, Rule, facts
 
 _L3_BRIDGE = frozenset({"l3", "l3s"})
 _L3_PRIVATE = frozenset({"l3 private", "l3s private"})
@@ -18,6 +18,7 @@ _L2 = frozenset({"l2"})
 _L2_PRIVATE = frozenset({"l2 private"})
 _L2_VEPA = frozenset({"l2 vepa"})
 _L2_ALL = _L2 | _L2_PRIVATE | _L2_VEPA
+_TO_CHILD: tuple[Relation, ...] = ("from other node", "across")
 _REFLECTED = "Linux Documentation/networking/ipvlan.rst, 5.3 VEPA mode"
 _DEMUX = "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_frame and ipvlan_addr_lookup"
 
@@ -242,25 +243,18 @@ RULES: tuple[Rule, ...] = (
         ),
         reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_queue_xmit",
     ),
-    Rule(
-        id="ipvlan-from-other-node",
-        relation="from other node",
-        reachable=True,
-        because=(
-            "A frame that comes in from the wire for the parent's MAC address is handed to the "
-            "child that has its IP address."
-        ),
-        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l2",
-    ),
-    Rule(
-        id="ipvlan-across",
-        relation="across",
-        reachable=True,
-        because=(
-            "A frame that comes in from the wire for the parent's MAC address is handed to the "
-            "child that has its IP address."
-        ),
-        reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l2",
+    *(
+        Rule(
+            id=f"ipvlan-{relation}".replace(" ", "-"),
+            relation=relation,
+            reachable=True,
+            because=(
+                "A frame that comes in from the wire for the parent's MAC address is handed to the "
+                "child that has its IP address."
+            ),
+            reference="Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l2",
+        )
+        for relation in _TO_CHILD
     ),
 )
 

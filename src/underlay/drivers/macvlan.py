@@ -7,14 +7,9 @@ its parent has a passthru child, and empty otherwise.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from underlay.drivers import children
 from underlay.drivers.driver import Driver
-from underlay.drivers.rule import Rule, facts
-
-if TYPE_CHECKING:
-    from underlay.drivers.rule import Relation
+from underlay.drivers.rule import Relation, Rule, Stop, facts
 
 _SOURCE = frozenset({"source"})
 _UNLISTED = (
@@ -27,7 +22,47 @@ _REFLECTED = "ip-link(8), macvlan vepa; Linux drivers/net/macvlan.c, macvlan_han
 _BRIDGE = frozenset({"bridge"})
 _PRIVATE = frozenset({"private"})
 _PASSTHRU = frozenset({"passthru"})
-_PARENT: tuple[Relation, ...] = ("to own parent", "from own parent")
+_TO_CHILD: tuple[Relation, ...] = ("from other node", "across")
+
+TO_PASSTHRU_NODE = Rule(
+    id="macvlan-to-passthru-node",
+    relation="to other node",
+    destination=_PASSTHRU,
+    reachable=False,
+    stop="no_answer",
+    because=(
+        "A passthru child takes every unicast frame that reaches its parent: the node still "
+        "answers ARP, which is broadcast, and hears nothing else."
+    ),
+    reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
+)
+FROM_PASSTHRU_NODE = Rule(
+    id="macvlan-from-passthru-node",
+    relation="from other node",
+    source=_PASSTHRU,
+    reachable=False,
+    stop="no_neighbour",
+    also=("no_answer",),
+    because=(
+        "A passthru child takes every unicast frame that reaches its parent, so its node "
+        "never sees the ARP reply or any other answer."
+    ),
+    reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
+)
+
+
+def _unlisted(relation: Relation, *also: Stop) -> Rule:
+    return Rule(
+        id=f"macvlan-unlisted-{relation}".replace(" ", "-"),
+        relation=relation,
+        facts=facts("unlisted"),
+        reachable=False,
+        stop="no_neighbour",
+        also=also,
+        because=_UNLISTED,
+        reference=_LISTS,
+    )
+
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -60,15 +95,7 @@ RULES: tuple[Rule, ...] = (
         because="A private child takes no frame from a sibling, whatever that sibling's mode.",
         reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
     ),
-    Rule(
-        id="macvlan-unlisted-siblings",
-        relation="siblings",
-        facts=facts("unlisted"),
-        reachable=False,
-        stop="no_neighbour",
-        because=_UNLISTED,
-        reference=_LISTS,
-    ),
+    _unlisted("siblings"),
     Rule(
         id="macvlan-hairpin-siblings",
         relation="siblings",
@@ -103,18 +130,8 @@ RULES: tuple[Rule, ...] = (
         ),
         reference="ip-link(8), macvlan vepa; Linux drivers/net/macvlan.c, macvlan_queue_xmit",
     ),
-    *(
-        Rule(
-            id=f"macvlan-unlisted-{relation}".replace(" ", "-"),
-            relation=relation,
-            facts=facts("unlisted"),
-            reachable=False,
-            stop="no_neighbour",
-            because=_UNLISTED,
-            reference=_LISTS,
-        )
-        for relation in _PARENT
-    ),
+    _unlisted("to own parent"),
+    _unlisted("from own parent"),
     Rule(
         id="macvlan-private-hairpin-to-own-parent",
         relation="to own parent",
@@ -184,60 +201,11 @@ RULES: tuple[Rule, ...] = (
             "moby/libnetwork#1915; docker/docs#6745"
         ),
     ),
-    Rule(
-        id="macvlan-unlisted-to-other-node",
-        relation="to other node",
-        facts=facts("unlisted"),
-        reachable=False,
-        stop="no_neighbour",
-        because=_UNLISTED,
-        reference=_LISTS,
-    ),
-    Rule(
-        id="macvlan-unlisted-from-other-node",
-        relation="from other node",
-        facts=facts("unlisted"),
-        reachable=False,
-        stop="no_neighbour",
-        also=("no_answer",),
-        because=_UNLISTED,
-        reference=_LISTS,
-    ),
-    Rule(
-        id="macvlan-unlisted-across",
-        relation="across",
-        facts=facts("unlisted"),
-        reachable=False,
-        stop="no_neighbour",
-        also=("no_answer",),
-        because=_UNLISTED,
-        reference=_LISTS,
-    ),
-    Rule(
-        id="macvlan-to-passthru-node",
-        relation="to other node",
-        destination=_PASSTHRU,
-        reachable=False,
-        stop="no_answer",
-        because=(
-            "A passthru child takes every unicast frame that reaches its parent: the node still "
-            "answers ARP, which is broadcast, and hears nothing else."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
-    ),
-    Rule(
-        id="macvlan-from-passthru-node",
-        relation="from other node",
-        source=_PASSTHRU,
-        reachable=False,
-        stop="no_neighbour",
-        also=("no_answer",),
-        because=(
-            "A passthru child takes every unicast frame that reaches its parent, so its node "
-            "never sees the ARP reply or any other answer."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
-    ),
+    _unlisted("to other node"),
+    _unlisted("from other node", "no_answer"),
+    _unlisted("across", "no_answer"),
+    TO_PASSTHRU_NODE,
+    FROM_PASSTHRU_NODE,
     Rule(
         id="macvlan-to-other-node",
         relation="to other node",
@@ -248,25 +216,18 @@ RULES: tuple[Rule, ...] = (
         ),
         reference="Linux drivers/net/macvlan.c, macvlan_queue_xmit",
     ),
-    Rule(
-        id="macvlan-from-other-node",
-        relation="from other node",
-        reachable=True,
-        because=(
-            "A frame that comes in from the wire is handed to the child whose MAC address it "
-            "carries, in every macvlan mode."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
-    ),
-    Rule(
-        id="macvlan-across",
-        relation="across",
-        reachable=True,
-        because=(
-            "A frame that comes in from the wire is handed to the child whose MAC address it "
-            "carries, in every macvlan mode."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+    *(
+        Rule(
+            id=f"macvlan-{relation}".replace(" ", "-"),
+            relation=relation,
+            reachable=True,
+            because=(
+                "A frame that comes in from the wire is handed to the child whose MAC address it "
+                "carries, in every macvlan mode."
+            ),
+            reference="Linux drivers/net/macvlan.c, macvlan_handle_frame",
+        )
+        for relation in _TO_CHILD
     ),
 )
 

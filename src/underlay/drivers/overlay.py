@@ -6,13 +6,8 @@ The node has an address on that bridge, too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from underlay.drivers import bridge
-from underlay.drivers.rule import Rule, facts
-
-if TYPE_CHECKING:
-    from underlay.drivers.rule import Relation
+from underlay.drivers.rule import Relation, Rule, facts
 
 _BRIDGE = "Linux net/bridge/br_input.c, br_handle_frame_finish"
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from underlay.plan import host_address, parent_address
+from underlay.plan import Attachment, Plan, PlannedContainer, host_address, parent_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.plan import Attachment, Plan, PlannedContainer
 
 Protocol = Literal["icmp", "tcp", "udp"]
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")

@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
     from underlay.expect.ends import End
-    from underlay.plan import Attachment, Plan, PlannedContainer, Route
+    from underlay.plan import Attachment, ContainerRoute, Plan, PlannedContainer, Route
 
 
 class Kinds:
     """The kind of every end of a plan's matrix."""
 
     def __init__(self, plan: Plan) -> None:
-        self._prefixes = [ip_network(text) for text in sorted(set(_prefixes(plan)))]
+        # A subnet that some route leads to may tell two addresses apart.
+        subnets = sorted({route.to for route in _routes(plan)})
+        self._prefixes = [ip_network(subnet) for subnet in subnets]
         counted = Counter(_addresses(plan))
         # An address that a route leads by, or that somebody else has, too, is like no other.
-        self._special = {*_by_name(plan), *(a for a, number in counted.items() if number > 1)}
+        self._special = {*gateways(plan), *(a for a, number in counted.items() if number > 1)}
         self._kinds: dict[str, Hashable] = {c.name: self._of(c) for c in plan.containers}
 
     def of(self, end: End) -> Hashable:
@@ -47,26 +49,17 @@ class Kinds:
         return tuple(traits)
 
 
-def _prefixes(plan: Plan) -> Iterator[str]:
-    """Yield every subnet that some route leads to: it may tell two addresses apart."""
-    for network in plan.networks:
-        yield from (route.to for route in network.routes)
-    yield from (route.to for route in _machines(plan))
-
-
-def _by_name(plan: Plan) -> Iterator[str]:
-    """Yield every address that a route goes by."""
+def gateways(plan: Plan) -> Iterator[str]:
+    """Yield every address that a route of the plan goes by, of both families."""
     for network in plan.networks:
         yield from filter(None, (network.gateway, network.gateway6))
-        yield from (route.via for route in network.routes if route.via)
-    yield from (route.via for route in _machines(plan) if route.via)
+    yield from (route.via for route in _routes(plan) if route.via)
 
 
-def _machines(plan: Plan) -> Iterator[Route]:
-    for node in plan.nodes:
-        yield from node.routes
-    for host in plan.hosts:
-        yield from host.routes
+def _routes(plan: Plan) -> Iterator[ContainerRoute | Route]:
+    yield from (route for network in plan.networks for route in network.routes)
+    yield from (route for node in plan.nodes for route in node.routes)
+    yield from (route for host in plan.hosts for route in host.routes)
 
 
 def _addresses(plan: Plan) -> Iterator[str]:

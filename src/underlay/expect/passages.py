@@ -9,15 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from underlay.drivers import driver
-from underlay.expect.ends import FAMILIES
+from underlay.expect.ends import FAMILIES, End, Family, Pair
+from underlay.plan import NodeLink, Plan, PlannedNetwork, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from underlay.expect.ends import End, Family, Pair
     from underlay.expect.path import Arrival, Paths
     from underlay.expect.world import Link, World
-    from underlay.plan import NodeLink, Plan, PlannedNetwork
 
 # (source, destination, protocol, family)
 Cell = tuple[str, str, str, int]
@@ -91,14 +90,6 @@ class Passages:
     def __init__(self, plan: Plan, paths: Mapping[Family, Paths]) -> None:
         self._plan, self._paths = plan, paths
         self._worlds: dict[int, World] = {family: paths[family].world for family in FAMILIES}
-        self._networks: dict[tuple[str, str], PlannedNetwork] = {}
-        self._names: dict[tuple[str, str], str] = {}
-        for container in plan.containers:
-            for attachment in container.attachments:
-                for address in filter(None, (attachment.address.ip, attachment.address6.ip)):
-                    key = (container.name, address)
-                    self._networks[key] = plan.network(attachment.network)
-                    self._names[key] = attachment.interface
 
     def of(self, cell: Cell, pair: Pair) -> tuple[Passage, ...]:
         """Return where a cell's request passes, then its answer."""
@@ -112,8 +103,8 @@ class Passages:
 
     def leads(self, space: str, address: str) -> str:
         """Return the interface by which a namespace's routes lead to ``address``, or nothing."""
-        route = self._worlds[6 if ":" in address else 4].spaces[space].route(address)
-        return self._interface(route.link) if route else ""
+        route = self._worlds[family_of(address)].spaces[space].route(address)
+        return route.link.interface if route else ""
 
     def _passages(
         self,
@@ -130,8 +121,9 @@ class Passages:
             ends, source, destination = ends[::-1], destination, source
         over, into = arrival.over, arrival.into
         if not over:
-            straight = (self._link(pair, ends[0], source), self._link(pair, ends[1], destination))
-            over, into = (straight[0],), (straight[1],)
+            spaces = self._worlds[pair.family].spaces
+            over = (spaces[ends[0].space].link(source),)
+            into = (spaces[ends[1].space].link(destination),)
         to = router.address if router else destination
         count = len(over)
         for number, (out, taker) in enumerate(zip(over, into, strict=True)):
@@ -147,10 +139,6 @@ class Passages:
             if router and taker.space == router.space:
                 to = destination
 
-    def _link(self, pair: Pair, end: End, address: str) -> Link:
-        space = self._worlds[pair.family].spaces[end.space]
-        return next(link for link in space.links if link.address == address)
-
     def _sent(self, wire: _Wire, source: End) -> Iterator[Passage]:
         """An ipvlan l3 child's packet leaves the child, then its node routes it."""
         out = wire.out
@@ -159,12 +147,11 @@ class Passages:
             near = [one for one in links if one.parent == out.parent]
             # Its IPv6 packets may leave by another of its node's interfaces.
             child = next(iter(near), None) or next(one for one in links if one.by_node)
-            yield self._passing("space", child.space, self._interface(child), "out", wire, child)
+            yield self._passing("space", child.space, child.interface, "out", wire, child)
             yield self._passing("route", out.space, out.parent, "out", wire, child)
             return
-        forwarded = not wire.first
-        name = self._interface(out)
-        yield self._passing("space", out.space, name, "out", wire, out, forwarded=forwarded)
+        here = (out.space, out.interface)
+        yield self._passing("space", *here, "out", wire, out, forwarded=not wire.first)
         if out.by_node and out.node != wire.into.node:
             yield self._passing("route", out.node, out.parent, "out", wire, out)
 
@@ -178,9 +165,8 @@ class Passages:
         else:
             overlay = self._worlds[4].overlay(out)
             yield from self._tunnelled(wire, overlay) if overlay else self._crossed(wire)
-        forwarded = not wire.last
-        name = self._interface(into)
-        yield self._passing("space", into.space, name, "in", wire, into, forwarded=forwarded)
+        here = (into.space, into.interface)
+        yield self._passing("space", *here, "in", wire, into, forwarded=not wire.last)
 
     def _reflected(self, out: Link, into: Link) -> bool:
         """Whether frames between two links of one parent go by way of the switch."""
@@ -195,7 +181,7 @@ class Passages:
         for name in self._below(out):
             yield self._passing("parent", out.node, name, "out", wire, out)
         segment = out.domain.segment
-        near, there = self._port(out, segment), self._port(into, segment)
+        near, there = (switch_port(self._plan, link.node, segment) for link in (out, into))
         if near and there:
             yield self._passing("port", segment, near, "in", wire, out)
             yield self._passing("port", segment, there, "out", wire, into)
@@ -243,29 +229,11 @@ class Passages:
         """Return the node's interfaces that a link's frames leave by, the uppermost first."""
         if link.node not in {node.name for node in self._plan.nodes}:
             return []
-        network = self._networks.get((link.space, link.address))
-        if network is not None:
-            return stack(network)
+        if link.network:
+            return stack(link.network)
         held = [x.parent for x in self._plan.node(link.node).links if x.interface == link.parent]
         names = [link.parent, *filter(None, held)]
         return list(dict.fromkeys((*names, names[-1].partition(".")[0])))
-
-    def _interface(self, link: Link) -> str:
-        """Return a link's name in its own namespace."""
-        shim = [n.shim for n in self._plan.networks if n.shim and n.parent == link.parent]
-        named = self._names.get((link.space, link.address))
-        return named or (shim[0] if link.driver and shim else link.parent)
-
-    def _port(self, link: Link, segment: str) -> str:
-        """Return the switch's end of the cable that a link's frames use."""
-        for planned in self._plan.segments:
-            if planned.name == segment and link.node in planned.ports:
-                return planned.ports[link.node]
-        for host in self._plan.hosts:
-            for port in host.ports:
-                if (host.name, port.segment) == (link.node, segment):
-                    return port.port
-        return ""
 
     def _passing(
         self,
@@ -278,10 +246,23 @@ class Passages:
         *,
         forwarded: bool = False,
     ) -> Passage:
-        network = self._networks.get((link.space, link.address))
-        driver, mode = (network.driver, network.mode) if network else (link.driver, link.mode)
+        mode = link.network.mode if link.network else link.mode
         sibling = wire.out.node == wire.into.node
-        return Passage(kind, where, name, direction, wire.packet, driver, mode, sibling, forwarded)
+        return Passage(
+            kind, where, name, direction, wire.packet, link.driver, mode, sibling, forwarded
+        )
+
+
+def switch_port(plan: Plan, machine: str, segment: str) -> str:
+    """Return the switch's end of a node's or host's cable in a segment; empty where none is."""
+    for planned in plan.segments:
+        if planned.name == segment and machine in planned.ports:
+            return planned.ports[machine]
+    for host in plan.hosts:
+        for port in host.ports:
+            if (host.name, port.segment) == (machine, segment):
+                return port.port
+    return ""
 
 
 def stack(network: PlannedNetwork) -> list[str]:

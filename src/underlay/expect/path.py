@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from underlay.drivers import DRIVERS, driver, ipvlan
 from underlay.expect import routing, switch_ports
 from underlay.expect.kinds import Kinds
-from underlay.expect.tables import decide, together
+from underlay.expect.tables import decide, facts, together
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -269,38 +269,13 @@ class Paths:
             return routing.refused()
         if driver(other.driver).by_address and address != other.address:
             return ipvlan.FOREIGN_ADDRESS
-        facts = frozenset((*words, *self._facts(link, other)))
+        to_group = self._asks_by_multicast(link)
+        found = facts(self.world, link, other, to_group=to_group, answered=True)
         asked = ["", other.driver, link.driver]
         if "passthru" in (link.mode, other.mode):
             asked += PASSTHRU
-        rule = decide("reach", asked, link, other, facts) or routing.refused()
+        rule = decide("reach", asked, link, other, frozenset((*words, *found))) or routing.refused()
         return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
-
-    def _facts(self, link: Link, other: Link) -> list[Fact]:
-        """Return what is so besides modes: of both ends' lists, and of the switch between them."""
-        found: list[Fact] = []
-        apart = not together(link, other)
-        if any(
-            one.mode == "source" and peer.mac not in one.allow
-            for one, peer in ((link, other), (other, link))
-        ):
-            found.append("unlisted")
-        if apart and any(self.world.tunnel_is_taken(one) for one in (link, other)):
-            found.append("tunnel taken")
-        segment = self.world.carrier(link)
-        if segment is None:
-            return found
-        if segment.reflects:
-            found.append("hairpin")
-        if segment.swallows_multicast and apart and self._asks_by_multicast(link):
-            found.append("no multicast")
-        if segment.isolated and apart and link.port and other.port:
-            found.append("isolated")
-        # In an overlay's own frames the addresses are the nodes', which are let in.
-        foreign = any(self.world.is_foreign(one) for one in (link, other))
-        if segment.locked and apart and foreign and self.world.overlay(link) is None:
-            found.append("locked")
-        return found
 
     def _asks_by_multicast(self, link: Link) -> bool:
         """IPv6 does on a wire; and in a VXLAN with a group, ARP's broadcasts travel by it."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from underlay.expect.ends import FAMILIES, pairs, protocols
+from underlay.expect.ends import FAMILIES, Family, pairs, protocols
 from underlay.expect.expectation import Expectation
 from underlay.expect.passages import Passages
 from underlay.expect.path import Paths
@@ -22,7 +22,6 @@ from underlay.expect.world import World
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from underlay.expect.ends import Family
     from underlay.plan import Plan
 
 

@@ -9,11 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.drivers import DRIVERS
-from underlay.drivers.rule import Rule, facts, first
+from underlay.drivers.rule import Fact, Rule, facts, first
 from underlay.expect.tables import relation
 
 if TYPE_CHECKING:
-    from underlay.drivers.rule import Fact
     from underlay.expect.path import Arrival
 
 _NAT = "Linux net/netfilter/nf_nat_masquerade.c"

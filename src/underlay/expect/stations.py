@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING
 
+from underlay.drivers import macvlan
 from underlay.drivers.bridge import FLOODED
-from underlay.drivers.rule import WIRE, Rule, facts
+from underlay.drivers.rule import WIRE, Fact, Rule, facts
 
-if TYPE_CHECKING:
-    from underlay.drivers.rule import Fact
-
-_PASSTHRU = frozenset({"passthru"})
 _SWITCH: tuple[tuple[Fact, str, str], ...] = (
     (
         "isolated",
@@ -56,31 +52,8 @@ RULES: tuple[Rule, ...] = (
         # A machine's own address is never foreign to its port.
         if (fact, relation) != ("locked", "stations")
     ),
-    Rule(
-        id="station-to-passthru-node",
-        relation="stations",
-        destination=_PASSTHRU,
-        reachable=False,
-        stop="no_answer",
-        because=(
-            "A passthru child takes every unicast frame that reaches its parent: the node still "
-            "answers ARP, which is broadcast, and hears nothing else."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
-    ),
-    Rule(
-        id="station-from-passthru-node",
-        relation="stations",
-        source=_PASSTHRU,
-        reachable=False,
-        stop="no_neighbour",
-        also=("no_answer",),
-        because=(
-            "A passthru child takes every unicast frame that reaches its parent, so its node "
-            "never sees the ARP reply or any other answer."
-        ),
-        reference="Linux drivers/net/macvlan.c, macvlan_handle_frame (macvlan_passthru)",
-    ),
+    replace(macvlan.TO_PASSTHRU_NODE, id="station-to-passthru-node", relation="stations"),
+    replace(macvlan.FROM_PASSTHRU_NODE, id="station-from-passthru-node", relation="stations"),
     Rule(
         id="stations",
         relation="stations",
@@ -90,25 +63,22 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 
-_APART = "The switch keeps these ports apart, or doesn't let the sender's MAC address in."
+_APART: tuple[Fact, ...] = ("isolated", "locked")
 
 # Who hears what is sent to everybody: what the switch does with it.
 BROADCAST: tuple[Rule, ...] = (
-    Rule(
-        id="switch-broadcast-isolated",
-        relation="wire",
-        facts=facts("isolated"),
-        reachable=False,
-        because=_APART,
-        reference="bridge(8), isolated and locked",
-    ),
-    Rule(
-        id="switch-broadcast-locked",
-        relation="wire",
-        facts=facts("locked"),
-        reachable=False,
-        because=_APART,
-        reference="bridge(8), isolated and locked",
+    *(
+        Rule(
+            id=f"switch-broadcast-{fact}",
+            relation="wire",
+            facts=facts(fact),
+            reachable=False,
+            because=(
+                "The switch keeps these ports apart, or doesn't let the sender's MAC address in."
+            ),
+            reference="bridge(8), isolated and locked",
+        )
+        for fact in _APART
     ),
     Rule(
         id="switch-broadcast-no-multicast",

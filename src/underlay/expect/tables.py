@@ -1,4 +1,9 @@
-"""Which rule decides between two links: the switch's tables and each driver's, asked in turn."""
+"""Which rule decides between two links: the switch's tables and each driver's, asked in turn.
+
+The tables stand with the drivers (drivers/) and with the switch (stations.py). Broadcast and
+multicast are one here: the underlay's bridges flood both, and a child takes a group's frames if
+it takes broadcasts.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +11,13 @@ from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers import DRIVERS
-from underlay.drivers.rule import first
-from underlay.expect import stations
+from underlay.drivers.rule import Fact, Relation, Rule, first
+from underlay.expect import routing, stations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from underlay.drivers.rule import Fact, Relation, Rule
-    from underlay.expect.world import Link
+    from underlay.expect.world import Link, World
 
 # By driver; what the switch and the machines do stands under no name.
 TABLES: dict[Literal["reach", "broadcast"], dict[str, tuple[Rule, ...]]] = {
@@ -60,6 +64,50 @@ def _decided(
             return rule
         allowing = allowing or rule
     return allowing
+
+
+def broadcast_rule(world: World, link: Link, other: Link, check: str = "broadcast") -> Rule:
+    """Return the rule that says whether ``other`` hears what ``link`` sends to everybody.
+
+    Both are in one layer-2 domain. ``check`` is multicast for what goes to a group.
+    """
+    overlay = world.overlay(link)
+    # As the frame meets them: who sends it, the switch, and who may take it.
+    asked = (link.driver, "", overlay.driver if overlay else "", other.driver)
+    to_group = bool(overlay.group) if overlay else check == "multicast"
+    found = set(facts(world, link, other, to_group=to_group))
+    # To a group frames go with the group's MAC address: no ARP, and the node keeps its copy.
+    found -= {"tunnel taken"} if to_group else set()
+    return decide("broadcast", asked, link, other, frozenset(found)) or routing.refused()
+
+
+def facts(
+    world: World, link: Link, other: Link, *, to_group: bool, answered: bool = False
+) -> Iterator[Fact]:
+    """Yield what is so besides modes: of lists, and of the switch on the way to ``other``.
+
+    ``to_group`` says that multicast is sent, or is what the two begin with. What is ``answered``
+    goes both ways.
+    """
+    ways = [(link, other), (other, link)] if answered else [(link, other)]
+    overlay, segment = world.overlay(link), world.carrier(link)
+    if any(to.mode == "source" and by.mac not in to.allow for by, to in ways):
+        yield "unlisted"
+    if segment and segment.reflects and overlay is None:
+        yield "hairpin"
+    if together(link, other):
+        return
+    if any(world.tunnel_is_taken(one) for one in (link, other)):
+        yield "tunnel taken"
+    if segment is None:
+        return
+    if segment.isolated and link.port and other.port:
+        yield "isolated"
+    # In an overlay's own frames the addresses are the nodes', which are let in.
+    if segment.locked and overlay is None and any(world.is_foreign(by) for by, _ in ways):
+        yield "locked"
+    if to_group and segment.swallows_multicast:
+        yield "no multicast"
 
 
 def forget_decisions() -> None:

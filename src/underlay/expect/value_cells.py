@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.drivers.rule import NOTHING
-from underlay.expect.broadcast import broadcast_rule
+from underlay.drivers.rule import NOTHING, Rule
 from underlay.expect.ends import FAMILIES, ends, machines, pairs
 from underlay.expect.expectation import Expectation, Value
 from underlay.expect.seen import seen_rule
-from underlay.expect.sizes import largest, own_size
+from underlay.expect.tables import broadcast_rule
 from underlay.plan import parent_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from underlay.drivers.rule import Rule
     from underlay.expect.ends import Check, End, Family, Pair
     from underlay.expect.path import Arrival, Paths
     from underlay.expect.world import Link
@@ -77,7 +75,8 @@ class _Values:
                 continue
             rule = seen_rule(check, arrival)
             value = self._value(check, pair, arrival, rule)
-            yield self._cell(pair, check, value, f"{check}-seen", rule.because, rule.reference)
+            said = (f"{check}-seen", rule.because, rule.reference)
+            yield self._of_pair(pair, check, value, said)
 
     def _value(self, check: Check, pair: Pair, arrival: Arrival, rule: Rule) -> str:
         if check == "source":
@@ -85,8 +84,20 @@ class _Values:
             return pair.source_address if rule.reachable else nat
         if check == "macs":
             return arrival.over[-1].mac if rule.reachable else rule.seen
-        size = own_size if rule.reachable else largest
-        return str(size(self._world, pair, arrival))
+        return str(self._size(pair, arrival, by_wire=not rule.reachable))
+
+    def _size(self, pair: Pair, arrival: Arrival, *, by_wire: bool) -> int:
+        """Return the largest packet that the source sends, or that its way lets pass.
+
+        Sizes are in bytes with the IP header. An ipvlan l3 child's packets leave by its node's
+        link, but by its own interface first.
+        """
+        own = self._world.spaces[pair.source.space].route(pair.destination_address)
+        sizes = [own.link.mtu if own else arrival.over[0].mtu]
+        for link in arrival.over if by_wire else ():
+            segment = self._world.segments.get(link.domain.segment)
+            sizes += [link.mtu, segment.mtu] if segment else [link.mtu]
+        return min(sizes)
 
     def _resolved(self, check: Check) -> Iterator[Expectation]:
         """Which MAC address answers ARP, or ND, for the destination's address."""
@@ -104,7 +115,8 @@ class _Values:
             asks_no_neighbour = route.link.by_node or owner.by_node
             answered = not asks_no_neighbour and (rule.reachable or rule.stop == "no_answer")
             value: Value = self._answerers(route.link, owner, owners) if answered else NOBODY
-            yield self._cell(pair, check, value, f"{check}-{rule.id}", rule.because, _ARP)
+            said = (f"{check}-{rule.id}", rule.because, _ARP)
+            yield self._of_pair(pair, check, value, said)
 
     def _answerers(self, link: Link, owner: Link, owners: list[Link]) -> Value:
         """Return the owner's MAC; over IPv4 those of all its interfaces that hear the request.
@@ -123,9 +135,7 @@ class _Values:
     def _hearing(self, check: Check) -> Iterator[Expectation]:
         """Who hears what an end sends to everybody in its network."""
         for source, network, address in self._speakers():
-            link = next(
-                one for one in self._world.spaces[source.space].links if one.address == address
-            )
+            link = self._world.spaces[source.space].link(address)
             names: set[str] = set()
             because: dict[str, str] = {}
             for other in (*self._world.around(link), *self._world.one_way(link)):
@@ -136,21 +146,10 @@ class _Values:
                 because[rule.because] = rule.reference
                 if rule.reachable:
                     names.add(name)
-            yield Expectation(
-                source=source.name,
-                destination=network,
-                protocol=check,
-                reachable=True,
-                stop="",
-                because=" ".join(because) or ALONE,
-                reference="; ".join(dict.fromkeys(because.values())) or OF_ONE_NET,
-                rule=f"{check}-heard",
-                source_address=address,
-                destination_address=EVERYBODY[check, self._family],
-                family=self._family,
-                kind="value",
-                value=tuple(sorted(names)),
-            )
+            references = "; ".join(dict.fromkeys(because.values())) or OF_ONE_NET
+            said = (f"{check}-heard", " ".join(because) or ALONE, references)
+            addresses = (address, EVERYBODY[check, self._family])
+            yield self._cell((source.name, network), addresses, check, tuple(sorted(names)), said)
 
     def _speakers(self) -> Iterator[tuple[End, str, str]]:
         """Yield each end that has an address, the network it speaks in, and that address."""
@@ -170,21 +169,35 @@ class _Values:
             return self._names[link.space, link.address]
         return link.space if link.space in machines(self._plan) else ""
 
-    def _cell(
-        self, pair: Pair, check: Check, value: Value, rule: str, because: str, reference: str
+    def _of_pair(
+        self, pair: Pair, check: Check, value: Value, said: tuple[str, str, str]
     ) -> Expectation:
+        names = (pair.source.name, pair.destination.name)
+        addresses = (pair.source_address, pair.destination_address)
+        return self._cell(names, addresses, check, value, said)
+
+    def _cell(
+        self,
+        names: tuple[str, str],
+        addresses: tuple[str, str],
+        check: Check,
+        value: Value,
+        said: tuple[str, str, str],
+    ) -> Expectation:
+        """Return the cell between two names; ``said`` are its rule, its because and reference."""
+        rule, because, reference = said
         return Expectation(
-            source=pair.source.name,
-            destination=pair.destination.name,
+            source=names[0],
+            destination=names[1],
             protocol=check,
             reachable=True,
             stop="",
             because=because,
             reference=reference,
             rule=rule,
-            source_address=pair.source_address,
-            destination_address=pair.destination_address,
-            family=pair.family,
+            source_address=addresses[0],
+            destination_address=addresses[1],
+            family=self._family,
             kind="value",
             value=value,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from ipaddress import (
     IPv4Address,
@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers import driver
 from underlay.plan import MANAGEMENT_SEGMENT
+from underlay.plan import Route as PlannedRoute
 from underlay.plan.addresses import NO_ADDRESS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from underlay.expect.ends import Family
     from underlay.plan import (
         Attachment,
         Cidr,
         Nic,
+        NodeLink,
         Plan,
         PlannedContainer,
         PlannedHost,
@@ -69,7 +71,8 @@ class Link:
     parent. ``driver`` is empty for those, and ``mode`` is passthru where a child took its
     unicast away. ``allow`` lists the MAC addresses that a child in source mode takes.
     ``port`` is the node whose switch port its frames use, empty for an external host. ``tag``
-    is what they carry on the cable.
+    is what they carry on the cable. ``interface`` is its own name, and ``network`` that of a
+    container.
     """
 
     space: str
@@ -80,9 +83,12 @@ class Link:
     mode: str
     address: str
     mac: str
+    interface: str
+    mtu: int
     port: str = ""
     allow: tuple[str, ...] = ()
     tag: int | None = None
+    network: PlannedNetwork | None = field(default=None, compare=False)
 
     @property
     def by_node(self) -> bool:
@@ -123,6 +129,10 @@ class Space:
             if wanted in route.to and parent in ("", route.link.parent)
         ]
         return max(fitting, key=lambda route: route.to.prefixlen, default=None)
+
+    def link(self, address: str) -> Link:
+        """Return the first interface that has ``address``."""
+        return next(link for link in self.links if link.address == address)
 
     def owns(self, address: str) -> bool:
         """Whether one of its interfaces has ``address``."""
@@ -214,17 +224,16 @@ class World:
         routes: list[Route] = []
 
         def add(
-            interface: str,
+            made: Nic | VlanLink | NodeLink,
             domain: Domain,
-            mac: str,
             addresses: Iterable[Cidr],
             tag: int | None = None,
         ) -> None:
             here = list(self._mine(addresses)) or [NO_ADDRESS]
-            mode = "passthru" if (node.name, interface) in self._taken else ""
-            links[interface] = link = Link(
-                node.name, node.name, interface, domain, "", mode,
-                here[0].ip, mac, node.name, (), tag,
+            mode = "passthru" if (node.name, made.interface) in self._taken else ""
+            links[made.interface] = link = Link(
+                node.name, node.name, made.interface, domain, "", mode,
+                here[0].ip, made.mac, made.interface, made.mtu, node.name, (), tag,
             )  # fmt: skip
             if here[0]:
                 routes.append(Route(ip_interface(here[0]).network, link))
@@ -235,25 +244,19 @@ class World:
             domain = self._domain(segments[base], tag, node.name)
             bridge = held.get(card.interface)
             if bridge:
-                add(bridge.interface, domain, bridge.mac, bridge.addresses, tag)
+                add(bridge, domain, bridge.addresses, tag)
             else:
-                add(card.interface, domain, card.mac, (card.address, card.address6), tag)
+                add(card, domain, (card.address, card.address6), tag)
         for made in node.links:
             if made.kind == "bridge" and not made.parent:
                 name = overlays.get(made.interface, "")
                 domain = _overlay(name) if name else _device(node.name, made.interface)
-                add(made.interface, domain, made.mac, made.addresses)
+                add(made, domain, made.addresses)
             elif made.interface in shims:
                 network = shims[made.interface]
                 address = next(self._mine(made.addresses), NO_ADDRESS).ip
-                links[made.interface] = self._child(
-                    node.name, node.name, network, address, made.mac
-                )
-        routes += [
-            Route(ip_network(route.to), links[route.interface], route.via)
-            for route in node.routes
-            if ip_network(route.to).version == self.family
-        ]
+                links[made.interface] = self._child(node.name, node.name, network, address, made)
+        routes += self._routes(node.routes, links)
         nat = tuple(
             link.options["masquerade"]
             for link in node.links
@@ -269,17 +272,22 @@ class World:
                 domain = self._domain(port.segment, port.vlan, host.name)
                 link = Link(
                     host.name, host.name, port.interface, domain, "", "",
-                    address.ip, port.mac, tag=port.vlan,
+                    address.ip, port.mac, port.interface, port.mtu, tag=port.vlan,
                 )  # fmt: skip
                 links.setdefault(port.interface, link)
                 links[f"{port.interface} {address}"] = link
                 routes.append(Route(ip_interface(address).network, links[port.interface]))
-        routes += [
-            Route(ip_network(route.to), links[route.interface], route.via)
-            for route in host.routes
-            if ip_network(route.to).version == self.family and route.interface in links
-        ]
+        routes += self._routes(host.routes, links)
         return Space(host.name, tuple(dict.fromkeys(links.values())), tuple(routes), host.forwards)
+
+    def _routes(
+        self, planned: Iterable[PlannedRoute], links: Mapping[str, Link]
+    ) -> Iterator[Route]:
+        """Yield a machine's planned routes of this world's family, by links that it has."""
+        for route in planned:
+            to = ip_network(route.to)
+            if to.version == self.family and route.interface in links:
+                yield Route(to, links[route.interface], route.via)
 
     def _container(self, container: PlannedContainer) -> Space:
         links, routes, defaults = [], [], []
@@ -288,7 +296,11 @@ class World:
             if not address:
                 continue
             network = self.plan.network(attachment.network)
-            link = self._attached(container, attachment, network, address.ip)
+            link = replace(
+                self._child(container.name, container.node, network, address.ip, attachment),
+                allow=attachment.allow,
+                network=network,
+            )
             links.append(link)
             routes.append(Route(ip_network(self.subnet(network.name)), link))
             routes += [
@@ -310,18 +322,13 @@ class World:
         ]
         return Space(container.name, tuple(links), (*routes, *chosen), container.forwards)
 
-    def _attached(
+    def _child(
         self,
-        container: PlannedContainer,
-        attachment: Attachment,
+        space: str,
+        node: str,
         network: PlannedNetwork,
         address: str,
-    ) -> Link:
-        link = self._child(container.name, container.node, network, address, attachment.mac)
-        return replace(link, allow=attachment.allow)
-
-    def _child(
-        self, space: str, node: str, network: PlannedNetwork, address: str, mac: str
+        made: Attachment | NodeLink,
     ) -> Link:
         if network.traits.overlay:
             domain = _overlay(network.name)
@@ -337,7 +344,9 @@ class World:
             driver=network.driver,
             mode=network.traits.mode_word(network.mode, network.flag),
             address=address,
-            mac=mac,
+            mac=made.mac,
+            interface=made.interface,
+            mtu=network.mtu,
             port=node,
             tag=network.vlan if network.uplink and not network.traits.overlay else None,
         )

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from underlay.expect.passages import Kind, Passage
     from underlay.faults.scene import Cell, Child, Scene
-    from underlay.observe.evidence import Evidence
+    from underlay.observe.evidence import Evidence, Space
 
 Stage = Literal["file", "boot", "running"]
 Layer = Literal[
@@ -123,14 +124,17 @@ class Fault(Entry):
 
     ``no_place`` says why a lab has no place for the fault. ``break_script`` brings it about and
     ``mend_script`` takes it back, both in the place's target with ``arguments``; a fault that
-    needs more than one step has ``inject`` and ``undo`` of its own. ``loses_addresses`` says that
-    addresses and routes of the target get lost and must be put back.
+    needs more than one step has ``inject`` and ``undo`` of its own. ``kind`` is what the lost
+    packets pass at the place, and ``family`` theirs, 0 for both; ``takes`` may say more.
+    ``loses_addresses`` says that addresses and routes of the target get lost and must be put back.
     """
 
     stage: Stage = "running"
     no_place: str = "this lab has no place for it"
     break_script: str = ""
     mend_script: str = ""
+    kind: Kind = "space"
+    family: int = 0
     loses_addresses: bool = False
 
     def __init__(self) -> None:
@@ -141,8 +145,20 @@ class Fault(Entry):
         yield from ()
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Return the cells that the fault changes at ``place``."""
-        raise NotImplementedError
+        """Return the cells that the fault changes at ``place``: of those that pass, what it takes.
+
+        The first detail of a switch port's place is the port's segment.
+        """
+        where = place.detail[0] if self.kind == "port" else place.target
+
+        def lost(passage: Passage) -> bool:
+            return self.takes(scene, place, passage)
+
+        return Effect(scene.cells(self.kind, where, place.device, lost))
+
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        """Whether a packet that passes ``place`` is lost there."""
+        return self.family in (0, passage.packet.family)
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         """Return the arguments of both scripts: the interface, where the place has one."""
@@ -165,6 +181,13 @@ class Fault(Entry):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Yield each place where the evidence shows the fault."""
+        for place in self.places(scene):
+            space = evidence.space(place.target)
+            for proof in self.shown(scene, space, place) if space else ():
+                yield self.found(scene, place, proof)
+
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        """Yield what shows the fault in the namespace of ``place``; nothing where it isn't."""
         yield from ()
 
     def found(
@@ -182,7 +205,7 @@ class Fault(Entry):
 
 
 class ChildFault(Fault):
-    """A fault of a container's interface, which all of the interface's cells are lost by.
+    """A fault of a container's interface, which usually loses all of that interface's cells.
 
     It can be at every child, or at those of some drivers and modes only, or of the drivers that
     attach containers in one way.
@@ -205,7 +228,3 @@ class ChildFault(Fault):
                 continue
             if network.mode not in self.other_modes_than:
                 yield Place.of(child, child.end)
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """Return all of the child's cells."""
-        return Effect(scene.cells("space", place.target, place.device))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.fault import Step
+from underlay.faults.fault import Place, Step
 
 if TYPE_CHECKING:
-    from underlay.faults.fault import Place
     from underlay.faults.scene import Child, Scene
 
 # Run in the container's namespace with the node's tools: the child is born in the shell's own.
@@ -35,6 +34,12 @@ def child_at(scene: Scene, place: Place) -> Child:
         if (child.container, child.interface) == (place.target, place.device):
             return child
     raise LookupError(f"no child at {place}")
+
+
+def unused_address(scene: Scene, place: Place) -> str:
+    """Return an address that nobody has, of the slice of the child's node."""
+    child = child_at(scene, place)
+    return child.network.slices[child.node].last
 
 
 def remake(scene: Scene, place: Place, *, parent: str = "", mode: str = "", mac: str = "") -> Step:

@@ -12,18 +12,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from underlay.expect import pairs
+from underlay.expect import End, Expectation, Pair, Prediction, pairs
 from underlay.expect.ends import end_name
-from underlay.expect.passages import Cell, Passage, stack
+from underlay.expect.passages import Cell, Direction, Kind, Passage, stack, switch_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from underlay.expect import End, Expectation, Pair, Prediction
-    from underlay.expect.passages import Direction, Kind
     from underlay.plan import Plan, PlannedNetwork
 
-__all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "mac_of", "stack"]
+__all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "stack"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +79,11 @@ class Scene:
         """Each healthy cell with all that its request and its answer pass."""
         cells = [cell_of(wanted) for wanted in self.prediction.reach if wanted.reachable]
         return {cell: self._followed(cell) for cell in cells}
+
+    @cached_property
+    def closed(self) -> frozenset[Cell]:
+        """The cells of reachability that should not be reachable."""
+        return self.every - set(self.healthy)
 
     @cached_property
     def _pairs(self) -> dict[tuple[str, str, int], Pair]:
@@ -157,14 +160,7 @@ class Scene:
 
     def port(self, node: str, segment: str) -> str:
         """Return the switch port of a node or host in a segment; empty where it has none."""
-        for planned in self.plan.segments:
-            if planned.name == segment and node in planned.ports:
-                return planned.ports[node]
-        for host in self.plan.hosts:
-            for port in host.ports:
-                if (host.name, port.segment) == (node, segment):
-                    return port.port
-        return ""
+        return switch_port(self.plan, node, segment)
 
     def leads(self, space: str, address: str) -> str:
         """Return the interface by which the plan's routes of ``space`` lead to ``address``."""
@@ -184,20 +180,6 @@ def cell_of(expectation: Expectation) -> Cell:
         str(expectation.protocol),
         expectation.family,
     )
-
-
-def mac_of(plan: Plan, node: str, interface: str) -> str:
-    """Return the planned MAC address of a node's or host's interface; empty where unknown."""
-    for planned in plan.nodes:
-        if planned.name == node:
-            found = {link.interface: link.mac for link in planned.links}
-            found |= {link.interface: link.mac for link in planned.vlans}
-            found |= {nic.interface: nic.mac for nic in (planned.management, *planned.nics)}
-            return found.get(interface, "")
-    for host in plan.hosts:
-        if host.name == node:
-            return next((port.mac for port in host.ports), "")
-    return ""
 
 
 def involving(cells: Iterable[Cell], *names: str) -> frozenset[Cell]:

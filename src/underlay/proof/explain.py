@@ -81,7 +81,7 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
     ]
     causes = _fewest(fitting, wrong)
     covered = {cell for cause in causes for cell in cause.cells}
-    unexplained = [cell for cell in _in_order(cells) if cell in wrong - covered]
+    unexplained = [cell for cell in map(_name, cells) if cell in wrong - covered]
     return Explanation(
         causes=tuple(causes),
         unexplained=tuple(unexplained),
@@ -168,10 +168,6 @@ def _with_values(finding: Finding, values: set[Cell]) -> Finding:
 
 def _name(cell: Judged) -> Cell:
     return cell.source, cell.destination, str(cell.protocol), int(cell.family)
-
-
-def _in_order(cells: Iterable[Judged]) -> list[Cell]:
-    return [_name(cell) for cell in cells]
 
 
 def _ruled_out(

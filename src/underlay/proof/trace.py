@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.expect import Prediction, pairs
-from underlay.faults.scene import Scene
+from underlay.faults.scene import Passage, Scene
 from underlay.observe.capture import summary
 from underlay.plan import SWITCH, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from underlay.faults.scene import Passage
     from underlay.observe.capture import Frame
     from underlay.plan import Plan
 

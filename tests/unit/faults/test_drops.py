@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from underlay.expect.passages import Packet
-from underlay.faults.evidence.drops import Drop, of_iptables
-from underlay.faults.evidence.drops_nft import of_nft
-from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
+from underlay.faults.evidence.drops import Drop, of_filters, of_iptables, of_nft, of_qdiscs
 
 HEAD = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"]
 

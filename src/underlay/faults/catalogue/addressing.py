@@ -1,33 +1,28 @@
-"""Faults of addresses: missing, other than planned, or owned twice."""
+"""Faults of addresses: missing, other than planned, with the wrong mask, or owned twice."""
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING, ClassVar
 
 from underlay.faults.evidence.lines import addresses_proof, link_proof
-from underlay.faults.evidence.spaces import with_link_up
-from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.evidence.routes import best, contains
+from underlay.faults.evidence.spaces import is_up
+from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import neighbour
-from underlay.faults.remake import child_at
-from underlay.faults.scene import involving
+from underlay.faults.remake import child_at, unused_address
+from underlay.faults.scene import Passage, Scene, involving
 from underlay.plan import Cidr, family_of, own_addresses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
-    from underlay.faults.scene import Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "addresses"
 
 ADD = 'ip address replace "$2" dev "$1"'
 DELETE = 'ip address delete "$2" dev "$1" 2>/dev/null || :'
-
-
-def in_ipv4(passage: Passage) -> bool:
-    """Whether a passing packet is IPv4's, which alone these faults are about."""
-    return passage.packet.family == 4
 
 
 def addressed(scene: Scene) -> Iterator[Place]:
@@ -38,11 +33,19 @@ def addressed(scene: Scene) -> Iterator[Place]:
             yield Place.of(child, child.end, address)
 
 
-class AddressMissing(Fault):
+class AddressFault(Fault):
+    """A fault of the address that its place names as its second detail."""
+
+    layer = "addressing"
+
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, place.detail[1])
+
+
+class AddressMissing(AddressFault):
     """A container has lost its address."""
 
     id = "address-missing"
-    layer = "addressing"
     title = "a container lacks its address"
     symptom = "every cell of the container is lost; it can't even send from its address"
     evidence = "`ip address show` in the container lacks the planned address, and has no other"
@@ -50,34 +53,20 @@ class AddressMissing(Fault):
     cure = "ip address add ADDRESS dev DEVICE in the container, or start it anew"
     reference = "Linux net/ipv4/af_inet.c, inet_bind (EADDRNOTAVAIL)"
     loses_addresses = True
+    family = 4
     break_script = DELETE
     mend_script = ADD
+    has_another: ClassVar[bool] = False
 
     def places(self, scene: Scene) -> Iterator[Place]:
         return addressed(scene)
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("space", place.target, place.device, in_ipv4))
-
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device, place.detail[1])
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Find children that are up with neither their planned address nor another one."""
-        for place, space, address in self._readdressed(scene, evidence):
-            if not address:
-                yield self.found(scene, place, addresses_proof(space, place.device))
-
-    def _readdressed(self, scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, Space, str]]:
-        """Yield children without their planned address, with the IPv4 one that they have."""
-        for place in addressed(scene):
-            space = with_link_up(evidence, place)
-            if space is None:
-                continue
-            seen = [a for a in space.addresses(place.device) if a.family == 4]
-            wanted = Cidr(place.detail[1]).ip
-            if wanted not in [address.ip for address in seen]:
-                yield place, space, seen[0] if seen else ""
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        """Yield the addresses of a child that is up without its planned IPv4 one."""
+        seen = [a for a in space.addresses(place.device) if a.family == 4]
+        lacking = Cidr(place.detail[1]).ip not in [address.ip for address in seen]
+        if is_up(space, place.device) and lacking and bool(seen) is self.has_another:
+            yield addresses_proof(space, place.device)
 
 
 class WrongAddress(AddressMissing):
@@ -93,30 +82,28 @@ class WrongAddress(AddressMissing):
     )
     cure = "correct the network's range or the container's address, and start it anew"
     reference = "cni.dev, plugins/current/ipam/host-local; k8snetworkplumbingwg/multus-cni#1150"
+    has_another = True
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Exchange it for one that nobody has; a second one would go with the first."""
-        return [
-            Step(place.target, DELETE, (place.device, place.detail[1])),
-            Step(place.target, ADD, (place.device, unused_address(scene, place))),
-        ]
+        return self._exchanged(place, place.detail[1], self._other(scene, place))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
+        return self._exchanged(place, self._other(scene, place), place.detail[1])
+
+    def _exchanged(self, place: Place, old: str, new: str) -> list[Step]:
         return [
-            Step(place.target, DELETE, (place.device, unused_address(scene, place))),
-            Step(place.target, ADD, (place.device, place.detail[1])),
+            Step(place.target, DELETE, (place.device, old)),
+            Step(place.target, ADD, (place.device, new)),
         ]
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place, space, address in self._readdressed(scene, evidence):
-            if address:
-                yield self.found(scene, place, addresses_proof(space, place.device))
+    def _other(self, scene: Scene, place: Place) -> str:
+        return f"{unused_address(scene, place)}/{child_at(scene, place).prefix}"
 
 
-class TwoOwners(Fault):
+class TwoOwners(AddressFault):
     """Somebody else has a container's address, too: a container, or a node."""
 
-    layer = "addressing"
     symptom = "some askers reach the wrong owner, others the right one; answers get lost"
     reference = "RFC 5227; containernetworking/plugins#262; multus-cni#52, #144, #185"
     by_node: ClassVar[bool]
@@ -129,9 +116,6 @@ class TwoOwners(Fault):
         taker = {c.end for c in scene.children if c.container == place.target} | {place.target}
         between = frozenset(c for c in cells if taker & set(c[:2]))
         return Effect(between, cells)
-
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         nodes = {node.name for node in scene.plan.nodes}
@@ -239,11 +223,10 @@ class DuplicateMac(Fault):
             yield self.found(scene, place, *proofs)
 
 
-class NodeAddressMissing(Fault):
+class NodeAddressMissing(AddressFault):
     """A node lacks its own address on a parent."""
 
     id = "node-address-missing"
-    layer = "addressing"
     title = "a node lacks its address on a parent"
     symptom = "containers of other nodes and this node lose each other; containers don't notice"
     evidence = "`ip address show` on the node lacks the planned address of the parent"
@@ -262,19 +245,13 @@ class NodeAddressMissing(Fault):
                     for address in own.get(parent, ()):
                         yield Place(node.name, parent, node.name, (node.name, address))
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        family = family_of(place.detail[1])
-        own = scene.cells("space", place.target, place.device, lambda p: p.packet.family == family)
-        return Effect(own)
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        return passage.packet.family == family_of(place.detail[1])
 
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device, place.detail[1])
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space = with_link_up(evidence, place)
-            if space and place.detail[1] not in space.addresses(place.device):
-                yield self.found(scene, place, addresses_proof(space, place.device))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        lacking = place.detail[1] not in space.addresses(place.device)
+        if is_up(space, place.device) and lacking:
+            yield addresses_proof(space, place.device)
 
 
 def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, str]]]:
@@ -290,8 +267,114 @@ def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, s
     return found
 
 
-def unused_address(scene: Scene, place: Place) -> str:
-    """Return an address of the child's node's slice that nobody has, with the prefix length."""
-    child = child_at(scene, place)
-    last = child.network.slices[child.node].last
-    return f"{last}/{child.prefix}"
+AGAIN = f"""
+{DELETE}
+ip address replace "$3" dev "$1"
+ip route replace default via "$4" dev "$1"
+"""
+
+
+class WrongMask(Fault):
+    """A container's mask takes in more than its subnet: it looks for others on its own wire."""
+
+    id = "wrong-mask"
+    layer = "addressing"
+    title = "a container's address has the wrong mask"
+    symptom = "the container loses what lies behind its gateway, and keeps its own subnet"
+    evidence = "`ip address show` in the container: the right address with another prefix length"
+    cause = (
+        "With a mask that is too short the container takes other subnets to be on its own wire"
+        " and asks there by ARP, instead of its gateway; with one too long it's the other way."
+    )
+    cure = "ip address add ADDRESS/LENGTH dev DEVICE, delete the other, then the default route"
+    reference = "RFC 1122, 3.3.1.1; Linux net/ipv4/fib_frontend.c, fib_add_ifaddr"
+    loses_addresses = True
+    no_place = "no container of this lab reaches another subnet by a gateway"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Name children that reach another subnet by a gateway, with a mask that takes in both."""
+        for place in addressed(scene):
+            child = child_at(scene, place)
+            if child.network.default_route != "gateway" or not child.network.gateway:
+                continue
+            beyond = _beyond(scene, place, child.network.subnet)
+            if beyond:
+                wide = _holding(child.address, beyond)
+                detail = (*place.detail, f"{child.address}/{wide}", child.network.gateway)
+                yield Place(place.target, place.device, place.node, detail)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """What leaves for the subnets that the mask takes in is lost."""
+        right, wrong = (str(ip_network(one, strict=False)) for one in place.detail[1:3])
+
+        def astray(passage: Passage) -> bool:
+            there = passage.packet.destination
+            taken = contains(wrong, there) and not contains(right, there)
+            return passage.direction == "out" and taken
+
+        return _but_hosts(scene, scene.cells("space", place.target, place.device, astray))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        return [Step(place.target, AGAIN, (place.device, *place.detail[1:]))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        _, right, wrong, gateway = place.detail
+        return [Step(place.target, AGAIN, (place.device, wrong, right, gateway))]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Find planned addresses with another prefix length, where that leads packets elsewhere."""
+        for place in addressed(scene):
+            space = evidence.space(place.target)
+            if space is None or not _masked_otherwise(space, place):
+                continue
+            effect = self._misled(scene, space, place)
+            if effect.every:
+                shown = addresses_proof(space, place.device)
+                yield self.found(scene, place, shown, effect=effect)
+
+    def _misled(self, scene: Scene, space: Space, place: Place) -> Effect:
+        """Return what is sent by a gateway in the plan alone, or in the container alone."""
+        child = child_at(scene, place)
+
+        def astray(passage: Passage) -> bool:
+            there = passage.packet.destination
+            if passage.direction != "out" or passage.packet.family != 4:
+                return False
+            direct = contains(child.network.subnet, there)
+            by_gateway = child.network.default_route == "gateway" and not direct
+            route = best(space, there)
+            return route is None or ("gateway" in route) != by_gateway
+
+        return _but_hosts(scene, scene.cells("space", place.target, place.device, astray))
+
+
+def _masked_otherwise(space: Space, place: Place) -> bool:
+    """Whether an interface has its planned address with another mask, alone or as well."""
+    alone = Cidr(place.detail[1]).ip
+    seen = space.addresses(place.device)
+    return any(a.ip == alone and a != place.detail[1] for a in seen)
+
+
+def _but_hosts(scene: Scene, cells: frozenset[tuple[str, str, str, int]]) -> Effect:
+    """A host on the wire answers for each of its addresses, whatever subnet that is in."""
+    hosts = {host.name for host in scene.plan.hosts}
+    certain = frozenset(cell for cell in cells if not hosts & set(cell[:2]))
+    return Effect(certain, cells - certain)
+
+
+def _beyond(scene: Scene, place: Place, subnet: str) -> str:
+    """Return an address outside of a subnet that the child's packets go to."""
+    found: set[IPv4Address] = set()
+    for cell in scene.cells("space", place.target, place.device):
+        for passage in scene.passages(cell):
+            there = ip_address(passage.packet.destination)
+            own = (passage.kind, passage.where) == ("space", place.target)
+            if own and passage.direction == "out" and isinstance(there, IPv4Address):
+                found.add(there)
+    own_subnet = ip_network(subnet)
+    return str(min((one for one in found if one not in own_subnet), default=""))
+
+
+def _holding(one: str, other: str) -> int:
+    """Return the length of the longest prefix that two addresses share."""
+    return 32 - (int(IPv4Address(one)) ^ int(IPv4Address(other))).bit_length()

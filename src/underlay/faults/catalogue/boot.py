@@ -5,15 +5,18 @@ They can't be put into a running lab. What ``up`` says of each stands under ``ev
 
 from __future__ import annotations
 
+from functools import partial
+
 from underlay.faults.fault import Entry
 
 SUBJECT = "starting a lab"
 
+_entry = partial(Entry, stage="boot")
+
 FAULTS: tuple[Entry, ...] = (
-    Entry(
+    _entry(
         id="no-memory",
         layer="node",
-        stage="boot",
         title="the machine has too little free memory for the nodes",
         symptom="`up` refuses before any node starts",
         evidence="up: N MiB of memory are free, the lab's nodes need M MiB",
@@ -21,10 +24,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="fewer nodes, less `memory` each, or `nodes: {profile: lean}`",
         reference="measured; Linux Documentation/virt/uml, memory files",
     ),
-    Entry(
+    _entry(
         id="no-namespaces",
         layer="node",
-        stage="boot",
         title="the machine allows no user namespaces",
         symptom="`up` can't make the sandbox",
         evidence="up: the lab's sandbox could not be made; unshare: Operation not permitted",
@@ -33,10 +35,9 @@ FAULTS: tuple[Entry, ...] = (
         " kernel.apparmor_restrict_unprivileged_userns",
         reference="user_namespaces(7); Ubuntu security, unprivileged user namespace restrictions",
     ),
-    Entry(
+    _entry(
         id="tun-closed",
         layer="node",
-        stage="boot",
         title="/dev/net/tun isn't open to the user",
         symptom="`up` can't make the switch's ports",
         evidence="up: /dev/net/tun cannot be opened: Permission denied, or: is missing",
@@ -44,10 +45,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="chmod 0666 /dev/net/tun, as Debian ships it, or run as root",
         reference="Linux Documentation/networking/tuntap.rst",
     ),
-    Entry(
+    _entry(
         id="kernel-ended",
         layer="node",
-        stage="boot",
         title="a node's kernel ends while booting",
         symptom="`up` fails at once and shows the console's last lines",
         evidence="up: NODE: its kernel ended while booting",
@@ -55,10 +55,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="underlay image build --force, or correct `image:` in the lab file",
         reference="measured; Linux Documentation/virt/uml/user_mode_linux_howto_v2.rst",
     ),
-    Entry(
+    _entry(
         id="no-ssh",
         layer="image",
-        stage="boot",
         title="a node boots, but its ssh doesn't answer",
         symptom="`up` waits until its deadline and shows the console's last lines",
         evidence="up: NODE: ssh did not answer within the deadline",
@@ -66,10 +65,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="underlay doctor --image checks what an image lacks",
         reference="systemd.network(5); measured: networkd waits for udev's word",
     ),
-    Entry(
+    _entry(
         id="header-missing",
         layer="cloud-config",
-        stage="boot",
         title="user-data lacks its first line #cloud-config",
         symptom="the node boots, but nothing is configured: no user, no containers",
         evidence='cloud-init: Unhandled non-multipart (text/x-not-multipart) userdata: "…"',
@@ -77,10 +75,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="put #cloud-config on the first line, with nothing before it",
         reference="canonical/cloud-init#6114, #4239; kubevirt/user-guide#578",
     ),
-    Entry(
+    _entry(
         id="user-data-yaml",
         layer="cloud-config",
-        stage="boot",
         title="user-data isn't YAML",
         symptom="the node boots, but nothing is configured",
         evidence="up: NODE: cloud-init reports Failed loading yaml blob",
@@ -88,10 +85,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="cloud-init schema --config-file FILE names the line",
         reference="canonical/cloud-init#6178; cloud-init docs, reference/faq",
     ),
-    Entry(
+    _entry(
         id="runcmd-failed",
         layer="cloud-config",
-        stage="boot",
         title="a command of user-data fails",
         symptom="`up` fails when cloud-init has ended, with the command's own words",
         evidence="up: NODE: cloud-init reports ('scripts_user', RuntimeError(…))",
@@ -99,10 +95,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="the lines below the error are the runtime's; correct what they name",
         reference="cloud-init docs, reference/modules, runcmd",
     ),
-    Entry(
+    _entry(
         id="no-such-driver",
         layer="image",
-        stage="boot",
         title="the node's kernel lacks a driver",
         symptom="`up` fails when the first container of that network is to start",
         evidence="Error: Unknown device type; or: operation not supported",
@@ -110,10 +105,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="install the kernel's extra modules (linux-modules-extra) in the image",
         reference="containernetworking/plugins#53; Joshua-Riek/ubuntu-rockchip#297",
     ),
-    Entry(
+    _entry(
         id="no-such-parent",
         layer="runtime",
-        stage="boot",
         title="a network's parent doesn't exist on the node",
         symptom="`up` fails: no container of that network starts",
         evidence='failed to lookup master "eth9": Link not found; or Docker: invalid subinterface',
@@ -122,10 +116,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="name the segment instead of the parent, or correct the parent's name",
         reference="cni.dev, plugins/current/main/macvlan; docker/for-mac#3926",
     ),
-    Entry(
+    _entry(
         id="parent-busy",
         layer="driver",
-        stage="boot",
         title="macvlan and ipvlan are on one parent",
         symptom="`up --force` fails: the second driver's containers don't start",
         evidence="RTNETLINK answers: Device or resource busy",
@@ -133,10 +126,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="put the second network on another segment, or on a VLAN of its own",
         reference="containernetworking/cni#7; Linux drivers/net/macvlan.c, macvlan_port_create",
     ),
-    Entry(
+    _entry(
         id="passthru-taken",
         layer="driver",
-        stage="boot",
         title="a second child beside a passthru child",
         symptom="`up --force` fails: the second container doesn't start",
         evidence="RTNETLINK answers: Invalid argument",
@@ -144,10 +136,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="one container per node in such a network, or mode bridge",
         reference="Linux drivers/net/macvlan.c, macvlan_common_newlink (EINVAL); measured",
     ),
-    Entry(
+    _entry(
         id="docker-parent-taken",
         layer="runtime",
-        stage="boot",
         title="two Docker networks of one driver on one parent",
         symptom="`up --force` fails: Docker refuses the second network",
         evidence="network di-… is already using parent interface eth1",
@@ -155,10 +146,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="one network with several subnets, or a VLAN for each",
         reference="moby/libnetwork#2384; moby/moby#47318; moby drivers/ipvlan/ipvlan_network.go",
     ),
-    Entry(
+    _entry(
         id="docker-pool-overlap",
         layer="addressing",
-        stage="boot",
         title="two Docker networks have one subnet",
         symptom="`up --force` fails: Docker refuses the second network",
         evidence="Pool overlaps with other one on this address space",
@@ -166,10 +156,9 @@ FAULTS: tuple[Entry, ...] = (
         cure="disjoint subnets, or another runtime for one of them",
         reference="moby/libnetwork#2334; moby/moby#46756",
     ),
-    Entry(
+    _entry(
         id="range-full",
         layer="addressing",
-        stage="boot",
         title="host-local has no address left",
         symptom="a container doesn't start although few run: files of dead ones hold the range",
         evidence="failed to allocate for range 0: no IP addresses available in range set",

@@ -9,22 +9,23 @@ from underlay.drivers import driver
 from underlay.faults.catalogue.filters import (
     CALLS,
     asked_by_bridges,
+    effect_of,
+    has_bridged,
     proof_of,
     strength_of,
 )
 from underlay.faults.evidence.drops import of_iptables
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
 from underlay.faults.evidence.spaces import links
-from underlay.faults.fault import ChildFault, Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import second_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from underlay.expect.passages import Packet
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Passage, Scene
-    from underlay.observe.evidence import Evidence
+    from underlay.observe.evidence import Evidence, Space
     from underlay.plan import PlannedNode
 
 SUBJECT = "bridges"
@@ -51,6 +52,7 @@ class BridgeUplink(Fault):
     cure = "ip link set NIC master BRIDGE on the node"
     reference = "bridge(8); ip-link(8), master"
     no_place = "no network of this lab has a bridge that holds an uplink"
+    kind = "parent"
     break_script = 'ip link set "$1" nomaster'
 
     def places(self, scene: Scene) -> Iterator[Place]:
@@ -59,17 +61,14 @@ class BridgeUplink(Fault):
                 if link.kind == "bridge" and link.parent:
                     yield Place(node.name, link.parent, node.name, (link.interface,))
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("parent", place.node, place.device))
-
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip link set "$1" master "$2"'
         return [Step(place.target, script, (place.device, place.detail[0]))]
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place, space, link in links(evidence, self.places(scene)):
-            if link.get("master") != place.detail[0]:
-                yield self.found(scene, place, link_proof(space, place.device))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        link = space.links.get(place.device)
+        if link and link.get("master") != place.detail[0]:
+            yield link_proof(space, place.device)
 
 
 class BridgePort(ChildFault):
@@ -137,10 +136,8 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for node in second_first(scene):
-            place = Place(node.name, "", node.name)
-            if any(child.node == node.name and child.network.traits.attach == "port"
-                   for child in scene.children):  # fmt: skip
-                yield place
+            if has_bridged(scene, node.name):
+                yield Place(node.name, "", node.name)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """It takes what the node's bridges pass from port to port, and what the node forwards."""
@@ -167,14 +164,10 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
                     continue
                 # Bridged frames show the bridge itself as both interfaces, as -i and -o do.
                 cells = self._passed(scene, place.node, replace(drop, device="").takes)
-                effect = Effect(cells) if drop.understood and not drop.device else Effect(
-                    frozenset(), cells
-                )  # fmt: skip
-                calls = sysctl_proof(space, CALLS)
-                yield self.found(
-                    scene, place, calls, proof_of(space, drop),
-                    strength=strength_of(drop), effect=effect,
-                )  # fmt: skip
+                known = drop.understood and not drop.device
+                effect = effect_of(replace(drop, understood=known), cells)
+                proofs = (sysctl_proof(space, CALLS), proof_of(space, drop))
+                yield self.found(scene, place, *proofs, strength=strength_of(drop), effect=effect)
 
 
 class NatMissing(Fault):
@@ -197,15 +190,8 @@ class NatMissing(Fault):
                     subnet = link.options["masquerade"]
                     yield Place(node.name, link.interface, node.name, (subnet,))
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(
-            scene.cells(
-                "space",
-                place.node,
-                place.device,
-                lambda p: p.forwarded and p.direction == "in" and p.packet.request,
-            )
-        )
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        return passage.forwarded and passage.direction == "in" and passage.packet.request
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         return [Step(place.target, DELETE_NAT, place.detail)]
@@ -218,17 +204,12 @@ iptables-legacy-save -t nat | grep -q -e "-s $1 .*MASQUERADE" ||
 """
         return [Step(place.target, script, (*place.detail, place.device))]
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space = evidence.space(place.node)
-            if space is None:
-                continue
-            rules = [line for line in space.lines("iptables") if "POSTROUTING" in line]
-            asked = [x for x in rules if "MASQUERADE" in x or "SNAT" in x or "-j CNI-" in x]
-            if not any(place.detail[0] in x or "-s " not in x for x in asked):
-                lines = tuple(rules) or ("no rule of POSTROUTING",)
-                proof = Proof(space.name, "iptables-save -c -t nat", lines)
-                yield self.found(scene, place, proof)
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        rules = [line for line in space.lines("iptables") if "POSTROUTING" in line]
+        asked = [x for x in rules if "MASQUERADE" in x or "SNAT" in x or "-j CNI-" in x]
+        if not any(place.detail[0] in x or "-s " not in x for x in asked):
+            lines = tuple(rules) or ("no rule of POSTROUTING",)
+            yield Proof(space.name, "iptables-save -c -t nat", lines)
 
 
 DELETE_NAT = """
@@ -263,14 +244,10 @@ class ForwardingOff(Fault):
             if node.forwards and self._nodes(scene, node):
                 yield Place(node.name, "", node.name)
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
         """What is forwarded there is lost; of an interface alone, what comes in by it."""
-
-        def forwarded(passage: Passage) -> bool:
-            way = "in" if place.device else passage.direction
-            return passage.forwarded and passage.packet.family == 4 and passage.direction == way
-
-        return Effect(scene.cells("space", place.target, place.device, forwarded))
+        way = "in" if place.device else passage.direction
+        return passage.forwarded and passage.packet.family == 4 and passage.direction == way
 
     def _nodes(self, scene: Scene, node: PlannedNode) -> bool:
         return bool(scene.cells("space", node.name, "", lambda p: p.forwarded))

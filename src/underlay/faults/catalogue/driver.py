@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.faults.evidence.lines import details_proof, link_proof
-from underlay.faults.fault import ChildFault, Effect, Fault, Place, Step
+from underlay.faults.evidence.spaces import info
+from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Layer, Place, Step
 from underlay.faults.places import parents
 from underlay.faults.remake import child_at, planned_mode, remake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding, Layer
-    from underlay.faults.scene import Child, Scene
-    from underlay.observe.evidence import Evidence, Space
+    from underlay.faults.scene import Child, Passage, Scene
+    from underlay.observe.evidence import Evidence
 
 SUBJECT = "drivers"
 
@@ -24,12 +24,6 @@ ip link delete underlay-mode 2>/dev/null || :
 ip link add link "$1" name underlay-mode type ipvlan mode $2
 ip link delete underlay-mode
 """
-
-
-def info(space: Space, interface: str) -> dict[str, Any]:
-    """Return the driver's own settings of an interface, such as its mode."""
-    found: dict[str, Any] = space.links.get(interface, {}).get("linkinfo", {}).get("info_data", {})
-    return found
 
 
 class MacvlanMode(ChildFault):
@@ -43,19 +37,18 @@ class MacvlanMode(ChildFault):
     modes = ("bridge",)
     siblings_only: bool = True
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        if not self.siblings_only:
-            return super().effect(scene, place)
-        return Effect(scene.cells("space", place.target, place.device, lambda p: p.sibling))
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        return passage.sibling or not self.siblings_only
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        script = 'ip link set "$1" type macvlan mode "$2"'
-        return [Step(place.target, script, (place.device, self.mode))]
+        return self._set(place, self.mode)
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
+        return self._set(place, child_at(scene, place).network.mode)
+
+    def _set(self, place: Place, mode: str) -> list[Step]:
         script = 'ip link set "$1" type macvlan mode "$2"'
-        planned = child_at(scene, place).network.mode
-        return [Step(place.target, script, (place.device, planned))]
+        return [Step(place.target, script, (place.device, mode))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for child in scene.children:
@@ -113,6 +106,7 @@ class IpvlanPort(Fault):
 
     layer = "driver"
     words: ClassVar[str]
+    siblings: ClassVar[bool]
     reference = (
         "Linux drivers/net/ipvlan/ipvlan_main.c (mode and flags are per port, the last one set"
         " holds); measured: a child that is added and deleted leaves them behind"
@@ -131,6 +125,14 @@ class IpvlanPort(Fault):
             if any(planned_mode(c) == "l2 bridge" for c in children):
                 yield place
 
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Return what the parent's children have between them, or else what they have beyond."""
+        cells = [
+            scene.cells("space", c.container, c.interface, lambda p: p.sibling is self.siblings)
+            for c in scene.children_on(place.node, place.device)
+        ]
+        return Effect(frozenset().union(*cells))
+
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Add a child with that mode, and delete it: the mode stays."""
         return [Step(place.target, SET_PARENT, (place.device, self.words))]
@@ -143,12 +145,12 @@ class IpvlanPort(Fault):
         for place in self.places(scene):
             for child in scene.children_on(place.node, place.device):
                 space = evidence.space(child.container)
-                if space is None or not self.shown(info(space, child.interface), child):
+                if space is None or not self.fits(info(space, child.interface), child):
                     continue
                 yield self.found(scene, place, details_proof(space, child.interface))
                 break
 
-    def shown(self, seen: dict[str, Any], child: Child) -> bool:
+    def fits(self, seen: dict[str, Any], child: Child) -> bool:
         """Whether a child's settings show this fault."""
         raise NotImplementedError
 
@@ -158,6 +160,7 @@ class IpvlanL3(IpvlanPort):
 
     id = "ipvlan-mode-l3"
     words = "l3"
+    siblings = False
     title = "an ipvlan parent is in mode l3 instead of l2"
     symptom = "the node's ipvlan containers lose all other nodes; siblings still reach each other"
     evidence = "`ip -details link show` in an untouched container: ipvlan mode l3, and NOARP"
@@ -167,10 +170,7 @@ class IpvlanL3(IpvlanPort):
     )
     cure = "add and delete a child in the right mode: ip link add link PARENT type ipvlan mode l2"
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return _of_children(scene, place, siblings=False)
-
-    def shown(self, seen: dict[str, Any], child: Child) -> bool:
+    def fits(self, seen: dict[str, Any], child: Child) -> bool:
         """Whether the mode is one of layer 3, which wasn't planned."""
         return seen.get("mode") in ("l3", "l3s") and child.network.mode == "l2"
 
@@ -180,16 +180,14 @@ class IpvlanPrivate(IpvlanPort):
 
     id = "ipvlan-private"
     words = "l2 private"
+    siblings = True
     title = "an ipvlan parent is private"
     symptom = "ipvlan siblings on that node lose each other; everything across nodes goes on"
     evidence = "`ip -details link show` in any container on it: ipvlan mode l2 private"
     cause = "The flag belongs to the parent: one child added as private makes all of them so."
     cure = "add and delete a child with the right flag: ip link add … type ipvlan mode l2 bridge"
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return _of_children(scene, place, siblings=True)
-
-    def shown(self, seen: dict[str, Any], child: Child) -> bool:
+    def fits(self, seen: dict[str, Any], child: Child) -> bool:
         """Whether the flag is this fault's, and the planned one is gone."""
         return bool(seen.get(self.words.split()[1])) and not seen.get("bridge")
 
@@ -257,11 +255,3 @@ class WrongMaster(ChildFault):
         parent = child.network.parent
         same_nic = name.partition(".")[0] == parent.partition(".")[0]
         return name != parent and not (same_nic and child.network.vlan)
-
-
-def _of_children(scene: Scene, place: Place, *, siblings: bool) -> Effect:
-    cells = [
-        scene.cells("space", c.container, c.interface, lambda p: p.sibling is siblings)
-        for c in scene.children_on(place.node, place.device)
-    ]
-    return Effect(frozenset().union(*cells))

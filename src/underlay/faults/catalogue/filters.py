@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from underlay.faults.evidence.drops import Drop, of_iptables
-from underlay.faults.evidence.drops_nft import of_nft
-from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
+from underlay.faults.evidence.drops import Drop, of_filters, of_iptables, of_nft, of_qdiscs
 from underlay.faults.evidence.lines import sysctl_proof
-from underlay.faults.fault import LIKELY, POSSIBLE, PROVEN, ChildFault, Effect, Fault, Place, Proof
+from underlay.faults.fault import (
+    LIKELY,
+    POSSIBLE,
+    PROVEN,
+    ChildFault,
+    Effect,
+    Fault,
+    Finding,
+    Place,
+    Proof,
+)
 from underlay.faults.places import parents
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
@@ -66,6 +73,13 @@ def proof_of(space: Space, found: Drop) -> Proof:
     return Proof(space.name, found.command, found.lines)
 
 
+def shown_by(fault: Fault, scene: Scene, space: Space, found: Drop, effect: Effect) -> Finding:
+    """Return the finding that something in a namespace discards packets."""
+    place = Place(space.name, found.device, space.node)
+    proof, strength = proof_of(space, found), strength_of(found)
+    return fault.found(scene, place, proof, strength=strength, effect=effect)
+
+
 def _meets(passage: Passage, found: Drop) -> bool:
     if found.device not in ("", passage.interface):
         return False
@@ -94,13 +108,10 @@ class ContainerDrops(ChildFault):
     break_script = APPEND
     mend_script = DELETE
 
-    def drop(self) -> Drop:
-        """Return what ``inject`` puts in, as it will be read."""
-        table = ["*filter", f"[1:1] -A {' '.join(self.rule)}"]
-        return next(of_iptables(table))
-
     def effect(self, scene: Scene, place: Place) -> Effect:
-        found = self.drop()
+        """Return what meets the rule that ``inject`` puts in, as it will be read."""
+        rule = " ".join(self.arguments(scene, place))
+        found = next(of_iptables(["*filter", f"[1:1] -A {rule}"]))
         return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
@@ -112,14 +123,7 @@ class ContainerDrops(ChildFault):
             space = evidence.space(container.name)
             for found in drops(space) if space else ():
                 if space and self.fits(found):
-                    place = Place(space.name, found.device, space.node)
-                    yield self.found(
-                        scene,
-                        place,
-                        proof_of(space, found),
-                        strength=strength_of(found),
-                        effect=effect_in(scene, space, found),
-                    )
+                    yield shown_by(self, scene, space, found, effect_in(scene, space, found))
 
     def fits(self, found: Drop) -> bool:
         """Whether a thing that discards is this fault and not its neighbour."""
@@ -198,8 +202,6 @@ class NodeDrops(ContainerDrops):
     """A node's own filter discards what its own addresses send or get."""
 
     id = "node-drops"
-    direction = "in"
-    rule = ("INPUT", "-i", "eth+", "-p", "udp", "-j", "DROP")
     title = "a node's own filter discards packets"
     symptom = (
         "the node's own cells are lost; macvlan and ipvlan l2 containers don't notice, since"
@@ -218,65 +220,45 @@ class NodeDrops(ContainerDrops):
             if scene.cells("space", place.target, place.device):
                 yield place
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        found = next(of_iptables(["*filter", f"[1:1] -A {' '.join(self._rule(place))}"]))
-        return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
-
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         """The rule is for one parent alone, so that management goes on."""
-        return self._rule(place)
-
-    def _rule(self, place: Place) -> tuple[str, ...]:
         return ("INPUT", "-i", place.device, "-j", "DROP")
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find rules of iptables and nft; what tc drops at a parent is a fault of its own."""
         for node in scene.plan.nodes:
             space = evidence.space(node.name)
-            rules = (
-                *of_iptables(space.lines("iptables") if space else []),
-                *of_iptables(space.lines("ip6tables") if space else [], "ip6tables"),
-                *of_nft(space.lines("nft") if space else []),
-            )
-            for found in rules:
-                if space is None or found.hits == 0:
+            for found in drops(space) if space else ():
+                if space is None or found.of_tc:
                     continue
                 if found.hook == "FORWARD" and asked_by_bridges(scene, space):
                     continue  # bridge-netfilter's
-                effect = effect_in(scene, space, found)
-                effect = _with_l3(scene, node.name, found, effect)
-                yield self.found(
-                    scene,
-                    Place(node.name, found.device, node.name),
-                    proof_of(space, found),
-                    strength=strength_of(found),
-                    effect=effect,
-                )
+                effect = _with_l3(scene, node.name, found, effect_in(scene, space, found))
+                yield shown_by(self, scene, space, found, effect)
 
 
 def asked_by_bridges(scene: Scene, space: Space) -> bool:
     """Whether a node's FORWARD chain is asked about what its containers' bridges pass on."""
-    bridged = any(
-        child.node == space.name and child.network.traits.attach == "port"
-        for child in scene.children
-    )
-    return bridged and space.sysctl.get(CALLS) == "1"
+    return has_bridged(scene, space.name) and space.sysctl.get(CALLS) == "1"
+
+
+def has_bridged(scene: Scene, node: str) -> bool:
+    """Whether a node has containers at bridges of its own."""
+    return any(c.node == node and c.network.traits.attach == "port" for c in scene.children)
 
 
 def _with_l3(scene: Scene, node: str, found: Drop, effect: Effect) -> Effect:
     """Add the node's ipvlan l3 and l3s containers, whose packets pass some of its hooks."""
+
+    def beyond(passage: Passage) -> bool:
+        away = not passage.sibling and passage.direction == found.direction
+        return away and found.takes(passage.packet)
+
     cells = set(effect.certain)
     for child in scene.children:
         seen = {"l3": ("out",), "l3s": ("in", "out")}.get(child.network.mode, ())
         if child.node == node and found.direction in seen:
-            cells |= scene.cells(
-                "space",
-                child.container,
-                child.interface,
-                lambda p: (
-                    not p.sibling and p.direction == found.direction and found.takes(p.packet)
-                ),
-            )
+            cells |= scene.cells("space", child.container, child.interface, beyond)
     return Effect(frozenset(cells), effect.possible)
 
 
@@ -300,24 +282,85 @@ class EchoIgnored(Fault):
         for node in scene.plan.nodes:
             yield Place(node.name, "", node.name, (node.name,))
 
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        packet = passage.packet
+        asked = packet.request and (packet.protocol, packet.family) == ("icmp", 4)
+        return asked and passage.direction == "in" and not passage.forwarded
+
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        name = "net.ipv4.icmp_echo_ignore_all"
+        if space.sysctl.get(name) == "1":
+            yield sysctl_proof(space, name)
+
+
+CLSACT = """
+tc qdisc add dev "$1" clsact 2>/dev/null || :
+tc filter add dev "$1" "$2" protocol all pref 7007 matchall action drop
+"""
+NO_CLSACT = 'tc filter delete dev "$1" "$2" pref 7007 2>/dev/null || :'
+
+
+class ParentDrops(Fault):
+    """Something at a node's parent discards frames."""
+
+    layer = "filters"
+    direction: ClassVar[str]
+    side: ClassVar[str]
+    cure = "tc filter delete dev DEVICE SIDE on the node, or replace the queue"
+    reference = (
+        "tc(8), clsact; measured: a drop at the parent's ingress bites macvlan siblings too, at"
+        " its egress it doesn't, and ipvlan siblings never meet either"
+    )
+    break_script = CLSACT
+    mend_script = NO_CLSACT
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        return parents(scene, scene.plan.nodes)
+
     def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(
-            scene.cells(
-                "space",
-                place.target,
-                "",
-                lambda p: (
-                    p.direction == "in"
-                    and not p.forwarded
-                    and p.packet.request
-                    and (p.packet.protocol, p.packet.family) == ("icmp", 4)
-                ),
-            )
-        )
+        found = Drop("", (), self.direction, place.device)
+        return Effect(self._cells(scene, place.node, found))
+
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, self.side)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        name = "net.ipv4.icmp_echo_ignore_all"
-        for place in self.places(scene):
-            space = evidence.space(place.target)
-            if space and space.sysctl.get(name) == "1":
-                yield self.found(scene, place, sysctl_proof(space, name))
+        for node in scene.plan.nodes:
+            space = evidence.space(node.name)
+            for found in drops(space) if space else ():
+                if space is None or not found.of_tc or found.direction != self.direction:
+                    continue
+                cells = self._cells(scene, node.name, found)
+                if cells:
+                    yield shown_by(self, scene, space, found, effect_of(found, cells))
+
+    def _cells(self, scene: Scene, node: str, found: Drop) -> frozenset[Cell]:
+        def met(passage: Passage) -> bool:
+            return passage.direction == found.direction and found.takes(passage.packet)
+
+        at_parent = scene.cells("parent", node, found.device, met)
+        return at_parent | scene.cells("space", node, found.device, met)
+
+
+class ParentDropsIncoming(ParentDrops):
+    """A node's parent discards what comes in."""
+
+    id = "parent-drops-incoming"
+    direction = "in"
+    side = "ingress"
+    title = "a parent discards what comes in"
+    symptom = "the node and its containers lose all others; macvlan siblings lose each other too"
+    evidence = "`tc -s filter show dev PARENT ingress`: a dropping filter that counts"
+    cause = "A filter at the parent's ingress discards frames before the children get them."
+
+
+class ParentDropsOutgoing(ParentDrops):
+    """A node's parent discards what goes out."""
+
+    id = "parent-drops-outgoing"
+    direction = "out"
+    side = "egress"
+    title = "a parent discards what goes out"
+    symptom = "the node and its containers lose all others; siblings go on"
+    evidence = "`tc -s filter show dev PARENT egress` or `tc -s qdisc show`: frames are dropped"
+    cause = "A filter or queue at the parent discards the frames that children send."

@@ -8,10 +8,10 @@ from underlay.faults.catalogue.addressing import ADD, DELETE
 from underlay.faults.catalogue.filters import APPEND, drops, proof_of, strength_of
 from underlay.faults.catalogue.filters import DELETE as DELETE_RULE
 from underlay.faults.catalogue.routing import DefaultRouteMissing
-from underlay.faults.evidence.drops import ND_TYPES
+from underlay.faults.evidence.drops import ND_TYPES, Drop
 from underlay.faults.evidence.lines import addresses_proof, sysctl_proof
-from underlay.faults.evidence.spaces import with_link_up
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.spaces import ipv6_is_off, is_up
+from underlay.faults.fault import Fault, Finding, Place, Proof, Step
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at
 from underlay.plan import Cidr
@@ -19,33 +19,25 @@ from underlay.plan import Cidr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.evidence.drops import Drop
-    from underlay.faults.fault import Finding
-    from underlay.faults.scene import Child, Passage, Scene
-    from underlay.observe.evidence import Evidence
+    from underlay.faults.scene import Scene
+    from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "IPv6"
-
-
-def in_ipv6(passage: Passage) -> bool:
-    """Whether a passing packet is IPv6's."""
-    return passage.packet.family == 6
 
 
 class Child6Fault(Fault):
     """A fault of one child that has an IPv6 address."""
 
     layer = "IPv6"
+    family = 6
     loses_addresses = True
     no_place = "no network of this lab has IPv6"
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
             if child.address6:
-                yield Place.of(child, child.end, f"{child.address6}/{prefix6(child)}")
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("space", place.target, place.device, in_ipv6))
+                prefix = Cidr(child.network.subnet6).prefix
+                yield Place.of(child, child.end, f"{child.address6}/{prefix}")
 
 
 class Disabled(Child6Fault):
@@ -61,12 +53,9 @@ class Disabled(Child6Fault):
     break_script = 'echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
     mend_script = 'echo 0 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space = evidence.space(place.target)
-            name = f"net.ipv6.conf.{place.device}.disable_ipv6"
-            if space and space.sysctl.get(name) == "1":
-                yield self.found(scene, place, sysctl_proof(space, name))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        if ipv6_is_off(space, place.device):
+            yield sysctl_proof(space, f"net.ipv6.conf.{place.device}.disable_ipv6")
 
 
 class Address6Missing(Child6Fault):
@@ -87,29 +76,21 @@ class Address6Missing(Child6Fault):
     mend_script = f"{ADD} nodad"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        advertised = {child.end for child in scene.children if child.network.slaac}
-        return (place for place in super().places(scene) if place.detail[0] not in advertised)
+        return (p for p in super().places(scene) if not child_at(scene, p).network.slaac)
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.device, place.detail[1])
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find children that are up, with IPv6 on, without their planned address."""
-        static = list(self.places(scene))
         for place in super().places(scene):
-            space = with_link_up(evidence, place)
-            if (
-                space is None
-                or space.sysctl.get(f"net.ipv6.conf.{place.device}.disable_ipv6") == "1"
-            ):
+            space, device = evidence.space(place.target), place.device
+            if space is None or not is_up(space, device) or ipv6_is_off(space, device):
                 continue
-            if place not in static and not any(
-                a.family == 6 for a in space.addresses(place.device)
-            ):
-                continue
-            wanted = Cidr(place.detail[1]).ip
-            if wanted not in [a.ip for a in space.addresses(place.device)]:
-                yield self.found(scene, place, addresses_proof(space, place.device))
+            seen = [a.ip for a in space.addresses(device) if a.family == 6]
+            static = not child_at(scene, place).network.slaac
+            if (static or seen) and Cidr(place.detail[1]).ip not in seen:
+                yield self.found(scene, place, addresses_proof(space, device))
 
 
 class DuplicateRefused(Child6Fault):
@@ -220,7 +201,7 @@ class DiscoveryDropped(Child6Fault):
         return [self.rule, tuple(other if w == "neighbour-advertisement" else w for w in self.rule)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in super().places(scene):
+        for place in self.places(scene):
             space = evidence.space(place.target)
             for found in drops(space) if space else ():
                 if space and _about_discovery(found):
@@ -230,8 +211,3 @@ class DiscoveryDropped(Child6Fault):
 
 def _about_discovery(found: Drop) -> bool:
     return bool(found.icmp_type and found.icmp_type[0] and found.icmp_type[1].lower() in ND_TYPES)
-
-
-def prefix6(child: Child) -> str:
-    """Return the prefix length of a child's IPv6 address."""
-    return Cidr(child.network.subnet6).prefix

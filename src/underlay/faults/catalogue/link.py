@@ -1,23 +1,22 @@
-"""Faults of links: parents, children and cables."""
+"""Faults of links: parents, children and cables that are down, gone, or carry too little."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from underlay.faults.evidence.lines import link_proof, port_line
-from underlay.faults.evidence.spaces import links
-from underlay.faults.fault import ChildFault, Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.lines import link_proof, port_proof
+from underlay.faults.evidence.spaces import is_down, links, switch_ports
+from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
-from underlay.faults.scene import stack
+from underlay.faults.scene import Cell, Scene, stack
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
-    from underlay.faults.scene import Cell, Scene
-    from underlay.observe.evidence import Evidence
+    from underlay.expect.passages import Kind
+    from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "links"
 
@@ -74,21 +73,13 @@ class ParentDown(Fault):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find planned parents that lack UP; a VLAN on a NIC that is down is its consequence."""
-        for node in scene.plan.nodes:
-            space = evidence.space(node.name)
-            if space is None:
+        for place in parents(scene, scene.plan.nodes):
+            space, device = evidence.space(place.node), place.device
+            if space is None or not is_down(space, device):
                 continue
-            down = [
-                name
-                for name in scene.parents(node.name)
-                if name in space.links and "UP" not in space.links[name]["flags"]
-            ]
-            for name in down:
-                base = name.partition(".")[0]
-                if base == name or base not in down:
-                    yield self.found(
-                        scene, Place(node.name, name, node.name), link_proof(space, name)
-                    )
+            base = device.partition(".")[0]
+            if base == device or not is_down(space, base):
+                yield self.found(scene, place, link_proof(space, device))
 
 
 class ParentMissing(Fault):
@@ -103,17 +94,14 @@ class ParentMissing(Fault):
     cure = "make the interface again, then start the node's containers anew: underlay down; up"
     reference = "Linux drivers/net/macvlan.c, macvlan_device_event (NETDEV_UNREGISTER)"
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for node in scene.plan.nodes:
-            space = evidence.space(node.name)
-            for name in scene.parents(node.name) if space is not None else ():
-                if space is not None and name not in space.links:
-                    yield self.found(
-                        scene, Place(node.name, name, node.name), link_proof(space, name)
-                    )
-
     def effect(self, scene: Scene, place: Place) -> Effect:
         return ParentDown().effect(scene, place)
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        for place in parents(scene, scene.plan.nodes):
+            space = evidence.space(place.node)
+            if space is not None and place.device not in space.links:
+                yield self.found(scene, place, link_proof(space, place.device))
 
 
 class ChildDown(ChildFault):
@@ -131,11 +119,10 @@ class ChildDown(ChildFault):
     break_script = 'ip link set "$1" down'
     mend_script = UP
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Find children that lack UP; one that lacks LOWER_UP alone has a parent that is down."""
-        for place, space, link in links(evidence, self.places(scene)):
-            if "UP" not in link["flags"]:
-                yield self.found(scene, place, link_proof(space, place.device))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        """Yield a child that lacks UP; one that lacks LOWER_UP alone has a parent that is down."""
+        if is_down(space, place.device):
+            yield link_proof(space, place.device)
 
 
 class ChildMissing(ChildFault):
@@ -183,18 +170,16 @@ class CableCut(Fault):
     # A tap that is set down would wedge the node's NIC for good.
     break_script = 'bridge link set dev "$1" state 0'
     mend_script = 'bridge link set dev "$1" state 3'
+    kind = "port"
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for node, segment, port in ports(scene):
             yield Place(SWITCH, port, node.name, (segment.name,))
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("port", place.detail[0], place.device))
-
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find ports in any state but forwarding, set down, or in no bridge at all."""
         switch = evidence.space(SWITCH)
-        rows = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
+        rows = switch_ports(switch)
         for place in self.places(scene):
             row = rows.get(place.device)
             if switch and row is None and place.device in switch.links:
@@ -205,8 +190,7 @@ class CableCut(Fault):
             if bridge is not None and "UP" not in bridge["flags"]:
                 continue  # all ports of a bridge that is down are disabled
             if row.get("state") != "forwarding" or "UP" not in row["flags"]:
-                proof = Proof(SWITCH, f"bridge -d link show dev {place.device}", (port_line(row),))
-                yield self.found(scene, place, proof)
+                yield self.found(scene, place, port_proof(row))
 
     def _unplugged_by_node(
         self, scene: Scene, evidence: Evidence, place: Place, row: dict[str, Any]
@@ -217,3 +201,85 @@ class CableCut(Fault):
         if "LOWER_UP" in row["flags"] or node is None or not nics:
             return False
         return "UP" not in node.links.get(nics[0].interface, {}).get("flags", ("UP",))
+
+
+LESS = 100
+SET = 'ip link set "$1" mtu "$2"'
+
+
+class MtuTooSmall(Fault):
+    """An interface on the way takes smaller packets than planned."""
+
+    id = "mtu-too-small"
+    layer = "link"
+    title = "an interface takes smaller packets than planned"
+    symptom = (
+        "small packets pass and large ones vanish: pings work, TCP opens and stalls; only the"
+        " check `pmtu` shows it"
+    )
+    evidence = "`ip link show`: an mtu below the plan's, in a container, on a node or at the switch"
+    cause = (
+        "No interface sends more than its MTU. A sender learns of a smaller one behind it from a"
+        " router's ICMP only: a switch or a peer drops what is too large without a word."
+    )
+    cure = "ip link set DEVICE mtu SIZE there; macvlan children don't rise with their parent"
+    reference = (
+        "RFC 1191; Linux net/core/dev.c, is_skb_forwardable; docker/for-linux#1426; measured"
+    )
+    no_place = "this lab has no network"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Name all that packets of the check `pmtu` pass: ports, children and parents."""
+        for segment in scene.plan.segments:
+            for name, port in segment.ports.items():
+                detail = (str(segment.mtu), "port", segment.name)
+                yield Place(SWITCH, port, name, detail)
+        for child in scene.children:
+            detail = (str(child.network.mtu), "space", child.container)
+            yield Place.of(child, *detail)
+        for node in scene.plan.nodes:
+            planned = {card.interface: card.mtu for card in node.nics}
+            planned |= {card.interface: card.mtu for card in node.vlans}
+            planned |= {link.interface: link.mtu for link in node.links}
+            for interface, mtu in planned.items():
+                yield Place(node.name, interface, node.name, (str(mtu), "parent", node.name))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The sizes of all paths that leave by it change, and no cell of reachability does.
+
+        An MTU bounds what is sent. What a NIC takes in beyond it is the driver's business, and so
+        is possible; a child and a port of a switch take in what they get.
+        """
+        kind, where, device = cast("Kind", place.detail[1]), place.detail[2], place.device
+        certain = scene.sized(kind, where, device, "out")
+        if kind != "parent":
+            return Effect(certain)
+        taken = scene.sized(kind, where, device, "in")
+        # The node's own packets, and what siblings of a macvlan parent have between them.
+        own = scene.sized("space", where, device, "out")
+        return Effect(certain, taken | own)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        return [Step(place.target, SET, (place.device, str(int(place.detail[0]) - LESS)))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Give it its size again, and to the children that sank with it."""
+        steps = [Step(place.target, SET, (place.device, place.detail[0]))]
+        for child in scene.children:
+            if place.target == place.node == child.node and child.network.parent == place.device:
+                words = (child.interface, str(child.network.mtu))
+                steps.append(Step(child.container, SET, words))
+        return steps
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Find interfaces below their planned size, but not children that sank with a parent."""
+        found = []
+        for place, space, link in links(evidence, self.places(scene)):
+            if int(link.get("mtu", 0)) < int(place.detail[0]):
+                found.append((place, space, int(link["mtu"])))
+        sunk = {(p.node, p.device): size for p, _, size in found if p.target == p.node}
+        for place, space, size in found:
+            own = [c for c in scene.children if c.container == place.target]
+            if any(sunk.get((c.node, c.network.parent)) == size for c in own):
+                continue
+            yield self.found(scene, place, link_proof(space, place.device))

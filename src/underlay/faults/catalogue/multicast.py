@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.overlay import tunnels
-from underlay.faults.fault import Effect, Fault, Place, Proof
-from underlay.plan import SWITCH
+from underlay.faults.evidence.spaces import switch_ports
+from underlay.faults.fault import Effect, Fault, Finding, Place, Proof
+from underlay.plan import SWITCH, NodeLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence
-    from underlay.plan import NodeLink
 
 SUBJECT = "multicast"
 
@@ -73,8 +72,7 @@ class MulticastOff(Fault):
         return place.detail[1:]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        switch = evidence.space(SWITCH)
-        seen = {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
+        seen = switch_ports(evidence.space(SWITCH))
         for place in self.places(scene):
             off = [p for p in place.detail[1:] if seen.get(p, {}).get("mcast_flood") is False]
             if len(off) > 1:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import link_proof, neighbour_line
-from underlay.faults.evidence.spaces import links
-from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Place, Proof, Step
-from underlay.faults.scene import involving
+from underlay.faults.evidence.spaces import info
+from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.scene import Scene, involving
 from underlay.plan import family_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
-    from underlay.faults.scene import Scene
-    from underlay.observe.evidence import Evidence
+    from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "neighbours"
 
@@ -77,9 +75,8 @@ class StaticNeighbour(Fault):
                 if row.get("lladdr", "").lower() != wanted[1] and name.name != wanted[0]:
                     proof = Proof(space.name, "ip neighbour show", (neighbour_line(row),))
                     detail = (name.name, wanted[0], row["dst"])
-                    yield self.found(
-                        scene, Place(space.name, row.get("dev", ""), space.node, detail), proof
-                    )
+                    place = Place(space.name, row.get("dev", ""), space.node, detail)
+                    yield self.found(scene, place, proof)
 
 
 class ArpOff(ChildFault):
@@ -97,11 +94,10 @@ class ArpOff(ChildFault):
     break_script = 'ip link set "$1" arp off'
     mend_script = 'ip link set "$1" arp on'
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place, space, link in links(evidence, self.places(scene)):
-            mode = link.get("linkinfo", {}).get("info_data", {}).get("mode")
-            if "NOARP" in link["flags"] and mode not in ("l3", "l3s"):
-                yield self.found(scene, place, link_proof(space, place.device))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        flags = space.links.get(place.device, {}).get("flags", ())
+        if "NOARP" in flags and info(space, place.device).get("mode") not in ("l3", "l3s"):
+            yield link_proof(space, place.device)
 
 
 class TableFull(Fault):

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.drivers import DRIVERS
 from underlay.faults.evidence.lines import details_proof, link_proof
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.spaces import info, is_up
+from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import second_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
     from underlay.faults.scene import Scene
     from underlay.observe.evidence import Evidence, Space
     from underlay.plan import NodeLink
@@ -73,35 +73,36 @@ class Tunnel(Fault):
     """A tunnel of a node that isn't as planned: what it carries is lost."""
 
     layer = "overlay"
-    kind: ClassVar[str] = ""
+    device_kind: ClassVar[str] = ""
+    kind = "parent"
     no_place = "this lab has no overlay network"
 
     def places(self, scene: Scene) -> Iterator[Place]:
-        return (place for place, _ in tunnels(scene, self.kind))
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(scene.cells("parent", place.node, place.device))
+        return (place for place, _ in tunnels(scene, self.device_kind))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [remade(place, tunnel_at(scene, place))]
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place, link in tunnels(scene, self.kind):
-            space = evidence.space(place.node)
-            if space is not None and link.interface in space.links:
-                for proof in self.shown(space, link):
-                    yield self.found(scene, place, proof)
+    def _numbered(self, scene: Scene, place: Place, option: str) -> list[Step]:
+        """Return the step that makes the tunnel anew with the next number for an option."""
+        link = tunnel_at(scene, place)
+        other = {**link.options, option: (link.options.get(option) or 0) + 1}
+        return [remade(place, replace(link, options=other))]
 
-    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        if place.device in space.links:
+            yield from self.differing(space, tunnel_at(scene, place))
+
+    def differing(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Yield the proof that a tunnel that is there has this fault."""
-        raise NotImplementedError
+        yield from ()
 
 
 class VxlanId(Tunnel):
     """A VXLAN with another network identifier."""
 
     id = "vxlan-vni"
-    kind = "vxlan"
+    device_kind = "vxlan"
     no_place = "this lab has no vxlan network"
     title = "a VXLAN has another VNI than planned"
     symptom = "the overlay's containers on that node lose all other nodes; siblings go on"
@@ -112,13 +113,11 @@ class VxlanId(Tunnel):
     option: ClassVar[str] = "id"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        link = tunnel_at(scene, place)
-        other = {**link.options, self.option: link.options[self.option] + 1}
-        return [remade(place, replace(link, options=other))]
+        return self._numbered(scene, place, self.option)
 
-    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
+    def differing(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Yield the settings where the number isn't the plan's."""
-        seen = _data(space, link).get({"id": "id", "dstport": "port"}[self.option])
+        seen = info(space, link.interface).get({"id": "id", "dstport": "port"}[self.option])
         if seen is not None and int(seen) != link.options[self.option]:
             yield details_proof(space, link.interface)
 
@@ -139,7 +138,7 @@ class VxlanList(Tunnel):
     """Two nodes that aren't in each other's list of a VXLAN."""
 
     id = "vxlan-not-listed"
-    kind = "vxlan"
+    device_kind = "vxlan"
     title = "two nodes don't list each other in a VXLAN"
     symptom = "the overlay's containers on the two nodes lose each other; the rest goes on"
     evidence = "`bridge fdb show dev VXLAN` on both nodes: no 00:00:00:00:00:00 for the other one"
@@ -231,7 +230,7 @@ class GreKey(Tunnel):
     """A GRE tunnel with another key."""
 
     id = "gre-key"
-    kind = "gretap"
+    device_kind = "gretap"
     no_place = "this lab has no gretap network"
     title = "a GRE tunnel has another key"
     symptom = "the overlay's containers lose those behind that tunnel; others go on"
@@ -241,13 +240,11 @@ class GreKey(Tunnel):
     reference = "Linux net/ipv4/ip_tunnel.c, ip_tunnel_lookup; RFC 2890"
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        link = tunnel_at(scene, place)
-        other = {**link.options, "key": (link.options.get("key") or 0) + 1}
-        return [remade(place, replace(link, options=other))]
+        return self._numbered(scene, place, "key")
 
-    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
+    def differing(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Yield the settings where a key of either direction isn't the plan's."""
-        data, wanted = _data(space, link), link.options.get("key")
+        data, wanted = info(space, link.interface), link.options.get("key")
         keys = {_number(data.get(name)) for name in ("ikey", "okey")}
         if keys != {wanted or 0}:
             yield details_proof(space, link.interface)
@@ -265,14 +262,9 @@ class TunnelDown(Tunnel):
     reference = "ip-link(8)"
     break_script = 'ip link set "$1" down'
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place, link in tunnels(scene):
-            space = evidence.space(place.node)
-            if space is None:
-                continue
-            found = space.links.get(link.interface)
-            if found is None or "UP" not in found["flags"]:
-                yield self.found(scene, place, link_proof(space, link.interface))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        if not is_up(space, place.device):
+            yield link_proof(space, place.device)
 
 
 class TunnelUnplugged(Tunnel):
@@ -287,15 +279,10 @@ class TunnelUnplugged(Tunnel):
     reference = "bridge(8); ip-link(8), master"
     break_script = 'ip link set "$1" nomaster'
 
-    def shown(self, space: Space, link: NodeLink) -> Iterator[Proof]:
+    def differing(self, space: Space, link: NodeLink) -> Iterator[Proof]:
         """Yield the interface where its master isn't the plan's."""
         if space.links[link.interface].get("master") != link.master:
             yield link_proof(space, link.interface)
-
-
-def _data(space: Space, link: NodeLink) -> dict[str, Any]:
-    found: dict[str, Any] = space.links[link.interface].get("linkinfo", {}).get("info_data", {})
-    return found
 
 
 def _number(key: Any) -> int:

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.ipv6 import in_ipv6
 from underlay.faults.evidence.lines import addresses_proof, route_line
 from underlay.faults.evidence.routes import contains, main_routes
-from underlay.faults.evidence.spaces import spaces, with_link_up
-from underlay.faults.fault import LIKELY, Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.spaces import ipv6_is_off, is_up, spaces
+from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Layer, Place, Proof, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding, Layer
-    from underlay.faults.scene import Child, Passage, Scene
+    from underlay.faults.scene import Cell, Child, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
     from underlay.plan import PlannedHost
 
@@ -70,10 +68,11 @@ class AdvertisedFault(Fault):
 
     def cells_of(self, scene: Scene, children: list[Child]) -> Effect:
         """Return all IPv6 cells of these children."""
-        cells: frozenset[tuple[str, str, str, int]] = frozenset()
-        for child in children:
-            cells |= scene.cells("space", child.container, child.interface, in_ipv6)
-        return Effect(cells)
+        cells = [
+            scene.cells("space", c.container, c.interface, lambda p: p.packet.family == 6)
+            for c in children
+        ]
+        return Effect(frozenset().union(*cells))
 
 
 class Ignored(AdvertisedFault):
@@ -158,19 +157,15 @@ class Lost(AdvertisedFault):
         lacking = [
             c for c, space in unaddressed(scene, evidence) if not refusal(space, c.interface)
         ]
-        for host, _ in advertisers(scene):
-            children = hearers(scene, host.name)
+        groups = [(place, hearers(scene, place.target)) for place in self.places(scene)]
+        for (node, parent), children in on_parents(scene).items():
+            if len(children) > 1:
+                groups.append((Place(node, parent, node), children))
+        groups += [(Place.of(child, child.end), [child]) for child in lacking]
+        for place, children in groups:
             if children and all(child in lacking for child in children):
-                place = Place(host.name, host.ports[0].interface, host.name)
                 yield self._silent(scene, evidence, place, children)
                 lacking = [child for child in lacking if child not in children]
-        for (node, parent), children in on_parents(scene).items():
-            if len(children) > 1 and all(child in lacking for child in children):
-                yield self._silent(scene, evidence, Place(node, parent, node), children)
-                lacking = [child for child in lacking if child not in children]
-        for child in lacking:
-            place = Place.of(child, child.end)
-            yield self._silent(scene, evidence, place, [child])
 
     def _silent(
         self, scene: Scene, evidence: Evidence, place: Place, children: list[Child]
@@ -210,7 +205,7 @@ class Rogue(AdvertisedFault):
 
     def _led_astray(self, scene: Scene, hearing: list[Child], rogue: str) -> Effect:
         """Return what leaves for a router: a segment's advertised prefixes are on its link."""
-        cells: frozenset[tuple[str, str, str, int]] = frozenset()
+        cells: frozenset[Cell] = frozenset()
         for child in hearing:
             near = [c for c in advertised(scene) if c.network.segment == child.network.segment]
             prefixes = {c.network.subnet6 for c in near}
@@ -279,13 +274,10 @@ def on_parents(scene: Scene) -> dict[tuple[str, str], list[Child]]:
 def unaddressed(scene: Scene, evidence: Evidence) -> Iterator[tuple[Child, Space]]:
     """Yield children that are up, with IPv6 on, without any global IPv6 address."""
     for child in advertised(scene):
-        space = with_link_up(evidence, Place.of(child))
-        if (
-            space is None
-            or space.sysctl.get(f"net.ipv6.conf.{child.interface}.disable_ipv6") == "1"
-        ):
+        space, device = evidence.space(child.container), child.interface
+        if space is None or not is_up(space, device) or ipv6_is_off(space, device):
             continue
-        if not any(address.family == 6 for address in space.addresses(child.interface)):
+        if not any(address.family == 6 for address in space.addresses(device)):
             yield child, space
 
 

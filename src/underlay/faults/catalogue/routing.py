@@ -1,23 +1,22 @@
-"""Faults of routes and rules, in containers and on nodes."""
+"""Faults of routes, rules and the reverse-path filter, in containers and on nodes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from underlay.faults.evidence.lines import route_line, routes_proof
+from underlay.expect.kinds import gateways
+from underlay.faults.evidence.lines import route_line, routes_proof, sysctl_proof
 from underlay.faults.evidence.routes import best, contains, every_route, main_routes, route_family
-from underlay.faults.evidence.spaces import spaces, with_link_up
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.spaces import is_up, spaces
+from underlay.faults.fault import Effect, Fault, Finding, Layer, Place, Proof, Step
 from underlay.faults.places import neighbour
-from underlay.faults.remake import child_at
-from underlay.faults.scene import Scene
+from underlay.faults.remake import child_at, unused_address
+from underlay.faults.scene import Cell, Child, Passage, Scene
 from underlay.plan import family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from underlay.faults.fault import Finding, Layer
-    from underlay.faults.scene import Cell, Child, Passage
     from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "routes"
@@ -39,6 +38,22 @@ def towards(
     return own | scene.cells("route", space, interface, leaving)
 
 
+def taken(
+    scene: Scene, space: Space, row: dict[str, Any], planned: set[str] | None = None
+) -> Effect:
+    """Return the cells that take a route that is there, and no more specific one.
+
+    ``planned`` are the interfaces that they should leave by; None for any.
+    """
+
+    def astray(passage: Passage) -> bool:
+        if passage.direction != "out" or (planned is not None and passage.interface not in planned):
+            return False
+        return best(space, passage.packet.destination) == row
+
+    return Effect(scene.cells("space", space.name, "", astray))
+
+
 class DefaultRouteMissing(Fault):
     """A container lacks its default route."""
 
@@ -54,25 +69,22 @@ class DefaultRouteMissing(Fault):
     cure = "ip route add default dev DEVICE (or via GATEWAY) in the container"
     reference = "Linux net/ipv4/route.c, ip_route_output_key_hash_rcu (ENETUNREACH)"
     loses_addresses = True
-    family: ClassVar[int] = 4
+    family = 4
     no_place = "no network of this lab gives its containers a default route"
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
-            subnet = child.network.subnet if self.family == 4 else child.network.subnet6
-            if child.network.default_route != "none" and subnet:
+            if child.network.default_route != "none" and self._subnet(child):
                 yield Place.of(child, child.end)
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        network = child_at(scene, place).network
-        subnet = network.subnet if self.family == 4 else network.subnet6
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        there = passage.packet.destination
+        if passage.direction != "out" or family_of(there) != self.family:
+            return False
+        return not contains(self._subnet(child_at(scene, place)), there)
 
-        def outside(passage: Passage) -> bool:
-            there = passage.packet.destination
-            right = family_of(there) == self.family
-            return passage.direction == "out" and right and not contains(subnet, there)
-
-        return Effect(scene.cells("space", place.target, place.device, outside))
+    def _subnet(self, child: Child) -> str:
+        return child.network.subnet if self.family == 4 else child.network.subnet6
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         return [Step(place.target, f"ip -{self.family} route delete default")]
@@ -80,14 +92,11 @@ class DefaultRouteMissing(Fault):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return []
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place in self.places(scene):
-            space, child = evidence.space(place.target), child_at(scene, place)
-            if space is None or not usable(space, child, self.family):
-                continue
-            routes = main_routes(space, self.family)
-            if not any(row["dst"] == "default" for row in routes):
-                yield self.found(scene, place, routes_proof(space, routes, self.family))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        routes = main_routes(space, self.family)
+        lacking = not any(row["dst"] == "default" for row in routes)
+        if lacking and usable(space, child_at(scene, place), self.family):
+            yield routes_proof(space, routes, self.family)
 
 
 class RefusingRoute(Fault):
@@ -148,16 +157,16 @@ class WrongNextHop(RefusingRoute):
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip route replace "$1" via "$2" dev "$3" onlink'
-        gateway = _unused_address(scene, place)
+        gateway = unused_address(scene, place)
         return [Step(place.target, script, (place.detail[1], gateway, place.device))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip route delete "$1" via "$2" 2>/dev/null || :'
-        return [Step(place.target, script, (place.detail[1], _unused_address(scene, place)))]
+        return [Step(place.target, script, (place.detail[1], unused_address(scene, place)))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find routes by a gateway that the plan doesn't have, which some packet takes."""
-        planned = set(_planned_gateways(scene))
+        planned = set(gateways(scene.plan))
         for space in spaces(scene, evidence):
             for row in every_route(space):
                 gateway, device = row.get("gateway"), row.get("dev", "")
@@ -166,19 +175,8 @@ class WrongNextHop(RefusingRoute):
                 if device == "eth0" and space.name == space.node:
                     continue  # a node's own default route, over management
                 if towards(scene, space.name, "", row["dst"], route_family(row)):
-                    effect = self._taken(scene, space, row)
+                    effect = taken(scene, space, row)
                     yield self.shown_by(scene, space, row, effect, device)
-
-    def _taken(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
-        """Return the cells that take this route, and no more specific one."""
-        return Effect(
-            scene.cells(
-                "space",
-                space.name,
-                "",
-                lambda p: p.direction == "out" and best(space, p.packet.destination) == row,
-            )
-        )
 
 
 class WrongDevice(RefusingRoute):
@@ -201,27 +199,13 @@ class WrongDevice(RefusingRoute):
                     continue
                 if row.get("type", "unicast") != "unicast":
                     continue
-                effect = self._astray(scene, space, row)
+                several = len([c for c in scene.children if c.container == space.name]) > 1
+                if several or row["dev"] == "eth0":
+                    continue
+                others = set(space.links) - {row["dev"]}
+                effect = taken(scene, space, row, others)
                 if effect.certain:
                     yield self.shown_by(scene, space, row, effect, row["dev"])
-
-    def _astray(self, scene: Scene, space: Space, row: dict[str, Any]) -> Effect:
-        several = len([c for c in scene.children if c.container == space.name]) > 1
-        return Effect(
-            scene.cells(
-                "space",
-                space.name,
-                "",
-                lambda p: (
-                    p.direction == "out"
-                    and not several
-                    and p.interface != row["dev"]
-                    and p.interface in space.links
-                    and row["dev"] != "eth0"
-                    and best(space, p.packet.destination) == row
-                ),
-            )
-        )
 
 
 class PolicyRule(RefusingRoute):
@@ -277,38 +261,139 @@ class NodeRouteMissing(Fault):
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.detail[1], place.device)
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Find planned routes that aren't there, on parents that are up and addressed."""
-        for place in self.places(scene):
-            space = with_link_up(evidence, place)
-            if space is None or not space.addresses(place.device):
-                continue
-            family = family_of(place.detail[1])
-            routes = main_routes(space, family)
-            if not any(row["dst"] == place.detail[1] for row in routes):
-                yield self.found(scene, place, routes_proof(space, routes, family))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        """Yield a node's routes without the planned one, if the parent is up and addressed."""
+        family = family_of(place.detail[1])
+        routes = main_routes(space, family)
+        lacking = not any(row["dst"] == place.detail[1] for row in routes)
+        if lacking and is_up(space, place.device) and space.addresses(place.device):
+            yield routes_proof(space, routes, family)
 
 
 def usable(space: Space, child: Child, family: int = 4) -> bool:
     """Whether a child is up and has its address, so that a missing route is a fault of its own."""
-    link = space.links.get(child.interface)
-    if link is None or "UP" not in link["flags"]:
-        return False
     wanted = child.address if family == 4 else child.address6
-    return any(a.ip == wanted for a in space.addresses(child.interface))
+    seen = [address.ip for address in space.addresses(child.interface)]
+    return is_up(space, child.interface) and wanted in seen
 
 
-def _unused_address(scene: Scene, place: Place) -> str:
-    child = child_at(scene, place)
-    return child.network.slices[child.node].last
+SWITCHED = "net.ipv4.conf.{}.rp_filter"
+DROPPED = "TcpExtIPReversePathFilter"
+STRICT = 1
+ALL = "all"
 
 
-def _planned_gateways(scene: Scene) -> Iterator[str]:
-    """Yield every address that the plan itself routes by, of both families."""
-    for network in scene.plan.networks:
-        yield from (network.gateway, network.gateway6)
-        yield from (route.via for route in network.routes)
-    for node in scene.plan.nodes:
-        yield from (route.via for route in node.routes)
-    for host in scene.plan.hosts:
-        yield from (route.via for route in host.routes)
+class ReversePath(Fault):
+    """A namespace drops what its own route back would not leave by the same interface."""
+
+    id = "rp-filter"
+    layer = "routing"
+    title = "a strict reverse-path filter drops packets"
+    symptom = (
+        "only what comes in by another interface than answers would leave by is lost, such as"
+        " what one network sends to a container's address in another one"
+    )
+    evidence = f"{SWITCHED.format('DEVICE')} = 1, and `ip route get SOURCE` names another device"
+    cause = (
+        "With rp_filter = 1 the kernel drops a packet whose source it would not itself reach by"
+        " the interface that the packet came in by. The larger of conf.all and conf.DEVICE holds."
+    )
+    cure = f"sysctl -w {SWITCHED.format('DEVICE')}=2 (loose) or 0, or route both ways alike"
+    reference = (
+        "RFC 3704, 2.2; Linux Documentation/networking/ip-sysctl.rst, rp_filter;"
+        " net/ipv4/fib_frontend.c, __fib_validate_source"
+    )
+    no_place = "every packet of this lab comes in where its answer leaves: the filter drops none"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Name interfaces that healthy packets come in by, and would not be answered by."""
+        homes = {end.space: end.node for end in scene.ends.values()}
+        ways = scene.healthy.values()
+        found = {(p.where, p.interface) for way in ways for p in way if _astray(scene, p)}
+        # Containers before nodes.
+        for space, device in sorted(found, key=lambda one: (homes.get(one[0]) == one[0], one)):
+            yield Place(space, device, homes.get(space, space))
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        device = "" if place.device == ALL else place.device
+        astray = scene.cells("space", place.target, device, lambda p: _astray(scene, p))
+        return Effect(astray)
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        return [_step(place, STRICT)]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        return [_step(place, 0)]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Find strict interfaces in namespaces whose routes back lead elsewhere."""
+        for space in spaces(scene, evidence):
+            name, strict = space.name, _strict(space)
+            if not strict:
+                continue
+            own = [device for device in strict if space.sysctl[SWITCHED.format(device)] == "1"]
+            # One switch for all of them is one fault.
+            for device in own or [ALL]:
+                place = Place(name, device, space.node)
+                wanted = _met(space, strict if device == ALL else [device])
+                cells = scene.cells("space", name, "", wanted)
+                if cells:
+                    proofs = [sysctl_proof(space, SWITCHED.format(device))]
+                    proofs += [_route_back(scene, space, wanted), *_counted(space)]
+                    yield self.found(scene, place, *proofs, effect=Effect(cells))
+
+
+def _step(place: Place, value: int) -> Step:
+    script = 'echo "$2" > "/proc/sys/net/ipv4/conf/$1/rp_filter"'
+    return Step(place.target, script, (place.device, str(value)))
+
+
+def _astray(scene: Scene, passage: Passage) -> bool:
+    """Whether a packet comes in by another interface than the plan's routes lead back by."""
+    if (passage.kind, passage.direction, passage.packet.family) != ("space", "in", 4):
+        return False
+    return scene.leads(passage.where, passage.packet.source) != passage.interface
+
+
+def _strict(space: Space) -> list[str]:
+    """Return the interfaces whose filter is strict: the larger of two switches holds."""
+    switches = space.sysctl
+    every = int(switches.get(SWITCHED.format(ALL), "0"))
+    return [
+        device
+        for device in space.links
+        if max(every, int(switches.get(SWITCHED.format(device), "0"))) == STRICT
+    ]
+
+
+def _met(space: Space, devices: list[str]) -> Callable[[Passage], bool]:
+    """Return a test for the packets that a namespace drops, by the routes in its evidence."""
+
+    def wanted(passage: Passage) -> bool:
+        if passage.direction != "in" or passage.packet.family != 4:
+            return False
+        if passage.interface not in devices:
+            return False
+        route = best(space, passage.packet.source)
+        return route is None or route.get("dev") != passage.interface
+
+    return wanted
+
+
+def _route_back(scene: Scene, space: Space, wanted: Callable[[Passage], bool]) -> Proof:
+    ways = scene.healthy.values()
+    one = next(p for way in ways for p in way if _there(p, space.name) and wanted(p))
+    route = best(space, one.packet.source)
+    line = route_line(route) if route else "no route"
+    return Proof(space.name, f"ip route get {one.packet.source}", (line,))
+
+
+def _counted(space: Space) -> tuple[Proof, ...]:
+    """Return the kernel's own count of what the filter dropped in a namespace, if any."""
+    count = space.counters.get(DROPPED)
+    shown = (f"{DROPPED} {count}",)
+    return (Proof(space.name, f"nstat -az {DROPPED}", shown),) if count else ()
+
+
+def _there(passage: Passage, space: str) -> bool:
+    return (passage.kind, passage.where) == ("space", space)

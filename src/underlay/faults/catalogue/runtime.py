@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.fault import LIKELY, Effect, Fault, Place, Proof, Step
-from underlay.faults.scene import involving
+from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.places import second_first
+from underlay.faults.scene import Cell, Scene, involving
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
-    from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence
 
 SUBJECT = "runtimes"
@@ -31,13 +30,22 @@ test "$reached"
 """
 
 
-class ContainerStopped(Fault):
+class ContainerGone(Fault):
+    """A container whose network namespace isn't there."""
+
+    layer = "runtime"
+    symptom = "no cell of the container can be measured, from it or to it"
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """No cell of the container can be measured, whatever was expected of it."""
+        return Effect(_of_containers(scene, {place.target}))
+
+
+class ContainerStopped(ContainerGone):
     """A Docker container isn't running."""
 
     id = "container-stopped"
-    layer = "runtime"
     title = "a container isn't running"
-    symptom = "no cell of the container can be measured, from it or to it"
     evidence = "`docker ps --all` on the node: exited"
     cause = "The container's process has ended, and its network namespace with it."
     cure = "docker start CONTAINER on the node; `docker logs` says why it ended"
@@ -49,10 +57,6 @@ class ContainerStopped(Fault):
         for container in scene.plan.containers:
             if container.runtime == "docker":
                 yield Place(container.name, "", container.node)
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """No cell of the container can be measured, whatever was expected of it."""
-        return Effect(_of_containers(scene, {place.target}))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         return [Step(place.node, 'docker stop --time 0 "$1" >/dev/null', (place.target,))]
@@ -127,8 +131,7 @@ class NodeHung(Fault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name every node whose process runs beside the segments' bridges, the second one first."""
-        nodes = () if scene.plan.switch else scene.plan.nodes
-        for node in sorted(nodes, key=lambda node: node.index != 2):
+        for node in () if scene.plan.switch else second_first(scene):
             yield Place(node.name, "", node.name)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
@@ -149,20 +152,15 @@ class NodeHung(Fault):
                 yield self.found(scene, place, proof, strength=LIKELY)
 
 
-class NamespaceGone(Fault):
+class NamespaceGone(ContainerGone):
     """A container has no network namespace."""
 
     id = "namespace-gone"
-    layer = "runtime"
     title = "a container's network namespace is gone"
-    symptom = "no cell of the container can be measured, from it or to it"
     evidence = "/run/netns on the node lacks the container's name"
     cause = "The namespace was deleted, or the container was never started."
     cure = "underlay down, underlay up; the runtime's own words are in `underlay up`'s output"
     reference = "ip-netns(8)"
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(_of_containers(scene, {place.target}))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find containers that could not be entered, on nodes that could; Docker's stop instead."""

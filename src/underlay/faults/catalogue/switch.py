@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from underlay.expect.value_cells import NOBODY
-from underlay.faults.evidence.lines import fdb_line, link_proof, port_line
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.lines import fdb_line, link_proof, port_proof
+from underlay.faults.evidence.spaces import is_up, switch_ports
+from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
 from underlay.faults.places import ports
-from underlay.faults.scene import cell_of
+from underlay.faults.scene import Cell, Scene, cell_of, involving
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.expect import Expectation
-    from underlay.faults.fault import Finding
-    from underlay.faults.scene import Cell, Scene
-    from underlay.observe.evidence import Evidence
+    from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "switch"
-
-
-def rows(evidence: Evidence) -> dict[str, dict[str, Any]]:
-    """Return what the switch says of its ports, by port."""
-    switch = evidence.space(SWITCH)
-    return {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
-
-
-def port_proof(row: dict[str, Any]) -> Proof:
-    """Return a port's settings as a proof."""
-    return Proof(SWITCH, f"bridge -d link show dev {row['ifname']}", (port_line(row),))
 
 
 class PortIsolated(Fault):
@@ -66,7 +54,7 @@ class PortIsolated(Fault):
         return place.detail[1:]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        seen = rows(evidence)
+        seen = switch_ports(evidence.space(SWITCH))
         for segment in scene.plan.segments:
             if segment.isolated:
                 continue
@@ -151,22 +139,17 @@ class Hairpin(Fault):
         return Effect(self._cells(scene, place.node, place.detail[0]))
 
     def _cells(self, scene: Scene, node: str, segment: str) -> frozenset[Cell]:
-        ends = {
+        ends = [
             c.end
             for c in scene.children
-            if c.node == node
-            and c.network.segment == segment
+            if (c.node, c.network.segment) == (node, segment)
             and c.network.traits.by_mac
             and c.network.mode in ("bridge", "vepa")
-        }
-        return frozenset(
-            cell
-            for cell in scene.every - set(scene.healthy)
-            if node in cell[:2] and ends & set(cell[:2])
-        )
+        ]
+        return involving(involving(scene.closed, node), *ends)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        seen = rows(evidence)
+        seen = switch_ports(evidence.space(SWITCH))
         for node, segment, port in ports(scene):
             if seen.get(port, {}).get("hairpin") and not segment.hairpin:
                 place = Place(SWITCH, port, node.name, (segment.name,))
@@ -222,12 +205,10 @@ class BroadcastOff(Fault):
             return False
         return any(scene.ends[taker].node == place.node for taker in takers)
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        seen = rows(evidence)
-        for place in self.places(scene):
-            row = seen.get(place.device, {})
-            if row.get("bcast_flood") is False:
-                yield self.found(scene, place, port_proof(row))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        row = switch_ports(space).get(place.device, {})
+        if row.get("bcast_flood") is False:
+            yield port_proof(row)
 
 
 class WrongSegment(Fault):
@@ -253,20 +234,22 @@ class WrongSegment(Fault):
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """All that passes the port is lost; who was unreachable may become reachable."""
-        ends = {c.end for c in scene.children if c.node == place.node} | {place.node}
-        strangers = frozenset(
-            cell for cell in scene.every - set(scene.healthy) if ends & set(cell[:2])
-        )
+        ends = [c.end for c in scene.children if c.node == place.node]
+        strangers = involving(scene.closed, place.node, *ends)
         return Effect(scene.cells("port", place.detail[0], place.device), strangers)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        return [Step(SWITCH, 'ip link set "$1" master "$2"', (place.device, place.detail[2]))]
+        return self._plugged(place, place.detail[2])
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        return [Step(SWITCH, 'ip link set "$1" master "$2"', (place.device, place.detail[1]))]
+        return self._plugged(place, place.detail[1])
+
+    def _plugged(self, place: Place, bridge: str) -> list[Step]:
+        return [Step(SWITCH, 'ip link set "$1" master "$2"', (place.device, bridge))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        switch, seen = evidence.space(SWITCH), rows(evidence)
+        switch = evidence.space(SWITCH)
+        seen = switch_ports(switch)
         for node, segment, port in ports(scene):
             if switch is None or port not in switch.links:
                 continue
@@ -299,9 +282,6 @@ class SegmentDown(Fault):
     def effect(self, scene: Scene, place: Place) -> Effect:
         return Effect(scene.cells("port", place.detail[0]))
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        switch = evidence.space(SWITCH)
-        for place in self.places(scene) if switch else ():
-            assert switch is not None
-            if "UP" not in switch.links.get(place.device, {}).get("flags", ()):
-                yield self.found(scene, place, link_proof(switch, place.device))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        if not is_up(space, place.device):
+            yield link_proof(space, place.device)

@@ -5,24 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.filters import effect_of, strength_of
-from underlay.faults.catalogue.switch import port_proof, rows
+from underlay.faults.catalogue.filters import effect_of, proof_of, strength_of
 from underlay.faults.evidence import port_vlans
-from underlay.faults.evidence.drops import Drop
-from underlay.faults.evidence.drops_nft import of_nft
-from underlay.faults.evidence.drops_tc import of_filters, of_qdiscs
-from underlay.faults.evidence.lines import fdb_line
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.evidence.drops import Drop, of_filters, of_nft, of_qdiscs
+from underlay.faults.evidence.lines import fdb_line, port_proof
+from underlay.faults.evidence.spaces import switch_ports
+from underlay.faults.fault import Effect, Fault, Finding, Layer, Place, Proof, Step
 from underlay.faults.places import ports
-from underlay.plan import SWITCH
+from underlay.plan import SWITCH, PlannedNode, PlannedSegment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding, Layer
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
-    from underlay.plan import PlannedNode, PlannedSegment
 
 SUBJECT = "switch"
 
@@ -44,19 +40,16 @@ class MacPolicy(Fault):
     )
     cure = "allow the MAC addresses at the port, or use ipvlan, which has only the NIC's"
     reference = "docker/docs#15855; moby/moby#21735; bridge(8), locked; Linux ipvlan.rst, 6(a)"
+    kind = "port"
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for node, segment, port in ports(scene):
             nic = next(nic for nic in node.nics if nic.segment == segment.name)
             yield Place(SWITCH, port, node.name, (segment.name, nic.mac))
 
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        segment, *allowed = place.detail
-
-        def strange(passage: Passage) -> bool:
-            return passage.direction == "in" and passage.packet.source_mac not in allowed
-
-        return Effect(scene.cells("port", segment, place.device, strange))
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        allowed = place.detail[1:]
+        return passage.direction == "in" and passage.packet.source_mac not in allowed
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         script = """
@@ -135,9 +128,10 @@ class PortSecurity(MacPolicy):
 
 def policies(scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, tuple[Proof, ...], float]]:
     """Yield ports with a MAC policy: the place, with the allowed addresses, and its proofs."""
-    switch, seen = evidence.space(SWITCH), rows(evidence)
+    switch = evidence.space(SWITCH)
     if switch is None:
         return
+    seen = switch_ports(switch)
     for node, segment, port in ports(scene):
         if segment.locked:
             continue
@@ -151,13 +145,14 @@ def policies(scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, tuple[Pr
                 Proof(SWITCH, f"bridge fdb show dev {port}", lines),
             )
             yield Place(SWITCH, port, node.name, (segment.name, *macs)), proofs, 0.95
-        denied: dict[str, list[Drop]] = {}
-        for found in of_nft(switch.lines("nft")):
-            if found.device == port and found.source_mac and found.hits != 0:
-                denied.setdefault(port, []).append(found)
-        if port in denied:
-            macs = _allowed(scene, node, segment, denied[port])
-            proofs = tuple(Proof(SWITCH, d.command, d.lines) for d in denied[port])
+        denied = [
+            found
+            for found in of_nft(switch.lines("nft"))
+            if found.device == port and found.source_mac and found.hits != 0
+        ]
+        if denied:
+            macs = _allowed(scene, node, segment, denied)
+            proofs = tuple(proof_of(switch, found) for found in denied)
             yield Place(SWITCH, port, node.name, (segment.name, *macs)), proofs, 0.9
 
 
@@ -215,15 +210,12 @@ class SwitchDrops(Fault):
             for found in _rules(switch):
                 if found.hits == 0 or found.device not in ("", port) or not self.fits(found):
                     continue
-                cells = _at_port(scene, segment.name, _at(found, port))
+                cells = _at_port(scene, segment.name, replace(found, device=port))
                 if cells:
-                    yield self.found(
-                        scene,
-                        Place(SWITCH, port, node.name, (segment.name,)),
-                        Proof(SWITCH, found.command, found.lines),
-                        strength=strength_of(found),
-                        effect=effect_of(found, cells),
-                    )
+                    place = Place(SWITCH, port, node.name, (segment.name,))
+                    effect, strength = effect_of(found, cells), strength_of(found)
+                    proof = proof_of(switch, found)
+                    yield self.found(scene, place, proof, strength=strength, effect=effect)
 
     def fits(self, found: Drop) -> bool:
         """Whether what discards is this fault and not another one of the switch."""
@@ -264,17 +256,17 @@ class VlanNotOnTrunk(SwitchDrops):
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         """Take the VLAN off the port where the switch has VLANs; else drop the tag, both ways."""
         if scene.plan.switch:
-            line = 'bridge vlan delete dev "$1" vid "$2"'
-            return [Step(SWITCH, line, (place.device, place.detail[1]))]
+            return [self._vlan(place, "delete")]
         words = f"vlan id {place.detail[1]} counter drop"
         rules = (f'iifname "{place.device}" {words}', f'oifname "{place.device}" {words}')
         return [Step(SWITCH, TABLE, rules)]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        if scene.plan.switch:
-            line = 'bridge vlan add dev "$1" vid "$2"'
-            return [Step(SWITCH, line, (place.device, place.detail[1]))]
-        return super().undo(scene, place)
+        return [self._vlan(place, "add")] if scene.plan.switch else super().undo(scene, place)
+
+    def _vlan(self, place: Place, verb: str) -> Step:
+        script = f'bridge vlan {verb} dev "$1" vid "$2"'
+        return Step(SWITCH, script, (place.device, place.detail[1]))
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find ports that aren't members of a VLAN as planned, and rules about a tag."""
@@ -310,10 +302,6 @@ def _rules(switch: Space) -> list[Drop]:
         *of_filters(switch.filters),
         *of_qdiscs(switch.lines("qdiscs")),
     ]
-
-
-def _at(found: Drop, port: str) -> Drop:
-    return replace(found, device=port)
 
 
 def _at_port(scene: Scene, segment: str, found: Drop) -> frozenset[Cell]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.driver import WrongMaster, info
+from underlay.faults.catalogue.driver import WrongMaster
 from underlay.faults.evidence.lines import details_proof
-from underlay.faults.evidence.spaces import links
-from underlay.faults.fault import Effect, Fault, Place, Step
+from underlay.faults.evidence.spaces import info
+from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 from underlay.faults.remake import child_at, remake
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.faults.fault import Finding
-    from underlay.faults.scene import Child, Passage, Scene
-    from underlay.observe.evidence import Evidence
+    from underlay.faults.scene import Child, Scene
+    from underlay.observe.evidence import Space
 
 SUBJECT = "VLANs"
 
@@ -90,13 +89,8 @@ class VlanId(Fault):
                 yield Place(node.name, vlan.interface, node.name, (str(vlan.vlan),))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        def across(passage: Passage) -> bool:
-            return not passage.sibling
-
-        return Effect(
-            scene.cells("parent", place.node, place.device, across)
-            | scene.cells("space", place.node, place.device)
-        )
+        across = scene.cells("parent", place.node, place.device, lambda p: not p.sibling)
+        return Effect(across | scene.cells("space", place.node, place.device))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         used = {network.vlan for network in scene.plan.networks}
@@ -118,8 +112,7 @@ class VlanId(Fault):
             steps.append(remake(scene, Place.of(child)))
         return steps
 
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        for place, space, _ in links(evidence, self.places(scene)):
-            seen = info(space, place.device).get("id")
-            if seen is not None and str(seen) != place.detail[0]:
-                yield self.found(scene, place, details_proof(space, place.device))
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        seen = info(space, place.device).get("id")
+        if seen is not None and str(seen) != place.detail[0]:
+            yield details_proof(space, place.device)

@@ -95,6 +95,11 @@ class Drop:
         )
 
     @property
+    def of_tc(self) -> bool:
+        """Whether it is a filter or queue of tc."""
+        return self.command.startswith("tc ")
+
+    @property
     def selective(self) -> bool:
         """Whether it takes only some of the protocols' packets."""
         return any((self.protocol, self.source_port, self.destination_port, self.icmp_type))
@@ -218,3 +223,160 @@ def _matches(base: Drop, words: list[str]) -> tuple[Drop, str]:
             found = replace(found, understood=False)
         yes = True
     return found, target
+
+
+SENT = re.compile(r"Sent \d+ bytes (\d+) pkt")
+LOST = re.compile(r"\(dropped (\d+)")
+LOSS = re.compile(r"\bloss (?:random )?(\d+(?:\.\d+)?)%")
+# mirred hands the frame to another device, where nobody waits for it.
+ACTIONS = re.compile(r"\baction drop\b|\bmirred \(\w+ Redirect|\bpolice\b.*\bdrop\b|\bshot\b")
+KEYS = {
+    "src_ip": "source",
+    "dst_ip": "destination",
+    "src_port": "source_port",
+    "dst_port": "destination_port",
+    "ip_proto": "protocol",
+    "src_mac": "source_mac",
+    "dst_mac": "destination_mac",
+    "vlan_id": "vlan",
+    "icmp_type": "icmp_type",
+}
+NAMES = {**NUMBERS, "icmpv6": "ipv6-icmp", "58": "ipv6-icmp"}
+QUIET = ("noqueue", "pfifo_fast", "pfifo", "fq", "fq_codel", "mq", "clsact", "ingress", "sfq")
+
+
+def of_filters(filters: dict[str, list[str]]) -> Iterator[Drop]:
+    """Yield what the filters of ``tc -s filter show`` discard, by device and side."""
+    for key, lines in filters.items():
+        device, side = key.split()
+        command = f"tc -s filter show dev {device} {side}"
+        direction = "in" if side == "ingress" else "out"
+        for block in _blocks(lines):
+            text = "\n".join(block)
+            if not ACTIONS.search(text):
+                continue
+            hits = SENT.search(text)
+            found = Drop(
+                command,
+                tuple(line.strip() for line in block if line.strip()),
+                direction,
+                device,
+                hits=int(hits.group(1)) if hits else None,
+            )
+            yield _matched(found, block)
+
+
+def _blocks(lines: list[str]) -> Iterator[list[str]]:
+    """A filter is a header and, where it has a handle, a second header with its action."""
+    block: list[str] = []
+    for line in lines:
+        if line.startswith("filter") and any(
+            mark in "\n".join(block) for mark in ("action order", "Sent ")
+        ):
+            yield block
+            block = []
+        block.append(line)
+    if block:
+        yield block
+
+
+def _matched(found: Drop, block: list[str]) -> Drop:
+    words = " ".join(block).split()
+    if "protocol" in words:
+        found = replace(found, frames=words[words.index("protocol") + 1])
+    kind = next((w for w in ("matchall", "flower", "u32", "bpf", "basic", "fw") if w in words), "")
+    if kind == "flower":
+        for key, name in KEYS.items():
+            if key in words:
+                value = words[words.index(key) + 1]
+                value = NAMES.get(value, value) if key == "ip_proto" else value
+                found = replace(found, **{name: (True, value)})  # type: ignore[arg-type]
+    elif kind != "matchall":
+        found = replace(found, understood=False)
+    return found
+
+
+def of_qdiscs(lines: list[str]) -> Iterator[Drop]:
+    """Yield root queues that lose packets on purpose or have no room for any."""
+    for number, line in enumerate(lines):
+        words = line.split()
+        if words[:1] != ["qdisc"] or "dev" not in words or words[1] in QUIET:
+            continue
+        device = words[words.index("dev") + 1]
+        counted = LOST.search(lines[number + 1]) if number + 1 < len(lines) else None
+        loss = LOSS.search(line)
+        every = words[1] == "blackhole" or (loss is not None and float(loss.group(1)) >= 99)
+        shown = [line.strip()] + [other.strip() for other in lines[number + 1 : number + 2]]
+        yield Drop(
+            f"tc -s qdisc show dev {device}",
+            tuple(shown),
+            "out",
+            device,
+            hits=int(counted.group(1)) if counted else None,
+            understood=every,
+        )
+
+
+CHAIN = re.compile(r"type \w+ hook (\w+)(?: device \"?(\S+?)\"?)? priority [^;]*;(.*)$")
+COUNTER = re.compile(r"counter packets (\d+)")
+DIRECTIONS = {"input": "in", "prerouting": "in", "ingress": "in", "output": "out"}
+DIRECTIONS |= {"postrouting": "out", "egress": "out", "forward": "forward"}
+MATCHES = (
+    (re.compile(r"\bether saddr (!= )?([0-9a-f:]{17})"), "source_mac"),
+    (re.compile(r"\bether daddr (!= )?([0-9a-f:]{17})"), "destination_mac"),
+    (re.compile(r"\bvlan id (!= )?(\d+)"), "vlan"),
+    (re.compile(r"\bip saddr (!= )?([0-9./]+)"), "source"),
+    (re.compile(r"\bip daddr (!= )?([0-9./]+)"), "destination"),
+    (re.compile(r"\b(?:ip protocol|meta l4proto) (!= )?(\w+)"), "protocol"),
+    (re.compile(r"\b(?:tcp|udp|th) dport (!= )?(\d+)"), "destination_port"),
+    (re.compile(r"\b(?:tcp|udp|th) sport (!= )?(\d+)"), "source_port"),
+    (re.compile(r"\bicmp(?:v6)? type (!= )?([\w-]+)"), "icmp_type"),
+)
+DEVICE = re.compile(r"\b(iif|oif)(?:name)? \"?([\w.-]+)\"?")
+KNOWN = re.compile(
+    r"(?:\b(?:counter packets \d+ bytes \d+|drop|reject.*|ether type \S+|meta protocol \S+)\b)"
+)
+
+
+def of_nft(lines: list[str]) -> Iterator[Drop]:
+    """Yield the rules and policies of base chains that discard packets."""
+    direction = device = table = ""
+    for line in map(str.strip, lines):
+        if line.startswith("table "):
+            table = line.rstrip(" {")
+        elif line.startswith("chain "):
+            direction = device = ""
+        elif hook := CHAIN.match(line):
+            direction, device = DIRECTIONS.get(hook.group(1), ""), hook.group(2) or ""
+            if direction and "policy drop" in hook.group(3):
+                yield Drop("nft list ruleset", (table, line), direction, device)
+        elif direction and re.search(r"\b(?:drop|reject)\b", line):
+            yield _rule(Drop("nft list ruleset", (table, line), direction, device), line)
+
+
+def _rule(found: Drop, line: str) -> Drop:
+    rest = KNOWN.sub("", line)
+    for pattern, name in MATCHES:
+        if match := pattern.search(line):
+            found = replace(found, **{name: (not match.group(1), match.group(2))})  # type: ignore[arg-type]
+            rest = pattern.sub("", rest)
+    if match := DEVICE.search(line):
+        direction = "in" if match.group(1) == "iif" else "out"
+        found = replace(found, direction=direction, device=match.group(2))
+        rest = DEVICE.sub("", rest)
+    for word in ("tcp", "udp"):
+        if re.search(rf"\b{word} [sd]port\b", line):
+            found = replace(found, protocol=(True, word))
+    if re.search(r"\bicmp type\b", line):
+        found = replace(found, protocol=(True, "icmp"))
+    if re.search(r"\bicmpv6 type\b", line):
+        found = replace(found, protocol=(True, "ipv6-icmp"), frames="ipv6")
+    if match := re.search(r"\bether type (\S+)", line):
+        found = replace(found, frames={"ip": "ip", "arp": "arp"}.get(match.group(1), "all"))
+    counted = COUNTER.search(line)
+    return replace(
+        found,
+        hits=int(counted.group(1)) if counted else None,
+        refuses="reject" in line,
+        understood=not rest.strip(),
+    )

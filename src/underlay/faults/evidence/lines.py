@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underlay.faults.fault import Proof
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from underlay.observe.evidence import Space
@@ -74,6 +75,11 @@ def port_line(row: dict[str, Any]) -> str:
         if key in row:
             words.append(f"{key} {'on' if row[key] else 'off'}")
     return " ".join(words)
+
+
+def port_proof(row: dict[str, Any]) -> Proof:
+    """Return a switch port's settings, from ``bridge -d link show``."""
+    return Proof(SWITCH, f"bridge -d link show dev {row['ifname']}", (port_line(row),))
 
 
 def fdb_line(row: dict[str, Any]) -> str:

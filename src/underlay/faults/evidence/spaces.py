@@ -30,11 +30,27 @@ def links(
             yield place, space, space.links[place.device]
 
 
-def with_link_up(evidence: Evidence, place: Place) -> Space | None:
-    """Return a place's namespace where its interface is there and up.
+def switch_ports(switch: Space | None) -> dict[str, dict[str, Any]]:
+    """Return what the switch says of its ports, by port; nothing where it wasn't seen."""
+    return {row["ifname"]: row for row in switch.rows("ports")} if switch else {}
 
-    What such an interface lacks, such as an address, is a fault of its own.
-    """
-    space = evidence.space(place.target)
-    link = space.links.get(place.device) if space else None
-    return space if link is not None and "UP" in link["flags"] else None
+
+def is_up(space: Space, device: str) -> bool:
+    """Whether an interface is there and up: what it lacks then is a fault of its own."""
+    return "UP" in space.links.get(device, {}).get("flags", ())
+
+
+def is_down(space: Space, device: str) -> bool:
+    """Whether an interface is there, but down."""
+    return device in space.links and not is_up(space, device)
+
+
+def ipv6_is_off(space: Space, device: str) -> bool:
+    """Whether the kernel's switch keeps IPv6 away from an interface."""
+    return space.sysctl.get(f"net.ipv6.conf.{device}.disable_ipv6") == "1"
+
+
+def info(space: Space, device: str) -> dict[str, Any]:
+    """Return the driver's own settings of an interface, such as its mode."""
+    found: dict[str, Any] = space.links.get(device, {}).get("linkinfo", {}).get("info_data", {})
+    return found

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from underlay.cli import main
-from underlay.cluster import converging, lifecycle, prepare, switching
+from underlay.cluster import access, converging, lifecycle, prepare, switching
 from underlay.cluster.state.lab import LabState
 from underlay.errors import Infrastructure
 from underlay.lab import text
@@ -52,7 +52,7 @@ ONCE = {"read": 1, "planned": 1}
 class Standing:
     """A provider under which everything is there but the nodes."""
 
-    switches = True
+    can_switch = True
 
     def __init__(self, word: str) -> None:
         self._word = word
@@ -68,7 +68,7 @@ def nodeless(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no file be rendered and no node be started."""
     for module in (prepare, lifecycle):
         monkeypatch.setattr(module, "provider", lambda _: Standing("not_created"))
-    for module in (switching, converging):
+    for module in (switching, converging, access):
         monkeypatch.setattr(module, "provider", lambda _: Standing("running"))
     monkeypatch.setattr("underlay.render.render_cached", lambda *_: True)
     monkeypatch.setattr("underlay.render.render_all", _stop)

@@ -49,7 +49,7 @@ APPLETS = ("sh", "echo", "sleep", "ip", "nc", "mount")
 def hasty(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     """A copy of the checkout in which a node must be ready within ``DEADLINE`` seconds."""
     copy = here.copied(tmp_path_factory.mktemp("hasty") / "underlay")
-    module = copy.root / "src" / "underlay" / "cluster" / "uml" / "provider.py"
+    module = copy.root / "src/underlay/cluster/providers/uml/provider.py"
     text, changed = re.subn(
         r"^NODE_DEADLINE = .*$", f"NODE_DEADLINE = {DEADLINE}.0", module.read_text(), flags=re.M
     )

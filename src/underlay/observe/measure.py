@@ -16,7 +16,7 @@ from underlay.errors import UnderlayError
 from underlay.expect import predict
 from underlay.observe.commands import probe_command
 from underlay.observe.observation import merge
-from underlay.observe.patience import SharedDeadline
+from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
 
 if TYPE_CHECKING:
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 
     from underlay.expect import Expectation
     from underlay.observe.observation import Observation
+    from underlay.observe.tasks import Asked
     from underlay.plan import Plan
 
     Spawn = Callable[[str, list[str]], subprocess.Popen[bytes]]
 
 START = 30.0  # s until every probe listens; ssh to a busy node takes a second or two
-# Seconds for the probing itself: what silence costs, and a margin for many cells on slow nodes.
-PROBE, PROBE_PER_CELL = 15.0, 0.02
+# Seconds for the probing itself, on an ordinary machine: what silence costs in each phase, and a
+# margin for each cell on slow nodes.
+PROBE_PER_PHASE, PROBE_PER_CELL = 15.0, 0.02
 ROUND = 10.0  # s that a node may take for one round; its loop turns many times a second
 BETWEEN = 0.02  # s from one round to the next, so that rounds cost the nodes little
 COLLECT = 15.0  # s until a node's document is there
@@ -56,15 +58,15 @@ def measure(
     it failed is in the observation. Nothing is raised for that.
 
     ``expectations`` are the plan's own, for a caller that has them already. They
-    set the order of the cells; no wait and no verdict depends on them.
+    set the order of the cells, and how long a probe may take in all; no verdict depends on them.
     """
     nonce = secrets.token_hex(4)
     expectations = predict(plan) if expectations is None else expectations
+    asked = numbered(plan, expectations)
     if deadline is None:
-        deadline = pace * (PROBE + PROBE_PER_CELL * len(plan.containers) ** 2)
+        deadline = pace * _enough(asked)
     patience = start + deadline + COLLECT
     began = time.monotonic()
-    asked = numbered(plan, expectations)
     tasks = packed_tasks(plan, asked, nonce, patience=patience, pace=pace)
     runs = {node: _Run(node, task, spawn) for node, task in tasks.items()}
     timings = {}
@@ -100,6 +102,12 @@ def _await(runs: dict[str, _Run], deadline: SharedDeadline) -> None:
     deadline.wait_for(runs)
     for run in runs.values():
         run.expect("ready")
+
+
+def _enough(asked: Asked) -> float:
+    """Return the seconds that probing may take: what it takes a slow node, and no frozen one."""
+    cells = len(asked.pairs) + len(asked.values)
+    return overload() * (PROBE_PER_PHASE * len(asked.phases) + PROBE_PER_CELL * cells)
 
 
 class _Rounds:

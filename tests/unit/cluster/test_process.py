@@ -178,7 +178,8 @@ def test_an_interrupt_leaves_no_child(tmp_path: Path, watched: bool) -> None:
 
 def test_a_program_is_in_a_group_of_its_own() -> None:
     """The Ctrl-C of a terminal meets the command, which then ends its programs in its order."""
-    said = run(["sh", "-c", "echo $$; ps -o pgid=,sid= -p $$"], deadline=10).stdout.split()
+    program = "import os; print(os.getpid(), os.getpgid(0), os.getsid(0))"
+    said = run([sys.executable, "-c", program], deadline=10).stdout.split()
     assert said[0] == said[1] == said[2] != str(os.getpgid(0))
 
 

@@ -114,9 +114,14 @@ def _can(kind: str, *more: str) -> bool:
     words = ["ip", "link", "add", "probe", *more, "type", kind]
     if kind == "tun":
         words = ["ip", "tuntap", "add", "dev", "probe", "mode", "tap"]
-    veth = "ip link add wire type veth peer name other && "
+    script = " ".join(words)
+    if more:
+        # The device's file appears by itself only where /dev is the kernel's own (devtmpfs).
+        number = "$(ip -o link show probe | cut -d: -f1)"
+        script = f"ip link add wire type veth peer name other && {script}"
+        script += f" && test -c /dev/tap{number}"
     done = subprocess.run(
-        [*SANDBOX, "sh", "-c", (veth if more else "") + " ".join(words)],
+        [*SANDBOX, "sh", "-c", script],
         capture_output=True, timeout=20, check=False,
     )  # fmt: skip
     return done.returncode == 0
@@ -127,7 +132,7 @@ needs_tap = pytest.mark.skipif(
 )
 needs_macvtap = pytest.mark.skipif(
     not (_can("tun") and _can("macvtap", "link", "wire") and os.geteuid() == 0),
-    reason="no macvtap device can be made and opened here: kernel module, root",
+    reason="no macvtap device can be made and opened here: kernel module, root, devtmpfs",
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -98,11 +99,15 @@ commands.batch([
 def inside(code: str) -> dict[str, object]:
     """Run ``code`` after PREPARE in a sandbox; return what it said."""
     mounted = f'mount -t tmpfs tmpfs /run && exec {sys.executable} -c "$CODE"'
-    done = subprocess.run(
-        [*SANDBOX, "sh", "-c", mounted],
-        capture_output=True, text=True, timeout=60, check=False,
-        env=dict(os.environ, CODE=PREPARE + code),
-    )  # fmt: skip
+    # /dev/tapN has an interface's number, and numbers begin anew in each namespace: two
+    # sandboxes at once would open each other's devices.
+    with open(__file__, encoding="utf-8") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [*SANDBOX, "sh", "-c", mounted],
+            capture_output=True, text=True, timeout=60, check=False,
+            env=dict(os.environ, CODE=PREPARE + code),
+        )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert isinstance(found, dict)
@@ -128,11 +133,12 @@ def _can(kind: str, *more: str) -> bool:
 
 
 needs_tap = pytest.mark.skipif(
-    not _can("tun"), reason="no TAP interface can be made here: /dev/net/tun is root's"
+    not _can("tun"),
+    reason="no TAP interface can be made here: that takes a /dev/net/tun open to this user",
 )
 needs_macvtap = pytest.mark.skipif(
     not (_can("tun") and _can("macvtap", "link", "wire") and os.geteuid() == 0),
-    reason="no macvtap device can be made and opened here: kernel module, root, devtmpfs",
+    reason="no macvtap device can be opened here: it takes root, the driver, and devtmpfs",
 )
 
 

@@ -21,6 +21,11 @@ _L2_ALL = _L2 | _L2_PRIVATE | _L2_VEPA
 _TO_CHILD: tuple[Relation, ...] = ("from other node", "across")
 _REFLECTED = "Linux Documentation/networking/ipvlan.rst, 5.3 VEPA mode"
 _DEMUX = "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_frame and ipvlan_addr_lookup"
+_L3_MODE = "Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode"
+_L3_UNFOUND = (
+    "In l3 modes children answer no ARP: without a route by way of the owning node's address "
+    "nobody on the wire finds them."
+)
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -202,11 +207,8 @@ RULES: tuple[Rule, ...] = (
         destination=L3_MODES,
         reachable=False,
         stop="no_neighbour",
-        because=(
-            "In l3 modes children answer no ARP: without a route by way of the owning node's "
-            "address nobody on the wire finds them."
-        ),
-        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+        because=_L3_UNFOUND,
+        reference=_L3_MODE,
     ),
     Rule(
         id="ipvlan-l3-across-l3",
@@ -219,7 +221,7 @@ RULES: tuple[Rule, ...] = (
             "In l3 modes the node asks the wire on its child's behalf, and children on other "
             "nodes answer no ARP; that needs a route by way of the owning node's address."
         ),
-        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+        reference=_L3_MODE,
     ),
     Rule(
         id="ipvlan-across-l3",
@@ -227,11 +229,8 @@ RULES: tuple[Rule, ...] = (
         destination=L3_MODES,
         reachable=False,
         stop="no_neighbour",
-        because=(
-            "In l3 modes children answer no ARP: without a route by way of the owning node's "
-            "address nobody on the wire finds them."
-        ),
-        reference="Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode",
+        because=_L3_UNFOUND,
+        reference=_L3_MODE,
     ),
     Rule(
         id="ipvlan-to-other-node",
@@ -302,7 +301,6 @@ L3_ANY_INTERFACE = Rule(
 )
 
 _NO_BROADCAST = "In l3 modes an ipvlan child neither sends nor takes broadcasts or multicasts."
-_L3_MODE = "Linux Documentation/networking/ipvlan.rst, 4.2 L3 mode"
 
 # Who hears what is sent to everybody.
 BROADCAST: tuple[Rule, ...] = (

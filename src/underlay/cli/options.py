@@ -1,6 +1,6 @@
 """Options and arguments that several verbs take, with the words that help says of each.
 
-A verb writes ``lab: RunningLab = None``; the parameter's name is the verb's own.
+A verb writes ``lab: LabOption = None``; the parameter's name is the verb's own.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import typer
 
 from underlay.cluster.providers import DEFAULT, NAMES
 
-RunningLab = Annotated[
+LabOption = Annotated[
     str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
 ]
 LabFile = Annotated[str | None, typer.Argument(help="A lab file, or the name of one in labs/.")]
-Provider = Annotated[
+ProviderOption = Annotated[
     str | None,
     typer.Option(
         help=f"What runs the nodes: {', '.join((f'{DEFAULT} (the default)', *NAMES[1:]))}."

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.options import AsJson, Provider
+from underlay.cli.options import AsJson, ProviderOption
 from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, nearest
 
 GROUP = "This machine"
@@ -33,7 +33,7 @@ def command(
             autocompletion=figure_names,
         ),
     ] = None,
-    provider: Provider = None,
+    provider: ProviderOption = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Measure each figure once, within ten minutes.")
     ] = False,

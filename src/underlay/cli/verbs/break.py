@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput
 
@@ -40,7 +40,7 @@ def command(
     every: Annotated[
         bool, typer.Option("--list", help="List which faults fit this lab, and where.")
     ] = False,
-    lab: RunningLab = None,
+    lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring a fault about in a running lab, to see what it looks like.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import err, print_json, progress
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput, Infrastructure, did_you_mean, nearest
 
@@ -34,7 +34,7 @@ def command(
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.1, max=3600, help="Stop after so many seconds.")
     ] = 10,
-    lab: RunningLab = None,
+    lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Capture frames in a running lab into a pcap file.

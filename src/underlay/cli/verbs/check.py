@@ -10,7 +10,7 @@ import typer
 
 from underlay.cli.console import err, out, people, print_json, progress
 from underlay.cli.lab_proof import prove_lab, show_matrix
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
 
@@ -31,7 +31,7 @@ def command(
         str | None,
         typer.Argument(help="A lab, or a folder of labs, to start anew."),
     ] = None,
-    lab: RunningLab = None,
+    lab: LabOption = None,
     provider: Annotated[
         str | None, typer.Option(help="With FILE or DIR: what runs the nodes, uml by default.")
     ] = None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import refuse_broken, running_state
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ORDER = 50
 
 
 def command(
-    lab: RunningLab = None,
+    lab: LabOption = None,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing, and say what would be changed.")
     ] = False,

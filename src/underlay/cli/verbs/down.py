@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_lab
 from underlay.storage.paths import states
 
@@ -17,7 +17,7 @@ ORDER = 70
 
 
 def command(
-    lab: RunningLab = None,
+    lab: LabOption = None,
     every: Annotated[bool, typer.Option("--all", help="Stop every lab of this checkout.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.options import RunningLab
+from underlay.cli.options import LabOption
 from underlay.cli.which_lab import running_state
 from underlay.errors import EXIT_NOT_RUN, UnderlayError
 
@@ -17,7 +17,7 @@ ORDER = 30
 def command(
     target: Annotated[str, typer.Argument(help="A node, a container, or `switch`.")],
     arguments: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The command.")],
-    lab: RunningLab = None,
+    lab: LabOption = None,
 ) -> None:
     """Run a command as root in a node, a container or the switch.
 

@@ -6,7 +6,7 @@ import typer
 
 from underlay.cli.console import out, print_json
 from underlay.cli.lab_proof import prove_lab
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 
 GROUP = "Labs"
@@ -14,7 +14,7 @@ ORDER = 60
 
 
 def command(
-    lab: RunningLab = None,
+    lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Say why cells of a running lab differ from the prediction.

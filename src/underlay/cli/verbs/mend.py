@@ -6,7 +6,7 @@ import typer
 
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.lab_proof import measure_lab
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 
 GROUP = "Faults"
@@ -14,7 +14,7 @@ ORDER = 30
 
 
 def command(
-    lab: RunningLab = None,
+    lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Undo all that `break` has done to a running lab, and measure it.

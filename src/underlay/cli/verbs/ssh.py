@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.options import RunningLab
+from underlay.cli.options import LabOption
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput, did_you_mean, nearest
 
@@ -21,7 +21,7 @@ def command(
     arguments: Annotated[
         list[str] | None, typer.Argument(metavar="[-- CMD...]", help="A command to run there.")
     ] = None,
-    lab: RunningLab = None,
+    lab: LabOption = None,
 ) -> None:
     """Open a shell on a node, or run a command there as the lab's user.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from underlay.cli.console import out, print_json
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SENTENCES = {
 
 
 def command(
-    lab: RunningLab = None,
+    lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a running lab: its nodes, containers and switch.

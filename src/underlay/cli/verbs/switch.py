@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import refuse_broken, resolve_lab, running_state
 
 GROUP = "Labs"
@@ -17,7 +17,7 @@ ORDER = 40
 
 def command(
     file: Annotated[str, typer.Argument(metavar="LAB", help="A lab file, or a name in labs/.")],
-    lab: RunningLab = None,
+    lab: LabOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Switch to a lab although lint finds errors in it.")
     ] = False,

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
-from underlay.cli.options import AsJson, RunningLab
+from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 from underlay.errors import EXIT_DIFFERS, EXIT_OK
 
@@ -27,7 +27,7 @@ LONGEST = 30.0
 def command(
     source: Annotated[str, typer.Argument(help="Who asks: a container or a node.")],
     destination: Annotated[str, typer.Argument(help="Who is asked: a container or a node.")],
-    lab: RunningLab = None,
+    lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Send one packet and show where it was seen, hop by hop, there and back.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.console import err, people, print_json, progress
-from underlay.cli.options import AsJson, LabFile, Provider, Timings
+from underlay.cli.options import AsJson, LabFile, ProviderOption, Timings
 from underlay.cli.which_lab import resolve_lab, running_labs
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ ORDER = 20
 
 def command(
     lab: LabFile = None,
-    provider: Provider = None,
+    provider: ProviderOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Start a lab although lint finds errors in it.")
     ] = False,

@@ -61,7 +61,7 @@ def look(lab: Lab, *, anyway: bool = True) -> Looked:
     state = state_of(lab)
     running = RunningLab(state)
     verdict = measure_and_judge(running, lambda _: None)
-    evidence = gather_evidence(state) if anyway or verdict.exit_code else Evidence({})
+    evidence = gather_evidence(running) if anyway or verdict.exit_code else Evidence({})
     found = explain(Scene(running.prediction), verdict.cells, evidence)
     return Looked(
         judged=verdict.cells,

@@ -12,10 +12,9 @@ from proof import digest, record
 from underlay.cluster.providers import DEFAULT
 from underlay.cluster.state.separate import separate_state
 from underlay.cluster.suite import Brought, Suite
-from underlay.expect import Prediction
 from underlay.faults import RUNNING, Scene
 from underlay.lint import load
-from underlay.proof.lab import gather_evidence
+from underlay.proof.lab import RunningLab, gather_evidence
 
 pytestmark = pytest.mark.all
 
@@ -27,8 +26,9 @@ def test_nothing_is_found_in_any_shipped_lab(here: Checkout) -> None:
     def visit(brought: Brought) -> None:
         assert brought.state is not None, brought.error
         plan = brought.loaded.plan
-        evidence = gather_evidence(brought.state)
-        scene = Scene(Prediction(plan))
+        lab = RunningLab(brought.state)
+        evidence = gather_evidence(lab)
+        scene = Scene(lab.prediction)
         findings = [f for fault in RUNNING for f in fault.find(scene, evidence)]
         seen[plan.lab] = {
             "file": digest(brought.loaded.file),

@@ -101,12 +101,12 @@ def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], Non
     if verdict.exit_code == 0:
         return NOTHING
     tell(f"looking into {lab.state.lab}")
-    return explain(Scene(lab.prediction), verdict.cells, gather_evidence(lab.state))
+    return explain(Scene(lab.prediction), verdict.cells, gather_evidence(lab))
 
 
-def gather_evidence(state: LabState) -> Evidence:
+def gather_evidence(lab: RunningLab) -> Evidence:
     """Return what nodes, containers, external hosts and the switch of a running lab show."""
-    plan = state.plan()
+    state, plan = lab.state, lab.prediction.plan
     spawn = spawn_as_root(state)
 
     def start(name: str) -> subprocess.Popen[bytes]:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import sys
 import time
 from contextlib import contextmanager, suppress
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.1
 LONGEST_COMMAND = 80
+# Seconds in which a folder that others remove and make must have been there long enough once.
+FOLDER_COMES = 10.0
 
 
 @dataclass(frozen=True)
@@ -80,17 +83,20 @@ def wait_for(
     The folder has ``folder_mode`` less the umask where it is new. ``busy`` says, as the
     predicate of a sentence, what holders do; ``waiting`` is told who does it meanwhile. Raises
     Infrastructure, which says so too, where that lasts longer than ``deadline`` seconds, and
-    where ``path`` is a symbolic link.
+    where ``path`` is a symbolic link; OSError where its folder can't be made.
     """
     began = time.monotonic()
     told = ""
     pause = FIRST_PAUSE
     while True:
-        path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
             return _attempt(path)
-        except FileNotFoundError:
-            # Its last holder has just removed it: the next attempt makes another one.
+        except (FileNotFoundError, FileExistsError):
+            # Its last holder has just removed it, or the folder between the two steps by which
+            # `mkdir` learns that there is one: the next attempt makes another.
+            if _is_another_thing(path.parent) or time.monotonic() - began > deadline + FOLDER_COMES:
+                raise
             continue
         except BlockingIOError:
             who = _signed(path)
@@ -148,6 +154,15 @@ def forget_unheld(folder: Path) -> None:
                 path.unlink()
             finally:
                 os.close(descriptor)
+
+
+def _is_another_thing(folder: Path) -> bool:
+    """Whether something else than a folder has the place of ``folder``."""
+    try:
+        mode = folder.lstat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISDIR(mode) or (stat.S_ISLNK(mode) and folder.is_dir()))
 
 
 def _attempt(path: Path) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from underlay.errors import Infrastructure
-from underlay.storage import locks
+from underlay.storage import locks, paths
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 HOLD = """\
@@ -144,3 +144,36 @@ def test_one_at_a_time(path: Path) -> None:
     for thread in threads:
         thread.join()
     assert counted.read_text() == "80"
+
+
+def test_a_folder_that_goes_with_its_last_lock_is_made_again(path: Path) -> None:
+    """`mkdir` finds it there, and it is gone when Python asks whether it is a folder."""
+    failed: list[OSError] = []
+
+    def come_and_go() -> None:
+        for _ in range(300):
+            try:
+                with locks.held(path, "works", deadline=30):
+                    pass
+            except OSError as error:
+                failed.append(error)
+            paths.remove_empty(path.parent)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+
+
+@pytest.mark.parametrize("kind", ["file", "dangling"])
+def test_what_is_no_folder_is_said_at_once(path: Path, kind: str) -> None:
+    if kind == "file":
+        path.parent.touch()
+    else:
+        path.parent.symlink_to(path.parent.parent / "nowhere")
+    began = time.monotonic()
+    with pytest.raises(FileExistsError):
+        locks.wait_for(path, "works", deadline=30)
+    assert time.monotonic() - began < 5

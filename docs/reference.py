@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -367,6 +369,76 @@ def _sentence(text: str) -> str:
     return begin.rstrip(".") + "."
 
 
+def recipes() -> str:
+    """Return the page about published recipes: what they say, what they do, what they get wrong."""
+    proven = json.loads((root() / "docs" / "proof" / "recipes.json").read_text(encoding="utf-8"))
+    files = sorted((root() / "labs" / "recipes").glob("*.yml"))
+    cells = sum(entry["summary"]["cells"] for entry in proven["labs"].values())
+    right = sum(entry["summary"]["as_expected"] for entry in proven["labs"].values())
+    lines = [
+        "# Recipes",
+        "",
+        MADE,
+        "",
+        "What other people's pages tell you to type, each as a lab in `labs/recipes/` that is",
+        "measured on several nodes. `./underlay check labs/recipes` proves all of them,",
+        "`./underlay up recipes/NAME` starts one.",
+        "",
+        f"{len(files)} recipes; measured at {proven['commit'][:7]} on {proven['date'][:10]}:",
+        f"{right:,} of {cells:,} cells as predicted.",
+        "",
+        "In the tables a row asks and a column answers: ● all of these reach, · none does, or how",
+        "many do.",
+        "",
+    ]
+    for file in files:
+        lines += _recipe(file, proven["labs"].get(file.stem))
+    return "\n".join(lines) + "\n"
+
+
+def _recipe(file: Path, proven: dict[str, Any] | None) -> Iterator[str]:
+    """The part about one recipe, from the comment at its file's head and what was measured."""
+    said = recipe_head(file.read_text(encoding="utf-8"))
+    title = said["Recipe"]
+    yield from (f"## {title[0].upper()}{title[1:]}", "", f"From {said['Source']}:", "")
+    yield from ("```text", *said["Original"].split("; "), "```", "")
+    yield from (f"Changed: {said['Changed']}", "", f"What it gets wrong: {said['Wrong']}", "")
+    name = file.relative_to(root() / "labs").with_suffix("")
+    if proven is None:
+        yield from (f"`{name}` has not been measured.", "")
+        return
+    counts = proven["reach"]
+    sources = list(dict.fromkeys(count["from"] for count in counts))
+    columns = sorted({(sources.index(count["to"]), count["node"]) for count in counts})
+    signs = {(c["from"], c["to"], c["node"]): _sign(c["reachable"], c["of"]) for c in counts}
+    headings = [f"{sources[n]}, {where} node" if where else sources[n] for n, where in columns]
+    yield f"| `{name}` | {' | '.join(headings)} |"
+    yield "|---" * (1 + len(columns)) + "|"
+    for source in sources:
+        found = (signs.get((source, sources[n], where), "") for n, where in columns)
+        yield f"| {source} | {' | '.join(found)} |"
+    yield ""
+
+
+def recipe_head(text: str) -> dict[str, str]:
+    """Return what the comment at a recipe's head says, by the words before the colons."""
+    said: dict[str, str] = {}
+    word = ""
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        begun = re.match(r"# ([A-Z][a-z]+): (.*)", line)
+        if begun:
+            word, said[begun[1]] = begun[1], begun[2]
+        else:
+            said[word] += f" {line[1:].strip()}"
+    return said
+
+
+def _sign(reachable: int, of: int) -> str:
+    return "●" if reachable == of else f"{reachable} of {of}" if reachable else "·"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "lab-file.md": lab_file,
     "lint-rules.md": lint_rules,
@@ -374,6 +446,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "prediction-rules.md": prediction_rules,
     "troubleshooting.md": troubleshooting,
     "explained.md": explained,
+    "recipes.md": recipes,
 }
 
 

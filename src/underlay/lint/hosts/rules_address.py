@@ -50,8 +50,8 @@ def address_in_range(hosts: Hosts) -> Iterator[Hit]:
         for network, pool in _pools(hosts):
             if fixed.address is None or not pool.holds(fixed.address):
                 continue
-            # Docker keeps the addresses of its own daemon's services apart by itself.
-            if network.host == fixed.host and network.runtime == "docker":
+            # Docker and podman keep the addresses of their own containers apart by themselves.
+            if network.host == fixed.host and network.runtime in ("docker", "podman"):
                 continue
             message = f"{network.name} on {network.host} may hand out {fixed.owner}'s"
             yield Hit(

@@ -32,7 +32,10 @@ MODES = {
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 OTHERS = (
     "portmap", "bandwidth", "firewall", "tuning", "sbr", "vrf", "host-local", "dhcp", "static",
-    "tap", "multus", "calico", "flannel", "cilium-cni", "weave-net", "whereabouts", "sriov",
+    "tap", "multus", "multus-shim", "calico", "flannel", "cilium-cni", "weave-net", "weave-npc",
+    "whereabouts", "sriov", "ib-sriov", "ovs", "kindnet", "aws-cni", "azure-vnet", "antrea",
+    "canal", "kube-router", "istio-cni", "linkerd-cni", "dnsname", "egress-cni",
+    "route-override", "ovn-k8s-cni-overlay", "cloud-ipam", "hybridnet", "spiderpool", "coordinator",
 )  # fmt: skip
 GENERAL: dict[str, type] = {
     "cniVersion": str, "cniVersions": list, "name": str, "type": str, "args": dict,

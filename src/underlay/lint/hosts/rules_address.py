@@ -129,7 +129,7 @@ def _macs(hosts: Hosts) -> Iterator[tuple[str, str, Spot]]:
                 yield fixed.mac, f"{fixed.owner} on {fixed.host}", fixed.spot
         for link in host.links:
             if link.mac and link.vlan is None:
-                yield link.mac, f"{host.name}'s {link.name}", link.spot
+                yield link.mac, f"{host.name}'s {link.name}", link.at("mac")
 
 
 @rule("host-address-twice", "error", ARP)

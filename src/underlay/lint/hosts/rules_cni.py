@@ -56,6 +56,7 @@ IPAM: dict[str, dict[str, type]] = {
     },
     "static": {"type": str, "addresses": list, "routes": list, "dns": dict, "name": str},
 }  # fmt: skip
+RANGE_KEYS: dict[str, type] = dict.fromkeys(("subnet", "rangeStart", "rangeEnd", "gateway"), str)
 SPOKEN = {
     str: "text",
     int: "a whole number",
@@ -249,6 +250,11 @@ def cni_key_unknown(hosts: Hosts) -> Iterator[Hit]:
         for where, entries, known, elsewhere in (
             (place, plugin, outer, inner),
             ((*place, "ipam"), ipam, inner, KEYS.get(kind, {})),
+            *(
+                ((*place, "ipam", *spot), entry, RANGE_KEYS, {})
+                for spot, entry in (ranges(ipam) if ipam.get("type") == "host-local" else ())
+                if spot
+            ),
         ):
             for key in entries if known else ():
                 if key in known or key.startswith(("_", "//", "#")):

@@ -45,7 +45,6 @@ def host_address(host: PlannedHost, network: PlannedNetwork, family: int = 4) ->
     It is the one in the network's subnet, else one in its segment with its tag, else any; empty
     where the host has none of that ``family``.
     """
-    subnet = network.subnet if family == 4 else network.subnet6
     found = [
         (ip_interface(address), (port.segment, port.vlan))
         for port in host.ports
@@ -53,7 +52,7 @@ def host_address(host: PlannedHost, network: PlannedNetwork, family: int = 4) ->
         if address.family == family
     ]
     near = [own for own, place in found if place == (network.segment, network.vlan)]
-    inside = [own for own in near if subnet and own.ip in ip_network(subnet)]
+    inside = [own for own in near if network.pool_of(str(own.ip)).subnet]
     chosen = inside or near or [own for own, _ in found]
     return str(chosen[0].ip) if chosen else ""
 
@@ -116,10 +115,10 @@ def _on_link(
                 continue
             if not in_one_vlan(lab.segments[port.segment], name, port.vlan, network.vlan):
                 continue
-            for family, subnet in network.subnets.items():
-                if subnet not in known and family in families:
-                    known.add(subnet)
-                    yield Route(subnet, port.interface)
+            for pool in network.pools:
+                if pool.subnet not in known and pool.family in families:
+                    known.add(pool.subnet)
+                    yield Route(pool.subnet, port.interface)
 
 
 def _extra(host: Host, ports: tuple[HostPort, ...]) -> Iterator[Route]:
@@ -163,9 +162,9 @@ def _configuration(
 
 def _within(lab: Lab, host: PlannedHost, network: PlannedNetwork, family: Family) -> bool:
     """Whether ``host`` has an address of ``network``'s subnet where its containers hear it."""
-    subnet = ip_network(network.subnets[family])
     return any(
-        ip_interface(address).ip in subnet
+        pool.holds(address.ip)
+        for pool in network.pools_of(family)
         for port in host.ports
         for address in port.addresses
         if port.segment == network.segment
@@ -175,10 +174,12 @@ def _within(lab: Lab, host: PlannedHost, network: PlannedNetwork, family: Family
 
 def _leases(network: PlannedNetwork, containers: tuple[PlannedContainer, ...]) -> Iterator[str]:
     subnet = ip_network(network.subnet)
-    yield f"dhcp-range={subnet.network_address},static,{subnet.netmask},1h"
+    # Told apart by a tag: a host may lease in several VLANs, each with a gateway of its own.
+    tag = network.name
+    yield f"dhcp-range=set:{tag},{subnet.network_address},static,{subnet.netmask},1h"
     router = network.gateway if network.default_route == "gateway" else ""
     # Without a value the option isn't sent: dnsmasq would name itself.
-    yield f"dhcp-option=option:router,{router}".removesuffix(",")
+    yield f"dhcp-option=tag:{tag},option:router,{router}".removesuffix(",")
     for container in containers:
         for attachment in container.attachments:
             if attachment.network == network.name:

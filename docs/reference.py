@@ -411,8 +411,6 @@ def _takes(schema: dict[str, Any], models: dict[str, Any]) -> Iterator[str]:
     elif "$ref" in schema:
         key = schema["$ref"].rpartition("/")[2].lower()
         yield f"a mapping, see [`{key}`](#{key})"
-    elif "$ref" in schema.get("items", {}) and "oneOf" not in schema:
-        yield f"{_several(schema, 'array')} of such mappings"
     elif "enum" in schema:
         yield ", ".join(f"`{choice}`" for choice in schema["enum"])
     elif kind == "integer":

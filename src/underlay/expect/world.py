@@ -308,7 +308,7 @@ class World:
                 for route in network.routes
                 if ip_network(route.to).version == self.family
             ]
-            gateway = network.gateway if self.family == 4 else network.gateway6
+            gateway = network.pool_of(address.ip).gateway
             if network.default_route == "on-link":
                 defaults.append(Route(EVERYWHERE[self.family], link))
             elif network.default_route == "gateway" and gateway:

@@ -44,7 +44,6 @@ def host_address(host: PlannedHost, network: PlannedNetwork, family: int = 4) ->
     It is the one in the network's subnet, else one in its segment, else any; empty where the
     host has none of that ``family``.
     """
-    subnet = network.subnet if family == 4 else network.subnet6
     found = [
         (ip_interface(address), port.segment)
         for port in host.ports
@@ -52,7 +51,7 @@ def host_address(host: PlannedHost, network: PlannedNetwork, family: int = 4) ->
         if address.family == family
     ]
     near = [own for own, segment in found if segment == network.segment and network.vlan is None]
-    inside = [own for own in near if subnet and own.ip in ip_network(subnet)]
+    inside = [own for own in near if network.pool_of(str(own.ip)).subnet]
     chosen = inside or near or [own for own, _ in found]
     return str(chosen[0].ip) if chosen else ""
 
@@ -110,10 +109,10 @@ def _on_link(
                 continue
             if not _one_vlan(lab.segments[port.segment], name, port.vlan, network.vlan):
                 continue
-            for family, subnet in network.subnets.items():
-                if subnet not in known and family in families:
-                    known.add(subnet)
-                    yield Route(subnet, port.interface)
+            for pool in network.pools:
+                if pool.subnet not in known and pool.family in families:
+                    known.add(pool.subnet)
+                    yield Route(pool.subnet, port.interface)
 
 
 def _extra(host: Host, ports: tuple[HostPort, ...]) -> Iterator[Route]:

@@ -371,7 +371,7 @@ class World:
         if link.domain.kind != "port":
             return []
         segment = self.segments[link.domain.segment]
-        own = segment.vlans.get(link.port)
+        own = segment.vlans.get(link.port or link.space)
         if own is None or link.tag is None or own.enters(link.tag) is None:
             return []
         inside = self._by_domain.get(Domain(segment.name, link.tag), [])

@@ -332,7 +332,10 @@ class PlannedContainer:
 
 @dataclass(frozen=True)
 class HostPort:
-    """An external host's interface in a segment; ``port`` is the switch's end of its cable."""
+    """An external host's interface in a segment; ``port`` is the switch's end of its cable.
+
+    With ``vlan`` it is an 802.1q sub-interface of the host's NIC ``link``.
+    """
 
     segment: str
     interface: str
@@ -341,6 +344,12 @@ class HostPort:
     addresses: tuple[Cidr, ...]
     vlan: int | None = None
     mtu: int = 1500
+    link: str = ""
+
+    @property
+    def nic(self) -> str:
+        """The NIC itself: what its cable is plugged into."""
+        return self.link or self.interface
 
 
 @dataclass(frozen=True)
@@ -394,6 +403,11 @@ class Plan:
     def machines(self) -> tuple[PlannedNode, ...]:
         """Every machine that boots: the nodes, and the switch where it is one."""
         return (*self.nodes, *((self.switch,) if self.switch else ()))
+
+    @property
+    def hosts_at_switch(self) -> bool:
+        """Whether the external hosts are in the switch that is a machine: one speaks VLANs."""
+        return any(port.vlan is not None for host in self.hosts for port in host.ports)
 
     def node(self, name: str) -> PlannedNode:
         """Return the node called ``name``, or the switch; raise KeyError where there is none."""

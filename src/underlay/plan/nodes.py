@@ -156,18 +156,18 @@ def _vlans(
     networks: Networks, cards: dict[str, Nic], index: int, shims: Shims
 ) -> Iterator[VlanLink]:
     """One link for each tagged parent, in the subnet of the first network on it."""
-    tagged: dict[str, list[PlannedNetwork]] = {}
+    tagged: dict[tuple[str, int], list[PlannedNetwork]] = {}
     for network in networks:
         if network.vlan is not None and network.uplink and network.traits.attach != "moved":
-            tagged.setdefault(network.uplink, []).append(network)
-    for interface, above in tagged.items():
-        link, _, tag = interface.partition(".")
+            tagged.setdefault((network.uplink, network.vlan), []).append(network)
+    for (interface, vlan), above in tagged.items():
+        link = above[0].nic
         addressed = [network for network in above if network.name not in shims]
         sixes = [network.subnet6 for network in addressed if network.subnet6]
         yield VlanLink(
             interface=interface,
             link=link,
-            vlan=int(tag),
+            vlan=vlan,
             mac=cards[link].mac,
             address=own_address(addressed[0].subnet, index) if addressed else NO_ADDRESS,
             mtu=max(network.mtu for network in above),
@@ -192,12 +192,13 @@ def _links(
         if network.name in shims:
             own_mac, flags = network.traits.own_mac, network.traits.flags
             shim = lab.networks[network.name].own_shim
-            base = network.parent.partition(".")[0]
             yield NodeLink(
                 kind=network.driver,
                 interface=network.shim,
                 parent=network.parent,
-                mac=mac(FIRST_NETWORK_LINK + position, index) if own_mac else below[base].mac,
+                mac=mac(FIRST_NETWORK_LINK + position, index)
+                if own_mac
+                else below[network.nic].mac,
                 mtu=network.mtu,
                 addresses=shims[network.name],
                 options={
@@ -297,7 +298,7 @@ def _routes(
         traits = network.traits
         if traits.attach == "moved" or traits.overlay or not network.uplink:
             continue
-        if network.parent.partition(".")[0] == MANAGEMENT:
+        if network.nic == MANAGEMENT:
             continue
         shim = lab.networks[network.name].own_shim if network.name in shims else None
         for to in (shim.routes if shim else None) or ():

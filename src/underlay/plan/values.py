@@ -78,7 +78,7 @@ class NodeLink:
         bridge          masquerade: the subnet whose packets leave under the node's address
         vxlan           id, dstport, local, and group or fdb: the other nodes' addresses
         gretap          local, remote, key; ports of one bridge, isolated from each other
-        macvlan ipvlan  mode, flag
+        macvlan ipvlan  mode, flag, and dhcp where a server is asked for the address
     """
 
     kind: str
@@ -126,6 +126,18 @@ class PlannedNode:
     links: tuple[NodeLink, ...] = ()
     forwards: bool = False
     profile: str = "full"
+
+    def below(self, interface: str) -> list[str]:
+        """Return ``interface`` and those that its frames leave by, the uppermost first.
+
+        A bridge's uplink is below it, a shim's parent, and a VLAN sub-interface's NIC.
+        """
+        under = {vlan.interface: vlan.link for vlan in self.vlans}
+        under |= {link.interface: link.parent for link in self.links if link.parent}
+        found = [interface]
+        while found[-1] in under:
+            found.append(under[found[-1]])
+        return found
 
     @property
     def cards(self) -> tuple[tuple[str, str, Nic], ...]:
@@ -205,12 +217,13 @@ class PlannedNetwork:
     ``parent`` is the interface that children sit on (CNI: master), a bridge for the
     drivers that have one; ``uplink`` is the NIC or VLAN link by which it leaves the
     node, empty where it doesn't. ``own`` is the interface whose address stands for a
-    node in this network's cells, ``shim`` a node's own child. ``file`` is the name of
-    the net.d file, empty where the runtime has none. ``pools`` are its subnets, IPv4 first;
-    what is called after one subnet of a family is of the first one. ``ipam`` is the CNI
+    node in this network's cells, ``shim`` a node's own child, where it has one. ``file`` is
+    the name of the net.d file, empty where the runtime has none. ``pools`` are its subnets,
+    IPv4 first; what is called after one subnet of a family is of the first one. ``ipam`` is the CNI
     plugin that gives addresses, empty for the runtime's usual one; with ``slaac`` containers
     make their IPv6 address themselves. ``attach`` and ``own_mac`` say the nodes what its
-    driver's ``traits`` say here.
+    driver's ``traits`` say here. ``nic`` is the node's NIC or bond in the segment, below every
+    other interface of the network.
     """
 
     name: str
@@ -240,6 +253,7 @@ class PlannedNetwork:
     slaac: bool = False
     attach: str = ""
     own_mac: bool = True
+    nic: str = ""
 
     @property
     def traits(self) -> Driver:
@@ -332,7 +346,10 @@ class PlannedContainer:
 
 @dataclass(frozen=True)
 class HostPort:
-    """An external host's interface in a segment; ``port`` is the switch's end of its cable."""
+    """An external host's interface in a segment; ``port`` is the switch's end of its cable.
+
+    With ``vlan`` it is an 802.1q sub-interface of the host's NIC ``link``.
+    """
 
     segment: str
     interface: str
@@ -341,6 +358,12 @@ class HostPort:
     addresses: tuple[Cidr, ...]
     vlan: int | None = None
     mtu: int = 1500
+    link: str = ""
+
+    @property
+    def nic(self) -> str:
+        """The NIC itself: what its cable is plugged into."""
+        return self.link or self.interface
 
 
 @dataclass(frozen=True)
@@ -394,6 +417,11 @@ class Plan:
     def machines(self) -> tuple[PlannedNode, ...]:
         """Every machine that boots: the nodes, and the switch where it is one."""
         return (*self.nodes, *((self.switch,) if self.switch else ()))
+
+    @property
+    def hosts_at_switch(self) -> bool:
+        """Whether the external hosts are in the switch that is a machine: one speaks VLANs."""
+        return any(port.vlan is not None for host in self.hosts for port in host.ports)
 
     def node(self, name: str) -> PlannedNode:
         """Return the node called ``name``, or the switch; raise KeyError where there is none."""

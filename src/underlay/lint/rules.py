@@ -19,6 +19,7 @@ from underlay.lab.text import LabText
 from underlay.lint.finding import Finding, Hit, Rules
 from underlay.lint.keys.networks import parent_key
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
+from underlay.plan.hosts import in_one_vlan
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,18 @@ class Subject:
 
     @cached_property
     def nodes_of(self) -> dict[str, set[str]]:
-        """The nodes with children in each network: all of them for one with shims, or empty."""
+        """The nodes with children in each network, shims too: all of them for an empty one."""
         used: dict[str, set[str]] = {network.name: set() for network in self.plan.networks}
         for container in self.plan.containers:
             for attachment in container.attachments:
                 used[attachment.network].add(container.node)
         everywhere = {node.name for node in self.plan.nodes}
-        shims = {network.name for network in self.plan.networks if network.shim}
-        return {n: everywhere if n in shims else nodes or everywhere for n, nodes in used.items()}
+        for network in self.plan.networks:
+            made = ((node, link) for node in self.plan.nodes for link in node.links)
+            used[network.name] |= {
+                node.name for node, link in made if network.shim == link.interface
+            }
+        return {name: nodes or everywhere for name, nodes in used.items()}
 
     def spot(self, *place: str | int) -> Spot:
         """Return where the key at ``place`` stands in the lab file."""
@@ -56,8 +61,11 @@ class Subject:
 
     def children(self, parent: str) -> dict[str, int]:
         """Return how many interfaces each node puts on ``parent``: containers' and its shims."""
-        shims = sum(bool(n.shim) for n in self.plan.networks if n.parent == parent)
-        count = dict.fromkeys((node.name for node in self.plan.nodes), shims)
+        shims = {n.shim for n in self.plan.networks if n.shim and n.parent == parent}
+        count = {
+            node.name: sum(link.interface in shims for link in node.links)
+            for node in self.plan.nodes
+        }
         for container in self.plan.containers:
             for attachment in container.attachments:
                 if self.plan.network(attachment.network).parent == parent:
@@ -86,7 +94,7 @@ def management_master(subject: Subject) -> Iterator[Hit]:
     nics = subject.plan.nodes[0].nics
     named = ", ".join(f"{nic.interface} ({nic.segment})" for nic in nics)
     for network in subject.plan.networks:
-        if network.parent.partition(".")[0] == MANAGEMENT:
+        if network.nic == MANAGEMENT:
             yield Hit(
                 subject.spot(*parent_key(subject.text, network.name)),
                 f"{network.name} sits on {network.parent}: {MANAGEMENT} is the management NIC,"
@@ -218,7 +226,7 @@ def gateway_unowned(subject: Subject) -> Iterator[Hit]:
     for network in plan.networks:
         if not network.gateway:
             continue
-        if network.gateway not in set(_near(plan, network)):
+        if network.gateway not in set(_near(subject, network)):
             yield Hit(
                 subject.spot("networks", network.name, "gateway"),
                 f"no node, host or container on {network.parent} owns {network.gateway}:"
@@ -227,16 +235,21 @@ def gateway_unowned(subject: Subject) -> Iterator[Hit]:
             )
 
 
-def _near(plan: Plan, network: PlannedNetwork) -> Iterator[str]:
+def _near(subject: Subject, network: PlannedNetwork) -> Iterator[str]:
     """Yield every address that answers on ``network``'s wire."""
+    plan = subject.plan
     same = {n.name for n in plan.networks if n.parent == network.parent}
     for node in plan.nodes:
         yield parent_address(plan, node, network)
         held = (link.addresses for link in node.links if link.interface == network.parent)
         yield from (address.ip for own in held for address in own)
     for host in plan.hosts:
-        near = (port.addresses for port in host.ports if port.segment == network.segment)
-        yield from (address.ip for own in near for address in own)
+        for port in host.ports:
+            segment = subject.lab.segments.get(network.segment)
+            if segment is None or port.segment != network.segment:
+                continue
+            if in_one_vlan(segment, host.name, port.vlan, network.vlan):
+                yield from (address.ip for address in port.addresses)
     for container in plan.containers:
         for attachment in container.attachments:
             if attachment.network in same:

@@ -29,6 +29,7 @@ from underlay.lab import (
     Lab,
     Network,
     Nodes,
+    Pool,
     Segment,
 )
 from underlay.lab.model import FORMATS
@@ -51,6 +52,7 @@ MODELS: dict[type[BaseModel], str] = {
     Image: "`image`",
     Segment: "`segments`",
     Network: "`networks`",
+    Pool: "`subnets`",
     ExtraRoute: "`routes`",
     Containers: "`containers`",
     Host: "`hosts`",

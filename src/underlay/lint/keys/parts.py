@@ -15,8 +15,9 @@ from underlay.errors import did_you_mean, nearest
 from underlay.lab import Containers, Host, Network, Nodes, Segment
 from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
-from underlay.plan.addresses import Address, address_blocks, free_addresses
+from underlay.plan.addresses import Address, ends_of, free_addresses
 from underlay.plan.naming import block_bits, node_names, parent_name, runs_on
+from underlay.plan.pools import pool_slices
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -106,11 +107,13 @@ class Parts:
         Raises ValueError or IndexError where the subnet is too small to plan.
         """
         network = self.networks[name]
-        blocks = address_blocks(network, self.node_names)
         fixed = self.fixed(name)
-        taken = {*map(str, network.reserved), *map(str, fixed.values())}
-        for node, count in self.used(name).items():
-            free = free_addresses(blocks[node], taken)
+        taken = {*network.reserved, *map(str, fixed.values())}
+        free: Iterator[Address] = iter(())
+        for node, piece in pool_slices(network, network.pools[0], self.node_names).items():
+            if not (network.is_shared and node != self.node_names[0]):
+                free = free_addresses(piece, taken)
+            count = self.used(name)[node]
             yield node, set(itertools.islice(free, count - (node in fixed)))
 
     def fits(self, name: str, subnet: IPv4Network) -> bool:
@@ -119,8 +122,10 @@ class Parts:
         nodes = len(self.node_names)
         room = subnet.num_addresses
         own = NODE_OFFSET + nodes * (1 + network.shim) if self.has_nodes(network) else 0
-        most = max(self.used(name).values(), default=0) + len(network.reserved)
-        if not network.sliced:
+        used = self.used(name).values()
+        reserved = sum(_size(text) for text in network.reserved)
+        most = (sum(used) if network.is_shared else max(used, default=0)) + reserved
+        if network.is_shared or not network.sliced:
             # The network's own address, the gateway's and the broadcast address.
             return room >= max(most + 3, own + 2, 4)
         block = room >> block_bits(nodes)
@@ -159,6 +164,11 @@ class Parts:
         if one.attach == "moved" or network.is_closed:
             return False
         return self.is_tagged(network) or network.shim or one.overlay is not None
+
+
+def _size(text: str) -> int:
+    first, last = ends_of(text)
+    return int(last) - int(first) + 1
 
 
 def parts_of(text: LabText) -> Parts:

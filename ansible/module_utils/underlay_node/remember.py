@@ -11,15 +11,19 @@ RECORD = "/run/underlay/applied.json"
 
 
 class Record:
-    """The node.json that was applied last, and what each running container was made from."""
+    """The node.json that was applied last, what its containers were made from, what failed."""
 
-    def __init__(self, node: dict, containers: dict[str, dict]) -> None:
+    def __init__(
+        self, node: dict, containers: dict[str, dict], failed: list[str] | None = None
+    ) -> None:
         self.node = node
         self.containers = containers
+        self.failed = failed or []
 
     def write(self) -> None:
         """Write the record, so that an interrupted run is taken up where it ended."""
-        write(RECORD, json.dumps({"node": self.node, "containers": self.containers}))
+        held = {"node": self.node, "containers": self.containers, "failed": self.failed}
+        write(RECORD, json.dumps(held))
 
 
 def recall() -> Record:
@@ -29,4 +33,4 @@ def recall() -> Record:
             said = json.load(file)
     except FileNotFoundError:
         return Record({}, {})
-    return Record(said["node"], said["containers"])
+    return Record(said["node"], said["containers"], said.get("failed"))

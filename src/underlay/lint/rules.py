@@ -87,7 +87,7 @@ def management_master(subject: Subject) -> Iterator[Hit]:
     nics = subject.plan.nodes[0].nics
     named = ", ".join(f"{nic.interface} ({nic.segment})" for nic in nics)
     for network in subject.plan.networks:
-        if network.parent.partition(".")[0] == MANAGEMENT:
+        if network.nic == MANAGEMENT:
             yield Hit(
                 subject.spot(*parent_key(subject.text, network.name)),
                 f"{network.name} sits on {network.parent}: {MANAGEMENT} is the management NIC,"

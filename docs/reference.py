@@ -31,6 +31,7 @@ from underlay.lab import (
     Nodes,
     Pool,
     Segment,
+    Shim,
 )
 from underlay.lab.model import FORMATS
 from underlay.lint.hosts import host_rules as rules_about_hosts
@@ -54,6 +55,7 @@ MODELS: dict[type[BaseModel], str] = {
     Network: "`networks`",
     Pool: "`subnets`",
     ExtraRoute: "`routes`",
+    Shim: "`shim`",
     Containers: "`containers`",
     Host: "`hosts`",
     HostPort: "`on` of a host",

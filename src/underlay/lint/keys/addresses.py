@@ -102,8 +102,7 @@ def _too_small(parts: Parts, name: str, network: Network) -> Problem:
 def collisions(parts: Parts) -> Iterator[Problem]:
     """No container gets a node's own address or the gateway's."""
     for name, network in parts.networks.items():
-        subnet = network.handed_out
-        if not parts.nodes or subnet is None or network.ranges or not parts.fits(name, subnet):
+        if not parts.can_plan(name):
             continue
         handed_out = list(parts.handed_out(name))
         for place, what, address in _owned(parts, name, network):

@@ -131,12 +131,22 @@ class Parts:
             count = self.used(name)[node]
             yield node, set(itertools.islice(free, count - (node in fixed)))
 
+    def can_plan(self, name: str) -> bool:
+        """Whether the nodes' ranges of the network's subnet can be told, and have room."""
+        network = self.networks[name]
+        if not self.nodes or network.subnet is None:
+            return False
+        if network.ranges:
+            ends = (ends_of(text) for text in network.ranges.values())
+            return all(end in network.subnet for pair in ends for end in pair)
+        return self.fits(name, network.ip_range or network.subnet)
+
     def fits(self, name: str, subnet: IPv4Network) -> bool:
         """Whether ``subnet`` has room for the network's nodes and containers."""
         network = self.networks[name]
         nodes = len(self.node_names)
         room = subnet.num_addresses
-        own = NODE_OFFSET + nodes * (1 + network.shim) if self.has_nodes(network) else 0
+        own = NODE_OFFSET + nodes * (1 + bool(network.shim)) if self.has_nodes(network) else 0
         used = self.used(name).values()
         reserved = sum(_size(text) for text in network.reserved)
         most = (sum(used) if network.is_shared else max(used, default=0)) + reserved
@@ -172,7 +182,12 @@ class Parts:
         one = network.traits
         if one.attach == "moved" or network.is_closed:
             return False
-        return self.is_tagged(network) or network.shim or one.overlay is not None
+        shim = network.own_shim
+        if shim and shim.addresses:
+            # Those with a shim have the addresses that the file gives; of a VLAN's, the others
+            # have one on the sub-interface.
+            return self.is_tagged(network) and not all(map(shim.is_on, self.node_names))
+        return self.is_tagged(network) or shim is not None or one.overlay is not None
 
 
 def _size(text: str) -> int:

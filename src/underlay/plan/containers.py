@@ -7,7 +7,7 @@ from ipaddress import IPv6Network
 from typing import TYPE_CHECKING
 
 from underlay.plan.addresses import NO_ADDRESS, Cidr, free_addresses, own_made
-from underlay.plan.naming import FIRST_NETWORK_LINK, letters, mac, runs_on
+from underlay.plan.naming import FIRST_NETWORK_LINK, alone_named, letters, mac, node_names, runs_on
 from underlay.plan.values import Attachment, PlannedContainer
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ def plan_containers(
     lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
 ) -> tuple[PlannedContainer, ...]:
     """Return every container, node by node and group by group."""
-    containers = tuple(c for node in nodes for c in _on_node(lab, node, networks))
+    # What the lab file names outright is nobody else's.
+    taken = alone_named(lab.containers, [node.name for node in nodes])
+    taken |= {*(node.name for node in nodes), *lab.hosts}
+    containers = tuple(c for node in nodes for c in _on_node(lab, node, networks, taken))
     if not any(network.mode == "source" for network in networks):
         return containers
     return tuple(_with_allowed(lab, container, containers, nodes) for container in containers)
@@ -79,13 +82,15 @@ class _Counter:
 
 
 def _on_node(
-    lab: Lab, node: PlannedNode, networks: tuple[PlannedNetwork, ...]
+    lab: Lab, node: PlannedNode, networks: tuple[PlannedNetwork, ...], taken: set[str]
 ) -> Iterator[PlannedContainer]:
+    """Yield the containers of ``node``; their names are none of ``taken``, and go there."""
     counters = {
         network.name: _Counter(lab, position, network, node)
         for position, network in enumerate(networks)
     }
     named: dict[str, int] = {}
+    alone = alone_named(lab.containers, node_names(lab.nodes))
     for group in lab.containers:
         if not runs_on(group, node.name):
             continue
@@ -99,9 +104,13 @@ def _on_node(
             named[stem] = number = named.get(stem, 0) + 1
             if not group.name:
                 number = first.used
-            alone = group.name and is_alone(lab, group)
+            name = stem if group.name in alone else f"{stem}-{node.index}{letters(number)}"
+            while name in taken and group.name not in alone:
+                number += 1
+                name = f"{stem}-{node.index}{letters(number)}"
+            taken.add(name)
             yield PlannedContainer(
-                name=stem if alone else f"{stem}-{node.index}{letters(number)}",
+                name=name,
                 node=node.name,
                 runtime=first.network.runtime,
                 attachments=attachments,
@@ -110,7 +119,7 @@ def _on_node(
 
 
 def is_alone(lab: Lab, group: Containers) -> bool:
-    """Whether ``group`` is one container on one node: then it may have a name or address."""
+    """Whether ``group`` is one container on one node: then it may have an address."""
     everywhere = group.on == "all" and lab.nodes.count > 1
     several = isinstance(group.on, list) and len(group.on) > 1
     return group.count == 1 and not everywhere and not several

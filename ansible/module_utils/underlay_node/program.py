@@ -23,6 +23,7 @@ from . import (
     containers,
     docker,
     files,
+    leases,
     links,
     namespaces,
     networkd,
@@ -131,6 +132,8 @@ def _converge(
     if moved:
         networkd.let_go()
     batch(work.ip)
+    for name, address in work.leases.items():
+        leases.ask(name, address)
     if work.bridge:
         run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")
     nat.apply()

@@ -14,6 +14,7 @@ from underlay.lab.model import (
     Nodes,
     Runtime,
     Segment,
+    Shim,
     Strict,
     SwitchPort,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Nodes",
     "Runtime",
     "Segment",
+    "Shim",
     "Strict",
     "SwitchPort",
 ]

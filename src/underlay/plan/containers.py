@@ -22,10 +22,18 @@ def plan_containers(
     lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
 ) -> tuple[PlannedContainer, ...]:
     """Return every container, node by node and group by group."""
-    containers = tuple(c for node in nodes for c in _on_node(lab, node, networks))
+    containers = tuple(c for node in nodes for _, c in _on_node(lab, node, networks))
     if not any(network.mode == "source" for network in networks):
         return containers
     return tuple(_with_allowed(lab, container, containers, nodes) for container in containers)
+
+
+def by_group(
+    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
+) -> list[tuple[Containers, str]]:
+    """Return the name of every container with the group that it is of."""
+    made = (one for node in nodes for one in _on_node(lab, node, networks))
+    return [(group, container.name) for group, container in made]
 
 
 def fixed_addresses(lab: Lab, network: str) -> set[str]:
@@ -81,7 +89,7 @@ class _Counter:
 
 def _on_node(
     lab: Lab, node: PlannedNode, networks: tuple[PlannedNetwork, ...]
-) -> Iterator[PlannedContainer]:
+) -> Iterator[tuple[Containers, PlannedContainer]]:
     counters = {
         network.name: _Counter(lab, position, network, node)
         for position, network in enumerate(networks)
@@ -101,13 +109,14 @@ def _on_node(
             if not group.name:
                 number = first.used
             alone = group.name and is_alone(lab, group)
-            yield PlannedContainer(
+            container = PlannedContainer(
                 name=stem if alone else f"{stem}-{node.index}{letters(number)}",
                 node=node.name,
                 runtime=first.network.runtime,
                 attachments=attachments,
                 forwards=group.forwards,
             )
+            yield group, container
 
 
 def is_alone(lab: Lab, group: Containers) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from underlay.lab.text import LabText, Problem
-from underlay.lint.keys import addresses, names, networks, ports
+from underlay.lint.keys import addresses, filters, names, networks, ports
 from underlay.lint.keys.parts import Parts, parts_of
 
 CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
@@ -43,6 +43,9 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     ports.port_overlay,
     ports.snooping,
     ports.bond,
+    filters.filters,
+    filters.filters_and_checks,
+    filters.chosen_port,
 )
 
 

@@ -308,7 +308,7 @@ class World:
                 for route in network.routes
                 if ip_network(route.to).version == self.family
             ]
-            gateway = network.gateway if self.family == 4 else network.gateway6
+            gateway = network.pool_of(address.ip).gateway
             if network.default_route == "on-link":
                 defaults.append(Route(EVERYWHERE[self.family], link))
             elif network.default_route == "gateway" and gateway:
@@ -371,7 +371,7 @@ class World:
         if link.domain.kind != "port":
             return []
         segment = self.segments[link.domain.segment]
-        own = segment.vlans.get(link.port)
+        own = segment.vlans.get(link.port or link.space)
         if own is None or link.tag is None or own.enters(link.tag) is None:
             return []
         inside = self._by_domain.get(Domain(segment.name, link.tag), [])

@@ -82,7 +82,8 @@ def _modes(text: LabText, place: Place) -> dict[str, Any]:
 
 
 def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
-    place, key = steps[:-1], str(steps[-1])
+    place, key = _place(text, steps[:-1]), str(steps[-1])
+    steps = (*place, key)
     choices = _keys(place)
     if key in choices:
         # Known, but given under both of its names: pydantic takes one, and finds one over.
@@ -131,11 +132,18 @@ def _schema(place: Place) -> dict[str, Any]:
             lists = [o for o in schema.get("oneOf", [schema]) if "items" in o]
             schema = _resolved(lists[0]["items"] if lists else {})
             continue
+        schema = _mapping(schema)
         spelt = {v: k for k, v in ALIASES.items()}.get(step, step)
         named = schema.get("properties", {})
         anything: dict[str, Any] = next(iter(schema.get("patternProperties", {}).values()), {})
         schema = _resolved(named.get(spelt, named.get(step, anything)))
     return schema
+
+
+def _mapping(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the mapping that ``schema`` takes, where it also takes a list of them."""
+    options = [_resolved(option) for option in schema.get("oneOf", ())]
+    return next((option for option in options if "properties" in option), schema)
 
 
 def _key_schema(place: Place) -> dict[str, Any]:
@@ -144,7 +152,7 @@ def _key_schema(place: Place) -> dict[str, Any]:
 
 
 def _keys(place: Place) -> list[str]:
-    return [ALIASES.get(key, key) for key in _schema(place).get("properties", {})]
+    return [ALIASES.get(key, key) for key in _mapping(_schema(place)).get("properties", {})]
 
 
 def _expected(schema: dict[str, Any]) -> str:
@@ -153,7 +161,9 @@ def _expected(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return one_of([str(choice) for choice in schema["enum"]])
     if "oneOf" in schema:
-        return "all, a node's name, or a list of names"
+        mapping = _mapping(schema)
+        several = f"{_expected(mapping)}, or a list of such" if mapping is not schema else ""
+        return several or "all, a node's name, or a list of names"
     if kind == "integer":
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
     if kind == "boolean":

@@ -84,6 +84,10 @@ def _list_or_word(value: object) -> str:
     return "list" if isinstance(value, list) else "word"
 
 
+def _list_or_mapping(value: object) -> str:
+    return "list" if isinstance(value, list) else "mapping"
+
+
 def _expected(words: str) -> object:
     return Field(json_schema_extra={"expected": words})
 
@@ -377,19 +381,26 @@ class Containers(Strict):
 
 
 class HostPort(Strict):
-    """How an external host sits in a segment."""
+    """How an external host sits in a segment: by its NIC, or by a VLAN's sub-interface of it."""
 
     addresses: list[AnyInterface] = Field(default=[], max_length=8)
     """Its addresses there; without any, one from the end of the segment's subnet."""
     vlan: Vlan | None = None
-    """The 802.1q tag that it speaks; without it, none."""
+    """The 802.1q tag that it speaks there; without it, none."""
+
+
+HostPorts = Annotated[
+    Annotated[HostPort, Tag("mapping")]
+    | Annotated[list[HostPort], Field(min_length=1, max_length=8), Tag("list")],
+    Discriminator(_list_or_mapping),
+]
 
 
 class Host(Strict):
     """A machine that is no cluster member: a server, or a router that forwards."""
 
-    on: Annotated[dict[Word, HostPort], Field(min_length=1, max_length=8)]
-    """The segments that it is in."""
+    on: Annotated[dict[Word, HostPorts], Field(min_length=1, max_length=8)]
+    """The segments that it is in; a list for one that it is in by several VLANs of its cable."""
     forwards: StrictBool = False
     """Whether it forwards packets between its segments."""
     serves: list[Service] = Field(default=[], max_length=2)
@@ -427,6 +438,11 @@ class Filter(Strict):
     """Whether a node's forward chain is asked about what its bridges pass on (br_netfilter)."""
     action: Literal["accept", "drop", "reject"]
     """What becomes of the packet; reject tells its sender, by an ICMP error, and is for ``in``."""
+
+    def ports(self, segment: str) -> list[HostPort]:
+        """Return how it sits in ``segment``: once for each VLAN, not at all in one of others."""
+        found = self.on.get(segment, [])
+        return found if isinstance(found, list) else [found]
 
 
 class Image(Strict):

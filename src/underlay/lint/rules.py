@@ -20,6 +20,7 @@ from underlay.lint.finding import Finding, Hit, Rules
 from underlay.lint.keys.networks import parent_key
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
 from underlay.plan.filters import NOBODY
+from underlay.plan.hosts import in_one_vlan
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def gateway_unowned(subject: Subject) -> Iterator[Hit]:
     for network in plan.networks:
         if not network.gateway:
             continue
-        if network.gateway not in set(_near(plan, network)):
+        if network.gateway not in set(_near(subject, network)):
             yield Hit(
                 subject.spot("networks", network.name, "gateway"),
                 f"no node, host or container on {network.parent} owns {network.gateway}:"
@@ -228,16 +229,21 @@ def gateway_unowned(subject: Subject) -> Iterator[Hit]:
             )
 
 
-def _near(plan: Plan, network: PlannedNetwork) -> Iterator[str]:
+def _near(subject: Subject, network: PlannedNetwork) -> Iterator[str]:
     """Yield every address that answers on ``network``'s wire."""
+    plan = subject.plan
     same = {n.name for n in plan.networks if n.parent == network.parent}
     for node in plan.nodes:
         yield parent_address(plan, node, network)
         held = (link.addresses for link in node.links if link.interface == network.parent)
         yield from (address.ip for own in held for address in own)
     for host in plan.hosts:
-        near = (port.addresses for port in host.ports if port.segment == network.segment)
-        yield from (address.ip for own in near for address in own)
+        for port in host.ports:
+            segment = subject.lab.segments.get(network.segment)
+            if segment is None or port.segment != network.segment:
+                continue
+            if in_one_vlan(segment, host.name, port.vlan, network.vlan):
+                yield from (address.ip for address in port.addresses)
     for container in plan.containers:
         for attachment in container.attachments:
             if attachment.network in same:

@@ -5,6 +5,7 @@ from underlay.plan.hosts import host_address
 from underlay.plan.make import NET_D, make_plan, own_addresses, parent_address
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
 from underlay.plan.nodes import MANAGEMENT_RANGE
+from underlay.plan.pools import Pool
 from underlay.plan.switch import SWITCH
 from underlay.plan.values import (
     Attachment,
@@ -46,6 +47,7 @@ __all__ = [
     "PlannedNetwork",
     "PlannedNode",
     "PlannedSegment",
+    "Pool",
     "PortVlans",
     "Route",
     "Slice",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.plan.addresses import address_blocks, blocks
 from underlay.plan.naming import default_file, link_name, parent_name
+from underlay.plan.pools import plan_pools
 from underlay.plan.values import ContainerRoute, PlannedNetwork
 
 if TYPE_CHECKING:
@@ -34,20 +34,14 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         segment="" if network.internal else segment,
         vlan=vlan,
         parent=_parent(network, name, uplink),
-        subnet=str(network.subnet),
-        gateway=str(gateway),
+        pools=plan_pools(network, nodes, gateway, gateway6),
         default_route=network.default_route or ("gateway" if network.nat else "on-link"),
         mtu=network.mtu or _mtu(lab, network, segment),
         file=file if network.runtime == "cni" else "",
-        slices=address_blocks(network, nodes),
         flag=network.flag or driver.default_flag,
         uplink="" if network.is_closed else uplink,
         own=_own(network, name, uplink),
-        subnet6=str(network.subnet6 or ""),
-        gateway6=str(gateway6),
-        slices6=blocks(network.subnet6, nodes, sliced=network.sliced) if network.subnet6 else {},
         routes=tuple(ContainerRoute(route.to, route.via or "") for route in network.routes),
-        reserved=tuple(map(str, network.reserved)),
         shim=link_name("sh", name) if network.shim else "",
         vni=network.vni or 0,
         port=network.port if "port" in driver.keys else 0,

@@ -115,7 +115,7 @@ def _shim_addresses(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[C
     """
     segment = lab.segments.get(network.segment)
     cards = (str(segment.subnet), str(segment.subnet6)) if segment else ()
-    for subnet in map(ip_network, network.subnets.values()):
+    for subnet in (ip_network(pool.subnet) for pool in network.pools):
         beside = str(subnet) in cards and network.vlan is None
         address = node_address(subnet, index + (lab.nodes.count if beside else 0))
         yield Cidr(f"{address}/{subnet.max_prefixlen}")
@@ -184,13 +184,16 @@ def _bridge(
     """A bridge that holds the uplink takes over its addresses and its MAC address."""
     own, held = mac(FIRST_NETWORK_LINK + position, index), ""
     if network.traits.overlay:
-        addresses = tuple(own_address(subnet, index) for subnet in network.subnets.values())
+        addresses = tuple(own_address(pool.subnet, index) for pool in network.pools)
     elif network.uplink:
         link = below[network.uplink]
         own, addresses, held = link.mac, link.addresses, link.interface
     else:
-        pairs = ((network.gateway, network.subnet), (network.gateway6, network.subnet6))
-        addresses = tuple(Cidr(f"{own}/{Cidr(subnet).prefix}") for own, subnet in pairs if own)
+        addresses = tuple(
+            Cidr(f"{pool.gateway}/{Cidr(pool.subnet).prefix}")
+            for pool in network.pools
+            if pool.gateway
+        )
     return NodeLink(
         kind="bridge",
         interface=network.parent,
@@ -264,10 +267,10 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
             continue
         if network.parent.partition(".")[0] == MANAGEMENT:
             continue
-        for family, subnet in network.subnets.items():
+        for pool in network.pools:
+            subnet = pool.subnet
             if network.shim:
-                slices = network.slices_of(family).values()
-                for piece in dict.fromkeys(piece.cidr for piece in slices):
+                for piece in dict.fromkeys(piece.cidr for piece in pool.slices.values()):
                     yield Route(piece, network.shim)
             elif subnet not in connected or (
                 network.vlan is None and connected[subnet] in (network.parent, network.uplink)
@@ -280,10 +283,12 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
 
 def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Route]:
     segment = lab.segments[network.segment]
-    for family, tagged in network.subnets.items():
-        card = segment.subnet if family == 4 else segment.subnet6
+    for pool in network.pools:
+        card = segment.subnet if pool.family == 4 else segment.subnet6
+        # Nodes are in the first subnet of a VLAN's network.
+        tagged = network.first_pool(pool.family).subnet
         subnet = tagged if network.vlan is not None else str(card or "")
-        for peer, piece in enumerate(network.slices_of(family).values(), 1):
+        for peer, piece in enumerate(pool.slices.values(), 1):
             if peer != index and subnet:
                 via = own_address(subnet, peer).ip
                 yield Route(piece.cidr, network.parent, via)

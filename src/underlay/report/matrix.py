@@ -1,4 +1,8 @@
-"""The matrix as text: a row asks, a column answers, one sign for all three protocols."""
+"""The matrix as text: a row asks, a column answers, one sign for all three protocols.
+
+Where it is folded, a sign stands for a block of pairs. A block of which only some differ or
+weren't measured says how many of how many; `odd.py` names those below the matrix.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from rich.text import Text
+
+from underlay.report.odd import odd_ones, troubled_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -52,6 +58,22 @@ class _Heading:
     label: str
 
 
+@dataclass(frozen=True)
+class _Block:
+    """What stands where a row meets a column; ``some`` of ``of`` pairs, or 0 of 0 for all."""
+
+    sign: Sign
+    some: int = 0
+    of: int = 0
+
+    def text(self, ascii_only: bool) -> str:
+        """Return the sign, with how many pairs have it where not all have."""
+        return self.sign.text(ascii_only) + (f"{self.some}/{self.of}" if self.of else "")
+
+
+_Shown = dict[tuple[_Heading, _Heading], _Block]
+
+
 def sign_of(cells: Iterable[Cell]) -> Sign:
     """Return the one sign for these cells; the worst news wins."""
     kinds = set()
@@ -66,11 +88,14 @@ def sign_of(cells: Iterable[Cell]) -> Sign:
     return REACHABLE if "reachable" in kinds else UNREACHABLE
 
 
-def matrix(verdict: Verdict, ends: Sequence[End], *, ascii_only: bool = False) -> Text:
+def matrix(
+    verdict: Verdict, ends: Sequence[End], *, width: int = 100, ascii_only: bool = False
+) -> Text:
     """Return the matrix of ``verdict``, grouped by network and, where large, folded.
 
-    The lines are not wrapped; twelve containers and three nodes need some 70
-    columns. The legend names the signs that occur, so it can be read without colour.
+    Columns that don't fit in ``width`` stand below the others, beside the same rows; twelve
+    containers and three nodes need some 70. The legend names the signs that occur, so it can be
+    read without colour.
     """
     groups = _in_order(end.network for end in ends if end.network)
     ends = sorted(ends, key=lambda end: groups.index(end.network) if end.network else len(groups))
@@ -78,32 +103,85 @@ def matrix(verdict: Verdict, ends: Sequence[End], *, ascii_only: bool = False) -
     by_name = {end.name: end for end in ends}
     rows = _in_order(row_of(end) for end in ends)
     columns = _in_order(column_of(a, b) for b in ends for a in ends)
-    found: dict[tuple[_Heading, _Heading], list[Cell]] = defaultdict(list)
+    blocks: dict[tuple[_Heading, _Heading], list[Cell]] = defaultdict(list)
     for cell in verdict.reach:
         source, destination = by_name[cell.source], by_name[cell.destination]
-        found[row_of(source), column_of(source, destination)].append(cell)
-    signs = {place: sign_of(cells) for place, cells in found.items()}
-    columns = [c for c in columns if any((row, c) in signs for row in rows)]
-    return _drawn(rows, columns, signs, ascii_only)
+        blocks[row_of(source), column_of(source, destination)].append(cell)
+    shown = {place: _block(cells) for place, cells in blocks.items()}
+    columns = [c for c in columns if any((row, c) in shown for row in rows)]
+
+    lines: list[Text] = []
+    for panel in _panels(rows, columns, shown, width):
+        lines += [*([Text()] if lines else []), *_drawn(rows, panel, shown, ascii_only)]
+    lines += [Text(), *_legend(columns, shown, width, ascii_only)]
+    if any(block.of for block in shown.values()):
+        signs = {"differs": DIFFERS, "not measured": NOT_MEASURED}
+        for odd in odd_ones(verdict, ends):
+            sign = signs[odd.what]
+            lines.append(Text(f"{sign.text(ascii_only)} {odd.words}", sign.style))
+    for line in lines:
+        line.rstrip()
+    return Text("\n", no_wrap=True).join(lines)
+
+
+def _block(cells: list[Cell]) -> _Block:
+    sign = sign_of(cells)
+    if sign not in (DIFFERS, NOT_MEASURED):
+        return _Block(sign)
+    pairs = {(cell.source, cell.destination) for cell in cells}
+    some = len(troubled_pairs(cells, "differs" if sign is DIFFERS else "not measured"))
+    return _Block(sign) if some == len(pairs) else _Block(sign, some, len(pairs))
+
+
+def _wide(column: _Heading, rows: list[_Heading], shown: _Shown, least: int) -> int:
+    """Return the columns of text that a column of the matrix takes, its gap included."""
+    texts = (shown[row, column].text(ascii_only=False) for row in rows if (row, column) in shown)
+    return max(least, *map(len, texts)) + 1
+
+
+def _panels(
+    rows: list[_Heading], columns: list[_Heading], shown: _Shown, width: int
+) -> list[list[_Heading]]:
+    """Cut the columns into parts that fit beside the rows' labels, at a group where one can."""
+    room = width - max((len(row.label) for row in rows), default=0) - 1
+    least = max((len(column.short) for column in columns), default=0)
+    wide = {column: _wide(column, rows, shown, least) for column in columns}
+    groups = [
+        [column for column in columns if column.group == group]
+        for group in _in_order(column.group for column in columns)
+    ]
+    panels: list[list[_Heading]] = [[]]
+    left = room
+    for group in groups:
+        needed = 1 + sum(wide[column] for column in group)
+        if panels[-1] and needed > left:
+            panels.append([])
+            left = room
+        left -= 1
+        for column in group:
+            if panels[-1] and wide[column] > left:
+                panels.append([])
+                left = room - 1
+            panels[-1].append(column)
+            left -= wide[column]
+    return panels
 
 
 def _drawn(
-    rows: list[_Heading],
-    columns: list[_Heading],
-    signs: dict[tuple[_Heading, _Heading], Sign],
-    ascii_only: bool,
-) -> Text:
+    rows: list[_Heading], columns: list[_Heading], shown: _Shown, ascii_only: bool
+) -> list[Text]:
     left = max((len(row.label) for row in rows), default=0) + 1
-    wide = max((len(column.short) for column in columns), default=0) + 1
+    least = max((len(column.short) for column in columns), default=0)
+    wide = [_wide(column, rows, shown, least) for column in columns]
     starts = [n == 0 or column.group != columns[n - 1].group for n, column in enumerate(columns)]
 
     groups = Text(" " * left)
     for group in _in_order(column.group for column in columns):
-        room = 1 + wide * sum(column.group == group for column in columns)
+        room = 1 + sum(w for w, c in zip(wide, columns, strict=True) if c.group == group)
         groups.append(f"  {group}"[:room].ljust(room), "bold")
     shorts = Text(" " * left)
-    for start, column in zip(starts, columns, strict=True):
-        shorts.append(f"{' ' * start}{column.short:>{wide}}", "bold")
+    for start, column, w in zip(starts, columns, wide, strict=True):
+        shorts.append(f"{' ' * start}{column.short:>{w}}", "bold")
     lines = [groups, shorts]
 
     group = rows[0].group if rows else ""
@@ -112,23 +190,34 @@ def _drawn(
             lines.append(Text())
         group = row.group
         line = Text(f"{row.label:<{left}}")
-        for start, column in zip(starts, columns, strict=True):
-            sign = signs.get((row, column))
-            shown = sign.text(ascii_only) if sign else ""
-            line.append(f"{' ' * start}{shown:>{wide}}", sign.style if sign else "")
+        for start, column, w in zip(starts, columns, wide, strict=True):
+            block = shown.get((row, column))
+            text = block.text(ascii_only) if block else ""
+            line.append(f"{' ' * start}{text:>{w}}", block.sign.style if block else "")
         lines.append(line)
+    return lines
 
-    legend = Text()
-    for sign in (sign for sign in SIGNS if sign in signs.values()):
-        legend.append("   " if legend else "")
-        legend.append(sign.text(ascii_only), sign.style)
-        legend.append(f" {sign.meaning}")
-    lines += [Text(), legend]
+
+def _legend(columns: list[_Heading], shown: _Shown, width: int, ascii_only: bool) -> list[Text]:
+    """Name the signs that occur, and read one block out where some of it is counted."""
+    lines = [Text()]
+    there = {block.sign for block in shown.values()}
+    for sign in (sign for sign in SIGNS if sign in there):
+        words = Text.assemble((sign.text(ascii_only), sign.style), f" {sign.meaning}")
+        if lines[-1] and len(lines[-1]) + len(words) + 3 > width:
+            lines.append(Text())
+        lines[-1].append("   " if lines[-1] else "")
+        lines[-1].append_text(words)
+    counted = next((block for block in shown.values() if block.of), None)
+    if counted:
+        verb = "differs" if counted.some == 1 else "differ"
+        if counted.sign is NOT_MEASURED:
+            verb = "wasn't measured" if counted.some == 1 else "weren't measured"
+        read = f"{counted.some} of the {counted.of} pairs there {verb}"
+        lines.append(Text(f"{counted.text(ascii_only)}: {read}"))
     if any(column.short == SAME_NODE for column in columns):
         lines.append(Text(f"{SAME_NODE}, {OTHER_NODE}: whether both are on one node"))
-    for line in lines:
-        line.rstrip()
-    return Text("\n", no_wrap=True).join(lines)
+    return lines
 
 
 def _folding(

@@ -46,7 +46,7 @@ def report(
     """
     page = Page(width, ascii_only)
     page.text.append("rows ask, columns answer\n\n", "dim")
-    page.text.append_text(matrix(verdict, ends, ascii_only=ascii_only))
+    page.text.append_text(matrix(verdict, ends, width=width, ascii_only=ascii_only))
     page.text.append("\n\n")
     summary = verdict.summary
     summary_line(verdict, page.text)

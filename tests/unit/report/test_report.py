@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import io
+import os
+import re
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +16,8 @@ from underlay.expect import ends, predict
 from underlay.lab import Lab
 from underlay.observe import Observation, Seen
 from underlay.plan import Plan, make_plan
+from underlay.proof.bench.command_line import PseudoTerminal
+from underlay.report.matrix import matrix
 from underlay.report.terminal import ascii_only, report
 from underlay.verdict import Verdict, judge
 
@@ -119,12 +125,139 @@ def test_a_large_matrix_is_folded(golden: Golden, nodes: int, name: str) -> None
     golden(GOLDEN / f"{name}.txt", text.partition("\n\nWhy")[0] + "\n")
 
 
-def test_one_difference_shows_in_a_folded_matrix() -> None:
+def lost(plan: Plan, is_lost: Callable[[Seen], bool]) -> list[Seen]:
+    """What is seen where nothing comes back in those cells of what should be reachable."""
+    return [
+        replace(cell, observed="unreachable", stopped_at="no_answer", arrived=False, rtt_ms=None)
+        if cell.observed == "reachable" and is_lost(cell)
+        else cell
+        for cell in as_predicted(plan)
+    ]
+
+
+def shown_matrix(plan: Plan, seen: list[Seen], width: int = 100) -> str:
+    text = matrix(judged(plan, seen), ends(plan), width=width).plain
+    assert max(map(len, text.splitlines())) <= width
+    return f"{text}\n"
+
+
+def test_a_block_of_which_some_differ_says_how_many_and_whose(golden: Golden) -> None:
+    plan = plan_of(nodes=3, count=12)
+    seen = lost(plan, lambda cell: "lannet-2c" in (cell.source, cell.destination))
+    text = shown_matrix(plan, seen)
+    assert "from or to lannet-2c (core-02): 74 of 74 pairs" in text
+    golden(GOLDEN / "folded-one-bad.txt", text)
+
+
+def test_a_block_that_differs_as_a_whole_has_no_count_and_a_dead_node_is_named() -> None:
     plan = plan_of(nodes=5, count=4)
-    seen = as_predicted(plan)
-    odd = next(n for n, cell in enumerate(seen) if cell.observed == "reachable")
-    seen[odd] = replace(seen[odd], observed="unreachable", stopped_at="no_answer")
-    assert "✗" in printed(plan, seen).partition(" cells: ")[0].partition("● reachable")[0]
+    dead = {end.name for end in ends(plan) if end.node == "core-03"}
+    assert "/" not in shown_matrix(
+        plan, lost(plan, lambda c: bool({c.source, c.destination} & dead))
+    )
+    pair = ("ipnet-1a", "ipnet-2b")
+    text = shown_matrix(
+        plan,
+        lost(
+            plan,
+            lambda c: bool({c.source, c.destination} & dead) or (c.source, c.destination) == pair,
+        ),
+    )
+    named = text.partition(" pairs there differs\n")[2]
+    assert named == "✗ all on core-03: 408 of 408 pairs\n✗ ipnet-1a → ipnet-2b\n"
+
+
+def test_one_direction_of_one_protocol_is_named_as_a_pair() -> None:
+    plan = plan_of(nodes=5, count=4)
+    one = ("lannet-1a", "lannet-5d", "udp")
+    text = shown_matrix(
+        plan, lost(plan, lambda cell: (cell.source, cell.destination, cell.protocol) == one)
+    )
+    assert "✗1/16: 1 of the 16 pairs there differs\n✗ lannet-1a → lannet-5d\n" in text
+
+
+def test_who_is_only_asked_in_vain_is_named_so() -> None:
+    plan = plan_of(nodes=5, count=4)
+    text = shown_matrix(plan, lost(plan, lambda cell: cell.destination == "ipnet-4b"))
+    assert "✗ to ipnet-4b (core-04): 23 of 23 pairs" in text
+
+
+def test_what_is_reachable_against_expectation_is_named_too() -> None:
+    plan = plan_of(nodes=5, count=4)
+    seen = [
+        replace(cell, observed="reachable", stopped_at="")
+        if cell.source == "lannet-1a" and cell.observed == "unreachable"
+        else cell
+        for cell in as_predicted(plan)
+    ]
+    assert "✗ from lannet-1a (core-01): 21 of 21 pairs" in shown_matrix(plan, seen)
+
+
+def test_what_was_not_measured_is_counted_and_named() -> None:
+    plan = plan_of(nodes=5, count=4)
+    seen = [
+        replace(cell, observed="not_measured", stopped_at="", reason="it is exited")
+        if "ipnet-1b" in (cell.source, cell.destination)
+        else cell
+        for cell in as_predicted(plan)
+    ]
+    text = shown_matrix(plan, seen)
+    assert "?4/16" in text
+    assert "? from or to ipnet-1b (core-01): 88 of 88 pairs" in text
+
+
+def test_a_matrix_as_expected_has_neither_counts_nor_names() -> None:
+    plan = plan_of(nodes=5, count=4)
+    text = shown_matrix(plan, as_predicted(plan))
+    assert "/" not in text
+    assert "pairs" not in text
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_columns_that_do_not_fit_stand_below(width: int) -> None:
+    plan = plan_of(nodes=5, count=4)
+    text = shown_matrix(plan, lost(plan, lambda c: c.destination == "ipnet-4b"), width=width)
+    rows = [line for line in text.splitlines() if line.startswith("lannet on core-01")]
+    assert sum(len(row.split()) - 3 for row in rows) == 15
+    assert len(rows) == {40: 3, 60: 2, 80: 1, 100: 1}[width]
+
+
+def test_a_large_matrix_of_many_troubles_names_a_few() -> None:
+    plan = plan_of(nodes=5, count=4)
+    text = shown_matrix(plan, lost(plan, lambda cell: cell.source[-1] != cell.destination[-1]))
+    named = text.partition(" pairs there differ\n")[2].splitlines()
+    assert len(named) == 6
+    assert named[-1] == "✗ and 600 pairs more"
+
+
+def test_a_terminal_without_colours_reads_the_same(tmp_path: Path) -> None:
+    """The signs say it all: no escape sequence is left where NO_COLOR is set, in a terminal."""
+    program = (
+        "from unit.report.test_report import *\n"
+        "from underlay.cli.console import out\n"
+        "plan = plan_of(nodes=5, count=4)\n"
+        "seen = lost(plan, lambda cell: cell.destination == 'ipnet-4b')\n"
+        "text = report(judged(plan, seen), ends(plan), width=out.width)\n"
+        "out.print(text, soft_wrap=True, end='')\n"
+    )
+    tests = Path(__file__).resolve().parents[2]
+    path = os.pathsep.join([str(tests), str(tests.parent / "src")])
+    env = {**os.environ, "PYTHONPATH": path, "TERM": "xterm", "COLUMNS": "60"}
+    texts = []
+    for more in ({}, {"NO_COLOR": "1"}):
+        terminal = PseudoTerminal([sys.executable, "-c", program], {**env, **more})
+        end = time.monotonic() + 60
+        while terminal.process.poll() is None and time.monotonic() < end:
+            terminal.watch(0.1)
+        terminal.watch(0.1)
+        texts.append(terminal.text.decode().replace("\r\n", "\n"))
+        terminal.close()
+    coloured, plain = texts
+    assert "\x1b[1;31m" in coloured
+    assert "\x1b[3" not in plain
+    assert "✗4/16" in plain
+    strip = re.compile(r"\x1b\[[0-9;]*m")
+    assert strip.sub("", coloured) == strip.sub("", plain)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,8 @@ def docker_mtu_ignored(hosts: Hosts) -> Iterator[Hit]:
 def docker_subnet_missing(hosts: Hosts) -> Iterator[Hit]:
     """Without subnet each daemon picks one of its own pools, which is not the underlay's."""
     for network in _docker(hosts):
-        if not network.pools:
+        # A subnet that can't be used is another rule's.
+        if not any(claim.subnet for claim in network.claims):
             message = f"{network.name} has no usable subnet: Docker picks one by itself"
             yield Hit(network.spot("ipam"), message, "ipam: {config: [{subnet: 10.1.0.0/24}]}")
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from underlay.errors import Spot
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import SUFFIXES
-from underlay.lint.finding import Check, Hit, Rule
+from underlay.lint.finding import Check, Hit, Rule, Severity
 from underlay.lint.hosts.rule import NETWORKD, RULES, SPEC, WRITE_FILES, Hosts, repeated, rule
 
 JSON = "RFC 8259"
@@ -63,6 +63,18 @@ READING = {
         NETWORKD,
         "An address that can't be read is skipped: the interface comes up without it.",
     ),
+    "quadlet-syntax": (
+        "podman-systemd.unit(5); systemd.syntax(7)",
+        "A line that can't be read keeps podman's generator from making a service of the unit.",
+    ),
+    "keyfile-syntax": (
+        "nm-settings-keyfile(5)",
+        "NetworkManager loads no profile from a keyfile with a line that it can't read.",
+    ),
+    "compose-variable-unset": (
+        "https://docs.docker.com/reference/compose-file/interpolation/",
+        "Compose warns, puts nothing in the variable's place and goes on.",
+    ),
     "cloud-config-header": (
         USER_DATA,
         "cloud-init tells kinds of user-data by their first line; the host boots unconfigured.",
@@ -87,8 +99,12 @@ def _noted(id: str) -> Check[Hosts]:
     return check
 
 
+# What is said beside the file may be set elsewhere.
+MILD = ("compose-variable-unset",)
+
 for _id, (_source, _reason) in READING.items():
-    RULES.append(Rule(_id, "error", _reason, _source, RULES.page, _noted(_id)))
+    _severity: Severity = "warning" if _id in MILD else "error"
+    RULES.append(Rule(_id, _severity, _reason, _source, RULES.page, _noted(_id)))
 
 
 def _entries(hosts: Hosts) -> Iterator[tuple[Document, int, dict[str, object]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
+from underlay.lab import HostPort
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan import MANAGEMENT_SEGMENT, SWITCH
@@ -101,25 +102,41 @@ def container_name(parts: Parts) -> Iterator[Problem]:
 
 
 def hosts(parts: Parts) -> Iterator[Problem]:
-    """External hosts sit in segments that exist, without tags, at addresses of their own."""
+    """External hosts sit in segments that exist, once in each VLAN, at addresses of their own."""
     seen: dict[str, str] = {}
     for name, host in parts.hosts.items():
-        for segment, port in host.on.items():
+        for segment, on in host.on.items():
             place: Place = ("hosts", name, "on", segment)
             yield from parts.unknown(place, segment, parts.segment_names, at_key=True)
-            if port.vlan is not None:
-                yield parts.text.problem(
-                    (*place, "vlan"),
-                    f"the VLAN {port.vlan} of an external host",
-                    "none: the switch's own kernel may lack 802.1q",
-                    "a container with `forwards: true` in both VLANs is a router on a stick",
-                )
-            for position, address in enumerate(port.addresses):
-                own = str(ip_interface(address).ip)
-                if own in seen:
-                    spot: Place = (*place, "addresses", position)
-                    yield parts.text.problem(spot, address, f"another: {seen[own]} has it")
-                seen[own] = name
+            vlans: set[int | None] = set()
+            for position, port in enumerate(host.ports(segment)):
+                spot: Place = (*place, position) if isinstance(on, list) else place
+                yield from _host_vlan(parts, spot, port, vlans)
+                vlans.add(port.vlan)
+                for number, address in enumerate(port.addresses):
+                    own = str(ip_interface(address).ip)
+                    if own in seen:
+                        at: Place = (*spot, "addresses", number)
+                        yield parts.text.problem(at, address, f"another: {seen[own]} has it")
+                    seen[own] = name
+
+
+def _host_vlan(
+    parts: Parts, place: Place, port: HostPort, taken: set[int | None]
+) -> Iterator[Problem]:
+    """A sub-interface has addresses of its own: the segment's subnet is the untagged one's."""
+    if port.vlan is None:
+        if None in taken:
+            expected = "a vlan of its own: the NIC itself is named already"
+            yield parts.text.problem(place, "a second port without a vlan", expected)
+        return
+    if port.vlan in taken:
+        spot: Place = (*place, "vlan")
+        yield parts.text.problem(spot, f"the VLAN {port.vlan} a second time", "it once")
+    if not port.addresses:
+        expected = "addresses beside it, of a network in that VLAN"
+        found = f"the VLAN {port.vlan} without an address"
+        yield parts.text.problem((*place, "vlan"), found, expected, at_key=True)
 
 
 def port_name(parts: Parts) -> Iterator[Problem]:

@@ -15,6 +15,7 @@ from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan import MANAGEMENT
+from underlay.plan.hosts import in_one_vlan
 from underlay.plan.naming import default_file, link_name
 
 # What runs without systemd.
@@ -267,7 +268,7 @@ def ipam(parts: Parts) -> Iterator[Problem]:
 
 def _leased(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     place = ("networks", name, "ipam")
-    if not _has_own_mac(parts, network):
+    if not _has_own_mac(network):
         yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac("cni"))
     elif network.subnet6:
         yield parts.text.problem(place, "dhcp with subnet6", "IPv4 only")
@@ -284,7 +285,7 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     elif network.runtime not in LEAN_RUNTIMES:
         expected = "runtime cni or iproute2: an engine gives addresses itself"
         yield parts.text.problem(place, f"slaac by {network.runtime}", expected)
-    elif not _has_own_mac(parts, network):
+    elif not _has_own_mac(network):
         expected = _of_own_mac(network.runtime)
         yield parts.text.problem(place, f"slaac for {network.driver}", expected)
     elif not _server(parts, network, "ra", network.subnet6):
@@ -294,23 +295,26 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
 
 def _of_own_mac(runtime: str) -> str:
     able = [one.name for one in OWN_MAC if runtime in one.runtimes]
-    return f"untagged {' or '.join(able)}, whose children have MAC addresses of their own"
+    return f"{' or '.join(able)}, whose children have MAC addresses of their own"
 
 
-def _has_own_mac(parts: Parts, network: Network) -> bool:
+def _has_own_mac(network: Network) -> bool:
     closed = network.is_closed or network.mode == "passthru"
-    return network.traits in OWN_MAC and not parts.is_tagged(network) and not closed
+    return network.traits in OWN_MAC and not closed
 
 
 def _server(
     parts: Parts, network: Network, service: str, subnet: IPv4Network | IPv6Network
 ) -> bool:
     segment = parts.segment_of(network)
-    return any(
+    near = parts.segments.get(segment)
+    return near is not None and any(
         ip_interface(address).ip in subnet
-        for host in parts.hosts.values()
-        if service in host.serves and segment in host.on
-        for address in host.on[segment].addresses
+        for name, host in parts.hosts.items()
+        if service in host.serves
+        for port in host.ports(segment)
+        if in_one_vlan(near, name, port.vlan, parts.vlan(network))
+        for address in port.addresses
     )
 
 

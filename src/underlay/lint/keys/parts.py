@@ -144,6 +144,11 @@ class Parts:
                 found = f"{what} {name} a second time"
                 yield self.text.problem((*place, position), found, "it once")
 
+    def vlan(self, network: Network) -> int | None:
+        """Return the VLAN that ``network`` sits in; None for none."""
+        tag = self.uplink(network).partition(".")[2]
+        return network.vlan or (int(tag) if tag else None)
+
     @staticmethod
     def is_tagged(network: Network) -> bool:
         """Whether ``network`` sits on an 802.1q sub-interface."""

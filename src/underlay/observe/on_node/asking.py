@@ -55,15 +55,42 @@ class Asking:
             for protocol in reversed(protocols)
         ]
         self.done: list[Question] = []
+        self.told = 0
+        self.doubtful: dict[Question, Answer | None] = {}
         self.late: deque[Question] = deque()
         self.flying: dict[tuple[int, str], Question] = {}
         self.recent: deque[tuple[float, Question]] = deque()
         self.swept = 0.0
         self.idle: dict[tuple[str, str], list[socket.socket]] = {}
 
-    def rows(self) -> list[Answer]:
-        """Return what came of each question."""
-        return [question.row() for question in self.done]
+    @property
+    def decided(self) -> int:
+        """How many questions are done."""
+        return len(self.done)
+
+    def news(self, *, over: bool) -> list[Answer]:
+        """Return what came of each question that it wasn't told of, or otherwise than it is now.
+
+        Silence is told when the phase is over, and where it stopped has been looked for.
+        """
+        fresh, self.told = self.done[self.told :], len(self.done)
+        self.doubtful |= dict.fromkeys(q for q in fresh if q.silent or q.open)
+        rows = [question.row() for question in fresh if question not in self.doubtful]
+        for question, before in list(self.doubtful.items()) if over else ():
+            row = question.row()
+            if row != before:
+                self.doubtful[question] = row
+                rows.append(row)
+        return rows
+
+    def cut(self) -> None:
+        """Leave undecided what isn't decided yet: its row has no result."""
+        left = [*self.waiting, *self.flying.values()]
+        self.waiting.clear()
+        self.flying.clear()
+        for question in left:
+            self.done.append(question)
+            self.close(question)
 
     @property
     def busy(self) -> int:

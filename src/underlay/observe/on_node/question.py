@@ -39,7 +39,8 @@ class Question:
     ``word`` is the protocol without its ``port``, which is 0 for the probe's own.
     ``round`` is the round of the measurement in which the last of them was sent,
     ``connected`` the time at which TCP's destination answered for the first time, ``answers``
-    when each packet's answer came, by the packet's place in ``sent``.
+    when each packet's answer came, by the packet's place in ``sent``. ``stopped`` is where silence
+    was found to begin; an answer may still come after that.
     """
 
     def __init__(self, cell: Cell, protocol: str, space: Space | None) -> None:
@@ -54,6 +55,7 @@ class Question:
         self.answers: dict[int, float] = {}
         self.resent = 0
         self.complaint = ""
+        self.stopped = ""
         self.sockets: list[socket.socket] = []
         self.result: dict[str, Any] | None = None
 
@@ -196,7 +198,11 @@ class Question:
 
     def row(self) -> Answer:
         """Return what came of it: None for the result where nothing was decided."""
-        result = dict(self.result or {}, lost=self.lost) if self.answers else self.result
+        result = self.result
+        if result is not None and self.answers:
+            result = dict(result, lost=self.lost)
+        elif result is not None and self.silent:
+            result = dict(result, stop=self.stopped)
         return Answer(self.number, self.protocol, len(self.sent) + self.resent, result)
 
     def count_resent(self, made: socket.socket) -> None:

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -30,6 +31,7 @@ from . import (
     remember,
 )
 from .commands import Failed, batch, run
+from .ready import statement
 
 WORKERS = 4
 
@@ -42,6 +44,8 @@ class Report:
         self.failed: list[str] = []
         self.seconds: dict[str, float] = {}
         self.planned = 0
+        # What the node says of itself afterwards; nothing where it was only looked at.
+        self.said: dict = {}
         self._since = time.monotonic()
 
     def lap(self, phase: str) -> None:
@@ -53,6 +57,7 @@ class Report:
     def document(self) -> dict:
         """Return the report as the program prints it."""
         return {
+            **self.said,
             "changed": bool(self.changes),
             "changes": self.changes,
             "containers": self.planned,
@@ -85,6 +90,14 @@ def converge(bundle: dict[str, str] | None = None, *, check: bool = False) -> Re
         )
     except (Failed, OSError, ValueError) as error:
         report.failed.append(str(error))
+    if not check:
+        # A run that is cut short leaves what the one before it has left there; but the
+        # containers that it didn't get to are not in the record either.
+        record.failed = list(report.failed)
+        with contextlib.suppress(OSError):
+            record.write()
+        report.said = statement()
+        report.failed = report.said["failed"]
     return report
 
 

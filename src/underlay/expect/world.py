@@ -16,7 +16,7 @@ from ipaddress import (
 from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers import driver
-from underlay.plan import MANAGEMENT_SEGMENT
+from underlay.plan import MANAGEMENT_SEGMENT, VlanLink
 from underlay.plan import Route as PlannedRoute
 from underlay.plan.addresses import NO_ADDRESS
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
         PlannedNetwork,
         PlannedNode,
         PlannedSegment,
-        VlanLink,
     )
 
 EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
@@ -239,9 +238,10 @@ class World:
                 routes.append(Route(ip_interface(here[0]).network, link))
 
         for card in cards:
-            base, _, written = card.interface.partition(".")
-            tag = int(written) if written else None
-            domain = self._domain(segments[base], tag, node.name)
+            nic, tag = (
+                (card.link, card.vlan) if isinstance(card, VlanLink) else (card.interface, None)
+            )
+            domain = self._domain(segments[nic], tag, node.name)
             bridge = held.get(card.interface)
             if bridge:
                 add(bridge, domain, bridge.addresses, tag)

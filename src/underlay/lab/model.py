@@ -410,6 +410,11 @@ class Host(Strict):
     listens: list[Listened] = Field(default=[], max_length=16)
     """Ports of ``protocols`` that it listens on; others it refuses."""
 
+    def ports(self, segment: str) -> list[HostPort]:
+        """Return how it sits in ``segment``: once for each VLAN, not at all in one of others."""
+        found = self.on.get(segment, [])
+        return found if isinstance(found, list) else [found]
+
 
 class Filter(Strict):
     """A rule of a packet filter, on containers, nodes or external hosts.
@@ -438,11 +443,6 @@ class Filter(Strict):
     """Whether a node's forward chain is asked about what its bridges pass on (br_netfilter)."""
     action: Literal["accept", "drop", "reject"]
     """What becomes of the packet; reject tells its sender, by an ICMP error, and is for ``in``."""
-
-    def ports(self, segment: str) -> list[HostPort]:
-        """Return how it sits in ``segment``: once for each VLAN, not at all in one of others."""
-        found = self.on.get(segment, [])
-        return found if isinstance(found, list) else [found]
 
 
 class Image(Strict):

@@ -88,7 +88,7 @@ def management_master(subject: Subject) -> Iterator[Hit]:
     nics = subject.plan.nodes[0].nics
     named = ", ".join(f"{nic.interface} ({nic.segment})" for nic in nics)
     for network in subject.plan.networks:
-        if network.parent.partition(".")[0] == MANAGEMENT:
+        if network.nic == MANAGEMENT:
             yield Hit(
                 subject.spot(*parent_key(subject.text, network.name)),
                 f"{network.name} sits on {network.parent}: {MANAGEMENT} is the management NIC,"
@@ -427,10 +427,10 @@ def filter_unasked(subject: Subject) -> Iterator[Hit]:
     """A node's filter isn't asked about its macvlan and ipvlan l2 containers' packets."""
     nodes = {node.name for node in subject.plan.nodes}
     unseen = {
-        subnet: network
+        pool.subnet: network
         for network in subject.plan.networks
         if network.traits.has_children and network.mode not in network.traits.l3_modes
-        for subnet in network.subnets.values()
+        for pool in network.pools
     }
     for one in subject.plan.filters:
         about = [subnet for subnet in (*one.sources, *one.destinations) if subnet in unseen]

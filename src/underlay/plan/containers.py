@@ -79,10 +79,9 @@ class _Counter:
         """An ipvlan child, a passthru child and a VLAN link have the MAC of what is below."""
         network = self.network
         if not network.traits.takes_mac(network.mode):
-            link = network.parent.partition(".")[0]
-            nics = (self._node.management, *self._node.nics)
-            found = [nic.mac for nic in nics if nic.interface == link]
             # The parent of an internal network is a device of the node's, with a MAC of its own.
+            nics = (self._node.management, *self._node.nics) if network.uplink else ()
+            found = [nic.mac for nic in nics if nic.interface == network.nic]
             return found[0] if found else mac(self._link, self._node.index)
         return mac(self._link, self._node.index, self.used)
 

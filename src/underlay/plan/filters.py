@@ -95,7 +95,7 @@ class _Names:
         for container in plan.containers:
             for network in {a.network for a in container.attachments} - {container.name}:
                 self._spaces.setdefault(network, []).append(container.name)
-        self._networks = {n.name: list(n.subnets.values()) for n in plan.networks}
+        self._networks = {n.name: [pool.subnet for pool in n.pools] for n in plan.networks}
 
     def spaces(self, on: str | list[str]) -> tuple[str, ...]:
         """Return the namespaces that the names stand for, each once."""

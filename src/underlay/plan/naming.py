@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from underlay.lab import Containers, Nodes
 
     Subnet = IPv4Network | IPv6Network
 
+# IFNAMSIZ without its last byte, which is zero: Linux include/uapi/linux/if.h.
+NAME_BYTES = 15
 FIRST_HOST = 0xE0
 # MAC addresses carry the NIC's number, or this plus the network's, in their third byte.
 FIRST_NETWORK_LINK = 0x10
@@ -51,6 +54,23 @@ def port_name(segment: str, index: int) -> str:
 def parent_name(number: int, *, bonded: bool) -> str:
     """Return the name of a node's interface in segment ``number``, from 1: a NIC or a bond."""
     return f"bond{number}" if bonded else f"eth{number}"
+
+
+def vlan_link_name(nic: str, vlan: int) -> str:
+    """Return the name of the sub-interface of ``nic`` for the 802.1q tag ``vlan``."""
+    return f"{nic}.{vlan}"
+
+
+def nic_and_tag(parent: str, nics: Iterable[str]) -> tuple[str, str]:
+    """Return which NIC a lab file's ``parent`` names, and the tag behind its dot, if any.
+
+    One of ``nics`` is meant as it stands, whatever dots it has. This is the only place where
+    an interface's name is taken apart: from here on, NIC and tag are data.
+    """
+    if parent in nics:
+        return parent, ""
+    nic, dot, tag = parent.rpartition(".")
+    return (nic, tag) if dot else (parent, "")
 
 
 def second_port_name(segment: str, index: int) -> str:

@@ -131,18 +131,18 @@ def _bare(link: Link) -> Link:
 
 def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[VlanLink]:
     """One link for each tagged parent, in the subnet of the first network on it."""
-    tagged: dict[str, list[PlannedNetwork]] = {}
+    tagged: dict[tuple[str, int], list[PlannedNetwork]] = {}
     for network in networks:
         if network.vlan is not None and network.uplink and network.traits.attach != "moved":
-            tagged.setdefault(network.uplink, []).append(network)
-    for interface, above in tagged.items():
-        link, _, tag = interface.partition(".")
+            tagged.setdefault((network.uplink, network.vlan), []).append(network)
+    for (interface, vlan), above in tagged.items():
+        link = above[0].nic
         addressed = [network for network in above if not network.shim]
         sixes = [network.subnet6 for network in addressed if network.subnet6]
         yield VlanLink(
             interface=interface,
             link=link,
-            vlan=int(tag),
+            vlan=vlan,
             mac=cards[link].mac,
             address=own_address(addressed[0].subnet, index) if addressed else NO_ADDRESS,
             mtu=max(network.mtu for network in above),
@@ -166,12 +166,13 @@ def _links(
             yield from _tunnels(lab, network, network.traits.overlay, below, index, outside)
         if network.shim:
             own_mac, flags = network.traits.own_mac, network.traits.flags
-            base = network.parent.partition(".")[0]
             yield NodeLink(
                 kind=network.driver,
                 interface=network.shim,
                 parent=network.parent,
-                mac=mac(FIRST_NETWORK_LINK + position, index) if own_mac else below[base].mac,
+                mac=mac(FIRST_NETWORK_LINK + position, index)
+                if own_mac
+                else below[network.nic].mac,
                 mtu=network.mtu,
                 addresses=tuple(_shim_addresses(lab, network, index)),
                 options={"mode": network.mode, **({"flag": network.flag} if flags else {})},
@@ -265,7 +266,7 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
         traits = network.traits
         if traits.attach == "moved" or traits.overlay or not network.uplink:
             continue
-        if network.parent.partition(".")[0] == MANAGEMENT:
+        if network.nic == MANAGEMENT:
             continue
         for pool in network.pools:
             subnet = pool.subnet

@@ -127,6 +127,18 @@ class PlannedNode:
     forwards: bool = False
     profile: str = "full"
 
+    def below(self, interface: str) -> list[str]:
+        """Return ``interface`` and those that its frames leave by, the uppermost first.
+
+        A bridge's uplink is below it, a shim's parent, and a VLAN sub-interface's NIC.
+        """
+        under = {vlan.interface: vlan.link for vlan in self.vlans}
+        under |= {link.interface: link.parent for link in self.links if link.parent}
+        found = [interface]
+        while found[-1] in under:
+            found.append(under[found[-1]])
+        return found
+
     @property
     def cards(self) -> tuple[tuple[str, str, Nic], ...]:
         """Every card in a segment, in the order of its number: name, MAC address, and its NIC.
@@ -210,7 +222,8 @@ class PlannedNetwork:
     what is called after one subnet of a family is of the first one. ``ipam`` is the CNI
     plugin that gives addresses, empty for the runtime's usual one; with ``slaac`` containers
     make their IPv6 address themselves. ``attach`` and ``own_mac`` say the nodes what its
-    driver's ``traits`` say here.
+    driver's ``traits`` say here. ``nic`` is the node's NIC or bond in the segment, below every
+    other interface of the network.
     """
 
     name: str
@@ -240,6 +253,7 @@ class PlannedNetwork:
     slaac: bool = False
     attach: str = ""
     own_mac: bool = True
+    nic: str = ""
 
     @property
     def traits(self) -> Driver:

@@ -16,7 +16,7 @@ from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan import MANAGEMENT
 from underlay.plan.hosts import in_one_vlan
-from underlay.plan.naming import default_file, link_name
+from underlay.plan.naming import default_file, link_name, vlan_link_name
 
 # What runs without systemd.
 LEAN_RUNTIMES = ("cni", "iproute2")
@@ -46,7 +46,7 @@ def parent(parts: Parts) -> Iterator[Problem]:
         if network.segment:
             yield from parts.unknown((*place, "segment"), network.segment, parts.segment_names)
         if network.parent:
-            base = network.parent.partition(".")[0]
+            base, _ = parts.nic_and_tag(network.parent)
             yield from parts.unknown(key, base, interfaces, shown=network.parent)
             yield from _tag(parts, name, network)
 
@@ -59,14 +59,14 @@ def _meant(parts: Parts, network: str) -> bool:
 
 def _tag(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     """``parent: eth1.70`` says the VLAN already."""
-    base, dot, tag = (network.parent or "").partition(".")
+    base, tag = parts.nic_and_tag(network.parent or "")
     key = parent_key(parts.text, name)
-    if dot and not 1 <= int(tag) <= 4094:
+    if tag and not 1 <= int(tag) <= 4094:
         yield parts.text.problem(key, f"the VLAN {tag}", "a VLAN from 1 to 4094")
-    elif dot and str(int(tag)) != tag:
-        hint = did_you_mean(f"{base}.{int(tag)}")
+    elif tag and str(int(tag)) != tag:
+        hint = did_you_mean(vlan_link_name(base, int(tag)))
         yield parts.text.problem(key, quoted(network.parent), "a VLAN without leading zeros", hint)
-    elif dot and network.vlan is not None and network.vlan != int(tag):
+    elif tag and network.vlan is not None and network.vlan != int(tag):
         place = ("networks", name, "vlan")
         yield parts.text.problem(place, str(network.vlan), f"{tag}, as in {key[-1]}, or no vlan")
 
@@ -168,7 +168,7 @@ def needed_key(parts: Parts) -> Iterator[Problem]:
     for name, network in parts.loose_networks.items():
         written = {*parts.text.data["networks"][name]}
         # The parent's name tells a VLAN as well as the key does.
-        written |= {"vlan"} if "." in (network.parent or "") else set()
+        written |= {"vlan"} if parts.is_tagged(network) else set()
         for key, example in network.traits.needed.items():
             if key not in written:
                 found = f"{network.driver} without {key}"
@@ -237,7 +237,7 @@ def one_vlan_link(parts: Parts) -> Iterator[Problem]:
     owners: dict[str, str] = {}
     for name, network in parts.loose_networks.items():
         uplink = parts.uplink(network)
-        if network.internal or "." not in uplink:
+        if network.internal or not parts.is_tagged(network):
             continue
         place = ("networks", name, "driver")
         moved = network.traits.attach == "moved"

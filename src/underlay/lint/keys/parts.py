@@ -16,7 +16,14 @@ from underlay.lab import Containers, Filter, Host, Network, Nodes, Segment
 from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.plan.addresses import Address, address_blocks, free_addresses
-from underlay.plan.naming import block_bits, node_names, parent_name, runs_on
+from underlay.plan.naming import (
+    block_bits,
+    nic_and_tag,
+    node_names,
+    parent_name,
+    runs_on,
+    vlan_link_name,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -54,7 +61,7 @@ class Parts:
     def interface(self, network: Network) -> str:
         """Return the NIC under ``network`` without VLAN tag, empty where that isn't clear."""
         if network.parent:
-            return network.parent.partition(".")[0]
+            return self.nic_and_tag(network.parent)[0]
         if network.segment in self.segment_names:
             return self.interfaces[self.segment_names.index(network.segment)]
         return ""
@@ -67,11 +74,19 @@ class Parts:
             for number, name in enumerate(self.segment_names, 1)
         ]
 
+    def nic_and_tag(self, parent: str) -> tuple[str, str]:
+        """Return which NIC ``parent`` names, and the VLAN tag behind its dot, if any."""
+        return nic_and_tag(parent, self.interfaces)
+
     def uplink(self, network: Network) -> str:
         """Return the NIC or VLAN link that ``network`` leaves a node by; empty where unclear."""
-        base, _, tag = (network.parent or self.interface(network)).partition(".")
-        vlan = network.vlan or tag
-        return f"{base}.{vlan}" if base and vlan else base
+        nic, vlan = self.interface(network), self.vlan(network)
+        return vlan_link_name(nic, vlan) if nic and vlan else nic
+
+    def vlan(self, network: Network) -> int | None:
+        """Return the tag of the 802.1q sub-interface that ``network`` sits on, None for none."""
+        tag = self.nic_and_tag(network.parent)[1] if network.parent else ""
+        return network.vlan or (int(tag) if tag else None)
 
     def segment_of(self, network: Network) -> str:
         """Return the segment that ``network``'s parent is in, empty where there is none."""
@@ -144,15 +159,9 @@ class Parts:
                 found = f"{what} {name} a second time"
                 yield self.text.problem((*place, position), found, "it once")
 
-    def vlan(self, network: Network) -> int | None:
-        """Return the VLAN that ``network`` sits in; None for none."""
-        tag = self.uplink(network).partition(".")[2]
-        return network.vlan or (int(tag) if tag else None)
-
-    @staticmethod
-    def is_tagged(network: Network) -> bool:
+    def is_tagged(self, network: Network) -> bool:
         """Whether ``network`` sits on an 802.1q sub-interface."""
-        return network.vlan is not None or "." in (network.parent or "")
+        return self.vlan(network) is not None
 
     def has_nodes(self, network: Network) -> bool:
         """Whether the nodes have addresses of their own in ``network``'s subnet."""

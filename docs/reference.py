@@ -39,6 +39,7 @@ from underlay.lab import (
     Network,
     Nodes,
     Segment,
+    Shim,
 )
 from underlay.lab.model import FORMATS
 from underlay.lint.hosts import host_rules as rules_about_hosts
@@ -61,6 +62,7 @@ MODELS: dict[type[BaseModel], str] = {
     Segment: "`segments`",
     Network: "`networks`",
     ExtraRoute: "`routes`",
+    Shim: "`shim`",
     Containers: "`containers`",
     Host: "`hosts`",
     HostPort: "`on` of a host",

@@ -24,6 +24,7 @@ from . import (
     docker,
     files,
     filters,
+    leases,
     links,
     namespaces,
     networkd,
@@ -141,6 +142,8 @@ def _converge(
     if moved:
         networkd.let_go()
     batch(work.ip)
+    for name, address in work.leases.items():
+        leases.ask(name, address)
     if work.bridge:
         run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")
     nat.apply()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from underlay.plan import (
         Attachment,
         Cidr,
+        HostPort,
         Nic,
         NodeLink,
         Plan,
@@ -254,8 +255,12 @@ class World:
                 add(made, domain, made.addresses)
             elif made.interface in shims:
                 network = shims[made.interface]
-                address = next(self._mine(made.addresses), NO_ADDRESS).ip
-                links[made.interface] = self._child(node.name, node.name, network, address, made)
+                own = next(self._mine(made.addresses), NO_ADDRESS)
+                link = self._child(node.name, node.name, network, own.ip, made)
+                links[made.interface] = link
+                # An address with a prefix of its own brings none (fib_frontend.c, fib_add_ifaddr).
+                if own and own.prefix not in ("32", "128"):
+                    routes.append(Route(ip_interface(own).network, link))
         routes += self._routes(node.routes, links)
         nat = tuple(
             link.options["masquerade"]
@@ -267,16 +272,19 @@ class World:
     def _host(self, host: PlannedHost) -> Space:
         links: dict[str, Link] = {}
         routes = []
-        for port in host.ports:
-            for address in self._mine(port.addresses):
-                domain = self._domain(port.segment, port.vlan, host.name)
+        for name, port, tag in _interfaces(host):
+            own = port.addresses if name == port.interface else ()
+            # Without an address it still answers ARP for those that its machine has elsewhere.
+            for address in [*self._mine(own)] or [NO_ADDRESS]:
+                domain = self._domain(port.segment, tag, host.name)
                 link = Link(
-                    host.name, host.name, port.interface, domain, "", "",
-                    address.ip, port.mac, port.interface, port.mtu, tag=port.vlan,
+                    host.name, host.name, name, domain, "", "",
+                    address.ip, port.mac, name, port.mtu, tag=tag,
                 )  # fmt: skip
-                links.setdefault(port.interface, link)
-                links[f"{port.interface} {address}"] = link
-                routes.append(Route(ip_interface(address).network, links[port.interface]))
+                links.setdefault(name, link)
+                links[f"{name} {address}"] = link
+                if address:
+                    routes.append(Route(ip_interface(address).network, links[name]))
         routes += self._routes(host.routes, links)
         return Space(host.name, tuple(dict.fromkeys(links.values())), tuple(routes), host.forwards)
 
@@ -377,6 +385,19 @@ class World:
         inside = self._by_domain.get(Domain(segment.name, link.tag), [])
         # Out of the port that a frame came in by it goes again only where that is hairpin.
         return [one for one in inside if segment.reflects or one.port != link.port]
+
+
+def _interfaces(host: PlannedHost) -> Iterator[tuple[str, HostPort, int | None]]:
+    """Yield a host's interfaces by name, with the port that each is of and its tag.
+
+    A NIC is there as well where the host speaks with tags alone.
+    """
+    named = {port.interface for port in host.ports}
+    for port in host.ports:
+        if port.nic not in named:
+            named.add(port.nic)
+            yield port.nic, port, None
+        yield port.interface, port, port.vlan
 
 
 def _overlay(network: str) -> Domain:

@@ -15,6 +15,7 @@ from underlay.lab.model import (
     Nodes,
     Runtime,
     Segment,
+    Shim,
     Strict,
     SwitchPort,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "Nodes",
     "Runtime",
     "Segment",
+    "Shim",
     "Strict",
     "SwitchPort",
 ]

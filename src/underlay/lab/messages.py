@@ -161,9 +161,7 @@ def _expected(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return one_of([str(choice) for choice in schema["enum"]])
     if "oneOf" in schema:
-        mapping = _mapping(schema)
-        several = f"{_expected(mapping)}, or a list of such" if mapping is not schema else ""
-        return several or "all, a node's name, or a list of names"
+        return _either(schema)
     if kind == "integer":
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
     if kind == "boolean":
@@ -182,6 +180,20 @@ def _expected(schema: dict[str, Any]) -> str:
             return f"a {what} of {least} to {most}"
         return f"a {what} of at most {most}" if most else f"a {what} of at least {least}"
     return str(schema.get("expected") or "text")
+
+
+def _either(schema: dict[str, Any]) -> str:
+    """Return in words what a key takes that has a short form."""
+    options = [_resolved(option) for option in schema["oneOf"]]
+    short = next((option for option in options if option.get("type") != "array"), options[0])
+    if short.get("expected"):
+        return f"{_expected(short)}, or a list of such"
+    if "properties" in short:
+        return f"{_expected(short)}, or a list of such"
+    mapping = _mapping(schema)
+    if mapping is not schema:
+        return f"{_expected(short)}, or {_expected(mapping)}"
+    return "all, a node's name, or a list of names"
 
 
 def _property_names(schema: dict[str, Any]) -> list[str]:

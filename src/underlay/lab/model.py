@@ -88,6 +88,10 @@ def _list_or_mapping(value: object) -> str:
     return "list" if isinstance(value, list) else "mapping"
 
 
+def _word_or_mapping(value: object) -> str:
+    return "mapping" if isinstance(value, (dict, BaseModel)) else "word"
+
+
 def _expected(words: str) -> object:
     return Field(json_schema_extra={"expected": words})
 
@@ -103,6 +107,12 @@ Interface = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z][a-z0-9]*(\.[0-9]{1,4})?$", max_length=15),
     _expected("an interface such as eth1 or eth1.70"),
+]
+# A device that is made on the nodes, as users call their own: mac0, macvlan-shim.
+DeviceName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", max_length=15),
+    _expected("a device name of at most 15 characters, such as mac0 or macvlan-shim"),
 ]
 FileName = Annotated[
     str,
@@ -262,6 +272,38 @@ class ExtraRoute(Strict):
     """The next hop; without it, the subnet is asked for on the link itself."""
 
 
+NodeAddresses = Annotated[
+    Annotated[AnyInterface, Tag("word")]
+    | Annotated[list[AnyInterface], Field(min_length=1, max_length=2), Tag("list")],
+    Discriminator(_list_or_word),
+]
+
+
+class Shim(Strict):
+    """A node's own child on a network's parent, by which it reaches its own containers."""
+
+    addresses: dict[Word, NodeAddresses] = Field(default={}, max_length=20)
+    """Addresses by node, with prefix lengths; without any, one of the network's for every node.
+
+    A node that isn't named beside others has no shim.
+    """
+    dhcp: StrictBool = False
+    """Whether the nodes ask the segment's DHCP server for it (macvlan, IPv4)."""
+    routes: Annotated[list[AnySubnet] | None, Field(max_length=16)] = None
+    """What nodes reach by the shim; without it, all that their containers get addresses from."""
+    name: DeviceName | None = None
+    """What the shim is called on the nodes; without it, sh- and the network's name."""
+
+    def of(self, node: str) -> list[str]:
+        """Return the addresses that are given for ``node``; none where its own are taken."""
+        found = self.addresses.get(node, [])
+        return [found] if isinstance(found, str) else found
+
+    def is_on(self, node: str) -> bool:
+        """Whether ``node`` has such a child."""
+        return not self.addresses or node in self.addresses
+
+
 class Network(Strict):
     """Containers' network: a driver and mode on a parent, with addresses from ``subnet``.
 
@@ -312,8 +354,11 @@ class Network(Strict):
     """Whether nodes route each other's slices by way of their owners' addresses (ipvlan l3)."""
     internal: StrictBool = False
     """Whether the network has no uplink: containers reach those on their own node and no others."""
-    shim: StrictBool = False
-    """Whether each node gets a child of its own, by which it reaches its own containers."""
+    shim: Annotated[
+        Annotated[StrictBool, Tag("word")] | Annotated[Shim, Tag("mapping")],
+        Discriminator(_word_or_mapping),
+    ] = False
+    """Whether nodes get a child of their own, by which they reach their own containers; or how."""
     nat: StrictBool = False
     """Whether a bridge stays without uplink, and its node masquerades what leaves it."""
     allow: Annotated[list[Literal["containers", "nodes"]], Field(max_length=2)] | None = None
@@ -342,6 +387,11 @@ class Network(Strict):
     def used_mode(self) -> str:
         """The driver's usual mode where the file names none."""
         return self.mode or self.traits.default_mode
+
+    @property
+    def own_shim(self) -> Shim | None:
+        """The nodes' own child; None for none."""
+        return (Shim() if self.shim else None) if isinstance(self.shim, bool) else self.shim
 
     @property
     def is_closed(self) -> bool:

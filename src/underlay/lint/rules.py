@@ -33,14 +33,18 @@ class Subject:
 
     @cached_property
     def nodes_of(self) -> dict[str, set[str]]:
-        """The nodes with children in each network: all of them for one with shims, or empty."""
+        """The nodes with children in each network, shims too: all of them for an empty one."""
         used: dict[str, set[str]] = {network.name: set() for network in self.plan.networks}
         for container in self.plan.containers:
             for attachment in container.attachments:
                 used[attachment.network].add(container.node)
         everywhere = {node.name for node in self.plan.nodes}
-        shims = {network.name for network in self.plan.networks if network.shim}
-        return {n: everywhere if n in shims else nodes or everywhere for n, nodes in used.items()}
+        for network in self.plan.networks:
+            made = ((node, link) for node in self.plan.nodes for link in node.links)
+            used[network.name] |= {
+                node.name for node, link in made if network.shim == link.interface
+            }
+        return {name: nodes or everywhere for name, nodes in used.items()}
 
     def spot(self, *place: str | int) -> Spot:
         """Return where the key at ``place`` stands in the lab file."""
@@ -58,8 +62,11 @@ class Subject:
 
     def children(self, parent: str) -> dict[str, int]:
         """Return how many interfaces each node puts on ``parent``: containers' and its shims."""
-        shims = sum(bool(n.shim) for n in self.plan.networks if n.parent == parent)
-        count = dict.fromkeys((node.name for node in self.plan.nodes), shims)
+        shims = {n.shim for n in self.plan.networks if n.shim and n.parent == parent}
+        count = {
+            node.name: sum(link.interface in shims for link in node.links)
+            for node in self.plan.nodes
+        }
         for container in self.plan.containers:
             for attachment in container.attachments:
                 if self.plan.network(attachment.network).parent == parent:

@@ -72,7 +72,7 @@ def make_plan(lab: Lab) -> Plan:
         networks=networks,
         containers=containers,
         image=PlannedImage(image.path, image.kernel or "", image.initrd or "") if image else None,
-        hosts=with_services(lab, hosts, networks, containers),
+        hosts=with_services(lab, hosts, networks, nodes, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
         switch=plan_switch(lab, segments, nodes, hosts),
@@ -84,9 +84,12 @@ def make_plan(lab: Lab) -> Plan:
 def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: int = 4) -> str:
     """Return ``node``'s own address (no prefix length) in the cells of ``network``.
 
-    Empty where the node has none of that ``family``; KeyError where it has no such interface.
+    That is its shim's, or its parent's where it has no shim. Empty where the node has none of
+    that ``family``; KeyError where it has no such interface.
     """
-    found = own_addresses(node)[network.own]
+    addresses = own_addresses(node)
+    lacking = network.shim and network.own not in addresses
+    found = addresses[network.uplink if lacking else network.own]
     return next((address.ip for address in found if address.family == family), "")
 
 

@@ -42,7 +42,7 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         uplink="" if network.is_closed else below.uplink,
         own=_own(network, name, below),
         routes=tuple(ContainerRoute(route.to, route.via or "") for route in network.routes),
-        shim=link_name("sh", name) if network.shim else "",
+        shim=_shim(network, name),
         vni=network.vni or 0,
         port=network.port if "port" in driver.keys else 0,
         group=str(network.group or ""),
@@ -56,13 +56,18 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
 def _own(network: Network, name: str, below: Below) -> str:
     """Return the interface whose address stands for a node in the network's cells."""
     if network.shim:
-        return link_name("sh", name)
+        return _shim(network, name)
     driver = network.traits
     if driver.overlay:
         return link_name("br", name)
     if driver.bridges_uplink and not network.is_closed:
         return link_name("br", below.uplink)
     return below.nic if driver.attach == "moved" or network.is_closed else below.uplink
+
+
+def _shim(network: Network, name: str) -> str:
+    shim = network.own_shim
+    return (shim.name or link_name("sh", name)) if shim else ""
 
 
 class Below(NamedTuple):

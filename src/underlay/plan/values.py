@@ -78,7 +78,7 @@ class NodeLink:
         bridge          masquerade: the subnet whose packets leave under the node's address
         vxlan           id, dstport, local, and group or fdb: the other nodes' addresses
         gretap          local, remote, key; ports of one bridge, isolated from each other
-        macvlan ipvlan  mode, flag
+        macvlan ipvlan  mode, flag, and dhcp where a server is asked for the address
     """
 
     kind: str
@@ -217,9 +217,9 @@ class PlannedNetwork:
     ``parent`` is the interface that children sit on (CNI: master), a bridge for the
     drivers that have one; ``uplink`` is the NIC or VLAN link by which it leaves the
     node, empty where it doesn't. ``own`` is the interface whose address stands for a
-    node in this network's cells, ``shim`` a node's own child. ``file`` is the name of
-    the net.d file, empty where the runtime has none. ``pools`` are its subnets, IPv4 first;
-    what is called after one subnet of a family is of the first one. ``ipam`` is the CNI
+    node in this network's cells, ``shim`` a node's own child, where it has one. ``file`` is
+    the name of the net.d file, empty where the runtime has none. ``pools`` are its subnets,
+    IPv4 first; what is called after one subnet of a family is of the first one. ``ipam`` is the CNI
     plugin that gives addresses, empty for the runtime's usual one; with ``slaac`` containers
     make their IPv6 address themselves. ``attach`` and ``own_mac`` say the nodes what its
     driver's ``traits`` say here. ``nic`` is the node's NIC or bond in the segment, below every

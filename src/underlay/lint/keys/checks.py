@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from underlay.lab.text import LabText, Problem
-from underlay.lint.keys import addresses, filters, names, networks, ports
+from underlay.lint.keys import addresses, filters, names, networks, ports, shims
 from underlay.lint.keys.parts import Parts, parts_of
 
 CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
@@ -46,6 +46,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     filters.filters,
     filters.filters_and_checks,
     filters.chosen_port,
+    shims.shims,
 )
 
 

@@ -201,7 +201,7 @@ def device(parts: Parts) -> Iterator[Problem]:
         kinds = {
             "br": bridged,
             driver.overlay.letters if driver.overlay else "": driver.overlay is not None,
-            "sh": network.shim,
+            "sh": network.own_shim is not None and network.own_shim.name is None,
             "dm": network.internal and not bridged,
         }
         for made in (link_name(kind, name[:11]) for kind, used in kinds.items() if used):
@@ -261,13 +261,13 @@ def ipam(parts: Parts) -> Iterator[Problem]:
             expected = f"no ipam for {network.runtime}: it is for cni"
             yield parts.text.problem(place, "the key ipam", expected, at_key=True)
         elif network.ipam == "dhcp":
-            yield from _leased(parts, name, network)
+            yield from lease_problem(parts, name, network, place)
         if network.slaac:
             yield from _advertised(parts, name, network)
 
 
-def _leased(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
-    place = ("networks", name, "ipam")
+def lease_problem(parts: Parts, name: str, network: Network, place: Place) -> Iterator[Problem]:
+    """Yield what keeps ``network``'s children from a lease; the key at ``place`` asks for one."""
     if not _has_own_mac(network):
         yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac("cni"))
     elif network.subnet6:

@@ -134,7 +134,7 @@ class Parts:
         network = self.networks[name]
         nodes = len(self.node_names)
         room = subnet.num_addresses
-        own = NODE_OFFSET + nodes * (1 + network.shim) if self.has_nodes(network) else 0
+        own = NODE_OFFSET + nodes * (1 + bool(network.shim)) if self.has_nodes(network) else 0
         most = max(self.used(name).values(), default=0) + len(network.reserved)
         if not network.sliced:
             # The network's own address, the gateway's and the broadcast address.
@@ -168,7 +168,12 @@ class Parts:
         one = network.traits
         if one.attach == "moved" or network.is_closed:
             return False
-        return self.is_tagged(network) or network.shim or one.overlay is not None
+        shim = network.own_shim
+        if shim and shim.addresses:
+            # Those with a shim have the addresses that the file gives; of a VLAN's, the others
+            # have one on the sub-interface.
+            return self.is_tagged(network) and not all(map(shim.is_on, self.node_names))
+        return self.is_tagged(network) or shim is not None or one.overlay is not None
 
 
 def parts_of(text: LabText) -> Parts:

@@ -22,11 +22,12 @@ class Kinds:
 
     def __init__(self, plan: Plan) -> None:
         # A subnet that some route leads to may tell two addresses apart.
-        subnets = sorted({route.to for route in _routes(plan)})
+        subnets = sorted({route.to for route in _routes(plan)} | set(_filtered(plan)))
         self._prefixes = [ip_network(subnet) for subnet in subnets]
         counted = Counter(_addresses(plan))
         # An address that a route leads by, or that somebody else has, too, is like no other.
         self._special = {*gateways(plan), *(a for a, number in counted.items() if number > 1)}
+        self._plan = plan
         self._kinds: dict[str, Hashable] = {c.name: self._of(c) for c in plan.containers}
 
     def of(self, end: End) -> Hashable:
@@ -38,7 +39,9 @@ class Kinds:
         if any(attachment.allow for attachment in container.attachments):
             return container.name
         attached = tuple(self._attached(attachment) for attachment in container.attachments)
-        return container.node, container.runtime, container.forwards, attached
+        filters = tuple(f.number for f in self._plan.filters if container.name in f.spaces)
+        own = (filters, self._plan.listens.get(container.name, ()))
+        return container.node, container.runtime, container.forwards, attached, own
 
     def _attached(self, attachment: Attachment) -> Hashable:
         traits: list[Hashable] = [attachment.network]
@@ -60,6 +63,12 @@ def _routes(plan: Plan) -> Iterator[ContainerRoute | Route]:
     yield from (route for network in plan.networks for route in network.routes)
     yield from (route for node in plan.nodes for route in node.routes)
     yield from (route for host in plan.hosts for route in host.routes)
+
+
+def _filtered(plan: Plan) -> Iterator[str]:
+    """Yield the subnets that a filter asks about."""
+    for one in plan.filters:
+        yield from (*one.sources, *one.destinations)
 
 
 def _addresses(plan: Plan) -> Iterator[str]:

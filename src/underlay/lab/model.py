@@ -11,6 +11,7 @@ editors are given (``editor_schema.py``). In it ``description`` is the text belo
 from __future__ import annotations
 
 import ipaddress
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -28,6 +29,9 @@ from pydantic import (
 )
 
 from underlay.drivers import DRIVERS, Driver
+
+# 1 to 65535.
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 
 # What values of pydantic's formats look like, in words.
 FORMATS = {
@@ -65,6 +69,15 @@ def _address_text(value: str) -> str:
 
 def _interface_text(value: str) -> str:
     return str(ipaddress.ip_interface(str(_with_prefix(value))))
+
+
+def _whom_text(value: str) -> str:
+    """Return addresses as ``ipaddress`` writes them, and a name as it is."""
+    if re.search(r"[:/]|^[0-9.]+$", value):
+        return _network_text(value) if "/" in value else _address_text(value)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise ValueError("no name")
+    return value
 
 
 def _list_or_word(value: object) -> str:
@@ -156,6 +169,21 @@ SegmentMtu = Annotated[int, Field(strict=True, ge=576, le=1500)]
 Vni = Annotated[int, Field(strict=True, ge=1, le=16777215)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Key = Annotated[int, Field(strict=True, ge=0, le=4294967295)]
+# A container, node, host or network by name, or addresses.
+Whom = Annotated[
+    str,
+    AfterValidator(_whom_text),
+    _expected("a name, an address or a subnet, such as web, 10.1.0.7 or 10.1.0.0/24"),
+]
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64),
+    _expected("the name of a container, network, node or host"),
+]
+NameChoice = Annotated[
+    Annotated[Name, Tag("word")] | Annotated[list[Name], Field(min_length=1), Tag("list")],
+    Discriminator(_list_or_word),
+]
 NodeChoice = Annotated[
     Annotated[NodeName, Tag("word")] | Annotated[list[NodeName], Field(min_length=1), Tag("list")],
     Discriminator(_list_or_word),
@@ -173,7 +201,16 @@ else:
 Runtime = Literal["cni", "docker", "podman", "iproute2"]
 Ipam = Literal["host-local", "static", "dhcp"]
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
-Protocol = Literal["icmp", "tcp", "udp"]
+Protocol = Annotated[
+    str,
+    StringConstraints(pattern=rf"^(icmp|(tcp|udp)(:{_PORT})?)$"),
+    _expected("icmp, tcp, udp, or one of the last two with a port, such as tcp:5432"),
+]
+Listened = Annotated[
+    str,
+    StringConstraints(pattern=rf"^(tcp|udp):{_PORT}$"),
+    _expected("tcp or udp with a port, such as tcp:5432"),
+]
 Service = Literal["dhcp", "ra"]
 
 
@@ -274,7 +311,7 @@ NodeAddresses = Annotated[
 class Shim(Strict):
     """A node's own child on a network's parent, by which it reaches its own containers."""
 
-    addresses: dict[Word, NodeAddresses] = Field(default={}, max_length=20)
+    addresses: dict[NodeName, NodeAddresses] = Field(default={}, max_length=20)
     """Addresses by node, with prefix lengths; without any, one of the network's for every node.
 
     A node that isn't named beside others has no shim.
@@ -422,6 +459,8 @@ class Containers(Strict):
     """Fixed MAC addresses by network, likewise."""
     forwards: StrictBool = False
     """Whether the containers forward packets between their networks, as routers do."""
+    listens: list[Listened] = Field(default=[], max_length=16)
+    """Ports of ``protocols`` that the containers listen on; others refuse them."""
 
 
 class HostPort(Strict):
@@ -451,11 +490,42 @@ class Host(Strict):
     """What it serves in its segments: DHCP leases, or router advertisements (ra)."""
     routes: list[ExtraRoute] = Field(default=[], max_length=16)
     """More routes of the host."""
+    listens: list[Listened] = Field(default=[], max_length=16)
+    """Ports of ``protocols`` that it listens on; others it refuses."""
 
     def ports(self, segment: str) -> list[HostPort]:
         """Return how it sits in ``segment``: once for each VLAN, not at all in one of others."""
         found = self.on.get(segment, [])
         return found if isinstance(found, list) else [found]
+
+
+class Filter(Strict):
+    """A rule of a packet filter, on containers, nodes or external hosts.
+
+    Of those on one machine and direction the first that matches decides, and what none matches
+    is accepted. A rule looks at each packet by itself, answers too, unless it names a ``state``.
+    It never takes neighbour discovery, nor what passes a node's loopback or management interface.
+    """
+
+    on: NameChoice
+    """Whose filter it is: containers by their name or their network's, nodes, external hosts."""
+    direction: Literal["in", "out", "forward"] = "in"
+    """Whether it is asked about what comes in, goes out, or is passed on."""
+    protocol: Literal["icmp", "tcp", "udp"] | None = None
+    """The protocol (icmp: pings and their answers); without it, all that there are."""
+    port: Port | None = None
+    """The destination port; an answer goes to the asker's own port, not to this one."""
+    from_: Annotated[Whom | None, Field(alias="from")] = None
+    """Whose packets: a subnet, an address, or the name of a network, container, node or host."""
+    to: Whom | None = None
+    """Whom they are for, likewise."""
+    state: Literal["new", "established"] | None = None
+    """Only packets that begin a connection, or only those of one; without it, the filter
+    remembers nothing and asks for nothing."""
+    bridged: StrictBool = False
+    """Whether a node's forward chain is asked about what its bridges pass on (br_netfilter)."""
+    action: Literal["accept", "drop", "reject"]
+    """What becomes of the packet; reject tells its sender, by an ICMP error, and is for ``in``."""
 
 
 class Image(Strict):
@@ -497,5 +567,7 @@ class Lab(Strict):
     """External hosts and routers by name."""
     checks: list[Check] = Field(default=[], max_length=8)
     """What is measured besides reachability."""
-    protocols: list[Protocol] = Field(default=["icmp", "tcp", "udp"], min_length=1, max_length=3)
-    """The protocols that reachability is measured with."""
+    protocols: list[Protocol] = Field(default=["icmp", "tcp", "udp"], min_length=1, max_length=8)
+    """What reachability is measured with; ``tcp:5432`` is answered by who ``listens`` there."""
+    filters: list[Filter] = Field(default=[], max_length=64)
+    """Packet filters, rule by rule: on containers, nodes and external hosts."""

@@ -22,13 +22,27 @@ def plan_containers(
     lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
 ) -> tuple[PlannedContainer, ...]:
     """Return every container, node by node and group by group."""
-    # What the lab file names outright is nobody else's.
-    taken = alone_named(lab.containers, [node.name for node in nodes])
-    taken |= {*(node.name for node in nodes), *lab.hosts}
-    containers = tuple(c for node in nodes for c in _on_node(lab, node, networks, taken))
+    containers = tuple(container for _, container in _grouped(lab, nodes, networks))
     if not any(network.mode == "source" for network in networks):
         return containers
     return tuple(_with_allowed(lab, container, containers, nodes) for container in containers)
+
+
+def by_group(
+    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
+) -> list[tuple[Containers, str]]:
+    """Return the name of every container with the group that it is of."""
+    return [(group, container.name) for group, container in _grouped(lab, nodes, networks)]
+
+
+def _grouped(
+    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
+) -> Iterator[tuple[Containers, PlannedContainer]]:
+    names = [node.name for node in nodes]
+    # What the lab file names outright is nobody else's.
+    taken = {*alone_named(lab.containers, names), *names, *lab.hosts}
+    for node in nodes:
+        yield from _on_node(lab, node, networks, taken)
 
 
 def fixed_addresses(lab: Lab, network: str) -> set[str]:
@@ -83,7 +97,7 @@ class _Counter:
 
 def _on_node(
     lab: Lab, node: PlannedNode, networks: tuple[PlannedNetwork, ...], taken: set[str]
-) -> Iterator[PlannedContainer]:
+) -> Iterator[tuple[Containers, PlannedContainer]]:
     """Yield the containers of ``node``; their names are none of ``taken``, and go there."""
     counters = {
         network.name: _Counter(lab, position, network, node)
@@ -109,13 +123,14 @@ def _on_node(
                 number += 1
                 name = f"{stem}-{node.index}{letters(number)}"
             taken.add(name)
-            yield PlannedContainer(
+            container = PlannedContainer(
                 name=name,
                 node=node.name,
                 runtime=first.network.runtime,
                 attachments=attachments,
                 forwards=group.forwards,
             )
+            yield group, container
 
 
 def is_alone(lab: Lab, group: Containers) -> bool:

@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-Protocol = Literal["icmp", "tcp", "udp"]
+# One of PROTOCOLS; TCP and UDP maybe with a port of the lab's choice, as tcp:5432.
+Protocol = str
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")
+# Where the probe itself answers TCP and UDP without a port of the lab's choice: below the range
+# that the kernel picks client ports from (net.ipv4.ip_local_port_range).
+PROBE_PORT = 27007
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, ...] = (4, 6)
@@ -61,7 +65,15 @@ class Pair:
 
 def protocols(plan: Plan) -> tuple[Protocol, ...]:
     """Return the protocols that ``plan``'s cells are measured by, in the matrix's order."""
-    return tuple(protocol for protocol in PROTOCOLS if protocol in plan.protocols)
+    return tuple(
+        sorted(plan.protocols, key=lambda one: (":" in one, PROTOCOLS.index(one.partition(":")[0])))
+    )
+
+
+def split_protocol(protocol: Protocol) -> tuple[str, int]:
+    """Return a protocol's own word and the port that its request goes to; 0 for icmp."""
+    word, _, port = protocol.partition(":")
+    return word, int(port) if port else PROBE_PORT if word != "icmp" else 0
 
 
 def end_name(container: PlannedContainer, attachment: Attachment) -> str:

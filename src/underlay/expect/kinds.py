@@ -22,11 +22,12 @@ class Kinds:
 
     def __init__(self, plan: Plan) -> None:
         # A subnet that some route leads to may tell two addresses apart.
-        subnets = sorted({route.to for route in _routes(plan)} | set(_pools(plan)))
+        subnets = sorted({route.to for route in _routes(plan)} | {*_pools(plan), *_filtered(plan)})
         self._prefixes = [ip_network(subnet) for subnet in subnets]
         counted = Counter(_addresses(plan))
         # An address that a route leads by, or that somebody else has, too, is like no other.
         self._special = {*gateways(plan), *(a for a, number in counted.items() if number > 1)}
+        self._plan = plan
         self._kinds: dict[str, Hashable] = {c.name: self._of(c) for c in plan.containers}
 
     def of(self, end: End) -> Hashable:
@@ -41,7 +42,9 @@ class Kinds:
         if any(attachment.allow or attachment.more for attachment in container.attachments):
             return container.name
         attached = tuple(self._attached(attachment) for attachment in container.attachments)
-        return container.node, container.runtime, container.forwards, attached
+        filters = tuple(f.number for f in self._plan.filters if container.name in f.spaces)
+        own = (filters, self._plan.listens.get(container.name, ()))
+        return container.node, container.runtime, container.forwards, attached, own
 
     def _attached(self, attachment: Attachment) -> Hashable:
         traits: list[Hashable] = [attachment.network]
@@ -71,6 +74,12 @@ def _pools(plan: Plan) -> Iterator[str]:
         families = [pool.family for pool in network.pools]
         if len(set(families)) < len(families):
             yield from (pool.subnet for pool in network.pools)
+
+
+def _filtered(plan: Plan) -> Iterator[str]:
+    """Yield the subnets that a filter asks about."""
+    for one in plan.filters:
+        yield from (*one.sources, *one.destinations)
 
 
 def _addresses(plan: Plan) -> Iterator[str]:

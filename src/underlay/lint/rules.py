@@ -19,6 +19,7 @@ from underlay.lab.text import LabText
 from underlay.lint.finding import Finding, Hit, Rules
 from underlay.lint.keys.networks import parent_key
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
+from underlay.plan.filters import NOBODY
 from underlay.plan.hosts import in_one_vlan
 
 
@@ -487,6 +488,55 @@ def bridge_reflected(subject: Subject) -> Iterator[Hit]:
                 " broadcast back (hairpin): the bridge then looks for its own container at the"
                 " uplink, and drops what comes in there for it, until the container sends again",
                 f"leave hairpin out of {network.segment}, or use macvlan or ipvlan on it",
+            )
+
+
+@rule(
+    "filter-nobody",
+    "error",
+    "a filter is on somebody, and from or to somebody: docs/lab-file.md",
+)
+def filter_nobody(subject: Subject) -> Iterator[Hit]:
+    """A name that no container, network, node or host has would make a filter of nothing."""
+    for one, written in zip(subject.plan.filters, subject.lab.filters, strict=True):
+        place = ("filters", one.number)
+        names = ", ".join([written.on] if isinstance(written.on, str) else written.on)
+        found = [("on", names)] if not one.spaces else []
+        found += [("from", str(written.from_))] if one.sources == NOBODY else []
+        found += [("to", str(written.to))] if one.destinations == NOBODY else []
+        for key, name in found:
+            yield Hit(
+                subject.spot(*place, key),
+                f"the filter is {key} {name}, which stands for nobody in this lab",
+                "write a container's name as `underlay status` shows it, or its network's",
+            )
+
+
+@rule(
+    "filter-unasked",
+    "warning",
+    "Linux, drivers/net/macvlan.c, macvlan_handle_frame, and drivers/net/ipvlan/ipvlan_core.c,"
+    " ipvlan_handle_frame; measured: docs/concepts/filters.md",
+)
+def filter_unasked(subject: Subject) -> Iterator[Hit]:
+    """A node's filter isn't asked about its macvlan and ipvlan l2 containers' packets."""
+    nodes = {node.name for node in subject.plan.nodes}
+    unseen = {
+        pool.subnet: network
+        for network in subject.plan.networks
+        if network.traits.has_children and network.mode not in network.traits.l3_modes
+        for pool in network.pools
+    }
+    for one in subject.plan.filters:
+        about = [subnet for subnet in (*one.sources, *one.destinations) if subnet in unseen]
+        if about and nodes.issuperset(one.spaces) and one.spaces:
+            network = unseen[about[0]]
+            yield Hit(
+                subject.spot("filters", one.number, "on"),
+                f"the filter of {', '.join(one.spaces)} isn't asked about what containers of"
+                f" {network.name} send and get: {network.driver} {network.mode} never passes the"
+                " node's IP stack",
+                f"put it on {network.name}: each container then has it in its own namespace",
             )
 
 

@@ -211,6 +211,25 @@ def test_gateway_in_range(make: Make) -> None:
     assert ids(make(f"{MAC}, {ranges}: 10.1.0.1")) == [("gateway-unowned", "warning")]
 
 
+def filtered(*filters: str) -> tuple[str, ...]:
+    """Return the groups of a network a, and then these filters."""
+    listed = [f"  - {{{text}}}" for text in filters]
+    return ("networks: [a]}\n" + "\n".join(["filters:", *listed])[:-1],)
+
+
+def test_filter_nobody(make: Make) -> None:
+    assert make(MAC, groups=filtered("on: a-1a, from: a, action: drop")) == []
+    for text in ("on: a-3a, action: drop", "on: a, to: a-1b, action: drop"):
+        assert ids(make(MAC, groups=filtered(text))) == [("filter-nobody", "error")]
+
+
+def test_filter_unasked(make: Make) -> None:
+    on_node = filtered("on: core-01, from: a, action: drop")
+    assert ids(make(MAC, groups=on_node)) == [("filter-unasked", "warning")]
+    assert make(MAC.replace("macvlan", "ipvlan, mode: l3s, routed: true"), groups=on_node) == []
+    assert make(MAC, groups=filtered("on: a, from: a, action: drop")) == []
+
+
 def test_every_rule_is_tested() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     assert [rule.id for rule in RULES if f'("{rule.id}", "{rule.severity}")' not in here] == []

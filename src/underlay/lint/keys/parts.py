@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
-from underlay.lab import Containers, Host, Network, Nodes, Segment
+from underlay.lab import Containers, Filter, Host, Network, Nodes, Segment
 from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.plan.addresses import Address, ends_of, free_addresses
@@ -48,6 +48,7 @@ class Parts:
     networks: dict[str, Network]
     containers: dict[int, Containers]
     hosts: dict[str, Host]
+    filters: dict[int, Filter]
     loose_networks: dict[str, Network]
     loose_groups: dict[int, Containers]
     segment_names: list[str]
@@ -202,8 +203,7 @@ def parts_of(text: LabText) -> Parts:
     data: dict[str, Any] = text.data
     segments = _mapping(data.get("segments"))
     networks = _mapping(data.get("networks"))
-    listed = data.get("containers")
-    groups = dict(enumerate(listed)) if isinstance(listed, list) else {}
+    groups = _listed(data.get("containers"))
     return Parts(
         text=text,
         nodes=_valid(Nodes, data["nodes"]) if "nodes" in data else Nodes(),
@@ -211,6 +211,7 @@ def parts_of(text: LabText) -> Parts:
         networks=_valid_ones(Network, networks),
         containers=_valid_ones(Containers, groups),
         hosts=_valid_ones(Host, _mapping(data.get("hosts"))),
+        filters=_valid_ones(Filter, _listed(data.get("filters"))),
         loose_networks=_valid_ones(Network, {k: _pruned(Network, v) for k, v in networks.items()}),
         loose_groups=_valid_ones(
             Containers, {k: _pruned(Containers, v) for k, v in groups.items()}
@@ -248,6 +249,10 @@ def _pruned(model: type[BaseModel], value: object) -> object:
         kept = {key: entry for key, entry in value.items() if key not in bad}
         return {**STAND_INS, **kept} if model is Network else kept
     return value
+
+
+def _listed(value: object) -> dict[int, Any]:
+    return dict(enumerate(value)) if isinstance(value, list) else {}
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -289,3 +289,16 @@ def test_a_host_keeps_the_route_to_a_subnet_that_it_has_an_address_in() -> None:
     )
     (router,) = make_plan(lab).hosts
     assert [(route.to, route.interface) for route in router.routes] == [("20.8.1.0/24", "eth1")]
+
+
+def test_a_gateway_in_a_nodes_slice_is_handed_to_nobody(tmp_path: Path) -> None:
+    """host-local, Docker and podman leave it out by themselves, wherever it lies."""
+    text = (ROOT / "labs/coreos.yml").read_text()
+    assert text.count("subnet: 20.1.1.0/24") == 1
+    file = tmp_path / "coreos.yml"
+    file.write_text(text.replace("subnet: 20.1.1.0/24", "subnet: 20.1.1.0/24, gateway: 20.1.1.129"))
+    plan = make_plan(read_lab(file))
+    given = {c.name: c.attachments[0].address.ip for c in plan.containers}
+    assert given["lannet-1a"] == "20.1.1.65"
+    assert given["lannet-2a"] == "20.1.1.130"
+    assert "20.1.1.129" not in given.values()

@@ -125,8 +125,7 @@ class Parts:
         network = self.networks[name]
         fixed = self.fixed(name)
         taken = {*network.reserved, *map(str, fixed.values())}
-        # In a range of the user's own, the plan leaves the gateway's address out.
-        taken |= {str(network.gateway)} if network.ranges and network.gateway else set()
+        taken |= {str(network.gateway)} if network.gateway else set()
         free: Iterator[Address] = iter(())
         for node, piece in pool_slices(network, network.pools[0], self.node_names).items():
             if not (network.is_shared and node != self.node_names[0]):

@@ -58,7 +58,10 @@ class _Counter:
         )
         mac_address = group.macs.get(name) or self._mac()
         if network.slaac:
-            six = own_made(IPv6Network(network.subnet6), mac_address)
+            # A parent numbers its ipvlan children as they are made, from 1 (ipvlan_main.c,
+            # ipvlan_link_new); the node makes them in the plan's order.
+            device_id = 0 if network.own_mac else self.used
+            six = own_made(IPv6Network(network.subnet6), mac_address, device_id)
         return Attachment(
             network=name,
             interface=interface,

@@ -28,6 +28,7 @@ VLAN_ONCE = (
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
 OWN_MAC = tuple(one for one in DRIVERS.values() if one.own_mac and one.overlay is None)
 ADVERTISED = 64
+CNI_PLUGINS = ("host-local", "static", "dhcp")
 
 
 def parent(parts: Parts) -> Iterator[Problem]:
@@ -123,7 +124,8 @@ def gateway_route(parts: Parts) -> Iterator[Problem]:
     """A default route by the gateway needs one."""
     for name, network in parts.loose_networks.items():
         by_bridge = network.nat or (network.traits.bridges_uplink and network.internal)
-        if network.default_route == "gateway" and network.gateway is None and not by_bridge:
+        has_gateway = any(pool.gateway for pool in network.pools)
+        if network.default_route == "gateway" and not has_gateway and not by_bridge:
             place, found = ("networks", name, "default_route"), "'gateway' without a gateway"
             yield parts.text.problem(place, found, "the key gateway beside it")
 
@@ -257,7 +259,7 @@ def ipam(parts: Parts) -> Iterator[Problem]:
     """A plugin for addresses is CNI's, and a DHCP lease needs a MAC address of one's own."""
     for name, network in parts.loose_networks.items():
         place = ("networks", name, "ipam")
-        if network.ipam and network.runtime != "cni":
+        if network.ipam in CNI_PLUGINS and network.runtime != "cni":
             expected = f"no ipam for {network.runtime}: it is for cni"
             yield parts.text.problem(place, "the key ipam", expected, at_key=True)
         elif network.ipam == "dhcp":
@@ -272,7 +274,7 @@ def lease_problem(parts: Parts, name: str, network: Network, place: Place) -> It
         yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac("cni"))
     elif network.subnet6:
         yield parts.text.problem(place, "dhcp with subnet6", "IPv4 only")
-    elif not _server(parts, network, "dhcp", network.subnet):
+    elif network.subnet and not _server(parts, network, "dhcp", network.subnet):
         expected = f"a host with `serves: [dhcp]` and an address in {network.subnet}"
         yield parts.text.problem(place, "dhcp without a server", expected)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import addressing, cni, docker, iproute2, namespaces, podman, taps
+from . import addressing, cni, docker, iproute2, namespaces, podman, routes, taps
 from .commands import Failed, show
 
 RUNTIMES: dict[str, ModuleType] = {
@@ -82,8 +82,7 @@ def _as_made(attachment: dict, row: dict | None) -> bool:
     if row is None or "UP" not in row["flags"]:
         return False
     found = {f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"]}
-    wanted = {attachment["address"], attachment.get("address6") or attachment["address"]}
-    return wanted <= found
+    return set(routes.addresses(attachment)) <= found
 
 
 def start(specified: dict) -> None:

@@ -174,6 +174,11 @@ class Link:
     lower: str = ""
     routes: tuple[Subnet, ...] = ()
     defaults: tuple[DefaultRoute, ...] = ()
+    spots: dict[str, Spot] = field(default_factory=dict, compare=False)
+
+    def at(self, key: str) -> Spot:
+        """Return where ``mtu``, ``mac`` or ``vlan`` is set, or where the interface begins."""
+        return self.spots.get(key, self.spot)
 
     def fits(self, name: str) -> bool:
         """Whether an interface called ``name`` is this one."""

@@ -129,6 +129,8 @@ def _schema(place: Place) -> dict[str, Any]:
     schema = _resolved(_root())
     for step in place:
         if isinstance(step, int):
+            if schema.get("title") == "Nodes":
+                schema = _resolved(schema["properties"]["names"])
             lists = [o for o in schema.get("oneOf", [schema]) if "items" in o]
             schema = _resolved(lists[0]["items"] if lists else {})
             continue
@@ -161,9 +163,7 @@ def _expected(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return one_of([str(choice) for choice in schema["enum"]])
     if "oneOf" in schema:
-        mapping = _mapping(schema)
-        several = f"{_expected(mapping)}, or a list of such" if mapping is not schema else ""
-        return several or "all, a node's name, or a list of names"
+        return _either(schema)
     if kind == "integer":
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
     if kind == "boolean":
@@ -172,7 +172,7 @@ def _expected(schema: dict[str, Any]) -> str:
         return FORMATS[schema["format"]]
     if "properties" in schema:
         count = schema["properties"]["count"] if schema.get("title") == "Nodes" else None
-        short = f"{_expected(count)}, or " if count else ""
+        short = f"{_expected(count)}, a list of names, or " if count else ""
         return f"{short}a mapping of {', '.join(_property_names(schema))}"
     if kind in ("array", "object"):
         least, most = schema.get("minItems"), schema.get("maxItems")
@@ -182,6 +182,20 @@ def _expected(schema: dict[str, Any]) -> str:
             return f"a {what} of {least} to {most}"
         return f"a {what} of at most {most}" if most else f"a {what} of at least {least}"
     return str(schema.get("expected") or "text")
+
+
+def _either(schema: dict[str, Any]) -> str:
+    """Return in words what a key takes that has a short form."""
+    options = [_resolved(option) for option in schema["oneOf"]]
+    short = next((option for option in options if option.get("type") != "array"), options[0])
+    if short.get("expected"):
+        return f"{_expected(short)}, or a list of such"
+    if "properties" in short:
+        return f"{_expected(short)}, or a list of such"
+    mapping = _mapping(schema)
+    if mapping is not schema:
+        return f"{_expected(short)}, or {_expected(mapping)}"
+    return "all, a node's name, or a list of names"
 
 
 def _property_names(schema: dict[str, Any]) -> list[str]:
@@ -208,7 +222,8 @@ def _hint(value: object, schema: dict[str, Any]) -> str:
         return did_you_mean(address if address != value and _is_address(address) else "")
     if kind == "array" and isinstance(value, str):
         return did_you_mean(f"[{value}]" if _as_word(value) == value else "")
-    if kind == "string" and schema.get("pattern") == _schema(("name",))["pattern"]:
+    words = (_schema(place) for place in (("name",), ("nodes", "names", 0)))
+    if kind == "string" and schema.get("pattern") in {word["pattern"] for word in words}:
         return did_you_mean(_as_word(value))
     return ""
 

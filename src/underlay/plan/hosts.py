@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from underlay.lab import Host, Lab, Segment
     from underlay.plan.addresses import Family
-    from underlay.plan.values import PlannedContainer, PlannedNetwork
+    from underlay.plan.values import PlannedContainer, PlannedNetwork, PlannedNode
 
 
 COMMON = """\
@@ -136,11 +136,13 @@ def with_services(
     lab: Lab,
     hosts: tuple[PlannedHost, ...],
     networks: tuple[PlannedNetwork, ...],
+    nodes: tuple[PlannedNode, ...],
     containers: tuple[PlannedContainer, ...],
 ) -> tuple[PlannedHost, ...]:
-    """Return ``hosts`` with what they serve to ``containers``."""
+    """Return ``hosts`` with what they serve to ``containers`` and to the shims of ``nodes``."""
     return tuple(
-        replace(host, services=_configuration(lab, host, networks, containers)) for host in hosts
+        replace(host, services=_configuration(lab, host, networks, nodes, containers))
+        for host in hosts
     )
 
 
@@ -148,13 +150,15 @@ def _configuration(
     lab: Lab,
     host: PlannedHost,
     networks: tuple[PlannedNetwork, ...],
+    nodes: tuple[PlannedNode, ...],
     containers: tuple[PlannedContainer, ...],
 ) -> str:
     services = lab.hosts[host.name].serves
     lines: list[str] = []
     for network in networks:
-        if "dhcp" in services and network.ipam == "dhcp" and _within(lab, host, network, 4):
-            lines += _leases(network, containers)
+        leases = [*_to_containers(network, containers), *_to_shims(network, nodes)]
+        if "dhcp" in services and leases and _within(lab, host, network, 4):
+            lines += [*_leased(network), *leases]
         if "ra" in services and network.slaac and _within(lab, host, network, 6):
             lines += _advertised(network)
     return COMMON + "".join(f"{line}\n" for line in dict.fromkeys(lines)) if lines else ""
@@ -172,7 +176,8 @@ def _within(lab: Lab, host: PlannedHost, network: PlannedNetwork, family: Family
     )
 
 
-def _leases(network: PlannedNetwork, containers: tuple[PlannedContainer, ...]) -> Iterator[str]:
+def _leased(network: PlannedNetwork) -> Iterator[str]:
+    """The subnet that leases are of, and its router."""
     subnet = ip_network(network.subnet)
     # Told apart by a tag: a host may lease in several VLANs, each with a gateway of its own.
     tag = network.name
@@ -180,10 +185,22 @@ def _leases(network: PlannedNetwork, containers: tuple[PlannedContainer, ...]) -
     router = network.gateway if network.default_route == "gateway" else ""
     # Without a value the option isn't sent: dnsmasq would name itself.
     yield f"dhcp-option=tag:{tag},option:router,{router}".removesuffix(",")
-    for container in containers:
+
+
+def _to_containers(
+    network: PlannedNetwork, containers: tuple[PlannedContainer, ...]
+) -> Iterator[str]:
+    for container in containers if network.ipam == "dhcp" else ():
         for attachment in container.attachments:
             if attachment.network == network.name:
                 yield f"dhcp-host={attachment.mac},{attachment.address.ip}"
+
+
+def _to_shims(network: PlannedNetwork, nodes: tuple[PlannedNode, ...]) -> Iterator[str]:
+    for node in nodes:
+        for link in node.links:
+            if network.shim and link.interface == network.shim and link.options.get("dhcp"):
+                yield f"dhcp-host={link.mac},{link.addresses[0].ip}"
 
 
 def _advertised(network: PlannedNetwork) -> Iterator[str]:

@@ -78,7 +78,7 @@ class NodeLink:
         bridge          masquerade: the subnet whose packets leave under the node's address
         vxlan           id, dstport, local, and group or fdb: the other nodes' addresses
         gretap          local, remote, key; ports of one bridge, isolated from each other
-        macvlan ipvlan  mode, flag
+        macvlan ipvlan  mode, flag, and dhcp where a server is asked for the address
     """
 
     kind: str
@@ -126,6 +126,18 @@ class PlannedNode:
     links: tuple[NodeLink, ...] = ()
     forwards: bool = False
     profile: str = "full"
+
+    def below(self, interface: str) -> list[str]:
+        """Return ``interface`` and those that its frames leave by, the uppermost first.
+
+        A bridge's uplink is below it, a shim's parent, and a VLAN sub-interface's NIC.
+        """
+        under = {vlan.interface: vlan.link for vlan in self.vlans}
+        under |= {link.interface: link.parent for link in self.links if link.parent}
+        found = [interface]
+        while found[-1] in under:
+            found.append(under[found[-1]])
+        return found
 
     @property
     def cards(self) -> tuple[tuple[str, str, Nic], ...]:
@@ -205,12 +217,13 @@ class PlannedNetwork:
     ``parent`` is the interface that children sit on (CNI: master), a bridge for the
     drivers that have one; ``uplink`` is the NIC or VLAN link by which it leaves the
     node, empty where it doesn't. ``own`` is the interface whose address stands for a
-    node in this network's cells, ``shim`` a node's own child. ``file`` is the name of
-    the net.d file, empty where the runtime has none. ``pools`` are its subnets, IPv4 first;
-    what is called after one subnet of a family is of the first one. ``ipam`` is the CNI
+    node in this network's cells, ``shim`` a node's own child, where it has one. ``file`` is
+    the name of the net.d file, empty where the runtime has none. ``pools`` are its subnets,
+    IPv4 first; what is called after one subnet of a family is of the first one. ``ipam`` is the CNI
     plugin that gives addresses, empty for the runtime's usual one; with ``slaac`` containers
     make their IPv6 address themselves. ``attach`` and ``own_mac`` say the nodes what its
-    driver's ``traits`` say here.
+    driver's ``traits`` say here. ``nic`` is the node's NIC or bond in the segment, below every
+    other interface of the network.
     """
 
     name: str
@@ -240,6 +253,7 @@ class PlannedNetwork:
     slaac: bool = False
     attach: str = ""
     own_mac: bool = True
+    nic: str = ""
 
     @property
     def traits(self) -> Driver:
@@ -280,6 +294,15 @@ class PlannedNetwork:
     def reserved(self) -> tuple[str, ...]:
         """The addresses that nobody hands out, of all its subnets."""
         return tuple(address for pool in self.pools for address in pool.reserved)
+
+    @property
+    def one_of_each_family(self) -> bool:
+        """Whether a container has one address of each family, not one of each subnet.
+
+        Docker's endpoints have one (libnetwork, endpoint.assignAddressVersion); host-local
+        gives one of each range set, and podman one of each subnet.
+        """
+        return self.runtime == "docker"
 
     def pools_of(self, family: Family) -> tuple[Pool, ...]:
         """Return its pools of ``family``."""
@@ -376,6 +399,30 @@ class PlannedImage:
     initrd: str
 
 
+@dataclass(frozen=True)
+class PlannedFilter:
+    """A rule of the packet filters in ``spaces``: containers, nodes and hosts by their names.
+
+    ``number`` is its place in the lab's list, from 0, ``line`` the one that it stands on, 0 where
+    nobody knows, and ``text`` itself in words. ``sources`` and ``destinations`` are subnets,
+    none of them for anybody. ``protocol`` and ``state`` are empty and ``port`` is 0 for any.
+    ``bridged`` has the node's forward chain asked about what its bridges pass on, too.
+    """
+
+    number: int
+    text: str
+    spaces: tuple[str, ...]
+    direction: str
+    action: str
+    protocol: str = ""
+    port: int = 0
+    sources: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    state: str = ""
+    bridged: bool = False
+    line: int = field(default=0, compare=False)
+
+
 PROTOCOLS = ("icmp", "tcp", "udp")
 
 
@@ -383,6 +430,8 @@ PROTOCOLS = ("icmp", "tcp", "udp")
 class Plan:
     """Everything that a lab leads to, before anything exists.
 
+    ``rules`` are the filters as iptables-restore (v4) and ip6tables-restore (v6) read them, by
+    namespace. ``listens`` are the ports of the lab's own choice that somebody listens on, by name.
     ``switch`` is the machine that holds the segments' bridges where the host's own kernel may
     not be able to: a lean node, and a NIC of it is a port. None where the sandbox holds them.
     """
@@ -398,6 +447,9 @@ class Plan:
     checks: tuple[str, ...] = ()
     protocols: tuple[str, ...] = PROTOCOLS
     switch: PlannedNode | None = None
+    filters: tuple[PlannedFilter, ...] = ()
+    listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def machines(self) -> tuple[PlannedNode, ...]:

@@ -55,6 +55,11 @@ def _link(host: str, document: Document, place: Place, entry: dict[str, Any]) ->
         lower=word(entry.get("link")),
         routes=tuple(route for route in routes if route is not None),
         defaults=tuple(_defaults(document, place, entry)),
+        spots={
+            name: document.spot((*place, key))
+            for name, key in (("mtu", "mtu"), ("mac", "macaddress"), ("vlan", "id"))
+            if key in entry
+        },
     )
 
 

@@ -8,6 +8,13 @@ from underlay.fleet.formats.ini import Settings, settings
 from underlay.fleet.host import DefaultRoute, Interface, Link, as_address, as_interface, as_subnet
 
 # The settings of [Network] that ask for an interface above this one.
+_PLACES = (
+    ("mtu", "Link", "MTUBytes"),
+    ("mtu", "NetDev", "MTUBytes"),
+    ("mac", "Link", "MACAddress"),
+    ("mac", "NetDev", "MACAddress"),
+    ("vlan", "VLAN", "Id"),
+)
 STACKED = ("VLAN", "MACVLAN", "IPVLAN", "MACVTAP", "IPVTAP")
 
 
@@ -34,6 +41,11 @@ def networkd_link(host: str, document: Document) -> Link | None:
             if (subnet := as_subnet(entry.value)) is not None
         ),
         defaults=tuple(_defaults(document, said)),
+        spots={
+            name: document.at(entry.line)
+            for name, section, key in _PLACES
+            if (entry := said.last(section, key)) is not None
+        },
     )
 
 

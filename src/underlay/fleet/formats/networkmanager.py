@@ -47,6 +47,12 @@ def keyfile_link(host: str, document: Document) -> Link | None:
         lower=said.value("vlan", "parent"),
         routes=tuple(_routes(said)),
         defaults=tuple(_defaults(document, said)),
+        spots={
+            name: document.at(entry.line)
+            for entry in said.entries
+            for name, key in (("mtu", "mtu"), ("mac", "cloned-mac-address"), ("vlan", "id"))
+            if entry.key == key and entry.section != "connection"
+        },
     )
 
 

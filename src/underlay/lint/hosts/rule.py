@@ -25,6 +25,7 @@ NETWORKD = "systemd.network(5), systemd.netdev(5)"
 QUADLET = "podman-systemd.unit(5)"
 NETPLAN = "https://netplan.readthedocs.io/en/stable/netplan-yaml/"
 KEYFILE = "nm-settings-keyfile(5)"
+ONE_WIRE = "one network is one broadcast domain: IEEE 802.1Q"
 IGNITION = "https://coreos.github.io/ignition/specs/"
 
 

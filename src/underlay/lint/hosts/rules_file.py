@@ -8,7 +8,8 @@ from itertools import pairwise
 
 from underlay.errors import Spot
 from underlay.fleet.document import Document, listed, mapping, word
-from underlay.fleet.formats.cni import SUFFIXES
+from underlay.fleet.formats.cni import SUFFIXES, plugins
+from underlay.fleet.host import Host
 from underlay.lint.finding import Check, Hit, Rule, Severity
 from underlay.lint.hosts.rule import NETWORKD, RULES, SPEC, WRITE_FILES, Hosts, repeated, rule
 
@@ -166,7 +167,8 @@ def netd_not_read(hosts: Hosts) -> Iterator[Hit]:
         for file in host.ignored:
             folder, _, name = file.rpartition("/")
             near = name.endswith((".bak", ".orig", ".yml", ".yaml", ".cfg", ".cni", ".disabled"))
-            if folder in folders and not name.endswith(SUFFIXES) and (near or "conf" in name):
+            likely = near or ("conf" in name and "kubeconfig" not in name)
+            if folder in folders and not name.endswith(SUFFIXES) and likely:
                 cure = f"name it to end in one of {', '.join(SUFFIXES)}, or take it away"
                 yield Hit(Spot(file), f"no runtime reads {name}", cure)
 
@@ -201,6 +203,22 @@ def netd_order(hosts: Hosts) -> Iterator[Hit]:
                     break
 
 
+# containerd's and CRI-O's own files, and those of what runs them.
+_FIRST = re.compile(r"(^|/)(containerd|crio|cri-o|kubernetes|kubelet|k3s|rke2|k0s)(/|\.|$)")
+
+
+def takes_first(host: Host) -> bool:
+    """Whether the host's runtime takes the first file of net.d, so far as its files tell.
+
+    rkt, podman and nerdctl ask for networks by name, and so does multus, which is
+    itself the first file then.
+    """
+    paths = (*host.ignored, *(d.target or d.file for d in host.documents))
+    folder = sorted((d for d in host.documents if d.kind == "cni"), key=lambda d: d.name)
+    kinds = [plugin.get("type") for d in folder[:1] for _, plugin in plugins(d)]
+    return any(map(_FIRST.search, paths)) and not {"multus", "multus-shim"} & set(map(str, kinds))
+
+
 @rule(
     "netd-first-wins",
     "warning",
@@ -210,7 +228,7 @@ def netd_first_wins(hosts: Hosts) -> Iterator[Hit]:
     """Both containerd and CRI-O take the first file of /etc/cni/net.d; the others lie idle."""
     for host in hosts:
         found = [d for d in host.documents if d.kind == "cni" and "/cni/net.d" in d.folder]
-        ordered = sorted(found, key=lambda d: d.name)
+        ordered = sorted(found, key=lambda d: d.name) if takes_first(host) else []
         for document in ordered[1:]:
             message = f"{ordered[0].name} comes first in {document.folder}: {document.name} is idle"
             cure = "keep one file there, or name the network in the runtime's configuration"

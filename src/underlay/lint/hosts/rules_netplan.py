@@ -48,6 +48,11 @@ def _documents(hosts: Hosts) -> Iterator[tuple[Host, Document]]:
                 yield host, document
 
 
+def _is_netplan_s(document: Document) -> bool:
+    """Whether a document lies in netplan's own folder; cloud-init reads more elsewhere."""
+    return document.kind == "netplan" and f"/{document.folder}".endswith("/netplan")
+
+
 def _devices(hosts: Hosts) -> Iterator[tuple[Host, Document, str, Place, dict[str, Any]]]:
     for host, document in _documents(hosts):
         for kind, place, entry in devices(document):
@@ -70,7 +75,7 @@ def netplan_version(hosts: Hosts) -> Iterator[Hit]:
         body = mapping(document.data.get("network")) if inside else document.data
         place: Place = ("network", "version") if inside else ("version",)
         version = body.get("version")
-        allowed = (2,) if "netplan" in document.folder else (1, 2)
+        allowed = (2,) if _is_netplan_s(document) else (1, 2)
         if version not in allowed and (version is not None or any(k in body for k in KINDS)):
             message = f"version is {version!r}" if version is not None else "found no version"
             yield Hit(document.spot(place), message, "version: 2")
@@ -264,7 +269,7 @@ def netplan_gateway4(hosts: Hosts) -> Iterator[Hit]:
     """Both gateway4 and gateway6 are deprecated: netplan warns at each run."""
     for _, document, _, place, entry in _devices(hosts):
         for key in ("gateway4", "gateway6"):
-            if key in entry and "netplan" in document.folder:
+            if key in entry and _is_netplan_s(document):
                 cure = f"routes: [{{to: default, via: {entry[key]}}}]"
                 yield Hit(document.spot((*place, key)), f"{key} is deprecated", cure)
 
@@ -277,7 +282,6 @@ def netplan_not_read(hosts: Hosts) -> Iterator[Hit]:
             if name.endswith((".yam", ".conf", ".cfg", ".json", ".YAML")):
                 yield Hit(spot, f"netplan doesn't read {name}", "name it to end in .yaml")
         for document in host.documents:
-            folder = f"/{document.folder}".endswith("/netplan")
-            if document.kind == "netplan" and folder and document.name.endswith(".yml"):
+            if _is_netplan_s(document) and document.name.endswith(".yml"):
                 cure = f"name it {document.name[:-4]}.yaml"
                 yield Hit(document.at(1), f"netplan doesn't read {document.name}", cure)

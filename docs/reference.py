@@ -412,7 +412,8 @@ def _default(field: FieldInfo) -> str:
         return "*required*"
     value = field.default
     if isinstance(value, BaseModel):
-        return ", ".join(f"{key} {entry}" for key, entry in value.model_dump().items())
+        told = value.model_dump(exclude_none=True)
+        return ", ".join(f"{key} {entry}" for key, entry in told.items())
     if value is None or value == "" or value == [] or value == {}:
         return "none"
     if isinstance(value, list):

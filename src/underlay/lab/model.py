@@ -103,6 +103,23 @@ Word = Annotated[
         "a word of at most 20 small letters, digits and single hyphens, beginning with a letter"
     ),
 ]
+# A label of RFC 1123, 2.1, in small letters: Vagrant, libvirt and ssh each fold case their own way.
+NodeName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63),
+    _expected(
+        "a host name of at most 63 small letters, digits and hyphens, with no hyphen at either end"
+    ),
+]
+# What Docker and podman take (moby, daemon/names/names.go), as long as a host name may be.
+ContainerName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$", max_length=63),
+    _expected(
+        "a name of at most 63 letters, digits, dots, hyphens and underscores, beginning with a"
+        " letter or digit"
+    ),
+]
 Interface = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z][a-z0-9]*(\.[0-9]{1,4})?$", max_length=15),
@@ -168,7 +185,7 @@ NameChoice = Annotated[
     Discriminator(_list_or_word),
 ]
 NodeChoice = Annotated[
-    Annotated[Word, Tag("word")] | Annotated[list[Word], Field(min_length=1), Tag("list")],
+    Annotated[NodeName, Tag("word")] | Annotated[list[NodeName], Field(min_length=1), Tag("list")],
     Discriminator(_list_or_word),
 ]
 
@@ -204,12 +221,17 @@ class Strict(BaseModel):
 
 
 class Nodes(Strict):
-    """How many nodes there are, what they are called, and their memory in MiB."""
+    """How many nodes there are, what they are called, and their memory in MiB.
+
+    ``nodes: 3`` is short for a count, and ``nodes: [alpha, beta]`` for names.
+    """
 
     count: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     """How many nodes there are."""
     prefix: Word = "core"
     """What the nodes' names begin with: core-01, core-02 and so on."""
+    names: Annotated[list[NodeName], Field(min_length=1, max_length=20)] | None = None
+    """What each node is called, in order, instead of a count and a prefix."""
     memory: Annotated[int, Field(strict=True, ge=256, le=16384)] = 512
     """Each node's memory in MiB."""
     profile: Literal["full", "lean"] = "full"
@@ -217,9 +239,16 @@ class Nodes(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _count_alone(cls, value: object) -> object:
-        """``nodes: 3`` is short for ``nodes: {count: 3}``."""
-        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    def _in_short(cls, value: object) -> object:
+        """Take a count or names by themselves; names tell the count, too."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return {"count": value}
+        if isinstance(value, list):
+            value = {"names": value}
+        if isinstance(value, dict) and isinstance(value.get("names"), list):
+            known = len(value["names"])
+            return value if "count" in value or not 1 <= known <= 20 else {**value, "count": known}
+        return value
 
 
 class SwitchPort(Strict):
@@ -259,7 +288,7 @@ class Segment(Strict):
     """Whether a snooping switch asks who wants which groups; if nobody asks, it knows of none."""
     unknown_multicast: Literal["flood", "drop"] = "flood"
     """What a snooping switch does with groups that nobody is known to have asked for."""
-    ports: dict[Word, SwitchPort] = Field(default={}, max_length=32)
+    ports: dict[NodeName, SwitchPort] = Field(default={}, max_length=32)
     """VLANs by node or host; with any, all other ports are access ports of VLAN 1."""
 
 
@@ -282,7 +311,7 @@ NodeAddresses = Annotated[
 class Shim(Strict):
     """A node's own child on a network's parent, by which it reaches its own containers."""
 
-    addresses: dict[Word, NodeAddresses] = Field(default={}, max_length=20)
+    addresses: dict[NodeName, NodeAddresses] = Field(default={}, max_length=20)
     """Addresses by node, with prefix lengths; without any, one of the network's for every node.
 
     A node that isn't named beside others has no shim.
@@ -416,8 +445,12 @@ class Containers(Strict):
     """How many containers each of these nodes gets."""
     networks: Annotated[list[Word], Field(min_length=1, max_length=8)]
     """The networks that each container is attached to, its first interface in the first one."""
-    name: Word | None = None
-    """What the containers are called instead of by their first network."""
+    name: ContainerName | None = None
+    """What the containers are called instead of by their first network.
+
+    The only container of its name is called just that; where there are several, the number of
+    the node and a letter follow: web-1a.
+    """
     addresses: dict[Word, Address] = Field(default={}, max_length=8)
     """Fixed addresses by network, for a group of one container on one node."""
     addresses6: dict[Word, Address6] = Field(default={}, max_length=8)
@@ -521,7 +554,7 @@ class Lab(Strict):
     user: Word = "core"
     """Who logs in to the nodes."""
     nodes: Nodes = Nodes()
-    """The nodes, or just how many."""
+    """The nodes, or just how many, or just their names."""
     image: Image | None = None
     """A box of your own that nodes boot instead of Underlay's."""
     segments: Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)]

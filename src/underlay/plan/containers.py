@@ -7,7 +7,7 @@ from ipaddress import IPv6Network
 from typing import TYPE_CHECKING
 
 from underlay.plan.addresses import NO_ADDRESS, Cidr, free_addresses, own_made
-from underlay.plan.naming import FIRST_NETWORK_LINK, letters, mac, runs_on
+from underlay.plan.naming import FIRST_NETWORK_LINK, alone_named, letters, mac, node_names, runs_on
 from underlay.plan.values import Attachment, PlannedContainer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def plan_containers(
     lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
 ) -> tuple[PlannedContainer, ...]:
     """Return every container, node by node and group by group."""
-    containers = tuple(c for node in nodes for _, c in _on_node(lab, node, networks))
+    containers = tuple(container for _, container in _grouped(lab, nodes, networks))
     if not any(network.mode == "source" for network in networks):
         return containers
     return tuple(_with_allowed(lab, container, containers, nodes) for container in containers)
@@ -32,8 +32,17 @@ def by_group(
     lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
 ) -> list[tuple[Containers, str]]:
     """Return the name of every container with the group that it is of."""
-    made = (one for node in nodes for one in _on_node(lab, node, networks))
-    return [(group, container.name) for group, container in made]
+    return [(group, container.name) for group, container in _grouped(lab, nodes, networks)]
+
+
+def _grouped(
+    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
+) -> Iterator[tuple[Containers, PlannedContainer]]:
+    names = [node.name for node in nodes]
+    # What the lab file names outright is nobody else's.
+    taken = {*alone_named(lab.containers, names), *names, *lab.hosts}
+    for node in nodes:
+        yield from _on_node(lab, node, networks, taken)
 
 
 def fixed_addresses(lab: Lab, network: str) -> set[str]:
@@ -87,13 +96,15 @@ class _Counter:
 
 
 def _on_node(
-    lab: Lab, node: PlannedNode, networks: tuple[PlannedNetwork, ...]
+    lab: Lab, node: PlannedNode, networks: tuple[PlannedNetwork, ...], taken: set[str]
 ) -> Iterator[tuple[Containers, PlannedContainer]]:
+    """Yield the containers of ``node``; their names are none of ``taken``, and go there."""
     counters = {
         network.name: _Counter(lab, position, network, node)
         for position, network in enumerate(networks)
     }
     named: dict[str, int] = {}
+    alone = alone_named(lab.containers, node_names(lab.nodes))
     for group in lab.containers:
         if not runs_on(group, node.name):
             continue
@@ -107,9 +118,13 @@ def _on_node(
             named[stem] = number = named.get(stem, 0) + 1
             if not group.name:
                 number = first.used
-            alone = group.name and is_alone(lab, group)
+            name = stem if group.name in alone else f"{stem}-{node.index}{letters(number)}"
+            while name in taken and group.name not in alone:
+                number += 1
+                name = f"{stem}-{node.index}{letters(number)}"
+            taken.add(name)
             container = PlannedContainer(
-                name=stem if alone else f"{stem}-{node.index}{letters(number)}",
+                name=name,
                 node=node.name,
                 runtime=first.network.runtime,
                 attachments=attachments,
@@ -119,7 +134,7 @@ def _on_node(
 
 
 def is_alone(lab: Lab, group: Containers) -> bool:
-    """Whether ``group`` is one container on one node: then it may have a name or address."""
+    """Whether ``group`` is one container on one node: then it may have an address."""
     everywhere = group.on == "all" and lab.nodes.count > 1
     several = isinstance(group.on, list) and len(group.on) > 1
     return group.count == 1 and not everywhere and not several

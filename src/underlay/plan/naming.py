@@ -25,6 +25,8 @@ FIRST_NETWORK_LINK = 0x10
 
 def node_names(nodes: Nodes) -> list[str]:
     """Return the names of all nodes, in order."""
+    if nodes.names:
+        return list(nodes.names)
     return [f"{nodes.prefix}-{index:02d}" for index in range(1, nodes.count + 1)]
 
 
@@ -97,6 +99,16 @@ def runs_on(group: Containers, node: str) -> bool:
     """Whether ``group`` puts containers on the node called ``node``."""
     places = [group.on] if isinstance(group.on, str) else group.on
     return group.on == "all" or node in places
+
+
+def alone_named(groups: Iterable[Containers], nodes: list[str]) -> set[str]:
+    """Return the names that only one container has: it is called just that."""
+    count: dict[str, int] = {}
+    for group in groups:
+        if group.name:
+            on = sum(runs_on(group, node) for node in nodes)
+            count[group.name] = count.get(group.name, 0) + group.count * on
+    return {name for name, containers in count.items() if containers == 1}
 
 
 def letters(number: int) -> str:

@@ -17,6 +17,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     networks.mode,
     networks.files,
     names.groups,
+    names.node_name,
     names.nodes,
     names.names,
     networks.profile,

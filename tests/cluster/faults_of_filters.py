@@ -6,7 +6,7 @@ from cluster.hand import one
 
 LAB = "filters"
 
-FILTERS = (
+OF_FILTERS = (
     one(
         "filter-gone", "db", "db", "iptables -D INPUT -j UNDERLAY-IN",
         "iptables -I INPUT -j UNDERLAY-IN", lab=LAB,

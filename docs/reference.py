@@ -38,6 +38,7 @@ from underlay.lab import (
     Lab,
     Network,
     Nodes,
+    Pool,
     Segment,
     Shim,
 )
@@ -61,6 +62,7 @@ MODELS: dict[type[BaseModel], str] = {
     Image: "`image`",
     Segment: "`segments`",
     Network: "`networks`",
+    Pool: "`subnets`",
     ExtraRoute: "`routes`",
     Shim: "`shim`",
     Containers: "`containers`",

@@ -71,6 +71,22 @@ def _interface_text(value: str) -> str:
     return str(ipaddress.ip_interface(str(_with_prefix(value))))
 
 
+def _range_text(value: str) -> str:
+    """Take a subnet, or FIRST-LAST: two addresses of one family in their order."""
+    first, dash, last = str(_written(value)).partition("-")
+    if not dash:
+        return _network_text(value)
+    low, high = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+    if low.version != high.version or int(low) > int(high):
+        raise ValueError("no range")
+    return f"{low}-{high}"
+
+
+def _range_or_address_text(value: str) -> str:
+    text = str(_written(value))
+    return _range_text(text) if "/" in text or "-" in text else _address_text(text)
+
+
 def _whom_text(value: str) -> str:
     """Return addresses as ``ipaddress`` writes them, and a name as it is."""
     if re.search(r"[:/]|^[0-9.]+$", value):
@@ -158,6 +174,16 @@ AnySubnet = Annotated[
 AnyAddress = Annotated[
     str, AfterValidator(_address_text), _expected("an address such as 192.168.70.1 or fd00::1")
 ]
+AnyRange = Annotated[
+    str,
+    AfterValidator(_range_text),
+    _expected("a subnet or FIRST-LAST, such as 10.1.1.32/27 or 10.1.1.32-10.1.1.63"),
+]
+Addresses = Annotated[
+    str,
+    AfterValidator(_range_or_address_text),
+    _expected("an address, a subnet or FIRST-LAST, such as 10.1.1.5 or 10.1.1.32-10.1.1.63"),
+]
 AnyInterface = Annotated[
     str,
     AfterValidator(_interface_text),
@@ -199,7 +225,7 @@ else:
     Mode = Literal[tuple(dict.fromkeys(mode for one in DRIVERS.values() for mode in one.modes))]
     Flag = Literal[tuple(dict.fromkeys(flag for one in DRIVERS.values() for flag in one.flags))]
 Runtime = Literal["cni", "docker", "podman", "iproute2"]
-Ipam = Literal["host-local", "static", "dhcp"]
+Ipam = Literal["host-local", "static", "dhcp", "cluster"]
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Protocol = Annotated[
     str,
@@ -301,6 +327,31 @@ class ExtraRoute(Strict):
     """The next hop; without it, the subnet is asked for on the link itself."""
 
 
+class Pool(Strict):
+    """One of a network's subnets, in the long form of ``subnet`` and its gateway."""
+
+    subnet: AnySubnet
+    """Where addresses come from."""
+    gateway: AnyAddress | None = None
+    """The gateway in the subnet, which is handed to no container by itself."""
+    ip_range: AnySubnet | None = None
+    """The part of the subnet that nodes' slices are cut from; without it, all of it."""
+    ranges: dict[Word, AnyRange] = Field(default={}, max_length=20)
+    """What each node hands out, by node; without it, a slice of its own."""
+    reserved: list[Addresses] = Field(default=[], max_length=64)
+    """What is handed to no container: addresses, subnets or ranges."""
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return ipaddress.ip_network(self.subnet).version
+
+    @property
+    def handed_out(self) -> str:
+        """What slices are cut from: ``ip_range``, else all of the subnet."""
+        return self.ip_range or self.subnet
+
+
 NodeAddresses = Annotated[
     Annotated[AnyInterface, Tag("word")]
     | Annotated[list[AnyInterface], Field(min_length=1, max_length=2), Tag("list")],
@@ -336,6 +387,16 @@ class Shim(Strict):
 class Network(Strict):
     """Containers' network: a driver and mode on a parent, with addresses from ``subnet``.
 
+    ``subnet`` and ``subnet6`` are short for one subnet of each family; ``subnets`` lists any
+    number of them. A container has an address of each subnet, but in Docker one of each
+    family: of the subnet that its fixed address is in, else of the first one with room.
+
+    Without ``ranges`` each node hands out a slice of its own. The ranges are the user's own
+    plan; a fixed address may be anywhere in the subnet. With ``ipam: cluster`` all nodes hand
+    out of one pool, one after the other in the plan's order. It stands for allocators that
+    know the whole cluster, such as whereabouts and Swarm's: CNI is given the addresses by the
+    plugin static, Docker and podman by ``--ip``.
+
     ``segment`` names the underlay whose NIC is the parent; ``parent`` (CNI calls
     it ``master``) names an interface outright instead. ``vlan`` puts the network on
     an 802.1q sub-interface of that parent. ``sliced: false`` leaves the whole
@@ -357,8 +418,10 @@ class Network(Strict):
     """The parent interface itself, instead of a segment."""
     vlan: Vlan | None = None
     """The 802.1q tag of the sub-interface that the network sits on."""
-    subnet: Subnet
+    subnet: Subnet | None = None
     """Where the containers' addresses come from."""
+    subnets: list[Pool] = Field(default=[], max_length=16)
+    """The subnets in the long form, each with its gateway and ranges, instead of `subnet`."""
     subnet6: Subnet6 | None = None
     """Where their IPv6 addresses come from; without it they have none."""
     gateway: Address | None = None
@@ -369,12 +432,14 @@ class Network(Strict):
     """How containers send to other subnets: on the link (usual), by the gateway (nat), or not."""
     routes: list[ExtraRoute] = Field(default=[], max_length=16)
     """More routes of the containers."""
-    reserved: list[Address] = Field(default=[], max_length=64)
-    """Addresses of the subnet that are handed to no container."""
+    reserved: list[Addresses] = Field(default=[], max_length=64)
+    """What is handed to no container: addresses of the subnet, subnets of it, or ranges."""
     ip_range: Subnet | None = None
     """The part of the subnet that containers get addresses from; without it, all of it."""
+    ranges: dict[Word, AnyRange] = Field(default={}, max_length=20)
+    """What each node hands out of the subnet, by node; without it, a slice of its own."""
     ipam: Ipam | None = None
-    """The CNI plugin that gives containers their addresses; without it, host-local."""
+    """What gives containers their addresses: a CNI plugin (host-local), or cluster: the plan."""
     slaac: StrictBool = False
     """Whether containers make their IPv6 address from a router's advertisements (SLAAC)."""
     sliced: StrictBool = True
@@ -428,9 +493,48 @@ class Network(Strict):
         return self.internal or self.nat
 
     @property
-    def handed_out(self) -> IPv4Network:
+    def handed_out(self) -> IPv4Network | None:
         """Where the containers' addresses come from: ``ip_range``, else all of the subnet."""
         return self.ip_range or self.subnet
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """Its subnets in the long form, whichever form the file has; those of IPv4 first."""
+        return tuple(sorted([*self._short, *self.subnets], key=lambda pool: pool.family))
+
+    @property
+    def _short(self) -> list[Pool]:
+        """What the keys ``subnet`` and ``subnet6`` stand for."""
+        made = []
+        ranges, reserved = self.ranges, list(self.reserved)
+        if self.subnet:
+            four = str(self.ip_range) if self.ip_range else None
+            gateway = str(self.gateway) if self.gateway else None
+            mine = [one for one in reserved if ":" not in one]
+            made.append(
+                Pool(
+                    subnet=str(self.subnet),
+                    gateway=gateway,
+                    ip_range=four,
+                    ranges=ranges,
+                    reserved=mine,
+                )
+            )
+            ranges, reserved = {}, [one for one in reserved if ":" in one]
+        if self.subnet6:
+            gateway = str(self.gateway6) if self.gateway6 else None
+            made.append(
+                Pool(subnet=str(self.subnet6), gateway=gateway, ranges=ranges, reserved=reserved)
+            )
+        return made
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all nodes hand out of one pool and know what the others have handed out.
+
+        That is so where the plan gives the addresses, or a server that all nodes ask.
+        """
+        return self.ipam == "cluster" or (not self.sliced and self.ipam in ("static", "dhcp"))
 
 
 class Containers(Strict):

@@ -21,11 +21,6 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
     """Return what the network called ``name`` leads to on ``nodes``."""
     driver = network.traits
     below = _below(lab, network)
-    # A bridge without uplink has the gateway's address on every node, as CNI and Docker do it.
-    by_bridge = driver.bridges_uplink and network.is_closed
-    gateway = network.gateway or (network.subnet[1] if by_bridge else "")
-    six = network.subnet6 if by_bridge else None
-    gateway6 = network.gateway6 or (six[1] if six else "")
     file = network.file or default_file(list(lab.networks).index(name), name)
     return PlannedNetwork(
         **network.model_dump(include=AS_WRITTEN),
@@ -34,7 +29,7 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         segment="" if network.internal else below.segment,
         vlan=below.vlan,
         parent=_parent(network, name, below),
-        pools=plan_pools(network, nodes, gateway, gateway6),
+        pools=plan_pools(lab, name, network, nodes),
         default_route=network.default_route or ("gateway" if network.nat else "on-link"),
         mtu=network.mtu or _mtu(lab, network, below.segment),
         file=file if network.runtime == "cni" else "",

@@ -308,7 +308,8 @@ def _routes(
             if shim and shim.routes is not None:
                 continue
             if shim:
-                for piece in dict.fromkeys(piece.cidr for piece in pool.slices.values()):
+                pieces = (piece.routed for piece in pool.slices.values())
+                for piece in dict.fromkeys(block for routed in pieces for block in routed):
                     yield Route(piece, network.shim)
             elif subnet not in connected or (
                 network.vlan is None and connected[subnet] in (network.parent, network.uplink)
@@ -329,4 +330,5 @@ def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[
         for peer, piece in enumerate(pool.slices.values(), 1):
             if peer != index and subnet:
                 via = own_address(subnet, peer).ip
-                yield Route(piece.cidr, network.parent, via)
+                for block in piece.routed:
+                    yield Route(block, network.parent, via)

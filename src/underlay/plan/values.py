@@ -295,6 +295,15 @@ class PlannedNetwork:
         """The addresses that nobody hands out, of all its subnets."""
         return tuple(address for pool in self.pools for address in pool.reserved)
 
+    @property
+    def one_of_each_family(self) -> bool:
+        """Whether a container has one address of each family, not one of each subnet.
+
+        Docker's endpoints have one (libnetwork, endpoint.assignAddressVersion); host-local
+        gives one of each range set, and podman one of each subnet.
+        """
+        return self.runtime == "docker"
+
     def pools_of(self, family: Family) -> tuple[Pool, ...]:
         """Return its pools of ``family``."""
         return tuple(pool for pool in self.pools if pool.family == family)

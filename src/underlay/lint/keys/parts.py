@@ -15,7 +15,7 @@ from underlay.errors import did_you_mean, nearest
 from underlay.lab import Containers, Filter, Host, Network, Nodes, Segment
 from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
-from underlay.plan.addresses import Address, address_blocks, free_addresses
+from underlay.plan.addresses import Address, ends_of, free_addresses
 from underlay.plan.naming import (
     block_bits,
     nic_and_tag,
@@ -24,6 +24,7 @@ from underlay.plan.naming import (
     runs_on,
     vlan_link_name,
 )
+from underlay.plan.pools import pool_slices
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -122,12 +123,26 @@ class Parts:
         Raises ValueError or IndexError where the subnet is too small to plan.
         """
         network = self.networks[name]
-        blocks = address_blocks(network, self.node_names)
         fixed = self.fixed(name)
-        taken = {*map(str, network.reserved), *map(str, fixed.values())}
-        for node, count in self.used(name).items():
-            free = free_addresses(blocks[node], taken)
+        taken = {*network.reserved, *map(str, fixed.values())}
+        # In a range of the user's own, the plan leaves the gateway's address out.
+        taken |= {str(network.gateway)} if network.ranges and network.gateway else set()
+        free: Iterator[Address] = iter(())
+        for node, piece in pool_slices(network, network.pools[0], self.node_names).items():
+            if not (network.is_shared and node != self.node_names[0]):
+                free = free_addresses(piece, taken)
+            count = self.used(name)[node]
             yield node, set(itertools.islice(free, count - (node in fixed)))
+
+    def can_plan(self, name: str) -> bool:
+        """Whether the nodes' ranges of the network's subnet can be told, and have room."""
+        network = self.networks[name]
+        if not self.nodes or network.subnet is None:
+            return False
+        if network.ranges:
+            ends = (ends_of(text) for text in network.ranges.values())
+            return all(end in network.subnet for pair in ends for end in pair)
+        return self.fits(name, network.ip_range or network.subnet)
 
     def fits(self, name: str, subnet: IPv4Network) -> bool:
         """Whether ``subnet`` has room for the network's nodes and containers."""
@@ -135,8 +150,10 @@ class Parts:
         nodes = len(self.node_names)
         room = subnet.num_addresses
         own = NODE_OFFSET + nodes * (1 + bool(network.shim)) if self.has_nodes(network) else 0
-        most = max(self.used(name).values(), default=0) + len(network.reserved)
-        if not network.sliced:
+        used = self.used(name).values()
+        reserved = sum(_size(text) for text in network.reserved)
+        most = (sum(used) if network.is_shared else max(used, default=0)) + reserved
+        if network.is_shared or not network.sliced:
             # The network's own address, the gateway's and the broadcast address.
             return room >= max(most + 3, own + 2, 4)
         block = room >> block_bits(nodes)
@@ -174,6 +191,11 @@ class Parts:
             # have one on the sub-interface.
             return self.is_tagged(network) and not all(map(shim.is_on, self.node_names))
         return self.is_tagged(network) or shim is not None or one.overlay is not None
+
+
+def _size(text: str) -> int:
+    first, last = ends_of(text)
+    return int(last) - int(first) + 1
 
 
 def parts_of(text: LabText) -> Parts:

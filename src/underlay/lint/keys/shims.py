@@ -74,7 +74,7 @@ def _taken(parts: Parts, name: str, network: Network) -> Iterator[tuple[str, str
                 yield from ((str(ip_interface(one).ip), "a host") for one in port.addresses)
     if network.gateway:
         yield str(network.gateway), "the gateway"
-    if parts.nodes and parts.fits(name, network.handed_out):
+    if parts.can_plan(name):
         for node, addresses in parts.handed_out(name):
             yield from ((str(address), f"a container on {node}") for address in addresses)
     for node, fixed in parts.fixed(name).items():

@@ -321,7 +321,11 @@ class Segment(Strict):
     unknown_multicast: Literal["flood", "drop"] = "flood"
     """What a snooping switch does with groups that nobody is known to have asked for."""
     ports: dict[NodeName, SwitchPort] = Field(default={}, max_length=32)
-    """VLANs by node or host; with any, all other ports are access ports of VLAN 1."""
+    """VLANs by node or host; with any, all other ports are access ports of VLAN 1, or trunks."""
+    trunk: Annotated[list[Vlan], Field(min_length=1, max_length=64)] | None = None
+    """The VLANs of every port that isn't named in ``ports``: a segment whose frames have tags."""
+    native: Vlan | None = None
+    """The VLAN of these trunks for frames without a tag; without it, they drop them."""
 
 
 class ExtraRoute(Strict):

@@ -413,7 +413,26 @@ def recipes() -> str:
     ]
     for file in files:
         lines += _recipe(file, proven["labs"].get(file.stem))
+    lines += ["## What can't be said", "", "| Recipe | Why |", "|---|---|"]
+    lines += [f"| {_cell(what)} | {_cell(why)} |" for what, why in NOT_SAID]
     return "\n".join(lines) + "\n"
+
+
+# What the same pages have and no lab file can say, with the reason.
+NOT_SAID = (
+    (
+        "Docker's ipvlan page: addresses by SLAAC, with `com.docker.network.endpoint.sysctls`",
+        "Docker 28 brought the option; the nodes' Docker is Debian's, 26.1.",
+    ),
+    (
+        "host-local's page: two subnets in one range set, the second for when the first is used up",
+        "Subnets of a network are range sets here: a container has an address of each.",
+    ),
+    (
+        "the CNI bridge page: `portIsolation` and `disableContainerInterface`",
+        "The lab file has no key for them.",
+    ),
+)
 
 
 def _recipe(file: Path, proven: dict[str, Any] | None) -> Iterator[str]:

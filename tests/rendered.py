@@ -75,7 +75,8 @@ def _network(read: dict[str, Any], network: dict[str, Any]) -> None:
     parents = [options.get(word) for word in ("master", "network_interface", "parent")]
     assert network["parent"] in parents
     said = set(strings(read))
-    assert {network["subnet"], *(route["to"] for route in network["routes"])} <= said
+    subnets = {pool["subnet"] for pool in network["pools"]}
+    assert {*subnets, *(route["to"] for route in network["routes"])} <= said
 
 
 def _user_data(plan: Plan, node: PlannedNode, read: dict[str, Any], key: str) -> None:

@@ -41,7 +41,12 @@ def main() -> None:
     wanted = {file["path"]: file["content"] for file in module.params["files"]}
     files_differ = differences(wanted, [])
     report = converge(wanted, check=module.check_mode)
-    result = {**report.document(), "diff": [*files_differ[:-1], *differences({}, report.changes)]}
+    # Ansible has a `failed` of its own, so what the node says of itself is kept apart.
+    result = {
+        **report.document(),
+        "said": report.said,
+        "diff": [*files_differ[:-1], *differences({}, report.changes)],
+    }
     if report.failed:
         module.fail_json(msg="; ".join(report.failed), **result)
     module.exit_json(**result)

@@ -2,6 +2,7 @@
 
     node            make the node what its own files say
     node --check    say what would be changed
+    node --ready    say whether the node is what its files say, and runs
     node -          take a bundle, {"files": {path: content}}, from standard input
 
 It prints one JSON document, and exits 1 where something failed.
@@ -13,10 +14,15 @@ import json
 import sys
 
 from .program import converge
+from .ready import statement
 
 
 def main(words: list[str]) -> int:
     """Run with the command line ``words``; return the exit code."""
+    if words == ["--ready"]:
+        said = statement()
+        print(json.dumps(said))
+        return 1 if said["failed"] else 0
     unknown = set(words) - {"-", "--check"}
     if unknown:
         print((__doc__ or "").strip(), file=sys.stderr)

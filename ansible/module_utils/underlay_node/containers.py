@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import addressing, cni, docker, iproute2, namespaces, podman, taps
-from .commands import show
+from . import addressing, cni, docker, iproute2, namespaces, podman, routes, taps
+from .commands import Failed, show
 
 RUNTIMES: dict[str, ModuleType] = {
     "cni": cni,
@@ -55,6 +55,22 @@ def healthy(specified: dict) -> bool:
     return all(_as_made(a, present.get(a["interface"])) for a in container["attachments"])
 
 
+def ended(specifications: dict[str, dict]) -> dict[str, str]:
+    """Return, by name, what became of those started containers that don't run any more.
+
+    Only their processes are looked at: ``healthy`` would enter each of them.
+    """
+    kinds = {name: s["container"]["runtime"] for name, s in specifications.items()}
+    living = {name for name, kind in kinds.items() if kind != "docker" and RUNTIMES[kind].pid(name)}
+    words = dict.fromkeys(kinds, "its process has ended")
+    if "docker" in kinds.values():
+        try:
+            living |= docker.running()
+        except Failed as error:
+            words |= {name: str(error) for name, kind in kinds.items() if kind == "docker"}
+    return {name: said for name, said in words.items() if name not in living}
+
+
 def inside(container: dict) -> list[str]:
     """Return the words that run a command in the container's namespace; none if it's gone."""
     named = container["runtime"] in NAMED
@@ -66,8 +82,7 @@ def _as_made(attachment: dict, row: dict | None) -> bool:
     if row is None or "UP" not in row["flags"]:
         return False
     found = {f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"]}
-    wanted = {attachment["address"], attachment.get("address6") or attachment["address"]}
-    return wanted <= found
+    return set(routes.addresses(attachment)) <= found
 
 
 def start(specified: dict) -> None:

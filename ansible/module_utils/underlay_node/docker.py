@@ -49,14 +49,28 @@ def ask(method: str, path: str, body: object = None, *, missing: bool = False) -
         answer = connection.getresponse()
         text = answer.read().decode(errors="replace")
     except OSError as error:
-        raise Failed(f"docker {method} {path}: {error}") from error
+        raise Failed(f"docker: {error} ({method} {path})") from error
     finally:
         connection.close()
     if answer.status == 404 and missing:
         return None
     if answer.status >= 400:
-        raise Failed(f"docker {method} {path}: {text.strip()}")
+        raise Failed(f"docker: {_words(text)} ({method} {path})")
     return json.loads(text) if text.startswith(("{", "[")) else {}
+
+
+def _words(text: str) -> str:
+    """Return the Engine's own words of an answer that says what failed."""
+    try:
+        return str(json.loads(text)["message"]).strip()
+    except (ValueError, KeyError, TypeError):
+        return text.strip()
+
+
+def running() -> set[str]:
+    """Return the names of the containers that run."""
+    found = ask("GET", "/containers/json") or ()
+    return {name.lstrip("/") for entry in found for name in entry["Names"]}
 
 
 def prepare(names: list[str]) -> None:
@@ -152,7 +166,9 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
 
 
 def _endpoint(attachment: dict, network: dict) -> dict:
-    own = {"IPv4Address": attachment["address"].partition("/")[0]}
+    own = {}
+    if attachment["address"]:
+        own["IPv4Address"] = attachment["address"].partition("/")[0]
     if attachment.get("address6"):
         own["IPv6Address"] = attachment["address6"].partition("/")[0]
     settings: dict = {"IPAMConfig": own}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from .commands import show
 
 # What isn't handed on to `ip link add … type KIND` as it stands.
-OWN = ("fdb", "masquerade", "flag")
+OWN = ("fdb", "masquerade", "flag", "dhcp")
 
 
 class Links:
@@ -59,6 +59,8 @@ class Work:
         self.words: list[str] = []
         self.ip: list[str] = []
         self.bridge: list[str] = []
+        # Interfaces whose address is asked for once they are up, with the planned one.
+        self.leases: dict[str, str] = {}
         # Interfaces that are new afterwards: what sat on the old ones is gone.
         self.renewed: set[str] = set()
 
@@ -175,7 +177,11 @@ def _configure(
         for entry in row.get("addr_info", [])
         if entry["scope"] == "global" and not entry.get("dynamic")
     )
-    if found != sorted(addresses):
+    leased = bool(wanted.made().get(name, {}).get("options", {}).get("dhcp"))
+    if leased and found != sorted(addresses):
+        work.leases[name] = addresses[0]
+        work.add(f"{name}: {addresses[0]} by DHCP", f"address flush dev {name} scope global")
+    elif found != sorted(addresses):
         # One by one would do it, too, but deleting a first address takes its subnet's others along.
         lines = [f"address flush dev {name} scope global"] if found else []
         lines += [f"address replace {address} {_more(address)}dev {name}" for address in addresses]

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -22,6 +23,8 @@ from . import (
     containers,
     docker,
     files,
+    filters,
+    leases,
     links,
     namespaces,
     networkd,
@@ -29,6 +32,7 @@ from . import (
     remember,
 )
 from .commands import Failed, batch, run
+from .ready import statement
 
 WORKERS = 4
 
@@ -41,6 +45,8 @@ class Report:
         self.failed: list[str] = []
         self.seconds: dict[str, float] = {}
         self.planned = 0
+        # What the node says of itself afterwards; nothing where it was only looked at.
+        self.said: dict = {}
         self._since = time.monotonic()
 
     def lap(self, phase: str) -> None:
@@ -52,6 +58,7 @@ class Report:
     def document(self) -> dict:
         """Return the report as the program prints it."""
         return {
+            **self.said,
             "changed": bool(self.changes),
             "changes": self.changes,
             "containers": self.planned,
@@ -78,14 +85,30 @@ def converge(bundle: dict[str, str] | None = None, *, check: bool = False) -> Re
         )
         report.changes += [f"{path}: written" for path in changed]
         report.changes += [f"{path}: removed" for path in gone]
-        _converge(node, record, report, check, lambda: files.install(bundle or {}, changed, gone))
+        packets = filters.wanted(node, bundle)
+        _converge(
+            node, packets, record, report, check, lambda: files.install(bundle or {}, changed, gone)
+        )
     except (Failed, OSError, ValueError) as error:
         report.failed.append(str(error))
+    if not check:
+        # A run that is cut short leaves what the one before it has left there; but the
+        # containers that it didn't get to are not in the record either.
+        record.failed = list(report.failed)
+        with contextlib.suppress(OSError):
+            record.write()
+        report.said = statement()
+        report.failed = report.said["failed"]
     return report
 
 
 def _converge(
-    node: dict, record: remember.Record, report: Report, check: bool, install: Callable[[], None]
+    node: dict,
+    packets: dict[str, str],
+    record: remember.Record,
+    report: Report,
+    check: bool,
+    install: Callable[[], None],
 ) -> None:
     networks = {network["name"]: network for network in node["networks"]}
     wanted = {c["name"]: containers.specification(c, networks) for c in node["containers"]}
@@ -101,6 +124,7 @@ def _converge(
     report.changes += [f"network {name}: removed from Docker" for name in obsolete]
     report.changes += work.words + nat.words()
     report.changes += [f"container {name}: started" for name in missing]
+    report.changes += _filters(node, packets, record, {*wanted} - {*missing})
     report.lap("compare")
     if check:
         return
@@ -118,6 +142,8 @@ def _converge(
     if moved:
         networkd.let_go()
     batch(work.ip)
+    for name, address in work.leases.items():
+        leases.ask(name, address)
     if work.bridge:
         run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")
     nat.apply()
@@ -125,6 +151,57 @@ def _converge(
     _start(missing, wanted, record, report)
     record.write()
     report.lap("containers")
+    report.failed += _set_filters(node, packets, record)
+    record.write()
+    report.lap("filters")
+
+
+def _filters(
+    node: dict, packets: dict[str, str], record: remember.Record, kept: set[str]
+) -> list[str]:
+    """Return in words which packet filters change; only containers that are ``kept`` have any."""
+    said = filters.bridges(packets, record.filters)
+    for name in filters.names(packets, record.filters):
+        if name not in kept and name != node["node"]["name"]:
+            said += [f"filter of {name}: set"] if name in filters.names(packets) else []
+            continue
+        enter = _inside(node, name, record)
+        changes = filters.changed(name, enter, packets, record.filters)
+        said += [f"filter of {name}: {'set' if text else 'removed'}" for text in changes.values()]
+    return list(dict.fromkeys(said))
+
+
+def _set_filters(node: dict, packets: dict[str, str], record: remember.Record) -> list[str]:
+    """Put every packet filter into force; return what failed, in words."""
+    failed = []
+    try:
+        filters.set_bridges(packets, record.filters)
+    except Failed as error:
+        failed.append(f"{node['node']['name']}: {error}")
+    for name in filters.names(packets, record.filters):
+        if name != node["node"]["name"] and name not in record.containers:
+            filters.forget(name, record.filters)
+            continue
+        try:
+            enter = _inside(node, name, record)
+            changes = filters.changed(name, enter, packets, record.filters)
+            filters.apply(changes, enter, record.filters)
+        except Failed as error:
+            failed.append(f"{name}: {error}")
+    return failed
+
+
+def _inside(node: dict, name: str, record: remember.Record) -> list[str]:
+    """Return the words that run a command in the namespace called ``name``; none for the node's.
+
+    Raises Failed for a container that has ended: its filter would be the node's.
+    """
+    if name == node["node"]["name"]:
+        return []
+    enter = containers.inside(record.containers[name]["container"])
+    if not enter:
+        raise Failed("the container doesn't run")
+    return enter
 
 
 def _obsolete(before: dict, after: dict) -> list[str]:
@@ -141,12 +218,14 @@ def _stop(names: list[str], record: remember.Record, report: Report) -> None:
     def stop(name: str) -> None:
         containers.stop(record.containers[name])
         del record.containers[name]
+        filters.forget(name, record.filters)
 
     several = [name for name in names if containers.together(record.containers[name])]
     failed = containers.stop_all([record.containers[name] for name in several])
     for name in several:
         if name not in failed:
             del record.containers[name]
+            filters.forget(name, record.filters)
     report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
     report.failed += at_once(stop, [name for name in names if name not in several])
 

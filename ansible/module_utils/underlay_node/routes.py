@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 
 def lines(container: dict, networks: dict[str, dict]) -> list[str]:
     """Return ip's lines for the container's default routes and its networks' further ones.
@@ -28,7 +30,7 @@ def further(attachment: dict, network: dict) -> list[str]:
 
 
 def _default(container: dict, networks: dict[str, dict], version: int) -> list[str]:
-    own, key = ("address", "gateway") if version == 4 else ("address6", "gateway6")
+    own = "address" if version == 4 else "address6"
     # The family stands in the prefix: ip takes no flags in the lines of a batch.
     everywhere = "default" if version == 4 else "::/0"
     by_gateway = []
@@ -39,6 +41,20 @@ def _default(container: dict, networks: dict[str, dict], version: int) -> list[s
         device = f"dev {attachment['interface']}"
         if network["default_route"] == "on-link":
             return [f"route replace {everywhere} {device}"]
-        if network["default_route"] == "gateway" and network.get(key):
-            by_gateway.append(f"route replace {everywhere} via {network[key]} {device}")
+        gateway = gateway_of(attachment[own], network)
+        if network["default_route"] == "gateway" and gateway:
+            by_gateway.append(f"route replace {everywhere} via {gateway} {device}")
     return by_gateway[:1]
+
+
+def gateway_of(address: str, network: dict) -> str:
+    """Return the gateway of the pool that ``address`` lies in; empty for none."""
+    own = ipaddress.ip_interface(address).ip
+    near = (p for p in network["pools"] if own in ipaddress.ip_network(p["subnet"]))
+    return str(next((pool["gateway"] for pool in near), ""))
+
+
+def addresses(attachment: dict) -> list[str]:
+    """Return all addresses of an interface, with their prefix lengths, those of IPv4 first."""
+    every = [attachment["address"], attachment.get("address6"), *(attachment.get("more") or [])]
+    return sorted((one for one in every if one), key=lambda one: ":" in one)

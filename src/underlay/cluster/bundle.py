@@ -5,6 +5,7 @@ At a node's boot they come by a seed, which cloud-init reads; to one that runs, 
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -13,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ssh
-from underlay.cluster.process import run, run_bytes, tail
+from underlay.cluster.process import refuse, run, run_bytes, tail
 from underlay.errors import Infrastructure
 from underlay.plan import NET_D
 from underlay.storage import paths, temporary
@@ -37,6 +38,7 @@ TARGETS = {
     "net.d": NET_D,
     "docker": "/etc/underlay/docker",
     "podman": "/etc/containers/networks",
+    "filters": "/etc/underlay/filters",
 }
 NODE_FILE = "/etc/underlay/node.json"
 # A zip file's dates start here; the same program is the same bytes.
@@ -123,18 +125,48 @@ def apply(plan: Plan, state: Path, files: Path) -> dict[str, dict[str, Any]]:
             for node in plan.nodes
         }
     reports: dict[str, dict[str, Any]] = {}
-    failures = []
+    failures, details = [], []
     for node, answer in applying.items():
         try:
             reports[node] = answer.result()
-            failures += [f"{node}: {failure}" for failure in reports[node]["failed"]]
+            failures += judge(reports[node], plan, node, files / node)
         except Infrastructure as error:
-            failures += [f"{node}: {error.message}", error.detail]
-    if failures:
-        raise Infrastructure(
-            f"the nodes could not become {plan.lab}", detail="\n".join(filter(None, failures))
-        )
+            failures.append(f"{node}: {error.message}")
+            details.append(error.detail)
+    refuse(failures, "\n".join([*filter(None, details), f"the nodes are not all {plan.lab} yet"]))
     return reports
+
+
+def judge(said: Any, plan: Plan, node: str, files: Path) -> list[str]:
+    """Return what is wrong with a node's statement that it is ``node`` of ``plan``.
+
+    ``files`` is the folder of its rendered files. The node's own words come first; each line
+    begins with its name.
+    """
+    if not isinstance(said, dict) or not isinstance(said.get("files", {}), dict):
+        return [f"{node}: did not say whether it is ready: {said!r}"]
+    failed = [f"{node}: {each}" for each in said.get("failed", ["does not say what failed"])]
+    has, rendered = said.get("files", {}), bundle(files)
+    failed += [
+        f"{node}: {path} is not the one that was rendered"
+        for path, text in rendered.items()
+        if has.get(path) != digest(text)
+    ]
+    wanted = {
+        "lab": plan.lab,
+        "node": node,
+        "containers": sum(container.node == node for container in plan.containers),
+    }
+    return failed or [
+        f"{node}: says that its {key} is {said.get(key)!r}, expected {value!r}"
+        for key, value in wanted.items()
+        if said.get(key) != value
+    ]
+
+
+def digest(text: str) -> str:
+    """Return what a node says of a file where that holds ``text``."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _apply(config: Path, node: str, files: Path) -> dict[str, Any]:

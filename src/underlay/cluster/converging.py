@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.cluster.bundle import bundle
-from underlay.cluster.process import tail
+from underlay.cluster.bundle import bundle, judge
+from underlay.cluster.process import refuse, tail
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, unfinished
 from underlay.cluster.state.lock import lock, turn
@@ -149,11 +149,12 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
         for e in events
         if e["event"] != GOOD
     ]
-    if failures or set(results) != {node.name for node in plan.nodes}:
-        raise Infrastructure(
-            f"the nodes could not be converged to {plan.lab}",
-            detail="\n".join(failures) or tail(said),
-        )
+    refuse(failures, f"the nodes are not all {plan.lab} yet")
+    if set(results) != {node.name for node in plan.nodes}:
+        raise Infrastructure(f"the nodes could not be converged to {plan.lab}", detail=tail(said))
+    for node, result in () if check else results.items():
+        failures += judge(result.get("said"), plan, node, files / node)
+    refuse(failures)
     return results
 
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 LAB = "UNDERLAY_LAB"
 FORCE = "UNDERLAY_FORCE"
 PROVIDER = "UNDERLAY_PROVIDER"
-# Begins the lines of an error that say what to do next.
-HINT = "hint: "
+# Begin the lines of an error that say what failed, and what to do next.
+ERROR, HINT = "error: ", "hint: "
 
 
 def main(arguments: list[str]) -> int:
@@ -77,7 +77,7 @@ def serve() -> None:
             failure = Infrastructure(f"{error.strerror}: {where}", hint="underlay doctor")
             reply(number, "error", _error_text(failure))
         except Exception as error:  # noqa: BLE001 -- Vagrant would wait for ever for an answer
-            reply(number, "error", f"error: the engine failed: {error!r}")
+            reply(number, "error", f"{ERROR}the engine failed: {error!r}")
 
     for line in sys.stdin:
         request = json.loads(line)
@@ -87,7 +87,7 @@ def serve() -> None:
 
 def _error_text(error: UnderlayError) -> str:
     hints = (HINT + line for line in error.hint.splitlines())
-    return "\n".join(part for part in (f"error: {error.message}", error.detail, *hints) if part)
+    return "\n".join(part for part in (f"{ERROR}{error.message}", error.detail, *hints) if part)
 
 
 def _say(line: str) -> None:

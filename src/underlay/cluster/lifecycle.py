@@ -13,6 +13,7 @@ from underlay.cluster.spans import span
 from underlay.cluster.state.lab import LabState, read_state, remove
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
+from underlay.cluster.statement import verify
 from underlay.cluster.vagrant import Vagrant, forget
 from underlay.errors import Infrastructure, Interrupted, UnderlayError
 from underlay.storage import paths
@@ -31,7 +32,7 @@ def up(
 
     Nodes that run are left alone, so a second call changes nothing. If this call
     made the lab and fails or is interrupted, nothing of the lab is left. Raises
-    what ``prepare`` raises, and Infrastructure when a node doesn't get ready.
+    what ``prepare`` raises, and Infrastructure with its own words when a node isn't ready.
     """
     from underlay.lint import load
 
@@ -55,6 +56,9 @@ def _up(
             provider(provider_name).boot(plan, state.folder)
             with span(state.folder, "host", "vagrant up"):
                 Vagrant(state, force=force).start(provider_name)
+        progress("asking the nodes whether they are ready")
+        with span(state.folder, "host", "nodes' statements"):
+            verify(plan, state.folder)
         provider(provider_name).keep(state.folder)
         timings["boot"] = time.monotonic() - began
     except BaseException as error:
@@ -63,6 +67,8 @@ def _up(
             error.filename = str(paths.state(name))
         if isinstance(error, Infrastructure) and (paths.state(name) / "nodes").is_dir():
             keep_failure(name, "up", error)
+        if was_there and isinstance(error, Infrastructure) and not error.hint:
+            error.hint = f"underlay converge --lab {name}  starts what is missing"
         if not was_there:
             _clean_up(name, error, progress)
         raise

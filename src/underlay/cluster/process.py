@@ -151,6 +151,24 @@ def tail(text: str, lines: int = TAIL_LINES) -> str:
     return "\n".join([line for line in text.splitlines() if line.strip()][-lines:])
 
 
+def refuse(failures: list[str], also: str = "") -> None:
+    """Raise Infrastructure where something failed: the first is the message, all the detail.
+
+    ``also`` is what else there is to say.
+    """
+    if failures:
+        message = headline(failures)
+        said = [*(failures[:TAIL_LINES] if failures != [message] else []), also]
+        raise Infrastructure(message, detail="\n".join(filter(None, said)))
+
+
+def headline(failures: list[str]) -> str:
+    """Return the first of ``failures``, which begin with their nodes, and how many more failed."""
+    first, *others = failures
+    more = f" (and {len(others)} more)" if others else ""
+    return "".join(first.splitlines()[:1]) + more
+
+
 def _read_lines(
     process: subprocess.Popen[str], said: list[str], on_line: Callable[[str], None]
 ) -> None:

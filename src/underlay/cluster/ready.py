@@ -8,8 +8,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from underlay.cluster import ssh
-from underlay.cluster.process import run, tail
+from underlay.cluster import ssh, statement
+from underlay.cluster.process import refuse, run, tail
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
@@ -77,14 +77,24 @@ def prove(config: Path, node: str, deadline: float) -> None:
             detail=tail(done.stderr) or tail(_log(config, node)),
         ) from error
     if errors:
-        who = "the node program" if "failed" in said else "cloud-init"
-        raise Infrastructure(f"{node}: {who} reports {errors[0]}", detail=tail(_log(config, node)))
+        words = errors if "failed" in said else _own_words(config, node)
+        failures = [f"{node}: {each}" for each in words or [f"cloud-init reports {errors[0]}"]]
+        refuse(failures, tail(_log(config, node)))
 
 
 def with_console(error: Infrastructure, said: str) -> Infrastructure:
     """Return ``error`` with the last words of the node's console, which say why it happened."""
     detail = "\n".join(filter(None, (error.detail, "console:", said)))
     return Infrastructure(error.message, hint=error.hint, detail=detail)
+
+
+def _own_words(config: Path, node: str) -> list[str]:
+    """Return what the node program says failed: cloud-init only knows that a command did."""
+    with suppress(Infrastructure):
+        said = statement.ask(config, node)
+        if isinstance(said, dict):
+            return [str(each) for each in said.get("failed", [])]
+    return []
 
 
 def _log(config: Path, node: str) -> str:

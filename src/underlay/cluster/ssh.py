@@ -7,8 +7,8 @@ one, and let the cache of rendered files grow with each of them.
 
 from __future__ import annotations
 
-import hashlib
 import os
+import secrets
 import shlex
 import shutil
 import tempfile
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
 from underlay.errors import BadInput, Infrastructure
-from underlay.storage import locks, paths
+from underlay.storage import locks, paths, private
 from underlay.storage.writing import whole, write_whole
 
 if TYPE_CHECKING:
@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
     from underlay.plan import Plan
 
-# sockaddr_un holds 108 bytes; ssh appends 17 while it makes the socket.
-LONGEST_SOCKET = 85
+# sockaddr_un holds 108 bytes; ssh appends 17 while it makes the socket, which is called as its
+# node.
+LONGEST_FOLDER = 60
+# Folder, or link to one, of the sockets in a lab's state folder.
+SOCKETS = "ssh"
+# Where TMPDIR has a long path, too.
+SHORT = ("/tmp", "/dev/shm")
 # The key of all labs that `check DIR` proves on the same nodes; no lab is called so.
 SUITE_KEY = "_check"
 KEY_DEADLINE = 120.0
@@ -94,36 +99,65 @@ def proxy_text(arguments: list[str]) -> str:
 
 
 def socket_folder(state: Path) -> Path:
-    """Return the folder of the lab's shared connections, made if missing.
+    """Return the folder of the lab's shared connections, made if missing; this user's alone.
 
-    It is in the state folder unless the path is too long for a unix socket.
+    It is in the state folder unless the path is too long for a unix socket. A link there leads
+    to it then: whoever asks later may have another runtime folder, or none. Raises
+    Infrastructure where somebody else has a folder in its place: who owns the socket, has the
+    connection.
     """
+    noted = state / SOCKETS
+    if len(str(noted)) > LONGEST_FOLDER and not noted.is_symlink():
+        noted.parent.mkdir(parents=True, exist_ok=True)
+        noted.symlink_to(_short_folder())
     folder = _socket_path(state)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.make(folder)
     return folder
 
 
 def _socket_path(state: Path) -> Path:
-    folder = state / "ssh"
-    if len(str(folder)) > LONGEST_SOCKET - 25:
-        digest = hashlib.sha256(str(state).encode()).hexdigest()[:12]
-        folder = Path(tempfile.gettempdir()) / f"underlay-{os.getuid()}-{digest}"
-    return folder
+    noted = state / SOCKETS
+    return Path(os.readlink(noted)) if noted.is_symlink() else noted
+
+
+def _short_folder() -> Path:
+    """Return a new name that nobody can guess, where nobody else can rename what is called so."""
+    name = f"underlay-ssh-{secrets.token_hex(8)}"
+    above = (private.runtime(), Path(tempfile.gettempdir()), *map(Path, SHORT))
+    for path in (each / name for each in above if each and private.keeps_names(each)):
+        if len(str(path)) <= LONGEST_FOLDER:
+            return path
+    raise Infrastructure(
+        "found no folder for the sockets of shared ssh connections: the lab's state folder has"
+        f" too long a path (more than {LONGEST_FOLDER} bytes), and there is no runtime folder",
+        hint=f"set {private.RUNTIME} to a folder of your own (mode 700), or {paths.HOME} to one"
+        " with a short path",
+    )
 
 
 def carry_along(old: Path, new: Path) -> None:
     """Keep the shared connections of a lab whose state folder was ``old`` and is ``new`` now."""
-    kept, sockets = _socket_path(old), _socket_path(new)
-    # Inside the folder they have moved with it, under whatever name they belong now.
-    moved = new / kept.relative_to(old) if kept.is_relative_to(old) else kept
-    if moved != sockets and moved.is_dir():
-        shutil.rmtree(sockets, ignore_errors=True)
-        shutil.move(moved, sockets)
+    # A link leads to where they still are; the folder itself has moved, but its path may be
+    # too long now.
+    moved = new / SOCKETS
+    if moved.is_symlink() or not moved.is_dir() or len(str(moved)) <= LONGEST_FOLDER:
+        return
+    kept = moved.rename(new / f"{SOCKETS}.moved")
+    fresh = socket_folder(new)
+    with suppress(OSError):
+        # Sockets can't be moved to another file system: those connections end by themselves.
+        kept.rename(fresh)
+    shutil.rmtree(kept, ignore_errors=True)
 
 
 def close(state: Path) -> None:
     """End the lab's shared connections and remove their folder."""
-    config, sockets = state / "ssh_config", socket_folder(state)
+    config, sockets = state / "ssh_config", _socket_path(state)
+    try:
+        os.close(private.opened(sockets))
+    except OSError:
+        # There is none, or it is somebody else's.
+        return
     for shared in sockets.iterdir() if config.exists() else ():
         with suppress(Infrastructure):
             run(["ssh", "-F", str(config), "-O", "exit", shared.name], deadline=5, check=False)

@@ -17,6 +17,7 @@ from underlay.cluster.prepare import prepare
 from underlay.cluster.providers import provider
 from underlay.cluster.ssh import SUITE_KEY, cached_key, lab_key
 from underlay.cluster.state.lab import LabState, plan_in, remove
+from underlay.cluster.statement import verify
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
 from underlay.errors import BadInput, UnderlayError
@@ -128,6 +129,7 @@ class Suite:
         self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}")
         if self._by.needs_vagrant:
             Vagrant(state, force=True).start(self._by.name)
+            verify(plan, state.folder)
             return state
         with ThreadPoolExecutor(len(plan.nodes)) as pool:
             started = [
@@ -140,6 +142,7 @@ class Suite:
                 # Those who still wait for a node are told so by its end.
                 self._by.destroy(state.folder)
                 raise
+        verify(plan, state.folder)
         return state
 
     def _end(self, state: LabState) -> None:

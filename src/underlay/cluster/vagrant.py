@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import vagrant
 
-from underlay.cluster.engine import FORCE, HINT, LAB, PROVIDER
-from underlay.cluster.process import run, tail
+from underlay.cluster.engine import ERROR, FORCE, HINT, LAB, PROVIDER
+from underlay.cluster.process import headline, run, tail
 from underlay.cluster.providers import provider
 from underlay.errors import Infrastructure
 from underlay.storage import paths
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 UP_DEADLINE = 900.0
 OTHER_DEADLINE = 120.0
 # Some of its plugins let their own stack traces through, which bury what went wrong.
+OF_A_NODE = re.compile(r"[A-Za-z0-9.-]+: ")
 RUBY_FRAME = re.compile(r"\s*(from )?/.*\.rb:\d+:in ")
 # Asking the makers' server for a newer version, and loading the plugins of other providers.
 NOT_ASKED = {"VAGRANT_CHECKPOINT_DISABLE": "1"}
@@ -76,11 +77,22 @@ class Vagrant(vagrant.Vagrant):
             hints = [line.removeprefix(HINT) for line in words if line.startswith(HINT)]
             words = [line for line in words if not line.startswith(HINT)]
             raise Infrastructure(
-                f"vagrant failed with exit code {done.returncode}",
+                cause(words) or f"vagrant failed with exit code {done.returncode}",
                 detail=tail("\n".join(words) or done.stdout),
                 hint="\n".join(dict.fromkeys(hints)),
             )
         return done.stdout
+
+
+def cause(words: list[str]) -> str:
+    """Return what the engine said of the nodes that failed, of all the ``words`` of Vagrant.
+
+    A node's own failure comes before what followed from it; empty where the engine said nothing.
+    """
+    said = [line.removeprefix(ERROR) for line in words if line.startswith(ERROR)]
+    said = list(dict.fromkeys(said))
+    said.sort(key=lambda line: not OF_A_NODE.match(line))
+    return headline(said) if said else ""
 
 
 def _refuse_old(program: str) -> None:

@@ -231,9 +231,7 @@ class Passages:
             return []
         if link.network:
             return stack(link.network)
-        held = [x.parent for x in self._plan.node(link.node).links if x.interface == link.parent]
-        names = [link.parent, *filter(None, held)]
-        return list(dict.fromkeys((*names, names[-1].partition(".")[0])))
+        return self._plan.node(link.node).below(link.parent)
 
     def _passing(
         self,
@@ -270,8 +268,8 @@ def stack(network: PlannedNetwork) -> list[str]:
 
     A sub-interface that was moved into its container is none of the node's any more.
     """
-    uplink = network.uplink or network.parent
-    names = [network.parent, uplink, uplink.partition(".")[0]]
-    if network.traits.attach == "moved":
-        names.remove(uplink)
+    if not network.uplink:
+        return [network.parent]
+    moved = network.traits.attach == "moved"
+    names = (network.parent, *(() if moved else (network.uplink,)), network.nic)
     return list(dict.fromkeys(names))

@@ -16,7 +16,7 @@ from ipaddress import (
 from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers import driver
-from underlay.plan import MANAGEMENT_SEGMENT
+from underlay.plan import MANAGEMENT_SEGMENT, VlanLink
 from underlay.plan import Route as PlannedRoute
 from underlay.plan.addresses import NO_ADDRESS
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from underlay.plan import (
         Attachment,
         Cidr,
+        HostPort,
         Nic,
         NodeLink,
         Plan,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
         PlannedNetwork,
         PlannedNode,
         PlannedSegment,
-        VlanLink,
     )
 
 EVERYWHERE = {4: ip_network("0.0.0.0/0"), 6: ip_network("::/0")}
@@ -199,15 +199,14 @@ class World:
         return self._answering.get((link.domain, address), [])
 
     def _answers(self, space: Space, link: Link) -> set[str]:
-        """A link answers ARP for all addresses of its machine, but ND for its own alone."""
+        """A link answers ARP for all addresses of its machine, but ND for its own alone.
+
+        Each further address of its interface is another link's.
+        """
         if self.family == 6:
             return {link.address} - {""}
-        return {one.address for one in space.links} - {""}
-
-    def subnet(self, network: str) -> str:
-        """Return the subnet of the network called ``network`` in this world's family."""
-        found = self.plan.network(network)
-        return found.subnet if self.family == 4 else found.subnet6
+        others = {one.address for one in space.links if one.interface != link.interface}
+        return {link.address, *others} - {""}
 
     def _mine(self, addresses: Iterable[Cidr]) -> Iterator[Cidr]:
         """Yield those of ``addresses`` that are of this world's family."""
@@ -239,9 +238,10 @@ class World:
                 routes.append(Route(ip_interface(here[0]).network, link))
 
         for card in cards:
-            base, _, written = card.interface.partition(".")
-            tag = int(written) if written else None
-            domain = self._domain(segments[base], tag, node.name)
+            nic, tag = (
+                (card.link, card.vlan) if isinstance(card, VlanLink) else (card.interface, None)
+            )
+            domain = self._domain(segments[nic], tag, node.name)
             bridge = held.get(card.interface)
             if bridge:
                 add(bridge, domain, bridge.addresses, tag)
@@ -254,8 +254,12 @@ class World:
                 add(made, domain, made.addresses)
             elif made.interface in shims:
                 network = shims[made.interface]
-                address = next(self._mine(made.addresses), NO_ADDRESS).ip
-                links[made.interface] = self._child(node.name, node.name, network, address, made)
+                own = next(self._mine(made.addresses), NO_ADDRESS)
+                link = self._child(node.name, node.name, network, own.ip, made)
+                links[made.interface] = link
+                # An address with a prefix of its own brings none (fib_frontend.c, fib_add_ifaddr).
+                if own and own.prefix not in ("32", "128"):
+                    routes.append(Route(ip_interface(own).network, link))
         routes += self._routes(node.routes, links)
         nat = tuple(
             link.options["masquerade"]
@@ -267,16 +271,19 @@ class World:
     def _host(self, host: PlannedHost) -> Space:
         links: dict[str, Link] = {}
         routes = []
-        for port in host.ports:
-            for address in self._mine(port.addresses):
-                domain = self._domain(port.segment, port.vlan, host.name)
+        for name, port, tag in _interfaces(host):
+            own = port.addresses if name == port.interface else ()
+            # Without an address it still answers ARP for those that its machine has elsewhere.
+            for address in [*self._mine(own)] or [NO_ADDRESS]:
+                domain = self._domain(port.segment, tag, host.name)
                 link = Link(
-                    host.name, host.name, port.interface, domain, "", "",
-                    address.ip, port.mac, port.interface, port.mtu, tag=port.vlan,
+                    host.name, host.name, name, domain, "", "",
+                    address.ip, port.mac, name, port.mtu, tag=tag,
                 )  # fmt: skip
-                links.setdefault(port.interface, link)
-                links[f"{port.interface} {address}"] = link
-                routes.append(Route(ip_interface(address).network, links[port.interface]))
+                links.setdefault(name, link)
+                links[f"{name} {address}"] = link
+                if address:
+                    routes.append(Route(ip_interface(address).network, links[name]))
         routes += self._routes(host.routes, links)
         return Space(host.name, tuple(dict.fromkeys(links.values())), tuple(routes), host.forwards)
 
@@ -292,23 +299,28 @@ class World:
     def _container(self, container: PlannedContainer) -> Space:
         links, routes, defaults = [], [], []
         for attachment in container.attachments:
-            address = next(self._mine((attachment.address, attachment.address6)), NO_ADDRESS)
-            if not address:
+            mine = list(self._mine(attachment.addresses))
+            if not mine:
                 continue
             network = self.plan.network(attachment.network)
-            link = replace(
-                self._child(container.name, container.node, network, address.ip, attachment),
-                allow=attachment.allow,
-                network=network,
-            )
-            links.append(link)
-            routes.append(Route(ip_network(self.subnet(network.name)), link))
+            # An interface with several addresses is a link for each of them.
+            every = [
+                replace(
+                    self._child(container.name, container.node, network, address.ip, attachment),
+                    allow=attachment.allow,
+                    network=network,
+                )
+                for address in mine
+            ]
+            links += every
+            link = every[0]
+            routes += [Route(ip_interface(address).network, link) for address in mine]
             routes += [
                 Route(ip_network(route.to), link, route.via)
                 for route in network.routes
                 if ip_network(route.to).version == self.family
             ]
-            gateway = network.gateway if self.family == 4 else network.gateway6
+            gateway = network.pool_of(mine[0].ip).gateway
             if network.default_route == "on-link":
                 defaults.append(Route(EVERYWHERE[self.family], link))
             elif network.default_route == "gateway" and gateway:
@@ -371,12 +383,25 @@ class World:
         if link.domain.kind != "port":
             return []
         segment = self.segments[link.domain.segment]
-        own = segment.vlans.get(link.port)
+        own = segment.vlans.get(link.port or link.space)
         if own is None or link.tag is None or own.enters(link.tag) is None:
             return []
         inside = self._by_domain.get(Domain(segment.name, link.tag), [])
         # Out of the port that a frame came in by it goes again only where that is hairpin.
         return [one for one in inside if segment.reflects or one.port != link.port]
+
+
+def _interfaces(host: PlannedHost) -> Iterator[tuple[str, HostPort, int | None]]:
+    """Yield a host's interfaces by name, with the port that each is of and its tag.
+
+    A NIC is there as well where the host speaks with tags alone.
+    """
+    named = {port.interface for port in host.ports}
+    for port in host.ports:
+        if port.nic not in named:
+            named.add(port.nic)
+            yield port.nic, port, None
+        yield port.interface, port, port.vlan
 
 
 def _overlay(network: str) -> Domain:

@@ -12,9 +12,19 @@ HOST_EVIDENCE = "`underlay lint --host NAME=DIR`: the finding's file and line, i
 FILE_CURE = "the change that the finding itself names"
 # Which layer a rule about hosts' configuration is of, by how its id begins; else addressing.
 LAYERS: dict[Layer, tuple[str, ...]] = {
-    "cloud-config": ("cloud-config", "write-files", "yaml"),
-    "runtime": ("cni", "netd", "docker", "compose", "json", "file", "network-"),
-    "link": ("networkd", "mtu", "parent-mtu"),
+    "cloud-config": ("cloud-config", "write-files", "yaml", "ignition"),
+    "runtime": (
+        "cni",
+        "netd",
+        "docker",
+        "compose",
+        "json",
+        "file",
+        "network-",
+        "quadlet",
+        "podman",
+    ),
+    "link": ("networkd", "netplan", "keyfile", "mtu", "parent-mtu"),
     "driver": ("parent", "ipvlan", "l3"),
 }
 

@@ -6,7 +6,10 @@ places are those of the file on disk all the same.
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -45,6 +48,9 @@ class Document:
     line: int = 0
     column: int = 0
     inline: bool = False
+    # The permissions that the file has or gets on the host, None where that isn't known.
+    mode: int | None = None
+    mode_spot: Spot = field(default_factory=lambda: Spot(""))
     data: Any = None
     marks: LabText = field(default_factory=lambda: LabText(""))
     reports: list[Report] = field(default_factory=list)
@@ -63,7 +69,10 @@ class Document:
         """Return what stands at ``place``, None where nothing does."""
         value = self.data
         for step in place:
-            value = value.get(step) if isinstance(value, dict) else value[step] if value else None
+            if isinstance(value, dict):
+                value = value.get(step)
+            else:
+                value = value[step] if isinstance(value, list) and isinstance(step, int) else None
         return value
 
     def spot(self, place: Place = ()) -> Spot:
@@ -147,6 +156,18 @@ def read_yaml(document: Document) -> None:
             spot = document.at(problem.line, problem.column)
             message = f"{problem.where}: {problem.found}"
             document.report("yaml-duplicate-key", spot, message, "leave one of them out")
+
+
+def inflated(raw: bytes) -> bytes:
+    """Return what gzip made ``raw`` of; raise ValueError where that is without measure."""
+    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
+        try:
+            data = stream.read(MAX_BYTES + 1)
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
+    if len(data) > MAX_BYTES:
+        raise ValueError("too large")
+    return data
 
 
 def mapping(value: object) -> dict[str, Any]:

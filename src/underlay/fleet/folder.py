@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from pathlib import Path
 
 from underlay.errors import BadInput, Spot
 from underlay.fleet.document import MAX_BYTES, Document, mapping, read_json, read_yaml, word
-from underlay.fleet.formats import cloud_config, cni, docker, interfaces
+from underlay.fleet.formats import (
+    cloud_config,
+    cni,
+    compose,
+    docker,
+    ifupdown,
+    ignition,
+    netplan,
+    networkd,
+    networkmanager,
+    quadlet,
+)
+from underlay.fleet.formats.ini import read_ini
 from underlay.fleet.host import Fixed, Host, Link, Network
+from underlay.fleet.kinds import is_meant, kind_of
 from underlay.lab.text import shown
 
-MAX_FILES = 400
+# All of /etc is some 2000 files.
+MAX_FILES = 4000
 MAX_DEPTH = 6
-NETWORKD = (".network", ".netdev")
-YAML = (".yml", ".yaml")
-USER_DATA = ("user-data", "user_data", "cloud-config", "cloud_config")
-NETWORK_CONFIG = ("network-config", "network_config")
-# What is named like this is a host's configuration; anything else may be whatever it likes.
-_LIKELY = re.compile(
-    r"\.(conf|conflist|json|ya?ml|network|netdev)$|^(user.data|cloud.config|network.config)$"
-)
+
+
+def _plain(document: Document) -> None:
+    """Leave the text as it is: its own format takes it apart."""
+
+
+# How a document of each kind is read before it is taken apart.
+_READ: dict[str, Callable[[Document], None]] = {
+    **dict.fromkeys(("cni", "docker", "podman", "ignition"), read_json),
+    **dict.fromkeys(("compose", "netplan", "cloud_config"), read_yaml),
+    **dict.fromkeys(
+        ("networkd", "networkd_dropin"), lambda document: read_ini(document, "networkd-syntax")
+    ),
+    "quadlet": lambda document: read_ini(document, "quadlet-syntax"),
+    "keyfile": lambda document: read_ini(document, "keyfile-syntax"),
+    "ifupdown": _plain,
+}
 
 
 def read_hosts(pairs: list[str]) -> tuple[Host, ...]:
@@ -56,8 +78,9 @@ def read_host(name: str, folder: Path) -> Host:
         seen = f" ({', '.join(reading.ignored[:4])})" if reading.ignored else ""
         raise BadInput(
             f"{folder} holds no configuration of container networks{seen}",
-            hint="it takes net.d files, user-data, network-config, Compose files, networkd's"
-            " files, and Docker's and podman's networks as JSON",
+            hint="it takes net.d files, user-data, network-config, netplan's, networkd's,"
+            " NetworkManager's and ifupdown's files, Compose files, Quadlet's units, Ignition,"
+            " and Docker's and podman's networks as JSON",
         )
     return reading.host()
 
@@ -73,31 +96,39 @@ class _Reading:
     fixed: list[Fixed] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     hostname: tuple[str, Spot] | None = None
+    passed_over: list[tuple[str, Spot]] = field(default_factory=list)
+    environment: dict[str, Document] = field(default_factory=dict)
 
     def file(self, path: Path) -> None:
         """Read one file of the host."""
         document = Document(shown(path), "")
         text = _text(path, document)
         if text is None:
-            if _LIKELY.search(path.name):
+            if is_meant(document):
                 self.documents.append(document)
             else:
                 self.ignored.append(document.file)
             return
         document.text = text
+        if document.name == ".env":
+            self.environment[document.folder] = document
+            return
         document.kind = kind_of(document)
         if document.kind:
             self.take(document)
         else:
             self.ignored.append(document.file)
+            self.pass_over(document, Spot(document.file, 1, 1))
+
+    def pass_over(self, document: Document, spot: Spot) -> None:
+        """Note a file that its folder's own program doesn't read."""
+        if is_meant(document):
+            self.passed_over.append((document.target or document.file, spot))
 
     def take(self, document: Document) -> None:
         """Take a document of a known kind apart."""
-        if document.kind in ("cni", "docker", "podman"):
-            if document.data is None and not document.reports:
-                read_json(document)
-        elif document.kind != "networkd" and document.data is None and not document.reports:
-            read_yaml(document)
+        if document.data is None and not document.reports:
+            _READ[document.kind](document)
         self.documents.append(document)
         getattr(self, f"_{document.kind}")(document)
 
@@ -114,16 +145,36 @@ class _Reading:
         self.networks.append(docker.podman_network(self.name, document))
 
     def _compose(self, document: Document) -> None:
+        environment = self.environment.get(document.folder)
+        compose.interpolate(document, environment)
+        if environment is not None and environment not in self.documents:
+            self.documents.append(environment)
         self.networks += docker.compose_networks(self.name, document)
         self.fixed += docker.compose_fixed(self.name, document)
 
+    def _quadlet(self, document: Document) -> None:
+        if document.name.endswith(".network"):
+            self.networks.append(quadlet.quadlet_network(self.name, document))
+        self.fixed += quadlet.quadlet_fixed(self.name, document)
+
     def _networkd(self, document: Document) -> None:
-        link = interfaces.networkd_link(self.name, document)
+        link = networkd.networkd_link(self.name, document)
         if link is not None:
             self.links.append(link)
 
+    def _networkd_dropin(self, document: Document) -> None:
+        """A drop-in only adds to a file that is read by itself."""
+
+    def _keyfile(self, document: Document) -> None:
+        link = networkmanager.keyfile_link(self.name, document)
+        if link is not None:
+            self.links.append(link)
+
+    def _ifupdown(self, document: Document) -> None:
+        self.links += ifupdown.ifupdown_links(self.name, document)
+
     def _netplan(self, document: Document) -> None:
-        self.links += interfaces.netplan_links(self.name, document)
+        self.links += netplan.netplan_links(self.name, document)
 
     def _cloud_config(self, document: Document) -> None:
         cloud_config.check_header(document)
@@ -131,15 +182,24 @@ class _Reading:
         if name:
             self.hostname = (name, document.spot(("hostname",)))
         # Of two entries for one path cloud-init leaves the last.
-        written = {inner.target: inner for inner in cloud_config.written_files(document)}
+        self._inside({inner.target: inner for inner in cloud_config.written_files(document)})
+
+    def _ignition(self, document: Document) -> None:
+        self._inside({inner.target: inner for inner in ignition.written_files(document)})
+
+    def _inside(self, written: dict[str, Document]) -> None:
+        """Take the files apart that another file puts on the host."""
         for inner in written.values():
             inner.kind = kind_of(inner)
-            if inner.kind and not inner.kind.startswith("cloud"):
+            if inner.kind and inner.kind not in ("cloud_config", "ignition"):
                 self.take(inner)
+            elif not inner.kind:
+                self.pass_over(inner, inner.at(1))
 
     def host(self) -> Host:
         """Return all of it, without what stands there twice because a render holds both."""
-        vlans = interfaces.wanted_vlans(
+        self.ignored += [env.file for env in self.environment.values() if env not in self.documents]
+        vlans = networkd.wanted_vlans(
             [document for document in self.documents if document.kind == "networkd"]
         )
         links = [changed(link, lower=link.lower or vlans.get(link.name, "")) for link in self.links]
@@ -150,55 +210,10 @@ class _Reading:
             networks=tuple(n for n in self.networks if any(n.document is d for d in kept)),
             links=tuple(links),
             fixed=tuple(dict.fromkeys(self.fixed)),
-            ignored=tuple(self.ignored),
+            ignored=tuple(sorted(self.ignored)),
             hostname=self.hostname,
+            passed_over=tuple(self.passed_over),
         )
-
-
-def kind_of(document: Document) -> str:
-    """Return what reads a document: by its name where that is telling, else by its content."""
-    name = document.name
-    if name.endswith(NETWORKD):
-        return "networkd"
-    if name in USER_DATA or document.text.startswith(cloud_config.HEADER):
-        return "cloud_config"
-    if name in NETWORK_CONFIG:
-        return "netplan"
-    if document.folder.endswith("net.d") or name.endswith((".conf", ".conflist")):
-        return "cni" if name.endswith(cni.SUFFIXES) and _may_be_cni(document) else ""
-    if name.endswith(".json"):
-        return _kind_of_json(document)
-    return _kind_of_yaml(document) if name.endswith(YAML) else ""
-
-
-def _may_be_cni(document: Document) -> bool:
-    """Whether a file that is named like CNI's is meant to be; /etc has many other .conf files."""
-    text = document.text.lstrip()
-    if document.folder.endswith("net.d") or text.startswith("{"):
-        return True
-    return re.match(r"[0-9]+-", document.name) is not None and not text.startswith("[")
-
-
-def _kind_of_json(document: Document) -> str:
-    read_json(document)
-    data = document.data
-    first = data[0] if isinstance(data, list) and data else data
-    keys = mapping(first)
-    if "Driver" in keys and ("IPAM" in keys or "Options" in keys):
-        return "docker"
-    if "network_interface" in keys or ("driver" in keys and "subnets" in keys):
-        return "podman"
-    return "cni" if cni.looks_like_cni(data) or document.reports else ""
-
-
-def _kind_of_yaml(document: Document) -> str:
-    read_yaml(document)
-    keys = mapping(document.data)
-    if "services" in keys or document.name.startswith(("compose", "docker-compose")):
-        return "compose"
-    if "ethernets" in mapping(keys.get("network")) or "vlans" in mapping(keys.get("network")):
-        return "netplan"
-    return "cloud_config" if "write_files" in keys else ""
 
 
 def _unique(documents: list[Document]) -> list[Document]:
@@ -243,6 +258,8 @@ def _text(path: Path, document: Document) -> str | None:
         if not stat.S_ISREG(status.st_mode):
             document.report("file-unreadable", spot, "is no regular file", "leave it out")
             return None
+        document.mode = stat.S_IMODE(status.st_mode)
+        document.mode_spot = spot
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:

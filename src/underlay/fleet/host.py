@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from fnmatch import fnmatchcase
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -83,6 +83,20 @@ class Fixed:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What a file says of one subnet, word for word, each word with its place.
+
+    ``parts`` are the range to hand out or its two ends, ``reserved`` what is left out.
+    """
+
+    subnet: object
+    spot: Spot
+    gateway: tuple[object, Spot] = (None, NOWHERE)
+    parts: tuple[tuple[object, Spot], ...] = ()
+    reserved: tuple[tuple[object, Spot], ...] = ()
+
+
+@dataclass(frozen=True)
 class Network:
     """A container network of one host. ``runtime`` is cni, docker or podman.
 
@@ -103,6 +117,7 @@ class Network:
     document: Document
     place: Place = ()
     keys: dict[str, Place] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
 
     @property
     def is_underlay(self) -> bool:
@@ -134,8 +149,20 @@ class Network:
 
 
 @dataclass(frozen=True)
+class DefaultRoute:
+    """A default route of an interface; a metric of None is the renderer's own choice."""
+
+    gateway: Address
+    metric: int | None
+    spot: Spot
+
+
+@dataclass(frozen=True)
 class Link:
-    """One of the host's own interfaces; ``lower`` is what a VLAN sits on."""
+    """One of the host's own interfaces; ``lower`` is what a VLAN sits on.
+
+    ``name`` may be a pattern, or several, as networkd and netplan match by them.
+    """
 
     host: str
     name: str
@@ -146,11 +173,28 @@ class Link:
     vlan: int | None = None
     lower: str = ""
     routes: tuple[Subnet, ...] = ()
+    defaults: tuple[DefaultRoute, ...] = ()
+    spots: dict[str, Spot] = field(default_factory=dict, compare=False)
+
+    def at(self, key: str) -> Spot:
+        """Return where ``mtu``, ``mac`` or ``vlan`` is set, or where the interface begins."""
+        return self.spots.get(key, self.spot)
+
+    def fits(self, name: str) -> bool:
+        """Whether an interface called ``name`` is this one."""
+        patterns = self.name.split()
+        return any(p.startswith("!") for p in patterns) or any(
+            fnmatchcase(name, pattern) for pattern in patterns
+        )
 
 
 @dataclass(frozen=True)
 class Host:
-    """Everything that was read about one host; ``ignored`` are files that nothing here reads."""
+    """Everything that was read about one host; ``ignored`` are files that nothing here reads.
+
+    ``passed_over`` are those that lie in a folder of a program which doesn't read them either:
+    their path on the host, and their place.
+    """
 
     name: str
     documents: tuple[Document, ...]
@@ -159,17 +203,29 @@ class Host:
     fixed: tuple[Fixed, ...]
     ignored: tuple[str, ...]
     hostname: tuple[str, Spot] | None = None
+    passed_over: tuple[tuple[str, Spot], ...] = ()
 
-    @cached_property
-    def link_by_name(self) -> dict[str, Link]:
-        """The host's own interfaces by name."""
-        return {link.name: link for link in self.links}
+    def unread(self, folder: str) -> Iterator[tuple[str, Spot]]:
+        """Yield the name and the place of each file in ``folder`` that its reader passes over."""
+        for path, spot in self.passed_over:
+            place, _, name = path.rpartition("/")
+            if f"/{place}".endswith(f"/{folder}"):
+                yield name, spot
+
+    def link(self, name: str) -> Link | None:
+        """Return the host's interface called ``name``, what says its MTU first."""
+        found = [link for link in self.links if link.name == name]
+        found = found or [link for link in self.links if link.fits(name)]
+        return next((link for link in found if link.mtu), found[0] if found else None)
 
     def parent_mtu(self, network: Network) -> int | None:
         """Return the MTU of the network's parent, None where the host's files don't tell."""
-        link = self.link_by_name.get(network.parent)
+        link = self.link(network.parent)
+        if link is None and network.vlan is not None:
+            # Docker makes a missing VLAN interface, which has its parent's MTU.
+            link = self.link(network.parent.rpartition(".")[0])
         if link is not None and link.mtu is None and link.lower:
-            link = self.link_by_name.get(link.lower)
+            link = self.link(link.lower)
         return link.mtu if link is not None else None
 
 

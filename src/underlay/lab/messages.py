@@ -82,7 +82,8 @@ def _modes(text: LabText, place: Place) -> dict[str, Any]:
 
 
 def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
-    place, key = steps[:-1], str(steps[-1])
+    place, key = _place(text, steps[:-1]), str(steps[-1])
+    steps = (*place, key)
     choices = _keys(place)
     if key in choices:
         # Known, but given under both of its names: pydantic takes one, and finds one over.
@@ -128,14 +129,23 @@ def _schema(place: Place) -> dict[str, Any]:
     schema = _resolved(_root())
     for step in place:
         if isinstance(step, int):
+            if schema.get("title") == "Nodes":
+                schema = _resolved(schema["properties"]["names"])
             lists = [o for o in schema.get("oneOf", [schema]) if "items" in o]
             schema = _resolved(lists[0]["items"] if lists else {})
             continue
+        schema = _mapping(schema)
         spelt = {v: k for k, v in ALIASES.items()}.get(step, step)
         named = schema.get("properties", {})
         anything: dict[str, Any] = next(iter(schema.get("patternProperties", {}).values()), {})
         schema = _resolved(named.get(spelt, named.get(step, anything)))
     return schema
+
+
+def _mapping(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the mapping that ``schema`` takes, where it also takes a list of them."""
+    options = [_resolved(option) for option in schema.get("oneOf", ())]
+    return next((option for option in options if "properties" in option), schema)
 
 
 def _key_schema(place: Place) -> dict[str, Any]:
@@ -144,7 +154,7 @@ def _key_schema(place: Place) -> dict[str, Any]:
 
 
 def _keys(place: Place) -> list[str]:
-    return [ALIASES.get(key, key) for key in _schema(place).get("properties", {})]
+    return [ALIASES.get(key, key) for key in _mapping(_schema(place)).get("properties", {})]
 
 
 def _expected(schema: dict[str, Any]) -> str:
@@ -153,7 +163,7 @@ def _expected(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return one_of([str(choice) for choice in schema["enum"]])
     if "oneOf" in schema:
-        return "all, a node's name, or a list of names"
+        return _either(schema)
     if kind == "integer":
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
     if kind == "boolean":
@@ -162,7 +172,7 @@ def _expected(schema: dict[str, Any]) -> str:
         return FORMATS[schema["format"]]
     if "properties" in schema:
         count = schema["properties"]["count"] if schema.get("title") == "Nodes" else None
-        short = f"{_expected(count)}, or " if count else ""
+        short = f"{_expected(count)}, a list of names, or " if count else ""
         return f"{short}a mapping of {', '.join(_property_names(schema))}"
     if kind in ("array", "object"):
         least, most = schema.get("minItems"), schema.get("maxItems")
@@ -172,6 +182,20 @@ def _expected(schema: dict[str, Any]) -> str:
             return f"a {what} of {least} to {most}"
         return f"a {what} of at most {most}" if most else f"a {what} of at least {least}"
     return str(schema.get("expected") or "text")
+
+
+def _either(schema: dict[str, Any]) -> str:
+    """Return in words what a key takes that has a short form."""
+    options = [_resolved(option) for option in schema["oneOf"]]
+    short = next((option for option in options if option.get("type") != "array"), options[0])
+    if short.get("expected"):
+        return f"{_expected(short)}, or a list of such"
+    if "properties" in short:
+        return f"{_expected(short)}, or a list of such"
+    mapping = _mapping(schema)
+    if mapping is not schema:
+        return f"{_expected(short)}, or {_expected(mapping)}"
+    return "all, a node's name, or a list of names"
 
 
 def _property_names(schema: dict[str, Any]) -> list[str]:
@@ -198,7 +222,8 @@ def _hint(value: object, schema: dict[str, Any]) -> str:
         return did_you_mean(address if address != value and _is_address(address) else "")
     if kind == "array" and isinstance(value, str):
         return did_you_mean(f"[{value}]" if _as_word(value) == value else "")
-    if kind == "string" and schema.get("pattern") == _schema(("name",))["pattern"]:
+    words = (_schema(place) for place in (("name",), ("nodes", "names", 0)))
+    if kind == "string" and schema.get("pattern") in {word["pattern"] for word in words}:
         return did_you_mean(_as_word(value))
     return ""
 

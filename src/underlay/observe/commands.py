@@ -35,6 +35,7 @@ _PROBING = (
     "answering",
     "resolving",
     "sizing",
+    "telling",
     "probe",
 )
 _GATHERING = ("rtnetlink", "namespaces", "gather")

@@ -1,4 +1,9 @@
-"""Leads one probe on each node through the steps of a measurement, all at once."""
+"""Leads one probe on each node through the steps of a measurement, all at once.
+
+What a probe has decided it tells at once, in portions. So one that dies, hangs or is late costs
+what it hadn't told by then: its own undecided cells, and those to it that nobody can judge
+without its records. No phase takes the time of those after it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ from underlay.cluster.process import close
 from underlay.errors import UnderlayError
 from underlay.expect import predict
 from underlay.observe.commands import probe_command
-from underlay.observe.observation import merge
+from underlay.observe.observation import grown, merge
 from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
 
@@ -30,9 +35,10 @@ if TYPE_CHECKING:
     Spawn = Callable[[str, list[str]], subprocess.Popen[bytes]]
 
 START = 30.0  # s until every probe listens; ssh to a busy node takes a second or two
-# Seconds for the probing itself, on an ordinary machine: what silence costs in each phase, and a
-# margin for each cell on slow nodes.
-PROBE_PER_PHASE, PROBE_PER_CELL = 15.0, 0.02
+# Seconds for the probing itself, on an ordinary machine: what silence costs in each phase at worst,
+# and a margin for each cell on slow nodes. A size is looked for step by step (sizing.py).
+PROBE_PER_PHASE, PROBE_PER_CELL = {"pmtu": 45.0}, 0.02
+PROBE_OTHERS = 20.0
 ROUND = 10.0  # s that a node may take for one round; its loop turns many times a second
 BETWEEN = 0.02  # s from one round to the next, so that rounds cost the nodes little
 COLLECT = 15.0  # s until a node's document is there
@@ -52,10 +58,12 @@ def measure(
 
     ``spawn(node, argv)`` starts ``argv`` as root on a node, with pipes for
     stdin, stdout and stderr. ``start`` is the time in seconds until all probes must be
-    ready, or less where others are (patience.py), ``deadline`` that for the probing; nodes
-    that are ``pace`` times slower than ordinary ones get so many times their time to answer.
-    A node that fails or is late costs the cells that have an end there, not the others; why
-    it failed is in the observation. Nothing is raised for that.
+    ready, or less where others are (patience.py), ``deadline`` that for the probing, of which
+    each phase has its share; nodes that are ``pace`` times slower than ordinary ones get so many
+    times their time to answer. A node that fails or is late costs the cells that have an end
+    there and weren't decided by then, not the others; why it failed is in the observation. Cells
+    that are undecided when their phase's time is over are left, and nothing else. Nothing is
+    raised for that.
 
     ``expectations`` are the plan's own, for a caller that has them already. They
     set the order of the cells, and how long a probe may take in all; no verdict depends on them.
@@ -63,36 +71,38 @@ def measure(
     nonce = secrets.token_hex(4)
     expectations = predict(plan) if expectations is None else expectations
     asked = numbered(plan, expectations)
+    shares = _shares(asked)
     if deadline is None:
-        deadline = pace * _enough(asked)
+        deadline = pace * overload() * sum(shares.values())
     patience = start + deadline + COLLECT
     began = time.monotonic()
     tasks = packed_tasks(plan, asked, nonce, patience=patience, pace=pace)
     runs = {node: _Run(node, task, spawn) for node, task in tasks.items()}
     timings = {}
-    documents: dict[str, Any] = {}
     try:
         _await(runs, SharedDeadline([node.name for node in plan.nodes], start))
         timings["start"] = time.monotonic() - began
         went = time.monotonic()
         rounds = _Rounds(runs, ROUND * pace)
-        for phase in asked.phases:
-            rounds.lead(phase, went + deadline)
+        used = 0.0
+        for phase, share in shares.items():
+            used += share
+            rounds.lead(phase, went + deadline * used / sum(shares.values()))
         timings["probe"] = time.monotonic() - went
         _tell(runs, "stop")
         stopped = time.monotonic()
         for run in _alive(runs):
-            line = run.line(stopped + COLLECT)
-            with contextlib.suppress(ValueError):
-                documents[run.node] = json.loads(line) if line else None
+            said = run.line(stopped + COLLECT)
+            if said and said != "over":
+                run.error = f"its probe said {said!r} instead of 'over'"
         timings["collect"] = time.monotonic() - stopped
     finally:
         for run in runs.values():
             run.dismiss()
         for run in runs.values():
             run.end()
-    found = {node: document for node, document in documents.items() if document}
-    failed = {name: run.failure() for name, run in runs.items() if name not in found}
+    found = {name: run.seen for name, run in runs.items() if run.seen}
+    failed = {name: run.failure() for name, run in runs.items() if run.error}
     rounded = {phase: round(seconds, 3) for phase, seconds in timings.items()}
     return merge(plan, asked, found, failed, rounded)
 
@@ -104,10 +114,15 @@ def _await(runs: dict[str, _Run], deadline: SharedDeadline) -> None:
         run.expect("ready")
 
 
-def _enough(asked: Asked) -> float:
-    """Return the seconds that probing may take: what it takes a slow node, and no frozen one."""
-    cells = len(asked.pairs) + len(asked.values)
-    return overload() * (PROBE_PER_PHASE * len(asked.phases) + PROBE_PER_CELL * cells)
+def _shares(asked: Asked) -> dict[str, float]:
+    """Return the seconds that each phase may take: what it takes a slow node, and no frozen one."""
+    cells = {phase: sum(v.wanted.protocol == phase for v in asked.values) for phase in asked.phases}
+    cold = sum(one.cold for one in asked.pairs)
+    cells |= {"cold": cold, "others": len(asked.pairs) - cold}
+    return {
+        phase: PROBE_PER_PHASE.get(phase, PROBE_OTHERS) + PROBE_PER_CELL * cells[phase]
+        for phase in asked.phases
+    }
 
 
 class _Rounds:
@@ -120,36 +135,41 @@ class _Rounds:
         self._slowest = 0.0
 
     def lead(self, phase: str, until: float) -> None:
-        """Have all probes go through ``phase``; drop the probes that are late."""
+        """Have all probes go through ``phase``; have what is undecided ``until`` then left."""
         _tell(self._runs, f"ask {phase}")
-        while self._round(until):
+        while self._round():
+            if time.monotonic() > until:
+                _tell(self._runs, "cut")
+                return
             time.sleep(BETWEEN)
 
-    def _round(self, until: float) -> int:
-        """Hear every probe; return how many of them need another round."""
+    def _round(self) -> int:
+        """Hear every probe, drop those that don't answer; return how many need another round."""
         self._number += 1
         _tell(self._runs, f"round {self._number} {self._slowest:.4f}")
-        return sum(self._undecided(run, until) for run in _alive(self._runs))
+        return sum(self._undecided(run) for run in _alive(self._runs))
 
-    def _undecided(self, run: _Run, until: float) -> bool:
+    def _undecided(self, run: _Run) -> bool:
         """Read the answer of one probe; return whether it needs another round."""
-        line = run.line(min(until, time.monotonic() + self._patience))
+        line = run.line(time.monotonic() + self._patience)
         word, *rest = line.split() or [""]
         if word != "round" or len(rest) != 3 or rest[0] != str(self._number):
             run.error = run.error or f"its probe said {line!r} in round {self._number}"
             return False
         self._slowest = max(self._slowest, float(rest[2]))
-        if rest[1] != "0" and time.monotonic() > until:
-            run.error = "its probe was too late"
-        return rest[1] != "0" and not run.error
+        return rest[1] != "0"
 
 
 class _Run:
-    """The probe of one node; ``error`` says why it is out of the measurement."""
+    """The probe of one node; ``error`` says why it is out of the measurement.
+
+    ``seen`` is what it has told so far, as merge takes it.
+    """
 
     def __init__(self, node: str, task: str, spawn: Spawn) -> None:
         self.node = node
         self.error = ""
+        self.seen: dict[str, Any] = {}
         self._spoke = threading.Event()
         self._lines: queue.Queue[str] = queue.Queue()
         self._complaint: list[str] = []
@@ -199,12 +219,22 @@ class _Run:
         return self._spoke.wait(seconds)
 
     def line(self, until: float) -> str:
-        """Return the next line; empty, with ``error`` set, where the probe ended or is late."""
-        try:
-            line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            self.error = self.error or "its probe was too late"
-            return ""
+        """Return the next line; empty, with ``error`` set, where the probe ended or is late.
+
+        Lines that tell what was seen are kept, and aren't it.
+        """
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                self.error = self.error or "its probe was too late"
+                return ""
+            word, _, told = line.partition(" ")
+            if word != "seen":
+                break
+            # A line that was cut short stands for a probe that ended.
+            with contextlib.suppress(ValueError):
+                self.seen = grown(self.seen, json.loads(told))
         if not line:
             self.error = self.error or "its probe ended early"
         return line
@@ -223,8 +253,8 @@ class _Run:
                 self._process.stdin.flush()
 
     def failure(self) -> str:
-        """Say why the node gave no document, with the last lines of its complaint."""
-        return ": ".join([self.error or "its probe gave no document", *self._complaint])
+        """Say why the node is out, with the last lines of its complaint."""
+        return ": ".join([self.error, *self._complaint])
 
     def dismiss(self) -> None:
         """Tell the probe to end, by closing its stdin."""

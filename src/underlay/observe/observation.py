@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from underlay.expect import Expectation
-    from underlay.observe.tasks import Asked
+    from underlay.observe.tasks import Asked, AskedPair
     from underlay.plan import Plan
 
 Observed = Literal["reachable", "unreachable", "not_measured"]
 STRANGER = "somebody outside the lab"
+UNDECIDED = "it was still undecided when the time for it was over"
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,10 @@ def merge(
 ) -> Observation:
     """Return the observation that the probes' documents, by node, amount to.
 
-    ``asked`` are the cells that they were asked for. ``failed`` says why a
-    node has no document. Cells from or to such a node, or a namespace that its probe
-    could not enter, are not measured.
+    ``asked`` are the cells that they were asked for. ``failed`` says why a node has no document,
+    or one that isn't whole. Such a node's own cells are measured as far as it told of them, and
+    those to it where its records, or its name in the answer, leave no doubt. Cells of a
+    namespace that a probe could not enter are not measured.
     """
     reasons = dict(failed or {})
     for name in machines(plan):
@@ -118,12 +120,22 @@ def merge(
             reasons.setdefault(name, "its probe gave no answer")
     records = _Records(plan, documents, reasons)
     cells = tuple(
-        records.seen(one.number, one.pair, protocol)
-        for one in asked.pairs
-        for protocol in protocols(plan)
+        records.seen(one, protocol) for one in asked.pairs for protocol in protocols(plan)
     )
     cells += tuple(records.value(one.number, one.wanted) for one in asked.values)
     return Observation(cells, dict(timings or {}), reasons)
+
+
+def grown(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return a probe's document with what it has told since."""
+    if not before:
+        return more
+    received = before["received"]
+    for space, by_protocol in more["received"].items():
+        for protocol, rows in by_protocol.items():
+            received.setdefault(space, {}).setdefault(protocol, []).extend(rows)
+    before["probes"] += more["probes"]
+    return before | {"missing": more["missing"], "whole": more["whole"]}
 
 
 class _Records:
@@ -132,6 +144,8 @@ class _Records:
     ) -> None:
         self._failed = failed
         self._missing: dict[str, str] = {}
+        # By node that failed: the phases of which it has told all that it saw.
+        self._whole = {node: set(documents[node]["whole"]) for node in failed if node in documents}
         self._probes: dict[tuple[int, str], Mapping[str, Any]] = {}
         self._receivers: dict[tuple[int, str, int], set[str]] = defaultdict(set)
         # By cell: the namespaces that received packets of it, and what each packet showed.
@@ -144,26 +158,36 @@ class _Records:
         for document in documents.values():
             self._missing |= document["missing"]
             for answer in starmap(Answer, document["probes"]):
-                result = dict(answer.result or {"stop": ""}, attempts=answer.attempts)
-                self._probes[answer.number, answer.protocol] = result
+                result = {"undecided": UNDECIDED} if answer.result is None else answer.result
+                # What is told again, for an answer that came late, holds instead.
+                key = answer.number, answer.protocol
+                self._probes[key] = result | {"attempts": answer.attempts}
             for space, received in document["received"].items():
                 for protocol, rows in received.items():
                     for row in starmap(Received, rows):
                         self._receivers[row.number, protocol, row.attempt].add(space)
                         self._arrivals[row.number, protocol].append((space, row))
 
-    def seen(self, number: int, pair: Pair, protocol: Protocol) -> Seen:
+    def seen(self, one: AskedPair, protocol: Protocol) -> Seen:
+        number, pair = one.number, one.pair
         names = (pair.source.name, pair.destination.name, protocol)
         cell = partial(Seen, *names, family=pair.family)
-        reason = self._why_not(pair.source) or self._why_not(pair.destination)
         probe = self._probes.get((number, protocol))
+        reason = self._undecided(pair.source, probe) or self._absent(pair.destination)
         if reason or probe is None:
-            return cell("not_measured", reason=reason or "the probe left the cell out")
+            return cell("not_measured", reason=reason)
         attempts = probe["attempts"]
         receivers = set().union(
             *(self._receivers.get((number, protocol, n), ()) for n in range(attempts))
         )
         arrived = pair.destination.space in receivers
+        by = {probe["by"]} if probe.get("by") else set()
+        if "by" in probe and not by:
+            by = self._receivers[number, protocol, probe["attempt"]]
+        unsaid = self._unsaid(pair.destination.node, "cold" if one.cold else "others")
+        # Only who was meant, named by its own record or answer, needs no other record.
+        if unsaid and pair.destination.space not in by:
+            return cell("not_measured", reason=unsaid)
         if "by" not in probe:
             return cell(
                 "unreachable",
@@ -173,7 +197,6 @@ class _Records:
                 attempts=attempts,
                 reason=probe.get("reason", ""),
             )
-        by = {probe["by"]} if probe["by"] else self._receivers[number, protocol, probe["attempt"]]
         answered = partial(cell, rtt_ms=probe["rtt"], attempts=attempts)
         if pair.destination.space in by:
             return answered("reachable", arrived=True, lost=probe["lost"])
@@ -188,12 +211,14 @@ class _Records:
         """Return what was seen in a cell of kind value."""
         check = wanted.protocol
         source, destination = self._by_name[wanted.source], self._by_name.get(wanted.destination)
-        reason = self._why_not(source) or (self._why_not(destination) if destination else "")
         probe = self._probes.get((number, check))
-        if probe is None or probe["stop"] == "not_measured":
-            reason = reason or "the probe left the cell out"
-        elif destination is None:
-            reason = reason or probe.get("reason", "") or self._who_did_not_listen()
+        reason = self._undecided(source, probe)
+        if destination is not None:
+            reason = reason or self._absent(destination)
+            if not (probe and probe.get("macs")):  # what an asker was told needs no record
+                reason = reason or self._unsaid(destination.node, check)
+        elif probe is not None:
+            reason = reason or probe.get("reason", "") or self._who_did_not_listen(check)
         if reason or probe is None:
             found: Value = "not_measured"
         elif destination is None:
@@ -224,26 +249,42 @@ class _Records:
         names = set()
         for space, row in arrivals:
             here = self._ends.get(space, [])
-            named = [end.name for end in here if end.interface == row.detail] or [
+            heard = (end for end in here if end.interface == row.detail and not end.further)
+            named = [end.name for end in heard] or [
                 end.name for end in here if end.kind != "container"
             ]
             names |= set(named) if space != source.space else set()
         return tuple(sorted(names))
 
-    def _who_did_not_listen(self) -> str:
+    def _who_did_not_listen(self, check: str) -> str:
         """Return why an end couldn't listen: a list of receivers may lack it. Else nothing."""
-        for node, why in self._failed.items():
-            return f"{node}: {why}"
+        for node in self._failed:
+            if unsaid := self._unsaid(node, check):
+                return unsaid
         for name, why in self._missing.items():
             return f"{name}: {why}"
         return ""
 
-    def _why_not(self, end: End) -> str:
-        if end.node in self._failed:
-            return f"{end.node}: {self._failed[end.node]}"
-        if end.space in self._missing:
-            return f"{end.name}: {self._missing[end.space]}"
-        return ""
+    def _undecided(self, source: End, probe: Mapping[str, Any] | None) -> str:
+        """Return why nothing was decided at a cell's source; nothing where it was."""
+        if absent := self._absent(source):
+            return absent
+        if probe is None:
+            lost = self._failed.get(source.node)
+            return f"{source.node}: {lost}" if lost else "the probe left the cell out"
+        if probe.get("stop") == "not_measured":
+            return "the probe left the cell out"
+        return str(probe.get("undecided", ""))
+
+    def _unsaid(self, node: str, phase: str) -> str:
+        """Return why it isn't known what a node received in ``phase``; nothing where it is."""
+        if node not in self._failed or phase in self._whole.get(node, ()):
+            return ""
+        return f"{node}: {self._failed[node]}"
+
+    def _absent(self, end: End) -> str:
+        missing = self._missing.get(end.space)
+        return f"{end.name}: {missing}" if missing else ""
 
     def _name(self, spaces: set[str], pair: Pair) -> str:
         """Name the end in another namespace that has the address which was asked for."""

@@ -1,10 +1,11 @@
 """The plan: every name, MAC address, IP address, VLAN and file name that a lab leads to."""
 
-from underlay.plan.addresses import Cidr, Slice, address_blocks, child_address, family_of
+from underlay.plan.addresses import Cidr, Slice, child_address, family_of
 from underlay.plan.hosts import host_address
 from underlay.plan.make import NET_D, make_plan, own_addresses, parent_address
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
 from underlay.plan.nodes import MANAGEMENT_RANGE
+from underlay.plan.pools import Pool
 from underlay.plan.switch import SWITCH
 from underlay.plan.values import (
     Attachment,
@@ -14,6 +15,7 @@ from underlay.plan.values import (
     NodeLink,
     Plan,
     PlannedContainer,
+    PlannedFilter,
     PlannedHost,
     PlannedImage,
     PlannedNetwork,
@@ -39,16 +41,17 @@ __all__ = [
     "NodeLink",
     "Plan",
     "PlannedContainer",
+    "PlannedFilter",
     "PlannedHost",
     "PlannedImage",
     "PlannedNetwork",
     "PlannedNode",
     "PlannedSegment",
+    "Pool",
     "PortVlans",
     "Route",
     "Slice",
     "VlanLink",
-    "address_blocks",
     "child_address",
     "family_of",
     "host_address",

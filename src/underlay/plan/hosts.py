@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.lab import Host, Lab, Segment
-    from underlay.plan.values import PlannedContainer, PlannedNetwork
+    from underlay.plan.addresses import Family
+    from underlay.plan.values import PlannedContainer, PlannedNetwork, PlannedNode
 
 
 COMMON = """\
@@ -41,18 +42,17 @@ def plan_hosts(lab: Lab, networks: tuple[PlannedNetwork, ...]) -> tuple[PlannedH
 def host_address(host: PlannedHost, network: PlannedNetwork, family: int = 4) -> str:
     """Return ``host``'s address (no prefix length) for the cells of ``network``.
 
-    It is the one in the network's subnet, else one in its segment, else any; empty where the
-    host has none of that ``family``.
+    It is the one in the network's subnet, else one in its segment with its tag, else any; empty
+    where the host has none of that ``family``.
     """
-    subnet = network.subnet if family == 4 else network.subnet6
     found = [
-        (ip_interface(address), port.segment)
+        (ip_interface(address), (port.segment, port.vlan))
         for port in host.ports
         for address in port.addresses
         if address.family == family
     ]
-    near = [own for own, segment in found if segment == network.segment and network.vlan is None]
-    inside = [own for own in near if subnet and own.ip in ip_network(subnet)]
+    near = [own for own, place in found if place == (network.segment, network.vlan)]
+    inside = [own for own in near if network.pool_of(str(own.ip)).subnet]
     chosen = inside or near or [own for own, _ in found]
     return str(chosen[0].ip) if chosen else ""
 
@@ -64,14 +64,16 @@ def _host(
     ports = tuple(
         HostPort(
             segment=segment,
-            interface=f"eth{position}",
+            interface=f"eth{position}" if port.vlan is None else f"eth{position}.{port.vlan}",
             port=host_port_name(segment, index),
             mac=mac(segments.index(segment) + 1, FIRST_HOST + index),
             addresses=tuple(map(Cidr, port.addresses)) or tuple(_addresses(lab, segment, index)),
             vlan=port.vlan,
             mtu=lab.segments[segment].mtu,
+            link="" if port.vlan is None else f"eth{position}",
         )
-        for position, (segment, port) in enumerate(host.on.items())
+        for position, segment in enumerate(host.on)
+        for port in host.ports(segment)
     )
     routes = (*_on_link(lab, name, ports, networks), *_extra(host, ports))
     return PlannedHost(name, ports, tuple(routes), host.forwards)
@@ -84,8 +86,11 @@ def _addresses(lab: Lab, segment: str, index: int) -> Iterator[Cidr]:
             yield Cidr(f"{subnet[-1 - index]}/{subnet.prefixlen}")
 
 
-def _one_vlan(segment: Segment, host: str, own: int | None, tag: int | None) -> bool:
-    """Whether what ``host`` sends meets a network with ``tag`` by the port of some node."""
+def in_one_vlan(segment: Segment, host: str, own: int | None, tag: int | None) -> bool:
+    """Whether what ``host`` sends with the tag ``own`` meets a network with ``tag`` in ``segment``.
+
+    Where the segment's ports have VLANs that is so by the port of some node; None is no tag.
+    """
     if not segment.ports:
         return own == tag
     nodes = [name for name in segment.ports if name != host]
@@ -108,12 +113,12 @@ def _on_link(
         for network in networks:
             if network.segment != port.segment or not network.uplink:
                 continue
-            if not _one_vlan(lab.segments[port.segment], name, port.vlan, network.vlan):
+            if not in_one_vlan(lab.segments[port.segment], name, port.vlan, network.vlan):
                 continue
-            for family, subnet in network.subnets.items():
-                if subnet not in known and family in families:
-                    known.add(subnet)
-                    yield Route(subnet, port.interface)
+            for pool in network.pools:
+                if pool.subnet not in known and pool.family in families:
+                    known.add(pool.subnet)
+                    yield Route(pool.subnet, port.interface)
 
 
 def _extra(host: Host, ports: tuple[HostPort, ...]) -> Iterator[Route]:
@@ -131,11 +136,13 @@ def with_services(
     lab: Lab,
     hosts: tuple[PlannedHost, ...],
     networks: tuple[PlannedNetwork, ...],
+    nodes: tuple[PlannedNode, ...],
     containers: tuple[PlannedContainer, ...],
 ) -> tuple[PlannedHost, ...]:
-    """Return ``hosts`` with what they serve to ``containers``."""
+    """Return ``hosts`` with what they serve to ``containers`` and to the shims of ``nodes``."""
     return tuple(
-        replace(host, services=_configuration(lab, host, networks, containers)) for host in hosts
+        replace(host, services=_configuration(lab, host, networks, nodes, containers))
+        for host in hosts
     )
 
 
@@ -143,34 +150,57 @@ def _configuration(
     lab: Lab,
     host: PlannedHost,
     networks: tuple[PlannedNetwork, ...],
+    nodes: tuple[PlannedNode, ...],
     containers: tuple[PlannedContainer, ...],
 ) -> str:
     services = lab.hosts[host.name].serves
     lines: list[str] = []
     for network in networks:
-        if "dhcp" in services and network.ipam == "dhcp" and _within(host, network, network.subnet):
-            lines += _leases(network, containers)
-        if "ra" in services and network.slaac and _within(host, network, network.subnet6):
+        leases = [*_to_containers(network, containers), *_to_shims(network, nodes)]
+        if "dhcp" in services and leases and _within(lab, host, network, 4):
+            lines += [*_leased(network), *leases]
+        if "ra" in services and network.slaac and _within(lab, host, network, 6):
             lines += _advertised(network)
     return COMMON + "".join(f"{line}\n" for line in dict.fromkeys(lines)) if lines else ""
 
 
-def _within(host: PlannedHost, network: PlannedNetwork, subnet: str) -> bool:
-    near = (port.addresses for port in host.ports if port.segment == network.segment)
-    own = (ip_interface(address).ip for addresses in near for address in addresses)
-    return any(address in ip_network(subnet) for address in own)
+def _within(lab: Lab, host: PlannedHost, network: PlannedNetwork, family: Family) -> bool:
+    """Whether ``host`` has an address of ``network``'s subnet where its containers hear it."""
+    return any(
+        pool.holds(address.ip)
+        for pool in network.pools_of(family)
+        for port in host.ports
+        for address in port.addresses
+        if port.segment == network.segment
+        and in_one_vlan(lab.segments[port.segment], host.name, port.vlan, network.vlan)
+    )
 
 
-def _leases(network: PlannedNetwork, containers: tuple[PlannedContainer, ...]) -> Iterator[str]:
+def _leased(network: PlannedNetwork) -> Iterator[str]:
+    """The subnet that leases are of, and its router."""
     subnet = ip_network(network.subnet)
-    yield f"dhcp-range={subnet.network_address},static,{subnet.netmask},1h"
+    # Told apart by a tag: a host may lease in several VLANs, each with a gateway of its own.
+    tag = network.name
+    yield f"dhcp-range=set:{tag},{subnet.network_address},static,{subnet.netmask},1h"
     router = network.gateway if network.default_route == "gateway" else ""
     # Without a value the option isn't sent: dnsmasq would name itself.
-    yield f"dhcp-option=option:router,{router}".removesuffix(",")
-    for container in containers:
+    yield f"dhcp-option=tag:{tag},option:router,{router}".removesuffix(",")
+
+
+def _to_containers(
+    network: PlannedNetwork, containers: tuple[PlannedContainer, ...]
+) -> Iterator[str]:
+    for container in containers if network.ipam == "dhcp" else ():
         for attachment in container.attachments:
             if attachment.network == network.name:
                 yield f"dhcp-host={attachment.mac},{attachment.address.ip}"
+
+
+def _to_shims(network: PlannedNetwork, nodes: tuple[PlannedNode, ...]) -> Iterator[str]:
+    for node in nodes:
+        for link in node.links:
+            if network.shim and link.interface == network.shim and link.options.get("dhcp"):
+                yield f"dhcp-host={link.mac},{link.addresses[0].ip}"
 
 
 def _advertised(network: PlannedNetwork) -> Iterator[str]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
     from underlay.lab import Containers, Nodes
 
     Subnet = IPv4Network | IPv6Network
 
+# IFNAMSIZ without its last byte, which is zero: Linux include/uapi/linux/if.h.
+NAME_BYTES = 15
 FIRST_HOST = 0xE0
 # MAC addresses carry the NIC's number, or this plus the network's, in their third byte.
 FIRST_NETWORK_LINK = 0x10
@@ -22,6 +25,8 @@ FIRST_NETWORK_LINK = 0x10
 
 def node_names(nodes: Nodes) -> list[str]:
     """Return the names of all nodes, in order."""
+    if nodes.names:
+        return list(nodes.names)
     return [f"{nodes.prefix}-{index:02d}" for index in range(1, nodes.count + 1)]
 
 
@@ -53,6 +58,23 @@ def parent_name(number: int, *, bonded: bool) -> str:
     return f"bond{number}" if bonded else f"eth{number}"
 
 
+def vlan_link_name(nic: str, vlan: int) -> str:
+    """Return the name of the sub-interface of ``nic`` for the 802.1q tag ``vlan``."""
+    return f"{nic}.{vlan}"
+
+
+def nic_and_tag(parent: str, nics: Iterable[str]) -> tuple[str, str]:
+    """Return which NIC a lab file's ``parent`` names, and the tag behind its dot, if any.
+
+    One of ``nics`` is meant as it stands, whatever dots it has. This is the only place where
+    an interface's name is taken apart: from here on, NIC and tag are data.
+    """
+    if parent in nics:
+        return parent, ""
+    nic, dot, tag = parent.rpartition(".")
+    return (nic, tag) if dot else (parent, "")
+
+
 def second_port_name(segment: str, index: int) -> str:
     """Return the name of the port of the second NIC that a node's bond has in a segment."""
     return f"{segment[:10]}-{index}b"
@@ -77,6 +99,16 @@ def runs_on(group: Containers, node: str) -> bool:
     """Whether ``group`` puts containers on the node called ``node``."""
     places = [group.on] if isinstance(group.on, str) else group.on
     return group.on == "all" or node in places
+
+
+def alone_named(groups: Iterable[Containers], nodes: list[str]) -> set[str]:
+    """Return the names that only one container has: it is called just that."""
+    count: dict[str, int] = {}
+    for group in groups:
+        if group.name:
+            on = sum(runs_on(group, node) for node in nodes)
+            count[group.name] = count.get(group.name, 0) + group.count * on
+    return {name for name, containers in count.items() if containers == 1}
 
 
 def letters(number: int) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from underlay.plan.addresses import address_blocks, blocks
-from underlay.plan.naming import default_file, link_name, parent_name
+from underlay.plan.naming import default_file, link_name, nic_and_tag, parent_name, vlan_link_name
+from underlay.plan.pools import plan_pools
 from underlay.plan.values import ContainerRoute, PlannedNetwork
 
 if TYPE_CHECKING:
@@ -20,80 +20,83 @@ MANAGEMENT_SEGMENT = "management"
 def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> PlannedNetwork:
     """Return what the network called ``name`` leads to on ``nodes``."""
     driver = network.traits
-    uplink, segment, vlan = _uplink(lab, network)
-    # A bridge without uplink has the gateway's address on every node, as CNI and Docker do it.
-    by_bridge = driver.bridges_uplink and network.is_closed
-    gateway = network.gateway or (network.subnet[1] if by_bridge else "")
-    six = network.subnet6 if by_bridge else None
-    gateway6 = network.gateway6 or (six[1] if six else "")
+    below = _below(lab, network)
     file = network.file or default_file(list(lab.networks).index(name), name)
     return PlannedNetwork(
         **network.model_dump(include=AS_WRITTEN),
         name=name,
         mode=network.used_mode,
-        segment="" if network.internal else segment,
-        vlan=vlan,
-        parent=_parent(network, name, uplink),
-        subnet=str(network.subnet),
-        gateway=str(gateway),
+        segment="" if network.internal else below.segment,
+        vlan=below.vlan,
+        parent=_parent(network, name, below),
+        pools=plan_pools(lab, name, network, nodes),
         default_route=network.default_route or ("gateway" if network.nat else "on-link"),
-        mtu=network.mtu or _mtu(lab, network, segment),
+        mtu=network.mtu or _mtu(lab, network, below.segment),
         file=file if network.runtime == "cni" else "",
-        slices=address_blocks(network, nodes),
         flag=network.flag or driver.default_flag,
-        uplink="" if network.is_closed else uplink,
-        own=_own(network, name, uplink),
-        subnet6=str(network.subnet6 or ""),
-        gateway6=str(gateway6),
-        slices6=blocks(network.subnet6, nodes, sliced=network.sliced) if network.subnet6 else {},
+        uplink="" if network.is_closed else below.uplink,
+        own=_own(network, name, below),
         routes=tuple(ContainerRoute(route.to, route.via or "") for route in network.routes),
-        reserved=tuple(map(str, network.reserved)),
-        shim=link_name("sh", name) if network.shim else "",
+        shim=_shim(network, name),
         vni=network.vni or 0,
         port=network.port if "port" in driver.keys else 0,
         group=str(network.group or ""),
         ipam=network.ipam or "",
         attach=driver.attach,
         own_mac=driver.own_mac,
+        nic=below.nic,
     )
 
 
-def _own(network: Network, name: str, uplink: str) -> str:
+def _own(network: Network, name: str, below: Below) -> str:
     """Return the interface whose address stands for a node in the network's cells."""
     if network.shim:
-        return link_name("sh", name)
+        return _shim(network, name)
     driver = network.traits
     if driver.overlay:
         return link_name("br", name)
     if driver.bridges_uplink and not network.is_closed:
-        return link_name("br", uplink)
-    if driver.attach == "moved" or network.is_closed:
-        return uplink.partition(".")[0]
-    return uplink
+        return link_name("br", below.uplink)
+    return below.nic if driver.attach == "moved" or network.is_closed else below.uplink
 
 
-def _uplink(lab: Lab, network: Network) -> tuple[str, str, int | None]:
-    """Return NIC or VLAN link, segment and VLAN; an internal network may name none of them."""
+def _shim(network: Network, name: str) -> str:
+    shim = network.own_shim
+    return (shim.name or link_name("sh", name)) if shim else ""
+
+
+class Below(NamedTuple):
+    """What a network leaves a node by: the NIC, it or its VLAN link, the segment, the VLAN."""
+
+    nic: str
+    uplink: str
+    segment: str
+    vlan: int | None
+
+
+def _below(lab: Lab, network: Network) -> Below:
+    """Return what is below ``network``; an internal one may name none of it."""
     interfaces = {
         name: parent_name(i, bonded=bool(segment.bond))
         for i, (name, segment) in enumerate(lab.segments.items(), 1)
     }
-    base = network.parent or interfaces[network.segment or next(iter(lab.segments))]
-    base, _, tag = base.partition(".")
+    written = network.parent or interfaces[network.segment or next(iter(lab.segments))]
+    nic, tag = nic_and_tag(written, interfaces.values())
     vlan = network.vlan or (int(tag) if tag else None)
     owner = {interface: segment for segment, interface in interfaces.items()}
-    return f"{base}.{vlan}" if vlan else base, owner.get(base, MANAGEMENT_SEGMENT), vlan
+    uplink = vlan_link_name(nic, vlan) if vlan else nic
+    return Below(nic, uplink, owner.get(nic, MANAGEMENT_SEGMENT), vlan)
 
 
-def _parent(network: Network, name: str, uplink: str) -> str:
+def _parent(network: Network, name: str, below: Below) -> str:
     driver = network.traits
     if driver.bridges_uplink and not network.is_closed:
-        return link_name("br", uplink)
+        return link_name("br", below.uplink)
     if driver.attach == "port":
         return link_name("br", name)
     if network.internal:
         return link_name("dm", name)
-    return uplink.partition(".")[0] if driver.attach == "moved" else uplink
+    return below.nic if driver.attach == "moved" else below.uplink
 
 
 def _mtu(lab: Lab, network: Network, segment: str) -> int:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from underlay.plan.values import PlannedNetwork, PlannedSegment
 
     Networks = tuple[PlannedNetwork, ...]
+    # By network: the addresses of a node's own child there, where it has one.
+    Shims = dict[str, tuple[Cidr, ...]]
 
 MANAGEMENT_RANGE = "10.254.0.0/16"
 
@@ -38,16 +40,21 @@ def plan_node(
     management, peer = management_link(index)
     nics = tuple(_nic(lab, s, i, index) for i, s in enumerate(segments, 1))
     cards = {nic.interface: nic for nic in (management, *nics)}
-    vlans = {link.interface: link for link in _vlans(networks, cards, index)}
+    shims = {
+        network.name: _shim_addresses(lab, network, name, index)
+        for network in networks
+        if (shim := lab.networks[network.name].own_shim) and shim.is_on(name)
+    }
+    vlans = {link.interface: link for link in _vlans(networks, cards, index, shims)}
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
     # A tunnel over a bridge comes after it, whichever network the lab names first.
     bridges = {network.parent for network in networks if network.traits.bridges_uplink}
-    found = _links(lab, networks, below, index)
+    found = _links(lab, networks, below, index, shims)
     links = tuple(sorted(found, key=lambda link: bool(link.master) and link.parent in bridges))
     cards_and_links: tuple[Nic | VlanLink | NodeLink, ...] = (*nics, *vlans.values(), *links)
     routes = {
         (route.to, route.interface): route
-        for route in _routes(lab, networks, _connected(cards_and_links), index)
+        for route in _routes(lab, networks, _connected(cards_and_links), index, shims)
     }
     held = {link.parent for link in links if link.kind == "bridge" and link.parent}
     return PlannedNode(
@@ -107,15 +114,31 @@ def own_address(subnet: str, index: int) -> Cidr:
     return Cidr(f"{node_address(network, index)}/{network.prefixlen}")
 
 
-def _shim_addresses(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Cidr]:
-    """Yield the addresses of node ``index``'s own child in ``network``.
+def _shim_addresses(lab: Lab, network: PlannedNetwork, node: str, index: int) -> tuple[Cidr, ...]:
+    """Return the addresses of node ``index``'s own child in ``network``: given, or planned ones.
 
-    Each has a prefix of its own, so that it brings no second route to the subnet. Where the
-    node already is in that subnet by its card, it comes after all nodes' addresses there.
+    A planned one has a prefix of its own, so that it brings no second route to the subnet; a
+    lease has the subnet's.
+    """
+    shim = lab.networks[network.name].own_shim
+    given = shim.of(node) if shim else []
+    if given:
+        return tuple(map(Cidr, given))
+    planned = _planned_shim(lab, network, index)
+    if shim and shim.dhcp:
+        subnet = Cidr(network.subnet)
+        return tuple(Cidr(f"{own.ip}/{subnet.prefix}") for own in planned if own.family == 4)
+    return tuple(planned)
+
+
+def _planned_shim(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Cidr]:
+    """Yield addresses of the network's subnets.
+
+    Where the node already is in a subnet by its card, they come after all nodes' addresses there.
     """
     segment = lab.segments.get(network.segment)
     cards = (str(segment.subnet), str(segment.subnet6)) if segment else ()
-    for subnet in map(ip_network, network.subnets.values()):
+    for subnet in (ip_network(pool.subnet) for pool in network.pools):
         beside = str(subnet) in cards and network.vlan is None
         address = node_address(subnet, index + (lab.nodes.count if beside else 0))
         yield Cidr(f"{address}/{subnet.max_prefixlen}")
@@ -129,20 +152,22 @@ def _bare(link: Link) -> Link:
     return replace(link, address=NO_ADDRESS, address6=NO_ADDRESS)
 
 
-def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[VlanLink]:
+def _vlans(
+    networks: Networks, cards: dict[str, Nic], index: int, shims: Shims
+) -> Iterator[VlanLink]:
     """One link for each tagged parent, in the subnet of the first network on it."""
-    tagged: dict[str, list[PlannedNetwork]] = {}
+    tagged: dict[tuple[str, int], list[PlannedNetwork]] = {}
     for network in networks:
         if network.vlan is not None and network.uplink and network.traits.attach != "moved":
-            tagged.setdefault(network.uplink, []).append(network)
-    for interface, above in tagged.items():
-        link, _, tag = interface.partition(".")
-        addressed = [network for network in above if not network.shim]
+            tagged.setdefault((network.uplink, network.vlan), []).append(network)
+    for (interface, vlan), above in tagged.items():
+        link = above[0].nic
+        addressed = [network for network in above if network.name not in shims]
         sixes = [network.subnet6 for network in addressed if network.subnet6]
         yield VlanLink(
             interface=interface,
             link=link,
-            vlan=int(tag),
+            vlan=vlan,
             mac=cards[link].mac,
             address=own_address(addressed[0].subnet, index) if addressed else NO_ADDRESS,
             mtu=max(network.mtu for network in above),
@@ -151,7 +176,7 @@ def _vlans(networks: Networks, cards: dict[str, Nic], index: int) -> Iterator[Vl
 
 
 def _links(
-    lab: Lab, networks: Networks, below: dict[str, Nic | VlanLink], index: int
+    lab: Lab, networks: Networks, below: dict[str, Nic | VlanLink], index: int, shims: Shims
 ) -> Iterator[NodeLink]:
     made: set[str] = set()
     for position, network in enumerate(networks):
@@ -164,17 +189,23 @@ def _links(
         if network.traits.overlay:
             outside = _outside(networks, network)
             yield from _tunnels(lab, network, network.traits.overlay, below, index, outside)
-        if network.shim:
+        if network.name in shims:
             own_mac, flags = network.traits.own_mac, network.traits.flags
-            base = network.parent.partition(".")[0]
+            shim = lab.networks[network.name].own_shim
             yield NodeLink(
                 kind=network.driver,
                 interface=network.shim,
                 parent=network.parent,
-                mac=mac(FIRST_NETWORK_LINK + position, index) if own_mac else below[base].mac,
+                mac=mac(FIRST_NETWORK_LINK + position, index)
+                if own_mac
+                else below[network.nic].mac,
                 mtu=network.mtu,
-                addresses=tuple(_shim_addresses(lab, network, index)),
-                options={"mode": network.mode, **({"flag": network.flag} if flags else {})},
+                addresses=shims[network.name],
+                options={
+                    "mode": network.mode,
+                    **({"flag": network.flag} if flags else {}),
+                    **({"dhcp": True} if shim and shim.dhcp else {}),
+                },
             )
 
 
@@ -184,13 +215,16 @@ def _bridge(
     """A bridge that holds the uplink takes over its addresses and its MAC address."""
     own, held = mac(FIRST_NETWORK_LINK + position, index), ""
     if network.traits.overlay:
-        addresses = tuple(own_address(subnet, index) for subnet in network.subnets.values())
+        addresses = tuple(own_address(pool.subnet, index) for pool in network.pools)
     elif network.uplink:
         link = below[network.uplink]
         own, addresses, held = link.mac, link.addresses, link.interface
     else:
-        pairs = ((network.gateway, network.subnet), (network.gateway6, network.subnet6))
-        addresses = tuple(Cidr(f"{own}/{Cidr(subnet).prefix}") for own, subnet in pairs if own)
+        addresses = tuple(
+            Cidr(f"{pool.gateway}/{Cidr(pool.subnet).prefix}")
+            for pool in network.pools
+            if pool.gateway
+        )
     return NodeLink(
         kind="bridge",
         interface=network.parent,
@@ -252,7 +286,9 @@ def _connected(links: Iterable[Nic | VlanLink | NodeLink]) -> dict[str, str]:
     return found
 
 
-def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int) -> Iterator[Route]:
+def _routes(
+    lab: Lab, networks: Networks, connected: dict[str, str], index: int, shims: Shims
+) -> Iterator[Route]:
     """How a node reaches containers: on the parent's link, by its shim, or by their node.
 
     To a subnet that it is in itself, or that another network has on another parent, it has
@@ -262,12 +298,18 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
         traits = network.traits
         if traits.attach == "moved" or traits.overlay or not network.uplink:
             continue
-        if network.parent.partition(".")[0] == MANAGEMENT:
+        if network.nic == MANAGEMENT:
             continue
-        for family, subnet in network.subnets.items():
-            if network.shim:
-                slices = network.slices_of(family).values()
-                for piece in dict.fromkeys(piece.cidr for piece in slices):
+        shim = lab.networks[network.name].own_shim if network.name in shims else None
+        for to in (shim.routes if shim else None) or ():
+            yield Route(to, network.shim)
+        for pool in network.pools:
+            subnet = pool.subnet
+            if shim and shim.routes is not None:
+                continue
+            if shim:
+                pieces = (piece.routed for piece in pool.slices.values())
+                for piece in dict.fromkeys(block for routed in pieces for block in routed):
                     yield Route(piece, network.shim)
             elif subnet not in connected or (
                 network.vlan is None and connected[subnet] in (network.parent, network.uplink)
@@ -280,10 +322,13 @@ def _routes(lab: Lab, networks: Networks, connected: dict[str, str], index: int)
 
 def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Route]:
     segment = lab.segments[network.segment]
-    for family, tagged in network.subnets.items():
-        card = segment.subnet if family == 4 else segment.subnet6
+    for pool in network.pools:
+        card = segment.subnet if pool.family == 4 else segment.subnet6
+        # Nodes are in the first subnet of a VLAN's network.
+        tagged = network.first_pool(pool.family).subnet
         subnet = tagged if network.vlan is not None else str(card or "")
-        for peer, piece in enumerate(network.slices_of(family).values(), 1):
+        for peer, piece in enumerate(pool.slices.values(), 1):
             if peer != index and subnet:
                 via = own_address(subnet, peer).ip
-                yield Route(piece.cidr, network.parent, via)
+                for block in piece.routed:
+                    yield Route(block, network.parent, via)

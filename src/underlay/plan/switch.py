@@ -1,7 +1,8 @@
 """The switch as a machine: for segments whose ports have VLANs, which not every kernel can filter.
 
 It is one more node, a lean one, with a NIC for each port: those of the nodes segment by
-segment, then those of the external hosts. All bridges of such a lab are in it.
+segment, then those of the external hosts. All bridges of such a lab are in it. Where an
+external host speaks VLANs, all of them are in it, too: a sub-interface needs such a kernel.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def plan_switch(
     hosts: tuple[PlannedHost, ...],
 ) -> PlannedNode | None:
     """Return the machine that is the switch of ``lab``, None where none is needed."""
-    if not any(segment.vlans for segment in segments):
+    tagged = any(port.vlan is not None for host in hosts for port in host.ports)
+    if not tagged and not any(segment.vlans for segment in segments):
         return None
     index = lab.nodes.count + 1
     management, peer = management_link(index)
@@ -59,7 +61,9 @@ def plan_switch(
         management_peer=peer,
         nics=tuple(
             Nic(segment, port, mac(0, index, position), NO_ADDRESS, mtu)
-            for position, (segment, port, mtu) in enumerate(_ports(segments, nodes, hosts), 1)
+            for position, (segment, port, mtu) in enumerate(
+                _ports(segments, nodes, () if tagged else hosts), 1
+            )
         ),
         vlans=(),
         routes=(),

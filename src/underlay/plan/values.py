@@ -10,6 +10,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from underlay.drivers import DRIVERS, Driver
 from underlay.plan.addresses import NO_ADDRESS, Cidr, Family, Slice
+from underlay.plan.pools import NO_POOL, Pool
 
 
 class Addressed:
@@ -77,7 +78,7 @@ class NodeLink:
         bridge          masquerade: the subnet whose packets leave under the node's address
         vxlan           id, dstport, local, and group or fdb: the other nodes' addresses
         gretap          local, remote, key; ports of one bridge, isolated from each other
-        macvlan ipvlan  mode, flag
+        macvlan ipvlan  mode, flag, and dhcp where a server is asked for the address
     """
 
     kind: str
@@ -125,6 +126,18 @@ class PlannedNode:
     links: tuple[NodeLink, ...] = ()
     forwards: bool = False
     profile: str = "full"
+
+    def below(self, interface: str) -> list[str]:
+        """Return ``interface`` and those that its frames leave by, the uppermost first.
+
+        A bridge's uplink is below it, a shim's parent, and a VLAN sub-interface's NIC.
+        """
+        under = {vlan.interface: vlan.link for vlan in self.vlans}
+        under |= {link.interface: link.parent for link in self.links if link.parent}
+        found = [interface]
+        while found[-1] in under:
+            found.append(under[found[-1]])
+        return found
 
     @property
     def cards(self) -> tuple[tuple[str, str, Nic], ...]:
@@ -204,11 +217,13 @@ class PlannedNetwork:
     ``parent`` is the interface that children sit on (CNI: master), a bridge for the
     drivers that have one; ``uplink`` is the NIC or VLAN link by which it leaves the
     node, empty where it doesn't. ``own`` is the interface whose address stands for a
-    node in this network's cells, ``shim`` a node's own child. ``file`` is the name of
-    the net.d file, empty where the runtime has none. ``gateway`` is empty where nobody
-    owns one. ``ipam`` is the CNI plugin that gives addresses, empty for the runtime's
-    usual one; with ``slaac`` containers make their IPv6 address themselves. ``attach`` and
-    ``own_mac`` say the nodes what its driver's ``traits`` say here.
+    node in this network's cells, ``shim`` a node's own child, where it has one. ``file`` is
+    the name of the net.d file, empty where the runtime has none. ``pools`` are its subnets,
+    IPv4 first; what is called after one subnet of a family is of the first one. ``ipam`` is the CNI
+    plugin that gives addresses, empty for the runtime's usual one; with ``slaac`` containers
+    make their IPv6 address themselves. ``attach`` and ``own_mac`` say the nodes what its
+    driver's ``traits`` say here. ``nic`` is the node's NIC or bond in the segment, below every
+    other interface of the network.
     """
 
     name: str
@@ -218,20 +233,14 @@ class PlannedNetwork:
     segment: str
     vlan: int | None
     parent: str
-    subnet: str
-    gateway: str
+    pools: tuple[Pool, ...]
     default_route: str
     mtu: int
     file: str
-    slices: dict[str, Slice]
     flag: str = ""
     uplink: str = ""
     own: str = ""
-    subnet6: str = ""
-    gateway6: str = ""
-    slices6: dict[str, Slice] = field(default_factory=dict)
     routes: tuple[ContainerRoute, ...] = ()
-    reserved: tuple[str, ...] = ()
     routed: bool = False
     internal: bool = False
     shim: str = ""
@@ -244,6 +253,7 @@ class PlannedNetwork:
     slaac: bool = False
     attach: str = ""
     own_mac: bool = True
+    nic: str = ""
 
     @property
     def traits(self) -> Driver:
@@ -251,19 +261,67 @@ class PlannedNetwork:
         return DRIVERS[self.driver]
 
     @property
-    def subnets(self) -> dict[Family, str]:
-        """Its subnets by their families: one of IPv4, and one of IPv6 where it has that."""
-        return {4: self.subnet, 6: self.subnet6} if self.subnet6 else {4: self.subnet}
+    def subnet(self) -> str:
+        """Its first IPv4 subnet; empty where it has none."""
+        return self.first_pool(4).subnet
 
-    def slices_of(self, family: Family) -> dict[str, Slice]:
-        """Return the nodes' slices of its subnet of ``family``."""
-        return self.slices if family == 4 else self.slices6
+    @property
+    def subnet6(self) -> str:
+        """Its first IPv6 subnet; empty where it has none."""
+        return self.first_pool(6).subnet
+
+    @property
+    def gateway(self) -> str:
+        """The gateway in its first IPv4 subnet; empty for none."""
+        return self.first_pool(4).gateway
+
+    @property
+    def gateway6(self) -> str:
+        """The gateway in its first IPv6 subnet; empty for none."""
+        return self.first_pool(6).gateway
+
+    @property
+    def slices(self) -> dict[str, Slice]:
+        """What nodes hand out of its first IPv4 subnet."""
+        return self.first_pool(4).slices
+
+    @property
+    def slices6(self) -> dict[str, Slice]:
+        """What nodes hand out of its first IPv6 subnet."""
+        return self.first_pool(6).slices
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """The addresses that nobody hands out, of all its subnets."""
+        return tuple(address for pool in self.pools for address in pool.reserved)
+
+    @property
+    def one_of_each_family(self) -> bool:
+        """Whether a container has one address of each family, not one of each subnet.
+
+        Docker's endpoints have one (libnetwork, endpoint.assignAddressVersion); host-local
+        gives one of each range set, and podman one of each subnet.
+        """
+        return self.runtime == "docker"
+
+    def pools_of(self, family: Family) -> tuple[Pool, ...]:
+        """Return its pools of ``family``."""
+        return tuple(pool for pool in self.pools if pool.family == family)
+
+    def first_pool(self, family: Family) -> Pool:
+        """Return its first pool of ``family``, or one without a subnet."""
+        return next((pool for pool in self.pools if pool.family == family), NO_POOL)
+
+    def pool_of(self, address: str) -> Pool:
+        """Return the pool that ``address`` lies in, or one without a subnet."""
+        return next((pool for pool in self.pools if pool.holds(address)), NO_POOL)
 
 
 @dataclass(frozen=True)
 class Attachment(Addressed):
     """One interface of a container. An ipvlan child has its parent's MAC address.
 
+    ``more`` are further addresses, where its network gives it several of a family.
     ``allow`` lists the MAC addresses that a macvlan child in source mode takes frames from.
     """
 
@@ -273,6 +331,12 @@ class Attachment(Addressed):
     mac: str
     address6: Cidr = NO_ADDRESS
     allow: tuple[str, ...] = ()
+    more: tuple[Cidr, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[Cidr, ...]:
+        """All of them: the first of each family, and the further ones."""
+        return (*super().addresses, *self.more)
 
 
 @dataclass(frozen=True)
@@ -291,7 +355,10 @@ class PlannedContainer:
 
 @dataclass(frozen=True)
 class HostPort:
-    """An external host's interface in a segment; ``port`` is the switch's end of its cable."""
+    """An external host's interface in a segment; ``port`` is the switch's end of its cable.
+
+    With ``vlan`` it is an 802.1q sub-interface of the host's NIC ``link``.
+    """
 
     segment: str
     interface: str
@@ -300,6 +367,12 @@ class HostPort:
     addresses: tuple[Cidr, ...]
     vlan: int | None = None
     mtu: int = 1500
+    link: str = ""
+
+    @property
+    def nic(self) -> str:
+        """The NIC itself: what its cable is plugged into."""
+        return self.link or self.interface
 
 
 @dataclass(frozen=True)
@@ -326,6 +399,30 @@ class PlannedImage:
     initrd: str
 
 
+@dataclass(frozen=True)
+class PlannedFilter:
+    """A rule of the packet filters in ``spaces``: containers, nodes and hosts by their names.
+
+    ``number`` is its place in the lab's list, from 0, ``line`` the one that it stands on, 0 where
+    nobody knows, and ``text`` itself in words. ``sources`` and ``destinations`` are subnets,
+    none of them for anybody. ``protocol`` and ``state`` are empty and ``port`` is 0 for any.
+    ``bridged`` has the node's forward chain asked about what its bridges pass on, too.
+    """
+
+    number: int
+    text: str
+    spaces: tuple[str, ...]
+    direction: str
+    action: str
+    protocol: str = ""
+    port: int = 0
+    sources: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    state: str = ""
+    bridged: bool = False
+    line: int = field(default=0, compare=False)
+
+
 PROTOCOLS = ("icmp", "tcp", "udp")
 
 
@@ -333,6 +430,8 @@ PROTOCOLS = ("icmp", "tcp", "udp")
 class Plan:
     """Everything that a lab leads to, before anything exists.
 
+    ``rules`` are the filters as iptables-restore (v4) and ip6tables-restore (v6) read them, by
+    namespace. ``listens`` are the ports of the lab's own choice that somebody listens on, by name.
     ``switch`` is the machine that holds the segments' bridges where the host's own kernel may
     not be able to: a lean node, and a NIC of it is a port. None where the sandbox holds them.
     """
@@ -348,11 +447,19 @@ class Plan:
     checks: tuple[str, ...] = ()
     protocols: tuple[str, ...] = PROTOCOLS
     switch: PlannedNode | None = None
+    filters: tuple[PlannedFilter, ...] = ()
+    listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def machines(self) -> tuple[PlannedNode, ...]:
         """Every machine that boots: the nodes, and the switch where it is one."""
         return (*self.nodes, *((self.switch,) if self.switch else ()))
+
+    @property
+    def hosts_at_switch(self) -> bool:
+        """Whether the external hosts are in the switch that is a machine: one speaks VLANs."""
+        return any(port.vlan is not None for host in self.hosts for port in host.ports)
 
     def node(self, name: str) -> PlannedNode:
         """Return the node called ``name``, or the switch; raise KeyError where there is none."""

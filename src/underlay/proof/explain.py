@@ -3,7 +3,8 @@
 Every fault of the catalogue looks at the evidence and says where it is and which cells it
 would change there. Of these findings those are kept that the measurement bears out, and of
 these as many as are needed. What no finding accounts for is said to be unexplained, with what
-was ruled out and the places that all of it passes; nothing is guessed.
+was ruled out, the places that all of it passes, and the rules of the prediction that it
+contradicts: a rule may be what is wrong. Nothing is guessed.
 """
 
 from __future__ import annotations
@@ -48,6 +49,16 @@ class Cause:
 
 
 @dataclass(frozen=True)
+class Doubted:
+    """A rule of the prediction that unexplained cells contradict, with what it says, and who."""
+
+    rule: str
+    because: str
+    reference: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
 class Explanation:
     """The causes, the likeliest first, and what none of them accounts for.
 
@@ -55,7 +66,8 @@ class Explanation:
     nothing is ruled out where it could not be seen. ``not_borne_out`` is what was found, but
     would change other cells than those that differ.
     ``suspects`` are places that all unexplained cells pass and no working one does.
-    ``unseen`` says what could not be looked into, and why.
+    ``unseen`` says what could not be looked into, and why. ``doubted`` are the rules that may not
+    hold here, as unexplained cells were measured otherwise than these say: most cells first.
     """
 
     causes: tuple[Cause, ...]
@@ -64,6 +76,7 @@ class Explanation:
     suspects: tuple[str, ...]
     unseen: dict[str, str]
     not_borne_out: tuple[str, ...] = ()
+    doubted: tuple[Doubted, ...] = ()
 
 
 # What there is to say of a lab in which every cell is as expected.
@@ -89,6 +102,7 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
         suspects=_suspects(scene, set(unexplained), wrong),
         unseen=dict(evidence.failed),
         not_borne_out=_not_borne_out(found, causes) if unexplained else (),
+        doubted=_doubted(cells, set(unexplained)),
     )
 
 
@@ -181,6 +195,16 @@ def _ruled_out(
         if fault.id not in there and targets and all(evidence.space(one) for one in targets):
             found[fault.layer].append(fault.title)
     return {layer: tuple(titles) for layer, titles in found.items()}
+
+
+def _doubted(cells: Iterable[Judged], unexplained: set[Cell]) -> tuple[Doubted, ...]:
+    """Return the rules that were measured not to hold in unexplained cells."""
+    against: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.differs and _name(cell) in unexplained:
+            against[cell.rule, cell.because, cell.reference].append(_name(cell))
+    found = (Doubted(*rule, tuple(contradicting)) for rule, contradicting in against.items())
+    return tuple(sorted(found, key=lambda one: -len(one.cells)))
 
 
 def _not_borne_out(findings: Iterable[Finding], causes: Iterable[Cause]) -> tuple[str, ...]:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from underlay.proof.explain import Cause, Explanation
 
 LINES_SHOWN = 4
+RULES_SHOWN = 3
+REPORT = (
+    "Where the lab is as it was made, that is a defect of the prediction. Please report it, with "
+    "the lab file, what `underlay explain --json` prints, and a node's kernel (`uname -r`)."
+)
 
 
 def document(explanation: Explanation) -> dict[str, Any]:
@@ -25,6 +30,15 @@ def document(explanation: Explanation) -> dict[str, Any]:
         "unexplained": [cell_document(cell) for cell in explanation.unexplained],
         "ruled_out": {layer: list(titles) for layer, titles in explanation.ruled_out.items()},
         "not_borne_out": list(explanation.not_borne_out),
+        "doubted": [
+            {
+                "rule": one.rule,
+                "because": one.because,
+                "reference": one.reference,
+                "cells": [cell_document(cell) for cell in one.cells],
+            }
+            for one in explanation.doubted
+        ],
         "suspects": list(explanation.suspects),
         "unseen": explanation.unseen,
     }
@@ -104,8 +118,23 @@ def _leftover(text: Text, explanation: Explanation, width: int) -> None:
         _line(text, f"found, but it would change other cells: {found}", width, indent=2)
     for layer, titles in explanation.ruled_out.items():
         _line(text, f"ruled out, {layer}: {'; '.join(titles)}", width, indent=2, style="dim")
+    _doubts(text, explanation, width)
     source, there, _, _ = explanation.unexplained[0]
     text.append(f"  `underlay trace {source} {there}` shows how far a packet gets\n\n")
+
+
+def _doubts(text: Text, explanation: Explanation, width: int) -> None:
+    """Say which rules of the prediction may be what is wrong, and who would want to know."""
+    for one in explanation.doubted[:RULES_SHOWN]:
+        words = f"The rule may not hold here: {one.rule} ({count(len(one.cells), 'cell')})"
+        _line(text, words, width, indent=2, style="yellow")
+        _line(text, f"{one.because}", width, indent=4)
+        _line(text, one.reference, width, indent=4, style="dim")
+    rest = len(explanation.doubted) - RULES_SHOWN
+    if rest > 0:
+        _line(text, f"and {count(rest, 'rule')} more, in --json", width, indent=2)
+    if explanation.doubted:
+        _line(text, REPORT, width, indent=2)
 
 
 def _line(text: Text, words: str, width: int, *, indent: int = 0, style: str = "") -> None:

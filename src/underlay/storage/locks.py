@@ -111,17 +111,19 @@ def wait_for(
         pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def take(path: Path, *, made: bool = True) -> int:
+def take(path: Path, *, made: bool = True, folder: int | None = None) -> int:
     """Return a descriptor that holds the lock at ``path``; the file is ``made`` if missing.
+
+    A relative ``path`` is one in the ``folder`` of that descriptor, where there is one.
 
     Raises BlockingIOError where somebody has it, FileNotFoundError where its last holder has
     removed it meanwhile, and another OSError where it can't be opened.
     """
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if made else 0)
-    descriptor = os.open(path, flags, 0o600)
+    descriptor = os.open(path, flags, 0o600, dir_fd=folder)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not os.path.samestat(os.fstat(descriptor), os.lstat(path)):
+        if not os.path.samestat(os.fstat(descriptor), os.lstat(path, dir_fd=folder)):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     except BaseException:
         os.close(descriptor)

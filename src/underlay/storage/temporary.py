@@ -1,7 +1,8 @@
 """Folders that end with their command, or with the next one where that was killed.
 
 A lock held in the folder says that its command lives. Whoever finds it free may remove the
-folder: no process id, name or age could tell as much.
+folder: no process id, name or age could tell as much. Other users may have folders of such
+names, too, and links: only what is this user's own is opened.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.storage import locks
+from underlay.storage import locks, private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,20 +60,38 @@ def claim(path: Path) -> int:
     """Make the folder ``path`` and hold its lock; return the descriptor that holds it.
 
     Whoever sweeps at the same moment may take a lock that nobody holds yet, and the folder
-    with it: then it is made again.
+    with it: then it is made again. Raises Infrastructure where somebody else has made it.
     """
     busy = f"uses the folder {path}"
-    return locks.wait_for(path / LOCK, busy, deadline=DEADLINE, folder_mode=0o700)
+    descriptor = locks.wait_for(path / LOCK, busy, deadline=DEADLINE, folder_mode=0o700)
+    try:
+        private.make(path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def abandoned(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield those of the folders ``paths`` whose lock is free, and hold it meanwhile."""
+    """Yield those of this user's folders ``paths`` whose lock is free, and hold it meanwhile."""
     for path in paths:
         try:
-            descriptor = locks.take(path / LOCK)
+            descriptor = _lock_of(path)
         except OSError:
             continue
         try:
             yield path
         finally:
             os.close(descriptor)
+
+
+def _lock_of(path: Path) -> int:
+    """Return a descriptor that holds the lock of the folder ``path``; OSError as ``locks.take``.
+
+    Between a look at the name and its use, the name may come to mean another folder.
+    """
+    folder = private.opened(path)
+    try:
+        return locks.take(Path(LOCK), folder=folder)
+    finally:
+        os.close(folder)

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from underlay.cluster import lifecycle, prepare
+from underlay.cluster.process import refuse
 from underlay.cluster.providers import NAMES
 from underlay.cluster.providers.base import Provider
 from underlay.cluster.state.lab import LabState, read_state
@@ -46,6 +47,11 @@ class Paper(Provider):
         self.destroyed: list[Path] = []
         self.breaks: BaseException | None = None
         self.answers = True
+        # What the nodes say keeps them from being ready.
+        self.says: list[str] = []
+
+    def verify(self, plan: Plan, state: Path) -> None:
+        refuse(self.says)
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         (state / "nodes").mkdir(exist_ok=True)
@@ -121,6 +127,7 @@ def by(monkeypatch: pytest.MonkeyPatch) -> Paper:
     for module in (lifecycle, prepare):
         monkeypatch.setattr(module, "provider", lambda name: by)
     monkeypatch.setattr(lifecycle, "Vagrant", lambda state, force=False: PaperVagrant(by, state))
+    monkeypatch.setattr(lifecycle, "verify", by.verify)
     return by
 
 
@@ -154,6 +161,24 @@ def test_an_up_that_fails_leaves_nothing_but_the_reason(file: Path, by: Paper, h
     kept = Path(failure.value.detail.removeprefix("kept: "))
     assert kept.is_relative_to(paths.cache())
     assert {path.name for path in kept.iterdir()} >= {"plan.json", "lab.json", "failure.json"}
+
+
+def test_up_believes_the_nodes_and_no_exit_code(file: Path, by: Paper, home: Path) -> None:
+    by.says = ["core-02: lannet-2a: its process has ended", "core-02: more"]
+    words = r"core-02: lannet-2a: its process has ended \(and 1 more\)$"
+    with pytest.raises(Infrastructure, match=words) as failure:
+        up(file)
+    assert "core-02: more" in failure.value.detail
+    assert not home.exists()
+
+
+def test_up_asks_nodes_that_run_already(file: Path, by: Paper) -> None:
+    up(file)
+    by.says = ["core-02: docker: refused"]
+    with pytest.raises(Infrastructure, match="core-02: docker: refused") as failure:
+        up(file)
+    assert failure.value.hint.startswith("underlay converge --lab paper")
+    assert by.destroyed == []
 
 
 def test_an_up_that_is_interrupted_leaves_nothing(file: Path, by: Paper, home: Path) -> None:

@@ -5,9 +5,10 @@ Run as root inside a user, network, mount and PID namespace of its own:
     python probe_sandbox.py PLAN [COMMAND…]
 
 builds PLAN's nodes as namespaces on bridges, with macvlan children, runs each
-COMMAND (arguments of ``ip``), measures, and prints the observation as JSON. Two more
-commands are ``silent NODE``, whose probe fails, and ``wire NODE: EFFECT, EFFECT…``,
-which puts probe_wire.py between a node and the bridge.
+COMMAND (arguments of ``ip``), measures, and prints the observation as JSON. More commands
+are ``silent NODE``, whose probe fails, ``stuck NODE: WORDS``, whose probe hangs once it is told
+WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node and the bridge,
+and ``within SECONDS``, in which the probing has to be done.
 """
 
 from __future__ import annotations
@@ -19,6 +20,18 @@ from pathlib import Path
 from underlay.observe import measure
 from underlay.plan import Plan, PlannedContainer, PlannedNode, plan_from_json
 
+# Hands a probe what it is told, until it is told what it hangs at.
+STUCK_AT = """
+import signal, subprocess, sys
+probe = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE)
+for line in sys.stdin.buffer:
+    if line.startswith(sys.argv[1].encode()):
+        probe.send_signal(signal.SIGSTOP)
+        signal.pause()
+    probe.stdin.write(line)
+    probe.stdin.flush()
+probe.stdin.close()
+"""
 NODAD = ("", " nodad")
 
 
@@ -101,6 +114,8 @@ def put_wire(plan: Plan, node: str, effects: list[str]) -> None:
 def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
     if node == SILENT:
         argv = ["sh", "-c", "echo out of order >&2; exit 7"]
+    if node in STUCK:
+        argv = [sys.executable, "-c", STUCK_AT, STUCK[node], *argv]
     return subprocess.Popen(
         ["ip", "netns", "exec", node, *argv],
         stdin=subprocess.PIPE,
@@ -112,11 +127,15 @@ def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
 if __name__ == "__main__":
     the_plan = plan_from_json(Path(sys.argv[1]).read_text())
     SILENT = next((word.removeprefix("silent ") for word in sys.argv[2:] if "silent" in word), "")
+    STUCK = dict(
+        word.removeprefix("stuck ").split(": ") for word in sys.argv[2:] if word.startswith("stuck")
+    )
+    within = [float(word.split()[1]) for word in sys.argv[2:] if word.startswith("within ")]
     build(the_plan)
     for command in sys.argv[2:]:
         if command.startswith("wire "):
             its_node, _, words = command.removeprefix("wire ").partition(": ")
             put_wire(the_plan, its_node, words.split(", "))
-        elif not command.startswith("silent "):
+        elif command.split()[0] not in ("silent", "stuck", "within"):
             ip(command)
-    sys.stdout.write(measure(the_plan, spawn).to_json())
+    sys.stdout.write(measure(the_plan, spawn, deadline=next(iter(within), None)).to_json())

@@ -14,7 +14,7 @@ import pytest
 from underlay.expect import predict
 from underlay.observe import evidence, measure
 from underlay.observe import patience as waiting
-from underlay.observe.measure import START, _enough
+from underlay.observe.measure import START, _shares
 from underlay.observe.patience import LEAST, TIMES, SharedDeadline
 from underlay.observe.tasks import numbered
 from unit.observe.test_probe_real import plan_of
@@ -137,5 +137,15 @@ def test_a_lab_that_asks_for_more_gets_more_time_to_be_probed() -> None:
     """A lab with six checks was measured in 16 of 16 s, and "too late" on a busy machine."""
     plan = plan_of(count=1)
     checked = dataclasses.replace(plan, checks=("source", "macs", "pmtu"))
-    few, many = (numbered(one, predict(one)) for one in (plan, checked))
-    assert _enough(many) > 3 * _enough(few)
+    few, many = (_shares(numbered(one, predict(one))) for one in (plan, checked))
+    assert list(many) == ["others", "source", "macs", "pmtu"]
+    assert sum(many.values()) > 3 * sum(few.values())
+    assert many["others"] == few["others"]
+
+
+def test_each_cell_counts_where_it_is_asked() -> None:
+    plan = dataclasses.replace(plan_of(count=1), checks=("source",))
+    more = dataclasses.replace(plan_of(count=9), checks=("source",))
+    few, many = (_shares(numbered(one, predict(one))) for one in (plan, more))
+    assert many["others"] > few["others"]
+    assert many["source"] > few["source"]

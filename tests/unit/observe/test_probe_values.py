@@ -8,14 +8,16 @@ from typing import get_args
 import pytest
 
 from underlay.expect import Check, predict
+from underlay.expect.value_cells import NOBODY
 from underlay.lab import Lab
 from underlay.observe import Observation
-from underlay.observe.observation import Seen
+from underlay.observe.observation import UNDECIDED, Seen
 from underlay.plan import Plan, make_plan
 from underlay.verdict import judge
 from unit.observe.test_probe_real import run
 
 CHECKS = list(get_args(Check))
+TO_ALL = ("broadcast", "multicast")
 
 
 def plan_of(mode: str = "bridge", count: int = 2, **more: object) -> Plan:
@@ -51,6 +53,41 @@ def wrong(plan: Plan, seen: Observation) -> list[str]:
 def of(seen: Observation, check: str, source: str, destination: str, family: int = 4) -> Seen:
     key = (check, source, destination, family)
     return next(c for c in seen.cells if (c.protocol, c.source, c.destination, c.family) == key)
+
+
+def test_a_node_that_hangs_costs_what_it_had_not_told_by_then(tmp_path: Path) -> None:
+    plan = plan_of(count=1)
+    seen = run(plan, tmp_path, "stuck core-02: ask arp")
+    assert seen.failed == {"core-02": "its probe was too late"}
+    order = list(dict.fromkeys(cell.protocol for cell in seen.cells))
+    # All of these was told before, and of pmtu what it had asked itself. Its kernel goes on
+    # answering ARP, and that an asker sees for itself.
+    assert order[:6] == ["icmp", "tcp", "udp", "source", "pmtu", "arp"]
+    theirs = {"net-2a", "core-02"}
+    for cell in judge("seen", "none", predict(plan), seen).cells:
+        unasked = cell.protocol in order[5:] and (cell.source in theirs or cell.protocol in TO_ALL)
+        unsaid = cell.protocol in order[4:] and cell.destination in theirs
+        answered = cell.protocol in ("arp", "nd") and cell.expected != NOBODY
+        lost = unasked or (unsaid and not answered)
+        assert cell.observed == ("not_measured" if lost else cell.expected), cell
+        assert not lost or "core-02" in cell.reason
+
+
+def test_what_is_undecided_in_time_is_left_and_nothing_else(tmp_path: Path) -> None:
+    plan = plan_of(count=1)
+    seen = run(plan, tmp_path, "wire core-02: in drop every answer", "within 9")
+    assert not seen.failed
+    left = {cell.protocol for cell in seen.cells if cell.observed == "not_measured"}
+    assert left, "the wire loses nothing that takes time"
+    assert {cell.reason for cell in seen.cells if cell.observed == "not_measured"} == {UNDECIDED}
+    for cell in judge("seen", "none", predict(plan), seen).cells:
+        behind = {cell.source, cell.destination} & {"net-2a", "core-02"}
+        assert behind or cell.observed in (cell.expected, "not_measured"), cell
+    # Each phase had its turn.
+    assert {c.protocol for c in seen.cells if c.observed != "not_measured"} == {
+        *plan.protocols,
+        *CHECKS,
+    }
 
 
 @pytest.mark.parametrize("mode", ["bridge", "private", "vepa", "passthru"])

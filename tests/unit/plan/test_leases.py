@@ -36,9 +36,9 @@ def test_a_range_is_sliced_instead_of_its_subnet() -> None:
 def test_the_server_leases_what_the_plan_says() -> None:
     plan = plan_of("cni-ipam")
     lines = plan.host("server").services.splitlines()
-    assert "dhcp-range=10.1.3.0,static,255.255.255.0,1h" in lines
+    assert "dhcp-range=set:leased,10.1.3.0,static,255.255.255.0,1h" in lines
     # No value: a client that is told of no router gets no default route from its lease.
-    assert "dhcp-option=option:router" in lines
+    assert "dhcp-option=tag:leased,option:router" in lines
     leased = {
         f"dhcp-host={attachment.mac},{attachment.address.partition('/')[0]}"
         for container in plan.containers

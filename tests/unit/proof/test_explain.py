@@ -18,15 +18,23 @@ from typing import Any
 import pytest
 
 from confusion import EVIDENCE, GREEN
+from underlay.drivers import macvlan
+from underlay.drivers.rule import Rule
 from underlay.expect import Expectation, Prediction, predict
 from underlay.faults import RUNNING, Scene
+from underlay.lint.read import read_lab
 from underlay.observe import Observation
 from underlay.observe.evidence import Evidence
 from underlay.observe.observation import Seen
-from underlay.plan import plan_from_json
+from underlay.plan import make_plan
 from underlay.proof.explain import NOTHING, Explanation, explain
-from underlay.verdict import Verdict, judge
+from underlay.report import explanation as shown
+from underlay.storage.paths import root
+from underlay.verdict import Cell, Verdict, judge
+from unit.expect.test_mutation import turned_round
 
+# Rules of the lab coreos, which what was seen there contradicts once they are turned round.
+CONTRADICTED = ("macvlan-across", "macvlan-bridge-siblings")
 FILES = sorted(EVIDENCE.glob("*.json.xz"))
 
 
@@ -52,6 +60,17 @@ class Recorded:
         return Evidence(self.row["documents"], self.row["failed"])
 
 
+def rule_id(rule: Rule) -> str:
+    return rule.id
+
+
+def as_seen(cell: Cell) -> Seen:
+    return Seen(
+        cell.source, cell.destination, cell.protocol, cell.observed, family=cell.family,
+        kind=cell.kind,
+    )  # fmt: skip
+
+
 @cache
 def recorded(file: Path) -> dict[str, Any]:
     with lzma.open(file, "rt") as lines:
@@ -61,7 +80,17 @@ def recorded(file: Path) -> dict[str, Any]:
 
 @cache
 def scene(file: Path) -> Scene:
-    return Scene(Prediction(plan_from_json(json.dumps(recorded(file)["plan"]))))
+    """Return the scene of the lab as it is planned today; a recording of another lab is refused."""
+    kept = recorded(file)["plan"]
+    plan = make_plan(read_lab(root() / "labs" / f"{kept['lab']}.yml"))
+    made = {(c.name, a.mac, a.address.ip) for c in plan.containers for a in c.attachments}
+    before = {
+        (c["name"], a["mac"], a["address"].partition("/")[0])
+        for c in kept["containers"]
+        for a in c["attachments"]
+    }
+    assert made == before, f"{file.name} is of another lab: record it again"
+    return Scene(Prediction(plan))
 
 
 @cache
@@ -120,6 +149,9 @@ def test_a_healthy_labs_evidence_explains_nothing(one: Recorded) -> None:
         assert not found.causes, [(c.finding.fault.id, c.where) for c in found.causes]
         assert len(found.unexplained) == len(wrong)
         assert not found.not_borne_out
+        measured = {key for key, observed in wrong.items() if observed != "not_measured"}
+        contradicted = {cell for rule in found.doubted for cell in rule.cells}
+        assert {(*cell[:3], str(cell[3])) for cell in contradicted} == measured
         assert bool(found.ruled_out) is (evidence is green), "what was not seen isn't ruled out"
 
 
@@ -134,6 +166,37 @@ def test_nothing_is_found_in_a_green_lab(file: Path) -> None:
     ]
     assert not found
     assert explain(scene(file), judged(Recorded(file, GREEN), {}).cells, green) == NOTHING
+
+
+@pytest.mark.parametrize("rule", [r for r in macvlan.RULES if r.id in CONTRADICTED], ids=rule_id)
+def test_a_rule_that_does_not_hold_is_named_as_a_possibility(rule: Rule) -> None:
+    """The rule is turned round: what real nodes showed contradicts it, and nothing is broken."""
+    one = Recorded(EVIDENCE / "coreos.json.xz", GREEN)
+    seen = judged(one, {}).cells
+    measured = Observation(tuple(as_seen(cell) for cell in seen), {}, {})
+    with turned_round(rule):
+        prediction = Prediction(scene(one.file).plan)
+        verdict = judge("coreos", "uml", prediction.cells, measured)
+        found = explain(Scene(prediction), verdict.cells, one.evidence)
+    assert verdict.summary.differs
+    assert not found.causes
+    # A request's rule decides for its answer, too.
+    assert {doubt.rule.removesuffix("-answer") for doubt in found.doubted} == {rule.id}
+    doubt = next(doubt for doubt in found.doubted if doubt.rule == rule.id)
+    assert (doubt.because, doubt.reference) == (rule.because, rule.reference)
+    assert sum(len(doubt.cells) for doubt in found.doubted) == verdict.summary.differs
+    text = shown.explanation_text(found).plain
+    assert f"The rule may not hold here: {rule.id} (" in text
+    assert "Please report it" in text
+    said = shown.document(found)["doubted"]
+    assert [(entry["rule"], len(entry["cells"])) for entry in said] == [
+        (doubt.rule, len(doubt.cells)) for doubt in found.doubted
+    ]
+
+
+def test_what_a_cause_accounts_for_puts_no_rule_in_doubt() -> None:
+    one = next(every())
+    assert not explained(one).doubted
 
 
 def test_what_was_found_is_not_ruled_out_though_it_accounts_for_nothing() -> None:

@@ -123,6 +123,7 @@ def test_the_list_of_containers_is_the_nodes_own(node: Path) -> None:
             "address": "10.1.0.129/24",
             "address6": "",
             "allow": [],
+            "more": [],
             "mac": "02:75:10:02:00:01",
         },
         {
@@ -131,6 +132,7 @@ def test_the_list_of_containers_is_the_nodes_own(node: Path) -> None:
             "address": "10.3.0.129/24",
             "address6": "",
             "allow": [],
+            "more": [],
             "mac": "02:75:12:02:00:01",
         },
     ]

@@ -20,7 +20,7 @@ def link(**keys: Any) -> dict[str, Any]:
 def network(driver: str, **keys: Any) -> dict[str, Any]:
     usual = {"name": "net", "driver": driver, "mode": "", "parent": "eth1", "mtu": 1500}
     usual |= {"attach": DRIVERS[driver].attach, "own_mac": DRIVERS[driver].own_mac}
-    return {**usual, "default_route": "none", "gateway": "", "gateway6": "", **keys}
+    return {**usual, "default_route": "none", "pools": [], **keys}
 
 
 def attachment(**keys: Any) -> dict[str, Any]:
@@ -146,10 +146,13 @@ def test_one_attachment_has_the_default_route() -> None:
             attachment(network="wide", interface="eth2"),
         ]
     }
+    pools = [
+        {"subnet": "10.2.1.0/24", "gateway": "10.2.1.1"},
+        {"subnet": "10.1.1.0/24", "gateway": "10.1.1.1"},
+        {"subnet": "fd00:1::/64", "gateway": "fd00:1::1"},
+    ]
     nets = {
-        "routed": network(
-            "macvlan", default_route="gateway", gateway="10.1.1.1", gateway6="fd00:1::1"
-        ),
+        "routed": network("macvlan", default_route="gateway", pools=pools),
         "flat": network("macvlan", default_route="on-link"),
         "wide": network("macvlan", default_route="on-link"),
     }
@@ -179,6 +182,10 @@ def test_podman_is_told_each_address_and_no_mac_that_is_the_parents() -> None:
     both = attachment(address6="fd00:1::65/64")
     assert podman.endpoint(both, network("macvlan", mode="bridge")) == (
         "net:ip=10.1.1.65,ip=fd00:1::65,mac=02:75:10:01:00:01,interface_name=eth0"
+    )
+    further = attachment(more=("10.1.2.65/24",))
+    assert podman.endpoint(further, network("ipvlan", mode="l2")) == (
+        "net:ip=10.1.1.65,ip=10.1.2.65,interface_name=eth0"
     )
     for net in (network("ipvlan", mode="l2"), network("macvlan", mode="passthru")):
         assert podman.endpoint(both, net) == ("net:ip=10.1.1.65,ip=fd00:1::65,interface_name=eth0")

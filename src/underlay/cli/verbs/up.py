@@ -29,10 +29,11 @@ def command(
 ) -> None:
     """Start a lab: its nodes, its networks and its containers.
 
-    Vagrant boots all nodes at once. The verb returns when each of them has proven
-    to be ready: cloud-init ended without error, and every runtime has started its
-    containers. A lab that is up already is left as it is. If a node fails, the
-    last lines of its console are shown and nothing of the lab is left.
+    Vagrant boots all nodes at once. The verb returns when each of them has said that
+    it is ready: it was made from the very files that were rendered for it, nothing
+    failed, and its containers run. A lab that is up already is asked and left as it is.
+    If a node fails, its own words and the last lines of its console are shown and
+    nothing of the lab is left.
 
     Example:
       underlay up

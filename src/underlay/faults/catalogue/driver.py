@@ -9,6 +9,7 @@ from underlay.faults.evidence.spaces import info
 from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Layer, Place, Step
 from underlay.faults.places import parents
 from underlay.faults.remake import child_at, planned_mode, remake
+from underlay.plan import MANAGEMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -224,11 +225,11 @@ class WrongMaster(ChildFault):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name the children that the node's management NIC is free for."""
         for place in super().places(scene):
-            if child_at(scene, place).network.parent.partition(".")[0] != "eth0":
+            if child_at(scene, place).network.nic != MANAGEMENT:
                 yield place
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        return [remake(scene, place, parent="eth0")]
+        return [remake(scene, place, parent=MANAGEMENT)]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [remake(scene, place)]
@@ -243,15 +244,16 @@ class WrongMaster(ChildFault):
                 continue
             if space is None or node is None or link is None or "link_index" not in link:
                 continue
-            lower = {row["ifindex"]: row["ifname"] for row in node.links.values()}
-            name = lower.get(link["link_index"], "")
-            if name and self.wrong(name, child):
+            lower = {row["ifindex"]: row for row in node.links.values()}
+            row = lower.get(link["link_index"], {})
+            name = row.get("ifname", "")
+            # A VLAN sub-interface says which NIC it is on.
+            if name and self.wrong(name, row.get("link", name), child):
                 place = Place.of(child, child.end)
                 proofs = (link_proof(space, child.interface), link_proof(node, name))
                 yield self.found(scene, place, *proofs)
 
-    def wrong(self, name: str, child: Child) -> bool:
-        """Whether sitting on ``name`` is this fault, and not one of the VLAN alone."""
-        parent = child.network.parent
-        same_nic = name.partition(".")[0] == parent.partition(".")[0]
-        return name != parent and not (same_nic and child.network.vlan)
+    def wrong(self, name: str, nic: str, child: Child) -> bool:
+        """Whether sitting on ``name``, of ``nic``, is this fault, and not one of the VLAN alone."""
+        network = child.network
+        return name != network.parent and not (nic == network.nic and network.vlan)

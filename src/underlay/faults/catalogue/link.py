@@ -61,12 +61,11 @@ class ParentDown(Fault):
         )
         siblings: set[Cell] = set()
         for child in scene.children:
-            parent = child.network.parent
             if child.node == place.node and place.device in stack(child.network):
                 cells = scene.cells("space", child.container, child.interface)
                 if child.network.traits.by_mac:
                     certain |= cells
-                elif "." in parent:
+                elif child.network.vlan is not None:
                     # An ipvlan child on a VLAN follows its carrier in newer kernels only.
                     siblings |= cells
         return Effect(certain, frozenset(siblings))
@@ -77,8 +76,9 @@ class ParentDown(Fault):
             space, device = evidence.space(place.node), place.device
             if space is None or not is_down(space, device):
                 continue
-            base = device.partition(".")[0]
-            if base == device or not is_down(space, base):
+            vlans = scene.plan.node(place.node).vlans
+            nics = [vlan.link for vlan in vlans if vlan.interface == device]
+            if not any(is_down(space, nic) for nic in nics):
                 yield self.found(scene, place, link_proof(space, device))
 
 

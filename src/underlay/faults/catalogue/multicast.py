@@ -61,11 +61,10 @@ class MulticastOff(Fault):
         return Effect(cells)
 
     def _over(self, scene: Scene, link: NodeLink, segment: str) -> bool:
-        nic = link.parent.partition(".")[0]
         return any(
-            (n.interface, n.segment) == (nic, segment)
+            (nic.interface, nic.segment) == (node.below(link.parent)[-1], segment)
             for node in scene.plan.nodes
-            for n in node.nics
+            for nic in node.nics
         )
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:

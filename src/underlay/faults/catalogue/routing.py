@@ -12,7 +12,7 @@ from underlay.faults.fault import Effect, Fault, Finding, Layer, Place, Proof, S
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at, unused_address
 from underlay.faults.scene import Cell, Child, Passage, Scene
-from underlay.plan import family_of
+from underlay.plan import MANAGEMENT, family_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,7 +172,7 @@ class WrongNextHop(RefusingRoute):
                 gateway, device = row.get("gateway"), row.get("dev", "")
                 if not gateway or gateway in planned:
                     continue
-                if device == "eth0" and space.name == space.node:
+                if device == MANAGEMENT and space.name == space.node:
                     continue  # a node's own default route, over management
                 if towards(scene, space.name, "", row["dst"], route_family(row)):
                     effect = taken(scene, space, row)

@@ -9,6 +9,7 @@ from underlay.faults.evidence.lines import details_proof
 from underlay.faults.evidence.spaces import info
 from underlay.faults.fault import Effect, Fault, Place, Proof, Step
 from underlay.faults.remake import child_at, remake
+from underlay.plan.naming import NAME_BYTES, vlan_link_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 SUBJECT = "VLANs"
 
 VLAN_TOO = """
-ip link show "$1" >/dev/null 2>&1 || ip link add link "$2" name "$1" type vlan id "${1#*.}"
+ip link show "$1" >/dev/null 2>&1 || ip link add link "$2" name "$1" type vlan id "$3"
 ip link set "$1" up
 """
 VLAN_ANEW = """
@@ -27,6 +28,18 @@ ip link delete "$1" 2>/dev/null || :
 ip link add link "$2" name "$1" type vlan id "$3"
 ip link set "$1" up
 """
+
+
+def _unused(scene: Scene, tag: int) -> int:
+    """Return a VLAN beside ``tag`` that the lab has no use for."""
+    used = {network.vlan for network in scene.plan.networks}
+    return next(vlan for vlan in range(tag + 1, tag + 40) if vlan not in used)
+
+
+def _sub_interface(nic: str, tag: int) -> str:
+    """Return a name for a sub-interface that the plan doesn't have; the kernel takes 15 bytes."""
+    name = vlan_link_name(nic, tag)
+    return name if len(name) <= NAME_BYTES else f"vlan{tag}"
 
 
 class WrongVlan(WrongMaster):
@@ -48,25 +61,25 @@ class WrongVlan(WrongMaster):
                 yield place
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        base, other = self._other(scene, place)
-        return [Step(place.node, VLAN_TOO, (other, base)), remake(scene, place, parent=other)]
+        other, nic, tag = self._other(scene, place)
+        made = Step(place.node, VLAN_TOO, (other, nic, str(tag)))
+        return [made, remake(scene, place, parent=other)]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
-        _, other = self._other(scene, place)
+        other, _, _ = self._other(scene, place)
         gone = 'ip link delete "$1" 2>/dev/null || :'
         return [remake(scene, place), Step(place.node, gone, (other,))]
 
-    def _other(self, scene: Scene, place: Place) -> tuple[str, str]:
-        base, _, tag = child_at(scene, place).network.parent.partition(".")
-        used = {network.vlan for network in scene.plan.networks}
-        free = next(vlan for vlan in range(int(tag) + 1, int(tag) + 40) if vlan not in used)
-        return base, f"{base}.{free}"
+    def _other(self, scene: Scene, place: Place) -> tuple[str, str, int]:
+        """Return a sub-interface beside the network's own that no other network is on."""
+        network = child_at(scene, place).network
+        tag = _unused(scene, network.vlan or 0)
+        return _sub_interface(network.nic, tag), network.nic, tag
 
-    def wrong(self, name: str, child: Child) -> bool:
+    def wrong(self, name: str, nic: str, child: Child) -> bool:
         """Whether the child sits on the right NIC, but in another VLAN."""
-        parent = child.network.parent
-        same_nic = name.partition(".")[0] == parent.partition(".")[0]
-        return bool(child.network.vlan) and same_nic and name != parent
+        network = child.network
+        return bool(network.vlan) and nic == network.nic and name != network.parent
 
 
 class VlanId(Fault):
@@ -93,9 +106,7 @@ class VlanId(Fault):
         return Effect(across | scene.cells("space", place.node, place.device))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
-        used = {network.vlan for network in scene.plan.networks}
-        tag = int(place.detail[0])
-        return self._anew(scene, place, next(v for v in range(tag + 1, tag + 40) if v not in used))
+        return self._anew(scene, place, _unused(scene, int(place.detail[0])))
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return self._anew(scene, place, int(place.detail[0]))
@@ -106,8 +117,9 @@ class VlanId(Fault):
         return (place.node, *(child.container for child in children))
 
     def _anew(self, scene: Scene, place: Place, tag: int) -> list[Step]:
-        base = place.device.partition(".")[0]
-        steps = [Step(place.node, VLAN_ANEW, (place.device, base, str(tag)))]
+        vlans = scene.plan.node(place.node).vlans
+        nic = next(vlan.link for vlan in vlans if vlan.interface == place.device)
+        steps = [Step(place.node, VLAN_ANEW, (place.device, nic, str(tag)))]
         for child in scene.children_on(place.node, place.device):
             steps.append(remake(scene, Place.of(child)))
         return steps

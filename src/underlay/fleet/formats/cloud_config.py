@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
-import zlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from underlay.fleet.document import MAX_BYTES, Document, listed, mapping, word
+from underlay.fleet.document import Document, inflated, listed, mapping, word
 from underlay.lab.text import Place
 
 HEADER = "#cloud-config"
@@ -39,7 +38,10 @@ def written_files(document: Document) -> Iterator[Document]:
         text = _decoded(document, ("write_files", i), body)
         path = word(body.get("path"))
         if text is not None and path:
-            yield _inside(document, ("write_files", i, "content"), text, path)
+            inner = _inside(document, ("write_files", i, "content"), text, path)
+            inner.mode = _mode(body.get("permissions"))
+            inner.mode_spot = document.spot(("write_files", i, "permissions"))
+            yield inner
     units = listed(mapping(data.get("coreos")).get("units"))
     for i, entry in enumerate(units):
         body = mapping(entry)
@@ -47,6 +49,12 @@ def written_files(document: Document) -> Iterator[Document]:
         if name.endswith((".network", ".netdev")) and text:
             path = f"/etc/systemd/network/{name}"
             yield _inside(document, ("coreos", "units", i, "content"), text, path)
+
+
+def _mode(value: object) -> int:
+    """Return the permissions that cloud-init gives a file: octal text, 0644 by default."""
+    text = str(value).removeprefix("0o") if value is not None else "644"
+    return int(text, 8) if re.fullmatch("[0-7]{3,5}", text) else 0o644
 
 
 def _decoded(document: Document, place: Place, body: dict[str, Any]) -> str | None:
@@ -65,24 +73,13 @@ def _decoded(document: Document, place: Place, body: dict[str, Any]) -> str | No
     raw = content.encode()
     try:
         for step in steps:
-            raw = base64.b64decode(raw, validate=False) if step == "b64" else _inflated(raw)
+            raw = base64.b64decode(raw, validate=False) if step == "b64" else inflated(raw)
         return raw.decode()
-    except (binascii.Error, OSError, EOFError, ValueError, zlib.error):
+    except (binascii.Error, OSError, EOFError, ValueError):
         spot = document.spot((*place, "content"))
         cure = "encode it anew, or write the text itself under `content: |`"
         document.report("write-files-encoding", spot, f"the content is no {encoding}", cure)
         return None
-
-
-def _inflated(raw: bytes) -> bytes:
-    """Return what ``raw`` unpacks to; ValueError where that is without measure."""
-    import io
-
-    with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
-        data = stream.read(MAX_BYTES + 1)
-    if len(data) > MAX_BYTES:
-        raise ValueError("too large")
-    return data
 
 
 def _inside(outer: Document, place: Place, text: str, target: str) -> Document:

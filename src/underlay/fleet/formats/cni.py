@@ -25,7 +25,13 @@ def plugins(document: Document) -> list[tuple[Place, dict[str, Any]]]:
 def looks_like_cni(data: object) -> bool:
     """Whether a JSON document is CNI's, and not somebody else's."""
     keys = mapping(data)
-    return "cniVersion" in keys or "plugins" in keys or ("type" in keys and "ipam" in keys)
+    chain = [mapping(each) for each in listed(keys.get("plugins"))]
+    kind = keys.get("type")
+    return (
+        "cniVersion" in keys
+        or any("type" in each for each in chain)
+        or (isinstance(kind, str) and ("ipam" in keys or (kind in MAIN and "name" in keys)))
+    )
 
 
 def network_of(host: str, document: Document) -> Network | None:

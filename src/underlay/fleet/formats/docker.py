@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from underlay.fleet.document import Document, listed, mapping, number, word
-from underlay.fleet.host import Fixed, Network, as_address, as_subnet, pool_of
+from underlay.fleet.host import Claim, Fixed, Network, as_address, as_subnet, pool_of
 from underlay.lab.text import Place
 
 MTU = "com.docker.network.driver.mtu"
@@ -88,7 +88,7 @@ def podman_network(host: str, document: Document) -> Network:
     """Return the network of a file in podman's ``networks`` folder (netavark's configuration)."""
     data = mapping(document.data)
     options = mapping(data.get("options"))
-    pools = []
+    pools, claims = [], []
     for i, entry in enumerate(listed(data.get("subnets"))):
         body = mapping(entry)
         lease = mapping(body.get("lease_range"))
@@ -96,6 +96,18 @@ def podman_network(host: str, document: Document) -> Network:
         bounds = (as_address(lease.get("start_ip")), as_address(lease.get("end_ip")))
         gateway = (body.get("gateway"), (*place, "gateway"))
         pools.append(pool_of(document, place, as_subnet(body.get("subnet")), bounds, gateway))
+        claims.append(
+            Claim(
+                body.get("subnet"),
+                document.spot((*place, "subnet")),
+                (gateway[0], document.spot(gateway[1])),
+                tuple(
+                    (lease[key], document.spot((*place, "lease_range", key)))
+                    for key in ("start_ip", "end_ip")
+                    if key in lease
+                ),
+            )
+        )
     return Network(
         host=host,
         runtime="podman",
@@ -116,6 +128,7 @@ def podman_network(host: str, document: Document) -> Network:
             "mtu": ("options", "mtu"),
             "ipam": ("subnets",),
         },
+        claims=tuple(claims),
     )
 
 
@@ -125,14 +138,15 @@ def _network(
     """Return a Docker network, whose keys the document at hand spells as ``keys`` says."""
     driver = word(entry.get(keys.driver)) or "bridge"
     options = mapping(entry.get(keys.options))
-    pools = []
+    pools, claims = [], []
     for i, each in enumerate(listed(mapping(entry.get(keys.ipam)).get(keys.config))):
         body = mapping(each)
         here: Place = (*place, keys.ipam, keys.config, i)
         # Docker's range is a subnet of its own.
         part = as_subnet(body.get(keys.ip_range))
         bounds = (part.network_address, part.broadcast_address) if part else (None, None)
-        reserved = map(as_address, mapping(body.get(keys.reserved)).values())
+        left_out = mapping(body.get(keys.reserved))
+        reserved = map(as_address, left_out.values())
         pools.append(
             pool_of(
                 document,
@@ -141,6 +155,20 @@ def _network(
                 bounds,
                 (body.get(keys.gateway), (*here, keys.gateway)),
                 frozenset(address for address in reserved if address is not None),
+            )
+        )
+        claims.append(
+            Claim(
+                body.get(keys.subnet),
+                document.spot((*here, keys.subnet)),
+                (body.get(keys.gateway), document.spot((*here, keys.gateway))),
+                ((body[keys.ip_range], document.spot((*here, keys.ip_range))),)
+                if body.get(keys.ip_range)
+                else (),
+                tuple(
+                    (value, document.spot((*here, keys.reserved, key)))
+                    for key, value in left_out.items()
+                ),
             )
         )
     return Network(
@@ -164,4 +192,5 @@ def _network(
             "mtu": (*place, keys.options, MTU),
             "ipam": (*place, keys.ipam),
         },
+        claims=tuple(claims),
     )

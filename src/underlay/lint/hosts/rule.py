@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
@@ -21,6 +22,11 @@ DOCKER_MACVLAN = "https://docs.docker.com/engine/network/drivers/macvlan/"
 DOCKER_IPVLAN = "https://docs.docker.com/engine/network/drivers/ipvlan/"
 WRITE_FILES = "https://docs.cloud-init.io/en/latest/reference/modules.html#write-files"
 NETWORKD = "systemd.network(5), systemd.netdev(5)"
+QUADLET = "podman-systemd.unit(5)"
+NETPLAN = "https://netplan.readthedocs.io/en/stable/netplan-yaml/"
+KEYFILE = "nm-settings-keyfile(5)"
+ONE_WIRE = "one network is one broadcast domain: IEEE 802.1Q"
+IGNITION = "https://coreos.github.io/ignition/specs/"
 
 
 RULES: Rules[Hosts] = Rules("host-rules.md")
@@ -44,3 +50,13 @@ def networks(hosts: Hosts, *drivers: str) -> Iterator[tuple[Host, Network]]:
         for network in host.networks:
             if not drivers or network.driver in drivers:
                 yield host, network
+
+
+def unknown(text: object) -> bool:
+    """Whether a value holds a variable that nothing at hand sets, so that it can't be judged."""
+    return "$" in str(text)
+
+
+def number_of(text: object) -> int | None:
+    """Return ``text`` as a whole number, None where it isn't one."""
+    return int(str(text)) if re.fullmatch(r"[0-9]{1,9}", str(text)) else None

@@ -50,8 +50,8 @@ def address_in_range(hosts: Hosts) -> Iterator[Hit]:
         for network, pool in _pools(hosts):
             if fixed.address is None or not pool.holds(fixed.address):
                 continue
-            # Docker keeps the addresses of its own daemon's services apart by itself.
-            if network.host == fixed.host and network.runtime == "docker":
+            # Docker and podman keep the addresses of their own containers apart by themselves.
+            if network.host == fixed.host and network.runtime in ("docker", "podman"):
                 continue
             message = f"{network.name} on {network.host} may hand out {fixed.owner}'s"
             yield Hit(
@@ -129,7 +129,7 @@ def _macs(hosts: Hosts) -> Iterator[tuple[str, str, Spot]]:
                 yield fixed.mac, f"{fixed.owner} on {fixed.host}", fixed.spot
         for link in host.links:
             if link.mac and link.vlan is None:
-                yield link.mac, f"{host.name}'s {link.name}", link.spot
+                yield link.mac, f"{host.name}'s {link.name}", link.at("mac")
 
 
 @rule("host-address-twice", "error", ARP)

@@ -32,7 +32,10 @@ MODES = {
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0")
 OTHERS = (
     "portmap", "bandwidth", "firewall", "tuning", "sbr", "vrf", "host-local", "dhcp", "static",
-    "tap", "multus", "calico", "flannel", "cilium-cni", "weave-net", "whereabouts", "sriov",
+    "tap", "multus", "multus-shim", "calico", "flannel", "cilium-cni", "weave-net", "weave-npc",
+    "whereabouts", "sriov", "ib-sriov", "ovs", "kindnet", "aws-cni", "azure-vnet", "antrea",
+    "canal", "kube-router", "istio-cni", "linkerd-cni", "dnsname", "egress-cni",
+    "route-override", "ovn-k8s-cni-overlay", "cloud-ipam", "hybridnet", "spiderpool", "coordinator",
 )  # fmt: skip
 GENERAL: dict[str, type] = {
     "cniVersion": str, "cniVersions": list, "name": str, "type": str, "args": dict,
@@ -53,6 +56,7 @@ IPAM: dict[str, dict[str, type]] = {
     },
     "static": {"type": str, "addresses": list, "routes": list, "dns": dict, "name": str},
 }  # fmt: skip
+RANGE_KEYS: dict[str, type] = dict.fromkeys(("subnet", "rangeStart", "rangeEnd", "gateway"), str)
 SPOKEN = {
     str: "text",
     int: "a whole number",
@@ -246,6 +250,11 @@ def cni_key_unknown(hosts: Hosts) -> Iterator[Hit]:
         for where, entries, known, elsewhere in (
             (place, plugin, outer, inner),
             ((*place, "ipam"), ipam, inner, KEYS.get(kind, {})),
+            *(
+                ((*place, "ipam", *spot), entry, RANGE_KEYS, {})
+                for spot, entry in (ranges(ipam) if ipam.get("type") == "host-local" else ())
+                if spot
+            ),
         ):
             for key in entries if known else ():
                 if key in known or key.startswith(("_", "//", "#")):

@@ -20,6 +20,7 @@ from underlay.lint.hosts.rule import (
     networks,
     repeated,
     rule,
+    unknown,
 )
 from underlay.lint.hosts.rules_cni import MODES, near
 
@@ -42,6 +43,12 @@ def _options(network: Network) -> tuple[Place, dict[str, Any]]:
     return place, mapping(network.document.value(place))
 
 
+def _borrowed(network: Network) -> bool:
+    """Whether a swarm's network takes its settings from one that each node has: config-only."""
+    body = mapping(network.document.value(network.place))
+    return bool(mapping(body.get("ConfigFrom")).get("Network"))
+
+
 def _services(hosts: Hosts) -> Iterator[tuple[Document, str, dict[str, Any]]]:
     for host in hosts:
         for document in host.documents:
@@ -54,7 +61,7 @@ def _services(hosts: Hosts) -> Iterator[tuple[Document, str, dict[str, Any]]]:
 def docker_parent_missing(hosts: Hosts) -> Iterator[Hit]:
     """Without parent Docker makes a dummy device: no container reaches another host."""
     for network in _docker(hosts):
-        if not network.parent:
+        if not network.parent and not _borrowed(network):
             message = f"{network.name} names no parent, and is cut off from the wire"
             yield Hit(network.spot("master"), message, "parent: eth1")
 
@@ -63,7 +70,7 @@ def docker_parent_missing(hosts: Hosts) -> Iterator[Hit]:
 def docker_parent_invalid(hosts: Hosts) -> Iterator[Hit]:
     """A parent with a dot is NAME.VLAN, with a VLAN from 1 to 4094; Docker refuses any other."""
     for network in _docker(hosts):
-        if "." not in network.parent:
+        if "." not in network.parent or unknown(network.parent):
             continue
         parts = re.fullmatch(r"[^.]+\.([0-9]{1,4})", network.parent)
         if parts is None or not 1 <= int(parts[1]) <= 4094:
@@ -76,7 +83,7 @@ def docker_mode_unknown(hosts: Hosts) -> Iterator[Hit]:
     """Docker refuses a mode that isn't the driver's: `requested macvlan mode is not valid`."""
     for network in _docker(hosts):
         modes = MODES[network.driver]
-        if network.mode and network.mode not in modes:
+        if network.mode and network.mode not in modes and not unknown(network.mode):
             cure = f"one of {', '.join(modes)}"
             yield Hit(
                 network.spot("mode"), f"{network.mode!r} is no mode of {network.driver}", cure
@@ -114,7 +121,8 @@ def docker_mtu_ignored(hosts: Hosts) -> Iterator[Hit]:
 def docker_subnet_missing(hosts: Hosts) -> Iterator[Hit]:
     """Without subnet each daemon picks one of its own pools, which is not the underlay's."""
     for network in _docker(hosts):
-        if not network.pools:
+        # A subnet that can't be used is another rule's.
+        if not any(claim.subnet for claim in network.claims) and not _borrowed(network):
             message = f"{network.name} has no usable subnet: Docker picks one by itself"
             yield Hit(network.spot("ipam"), message, "ipam: {config: [{subnet: 10.1.0.0/24}]}")
 
@@ -175,12 +183,25 @@ def docker_pool_overlap(hosts: Hosts) -> Iterator[Hit]:
                     yield Hit(pool.spot, message, cure, (other.spot("ipam"),))
 
 
+def _beside(hosts: Hosts, document: Document) -> list[dict[str, Any]]:
+    """Return the Compose files of the document's folder, which Compose merges into one."""
+    return [
+        mapping(other.data)
+        for host in hosts
+        for other in host.documents
+        if other.kind == "compose" and other.folder == document.folder
+    ]
+
+
 @rule("compose-network-undefined", "error", COMPOSE)
 def compose_network_undefined(hosts: Hosts) -> Iterator[Hit]:
     """Compose refuses a service in a network that the file doesn't define."""
     for document, service, entry in _services(hosts):
         named = entry.get("networks")
-        defined = {*mapping(mapping(document.data).get("networks")), "default"}
+        beside = _beside(hosts, document)
+        defined = {name for each in beside for name in mapping(each.get("networks"))} | {"default"}
+        if any("include" in each for each in beside):
+            continue
         for i, name in enumerate(named if isinstance(named, (list, dict)) else ()):
             if isinstance(name, str) and name not in defined:
                 place = ("services", service, "networks", i if isinstance(named, list) else name)

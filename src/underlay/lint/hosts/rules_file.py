@@ -8,8 +8,9 @@ from itertools import pairwise
 
 from underlay.errors import Spot
 from underlay.fleet.document import Document, listed, mapping, word
-from underlay.fleet.formats.cni import SUFFIXES
-from underlay.lint.finding import Check, Hit, Rule
+from underlay.fleet.formats.cni import SUFFIXES, plugins
+from underlay.fleet.host import Host
+from underlay.lint.finding import Check, Hit, Rule, Severity
 from underlay.lint.hosts.rule import NETWORKD, RULES, SPEC, WRITE_FILES, Hosts, repeated, rule
 
 JSON = "RFC 8259"
@@ -63,6 +64,18 @@ READING = {
         NETWORKD,
         "An address that can't be read is skipped: the interface comes up without it.",
     ),
+    "quadlet-syntax": (
+        "podman-systemd.unit(5); systemd.syntax(7)",
+        "A line that can't be read keeps podman's generator from making a service of the unit.",
+    ),
+    "keyfile-syntax": (
+        "nm-settings-keyfile(5)",
+        "NetworkManager loads no profile from a keyfile with a line that it can't read.",
+    ),
+    "compose-variable-unset": (
+        "https://docs.docker.com/reference/compose-file/interpolation/",
+        "Compose warns, puts nothing in the variable's place and goes on.",
+    ),
     "cloud-config-header": (
         USER_DATA,
         "cloud-init tells kinds of user-data by their first line; the host boots unconfigured.",
@@ -87,8 +100,12 @@ def _noted(id: str) -> Check[Hosts]:
     return check
 
 
+# What is said beside the file may be set elsewhere.
+MILD = ("compose-variable-unset",)
+
 for _id, (_source, _reason) in READING.items():
-    RULES.append(Rule(_id, "error", _reason, _source, RULES.page, _noted(_id)))
+    _severity: Severity = "warning" if _id in MILD else "error"
+    RULES.append(Rule(_id, _severity, _reason, _source, RULES.page, _noted(_id)))
 
 
 def _entries(hosts: Hosts) -> Iterator[tuple[Document, int, dict[str, object]]]:
@@ -150,7 +167,8 @@ def netd_not_read(hosts: Hosts) -> Iterator[Hit]:
         for file in host.ignored:
             folder, _, name = file.rpartition("/")
             near = name.endswith((".bak", ".orig", ".yml", ".yaml", ".cfg", ".cni", ".disabled"))
-            if folder in folders and not name.endswith(SUFFIXES) and (near or "conf" in name):
+            likely = near or ("conf" in name and "kubeconfig" not in name)
+            if folder in folders and not name.endswith(SUFFIXES) and likely:
                 cure = f"name it to end in one of {', '.join(SUFFIXES)}, or take it away"
                 yield Hit(Spot(file), f"no runtime reads {name}", cure)
 
@@ -185,6 +203,22 @@ def netd_order(hosts: Hosts) -> Iterator[Hit]:
                     break
 
 
+# containerd's and CRI-O's own files, and those of what runs them.
+_FIRST = re.compile(r"(^|/)(containerd|crio|cri-o|kubernetes|kubelet|k3s|rke2|k0s)(/|\.|$)")
+
+
+def takes_first(host: Host) -> bool:
+    """Whether the host's runtime takes the first file of net.d, so far as its files tell.
+
+    rkt, podman and nerdctl ask for networks by name, and so does multus, which is
+    itself the first file then.
+    """
+    paths = (*host.ignored, *(d.target or d.file for d in host.documents))
+    folder = sorted((d for d in host.documents if d.kind == "cni"), key=lambda d: d.name)
+    kinds = [plugin.get("type") for d in folder[:1] for _, plugin in plugins(d)]
+    return any(map(_FIRST.search, paths)) and not {"multus", "multus-shim"} & set(map(str, kinds))
+
+
 @rule(
     "netd-first-wins",
     "warning",
@@ -194,7 +228,7 @@ def netd_first_wins(hosts: Hosts) -> Iterator[Hit]:
     """Both containerd and CRI-O take the first file of /etc/cni/net.d; the others lie idle."""
     for host in hosts:
         found = [d for d in host.documents if d.kind == "cni" and "/cni/net.d" in d.folder]
-        ordered = sorted(found, key=lambda d: d.name)
+        ordered = sorted(found, key=lambda d: d.name) if takes_first(host) else []
         for document in ordered[1:]:
             message = f"{ordered[0].name} comes first in {document.folder}: {document.name} is idle"
             cure = "keep one file there, or name the network in the runtime's configuration"

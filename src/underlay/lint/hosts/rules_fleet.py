@@ -2,44 +2,88 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
-from underlay.fleet.host import Address, Host, Network, Pool, meet, within
+from underlay.fleet.host import Address, Host, Network, Pool, meet
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import HOST_LOCAL, Hosts, repeated, rule
+from underlay.lint.hosts.rule import HOST_LOCAL, ONE_WIRE, Hosts, rule
+from underlay.lint.hosts.rules_file import takes_first
 from underlay.lint.hosts.rules_interface import mtu_of
 
 UNIQUE = f"host-local ensures uniqueness on a single host: {HOST_LOCAL}; multus-cni#52"
-ONE_WIRE = "one network is one broadcast domain: IEEE 802.1Q"
 
 
 def _meetings(hosts: Hosts) -> Iterator[tuple[Network, Pool, Network, Pool, Address]]:
-    """Yield each two ranges of different hosts that overlap in one VLAN, with their networks."""
+    """Yield each two ranges of different hosts that overlap in one VLAN, with their networks.
+
+    The second of the two is the one to blame: what overlaps more of the others, or is of
+    another size than they are.
+    """
     found = [(host, n) for host in hosts for n in host.networks if n.is_underlay]
-    for (host, first), (other, second) in combinations(found, 2):
-        if host is not other and first.vlan == second.vlan:
-            for pool, range_, shared in second.overlaps(first):
-                yield first, range_, second, pool, shared
+    met = [
+        (first, range_, second, pool, shared)
+        for (host, first), (other, second) in combinations(found, 2)
+        if host is not other and first.vlan == second.vlan
+        for pool, range_, shared in second.overlaps(first)
+    ]
+    often = Counter(id(pool) for _, one, _, two, _ in met for pool in (one, two))
+    sizes = Counter(_size(pool) for _, network in found for pool in network.pools)
+    usual = max(sizes.values(), default=0)
+
+    def blame(pool: Pool) -> tuple[int, bool]:
+        return often[id(pool)], sizes[_size(pool)] < usual
+
+    for first, range_, second, pool, shared in met:
+        if blame(range_) > blame(pool):
+            yield second, pool, first, range_, shared
+        else:
+            yield first, range_, second, pool, shared
 
 
-def _same_name(hosts: Hosts) -> Iterator[tuple[Host, Network, Host, Network]]:
-    """Yield each network with the first host's of the same name; never with itself."""
-    found = ((host, n) for host in hosts for n in host.networks if n.is_underlay and n.name)
-    for (host, first), (other, network) in repeated((pair[1].name, pair) for pair in found):
-        if host is not other:
-            yield host, first, other, network
+def _size(pool: Pool) -> tuple[int, int]:
+    return pool.subnet.version, int(pool.last) - int(pool.first)
+
+
+def _odd(
+    hosts: Hosts, value: Callable[[Host, Network], object]
+) -> Iterator[tuple[Host, Network, Host, Network]]:
+    """Yield each network whose ``value`` isn't what most hosts have, behind one that has that.
+
+    Where hosts are evenly divided, the first one counts as usual. A value that is
+    unknown isn't compared.
+    """
+    named: dict[str, dict[str, tuple[Host, Network]]] = {}
+    for host in hosts:
+        for network in host.networks:
+            if network.is_underlay and network.name and value(host, network):
+                named.setdefault(network.name, {}).setdefault(host.name, (host, network))
+    for places in named.values():
+        told = [(value(host, network), host, network) for host, network in places.values()]
+        usual = Counter(found for found, _, _ in told).most_common(1)[0][0]
+        _, host, first = next(each for each in told if each[0] == usual)
+        for found, other, network in told:
+            if found != usual:
+                yield host, first, other, network
 
 
 def _differing(
     hosts: Hosts, key: str, verb: str, value: Callable[[Host, Network], object], cure: str
 ) -> Iterator[Hit]:
-    """Yield each network whose ``value`` isn't the first host's; one that is unknown is none."""
-    for host, first, other, network in _same_name(hosts):
+    """Yield each network whose ``value`` isn't that of most hosts; one that is unknown is none."""
+    for host, first, other, network in _odd(hosts, value):
         here, there = value(other, network), value(host, first)
-        if here and there and here != there:
-            message = f"{network.name} {verb} {here} on {other.name}, {there} on {host.name}"
-            yield Hit(network.spot(key), message, cure, (first.spot(key),))
+        message = f"{network.name} {verb} {here} on {other.name}, {there} on {host.name}"
+        yield Hit(network.spot(key), message, cure, (first.spot(key),))
+
+
+def _subnets(_: Host, network: Network) -> tuple[str, ...]:
+    return tuple(sorted({str(pool.subnet) for pool in network.pools}))
+
+
+def _gateways(_: Host, network: Network) -> tuple[str, ...]:
+    return tuple(sorted({f"{pool.subnet} {pool.gateway}" for pool in network.pools}))
 
 
 @rule("range-twice", "error", UNIQUE)
@@ -88,8 +132,8 @@ def network_driver_differs(hosts: Hosts) -> Iterator[Hit]:
 @rule("network-mode-differs", "error", "drivers/net/macvlan.c, drivers/net/ipvlan/ipvlan_main.c")
 def network_mode_differs(hosts: Hosts) -> Iterator[Hit]:
     """One name, two modes: who reaches whom depends on where a container runs."""
-    for host, first, other, network in _same_name(hosts):
-        if first.driver == network.driver and first.wire_mode != network.wire_mode:
+    for host, first, other, network in _odd(hosts, lambda _, network: network.wire_mode):
+        if first.driver == network.driver:
             message = (
                 f"{network.name} has mode {network.wire_mode} on {other.name},"
                 f" {first.wire_mode} on {host.name}"
@@ -111,12 +155,15 @@ def _tag(_: Host, network: Network) -> str:
 @rule("network-parent-differs", "warning", "names of NICs differ between machines, wires needn't")
 def network_parent_differs(hosts: Hosts) -> Iterator[Hit]:
     """One name, two NICs: right only where both are plugged into the same wire."""
-    for host, first, other, network in _same_name(hosts):
-        base, basis = network.parent.partition(".")[0], first.parent.partition(".")[0]
-        if base and basis and base != basis:
-            message = f"{network.name} sits on {base} of {other.name}, on {basis} of {host.name}"
-            cure = "see that both are in the same segment, or name the same NIC"
-            yield Hit(network.spot("master"), message, cure, (first.spot("master"),))
+    for host, first, other, network in _odd(hosts, lambda _, network: _base(network)):
+        message = f"{network.name} sits on {_base(network)} of {other.name},"
+        message += f" on {_base(first)} of {host.name}"
+        cure = "see that both are in the same segment, or name the same NIC"
+        yield Hit(network.spot("master"), message, cure, (first.spot("master"),))
+
+
+def _base(network: Network) -> str:
+    return network.parent.partition(".")[0]
 
 
 @rule("network-mtu-differs", "error", "RFC 4821; a frame above the receiver's MTU is dropped")
@@ -130,7 +177,7 @@ def network_mtu_differs(hosts: Hosts) -> Iterator[Hit]:
 )
 def network_mask_differs(hosts: Hosts) -> Iterator[Hit]:
     """One subnet with two prefix lengths: some neighbours are sought at a router that isn't."""
-    for host, first, other, network in _same_name(hosts):
+    for host, first, other, network in _odd(hosts, _subnets):
         for pool, basis in product(network.pools, first.pools):
             if pool.subnet != basis.subnet and meet(pool.subnet, basis.subnet):
                 message = f"{network.name} is {pool.subnet} on {other.name},"
@@ -141,7 +188,7 @@ def network_mask_differs(hosts: Hosts) -> Iterator[Hit]:
 @rule("network-subnet-differs", "warning", "RFC 1122, section 3.3.1")
 def network_subnet_differs(hosts: Hosts) -> Iterator[Hit]:
     """One name, two subnets in a layer-2 mode: without a router the hosts don't meet."""
-    for host, first, other, network in _same_name(hosts):
+    for host, first, other, network in _odd(hosts, _subnets):
         if network.wire_mode in ("l3", "l3s") or not (first.pools and network.pools):
             continue
         pairs = product(first.pools, network.pools)
@@ -155,7 +202,7 @@ def network_subnet_differs(hosts: Hosts) -> Iterator[Hit]:
 @rule("network-gateway-differs", "warning", "RFC 1812")
 def network_gateway_differs(hosts: Hosts) -> Iterator[Hit]:
     """One subnet, two gateways: right only where there are two routers."""
-    for host, first, other, network in _same_name(hosts):
+    for host, first, other, network in _odd(hosts, _gateways):
         for pool, basis in product(network.pools, first.pools):
             if pool.subnet == basis.subnet and pool.gateway != basis.gateway:
                 here, there = (str(p.gateway or "none") for p in (pool, basis))
@@ -182,66 +229,30 @@ def network_missing(hosts: Hosts) -> Iterator[Hit]:
 @rule("netd-first-differs", "warning", "containerd, internal/cri: the first file in net.d counts")
 def netd_first_differs(hosts: Hosts) -> Iterator[Hit]:
     """By order of file names the hosts choose different networks for the same container."""
-    first: tuple[Host, Network] | None = None
+    first: list[tuple[Host, Network]] = []
     for host in hosts:
         found = sorted(
             (n for n in host.networks if n.runtime == "cni" and n.name),
             key=lambda n: n.document.name,
         )
-        if not found:
-            continue
-        if first is not None and first[1].name != found[0].name:
-            shared = {n.name for n in host.networks} & {n.name for n in first[0].networks}
-            if shared:
-                message = f"{found[0].document.name} ({found[0].name}) comes first on {host.name},"
-                message += f" {first[1].document.name} ({first[1].name}) on {first[0].name}"
+        if found and takes_first(host):
+            first.append((host, found[0]))
+    names = Counter(network.name for _, network in first).most_common(1)
+    for other, basis in [each for each in first if each[1].name == names[0][0]][:1]:
+        for host, network in first:
+            shared = {n.name for n in host.networks} & {n.name for n in other.networks}
+            if network.name != basis.name and shared:
+                message = f"{network.document.name} ({network.name}) comes first on {host.name},"
+                message += f" {basis.document.name} ({basis.name}) on {other.name}"
                 cure = "the same file names on all hosts"
-                yield Hit(found[0].spot("name"), message, cure, (first[1].spot("name"),))
-        first = first or (host, found[0])
+                yield Hit(network.spot("name"), message, cure, (basis.spot("name"),))
 
 
-@rule("parent-mtu-differs", "error", "RFC 4821; a switch drops what is too large, without a word")
-def parent_mtu_differs(hosts: Hosts) -> Iterator[Hit]:
-    """NICs of one subnet with different MTUs: large packets one way, none the other."""
-    seen: dict[object, tuple[Host, int, object]] = {}
-    for host in hosts:
-        for link in host.links:
-            for interface, spot in link.addresses:
-                if link.mtu is None:
-                    continue
-                other = seen.setdefault(interface.network, (host, link.mtu, spot))
-                if other[1] != link.mtu and other[0] is not host:
-                    message = f"{host.name}'s {link.name} has MTU {link.mtu} in"
-                    message += f" {interface.network}, {other[0].name} {other[1]}"
-                    yield Hit(link.spot, message, "one MTU in a segment")
-
-
-@rule("host-mask-differs", "error", "RFC 1122, section 3.3.1: what is on-link is told by the mask")
-def host_mask_differs(hosts: Hosts) -> Iterator[Hit]:
-    """Hosts of one segment with different prefix lengths don't agree on who is a neighbour."""
-    found = [
-        (host, link, interface, spot)
-        for host in hosts
-        for link in host.links
-        for interface, spot in link.addresses
-    ]
-    for (host, link, one, spot), (other, near, two, there) in combinations(found, 2):
-        alike = host is not other and link.vlan == near.vlan
-        if alike and one.network != two.network and meet(one.network, two.network):
-            message = f"{near.name} of {other.name} has {two}, {link.name} of {host.name} {one}"
-            yield Hit(there, message, "one prefix length in a segment", (spot,))
-
-
-@rule("l3-route-missing", "warning", "https://docs.docker.com/engine/network/drivers/ipvlan/")
-def l3_route_missing(hosts: Hosts) -> Iterator[Hit]:
-    """Nobody announces ipvlan l3's subnets: each host needs a route to every other's."""
-    found = [(host, n) for host in hosts for n in host.networks if n.wire_mode in ("l3", "l3s")]
-    for (host, network), (other, _) in product(found, found):
-        routes = [route for link in other.links for route in link.routes]
-        if host is other or not other.links:
-            continue
-        for pool in network.pools:
-            if not any(within(pool.subnet, route) for route in routes):
-                message = f"{other.name} has no route to {network.name}'s {pool.subnet}"
-                cure = f"a route to {pool.subnet} through {host.name}'s address on the underlay"
-                yield Hit(pool.spot, message, cure)
+@rule("network-ipam-differs", "warning", "who hands out addresses decides whether they are unique")
+def network_ipam_differs(hosts: Hosts) -> Iterator[Hit]:
+    """One name, two ways to addresses: one host asks a server, the other has its own range."""
+    for host, first, other, network in _odd(hosts, lambda _, network: network.ipam):
+        if network.runtime == first.runtime:
+            message = f"{network.name} has ipam {network.ipam} on {other.name},"
+            message += f" {first.ipam} on {host.name}"
+            yield Hit(network.spot("ipam"), message, "one way for all hosts", (first.spot("ipam"),))

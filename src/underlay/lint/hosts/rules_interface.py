@@ -6,102 +6,11 @@ import re
 from collections.abc import Iterator
 
 from underlay.errors import did_you_mean, nearest
-from underlay.fleet.document import Document
-from underlay.fleet.formats.interfaces import sections, wanted_vlans
 from underlay.fleet.host import Host, Network
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import NETWORKD, Hosts, networks, rule
+from underlay.lint.hosts.rule import Hosts, networks, rule, unknown
 
-# networkd's own words, which aren't the drivers': systemd.netdev(5), [MACVLAN] and [IPVLAN].
-KINDS = ("vlan", "macvlan", "ipvlan", "macvtap")
-MODES = {
-    "macvlan": ("private", "vepa", "bridge", "passthru", "source"),
-    "ipvlan": ("L2", "L3", "L3S"),
-}
 WIRELESS = re.compile(r"(wlan[0-9]|wl[opsx][0-9a-f])")
-
-
-def _networkd(host: Host, suffix: str) -> list[Document]:
-    return [d for d in host.documents if d.kind == "networkd" and d.name.endswith(suffix)]
-
-
-def _values(document: Document) -> dict[tuple[str, str], tuple[str, int]]:
-    return {
-        (section, key): (value, line)
-        for section, _, entries in sections(document)
-        for key, value, line in entries
-    }
-
-
-def _netdevs(host: Host) -> Iterator[tuple[Document, str, dict[tuple[str, str], tuple[str, int]]]]:
-    """Yield a host's .netdev files with the kind and the values of each."""
-    for document in _networkd(host, ".netdev"):
-        values = _values(document)
-        yield document, values.get(("NetDev", "Kind"), ("", 1))[0], values
-
-
-@rule("networkd-vlan-id", "error", NETWORKD)
-def networkd_vlan_id(hosts: Hosts) -> Iterator[Hit]:
-    """A VLAN is a number from 1 to 4094; without one networkd makes no interface."""
-    for host in hosts:
-        for document, kind, values in _netdevs(host):
-            _, line = values.get(("NetDev", "Kind"), ("", 1))
-            text, line = values.get(("VLAN", "Id"), ("", line))
-            if kind == "vlan" and not (text.isdigit() and 1 <= int(text[:6]) <= 4094):
-                message = f"Id={text} is no VLAN" if text else "found no Id"
-                yield Hit(document.at(line), message, "[VLAN] with Id=70, say")
-
-
-@rule("networkd-name-and-id", "warning", "F-WRONGTAG: a name that lies about its tag")
-def networkd_name_and_id(hosts: Hosts) -> Iterator[Hit]:
-    """A VLAN interface whose name tells another tag misleads whoever puts a network on it."""
-    for host in hosts:
-        for link in host.links:
-            tag = link.name.rpartition(".")[2] if "." in link.name else ""
-            known = link.vlan is not None and 1 <= link.vlan <= 4094
-            if known and tag.isdigit() and int(tag[:6]) != link.vlan:
-                message = f"{link.name} carries VLAN {link.vlan}"
-                base = link.name.rpartition(".")[0]
-                yield Hit(link.spot, message, f"name it {base}.{link.vlan}, or mend the tag")
-
-
-@rule("networkd-not-attached", "error", NETWORKD)
-def networkd_not_attached(hosts: Hosts) -> Iterator[Hit]:
-    """A VLAN or macvlan is made only where its parent's .network file asks for it."""
-    for host in hosts:
-        wanted = wanted_vlans(_networkd(host, ".network"))
-        for document, kind, values in _netdevs(host):
-            name, line = values.get(("NetDev", "Name"), ("", 1))
-            if kind in KINDS and name and name not in wanted:
-                cure = f"{kind.upper()}={name} in the [Network] section of its parent"
-                yield Hit(document.at(line), f"no .network file asks for {name}", cure)
-
-
-@rule("networkd-netdev-missing", "error", NETWORKD)
-def networkd_netdev_missing(hosts: Hosts) -> Iterator[Hit]:
-    """A .network file that asks for an interface waits for a .netdev file that makes it."""
-    for host in hosts:
-        made = {values.get(("NetDev", "Name"), ("", 1))[0] for _, _, values in _netdevs(host)}
-        for document in _networkd(host, ".network"):
-            for _, _, entries in sections(document):
-                for key, value, line in entries:
-                    if key in ("VLAN", "MACVLAN", "IPVLAN") and value not in made:
-                        message = f"nothing makes {value}"
-                        cure = f"a .netdev file with Name={value}"
-                        yield Hit(document.at(line), message, cure)
-
-
-@rule("networkd-mode-unknown", "error", NETWORKD)
-def networkd_mode_unknown(hosts: Hosts) -> Iterator[Hit]:
-    """A mode that networkd doesn't know is passed over, and the kernel's default holds."""
-    for host in hosts:
-        for document, kind, values in _netdevs(host):
-            modes = MODES.get(kind, ())
-            mode, line = values.get((kind.upper(), "Mode"), ("", 1))
-            if mode and modes and mode not in modes:
-                yield Hit(
-                    document.at(line), f"{kind} has no mode {mode!r}", f"one of {', '.join(modes)}"
-                )
 
 
 @rule("parent-missing", "error", "F-PMISSING: `failed to lookup master: Link not found`")
@@ -109,10 +18,10 @@ def parent_missing(hosts: Hosts) -> Iterator[Hit]:
     """A parent that the host doesn't have: no container of this network starts."""
     for host, network in networks(hosts, "macvlan", "ipvlan"):
         names = [link.name for link in host.links]
-        base = network.parent.partition(".")[0]
-        if not names or not base or base in names or network.parent in names:
+        base = network.parent.rpartition(".")[0] if network.vlan else network.parent
+        if not names or not base or unknown(network.parent):
             continue
-        if any(re.search(r"[*?]", d.text) for d in _networkd(host, ".network")):
+        if any(link.fits(base) or link.fits(network.parent) for link in host.links):
             continue
         cure = did_you_mean(nearest(base, names)) or f"one of {', '.join(names)}"
         message = f"{network.name} sits on {network.parent}, which {host.name}'s files don't have"
@@ -125,13 +34,13 @@ def parent_missing(hosts: Hosts) -> Iterator[Hit]:
     "CNI makes no VLAN interfaces: " + "https://www.cni.dev/plugins/current/main/vlan/",
 )
 def parent_vlan_missing(hosts: Hosts) -> Iterator[Hit]:
-    """Docker makes a missing VLAN interface, CNI doesn't: the parent isn't there."""
+    """Docker makes a missing VLAN interface, CNI and podman don't: the parent isn't there."""
     for host, network in networks(hosts, "macvlan", "ipvlan"):
         names = {link.name for link in host.links}
-        base, dot, _ = network.parent.partition(".")
+        base, dot, _ = network.parent.rpartition(".")
         made = any(network.parent in d.text for d in host.documents if d.kind == "cloud_config")
         lacking = dot and base in names and network.parent not in names
-        if lacking and network.runtime == "cni" and not made:
+        if lacking and network.runtime != "docker" and not made:
             message = f"{host.name} has {base}, and nothing makes {network.parent}"
             cure = f"make the VLAN interface {network.parent} at boot"
             yield Hit(network.spot("master"), message, cure)
@@ -163,7 +72,11 @@ def parent_name_invalid(hosts: Hosts) -> Iterator[Hit]:
     """The kernel's names of interfaces have 1 to 15 characters, no slash, colon or blank."""
     for _, network in networks(hosts, "macvlan", "ipvlan"):
         name = network.parent
-        if name and (len(name.encode()) > 15 or re.search(r"[\s/:]", name) or name in (".", "..")):
+        if (
+            name
+            and not unknown(name)
+            and (len(name.encode()) > 15 or re.search(r"[\s/:]", name) or name in (".", ".."))
+        ):
             yield Hit(network.spot("master"), f"{name[:40]!r} can't be an interface", "eth1, say")
 
 

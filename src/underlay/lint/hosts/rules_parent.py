@@ -23,7 +23,7 @@ def _pairs(hosts: Hosts) -> Iterator[tuple[Host, Network, Network]]:
 def _parents(hosts: Hosts) -> Iterator[tuple[Network, Pool, Interface, Spot]]:
     """Yield each range of each network with each address that its parent has on the host."""
     for host, network in networks(hosts):
-        link = host.link_by_name.get(network.parent)
+        link = host.link(network.parent)
         for pool, (interface, spot) in product(network.pools, link.addresses if link else ()):
             yield network, pool, interface, spot
 

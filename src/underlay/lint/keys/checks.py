@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from underlay.lab.text import LabText, Problem
-from underlay.lint.keys import addresses, names, networks, ports
+from underlay.lint.keys import addresses, filters, names, networks, pools, ports, shims
 from underlay.lint.keys.parts import Parts, parts_of
 
 CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
@@ -17,6 +17,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     networks.mode,
     networks.files,
     names.groups,
+    names.node_name,
     names.nodes,
     names.names,
     networks.profile,
@@ -27,6 +28,11 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     networks.device,
     networks.bridge_port,
     networks.one_vlan_link,
+    pools.subnet,
+    pools.subnets,
+    pools.pools,
+    pools.ranges,
+    pools.reserved_by_docker,
     addresses.usable,
     addresses.segments,
     addresses.networks,
@@ -43,6 +49,10 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     ports.port_overlay,
     ports.snooping,
     ports.bond,
+    filters.filters,
+    filters.filters_and_checks,
+    filters.chosen_port,
+    shims.shims,
 )
 
 

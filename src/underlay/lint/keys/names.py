@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
+from underlay.lab import Containers, HostPort
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan import MANAGEMENT_SEGMENT, SWITCH
@@ -12,6 +13,12 @@ from underlay.plan.naming import bridge_name, second_port_name
 from underlay.plan.naming import port_name as node_port_name
 
 # moby refuses to make networks of these names: `IsPreDefinedNetwork`.
+# What a node can't be called, and whose name it is.
+NODE_NAMES = {
+    "all": "`on: all` means every node",
+    "localhost": "each machine is that to itself",
+    SWITCH: "the switch has it",
+}
 DOCKER_NAMES = ("bridge", "host", "none", "default")
 
 
@@ -34,6 +41,24 @@ def groups(parts: Parts) -> Iterator[Problem]:
                 expected = f"networks of runtime {first} only, as {runtimes[first]} is"
                 yield parts.text.problem((*place, position), found, expected)
                 break
+
+
+def node_name(parts: Parts) -> Iterator[Problem]:
+    """Nodes have names of their own, which stand beside no count and no prefix."""
+    written = parts.text.data.get("nodes")
+    in_full = isinstance(written, dict)
+    for key in ("count", "prefix"):
+        if in_full and "names" in written and key in written:
+            expected = "names alone: they say it already"
+            yield parts.text.problem(("nodes", key), f"{key} beside names", expected, at_key=True)
+    if not parts.nodes or not parts.nodes.names:
+        return
+    place: Place = ("nodes", "names") if in_full else ("nodes",)
+    yield from parts.repeated(place, parts.nodes.names, "the node")
+    for position, name in enumerate(parts.nodes.names):
+        if name in NODE_NAMES:
+            expected = f"another: {NODE_NAMES[name]}"
+            yield parts.text.problem((*place, position), quoted(name), expected)
 
 
 def nodes(parts: Parts) -> Iterator[Problem]:
@@ -90,36 +115,57 @@ def container_name(parts: Parts) -> Iterator[Problem]:
             yield parts.text.problem(
                 place, quoted(group.name), f"another: {taken[group.name]} has it"
             )
-        elif group.name in parts.network_names:
-            expected = "another: containers of a network are called after it"
+        elif len(group.name) == 1 and _by_docker(parts, group):
+            expected = "two characters or more: Docker takes no shorter name"
             yield parts.text.problem(place, quoted(group.name), expected)
-        taken.setdefault(group.name, "another group")
+    taken |= {group.name: "a container" for group in parts.containers.values() if group.name}
     for name in parts.hosts:
         if name in taken:
             expected = f"another: {taken[name]} has it"
             yield parts.text.problem(("hosts", name), quoted(name), expected, at_key=True)
 
 
+def _by_docker(parts: Parts, group: Containers) -> bool:
+    networks = (parts.loose_networks.get(name) for name in group.networks)
+    return any(network and network.runtime == "docker" for network in networks)
+
+
 def hosts(parts: Parts) -> Iterator[Problem]:
-    """External hosts sit in segments that exist, without tags, at addresses of their own."""
+    """External hosts sit in segments that exist, once in each VLAN, at addresses of their own."""
     seen: dict[str, str] = {}
     for name, host in parts.hosts.items():
-        for segment, port in host.on.items():
+        for segment, on in host.on.items():
             place: Place = ("hosts", name, "on", segment)
             yield from parts.unknown(place, segment, parts.segment_names, at_key=True)
-            if port.vlan is not None:
-                yield parts.text.problem(
-                    (*place, "vlan"),
-                    f"the VLAN {port.vlan} of an external host",
-                    "none: the switch's own kernel may lack 802.1q",
-                    "a container with `forwards: true` in both VLANs is a router on a stick",
-                )
-            for position, address in enumerate(port.addresses):
-                own = str(ip_interface(address).ip)
-                if own in seen:
-                    spot: Place = (*place, "addresses", position)
-                    yield parts.text.problem(spot, address, f"another: {seen[own]} has it")
-                seen[own] = name
+            vlans: set[int | None] = set()
+            for position, port in enumerate(host.ports(segment)):
+                spot: Place = (*place, position) if isinstance(on, list) else place
+                yield from _host_vlan(parts, spot, port, vlans)
+                vlans.add(port.vlan)
+                for number, address in enumerate(port.addresses):
+                    own = str(ip_interface(address).ip)
+                    if own in seen:
+                        at: Place = (*spot, "addresses", number)
+                        yield parts.text.problem(at, address, f"another: {seen[own]} has it")
+                    seen[own] = name
+
+
+def _host_vlan(
+    parts: Parts, place: Place, port: HostPort, taken: set[int | None]
+) -> Iterator[Problem]:
+    """A sub-interface has addresses of its own: the segment's subnet is the untagged one's."""
+    if port.vlan is None:
+        if None in taken:
+            expected = "a vlan of its own: the NIC itself is named already"
+            yield parts.text.problem(place, "a second port without a vlan", expected)
+        return
+    if port.vlan in taken:
+        spot: Place = (*place, "vlan")
+        yield parts.text.problem(spot, f"the VLAN {port.vlan} a second time", "it once")
+    if not port.addresses:
+        expected = "addresses beside it, of a network in that VLAN"
+        found = f"the VLAN {port.vlan} without an address"
+        yield parts.text.problem((*place, "vlan"), found, expected, at_key=True)
 
 
 def port_name(parts: Parts) -> Iterator[Problem]:

@@ -15,7 +15,8 @@ from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan import MANAGEMENT
-from underlay.plan.naming import default_file, link_name
+from underlay.plan.hosts import in_one_vlan
+from underlay.plan.naming import default_file, link_name, vlan_link_name
 
 # What runs without systemd.
 LEAN_RUNTIMES = ("cni", "iproute2")
@@ -27,6 +28,7 @@ VLAN_ONCE = (
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
 OWN_MAC = tuple(one for one in DRIVERS.values() if one.own_mac and one.overlay is None)
 ADVERTISED = 64
+CNI_PLUGINS = ("host-local", "static", "dhcp")
 
 
 def parent(parts: Parts) -> Iterator[Problem]:
@@ -45,7 +47,7 @@ def parent(parts: Parts) -> Iterator[Problem]:
         if network.segment:
             yield from parts.unknown((*place, "segment"), network.segment, parts.segment_names)
         if network.parent:
-            base = network.parent.partition(".")[0]
+            base, _ = parts.nic_and_tag(network.parent)
             yield from parts.unknown(key, base, interfaces, shown=network.parent)
             yield from _tag(parts, name, network)
 
@@ -58,14 +60,14 @@ def _meant(parts: Parts, network: str) -> bool:
 
 def _tag(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     """``parent: eth1.70`` says the VLAN already."""
-    base, dot, tag = (network.parent or "").partition(".")
+    base, tag = parts.nic_and_tag(network.parent or "")
     key = parent_key(parts.text, name)
-    if dot and not 1 <= int(tag) <= 4094:
+    if tag and not 1 <= int(tag) <= 4094:
         yield parts.text.problem(key, f"the VLAN {tag}", "a VLAN from 1 to 4094")
-    elif dot and str(int(tag)) != tag:
-        hint = did_you_mean(f"{base}.{int(tag)}")
+    elif tag and str(int(tag)) != tag:
+        hint = did_you_mean(vlan_link_name(base, int(tag)))
         yield parts.text.problem(key, quoted(network.parent), "a VLAN without leading zeros", hint)
-    elif dot and network.vlan is not None and network.vlan != int(tag):
+    elif tag and network.vlan is not None and network.vlan != int(tag):
         place = ("networks", name, "vlan")
         yield parts.text.problem(place, str(network.vlan), f"{tag}, as in {key[-1]}, or no vlan")
 
@@ -122,7 +124,8 @@ def gateway_route(parts: Parts) -> Iterator[Problem]:
     """A default route by the gateway needs one."""
     for name, network in parts.loose_networks.items():
         by_bridge = network.nat or (network.traits.bridges_uplink and network.internal)
-        if network.default_route == "gateway" and network.gateway is None and not by_bridge:
+        has_gateway = any(pool.gateway for pool in network.pools)
+        if network.default_route == "gateway" and not has_gateway and not by_bridge:
             place, found = ("networks", name, "default_route"), "'gateway' without a gateway"
             yield parts.text.problem(place, found, "the key gateway beside it")
 
@@ -167,7 +170,7 @@ def needed_key(parts: Parts) -> Iterator[Problem]:
     for name, network in parts.loose_networks.items():
         written = {*parts.text.data["networks"][name]}
         # The parent's name tells a VLAN as well as the key does.
-        written |= {"vlan"} if "." in (network.parent or "") else set()
+        written |= {"vlan"} if parts.is_tagged(network) else set()
         for key, example in network.traits.needed.items():
             if key not in written:
                 found = f"{network.driver} without {key}"
@@ -200,7 +203,7 @@ def device(parts: Parts) -> Iterator[Problem]:
         kinds = {
             "br": bridged,
             driver.overlay.letters if driver.overlay else "": driver.overlay is not None,
-            "sh": network.shim,
+            "sh": network.own_shim is not None and network.own_shim.name is None,
             "dm": network.internal and not bridged,
         }
         for made in (link_name(kind, name[:11]) for kind, used in kinds.items() if used):
@@ -236,7 +239,7 @@ def one_vlan_link(parts: Parts) -> Iterator[Problem]:
     owners: dict[str, str] = {}
     for name, network in parts.loose_networks.items():
         uplink = parts.uplink(network)
-        if network.internal or "." not in uplink:
+        if network.internal or not parts.is_tagged(network):
             continue
         place = ("networks", name, "driver")
         moved = network.traits.attach == "moved"
@@ -256,22 +259,22 @@ def ipam(parts: Parts) -> Iterator[Problem]:
     """A plugin for addresses is CNI's, and a DHCP lease needs a MAC address of one's own."""
     for name, network in parts.loose_networks.items():
         place = ("networks", name, "ipam")
-        if network.ipam and network.runtime != "cni":
+        if network.ipam in CNI_PLUGINS and network.runtime != "cni":
             expected = f"no ipam for {network.runtime}: it is for cni"
             yield parts.text.problem(place, "the key ipam", expected, at_key=True)
         elif network.ipam == "dhcp":
-            yield from _leased(parts, name, network)
+            yield from lease_problem(parts, name, network, place)
         if network.slaac:
             yield from _advertised(parts, name, network)
 
 
-def _leased(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
-    place = ("networks", name, "ipam")
-    if not _has_own_mac(parts, network):
+def lease_problem(parts: Parts, name: str, network: Network, place: Place) -> Iterator[Problem]:
+    """Yield what keeps ``network``'s children from a lease; the key at ``place`` asks for one."""
+    if not _has_own_mac(network):
         yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac("cni"))
     elif network.subnet6:
         yield parts.text.problem(place, "dhcp with subnet6", "IPv4 only")
-    elif not _server(parts, network, "dhcp", network.subnet):
+    elif network.subnet and not _server(parts, network, "dhcp", network.subnet):
         expected = f"a host with `serves: [dhcp]` and an address in {network.subnet}"
         yield parts.text.problem(place, "dhcp without a server", expected)
 
@@ -284,7 +287,7 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     elif network.runtime not in LEAN_RUNTIMES:
         expected = "runtime cni or iproute2: an engine gives addresses itself"
         yield parts.text.problem(place, f"slaac by {network.runtime}", expected)
-    elif not _has_own_mac(parts, network):
+    elif not _has_own_mac(network):
         expected = _of_own_mac(network.runtime)
         yield parts.text.problem(place, f"slaac for {network.driver}", expected)
     elif not _server(parts, network, "ra", network.subnet6):
@@ -294,23 +297,26 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
 
 def _of_own_mac(runtime: str) -> str:
     able = [one.name for one in OWN_MAC if runtime in one.runtimes]
-    return f"untagged {' or '.join(able)}, whose children have MAC addresses of their own"
+    return f"{' or '.join(able)}, whose children have MAC addresses of their own"
 
 
-def _has_own_mac(parts: Parts, network: Network) -> bool:
+def _has_own_mac(network: Network) -> bool:
     closed = network.is_closed or network.mode == "passthru"
-    return network.traits in OWN_MAC and not parts.is_tagged(network) and not closed
+    return network.traits in OWN_MAC and not closed
 
 
 def _server(
     parts: Parts, network: Network, service: str, subnet: IPv4Network | IPv6Network
 ) -> bool:
     segment = parts.segment_of(network)
-    return any(
+    near = parts.segments.get(segment)
+    return near is not None and any(
         ip_interface(address).ip in subnet
-        for host in parts.hosts.values()
-        if service in host.serves and segment in host.on
-        for address in host.on[segment].addresses
+        for name, host in parts.hosts.items()
+        if service in host.serves
+        for port in host.ports(segment)
+        if in_one_vlan(near, name, port.vlan, parts.vlan(network))
+        for address in port.addresses
     )
 
 

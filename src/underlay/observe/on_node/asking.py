@@ -55,15 +55,42 @@ class Asking:
             for protocol in reversed(protocols)
         ]
         self.done: list[Question] = []
+        self.told = 0
+        self.doubtful: dict[Question, Answer | None] = {}
         self.late: deque[Question] = deque()
         self.flying: dict[tuple[int, str], Question] = {}
         self.recent: deque[tuple[float, Question]] = deque()
         self.swept = 0.0
         self.idle: dict[tuple[str, str], list[socket.socket]] = {}
 
-    def rows(self) -> list[Answer]:
-        """Return what came of each question."""
-        return [question.row() for question in self.done]
+    @property
+    def decided(self) -> int:
+        """How many questions are done."""
+        return len(self.done)
+
+    def news(self, *, over: bool) -> list[Answer]:
+        """Return what came of each question that it wasn't told of, or otherwise than it is now.
+
+        Silence is told when the phase is over, and where it stopped has been looked for.
+        """
+        fresh, self.told = self.done[self.told :], len(self.done)
+        self.doubtful |= dict.fromkeys(q for q in fresh if q.silent or q.open)
+        rows = [question.row() for question in fresh if question not in self.doubtful]
+        for question, before in list(self.doubtful.items()) if over else ():
+            row = question.row()
+            if row != before:
+                self.doubtful[question] = row
+                rows.append(row)
+        return rows
+
+    def cut(self) -> None:
+        """Leave undecided what isn't decided yet: its row has no result."""
+        left = [*self.waiting, *self.flying.values()]
+        self.waiting.clear()
+        self.flying.clear()
+        for question in left:
+            self.done.append(question)
+            self.close(question)
 
     @property
     def busy(self) -> int:
@@ -101,10 +128,10 @@ class Asking:
         """Send one more packet, or a first SYN of one more connection."""
         question.round = self.station.round
         try:
-            if question.protocol == "tcp":
+            if question.word == "tcp":
                 self.connect(question)
                 return
-            if question.protocol != "icmp" and not question.sockets:
+            if question.word != "icmp" and not question.sockets:
                 self.connect(question)
             words = self.token(question, len(question.sent))
             with contextlib.suppress(BlockingIOError):  # a full queue counts as a lost packet
@@ -119,8 +146,8 @@ class Asking:
     def connect(self, question: Question) -> None:
         """Give the question a socket of its own, from its source address; raise OSError."""
         assert question.space is not None
-        loop, to = self.station.loop, (question.destination, self.station.port)
-        if question.protocol == "tcp":
+        loop, to = self.station.loop, (question.destination, question.port or self.station.port)
+        if question.word == "tcp":
             made = self.bound(question, socket.SOCK_STREAM)
             question.sent.append(time.monotonic())
             with contextlib.suppress(BlockingIOError):
@@ -197,7 +224,7 @@ class Asking:
         That is one by which a single datagram went out and was answered: nothing more,
         no ICMP error either, can come back by it.
         """
-        if question.space and question.protocol != "tcp" and question.clean:
+        if question.space and question.word != "tcp" and question.clean:
             idle = self.idle.setdefault((question.space.name, question.source), [])
             idle += question.sockets
         else:

@@ -38,6 +38,7 @@ class Hearing:
         self.cells = cells
         self.last, self.round = time.monotonic(), station.round
         self.over = not cells
+        self.left = self.told = False
         for space in station.present():
             _join(space, station.spec["groups"])
 
@@ -86,12 +87,29 @@ class Hearing:
         except (OSError, KeyError) as error:
             self.errors[cell.number] = f"nothing can be sent from {source}: {error}"
 
-    def rows(self) -> list[Answer]:
-        """Return, for each cell, what went wrong in sending."""
-        return [
-            Answer(n, self.check, TIMES, {"stop": "", "reason": self.errors.get(n, "")})
-            for n in (cell.number for cell in self.cells)
-        ]
+    @property
+    def decided(self) -> int:
+        """How many cells are decided: they all are at once."""
+        return len(self.cells) if self.over else 0
+
+    def cut(self) -> None:
+        """Leave undecided what isn't decided yet: nobody knows who else would have heard it."""
+        self.left = not self.over
+        self.over = True
+        self.waiting.clear()
+
+    def news(self, *, over: bool) -> list[Answer]:
+        """Return, for each cell, what went wrong in sending, once the phase is over."""
+        if not over or self.told:
+            return []
+        self.told = True
+        return [Answer(cell.number, self.check, TIMES, self.result(cell)) for cell in self.cells]
+
+    def result(self, cell: Cell) -> dict[str, str] | None:
+        """Return what came of sending a cell's packets; None where it was left."""
+        if self.left:
+            return None
+        return {"stop": "", "reason": self.errors.get(cell.number, "")}
 
 
 def _join(space: Space, groups: list[str]) -> None:

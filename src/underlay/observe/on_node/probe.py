@@ -1,4 +1,4 @@
-"""Runs on a node: answers for its namespaces, probes its cells, prints one JSON document.
+"""Runs on a node: answers for its namespaces, probes its cells, prints what came of it as JSON.
 
 Standard library only, Python 3.9 or newer, Linux, root. The caller starts one
 process on every node and leads all of them through the same steps:
@@ -7,24 +7,29 @@ process on every node and leads all of them through the same steps:
     reads "ask PHASE": begins to probe the cells of that phase
     reads "round NUMBER SECONDS": after handling all that is there   prints
         "round NUMBER UNDECIDED SECONDS"
-    goes on answering until it reads "stop"                     prints the document
+    reads "cut": decides no more cells of the phases so far
+    goes on answering until it reads "stop"                     prints "over"
+
+In between it prints lines "seen JSON", the portions of what it has to tell (telling.py). What
+it has seen of a phase is whole once the next one is asked for: everybody has ended it then.
 
 So nobody sends before everybody listens, and nobody leaves before everybody has
-decided every cell. SECONDS is the slowest round trip, of this node or of all. The end
-of stdin, or ``patience`` seconds without a word, ends the process with exit code 3,
-whatever it is waiting for: a caller that is stuck doesn't read either. It makes nothing
-but sockets, so nothing is left.
+decided every cell, or has been told to leave it. SECONDS is the slowest round trip, of this
+node or of all. The end of stdin, or ``patience`` seconds without a word, ends the process with
+exit code 3, whatever it is waiting for: a caller that is stuck doesn't read either. It makes
+nothing but sockets, so nothing is left.
 
 The specification, which observe/tasks.py writes:
 
     {"node", "nonce", "port", "patience", "pace", "families", "protocols",
-     "spaces": [[name, "node" | the container's runtime, path], …],
+     "spaces": [[name, "node" | the container's runtime, path, port, …], …],
      "cells": [a Cell of cells.py, as a list, …],
      "groups": [multicast address, …],
      "values": {check: [a Cell, …]}}
 
 The node's own namespace is the first. ``pace`` multiplies waits. A phase is cold or
-others, or the word of a check.
+others, or the word of a check. A port is one that the namespace listens on besides
+``port``, as tcp:5432; ``protocols`` may have the same ones.
 """
 
 from __future__ import annotations
@@ -47,6 +52,7 @@ from underlay.observe.on_node.packets import packed
 from underlay.observe.on_node.resolving import Resolving
 from underlay.observe.on_node.sizing import Sizing
 from underlay.observe.on_node.station import Station
+from underlay.observe.on_node.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +81,7 @@ class Prober:
         self.spec = spec
         self.station = Station(spec)
         self.phases: list[Work] = []
+        self.telling = Telling(self.station)
         self.tables: dict[tuple[Work, str], rtnetlink.Neighbours] = {}
         self.lines: list[bytes] = []
         self.rest = rest
@@ -92,18 +99,27 @@ class Prober:
             for phase in self.phases:
                 phase.step()
             if owed:  # what had arrived when it was asked is handled now
+                if self.telling.due:
+                    self.tell()
                 say(f"round {owed} {self.busy()} {self.station.slowest:.4f}")
                 owed = ""
             while self.lines:
                 end_after(self.spec["patience"])
                 word, *more = self.lines.pop(0).decode().split()
                 if word == "ask":
+                    if self.phases:
+                        self.tell(over=True)
                     self.phases.append(self.phase(more[0]))
+                    self.telling.phases[more[0]] = self.phases[-1]
+                elif word == "cut":
+                    for phase in self.phases:
+                        phase.cut()
                 elif word == "round":
                     self.station.round, owed = int(more[0]), more[0]
                     self.station.learn(float(more[1]))
                 elif word == "stop":
-                    say(json.dumps(self.document(), separators=(",", ":")))
+                    self.tell(over=True)
+                    say("over")
                     return 0
         return 3
 
@@ -138,15 +154,11 @@ class Prober:
         """Whether there is something to send at once."""
         return any(phase.eager for phase in self.phases)
 
-    def document(self) -> dict[str, Any]:
-        """Return what this node saw: its probes' answers, and what its namespaces received."""
-        self.find_stops()
-        return {
-            "node": self.spec["node"],
-            "missing": self.station.missing,
-            "received": {space.name: space.received for space in self.station.present()},
-            "probes": [row for phase in self.phases for row in phase.rows()],
-        }
+    def tell(self, *, over: bool = False) -> None:
+        """Print what wasn't told yet; ``over`` says that everybody has ended all phases so far."""
+        if over:
+            self.find_stops()
+        say("seen " + json.dumps(self.telling.news(over=over), separators=(",", ":")))
 
     def silent(self) -> Iterator[tuple[Work, Question, Space]]:
         """Yield the probes that nobody answered, each with its phase and namespace."""
@@ -166,15 +178,15 @@ class Prober:
         """Say of each unanswered probe whether its next hop was ever found."""
         self.keep_tables()
         for phase, question, space in list(self.silent()):
-            result = question.result
-            assert result is not None
+            if question.stopped:
+                continue
             try:
                 wanted = packed(question.destination)
                 table = self.tables.get((phase, space.name), {})
                 unresolved = rtnetlink.unresolved(space.netlink, table, wanted)
-                result["stop"] = "no_neighbour" if unresolved else "no_answer"
+                question.stopped = "no_neighbour" if unresolved else "no_answer"
             except OSError as error:
-                result.update(stop="no_route", reason=os.strerror(error.errno or 0))
+                question.result = {"stop": "no_route", "reason": os.strerror(error.errno or 0)}
 
 
 def say(line: str) -> None:

@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node.cells import Answer
-from underlay.observe.on_node.packets import UNREACHABLE, UNREACHABLE6, echo, family_of
+from underlay.observe.on_node.packets import UNREACHABLE, UNREACHABLE6, echo, family_of, ported
 
 if TYPE_CHECKING:
     from underlay.observe.on_node.cells import Cell
@@ -36,15 +36,18 @@ NO_ROUTE = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES
 class Question:
     """What is asked of one cell; ``sent`` holds the time of each packet, in seconds.
 
+    ``word`` is the protocol without its ``port``, which is 0 for the probe's own.
     ``round`` is the round of the measurement in which the last of them was sent,
     ``connected`` the time at which TCP's destination answered for the first time, ``answers``
-    when each packet's answer came, by the packet's place in ``sent``.
+    when each packet's answer came, by the packet's place in ``sent``. ``stopped`` is where silence
+    was found to begin; an answer may still come after that.
     """
 
     def __init__(self, cell: Cell, protocol: str, space: Space | None) -> None:
         self.number, self.cold = cell.number, cell.cold
         self.source, self.destination = cell.source, cell.destination
         self.protocol, self.space = protocol, space
+        self.word, self.port = ported(protocol)
         self.family = family_of(self.destination)
         self.sent: list[float] = []
         self.round = 0
@@ -52,6 +55,7 @@ class Question:
         self.answers: dict[int, float] = {}
         self.resent = 0
         self.complaint = ""
+        self.stopped = ""
         self.sockets: list[socket.socket] = []
         self.result: dict[str, Any] | None = None
 
@@ -194,7 +198,11 @@ class Question:
 
     def row(self) -> Answer:
         """Return what came of it: None for the result where nothing was decided."""
-        result = dict(self.result or {}, lost=self.lost) if self.answers else self.result
+        result = self.result
+        if result is not None and self.answers:
+            result = dict(result, lost=self.lost)
+        elif result is not None and self.silent:
+            result = dict(result, stop=self.stopped)
         return Answer(self.number, self.protocol, len(self.sent) + self.resent, result)
 
     def count_resent(self, made: socket.socket) -> None:

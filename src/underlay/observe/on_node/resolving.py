@@ -38,7 +38,8 @@ class Resolving:
         self.watched: set[socket.socket] = set()
         self.sent: dict[int, list[float]] = {cell.number: [] for cell in cells}
         self.round: dict[int, int] = {}
-        self.results: dict[int, dict[str, Any]] = {}
+        self.results: dict[int, dict[str, Any] | None] = {}
+        self.told = 0
         # By namespace, address, and who asked: an ARP reply says, an advertisement doesn't.
         self.answers: dict[tuple[str, str, str], set[str]] = {}
         asking = (station.spaces[place] for place in {cell.space for cell in cells})
@@ -118,9 +119,19 @@ class Resolving:
                 key = (space.name, address, asker[0] if asker else "")
                 self.answers.setdefault(key, set()).add(mac)
 
-    def rows(self) -> list[Answer]:
-        """Return what came of each cell."""
-        return [
-            Answer(number, self.check, len(self.sent[number]), result)
-            for number, result in self.results.items()
-        ]
+    @property
+    def decided(self) -> int:
+        """How many cells are decided."""
+        return len(self.results)
+
+    def cut(self) -> None:
+        """Leave undecided what isn't decided yet: its row has no result."""
+        self.waiting.clear()
+        for cell in self.cells:
+            self.results.setdefault(cell.number, None)
+
+    def news(self, *, over: bool) -> list[Answer]:
+        """Return what came of each cell that wasn't told yet; no later answer changes it."""
+        fresh = list(self.results.items())[self.told :]
+        self.told = len(self.results)
+        return [Answer(n, self.check, len(self.sent[n]), result) for n, result in fresh]

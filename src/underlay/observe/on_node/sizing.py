@@ -59,6 +59,7 @@ class Sizing:
         self.waiting = list(cells)
         self.searches: dict[int, _Search] = {}
         self.results: list[Answer] = []
+        self.told = 0
 
     @property
     def busy(self) -> int:
@@ -146,6 +147,21 @@ class Sizing:
             if found and (found.number, found.protocol) == (search.number, self.check):
                 search.low = max(search.low, found.attempt)
 
-    def rows(self) -> list[Answer]:
-        """Return what came of each cell."""
-        return self.results
+    @property
+    def decided(self) -> int:
+        """How many cells are decided."""
+        return len(self.results)
+
+    def cut(self) -> None:
+        """Leave undecided what isn't decided yet: its row has no result."""
+        left = [cell.number for cell in self.waiting] + list(self.searches)
+        for search in self.searches.values():
+            self.station.loop.close(search.made)
+        self.waiting.clear()
+        self.searches.clear()
+        self.results += [Answer(number, self.check, 0, None) for number in left]
+
+    def news(self, *, over: bool) -> list[Answer]:
+        """Return what came of each cell that wasn't told yet; no later answer changes it."""
+        fresh, self.told = self.results[self.told :], len(self.results)
+        return fresh

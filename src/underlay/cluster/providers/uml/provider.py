@@ -129,7 +129,9 @@ class Uml(Provider):
         return self._on_switch(state, arguments, tty=tty)
 
     def at_external_hosts(self, state: Path, arguments: list[str]) -> list[str]:
-        """Return what enters the sandbox: external hosts are there, wherever the bridges are."""
+        """Return what enters the sandbox, or the switch where a host speaks VLANs."""
+        if plan_in(state).hosts_at_switch:
+            return self._on_switch(state, arguments)
         return self._sandbox(state).enter(arguments)
 
     def _on_switch(self, state: Path, arguments: list[str], *, tty: bool = False) -> list[str]:

@@ -7,6 +7,7 @@ Where the host's kernel may lack what a lab asks of its switch (VLAN filtering:
 CONFIG_BRIDGE_VLAN_FILTERING), the switch is a machine, whose kernel has it. Then the sandbox
 has a cable for each of its ports: a bridge of two ports, the machine's and the one of who is on
 the other end. The bridges are made in the machine, at its boot and when a lab is switched.
+Where an external host speaks VLANs, the hosts are in that machine, too, and have no cables.
 """
 
 from __future__ import annotations
@@ -74,7 +75,7 @@ echo '{"failed": []}'
 
 def setup(plan: Plan) -> list[Command]:
     """Return the commands that make the whole switch of ``plan`` in a fresh sandbox."""
-    return [batch(links(plan)), *_hosts(plan), *_at_ports(plan)]
+    return [batch(links(plan)), *_hosts_here(plan), *_at_ports(plan)]
 
 
 def changes(plan: Plan) -> list[Command]:
@@ -89,7 +90,7 @@ def changes(plan: Plan) -> list[Command]:
     for port, stays, segment in _cards(plan):
         lines.append(join(stays, segment.mtu, _master(plan, port, segment.bridge)))
     lines += [_plug_in(number) for number in _cables(plan).values()]
-    return [clear(), rename(names), batch(lines), *_hosts(plan), *_at_ports(plan)]
+    return [clear(), rename(names), batch(lines), *_hosts_here(plan), *_at_ports(plan)]
 
 
 def clear() -> Command:
@@ -201,15 +202,20 @@ def _at_ports(plan: Plan) -> list[Command]:
     return [] if plan.switch else [*policies(plan, plan.nodes), *multicast(plan)]
 
 
+def _hosts_here(plan: Plan) -> list[Command]:
+    """The external hosts, unless they are in the switch that is a machine."""
+    return [] if plan.hosts_at_switch else list(_hosts(plan))
+
+
 def _hosts(plan: Plan) -> Iterator[Command]:
     """Each external host is a network namespace, cabled to the bridges of its segments."""
     bridges = {segment.name: segment.bridge for segment in plan.segments}
     for host in plan.hosts:
         yield ["ip", "netns", "add", host.name], ""
         lines = []
-        for port in host.ports:
+        for port in {port.port: port for port in host.ports}.values():
             lines.append(
-                f"link add {port.port} mtu {port.mtu} type veth peer name {port.interface}"
+                f"link add {port.port} mtu {port.mtu} type veth peer name {port.nic}"
                 f" mtu {port.mtu} address {port.mac} netns {host.name}"
             )
             master = _master(plan, port.port, bridges[port.segment])
@@ -225,8 +231,14 @@ def _hosts(plan: Plan) -> Iterator[Command]:
 
 def _inside(host: PlannedHost) -> Iterator[str]:
     yield "link set lo up"
+    for nic in dict.fromkeys(port.nic for port in host.ports):
+        yield f"link set {nic} up"
     for port in host.ports:
-        yield f"link set {port.interface} up"
+        if port.link:
+            made = f"name {port.interface} mtu {port.mtu}"
+            yield f"link add link {port.link} {made} type vlan id {port.vlan}"
+            yield f"link set {port.interface} up"
+    for port in host.ports:
         for address in port.addresses:
             # Nobody else has it: duplicate address detection would only delay the first probe.
             nodad = " nodad" if address.family == 6 else ""
@@ -269,7 +281,8 @@ def _machine_bridges(plan: Plan) -> list[Command]:
     for nic in plan.switch.nics:
         lines.append(join(stays[nic.interface], nic.mtu, bridges[nic.segment]))
     vlans = batch(_machine_vlans(plan), "bridge")
-    return [batch(lines), vlans, *policies(plan, plan.nodes), *multicast(plan)]
+    hosts = _hosts(plan) if plan.hosts_at_switch else ()
+    return [batch(lines), *hosts, vlans, *policies(plan, plan.nodes), *multicast(plan)]
 
 
 def _machine_vlans(plan: Plan) -> Iterator[str]:

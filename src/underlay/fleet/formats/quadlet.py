@@ -1,0 +1,151 @@
+"""Quadlet's units, from which podman makes services: podman-systemd.unit(5).
+
+``.network`` is also the ending of systemd-networkd's files. The folder tells which one a file
+is, and where that isn't known its sections and keys do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from underlay.fleet.document import Document, number
+from underlay.fleet.formats.ini import Setting, Settings, settings
+from underlay.fleet.host import Address, Claim, Fixed, Network, Pool, as_address, as_subnet, pool_of
+
+SUFFIXES = (".network", ".container", ".pod", ".volume", ".kube", ".build", ".image", ".artifact")
+# [Network] keys of Quadlet that networkd doesn't have.
+OWN = frozenset(
+    {"Driver", "Subnet", "IPRange", "IPv6", "IPAMDriver", "Internal", "NetworkName", "Options",
+     "DisableDNS", "NetworkDeleteOnStop", "PodmanArgs", "GlobalArgs", "Label", "ServiceName",
+     "ContainersConfModule", "InterfaceName"}
+)  # fmt: skip
+
+
+def is_quadlet(document: Document) -> bool:
+    """Whether a file whose folder isn't known is Quadlet's, told by its sections and keys."""
+    section, found = "", False
+    for text in document.text.splitlines():
+        stripped = text.strip()
+        if stripped.startswith("["):
+            section = stripped
+            # Every .network file of networkd says which interface it is for.
+            if section in ("[Match]", "[NetDev]", "[Link]"):
+                return False
+            found |= section in ("[Container]", "[Pod]", "[Volume]", "[Kube]")
+        elif section == "[Network]":
+            found |= stripped.partition("=")[0].strip() in OWN
+    return found
+
+
+def options(document: Document) -> dict[str, tuple[str, Setting]]:
+    """Return what a network's Options= say, each with its line; a line may hold several."""
+    found = {}
+    for entry in settings(document).every("Network", "Options"):
+        for part in entry.value.replace('"', "").split():
+            for each in part.split(","):
+                key, _, value = each.partition("=")
+                found[key] = (value, entry)
+    return found
+
+
+def quadlet_network(host: str, document: Document) -> Network:
+    """Return the network that a ``.network`` unit makes."""
+    said = settings(document)
+    chosen = options(document)
+
+    def option(key: str) -> str:
+        return chosen[key][0] if key in chosen else ""
+
+    named = said.value("Network", "NetworkName")
+    marks = document.marks
+    for key, (_, entry) in chosen.items():
+        marks.keys[("Network", "Options", key)] = marks.keys[("Network", "Options")]._replace(
+            line=entry.line
+        )
+    driver = said.value("Network", "Driver") or "bridge"
+    return Network(
+        host=host,
+        runtime="podman",
+        # Without a name of its own it is called after its unit.
+        name=named or f"systemd-{document.name.removesuffix('.network')}",
+        driver=driver,
+        parent=option("parent") if driver != "bridge" else "",
+        mode=option("mode"),
+        flag="",
+        mtu=number(option("mtu")),
+        pools=tuple(_pools(document, said)),
+        ipam=said.value("Network", "IPAMDriver"),
+        document=document,
+        keys={
+            "name": ("Network", "NetworkName"),
+            "type": ("Network", "Driver"),
+            "master": ("Network", "Options", "parent"),
+            "mode": ("Network", "Options", "mode"),
+            "mtu": ("Network", "Options", "mtu"),
+            "ipam": ("Network", "IPAMDriver"),
+        },
+        claims=tuple(
+            Claim(
+                subnet.value,
+                document.at(subnet.line),
+                (gateway.value, document.at(gateway.line)) if gateway else (None, document.spot()),
+                ((part.value, document.at(part.line)),) if part else (),
+            )
+            for subnet, gateway, part in triples(said)
+        ),
+    )
+
+
+def bounds_of(text: str) -> tuple[Address | None, Address | None]:
+    """Return the first and last address of an IPRange=, which is a CIDR or FIRST-LAST."""
+    part = as_subnet(text)
+    if part is not None:
+        return part.network_address, part.broadcast_address
+    first, _, last = text.partition("-")
+    return as_address(first.strip()), as_address(last.strip())
+
+
+def triples(said: Settings) -> list[tuple[Setting, Setting | None, Setting | None]]:
+    """Return each Subnet= with its Gateway= and IPRange=: Quadlet pairs them by their order."""
+    gateways = list(said.every("Network", "Gateway"))
+    ranges = list(said.every("Network", "IPRange"))
+    return [
+        (
+            subnet,
+            gateways[i] if i < len(gateways) else None,
+            ranges[i] if i < len(ranges) else None,
+        )
+        for i, subnet in enumerate(said.every("Network", "Subnet"))
+    ]
+
+
+def _pools(document: Document, said: Settings) -> Iterator[Pool]:
+    for subnet, gateway, part in triples(said):
+        bounds = bounds_of(part.value) if part else (None, None)
+        key = "IPRange" if part else "Subnet"
+        told = (gateway.value if gateway else None, ("Network", "Gateway"))
+        pool = pool_of(document, ("Network", key), as_subnet(subnet.value), bounds, told)
+        if pool is not None:
+            yield pool
+
+
+def quadlet_fixed(host: str, document: Document) -> Iterator[Fixed]:
+    """Yield the addresses and MACs that a ``.container`` or ``.pod`` unit asks for."""
+    said = settings(document)
+    section = "Pod" if document.name.endswith(".pod") else "Container"
+    owner = said.value(section, f"{section}Name") or document.name.rpartition(".")[0]
+    for key in ("IP", "IP6"):
+        entry = said.last(section, key)
+        address = as_address(entry.value) if entry else None
+        if entry is not None and address is not None:
+            network = (said.value(section, "Network")).partition(":")[0]
+            yield Fixed(host, owner, network, address, "", document.at(entry.line))
+    for entry in said.every(section, "Network"):
+        network, _, rest = entry.value.partition(":")
+        for part in rest.split(","):
+            key, _, value = part.partition("=")
+            address = as_address(value) if key in ("ip", "ip6") else None
+            if address is not None:
+                yield Fixed(host, owner, network, address, "", document.at(entry.line))
+            if key == "mac":
+                yield Fixed(host, owner, network, None, value, document.at(entry.line))

@@ -1,0 +1,114 @@
+"""Rules about interfaces of several hosts in one segment: MTU, prefix length, VLAN, routes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import combinations, product
+
+from underlay.fleet.host import Host, Link, meet, within
+from underlay.lint.finding import Hit
+from underlay.lint.hosts.rule import ONE_WIRE, Hosts, rule
+
+
+@rule("parent-mtu-differs", "error", "RFC 4821; a switch drops what is too large, without a word")
+def parent_mtu_differs(hosts: Hosts) -> Iterator[Hit]:
+    """NICs of one subnet with different MTUs: large packets one way, none the other."""
+    segments: dict[object, dict[str, tuple[Host, Link, int]]] = {}
+    for host in hosts:
+        for link in host.links:
+            for interface, _ in link.addresses:
+                if link.mtu is not None:
+                    segment = segments.setdefault(interface.network, {})
+                    segment.setdefault(host.name, (host, link, link.mtu))
+    for subnet, told in segments.items():
+        usual = Counter(mtu for _, _, mtu in told.values()).most_common(1)[0][0]
+        other, near, _ = next(each for each in told.values() if each[2] == usual)
+        for host, link, mtu in told.values():
+            if mtu != usual:
+                message = f"{host.name}'s {link.name} has MTU {mtu} in"
+                message += f" {subnet}, {other.name} {usual}"
+                yield Hit(link.at("mtu"), message, "one MTU in a segment", (near.at("mtu"),))
+
+
+@rule("host-mask-differs", "error", "RFC 1122, section 3.3.1: what is on-link is told by the mask")
+def host_mask_differs(hosts: Hosts) -> Iterator[Hit]:
+    """Hosts of one segment with different prefix lengths don't agree on who is a neighbour."""
+    found = [
+        (host, link, interface, spot)
+        for host in hosts
+        for link in host.links
+        for interface, spot in link.addresses
+    ]
+    often = Counter(interface.network for _, _, interface, _ in found)
+    for one, two in combinations(found, 2):
+        # The odd one out is to blame; where they are even, the later one.
+        good, bad = (two, one) if often[one[2].network] < often[two[2].network] else (one, two)
+        alike = one[0] is not two[0] and one[1].vlan == two[1].vlan
+        if alike and one[2].network != two[2].network and meet(one[2].network, two[2].network):
+            message = f"{bad[1].name} of {bad[0].name} has {bad[2]},"
+            message += f" {good[1].name} of {good[0].name} {good[2]}"
+            yield Hit(bad[3], message, "one prefix length in a segment", (good[3],))
+
+
+def _links_by_name(hosts: Hosts) -> Iterator[list[tuple[Host, Link]]]:
+    """Yield the interfaces that several hosts have by one name, one of each host."""
+    named: dict[str, dict[str, tuple[Host, Link]]] = {}
+    for host in hosts:
+        for link in host.links:
+            if not set(link.name) & set("*?[! "):
+                named.setdefault(link.name, {}).setdefault(host.name, (host, link))
+    yield from (list(found.values()) for found in named.values() if len(found) > 1)
+
+
+@rule("host-vlan-differs", "error", ONE_WIRE)
+def host_vlan_differs(hosts: Hosts) -> Iterator[Hit]:
+    """One name of a VLAN interface, two tags: the hosts are on different wires."""
+    for found in _links_by_name(hosts):
+        tagged = [(host, link) for host, link in found if link.vlan is not None]
+        if not tagged:
+            continue
+        usual = Counter(link.vlan for _, link in tagged).most_common(1)[0][0]
+        other, near = next(pair for pair in tagged if pair[1].vlan == usual)
+        for host, link in tagged:
+            if link.vlan != usual:
+                message = f"{link.name} is VLAN {link.vlan} on {host.name}, {usual} on {other.name}"
+                yield Hit(link.at("vlan"), message, "one VLAN", (near.at("vlan"),))
+
+
+@rule("host-address-apart", "warning", "RFC 1122, section 3.3.1")
+def host_address_apart(hosts: Hosts) -> Iterator[Hit]:
+    """Most hosts' interfaces of one name share a subnet: one that is elsewhere meets none."""
+    for found in _links_by_name(hosts):
+        for version in (4, 6):
+            told = [
+                (host, link, interface, spot)
+                for host, link in found
+                for interface, spot in link.addresses
+                if interface.version == version
+            ]
+            often = Counter(interface.network for _, _, interface, _ in told)
+            usual, count = often.most_common(1)[0] if often else (None, 0)
+            if usual is None or count < 2 or count <= len(told) - count:
+                continue
+            _, _, _, there = next(each for each in told if each[2].network == usual)
+            near = {host.name for host, _, interface, _ in told if interface.network == usual}
+            for host, link, interface, spot in told:
+                if host.name not in near and not meet(interface.network, usual):
+                    message = f"{host.name}'s {link.name} is {interface}, others are in {usual}"
+                    yield Hit(spot, message, f"take an address of {usual}", (there,))
+
+
+@rule("l3-route-missing", "warning", "https://docs.docker.com/engine/network/drivers/ipvlan/")
+def l3_route_missing(hosts: Hosts) -> Iterator[Hit]:
+    """Nobody announces ipvlan l3's subnets: each host needs a route to every other's."""
+    found = [(host, n) for host in hosts for n in host.networks if n.wire_mode in ("l3", "l3s")]
+    for (host, network), (other, _) in product(found, found):
+        routes = [route for link in other.links for route in link.routes]
+        if host is other or not other.links:
+            continue
+        for pool in network.pools:
+            if not any(within(pool.subnet, route) for route in routes):
+                message = f"{other.name} has no route to {network.name}'s {pool.subnet}"
+                cure = f"a route to {pool.subnet} through {host.name}'s address on the underlay"
+                yield Hit(pool.spot, message, cure)

@@ -1,0 +1,59 @@
+"""``up`` on nodes that aren't what they should be: it says which, in the node's own words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.running import Checkout, Lab
+
+LAB = """\
+name: says
+nodes: {count: 2, profile: lean}
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: iproute2}
+containers:
+  - {on: all, count: 1, networks: [lannet]}
+"""
+# Its process is gone, and nobody has told the node program.
+DIES = "read process since </run/underlay/lannet-2a/pid; kill -9 $process"
+
+
+def test_up_says_what_of_a_node_does_not_run(here: Checkout, tmp_path: Path) -> None:
+    file = tmp_path / "says.yml"
+    file.write_text(LAB)
+    lab = Lab(here, "says", file)
+    try:
+        assert lab.up().code == 0
+        lab.shell("core-02", DIES)
+        done = lab.up()
+        assert (done.code, done.out) == (3, ""), str(done)
+        assert done.err.count("error: core-02: lannet-2a: its process has ended") == 1, str(done)
+        assert "hint: underlay converge --lab says" in done.err, str(done)
+        lab.shell("core-01", "mv /etc/underlay/node.json /root/")
+        assert "error: core-01: there is no /etc/underlay/node.json" in lab.up().err
+        lab.shell("core-01", "mv /root/node.json /etc/underlay/")
+        assert here.underlay("converge", "--lab", "says").code == 0
+        assert lab.up().code == 0
+    finally:
+        lab.down()
+
+
+def test_a_start_that_fails_is_called_by_its_cause(here: Checkout, tmp_path: Path) -> None:
+    """A bundle that says what the kernel refuses."""
+    before = interfaces()
+    copy = here.copied(tmp_path / "underlay")
+    module = copy.root / "ansible/module_utils/underlay_node/iproute2.py"
+    text, changed = re.subn(r'"mode", network\["mode"\]', '"mode", "sideways"', module.read_text())
+    assert changed == 1
+    module.write_text(text)
+    file = tmp_path / "says.yml"
+    file.write_text(LAB)
+    done = Lab(copy, "says", file).up()
+    assert done.code == 3, str(done)
+    assert re.search(r"^error: core-0[12]: lannet-[12]a: ip link add .* sideways", done.err, re.M)
+    assert "vagrant failed" not in done.err, str(done)
+    prove_nothing_is_left(copy, before)

@@ -118,7 +118,7 @@ def test_what_has_no_port_is_refused(lab: Lab, words: tuple[str, ...]) -> None:
 def test_a_filter_chooses_what_tcpdump_would(lab: Lab, tmp_path: Path) -> None:
     """Every frame of a capture, held against tcpdump on the node, for each expression."""
     talk = """
-for n in 1 2 3 4 5 6; do
+for n in $(seq 60); do
     ping -q -c 1 -W 1 20.1.1.129; python3 -c '
 import socket
 for kind, port in ((socket.SOCK_DGRAM, 53), (socket.SOCK_STREAM, 22)):

@@ -19,9 +19,10 @@ from underlay.faults.fault import (
     Fault,
     Finding,
     Place,
-    Proof,
 )
+from underlay.faults.healing import removed
 from underlay.faults.places import parents
+from underlay.faults.step import Proof, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +117,10 @@ class ContainerDrops(ChildFault):
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return self.rule
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Remove what the evidence shows, whichever program put it there."""
+        return removed(place.target, proofs)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find whatever discards in a container, whichever program put it there."""
@@ -323,6 +328,10 @@ class ParentDrops(Fault):
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.device, self.side)
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Remove what the evidence shows, whichever program put it there."""
+        return removed(place.target, proofs)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for node in scene.plan.nodes:

@@ -120,3 +120,8 @@ def listed(names: Iterable[str], *, more: str = "") -> str:
         return ", ".join(every)
     rest = f"{', '.join(every[:LISTED])} and {len(every) - LISTED} more"
     return f"{rest}: {more}" if more else rest
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused, in its own words; Python's where it gave none."""
+    return error.strerror or str(error) or type(error).__name__

@@ -255,7 +255,7 @@ def test_a_strict_filter_matters_only_where_ways_differ(lab: str, value: str, fo
     assert bool(list(fault.find(scene(file), evidence))) is found
 
 
-@pytest.mark.parametrize("one", every(), ids=str)
+@pytest.mark.parametrize("one", list(every()), ids=str)
 def test_a_cure_can_be_pasted(one: Recorded) -> None:
     """Each line is one command of a shell, with names of the lab; where there is none, words."""
     explanation = explained(one)

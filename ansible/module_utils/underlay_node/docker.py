@@ -170,7 +170,7 @@ def _endpoint(attachment: dict, network: dict) -> dict:
         "IPv6Address" if ":" in address else "IPv4Address": address.partition("/")[0]
         for address in routes.given(attachment, network)
     }
-    settings: dict = {"IPAMConfig": own} if own else {}
+    settings: dict = {"IPAMConfig": own}
     # A passthru child is told its parent's MAC: Docker would make one up, and setting that fails.
     if network["own_mac"]:
         settings["MacAddress"] = attachment["mac"]

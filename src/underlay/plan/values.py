@@ -299,11 +299,10 @@ class PlannedNetwork:
     def makes_link_local(self) -> bool:
         """Whether all that a container gets is the link-local address that its kernel makes.
 
-        Of a MAC address that ipvlan children share the kernel makes it otherwise, and Docker
-        turns IPv6 off where it gives no address.
+        Of a MAC address that ipvlan children share the kernel makes it otherwise.
         """
         own_mac = self.traits.takes_mac(self.mode) and self.attach != "tap"
-        return self.ipam == "none" and own_mac and self.runtime != "docker"
+        return self.ipam == "none" and own_mac
 
     @property
     def one_of_each_family(self) -> bool:

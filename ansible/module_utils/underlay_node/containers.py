@@ -35,6 +35,29 @@ def stale(known: dict[str, dict], wanted: dict[str, dict], renewed: set[str]) ->
     ]
 
 
+def numbered(specified: dict) -> set[str]:
+    """Return the container's networks whose children make their addresses of their number.
+
+    A parent numbers its ipvlan children in the order in which they are made (Linux
+    drivers/net/ipvlan/ipvlan_main.c, ipvlan_link_new), and from 1 again only when all are gone.
+    """
+    return {
+        name
+        for name, network in specified["networks"].items()
+        if network.get("slaac") and not network["own_mac"]
+    }
+
+
+def with_numbered(stale: list[str], known: dict[str, dict], wanted: dict[str, dict]) -> list[str]:
+    """Return ``stale`` and all ``known`` containers that have to be made anew together with them.
+
+    Where one of a numbered network is to be made or goes, all of that network's are.
+    """
+    changing = {n for name in stale for n in numbered(known[name])}
+    changing |= {n for name, one in wanted.items() if name not in known for n in numbered(one)}
+    return [name for name, one in known.items() if name in stale or changing & numbered(one)]
+
+
 def parents(specified: dict) -> set[str]:
     """Return the interfaces of the node that a container sits on."""
     return {network["parent"] for network in specified["networks"].values()}

@@ -116,6 +116,7 @@ def _converge(
     work = links.compare(after, before)
     known = record.containers
     stale = containers.stale(known, wanted, work.renewed)
+    stale = containers.with_numbered(stale, known, wanted)
     missing = [name for name in wanted if name not in known or name in stale]
     nat = addressing.Translation(after, before)
     obsolete = _obsolete(record.node, node)
@@ -248,11 +249,19 @@ def _start(
 
     failed = containers.create([wanted[name] for name in names])
     report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
-    report.failed += at_once(start, [name for name in names if name not in failed])
+    made = [name for name in names if name not in failed]
+    in_order = [name for name in made if containers.numbered(wanted[name])]
+    report.failed += at_once(start, in_order, workers=1)
+    report.failed += at_once(start, [name for name in made if name not in in_order])
 
 
-def at_once(function: Callable[[str], None], names: Iterable[str]) -> list[str]:
-    """Call ``function`` for all ``names``, some at a time; return what failed, in words."""
+def at_once(
+    function: Callable[[str], None], names: Iterable[str], workers: int = WORKERS
+) -> list[str]:
+    """Call ``function`` for all ``names``, some at a time; return what failed, in words.
+
+    By one worker that is in their order.
+    """
     waiting = list(names)[::-1]
     failed: list[str] = []
 
@@ -267,7 +276,7 @@ def at_once(function: Callable[[str], None], names: Iterable[str]) -> list[str]:
             except (Failed, OSError, ValueError, KeyError) as error:
                 failed.append(f"{name}: {error}")
 
-    threads = [threading.Thread(target=work) for _ in range(min(WORKERS, len(waiting)))]
+    threads = [threading.Thread(target=work) for _ in range(min(workers, len(waiting)))]
     for thread in threads:
         thread.start()
     for thread in threads:

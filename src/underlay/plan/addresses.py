@@ -163,10 +163,18 @@ def blocks(subnet: Subnet, nodes: list[str], *, sliced: bool = True, spared: int
     return dict.fromkeys(nodes, Slice(str(subnet[2]), str(subnet[-2]), str(subnet)))
 
 
-def own_made(subnet: IPv6Network, mac: str) -> IPv6Address:
-    """Return the address that an interface makes of ``subnet`` and its MAC (RFC 4862, EUI-64)."""
+def own_made(subnet: IPv6Network, mac: str, device_id: int = 0) -> IPv6Address:
+    """Return the address that an interface makes of ``subnet`` and its MAC (RFC 4862, EUI-64).
+
+    Interfaces that share a MAC address have a ``device_id`` that tells them apart. It stands in
+    the middle instead of ff:fe, and the universal bit stays as it is
+    (Linux include/net/addrconf.h, addrconf_ifid_eui48).
+    """
     octets = [int(octet, 16) for octet in mac.split(":")]
-    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+    if device_id:
+        octets = [*octets[:3], device_id >> 8, device_id & 0xFF, *octets[3:]]
+    else:
+        octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
     return subnet[int.from_bytes(bytes(octets), "big")]
 
 

@@ -77,7 +77,10 @@ class _Counter:
         mac_address = group.macs.get(name) or self._mac()
         found = (*self._of(4, group.addresses.get(name)), *self._of(6, group.addresses6.get(name)))
         if network.slaac:
-            own = own_made(IPv6Network(network.subnet6), mac_address)
+            # A parent numbers its ipvlan children as they are made, from 1 (ipvlan_main.c,
+            # ipvlan_link_new); the node makes them in the plan's order.
+            device_id = 0 if network.own_mac else self.used
+            own = own_made(IPv6Network(network.subnet6), mac_address, device_id)
             prefix = Cidr(network.subnet6).prefix
             found = (*(one for one in found if one.family == 4), Cidr(f"{own}/{prefix}"))
         elif network.makes_link_local:

@@ -13,7 +13,7 @@ from underlay.cli import main
 from underlay.errors import Spot
 from underlay.lint import lab_rules
 from underlay.lint.finding import Finding, RuleText
-from underlay.lint.formats import github, sarif
+from underlay.lint.formats import Note, github, sarif
 
 ROOT = Path(__file__).resolve().parents[3]
 RULE = RuleText("some-rule", "error", "because", "a source", "lint-rules.md")
@@ -86,8 +86,25 @@ class Tool(Strict):
     driver: Driver
 
 
+class Descriptor(Strict):
+    id: str
+
+
+class Notification(Strict):
+    level: Literal["note"]
+    descriptor: Descriptor
+    message: Text
+    locations: list[Location] = []
+
+
+class Invocation(Strict):
+    successful: Literal[True] = Field(alias="executionSuccessful")
+    notifications: list[Notification] = Field(alias="toolExecutionNotifications", min_length=1)
+
+
 class Run(Strict):
     tool: Tool
+    invocations: list[Invocation] = Field([], max_length=1)
     columns: Literal["unicodeCodePoints", "utf16CodeUnits"] = Field(alias="columnKind")
     results: list[Result]
 
@@ -119,6 +136,16 @@ def test_sarif_fingerprint_outlives_an_edit_above() -> None:
     moved = Finding(**{**HERE.__dict__, "line": 9})
     marks = [checked(sarif([f], [RULE])).results[0].fingerprints for f in (HERE, moved)]
     assert marks[0] == marks[1]
+
+
+def test_notes_are_notifications_and_notices() -> None:
+    note = Note("not-looked-into", "core-01: not looked into: a b.txt, c:d", ("a b.txt", "c:d"))
+    (invocation,) = checked(sarif([], [RULE], [note])).invocations
+    (notification,) = invocation.notifications
+    uris = [location.physical.artifact.uri for location in notification.locations]
+    assert (notification.message.text, uris) == (note.text, ["a%20b.txt", "c%3Ad"])
+    assert not checked(sarif([], [RULE])).invocations
+    assert list(github([], [note])) == [f"::notice title=not-looked-into::{note.text}"]
 
 
 def test_github_escapes_what_would_end_the_command() -> None:

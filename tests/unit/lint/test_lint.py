@@ -281,7 +281,7 @@ def test_verb_takes_the_default_lab(
     assert main(["lint", "--json"]) == 0
     document = json.loads(capfd.readouterr().out)
     assert document["lab"] == "coreos"
-    assert document["summary"] == {"errors": 0, "warnings": 2}
+    assert document["summary"] == {"errors": 0, "warnings": 2, "silenced": 0}
     assert set(document["findings"][0]) == {
         *("id", "severity", "file", "line", "column", "message", "reason", "cure", "source"),
         "related",

@@ -297,10 +297,41 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     elif network.runtime not in LEAN_RUNTIMES:
         expected = "runtime cni or iproute2: an engine gives addresses itself"
         yield parts.text.problem(place, f"slaac by {network.runtime}", expected)
+    elif network.driver == "ipvlan" and not network.is_closed:
+        yield from _advertised_to_ipvlan(parts, name, network, place)
     elif not _has_own_mac(network):
         expected = _of_own_mac(network.runtime)
         yield parts.text.problem(place, f"slaac for {network.driver}", expected)
     elif not _server(parts, network, "ra", network.subnet6):
+        expected = f"a host with `serves: [ra]` and an address in {network.subnet6}"
+        yield parts.text.problem(place, "slaac without a router", expected)
+
+
+def _advertised_to_ipvlan(
+    parts: Parts, name: str, network: Network, place: Place
+) -> Iterator[Problem]:
+    """An ipvlan child makes its address of its number on the parent, and hears what is multicast.
+
+    Numbers follow the order in which children are made: with others on that parent, nobody could
+    say beforehand which child has which.
+    """
+    if network.traits.routes(network.used_mode):
+        hint = "children in l3 modes get no multicast, and so no advertisement"
+        yield parts.text.problem(place, f"slaac in mode {network.used_mode}", "mode l2", hint)
+        return
+    uplink = parts.uplink(network)
+    beside = (
+        other
+        for other, one in parts.loose_networks.items()
+        if other != name and one.traits.has_children and not one.internal
+        if parts.uplink(one) == uplink
+    )
+    found = f"slaac beside {other} on {uplink}" if (other := next(beside, "")) else ""
+    found = found or (f"slaac beside a shim on {uplink}" if network.shim else "")
+    if found:
+        hint = "an ipvlan child's address follows from the order in which all of them are made"
+        yield parts.text.problem(place, found, "a parent of its own", hint)
+    elif network.subnet6 and not _server(parts, network, "ra", network.subnet6):
         expected = f"a host with `serves: [ra]` and an address in {network.subnet6}"
         yield parts.text.problem(place, "slaac without a router", expected)
 

@@ -8,6 +8,7 @@ https://docs.github.com/en/code-security/code-scanning/integrating-with-code-sca
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,8 @@ def _rule(rule: RuleText) -> dict[str, Any]:
 def _result(finding: Finding, rule: int) -> dict[str, Any]:
     text = f"{finding.message}\n{finding.reason}\nCure: {finding.cure}\nSource: {finding.source}"
     # Of the content and not of the line, so that an alert survives an edit above it.
-    mark = hashlib.sha256(f"{finding.id}\0{finding.file}\0{finding.message}".encode()).hexdigest()
+    marked = f"{finding.id}\0{finding.file}\0{finding.message}"
+    mark = hashlib.sha256(os.fsencode(marked)).hexdigest()
     result: dict[str, Any] = {
         "ruleId": finding.id,
         "ruleIndex": rule,
@@ -146,4 +148,4 @@ def _location(spot: Spot) -> dict[str, Any]:
 def _quoted(path: Path) -> str:
     from urllib.parse import quote
 
-    return quote(path.as_posix())
+    return quote(os.fsencode(path.as_posix()))

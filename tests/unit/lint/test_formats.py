@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -190,6 +193,21 @@ def test_verb_in_each_format(
     assert main(["lint", lab, "--json"]) == code
     assert capfd.readouterr().out == as_format
     assert kind in {finding["id"] for finding in json.loads(as_format)["findings"]}
+
+
+@pytest.mark.parametrize("shape", ["text", "json", "sarif", "github"])
+def test_a_file_whose_name_is_no_text(shape: str, tmp_path: Path) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xfflab.yml"))
+    lab = (ROOT / "labs" / "coreos.yml").read_text(encoding="utf-8")
+    file.write_text(f"{lab}\nnonsense: 1\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "underlay", "lint", file, "--format", shape],
+        capture_output=True, timeout=60,
+        env={**os.environ, "LC_ALL": "en_US.UTF-8", "PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    assert (done.returncode, b"defect" in done.stderr) == (2, False), done.stderr
+    if shape in ("json", "sarif"):
+        json.loads(done.stdout.decode())
 
 
 def test_two_formats_are_one_too_many(capfd: pytest.CaptureFixture[str]) -> None:

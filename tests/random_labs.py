@@ -32,6 +32,7 @@ TRAITS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("nat", ("bridge",), 3),
     ("routed", ("ipvlan", "ipvtap"), 3),
 )
+HANDED_OUT = ("", "", "", "", "ranges", "cluster", "subnets")
 CHECKS = ("source", "arp", "nd", "broadcast", "multicast", "macs", "pmtu")
 # The last part of a gateway's address, by who has it: an external host, or a container on a node.
 BY_HOST = 1
@@ -58,6 +59,8 @@ def labs(draw: st.DrawFn, runtimes: tuple[str, ...] = RUNTIME_NAMES) -> dict[str
     }
     if draw(_once_in(3)):
         lab["hosts"] = {"router": draw(_router(networks, dual))}
+    for network in networks.values():
+        _hand_out(draw(st.sampled_from(HANDED_OUT)), network)
     if draw(_once_in(3)):
         lab["checks"] = draw(st.lists(st.sampled_from(CHECKS), unique=True, min_size=1))
     return lab
@@ -80,9 +83,51 @@ def text(lab: dict[str, Any], name: str) -> str:
     return json.dumps({"name": name, **lab}, indent=2) + "\n"
 
 
+def _hand_out(how: str, network: dict[str, Any]) -> None:
+    """Have addresses handed out otherwise than by slices of one subnet."""
+    start = network["subnet"].rpartition(".")[0]
+    if how == "ranges":
+        last = f"{start}.60/30" if network["runtime"] == "docker" else f"{start}.60-{start}.66"
+        network["ranges"] = {"core-01": f"{start}.0/27", "core-02": last}
+        network["reserved"] = [f"{start}.2-{start}.3", f"{start}.61"]
+    elif how == "cluster":
+        network["ipam"] = "cluster"
+    elif how == "subnets":
+        gateway = {"gateway": network.pop("gateway")} if "gateway" in network else {}
+        first = {"subnet": network.pop("subnet"), **gateway}
+        six = [{"subnet": network.pop("subnet6")}] if "subnet6" in network else []
+        second = {"subnet": f"{start.rpartition('.')[0]}.2.0/24"}
+        network["subnets"] = [first, second, *six]
+
+
 def _once_in(number: int) -> st.SearchStrategy[bool]:
     """True one time in ``number``."""
     return st.sampled_from([False] * (number - 1) + [True])
+
+
+@st.composite
+def filters(draw: st.DrawFn, networks: list[str]) -> list[dict[str, Any]]:
+    """Return a list of packet filters on containers, nodes and the external host, if there is one.
+
+    Only drops come last: a filter that accepts is told by what it saves from one of those.
+    """
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        one: dict[str, Any] = {
+            "on": draw(st.sampled_from([*networks, *NODE_NAMES])),
+            "direction": draw(st.sampled_from(["in", "in", "out", "forward"])),
+            "protocol": draw(st.sampled_from([None, "icmp", "tcp", "udp"])),
+            "from": draw(st.sampled_from([None, None, *networks, *NODE_NAMES])),
+            "to": draw(st.sampled_from([None, None, None, *networks])),
+            "state": draw(st.sampled_from([None, None, "new", "established"])),
+            "action": draw(st.sampled_from(["accept", "drop", "drop", "reject"])),
+        }
+        if one["direction"] == "forward":
+            one["bridged"] = draw(st.booleans()) and one["on"] in NODE_NAMES
+        if one["action"] == "reject" and one["direction"] != "in":
+            one["action"] = "drop"
+        found.append({key: value for key, value in one.items() if value})
+    return found
 
 
 @st.composite

@@ -142,7 +142,8 @@ def _converge(
     record.write()
     if moved:
         networkd.let_go()
-    batch(work.ip)
+    for lines in work.batches:
+        batch(lines)
     for name, address in work.leases.items():
         leases.ask(name, address)
     if work.bridge:

@@ -136,15 +136,17 @@ ContainerName = Annotated[
         " letter or digit"
     ),
 ]
+# Less than the kernel takes (net/core/dev.c, dev_valid_name): what every file and command takes.
+DEVICE = r"^[a-zA-Z][a-zA-Z0-9_.-]*$"
 Interface = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9]*(\.[0-9]{1,4})?$", max_length=15),
+    StringConstraints(pattern=DEVICE, max_length=15),
     _expected("an interface such as eth1 or eth1.70"),
 ]
 # A device that is made on the nodes, as users call their own: mac0, macvlan-shim.
 DeviceName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", max_length=15),
+    StringConstraints(pattern=DEVICE, max_length=15),
     _expected("a device name of at most 15 characters, such as mac0 or macvlan-shim"),
 ]
 FileName = Annotated[
@@ -308,6 +310,10 @@ class Segment(Strict):
     """Whether the switch takes frames from the nodes' own MAC addresses only."""
     bond: Literal["active-backup"] | None = None
     """The mode of a bond by which nodes are in the segment, with two NICs; without it, one NIC."""
+    interface: DeviceName | None = None
+    """What the NIC, or the bond, is called on the nodes; without it, eth1, or bond1."""
+    members: Annotated[list[DeviceName] | None, Field(min_length=2, max_length=2)] = None
+    """What a bond's two NICs are called on the nodes."""
     snooping: StrictBool = False
     """Whether the switch sends multicast only to ports that asked for the group (IGMP, MLD)."""
     querier: StrictBool = False
@@ -315,7 +321,11 @@ class Segment(Strict):
     unknown_multicast: Literal["flood", "drop"] = "flood"
     """What a snooping switch does with groups that nobody is known to have asked for."""
     ports: dict[NodeName, SwitchPort] = Field(default={}, max_length=32)
-    """VLANs by node or host; with any, all other ports are access ports of VLAN 1."""
+    """VLANs by node or host; with any, all other ports are access ports of VLAN 1, or trunks."""
+    trunk: Annotated[list[Vlan], Field(min_length=1, max_length=64)] | None = None
+    """The VLANs of every port that isn't named in ``ports``: a segment whose frames have tags."""
+    native: Vlan | None = None
+    """The VLAN of these trunks for frames without a tag; without it, they drop them."""
 
 
 class ExtraRoute(Strict):
@@ -418,6 +428,10 @@ class Network(Strict):
     """The parent interface itself, instead of a segment."""
     vlan: Vlan | None = None
     """The 802.1q tag of the sub-interface that the network sits on."""
+    interface: DeviceName | None = None
+    """What that sub-interface is called on the nodes; without it, NIC.VLAN, such as eth1.70."""
+    bridge: DeviceName | None = None
+    """What the network's bridge is called on the nodes; without it, br- and what it is for."""
     subnet: Subnet | None = None
     """Where the containers' addresses come from."""
     subnets: list[Pool] = Field(default=[], max_length=16)

@@ -53,11 +53,6 @@ def port_name(segment: str, index: int) -> str:
     return f"{segment[:10]}-{index}"
 
 
-def parent_name(number: int, *, bonded: bool) -> str:
-    """Return the name of a node's interface in segment ``number``, from 1: a NIC or a bond."""
-    return f"bond{number}" if bonded else f"eth{number}"
-
-
 def vlan_link_name(nic: str, vlan: int) -> str:
     """Return the name of the sub-interface of ``nic`` for the 802.1q tag ``vlan``."""
     return f"{nic}.{vlan}"
@@ -72,7 +67,7 @@ def nic_and_tag(parent: str, nics: Iterable[str]) -> tuple[str, str]:
     if parent in nics:
         return parent, ""
     nic, dot, tag = parent.rpartition(".")
-    return (nic, tag) if dot else (parent, "")
+    return (nic, tag) if dot and tag.isdecimal() else (parent, "")
 
 
 def second_port_name(segment: str, index: int) -> str:

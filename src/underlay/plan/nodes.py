@@ -12,11 +12,11 @@ from underlay.plan.naming import (
     link_name,
     mac,
     node_address,
-    parent_name,
     port_name,
     second_port_name,
 )
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
+from underlay.plan.uplinks import member_names, segment_interfaces
 from underlay.plan.values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
@@ -78,18 +78,17 @@ def _nic(lab: Lab, segment: PlannedSegment, number: int, index: int) -> Nic:
     A bond has the MAC address of its first member (Documentation/networking/bonding.rst).
     """
     bond = lab.segments[segment.name].bond or ""
-    bonds = [name for name, each in lab.segments.items() if each.bond]
     members: tuple[Member, ...] = ()
     if bond:
-        second = len(lab.segments) + 1 + bonds.index(segment.name)
+        first, second = member_names(list(lab.segments.items()))[segment.name]
         port = second_port_name(segment.name, index)
         members = (
-            Member(f"eth{number}", mac(number, index), port_name(segment.name, index)),
-            Member(f"eth{second}", mac(number, index, 1), port),
+            Member(first, mac(number, index), port_name(segment.name, index)),
+            Member(second, mac(number, index, 1), port),
         )
     return Nic(
         segment.name,
-        parent_name(number, bonded=bool(bond)),
+        segment_interfaces(list(lab.segments.items()))[segment.name],
         mac(number, index),
         own_address(segment.subnet, index),
         segment.mtu,

@@ -225,6 +225,45 @@ def test_a_port_joins_the_bridge_that_is_made_anew_under_the_same_name(
     assert work(monkeypatch, after, after, *there) == []
 
 
+def test_nics_change_their_names_by_way_of_names_that_nobody_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    macs = ("02:75:01:01:00:00", "02:75:02:01:00:00")
+
+    def cards(*names: str, link: str) -> Links:
+        nics = [
+            {"interface": name, "mac": mac, "address": f"192.0.2.{number}/24", "mtu": 1500}
+            for number, (name, mac) in enumerate(zip(names, macs, strict=True), 1)
+        ]
+        vlan = {"interface": "foo", "link": link, "vlan": 90, "address": "", "mtu": 1500}
+        return Links({"nics": nics, "vlans": [vlan], "links": []})
+
+    rows = [
+        {"ifname": "eth1", "address": macs[0], "flags": ["UP"], "mtu": 1500, "addr_info": []},
+        {"ifname": "eth2", "address": macs[1], "flags": ["UP"], "mtu": 1500, "addr_info": []},
+        # A VLAN has its NIC's address, and is none.
+        {"ifname": "foo", "address": macs[0], "link": "eth1", "flags": ["UP"], "mtu": 1500},
+    ]
+    monkeypatch.setattr(
+        "underlay_node.links.show", lambda words: rows if "address" in words else []
+    )
+    done = compare(cards("eth2", "ens3.80", link="eth2"), cards("eth1", "eth2", link="eth1"))
+    first, renaming, after = done.batches
+    assert first == ["link delete foo"]
+    assert [line for line in renaming if " name " in line] == [
+        "link set dev eth1 name underlay-0",
+        "link set dev eth2 name underlay-1",
+        "link set dev underlay-0 name eth2",
+        "link set dev underlay-1 name ens3.80",
+    ]
+    assert "link add link eth2 name foo type vlan id 90" in after
+    assert "address replace 192.0.2.2/24 broadcast + dev ens3.80" in after
+    assert {"link set eth2 up", "link set ens3.80 up"} <= {*after}
+    # Called as planned, they are left alone.
+    same = cards("eth1", "eth2", link="eth1")
+    assert len(compare(same, same).batches) == 1
+
+
 def test_what_sits_on_an_interface_that_goes_is_removed_first_and_made_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

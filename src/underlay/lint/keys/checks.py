@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from underlay.lab.text import LabText, Problem
-from underlay.lint.keys import addresses, filters, names, networks, pools, ports, shims
+from underlay.lint.keys import addresses, filters, interfaces, names, networks, pools, ports, shims
 from underlay.lint.keys.parts import Parts, parts_of
 
 CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
@@ -20,6 +20,8 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     names.node_name,
     names.nodes,
     names.names,
+    interfaces.interface_name,
+    interfaces.interface_key,
     networks.profile,
     networks.gateway_route,
     networks.driver_key,

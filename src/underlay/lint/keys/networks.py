@@ -33,7 +33,7 @@ CNI_PLUGINS = ("host-local", "static", "dhcp")
 
 def parent(parts: Parts) -> Iterator[Problem]:
     """Each network has a segment or a parent, and it exists."""
-    interfaces = [MANAGEMENT, *parts.interfaces]
+    interfaces = [MANAGEMENT, *parts.interfaces, *parts.uplinks.named]
     for name, network in parts.loose_networks.items():
         place = ("networks", name)
         key = parent_key(parts.text, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeVar
 
@@ -18,13 +19,11 @@ from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.plan.addresses import Address, ends_of, free_addresses
 from underlay.plan.naming import (
     block_bits,
-    nic_and_tag,
     node_names,
-    parent_name,
     runs_on,
-    vlan_link_name,
 )
 from underlay.plan.pools import pool_slices
+from underlay.plan.uplinks import Uplinks, segment_interfaces
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -61,37 +60,34 @@ class Parts:
 
     def interface(self, network: Network) -> str:
         """Return the NIC under ``network`` without VLAN tag, empty where that isn't clear."""
-        if network.parent:
-            return self.nic_and_tag(network.parent)[0]
-        if network.segment in self.segment_names:
-            return self.interfaces[self.segment_names.index(network.segment)]
-        return ""
+        return self.uplinks.nic(network)
 
     @property
     def interfaces(self) -> list[str]:
         """Every node's interfaces in the segments, in their order: NICs, or bonds."""
-        return [
-            parent_name(number, bonded=name in self.segments and bool(self.segments[name].bond))
-            for number, name in enumerate(self.segment_names, 1)
-        ]
+        return list(self.uplinks.nics.values())
+
+    @cached_property
+    def uplinks(self) -> Uplinks:
+        """What networks leave a node by."""
+        segments = [(name, self.segments.get(name)) for name in self.segment_names]
+        return Uplinks(segment_interfaces(segments), self.loose_networks.values())
 
     def nic_and_tag(self, parent: str) -> tuple[str, str]:
         """Return which NIC ``parent`` names, and the VLAN tag behind its dot, if any."""
-        return nic_and_tag(parent, self.interfaces)
+        return self.uplinks.split(parent)
 
     def uplink(self, network: Network) -> str:
         """Return the NIC or VLAN link that ``network`` leaves a node by; empty where unclear."""
-        nic, vlan = self.interface(network), self.vlan(network)
-        return vlan_link_name(nic, vlan) if nic and vlan else nic
+        return self.uplinks.name(self.interface(network), self.vlan(network))
 
     def vlan(self, network: Network) -> int | None:
         """Return the tag of the 802.1q sub-interface that ``network`` sits on, None for none."""
-        tag = self.nic_and_tag(network.parent)[1] if network.parent else ""
-        return network.vlan or (int(tag) if tag else None)
+        return self.uplinks.vlan(network)
 
     def segment_of(self, network: Network) -> str:
         """Return the segment that ``network``'s parent is in, empty where there is none."""
-        owners = dict(zip(self.interfaces, self.segment_names, strict=True))
+        owners = {interface: name for name, interface in self.uplinks.nics.items()}
         return owners.get(self.interface(network), "")
 
     def used(self, name: str) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
 from underlay.fleet.document import Document, listed, mapping
 from underlay.lab.text import Place
@@ -19,7 +20,7 @@ CONFIG = "subnet ip_range gateway aux_addresses"
 SERVICE = """aliases ipv4_address ipv6_address link_local_ips mac_address driver_opts priority
     gw_priority interface_name"""
 # Docker's own drivers; any other word may be a plugin's.
-OWN = ("bridge", "macvlan", "ipvlan", "overlay", "host", "null", "none")
+OWN = (*(d.name for d in DRIVERS.values() if "docker" in d.runtimes), "overlay", "host", "none")
 
 
 def _tables(document: Document) -> Iterator[tuple[Place, dict[str, Any], str]]:

@@ -94,7 +94,11 @@ class Proof:
 
 @dataclass(frozen=True)
 class Finding:
-    """A fault that the evidence shows at a place, before the differing cells are asked."""
+    """A fault that the evidence shows at a place, before the differing cells are asked.
+
+    ``follows`` is the id of a fault of the same node that brings such evidence about: where the
+    evidence shows that one, too, this is its consequence.
+    """
 
     fault: Fault
     place: Place
@@ -102,6 +106,7 @@ class Finding:
     proofs: tuple[Proof, ...]
     strength: float
     cure: str
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,6 +132,7 @@ class Fault(Entry):
     needs more than one step has ``inject`` and ``undo`` of its own. ``kind`` is what the lost
     packets pass at the place, and ``family`` theirs, 0 for both; ``takes`` may say more.
     ``loses_addresses`` says that addresses and routes of the target get lost and must be put back.
+    What is ``sudden`` ends a measurement under way: cells decided before don't speak against it.
     """
 
     stage: Stage = "running"
@@ -136,6 +142,7 @@ class Fault(Entry):
     kind: Kind = "space"
     family: int = 0
     loses_addresses: bool = False
+    sudden: bool = False
 
     def __init__(self) -> None:
         """Its class has all that an entry's constructor would take."""
@@ -198,10 +205,11 @@ class Fault(Entry):
         strength: float = PROVEN,
         effect: Effect | None = None,
         cure: str = "",
+        follows: str = "",
     ) -> Finding:
         """Return the finding that the fault is at ``place``."""
         effect = self.effect(scene, place) if effect is None else effect
-        return Finding(self, place, effect, proofs, strength, cure or self.cure)
+        return Finding(self, place, effect, proofs, strength, cure or self.cure, follows)
 
 
 class ChildFault(Fault):

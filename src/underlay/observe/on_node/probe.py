@@ -144,7 +144,7 @@ class Prober:
             return CHECKS[name](self.station, self.station.checks.get(name, []), name)
         self.station.forget()
         cells = [cell for cell in self.station.cells if cell.phase == name]
-        return Asking(self.station, cells, self.spec["protocols"])
+        return Asking(self.station, cells, self.spec["protocols"], together=True)
 
     def busy(self) -> int:
         """Return how many cells are undecided."""

@@ -17,18 +17,28 @@ from pydantic.fields import FieldInfo
 
 from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
-from underlay.expect import Prediction, routing, seen, stations, switch_ports
+from underlay.expect import (
+    Prediction,
+    filter_hooks,
+    filtering,
+    routing,
+    seen,
+    stations,
+    switch_ports,
+)
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entries import entries
 from underlay.lab import (
     Containers,
     ExtraRoute,
+    Filter,
     Host,
     HostPort,
     Image,
     Lab,
     Network,
     Nodes,
+    Pool,
     Segment,
     Shim,
 )
@@ -52,11 +62,13 @@ MODELS: dict[type[BaseModel], str] = {
     Image: "`image`",
     Segment: "`segments`",
     Network: "`networks`",
+    Pool: "`subnets`",
     ExtraRoute: "`routes`",
     Shim: "`shim`",
     Containers: "`containers`",
     Host: "`hosts`",
     HostPort: "`on` of a host",
+    Filter: "`filters`",
 }
 
 WORD = Lab.model_json_schema()["properties"]["name"]
@@ -148,6 +160,12 @@ def prediction_rules() -> str:
         "Switch and machines": list(stations.RULES),
         "Switch ports with VLANs": [
             value for value in vars(switch_ports).values() if isinstance(value, Rule)
+        ],
+        "Packet filters and closed ports": [
+            value
+            for module in (filter_hooks, filtering)
+            for value in vars(module).values()
+            if isinstance(value, Rule)
         ],
         **{driver.title: [*driver.reach, *driver.beside] for driver in DRIVERS.values()},
     }
@@ -387,7 +405,7 @@ def _prose(model: type[BaseModel]) -> str:
 def _row(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     schema = model.model_json_schema(by_alias=False)
     takes = " or ".join(_takes(schema["properties"][name], schema.get("$defs", {})))
-    cells = (f"`{name}`", takes, _default(field), field.description or "")
+    cells = (f"`{name.rstrip('_')}`", takes, _default(field), field.description or "")
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 
@@ -396,7 +414,8 @@ def _default(field: FieldInfo) -> str:
         return "*required*"
     value = field.default
     if isinstance(value, BaseModel):
-        return ", ".join(f"{key} {entry}" for key, entry in value.model_dump().items())
+        told = value.model_dump(exclude_none=True)
+        return ", ".join(f"{key} {entry}" for key, entry in told.items())
     if value is None or value == "" or value == [] or value == {}:
         return "none"
     if isinstance(value, list):

@@ -20,6 +20,13 @@ fail() {
     exit 3
 }
 
+# quoted TEXT: TEXT as one word of a shell.
+quoted() {
+    printf "'"
+    printf '%s' "$1" | sed "s/'/'\\\\''/g"
+    printf "'"
+}
+
 json_text() {
     printf '%s' "$1" | sed 's/[\\"]/\\&/g' | tr '\n\t' '  '
 }
@@ -65,8 +72,10 @@ stop_ticker() {
 set_up() {
     json=no
     ! wants_json "$@" || json=yes
-    mkdir -p "$root/.underlay" 2>/dev/null || fail "$root cannot be written to" \
-        "clone Underlay to a folder of your own"
+    mkdir -p "$root/.underlay" 2>/dev/null && [ -w "$root" ] || fail \
+        "$root cannot be written to: its first use makes .venv and .underlay there" \
+        "whoever may write there starts it once; or have a copy: git clone $(quoted "$root")\
+ ~/underlay && ~/underlay/underlay --version"
     trap 'stop_ticker; forget_temporary' EXIT
     trap 'say interrupted; exit 130' INT TERM HUP
     take_lock

@@ -93,6 +93,31 @@ def _once_in(number: int) -> st.SearchStrategy[bool]:
 
 
 @st.composite
+def filters(draw: st.DrawFn, networks: list[str]) -> list[dict[str, Any]]:
+    """Return a list of packet filters on containers, nodes and the external host, if there is one.
+
+    Only drops come last: a filter that accepts is told by what it saves from one of those.
+    """
+    found = []
+    for _ in range(draw(st.integers(1, 3))):
+        one: dict[str, Any] = {
+            "on": draw(st.sampled_from([*networks, *NODE_NAMES])),
+            "direction": draw(st.sampled_from(["in", "in", "out", "forward"])),
+            "protocol": draw(st.sampled_from([None, "icmp", "tcp", "udp"])),
+            "from": draw(st.sampled_from([None, None, *networks, *NODE_NAMES])),
+            "to": draw(st.sampled_from([None, None, None, *networks])),
+            "state": draw(st.sampled_from([None, None, "new", "established"])),
+            "action": draw(st.sampled_from(["accept", "drop", "drop", "reject"])),
+        }
+        if one["direction"] == "forward":
+            one["bridged"] = draw(st.booleans()) and one["on"] in NODE_NAMES
+        if one["action"] == "reject" and one["direction"] != "in":
+            one["action"] = "drop"
+        found.append({key: value for key, value in one.items() if value})
+    return found
+
+
+@st.composite
 def _segment(draw: st.DrawFn, subnet6: str) -> dict[str, Any]:
     drawn: dict[str, Any] = {"subnet6": subnet6, "hairpin": draw(_once_in(4))}
     drawn["isolated"] = draw(_once_in(8))

@@ -91,3 +91,8 @@ def nearest(word: object, choices: Iterable[str]) -> str:
 def did_you_mean(choice: str) -> str:
     """Return the hint that names ``choice``, nothing for nothing."""
     return f"did you mean {choice}?" if choice else ""
+
+
+def reason(error: OSError) -> str:
+    """Return why the system refused, in its own words; Python's where it gave none."""
+    return error.strerror or str(error) or type(error).__name__

@@ -12,14 +12,13 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import BadInput, Infrastructure, reason
 from underlay.plan.values import Plan
 from underlay.storage import paths, temporary
 
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 MARKER = ".underlay-rendered"
 DEADLINE = 120.0
 DEADLINE_PER_LAB = 10.0
+# As a module: the first lines of pip's script hold its environment's path, which a shell reads.
+PLAYBOOK = "ansible.cli.playbook"
 SOURCES = ("ansible", "cloud-config")
 # The node program and what runs it are no part of the files that it is given.
 NOT_RENDERING = {"__pycache__", "module_utils", "bundle.py", "converge.yml"}
@@ -167,9 +168,14 @@ def rendered_files(output: Path) -> list[Path]:
 
 def refuse_foreign(output: Path) -> None:
     """Raise BadInput where ``output`` exists and may not be replaced by rendered files."""
-    if output.is_symlink() or (output.exists() and not output.is_dir()):
+    try:
+        is_else = output.is_symlink() or (output.exists() and not output.is_dir())
+        holds = output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file()
+    except OSError as error:
+        raise BadInput(f"cannot write {output}: {reason(error)}") from error
+    if is_else:
         raise BadInput(f"{output} is not a folder", hint="choose another with --output")
-    if output.is_dir() and any(output.iterdir()) and not (output / MARKER).is_file():
+    if holds:
         raise BadInput(
             f"{output} holds files that were not rendered by underlay (it lacks {MARKER})",
             hint="choose an empty or a new folder with --output",
@@ -181,15 +187,17 @@ def _beside(output: Path) -> Iterator[Path]:
     """Yield a new, empty folder on ``output``'s file system; afterwards it is gone."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     except OSError as error:
-        raise BadInput(f"cannot write {output}: {error.strerror}") from error
-    try:
-        yield fresh
-    except OSError as error:
-        raise Infrastructure(f"cannot write {output}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        raise BadInput(f"cannot write {output}: {reason(error)}") from error
+    with ExitStack() as stack:
+        try:
+            fresh = stack.enter_context(temporary.beside(output))
+        except OSError as error:
+            raise BadInput(f"cannot write {output}: {reason(error)}") from error
+        try:
+            yield fresh
+        except OSError as error:
+            raise Infrastructure(f"cannot write {output}: {reason(error)}") from error
 
 
 def _swap(fresh: Path, output: Path) -> None:
@@ -219,11 +227,6 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
     import ansible_runner
 
     playbook = paths.root() / "ansible" / "render.yml"
-    program = Path(sys.executable).with_name("ansible-playbook")
-    if not program.is_file():
-        raise Infrastructure(
-            f"there is no {program}", hint="`underlay doctor` says what is missing"
-        )
     with temporary.folder("render") as work:
         (work / "plan.json").write_text(text, encoding="utf-8")
         variables = {
@@ -238,7 +241,15 @@ def _run_playbook(plan: Plan | Sequence[Plan], authorized_key: str, output: Path
                 cmdline_args=[
                     *("--foreground", "--kill-after=5", str(int(deadline))),
                     *("setpriv", "--pdeathsig", "TERM"),
-                    *(str(program), str(playbook), "--extra-vars", f"@{work / 'variables.json'}"),
+                    *(
+                        sys.executable,
+                        "-P",
+                        "-m",
+                        PLAYBOOK,
+                        str(playbook),
+                        "--extra-vars",
+                        f"@{work / 'variables.json'}",
+                    ),
                 ],
                 private_data_dir=str(work / "runner"),
                 envvars=environment(work),

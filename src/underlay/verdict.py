@@ -55,7 +55,10 @@ class Cell:
     @property
     def label(self) -> str:
         """How the cell was asked: the protocol or the check, with a 6 for IPv6."""
-        return f"{self.protocol}6" if self.family == 6 and self.protocol != "nd" else self.protocol
+        if self.family == 4 or self.protocol == "nd":
+            return self.protocol
+        word, colon, port = self.protocol.partition(":")
+        return f"{word}6{colon}{port}"
 
     @property
     def differs(self) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from cluster.faults_of_docker_vlan import DOCKER_VLAN
 from cluster.faults_of_drivers import IPVLAN_MODES, ONE_OF_EACH, ROUTED
 from cluster.faults_of_dual_stack import DUAL_STACK
+from cluster.faults_of_filters import OF_FILTERS
 from cluster.faults_of_seen import SEEN
 from cluster.faults_of_slaac import SLAAC
 from cluster.faults_of_two_networks import TWO_NETWORKS
@@ -345,6 +346,7 @@ BY_HAND = (
     *ONE_OF_EACH,
     *ROUTED,
     *TWO_NETWORKS,
+    *OF_FILTERS,
     *SLAAC,
     *SEEN,
 )

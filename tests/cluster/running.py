@@ -30,6 +30,7 @@ LABS = {
     "one-of-each": ("labs/one-of-each.yml",),
     "router-segments": ("labs/router-segments.yml",),
     "two-networks": ("labs/two-networks.yml",),
+    "filters": ("labs/filters.yml",),
     "slaac": ("labs/slaac.yml",),
     "seen": ("labs/seen.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),

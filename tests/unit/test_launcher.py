@@ -123,6 +123,25 @@ def test_failing_apt_shows_its_last_lines(checkout: Path) -> None:
     assert "error: apt-get could not install: nonsuch\n" in result.stderr
 
 
+def test_closed_streams_are_opened(checkout: Path) -> None:
+    make_ready(checkout)
+    python = checkout / ".venv" / "bin" / "python"
+    python.write_text("#!/bin/sh\nfor n in 0 1 2; do readlink /proc/self/fd/$n; done >../seen\n")
+    done = subprocess.run(["sh", "-c", "./underlay <&- >&- 2>&-"], cwd=checkout, timeout=30)
+    assert done.returncode == 0
+    assert (checkout.parent / "seen").read_text().splitlines()[0] == "/dev/null"
+
+
+def test_what_cannot_be_written_says_what_to_do(checkout: Path) -> None:
+    # Root may write everywhere: a file is in the place of the folder.
+    (checkout / ".underlay").touch()
+    done = launch(checkout, "up", "--json")
+    assert done.returncode == 3
+    assert "its first use makes .venv and .underlay there" in done.stderr
+    assert f"git clone '{checkout}' ~/underlay && ~/underlay/underlay" in done.stderr
+    assert json.loads(done.stdout)["hint"].startswith("whoever may write there")
+
+
 def test_foreign_folder_is_left_alone(checkout: Path) -> None:
     (checkout / ".venv").mkdir()
     (checkout / ".venv" / "precious").touch()

@@ -95,7 +95,7 @@ def _release(name: str, attachment: dict) -> None:
 
     macvlan refuses to detach where its parent's MTU has become smaller than its own.
     """
-    for address in filter(None, (attachment["address"], attachment.get("address6"))):
+    for address in routes.addresses(attachment):
         lease = f"{LEASES}/{attachment['network']}/{address.partition('/')[0]}"
         if (files.read(lease) or "").startswith(name):
             os.unlink(lease)
@@ -105,14 +105,15 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
     """Return the arguments of the cni program: NETWORK CONTAINER NETNS IFNAME KEY=VALUE …."""
     name = container["name"]
     words = [attachment["network"], name, namespaces.path(name), attachment["interface"]]
-    four = attachment["address"]
-    six = "" if network.get("slaac") else attachment.get("address6", "")
+    own = routes.addresses(attachment)
+    if network.get("slaac"):
+        own = [address for address in own if ":" not in address]
     # CNI_ARGS ask host-local for one address; several, and those of the plugin static, are
     # given by the capability "ips". A DHCP server decides itself.
-    if six or network.get("ipam") == "static":
-        words.append(f"IPS={four},{six}".rstrip(","))
-    elif network.get("ipam") != "dhcp":
-        words.append(f"IP={four.partition('/')[0]}")
+    if len(own) > 1 or network.get("ipam") in ("static", "cluster"):
+        words.append(f"IPS={','.join(own)}")
+    elif own and network.get("ipam") != "dhcp":
+        words.append(f"IP={own[0].partition('/')[0]}")
     # An ipvlan child and a VLAN link can't be given a MAC address: they have their parent's.
     if network.get("own_mac"):
         words.append(f"MAC={attachment['mac']}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import addressing, cni, docker, iproute2, namespaces, podman, taps
+from . import addressing, cni, docker, iproute2, namespaces, podman, routes, taps
 from .commands import Failed, show
 
 RUNTIMES: dict[str, ModuleType] = {
@@ -33,6 +33,29 @@ def stale(known: dict[str, dict], wanted: dict[str, dict], renewed: set[str]) ->
         for name, specified in known.items()
         if wanted.get(name) != specified or renewed & parents(specified) or not healthy(specified)
     ]
+
+
+def numbered(specified: dict) -> set[str]:
+    """Return the container's networks whose children make their addresses of their number.
+
+    A parent numbers its ipvlan children in the order in which they are made (Linux
+    drivers/net/ipvlan/ipvlan_main.c, ipvlan_link_new), and from 1 again only when all are gone.
+    """
+    return {
+        name
+        for name, network in specified["networks"].items()
+        if network.get("slaac") and not network["own_mac"]
+    }
+
+
+def with_numbered(stale: list[str], known: dict[str, dict], wanted: dict[str, dict]) -> list[str]:
+    """Return ``stale`` and all ``known`` containers that have to be made anew together with them.
+
+    Where one of a numbered network is to be made or goes, all of that network's are.
+    """
+    changing = {n for name in stale for n in numbered(known[name])}
+    changing |= {n for name, one in wanted.items() if name not in known for n in numbered(one)}
+    return [name for name, one in known.items() if name in stale or changing & numbered(one)]
 
 
 def parents(specified: dict) -> set[str]:
@@ -82,8 +105,7 @@ def _as_made(attachment: dict, row: dict | None) -> bool:
     if row is None or "UP" not in row["flags"]:
         return False
     found = {f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"]}
-    wanted = {attachment["address"], attachment.get("address6") or attachment["address"]}
-    return wanted <= found
+    return set(routes.addresses(attachment)) <= found
 
 
 def start(specified: dict) -> None:

@@ -166,7 +166,9 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
 
 
 def _endpoint(attachment: dict, network: dict) -> dict:
-    own = {"IPv4Address": attachment["address"].partition("/")[0]}
+    own = {}
+    if attachment["address"]:
+        own["IPv4Address"] = attachment["address"].partition("/")[0]
     if attachment.get("address6"):
         own["IPv6Address"] = attachment["address6"].partition("/")[0]
     settings: dict = {"IPAMConfig": own}

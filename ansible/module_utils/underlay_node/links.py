@@ -1,6 +1,6 @@
 """The node's own interfaces: what the plan says, what the kernel has, and the way between them.
 
-A NIC is there already; its MTU, addresses and routes are set. VLAN sub-interfaces and
+A NIC is there already; its name, MTU, addresses and routes are set. VLAN sub-interfaces and
 links (bridge, VXLAN, a child for the host itself …) are made, and made anew where
 their definition has changed. eth0, management, is never touched.
 """
@@ -63,6 +63,16 @@ class Work:
         self.leases: dict[str, str] = {}
         # Interfaces that are new afterwards: what sat on the old ones is gone.
         self.renewed: set[str] = set()
+        self.renaming: list[str] = []
+        # How many of ip's lines come before those that rename.
+        self.before = 0
+
+    @property
+    def batches(self) -> list[list[str]]:
+        """All lines for ip, those apart that rename: ip remembers which device a name meant."""
+        if not self.renaming:
+            return [self.ip]
+        return [self.ip[: self.before], self.renaming, self.ip[self.before :]]
 
     def add(self, words: str, *lines: str) -> None:
         """Note one change and the lines for ip that make it."""
@@ -78,6 +88,7 @@ def compare(wanted: Links, before: Links) -> Work:
     work = Work()
     present = {row["ifname"]: row for row in show(["-details", "address", "show"])}
     _remove(work, wanted, before, present)
+    _rename(work, wanted, present)
     _create(work, wanted, present)
     for name, addresses in wanted.addresses().items():
         _configure(work, name, addresses, wanted, present)
@@ -102,6 +113,38 @@ def _remove(work: Work, wanted: Links, before: Links, present: dict[str, dict]) 
     for row in present.values():
         if row.get("master") in gone:
             del row["master"]
+
+
+def _rename(work: Work, wanted: Links, present: dict[str, dict]) -> None:
+    """Give NICs their names, told by their MAC addresses, by way of names that nobody has.
+
+    Before Linux 6.2 one that is up can't be renamed. Down, it loses its routes.
+    """
+    work.before = len(work.ip)
+    cards = {row["address"]: name for name, row in present.items() if _is_nic(row)}
+    # A bond's members have one address, and were named when it was made.
+    names = {
+        cards.get(nic.get("mac")): nic["interface"] for nic in wanted.nics if not nic.get("bond")
+    }
+    moves = {old: new for old, new in names.items() if old and old != new}
+    rows = {new: present.pop(old) for old, new in moves.items()}
+    for number, old in enumerate(moves):
+        work.renaming += [
+            f"address flush dev {old} scope global",
+            f"link set dev {old} down",
+            f"link set dev {old} name underlay-{number}",
+        ]
+    for number, (old, new) in enumerate(moves.items()):
+        work.words.append(f"{new}: named, was {old}")
+        work.renaming.append(f"link set dev underlay-{number} name {new}")
+        present[new] = {**rows[new], "addr_info": [], "flags": []}
+        work.renewed.add(new)
+
+
+def _is_nic(row: dict) -> bool:
+    """Whether an interface is the machine's own: others are of a kind, or upon another one."""
+    made = row.get("linkinfo", {}).get("info_kind") or "link" in row
+    return "address" in row and not made and "LOOPBACK" not in row.get("flags", ())
 
 
 def _create(work: Work, wanted: Links, present: dict[str, dict]) -> None:
@@ -207,6 +250,7 @@ def _route(work: Work, wanted: Links, before: Links) -> None:
     work.words += [f"route {route['to']}: removed" for route in gone]
     # First of all: they go with their addresses and interfaces, and would be missed later.
     work.ip[:0] = [f"route delete {_line(route)}" for route in gone]
+    work.before += len(gone)
     for route in wanted.routes:
         touched = f"routes of {route['interface']}" in work.renewed
         if touched or route["interface"] in work.renewed or _key(route) not in present:

@@ -69,9 +69,7 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
 
 def endpoint(attachment: dict, network: dict) -> str:
     """Return podman's --network: the network with this container's addresses in it."""
-    words = [f"ip={attachment['address'].partition('/')[0]}"]
-    if attachment.get("address6"):
-        words.append(f"ip={attachment['address6'].partition('/')[0]}")
+    words = [f"ip={own.partition('/')[0]}" for own in routes.addresses(attachment)]
     if network["own_mac"] and network["mode"] != "passthru":
         words.append(f"mac={attachment['mac']}")
     words.append(f"interface_name={attachment['interface']}")

@@ -23,6 +23,7 @@ from . import (
     containers,
     docker,
     files,
+    filters,
     leases,
     links,
     namespaces,
@@ -84,7 +85,10 @@ def converge(bundle: dict[str, str] | None = None, *, check: bool = False) -> Re
         )
         report.changes += [f"{path}: written" for path in changed]
         report.changes += [f"{path}: removed" for path in gone]
-        _converge(node, record, report, check, lambda: files.install(bundle or {}, changed, gone))
+        packets = filters.wanted(node, bundle)
+        _converge(
+            node, packets, record, report, check, lambda: files.install(bundle or {}, changed, gone)
+        )
     except (Failed, OSError, ValueError) as error:
         report.failed.append(str(error))
     if not check:
@@ -99,7 +103,12 @@ def converge(bundle: dict[str, str] | None = None, *, check: bool = False) -> Re
 
 
 def _converge(
-    node: dict, record: remember.Record, report: Report, check: bool, install: Callable[[], None]
+    node: dict,
+    packets: dict[str, str],
+    record: remember.Record,
+    report: Report,
+    check: bool,
+    install: Callable[[], None],
 ) -> None:
     networks = {network["name"]: network for network in node["networks"]}
     wanted = {c["name"]: containers.specification(c, networks) for c in node["containers"]}
@@ -107,6 +116,7 @@ def _converge(
     work = links.compare(after, before)
     known = record.containers
     stale = containers.stale(known, wanted, work.renewed)
+    stale = containers.with_numbered(stale, known, wanted)
     missing = [name for name in wanted if name not in known or name in stale]
     nat = addressing.Translation(after, before)
     obsolete = _obsolete(record.node, node)
@@ -115,6 +125,7 @@ def _converge(
     report.changes += [f"network {name}: removed from Docker" for name in obsolete]
     report.changes += work.words + nat.words()
     report.changes += [f"container {name}: started" for name in missing]
+    report.changes += _filters(node, packets, record, {*wanted} - {*missing})
     report.lap("compare")
     if check:
         return
@@ -131,7 +142,8 @@ def _converge(
     record.write()
     if moved:
         networkd.let_go()
-    batch(work.ip)
+    for lines in work.batches:
+        batch(lines)
     for name, address in work.leases.items():
         leases.ask(name, address)
     if work.bridge:
@@ -141,6 +153,57 @@ def _converge(
     _start(missing, wanted, record, report)
     record.write()
     report.lap("containers")
+    report.failed += _set_filters(node, packets, record)
+    record.write()
+    report.lap("filters")
+
+
+def _filters(
+    node: dict, packets: dict[str, str], record: remember.Record, kept: set[str]
+) -> list[str]:
+    """Return in words which packet filters change; only containers that are ``kept`` have any."""
+    said = filters.bridges(packets, record.filters)
+    for name in filters.names(packets, record.filters):
+        if name not in kept and name != node["node"]["name"]:
+            said += [f"filter of {name}: set"] if name in filters.names(packets) else []
+            continue
+        enter = _inside(node, name, record)
+        changes = filters.changed(name, enter, packets, record.filters)
+        said += [f"filter of {name}: {'set' if text else 'removed'}" for text in changes.values()]
+    return list(dict.fromkeys(said))
+
+
+def _set_filters(node: dict, packets: dict[str, str], record: remember.Record) -> list[str]:
+    """Put every packet filter into force; return what failed, in words."""
+    failed = []
+    try:
+        filters.set_bridges(packets, record.filters)
+    except Failed as error:
+        failed.append(f"{node['node']['name']}: {error}")
+    for name in filters.names(packets, record.filters):
+        if name != node["node"]["name"] and name not in record.containers:
+            filters.forget(name, record.filters)
+            continue
+        try:
+            enter = _inside(node, name, record)
+            changes = filters.changed(name, enter, packets, record.filters)
+            filters.apply(changes, enter, record.filters)
+        except Failed as error:
+            failed.append(f"{name}: {error}")
+    return failed
+
+
+def _inside(node: dict, name: str, record: remember.Record) -> list[str]:
+    """Return the words that run a command in the namespace called ``name``; none for the node's.
+
+    Raises Failed for a container that has ended: its filter would be the node's.
+    """
+    if name == node["node"]["name"]:
+        return []
+    enter = containers.inside(record.containers[name]["container"])
+    if not enter:
+        raise Failed("the container doesn't run")
+    return enter
 
 
 def _obsolete(before: dict, after: dict) -> list[str]:
@@ -157,12 +220,14 @@ def _stop(names: list[str], record: remember.Record, report: Report) -> None:
     def stop(name: str) -> None:
         containers.stop(record.containers[name])
         del record.containers[name]
+        filters.forget(name, record.filters)
 
     several = [name for name in names if containers.together(record.containers[name])]
     failed = containers.stop_all([record.containers[name] for name in several])
     for name in several:
         if name not in failed:
             del record.containers[name]
+            filters.forget(name, record.filters)
     report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
     report.failed += at_once(stop, [name for name in names if name not in several])
 
@@ -185,11 +250,19 @@ def _start(
 
     failed = containers.create([wanted[name] for name in names])
     report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
-    report.failed += at_once(start, [name for name in names if name not in failed])
+    made = [name for name in names if name not in failed]
+    in_order = [name for name in made if containers.numbered(wanted[name])]
+    report.failed += at_once(start, in_order, workers=1)
+    report.failed += at_once(start, [name for name in made if name not in in_order])
 
 
-def at_once(function: Callable[[str], None], names: Iterable[str]) -> list[str]:
-    """Call ``function`` for all ``names``, some at a time; return what failed, in words."""
+def at_once(
+    function: Callable[[str], None], names: Iterable[str], workers: int = WORKERS
+) -> list[str]:
+    """Call ``function`` for all ``names``, some at a time; return what failed, in words.
+
+    By one worker that is in their order.
+    """
     waiting = list(names)[::-1]
     failed: list[str] = []
 
@@ -204,7 +277,7 @@ def at_once(function: Callable[[str], None], names: Iterable[str]) -> list[str]:
             except (Failed, OSError, ValueError, KeyError) as error:
                 failed.append(f"{name}: {error}")
 
-    threads = [threading.Thread(target=work) for _ in range(min(WORKERS, len(waiting)))]
+    threads = [threading.Thread(target=work) for _ in range(min(workers, len(waiting)))]
     for thread in threads:
         thread.start()
     for thread in threads:

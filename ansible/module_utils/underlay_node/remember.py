@@ -11,19 +11,27 @@ RECORD = "/run/underlay/applied.json"
 
 
 class Record:
-    """The node.json that was applied last, what its containers were made from, what failed."""
+    """The node.json that was applied last, what its containers were made from, what failed.
+
+    ``filters`` are the packet filters in force, by their files' names.
+    """
 
     def __init__(
-        self, node: dict, containers: dict[str, dict], failed: list[str] | None = None
+        self,
+        node: dict,
+        containers: dict[str, dict],
+        failed: list[str] | None = None,
+        filters: dict[str, str] | None = None,
     ) -> None:
         self.node = node
         self.containers = containers
         self.failed = failed or []
+        self.filters = {} if filters is None else filters
 
     def write(self) -> None:
         """Write the record, so that an interrupted run is taken up where it ended."""
-        held = {"node": self.node, "containers": self.containers, "failed": self.failed}
-        write(RECORD, json.dumps(held))
+        held = {"node": self.node, "containers": self.containers}
+        write(RECORD, json.dumps({**held, "failed": self.failed, "filters": self.filters}))
 
 
 def recall() -> Record:
@@ -33,4 +41,4 @@ def recall() -> Record:
             said = json.load(file)
     except FileNotFoundError:
         return Record({}, {})
-    return Record(said["node"], said["containers"], said.get("failed"))
+    return Record(said["node"], said["containers"], said.get("failed"), said.get("filters"))

@@ -52,3 +52,9 @@ def gateway_of(address: str, network: dict) -> str:
     own = ipaddress.ip_interface(address).ip
     near = (p for p in network["pools"] if own in ipaddress.ip_network(p["subnet"]))
     return str(next((pool["gateway"] for pool in near), ""))
+
+
+def addresses(attachment: dict) -> list[str]:
+    """Return all addresses of an interface, with their prefix lengths, those of IPv4 first."""
+    every = [attachment["address"], attachment.get("address6"), *(attachment.get("more") or [])]
+    return sorted((one for one in every if one), key=lambda one: ":" in one)

@@ -21,16 +21,28 @@ def wait(container: dict, networks: dict[str, dict]) -> None:
             if time.monotonic() > end:
                 raise Failed(
                     f"{attachment['interface']} has no {attachment['address6']} after"
-                    f" {DEADLINE:.0f} s: no router advertises its subnet"
+                    f" {DEADLINE:.0f} s: {_why(attachment, container['name'])}"
                 )
             time.sleep(0.2)
 
 
 def _has(attachment: dict, name: str) -> bool:
+    return attachment["address6"] in _addresses(attachment, name)
+
+
+def _why(attachment: dict, name: str) -> str:
+    made = _addresses(attachment, name)
+    if made:
+        return f"it made {', '.join(made)} of its MAC address and its number on the parent"
+    return "no router advertises its subnet"
+
+
+def _addresses(attachment: dict, name: str) -> list[str]:
+    """Return the interface's own global addresses that have proved to be nobody else's."""
     words = ["-netns", name, "-6", "address", "show", "dev", attachment["interface"]]
-    return any(
-        f"{entry['local']}/{entry['prefixlen']}" == attachment["address6"]
-        and not entry.get("tentative")
+    return [
+        f"{entry['local']}/{entry['prefixlen']}"
         for row in show(words)
         for entry in row["addr_info"]
-    )
+        if entry.get("scope") != "link" and not entry.get("tentative")
+    ]

@@ -18,7 +18,7 @@ import sys
 import zlib
 from collections.abc import Callable
 
-from . import namespaces, tap_guest
+from . import namespaces, routes, tap_guest
 from .commands import Failed, batch_all, run, show, write
 from .crun import BUNDLES, started
 
@@ -252,10 +252,8 @@ def _number(name: str, attachment: dict) -> int:
 
 
 def _own(name: str, attachment: dict) -> list[str]:
-    own = [attachment["address"]]
-    if attachment.get("address6"):
-        own += [attachment["address6"], link_local(name, attachment)]
-    return own
+    own = routes.addresses(attachment)
+    return [*own, link_local(name, attachment)] if attachment.get("address6") else own
 
 
 def _alone(address: str) -> str:

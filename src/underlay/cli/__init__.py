@@ -13,6 +13,7 @@ import sys
 
 from underlay.cli.interrupt import reset_exit, survive_closed_terminal, treat_as_interrupt
 from underlay.cli.overview import is_verb, summaries, verb_lines
+from underlay.cli.streams import repair
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
@@ -22,14 +23,21 @@ from underlay.errors import (
     UnderlayError,
     did_you_mean,
     nearest,
+    reason,
 )
 
+# State is in a checkout's own folder, or in the user's own; either follows its variable.
+ELSEWHERE = (
+    "where that can't be written: UNDERLAY_HOME names another folder for the state of labs, and"
+    " XDG_CACHE_HOME one for images and other caches"
+)
 # What a file system refuses with, and what helps.
 REFUSALS = {
     errno.ENOSPC: "make room there; `underlay doctor` says how much is needed",
     errno.EDQUOT: "make room there, or have the quota raised",
-    errno.EROFS: "set XDG_CACHE_HOME and XDG_STATE_HOME to folders that can be written",
-    errno.EACCES: "set XDG_CACHE_HOME and XDG_STATE_HOME to folders that can be written",
+    errno.EROFS: ELSEWHERE,
+    errno.EACCES: ELSEWHERE,
+    errno.EFBIG: "`ulimit -f unlimited`, or a file system that takes larger files",
     errno.EIO: "the disk fails: `dmesg` says more",
     errno.ENOMEM: "end other programs; `underlay doctor` says how much memory is needed",
 }
@@ -44,6 +52,7 @@ def main(argv: list[str]) -> int:
     Failures are printed to stderr, and as one JSON document to stdout where
     ``--json`` was asked for. Nothing is raised.
     """
+    repair()
     completing = os.environ.get("_UNDERLAY_COMPLETE", "")
     as_json = not completing and "--json" in _options(argv)
     try:
@@ -160,11 +169,11 @@ def _unexpected(error: Exception, as_json: bool) -> int:
 
 def _refused(error: OSError, as_json: bool) -> int:
     """Report that a file system doesn't take what is written: it is full, read-only or broken."""
-    if error.filename is None and error.errno == errno.ENOSPC:
+    if error.filename is None and error.errno in (errno.ENOSPC, errno.EFBIG):
         # It was stdout that filled up; nothing more can be said there.
         _stop_writing()
         as_json = False
-    message = f"{error.strerror}: {error.filename or 'stdout'}"
+    message = f"{reason(error)}: {error.filename or 'stdout'}"
     return _fail(EXIT_INFRASTRUCTURE, message, REFUSALS[error.errno or 0], "", as_json)
 
 

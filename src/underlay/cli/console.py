@@ -52,7 +52,13 @@ def people(as_json: bool) -> Console:
 
 def print_json(document: object) -> None:
     """Print ``document`` (what json.dumps takes) as the one JSON document on stdout."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # The name of a file that isn't UTF-8: JSON has only this way to write it.
+        text = json.dumps(document, indent=2)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 

@@ -29,12 +29,13 @@ def write_crash(error: BaseException) -> Path:
         folder = home() / "crashes"
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / name
-        path.write_text(text, encoding="utf-8")
+        # A traceback may quote names that aren't UTF-8.
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
         _forget_oldest(path)
     except OSError:
         handle, other = tempfile.mkstemp(prefix="underlay-", suffix=".log")
         path = Path(other)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(text)
     return path
 

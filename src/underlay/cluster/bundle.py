@@ -38,6 +38,7 @@ TARGETS = {
     "net.d": NET_D,
     "docker": "/etc/underlay/docker",
     "podman": "/etc/containers/networks",
+    "filters": "/etc/underlay/filters",
 }
 NODE_FILE = "/etc/underlay/node.json"
 # A zip file's dates start here; the same program is the same bytes.

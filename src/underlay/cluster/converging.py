@@ -134,7 +134,7 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
                     paths.HOME: str(paths.home()),
                     # Without a way of its own to share connections, Ansible takes the lab's.
                     "ANSIBLE_SSH_ARGS": "-o Compression=no",
-                    "ANSIBLE_PLAYBOOK": str(Path(sys.executable).with_name("ansible-playbook")),
+                    "UNDERLAY_PYTHON": sys.executable,
                     "PATH": f"{programs}{os.pathsep}{os.environ.get('PATH', '')}",
                 },
                 settings={"job_timeout": DEADLINE},

@@ -26,7 +26,14 @@ from underlay.cluster.prepare import PREPARED, plan_of, prepare
 from underlay.cluster.providers import DEFAULT, provider
 from underlay.cluster.state.lab import LabState, remove, state_of_file
 from underlay.cluster.state.lock import lock
-from underlay.errors import EXIT_INTERRUPTED, EXIT_OK, BadInput, Infrastructure, UnderlayError
+from underlay.errors import (
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    BadInput,
+    Infrastructure,
+    UnderlayError,
+    reason,
+)
 from underlay.storage import paths
 
 if TYPE_CHECKING:
@@ -74,7 +81,7 @@ def serve() -> None:
             reply(number, "error", _error_text(error))
         except OSError as error:
             where = error.filename or paths.home()
-            failure = Infrastructure(f"{error.strerror}: {where}", hint="underlay doctor")
+            failure = Infrastructure(f"{reason(error)}: {where}", hint="underlay doctor")
             reply(number, "error", _error_text(failure))
         except Exception as error:  # noqa: BLE001 -- Vagrant would wait for ever for an answer
             reply(number, "error", f"{ERROR}the engine failed: {error!r}")

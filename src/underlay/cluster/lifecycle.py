@@ -15,6 +15,7 @@ from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.statement import verify
 from underlay.cluster.vagrant import Vagrant, forget
+from underlay.cluster.watching import watching
 from underlay.errors import Infrastructure, Interrupted, UnderlayError
 from underlay.storage import paths
 
@@ -54,7 +55,7 @@ def _up(
         if any(word != "running" for word in words):
             progress(f"booting {len(plan.nodes)} nodes through Vagrant")
             provider(provider_name).boot(plan, state.folder)
-            with span(state.folder, "host", "vagrant up"):
+            with span(state.folder, "host", "vagrant up"), watching(state.folder, progress):
                 Vagrant(state, force=force).start(provider_name)
         progress("asking the nodes whether they are ready")
         with span(state.folder, "host", "nodes' statements"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.providers import provider
 from underlay.cluster.spans import span
-from underlay.cluster.ssh import lab_key
+from underlay.cluster.ssh import key_file, lab_key
 from underlay.cluster.state.lab import LabState, read_state, state_of_file
 from underlay.cluster.state.lock import lock
 from underlay.errors import BadInput
@@ -62,7 +62,8 @@ def prepare(
         state = _agree(plan, loaded.file, provider_name)
         state.write(plan)
         began = time.monotonic()
-        if not (state.folder / "files").is_dir():
+        # Files without a key are those of `render`, perhaps of the lab as it once was.
+        if not (state.folder / "files").is_dir() or not key_file(plan.lab).exists():
             from underlay.render import render_cached
 
             progress("rendering the nodes' files")

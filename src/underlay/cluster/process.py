@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from underlay.errors import Infrastructure
+from underlay.errors import Infrastructure, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -61,7 +61,7 @@ def run(
         )
     except OSError as error:
         raise Infrastructure(
-            f"{name} cannot be run: {error.strerror}", hint="underlay doctor"
+            f"{name} cannot be run: {reason(error)}", hint="underlay doctor"
         ) from error
     said: list[str] = []
     reader = None
@@ -103,7 +103,7 @@ def run_bytes(
         )
     except OSError as error:
         raise Infrastructure(
-            f"{name} cannot be run: {error.strerror}", hint="underlay doctor"
+            f"{name} cannot be run: {reason(error)}", hint="underlay doctor"
         ) from error
     except subprocess.TimeoutExpired as error:
         raise Infrastructure(f"{name} did not finish within {deadline:.0f} s") from error

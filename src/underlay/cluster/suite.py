@@ -20,6 +20,7 @@ from underlay.cluster.state.lab import LabState, plan_in, remove
 from underlay.cluster.statement import verify
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
+from underlay.cluster.watching import watching
 from underlay.errors import BadInput, UnderlayError
 from underlay.storage import paths
 
@@ -131,7 +132,7 @@ class Suite:
             Vagrant(state, force=True).start(self._by.name)
             verify(plan, state.folder)
             return state
-        with ThreadPoolExecutor(len(plan.nodes)) as pool:
+        with watching(folder, self._tell), ThreadPoolExecutor(len(plan.nodes)) as pool:
             started = [
                 pool.submit(self._by.start, plan, node.name, state.folder) for node in plan.nodes
             ]

@@ -3,6 +3,7 @@
 from underlay.drivers.rule import Rule, Stop
 from underlay.expect.ends import (
     FAMILIES,
+    PROBE_PORT,
     PROTOCOLS,
     Check,
     End,
@@ -13,12 +14,14 @@ from underlay.expect.ends import (
     machines,
     pairs,
     protocols,
+    split_protocol,
 )
 from underlay.expect.expectation import Expectation, Value
 from underlay.expect.predict import Prediction, predict
 
 __all__ = [
     "FAMILIES",
+    "PROBE_PORT",
     "PROTOCOLS",
     "Check",
     "End",
@@ -35,4 +38,5 @@ __all__ = [
     "pairs",
     "predict",
     "protocols",
+    "split_protocol",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from underlay.plan import Attachment, Plan, PlannedContainer, host_address, parent_address
@@ -11,8 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-Protocol = Literal["icmp", "tcp", "udp"]
+# One of PROTOCOLS; TCP and UDP maybe with a port of the lab's choice, as tcp:5432.
+Protocol = str
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")
+# Where the probe itself answers TCP and UDP without a port of the lab's choice: below the range
+# that the kernel picks client ports from (net.ipv4.ip_local_port_range).
+PROBE_PORT = 27007
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, ...] = (4, 6)
@@ -22,7 +26,8 @@ FAMILIES: tuple[Family, ...] = (4, 6)
 class End:
     """One row or column of the matrix: a container's attachment, or a node.
 
-    A container with several attachments is named ``NAME@NETWORK`` once for each.
+    A container with several attachments is named ``NAME@NETWORK`` once for each. A further
+    address of an interface is an end of its own, ``NAME@ADDRESS``: see ``further``.
     ``space`` is the network namespace that the end lives in, named after its
     container, node or external host. ``network``, ``interface``, ``address`` and ``address6`` (no
     prefix length) are empty for a node or host: which of its addresses is meant depends on
@@ -37,6 +42,7 @@ class End:
     interface: str = ""
     address: str = ""
     address6: str = ""
+    further: bool = False
 
     def own(self, family: Family) -> str:
         """Return the end's address of ``family``; empty where it has none, and for a node."""
@@ -59,7 +65,15 @@ class Pair:
 
 def protocols(plan: Plan) -> tuple[Protocol, ...]:
     """Return the protocols that ``plan``'s cells are measured by, in the matrix's order."""
-    return tuple(protocol for protocol in PROTOCOLS if protocol in plan.protocols)
+    return tuple(
+        sorted(plan.protocols, key=lambda one: (":" in one, PROTOCOLS.index(one.partition(":")[0])))
+    )
+
+
+def split_protocol(protocol: Protocol) -> tuple[str, int]:
+    """Return a protocol's own word and the port that its request goes to; 0 for icmp."""
+    word, _, port = protocol.partition(":")
+    return word, int(port) if port else PROBE_PORT if word != "icmp" else 0
 
 
 def end_name(container: PlannedContainer, attachment: Attachment) -> str:
@@ -71,21 +85,31 @@ def end_name(container: PlannedContainer, attachment: Attachment) -> str:
 def ends(plan: Plan) -> tuple[End, ...]:
     """Return every end of ``plan``'s matrix: containers in the plan's order, then nodes."""
     containers = tuple(
-        End(
-            name=end_name(container, attachment),
-            kind="container",
-            node=container.node,
-            space=container.name,
-            network=attachment.network,
-            interface=attachment.interface,
-            address=attachment.address.ip,
-            address6=attachment.address6.ip,
-        )
+        end
         for container in plan.containers
         for attachment in container.attachments
+        for end in _of_interface(container, attachment)
     )
     nodes = tuple(End(node.name, "node", node.name, node.name) for node in plan.nodes)
     return containers + nodes + tuple(End(h.name, "host", h.name, h.name) for h in plan.hosts)
+
+
+def _of_interface(container: PlannedContainer, attachment: Attachment) -> Iterator[End]:
+    end = End(
+        name=end_name(container, attachment),
+        kind="container",
+        node=container.node,
+        space=container.name,
+        network=attachment.network,
+        interface=attachment.interface,
+        address=attachment.address.ip,
+        address6=attachment.address6.ip,
+    )
+    yield end
+    for one in attachment.more:
+        own = (one.ip, "") if one.family == 4 else ("", one.ip)
+        name = f"{container.name}@{one.ip}"
+        yield replace(end, name=name, address=own[0], address6=own[1], further=True)
 
 
 def machines(plan: Plan) -> tuple[str, ...]:

@@ -83,8 +83,13 @@ class Paths:
 
     def _direct(self, pair: Pair, there: Arrival) -> Rule:
         """The rule of a request that arrives under its sender's own address."""
-        networks = {pair.source.network, pair.destination.network} - {""}
-        subnets = {self.world.subnet(name) for name in networks}
+        told = (
+            (pair.source.network, pair.source_address),
+            (pair.destination.network, pair.destination_address),
+        )
+        subnets = {
+            self.world.plan.network(name).pool_of(address).subnet for name, address in told if name
+        }
         direct = there.rule.relation != "routing"
         return routing.other_subnet(there.rule) if len(subnets) > 1 and direct else there.rule
 
@@ -268,7 +273,8 @@ class Paths:
     def _foreign(self, space: Space, link: Link, packet: Packet) -> bool:
         if self.world.family == 6 or not driver(link.driver).by_address or link.by_node:
             return False
-        return packet.sender != link.address and space.owns(packet.sender)
+        own = {one.address for one in space.links if one.interface == link.interface}
+        return packet.sender not in own and space.owns(packet.sender)
 
     def _foreign_sender(self, space: Space, link: Link, packet: Packet) -> Rule:
         beside = (one for one in space.links if one.address == packet.sender)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from underlay.expect.ends import FAMILIES, Family, pairs, protocols
 from underlay.expect.expectation import Expectation
+from underlay.expect.filtering import Filtering
 from underlay.expect.passages import Passages
 from underlay.expect.path import Paths
 from underlay.expect.value_cells import predict_values
@@ -43,6 +44,11 @@ class Prediction:
         return {family: Paths(World(self.plan, family)) for family in FAMILIES}
 
     @cached_property
+    def filtering(self) -> Filtering:
+        """What packet filters, and closed ports, make of a cell."""
+        return Filtering(self.plan, self.paths)
+
+    @cached_property
     def passages(self) -> Passages:
         """Which interfaces the packets of a cell pass."""
         return Passages(self.plan, self.paths)
@@ -65,9 +71,8 @@ class Prediction:
     def _reach(self) -> Iterator[Expectation]:
         asked = protocols(self.plan)
         for pair in pairs(self.plan):
-            decided = self.paths[pair.family].rule(pair)
             for protocol in asked:
-                rule = decided.of(protocol)
+                rule = self.filtering.rule(pair, protocol)
                 yield Expectation(
                     source=pair.source.name,
                     destination=pair.destination.name,

@@ -55,7 +55,9 @@ class _Values:
         self._world, self._paths = paths.world, paths
         self._pairs = [pair for pair in pairs(plan) if pair.family == family]
         self._names = {
-            (end.space, end.own(family)): end.name for end in ends(plan) if end.kind == "container"
+            (end.space, end.own(family)): end.name
+            for end in ends(plan)
+            if end.kind == "container" and not end.further
         }
 
     def cells(self, check: str) -> Iterator[Expectation]:
@@ -157,7 +159,7 @@ class _Values:
     def _speakers(self) -> Iterator[tuple[End, str, str]]:
         """Yield each end that has an address, the network it speaks in, and that address."""
         for end in ends(self._plan):
-            if end.network and end.own(self._family):
+            if end.network and end.own(self._family) and not end.further:
                 yield end, end.network, end.own(self._family)
             if end.kind == "node":
                 for network in self._plan.networks:

@@ -199,15 +199,14 @@ class World:
         return self._answering.get((link.domain, address), [])
 
     def _answers(self, space: Space, link: Link) -> set[str]:
-        """A link answers ARP for all addresses of its machine, but ND for its own alone."""
+        """A link answers ARP for all addresses of its machine, but ND for its own alone.
+
+        Each further address of its interface is another link's.
+        """
         if self.family == 6:
             return {link.address} - {""}
-        return {one.address for one in space.links} - {""}
-
-    def subnet(self, network: str) -> str:
-        """Return the subnet of the network called ``network`` in this world's family."""
-        found = self.plan.network(network)
-        return found.subnet if self.family == 4 else found.subnet6
+        others = {one.address for one in space.links if one.interface != link.interface}
+        return {link.address, *others} - {""}
 
     def _mine(self, addresses: Iterable[Cidr]) -> Iterator[Cidr]:
         """Yield those of ``addresses`` that are of this world's family."""
@@ -300,23 +299,28 @@ class World:
     def _container(self, container: PlannedContainer) -> Space:
         links, routes, defaults = [], [], []
         for attachment in container.attachments:
-            address = next(self._mine((attachment.address, attachment.address6)), NO_ADDRESS)
-            if not address:
+            mine = list(self._mine(attachment.addresses))
+            if not mine:
                 continue
             network = self.plan.network(attachment.network)
-            link = replace(
-                self._child(container.name, container.node, network, address.ip, attachment),
-                allow=attachment.allow,
-                network=network,
-            )
-            links.append(link)
-            routes.append(Route(ip_network(self.subnet(network.name)), link))
+            # An interface with several addresses is a link for each of them.
+            every = [
+                replace(
+                    self._child(container.name, container.node, network, address.ip, attachment),
+                    allow=attachment.allow,
+                    network=network,
+                )
+                for address in mine
+            ]
+            links += every
+            link = every[0]
+            routes += [Route(ip_interface(address).network, link) for address in mine]
             routes += [
                 Route(ip_network(route.to), link, route.via)
                 for route in network.routes
                 if ip_network(route.to).version == self.family
             ]
-            gateway = network.pool_of(address.ip).gateway
+            gateway = network.pool_of(mine[0].ip).gateway
             if network.default_route == "on-link":
                 defaults.append(Route(EVERYWHERE[self.family], link))
             elif network.default_route == "gateway" and gateway:

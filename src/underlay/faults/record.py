@@ -150,8 +150,10 @@ def _prove(state: LabState, step: Step, done: CompletedProcess[str]) -> None:
 
 def _saved(state: LabState, target: str) -> Step:
     """Return the step that gives ``target`` the addresses and routes that it has now."""
-    links, *routes = documents(_run(state, Step(target, restore.SHOW)))
-    return restore.step(target, links, [row for table in routes for row in table])
+    links, fours, sixes = documents(_run(state, Step(target, restore.SHOW)))
+    # Both families call their default route so, and ip takes the word for IPv4's.
+    sixes = [{**row, "dst": "::/0"} if row["dst"] == "default" else row for row in sixes]
+    return restore.step(target, links, [*fours, *sixes])
 
 
 def _write(state: LabState, broken: list[Broken]) -> None:

@@ -33,7 +33,7 @@ def editor_schema() -> dict[str, Any]:
     models: dict[str, Any] = made["$defs"]
     models["Network"] = _network(models["Network"])
     schema = _plain(made)
-    schema["properties"]["nodes"] = _count_alone(schema)
+    schema["properties"]["nodes"] = _in_short(schema)
     return {"$schema": DIALECT, "title": "Underlay lab", **_without(schema, "title")}
 
 
@@ -71,11 +71,14 @@ def _mode(driver: str) -> dict[str, Any] | bool:
     return {"enum": [*one.modes], "default": one.default_mode} if one.modes else False
 
 
-def _count_alone(schema: dict[str, Any]) -> dict[str, Any]:
-    """``nodes: 3`` is short for ``nodes: {count: 3}``."""
-    nodes = schema["properties"]["nodes"]
-    count = schema["$defs"]["Nodes"]["properties"]["count"]
-    return {**_without(nodes, "$ref"), "anyOf": [count, {"$ref": nodes["$ref"]}]}
+def _in_short(schema: dict[str, Any]) -> dict[str, Any]:
+    """``nodes: 3`` is short for ``nodes: {count: 3}``, and a list is short for its names."""
+    nodes, full = schema["properties"]["nodes"], schema["$defs"]["Nodes"]
+    keys = full["properties"]
+    beside = [{"required": ["names", key]} for key in ("count", "prefix")]
+    full["not"] = {"anyOf": beside}
+    options = [keys["count"], keys["names"], {"$ref": nodes["$ref"]}]
+    return {**_without(nodes, "$ref"), "anyOf": options}
 
 
 def _plain(value: Any) -> Any:

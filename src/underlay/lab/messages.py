@@ -129,6 +129,8 @@ def _schema(place: Place) -> dict[str, Any]:
     schema = _resolved(_root())
     for step in place:
         if isinstance(step, int):
+            if schema.get("title") == "Nodes":
+                schema = _resolved(schema["properties"]["names"])
             lists = [o for o in schema.get("oneOf", [schema]) if "items" in o]
             schema = _resolved(lists[0]["items"] if lists else {})
             continue
@@ -170,7 +172,7 @@ def _expected(schema: dict[str, Any]) -> str:
         return FORMATS[schema["format"]]
     if "properties" in schema:
         count = schema["properties"]["count"] if schema.get("title") == "Nodes" else None
-        short = f"{_expected(count)}, or " if count else ""
+        short = f"{_expected(count)}, a list of names, or " if count else ""
         return f"{short}a mapping of {', '.join(_property_names(schema))}"
     if kind in ("array", "object"):
         least, most = schema.get("minItems"), schema.get("maxItems")
@@ -220,7 +222,8 @@ def _hint(value: object, schema: dict[str, Any]) -> str:
         return did_you_mean(address if address != value and _is_address(address) else "")
     if kind == "array" and isinstance(value, str):
         return did_you_mean(f"[{value}]" if _as_word(value) == value else "")
-    if kind == "string" and schema.get("pattern") == _schema(("name",))["pattern"]:
+    words = (_schema(place) for place in (("name",), ("nodes", "names", 0)))
+    if kind == "string" and schema.get("pattern") in {word["pattern"] for word in words}:
         return did_you_mean(_as_word(value))
     return ""
 

@@ -11,6 +11,7 @@ editors are given (``editor_schema.py``). In it ``description`` is the text belo
 from __future__ import annotations
 
 import ipaddress
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -28,6 +29,9 @@ from pydantic import (
 )
 
 from underlay.drivers import DRIVERS, Driver
+
+# 1 to 65535.
+_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 
 # What values of pydantic's formats look like, in words.
 FORMATS = {
@@ -67,6 +71,31 @@ def _interface_text(value: str) -> str:
     return str(ipaddress.ip_interface(str(_with_prefix(value))))
 
 
+def _range_text(value: str) -> str:
+    """Take a subnet, or FIRST-LAST: two addresses of one family in their order."""
+    first, dash, last = str(_written(value)).partition("-")
+    if not dash:
+        return _network_text(value)
+    low, high = ipaddress.ip_address(first.strip()), ipaddress.ip_address(last.strip())
+    if low.version != high.version or int(low) > int(high):
+        raise ValueError("no range")
+    return f"{low}-{high}"
+
+
+def _range_or_address_text(value: str) -> str:
+    text = str(_written(value))
+    return _range_text(text) if "/" in text or "-" in text else _address_text(text)
+
+
+def _whom_text(value: str) -> str:
+    """Return addresses as ``ipaddress`` writes them, and a name as it is."""
+    if re.search(r"[:/]|^[0-9.]+$", value):
+        return _network_text(value) if "/" in value else _address_text(value)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
+        raise ValueError("no name")
+    return value
+
+
 def _list_or_word(value: object) -> str:
     return "list" if isinstance(value, list) else "word"
 
@@ -90,15 +119,34 @@ Word = Annotated[
         "a word of at most 20 small letters, digits and single hyphens, beginning with a letter"
     ),
 ]
+# A label of RFC 1123, 2.1, in small letters: Vagrant, libvirt and ssh each fold case their own way.
+NodeName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", max_length=63),
+    _expected(
+        "a host name of at most 63 small letters, digits and hyphens, with no hyphen at either end"
+    ),
+]
+# What Docker and podman take (moby, daemon/names/names.go), as long as a host name may be.
+ContainerName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$", max_length=63),
+    _expected(
+        "a name of at most 63 letters, digits, dots, hyphens and underscores, beginning with a"
+        " letter or digit"
+    ),
+]
+# Less than the kernel takes (net/core/dev.c, dev_valid_name): what every file and command takes.
+DEVICE = r"^[a-zA-Z][a-zA-Z0-9_.-]*$"
 Interface = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9]*(\.[0-9]{1,4})?$", max_length=15),
+    StringConstraints(pattern=DEVICE, max_length=15),
     _expected("an interface such as eth1 or eth1.70"),
 ]
 # A device that is made on the nodes, as users call their own: mac0, macvlan-shim.
 DeviceName = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9]*([-_][a-z0-9]+)*$", max_length=15),
+    StringConstraints(pattern=DEVICE, max_length=15),
     _expected("a device name of at most 15 characters, such as mac0 or macvlan-shim"),
 ]
 FileName = Annotated[
@@ -128,6 +176,16 @@ AnySubnet = Annotated[
 AnyAddress = Annotated[
     str, AfterValidator(_address_text), _expected("an address such as 192.168.70.1 or fd00::1")
 ]
+AnyRange = Annotated[
+    str,
+    AfterValidator(_range_text),
+    _expected("a subnet or FIRST-LAST, such as 10.1.1.32/27 or 10.1.1.32-10.1.1.63"),
+]
+Addresses = Annotated[
+    str,
+    AfterValidator(_range_or_address_text),
+    _expected("an address, a subnet or FIRST-LAST, such as 10.1.1.5 or 10.1.1.32-10.1.1.63"),
+]
 AnyInterface = Annotated[
     str,
     AfterValidator(_interface_text),
@@ -139,8 +197,23 @@ SegmentMtu = Annotated[int, Field(strict=True, ge=576, le=1500)]
 Vni = Annotated[int, Field(strict=True, ge=1, le=16777215)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 Key = Annotated[int, Field(strict=True, ge=0, le=4294967295)]
+# A container, node, host or network by name, or addresses.
+Whom = Annotated[
+    str,
+    AfterValidator(_whom_text),
+    _expected("a name, an address or a subnet, such as web, 10.1.0.7 or 10.1.0.0/24"),
+]
+Name = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64),
+    _expected("the name of a container, network, node or host"),
+]
+NameChoice = Annotated[
+    Annotated[Name, Tag("word")] | Annotated[list[Name], Field(min_length=1), Tag("list")],
+    Discriminator(_list_or_word),
+]
 NodeChoice = Annotated[
-    Annotated[Word, Tag("word")] | Annotated[list[Word], Field(min_length=1), Tag("list")],
+    Annotated[NodeName, Tag("word")] | Annotated[list[NodeName], Field(min_length=1), Tag("list")],
     Discriminator(_list_or_word),
 ]
 
@@ -154,9 +227,18 @@ else:
     Mode = Literal[tuple(dict.fromkeys(mode for one in DRIVERS.values() for mode in one.modes))]
     Flag = Literal[tuple(dict.fromkeys(flag for one in DRIVERS.values() for flag in one.flags))]
 Runtime = Literal["cni", "docker", "podman", "iproute2"]
-Ipam = Literal["host-local", "static", "dhcp"]
+Ipam = Literal["host-local", "static", "dhcp", "cluster"]
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
-Protocol = Literal["icmp", "tcp", "udp"]
+Protocol = Annotated[
+    str,
+    StringConstraints(pattern=rf"^(icmp|(tcp|udp)(:{_PORT})?)$"),
+    _expected("icmp, tcp, udp, or one of the last two with a port, such as tcp:5432"),
+]
+Listened = Annotated[
+    str,
+    StringConstraints(pattern=rf"^(tcp|udp):{_PORT}$"),
+    _expected("tcp or udp with a port, such as tcp:5432"),
+]
 Service = Literal["dhcp", "ra"]
 
 
@@ -167,12 +249,17 @@ class Strict(BaseModel):
 
 
 class Nodes(Strict):
-    """How many nodes there are, what they are called, and their memory in MiB."""
+    """How many nodes there are, what they are called, and their memory in MiB.
+
+    ``nodes: 3`` is short for a count, and ``nodes: [alpha, beta]`` for names.
+    """
 
     count: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     """How many nodes there are."""
     prefix: Word = "core"
     """What the nodes' names begin with: core-01, core-02 and so on."""
+    names: Annotated[list[NodeName], Field(min_length=1, max_length=20)] | None = None
+    """What each node is called, in order, instead of a count and a prefix."""
     memory: Annotated[int, Field(strict=True, ge=256, le=16384)] = 512
     """Each node's memory in MiB."""
     profile: Literal["full", "lean"] = "full"
@@ -180,9 +267,16 @@ class Nodes(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _count_alone(cls, value: object) -> object:
-        """``nodes: 3`` is short for ``nodes: {count: 3}``."""
-        return {"count": value} if isinstance(value, int) and not isinstance(value, bool) else value
+    def _in_short(cls, value: object) -> object:
+        """Take a count or names by themselves; names tell the count, too."""
+        if isinstance(value, int) and not isinstance(value, bool):
+            return {"count": value}
+        if isinstance(value, list):
+            value = {"names": value}
+        if isinstance(value, dict) and isinstance(value.get("names"), list):
+            known = len(value["names"])
+            return value if "count" in value or not 1 <= known <= 20 else {**value, "count": known}
+        return value
 
 
 class SwitchPort(Strict):
@@ -216,14 +310,22 @@ class Segment(Strict):
     """Whether the switch takes frames from the nodes' own MAC addresses only."""
     bond: Literal["active-backup"] | None = None
     """The mode of a bond by which nodes are in the segment, with two NICs; without it, one NIC."""
+    interface: DeviceName | None = None
+    """What the NIC, or the bond, is called on the nodes; without it, eth1, or bond1."""
+    members: Annotated[list[DeviceName] | None, Field(min_length=2, max_length=2)] = None
+    """What a bond's two NICs are called on the nodes."""
     snooping: StrictBool = False
     """Whether the switch sends multicast only to ports that asked for the group (IGMP, MLD)."""
     querier: StrictBool = False
     """Whether a snooping switch asks who wants which groups; if nobody asks, it knows of none."""
     unknown_multicast: Literal["flood", "drop"] = "flood"
     """What a snooping switch does with groups that nobody is known to have asked for."""
-    ports: dict[Word, SwitchPort] = Field(default={}, max_length=32)
-    """VLANs by node or host; with any, all other ports are access ports of VLAN 1."""
+    ports: dict[NodeName, SwitchPort] = Field(default={}, max_length=32)
+    """VLANs by node or host; with any, all other ports are access ports of VLAN 1, or trunks."""
+    trunk: Annotated[list[Vlan], Field(min_length=1, max_length=64)] | None = None
+    """The VLANs of every port that isn't named in ``ports``: a segment whose frames have tags."""
+    native: Vlan | None = None
+    """The VLAN of these trunks for frames without a tag; without it, they drop them."""
 
 
 class ExtraRoute(Strict):
@@ -233,6 +335,31 @@ class ExtraRoute(Strict):
     """The subnet that it leads to."""
     via: AnyAddress | None = None
     """The next hop; without it, the subnet is asked for on the link itself."""
+
+
+class Pool(Strict):
+    """One of a network's subnets, in the long form of ``subnet`` and its gateway."""
+
+    subnet: AnySubnet
+    """Where addresses come from."""
+    gateway: AnyAddress | None = None
+    """The gateway in the subnet, which is handed to no container by itself."""
+    ip_range: AnySubnet | None = None
+    """The part of the subnet that nodes' slices are cut from; without it, all of it."""
+    ranges: dict[Word, AnyRange] = Field(default={}, max_length=20)
+    """What each node hands out, by node; without it, a slice of its own."""
+    reserved: list[Addresses] = Field(default=[], max_length=64)
+    """What is handed to no container: addresses, subnets or ranges."""
+
+    @property
+    def family(self) -> int:
+        """4 or 6."""
+        return ipaddress.ip_network(self.subnet).version
+
+    @property
+    def handed_out(self) -> str:
+        """What slices are cut from: ``ip_range``, else all of the subnet."""
+        return self.ip_range or self.subnet
 
 
 NodeAddresses = Annotated[
@@ -245,7 +372,7 @@ NodeAddresses = Annotated[
 class Shim(Strict):
     """A node's own child on a network's parent, by which it reaches its own containers."""
 
-    addresses: dict[Word, NodeAddresses] = Field(default={}, max_length=20)
+    addresses: dict[NodeName, NodeAddresses] = Field(default={}, max_length=20)
     """Addresses by node, with prefix lengths; without any, one of the network's for every node.
 
     A node that isn't named beside others has no shim.
@@ -270,6 +397,16 @@ class Shim(Strict):
 class Network(Strict):
     """Containers' network: a driver and mode on a parent, with addresses from ``subnet``.
 
+    ``subnet`` and ``subnet6`` are short for one subnet of each family; ``subnets`` lists any
+    number of them. A container has an address of each subnet, but in Docker one of each
+    family: of the subnet that its fixed address is in, else of the first one with room.
+
+    Without ``ranges`` each node hands out a slice of its own. The ranges are the user's own
+    plan; a fixed address may be anywhere in the subnet. With ``ipam: cluster`` all nodes hand
+    out of one pool, one after the other in the plan's order. It stands for allocators that
+    know the whole cluster, such as whereabouts and Swarm's: CNI is given the addresses by the
+    plugin static, Docker and podman by ``--ip``.
+
     ``segment`` names the underlay whose NIC is the parent; ``parent`` (CNI calls
     it ``master``) names an interface outright instead. ``vlan`` puts the network on
     an 802.1q sub-interface of that parent. ``sliced: false`` leaves the whole
@@ -291,8 +428,14 @@ class Network(Strict):
     """The parent interface itself, instead of a segment."""
     vlan: Vlan | None = None
     """The 802.1q tag of the sub-interface that the network sits on."""
-    subnet: Subnet
+    interface: DeviceName | None = None
+    """What that sub-interface is called on the nodes; without it, NIC.VLAN, such as eth1.70."""
+    bridge: DeviceName | None = None
+    """What the network's bridge is called on the nodes; without it, br- and what it is for."""
+    subnet: Subnet | None = None
     """Where the containers' addresses come from."""
+    subnets: list[Pool] = Field(default=[], max_length=16)
+    """The subnets in the long form, each with its gateway and ranges, instead of `subnet`."""
     subnet6: Subnet6 | None = None
     """Where their IPv6 addresses come from; without it they have none."""
     gateway: Address | None = None
@@ -303,12 +446,14 @@ class Network(Strict):
     """How containers send to other subnets: on the link (usual), by the gateway (nat), or not."""
     routes: list[ExtraRoute] = Field(default=[], max_length=16)
     """More routes of the containers."""
-    reserved: list[Address] = Field(default=[], max_length=64)
-    """Addresses of the subnet that are handed to no container."""
+    reserved: list[Addresses] = Field(default=[], max_length=64)
+    """What is handed to no container: addresses of the subnet, subnets of it, or ranges."""
     ip_range: Subnet | None = None
     """The part of the subnet that containers get addresses from; without it, all of it."""
+    ranges: dict[Word, AnyRange] = Field(default={}, max_length=20)
+    """What each node hands out of the subnet, by node; without it, a slice of its own."""
     ipam: Ipam | None = None
-    """The CNI plugin that gives containers their addresses; without it, host-local."""
+    """What gives containers their addresses: a CNI plugin (host-local), or cluster: the plan."""
     slaac: StrictBool = False
     """Whether containers make their IPv6 address from a router's advertisements (SLAAC)."""
     sliced: StrictBool = True
@@ -362,9 +507,48 @@ class Network(Strict):
         return self.internal or self.nat
 
     @property
-    def handed_out(self) -> IPv4Network:
+    def handed_out(self) -> IPv4Network | None:
         """Where the containers' addresses come from: ``ip_range``, else all of the subnet."""
         return self.ip_range or self.subnet
+
+    @property
+    def pools(self) -> tuple[Pool, ...]:
+        """Its subnets in the long form, whichever form the file has; those of IPv4 first."""
+        return tuple(sorted([*self._short, *self.subnets], key=lambda pool: pool.family))
+
+    @property
+    def _short(self) -> list[Pool]:
+        """What the keys ``subnet`` and ``subnet6`` stand for."""
+        made = []
+        ranges, reserved = self.ranges, list(self.reserved)
+        if self.subnet:
+            four = str(self.ip_range) if self.ip_range else None
+            gateway = str(self.gateway) if self.gateway else None
+            mine = [one for one in reserved if ":" not in one]
+            made.append(
+                Pool(
+                    subnet=str(self.subnet),
+                    gateway=gateway,
+                    ip_range=four,
+                    ranges=ranges,
+                    reserved=mine,
+                )
+            )
+            ranges, reserved = {}, [one for one in reserved if ":" in one]
+        if self.subnet6:
+            gateway = str(self.gateway6) if self.gateway6 else None
+            made.append(
+                Pool(subnet=str(self.subnet6), gateway=gateway, ranges=ranges, reserved=reserved)
+            )
+        return made
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all nodes hand out of one pool and know what the others have handed out.
+
+        That is so where the plan gives the addresses, or a server that all nodes ask.
+        """
+        return self.ipam == "cluster" or (not self.sliced and self.ipam in ("static", "dhcp"))
 
 
 class Containers(Strict):
@@ -379,8 +563,12 @@ class Containers(Strict):
     """How many containers each of these nodes gets."""
     networks: Annotated[list[Word], Field(min_length=1, max_length=8)]
     """The networks that each container is attached to, its first interface in the first one."""
-    name: Word | None = None
-    """What the containers are called instead of by their first network."""
+    name: ContainerName | None = None
+    """What the containers are called instead of by their first network.
+
+    The only container of its name is called just that; where there are several, the number of
+    the node and a letter follow: web-1a.
+    """
     addresses: dict[Word, Address] = Field(default={}, max_length=8)
     """Fixed addresses by network, for a group of one container on one node."""
     addresses6: dict[Word, Address6] = Field(default={}, max_length=8)
@@ -389,6 +577,8 @@ class Containers(Strict):
     """Fixed MAC addresses by network, likewise."""
     forwards: StrictBool = False
     """Whether the containers forward packets between their networks, as routers do."""
+    listens: list[Listened] = Field(default=[], max_length=16)
+    """Ports of ``protocols`` that the containers listen on; others refuse them."""
 
 
 class HostPort(Strict):
@@ -418,11 +608,42 @@ class Host(Strict):
     """What it serves in its segments: DHCP leases, or router advertisements (ra)."""
     routes: list[ExtraRoute] = Field(default=[], max_length=16)
     """More routes of the host."""
+    listens: list[Listened] = Field(default=[], max_length=16)
+    """Ports of ``protocols`` that it listens on; others it refuses."""
 
     def ports(self, segment: str) -> list[HostPort]:
         """Return how it sits in ``segment``: once for each VLAN, not at all in one of others."""
         found = self.on.get(segment, [])
         return found if isinstance(found, list) else [found]
+
+
+class Filter(Strict):
+    """A rule of a packet filter, on containers, nodes or external hosts.
+
+    Of those on one machine and direction the first that matches decides, and what none matches
+    is accepted. A rule looks at each packet by itself, answers too, unless it names a ``state``.
+    It never takes neighbour discovery, nor what passes a node's loopback or management interface.
+    """
+
+    on: NameChoice
+    """Whose filter it is: containers by their name or their network's, nodes, external hosts."""
+    direction: Literal["in", "out", "forward"] = "in"
+    """Whether it is asked about what comes in, goes out, or is passed on."""
+    protocol: Literal["icmp", "tcp", "udp"] | None = None
+    """The protocol (icmp: pings and their answers); without it, all that there are."""
+    port: Port | None = None
+    """The destination port; an answer goes to the asker's own port, not to this one."""
+    from_: Annotated[Whom | None, Field(alias="from")] = None
+    """Whose packets: a subnet, an address, or the name of a network, container, node or host."""
+    to: Whom | None = None
+    """Whom they are for, likewise."""
+    state: Literal["new", "established"] | None = None
+    """Only packets that begin a connection, or only those of one; without it, the filter
+    remembers nothing and asks for nothing."""
+    bridged: StrictBool = False
+    """Whether a node's forward chain is asked about what its bridges pass on (br_netfilter)."""
+    action: Literal["accept", "drop", "reject"]
+    """What becomes of the packet; reject tells its sender, by an ICMP error, and is for ``in``."""
 
 
 class Image(Strict):
@@ -451,7 +672,7 @@ class Lab(Strict):
     user: Word = "core"
     """Who logs in to the nodes."""
     nodes: Nodes = Nodes()
-    """The nodes, or just how many."""
+    """The nodes, or just how many, or just their names."""
     image: Image | None = None
     """A box of your own that nodes boot instead of Underlay's."""
     segments: Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)]
@@ -464,5 +685,7 @@ class Lab(Strict):
     """External hosts and routers by name."""
     checks: list[Check] = Field(default=[], max_length=8)
     """What is measured besides reachability."""
-    protocols: list[Protocol] = Field(default=["icmp", "tcp", "udp"], min_length=1, max_length=3)
-    """The protocols that reachability is measured with."""
+    protocols: list[Protocol] = Field(default=["icmp", "tcp", "udp"], min_length=1, max_length=8)
+    """What reachability is measured with; ``tcp:5432`` is answered by who ``listens`` there."""
+    filters: list[Filter] = Field(default=[], max_length=64)
+    """Packet filters, rule by rule: on containers, nodes and external hosts."""

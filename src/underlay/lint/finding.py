@@ -88,9 +88,10 @@ Check = Callable[[Subject], Iterator[Hit]]
 
 @dataclass(frozen=True)
 class Rule(RuleText, Generic[Subject]):
-    """A rule with the function that looks for what it objects to."""
+    """A rule with the function that looks for what it objects to, and what it can't do without."""
 
     check: Check[Subject]
+    needs: str = ""
 
 
 class Rules(list[Rule[Subject]]):
@@ -101,12 +102,15 @@ class Rules(list[Rule[Subject]]):
         self.page = page
 
     def rule(
-        self, id: str, severity: Severity, source: str
+        self, id: str, severity: Severity, source: str, needs: str = ""
     ) -> Callable[[Check[Subject]], Check[Subject]]:
-        """Make a rule of the function below, whose docstring is the reason that findings give."""
+        """Make a rule of the function below, whose docstring is the reason that findings give.
+
+        ``needs`` says what has to be known for it, where that may be lacking.
+        """
 
         def added(check: Check[Subject]) -> Check[Subject]:
-            self.append(Rule(id, severity, reason_of(check), source, self.page, check))
+            self.append(Rule(id, severity, reason_of(check), source, self.page, check, needs))
             return check
 
         return added

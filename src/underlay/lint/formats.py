@@ -8,7 +8,9 @@ https://docs.github.com/en/code-security/code-scanning/integrating-with-code-sca
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,23 @@ LONGEST_TEXT = 1000
 MOST_RELATED = 10
 
 
-def sarif(findings: Sequence[Finding], rules: Iterable[RuleText]) -> dict[str, Any]:
-    """Return ``findings`` as a SARIF log with one run; ``rules`` are all that might have hit."""
+@dataclass(frozen=True)
+class Note:
+    """What a run says beside findings: files that it left alone, rules that it couldn't judge."""
+
+    title: str
+    text: str
+    files: tuple[str, ...] = ()
+
+
+def sarif(
+    findings: Sequence[Finding], rules: Iterable[RuleText], notes: Sequence[Note] = ()
+) -> dict[str, Any]:
+    """Return ``findings`` as a SARIF log with one run; ``rules`` are all that might have hit.
+
+    ``notes`` become notifications of the run. What is silenced is one of them: code
+    scanning passes over SARIF's own suppressions and would show it as open.
+    """
     known = list({rule.id: rule for rule in rules}.values())
     index = {rule.id: number for number, rule in enumerate(known)}
     driver = {
@@ -39,13 +56,16 @@ def sarif(findings: Sequence[Finding], rules: Iterable[RuleText]) -> dict[str, A
                 "tool": {"driver": driver},
                 "columnKind": "unicodeCodePoints",
                 "results": [_result(finding, index[finding.id]) for finding in findings],
+                **({"invocations": [_invocation(notes)]} if notes else {}),
             }
         ],
     }
 
 
-def github(findings: Iterable[Finding]) -> Iterator[str]:
+def github(findings: Iterable[Finding], notes: Iterable[Note] = ()) -> Iterator[str]:
     """Yield a workflow command for each finding: GitHub Actions shows it beside the line.
+
+    ``notes`` are notices of the run.
 
     Source: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
     """
@@ -56,6 +76,24 @@ def github(findings: Iterable[Finding]) -> Iterator[str]:
         settings = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in place.items())
         text = f"{finding.message}\n{finding.reason}\ncure: {finding.cure}"
         yield f"::{finding.severity} {settings}::{_escaped(text)}"
+    for note in notes:
+        yield f"::notice title={_escaped(note.title, ':,')}::{_escaped(note.text)}"
+
+
+def _invocation(notes: Iterable[Note]) -> dict[str, Any]:
+    notifications = [_notification(note) for note in notes]
+    return {"executionSuccessful": True, "toolExecutionNotifications": notifications}
+
+
+def _notification(note: Note) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "level": "note",
+        "descriptor": {"id": note.title},
+        "message": {"text": note.text},
+    }
+    if note.files:
+        result["locations"] = [_location(Spot(file)) for file in note.files]
+    return result
 
 
 def _escaped(text: str, more: str = "") -> str:
@@ -80,7 +118,8 @@ def _rule(rule: RuleText) -> dict[str, Any]:
 def _result(finding: Finding, rule: int) -> dict[str, Any]:
     text = f"{finding.message}\n{finding.reason}\nCure: {finding.cure}\nSource: {finding.source}"
     # Of the content and not of the line, so that an alert survives an edit above it.
-    mark = hashlib.sha256(f"{finding.id}\0{finding.file}\0{finding.message}".encode()).hexdigest()
+    marked = f"{finding.id}\0{finding.file}\0{finding.message}"
+    mark = hashlib.sha256(os.fsencode(marked)).hexdigest()
     result: dict[str, Any] = {
         "ruleId": finding.id,
         "ruleIndex": rule,
@@ -109,4 +148,4 @@ def _location(spot: Spot) -> dict[str, Any]:
 def _quoted(path: Path) -> str:
     from urllib.parse import quote
 
-    return quote(path.as_posix())
+    return quote(os.fsencode(path.as_posix()))

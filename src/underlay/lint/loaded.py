@@ -7,7 +7,7 @@ text, even where somebody saves the file while the command works.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -43,7 +43,11 @@ class Loaded:
 def load(file: Path) -> Loaded:
     """Read and plan the lab ``file``; raise LabError with all problems for which it can't be."""
     lab, text = read_lab_text(file)
-    return Loaded(file, lab, text, make_plan(lab))
+    plan = make_plan(lab)
+    filters = tuple(
+        replace(one, line=text.mark(("filters", one.number)).line) for one in plan.filters
+    )
+    return Loaded(file, lab, text, replace(plan, filters=filters))
 
 
 def lint(file: Path) -> list[Finding]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Network
-from itertools import combinations
+from ipaddress import IPv4Network, ip_network
+from itertools import combinations, product
 
 from underlay.drivers import Driver
 from underlay.errors import Spot
@@ -19,6 +19,7 @@ from underlay.lab.text import LabText
 from underlay.lint.finding import Finding, Hit, Rules
 from underlay.lint.keys.networks import parent_key
 from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
+from underlay.plan.filters import NOBODY
 from underlay.plan.hosts import in_one_vlan
 
 
@@ -117,8 +118,8 @@ def duplicate_range(subject: Subject) -> Iterator[Hit]:
         owners: dict[str, list[str]] = {}
         for container in subject.plan.containers:
             for attachment in container.attachments:
-                if attachment.network == name:
-                    here = owners.setdefault(attachment.address.ip, [])
+                for own in attachment.addresses if attachment.network == name else ():
+                    here = owners.setdefault(own.ip, [])
                     here.append(f"{container.name} on {container.node}")
         twice = {address: names for address, names in owners.items() if len(names) > 1}
         if network.sliced or not twice:
@@ -202,7 +203,7 @@ def public_range(subject: Subject) -> Iterator[Hit]:
     """Addresses that belong to somebody on the internet."""
     subnets: dict[tuple[str, str], IPv4Network] = {
         **{("segments", name): entry.subnet for name, entry in subject.lab.segments.items()},
-        **{("networks", name): entry.subnet for name, entry in subject.lab.networks.items()},
+        **{("networks", n): one.subnet for n, one in subject.lab.networks.items() if one.subnet},
     }
     for (section, name), subnet in subnets.items():
         if subnet.network_address.is_global or subnet.broadcast_address.is_global:
@@ -224,15 +225,24 @@ def gateway_unowned(subject: Subject) -> Iterator[Hit]:
     """A gateway that nobody answers for."""
     plan = subject.plan
     for network in plan.networks:
-        if not network.gateway:
-            continue
-        if network.gateway not in set(_near(subject, network)):
-            yield Hit(
-                subject.spot("networks", network.name, "gateway"),
-                f"no node, host or container on {network.parent} owns {network.gateway}:"
-                " routes through it lead nowhere",
-                "leave `gateway` out where nothing is to be routed",
-            )
+        gateways = [pool.gateway for pool in network.pools if pool.gateway and pool.family == 4]
+        near = set(_near(subject, network)) if gateways else set()
+        for gateway in gateways:
+            if gateway not in near:
+                yield Hit(
+                    subject.spot(*gateway_key(subject.lab, network.name, gateway)),
+                    f"no node, host or container on {network.parent} owns {gateway}:"
+                    " routes through it lead nowhere",
+                    "leave `gateway` out where nothing is to be routed",
+                )
+
+
+def gateway_key(lab: Lab, network: str, gateway: str) -> tuple[str | int, ...]:
+    """Return the place of the key that names ``gateway``."""
+    for position, pool in enumerate(lab.networks[network].subnets):
+        if pool.gateway == gateway:
+            return ("networks", network, "subnets", position, "gateway")
+    return ("networks", network, "gateway")
 
 
 def _near(subject: Subject, network: PlannedNetwork) -> Iterator[str]:
@@ -253,7 +263,7 @@ def _near(subject: Subject, network: PlannedNetwork) -> Iterator[str]:
     for container in plan.containers:
         for attachment in container.attachments:
             if attachment.network in same:
-                yield attachment.address.ip
+                yield from (address.ip for address in attachment.addresses)
 
 
 @rule(
@@ -324,10 +334,11 @@ def _mtu(subject: Subject, network: PlannedNetwork, then: str) -> Iterator[Hit]:
 def overlapping_networks(subject: Subject) -> Iterator[Hit]:
     """Two networks on one parent that hand out the same addresses."""
     for first, second in combinations(subject.plan.networks, 2):
-        if first.parent == second.parent and _overlap(first, second):
+        found = _overlap(first, second)
+        if first.parent == second.parent and found:
             yield Hit(
-                subject.spot("networks", second.name, "subnet"),
-                f"{second.name}'s {second.subnet} overlaps {first.name}'s {first.subnet} on"
+                subject.spot(*_subnet_key(subject.lab, second.name, found[1])),
+                f"{second.name}'s {found[1]} overlaps {first.name}'s {found[0]} on"
                 f" {first.parent}: each hands out its addresses without knowing of the other",
                 "give them subnets apart, or make them one network",
             )
@@ -342,13 +353,91 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
     """One Docker daemon takes no two networks with overlapping subnets, on whatever parents."""
     networks = [network for network in subject.plan.networks if network.runtime == "docker"]
     for first, second in combinations(networks, 2):
-        if first.parent != second.parent and _overlap(first, second):
+        found = _overlap(first, second)
+        if first.parent != second.parent and found:
             yield Hit(
-                subject.spot("networks", second.name, "subnet"),
-                f"Docker will not create {second.name}: {second.subnet} overlaps"
-                f" {first.name}'s {first.subnet}",
+                subject.spot(*_subnet_key(subject.lab, second.name, found[1])),
+                f"Docker will not create {second.name}: {found[1]} overlaps"
+                f" {first.name}'s {found[0]}",
                 "give them subnets apart; Docker has one address space per daemon",
             )
+
+
+@rule(
+    "pool-unused",
+    "warning",
+    "libnetwork, endpoint.assignAddressVersion: a container gets one address of each family, of the"
+    " first pool with room; Docker docs, engine/network/drivers/ipvlan.md",
+)
+def pool_unused(subject: Subject) -> Iterator[Hit]:
+    """Docker takes no address of a second subnet while the first one has room."""
+    for network in subject.plan.networks:
+        own = [
+            address.ip
+            for container in subject.plan.containers
+            for attachment in container.attachments
+            if attachment.network == network.name
+            for address in attachment.addresses
+        ]
+        firsts = {network.first_pool(4).subnet, network.first_pool(6).subnet}
+        for pool in network.pools:
+            if pool.subnet not in firsts and not any(pool.holds(address) for address in own):
+                yield Hit(
+                    subject.spot(*_subnet_key(subject.lab, network.name, pool.subnet)),
+                    f"no container of {network.name} gets an address of {pool.subnet}: Docker gives"
+                    " one of each family, of the first subnet with room",
+                    "give containers fixed addresses in it (`addresses`), or a network of its own",
+                )
+
+
+@rule(
+    "no-address",
+    "error",
+    "host-local: `no IP addresses available in range set`; Docker: `no available IPv4 addresses on"
+    " this network's address pools`",
+)
+def no_address(subject: Subject) -> Iterator[Hit]:
+    """A node whose range has no address left for a container."""
+    for network in subject.plan.networks:
+        families = [pool.family for pool in network.pools]
+        wanted = len(set(families)) if network.one_of_each_family else len(families)
+        for container in subject.plan.containers:
+            short = [
+                attachment
+                for attachment in container.attachments
+                if attachment.network == network.name and len(attachment.addresses) < wanted
+            ]
+            if short:
+                got = ", ".join(short[0].addresses) or "none"
+                lab = subject.lab.networks[network.name]
+                yield Hit(
+                    subject.spot("networks", network.name, "subnets" if lab.subnets else "subnet"),
+                    f"{container.name} on {container.node} needs {wanted} address"
+                    f"{'' if wanted == 1 else 'es'} of {network.name} and gets {got}:"
+                    f" {container.node}'s range has no more",
+                    "a larger subnet or range, or fewer containers",
+                )
+                break
+
+
+@rule(
+    "gateway-in-range",
+    "warning",
+    "host-local and Docker skip the gateway that they are told; a node that isn't told it hands it"
+    " out: https://www.cni.dev/plugins/current/ipam/host-local/",
+)
+def gateway_in_range(subject: Subject) -> Iterator[Hit]:
+    """A gateway within the range that a node hands out is one slip from being a container's."""
+    for name, network in subject.lab.networks.items():
+        for pool in subject.plan.network(name).pools:
+            stated = next(one for one in network.pools if one.subnet == pool.subnet)
+            for node in stated.ranges if pool.gateway else ():
+                if pool.slices[node].holds(pool.gateway):
+                    yield Hit(
+                        subject.spot(*gateway_key(subject.lab, name, pool.gateway)),
+                        f"the gateway {pool.gateway} is in {node}'s range, {stated.ranges[node]}",
+                        "give the nodes ranges that leave it out",
+                    )
 
 
 @rule(
@@ -402,5 +491,67 @@ def bridge_reflected(subject: Subject) -> Iterator[Hit]:
             )
 
 
-def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> bool:
-    return IPv4Network(first.subnet).overlaps(IPv4Network(second.subnet))
+@rule(
+    "filter-nobody",
+    "error",
+    "a filter is on somebody, and from or to somebody: docs/lab-file.md",
+)
+def filter_nobody(subject: Subject) -> Iterator[Hit]:
+    """A name that no container, network, node or host has would make a filter of nothing."""
+    for one, written in zip(subject.plan.filters, subject.lab.filters, strict=True):
+        place = ("filters", one.number)
+        names = ", ".join([written.on] if isinstance(written.on, str) else written.on)
+        found = [("on", names)] if not one.spaces else []
+        found += [("from", str(written.from_))] if one.sources == NOBODY else []
+        found += [("to", str(written.to))] if one.destinations == NOBODY else []
+        for key, name in found:
+            yield Hit(
+                subject.spot(*place, key),
+                f"the filter is {key} {name}, which stands for nobody in this lab",
+                "write a container's name as `underlay status` shows it, or its network's",
+            )
+
+
+@rule(
+    "filter-unasked",
+    "warning",
+    "Linux, drivers/net/macvlan.c, macvlan_handle_frame, and drivers/net/ipvlan/ipvlan_core.c,"
+    " ipvlan_handle_frame; measured: docs/concepts/filters.md",
+)
+def filter_unasked(subject: Subject) -> Iterator[Hit]:
+    """A node's filter isn't asked about its macvlan and ipvlan l2 containers' packets."""
+    nodes = {node.name for node in subject.plan.nodes}
+    unseen = {
+        pool.subnet: network
+        for network in subject.plan.networks
+        if network.traits.has_children and network.mode not in network.traits.l3_modes
+        for pool in network.pools
+    }
+    for one in subject.plan.filters:
+        about = [subnet for subnet in (*one.sources, *one.destinations) if subnet in unseen]
+        if about and nodes.issuperset(one.spaces) and one.spaces:
+            network = unseen[about[0]]
+            yield Hit(
+                subject.spot("filters", one.number, "on"),
+                f"the filter of {', '.join(one.spaces)} isn't asked about what containers of"
+                f" {network.name} send and get: {network.driver} {network.mode} never passes the"
+                " node's IP stack",
+                f"put it on {network.name}: each container then has it in its own namespace",
+            )
+
+
+def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> tuple[str, str] | None:
+    """Return the subnets of the two that overlap, of either family."""
+    for one, other in product(first.pools, second.pools):
+        if one.family == other.family and ip_network(one.subnet).overlaps(ip_network(other.subnet)):
+            return one.subnet, other.subnet
+    return None
+
+
+def _subnet_key(lab: Lab, network: str, subnet: str) -> tuple[str | int, ...]:
+    """Return the place of the key that names ``subnet``."""
+    entry = lab.networks[network]
+    for position, pool in enumerate(entry.subnets):
+        if pool.subnet == subnet:
+            return ("networks", network, "subnets", position, "subnet")
+    return ("networks", network, "subnet6" if str(entry.subnet6) == subnet else "subnet")

@@ -249,7 +249,8 @@ class _Records:
         names = set()
         for space, row in arrivals:
             here = self._ends.get(space, [])
-            named = [end.name for end in here if end.interface == row.detail] or [
+            heard = (end for end in here if end.interface == row.detail and not end.further)
+            named = [end.name for end in heard] or [
                 end.name for end in here if end.kind != "container"
             ]
             names |= set(named) if space != source.space else set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import ends, machines, pairs, protocols
+from underlay.expect import PROBE_PORT, ends, machines, pairs, protocols
 from underlay.expect.value_cells import EVERYBODY
 from underlay.observe.commands import PATIENCE, pack
 from underlay.observe.on_node.cells import COLD, OTHERS, Cell
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from underlay.expect import Expectation, Family, Pair
     from underlay.plan import Plan
 
-# Below the range that the kernel picks client ports from (net.ipv4.ip_local_port_range).
-PORT = 27007
-
 
 def packed_tasks(
     plan: Plan, asked: Asked, nonce: str, *, patience: float = PATIENCE, pace: float = 1
@@ -32,7 +29,7 @@ def packed_tasks(
     All nodes of one measurement need the same ``nonce``. A probe ends ``patience`` seconds
     after its caller's last word; ``pace`` multiplies its waits.
     """
-    common = {"nonce": nonce, "port": PORT, "patience": patience, "pace": pace}
+    common = {"nonce": nonce, "port": PROBE_PORT, "patience": patience, "pace": pace}
     return {node: pack(task | common) for node, task in _tasks(plan, asked).items()}
 
 
@@ -42,7 +39,8 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
     index: dict[str, int] = {}
     for home in machines(plan):
         own = [container for container in plan.containers if container.node == home]
-        spaces = [[home, "node", ""], *([c.name, c.runtime, ""] for c in own)]
+        kinds = [(home, "node"), *((c.name, c.runtime) for c in own)]
+        spaces = [[name, kind, "", *plan.listens.get(name, ())] for name, kind in kinds]
         index |= {space[0]: number for number, space in enumerate(spaces)}
         tasks[home] = {
             "node": home,

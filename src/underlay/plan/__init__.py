@@ -1,6 +1,6 @@
 """The plan: every name, MAC address, IP address, VLAN and file name that a lab leads to."""
 
-from underlay.plan.addresses import Cidr, Slice, address_blocks, child_address, family_of
+from underlay.plan.addresses import Cidr, Slice, child_address, family_of
 from underlay.plan.hosts import host_address
 from underlay.plan.make import NET_D, make_plan, own_addresses, parent_address
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
@@ -15,6 +15,7 @@ from underlay.plan.values import (
     NodeLink,
     Plan,
     PlannedContainer,
+    PlannedFilter,
     PlannedHost,
     PlannedImage,
     PlannedNetwork,
@@ -40,6 +41,7 @@ __all__ = [
     "NodeLink",
     "Plan",
     "PlannedContainer",
+    "PlannedFilter",
     "PlannedHost",
     "PlannedImage",
     "PlannedNetwork",
@@ -50,7 +52,6 @@ __all__ = [
     "Route",
     "Slice",
     "VlanLink",
-    "address_blocks",
     "child_address",
     "family_of",
     "host_address",

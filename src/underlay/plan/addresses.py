@@ -13,6 +13,8 @@ from ipaddress import (
     IPv6Network,
     ip_address,
     ip_interface,
+    ip_network,
+    summarize_address_range,
 )
 from typing import TYPE_CHECKING, Literal
 
@@ -20,8 +22,6 @@ from underlay.plan.naming import block_bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from underlay.lab import Network
 
 Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
@@ -72,37 +72,109 @@ NO_ADDRESS = Cidr("")
 
 @dataclass(frozen=True)
 class Slice:
-    """The part of a network's subnet that one node hands out, both ends included."""
+    """The part of a network's subnet that one node hands out, both ends included.
+
+    ``cidr`` is the block that it is of; empty where it is FIRST-LAST and no block.
+    """
 
     first: str
     last: str
     cidr: str
 
+    @property
+    def routed(self) -> tuple[str, ...]:
+        """The blocks that lead to its addresses."""
+        if self.cidr:
+            return (self.cidr,)
+        ends = ip_address(self.first), ip_address(self.last)
+        return tuple(map(str, summarize_address_range(*ends)))
 
-def address_blocks(network: Network, nodes: list[str]) -> dict[str, Slice]:
-    """Return what each node hands out of ``network``'s subnet.
+    def holds(self, address: str) -> bool:
+        """Whether it hands out ``address``."""
+        own, first = ip_address(address), ip_address(self.first)
+        inside = int(first) <= int(own) <= int(ip_address(self.last))
+        return own.version == first.version and inside
 
-    Raises ValueError or IndexError where the subnet is too small.
+
+Slices = dict[str, Slice]
+
+
+def ends_of(text: str) -> tuple[Address, Address]:
+    """Return the first and the last address of an address, a subnet or FIRST-LAST."""
+    first, dash, last = text.partition("-")
+    if dash:
+        return ip_address(first), ip_address(last)
+    block = ip_network(first)
+    return block[0], block[-1]
+
+
+def slice_of(text: str, subnet: Subnet) -> Slice:
+    """Return what is handed out of a subnet or FIRST-LAST in ``subnet``, as a user plans it.
+
+    All of it, but for the subnet's own first address and its last one.
     """
-    return blocks(network.handed_out, nodes, sliced=network.sliced)
+    first, last = ends_of(text)
+    return _pieces(int(first), int(last), subnet)
 
 
-def blocks(subnet: Subnet, nodes: list[str], *, sliced: bool = True) -> dict[str, Slice]:
+def _pieces(first: int, last: int, subnet: Subnet) -> Slice:
+    low, high = int(subnet[0]) + 1, int(subnet[-1]) - 1
+    made = subnet[first - int(subnet[0])], subnet[last - int(subnet[0])]
+    found = list(summarize_address_range(*made))
+    whole = str(found[0]) if len(found) == 1 else ""
+    ends = (subnet[max(first, low) - low + 1], subnet[min(last, high) - low + 1])
+    return Slice(str(ends[0]), str(ends[1]), whole)
+
+
+def parts_of(piece: Slice, subnet: Subnet, taken: Iterable[str], own: Iterable[str]) -> list[Slice]:
+    """Return the runs of addresses that are left of ``piece`` without those ``taken``.
+
+    Its node's ``own`` fixed addresses are among them, also those that lie elsewhere.
+    """
+    first, last = int(ip_address(piece.first)), int(ip_address(piece.last))
+    inside = []
+    for low, high in sorted(_spans(taken, subnet.version)):
+        if first <= min(high, last) and low <= last:
+            inside += [(first, low - 1)] if low > first else []
+            first = max(first, high + 1)
+    inside += [(first, last)] if first <= last else []
+    for low, high in sorted(_spans(own, subnet.version)):
+        if not any(one <= low and high <= other for one, other in inside):
+            inside.append((low, high))
+    return [_pieces(low, high, subnet) for low, high in inside]
+
+
+def _spans(texts: Iterable[str], version: int) -> list[tuple[int, int]]:
+    ends = (ends_of(text) for text in texts)
+    return [(int(first), int(last)) for first, last in ends if first.version == version]
+
+
+def blocks(subnet: Subnet, nodes: list[str], *, sliced: bool = True, spared: int = 0) -> Slices:
     """Return what each node hands out of ``subnet``: a slice of its own, or all of it.
 
-    Raises ValueError or IndexError where the subnet is too small.
+    So many slices at the end as are ``spared`` are nobody's. Raises ValueError or IndexError
+    where the subnet is too small.
     """
     if sliced:
-        pieces: list[Subnet] = list(subnet.subnets(prefixlen_diff=block_bits(len(nodes))))
+        bits = block_bits(len(nodes) + spared)
+        pieces: list[Subnet] = list(subnet.subnets(prefixlen_diff=bits))
         return {node: _slice(pieces[i], subnet) for i, node in enumerate(nodes, 1)}
     # host-local's own habit: .1 is taken for the gateway, .2 is the first handed out.
     return dict.fromkeys(nodes, Slice(str(subnet[2]), str(subnet[-2]), str(subnet)))
 
 
-def own_made(subnet: IPv6Network, mac: str) -> IPv6Address:
-    """Return the address that an interface makes of ``subnet`` and its MAC (RFC 4862, EUI-64)."""
+def own_made(subnet: IPv6Network, mac: str, device_id: int = 0) -> IPv6Address:
+    """Return the address that an interface makes of ``subnet`` and its MAC (RFC 4862, EUI-64).
+
+    Interfaces that share a MAC address have a ``device_id`` that tells them apart. It stands in
+    the middle instead of ff:fe, and the universal bit stays as it is
+    (Linux include/net/addrconf.h, addrconf_ifid_eui48).
+    """
     octets = [int(octet, 16) for octet in mac.split(":")]
-    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+    if device_id:
+        octets = [*octets[:3], device_id >> 8, device_id & 0xFF, *octets[3:]]
+    else:
+        octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
     return subnet[int.from_bytes(bytes(octets), "big")]
 
 
@@ -112,12 +184,18 @@ def child_address(piece: Slice, number: int) -> Address:
 
 
 def free_addresses(piece: Slice, taken: Iterable[str] = ()) -> Iterator[Address]:
-    """Yield what ``piece`` has to hand out, in order, without the addresses in ``taken``."""
-    left_out = {ip_address(address) for address in taken}
-    first = ip_address(piece.first)
-    for number in range(int(ip_address(piece.last)) - int(first) + 1):
-        if first + number not in left_out:
-            yield first + number
+    """Yield what ``piece`` has to hand out, in order, without what is ``taken``.
+
+    That are addresses, subnets, or FIRST-LAST, of any family.
+    """
+    address = ip_address(piece.first)
+    last = int(ip_address(piece.last))
+    spans = sorted(_spans(taken, address.version))
+    while int(address) <= last:
+        end = max((high for low, high in spans if low <= int(address) <= high), default=None)
+        if end is None:
+            yield address
+        address += 1 if end is None else end + 1 - int(address)
 
 
 def _slice(block: Subnet, subnet: Subnet) -> Slice:

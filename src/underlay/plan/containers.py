@@ -7,65 +7,106 @@ from ipaddress import IPv6Network
 from typing import TYPE_CHECKING
 
 from underlay.plan.addresses import NO_ADDRESS, Cidr, free_addresses, own_made
-from underlay.plan.naming import FIRST_NETWORK_LINK, letters, mac, runs_on
+from underlay.plan.naming import FIRST_NETWORK_LINK, alone_named, letters, mac, node_names, runs_on
+from underlay.plan.pools import fixed_addresses
 from underlay.plan.values import Attachment, PlannedContainer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from underlay.lab import Containers, Lab
-    from underlay.plan.addresses import Address
+    from underlay.plan.addresses import Address, Family
+    from underlay.plan.pools import Pool
     from underlay.plan.values import PlannedNetwork, PlannedNode
+
+    # What is left to hand out, by network and node, of each of the network's pools.
+    Free = dict[tuple[str, str], list[Iterator[Address]]]
 
 
 def plan_containers(
     lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
 ) -> tuple[PlannedContainer, ...]:
     """Return every container, node by node and group by group."""
-    containers = tuple(c for node in nodes for c in _on_node(lab, node, networks))
+    containers = tuple(container for _, container in _grouped(lab, nodes, networks))
     if not any(network.mode == "source" for network in networks):
         return containers
     return tuple(_with_allowed(lab, container, containers, nodes) for container in containers)
 
 
-def fixed_addresses(lab: Lab, network: str) -> set[str]:
-    """Return the addresses of ``network`` that the lab file gives to containers by itself."""
-    return {
-        str(addresses[network])
-        for group in lab.containers
-        for addresses in (group.addresses, group.addresses6)
-        if network in addresses
-    }
+def by_group(
+    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
+) -> list[tuple[Containers, str]]:
+    """Return the name of every container with the group that it is of."""
+    return [(group, container.name) for group, container in _grouped(lab, nodes, networks)]
+
+
+def _grouped(
+    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
+) -> Iterator[tuple[Containers, PlannedContainer]]:
+    names = [node.name for node in nodes]
+    # What the lab file names outright is nobody else's.
+    taken = {*alone_named(lab.containers, names), *names, *lab.hosts}
+    free = _free(lab, nodes, networks)
+    for node in nodes:
+        yield from _on_node(lab, node, networks, free, taken)
 
 
 class _Counter:
-    """What a node has handed out of one network so far."""
+    """What a node has handed out of one network so far.
 
-    def __init__(self, lab: Lab, position: int, network: PlannedNetwork, node: PlannedNode) -> None:
-        taken = {*network.reserved, *fixed_addresses(lab, network.name)}
+    ``free`` are the iterators over what is left of each of the network's pools.
+    """
+
+    def __init__(
+        self,
+        position: int,
+        network: PlannedNetwork,
+        node: PlannedNode,
+        free: list[Iterator[Address]],
+    ) -> None:
         self.used = 0
         self.network, self._node, self._link = network, node, FIRST_NETWORK_LINK + position
-        self._fours = free_addresses(network.slices[node.name], taken)
-        sixes = network.slices6
-        self._sixes = free_addresses(sixes[node.name], taken) if sixes else iter(())
+        self._free = free
 
     def next(self, group: Containers, interface: str) -> Attachment:
         self.used += 1
         name, network = self.network.name, self.network
-        four: Address = group.addresses[name] if name in group.addresses else next(self._fours)
-        six: Address | None = (
-            group.addresses6[name] if name in group.addresses6 else next(self._sixes, None)
-        )
         mac_address = group.macs.get(name) or self._mac()
+        found = (*self._of(4, group.addresses.get(name)), *self._of(6, group.addresses6.get(name)))
         if network.slaac:
-            six = own_made(IPv6Network(network.subnet6), mac_address)
+            # A parent numbers its ipvlan children as they are made, from 1 (ipvlan_main.c,
+            # ipvlan_link_new); the node makes them in the plan's order.
+            device_id = 0 if network.own_mac else self.used
+            own = own_made(IPv6Network(network.subnet6), mac_address, device_id)
+            prefix = Cidr(network.subnet6).prefix
+            found = (*(one for one in found if one.family == 4), Cidr(f"{own}/{prefix}"))
+        four = next((one for one in found if one.family == 4), NO_ADDRESS)
+        six = next((one for one in found if one.family == 6), NO_ADDRESS)
         return Attachment(
             network=name,
             interface=interface,
-            address=Cidr(f"{four}/{Cidr(network.subnet).prefix}"),
+            address=four,
             mac=mac_address,
-            address6=Cidr(f"{six}/{Cidr(network.subnet6).prefix}") if six else NO_ADDRESS,
+            address6=six,
+            more=tuple(one for one in found if one not in (four, six)),
         )
+
+    def _of(self, family: Family, fixed: Address | None) -> Iterator[Cidr]:
+        """Yield a container's addresses of ``family``, a fixed one in its own pool."""
+        pools = [
+            (pool, free)
+            for pool, free in zip(self.network.pools, self._free, strict=True)
+            if pool.family == family
+        ]
+        if fixed and self.network.one_of_each_family:
+            pools = [(pool, free) for pool, free in pools if pool.holds(str(fixed))]
+        for pool, free in pools:
+            own = fixed if fixed and pool.holds(str(fixed)) else next(free, None)
+            if own is None:
+                continue
+            yield Cidr(f"{own}/{Cidr(pool.subnet).prefix}")
+            if self.network.one_of_each_family:
+                return
 
     def _mac(self) -> str:
         """An ipvlan child, a passthru child and a VLAN link have the MAC of what is below."""
@@ -78,14 +119,46 @@ class _Counter:
         return mac(self._link, self._node.index, self.used)
 
 
+def _free(lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]) -> Free:
+    """Return what every node has to hand out of each network, pool by pool.
+
+    Where all of them hand out of one pool, they take turns at one iterator.
+    """
+    found: Free = {}
+    for network in networks:
+        shared: list[Iterator[Address]] = []
+        fixed = fixed_addresses(lab, network.name)
+        for node in nodes:
+            if not (shared and lab.networks[network.name].is_shared):
+                shared = [
+                    free_addresses(pool.slices[node.name], _taken(pool, fixed))
+                    if node.name in pool.slices
+                    else iter(())
+                    for pool in network.pools
+                ]
+            found[network.name, node.name] = shared
+    return found
+
+
+def _taken(pool: Pool, fixed: Iterable[str]) -> list[str]:
+    """What a pool hands out to nobody by itself: its gateway's address is none of a container's."""
+    return [*fixed, *pool.reserved, *filter(None, [pool.gateway, pool.spare])]
+
+
 def _on_node(
-    lab: Lab, node: PlannedNode, networks: tuple[PlannedNetwork, ...]
-) -> Iterator[PlannedContainer]:
+    lab: Lab,
+    node: PlannedNode,
+    networks: tuple[PlannedNetwork, ...],
+    free: Free,
+    taken: set[str],
+) -> Iterator[tuple[Containers, PlannedContainer]]:
+    """Yield the containers of ``node``; their names are none of ``taken``, and go there."""
     counters = {
-        network.name: _Counter(lab, position, network, node)
+        network.name: _Counter(position, network, node, free[network.name, node.name])
         for position, network in enumerate(networks)
     }
     named: dict[str, int] = {}
+    alone = alone_named(lab.containers, node_names(lab.nodes))
     for group in lab.containers:
         if not runs_on(group, node.name):
             continue
@@ -99,18 +172,23 @@ def _on_node(
             named[stem] = number = named.get(stem, 0) + 1
             if not group.name:
                 number = first.used
-            alone = group.name and is_alone(lab, group)
-            yield PlannedContainer(
-                name=stem if alone else f"{stem}-{node.index}{letters(number)}",
+            name = stem if group.name in alone else f"{stem}-{node.index}{letters(number)}"
+            while name in taken and group.name not in alone:
+                number += 1
+                name = f"{stem}-{node.index}{letters(number)}"
+            taken.add(name)
+            container = PlannedContainer(
+                name=name,
                 node=node.name,
                 runtime=first.network.runtime,
                 attachments=attachments,
                 forwards=group.forwards,
             )
+            yield group, container
 
 
 def is_alone(lab: Lab, group: Containers) -> bool:
-    """Whether ``group`` is one container on one node: then it may have a name or address."""
+    """Whether ``group`` is one container on one node: then it may have an address."""
     everywhere = group.on == "all" and lab.nodes.count > 1
     several = isinstance(group.on, list) and len(group.on) > 1
     return group.count == 1 and not everywhere and not several

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from underlay.plan.addresses import Cidr
 from underlay.plan.naming import FIRST_HOST, host_port_name, mac
-from underlay.plan.switch import port_vlans
+from underlay.plan.switch import has_vlans, port_vlans
 from underlay.plan.values import HostPort, PlannedHost, Route
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from underlay.plan.values import PlannedContainer, PlannedNetwork, PlannedNode
 
 
+# A station that no port is named after.
+UNNAMED = ""
 COMMON = """\
 port=0
 no-ping
@@ -91,9 +93,10 @@ def in_one_vlan(segment: Segment, host: str, own: int | None, tag: int | None) -
 
     Where the segment's ports have VLANs that is so by the port of some node; None is no tag.
     """
-    if not segment.ports:
+    if not has_vlans(segment):
         return own == tag
     nodes = [name for name in segment.ports if name != host]
+    nodes += [UNNAMED] if segment.trunk is not None else []
     vlans = port_vlans(segment, [host, *nodes])
     inside = vlans[host].enters(own)
     reached = {vlans[name].enters(tag) for name in nodes}

@@ -7,9 +7,11 @@ plan's JSON can be read back without any third-party import.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from underlay.plan.containers import plan_containers
+from underlay.plan.filters import with_filters
 from underlay.plan.hosts import plan_hosts, with_services
 from underlay.plan.naming import bridge_name, node_names, port_name
 from underlay.plan.networks import plan_network
@@ -55,26 +57,28 @@ def make_plan(lab: Lab) -> Plan:
         )
         for name, segment in lab.segments.items()
     )
-    own = lab.image
+    image = lab.image
     networks = tuple(
         plan_network(lab, name, network, names) for name, network in lab.networks.items()
     )
     nodes = tuple(plan_node(lab, name, i, segments, networks) for i, name in enumerate(names, 1))
     containers = plan_containers(lab, nodes, networks)
     hosts = plan_hosts(lab, networks)
-    return Plan(
+    plan = Plan(
         lab=lab.name,
         user=lab.user,
         nodes=nodes,
         segments=segments,
         networks=networks,
         containers=containers,
-        image=PlannedImage(own.path, own.kernel or "", own.initrd or "") if own else None,
+        image=PlannedImage(image.path, image.kernel or "", image.initrd or "") if image else None,
         hosts=with_services(lab, hosts, networks, nodes, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
         switch=plan_switch(lab, segments, nodes, hosts),
     )
+    own = {node.name: tuple(chain(*own_addresses(node).values())) for node in nodes}
+    return with_filters(lab, plan, own)
 
 
 def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: int = 4) -> str:

@@ -25,6 +25,8 @@ FIRST_NETWORK_LINK = 0x10
 
 def node_names(nodes: Nodes) -> list[str]:
     """Return the names of all nodes, in order."""
+    if nodes.names:
+        return list(nodes.names)
     return [f"{nodes.prefix}-{index:02d}" for index in range(1, nodes.count + 1)]
 
 
@@ -51,11 +53,6 @@ def port_name(segment: str, index: int) -> str:
     return f"{segment[:10]}-{index}"
 
 
-def parent_name(number: int, *, bonded: bool) -> str:
-    """Return the name of a node's interface in segment ``number``, from 1: a NIC or a bond."""
-    return f"bond{number}" if bonded else f"eth{number}"
-
-
 def vlan_link_name(nic: str, vlan: int) -> str:
     """Return the name of the sub-interface of ``nic`` for the 802.1q tag ``vlan``."""
     return f"{nic}.{vlan}"
@@ -70,7 +67,7 @@ def nic_and_tag(parent: str, nics: Iterable[str]) -> tuple[str, str]:
     if parent in nics:
         return parent, ""
     nic, dot, tag = parent.rpartition(".")
-    return (nic, tag) if dot else (parent, "")
+    return (nic, tag) if dot and tag.isdecimal() else (parent, "")
 
 
 def second_port_name(segment: str, index: int) -> str:
@@ -97,6 +94,16 @@ def runs_on(group: Containers, node: str) -> bool:
     """Whether ``group`` puts containers on the node called ``node``."""
     places = [group.on] if isinstance(group.on, str) else group.on
     return group.on == "all" or node in places
+
+
+def alone_named(groups: Iterable[Containers], nodes: list[str]) -> set[str]:
+    """Return the names that only one container has: it is called just that."""
+    count: dict[str, int] = {}
+    for group in groups:
+        if group.name:
+            on = sum(runs_on(group, node) for node in nodes)
+            count[group.name] = count.get(group.name, 0) + group.count * on
+    return {name for name, containers in count.items() if containers == 1}
 
 
 def letters(number: int) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from underlay.plan.naming import default_file, link_name, nic_and_tag, parent_name, vlan_link_name
+from underlay.plan.naming import default_file, link_name
 from underlay.plan.pools import plan_pools
+from underlay.plan.uplinks import Uplinks, segment_interfaces
 from underlay.plan.values import ContainerRoute, PlannedNetwork
 
 if TYPE_CHECKING:
@@ -21,11 +22,7 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
     """Return what the network called ``name`` leads to on ``nodes``."""
     driver = network.traits
     below = _below(lab, network)
-    # A bridge without uplink has the gateway's address on every node, as CNI and Docker do it.
-    by_bridge = driver.bridges_uplink and network.is_closed
-    gateway = network.gateway or (network.subnet[1] if by_bridge else "")
-    six = network.subnet6 if by_bridge else None
-    gateway6 = network.gateway6 or (six[1] if six else "")
+    parent = _parent(network, name, below)
     file = network.file or default_file(list(lab.networks).index(name), name)
     return PlannedNetwork(
         **network.model_dump(include=AS_WRITTEN),
@@ -33,14 +30,14 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         mode=network.used_mode,
         segment="" if network.internal else below.segment,
         vlan=below.vlan,
-        parent=_parent(network, name, below),
-        pools=plan_pools(network, nodes, gateway, gateway6),
+        parent=parent,
+        pools=plan_pools(lab, name, network, nodes),
         default_route=network.default_route or ("gateway" if network.nat else "on-link"),
         mtu=network.mtu or _mtu(lab, network, below.segment),
         file=file if network.runtime == "cni" else "",
         flag=network.flag or driver.default_flag,
         uplink="" if network.is_closed else below.uplink,
-        own=_own(network, name, below),
+        own=_own(network, name, below, parent),
         routes=tuple(ContainerRoute(route.to, route.via or "") for route in network.routes),
         shim=_shim(network, name),
         vni=network.vni or 0,
@@ -53,15 +50,13 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
     )
 
 
-def _own(network: Network, name: str, below: Below) -> str:
+def _own(network: Network, name: str, below: Below, parent: str) -> str:
     """Return the interface whose address stands for a node in the network's cells."""
     if network.shim:
         return _shim(network, name)
     driver = network.traits
-    if driver.overlay:
-        return link_name("br", name)
-    if driver.bridges_uplink and not network.is_closed:
-        return link_name("br", below.uplink)
+    if driver.overlay or (driver.bridges_uplink and not network.is_closed):
+        return parent
     return below.nic if driver.attach == "moved" or network.is_closed else below.uplink
 
 
@@ -71,34 +66,41 @@ def _shim(network: Network, name: str) -> str:
 
 
 class Below(NamedTuple):
-    """What a network leaves a node by: the NIC, it or its VLAN link, the segment, the VLAN."""
+    """What a network leaves a node by: the NIC, it or its VLAN link, the segment, the VLAN.
+
+    ``bridge`` is what the bridge that holds the uplink is called, if any network says that.
+    """
 
     nic: str
     uplink: str
     segment: str
     vlan: int | None
+    bridge: str
 
 
 def _below(lab: Lab, network: Network) -> Below:
     """Return what is below ``network``; an internal one may name none of it."""
-    interfaces = {
-        name: parent_name(i, bonded=bool(segment.bond))
-        for i, (name, segment) in enumerate(lab.segments.items(), 1)
-    }
-    written = network.parent or interfaces[network.segment or next(iter(lab.segments))]
-    nic, tag = nic_and_tag(written, interfaces.values())
-    vlan = network.vlan or (int(tag) if tag else None)
+    interfaces = segment_interfaces(list(lab.segments.items()))
+    uplinks = Uplinks(interfaces, lab.networks.values())
+    nic = uplinks.nic(network) or next(iter(interfaces.values()))
+    vlan = uplinks.vlan(network)
     owner = {interface: segment for segment, interface in interfaces.items()}
-    uplink = vlan_link_name(nic, vlan) if vlan else nic
-    return Below(nic, uplink, owner.get(nic, MANAGEMENT_SEGMENT), vlan)
+    uplink = uplinks.name(nic, vlan)
+    bridges = (
+        one.bridge
+        for one in lab.networks.values()
+        if one.bridge and one.traits.bridges_uplink and not one.is_closed
+        and uplinks.name(uplinks.nic(one), uplinks.vlan(one)) == uplink
+    )  # fmt: skip
+    return Below(nic, uplink, owner.get(nic, MANAGEMENT_SEGMENT), vlan, next(bridges, ""))
 
 
 def _parent(network: Network, name: str, below: Below) -> str:
     driver = network.traits
     if driver.bridges_uplink and not network.is_closed:
-        return link_name("br", below.uplink)
+        return below.bridge or link_name("br", below.uplink)
     if driver.attach == "port":
-        return link_name("br", name)
+        return network.bridge or link_name("br", name)
     if network.internal:
         return link_name("dm", name)
     return below.nic if driver.attach == "moved" else below.uplink

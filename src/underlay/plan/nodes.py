@@ -12,11 +12,11 @@ from underlay.plan.naming import (
     link_name,
     mac,
     node_address,
-    parent_name,
     port_name,
     second_port_name,
 )
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
+from underlay.plan.uplinks import member_names, segment_interfaces
 from underlay.plan.values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
@@ -78,18 +78,17 @@ def _nic(lab: Lab, segment: PlannedSegment, number: int, index: int) -> Nic:
     A bond has the MAC address of its first member (Documentation/networking/bonding.rst).
     """
     bond = lab.segments[segment.name].bond or ""
-    bonds = [name for name, each in lab.segments.items() if each.bond]
     members: tuple[Member, ...] = ()
     if bond:
-        second = len(lab.segments) + 1 + bonds.index(segment.name)
+        first, second = member_names(list(lab.segments.items()))[segment.name]
         port = second_port_name(segment.name, index)
         members = (
-            Member(f"eth{number}", mac(number, index), port_name(segment.name, index)),
-            Member(f"eth{second}", mac(number, index, 1), port),
+            Member(first, mac(number, index), port_name(segment.name, index)),
+            Member(second, mac(number, index, 1), port),
         )
     return Nic(
         segment.name,
-        parent_name(number, bonded=bool(bond)),
+        segment_interfaces(list(lab.segments.items()))[segment.name],
         mac(number, index),
         own_address(segment.subnet, index),
         segment.mtu,
@@ -308,7 +307,8 @@ def _routes(
             if shim and shim.routes is not None:
                 continue
             if shim:
-                for piece in dict.fromkeys(piece.cidr for piece in pool.slices.values()):
+                pieces = (piece.routed for piece in pool.slices.values())
+                for piece in dict.fromkeys(block for routed in pieces for block in routed):
                     yield Route(piece, network.shim)
             elif subnet not in connected or (
                 network.vlan is None and connected[subnet] in (network.parent, network.uplink)
@@ -329,4 +329,5 @@ def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[
         for peer, piece in enumerate(pool.slices.values(), 1):
             if peer != index and subnet:
                 via = own_address(subnet, peer).ip
-                yield Route(piece.cidr, network.parent, via)
+                for block in piece.routed:
+                    yield Route(block, network.parent, via)

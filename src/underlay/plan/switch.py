@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.lab import SwitchPort
 from underlay.plan.addresses import NO_ADDRESS
 from underlay.plan.naming import mac
 from underlay.plan.nodes import management_link
@@ -17,7 +18,7 @@ from underlay.plan.values import Nic, PlannedNode, PortVlans
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from underlay.lab import Lab, Segment, SwitchPort
+    from underlay.lab import Lab, Segment
     from underlay.plan.values import PlannedHost, PlannedSegment
 
 SWITCH = "switch"
@@ -26,11 +27,18 @@ MEMORY = 256
 DEFAULT_VLAN = 1
 
 
+def has_vlans(segment: Segment) -> bool:
+    """Whether the ports of ``segment``'s switch ask for VLANs."""
+    return bool(segment.ports) or segment.trunk is not None
+
+
 def port_vlans(segment: Segment, stations: Iterable[str]) -> dict[str, PortVlans]:
     """Return the VLANs of the ports of ``stations``; nothing where the segment has none."""
-    if not segment.ports:
+    if not has_vlans(segment):
         return {}
     unnamed = PortVlans(untagged=DEFAULT_VLAN)
+    if segment.trunk is not None:
+        unnamed = _vlans(SwitchPort(trunk=segment.trunk, native=segment.native))
     return {
         name: _vlans(segment.ports[name]) if name in segment.ports else unnamed for name in stations
     }

@@ -295,6 +295,15 @@ class PlannedNetwork:
         """The addresses that nobody hands out, of all its subnets."""
         return tuple(address for pool in self.pools for address in pool.reserved)
 
+    @property
+    def one_of_each_family(self) -> bool:
+        """Whether a container has one address of each family, not one of each subnet.
+
+        Docker's endpoints have one (libnetwork, endpoint.assignAddressVersion); host-local
+        gives one of each range set, and podman one of each subnet.
+        """
+        return self.runtime == "docker"
+
     def pools_of(self, family: Family) -> tuple[Pool, ...]:
         """Return its pools of ``family``."""
         return tuple(pool for pool in self.pools if pool.family == family)
@@ -390,6 +399,30 @@ class PlannedImage:
     initrd: str
 
 
+@dataclass(frozen=True)
+class PlannedFilter:
+    """A rule of the packet filters in ``spaces``: containers, nodes and hosts by their names.
+
+    ``number`` is its place in the lab's list, from 0, ``line`` the one that it stands on, 0 where
+    nobody knows, and ``text`` itself in words. ``sources`` and ``destinations`` are subnets,
+    none of them for anybody. ``protocol`` and ``state`` are empty and ``port`` is 0 for any.
+    ``bridged`` has the node's forward chain asked about what its bridges pass on, too.
+    """
+
+    number: int
+    text: str
+    spaces: tuple[str, ...]
+    direction: str
+    action: str
+    protocol: str = ""
+    port: int = 0
+    sources: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    state: str = ""
+    bridged: bool = False
+    line: int = field(default=0, compare=False)
+
+
 PROTOCOLS = ("icmp", "tcp", "udp")
 
 
@@ -397,6 +430,8 @@ PROTOCOLS = ("icmp", "tcp", "udp")
 class Plan:
     """Everything that a lab leads to, before anything exists.
 
+    ``rules`` are the filters as iptables-restore (v4) and ip6tables-restore (v6) read them, by
+    namespace. ``listens`` are the ports of the lab's own choice that somebody listens on, by name.
     ``switch`` is the machine that holds the segments' bridges where the host's own kernel may
     not be able to: a lean node, and a NIC of it is a port. None where the sandbox holds them.
     """
@@ -412,6 +447,9 @@ class Plan:
     checks: tuple[str, ...] = ()
     protocols: tuple[str, ...] = PROTOCOLS
     switch: PlannedNode | None = None
+    filters: tuple[PlannedFilter, ...] = ()
+    listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def machines(self) -> tuple[PlannedNode, ...]:

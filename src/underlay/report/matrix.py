@@ -234,10 +234,13 @@ def _folding(
 
         return end_row, lambda _, end: end_row(end)
 
+    nodes = _in_order(end.node for end in ends)
+    numbers = dict(zip(nodes, _told_apart(nodes), strict=True))
+
     def node_row(end: End) -> _Heading:
         if end.kind != "container":
-            return _Heading(NODES, _suffix(end.node), end.node)
-        return _Heading(end.network, _suffix(end.node), f"{end.network} on {end.node}")
+            return _Heading(NODES, numbers[end.node], end.node)
+        return _Heading(end.network, numbers[end.node], f"{end.network} on {end.node}")
 
     if len({node_row(end) for end in ends}) <= MOST:
         return node_row, lambda _, end: node_row(end)
@@ -261,15 +264,16 @@ def _shorts(ends: Sequence[End]) -> dict[str, str]:
     for end in ends:
         groups[end.network].append(end)
     for group in groups.values():
-        tried = [_suffix(end.space) for end in group]
-        if len(set(tried)) < len(tried):
-            tried = [str(number) for number in range(1, len(group) + 1)]
+        tried = _told_apart([end.space for end in group])
         labels |= {end.name: label for end, label in zip(group, tried, strict=True)}
     return labels
 
 
-def _suffix(name: str) -> str:
-    return name.rpartition("-")[2]
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Return what follows each name's last hyphen, or numbers where that is alike for two."""
+    tried = [name.rpartition("-")[2] for name in names]
+    alike = len(set(tried)) < len(tried)
+    return [str(number) for number in range(1, len(names) + 1)] if alike else tried
 
 
 def _in_order(items: Iterable[_T]) -> list[_T]:

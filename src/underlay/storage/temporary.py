@@ -7,10 +7,12 @@ names, too, and links: only what is this user's own is opened.
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
 import shutil
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 LOCK = ".lock"
+# In the names of hidden folders beside what they are for, so that no folder of the user's is meant.
+BESIDE = ".underlay-"
 # A sweep holds it for as long as it ends and removes what a killed command has left.
 DEADLINE = 120.0
 
@@ -39,6 +43,49 @@ def folder(what: str, *, inside: Path | None = None) -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(descriptor)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Yield a new folder on the file system of ``path``, in the same folder; remove it after.
+
+    Those of commands that were killed while they made the same ``path`` are removed first. Its
+    own lock, without a file of its own: whatever is written passes here. Raises OSError.
+    """
+    prefix = f".{path.name}{BESIDE}"
+    for left_behind in path.parent.glob(f"{glob.escape(prefix)}*"):
+        with suppress(OSError):
+            descriptor = _held(left_behind)
+            shutil.rmtree(left_behind, ignore_errors=True)
+            os.close(descriptor)
+    folder, descriptor = _made_and_held(prefix, path.parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _made_and_held(prefix: str, above: Path) -> tuple[Path, int]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=above))
+        # Who sweeps at the same moment may take the new folder for one that was left behind.
+        with suppress(FileNotFoundError, BlockingIOError):
+            descriptor = _held(folder)
+            if folder.exists():
+                return folder, descriptor
+            os.close(descriptor)
+
+
+def _held(folder: Path) -> int:
+    """Return a descriptor that holds the lock of ``folder`` itself; OSError where it can't."""
+    descriptor = private.opened(folder)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def sweep(above: Path | None = None) -> None:

@@ -8,13 +8,14 @@ caches, and the state of labs that don't outlive a crash of this machine either.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from underlay.storage import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @contextmanager
@@ -22,10 +23,11 @@ def whole(path: Path) -> Iterator[Path]:
     """Yield where something is to be written that takes the place of ``path`` afterwards.
 
     Where it can't be written, or its writer is interrupted, ``path`` is as it was and nothing
-    is left beside it. A symbolic link at ``path`` is replaced, not followed. Raises OSError.
+    is left beside it; what a killed writer has left there goes with the next. A symbolic link
+    at ``path`` is replaced, not followed. Raises OSError.
     """
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent) as folder:
-        fresh = Path(folder, path.name)
+    with temporary.beside(path) as folder:
+        fresh = folder / path.name
         yield fresh
         fresh.rename(path)
 

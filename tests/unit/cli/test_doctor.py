@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from underlay import cli
+from underlay.cli import main
 from underlay.cli.verbs import doctor
 from underlay.cluster.requirements import machine
 from underlay.cluster.requirements.machine import Row
@@ -21,6 +22,13 @@ def test_all_well(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     monkeypatch.setattr(doctor, "examine", lambda: [GOOD])
     assert cli.main(["doctor"]) == 0
     assert capsys.readouterr().out == "  ok  tun  can be opened\n\nthis machine can run labs\n"
+
+
+def test_a_mistyped_provider_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--provider", "libvrt"]) == 2
+    error = capsys.readouterr().err
+    assert "there is no provider 'libvrt'" in error
+    assert "did you mean libvirt?" in error
 
 
 def test_failing_row_says_what_would_mend_it(

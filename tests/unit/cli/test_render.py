@@ -34,7 +34,9 @@ def test_without_arguments_the_default_lab_goes_to_its_state_folder(
 ) -> None:
     assert main(["render"]) == 0
     folder = elsewhere / "states" / "coreos" / "files"
-    key = (elsewhere / "states" / "coreos" / "key.pub").read_text(encoding="utf-8").strip()
+    key = (elsewhere / "cache" / "keys" / "coreos.pub").read_text(encoding="utf-8").strip()
+    # A lab that doesn't run has no key of its own.
+    assert [path.name for path in folder.parent.iterdir()] == ["files"]
     assert (folder / "core-01" / "user-data").read_text(encoding="utf-8") == key
     printed = capsys.readouterr()
     assert str(folder) in printed.out
@@ -56,6 +58,35 @@ def test_json_is_one_document_and_tells_of_the_cache(
             "files": ["core-01/user-data"],
             "cached": cached,
         }
+
+
+def test_another_folder_leaves_nothing_in_the_state(elsewhere: Path) -> None:
+    assert main(["render", "--output", str(elsewhere / "out")]) == 0
+    assert not (elsewhere / "states").exists()
+
+
+def test_down_of_all_lists_no_lab_that_was_only_rendered(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(paths, "home", lambda: elsewhere)
+    monkeypatch.setattr("underlay.cli.verbs.down.states", paths.states)
+    monkeypatch.setattr("underlay.cli.verbs.down.state", paths.state)
+    assert main(["render"]) == 0
+    capsys.readouterr()
+    assert main(["down", "--all", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["labs"], document["rendered"]) == ([], ["coreos"])
+    assert not (elsewhere / "states").exists()
+
+
+def test_an_impossible_folder_is_bad_input(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for output, why in ((elsewhere / ("x" * 300), "name too long"), ("/proc/no/x", "No such file")):
+        assert main(["render", "--output", str(output)]) == 2
+        error = capsys.readouterr().err
+        assert f"cannot write {output}: " in error
+        assert why in error
 
 
 def test_a_folder_with_other_files_is_refused(

@@ -72,14 +72,14 @@ def test_another_thread_leaves_signals_alone() -> None:
 
 
 def test_what_runner_kills_takes_ansible_along_by_sigterm(tmp_path: Path) -> None:
-    program = tmp_path / "ansible-playbook"
+    program = tmp_path / "python"
     program.write_text(
         "#!/bin/sh\ntrap 'echo told to end; exit' TERM\necho runs\nwhile :; do sleep 0.05; done\n"
     )
     program.chmod(0o755)
     runner = subprocess.Popen(
         [paths.root() / "ansible" / "bin" / "ansible-playbook"],
-        env={**os.environ, "ANSIBLE_PLAYBOOK": str(program)},
+        env={**os.environ, "UNDERLAY_PYTHON": str(program)},
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,

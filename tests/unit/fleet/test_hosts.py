@@ -199,6 +199,42 @@ def test_verb_names_hosts_files_and_what_it_left(capfd: pytest.CaptureFixture[st
     assert finding["related"][0]["file"] == "a/net.d/20-lannet.conf"
     assert main(arguments) == 1
     text = capfd.readouterr().out
-    assert "core-01: not looked into: a/notes.txt\n2 hosts, 2 files: 1 error, 0 warnings" in text
+    assert "core-01: not looked into: a/notes.txt\n" in text
+    assert text.endswith("\n2 hosts, 2 files: 1 error, 0 warnings\n")
+    # Nothing is known of the hosts' interfaces, and so of the parents.
+    assert "core-01, core-02: no interface is configured there; not judged: " in text
+    assert {"parent-missing", "mtu-over-parent"} <= set(document["unjudged"]["core-01"])
     assert main([*arguments, "--format", "sarif"]) == 1
-    assert json.loads(capfd.readouterr().out)["runs"][0]["results"][0]["ruleId"] == "range-twice"
+    (run,) = json.loads(capfd.readouterr().out)["runs"]
+    assert run["results"][0]["ruleId"] == "range-twice"
+    assert "a/notes.txt" in str(run["invocations"])
+    assert main([*arguments, "--format", "github"]) == 1
+    assert "::notice title=not-looked-into::core-01: not looked into: a/notes.txt" in (
+        capfd.readouterr().out
+    )
+
+
+def test_a_host_with_interfaces_is_judged(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a/net.d/20-lannet.conf", GOOD)
+    put("a/10-eth1.network", "[Match]\nName=eth1\n")
+    assert main(["lint", "--host", "a=a", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["unjudged"] == {}
+
+
+def test_a_folder_is_a_host_or_holds_hosts(capfd: pytest.CaptureFixture[str]) -> None:
+    put("fleet/core-01/etc/cni/net.d/20-lannet.conf", GOOD)
+    assert main(["lint", "fleet/core-01", "--json"]) == 0
+    assert list(json.loads(capfd.readouterr().out)["hosts"]) == ["core-01"]
+    put("fleet/core-02/etc/cni/net.d/20-lannet.conf", GOOD)
+    assert main(["lint", "fleet", "--json"]) == 1
+    document = json.loads(capfd.readouterr().out)
+    assert list(document["hosts"]) == ["core-01", "core-02"]
+    assert ids([Finding(**row) for row in document["findings"]]) == ["range-twice"]
+
+
+def test_many_files_that_are_none_are_counted(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a/net.d/20-lannet.conf", GOOD)
+    for number in range(40):
+        put(f"a/other-{number:02}.txt", "x")
+    assert main(["lint", "a"]) == 0
+    assert "a/other-11.txt and 28 more (--json names them)" in capfd.readouterr().out

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +16,7 @@ from underlay.cli import main
 from underlay.errors import Spot
 from underlay.lint import lab_rules
 from underlay.lint.finding import Finding, RuleText
-from underlay.lint.formats import github, sarif
+from underlay.lint.formats import Note, github, sarif
 
 ROOT = Path(__file__).resolve().parents[3]
 RULE = RuleText("some-rule", "error", "because", "a source", "lint-rules.md")
@@ -86,8 +89,25 @@ class Tool(Strict):
     driver: Driver
 
 
+class Descriptor(Strict):
+    id: str
+
+
+class Notification(Strict):
+    level: Literal["note"]
+    descriptor: Descriptor
+    message: Text
+    locations: list[Location] = []
+
+
+class Invocation(Strict):
+    successful: Literal[True] = Field(alias="executionSuccessful")
+    notifications: list[Notification] = Field(alias="toolExecutionNotifications", min_length=1)
+
+
 class Run(Strict):
     tool: Tool
+    invocations: list[Invocation] = Field([], max_length=1)
     columns: Literal["unicodeCodePoints", "utf16CodeUnits"] = Field(alias="columnKind")
     results: list[Result]
 
@@ -119,6 +139,16 @@ def test_sarif_fingerprint_outlives_an_edit_above() -> None:
     moved = Finding(**{**HERE.__dict__, "line": 9})
     marks = [checked(sarif([f], [RULE])).results[0].fingerprints for f in (HERE, moved)]
     assert marks[0] == marks[1]
+
+
+def test_notes_are_notifications_and_notices() -> None:
+    note = Note("not-looked-into", "core-01: not looked into: a b.txt, c:d", ("a b.txt", "c:d"))
+    (invocation,) = checked(sarif([], [RULE], [note])).invocations
+    (notification,) = invocation.notifications
+    uris = [location.physical.artifact.uri for location in notification.locations]
+    assert (notification.message.text, uris) == (note.text, ["a%20b.txt", "c%3Ad"])
+    assert not checked(sarif([], [RULE])).invocations
+    assert list(github([], [note])) == [f"::notice title=not-looked-into::{note.text}"]
 
 
 def test_github_escapes_what_would_end_the_command() -> None:
@@ -163,6 +193,21 @@ def test_verb_in_each_format(
     assert main(["lint", lab, "--json"]) == code
     assert capfd.readouterr().out == as_format
     assert kind in {finding["id"] for finding in json.loads(as_format)["findings"]}
+
+
+@pytest.mark.parametrize("shape", ["text", "json", "sarif", "github"])
+def test_a_file_whose_name_is_no_text(shape: str, tmp_path: Path) -> None:
+    file = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xfflab.yml"))
+    lab = (ROOT / "labs" / "coreos.yml").read_text(encoding="utf-8")
+    file.write_text(f"{lab}\nnonsense: 1\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "underlay", "lint", file, "--format", shape],
+        capture_output=True, timeout=60,
+        env={**os.environ, "LC_ALL": "en_US.UTF-8", "PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    assert (done.returncode, b"defect" in done.stderr) == (2, False), done.stderr
+    if shape in ("json", "sarif"):
+        json.loads(done.stdout.decode())
 
 
 def test_two_formats_are_one_too_many(capfd: pytest.CaptureFixture[str]) -> None:

@@ -185,6 +185,51 @@ def test_docker_pool(make: Make) -> None:
     assert make(here, MAC.replace("segment: lan", "segment: wan")) == []
 
 
+PLACE = "driver: macvlan, segment: lan, runtime"
+
+
+def test_pool_unused(make: Make) -> None:
+    two = "subnets: [{subnet: 10.1.0.0/24}, {subnet: 10.2.0.0/24}]"
+    assert ids(make(f"{PLACE}: docker, {two}")) == [("pool-unused", "warning")]
+    fixed = "on: core-01, networks: [a], addresses: {a: 10.2.0.9}"
+    assert make(f"{PLACE}: docker, {two}", groups=("networks: [a]", fixed)) == []
+    # Where a container has an address of each subnet, none is unused.
+    assert make(f"{PLACE}: podman, {two}") == []
+
+
+def test_no_address(make: Make) -> None:
+    two = "subnets: [{subnet: 10.1.0.0/24}, {subnet: 10.2.0.0/29}]"
+    crowd = ("count: 2, networks: [a]",)
+    assert make(f"{PLACE}: podman, {two}") == []
+    assert ids(make(f"{PLACE}: podman, {two}", groups=crowd)) == [("no-address", "error")]
+
+
+def test_gateway_in_range(make: Make) -> None:
+    ranges = "ranges: {core-01: 10.1.0.32/27, core-02: 10.1.0.64/27}, gateway"
+    found = ids(make(f"{MAC}, {ranges}: 10.1.0.40"))
+    assert ("gateway-in-range", "warning") in found
+    assert ids(make(f"{MAC}, {ranges}: 10.1.0.1")) == [("gateway-unowned", "warning")]
+
+
+def filtered(*filters: str) -> tuple[str, ...]:
+    """Return the groups of a network a, and then these filters."""
+    listed = [f"  - {{{text}}}" for text in filters]
+    return ("networks: [a]}\n" + "\n".join(["filters:", *listed])[:-1],)
+
+
+def test_filter_nobody(make: Make) -> None:
+    assert make(MAC, groups=filtered("on: a-1a, from: a, action: drop")) == []
+    for text in ("on: a-3a, action: drop", "on: a, to: a-1b, action: drop"):
+        assert ids(make(MAC, groups=filtered(text))) == [("filter-nobody", "error")]
+
+
+def test_filter_unasked(make: Make) -> None:
+    on_node = filtered("on: core-01, from: a, action: drop")
+    assert ids(make(MAC, groups=on_node)) == [("filter-unasked", "warning")]
+    assert make(MAC.replace("macvlan", "ipvlan, mode: l3s, routed: true"), groups=on_node) == []
+    assert make(MAC, groups=filtered("on: a, from: a, action: drop")) == []
+
+
 def test_every_rule_is_tested() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     assert [rule.id for rule in RULES if f'("{rule.id}", "{rule.severity}")' not in here] == []
@@ -236,7 +281,7 @@ def test_verb_takes_the_default_lab(
     assert main(["lint", "--json"]) == 0
     document = json.loads(capfd.readouterr().out)
     assert document["lab"] == "coreos"
-    assert document["summary"] == {"errors": 0, "warnings": 2}
+    assert document["summary"] == {"errors": 0, "warnings": 2, "silenced": 0}
     assert set(document["findings"][0]) == {
         *("id", "severity", "file", "line", "column", "message", "reason", "cure", "source"),
         "related",

@@ -20,11 +20,11 @@ from underlay.plan import (
     MANAGEMENT_RANGE,
     Attachment,
     Plan,
-    address_blocks,
     make_plan,
     parent_address,
     plan_from_json,
 )
+from underlay.plan.pools import pool_slices
 
 ROOT = Path(__file__).resolve().parents[3]
 LABS = sorted((ROOT / "labs").rglob("*.yml"))
@@ -203,8 +203,9 @@ def _names_are_unique(plan: Plan) -> None:
 def _slices_are_disjoint(lab: Lab) -> None:
     nodes = [f"core-{index:02d}" for index in range(1, lab.nodes.count + 1)]
     for network in lab.networks.values():
-        blocks = [IPv4Network(piece.cidr) for piece in address_blocks(network, nodes).values()]
-        assert all(block.subnet_of(network.subnet) for block in blocks)
+        (stated,) = network.pools
+        blocks = [IPv4Network(p.cidr) for p in pool_slices(network, stated, nodes).values()]
+        assert all(block.subnet_of(IPv4Network(stated.subnet)) for block in blocks)
         for position, block in enumerate(blocks):
             assert not any(block.overlaps(other) for other in blocks[:position])
 

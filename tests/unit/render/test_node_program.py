@@ -20,7 +20,7 @@ def link(**keys: Any) -> dict[str, Any]:
 def network(driver: str, **keys: Any) -> dict[str, Any]:
     usual = {"name": "net", "driver": driver, "mode": "", "parent": "eth1", "mtu": 1500}
     usual |= {"attach": DRIVERS[driver].attach, "own_mac": DRIVERS[driver].own_mac}
-    return {**usual, "default_route": "none", "gateway": "", "gateway6": "", **keys}
+    return {**usual, "default_route": "none", "pools": [], **keys}
 
 
 def attachment(**keys: Any) -> dict[str, Any]:
@@ -146,10 +146,13 @@ def test_one_attachment_has_the_default_route() -> None:
             attachment(network="wide", interface="eth2"),
         ]
     }
+    pools = [
+        {"subnet": "10.2.1.0/24", "gateway": "10.2.1.1"},
+        {"subnet": "10.1.1.0/24", "gateway": "10.1.1.1"},
+        {"subnet": "fd00:1::/64", "gateway": "fd00:1::1"},
+    ]
     nets = {
-        "routed": network(
-            "macvlan", default_route="gateway", gateway="10.1.1.1", gateway6="fd00:1::1"
-        ),
+        "routed": network("macvlan", default_route="gateway", pools=pools),
         "flat": network("macvlan", default_route="on-link"),
         "wide": network("macvlan", default_route="on-link"),
     }
@@ -179,6 +182,10 @@ def test_podman_is_told_each_address_and_no_mac_that_is_the_parents() -> None:
     both = attachment(address6="fd00:1::65/64")
     assert podman.endpoint(both, network("macvlan", mode="bridge")) == (
         "net:ip=10.1.1.65,ip=fd00:1::65,mac=02:75:10:01:00:01,interface_name=eth0"
+    )
+    further = attachment(more=("10.1.2.65/24",))
+    assert podman.endpoint(further, network("ipvlan", mode="l2")) == (
+        "net:ip=10.1.1.65,ip=10.1.2.65,interface_name=eth0"
     )
     for net in (network("ipvlan", mode="l2"), network("macvlan", mode="passthru")):
         assert podman.endpoint(both, net) == ("net:ip=10.1.1.65,ip=fd00:1::65,interface_name=eth0")
@@ -216,6 +223,45 @@ def test_a_port_joins_the_bridge_that_is_made_anew_under_the_same_name(
     held = {"local": "192.0.2.2", "prefixlen": 24, "scope": "global"}
     there = ({"ifname": "eth1", "master": "br-eth1"}, {"ifname": "br-eth1", "addr_info": [held]})
     assert work(monkeypatch, after, after, *there) == []
+
+
+def test_nics_change_their_names_by_way_of_names_that_nobody_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    macs = ("02:75:01:01:00:00", "02:75:02:01:00:00")
+
+    def cards(*names: str, link: str) -> Links:
+        nics = [
+            {"interface": name, "mac": mac, "address": f"192.0.2.{number}/24", "mtu": 1500}
+            for number, (name, mac) in enumerate(zip(names, macs, strict=True), 1)
+        ]
+        vlan = {"interface": "foo", "link": link, "vlan": 90, "address": "", "mtu": 1500}
+        return Links({"nics": nics, "vlans": [vlan], "links": []})
+
+    rows = [
+        {"ifname": "eth1", "address": macs[0], "flags": ["UP"], "mtu": 1500, "addr_info": []},
+        {"ifname": "eth2", "address": macs[1], "flags": ["UP"], "mtu": 1500, "addr_info": []},
+        # A VLAN has its NIC's address, and is none.
+        {"ifname": "foo", "address": macs[0], "link": "eth1", "flags": ["UP"], "mtu": 1500},
+    ]
+    monkeypatch.setattr(
+        "underlay_node.links.show", lambda words: rows if "address" in words else []
+    )
+    done = compare(cards("eth2", "ens3.80", link="eth2"), cards("eth1", "eth2", link="eth1"))
+    first, renaming, after = done.batches
+    assert first == ["link delete foo"]
+    assert [line for line in renaming if " name " in line] == [
+        "link set dev eth1 name underlay-0",
+        "link set dev eth2 name underlay-1",
+        "link set dev underlay-0 name eth2",
+        "link set dev underlay-1 name ens3.80",
+    ]
+    assert "link add link eth2 name foo type vlan id 90" in after
+    assert "address replace 192.0.2.2/24 broadcast + dev ens3.80" in after
+    assert {"link set eth2 up", "link set ens3.80 up"} <= {*after}
+    # Called as planned, they are left alone.
+    same = cards("eth1", "eth2", link="eth1")
+    assert len(compare(same, same).batches) == 1
 
 
 def test_what_sits_on_an_interface_that_goes_is_removed_first_and_made_again(

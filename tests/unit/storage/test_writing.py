@@ -113,6 +113,24 @@ def test_a_command_that_is_ended_in_between(tmp_path: Path, sign: signal.Signals
     assert file.read_text() == "old"
     write_whole(file, "new")
     assert file.read_text() == "new", "what a killed command has left is in nobody's way"
+    assert list(tmp_path.iterdir()) == [file], "and goes with the next"
+
+
+def test_what_somebody_still_writes_is_left_alone(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with whole(file) as fresh:
+        fresh.write_text("first")
+        write_whole(file, "second")
+        assert fresh.read_text() == "first"
+    assert file.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_folder_of_the_user_s_that_looks_alike_stays(tmp_path: Path) -> None:
+    for name in (".file-backup", ".file.underlay"):
+        (tmp_path / name).mkdir()
+    write_whole(tmp_path / "file", "x")
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_folder_is_not_replaced(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 from underlay.cli.console import err, print_json, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput, Infrastructure, did_you_mean, nearest
+from underlay.errors import BadInput, Infrastructure, did_you_mean, nearest, reason
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
@@ -70,7 +70,7 @@ def command(
     try:
         path.write_bytes(data)
     except OSError as error:
-        raise BadInput(f"{path} can't be written: {error.strerror}") from error
+        raise BadInput(f"{path} can't be written: {reason(error)}") from error
     if as_json:
         print_json({"file": str(path), "frames": len(frames), "bytes": len(data)})
     else:

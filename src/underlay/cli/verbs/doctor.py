@@ -13,7 +13,7 @@ from underlay.cli.console import out, print_json, progress
 from underlay.cluster.providers import DEFAULT, NAMES
 from underlay.cluster.providers import provider as by_name
 from underlay.cluster.requirements.machine import CHECKS, Row, package_rows
-from underlay.errors import EXIT_INFRASTRUCTURE
+from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,9 +48,14 @@ def command(
       underlay doctor --image my-root.ext4
       underlay doctor --json
     """
+    if provider not in NAMES:
+        raise BadInput(
+            f"there is no provider {provider!r}, expected one of {', '.join(NAMES)}",
+            hint=did_you_mean(nearest(provider, NAMES)),
+        )
     with progress(f"looking into {image.name}" if image else "looking at this machine"):
         rows = _image_rows(image) if image else examine()
-        if provider in NAMES and not image:
+        if not image:
             rows += by_name(provider).requirements()
     if as_json:
         print_json(document(rows))

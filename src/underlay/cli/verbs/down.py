@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, people, print_json, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_lab
-from underlay.storage.paths import states
+from underlay.storage.paths import state, states
 
 GROUP = "Labs"
 ORDER = 70
@@ -33,16 +33,20 @@ def command(
       underlay down --all
     """
     from underlay.cluster.lifecycle import down
+    from underlay.cluster.state.lab import only_rendered
     from underlay.cluster.state.lock import forget_unheld
     from underlay.cluster.state.separate import sweep
     from underlay.storage import temporary
 
-    # Every folder: one without a record is what `render` or Vagrant by hand left.
+    # Every folder: one without a record is of a start that was cut short, or `render` left it.
     names = tuple(sorted(p.name for p in states().glob("*"))) if every else (running_lab(lab),)
+    rendered = [name for name in names if every and only_rendered(state(name))]
     began = time.monotonic()
     for name in names:
-        with progress(f"stopping {name}") as running:
+        what = f"removing the files of {name}" if name in rendered else f"stopping {name}"
+        with progress(what) as running:
             down(name, running.step)
+    names = tuple(name for name in names if name not in rendered)
     temporary.sweep()
     forget_unheld()
     if every:
@@ -50,8 +54,10 @@ def command(
         names = (*names, *sweep())
     seconds = time.monotonic() - began
     if as_json:
-        print_json({"labs": list(names), "seconds": round(seconds, 3)})
+        print_json({"labs": list(names), "rendered": rendered, "seconds": round(seconds, 3)})
     elif names:
         out.print(f"{', '.join(names)}: down, {seconds:.1f} s")
     else:
         out.print("no lab was up")
+    if rendered:
+        people(as_json).print(f"files that were only rendered: {', '.join(rendered)}: removed")

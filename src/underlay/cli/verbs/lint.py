@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import json
+from collections import Counter
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,11 +15,14 @@ from underlay.cli.which_lab import resolve_lab
 from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput
 from underlay.lab.text import LabError
 from underlay.report.terminal import count
+from underlay.storage.paths import root
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from underlay.lint.finding import Finding, RuleText
+    from underlay.lint.formats import Note
+    from underlay.lint.silence import Silenced
 
 GROUP = "Files"
 ORDER = 20
@@ -26,10 +31,16 @@ STYLES = {"error": "bold red", "warning": "yellow"}
 
 Format = Literal["text", "json", "sarif", "github"]
 
+# Of the files that aren't looked into, people are shown so many by name.
+MOST_NAMED = 12
+
 
 def command(
     lab: Annotated[
-        str | None, typer.Argument(help="A lab file, or the name of one in labs/.", metavar="LAB")
+        str | None,
+        typer.Argument(
+            help="A lab file, the name of one in labs/, or a host's folder.", metavar="LAB"
+        ),
     ] = None,
     hosts: Annotated[
         list[str] | None,
@@ -37,6 +48,21 @@ def command(
             "--host",
             metavar="NAME=DIR",
             help="Look at a real host's configuration in DIR instead; once per host.",
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="RULE",
+            help="Silence a rule, with the reason as 'RULE: reason'; may be repeated.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Silence what stands in FILE, which an earlier lint --json has printed.",
         ),
     ] = None,
     shape: Annotated[
@@ -51,32 +77,89 @@ def command(
 
     Reads the lab file (labs/coreos.yml where none is named), and says for each
     finding where it is, what it leads to, how to mend it and which source says so.
-    With --host it reads what hosts are configured with instead: CNI's net.d files,
-    cloud-config, Compose files, Docker's and podman's networks, systemd-networkd;
-    what each file says by itself, and what the hosts do to one another. Exits 0
-    where there are no errors, 1 where there are, and 2 where the file can't be
-    read as a lab.
+    With --host, or for a folder, it reads what hosts are configured with instead:
+    CNI's net.d files, cloud-config, Ignition, Compose files, Docker's and podman's
+    networks, Quadlet's units, systemd-networkd, netplan, NetworkManager, ifupdown;
+    what each file says by itself, and what the hosts do to one another. A comment
+    `# underlay: ignore RULE: reason` silences a finding in its place. Exits 0 where
+    there are no errors, 1 where there are, and 2 where the file can't be read as a lab.
 
     Example:
       underlay lint
       underlay lint labs/broken/seed-as-written.yml
       underlay lint docker-vlan --format sarif
       underlay lint --host core-01=etc/one --host core-02=etc/two
+      underlay lint /etc --ignore 'range-public: a lab of our own'
     """
     if as_json and shape not in ("text", "json"):
         raise BadInput(f"--json and --format {shape} are two formats", hint="name one of them")
     shape = "json" if as_json else shape
+    silencing = _Silencing(tuple(ignore or ()), baseline)
+    if hosts and lab:
+        raise BadInput("both a lab and --host", hint="lint one after the other")
+    folder = Path(lab).expanduser() if lab else None
+    if folder is not None and folder.is_dir() and not (root() / "labs" / f"{lab}.yml").is_file():
+        hosts = _hosts_in(folder)
     if hosts:
-        if lab:
-            raise BadInput("both a lab and --host", hint="lint one after the other")
-        _lint_hosts(hosts, shape)
+        _lint_hosts(hosts, shape, silencing)
     else:
-        _lint_lab(resolve_lab(lab), shape)
+        _lint_lab(resolve_lab(lab), shape, silencing)
 
 
-def _lint_lab(path: Path, shape: Format) -> None:
+@dataclass(frozen=True)
+class _Silencing:
+    """What the command line says is to be silenced."""
+
+    rules: tuple[str, ...]
+    baseline: Path | None
+
+    def of(
+        self, findings: Sequence[Finding], rules: Sequence[RuleText]
+    ) -> tuple[list[Finding], list[Silenced]]:
+        """Return the findings that count, and those that are silenced."""
+        from underlay.lint.silence import baseline_of, chosen, silence
+
+        known = (
+            baseline_of(_read_json(self.baseline), str(self.baseline)) if self.baseline else None
+        )
+        options = chosen(self.rules, (rule.id for rule in rules))
+        return silence(findings, _text_of, options, known or Counter(), str(self.baseline))
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        hint = f"underlay lint … --json > {path}"
+        raise BadInput(f"cannot read the baseline {path}: {reason}", hint=hint) from error
+
+
+def _text_of(file: str) -> str:
+    """Return what a file with findings holds, nothing where it can't be read as text."""
+    try:
+        path = Path(file)
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _hosts_in(folder: Path) -> list[str]:
+    """Return NAME=DIR for a host's folder, or for each one in a folder of hosts.
+
+    A folder holds hosts where each folder in it has what only a host's own has.
+    """
+    inside = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
+    marks = ("etc", "user-data", "node.json", "config.ign")
+    if inside and all(any((path / mark).exists() for mark in marks) for path in inside):
+        return [f"{path.name}={path}" for path in inside]
+    return [f"{folder.resolve().name or 'host'}={folder}"]
+
+
+def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
     from underlay.lint import lab_rules, load
     from underlay.lint.problems import problem_findings
+    from underlay.lint.silence import comments
 
     try:
         loaded = load(path)
@@ -84,65 +167,118 @@ def _lint_lab(path: Path, shape: Format) -> None:
         if shape == "text":
             raise
         findings = problem_findings(error.problems)
-        _print(findings, lab_rules(), shape, {"error": error.message, "hint": error.hint})
+        said = _Said(findings, [], lab_rules(), {"error": error.message, "hint": error.hint})
+        _print(said, shape)
         err.print(f"error: {error.message}")
         raise typer.Exit(EXIT_BAD_INPUT) from error
-    _print(loaded.findings, lab_rules(), shape, {"lab": loaded.lab.name})
-    _conclude(loaded.findings, loaded.text.file, shape)
+    findings, silenced = silencing.of(loaded.findings, lab_rules())
+    for comment in comments(_text_of(str(path))):
+        if not comment.reason:
+            text = f"{loaded.text.file}:{comment.line}: no reason to ignore {comment.rule}"
+            err.print(
+                f"{text}, so that it counts\n\nhint: underlay: ignore {comment.rule}: because …"
+            )
+    said = _Said(findings, silenced, lab_rules(), {"lab": loaded.lab.name})
+    _print(said, shape)
+    _conclude(said, loaded.text.file, shape)
 
 
-def _lint_hosts(pairs: list[str], shape: Format) -> None:
+def _lint_hosts(pairs: list[str], shape: Format, silencing: _Silencing) -> None:
     from underlay.fleet import read_hosts
-    from underlay.lint.hosts import host_rules, lint_hosts
+    from underlay.lint.formats import Note
+    from underlay.lint.hosts import host_rules, lint_hosts, unjudged
 
     hosts = read_hosts(pairs)
-    findings = lint_hosts(hosts)
-    read = {host.name: [document.file for document in host.documents] for host in hosts}
+    findings, silenced = silencing.of(lint_hosts(hosts), host_rules())
+    read = {host.name: list(dict.fromkeys(d.file for d in host.documents)) for host in hosts}
     ignored = {host.name: list(host.ignored) for host in hosts}
-    _print(findings, host_rules(), shape, {"hosts": read, "ignored": ignored})
+    unknown = unjudged(hosts)
+    notes = []
+    for host in hosts:
+        if host.ignored:
+            text = f"{host.name}: not looked into: {', '.join(host.ignored)}"
+            notes.append(Note("not-looked-into", text, host.ignored))
+    if unknown:
+        # The rules that need interfaces are the same for each host without.
+        rules = ", ".join(next(iter(unknown.values())))
+        text = f"{', '.join(unknown)}: no interface is configured there; not judged: {rules}"
+        notes.append(Note("not-judged", text))
+    about = {"hosts": read, "ignored": ignored, "unjudged": unknown}
+    said = _Said(findings, silenced, host_rules(), about, tuple(notes))
+    _print(said, shape)
     if shape == "text":
-        for host in hosts:
-            if host.ignored:
-                out.print(f"{host.name}: not looked into: {', '.join(host.ignored)}")
+        for note in notes:
+            out.print(_shortened(note))
     files = sum(len(files) for files in read.values())
-    _conclude(findings, f"{count(len(hosts), 'host')}, {count(files, 'file')}", shape)
+    _conclude(said, f"{count(len(hosts), 'host')}, {count(files, 'file')}", shape)
 
 
-def _print(
-    findings: Sequence[Finding],
-    rules: Sequence[RuleText],
-    shape: Format,
-    about: dict[str, Any],
-) -> None:
+@dataclass(frozen=True)
+class _Said:
+    """All that a run of lint has to say; ``about`` is what the JSON document begins with."""
+
+    findings: Sequence[Finding]
+    silenced: Sequence[Silenced]
+    rules: Sequence[RuleText]
+    about: dict[str, Any]
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def all_notes(self) -> tuple[Note, ...]:
+        """The notes for formats that have no other place for what is silenced."""
+        from underlay.lint.formats import Note
+
+        if not self.silenced:
+            return self.notes
+        told = "; ".join(f"{s.finding.spot} {s.finding.id} ({s.reason})" for s in self.silenced)
+        text = f"{count(len(self.silenced), 'finding')} silenced: {told}"
+        return (*self.notes, Note("silenced", text))
+
+
+def _shortened(note: Note) -> str:
+    """Return a note without most of a long list of files: /etc has a thousand that are none."""
+    if len(note.files) <= MOST_NAMED:
+        return note.text
+    head = note.text.partition(": not looked into: ")[0]
+    some = ", ".join(note.files[:MOST_NAMED])
+    more = len(note.files) - MOST_NAMED
+    return f"{head}: not looked into: {some} and {more} more (--json names them)"
+
+
+def _print(said: _Said, shape: Format) -> None:
     if shape == "json":
-        rows = [asdict(finding) for finding in findings]
-        print_json({**about, "findings": rows, "summary": _summary(findings)})
+        rows = [asdict(finding) for finding in said.findings]
+        silenced = [{**asdict(s.finding), "by": s.by, "because": s.reason} for s in said.silenced]
+        document = {**said.about, "findings": rows, "silenced": silenced}
+        print_json({**document, "summary": _summary(said)})
         return
     if shape == "text":
-        for finding in findings:
+        for finding in said.findings:
             _show(finding)
         return
     from underlay.lint.formats import github, sarif
 
     if shape == "sarif":
-        print_json(sarif(findings, rules))
+        print_json(sarif(said.findings, said.rules, said.all_notes))
     else:
-        for line in github(findings):
+        for line in github(said.findings, said.all_notes):
             print(line)
 
 
-def _conclude(findings: Sequence[Finding], what: str, shape: Format) -> None:
-    summary = _summary(findings)
+def _conclude(said: _Said, what: str, shape: Format) -> None:
+    summary = _summary(said)
     if shape == "text":
         errors, warnings = summary["errors"], summary["warnings"]
-        out.print(f"{what}: {count(errors, 'error')}, {count(warnings, 'warning')}")
+        silenced = f", {summary['silenced']} silenced" if summary["silenced"] else ""
+        out.print(f"{what}: {count(errors, 'error')}, {count(warnings, 'warning')}{silenced}")
     if summary["errors"]:
         raise typer.Exit(EXIT_DIFFERS)
 
 
-def _summary(findings: Sequence[Finding]) -> dict[str, int]:
-    errors = sum(finding.severity == "error" for finding in findings)
-    return {"errors": errors, "warnings": len(findings) - errors}
+def _summary(said: _Said) -> dict[str, int]:
+    errors = sum(finding.severity == "error" for finding in said.findings)
+    warnings = len(said.findings) - errors
+    return {"errors": errors, "warnings": warnings, "silenced": len(said.silenced)}
 
 
 def _show(finding: Finding) -> None:

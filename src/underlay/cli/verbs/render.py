@@ -45,7 +45,7 @@ def command(
       underlay render docker-vlan --output files
       underlay render labs/coreos.yml --json
     """
-    from underlay.cluster.ssh import lab_key
+    from underlay.cluster.ssh import cached_key
     from underlay.lint import load
     from underlay.render import refuse_foreign, render_cached, rendered_files
 
@@ -56,7 +56,8 @@ def command(
     name = loaded.plan.lab
     folder = output or paths.state(name) / "files"
     refuse_foreign(folder)
-    key = lab_key(name)
+    # The lab's own key is made when it starts, from the same pair.
+    key = cached_key(name)
     cached = render_cached(loaded.plan, key, folder, paths.cache() / "files")
     seconds = time.monotonic() - started
     files = rendered_files(folder)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster.boot_files import COPY
 from underlay.cluster.image.build import Image, lock
 from underlay.cluster.process import run, tail
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import BadInput, Infrastructure, reason
 from underlay.storage import paths, temporary
 from underlay.storage.writing import whole
 
@@ -74,7 +74,7 @@ def export(image: Image, file: Path) -> None:
                     raise Infrastructure(f"cannot write {file}", detail=tail(done.stderr))
                 fresh.chmod(0o644)
         except OSError as error:
-            raise BadInput(f"cannot write {file}: {error.strerror}") from error
+            raise BadInput(f"cannot write {file}: {reason(error)}") from error
 
 
 def import_(file: Path, progress: Callable[[str], None]) -> tuple[Image, bool]:
@@ -118,7 +118,7 @@ def _check_readable(file: Path) -> None:
             raise BadInput(f"cannot read {file}: it is a pipe")
         file.open("rb").close()
     except OSError as error:
-        raise BadInput(f"cannot read {file}: {error.strerror}") from error
+        raise BadInput(f"cannot read {file}: {reason(error)}") from error
 
 
 def _listed(file: Path) -> list[str]:

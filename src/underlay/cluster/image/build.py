@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -183,6 +184,7 @@ def _check_room(folder: Path, needed: int, hint: str) -> None:
 def _bootstrap(work: Path, overlay: Path, progress: Callable[[str], None]) -> None:
     lines = (paths.root() / "image" / "packages.txt").read_text().splitlines()
     packages = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    target = shlex.quote(str(work))
     arguments = [
         "mmdebstrap",
         "--variant=minbase",
@@ -193,12 +195,12 @@ def _bootstrap(work: Path, overlay: Path, progress: Callable[[str], None]) -> No
         "--dpkgopt=path-exclude=/usr/share/man/*",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         f"--include={','.join(packages)}",
-        f"--customize-hook=tar-in {overlay} /",
+        f"--customize-hook=tar-in {shlex.quote(str(overlay))} /",
         '--customize-hook=chroot "$1" /bin/sh /usr/libexec/underlay/setup',
         '--customize-hook=rm "$1/usr/libexec/underlay/setup"',
-        f"--customize-hook=copy-out {BOOT}/out/vmlinuz {BOOT}/out/initrd {work}",
+        f"--customize-hook=copy-out {BOOT}/out/vmlinuz {BOOT}/out/initrd {target}",
         f'--customize-hook=rm -r "$1{BOOT}"',
-        f"--customize-hook=copy-out /var/lib/dpkg/status {work}",
+        f"--customize-hook=copy-out /var/lib/dpkg/status {target}",
         SUITE,
         str(work / "root.tar"),
     ]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
 from underlay.cluster.providers.uml.sandbox import UNSHARE, memory_kib
-from underlay.errors import UnderlayError
+from underlay.errors import UnderlayError, reason
 from underlay.storage.paths import cache, programs, root
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def tun(root: Path = HERE) -> Row:
     except FileNotFoundError:
         found, fix = "is missing", "sudo modprobe tun"
     except OSError as error:
-        found, fix = f"cannot be opened: {error.strerror}", "sudo chmod 0666 /dev/net/tun"
+        found, fix = f"cannot be opened: {reason(error)}", "sudo chmod 0666 /dev/net/tun"
     else:
         found, fix = "can be opened", ""
     return row("/dev/net/tun", found, not fix, "readable and writable for this user", fix)

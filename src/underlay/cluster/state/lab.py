@@ -71,6 +71,11 @@ def read_state(lab: str) -> LabState | None:
     return state if whole and state.lab == lab and state.provider in NAMES else None
 
 
+def only_rendered(folder: Path) -> bool:
+    """Whether a lab's state ``folder`` holds its files and nothing else: it was never started."""
+    return [path.name for path in folder.glob("*")] == ["files"]
+
+
 def unfinished(folder: Path) -> Path:
     """Return the mark in a lab's ``folder`` that its nodes are on the way to another lab."""
     return folder / "switching"

@@ -7,9 +7,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from underlay.lint.finding import Finding, RuleText
-from underlay.lint.hosts.rule import RULES, Hosts
+from underlay.lint.hosts.rule import INTERFACES, RULES, Hosts
 
-__all__ = ["host_rules", "lint_hosts"]
+__all__ = ["host_rules", "lint_hosts", "unjudged"]
 
 # Importing a module of rules adds them to the table.
 for _module in iter_modules(__path__, f"{__name__}."):
@@ -21,6 +21,16 @@ def lint_hosts(hosts: Hosts) -> list[Finding]:
     """Return the findings about ``hosts``, by file and then by line."""
     unique = dict.fromkeys(RULES.findings(hosts))
     return sorted(unique, key=lambda f: (f.file, f.line, f.column, f.id))
+
+
+def unjudged(hosts: Hosts) -> dict[str, list[str]]:
+    """Return the rules that couldn't be judged by host: its files configure no interface."""
+    needing = sorted(rule.id for rule in RULES if rule.needs == INTERFACES)
+    return {
+        host.name: needing
+        for host in hosts
+        if not host.links and any(network.is_underlay for network in host.networks)
+    }
 
 
 def host_rules() -> tuple[RuleText, ...]:

@@ -29,6 +29,9 @@ ONE_WIRE = "one network is one broadcast domain: IEEE 802.1Q"
 IGNITION = "https://coreos.github.io/ignition/specs/"
 
 
+# What rules need that hold something against a host's own interfaces.
+INTERFACES = "interfaces"
+
 RULES: Rules[Hosts] = Rules("host-rules.md")
 rule = RULES.rule
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from underlay.errors import Spot
 from underlay.fleet.host import Address, Fixed, Host, Link, Network, Pool
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import Hosts, networks, repeated, rule
+from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, repeated, rule
 
 ARP = "IPv4 has no duplicate detection of its own: RFC 5227"
 MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
@@ -59,7 +59,7 @@ def address_in_range(hosts: Hosts) -> Iterator[Hit]:
             )
 
 
-@rule("range-holds-host", "error", ARP)
+@rule("range-holds-host", "error", ARP, needs=INTERFACES)
 def range_holds_host(hosts: Hosts) -> Iterator[Hit]:
     """A container may get a host's own address, and the host is cut off."""
     for network, pool in _pools(hosts):
@@ -70,7 +70,7 @@ def range_holds_host(hosts: Hosts) -> Iterator[Hit]:
                 yield Hit(pool.spot, message, cure, (spot,))
 
 
-@rule("address-is-host", "error", ARP)
+@rule("address-is-host", "error", ARP, needs=INTERFACES)
 def address_is_host(hosts: Hosts) -> Iterator[Hit]:
     """A container has a host's own address, and one of the two is cut off."""
     for fixed in _fixed(hosts):

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 
-from underlay.errors import Spot
+from underlay.errors import Spot, did_you_mean, nearest
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import SUFFIXES, plugins
 from underlay.fleet.host import Host
 from underlay.lint.finding import Check, Hit, Rule, Severity
 from underlay.lint.hosts.rule import NETWORKD, RULES, SPEC, WRITE_FILES, Hosts, repeated, rule
+from underlay.lint.silence import Comment, comments
 
 JSON = "RFC 8259"
 YAML = "YAML 1.2.2: https://yaml.org/spec/1.2.2/"
@@ -114,6 +115,32 @@ def _entries(hosts: Hosts) -> Iterator[tuple[Document, int, dict[str, object]]]:
             if document.kind == "cloud_config":
                 files = listed(mapping(document.data).get("write_files"))
                 yield from ((document, i, mapping(entry)) for i, entry in enumerate(files))
+
+
+def _comments(hosts: Hosts) -> Iterator[tuple[Document, Comment]]:
+    for host in hosts:
+        for document in host.documents:
+            if not document.target:
+                yield from ((document, comment) for comment in comments(document.text))
+
+
+@rule("ignore-no-reason", "warning", "docs/verbs/lint.md")
+def ignore_no_reason(hosts: Hosts) -> Iterator[Hit]:
+    """A comment that silences a rule says why; without a reason it silences nothing."""
+    for document, comment in _comments(hosts):
+        if not comment.reason:
+            cure = f"underlay: ignore {comment.rule}: because …"
+            yield Hit(document.at(comment.line), f"no reason to ignore {comment.rule}", cure)
+
+
+@rule("ignore-rule-unknown", "warning", "docs/verbs/lint.md")
+def ignore_rule_unknown(hosts: Hosts) -> Iterator[Hit]:
+    """A comment that names a rule which isn't there silences nothing."""
+    known = [each.id for each in RULES]
+    for document, comment in _comments(hosts):
+        if comment.rule not in known:
+            cure = did_you_mean(nearest(comment.rule, known)) or "docs/host-rules.md lists them"
+            yield Hit(document.at(comment.line), f"there is no rule {comment.rule}", cure)
 
 
 @rule("write-files-path", "error", WRITE_FILES)

@@ -8,12 +8,17 @@ from collections.abc import Iterator
 from underlay.errors import did_you_mean, nearest
 from underlay.fleet.host import Host, Network
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import Hosts, networks, rule, unknown
+from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, rule, unknown
 
 WIRELESS = re.compile(r"(wlan[0-9]|wl[opsx][0-9a-f])")
 
 
-@rule("parent-missing", "error", "F-PMISSING: `failed to lookup master: Link not found`")
+@rule(
+    "parent-missing",
+    "error",
+    "F-PMISSING: `failed to lookup master: Link not found`",
+    needs=INTERFACES,
+)
 def parent_missing(hosts: Hosts) -> Iterator[Hit]:
     """A parent that the host doesn't have: no container of this network starts."""
     for host, network in networks(hosts, "macvlan", "ipvlan"):
@@ -32,6 +37,7 @@ def parent_missing(hosts: Hosts) -> Iterator[Hit]:
     "parent-vlan-missing",
     "error",
     "CNI makes no VLAN interfaces: " + "https://www.cni.dev/plugins/current/main/vlan/",
+    needs=INTERFACES,
 )
 def parent_vlan_missing(hosts: Hosts) -> Iterator[Hit]:
     """Docker makes a missing VLAN interface, CNI and podman don't: the parent isn't there."""
@@ -88,7 +94,12 @@ def mtu_of(host: Host, network: Network) -> int | None:
     return network.mtu or parent
 
 
-@rule("mtu-over-parent", "error", "containernetworking/plugins, plugins/main/macvlan/macvlan.go")
+@rule(
+    "mtu-over-parent",
+    "error",
+    "containernetworking/plugins, plugins/main/macvlan/macvlan.go",
+    needs=INTERFACES,
+)
 def mtu_over_parent(hosts: Hosts) -> Iterator[Hit]:
     """A macvlan child larger than its parent is refused; an ipvlan one loses large packets."""
     for host, network in networks(hosts, "macvlan", "ipvlan"):

@@ -8,7 +8,7 @@ from itertools import combinations, product
 from underlay.errors import Spot
 from underlay.fleet.host import Host, Interface, Network, Pool, meet
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import IPVLAN, Hosts, networks, rule
+from underlay.lint.hosts.rule import INTERFACES, IPVLAN, Hosts, networks, rule
 
 
 def _pairs(hosts: Hosts) -> Iterator[tuple[Host, Network, Network]]:
@@ -86,7 +86,12 @@ def host_ranges_overlap(hosts: Hosts) -> Iterator[Hit]:
             yield Hit(pool.spot, message, cure, (other.spot,))
 
 
-@rule("gateway-is-host", "error", "Linux, drivers/net/macvlan.c; moby/libnetwork#1915")
+@rule(
+    "gateway-is-host",
+    "error",
+    "Linux, drivers/net/macvlan.c; moby/libnetwork#1915",
+    needs=INTERFACES,
+)
 def gateway_is_host(hosts: Hosts) -> Iterator[Hit]:
     """No child reaches its own host through the parent: a gateway there answers nobody."""
     for network, pool, interface, spot in _parents(hosts):
@@ -96,7 +101,12 @@ def gateway_is_host(hosts: Hosts) -> Iterator[Hit]:
             yield Hit(pool.gateway_spot, message, cure, (spot,))
 
 
-@rule("l3-parent-subnet", "error", "https://docs.docker.com/engine/network/drivers/ipvlan/")
+@rule(
+    "l3-parent-subnet",
+    "error",
+    "https://docs.docker.com/engine/network/drivers/ipvlan/",
+    needs=INTERFACES,
+)
 def l3_parent_subnet(hosts: Hosts) -> Iterator[Hit]:
     """In mode l3 ipvlan answers no ARP: in the parent's own subnet nobody finds the containers."""
     for network, pool, interface, spot in _parents(hosts):

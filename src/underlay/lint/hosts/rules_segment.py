@@ -8,7 +8,7 @@ from itertools import combinations, product
 
 from underlay.fleet.host import Host, Link, meet, within
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import ONE_WIRE, Hosts, rule
+from underlay.lint.hosts.rule import INTERFACES, ONE_WIRE, Hosts, rule
 
 
 @rule("parent-mtu-differs", "error", "RFC 4821; a switch drops what is too large, without a word")
@@ -99,7 +99,12 @@ def host_address_apart(hosts: Hosts) -> Iterator[Hit]:
                     yield Hit(spot, message, f"take an address of {usual}", (there,))
 
 
-@rule("l3-route-missing", "warning", "https://docs.docker.com/engine/network/drivers/ipvlan/")
+@rule(
+    "l3-route-missing",
+    "warning",
+    "https://docs.docker.com/engine/network/drivers/ipvlan/",
+    needs=INTERFACES,
+)
 def l3_route_missing(hosts: Hosts) -> Iterator[Hit]:
     """Nobody announces ipvlan l3's subnets: each host needs a route to every other's."""
     found = [(host, n) for host in hosts for n in host.networks if n.wire_mode in ("l3", "l3s")]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from underlay.errors import did_you_mean
 from underlay.lab import Containers, Network
 from underlay.lab.text import Place, Problem
 from underlay.lint.keys.parts import NODE_OFFSET, Parts
-from underlay.plan import MANAGEMENT_RANGE, family_of
-from underlay.plan.addresses import Address, blocks
+from underlay.plan import MANAGEMENT_RANGE
+from underlay.plan.addresses import Address, ends_of
 from underlay.plan.naming import node_address, runs_on
+from underlay.plan.pools import pool_slices
 
 # Linux gives no interface an address of these (RFC 6890, RFC 5771, RFC 1112).
 UNUSABLE = {
@@ -29,6 +30,8 @@ LARGEST = 8
 SMALLEST_PREFIX = 30
 # Slices and the nodes' own addresses need some room; and Linux autoconfigures by /64.
 LARGEST6, SMALLEST6 = 16, 112
+# The key that a network's subnet of a family stands at, in the short form.
+SHORT = {4: "subnet", 6: "subnet6"}
 
 
 def usable(parts: Parts) -> Iterator[Problem]:
@@ -64,10 +67,13 @@ def networks(parts: Parts) -> Iterator[Problem]:
     """Networks have room for their containers, and stay out of other segments' subnets."""
     for name, network in parts.networks.items():
         place: Place = ("networks", name, "subnet")
+        if network.subnet is None:
+            continue
         if network.ip_range and not network.ip_range.subnet_of(network.subnet):
             spot: Place = ("networks", name, "ip_range")
             yield parts.text.problem(spot, str(network.ip_range), f"a part of {network.subnet}")
-        if parts.nodes and not parts.fits(name, network.handed_out):
+        handed_out = network.ip_range or network.subnet
+        if parts.nodes and not network.ranges and not parts.fits(name, handed_out):
             yield _too_small(parts, name, network)
         apart = parts.has_nodes(network) and not network.shim
         own = "" if apart else parts.segment_of(network)
@@ -79,21 +85,24 @@ def networks(parts: Parts) -> Iterator[Problem]:
 
 def _too_small(parts: Parts, name: str, network: Network) -> Problem:
     nodes, most = len(parts.node_names), max(parts.used(name).values(), default=0)
+    if network.is_shared:
+        most = sum(parts.used(name).values())
     what = f"{most} container{'' if most == 1 else 's'}"
     own = " and the nodes' own addresses" if parts.has_nodes(network) else ""
-    if network.sliced:
+    if network.sliced and not network.is_shared:
         room = f"{nodes} slice{'' if nodes == 1 else 's'} with room for {what} each{own}"
     else:
         room = f"room for {what}{own}"
-    hint = _widened(network.handed_out, lambda subnet: parts.fits(name, subnet))
     place: Place = ("networks", name, "ip_range" if network.ip_range else "subnet")
-    return parts.text.problem(place, str(network.handed_out), room, hint)
+    subnet = network.handed_out
+    hint = _widened(subnet, lambda wide: parts.fits(name, wide)) if subnet else ""
+    return parts.text.problem(place, str(subnet), room, hint)
 
 
 def collisions(parts: Parts) -> Iterator[Problem]:
     """No container gets a node's own address or the gateway's."""
     for name, network in parts.networks.items():
-        if not parts.nodes or not parts.fits(name, network.handed_out):
+        if not parts.can_plan(name):
             continue
         handed_out = list(parts.handed_out(name))
         for place, what, address in _owned(parts, name, network):
@@ -119,7 +128,7 @@ def gateways(parts: Parts) -> Iterator[Problem]:
     """A gateway is a host's address in its network's subnet."""
     for name, network in parts.networks.items():
         gateway, subnet = network.gateway, network.subnet
-        if gateway is None:
+        if gateway is None or subnet is None:
             continue
         place: Place = ("networks", name, "gateway")
         hint = did_you_mean(str(subnet[1])) if subnet.prefixlen <= SMALLEST_PREFIX else ""
@@ -156,34 +165,53 @@ def _fitting(
             yield parts.text.problem(place, "a MAC address", expected)
         return
     address = getattr(group, key)[name]
-    subnet = network.subnet if key == "addresses" else network.subnet6
-    if subnet is None:
-        yield parts.text.problem(place, str(address), f"subnet6 in {name}")
-    elif address not in subnet or address in (subnet[0], subnet[-1]):
-        yield parts.text.problem(place, str(address), f"a host's address in {subnet}")
-    elif address in network.reserved:
+    family = 4 if key == "addresses" else 6
+    subnets = [ip_network(pool.subnet) for pool in network.pools if pool.family == family]
+    subnet = next((one for one in subnets if address in one), None)
+    here = " or ".join(map(str, subnets))
+    if not subnets:
+        yield parts.text.problem(place, str(address), f"{SHORT[family]} in {name}")
+    elif subnet is None or address in (subnet[0], subnet[-1]):
+        yield parts.text.problem(place, str(address), f"a host's address in {here}")
+    elif any(_holds(text, address) for text in _reserved(network)):
         yield parts.text.problem(place, str(address), "one that is not reserved")
-    elif address in (network.gateway, network.gateway6) and not group.forwards:
+    elif str(address) in {pool.gateway for pool in network.pools} and not group.forwards:
         expected = "one that is not the gateway's, or `forwards: true` beside it"
         yield parts.text.problem(place, str(address), expected)
     else:
-        yield from _in_own_slice(parts, group, name, place, str(address))
+        yield from _of_nobody_else(parts, group, name, place, address)
 
 
-def _in_own_slice(
-    parts: Parts, group: Containers, name: str, place: Place, address: str
+def _of_nobody_else(
+    parts: Parts, group: Containers, name: str, place: Place, address: Address
 ) -> Iterator[Problem]:
+    """Other nodes don't know of a fixed address: their own range must not have it.
+
+    Where the plan hands out for all nodes, it knows.
+    """
     network = parts.networks[name]
-    four = network.handed_out
-    subnet = four if family_of(address) == 4 else network.subnet6
-    if not parts.nodes or subnet is None or not parts.fits(name, four):
+    if not parts.nodes or network.is_shared or not network.sliced:
         return
-    pieces = blocks(subnet, parts.node_names, sliced=network.sliced)
-    for node, piece in pieces.items():
-        first, last = ip_address(piece.first), ip_address(piece.last)
-        if runs_on(group, node) and not int(first) <= int(ip_address(address)) <= int(last):
-            expected = f"one of {node}'s, {piece.first} to {piece.last}"
-            yield parts.text.problem(place, address, expected)
+    stated = next(pool for pool in network.pools if address in ip_network(pool.subnet))
+    try:
+        slices = pool_slices(network, stated, parts.node_names)
+    except (ValueError, IndexError):
+        return
+    for node, piece in slices.items():
+        if not runs_on(group, node) and piece.holds(str(address)):
+            expected = f"an address outside {node}'s range, {piece.first} to {piece.last}"
+            own = next((slices[one] for one in parts.node_names if runs_on(group, one)), None)
+            hint = f"its own node has {own.first} to {own.last}" if own else ""
+            yield parts.text.problem(place, str(address), expected, hint)
+
+
+def _holds(text: str, address: Address) -> bool:
+    first, last = ends_of(text)
+    return first.version == address.version and int(first) <= int(address) <= int(last)
+
+
+def _reserved(network: Network) -> list[str]:
+    return [text for pool in network.pools for text in pool.reserved]
 
 
 def _alone(parts: Parts, group: Containers) -> bool:
@@ -191,12 +219,15 @@ def _alone(parts: Parts, group: Containers) -> bool:
 
 
 def reserved(parts: Parts) -> Iterator[Problem]:
-    """Reserved addresses are of their network's subnet."""
+    """Reserved addresses are of their network's subnets."""
     for name, network in parts.networks.items():
-        for position, address in enumerate(network.reserved):
-            if address not in network.subnet:
+        subnets = [ip_network(pool.subnet) for pool in network.pools]
+        for position, text in enumerate(network.reserved):
+            ends = ends_of(text)
+            if not any(end in subnet for subnet in subnets for end in ends[:1]):
                 place: Place = ("networks", name, "reserved", position)
-                yield parts.text.problem(place, str(address), f"an address in {network.subnet}")
+                here = " or ".join(map(str, subnets))
+                yield parts.text.problem(place, text, f"an address in {here}")
 
 
 def ipv6(parts: Parts) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from underlay.lab.text import LabText, Problem
-from underlay.lint.keys import addresses, names, networks, ports, shims
+from underlay.lint.keys import addresses, filters, interfaces, names, networks, pools, ports, shims
 from underlay.lint.keys.parts import Parts, parts_of
 
 CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
@@ -17,8 +17,11 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     networks.mode,
     networks.files,
     names.groups,
+    names.node_name,
     names.nodes,
     names.names,
+    interfaces.interface_name,
+    interfaces.interface_key,
     networks.profile,
     networks.gateway_route,
     networks.driver_key,
@@ -27,6 +30,11 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     networks.device,
     networks.bridge_port,
     networks.one_vlan_link,
+    pools.subnet,
+    pools.subnets,
+    pools.pools,
+    pools.ranges,
+    pools.reserved_by_docker,
     addresses.usable,
     addresses.segments,
     addresses.networks,
@@ -43,6 +51,9 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     ports.port_overlay,
     ports.snooping,
     ports.bond,
+    filters.filters,
+    filters.filters_and_checks,
+    filters.chosen_port,
     shims.shims,
 )
 

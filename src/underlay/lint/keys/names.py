@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
-from underlay.lab import HostPort
+from underlay.lab import Containers, HostPort
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
 from underlay.plan import MANAGEMENT_SEGMENT, SWITCH
@@ -13,6 +13,12 @@ from underlay.plan.naming import bridge_name, second_port_name
 from underlay.plan.naming import port_name as node_port_name
 
 # moby refuses to make networks of these names: `IsPreDefinedNetwork`.
+# What a node can't be called, and whose name it is.
+NODE_NAMES = {
+    "all": "`on: all` means every node",
+    "localhost": "each machine is that to itself",
+    SWITCH: "the switch has it",
+}
 DOCKER_NAMES = ("bridge", "host", "none", "default")
 
 
@@ -35,6 +41,24 @@ def groups(parts: Parts) -> Iterator[Problem]:
                 expected = f"networks of runtime {first} only, as {runtimes[first]} is"
                 yield parts.text.problem((*place, position), found, expected)
                 break
+
+
+def node_name(parts: Parts) -> Iterator[Problem]:
+    """Nodes have names of their own, which stand beside no count and no prefix."""
+    written = parts.text.data.get("nodes")
+    in_full = isinstance(written, dict)
+    for key in ("count", "prefix"):
+        if in_full and "names" in written and key in written:
+            expected = "names alone: they say it already"
+            yield parts.text.problem(("nodes", key), f"{key} beside names", expected, at_key=True)
+    if not parts.nodes or not parts.nodes.names:
+        return
+    place: Place = ("nodes", "names") if in_full else ("nodes",)
+    yield from parts.repeated(place, parts.nodes.names, "the node")
+    for position, name in enumerate(parts.nodes.names):
+        if name in NODE_NAMES:
+            expected = f"another: {NODE_NAMES[name]}"
+            yield parts.text.problem((*place, position), quoted(name), expected)
 
 
 def nodes(parts: Parts) -> Iterator[Problem]:
@@ -91,14 +115,19 @@ def container_name(parts: Parts) -> Iterator[Problem]:
             yield parts.text.problem(
                 place, quoted(group.name), f"another: {taken[group.name]} has it"
             )
-        elif group.name in parts.network_names:
-            expected = "another: containers of a network are called after it"
+        elif len(group.name) == 1 and _by_docker(parts, group):
+            expected = "two characters or more: Docker takes no shorter name"
             yield parts.text.problem(place, quoted(group.name), expected)
-        taken.setdefault(group.name, "another group")
+    taken |= {group.name: "a container" for group in parts.containers.values() if group.name}
     for name in parts.hosts:
         if name in taken:
             expected = f"another: {taken[name]} has it"
             yield parts.text.problem(("hosts", name), quoted(name), expected, at_key=True)
+
+
+def _by_docker(parts: Parts, group: Containers) -> bool:
+    networks = (parts.loose_networks.get(name) for name in group.networks)
+    return any(network and network.runtime == "docker" for network in networks)
 
 
 def hosts(parts: Parts) -> Iterator[Problem]:

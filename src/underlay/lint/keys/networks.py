@@ -28,11 +28,12 @@ VLAN_ONCE = (
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
 OWN_MAC = tuple(one for one in DRIVERS.values() if one.own_mac and one.overlay is None)
 ADVERTISED = 64
+CNI_PLUGINS = ("host-local", "static", "dhcp")
 
 
 def parent(parts: Parts) -> Iterator[Problem]:
     """Each network has a segment or a parent, and it exists."""
-    interfaces = [MANAGEMENT, *parts.interfaces]
+    interfaces = [MANAGEMENT, *parts.interfaces, *parts.uplinks.named]
     for name, network in parts.loose_networks.items():
         place = ("networks", name)
         key = parent_key(parts.text, name)
@@ -123,7 +124,8 @@ def gateway_route(parts: Parts) -> Iterator[Problem]:
     """A default route by the gateway needs one."""
     for name, network in parts.loose_networks.items():
         by_bridge = network.nat or (network.traits.bridges_uplink and network.internal)
-        if network.default_route == "gateway" and network.gateway is None and not by_bridge:
+        has_gateway = any(pool.gateway for pool in network.pools)
+        if network.default_route == "gateway" and not has_gateway and not by_bridge:
             place, found = ("networks", name, "default_route"), "'gateway' without a gateway"
             yield parts.text.problem(place, found, "the key gateway beside it")
 
@@ -257,7 +259,7 @@ def ipam(parts: Parts) -> Iterator[Problem]:
     """A plugin for addresses is CNI's, and a DHCP lease needs a MAC address of one's own."""
     for name, network in parts.loose_networks.items():
         place = ("networks", name, "ipam")
-        if network.ipam and network.runtime != "cni":
+        if network.ipam in CNI_PLUGINS and network.runtime != "cni":
             expected = f"no ipam for {network.runtime}: it is for cni"
             yield parts.text.problem(place, "the key ipam", expected, at_key=True)
         elif network.ipam == "dhcp":
@@ -272,7 +274,7 @@ def lease_problem(parts: Parts, name: str, network: Network, place: Place) -> It
         yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac("cni"))
     elif network.subnet6:
         yield parts.text.problem(place, "dhcp with subnet6", "IPv4 only")
-    elif not _server(parts, network, "dhcp", network.subnet):
+    elif network.subnet and not _server(parts, network, "dhcp", network.subnet):
         expected = f"a host with `serves: [dhcp]` and an address in {network.subnet}"
         yield parts.text.problem(place, "dhcp without a server", expected)
 
@@ -285,10 +287,41 @@ def _advertised(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
     elif network.runtime not in LEAN_RUNTIMES:
         expected = "runtime cni or iproute2: an engine gives addresses itself"
         yield parts.text.problem(place, f"slaac by {network.runtime}", expected)
+    elif network.driver == "ipvlan" and not network.is_closed:
+        yield from _advertised_to_ipvlan(parts, name, network, place)
     elif not _has_own_mac(network):
         expected = _of_own_mac(network.runtime)
         yield parts.text.problem(place, f"slaac for {network.driver}", expected)
     elif not _server(parts, network, "ra", network.subnet6):
+        expected = f"a host with `serves: [ra]` and an address in {network.subnet6}"
+        yield parts.text.problem(place, "slaac without a router", expected)
+
+
+def _advertised_to_ipvlan(
+    parts: Parts, name: str, network: Network, place: Place
+) -> Iterator[Problem]:
+    """An ipvlan child makes its address of its number on the parent, and hears what is multicast.
+
+    Numbers follow the order in which children are made: with others on that parent, nobody could
+    say beforehand which child has which.
+    """
+    if network.traits.routes(network.used_mode):
+        hint = "children in l3 modes get no multicast, and so no advertisement"
+        yield parts.text.problem(place, f"slaac in mode {network.used_mode}", "mode l2", hint)
+        return
+    uplink = parts.uplink(network)
+    beside = (
+        other
+        for other, one in parts.loose_networks.items()
+        if other != name and one.traits.has_children and not one.internal
+        if parts.uplink(one) == uplink
+    )
+    found = f"slaac beside {other} on {uplink}" if (other := next(beside, "")) else ""
+    found = found or (f"slaac beside a shim on {uplink}" if network.shim else "")
+    if found:
+        hint = "an ipvlan child's address follows from the order in which all of them are made"
+        yield parts.text.problem(place, found, "a parent of its own", hint)
+    elif network.subnet6 and not _server(parts, network, "ra", network.subnet6):
         expected = f"a host with `serves: [ra]` and an address in {network.subnet6}"
         yield parts.text.problem(place, "slaac without a router", expected)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, TypeVar
 
@@ -12,18 +13,17 @@ from pydantic import BaseModel, ValidationError
 
 from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
-from underlay.lab import Containers, Host, Network, Nodes, Segment
+from underlay.lab import Containers, Filter, Host, Network, Nodes, Segment
 from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
-from underlay.plan.addresses import Address, address_blocks, free_addresses
+from underlay.plan.addresses import Address, ends_of, free_addresses
 from underlay.plan.naming import (
     block_bits,
-    nic_and_tag,
     node_names,
-    parent_name,
     runs_on,
-    vlan_link_name,
 )
+from underlay.plan.pools import pool_slices
+from underlay.plan.uplinks import Uplinks, segment_interfaces
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -47,6 +47,7 @@ class Parts:
     networks: dict[str, Network]
     containers: dict[int, Containers]
     hosts: dict[str, Host]
+    filters: dict[int, Filter]
     loose_networks: dict[str, Network]
     loose_groups: dict[int, Containers]
     segment_names: list[str]
@@ -59,37 +60,34 @@ class Parts:
 
     def interface(self, network: Network) -> str:
         """Return the NIC under ``network`` without VLAN tag, empty where that isn't clear."""
-        if network.parent:
-            return self.nic_and_tag(network.parent)[0]
-        if network.segment in self.segment_names:
-            return self.interfaces[self.segment_names.index(network.segment)]
-        return ""
+        return self.uplinks.nic(network)
 
     @property
     def interfaces(self) -> list[str]:
         """Every node's interfaces in the segments, in their order: NICs, or bonds."""
-        return [
-            parent_name(number, bonded=name in self.segments and bool(self.segments[name].bond))
-            for number, name in enumerate(self.segment_names, 1)
-        ]
+        return list(self.uplinks.nics.values())
+
+    @cached_property
+    def uplinks(self) -> Uplinks:
+        """What networks leave a node by."""
+        segments = [(name, self.segments.get(name)) for name in self.segment_names]
+        return Uplinks(segment_interfaces(segments), self.loose_networks.values())
 
     def nic_and_tag(self, parent: str) -> tuple[str, str]:
         """Return which NIC ``parent`` names, and the VLAN tag behind its dot, if any."""
-        return nic_and_tag(parent, self.interfaces)
+        return self.uplinks.split(parent)
 
     def uplink(self, network: Network) -> str:
         """Return the NIC or VLAN link that ``network`` leaves a node by; empty where unclear."""
-        nic, vlan = self.interface(network), self.vlan(network)
-        return vlan_link_name(nic, vlan) if nic and vlan else nic
+        return self.uplinks.name(self.interface(network), self.vlan(network))
 
     def vlan(self, network: Network) -> int | None:
         """Return the tag of the 802.1q sub-interface that ``network`` sits on, None for none."""
-        tag = self.nic_and_tag(network.parent)[1] if network.parent else ""
-        return network.vlan or (int(tag) if tag else None)
+        return self.uplinks.vlan(network)
 
     def segment_of(self, network: Network) -> str:
         """Return the segment that ``network``'s parent is in, empty where there is none."""
-        owners = dict(zip(self.interfaces, self.segment_names, strict=True))
+        owners = {interface: name for name, interface in self.uplinks.nics.items()}
         return owners.get(self.interface(network), "")
 
     def used(self, name: str) -> dict[str, int]:
@@ -121,12 +119,26 @@ class Parts:
         Raises ValueError or IndexError where the subnet is too small to plan.
         """
         network = self.networks[name]
-        blocks = address_blocks(network, self.node_names)
         fixed = self.fixed(name)
-        taken = {*map(str, network.reserved), *map(str, fixed.values())}
-        for node, count in self.used(name).items():
-            free = free_addresses(blocks[node], taken)
+        taken = {*network.reserved, *map(str, fixed.values())}
+        # In a range of the user's own, the plan leaves the gateway's address out.
+        taken |= {str(network.gateway)} if network.ranges and network.gateway else set()
+        free: Iterator[Address] = iter(())
+        for node, piece in pool_slices(network, network.pools[0], self.node_names).items():
+            if not (network.is_shared and node != self.node_names[0]):
+                free = free_addresses(piece, taken)
+            count = self.used(name)[node]
             yield node, set(itertools.islice(free, count - (node in fixed)))
+
+    def can_plan(self, name: str) -> bool:
+        """Whether the nodes' ranges of the network's subnet can be told, and have room."""
+        network = self.networks[name]
+        if not self.nodes or network.subnet is None:
+            return False
+        if network.ranges:
+            ends = (ends_of(text) for text in network.ranges.values())
+            return all(end in network.subnet for pair in ends for end in pair)
+        return self.fits(name, network.ip_range or network.subnet)
 
     def fits(self, name: str, subnet: IPv4Network) -> bool:
         """Whether ``subnet`` has room for the network's nodes and containers."""
@@ -134,8 +146,10 @@ class Parts:
         nodes = len(self.node_names)
         room = subnet.num_addresses
         own = NODE_OFFSET + nodes * (1 + bool(network.shim)) if self.has_nodes(network) else 0
-        most = max(self.used(name).values(), default=0) + len(network.reserved)
-        if not network.sliced:
+        used = self.used(name).values()
+        reserved = sum(_size(text) for text in network.reserved)
+        most = (sum(used) if network.is_shared else max(used, default=0)) + reserved
+        if network.is_shared or not network.sliced:
             # The network's own address, the gateway's and the broadcast address.
             return room >= max(most + 3, own + 2, 4)
         block = room >> block_bits(nodes)
@@ -175,13 +189,17 @@ class Parts:
         return self.is_tagged(network) or shim is not None or one.overlay is not None
 
 
+def _size(text: str) -> int:
+    first, last = ends_of(text)
+    return int(last) - int(first) + 1
+
+
 def parts_of(text: LabText) -> Parts:
     """Return the valid parts of a lab file's text."""
     data: dict[str, Any] = text.data
     segments = _mapping(data.get("segments"))
     networks = _mapping(data.get("networks"))
-    listed = data.get("containers")
-    groups = dict(enumerate(listed)) if isinstance(listed, list) else {}
+    groups = _listed(data.get("containers"))
     return Parts(
         text=text,
         nodes=_valid(Nodes, data["nodes"]) if "nodes" in data else Nodes(),
@@ -189,6 +207,7 @@ def parts_of(text: LabText) -> Parts:
         networks=_valid_ones(Network, networks),
         containers=_valid_ones(Containers, groups),
         hosts=_valid_ones(Host, _mapping(data.get("hosts"))),
+        filters=_valid_ones(Filter, _listed(data.get("filters"))),
         loose_networks=_valid_ones(Network, {k: _pruned(Network, v) for k, v in networks.items()}),
         loose_groups=_valid_ones(
             Containers, {k: _pruned(Containers, v) for k, v in groups.items()}
@@ -226,6 +245,10 @@ def _pruned(model: type[BaseModel], value: object) -> object:
         kept = {key: entry for key, entry in value.items() if key not in bad}
         return {**STAND_INS, **kept} if model is Network else kept
     return value
+
+
+def _listed(value: object) -> dict[int, Any]:
+    return dict(enumerate(value)) if isinstance(value, list) else {}
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from underlay.plan import switch
 def port_vlans(parts: Parts) -> Iterator[Problem]:
     """A port is an access port or a trunk; a native VLAN is a trunk's."""
     for name, segment in parts.segments.items():
+        if segment.trunk is not None or segment.native is not None:
+            unnamed = SwitchPort(trunk=segment.trunk, native=segment.native)
+            yield from _kind(parts, ("segments", name), unnamed)
         for station, port in segment.ports.items():
             place: Place = ("segments", name, "ports", station)
             yield from _kind(parts, place, port)
@@ -45,7 +48,7 @@ def port_overlay(parts: Parts) -> Iterator[Problem]:
     """Tunnels go from node to node, without a tag: those must be in one VLAN."""
     for name, network in parts.loose_networks.items():
         segment = parts.segments.get(parts.segment_of(network))
-        if network.traits.overlay is None or segment is None or not segment.ports:
+        if network.traits.overlay is None or segment is None or not switch.has_vlans(segment):
             continue
         if len(_untagged(segment, parts.node_names)) > 1:
             yield parts.text.problem(

@@ -1,4 +1,4 @@
-"""Nodes' own children (shims): their addresses, leases, routes and names."""
+"""Nodes' own children (shims): their addresses, leases and routes."""
 
 from __future__ import annotations
 
@@ -9,23 +9,17 @@ from underlay.lab import Network, Shim
 from underlay.lab.text import Place, Problem
 from underlay.lint.keys.networks import lease_problem
 from underlay.lint.keys.parts import NODE_OFFSET, Parts
-from underlay.plan import MANAGEMENT, family_of
+from underlay.plan import family_of
 from underlay.plan.naming import node_address
 
 
 def shims(parts: Parts) -> Iterator[Problem]:
-    """What a shim has is its node's alone: its address, its name, and routes that nobody had."""
-    names: dict[str, str] = dict.fromkeys([MANAGEMENT, *parts.interfaces], "a NIC")
+    """What a shim has is its node's alone: its address, and routes that nobody had."""
     for name, network in parts.networks.items():
         shim = network.own_shim
         if shim is None or isinstance(network.shim, bool):
             continue
         place: Place = ("networks", name, "shim")
-        if shim.name in names:
-            expected = f"another name: {names[shim.name]} has it"
-            yield parts.text.problem((*place, "name"), shim.name, expected)
-        if shim.name:
-            names[shim.name] = f"{name}'s shim"
         if shim.dhcp:
             yield from lease_problem(parts, name, network, (*place, "dhcp"))
         yield from _addresses(parts, name, network, shim)
@@ -74,7 +68,7 @@ def _taken(parts: Parts, name: str, network: Network) -> Iterator[tuple[str, str
                 yield from ((str(ip_interface(one).ip), "a host") for one in port.addresses)
     if network.gateway:
         yield str(network.gateway), "the gateway"
-    if parts.nodes and parts.fits(name, network.handed_out):
+    if parts.can_plan(name):
         for node, addresses in parts.handed_out(name):
             yield from ((str(address), f"a container on {node}") for address in addresses)
     for node, fixed in parts.fixed(name).items():

@@ -43,11 +43,17 @@ class Answering:
         if "macs" in checks:
             watch(station)
         for space in station.present():
-            listeners = [(space.tcp, self.on_tcp), (space.udp, self.on_udp)]
-            listeners.append((space.icmp, self.on_icmp))
-            for sockets, act in listeners:
-                for family, made in sockets.items():
-                    station.loop.watch(made, act, (space, family))
+            for family, made in space.icmp.items():
+                station.loop.watch(made, self.on_icmp, (space, family))
+            for family, made in space.udp.items():
+                station.loop.watch(made, self.on_udp, (space, family, made))
+            for made in space.tcp.values():
+                station.loop.watch(made, self.on_tcp, (space, made))
+            for word, family, made in space.more:
+                if word == "tcp":
+                    station.loop.watch(made, self.on_tcp, (space, made))
+                else:
+                    station.loop.watch(made, self.on_udp, (space, family, made))
 
     def on_icmp(self, subject: tuple[Space, int]) -> None:
         """Record the requests that reached this space; match answers and ICMP errors."""
@@ -84,10 +90,9 @@ class Answering:
             if question and question.space is space:
                 question.unreachable(code, sender)
 
-    def on_udp(self, subject: tuple[Space, int]) -> None:
+    def on_udp(self, subject: tuple[Space, int, socket.socket]) -> None:
         """Answer each datagram of ours with this space's name, from the address it came to."""
-        space, family = subject
-        listening = space.udp[family]
+        space, family, listening = subject
         while True:
             try:
                 data, extra, _, sender = listening.recvmsg(512, 64)
@@ -124,12 +129,12 @@ class Answering:
             detail = space.interface(index)
         space.record(token.protocol, token.number, token.attempt, detail)
 
-    def on_tcp(self, subject: tuple[Space, int]) -> None:
+    def on_tcp(self, subject: tuple[Space, socket.socket]) -> None:
         """Take new connections."""
-        space, family = subject
+        space, listening = subject
         while True:
             try:
-                made, _ = space.tcp[family].accept()
+                made, _ = listening.accept()
             except OSError:
                 return
             # The kernel hands it out with its request (spaces.py), unless that is late.
@@ -142,7 +147,7 @@ class Answering:
         try:
             token = read_token(self.station.nonce, made.recv(512, socket.MSG_DONTWAIT))
             if token:
-                space.record("tcp", token.number, token.attempt)
+                space.record(token.protocol, token.number, token.attempt)
                 made.send(space.name.encode(), socket.MSG_MORE)  # leaves with the FIN
         except BlockingIOError:
             return False

@@ -136,10 +136,10 @@ class Asking:
         """Send one more packet, or a first SYN of one more connection."""
         question.round = self.station.round
         try:
-            if question.protocol == "tcp":
+            if question.word == "tcp":
                 self.connect(question)
                 return
-            if question.protocol != "icmp" and not question.sockets:
+            if question.word != "icmp" and not question.sockets:
                 self.connect(question)
             words = self.token(question, len(question.sent))
             with contextlib.suppress(BlockingIOError):  # a full queue counts as a lost packet
@@ -154,8 +154,8 @@ class Asking:
     def connect(self, question: Question) -> None:
         """Give the question a socket of its own, from its source address; raise OSError."""
         assert question.space is not None
-        loop, to = self.station.loop, (question.destination, self.station.port)
-        if question.protocol == "tcp":
+        loop, to = self.station.loop, (question.destination, question.port or self.station.port)
+        if question.word == "tcp":
             made = self.bound(question, socket.SOCK_STREAM)
             question.sent.append(time.monotonic())
             with contextlib.suppress(BlockingIOError):
@@ -232,7 +232,7 @@ class Asking:
         That is one by which a single datagram went out and was answered: nothing more,
         no ICMP error either, can come back by it.
         """
-        if question.space and question.protocol != "tcp" and question.clean:
+        if question.space and question.word != "tcp" and question.clean:
             idle = self.idle.setdefault((question.space.name, question.source), [])
             idle += question.sockets
         else:

@@ -41,6 +41,12 @@ def packed(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
+def ported(protocol: str) -> tuple[str, int]:
+    """Return a protocol's own word, and the port of the lab's choice: 0 where there is none."""
+    word, _, port = protocol.partition(":")
+    return word, int(port or 0)
+
+
 def token(nonce: bytes, number: int, protocol: str, attempt: int) -> bytes:
     """Return what the packet of this cell, protocol and attempt carries."""
     return b"%s %s %d %s %d" % (MAGIC, nonce, number, protocol.encode(), attempt)

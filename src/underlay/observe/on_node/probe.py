@@ -22,13 +22,14 @@ nothing but sockets, so nothing is left.
 The specification, which observe/tasks.py writes:
 
     {"node", "nonce", "port", "patience", "pace", "families", "protocols",
-     "spaces": [[name, "node" | the container's runtime, path], …],
+     "spaces": [[name, "node" | the container's runtime, path, port, …], …],
      "cells": [a Cell of cells.py, as a list, …],
      "groups": [multicast address, …],
      "values": {check: [a Cell, …]}}
 
 The node's own namespace is the first. ``pace`` multiplies waits. A phase is one of cells.py,
-or the word of a check.
+or the word of a check. A port is one that the namespace listens on besides ``port``, as
+tcp:5432; ``protocols`` may have the same ones.
 """
 
 from __future__ import annotations

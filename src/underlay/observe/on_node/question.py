@@ -14,7 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node.cells import Answer
-from underlay.observe.on_node.packets import UNREACHABLE, UNREACHABLE6, echo, family_of
+from underlay.observe.on_node.packets import UNREACHABLE, UNREACHABLE6, echo, family_of, ported
 
 if TYPE_CHECKING:
     from underlay.observe.on_node.cells import Cell
@@ -36,6 +36,7 @@ NO_ROUTE = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES
 class Question:
     """What is asked of one cell; ``sent`` holds the time of each packet, in seconds.
 
+    ``word`` is the protocol without its ``port``, which is 0 for the probe's own.
     ``round`` is the round of the measurement in which the last of them was sent,
     ``connected`` the time at which TCP's destination answered for the first time, ``answers``
     when each packet's answer came, by the packet's place in ``sent``. ``stopped`` is where silence
@@ -46,6 +47,7 @@ class Question:
         self.number, self.cold = cell.number, cell.cold
         self.source, self.destination = cell.source, cell.destination
         self.protocol, self.space = protocol, space
+        self.word, self.port = ported(protocol)
         self.family = family_of(self.destination)
         self.sent: list[float] = []
         self.round = 0

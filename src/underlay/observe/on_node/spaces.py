@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.cells import Received
 from underlay.observe.on_node.namespaces import enter, opened
-from underlay.observe.on_node.packets import family_of
+from underlay.observe.on_node.packets import family_of, ported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,19 +37,31 @@ class Space:
     """A network namespace: its listening sockets, and which probes they received.
 
     ``received`` holds what was received, by protocol. ``icmp``,
-    ``udp`` and ``tcp`` hold a socket for each address family. ``with space:`` enters
+    ``udp`` and ``tcp`` hold a socket for each address family, and ``more`` those of further
+    ports, with their protocol and family. ``with space:`` enters
     the namespace, so that sockets made there belong to it.
     """
 
     def __init__(
-        self, name: str, kind: str, path: str, home: int, port: int, families: Iterable[int]
+        self,
+        name: str,
+        kind: str,
+        path: str,
+        home: int,
+        port: int,
+        families: Iterable[int],
+        listens: Iterable[str] = (),
     ) -> None:
-        """Enter and listen; raise Missing or OSError. ``home`` is the node's own namespace."""
+        """Enter and listen; raise Missing or OSError.
+
+        ``home`` is the node's own namespace. ``listens`` are further ports, as tcp:5432.
+        """
         self.name = name
         self.received: dict[str, list[Received]] = {}
         self.icmp: dict[int, socket.socket] = {}
         self.udp: dict[int, socket.socket] = {}
         self.tcp: dict[int, socket.socket] = {}
+        self.more: list[tuple[str, int, socket.socket]] = []
         self._senders: dict[str, socket.socket] = {}
         self._packet: dict[tuple[int, int], socket.socket] = {}
         self._icmp_again: socket.socket | None = None
@@ -60,24 +72,39 @@ class Space:
             self.netlink = rtnetlink.connect()
             for family in families:
                 self._listen(family, port)
+                for protocol in listens:
+                    word, chosen = ported(protocol)
+                    make = self._listening if word == "tcp" else self._taking
+                    self.more.append((word, family, make(family, chosen)))
 
     def _listen(self, family: int, port: int) -> None:
         icmp = self.icmp[family] = quiet(socket.SOCK_RAW, ICMP[family], INET[family])
-        udp = self.udp[family] = quiet(socket.SOCK_DGRAM, 0, INET[family])
-        tcp = self.tcp[family] = quiet(socket.SOCK_STREAM, 0, INET[family])
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        icmp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self.udp[family] = self._taking(family, port)
+        self.tcp[family] = self._listening(family, port)
+
+    def _taking(self, family: int, port: int) -> socket.socket:
+        """Return a UDP socket that takes what is sent to a port."""
+        udp = quiet(socket.SOCK_DGRAM, 0, INET[family])
         if family == 6:
             udp.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-            for both in (udp, tcp):
-                both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         else:
             udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        for busy in (icmp, udp):
-            busy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         udp.bind(("", port))
+        return udp
+
+    def _listening(self, family: int, port: int) -> socket.socket:
+        """Return a TCP socket that listens on a port."""
+        tcp = quiet(socket.SOCK_STREAM, 0, INET[family])
+        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == 6:
+            tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         tcp.bind(("", port))
         tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
         tcp.listen(1024)
+        return tcp
 
     def __enter__(self) -> None:
         if self._own != self._home:

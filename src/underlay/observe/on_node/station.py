@@ -55,9 +55,9 @@ class Station:
         """Enter and listen in every namespace, then empty all neighbour tables."""
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
         port, families = self.spec["port"], self.spec["families"]
-        for name, kind, path in self.spec["spaces"]:
+        for name, kind, path, *listens in self.spec["spaces"]:
             try:
-                self.spaces.append(Space(name, kind, path, home, port, families))
+                self.spaces.append(Space(name, kind, path, home, port, families, listens))
             except (Missing, OSError) as error:
                 self.spaces.append(None)
                 self.missing[name] = str(error)

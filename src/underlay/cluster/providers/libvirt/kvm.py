@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run, tail
 from underlay.cluster.providers.uml.sandbox import boot_id
-from underlay.errors import Infrastructure
+from underlay.errors import Infrastructure, reason
 from underlay.storage import paths
 from underlay.storage.writing import write_whole
 
@@ -57,7 +57,7 @@ def _boot(kernel: Path, initrd: Path) -> Answer:
     try:
         os.close(os.open(DEVICE, os.O_RDWR))
     except OSError as error:
-        return Answer(works=False, reason=f"{DEVICE}: {error.strerror}")
+        return Answer(works=False, reason=f"{DEVICE}: {reason(error)}")
     arguments = [
         "timeout", "--signal=KILL", str(int(DEADLINE)),
         QEMU, "-machine", "pc,accel=kvm", "-cpu", "host", "-m", "256", "-nodefaults",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
 import time
 from contextlib import suppress
@@ -16,6 +17,7 @@ from underlay.cluster.process import run, tail
 from underlay.cluster.providers.uml import lean
 from underlay.cluster.providers.uml.wiring import card_name, management_port
 from underlay.cluster.spans import KERNEL_TO_SSH, Span, record, span
+from underlay.cluster.watching import console_end
 from underlay.errors import Infrastructure
 from underlay.storage import paths
 from underlay.storage.writing import whole
@@ -30,6 +32,10 @@ SHM = Path("/dev/shm")
 # When the kernel was started, by this host's monotonic clock.
 BEGAN = "began"
 # A library that the kernel is started with; why it needs that stands there.
+# ext4 says so of a checksum that is wrong or a block that can't be (fs/ext4/super.c); what a node
+# writes goes to a file of its own, so that no kill can have left its disk half written.
+DAMAGE = re.compile(r"EXT4-fs error \(device ubda\).*|EXT4-fs \(ubda\): .*[Ee]rror.*")
+SEARCHED = 1 << 16
 XSTATE = Path(__file__).with_name("xstate.c")
 
 
@@ -122,7 +128,7 @@ def start(
     folder = state / "nodes" / node.name
     console = folder / "console.log"
     try:
-        _wait_for_ssh(plan, sandbox, node, limit)
+        _wait_for_ssh(plan, sandbox, node, limit, console)
         with suppress(OSError, ValueError):
             began = float((folder / BEGAN).read_text())
             record(state, Span(node.name, KERNEL_TO_SSH, began, time.monotonic()))
@@ -164,13 +170,26 @@ def state_of(sandbox: Sandbox | None, name: str) -> str:
     return "running" if word == "running" else "poweroff"
 
 
-def _wait_for_ssh(plan: Plan, sandbox: Sandbox, node: PlannedNode, limit: float) -> None:
+def refuse_damaged(node: str, console: Path, hint: str) -> None:
+    """Raise Infrastructure where the kernel of ``node`` finds its root file system damaged.
+
+    Much of it may go on all the same, but for what waits for a file that can't be read.
+    """
+    found = DAMAGE.search(console_end(console, SEARCHED))
+    if found:
+        raise Infrastructure(f"{node}: its disk is damaged: {found[0].strip()}", hint=hint)
+
+
+def _wait_for_ssh(
+    plan: Plan, sandbox: Sandbox, node: PlannedNode, limit: float, console: Path
+) -> None:
     own = f"underlay doctor --image {shlex.quote(plan.image.path)}" if plan.image else ""
     address = node.management.address.ip
     while True:
         last_try = time.monotonic() > limit
         if sandbox.ask({"do": "reach", "address": address, "port": 22})["ok"]:
             return
+        refuse_damaged(node.name, console, own or "underlay image build --force")
         word = sandbox.ask({"do": "states"})["states"].get(node.name, "gone")
         if word != "running":
             raise Infrastructure(

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from underlay.cluster.providers.uml.wiring import setup
-from underlay.errors import Infrastructure
+from underlay.errors import Infrastructure, reason
 from underlay.storage import paths
 from underlay.storage.writing import write_whole
 
@@ -272,7 +272,7 @@ def _check_tun() -> None:
         raise Infrastructure(f"{TUN} is missing", hint="sudo modprobe tun") from None
     except OSError as error:
         raise Infrastructure(
-            f"{TUN} cannot be opened: {error.strerror}", hint=f"sudo chmod 0666 {TUN}"
+            f"{TUN} cannot be opened: {reason(error)}", hint=f"sudo chmod 0666 {TUN}"
         ) from error
 
 

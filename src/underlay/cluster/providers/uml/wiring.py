@@ -16,6 +16,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from underlay.cluster.port_policies import Command, batch, multicast, policies, stations
+from underlay.plan.filter_rules import hooked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,13 @@ _CLEAR = (
     " for host in $(ls /run/netns 2>/dev/null); do"
     " ip netns pids $host | xargs --no-run-if-empty kill; ip netns delete $host || exit; done"
 )
+
+# A node's kernel, which the switch's is, knows nf_tables for bridges alone.
+_NFT = {"nft": ["nft", "-f", "-"]}
+_IPTABLES = {
+    "v4": ["iptables-restore", "--wait", "--noflush"],
+    "v6": ["ip6tables-restore", "--wait", "--noflush"],
+}
 
 # As a daemon it would change its groups, which the sandbox's user namespace forbids. A
 # shell gives what it starts with & an empty standard input, even after `<&0`.
@@ -204,11 +212,14 @@ def _at_ports(plan: Plan) -> list[Command]:
 
 def _hosts_here(plan: Plan) -> list[Command]:
     """The external hosts, unless they are in the switch that is a machine."""
-    return [] if plan.hosts_at_switch else list(_hosts(plan))
+    return [] if plan.hosts_at_switch else list(_hosts(plan, _NFT))
 
 
-def _hosts(plan: Plan) -> Iterator[Command]:
-    """Each external host is a network namespace, cabled to the bridges of its segments."""
+def _hosts(plan: Plan, filters: dict[str, list[str]]) -> Iterator[Command]:
+    """Each external host is a network namespace, cabled to the bridges of its segments.
+
+    ``filters`` says which of its texts a packet filter's program there reads.
+    """
     bridges = {segment.name: segment.bridge for segment in plan.segments}
     for host in plan.hosts:
         yield ["ip", "netns", "add", host.name], ""
@@ -227,6 +238,9 @@ def _hosts(plan: Plan) -> Iterator[Command]:
             yield ["ip", "netns", "exec", host.name, "sh", "-c", _ROUTER], ""
         if host.services:
             yield ["ip", "netns", "exec", host.name, "sh", "-c", _DNSMASQ], host.services
+        for kind, text in plan.rules.get(host.name, {}).items():
+            if kind in filters:
+                yield ["ip", "netns", "exec", host.name, *filters[kind]], hooked(text)
 
 
 def _inside(host: PlannedHost) -> Iterator[str]:
@@ -281,7 +295,7 @@ def _machine_bridges(plan: Plan) -> list[Command]:
     for nic in plan.switch.nics:
         lines.append(join(stays[nic.interface], nic.mtu, bridges[nic.segment]))
     vlans = batch(_machine_vlans(plan), "bridge")
-    hosts = _hosts(plan) if plan.hosts_at_switch else ()
+    hosts = _hosts(plan, _IPTABLES) if plan.hosts_at_switch else ()
     return [batch(lines), *hosts, vlans, *policies(plan, plan.nodes), *multicast(plan)]
 
 

@@ -22,6 +22,7 @@ from underlay.plan import Plan
 
 NODES = 2
 MOST_NODES = 5
+NODE_NAMES = tuple(f"core-{index:02}" for index in range(1, NODES + 1))
 SEGMENTS = ("lan", "wan")
 # What a network takes over from another one, to sit beside it on the same parent.
 SHARED = ("driver", "segment", "vlan", "mode", "flag", "runtime")

@@ -5,12 +5,9 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import contextlib
-=======
 import errno
 import os
->>>>>>> 035e9813acbdc71bc0f899a47f769dfd265fed95
 import socket
 import struct
 from typing import TYPE_CHECKING, Any

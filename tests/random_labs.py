@@ -32,6 +32,7 @@ TRAITS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("nat", ("bridge",), 3),
     ("routed", ("ipvlan", "ipvtap"), 3),
 )
+HANDED_OUT = ("", "", "", "", "ranges", "cluster", "subnets")
 CHECKS = ("source", "arp", "nd", "broadcast", "multicast", "macs", "pmtu")
 # The last part of a gateway's address, by who has it: an external host, or a container on a node.
 BY_HOST = 1
@@ -58,6 +59,8 @@ def labs(draw: st.DrawFn, runtimes: tuple[str, ...] = RUNTIME_NAMES) -> dict[str
     }
     if draw(_once_in(3)):
         lab["hosts"] = {"router": draw(_router(networks, dual))}
+    for network in networks.values():
+        _hand_out(draw(st.sampled_from(HANDED_OUT)), network)
     if draw(_once_in(3)):
         lab["checks"] = draw(st.lists(st.sampled_from(CHECKS), unique=True, min_size=1))
     return lab
@@ -78,6 +81,23 @@ def planned(lab: dict[str, Any], name: str = "random") -> Plan | None:
 def text(lab: dict[str, Any], name: str) -> str:
     """Return the lab file of ``lab`` under ``name``; JSON is YAML, too."""
     return json.dumps({"name": name, **lab}, indent=2) + "\n"
+
+
+def _hand_out(how: str, network: dict[str, Any]) -> None:
+    """Have addresses handed out otherwise than by slices of one subnet."""
+    start = network["subnet"].rpartition(".")[0]
+    if how == "ranges":
+        last = f"{start}.60/30" if network["runtime"] == "docker" else f"{start}.60-{start}.66"
+        network["ranges"] = {"core-01": f"{start}.0/27", "core-02": last}
+        network["reserved"] = [f"{start}.2-{start}.3", f"{start}.61"]
+    elif how == "cluster":
+        network["ipam"] = "cluster"
+    elif how == "subnets":
+        gateway = {"gateway": network.pop("gateway")} if "gateway" in network else {}
+        first = {"subnet": network.pop("subnet"), **gateway}
+        six = [{"subnet": network.pop("subnet6")}] if "subnet6" in network else []
+        second = {"subnet": f"{start.rpartition('.')[0]}.2.0/24"}
+        network["subnets"] = [first, second, *six]
 
 
 def _once_in(number: int) -> st.SearchStrategy[bool]:

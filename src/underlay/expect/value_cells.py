@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.drivers.rule import NOTHING, Rule
-from underlay.expect.ends import FAMILIES, ends, machines, pairs
+from underlay.expect.ends import FAMILIES, ends, is_link_local, machines, pairs
 from underlay.expect.expectation import Expectation, Value
 from underlay.expect.seen import seen_rule
 from underlay.expect.tables import broadcast_rule
@@ -58,6 +58,8 @@ class _Values:
             (end.space, end.own(family)): end.name
             for end in ends(plan)
             if end.kind == "container" and not end.further
+            # What hears groups has joined them on interfaces with an address of more than a link.
+            if not is_link_local(end.own(family))
         }
 
     def cells(self, check: str) -> Iterator[Expectation]:
@@ -156,7 +158,8 @@ class _Values:
     def _speakers(self) -> Iterator[tuple[End, str, str]]:
         """Yield each end that has an address, the network it speaks in, and that address."""
         for end in ends(self._plan):
-            if end.network and end.own(self._family) and not end.further:
+            own = end.own(self._family)
+            if end.network and own and not end.further and not is_link_local(own):
                 yield end, end.network, end.own(self._family)
             if end.kind == "node":
                 for network in self._plan.networks:

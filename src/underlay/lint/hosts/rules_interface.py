@@ -26,6 +26,9 @@ def parent_missing(hosts: Hosts) -> Iterator[Hit]:
         base = network.parent.rpartition(".")[0] if network.vlan else network.parent
         if not names or not base or unknown(network.parent):
             continue
+        # Docker's own dummy, the parent of an internal network: macvlan_setup.go, getDummyName.
+        if network.runtime == "docker" and base.startswith("dm-"):
+            continue
         if any(link.fits(base) or link.fits(network.parent) for link in host.links):
             continue
         cure = did_you_mean(nearest(base, names)) or f"one of {', '.join(names)}"

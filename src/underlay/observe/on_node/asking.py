@@ -146,7 +146,8 @@ class Asking:
     def connect(self, question: Question) -> None:
         """Give the question a socket of its own, from its source address; raise OSError."""
         assert question.space is not None
-        loop, to = self.station.loop, (question.destination, question.port or self.station.port)
+        loop, port = self.station.loop, question.port or self.station.port
+        to = question.space.place(question.source, question.destination, port)
         if question.word == "tcp":
             made = self.bound(question, socket.SOCK_STREAM)
             question.sent.append(time.monotonic())
@@ -171,7 +172,7 @@ class Asking:
         if kind == socket.SOCK_STREAM:  # a datagram's port is its own all the same
             made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         made.setsockopt(*ERRORS[question.family], 1)
-        made.bind((question.source, 0))
+        made.bind(question.space.place(question.source, question.source, 0))
         return made
 
     def on_datagram(self, question: Question) -> None:

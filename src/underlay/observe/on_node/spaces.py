@@ -5,14 +5,16 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 
 from __future__ import annotations
 
+import errno
+import os
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.cells import Received
 from underlay.observe.on_node.namespaces import enter, opened
-from underlay.observe.on_node.packets import family_of, ported
+from underlay.observe.on_node.packets import family_of, is_link_local, packed, ported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +62,7 @@ class Space:
         self.tcp: dict[int, socket.socket] = {}
         self.more: list[tuple[str, int, socket.socket]] = []
         self._senders: dict[str, socket.socket] = {}
+        self._indexes: dict[str, int] = {}
         self._packet: dict[tuple[int, int], socket.socket] = {}
         self._icmp_again: socket.socket | None = None
         self._fresh: dict[tuple[int, int], list[socket.socket]] = {}
@@ -119,6 +122,20 @@ class Space:
                 fresh += [quiet(kind, 0, INET[family]) for _ in range(BATCH)]
         return fresh.pop()
 
+    def place(self, source: str, address: str, port: int) -> tuple[str, int] | tuple[Any, ...]:
+        """Return ``address`` and ``port`` as sockets of this namespace take them; raise OSError.
+
+        A link-local address needs an interface: the one that has ``source``.
+        """
+        if not is_link_local(address):
+            return address, port
+        if source not in self._indexes:
+            found = rtnetlink.addresses(self.netlink).get(packed(source))
+            if found is None:
+                raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+            self._indexes[source] = found[0]
+        return address, port, 0, self._indexes[source]
+
     def echo_sender(self, address: str) -> socket.socket:
         """Return the raw socket that sends ICMP from ``address``; raise OSError."""
         if address not in self._senders:
@@ -129,7 +146,7 @@ class Space:
                 made.setsockopt(socket.IPPROTO_ICMPV6, ICMP_FILTER, NOTHING * 8)
             else:
                 made.setsockopt(SOL_RAW, ICMP_FILTER, NOTHING)
-            made.bind((address, 0))
+            made.bind(self.place(address, address, 0))
             self._senders[address] = made
         return self._senders[address]
 

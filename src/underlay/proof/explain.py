@@ -68,6 +68,7 @@ class Explanation:
     ``suspects`` are places that all unexplained cells pass and no working one does.
     ``unseen`` says what could not be looked into, and why. ``doubted`` are the rules that may not
     hold here, as unexplained cells were measured otherwise than these say: most cells first.
+    ``lab`` and ``file`` are what commands name: the running lab, and the file that it is from.
     """
 
     causes: tuple[Cause, ...]
@@ -77,6 +78,8 @@ class Explanation:
     unseen: dict[str, str]
     not_borne_out: tuple[str, ...] = ()
     doubted: tuple[Doubted, ...] = ()
+    lab: str = ""
+    file: str = ""
 
 
 # What there is to say of a lab in which every cell is as expected.
@@ -103,6 +106,7 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
         unseen=dict(evidence.failed),
         not_borne_out=_not_borne_out(found, causes) if unexplained else (),
         doubted=_doubted(cells, set(unexplained)),
+        lab=scene.plan.lab,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ from underlay.observe.observation import Seen
 from underlay.plan import make_plan
 from underlay.proof.explain import NOTHING, Explanation, explain
 from underlay.report import explanation as shown
+from underlay.report.pasted import commands
 from underlay.storage.paths import root
 from underlay.verdict import Cell, Verdict, judge
 from unit.expect.test_mutation import turned_round
@@ -251,3 +253,23 @@ def test_a_strict_filter_matters_only_where_ways_differ(lab: str, value: str, fo
             space["sysctl"]["net.ipv4.conf.all.rp_filter"] = value
     fault = next(f for f in RUNNING if f.id == "rp-filter")
     assert bool(list(fault.find(scene(file), evidence))) is found
+
+
+@pytest.mark.parametrize("one", list(every()), ids=str)
+def test_a_cure_can_be_pasted(one: Recorded) -> None:
+    """Each line is one command of a shell, with names of the lab; where there is none, words."""
+    explanation = explained(one)
+    for cause in explanation.causes:
+        lines = commands(explanation, cause)
+        assert lines or cause.finding.fault.id == "ra-lost", cause
+        assert cause.finding.cure
+        for line in lines:
+            program, verb, *words = shlex.split(line)
+            assert (program, verb in ("exec", "up", "down")) == ("underlay", True), line
+            plan = scene(one.file).plan
+            if verb == "exec":
+                spaces = {c.name for c in plan.containers} | {h.name for h in plan.hosts}
+                spaces |= {n.name for n in plan.nodes} | {"switch"}
+                assert words[0] in spaces
+                assert words[1:4] == ["--lab", plan.lab, "--"]
+                assert words[4:]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Place
+from underlay.faults.healing import given_back
 from underlay.faults.places import second_first
 from underlay.faults.scene import Cell, Scene, involving
+from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ class ContainerStopped(ContainerGone):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [Step(place.node, 'docker start "$1" >/dev/null', (place.target,))]
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        started = Step(place.node, f"docker start {place.target}")
+        return [started, *given_back(scene, place.target)]
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for node in scene.plan.nodes:
             for row in evidence.runtime(node.name).get("docker", ()):
@@ -104,6 +110,13 @@ for name; do docker start "$name" >/dev/null; done
 """
         return [Step(place.node, script, tuple(_docker(scene, place.node)))]
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        names = " ".join(_docker(scene, place.node))
+        return [
+            Step(place.node, "systemctl start docker.socket docker.service"),
+            Step(place.node, f"docker start {names}"),
+        ]
+
     def keeps(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return tuple(_docker(scene, place.node))
 
@@ -128,6 +141,7 @@ class NodeHung(Fault):
     cure = "underlay down, underlay up; its console is in the lab's state folder"
     reference = "measured: a stopped User Mode Linux process answers nothing"
     no_place = "this lab's switch is a machine of its own, where no node's process is"
+    needs_restart = True
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name every node whose process runs beside the segments' bridges, the second one first."""
@@ -161,6 +175,7 @@ class NamespaceGone(ContainerGone):
     cause = "The namespace was deleted, or the container was never started."
     cure = "underlay down, underlay up; the runtime's own words are in `underlay up`'s output"
     reference = "ip-netns(8)"
+    needs_restart = True
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find containers that could not be entered, on nodes that could; Docker's stop instead."""

@@ -10,6 +10,7 @@ file the fault is.
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,11 @@ EXIT_BAD_INPUT = 2
 EXIT_INFRASTRUCTURE = 3
 EXIT_NOT_RUN = 125
 EXIT_INTERRUPTED = 130
+
+# How like two words must be, as difflib counts it, for one to be a slip of the other.
+LIKENESS = 0.6
+# Names in one line of a hint; more than these are counted.
+LISTED = 10
 
 
 class UnderlayError(Exception):
@@ -78,19 +84,42 @@ class Spot:
 def nearest(word: object, choices: Iterable[str]) -> str:
     """Return the one of ``choices`` that ``word`` was probably meant to be, or nothing.
 
-    Large letters and underscores count as small ones and hyphens.
+    Large letters and underscores count as small ones and hyphens. A name with other numbers is
+    another thing, however like it looks: core-20 isn't meant to be core-02, nor eth9 eth1.
     """
     import difflib  # not needed where nobody errs
 
-    plain = {choice.lower().replace("_", "-"): choice for choice in choices}
-    written = str(word).lower().replace("_", "-")
-    near = difflib.get_close_matches(written, plain, n=1, cutoff=0.5)
+    written = _plain(word)
+    numbers = _numbers(written)
+    plain = {_plain(choice): choice for choice in choices}
+    able = [one for one in plain if not numbers or not _numbers(one) or _numbers(one) == numbers]
+    near = difflib.get_close_matches(written, able, n=1, cutoff=LIKENESS)
     return plain[near[0]] if near else ""
+
+
+def _plain(word: object) -> str:
+    return str(word).lower().replace("_", "-")
+
+
+def _numbers(word: str) -> list[int]:
+    return [int(digits) for digits in re.findall("[0-9]+", word)]
 
 
 def did_you_mean(choice: str) -> str:
     """Return the hint that names ``choice``, nothing for nothing."""
     return f"did you mean {choice}?" if choice else ""
+
+
+def listed(names: Iterable[str], *, more: str = "") -> str:
+    """Return ``names`` as one line that can be read: of many the first, and how many follow.
+
+    ``more`` is the command that shows them all.
+    """
+    every = list(names)
+    if len(every) <= LISTED + 1:
+        return ", ".join(every)
+    rest = f"{', '.join(every[:LISTED])} and {len(every) - LISTED} more"
+    return f"{rest}: {more}" if more else rest
 
 
 def reason(error: OSError) -> str:

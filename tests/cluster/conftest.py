@@ -28,6 +28,7 @@ OF_THE_CHECKOUTS_LABS = {
     "test_all_labs",
     "test_break_and_mend",
     "test_broken_labs",
+    "test_cures",
     "test_docs",
     "test_exec",
     "test_faults",

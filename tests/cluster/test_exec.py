@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from cluster.running import Lab
+from cluster.running import Lab, clean_environment
+from underlay.proof.bench.command_line import PseudoTerminal
 
 pytestmark = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
@@ -38,6 +41,62 @@ def test_an_unknown_target_is_refused_with_the_nearest(lab: Lab) -> None:
     assert (done.code, done.out) == (125, ""), str(done)
     assert "lannet-2z" in done.err
     assert "did you mean lannet-2" in done.err
+
+
+def test_a_name_with_another_number_is_not_suggested(lab: Lab) -> None:
+    done = lab.execute("core-20", "true")
+    assert (done.code, done.out) == (125, ""), str(done)
+    assert "did you mean" not in done.err
+    assert "targets: core-01, core-02, core-03, switch, " in done.err
+
+
+def on_terminal(
+    lab: Lab, *words: str, typed: tuple[tuple[bytes, bytes], ...] = ()
+) -> tuple[int, str]:
+    """Run `exec` on a terminal; type each text once what it waits for is there.
+
+    Return the exit code and what the screen has shown.
+    """
+    program = [str(lab.checkout.root / "underlay"), "exec", "--lab", lab.name, *words]
+    terminal = PseudoTerminal(program, clean_environment() | {"TERM": "dumb"})
+    end, seen, left = time.monotonic() + 40, 0, list(typed)
+    while terminal.process.poll() is None and time.monotonic() < end:
+        terminal.watch(0.2)
+        if left and left[0][0] in terminal.text[seen:]:
+            seen = len(terminal.text)
+            terminal.type(left.pop(0)[1])
+    terminal.watch(0.2)
+    terminal.close()
+    return terminal.process.wait(timeout=10), terminal.text.decode()
+
+
+@every_target
+def test_a_command_on_a_terminal_has_one(lab: Lab, target: str) -> None:
+    script = "test -t 0 && test -t 1 && test -t 2; echo code $?; exit 7"
+    code, screen = on_terminal(lab, target, "--", "sh", "-c", script)
+    assert (code, "code 0" in screen) == (7, True), screen
+    code, screen = on_terminal(lab, "-T", "core-01", "--", "sh", "-c", script)
+    assert "code 1" in screen
+
+
+@every_target
+def test_without_a_command_a_shell_opens_and_ctrl_c_is_its_own(lab: Lab, target: str) -> None:
+    """Ctrl-C ends what runs in the shell, and neither the shell nor `exec`."""
+    typed = (
+        (b"# ", b"echo be''gun; sleep 1000\n"),
+        (b"begun", b"\x03"),
+        (b"# ", b"echo $((6 * 7)); exit 9\n"),
+    )
+    code, screen = on_terminal(lab, target, typed=typed)
+    assert code == 9, screen
+    assert "42" in screen
+
+
+def test_a_terminal_that_is_not_there_is_refused(lab: Lab) -> None:
+    for words in (("-t", "core-01", "--", "true"), ("core-01",)):
+        done = lab.verb("exec", *words)
+        assert (done.code, done.out) == (125, ""), str(done)
+        assert "terminal" in done.err
 
 
 def test_a_lab_that_is_not_up_is_refused(lab: Lab) -> None:

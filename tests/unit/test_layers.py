@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -114,6 +116,20 @@ def graph() -> dict[str, set[str]]:
                 inner = {f"{node.module}.{alias.name}" for alias in node.names}
                 here |= (inner & names) or ({node.module} & names)
     return found
+
+
+def test_a_plan_is_read_without_any_third_party_import() -> None:
+    # Each ssh to a User Mode Linux node starts this, in a python without site-packages.
+    proxy = Path("src/underlay/cluster/providers/uml/proxy.py").resolve()
+    folder = Path("no-such-lab").resolve()
+    said = subprocess.run(
+        [sys.executable, "-I", "-S", str(proxy), str(folder), "192.0.2.1", "22"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "ModuleNotFoundError" not in said.stderr
 
 
 def test_no_circles_of_files() -> None:

@@ -105,9 +105,7 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
     """Return the arguments of the cni program: NETWORK CONTAINER NETNS IFNAME KEY=VALUE …."""
     name = container["name"]
     words = [attachment["network"], name, namespaces.path(name), attachment["interface"]]
-    own = routes.addresses(attachment)
-    if network.get("slaac"):
-        own = [address for address in own if ":" not in address]
+    own = routes.given(attachment, network)
     # CNI_ARGS ask host-local for one address; several, and those of the plugin static, are
     # given by the capability "ips". A DHCP server decides itself.
     if len(own) > 1 or network.get("ipam") in ("static", "cluster"):

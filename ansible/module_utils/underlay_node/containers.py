@@ -112,8 +112,21 @@ def start(specified: dict) -> None:
     """Start one container by its runtime; raise Failed with the runtime's words."""
     container = specified["container"]
     RUNTIMES[container["runtime"]].start(container, specified["networks"])
+    _refuse_addresses(container, specified["networks"])
     if container.get("forwards"):
         addressing.make_router(inside(container))
+
+
+def _refuse_addresses(container: dict, networks: dict[str, dict]) -> None:
+    """Raise Failed where an interface that is to have no address has one of more than its link."""
+    for attachment in container["attachments"]:
+        if networks[attachment["network"]].get("ipam") != "none":
+            continue
+        rows = show(["address", "show", "dev", attachment["interface"]], inside(container))
+        own = [e["local"] for r in rows for e in r["addr_info"] if e["scope"] == "global"]
+        if own:
+            name = f"{attachment['interface']} in {attachment['network']}"
+            raise Failed(f"{name} has {', '.join(own)}, and nobody is to give it an address")
 
 
 def create(specifications: list[dict]) -> dict[str, str]:

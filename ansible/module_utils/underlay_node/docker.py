@@ -166,11 +166,10 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
 
 
 def _endpoint(attachment: dict, network: dict) -> dict:
-    own = {}
-    if attachment["address"]:
-        own["IPv4Address"] = attachment["address"].partition("/")[0]
-    if attachment.get("address6"):
-        own["IPv6Address"] = attachment["address6"].partition("/")[0]
+    own = {
+        "IPv6Address" if ":" in address else "IPv4Address": address.partition("/")[0]
+        for address in routes.given(attachment, network)
+    }
     settings: dict = {"IPAMConfig": own}
     # A passthru child is told its parent's MAC: Docker would make one up, and setting that fails.
     if network["own_mac"]:

@@ -139,11 +139,9 @@ def configuration(attachment: dict, network: dict) -> list[str]:
     """Return ip's lines that give the interface its name and addresses, in the container."""
     name = attachment["interface"]
     lines = [f"link set {_passing(attachment)} name {name}", f"link set {name} up"]
-    for address in routes.addresses(attachment):
-        if ":" not in address:
-            lines.append(f"address add {address} broadcast + dev {name}")
-        elif not network.get("slaac"):
-            lines.append(f"address add {address} nodad dev {name}")
+    for address in routes.given(attachment, network):
+        how = "nodad" if ":" in address else "broadcast +"
+        lines.append(f"address add {address} {how} dev {name}")
     if network["mode"] == "source" and not by_tap(network):
         kind, allowed = network["driver"], attachment.get("allow") or []
         # One by one: `set` takes no more than a few at once.

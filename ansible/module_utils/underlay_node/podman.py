@@ -69,7 +69,7 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
 
 def endpoint(attachment: dict, network: dict) -> str:
     """Return podman's --network: the network with this container's addresses in it."""
-    words = [f"ip={own.partition('/')[0]}" for own in routes.addresses(attachment)]
+    words = [f"ip={own.partition('/')[0]}" for own in routes.given(attachment, network)]
     if network["own_mac"] and network["mode"] != "passthru":
         words.append(f"mac={attachment['mac']}")
     words.append(f"interface_name={attachment['interface']}")

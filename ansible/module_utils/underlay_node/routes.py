@@ -54,6 +54,14 @@ def gateway_of(address: str, network: dict) -> str:
     return str(next((pool["gateway"] for pool in near), ""))
 
 
+def given(attachment: dict, network: dict) -> list[str]:
+    """Return those addresses that the runtime gives: the others the interface makes itself."""
+    if network.get("ipam") == "none":
+        return []
+    own = addresses(attachment)
+    return [one for one in own if ":" not in one] if network.get("slaac") else own
+
+
 def addresses(attachment: dict) -> list[str]:
     """Return all addresses of an interface, with their prefix lengths, those of IPv4 first."""
     every = [attachment["address"], attachment.get("address6"), *(attachment.get("more") or [])]

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, Infrastructure, did_you_mean, nearest
+from underlay.errors import BadInput, Infrastructure, did_you_mean, listed, nearest
 from underlay.storage.paths import root, states
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def running_lab(name: str | None) -> str:
     if not up:
         raise BadInput("no lab is up", hint="`underlay up` starts the default lab")
     raise BadInput(
-        f"{len(up)} labs are up: {', '.join(up)}", hint=f"name one of them: `--lab {up[0]}`"
+        f"{len(up)} labs are up: {listed(up)}", hint=f"name one of them: `--lab {up[0]}`"
     )
 
 
@@ -101,11 +101,11 @@ def _nearest_file(word: str) -> str:
     near = nearest(word, names) or next((n for n in names if n.rpartition("/")[2] == word), "")
     if near:
         return did_you_mean(repr(near))
-    return f"the labs here are {', '.join(names)}"
+    return f"the labs here are {listed(names, more='underlay labs')}"
 
 
 def _hint_for(name: str, up: tuple[str, ...]) -> str:
     if not up:
         return f"no lab is up; `underlay up {shlex.quote(name)}` starts it"
     near = nearest(name, up)
-    return did_you_mean(repr(near)) if near else f"up now: {', '.join(up)}"
+    return did_you_mean(repr(near)) if near else f"up now: {listed(up)}"

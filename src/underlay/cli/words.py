@@ -112,4 +112,5 @@ BY_NAME: dict[str, Callable[[], tuple[str, ...]]] = {
     "destination": lambda: _named("containers", "nodes"),
     "container": lambda: _named("containers"),
     "provider": _providers,
+    "words": lab_names,
 }

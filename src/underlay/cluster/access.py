@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import subprocess
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
 from underlay.cluster.bundle import PROGRAM, PROGRAM_FILE
 from underlay.cluster.process import run
 from underlay.cluster.providers import provider
-from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure, did_you_mean, nearest
+from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure, did_you_mean, listed, nearest
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan, PlannedContainer
@@ -108,31 +110,49 @@ def run_in(
     return run(command, deadline=deadline, check=False)
 
 
-def execute(state: LabState, target: str, arguments: list[str]) -> int:
+def execute(state: LabState, target: str, arguments: list[str], *, tty: bool = False) -> int:
     """Run ``arguments`` as root in ``target``, on this process's streams; return the exit code.
 
-    ``target`` is a node, a container, an external host or ``switch``. 125 means that the command
-    could not be run. Raises BadInput, with the nearest name, for another target.
+    ``target`` is a node, a container, an external host or ``switch``. With ``tty`` the command
+    has a terminal, and what Ctrl-C is to end is the command. 125 means that the command could not
+    be run. Raises BadInput, with the nearest name, for another target.
     """
-    command, node = _command(state, target, arguments)
+    command, node = _command(state, target, arguments, tty=tty)
     if node:
         refuse_stopped(state, [node])
-    code = subprocess.run(command, check=False).returncode
+    with _left_to_the_command() if tty else nullcontext():
+        code = subprocess.run(command, check=False).returncode
     if node and code == NOT_REACHED and not _reachable(state, node):
         return EXIT_NOT_RUN
     return _exit_code(code)
 
 
-def _command(state: LabState, target: str, arguments: list[str]) -> tuple[list[str], str]:
+@contextmanager
+def _left_to_the_command() -> Iterator[None]:
+    """Leave Ctrl-C to the command on the terminal: a shell there lives on, and so must this.
+
+    A handler, unlike ignoring the signal, isn't handed down to the command.
+    """
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _command(
+    state: LabState, target: str, arguments: list[str], *, tty: bool = False
+) -> tuple[list[str], str]:
     """Return what runs ``arguments`` in ``target``, and the node that this needs ssh to, if any."""
     plan, by = state.plan(), provider(state.provider)
     wrapped = ["sh", "-c", RUN, "sh", *arguments]
     if target == SWITCH:
-        return by.at_switch(state.folder, wrapped), ""
+        return by.at_switch(state.folder, wrapped, tty=tty), ""
     if target in {host.name for host in plan.hosts}:
         return by.at_external_hosts(state.folder, [*_in_host(target), *wrapped]), ""
     node, inside = _inside(plan, target, arguments)
-    return ssh.command(state.folder / "ssh_config", node, ["sudo", "-n", *inside]), node
+    words = ["sudo", "-n", *inside]
+    return ssh.command(state.folder / "ssh_config", node, words, tty=tty), node
 
 
 def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[str]]:
@@ -143,8 +163,12 @@ def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[st
     for container in plan.containers:
         if container.name == target.partition("@")[0]:
             return container.node, ["sh", "-c", _enter(container), "sh", *arguments]
-    names = [SWITCH, *(node.name for node in plan.nodes), *(c.name for c in plan.containers)]
-    hint = did_you_mean(nearest(target, names)) or f"targets: {', '.join(names)}"
+    names = [node.name for node in plan.nodes] + [SWITCH] + [host.name for host in plan.hosts]
+    names += [container.name for container in plan.containers]
+    hint = (
+        did_you_mean(nearest(target, names))
+        or f"targets: {listed(names, more=f'underlay status --lab {plan.lab}')}"
+    )
     raise BadInput(f"the lab {plan.lab} has no {target!r}", hint=hint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 from underlay.plan import Attachment, Plan, PlannedContainer, host_address, parent_address
@@ -61,6 +62,11 @@ class Pair:
     source_address: str
     destination_address: str
     family: Family = 4
+
+
+def is_link_local(address: str) -> bool:
+    """Whether an address is IPv6's for one link only."""
+    return ":" in address and ip_address(address).is_link_local
 
 
 def protocols(plan: Plan) -> tuple[Protocol, ...]:
@@ -150,5 +156,6 @@ def _pairs(plan: Plan, family: Family) -> Iterator[Pair]:
             network = source.network or destination.network
             asker = source.own(family) or own[source.node, network]
             asked = destination.own(family) or own[destination.node, network]
-            if asker and asked:
+            # A link-local address is good for its link only, and so is who asks for it.
+            if asker and asked and is_link_local(asker) == is_link_local(asked):
                 yield Pair(source, destination, asker, asked, family)

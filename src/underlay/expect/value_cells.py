@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.drivers.rule import NOTHING, Rule
-from underlay.expect.ends import FAMILIES, ends, machines, pairs
+from underlay.expect.ends import FAMILIES, ends, is_link_local, machines, pairs
 from underlay.expect.expectation import Expectation, Value
 from underlay.expect.seen import seen_rule
 from underlay.expect.tables import broadcast_rule
@@ -58,6 +58,8 @@ class _Values:
             (end.space, end.own(family)): end.name
             for end in ends(plan)
             if end.kind == "container" and not end.further
+            # What hears groups has joined them on interfaces with an address of more than a link.
+            if not is_link_local(end.own(family))
         }
 
     def cells(self, check: str) -> Iterator[Expectation]:
@@ -116,23 +118,26 @@ class _Values:
             owner = max(owners, key=lambda one: one.address == pair.destination_address)
             asks_no_neighbour = route.link.by_node or owner.by_node
             answered = not asks_no_neighbour and (rule.reachable or rule.stop == "no_answer")
-            value: Value = self._answerers(route.link, owner, owners) if answered else NOBODY
+            asked = pair.destination_address
+            value: Value = self._answerers(route.link, owner, owners, asked) if answered else NOBODY
             said = (f"{check}-{rule.id}", rule.because, _ARP)
             yield self._of_pair(pair, check, value, said)
 
-    def _answerers(self, link: Link, owner: Link, owners: list[Link]) -> Value:
-        """Return the owner's MAC; over IPv4 those of all its interfaces that hear the request.
+    def _answerers(self, link: Link, owner: Link, owners: list[Link], address: str) -> Value:
+        """Return the owner's MAC; over IPv4 those of all its interfaces that hear and answer.
 
         A machine answers ARP for any of its addresses on every interface (arp_ignore 0).
         """
-        found = {owner.mac}
+        found = set()
         if self._family == 4:
-            found |= {
+            found = {
                 one.mac
                 for one in owners
-                if not one.by_node and broadcast_rule(self._world, link, one).reachable
+                if not one.by_node
+                and broadcast_rule(self._world, link, one).reachable
+                and self._paths.answers(link, one, address)
             }
-        return owner.mac if len(found) == 1 else tuple(sorted(found))
+        return tuple(sorted(found)) if len(found) > 1 else next(iter(found), owner.mac)
 
     def _hearing(self, check: Check) -> Iterator[Expectation]:
         """Who hears what an end sends to everybody in its network."""
@@ -156,7 +161,8 @@ class _Values:
     def _speakers(self) -> Iterator[tuple[End, str, str]]:
         """Yield each end that has an address, the network it speaks in, and that address."""
         for end in ends(self._plan):
-            if end.network and end.own(self._family) and not end.further:
+            own = end.own(self._family)
+            if end.network and own and not end.further and not is_link_local(own):
                 yield end, end.network, end.own(self._family)
             if end.kind == "node":
                 for network in self._plan.networks:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.faults.catalogue import BOOT, RUNNING
-from underlay.faults.fault import Effect, Entry, Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import Effect, Entry, Fault, Finding, Place
 from underlay.faults.scene import Cell, Scene
+from underlay.faults.step import Proof, Step
 
 __all__ = [
     "BOOT",

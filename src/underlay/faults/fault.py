@@ -11,8 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from underlay.faults.healing import given_back
+from underlay.faults.step import Proof, Step
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from underlay.expect.passages import Kind, Passage
     from underlay.faults.scene import Cell, Child, Scene
@@ -75,26 +78,13 @@ class Effect:
 
 
 @dataclass(frozen=True)
-class Step:
-    """A shell script to run as root in a target, with its arguments."""
-
-    target: str
-    script: str
-    arguments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What was seen: a command, where it was run, and the lines of it that matter."""
-
-    node: str
-    command: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Finding:
-    """A fault that the evidence shows at a place, before the differing cells are asked."""
+    """A fault that the evidence shows at a place, before the differing cells are asked.
+
+    ``steps`` are what puts it right there; ``cure`` says so of any place, in words. ``follows`` is
+    the id of a fault of the same node that brings such evidence about: where the evidence shows
+    that one, too, this is its consequence.
+    """
 
     fault: Fault
     place: Place
@@ -102,6 +92,8 @@ class Finding:
     proofs: tuple[Proof, ...]
     strength: float
     cure: str
+    steps: tuple[Step, ...] = ()
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -127,6 +119,8 @@ class Fault(Entry):
     needs more than one step has ``inject`` and ``undo`` of its own. ``kind`` is what the lost
     packets pass at the place, and ``family`` theirs, 0 for both; ``takes`` may say more.
     ``loses_addresses`` says that addresses and routes of the target get lost and must be put back.
+    What is ``sudden`` ends a measurement under way: cells decided before don't speak against it.
+    ``needs_restart`` says that no command on the running lab puts it right.
     """
 
     stage: Stage = "running"
@@ -136,6 +130,8 @@ class Fault(Entry):
     kind: Kind = "space"
     family: int = 0
     loses_addresses: bool = False
+    sudden: bool = False
+    needs_restart: bool = False
 
     def __init__(self) -> None:
         """Its class has all that an entry's constructor would take."""
@@ -179,6 +175,14 @@ class Fault(Entry):
         """Return the targets whose addresses and routes get lost and must be put back."""
         return (place.target,) if self.loses_addresses else ()
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Return the steps that put a found fault right, however it came about.
+
+        By default those that take it back, and what else its target has lost by it.
+        """
+        lost = [step for one in self.keeps(scene, place) for step in given_back(scene, one)]
+        return [*self.undo(scene, place), *lost]
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Yield each place where the evidence shows the fault."""
         for place in self.places(scene):
@@ -198,10 +202,16 @@ class Fault(Entry):
         strength: float = PROVEN,
         effect: Effect | None = None,
         cure: str = "",
+        follows: str = "",
+        steps: Sequence[Step] | None = None,
     ) -> Finding:
-        """Return the finding that the fault is at ``place``."""
+        """Return the finding that the fault is at ``place``; ``steps`` by default are `heal`'s."""
         effect = self.effect(scene, place) if effect is None else effect
-        return Finding(self, place, effect, proofs, strength, cure or self.cure)
+        if steps is None:
+            steps = [] if self.needs_restart else self.heal(scene, place, proofs)
+        said = cure or self.cure
+        again = tuple(dict.fromkeys(steps))
+        return Finding(self, place, effect, proofs, strength, said, again, follows)
 
 
 class ChildFault(Fault):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from underlay.cluster.access import run_in
 from underlay.errors import EXIT_NOT_RUN, Infrastructure
 from underlay.faults import restore
-from underlay.faults.fault import Fault, Place, Step
+from underlay.faults.fault import Fault, Place
+from underlay.faults.step import Step
 from underlay.observe.on_node.gather import documents
 from underlay.plan import SWITCH
 from underlay.storage.writing import write_whole

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.fault import Place, Step
+from underlay.faults.fault import Place
+from underlay.faults.step import Step
 
 if TYPE_CHECKING:
     from underlay.faults.scene import Child, Scene

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from underlay.faults.fault import Step
+from underlay.faults.step import Step
 from underlay.plan import family_of
 
 SHOW = """

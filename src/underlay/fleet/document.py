@@ -159,12 +159,13 @@ def read_yaml(document: Document) -> None:
 
 
 def inflated(raw: bytes) -> bytes:
-    """Return what gzip made ``raw`` of; raise ValueError where that is without measure."""
+    """Return what gzip made ``raw`` of; raise ValueError where it didn't, or without measure."""
     with gzip.GzipFile(fileobj=io.BytesIO(raw)) as stream:
         try:
             data = stream.read(MAX_BYTES + 1)
-        except zlib.error as error:
-            raise ValueError(str(error)) from error
+        except (OSError, EOFError, zlib.error) as error:
+            # Python's own words quote bytes as it writes them.
+            raise ValueError("gzip has not made it") from error
     if len(data) > MAX_BYTES:
         raise ValueError("too large")
     return data

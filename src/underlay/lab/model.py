@@ -227,7 +227,7 @@ else:
     Mode = Literal[tuple(dict.fromkeys(mode for one in DRIVERS.values() for mode in one.modes))]
     Flag = Literal[tuple(dict.fromkeys(flag for one in DRIVERS.values() for flag in one.flags))]
 Runtime = Literal["cni", "docker", "podman", "iproute2"]
-Ipam = Literal["host-local", "static", "dhcp", "cluster"]
+Ipam = Literal["host-local", "static", "dhcp", "cluster", "none"]
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Protocol = Annotated[
     str,
@@ -405,7 +405,9 @@ class Network(Strict):
     plan; a fixed address may be anywhere in the subnet. With ``ipam: cluster`` all nodes hand
     out of one pool, one after the other in the plan's order. It stands for allocators that
     know the whole cluster, such as whereabouts and Swarm's: CNI is given the addresses by the
-    plugin static, Docker and podman by ``--ip``.
+    plugin static, Docker and podman by ``--ip``. With ``ipam: none`` containers get a link
+    without addresses: nothing of IPv4 is asked of it, and of IPv6 what the kernel makes of the
+    child's MAC address for the link alone, where the runtime leaves it that.
 
     ``segment`` names the underlay whose NIC is the parent; ``parent`` (CNI calls
     it ``master``) names an interface outright instead. ``vlan`` puts the network on
@@ -453,7 +455,7 @@ class Network(Strict):
     ranges: dict[Word, AnyRange] = Field(default={}, max_length=20)
     """What each node hands out of the subnet, by node; without it, a slice of its own."""
     ipam: Ipam | None = None
-    """What gives containers their addresses: a CNI plugin (host-local), or cluster: the plan."""
+    """What gives containers addresses: a CNI plugin (host-local), the plan (cluster), or none."""
     slaac: StrictBool = False
     """Whether containers make their IPv6 address from a router's advertisements (SLAAC)."""
     sliced: StrictBool = True

@@ -540,6 +540,34 @@ def filter_unasked(subject: Subject) -> Iterator[Hit]:
             )
 
 
+@rule(
+    "filter-forwards-nothing",
+    "warning",
+    "Linux, net/ipv4/ip_forward.c, and net/bridge/br_netfilter_hooks.c, br_nf_forward",
+)
+def filter_forwards_nothing(subject: Subject) -> Iterator[Hit]:
+    """A forward chain is asked by who forwards, and by bridges that are told to ask it."""
+    plan = subject.plan
+    able = {c.name for c in plan.containers if c.forwards}
+    able |= {host.name for host in plan.hosts if host.forwards}
+    able |= {
+        node.name
+        for node in plan.nodes
+        if node.forwards or any("masquerade" in link.options for link in node.links)
+    }
+    able |= {name for one in plan.filters if one.bridged for name in one.spaces}
+    for one in plan.filters:
+        idle = [name for name in one.spaces if name not in able]
+        if one.direction == "forward" and idle:
+            yield Hit(
+                subject.spot("filters", one.number, "direction"),
+                f"{', '.join(idle[:3])}{' …' if idle[3:] else ''} forward{'s' * (len(idle) == 1)}"
+                " nothing: this filter is never asked",
+                "direction: in or out; `forwards: true` for a router; `bridged: true` here for a"
+                " node's bridges",
+            )
+
+
 def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> tuple[str, str] | None:
     """Return the subnets of the two that overlap, of either family."""
     for one, other in product(first.pools, second.pools):

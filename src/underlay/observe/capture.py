@@ -73,11 +73,13 @@ def sniff(
     seconds: float,
     count: int = 0,
     marks: tuple[bytes, ...] = (),
+    program: list[list[int]] | None = None,
     snap: int = 256,
     meanwhile: Callable[[], object] | None = None,
 ) -> tuple[list[Frame], dict[str, str]]:
     """Capture at all points of ``spaces``, by machine; return the frames in order of time.
 
+    Only frames that hold one of ``marks`` and pass ``program`` are reported, any without them.
     Points that aren't there come back with the reason. ``meanwhile`` is called once all
     machines listen; when it returns, capturing ends a moment later. An interrupt ends it,
     too, and keeps what there is. Raises Infrastructure where a machine doesn't listen.
@@ -86,7 +88,9 @@ def sniff(
     listeners: dict[str, _Listener] = {}
     try:
         for machine, parts in spaces.items():
-            arguments = sniff_command(parts, seconds=seconds, count=count, marks=marks, snap=snap)
+            arguments = sniff_command(
+                parts, seconds=seconds, count=count, marks=marks, program=program, snap=snap
+            )
             start = start_at_switch(state, arguments) if machine == SWITCH else None
             listeners[machine] = _Listener(start or spawn(machine, arguments))
         for machine, listener in listeners.items():

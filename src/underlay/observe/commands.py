@@ -39,7 +39,7 @@ _PROBING = (
     "probe",
 )
 _GATHERING = ("rtnetlink", "namespaces", "gather")
-_SNIFFING = ("rtnetlink", "namespaces", "sniff")
+_SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
 _BOOTSTRAP = """\
 import base64, json, sys, types, zlib
 for name in ("underlay", "underlay.observe", "underlay.observe.on_node"):
@@ -78,17 +78,20 @@ def sniff_command(
     seconds: float,
     count: int = 0,
     marks: tuple[bytes, ...] = (),
+    program: list[list[int]] | None = None,
     snap: int = 65535,
 ) -> list[str]:
     """Return the argument list that captures as root on one machine, as sniff.py describes it.
 
-    ``spaces`` are (name, kind, devices), with ``node`` for the kind of the machine's own.
+    ``spaces`` are (name, kind, devices), with ``node`` for the kind of the machine's own;
+    ``program`` is a filter as bpf.py runs it.
     """
     task = {
         "spaces": spaces,
         "seconds": seconds,
         "count": count,
         "marks": [mark.hex() for mark in marks],
+        "program": program or [],
         "snap": snap,
     }
     return [*PYTHON, "-c", _BOOTSTRAP, _source(_SNIFFING), pack(task)]

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     Free = dict[tuple[str, str], list[Iterator[Address]]]
 
 
+LINK_LOCAL = "fe80::/64"
+
+
 def plan_containers(
     lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
 ) -> tuple[PlannedContainer, ...]:
@@ -80,6 +83,8 @@ class _Counter:
             own = own_made(IPv6Network(network.subnet6), mac_address, device_id)
             prefix = Cidr(network.subnet6).prefix
             found = (*(one for one in found if one.family == 4), Cidr(f"{own}/{prefix}"))
+        elif network.makes_link_local:
+            found = (Cidr(f"{own_made(IPv6Network(LINK_LOCAL), mac_address)}/64"),)
         four = next((one for one in found if one.family == 4), NO_ADDRESS)
         six = next((one for one in found if one.family == 6), NO_ADDRESS)
         return Attachment(
@@ -167,6 +172,7 @@ def _on_node(
                 counters[name].next(group, f"eth{position}")
                 for position, name in enumerate(group.networks)
             )
+            attachments = tuple(_with_one_link_local(attachments))
             first = counters[group.networks[0]]
             stem = group.name or first.network.name
             named[stem] = number = named.get(stem, 0) + 1
@@ -185,6 +191,15 @@ def _on_node(
                 forwards=group.forwards,
             )
             yield group, container
+
+
+def _with_one_link_local(attachments: tuple[Attachment, ...]) -> Iterator[Attachment]:
+    """A second link-local address is asked for by nobody: which link is meant no route says."""
+    seen = False
+    for attachment in attachments:
+        own = attachment.address6.startswith("fe80")
+        yield replace(attachment, address6=NO_ADDRESS) if own and seen else attachment
+        seen |= own
 
 
 def is_alone(lab: Lab, group: Containers) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.lab import SwitchPort
 from underlay.plan.addresses import NO_ADDRESS
 from underlay.plan.naming import mac
 from underlay.plan.nodes import management_link
@@ -18,7 +17,7 @@ from underlay.plan.values import Nic, PlannedNode, PortVlans
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from underlay.lab import Lab, Segment
+    from underlay.lab import Lab, Segment, SwitchPort
     from underlay.plan.values import PlannedHost, PlannedSegment
 
 SWITCH = "switch"
@@ -38,15 +37,19 @@ def port_vlans(segment: Segment, stations: Iterable[str]) -> dict[str, PortVlans
         return {}
     unnamed = PortVlans(untagged=DEFAULT_VLAN)
     if segment.trunk is not None:
-        unnamed = _vlans(SwitchPort(trunk=segment.trunk, native=segment.native))
+        unnamed = _trunk(segment)
     return {
         name: _vlans(segment.ports[name]) if name in segment.ports else unnamed for name in stations
     }
 
 
 def _vlans(port: SwitchPort) -> PortVlans:
-    tagged = tuple(vlan for vlan in dict.fromkeys(port.trunk or ()) if vlan != port.native)
-    return PortVlans(tagged, port.access or port.native)
+    return PortVlans(untagged=port.access) if port.access else _trunk(port)
+
+
+def _trunk(trunk: SwitchPort | Segment) -> PortVlans:
+    tagged = tuple(vlan for vlan in dict.fromkeys(trunk.trunk or ()) if vlan != trunk.native)
+    return PortVlans(tagged, trunk.native)
 
 
 def plan_switch(

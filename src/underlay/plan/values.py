@@ -296,6 +296,15 @@ class PlannedNetwork:
         return tuple(address for pool in self.pools for address in pool.reserved)
 
     @property
+    def makes_link_local(self) -> bool:
+        """Whether all that a container gets is the link-local address that its kernel makes.
+
+        Of a MAC address that ipvlan children share the kernel makes it otherwise.
+        """
+        own_mac = self.traits.takes_mac(self.mode) and self.attach != "tap"
+        return self.ipam == "none" and own_mac
+
+    @property
     def one_of_each_family(self) -> bool:
         """Whether a container has one address of each family, not one of each subnet.
 

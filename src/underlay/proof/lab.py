@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -101,7 +101,8 @@ def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], Non
     if verdict.exit_code == 0:
         return NOTHING
     tell(f"looking into {lab.state.lab}")
-    return explain(Scene(lab.prediction), verdict.cells, gather_evidence(lab))
+    found = explain(Scene(lab.prediction), verdict.cells, gather_evidence(lab))
+    return replace(found, file=lab.state.file)
 
 
 def gather_evidence(lab: RunningLab) -> Evidence:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, did_you_mean, nearest
+from underlay.errors import BadInput, did_you_mean, listed, nearest
 from underlay.expect import Prediction, pairs
 from underlay.faults.scene import Passage, Scene
 from underlay.observe.capture import summary
@@ -14,10 +15,13 @@ from underlay.plan import SWITCH, family_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from underlay.observe.capture import Frame
+    from underlay.observe.capture import Frame, Summary
     from underlay.plan import Plan
 
 REQUEST, ANSWER = "request", "answer"
+# What refuses a datagram, by its type: destination unreachable; RFC 792 and RFC 4443.
+UNREACHABLE = {"ICMP": "type 3", "ICMPv6": "type 1"}
+SYN, RST, ACK = 0x02, 0x04, 0x10
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,58 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Packet:
+    """What is sent: an echo request, or to ``port`` a TCP SYN or a UDP datagram.
+
+    ``mark`` is what an echo carries; the other two are known by their pair of ports.
+    """
+
+    protocol: str = "icmp"
+    port: int = 0
+    source_port: int = 0
+    mark: bytes = b""
+
+    @property
+    def words(self) -> str:
+        """What is sent, as people call it."""
+        if self.protocol == "icmp":
+            return "one echo request"
+        return f"{'TCP SYN' if self.protocol == 'tcp' else 'UDP datagram'} to port {self.port}"
+
+    def marks(self) -> tuple[bytes, ...]:
+        """Return the bytes by which the packet and its answer are known."""
+        if self.protocol == "icmp":
+            return (self.mark,)
+        # An ICMP error holds the ports of what it refuses.
+        return self._ports(), struct.pack("!HH", self.port, self.source_port)
+
+    def seen_as(self, words: Summary, data: bytes, *, request: bool) -> str:
+        """Return in words what ``data`` is of this packet, or of its answer; nothing if neither."""
+        if self.protocol == "icmp":
+            return words.what if words.what == ("echo request" if request else "echo reply") else ""
+        if words.kind == self.protocol.upper():
+            ports = (self.source_port, self.port) if request else (self.port, self.source_port)
+            if words.what != f"{ports[0]} to {ports[1]}":
+                return ""
+            return (
+                _flags(data, struct.pack("!HH", *ports)) if self.protocol == "tcp" else "datagram"
+            )
+        refused = self._ports() in data and words.what == UNREACHABLE.get(words.kind)
+        return "unreachable" if refused and not request else ""
+
+    def _ports(self) -> bytes:
+        return struct.pack("!HH", self.source_port, self.port)
+
+
+def _flags(data: bytes, ports: bytes) -> str:
+    """Return the flags of the TCP segment in ``data`` that goes between ``ports``."""
+    start = data.find(ports)
+    flags = data[start + 13] if len(data) > start + 13 else 0
+    names = [name for name, bit in (("SYN", SYN), ("RST", RST), ("ACK", ACK)) if flags & bit]
+    return " ".join(names)
+
+
+@dataclass(frozen=True)
 class Trace:
     """Who asks whom, from which address to which, and what the packet passes there and back."""
 
@@ -51,6 +107,7 @@ class Trace:
     destination_address: str
     device: str
     passages: tuple[Passage, ...]
+    packet: Packet
 
     def spaces(self) -> dict[str, list[tuple[str, str, list[str]]]]:
         """Return what sniff.py has to listen at, by machine."""
@@ -98,8 +155,8 @@ class Trace:
         return passage.where, passage.where, "node"
 
 
-def trace_of(plan: Plan, source: str, destination: str) -> Trace:
-    """Return what a packet passes between two ends of the matrix.
+def trace_of(plan: Plan, source: str, destination: str, packet: Packet) -> Trace:
+    """Return what ``packet`` passes between two ends of the matrix.
 
     Raises BadInput where they are no pair of it.
     """
@@ -115,7 +172,10 @@ def trace_of(plan: Plan, source: str, destination: str) -> Trace:
                 f"{source} to {destination} is no pair of the matrix",
                 hint="containers among each other, and containers with nodes",
             )
-        hint = did_you_mean(nearest(wrong, names)) or f"ends: {', '.join(names)}"
+        hint = (
+            did_you_mean(nearest(wrong, names))
+            or f"ends: {listed(names, more=f'underlay status --lab {plan.lab}')}"
+        )
         raise BadInput(f"the lab {plan.lab} has no end {wrong!r}", hint=hint)
     passages = tuple(p for p in Scene(Prediction(plan)).way(found) if p.kind != "route")
     return Trace(
@@ -128,6 +188,7 @@ def trace_of(plan: Plan, source: str, destination: str) -> Trace:
         destination_address=found.destination_address,
         device=passages[0].interface,
         passages=passages,
+        packet=packet,
     )
 
 
@@ -148,11 +209,12 @@ def seen_points(trace: Trace, frames: Sequence[Frame], missing: dict[str, str]) 
                 if pair == {trace.source_address, trace.destination_address}:
                     asked = words.destination if words.what == "who has" else words.source
                     arp.append(f"{words.what} {asked}")
+            elif what := trace.packet.seen_as(words, frame.data, request=request):
+                tag = f" vlan {words.vlan}" if words.vlan else ""
+                # TCP asks and closes: the first word of either side is what counts.
+                packet = packet or f"{words.kind} {what}{tag}"
             elif passage.packet.outer and not words.what.startswith("echo"):
                 packet = f"{passage.packet.outer.upper()} around it, {words.what}"
-            elif words.what == ("echo request" if request else "echo reply"):
-                tag = f" vlan {words.vlan}" if words.vlan else ""
-                packet = f"{words.kind} {words.what}{tag}"
         points.append(
             Point(
                 packet=REQUEST if request else ANSWER,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from underlay.report.pasted import commands
 from underlay.report.terminal import count
 
 if TYPE_CHECKING:
@@ -46,10 +47,10 @@ def document(explanation: Explanation) -> dict[str, Any]:
 
 def causes(explanation: Explanation) -> list[dict[str, Any]]:
     """Return the causes alone, as ``check --json`` has them."""
-    return [_cause(cause) for cause in explanation.causes]
+    return [_cause(explanation, cause) for cause in explanation.causes]
 
 
-def _cause(cause: Cause) -> dict[str, Any]:
+def _cause(explanation: Explanation, cause: Cause) -> dict[str, Any]:
     fault = cause.finding.fault
     return {
         "id": fault.id,
@@ -64,6 +65,7 @@ def _cause(cause: Cause) -> dict[str, Any]:
             for proof in cause.finding.proofs
         ],
         "cure": cause.finding.cure,
+        "commands": commands(explanation, cause),
         "reference": fault.reference,
     }
 
@@ -77,7 +79,7 @@ def explanation_text(explanation: Explanation, *, width: int = 100) -> Text:
     """Return the explanation as text whose prose is wrapped at ``width`` columns."""
     text = Text()
     for number, cause in enumerate(explanation.causes, 1):
-        _describe(text, number, cause, width)
+        _describe(text, number, explanation, cause, width)
     if explanation.unexplained:
         _leftover(text, explanation, width)
     for name, reason in explanation.unseen.items():
@@ -85,7 +87,7 @@ def explanation_text(explanation: Explanation, *, width: int = 100) -> Text:
     return text
 
 
-def _describe(text: Text, number: int, cause: Cause, width: int) -> None:
+def _describe(text: Text, number: int, explanation: Explanation, cause: Cause, width: int) -> None:
     fault = cause.finding.fault
     sure = f"{cause.confidence:.0%} sure"
     text.append(f"Cause {number}: {fault.title} ({fault.id})\n", "bold")
@@ -97,9 +99,20 @@ def _describe(text: Text, number: int, cause: Cause, width: int) -> None:
             text.append(f"    {line}\n")
         if len(proof.lines) > LINES_SHOWN:
             text.append(f"    and {len(proof.lines) - LINES_SHOWN} lines more\n", "dim")
-    _line(text, f"Cure: {cause.finding.cure}", width, indent=2)
+    _cure(text, explanation, cause, width)
     _line(text, fault.reference, width, indent=2, style="dim")
     text.append("\n")
+
+
+def _cure(text: Text, explanation: Explanation, cause: Cause, width: int) -> None:
+    """Say what to paste, each command on a line of its own; words where there is none."""
+    lines = commands(explanation, cause)
+    if not lines:
+        _line(text, f"Cure: {cause.finding.cure}", width, indent=2)
+        return
+    text.append("  Cure:\n")
+    for line in lines:
+        text.append(f"    {line}\n", "bold")
 
 
 def _leftover(text: Text, explanation: Explanation, width: int) -> None:

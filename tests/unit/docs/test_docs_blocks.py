@@ -16,6 +16,7 @@ from doc_pages import Block, Step
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = {
     "lint": ["labs/broken/seed-eth0.yml"],
+    "labs": ["docker"],
     "env": ["--lab", "docker-vlan"],
     "test": ["--layer", "unit", "--", "-k", "test_places_in_the_overview"],
 }

@@ -94,7 +94,11 @@ def test_page_has_the_same_shape_as_all(verb: str) -> None:
 def test_usage_lists_what_help_lists(verb: str) -> None:
     rows = doc_pages.first_column(doc_pages.section(page_of(verb), "Usage"))
     listed = {row.split()[0] for row in rows if row.startswith("--") and row != "-- CMD..."}
-    assert listed == options(verb)
+    short = {name for name in options(verb) if not name.startswith("--")}
+    assert listed == options(verb) - short
+    # A short name stands beside the long one.
+    for name in short:
+        assert any(f", `{name}`" in line for line in doc_pages.section(page_of(verb), "Usage"))
     arguments = [p for p in parameters(verb) if p.param_type_name == "argument"]
     names = [(p.metavar or p.name.upper()).strip("[]") for p in arguments]
     assert [row for row in rows if row not in listed and row.split()[0] not in listed] == names

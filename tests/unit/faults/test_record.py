@@ -13,7 +13,7 @@ from underlay.cluster.state.lab import LabState
 from underlay.errors import Infrastructure
 from underlay.expect import Prediction
 from underlay.faults import Fault, Place, Scene, record
-from underlay.faults.fault import Step
+from underlay.faults.step import Step
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.storage import paths

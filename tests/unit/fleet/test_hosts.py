@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from underlay.cli import main
 from underlay.errors import BadInput
 from underlay.fleet import read_hosts
+from underlay.fleet.document import inflated
 from underlay.lint.finding import Finding
 from underlay.lint.hosts import host_rules, lint_hosts
 
@@ -238,3 +240,10 @@ def test_many_files_that_are_none_are_counted(capfd: pytest.CaptureFixture[str])
         put(f"a/other-{number:02}.txt", "x")
     assert main(["lint", "a"]) == 0
     assert "a/other-11.txt and 28 more (--json names them)" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("raw", [b"plain", gzip.compress(b"whole")[:-9], b"\x1f\x8b\x08\x00"])
+def test_what_gzip_has_not_made_is_said_without_python_s_bytes(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"^gzip has not made it$"):
+        inflated(raw)
+    assert inflated(gzip.compress(b"whole")) == b"whole"

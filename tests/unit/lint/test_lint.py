@@ -230,6 +230,14 @@ def test_filter_unasked(make: Make) -> None:
     assert make(MAC, groups=filtered("on: a, from: a, action: drop")) == []
 
 
+def test_filter_forwards_nothing(make: Make) -> None:
+    text = "on: {}, direction: forward, action: drop"
+    for name in ("a", "core-01"):
+        found = make(MAC, groups=filtered(text.format(name)))
+        assert ids(found) == [("filter-forwards-nothing", "warning")]
+    assert make(MAC, groups=filtered(text.format("core-01, bridged: true"))) == []
+
+
 def test_every_rule_is_tested() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     assert [rule.id for rule in RULES if f'("{rule.id}", "{rule.severity}")' not in here] == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import lzma
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -29,12 +30,15 @@ from underlay.observe.observation import Seen
 from underlay.plan import make_plan
 from underlay.proof.explain import NOTHING, Explanation, explain
 from underlay.report import explanation as shown
+from underlay.report.pasted import commands
 from underlay.storage.paths import root
 from underlay.verdict import Cell, Verdict, judge
 from unit.expect.test_mutation import turned_round
 
 # Rules of the lab coreos, which what was seen there contradicts once they are turned round.
 CONTRADICTED = ("macvlan-across", "macvlan-bridge-siblings")
+# A node of that lab that is off.
+GONE = "core-02"
 FILES = sorted(EVIDENCE.glob("*.json.xz"))
 
 
@@ -58,6 +62,9 @@ class Recorded:
     def evidence(self) -> Evidence:
         """What nodes and the switch showed."""
         return Evidence(self.row["documents"], self.row["failed"])
+
+
+COREOS = Recorded(EVIDENCE / "coreos.json.xz", GREEN)
 
 
 def rule_id(rule: Rule) -> str:
@@ -168,6 +175,54 @@ def test_nothing_is_found_in_a_green_lab(file: Path) -> None:
     assert explain(scene(file), judged(Recorded(file, GREEN), {}).cells, green) == NOTHING
 
 
+def switched_off(*, carrier: bool = False) -> Evidence:
+    """Return what a lab with a node that is off shows; with ``carrier`` its ports are dead only."""
+    documents = json.loads(json.dumps(COREOS.row["documents"]))
+    del documents[GONE]
+    own = {segment.ports[GONE] for segment in scene(COREOS.file).plan.segments}
+    evidence = Evidence(documents, {GONE: "gave no answer: Connection refused"})
+    switch = evidence.space("switch")
+    assert switch
+    for row in switch.raw["ports"]:
+        if row.get("ifname") in own:
+            row["state"] = "disabled"
+            if not carrier:
+                row["flags"] = [*(f for f in row["flags"] if f != "LOWER_UP"), "NO-CARRIER"]
+    return evidence
+
+
+def unmeasured() -> dict[tuple[str, ...], str]:
+    """Return the cells that have an end on the node that is off."""
+    made = scene(COREOS.file)
+    there = {name for name, end in made.ends.items() if end.node == GONE}
+    cells = (cell for cell in sorted(made.every) if there & set(cell[:2]))
+    return {(*cell[:3], str(cell[3])): "not_measured" for cell in cells}
+
+
+def test_a_node_that_is_off_outranks_its_dead_switch_ports() -> None:
+    verdict = judged(COREOS, unmeasured())
+    found = explain(scene(COREOS.file), verdict.cells, switched_off())
+    assert [(c.finding.fault.id, c.where) for c in found.causes] == [("node-hung", GONE)]
+    assert not found.unexplained
+    commands = [proof.command for proof in found.causes[0].finding.proofs]
+    assert commands[0] == f"ssh {GONE}"
+    assert len(commands) == 3
+    assert all(command.startswith("bridge -d link show") for command in commands[1:])
+
+
+def test_a_node_that_dies_late_is_named_though_most_cells_were_decided() -> None:
+    few = dict(list(unmeasured().items())[::5])
+    found = explain(scene(COREOS.file), judged(COREOS, few).cells, switched_off())
+    assert [c.finding.fault.id for c in found.causes] == ["node-hung"]
+    assert len(found.causes[0].cells) == len(few)
+
+
+def test_a_dead_port_with_a_carrier_follows_from_nothing() -> None:
+    verdict = judged(COREOS, unmeasured())
+    found = explain(scene(COREOS.file), verdict.cells, switched_off(carrier=True))
+    assert {c.finding.fault.id for c in found.causes} == {"cable-cut", "node-hung"}
+
+
 @pytest.mark.parametrize("rule", [r for r in macvlan.RULES if r.id in CONTRADICTED], ids=rule_id)
 def test_a_rule_that_does_not_hold_is_named_as_a_possibility(rule: Rule) -> None:
     """The rule is turned round: what real nodes showed contradicts it, and nothing is broken."""
@@ -251,3 +306,23 @@ def test_a_strict_filter_matters_only_where_ways_differ(lab: str, value: str, fo
             space["sysctl"]["net.ipv4.conf.all.rp_filter"] = value
     fault = next(f for f in RUNNING if f.id == "rp-filter")
     assert bool(list(fault.find(scene(file), evidence))) is found
+
+
+@pytest.mark.parametrize("one", list(every()), ids=str)
+def test_a_cure_can_be_pasted(one: Recorded) -> None:
+    """Each line is one command of a shell, with names of the lab; where there is none, words."""
+    explanation = explained(one)
+    for cause in explanation.causes:
+        lines = commands(explanation, cause)
+        assert lines or cause.finding.fault.id == "ra-lost", cause
+        assert cause.finding.cure
+        for line in lines:
+            program, verb, *words = shlex.split(line)
+            assert (program, verb in ("exec", "up", "down")) == ("underlay", True), line
+            plan = scene(one.file).plan
+            if verb == "exec":
+                spaces = {c.name for c in plan.containers} | {h.name for h in plan.hosts}
+                spaces |= {n.name for n in plan.nodes} | {"switch"}
+                assert words[0] in spaces
+                assert words[1:4] == ["--lab", plan.lab, "--"]
+                assert words[4:]

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.options import AsJson, ProviderOption
-from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, nearest
+from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, listed, nearest
 
 GROUP = "This machine"
 ORDER = 20
@@ -88,7 +88,7 @@ def _wanted(names: list[str]) -> set[str]:
     for name in names:
         if name not in NAMES:
             near = nearest(name, [*NAMES, DATAPLANE])
-            hint = did_you_mean(near) or f"figures: {', '.join(NAMES)}"
+            hint = did_you_mean(near) or f"figures: {listed(NAMES, more='docs/verbs/bench.md')}"
             raise BadInput(f"there is no figure {name!r}", hint=hint)
     return set(names or NAMES)
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput
+from underlay.errors import BadInput, did_you_mean, listed, nearest
 
 if TYPE_CHECKING:
     from underlay.faults import Fault, Place, Scene
@@ -118,10 +118,13 @@ _HINT = "`underlay break --list` shows which faults fit this lab, and where"
 def _refuse_unknown(scene: Scene, node: str | None, container: str | None) -> None:
     nodes = [planned.name for planned in scene.plan.nodes]
     if node is not None and node not in nodes:
-        raise BadInput(f"there is no node {node!r}", hint=f"nodes: {', '.join(nodes)}")
+        hint = did_you_mean(nearest(node, nodes)) or f"nodes: {listed(nodes)}"
+        raise BadInput(f"there is no node {node!r}", hint=hint)
     names = [planned.name for planned in scene.plan.containers]
     if container is not None and container not in names:
-        raise BadInput(f"there is no container {container!r}", hint=f"they are {', '.join(names)}")
+        more = f"they are {listed(names, more=f'underlay status --lab {scene.plan.lab}')}"
+        hint = did_you_mean(nearest(container, names)) or more
+        raise BadInput(f"there is no container {container!r}", hint=hint)
 
 
 def _list(scene: Scene, as_json: bool) -> None:

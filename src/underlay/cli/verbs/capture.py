@@ -11,7 +11,7 @@ import typer
 from underlay.cli.console import err, print_json, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput, Infrastructure, did_you_mean, nearest, reason
+from underlay.errors import BadInput, Infrastructure, did_you_mean, listed, nearest, reason
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
@@ -34,6 +34,12 @@ def command(
     seconds: Annotated[
         float, typer.Option("--seconds", min=0.1, max=3600, help="Stop after so many seconds.")
     ] = 10,
+    expression: Annotated[
+        str | None,
+        typer.Option(
+            "--filter", metavar="EXPR", help="Only frames that pass this tcpdump expression."
+        ),
+    ] = None,
     lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -42,23 +48,33 @@ def command(
     A segment is captured at its switch, each frame once. A container is captured at
     its own interfaces, a node at the parent that is named. Nothing is installed
     there. Wireshark and tcpdump read the file; without `--output` it is named after
-    the lab and the target. An interrupt keeps what was captured until then.
+    the lab and the target. An interrupt keeps what was captured until then. A filter
+    is what tcpdump takes (man 7 pcap-filter), and is checked before capturing starts.
 
     Example:
       underlay capture lan --seconds 5
       underlay capture lannet-1a --count 20 --output asking.pcap
       underlay capture core-01:eth1 --output - | tcpdump -nr -
+      underlay capture lan --filter 'arp or (vlan 70 and udp port 53)'
     """
     from underlay.observe.capture import pcap, sniff
+    from underlay.observe.frame_filter import compiled
 
     state = running_state(lab)
-    machine, space, kind, devices = capture_point(state.plan(), target)
+    plan = state.plan()
+    machine, space, kind, devices = capture_point(plan, target)
     if output is not None and str(output) == STDOUT and as_json:
         raise BadInput("stdout takes either the capture or the document", hint="--output FILE")
     path = output or Path(f"{state.lab}-{target.replace(':', '-')}.pcap")
     spaces = {machine: [(space, kind, devices)]}
+    program = None
+    if expression is not None:
+        nodes = [node.name for node in plan.nodes]
+        program = compiled(state, machine if machine in nodes else nodes[0], expression)
     with progress(f"capturing at {target} for {seconds:g} s") as running:
-        frames, missing = sniff(state, spaces, seconds=seconds, count=count, snap=SNAP)
+        frames, missing = sniff(
+            state, spaces, seconds=seconds, count=count, program=program, snap=SNAP
+        )
         if missing:
             raise Infrastructure(f"can't capture at {target}: {'; '.join(missing.values())}")
         running.note(f"{len(frames)} frames")
@@ -94,5 +110,8 @@ def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
             return node, node, "node", [device]
     names = [s.name for s in plan.segments] + [c.name for c in plan.containers]
     names += [f"{n.name}:{nic.interface}" for n in plan.nodes for nic in n.nics]
-    hint = did_you_mean(nearest(target, names)) or f"targets: {', '.join(names)}"
+    hint = (
+        did_you_mean(nearest(target, names))
+        or f"targets: {listed(names, more=f'underlay status --lab {plan.lab}')}"
+    )
     raise BadInput(f"the lab {plan.lab} has no {target!r} to capture at", hint=hint)

@@ -193,7 +193,7 @@ def show_result(result: LabResult) -> None:
 def _last_line(results: LabResults, seconds: float) -> str:
     codes = results.exit_codes
     return (
-        f"{len(codes)} labs: {codes.count(EXIT_OK)} as expected,"
+        f"{len(codes)} lab{'' if len(codes) == 1 else 's'}: {codes.count(EXIT_OK)} as expected,"
         f" {codes.count(EXIT_DIFFERS)} differ,"
         f" {codes.count(EXIT_INFRASTRUCTURE)} not measured whole · {results.boots} boots"
         f" · {seconds:.1f} s"

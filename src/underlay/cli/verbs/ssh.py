@@ -10,7 +10,7 @@ import typer
 
 from underlay.cli.options import LabOption
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput, did_you_mean, nearest
+from underlay.errors import BadInput, did_you_mean, listed, nearest
 
 GROUP = "Running labs"
 ORDER = 20
@@ -37,7 +37,10 @@ def command(
     state = running_state(lab)
     names = [planned.name for planned in state.plan().nodes]
     if node not in names:
-        hint = did_you_mean(nearest(node, names)) or f"nodes: {', '.join(names)}"
+        hint = (
+            did_you_mean(nearest(node, names))
+            or f"nodes: {listed(names, more=f'underlay status --lab {state.lab}')}"
+        )
         raise BadInput(f"the lab {state.lab} has no node {node!r}", hint=hint)
     config = state.folder / "ssh_config"
     if arguments:

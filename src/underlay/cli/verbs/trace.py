@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -11,22 +11,62 @@ from rich.table import Table
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
-from underlay.errors import EXIT_DIFFERS, EXIT_OK
+from underlay.errors import EXIT_DIFFERS, EXIT_OK, BadInput
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
-    from underlay.proof.trace import Point, Trace
+    from underlay.proof.trace import Packet, Point, Trace
 
 GROUP = "Running labs"
 ORDER = 50
 
 PATIENCE = 3.0  # s that an answer may take; ARP alone asks three times, a second apart
 LONGEST = 30.0
+# Source ports that no service has, and that the kernel gives to nobody: below its own range.
+SOURCE_PORTS = range(20000, 30000)
+
+Protocol = Literal["icmp", "tcp", "udp"]
+
+REFUSALS = {
+    "refused": ": nobody listens at this port, or somebody says so",
+    "accepted": ": somebody listens at this port",
+}
+
+FORGET = """
+ip neighbour delete "$1" dev "$2" 2>/dev/null || :
+shift 2
+exec "$@"
+"""
+# Sends a SYN or a datagram from its own port, and waits for a word of whoever is there.
+ASK = """
+import socket, sys
+protocol, source, source_port, destination, port, patience = sys.argv[1:]
+family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
+with socket.socket(family, kind) as asking:
+    asking.settimeout(float(patience))
+    asking.bind((source, int(source_port)))
+    try:
+        asking.connect((destination, int(port)))
+        if protocol == "udp":
+            asking.send(b"underlay trace")
+            asking.recv(1)
+    except OSError:
+        pass
+"""
 
 
 def command(
     source: Annotated[str, typer.Argument(help="Who asks: a container or a node.")],
     destination: Annotated[str, typer.Argument(help="Who is asked: a container or a node.")],
+    port: Annotated[
+        int | None,
+        typer.Option("--port", min=1, max=65535, help="Ask this port instead of sending an echo."),
+    ] = None,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option("--protocol", help="What is sent; with a port tcp, without one icmp."),
+    ] = None,
     lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
@@ -36,17 +76,21 @@ def command(
     forgotten each other's MAC address. All points that it and its answer have to pass are
     captured at once: the container's interface, the parent, the switch's ports and the
     same on the other side. Exit code 0 means that the answer came back, 1 that
-    it didn't; then the last point is named at which anything was seen.
+    it didn't; then the last point is named at which anything was seen. With --port a
+    TCP SYN or a UDP datagram goes to that port; a refusal is an answer, too.
 
     Example:
       underlay trace lannet-1a lannet-2a
+      underlay trace lannet-1a lannet-2a --port 5432
+      underlay trace lannet-1a core-02 --protocol udp --port 53
       underlay trace core-01 ipnet-3b --json
     """
     from underlay.proof.trace import trace_of
 
+    packet = _packet(protocol, port)
     state = running_state(lab)
-    trace = trace_of(state.plan(), source, destination)
-    with progress(f"sending a packet from {source} to {destination}"):
+    trace = trace_of(state.plan(), source, destination, packet)
+    with progress(f"sending {packet.words} from {source} to {destination}"):
         points = _seen(state, trace)
     back = bool(points) and points[-1].seen
     if as_json:
@@ -56,30 +100,41 @@ def command(
     raise typer.Exit(EXIT_OK if back else EXIT_DIFFERS)
 
 
+def _packet(protocol: Protocol | None, port: int | None) -> Packet:
+    from underlay.proof.trace import Packet
+
+    if port is None and protocol in ("tcp", "udp"):
+        hint = "--port 5432, say"
+        raise BadInput(f"--protocol {protocol} without a port", hint=hint)
+    if port is None:
+        return Packet(mark=secrets.token_bytes(8))
+    if protocol == "icmp":
+        raise BadInput("an ICMP echo has no port", hint="leave out --port, or --protocol icmp")
+    return Packet(protocol or "tcp", port, secrets.choice(SOURCE_PORTS))
+
+
 def _seen(state: LabState, trace: Trace) -> list[Point]:
     from underlay.cluster.access import run_in
     from underlay.observe.capture import sniff
     from underlay.proof.trace import seen_points
 
-    mark = secrets.token_bytes(8)
-    ping = ["ping", "-n", "-q", "-c", "1", "-W", f"{PATIENCE:g}", "-p", mark.hex()]
-    ask = """
-ip neighbour delete "$1" dev "$2" 2>/dev/null || :
-shift 2
-exec "$@"
-"""
-    words = [trace.destination_address, trace.device, *ping, "-I", trace.source_address]
+    packet, source, there = trace.packet, trace.source_address, trace.destination_address
+    if packet.protocol == "icmp":
+        ask = ["ping", "-n", "-q", "-c", "1", "-W", f"{PATIENCE:g}", "-p", packet.mark.hex()]
+        ask += ["-I", source, there]
+    else:
+        words = [source, str(packet.source_port), there, str(packet.port), f"{PATIENCE:g}"]
+        ask = ["python3", "-I", "-S", "-c", ASK, packet.protocol, *words]
 
     def send() -> None:
         # Otherwise the destination may just now be confirming the source it knew before.
-        forget = ["ip", "neighbour", "flush", "to", trace.source_address]
+        forget = ["ip", "neighbour", "flush", "to", source]
         run_in(state, trace.destination_space, forget, deadline=LONGEST)
-        arguments = ["sh", "-c", ask, "sh", *words, trace.destination_address]
+        arguments = ["sh", "-c", FORGET, "sh", there, trace.device, *ask]
         run_in(state, trace.source_space, arguments, deadline=LONGEST)
 
-    frames, missing = sniff(
-        state, trace.spaces(), seconds=LONGEST, marks=(mark, *trace.arp_marks()), meanwhile=send
-    )
+    marks = (*packet.marks(), *trace.arp_marks())
+    frames, missing = sniff(state, trace.spaces(), seconds=LONGEST, marks=marks, meanwhile=send)
     return seen_points(trace, frames, missing)
 
 
@@ -87,6 +142,9 @@ def _document(trace: Trace, points: list[Point], back: bool) -> dict[str, Any]:
     return {
         "source": trace.source,
         "destination": trace.destination,
+        "protocol": trace.packet.protocol,
+        "port": trace.packet.port or None,
+        "answer": _answer(points) or None,
         "reached": back,
         "last_seen": trace.last(points),
         "hops": [
@@ -104,9 +162,19 @@ def _document(trace: Trace, points: list[Point], back: bool) -> dict[str, Any]:
     }
 
 
+def _answer(points: list[Point]) -> str:
+    """Return in a word what came back to the source; nothing where nothing did."""
+    if not points or not points[-1].seen:
+        return ""
+    frame = points[-1].frame
+    if "unreachable" in frame or "RST" in frame:
+        return "refused"
+    return "accepted" if "SYN" in frame else "replied"
+
+
 def _show(trace: Trace, points: list[Point], back: bool) -> None:
     addresses = f"{trace.source_address} to {trace.destination_address}"
-    out.print(f"{trace.source} to {trace.destination}: {addresses}, one echo request\n")
+    out.print(f"{trace.source} to {trace.destination}: {addresses}, {trace.packet.words}\n")
     table = Table("", "point", "where", "way", "packet", "ARP", box=None, pad_edge=False)
     for point in points:
         sign = "●" if point.seen else "·"
@@ -115,7 +183,7 @@ def _show(trace: Trace, points: list[Point], back: bool) -> None:
     out.print(table)
     out.print()
     if back:
-        out.print("The answer came back.")
+        out.print(f"The answer came back{REFUSALS.get(_answer(points), '')}.")
     else:
         out.print(f"No answer. {trace.last(points)}")
         out.print("next: underlay explain")

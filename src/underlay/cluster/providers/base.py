@@ -136,9 +136,10 @@ class Provider(ABC):
         """
         self.refuse_to_switch()
 
-    def at_switch(self, state: Path, arguments: list[str]) -> list[str]:
+    def at_switch(self, state: Path, arguments: list[str], *, tty: bool = False) -> list[str]:
         """Return what runs ``arguments`` as root where the segments' bridges are.
 
+        With ``tty`` it gets a terminal where it hasn't this process's own.
         Raises BadInput where nobody can look at them: by default.
         """
         raise BadInput(f"{self.title} keeps its switch to itself", hint="underlay exec NODE -- …")

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from underlay.faults.evidence.lines import addresses_proof, link_proof
 from underlay.faults.evidence.routes import best, contains
 from underlay.faults.evidence.spaces import is_up
-from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Finding, Place
+from underlay.faults.healing import given_back
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at, unused_address
 from underlay.faults.scene import Passage, Scene, involving
+from underlay.faults.step import Proof, Step
 from underlay.plan import Cidr, family_of, own_addresses
 
 if TYPE_CHECKING:
@@ -31,6 +33,12 @@ def addressed(scene: Scene) -> Iterator[Place]:
         if child.address:
             address = f"{child.address}/{child.prefix}"
             yield Place.of(child, child.end, address)
+
+
+def anew(scene: Scene, place: Place) -> list[Step]:
+    """Return what gives a container's interface its planned IPv4 address instead of others."""
+    flushed = Step(place.target, 'ip -4 address flush dev "$1" scope global', (place.device,))
+    return [flushed, *given_back(scene, place.target, place.device)]
 
 
 class AddressFault(Fault):
@@ -90,6 +98,9 @@ class WrongAddress(AddressMissing):
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return self._exchanged(place, self._other(scene, place), place.detail[1])
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        return anew(scene, place)
 
     def _exchanged(self, place: Place, old: str, new: str) -> list[Step]:
         return [
@@ -245,6 +256,9 @@ class NodeAddressMissing(AddressFault):
                     for address in own.get(parent, ()):
                         yield Place(node.name, parent, node.name, (node.name, address))
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        return given_back(scene, place.target, place.device)
+
     def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
         return passage.packet.family == family_of(place.detail[1])
 
@@ -320,6 +334,9 @@ class WrongMask(Fault):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         _, right, wrong, gateway = place.detail
         return [Step(place.target, AGAIN, (place.device, wrong, right, gateway))]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        return anew(scene, place)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find planned addresses with another prefix length, where that leads packets elsewhere."""

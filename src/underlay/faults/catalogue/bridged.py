@@ -17,8 +17,10 @@ from underlay.faults.catalogue.filters import (
 from underlay.faults.evidence.drops import of_iptables
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
 from underlay.faults.evidence.spaces import links
-from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place
+from underlay.faults.healing import removed
 from underlay.faults.places import second_first
+from underlay.faults.step import Proof, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,6 +145,10 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
         """It takes what the node's bridges pass from port to port, and what the node forwards."""
         return Effect(self._passed(scene, place.node, lambda _: True))
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Ask the chain no more, and remove the rule: what is routed meets it as well."""
+        return [Step(place.target, f"sysctl -w {CALLS}=0"), *removed(place.target, proofs)]
+
     def _passed(self, scene: Scene, node: str, wanted: Callable[[Packet], bool]) -> frozenset[Cell]:
         def bridged(passage: Passage) -> bool:
             by_port = driver(passage.driver).attach == "port"
@@ -204,6 +210,10 @@ iptables-legacy-save -t nat | grep -q -e "-s $1 .*MASQUERADE" ||
 """
         return [Step(place.target, script, (*place.detail, place.device))]
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        rule = f"-s {place.detail[0]} ! -o {place.device} -j MASQUERADE"
+        return [Step(place.target, f"iptables-legacy -w 5 -t nat -A POSTROUTING {rule}")]
+
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         rules = [line for line in space.lines("iptables") if "POSTROUTING" in line]
         asked = [x for x in rules if "MASQUERADE" in x or "SNAT" in x or "-j CNI-" in x]
@@ -243,6 +253,11 @@ class ForwardingOff(Fault):
         for node in scene.plan.nodes:
             if node.forwards and self._nodes(scene, node):
                 yield Place(node.name, "", node.name)
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Switch on what is off: the machine's own switch, or that of an interface."""
+        switch = f"net/ipv4/conf/{place.device}/forwarding" if place.device else FORWARDING
+        return [Step(place.target, f"sysctl -w {switch}=1")]
 
     def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
         """What is forwarded there is lost; of an interface alone, what comes in by it."""

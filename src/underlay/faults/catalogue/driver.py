@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.faults.evidence.lines import details_proof, link_proof
 from underlay.faults.evidence.spaces import info
-from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Layer, Place, Step
+from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Layer, Place
 from underlay.faults.places import parents
 from underlay.faults.remake import child_at, planned_mode, remake
+from underlay.faults.step import Proof, Step
 from underlay.plan import MANAGEMENT
 
 if TYPE_CHECKING:
@@ -141,6 +142,12 @@ class IpvlanPort(Fault):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         planned = planned_mode(scene.children_on(place.node, place.device)[0])
         return [Step(place.target, SET_PARENT, (place.device, planned))]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Set it at any child: it holds for all of the parent's."""
+        child = scene.children_on(place.node, place.device)[0]
+        words = f'ip link set "$1" type ipvlan mode {planned_mode(child)}'
+        return [Step(child.container, words, (child.interface,))]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for place in self.places(scene):

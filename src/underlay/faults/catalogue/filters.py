@@ -21,10 +21,11 @@ from underlay.faults.fault import (
     Fault,
     Finding,
     Place,
-    Proof,
 )
+from underlay.faults.healing import removed
 from underlay.faults.places import parents
 from underlay.faults.scene import cell_of
+from underlay.faults.step import Proof, Step
 from underlay.plan.filter_rules import BUILT_IN, chains_of
 
 if TYPE_CHECKING:
@@ -120,6 +121,10 @@ class ContainerDrops(ChildFault):
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return self.rule
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Remove what the evidence shows, whichever program put it there."""
+        return removed(place.target, proofs)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find whatever discards in a container, whichever program put it there."""
@@ -404,6 +409,10 @@ class ParentDrops(Fault):
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.device, self.side)
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Remove what the evidence shows, whichever program put it there."""
+        return removed(place.target, proofs)
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for node in scene.plan.nodes:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.addressing import ADD, DELETE
+from underlay.faults.catalogue.addressing import ADD, DELETE, owners_of
 from underlay.faults.catalogue.filters import APPEND, drops, proof_of, strength_of
 from underlay.faults.catalogue.filters import DELETE as DELETE_RULE
 from underlay.faults.catalogue.routing import DefaultRouteMissing
 from underlay.faults.evidence.drops import ND_TYPES, Drop
 from underlay.faults.evidence.lines import addresses_proof, sysctl_proof
 from underlay.faults.evidence.spaces import ipv6_is_off, is_up
-from underlay.faults.fault import Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import Fault, Finding, Place
+from underlay.faults.healing import given_back, removed
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at
+from underlay.faults.step import Proof, Step
 from underlay.plan import Cidr
 
 if TYPE_CHECKING:
@@ -53,6 +55,10 @@ class Disabled(Child6Fault):
     break_script = 'echo 1 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
     mend_script = 'echo 0 > "/proc/sys/net/ipv6/conf/$1/disable_ipv6"'
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        on = Step(place.target, f"sysctl -w net/ipv6/conf/{place.device}/disable_ipv6=0")
+        return [on, *given_back(scene, place.target, place.device)]
+
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         if ipv6_is_off(space, place.device):
             yield sysctl_proof(space, f"net.ipv6.conf.{place.device}.disable_ipv6")
@@ -80,6 +86,10 @@ class Address6Missing(Child6Fault):
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.device, place.detail[1])
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        flushed = Step(place.target, f"ip -6 address flush dev {place.device} scope global")
+        return [flushed, *given_back(scene, place.target, place.device)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find children that are up, with IPv6 on, without their planned address."""
@@ -150,7 +160,17 @@ done
                 if space and info.get("local") == wanted and info.get("dadfailed"):
                     line = f"inet6 {wanted}/{info['prefixlen']} dadfailed tentative"
                     command = f"ip -6 address show dev {place.device}"
-                    yield self.found(scene, place, Proof(space.name, command, (line,)))
+                    others = [
+                        Step(other.name, f"ip address delete {address} dev {device}")
+                        for other, device in owners_of(scene, evidence).get(wanted, ())
+                        if other.name != place.target
+                        for address in other.addresses(device)
+                        if address.ip == wanted
+                    ]
+                    again = Step(place.target, DELETE, (place.device, place.detail[1]))
+                    steps = [*others, again, *given_back(scene, place.target, place.device)]
+                    proof = Proof(space.name, command, (line,))
+                    yield self.found(scene, place, proof, steps=steps)
 
 
 class DefaultRoute6Missing(DefaultRouteMissing):
@@ -195,6 +215,9 @@ class DiscoveryDropped(Child6Fault):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         script = DELETE_RULE.replace("iptables", "ip6tables")
         return [Step(place.target, script, rule) for rule in self._rules()]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        return removed(place.target, proofs)
 
     def _rules(self) -> list[tuple[str, ...]]:
         other = "neighbour-solicitation"

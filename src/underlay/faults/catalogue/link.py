@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from underlay.faults.evidence.lines import link_proof, port_proof
 from underlay.faults.evidence.spaces import is_down, links, switch_ports
-from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place
 from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
 from underlay.faults.scene import Cell, Scene, stack
+from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ class ParentDown(Fault):
                     siblings |= cells
         return Effect(certain, frozenset(siblings))
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Set it up, and then its VLANs; networkd gives a node its addresses and routes again."""
+        vlans = [name for name in scene.parents(place.node) if name.startswith(f"{place.device}.")]
+        return [Step(place.target, UP, (name,)) for name in (place.device, *vlans)]
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find planned parents that lack UP; a VLAN on a NIC that is down is its consequence."""
         for place in parents(scene, scene.plan.nodes):
@@ -93,6 +99,7 @@ class ParentMissing(Fault):
     cause = "The parent was deleted or renamed; the kernel removes its children with it."
     cure = "make the interface again, then start the node's containers anew: underlay down; up"
     reference = "Linux drivers/net/macvlan.c, macvlan_device_event (NETDEV_UNREGISTER)"
+    needs_restart = True
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         return ParentDown().effect(scene, place)
@@ -190,7 +197,16 @@ class CableCut(Fault):
             if bridge is not None and "UP" not in bridge["flags"]:
                 continue  # all ports of a bridge that is down are disabled
             if row.get("state") != "forwarding" or "UP" not in row["flags"]:
-                yield self.found(scene, place, port_proof(row))
+                # A port has no carrier once nobody holds its other end.
+                off = place.node in evidence.failed and "LOWER_UP" not in row["flags"]
+                follows = "node-hung" if off else ""
+                yield self.found(scene, place, port_proof(row), follows=follows)
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Plug it in, set it up and let it forward: any of these may be what it lacks."""
+        bridge = next(s.bridge for s in scene.plan.segments if s.name == place.detail[0])
+        plugged = Step(SWITCH, 'ip link set "$1" master "$2" up', (place.device, bridge))
+        return [plugged, *self.undo(scene, place)]
 
     def _unplugged_by_node(
         self, scene: Scene, evidence: Evidence, place: Place, row: dict[str, Any]

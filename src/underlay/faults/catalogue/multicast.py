@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.overlay import tunnels
 from underlay.faults.evidence.spaces import switch_ports
-from underlay.faults.fault import Effect, Fault, Finding, Place, Proof
+from underlay.faults.fault import Effect, Fault, Finding, Place
+from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH, NodeLink
 
 if TYPE_CHECKING:
@@ -44,6 +45,10 @@ class MulticastOff(Fault):
             if segment.querier or segment.swallows_multicast:
                 continue
             yield Place(SWITCH, segment.bridge, "", (segment.name, *segment.ports.values()))
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        script = 'bridge link set dev "$1" mcast_flood on'
+        return [Step(SWITCH, script, (port,)) for port in place.detail[1:]]
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """IPv6 in that segment is lost, and what a group's VXLANs carry through it."""

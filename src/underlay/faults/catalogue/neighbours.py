@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import link_proof, neighbour_line
 from underlay.faults.evidence.spaces import info
-from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Finding, Place
 from underlay.faults.scene import Scene, involving
+from underlay.faults.step import Proof, Step
 from underlay.plan import family_of
 
 if TYPE_CHECKING:
@@ -123,6 +124,10 @@ done
     def places(self, scene: Scene) -> Iterator[Place]:
         for node in scene.plan.nodes:
             yield Place(node.name, "", node.name)
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        sizes = " ".join(f"{LIMIT[:-1]}{n}={size}" for n, size in ((3, 8192), (2, 4096), (1, 1024)))
+        return [Step(place.target, f"sysctl -w {sizes}")]
 
     def effect(self, scene: Scene, place: Place) -> Effect:
         """Any cell of the node may be lost: its way to whoever measures needs an entry, too."""

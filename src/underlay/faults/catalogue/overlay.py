@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from underlay.drivers import DRIVERS
 from underlay.faults.evidence.lines import details_proof, link_proof
 from underlay.faults.evidence.spaces import info, is_up
-from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.faults.places import second_first
+from underlay.faults.step import Proof, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -186,6 +187,9 @@ bridge fdb show dev "$1" | grep -q "^{EVERYBODY} dst $2 " ||
 """
         return self._both(scene, place, script)
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        return self._both(scene, place, f'bridge fdb append {EVERYBODY} dev "$1" dst "$2"')
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find pairs of nodes of which neither lists the other."""
         missing: dict[tuple[str, str, str], Proof] = {}
@@ -261,6 +265,12 @@ class TunnelDown(Tunnel):
     cure = "ip link set DEVICE up on the node, or make it anew"
     reference = "ip-link(8)"
     break_script = 'ip link set "$1" down'
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Set it up where it is, else make it anew."""
+        there = any("<" in line for line in proofs[0].lines)
+        up = Step(place.target, 'ip link set "$1" up', (place.device,))
+        return [up] if there else self.undo(scene, place)
 
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         if not is_up(space, place.device):

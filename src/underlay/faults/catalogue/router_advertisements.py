@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from underlay.faults.evidence.lines import addresses_proof, route_line
 from underlay.faults.evidence.routes import contains, main_routes
 from underlay.faults.evidence.spaces import ipv6_is_off, is_up, spaces
-from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Layer, Place, Proof, Step
+from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Layer, Place
+from underlay.faults.remake import child_at
+from underlay.faults.step import Proof, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,6 +106,13 @@ class Ignored(AdvertisedFault):
         script = f'echo 1 > "/proc/sys/net/ipv6/conf/$1/accept_ra"\n{ADDRESSED}'
         return [Step(place.target, script, (place.device, place.detail[1]))]
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """A machine that forwards takes advertisements with 2 alone."""
+        value = 2 if "forwarding" in proofs[0].command else 1
+        accepted = Step(place.target, f"sysctl -w net/ipv6/conf/{place.device}/accept_ra={value}")
+        child = child_at(scene, place)
+        return [accepted, Step(place.target, ADDRESSED, (place.device, child.address6))]
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for child, space in unaddressed(scene, evidence):
             refusing = refusal(space, child.interface)
@@ -151,6 +160,11 @@ class Lost(AdvertisedFault):
             for c in hearers(scene, place.target)
         ]
         return [Step(place.target, SIGNAL, ("CONT",)), *waits]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Nothing is known to do where it isn't the router that is silent."""
+        servers = {host.name for host, _ in advertisers(scene)}
+        return self.undo(scene, place) if place.target in servers else []
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find children without an address that would accept one, by router, node or alone."""
@@ -225,6 +239,14 @@ class Rogue(AdvertisedFault):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         """Advertise a lifetime of zero, which takes the route away."""
         return [Step(place.target, ADVERTISE, (place.device, place.detail[0], "0"))]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Delete the route wherever it was heard; the sender may send another one."""
+        return [
+            Step(proof.node, f"ip -6 route delete {line}")
+            for proof in proofs
+            for line in proof.lines
+        ]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find default routes of advertisements whose router isn't one of the plan's."""

@@ -8,10 +8,12 @@ from underlay.expect.kinds import gateways
 from underlay.faults.evidence.lines import route_line, routes_proof, sysctl_proof
 from underlay.faults.evidence.routes import best, contains, every_route, main_routes, route_family
 from underlay.faults.evidence.spaces import is_up, spaces
-from underlay.faults.fault import Effect, Fault, Finding, Layer, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Finding, Layer, Place
+from underlay.faults.healing import given_back
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at, unused_address
 from underlay.faults.scene import Cell, Child, Passage, Scene
+from underlay.faults.step import Proof, Step
 from underlay.plan import MANAGEMENT, family_of
 
 if TYPE_CHECKING:
@@ -132,6 +134,17 @@ class RefusingRoute(Fault):
                     effect = Effect(towards(scene, space.name, "", row["dst"], route_family(row)))
                     yield self.shown_by(scene, space, row, effect)
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Delete the routes that the evidence shows, and put a default one back."""
+        network = place.detail[1]
+        six = " -6" if network != "default" and family_of(network) == 6 else ""
+        steps = [
+            Step(proof.node, f"ip{six} route delete {line}")
+            for proof in proofs
+            for line in proof.lines
+        ]
+        return steps + (given_back(scene, place.target) if network == "default" else [])
+
     def shown_by(
         self, scene: Scene, space: Space, row: dict[str, Any], effect: Effect, device: str = ""
     ) -> Finding:
@@ -220,6 +233,11 @@ class PolicyRule(RefusingRoute):
     break_script = 'ip rule add to "$1" priority 100 blackhole'
     mend_script = 'ip rule delete to "$1" priority 100 2>/dev/null || :'
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        words = proofs[0].lines[0].split()
+        number = words[words.index("priority") + 1]
+        return [Step(place.target, f"ip rule delete priority {number}")]
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for space in spaces(scene, evidence):
             for row in space.rows("rules"):
@@ -260,6 +278,9 @@ class NodeRouteMissing(Fault):
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.detail[1], place.device)
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        return given_back(scene, place.target, place.device)
 
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         """Yield a node's routes without the planned one, if the parent is up and addressed."""
@@ -324,6 +345,9 @@ class ReversePath(Fault):
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [_step(place, 0)]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        return [Step(place.target, f"sysctl -w net/ipv4/conf/{place.device}/rp_filter=0")]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find strict interfaces in namespaces whose routes back lead elsewhere."""

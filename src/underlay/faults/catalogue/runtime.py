@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Place, Proof, Step
-from underlay.faults.places import second_first
+from underlay.faults.evidence.lines import port_proof
+from underlay.faults.evidence.spaces import switch_ports
+from underlay.faults.fault import LIKELY, PROVEN, Effect, Fault, Finding, Place
+from underlay.faults.healing import given_back
+from underlay.faults.places import ports, second_first
 from underlay.faults.scene import Cell, Scene, involving
+from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -64,6 +68,10 @@ class ContainerStopped(ContainerGone):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [Step(place.node, 'docker start "$1" >/dev/null', (place.target,))]
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        started = Step(place.node, f"docker start {place.target}")
+        return [started, *given_back(scene, place.target)]
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         for node in scene.plan.nodes:
             for row in evidence.runtime(node.name).get("docker", ()):
@@ -104,6 +112,13 @@ for name; do docker start "$name" >/dev/null; done
 """
         return [Step(place.node, script, tuple(_docker(scene, place.node)))]
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        names = " ".join(_docker(scene, place.node))
+        return [
+            Step(place.node, "systemctl start docker.socket docker.service"),
+            Step(place.node, f"docker start {names}"),
+        ]
+
     def keeps(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return tuple(_docker(scene, place.node))
 
@@ -117,17 +132,22 @@ for name; do docker start "$name" >/dev/null; done
 
 
 class NodeHung(Fault):
-    """A node runs, but answers nothing."""
+    """A node answers nothing: it is off, or runs and makes no progress."""
 
     id = "node-hung"
     layer = "node"
-    title = "a node hangs"
+    title = "a node is off or hangs"
     symptom = "no cell with an end on the node can be measured"
-    evidence = "its ssh doesn't answer, although the node is there"
-    cause = "The node's kernel makes no progress: it answers neither ssh nor its neighbours."
+    evidence = "its ssh doesn't answer; where it is off, its switch ports have no carrier"
+    cause = (
+        "The node's kernel has ended or makes no progress: it answers neither ssh nor its"
+        " neighbours."
+    )
     cure = "underlay down, underlay up; its console is in the lab's state folder"
+    sudden = True
     reference = "measured: a stopped User Mode Linux process answers nothing"
     no_place = "this lab's switch is a machine of its own, where no node's process is"
+    needs_restart = True
 
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name every node whose process runs beside the segments' bridges, the second one first."""
@@ -149,7 +169,17 @@ class NodeHung(Fault):
             reason = evidence.failed.get(place.node)
             if reason:
                 proof = Proof(place.node, f"ssh {place.node}", (reason,))
-                yield self.found(scene, place, proof, strength=LIKELY)
+                dead = self._dead_ports(scene, evidence, place)
+                strength = PROVEN if dead else LIKELY
+                yield self.found(scene, place, proof, *dead, strength=strength)
+
+    def _dead_ports(self, scene: Scene, evidence: Evidence, place: Place) -> list[Proof]:
+        """Return the node's switch ports where none has a carrier; nothing where one has."""
+        rows = switch_ports(evidence.space(SWITCH))
+        own = [rows.get(port) for node, _, port in ports(scene) if node.name == place.node]
+        if any(row and "LOWER_UP" in row["flags"] for row in own):
+            return []
+        return [port_proof(row) for row in own if row]
 
 
 class NamespaceGone(ContainerGone):
@@ -161,6 +191,7 @@ class NamespaceGone(ContainerGone):
     cause = "The namespace was deleted, or the container was never started."
     cure = "underlay down, underlay up; the runtime's own words are in `underlay up`'s output"
     reference = "ip-netns(8)"
+    needs_restart = True
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find containers that could not be entered, on nodes that could; Docker's stop instead."""

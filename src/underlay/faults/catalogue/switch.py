@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from underlay.expect.value_cells import NOBODY
 from underlay.faults.evidence.lines import fdb_line, link_proof, port_proof
 from underlay.faults.evidence.spaces import is_up, switch_ports
-from underlay.faults.fault import Effect, Fault, Finding, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.faults.places import ports
 from underlay.faults.scene import Cell, Scene, cell_of, involving
+from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ class PortIsolated(Fault):
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return place.detail[1:]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        script = 'bridge link set dev "$1" isolated off'
+        return [Step(SWITCH, script, (port,)) for port in place.detail[1:]]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         seen = switch_ports(evidence.space(SWITCH))

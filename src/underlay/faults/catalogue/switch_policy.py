@@ -10,8 +10,10 @@ from underlay.faults.evidence import port_vlans
 from underlay.faults.evidence.drops import Drop, of_filters, of_nft, of_qdiscs
 from underlay.faults.evidence.lines import fdb_line, port_proof
 from underlay.faults.evidence.spaces import switch_ports
-from underlay.faults.fault import Effect, Fault, Finding, Layer, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Finding, Layer, Place
+from underlay.faults.healing import removed
 from underlay.faults.places import ports
+from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH, PlannedNode, PlannedSegment
 
 if TYPE_CHECKING:
@@ -68,6 +70,11 @@ bridge link set dev "$port" learning on locked off
 for mac; do bridge fdb delete "$mac" dev "$port" master 2>/dev/null || :; done
 """
         return [Step(SWITCH, script, (place.device, *self.allowed(scene, place)))]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Unlock the port, or remove the rules; the entries of its table do no harm."""
+        script = 'bridge link set dev "$1" learning on locked off'
+        return removed(SWITCH, proofs) or [Step(SWITCH, script, (place.device,))]
 
     def allowed(self, scene: Scene, place: Place) -> tuple[str, ...]:
         """Return the MAC addresses that the port is left with."""
@@ -201,6 +208,10 @@ class SwitchDrops(Fault):
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         return [Step(SWITCH, "nft delete table bridge underlay_fault 2>/dev/null || :")]
 
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Remove what the evidence shows, whichever program put it there."""
+        return removed(place.target, proofs)
+
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find rules that aren't about MAC addresses, and filters of tc at ports."""
         switch = evidence.space(SWITCH)
@@ -279,8 +290,9 @@ class VlanNotOnTrunk(SwitchDrops):
             for vlan in port_vlans.missing(own, shown, port):
                 place = Place(SWITCH, port, node.name, (segment.name, str(vlan)))
                 proof = Proof(SWITCH, f"bridge vlan show dev {port}", (f"{port}: no VLAN {vlan}",))
-                cure = port_vlans.words(own, vlan, port) + " at the switch"
-                yield self.found(scene, place, proof, cure=cure)
+                words = port_vlans.words(own, vlan, port)
+                steps, cure = [Step(SWITCH, words)], f"{words} at the switch"
+                yield self.found(scene, place, proof, cure=cure, steps=steps)
         yield from super().find(scene, evidence)
 
     def fits(self, found: Drop) -> bool:

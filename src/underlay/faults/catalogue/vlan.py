@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from underlay.faults.catalogue.driver import WrongMaster
 from underlay.faults.evidence.lines import details_proof
 from underlay.faults.evidence.spaces import info
-from underlay.faults.fault import Effect, Fault, Place, Proof, Step
+from underlay.faults.fault import Effect, Fault, Place
+from underlay.faults.healing import given_back
 from underlay.faults.remake import child_at, remake
+from underlay.faults.step import Proof, Step
 from underlay.plan.naming import NAME_BYTES, vlan_link_name
 
 if TYPE_CHECKING:
@@ -69,6 +71,9 @@ class WrongVlan(WrongMaster):
         other, _, _ = self._other(scene, place)
         gone = 'ip link delete "$1" 2>/dev/null || :'
         return [remake(scene, place), Step(place.node, gone, (other,))]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        return [remake(scene, place), *given_back(scene, place.target, place.device)]
 
     def _other(self, scene: Scene, place: Place) -> tuple[str, str, int]:
         """Return a sub-interface beside the network's own that no other network is on."""

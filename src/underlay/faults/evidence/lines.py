@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from underlay.faults.fault import Proof
+from underlay.faults.step import Proof
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:

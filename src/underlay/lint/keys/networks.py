@@ -262,6 +262,16 @@ def ipam(parts: Parts) -> Iterator[Problem]:
         if network.ipam in CNI_PLUGINS and network.runtime != "cni":
             expected = f"no ipam for {network.runtime}: it is for cni"
             yield parts.text.problem(place, "the key ipam", expected, at_key=True)
+        elif network.ipam == "none":
+            if network.runtime == "docker":
+                expected = "runtime cni, podman or iproute2"
+                hint = "with `--ipam-driver null` Docker refuses it: `ipv4 pool is empty`"
+                yield parts.text.problem(place, "none by docker", expected, hint)
+            if network.runtime == "cni" and network.driver == "ipvlan":
+                expected = "runtime podman or iproute2: the CNI plugin needs an address"
+                yield parts.text.problem(place, "none for ipvlan", expected)
+            if network.traits.attach == "port" and network.internal:
+                yield parts.text.problem(place, "none for a node's bridge", "a subnet")
         elif network.ipam == "dhcp":
             yield from lease_problem(parts, name, network, place)
         if network.slaac:

@@ -39,6 +39,13 @@ def subnet(parts: Parts) -> Iterator[Problem]:
     """A network has a subnet."""
     for name in parts.loose_networks:
         written = parts.text.data["networks"][name]
+        if parts.loose_networks[name].ipam == "none":
+            for key in (*SHORT_FORM, "subnets", "nat", "slaac", "shim", "routed"):
+                if key in written and written[key] is not False:
+                    spot: Place = ("networks", name, key)
+                    expected = "none: ipam none gives no address"
+                    yield parts.text.problem(spot, f"the key {key}", expected, at_key=True)
+            continue
         if not any(key in written for key in ("subnet", "subnet6", "subnets")):
             expected = "subnet: an IPv4 network such as 192.168.70.0/24"
             hint = "or subnet6, or a list of subnets"

@@ -36,6 +36,11 @@ def family_of(address: str) -> int:
     return 6 if ":" in address else 4
 
 
+def is_link_local(address: str) -> bool:
+    """Whether an address is IPv6's for one link only (RFC 4291, 2.5.6)."""
+    return address.startswith(("fe8", "fe9", "fea", "feb"))
+
+
 def packed(address: str) -> bytes:
     """Return the address as it stands in a packet."""
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)

@@ -104,7 +104,8 @@ class Question:
             self.sockets[0].send(payload)
         elif self.space:
             packet = echo(self.family, self.number & 0xFFFF, len(self.sent), payload)
-            self.space.echo_sender(self.source).sendto(packet, (self.destination, 0))
+            to = self.space.place(self.source, self.destination, 0)
+            self.space.echo_sender(self.source).sendto(packet, to)
 
     def failed(self, error: OSError, sending: bool) -> None:
         """Translate an error of the kernel's into where the question stopped."""

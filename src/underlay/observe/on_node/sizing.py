@@ -100,8 +100,8 @@ class Sizing:
         try:
             made = space.open(socket.SOCK_DGRAM, family)
             made.setsockopt(level, discover, PROBE)
-            made.bind((cell.source, 0))
-            made.connect((cell.destination, self.station.port))
+            made.bind(space.place(cell.source, cell.source, 0))
+            made.connect(space.place(cell.source, cell.destination, self.station.port))
             search = _Search(cell, made, made.getsockopt(level, mtu))
         except OSError as error:
             result = {"stop": "no_route", "reason": str(error)}

@@ -18,6 +18,7 @@ import time
 import zlib
 from typing import Any
 
+from underlay.observe.on_node.bpf import passes
 from underlay.observe.on_node.namespaces import Missing, enter, opened
 
 EVERY = 0x0003  # ETH_P_ALL
@@ -59,9 +60,14 @@ class Point:
             found.append((data, source[2] == OUTGOING))
 
 
-def wanted(data: bytes, marks: list[bytes]) -> bool:
-    """Whether a frame is to be reported: without marks any, else one that holds one of them."""
-    return not marks or any(mark in data for mark in marks)
+def wanted(data: bytes, outgoing: bool, marks: list[bytes], program: list[list[int]]) -> bool:
+    """Whether a frame is to be reported: it holds one of the marks and passes the filter.
+
+    Without marks any holds one, and without a filter any passes.
+    """
+    if marks and not any(mark in data for mark in marks):
+        return False
+    return not program or passes(program, data, outgoing)
 
 
 def listen(task: dict[str, Any]) -> tuple[list[Point], dict[str, str]]:
@@ -93,7 +99,7 @@ def say(value: object) -> None:
 
 
 def main(argument: str) -> int:
-    """Capture as the packed ``argument`` asks: spaces, seconds, count, marks, snap length."""
+    """Capture as the packed ``argument`` asks; sniff_command says what is in it."""
     task = json.loads(zlib.decompress(base64.b64decode(argument)))
     marks = [bytes.fromhex(mark) for mark in task["marks"]]
     points, missing = listen(task)
@@ -113,7 +119,7 @@ def main(argument: str) -> int:
             if file not in by_file:
                 continue
             for data, outgoing in by_file[file].frames():
-                if left and wanted(data, marks):
+                if left and wanted(data, outgoing, marks, task["program"]):
                     left -= 1
                     say(
                         {

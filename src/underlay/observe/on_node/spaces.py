@@ -5,14 +5,17 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import socket
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.cells import Received
 from underlay.observe.on_node.namespaces import enter, opened
-from underlay.observe.on_node.packets import family_of, ported
+from underlay.observe.on_node.packets import family_of, is_link_local, packed, ported
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +24,8 @@ INET = {4: socket.AF_INET, 6: socket.AF_INET6}
 ICMP = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 IP_PKTINFO = 8
 IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50
+# What it is written to forgets the namespace's exceptions to its routes (ip-sysctl.rst, route).
+ROUTE_FLUSH = "/proc/sys/net/ipv4/route/flush"
 # Sockets made at once: each entering and leaving of a namespace is two calls.
 BATCH = 8
 # s for which the kernel keeps a connection to itself until its request is there, tcp(7).
@@ -60,6 +65,7 @@ class Space:
         self.tcp: dict[int, socket.socket] = {}
         self.more: list[tuple[str, int, socket.socket]] = []
         self._senders: dict[str, socket.socket] = {}
+        self._indexes: dict[str, int] = {}
         self._packet: dict[tuple[int, int], socket.socket] = {}
         self._icmp_again: socket.socket | None = None
         self._fresh: dict[tuple[int, int], list[socket.socket]] = {}
@@ -119,6 +125,20 @@ class Space:
                 fresh += [quiet(kind, 0, INET[family]) for _ in range(BATCH)]
         return fresh.pop()
 
+    def place(self, source: str, address: str, port: int) -> tuple[str, int] | tuple[Any, ...]:
+        """Return ``address`` and ``port`` as sockets of this namespace take them; raise OSError.
+
+        A link-local address needs an interface: the one that has ``source``.
+        """
+        if not is_link_local(address):
+            return address, port
+        if source not in self._indexes:
+            found = rtnetlink.addresses(self.netlink).get(packed(source))
+            if found is None:
+                raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+            self._indexes[source] = found[0]
+        return address, port, 0, self._indexes[source]
+
     def echo_sender(self, address: str) -> socket.socket:
         """Return the raw socket that sends ICMP from ``address``; raise OSError."""
         if address not in self._senders:
@@ -129,9 +149,14 @@ class Space:
                 made.setsockopt(socket.IPPROTO_ICMPV6, ICMP_FILTER, NOTHING * 8)
             else:
                 made.setsockopt(SOL_RAW, ICMP_FILTER, NOTHING)
-            made.bind((address, 0))
+            made.bind(self.place(address, address, 0))
             self._senders[address] = made
         return self._senders[address]
+
+    def forget_routes(self) -> None:
+        """Take back what redirects have changed of the routes; nothing where that isn't allowed."""
+        with self, contextlib.suppress(OSError), open(ROUTE_FLUSH, "w", encoding="ascii") as flush:
+            flush.write("1")
 
     def packet_socket(self, index: int, kind: int) -> socket.socket:
         """Return a socket for whole frames of one type on one interface; raise OSError."""

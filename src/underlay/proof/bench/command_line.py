@@ -153,6 +153,10 @@ class PseudoTerminal:
                     continue
             return
 
+    def type(self, keys: bytes) -> None:
+        """Type ``keys``."""
+        os.write(self._screen, keys)
+
     def close(self) -> None:
         """Close the terminal: its leader gets SIGHUP, and whoever writes to it gets an error."""
         os.close(self._screen)

@@ -120,7 +120,7 @@ class Libvirt(Provider):
         """An emulated processor may need seconds where another one needs a tenth of one."""
         return 1 if _accelerated(state) else EMULATED_PACE
 
-    def at_switch(self, state: Path, arguments: list[str]) -> list[str]:
+    def at_switch(self, state: Path, arguments: list[str], *, tty: bool = False) -> list[str]:
         """Return what runs ``arguments`` as root on this host, whose own the bridges are."""
         return arguments if os.geteuid() == 0 else ["sudo", "--", *arguments]
 

@@ -34,7 +34,7 @@ BEGAN = "began"
 # A library that the kernel is started with; why it needs that stands there.
 # ext4 says so of a checksum that is wrong or a block that can't be (fs/ext4/super.c); what a node
 # writes goes to a file of its own, so that no kill can have left its disk half written.
-DAMAGE = re.compile(r"EXT4-fs error \(device ubda\).*|EXT4-fs \(ubda\): .*[Ee]rror.*")
+DAMAGE = re.compile(r"EXT4-fs error \(device ubda\).*")
 SEARCHED = 1 << 16
 XSTATE = Path(__file__).with_name("xstate.c")
 

@@ -118,7 +118,7 @@ class Uml(Provider):
             settings["proxy_command"] = ssh.proxy_text(self._proxy(plan, state, node))
         return settings
 
-    def at_switch(self, state: Path, arguments: list[str]) -> list[str]:
+    def at_switch(self, state: Path, arguments: list[str], *, tty: bool = False) -> list[str]:
         """Return what enters the sandbox, or the switch that is a machine: the bridges are there.
 
         A lab has all of them in the one or in the other.
@@ -126,7 +126,7 @@ class Uml(Provider):
         living = self._sandbox(state)
         if plan_in(state).switch is None:
             return living.enter(arguments)
-        return self._on_switch(state, arguments)
+        return self._on_switch(state, arguments, tty=tty)
 
     def at_external_hosts(self, state: Path, arguments: list[str]) -> list[str]:
         """Return what enters the sandbox, or the switch where a host speaks VLANs."""
@@ -134,8 +134,9 @@ class Uml(Provider):
             return self._on_switch(state, arguments)
         return self._sandbox(state).enter(arguments)
 
-    def _on_switch(self, state: Path, arguments: list[str]) -> list[str]:
-        return ssh.command(state / "ssh_config", SWITCH, ["sudo", "-n", *arguments])
+    def _on_switch(self, state: Path, arguments: list[str], *, tty: bool = False) -> list[str]:
+        words = ["sudo", "-n", *arguments]
+        return ssh.command(state / "ssh_config", SWITCH, words, tty=tty)
 
     def destroy(self, state: Path) -> None:
         """End the shared ssh connections and the sandbox."""

@@ -16,7 +16,7 @@ from cluster.running import Checkout, Lab, written
 
 FEW, MANY = 20, 500
 # s for one time; a loaded machine takes several times as long as a quiet one.
-EACH = {"cni": 4.0, "iproute2": 4.0, "docker": 15.0, "podman": 15.0}
+EACH = {"cni": 4.0, "iproute2": 4.0, "docker": 40.0, "podman": 20.0}
 LEAN = """\
 name: repeated
 nodes: {count: 1, profile: lean}
@@ -37,10 +37,10 @@ segments:
   lan: {subnet: 192.168.70.0/24}
 networks:
   dock: {driver: macvlan, segment: lan, vlan: 71, subnet: 10.1.1.0/24, runtime: docker}
-  pod: {driver: macvlan, segment: lan, vlan: 72, subnet: 10.1.2.0/24, runtime: podman}
+  byp: {driver: macvlan, segment: lan, vlan: 72, subnet: 10.1.2.0/24, runtime: podman}
 containers:
   - {on: all, networks: [dock]}
-  - {on: all, networks: [pod]}
+  - {on: all, networks: [byp]}
 """
 # What must be the same before and after; processes by their names, without the kernel's threads
 # and without those of whoever asks.
@@ -51,7 +51,7 @@ count() {
     ls /run/netns /var/run/docker/netns /run/user/0/netns 2>/dev/null | sort
     find /var/lib/cni/networks -type f -name '*.*.*.*' 2>/dev/null | sort
     cut -d ' ' -f 2 /proc/mounts | sort
-    ps -o comm= --ppid 2 -p 2 -N | grep -vxE 'sshd.*|sudo|sh|ps|grep|sort' | sort
+    ps -o comm= --ppid 2 -p 2 -N | grep -vxE 'sshd.*|sudo|sh|ps|grep|sort|.udev-worker.' | sort
 }
 """
 PODMAN = (
@@ -77,14 +77,14 @@ ONCE = {
         " ip netns delete again"
     ),
     "docker": "docker run --rm --network dock underlay/busybox true",
-    "podman": f"{POD} --network pod localhost/underlay/busybox true",
+    "podman": f"{POD} --network byp localhost/underlay/busybox true",
 }
 # Twice eth0 in one namespace; what fails must give back its link and its lease.
 CLASH = {
     "cni": (
         f"ip netns add again; {CNI} add mac again /run/netns/again eth0 >/dev/null;"
-        f" if {CNI} add mac other /run/netns/again eth0 >/dev/null; then exit 9; fi;"
-        f" {CNI} del mac other /run/netns/again eth0 || :;"
+        f" if {CNI} add other again /run/netns/again eth0 >/dev/null; then exit 9; fi;"
+        f" {CNI} del other again /run/netns/again eth0 2>/dev/null || :;"
         f" {CNI} del mac again /run/netns/again eth0; ip netns delete again"
     ),
     "iproute2": (
@@ -92,10 +92,6 @@ CLASH = {
         " ip link add link eth1.72 name eth9 $on;"
         " if ip link add link eth1.72 name eth9 $on; then exit 9; fi;"
         " ip netns delete again"
-    ),
-    "podman": (
-        f"if {POD} --network pod:interface_name=eth0 --network pod:interface_name=eth0"
-        " localhost/underlay/busybox true; then exit 9; fi"
     ),
 }
 
@@ -120,15 +116,20 @@ def _up(copy: Checkout, folder: Path, name: str, text: str) -> Iterator[Lab]:
 def prove_nothing_is_left(lab: Lab, script: str, times: int, seconds: float) -> None:
     """Run ``script`` once, so that what stays for good is there, then ``times``; compare."""
     again = f"n=0; while [ $n -lt {times} ]; do {script}; n=$((n + 1)); done"
-    # What ends asynchronously gets a moment: the kernel frees namespaces in the background.
+    # What ends asynchronously gets a moment, before and after: the kernel frees namespaces in the
+    # background, and Docker's own go last.
+    steady = (
+        "before=$(count); for try in 1 2 3 4 5 6 7 8 9 10; do sleep 1; now=$(count);"
+        ' [ "$now" = "$before" ] && break; before=$now; done'
+    )
     settled = (
         'for try in 1 2 3 4 5 6 7 8 9 10; do [ "$(count)" = "$before" ] && break; sleep 1; done'
     )
     told = 'after=$(count); [ "$after" = "$before" ] || { echo "$before" >/run/before;'
     told += ' echo "$after" | diff /run/before - || exit 8; }'
-    whole = f"{COUNTED}\n{script}\nsleep 1\nbefore=$(count)\n{again}\n{settled}\n{told}"
+    whole = f"{COUNTED}\n{script}\n{steady}\n{again}\n{settled}\n{told}"
     words = ("core-01", "--", "sh", "-euc", whole)
-    done = lab.verb("exec", *words, deadline=60 + times * seconds)
+    done = lab.verb("exec", *words, deadline=120 + times * seconds)
     assert done.code == 0, str(done)
     lab.check().prove_green()
 
@@ -141,8 +142,9 @@ def test_a_child_added_and_deleted_again_leaves_nothing(
     prove_nothing_is_left(lean, ONCE[runtime], times, EACH[runtime])
 
 
+@pytest.mark.all
 @pytest.mark.parametrize("runtime", ["docker", "podman"])
-@pytest.mark.parametrize("times", [FEW, pytest.param(MANY, marks=pytest.mark.all)])
+@pytest.mark.parametrize("times", [FEW, MANY])
 def test_an_engines_containers_leave_nothing(full: Lab, runtime: str, times: int) -> None:
     prove_nothing_is_left(full, ONCE[runtime], times, EACH[runtime])
 
@@ -150,11 +152,6 @@ def test_an_engines_containers_leave_nothing(full: Lab, runtime: str, times: int
 @pytest.mark.parametrize("runtime", ["cni", "iproute2"])
 def test_a_name_that_is_taken_leaves_nothing(lean: Lab, runtime: str) -> None:
     prove_nothing_is_left(lean, CLASH[runtime], 3, EACH[runtime])
-
-
-@pytest.mark.all
-def test_an_engine_refuses_a_name_that_is_taken(full: Lab) -> None:
-    prove_nothing_is_left(full, CLASH["podman"], 3, EACH["podman"])
 
 
 @pytest.mark.all

@@ -81,9 +81,9 @@ class Effect:
 class Finding:
     """A fault that the evidence shows at a place, before the differing cells are asked.
 
-    ``follows`` is the id of a fault of the same node that brings such evidence about: where the
-    evidence shows that one, too, this is its consequence.
-    ``steps`` are what puts it right there; ``cure`` says so of any place, in words.
+    ``steps`` are what puts it right there; ``cure`` says so of any place, in words. ``follows`` is
+    the id of a fault of the same node that brings such evidence about: where the evidence shows
+    that one, too, this is its consequence.
     """
 
     fault: Fault
@@ -92,8 +92,8 @@ class Finding:
     proofs: tuple[Proof, ...]
     strength: float
     cure: str
-    follows: str = ""
     steps: tuple[Step, ...] = ()
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -207,11 +207,11 @@ class Fault(Entry):
     ) -> Finding:
         """Return the finding that the fault is at ``place``; ``steps`` by default are `heal`'s."""
         effect = self.effect(scene, place) if effect is None else effect
-        return Finding(self, place, effect, proofs, strength, cure or self.cure, follows)
         if steps is None:
             steps = [] if self.needs_restart else self.heal(scene, place, proofs)
         said = cure or self.cure
-        return Finding(self, place, effect, proofs, strength, said, tuple(dict.fromkeys(steps)))
+        again = tuple(dict.fromkeys(steps))
+        return Finding(self, place, effect, proofs, strength, said, again, follows)
 
 
 class ChildFault(Fault):

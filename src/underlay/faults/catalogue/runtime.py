@@ -6,20 +6,9 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.evidence.lines import port_proof
 from underlay.faults.evidence.spaces import switch_ports
-from underlay.faults.fault import (
-    LIKELY,
-    PROVEN,
-    Effect,
-    Fault,
-    Finding,
-    Place,
-    Proof,
-    Step,
-)
-from underlay.faults.places import ports, second_first
-from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Place
+from underlay.faults.fault import LIKELY, PROVEN, Effect, Fault, Finding, Place
 from underlay.faults.healing import given_back
-from underlay.faults.places import second_first
+from underlay.faults.places import ports, second_first
 from underlay.faults.scene import Cell, Scene, involving
 from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH

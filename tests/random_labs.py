@@ -1,5 +1,6 @@
 """Random labs, for Hypothesis: driver × mode × VLAN × subnet × placement × runtime,
-on switches of each kind, in both address families, with overlays, NAT, shims and routers.
+on switches of each kind, in both address families, with overlays, NAT, shims and routers, and
+with containers that have several links on one parent.
 
 Only labs that lint finds no error in come out, so the strategy may propose more than fits.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ from underlay.lint import load
 from underlay.plan import Plan
 
 NODES = 2
-SEGMENTS = ("lan", "wan")
+MOST_NODES = 5
 NODE_NAMES = tuple(f"core-{index:02}" for index in range(1, NODES + 1))
-PLACES: tuple[Any, ...] = ("all", "all", *NODE_NAMES)
+SEGMENTS = ("lan", "wan")
+# What a network takes over from another one, to sit beside it on the same parent.
+SHARED = ("driver", "segment", "vlan", "mode", "flag", "runtime")
 RUNTIME_NAMES = ("cni", "docker", "podman", "iproute2")
 SELDOM = ("vlan", "vxlan", "gretap", "macvtap", "ipvtap")
 DRAWN = (*["macvlan", "ipvlan"] * 3, "bridge", "bridge", *SELDOM)
@@ -34,28 +38,32 @@ TRAITS: tuple[tuple[str, tuple[str, ...], int], ...] = (
 )
 HANDED_OUT = ("", "", "", "", "ranges", "cluster", "subnets")
 CHECKS = ("source", "arp", "nd", "broadcast", "multicast", "macs", "pmtu")
-# The last part of a gateway's address, by who has it: an external host, or a container on a node.
+# The last part of the address of a gateway that is an external host.
 BY_HOST = 1
-BY_CONTAINER = {"core-01": 70, "core-02": 140}
 
 
 @st.composite
-def labs(draw: st.DrawFn, runtimes: tuple[str, ...] = RUNTIME_NAMES) -> dict[str, Any]:
-    """Return a lab of two nodes and two segments, as a lab file's mapping without a name.
+def labs(
+    draw: st.DrawFn, runtimes: tuple[str, ...] = RUNTIME_NAMES, nodes: int = NODES
+) -> dict[str, Any]:
+    """Return a lab of two segments and so many ``nodes``, as a lab file's mapping without a name.
 
     Its containers are started by ``runtimes`` only.
     """
     names = [f"net{position}" for position in range(draw(st.integers(1, 4)))]
     dual = draw(_once_in(3))
     networks = {name: draw(_network(i, runtimes, dual)) for i, name in enumerate(names)}
+    for before, name in pairwise(names):
+        if draw(_once_in(2)):
+            networks[name] = _beside(networks[before], networks[name])
     lab: dict[str, Any] = {
-        "nodes": NODES,
+        "nodes": nodes,
         "segments": {
             "lan": {"subnet": "192.168.70.0/24"} | draw(_segment("fd00:70::/64" if dual else "")),
             "wan": {"subnet": "192.168.80.0/24"} | draw(_segment("fd00:80::/64" if dual else "")),
         },
         "networks": networks,
-        "containers": draw(_containers(networks)),
+        "containers": draw(_containers(networks, nodes)),
     }
     if draw(_once_in(3)):
         lab["hosts"] = {"router": draw(_router(networks, dual))}
@@ -182,29 +190,47 @@ def _network(
     return network
 
 
+def _beside(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return ``second`` as a network on the parent of ``first``, with a subnet of its own."""
+    traits = DRIVERS[first["driver"]]
+    own = {"subnet", "subnet6", "default_route", "routes"} & set(second)
+    taken = {key: first[key] for key in SHARED if key in first}
+    # What makes two overlays two.
+    number = int(second["subnet"].split(".")[1])
+    taken |= {key: 200 + number for key in traits.needed if key in ("vni", "key")}
+    return {key: second[key] for key in second if key in own} | taken
+
+
 @st.composite
-def _containers(draw: st.DrawFn, networks: dict[str, Any]) -> list[dict[str, Any]]:
-    """Groups in one network each, and such as are in two; of these one may be a router."""
+def _containers(draw: st.DrawFn, networks: dict[str, Any], nodes: int) -> list[dict[str, Any]]:
+    """Groups in one network each, and such as are in several; of these one may be a router."""
+    names = [f"core-{index:02}" for index in range(1, nodes + 1)]
     by_runtime: dict[str, list[str]] = {}
     for name, network in networks.items():
         by_runtime.setdefault(network["runtime"], []).append(name)
     groups = []
     for alike in by_runtime.values():
-        groups += [draw(_group([name])) for name in alike]
-        if len(alike) > 1 and draw(st.booleans()):
-            groups.append(draw(_group(draw(st.permutations(alike))[:2])))
+        groups += [draw(_group([name], names)) for name in alike]
+        if len(alike) > 1 and draw(st.sampled_from([True, True, False])):
+            several = draw(st.sampled_from([2, 2, 3]))
+            groups.append(draw(_group(draw(st.permutations(alike))[:several], names)))
             if draw(st.booleans()):
-                groups[-1] |= draw(_forwarding(groups[-1]["networks"], networks))
+                groups[-1] |= draw(_forwarding(groups[-1]["networks"], networks, names))
     return groups
 
 
 @st.composite
-def _forwarding(draw: st.DrawFn, names: list[str], networks: dict[str, Any]) -> dict[str, Any]:
+def _forwarding(
+    draw: st.DrawFn, names: list[str], networks: dict[str, Any], nodes: list[str]
+) -> dict[str, Any]:
     """What makes a group the router between its networks, which then lead by it."""
-    node = draw(st.sampled_from(NODE_NAMES))
+    node = draw(st.sampled_from(nodes))
+    # A /24 is cut into a power of two of slices: one that no node has, and then each node's.
+    slices = 1 << len(nodes).bit_length()
+    number = 256 // slices * (1 + nodes.index(node)) + 6
     addresses = {}
     for name in names:
-        gateway = _address(networks[name], BY_CONTAINER[node])
+        gateway = _address(networks[name], number)
         addresses[name] = gateway
         if draw(st.booleans()):
             networks[name] |= {"gateway": gateway, "default_route": "gateway"}
@@ -233,9 +259,9 @@ def _address(network: dict[str, Any], number: int) -> str:
 
 
 @st.composite
-def _group(draw: st.DrawFn, networks: list[str]) -> dict[str, Any]:
+def _group(draw: st.DrawFn, networks: list[str], nodes: list[str]) -> dict[str, Any]:
     return {
-        "on": draw(st.sampled_from(PLACES)),
+        "on": draw(st.sampled_from(["all", "all", *nodes[:2]])),
         "count": draw(st.integers(1, 2)),
         "networks": list(networks),
     }

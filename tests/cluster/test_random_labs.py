@@ -1,15 +1,16 @@
 """Random labs on real nodes: no difference between prediction and packets is left unexplained.
 
-The full proof goes through ``SEEDS``, some labs each, and keeps what each came to in
-docs/proof/random-labs.json, so that one can be run again by itself:
-``RANDOM_LABS_SEED=7 ./underlay test --layer cluster -- --all -k "random_labs and full"``.
+The full proof goes through ``SEEDS``, some labs each, and starts labs of one to five nodes by every
+runtime. What each came to is kept in docs/proof/random-labs.json, so that one can be run again by
+itself: ``RANDOM_LABS_SEED=7 ./underlay test --layer cluster -- --all -k "random_labs and full"``,
+or, of so many nodes, ``-k "random_labs and started and 3"``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,38 +19,55 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from cluster.running import Checkout
 from proof import file, record
-from random_labs import labs, planned, text
+from random_labs import MOST_NODES, NODES, RUNTIME_NAMES, labs, planned, text
 from underlay.expect import predict
+from underlay.lint import load
 from underlay.plan import Plan
 
 NAME = "random-labs"
 DEADLINE = 3600.0
 # A few every day, each day's the same; the full proof looks further.
 DAILY, FULL = 3, 20
+# Labs that are started of each number of nodes, by each runtime.
+STARTED = int(os.environ.get("RANDOM_LABS_STARTED", "2"))
 SEED = int(os.environ.get("RANDOM_LABS_SEED", "1"))
 SEEDS = range(SEED, SEED + (1 if "RANDOM_LABS_SEED" in os.environ else 5))
+# This many nodes put the last one's share at the end of an IPv6 subnet, as any 2^n - 1 do.
+AT_THE_END = 3
 
 
-def write(folder: Path, number: int, count: int) -> dict[str, Path]:
-    """Write ``count`` random labs of the seed ``number`` and return their files by name."""
+def write(
+    folder: Path,
+    number: int,
+    count: int,
+    *,
+    prefix: str = "random",
+    nodes: int = NODES,
+    runtime: str = "",
+) -> dict[str, Path]:
+    """Write ``count`` random labs of the seed ``number`` and return their files by name.
+
+    They have so many ``nodes``; with ``runtime`` each has containers of that one.
+    """
     files: dict[str, Path] = {}
     seen: set[Hashable] = set()
+    runtimes: Sequence[str] = (runtime,) if runtime else RUNTIME_NAMES
 
     @seed(number)
     @settings(
-        max_examples=60 * count,
+        max_examples=max(400, 60 * count),
         deadline=None,
         database=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(labs())
+    @given(labs(runtimes=tuple(runtimes), nodes=nodes))
     def collect(lab: dict[str, Any]) -> None:
-        name = f"random-{number}-{len(files) + 1:03}"
+        name = f"{prefix}-{number}-{len(files) + 1:03}"
         # Hypothesis begins with the smallest, which says least.
         plan = planned(lab, name) if len(files) < count and len(lab["networks"]) > 1 else None
         # What it draws next is often much the same.
-        if plan is None or kind(plan) in seen:
+        if plan is None or kind(plan) in seen or not wanted(plan, runtime, first=not files):
             return
         seen.add(kind(plan))
         files[name] = folder / f"{name}.yml"
@@ -58,6 +76,22 @@ def write(folder: Path, number: int, count: int) -> dict[str, Path]:
     collect()
     assert len(files) == count
     return files
+
+
+def wanted(plan: Plan, runtime: str, *, first: bool) -> bool:
+    """Whether a lab has containers of ``runtime``; Docker's ``first`` has what once failed."""
+    used = {c.runtime for c in plan.containers}
+    if runtime and runtime not in used:
+        return False
+    if runtime == "docker" and first and len(plan.nodes) == AT_THE_END:
+        return any(n.runtime == "docker" and n.subnet6 for n in plan.networks)
+    return True
+
+
+def several_links(plan: Plan) -> bool:
+    """Whether a container has several links on one parent."""
+    parents = [[plan.network(a.network).parent for a in c.attachments] for c in plan.containers]
+    return any(len(set(own)) < len(own) for own in parents)
 
 
 def kind(plan: Plan) -> Hashable:
@@ -72,6 +106,20 @@ def measured(here: Checkout, folder: Path) -> dict[str, Any]:
     """Measure the labs in ``folder`` and return the document; fail where any cell differs."""
     done = here.underlay("check", str(folder), "--json", deadline=DEADLINE)
     document: dict[str, Any] = done.document()
+    prove_as_predicted(document, folder)
+    assert done.code == 0, str(done)
+    return document
+
+
+def prove_as_predicted(document: dict[str, Any], folder: Path) -> None:
+    """Fail where a lab didn't start or any cell differs, with the lab file."""
+    failed = [
+        f"{entry['lab']}: {entry['error']}\n{entry['detail']}\n"
+        + (folder / f"{entry['lab']}.yml").read_text()
+        for entry in document["labs"]
+        if "error" in entry
+    ]
+    assert not failed, "\n".join(failed[:3])
     wrong = [
         f"{cell['source']} -> {cell['destination']} {cell['protocol']}: expected"
         f" {cell['expected']} ({cell['rule']}), observed {cell['observed']}\n"
@@ -81,19 +129,72 @@ def measured(here: Checkout, folder: Path) -> dict[str, Any]:
         if cell["expected"] != cell["observed"]
     ]
     assert not wrong, "\n".join(wrong[:3])
-    assert done.code == 0, str(done)
-    return document
+
+
+def kept() -> dict[str, Any]:
+    """Return the record as it is; an empty one where there is none yet."""
+    found: dict[str, Any] = {"seeds": {}, "started": {}}
+    return found | (json.loads(file(NAME).read_text()) if file(NAME).is_file() else {})
 
 
 def keep(number: int, document: dict[str, Any]) -> None:
     """Write what the labs of the seed ``number`` came to, beside the other seeds' results."""
-    before = json.loads(file(NAME).read_text()) if file(NAME).is_file() else {"seeds": {}}
+    before = kept()
     labs = {entry["lab"]: entry["summary"] for entry in document["labs"]}
     figures = {"boots": document["boots"], "seconds": document["timings"]["total"], "labs": labs}
-    seeds = before["seeds"] | {str(number): figures}
+    write_down(before["seeds"] | {str(number): figures}, before["started"])
+
+
+def keep_started(nodes: int, plans: dict[str, Plan], document: dict[str, Any]) -> None:
+    """Write what the labs of so many ``nodes`` came to that were started by each runtime."""
+    before = kept()
+    found = {
+        entry["lab"]: {
+            "runtimes": sorted({c.runtime for c in plans[entry["lab"]].containers}),
+            "several_links_on_one_parent": several_links(plans[entry["lab"]]),
+            "started": "error" not in entry,
+            **entry["summary"],
+        }
+        for entry in document["labs"]
+    }
+    figures = {
+        "seed": SEED,
+        "boots": document["boots"],
+        "seconds": document["timings"]["total"],
+        "labs": found,
+    }
+    write_down(before["seeds"], before["started"] | {str(nodes): figures})
+
+
+def write_down(seeds: dict[str, Any], started: dict[str, Any]) -> None:
+    """Write the record: labs of two nodes by seed, those that were started by nodes, and counts."""
     entries = [summary for each in seeds.values() for summary in each["labs"].values()]
-    total = {key: sum(entry[key] for entry in entries) for key in entries[0]}
-    record(NAME, {"labs": len(entries), "total": total, "seeds": seeds})
+    keys = entries[0] if entries else ()
+    by_nodes = {nodes: counted(list(each["labs"].values())) for nodes, each in started.items()}
+    every = [lab for each in started.values() for lab in each["labs"].values()]
+    by_runtime = {
+        name: counted([lab for lab in every if name in lab["runtimes"]]) for name in RUNTIME_NAMES
+    }
+    record(
+        NAME,
+        {
+            "labs": len(entries),
+            "total": {key: sum(entry[key] for entry in entries) for key in keys},
+            "started_by_nodes": dict(sorted(by_nodes.items())),
+            "started_by_runtime": by_runtime,
+            "several_links_on_one_parent": counted(
+                [lab for lab in every if lab["several_links_on_one_parent"]]
+            ),
+            "seeds": seeds,
+            "started": dict(sorted(started.items())),
+        },
+    )
+
+
+def counted(labs: list[dict[str, Any]]) -> dict[str, int]:
+    """Return how many labs there are, how many of them started, and their cells."""
+    sums = {key: sum(lab[key] for lab in labs) for key in ("cells", "as_expected", "differs")}
+    return {"labs": len(labs), "started": sum(lab["started"] for lab in labs), **sums}
 
 
 def test_random_labs_are_as_predicted(here: Checkout, tmp_path: Path) -> None:
@@ -109,3 +210,21 @@ def test_the_full_proof_of_random_labs(here: Checkout, tmp_path: Path, number: i
     document = measured(here, tmp_path)
     assert {entry["lab"] for entry in document["labs"]} == set(files)
     keep(number, document)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("nodes", range(1, MOST_NODES + 1))
+def test_random_labs_are_started_by_every_runtime(
+    here: Checkout, tmp_path: Path, nodes: int
+) -> None:
+    files: dict[str, Path] = {}
+    for runtime in RUNTIME_NAMES:
+        prefix = f"r{nodes}-{runtime}"
+        files |= write(tmp_path, SEED, STARTED, prefix=prefix, nodes=nodes, runtime=runtime)
+    plans = {name: load(path).plan for name, path in files.items()}
+    done = here.underlay("check", str(tmp_path), "--json", deadline=DEADLINE)
+    document = done.document()
+    assert {entry["lab"] for entry in document["labs"]} == set(files)
+    keep_started(nodes, plans, document)
+    prove_as_predicted(document, tmp_path)
+    assert done.code == 0, str(done)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from underlay.drivers.rule import Rule, facts
 
-# A private or source child's own broadcast, reflected, is given back to that child alone.
-_HEARD_BACK = frozenset({"bridge", "vepa", "passthru", "l2", "l2 vepa"})
+# A macvlan private or source child's own broadcast, reflected, is given back to that child alone;
+# an ipvlan parent knows no such thing (ipvlan_core.c, ipvlan_handle_mode_l2).
+_HEARD_BACK = frozenset({"bridge", "vepa", "passthru", "l2", "l2 private", "l2 vepa"})
 
 BROADCAST: tuple[Rule, ...] = (
     Rule(

@@ -6,6 +6,8 @@ mode belongs to the parent, so siblings have the same one (lint refuses any othe
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from underlay.drivers import children
 from underlay.drivers.driver import Driver
 from underlay.drivers.rule import NO_MAC, NOTHING, Relation, Rule, facts
@@ -274,6 +276,34 @@ FOREIGN_SENDER = Rule(
     ),
 )
 
+FOREIGN_SENDER_BESIDE = replace(
+    FOREIGN_SENDER,
+    id="ipvlan-foreign-sender-beside",
+    until_asked=True,
+    because=(
+        "The route leaves by an ipvlan interface, but the packet carries the address of another "
+        "one on the same wire: the ARP request names that one, which gets the answer in its stead. "
+        "Whoever asks for the container is heard by both, and known to both from then on."
+    ),
+    reference=(
+        "Linux net/ipv4/arp.c, arp_solicit (arp_announce 0) and arp_process (neigh_event_ns); "
+        "drivers/net/ipvlan/ipvlan_core.c, ipvlan_addr_lookup and ipvlan_process_multicast"
+    ),
+)
+
+TO_PARENT = Rule(
+    id="ipvlan-to-parent-by-sibling",
+    relation="routing",
+    reachable=True,
+    because=(
+        "What is sent to a sibling's MAC address is sent to the parent's, as they are the same. "
+        "The driver hands to the node what carries no child's address."
+    ),
+    reference=(
+        "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_xmit_mode_l2 (dev_forward_skb to phy_dev)"
+    ),
+)
+
 FOREIGN_ADDRESS = Rule(
     id="ipvlan-foreign-address",
     relation="routing",
@@ -375,7 +405,13 @@ DRIVER = Driver(
     reach=RULES,
     broadcast=BROADCAST,
     macs=MACS,
-    beside=(FOREIGN_SENDER, FOREIGN_ADDRESS, L3_ANY_INTERFACE),
+    beside=(
+        FOREIGN_SENDER,
+        FOREIGN_SENDER_BESIDE,
+        FOREIGN_ADDRESS,
+        TO_PARENT,
+        L3_ANY_INTERFACE,
+    ),
     modes=("l2", "l3", "l3s"),
     l3_modes=("l3", "l3s"),
     flags=("bridge", "private", "vepa"),

@@ -10,13 +10,14 @@ from underlay.drivers import DRIVERS, driver, ipvlan
 from underlay.expect import routing, switch_ports
 from underlay.expect.kinds import Kinds
 from underlay.expect.tables import decide, facts, together
+from underlay.expect.world import Route
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from underlay.drivers.rule import Fact, Rule
     from underlay.expect.ends import Pair
-    from underlay.expect.world import Link, Route, Space, World
+    from underlay.expect.world import Link, Space, World
 
 # Whoever lets a child take all of its parent's unicast says what that does to the parent's node.
 PASSTHRU = tuple(name for name, one in DRIVERS.items() if "passthru" in one.modes)
@@ -69,7 +70,8 @@ class Paths:
         if not there.rule.reachable:
             return there.rule
         back = self.answer(pair, there.masqueraded)
-        if not back.rule.reachable and not back.rule.until_asked:
+        known = back.rule.until_asked and self._was_asked(pair, there)
+        if not back.rule.reachable and not known:
             return back.rule.for_answer()
         if there.masqueraded:
             return routing.MASQUERADED
@@ -90,6 +92,18 @@ class Paths:
         }
         direct = there.rule.relation != "routing"
         return routing.other_subnet(there.rule) if len(subnets) > 1 and direct else there.rule
+
+    def _was_asked(self, pair: Pair, there: Arrival) -> bool:
+        """Whether the destination knows who its answer goes to first, having been asked by them.
+
+        Whoever sends to it asks for its address by a broadcast, which carries their own: the
+        packet's where that is theirs, else one of the interface (net/ipv4/arp.c, arp_solicit).
+        """
+        asker = there.over[-1]
+        asked_as = pair.source_address if asker.space == pair.source.space else asker.address
+        answered = there.masqueraded.address if there.masqueraded else pair.source_address
+        route = self.world.spaces[pair.destination.space].route(answered)
+        return route is not None and asked_as == (route.via or answered)
 
     def request(self, pair: Pair) -> Arrival:
         """Return what becomes of ``pair``'s request, whether it can be answered or not."""
@@ -175,7 +189,7 @@ class Paths:
         if not meant and hop == packet.address:
             return Arrival(self._elsewhere(space, link, near, packet))
         if self._foreign(space, link, packet):
-            return Arrival(ipvlan.FOREIGN_SENDER)
+            return Arrival(self._foreign_sender(space, link, packet))
         if hop == packet.address:
             rule, other = self._answered(link, meant, hop)
             return Arrival(rule, over=(asker or link,), into=(other,))
@@ -206,39 +220,54 @@ class Paths:
         if child:
             rule = self._between(link, child, packet.address, "by route")
             return Arrival(rule, over=(link,), into=(child,))
-        gateway = self._behind(link, gateway, packet)
-        rule = self._between(link, gateway, packet.address)
+        node = self._behind(gateway, packet)
+        if node and together(link, gateway):
+            # The parent's driver hands it up whatever the table says of a child's own ARP.
+            asked = self._between(link, gateway, gateway.address)
+            # Whoever hears the sibling ask for somebody knows its address from then on.
+            rule = ipvlan.TO_PARENT if asked.reachable else replace(asked, cold=True)
+        else:
+            rule = self._between(link, node or gateway, packet.address)
+        gateway = node or gateway
         space = self.world.spaces[gateway.space]
         if not rule.reachable or space is packet.target:
             return Arrival(rule, over=(link,), into=(gateway,))
         if not space.forwards or packet.hops == MOST_HOPS:
             return Arrival(routing.GATEWAY_SILENT)
+        return self._forwarded(link, gateway, packet)
+
+    def _forwarded(self, link: Link, gateway: Link, packet: Packet) -> Arrival:
+        """What becomes of a packet that a router got by ``gateway``, and passes on."""
+        space = self.world.spaces[gateway.space]
         onward = Packet(packet.sender, packet.address, packet.target, packet.hops + 1)
         arrival = self._way(space, onward)
+        route = space.route(packet.address)
         if not arrival.rule.reachable:
             return Arrival(routing.beyond_gateway(arrival.rule))
-        route = space.route(packet.address)
         nat = route.link if route and _masquerades(space, packet.sender, route.link) else None
         over, into = (link, *arrival.over), (gateway, *arrival.into)
         return Arrival(routing.FORWARDED, arrival.masqueraded or nat, over, into)
 
-    def _behind(self, link: Link, gateway: Link, packet: Packet) -> Link:
-        """Who gets what is sent to a gateway: an ipvlan child's node, as they share a MAC address.
+    def _behind(self, gateway: Link, packet: Packet) -> Link | None:
+        """Who gets what is sent to an ipvlan child for others: its node, which has its MAC address.
 
         The parent keeps what carries no child's address, for itself or to pass it on.
         """
         node = self.world.spaces.get(gateway.node)
-        if not driver(gateway.driver).by_address or node is None or together(link, gateway):
-            return gateway
+        if not driver(gateway.driver).by_address or node is None:
+            return None
         own = next((x for x in node.links if x.parent == gateway.parent and not x.driver), None)
-        return own if own and (node is packet.target or node.forwards) else gateway
+        return own if own and (node is packet.target or node.forwards) else None
 
     def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
         """A parent gives its ipvlan child what carries the child's address, before routing."""
+        if gateway.driver and not driver(gateway.driver).by_address:
+            return None
         for other in packet.target.links:
-            own = not gateway.driver or driver(gateway.driver).by_address
-            if driver(other.driver).by_address and own and together(gateway, other):
-                return other if other.address == packet.address else None
+            # Of several children on the parent, the one that has the address.
+            meant = other.address == packet.address
+            if meant and driver(other.driver).by_address and together(gateway, other):
+                return other
         return None
 
     def _foreign(self, space: Space, link: Link, packet: Packet) -> bool:
@@ -246,6 +275,17 @@ class Paths:
             return False
         own = {one.address for one in space.links if one.interface == link.interface}
         return packet.sender not in own and space.owns(packet.sender)
+
+    def _foreign_sender(self, space: Space, link: Link, packet: Packet) -> Rule:
+        beside = (one for one in space.links if one.address == packet.sender)
+        # Interfaces of one wire hear the same requests, and each learns who asked.
+        shared = any(one.domain == link.domain for one in beside)
+        return ipvlan.FOREIGN_SENDER_BESIDE if shared else ipvlan.FOREIGN_SENDER
+
+    def answers(self, link: Link, other: Link, address: str) -> bool:
+        """Whether ``link`` gets an answer from ``other`` when it asks who has ``address``."""
+        rule = self._between(link, other, address)
+        return rule.reachable or rule.stop == "no_answer"
 
     def _elsewhere(self, space: Space, link: Link, near: list[Link], packet: Packet) -> Rule:
         """The destination has no link where the source asks; say what keeps them apart."""
@@ -273,14 +313,15 @@ class Paths:
         children = link.driver and other.driver and together(link, other)
         if children and driver(link.driver).receiver != driver(other.driver).receiver:
             return routing.refused()
-        if driver(other.driver).by_address and address != other.address:
-            return ipvlan.FOREIGN_ADDRESS
         to_group = self._asks_by_multicast(link)
         found = facts(self.world, link, other, to_group=to_group, answered=True)
         asked = ["", other.driver, link.driver]
         if "passthru" in (link.mode, other.mode):
             asked += PASSTHRU
         rule = decide("reach", asked, link, other, frozenset((*words, *found))) or routing.refused()
+        # It is asked for before it is sent to: who can't be asked doesn't answer either.
+        if rule.reachable and driver(other.driver).by_address and address != other.address:
+            return ipvlan.FOREIGN_ADDRESS
         return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
 
     def _asks_by_multicast(self, link: Link) -> bool:

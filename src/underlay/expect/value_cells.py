@@ -118,23 +118,26 @@ class _Values:
             owner = max(owners, key=lambda one: one.address == pair.destination_address)
             asks_no_neighbour = route.link.by_node or owner.by_node
             answered = not asks_no_neighbour and (rule.reachable or rule.stop == "no_answer")
-            value: Value = self._answerers(route.link, owner, owners) if answered else NOBODY
+            asked = pair.destination_address
+            value: Value = self._answerers(route.link, owner, owners, asked) if answered else NOBODY
             said = (f"{check}-{rule.id}", rule.because, _ARP)
             yield self._of_pair(pair, check, value, said)
 
-    def _answerers(self, link: Link, owner: Link, owners: list[Link]) -> Value:
-        """Return the owner's MAC; over IPv4 those of all its interfaces that hear the request.
+    def _answerers(self, link: Link, owner: Link, owners: list[Link], address: str) -> Value:
+        """Return the owner's MAC; over IPv4 those of all its interfaces that hear and answer.
 
         A machine answers ARP for any of its addresses on every interface (arp_ignore 0).
         """
-        found = {owner.mac}
+        found = set()
         if self._family == 4:
-            found |= {
+            found = {
                 one.mac
                 for one in owners
-                if not one.by_node and broadcast_rule(self._world, link, one).reachable
+                if not one.by_node
+                and broadcast_rule(self._world, link, one).reachable
+                and self._paths.answers(link, one, address)
             }
-        return owner.mac if len(found) == 1 else tuple(sorted(found))
+        return tuple(sorted(found)) if len(found) > 1 else next(iter(found), owner.mac)
 
     def _hearing(self, check: Check) -> Iterator[Expectation]:
         """Who hears what an end sends to everybody in its network."""

@@ -81,7 +81,9 @@ class Effect:
 class Finding:
     """A fault that the evidence shows at a place, before the differing cells are asked.
 
-    ``steps`` are what puts it right there; ``cure`` says so of any place, in words.
+    ``steps`` are what puts it right there; ``cure`` says so of any place, in words. ``follows`` is
+    the id of a fault of the same node that brings such evidence about: where the evidence shows
+    that one, too, this is its consequence.
     """
 
     fault: Fault
@@ -91,6 +93,7 @@ class Finding:
     strength: float
     cure: str
     steps: tuple[Step, ...] = ()
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ class Fault(Entry):
     needs more than one step has ``inject`` and ``undo`` of its own. ``kind`` is what the lost
     packets pass at the place, and ``family`` theirs, 0 for both; ``takes`` may say more.
     ``loses_addresses`` says that addresses and routes of the target get lost and must be put back.
+    What is ``sudden`` ends a measurement under way: cells decided before don't speak against it.
     ``needs_restart`` says that no command on the running lab puts it right.
     """
 
@@ -126,6 +130,7 @@ class Fault(Entry):
     kind: Kind = "space"
     family: int = 0
     loses_addresses: bool = False
+    sudden: bool = False
     needs_restart: bool = False
 
     def __init__(self) -> None:
@@ -197,6 +202,7 @@ class Fault(Entry):
         strength: float = PROVEN,
         effect: Effect | None = None,
         cure: str = "",
+        follows: str = "",
         steps: Sequence[Step] | None = None,
     ) -> Finding:
         """Return the finding that the fault is at ``place``; ``steps`` by default are `heal`'s."""
@@ -204,7 +210,8 @@ class Fault(Entry):
         if steps is None:
             steps = [] if self.needs_restart else self.heal(scene, place, proofs)
         said = cure or self.cure
-        return Finding(self, place, effect, proofs, strength, said, tuple(dict.fromkeys(steps)))
+        again = tuple(dict.fromkeys(steps))
+        return Finding(self, place, effect, proofs, strength, said, again, follows)
 
 
 class ChildFault(Fault):

@@ -14,6 +14,7 @@ import secrets
 import subprocess
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.process import close
@@ -116,9 +117,8 @@ def _await(runs: dict[str, _Run], deadline: SharedDeadline) -> None:
 
 def _shares(asked: Asked) -> dict[str, float]:
     """Return the seconds that each phase may take: what it takes a slow node, and no frozen one."""
-    cells = {phase: sum(v.wanted.protocol == phase for v in asked.values) for phase in asked.phases}
-    cold = sum(one.cold for one in asked.pairs)
-    cells |= {"cold": cold, "others": len(asked.pairs) - cold}
+    cells: Counter[str] = Counter(value.wanted.protocol for value in asked.values)
+    cells.update(one.phase for one in asked.pairs)
     return {
         phase: PROBE_PER_PHASE.get(phase, PROBE_OTHERS) + PROBE_PER_CELL * cells[phase]
         for phase in asked.phases

@@ -184,7 +184,7 @@ class _Records:
         by = {probe["by"]} if probe.get("by") else set()
         if "by" in probe and not by:
             by = self._receivers[number, protocol, probe["attempt"]]
-        unsaid = self._unsaid(pair.destination.node, "cold" if one.cold else "others")
+        unsaid = self._unsaid(pair.destination.node, one.phase)
         # Only who was meant, named by its own record or answer, needs no other record.
         if unsaid and pair.destination.space not in by:
             return cell("not_measured", reason=unsaid)

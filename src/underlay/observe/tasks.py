@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from underlay.expect import PROBE_PORT, ends, machines, pairs, protocols
 from underlay.expect.value_cells import EVERYBODY
 from underlay.observe.commands import PATIENCE, pack
-from underlay.observe.on_node.cells import Cell
+from underlay.observe.on_node.cells import COLD, OTHERS, Cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from underlay.expect import Expectation, Pair
+    from underlay.expect import Expectation, Family, Pair
     from underlay.plan import Plan
 
 
@@ -58,7 +58,7 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
             index[pair.source.space],
             pair.source_address,
             pair.destination_address,
-            one.cold,
+            one.phase,
         )
         tasks[pair.source.node]["cells"].append(cell)
     asker = {end.name: end for end in ends(plan)}
@@ -76,11 +76,11 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class AskedPair:
-    """A pair that is asked by each protocol; ``cold`` pairs are asked before all others."""
+    """A pair that is asked by each protocol, in a phase of cells.py."""
 
     number: int
     pair: Pair
-    cold: bool
+    phase: str
 
 
 @dataclass(frozen=True)
@@ -111,25 +111,63 @@ class Asked:
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The names of the phases, in order: cold cells are probed first and alone.
+        """The names of the phases, in order: cold cells are probed first, by ``_phases``.
 
         Checks come last: what they send may teach neighbours and the switch.
         """
-        reach = ("cold", "others") if any(one.cold for one in self.pairs) else ("others",)
-        return (*reach, *dict.fromkeys(value.wanted.protocol for value in self.values))
+        cold = sorted(
+            {one.phase for one in self.pairs} - {OTHERS}, key=lambda name: (len(name), name)
+        )
+        in_order = sorted(cold, key=lambda name: (len(name), name))
+        return (*in_order, OTHERS, *dict.fromkeys(value.wanted.protocol for value in self.values))
 
 
 def numbered(plan: Plan, expectations: Iterable[Expectation]) -> Asked:
     """Return what is asked of the cells of ``plan``, of which ``expectations`` are predicted."""
     predicted = tuple(expectations)
     cold = {(e.source, e.destination, e.family) for e in predicted if e.cold}
+    phases = _phases(plan, [pair for pair in pairs(plan) if _key(pair) in cold])
     return Asked(
         tuple(
-            AskedPair(n, pair, (pair.source.name, pair.destination.name, pair.family) in cold)
-            for n, pair in enumerate(pairs(plan))
+            AskedPair(n, pair, phases.get(_key(pair), OTHERS)) for n, pair in enumerate(pairs(plan))
         ),
         tuple(
             AskedValue(n, wanted)
             for n, wanted in enumerate(e for e in predicted if e.kind == "value")
         ),
     )
+
+
+def _key(pair: Pair) -> tuple[str, str, Family]:
+    return pair.source.name, pair.destination.name, pair.family
+
+
+def _phases(plan: Plan, cold: Iterable[Pair]) -> dict[tuple[str, str, Family], str]:
+    """Return the phases in which ``cold`` pairs are asked, as few as keep each from the others.
+
+    Whoever waits for a neighbour takes any ARP packet of that neighbour's for an answer, and a
+    request is a broadcast (Linux net/ipv4/arp.c, arp_process). So nobody asks in a phase in which
+    somebody else waits for them, or for them as a gateway.
+    """
+    attached = {container.name: container.attachments for container in plan.containers}
+    asking: list[set[str]] = []
+    awaited: list[set[str]] = []
+    found = {}
+    for pair in cold:
+        own = attached.get(pair.source.space, ())
+        gateways = {plan.network(one.network).gateway for one in own}
+        # A router is no neighbour of its own.
+        gateways -= {one.address.ip for one in own} | {""}
+        waits = {pair.destination_address, *gateways}
+        number = 0
+        while number < len(asking) and (
+            pair.source_address in awaited[number] or waits & asking[number]
+        ):
+            number += 1
+        if number == len(asking):
+            asking.append(set())
+            awaited.append(set())
+        asking[number].add(pair.source_address)
+        awaited[number] |= waits
+        found[_key(pair)] = f"{COLD}-{number + 1}"
+    return found

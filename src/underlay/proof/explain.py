@@ -134,6 +134,8 @@ def _fitting(
 def _confidence(finding: Finding, wrong: set[Cell], shut: set[Cell]) -> float:
     certain = finding.effect.certain - shut
     possible = finding.effect.possible - finding.effect.certain
+    if finding.fault.sudden:
+        certain &= wrong
     if certain:
         fit = len(certain & wrong) / len(certain)
         return finding.strength * fit if fit >= LEAST_FIT else 0.0
@@ -142,7 +144,10 @@ def _confidence(finding: Finding, wrong: set[Cell], shut: set[Cell]) -> float:
 
 def _fewest(fitting: list[tuple[Finding, float]], wrong: set[Cell]) -> list[Cause]:
     """Take the finding that accounts for most of what is left, until nothing is left."""
-    left, causes, rest = set(wrong), [], list(fitting)
+    left, causes = set(wrong), []
+    stated = {(finding.fault.id, finding.place.node) for finding, _ in fitting}
+    late = [one for one in fitting if (one[0].follows, one[0].place.node) in stated]
+    rest = [one for one in fitting if one not in late]
 
     def gain(candidate: tuple[Finding, float]) -> float:
         finding, confidence = candidate
@@ -150,17 +155,23 @@ def _fewest(fitting: list[tuple[Finding, float]], wrong: set[Cell]) -> list[Caus
         possible = len((finding.effect.possible - finding.effect.certain) & left)
         return confidence * (certain + POSSIBLE_WEIGHT * possible)
 
-    while left and rest:
-        best = max(rest, key=gain)
-        if not gain(best):
-            break
-        rest.remove(best)
-        causes.append(_cause(*best, wrong))
-        left -= best[0].effect.every
+    def take(candidates: list[tuple[Finding, float]]) -> None:
+        nonlocal left
+        while left and candidates:
+            best = max(candidates, key=gain)
+            if not gain(best):
+                break
+            candidates.remove(best)
+            causes.append(_cause(*best, wrong))
+            left -= best[0].effect.every
+
+    take(rest)
     # What is plainly wrong must be put right as well, whoever else accounts for its cells.
     for finding, confidence in sorted(rest, key=lambda entry: -entry[1]):
         if confidence >= SURE and finding.effect.certain:
             causes.append(_cause(finding, confidence, wrong))
+    # A consequence is named for what its cause doesn't account for, and after it.
+    take(late)
     return causes
 
 

@@ -23,7 +23,9 @@ WANTED = packed("20.0.1.132")
 
 
 def given_up(*, cold: bool) -> Question:
-    question = Question(Cell(7, 0, "10.1.1.65", "10.1.1.11", cold), "icmp", None)
+    question = Question(
+        Cell(7, 0, "10.1.1.65", "10.1.1.11", "cold-1" if cold else "others"), "icmp", None
+    )
     assert question.open
     question.finish("")
     return question

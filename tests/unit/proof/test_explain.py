@@ -37,6 +37,8 @@ from unit.expect.test_mutation import turned_round
 
 # Rules of the lab coreos, which what was seen there contradicts once they are turned round.
 CONTRADICTED = ("macvlan-across", "macvlan-bridge-siblings")
+# A node of that lab that is off.
+GONE = "core-02"
 FILES = sorted(EVIDENCE.glob("*.json.xz"))
 
 
@@ -60,6 +62,9 @@ class Recorded:
     def evidence(self) -> Evidence:
         """What nodes and the switch showed."""
         return Evidence(self.row["documents"], self.row["failed"])
+
+
+COREOS = Recorded(EVIDENCE / "coreos.json.xz", GREEN)
 
 
 def rule_id(rule: Rule) -> str:
@@ -168,6 +173,54 @@ def test_nothing_is_found_in_a_green_lab(file: Path) -> None:
     ]
     assert not found
     assert explain(scene(file), judged(Recorded(file, GREEN), {}).cells, green) == NOTHING
+
+
+def switched_off(*, carrier: bool = False) -> Evidence:
+    """Return what a lab with a node that is off shows; with ``carrier`` its ports are dead only."""
+    documents = json.loads(json.dumps(COREOS.row["documents"]))
+    del documents[GONE]
+    own = {segment.ports[GONE] for segment in scene(COREOS.file).plan.segments}
+    evidence = Evidence(documents, {GONE: "gave no answer: Connection refused"})
+    switch = evidence.space("switch")
+    assert switch
+    for row in switch.raw["ports"]:
+        if row.get("ifname") in own:
+            row["state"] = "disabled"
+            if not carrier:
+                row["flags"] = [*(f for f in row["flags"] if f != "LOWER_UP"), "NO-CARRIER"]
+    return evidence
+
+
+def unmeasured() -> dict[tuple[str, ...], str]:
+    """Return the cells that have an end on the node that is off."""
+    made = scene(COREOS.file)
+    there = {name for name, end in made.ends.items() if end.node == GONE}
+    cells = (cell for cell in sorted(made.every) if there & set(cell[:2]))
+    return {(*cell[:3], str(cell[3])): "not_measured" for cell in cells}
+
+
+def test_a_node_that_is_off_outranks_its_dead_switch_ports() -> None:
+    verdict = judged(COREOS, unmeasured())
+    found = explain(scene(COREOS.file), verdict.cells, switched_off())
+    assert [(c.finding.fault.id, c.where) for c in found.causes] == [("node-hung", GONE)]
+    assert not found.unexplained
+    commands = [proof.command for proof in found.causes[0].finding.proofs]
+    assert commands[0] == f"ssh {GONE}"
+    assert len(commands) == 3
+    assert all(command.startswith("bridge -d link show") for command in commands[1:])
+
+
+def test_a_node_that_dies_late_is_named_though_most_cells_were_decided() -> None:
+    few = dict(list(unmeasured().items())[::5])
+    found = explain(scene(COREOS.file), judged(COREOS, few).cells, switched_off())
+    assert [c.finding.fault.id for c in found.causes] == ["node-hung"]
+    assert len(found.causes[0].cells) == len(few)
+
+
+def test_a_dead_port_with_a_carrier_follows_from_nothing() -> None:
+    verdict = judged(COREOS, unmeasured())
+    found = explain(scene(COREOS.file), verdict.cells, switched_off(carrier=True))
+    assert {c.finding.fault.id for c in found.causes} == {"cable-cut", "node-hung"}
 
 
 @pytest.mark.parametrize("rule", [r for r in macvlan.RULES if r.id in CONTRADICTED], ids=rule_id)

@@ -197,7 +197,10 @@ class CableCut(Fault):
             if bridge is not None and "UP" not in bridge["flags"]:
                 continue  # all ports of a bridge that is down are disabled
             if row.get("state") != "forwarding" or "UP" not in row["flags"]:
-                yield self.found(scene, place, port_proof(row))
+                # A port has no carrier once nobody holds its other end.
+                off = place.node in evidence.failed and "LOWER_UP" not in row["flags"]
+                follows = "node-hung" if off else ""
+                yield self.found(scene, place, port_proof(row), follows=follows)
 
     def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
         """Plug it in, set it up and let it forward: any of these may be what it lacks."""

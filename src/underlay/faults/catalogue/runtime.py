@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from underlay.faults.fault import LIKELY, Effect, Fault, Finding, Place
+from underlay.faults.evidence.lines import port_proof
+from underlay.faults.evidence.spaces import switch_ports
+from underlay.faults.fault import LIKELY, PROVEN, Effect, Fault, Finding, Place
 from underlay.faults.healing import given_back
-from underlay.faults.places import second_first
+from underlay.faults.places import ports, second_first
 from underlay.faults.scene import Cell, Scene, involving
 from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
@@ -130,15 +132,19 @@ for name; do docker start "$name" >/dev/null; done
 
 
 class NodeHung(Fault):
-    """A node runs, but answers nothing."""
+    """A node answers nothing: it is off, or runs and makes no progress."""
 
     id = "node-hung"
     layer = "node"
-    title = "a node hangs"
+    title = "a node is off or hangs"
     symptom = "no cell with an end on the node can be measured"
-    evidence = "its ssh doesn't answer, although the node is there"
-    cause = "The node's kernel makes no progress: it answers neither ssh nor its neighbours."
+    evidence = "its ssh doesn't answer; where it is off, its switch ports have no carrier"
+    cause = (
+        "The node's kernel has ended or makes no progress: it answers neither ssh nor its"
+        " neighbours."
+    )
     cure = "underlay down, underlay up; its console is in the lab's state folder"
+    sudden = True
     reference = "measured: a stopped User Mode Linux process answers nothing"
     no_place = "this lab's switch is a machine of its own, where no node's process is"
     needs_restart = True
@@ -163,7 +169,17 @@ class NodeHung(Fault):
             reason = evidence.failed.get(place.node)
             if reason:
                 proof = Proof(place.node, f"ssh {place.node}", (reason,))
-                yield self.found(scene, place, proof, strength=LIKELY)
+                dead = self._dead_ports(scene, evidence, place)
+                strength = PROVEN if dead else LIKELY
+                yield self.found(scene, place, proof, *dead, strength=strength)
+
+    def _dead_ports(self, scene: Scene, evidence: Evidence, place: Place) -> list[Proof]:
+        """Return the node's switch ports where none has a carrier; nothing where one has."""
+        rows = switch_ports(evidence.space(SWITCH))
+        own = [rows.get(port) for node, _, port in ports(scene) if node.name == place.node]
+        if any(row and "LOWER_UP" in row["flags"] for row in own):
+            return []
+        return [port_proof(row) for row in own if row]
 
 
 class NamespaceGone(ContainerGone):

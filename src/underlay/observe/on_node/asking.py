@@ -36,6 +36,7 @@ UNHEARD = 2.0  # s instead of GIVE_UP where no round trip to the destination was
 TRIPS = 1.25  # times the slowest round trip, at least; rounds already follow the load
 LIMIT = 8.0  # s; where another node is stuck there are no rounds
 FORGET = 3.0  # s after which the socket of a silent question is closed
+BEGUN = 2  # rounds after which all have done what they had been told before the first of them
 SWEEP = 0.02  # s between looks at the clock
 WINDOW, RECENT = 400, 0.15  # so many unanswered packets may be younger than RECENT seconds
 BURST = 24  # probes started before answers are read again
@@ -47,8 +48,12 @@ ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}  # IP_RECVER
 class Asking:
     """The questions of one phase: ``done`` once their answer or silence is certain."""
 
-    def __init__(self, station: Station, cells: list[Cell], protocols: list[str]) -> None:
+    def __init__(
+        self, station: Station, cells: list[Cell], protocols: list[str], *, together: bool = False
+    ) -> None:
+        """Prepare the questions; ``together`` they begin when all nodes have come to the phase."""
         self.station = station
+        self.begins = station.round + BEGUN if together else 0
         self.waiting = [
             Question(cell, protocol, station.spaces[cell.space])
             for cell in reversed(cells)
@@ -100,11 +105,14 @@ class Asking:
     @property
     def eager(self) -> bool:
         """Whether there is something to send at once."""
-        return bool(self.waiting) and len(self.recent) < WINDOW
+        ready = self.station.round >= self.begins
+        return ready and bool(self.waiting) and len(self.recent) < WINDOW
 
     def step(self) -> None:
         """Start some questions; look after those under way."""
         now = time.monotonic()
+        if self.station.round < self.begins:
+            return
         while self.recent and (self.recent[0][1].result or now - self.recent[0][0] > RECENT):
             self.recent.popleft()
         for _ in range(min(BURST, len(self.waiting), WINDOW - len(self.recent))):

@@ -8,20 +8,29 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+# The phases of cells about reachability: those that begin so, with a number, come first.
+COLD = "cold"
+OTHERS = "others"
+
 
 class Cell(NamedTuple):
     """What one node is to ask.
 
     ``number`` is the cell's in this measurement, the same on all nodes; every packet carries it.
-    ``space`` is the index of the asker's namespace in the specification. A ``cold`` cell is
-    asked before all others, and its silence is final.
+    ``space`` is the index of the asker's namespace in the specification. ``phase`` is that in
+    which it is asked.
     """
 
     number: int
     space: int
     source: str
     destination: str
-    cold: bool = False
+    phase: str = OTHERS
+
+    @property
+    def cold(self) -> bool:
+        """Whether it is asked before most others, and its silence is final."""
+        return self.phase.startswith(COLD)
 
 
 class Answer(NamedTuple):

@@ -27,9 +27,9 @@ The specification, which observe/tasks.py writes:
      "groups": [multicast address, …],
      "values": {check: [a Cell, …]}}
 
-The node's own namespace is the first. ``pace`` multiplies waits. A phase is cold or
-others, or the word of a check. A port is one that the namespace listens on besides
-``port``, as tcp:5432; ``protocols`` may have the same ones.
+The node's own namespace is the first. ``pace`` multiplies waits. A phase is one of cells.py,
+or the word of a check. A port is one that the namespace listens on besides ``port``, as
+tcp:5432; ``protocols`` may have the same ones.
 """
 
 from __future__ import annotations
@@ -134,17 +134,18 @@ class Prober:
     def phase(self, name: str) -> Work:
         """Return the work of a phase: a check, or the cells to be probed cold and alone, or others.
 
-        The other cells' questions would fill the neighbour tables that cold ones depend on. And
-        what those ask for is asked anew: a kernel that still looks for a neighbour, by a request
-        that can't be answered, would give up the others' packets with theirs.
+        A route that a router's redirect has changed is as planned again in each phase. The other
+        cells' questions would fill the neighbour tables that cold ones depend on. And what those
+        ask for is asked anew: a kernel that still looks for a neighbour, by a request that can't be
+        answered, would give up the others' packets with theirs.
         """
         self.keep_tables()
-        if name == "others":
-            self.station.forget()
+        self.station.forget_routes()
         if name in CHECKS:
             return CHECKS[name](self.station, self.station.checks.get(name, []), name)
-        cells = [cell for cell in self.station.cells if cell.cold == (name == "cold")]
-        return Asking(self.station, cells, self.spec["protocols"])
+        self.station.forget()
+        cells = [cell for cell in self.station.cells if cell.phase == name]
+        return Asking(self.station, cells, self.spec["protocols"], together=True)
 
     def busy(self) -> int:
         """Return how many cells are undecided."""

@@ -40,8 +40,10 @@ class Resolving:
         self.round: dict[int, int] = {}
         self.results: dict[int, dict[str, Any] | None] = {}
         self.told = 0
-        # By namespace, address, and who asked: an ARP reply says, an advertisement doesn't.
-        self.answers: dict[tuple[str, str, str], set[str]] = {}
+        # By namespace, interface, address, and who asked. An ARP reply says that, and comes to the
+        # interface; an advertisement says nothing, and is heard by the namespace.
+        self.answers: dict[tuple[str, int, str, str], set[str]] = {}
+        self.by: dict[int, int] = {}
         asking = (station.spaces[place] for place in {cell.space for cell in cells})
         station.forget(space for space in asking if space)
 
@@ -70,7 +72,9 @@ class Resolving:
                 continue
             space = self.station.spaces[cell.space]
             asker = cell.source if self.check == "arp" else ""
-            found = self.answers.get((space.name if space else "", cell.destination, asker), set())
+            by = self.by.get(number, 0)
+            name = space.name if space else ""
+            found = self.answers.get((name, by, cell.destination, asker), set())
             if found or len(sent) > 1:
                 self.results[number] = {"stop": "", "macs": sorted(found)}
             else:
@@ -90,6 +94,7 @@ class Resolving:
             if hop is None:
                 raise OSError("the address is its own")
             self.listen(space, hop[0])
+            self.by[number] = 0 if self.check == "nd" else hop[0]
             ask(space, hop[0], cell.source, destination)
         except OSError as error:
             self.results[number] = {"stop": "no_route", "macs": [], "reason": str(error)}
@@ -97,17 +102,18 @@ class Resolving:
     def listen(self, space: Space, index: int) -> None:
         """Take ARP replies on one interface, or a namespace's neighbour advertisements."""
         made = space.icmp_again() if self.check == "nd" else space.packet_socket(index, ETH_ARP)
+        asked = 0 if self.check == "nd" else index
         if made not in self.watched:
             self.watched.add(made)
-            self.station.loop.watch(made, self.on_answer, (space, made))
+            self.station.loop.watch(made, self.on_answer, (space, made, asked))
 
-    def on_answer(self, subject: tuple[Space, socket.socket]) -> None:
-        """Keep who says to have which address.
+    def on_answer(self, subject: tuple[Space, socket.socket, int]) -> None:
+        """Keep who says to have which address, and by which interface: the kernel takes no other's.
 
         A reply to somebody else comes by, too: an ipvlan parent takes in what its children send
         to no address of theirs.
         """
-        space, made = subject
+        space, made, index = subject
         while True:
             try:
                 data = made.recv(512)
@@ -116,7 +122,7 @@ class Resolving:
             found = advertisement(data) if self.check == "nd" else arp_reply(data)
             if found:
                 address, mac, *asker = found
-                key = (space.name, address, asker[0] if asker else "")
+                key = (space.name, index, address, asker[0] if asker else "")
                 self.answers.setdefault(key, set()).add(mac)
 
     @property

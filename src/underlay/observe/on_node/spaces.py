@@ -5,6 +5,7 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -23,6 +24,8 @@ INET = {4: socket.AF_INET, 6: socket.AF_INET6}
 ICMP = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 IP_PKTINFO = 8
 IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50
+# What it is written to forgets the namespace's exceptions to its routes (ip-sysctl.rst, route).
+ROUTE_FLUSH = "/proc/sys/net/ipv4/route/flush"
 # Sockets made at once: each entering and leaving of a namespace is two calls.
 BATCH = 8
 # s for which the kernel keeps a connection to itself until its request is there, tcp(7).
@@ -149,6 +152,11 @@ class Space:
             made.bind(self.place(address, address, 0))
             self._senders[address] = made
         return self._senders[address]
+
+    def forget_routes(self) -> None:
+        """Take back what redirects have changed of the routes; nothing where that isn't allowed."""
+        with self, contextlib.suppress(OSError), open(ROUTE_FLUSH, "w", encoding="ascii") as flush:
+            flush.write("1")
 
     def packet_socket(self, index: int, kind: int) -> socket.socket:
         """Return a socket for whole frames of one type on one interface; raise OSError."""

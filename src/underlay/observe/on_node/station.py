@@ -71,6 +71,11 @@ class Station:
             with contextlib.suppress(OSError):
                 rtnetlink.flush(space.netlink)
 
+    def forget_routes(self) -> None:
+        """Take back what routers' redirects have changed of all namespaces' routes."""
+        for space in self.present():
+            space.forget_routes()
+
     def present(self) -> list[Space]:
         """Return the namespaces that are there."""
         return [space for space in self.spaces if space]

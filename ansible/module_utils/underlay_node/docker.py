@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import urllib.parse
 
@@ -105,7 +106,7 @@ def _known(name: str) -> str:
     As with networks, one that isn't there must not be asked for by its name: a plain
     hexadecimal one like "db" would be any container whose id begins so.
     """
-    wanted = urllib.parse.quote(json.dumps({"name": [f"^/{name}$"]}))
+    wanted = urllib.parse.quote(json.dumps({"name": [f"^/{re.escape(name)}$"]}))
     found = ask("GET", f"/containers/json?all=1&filters={wanted}")
     return found[0]["Id"] if found else ""
 

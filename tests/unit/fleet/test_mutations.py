@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from archive import files_of, unpack
-from mutations import MUTATIONS, Mutation
+from mutations import END, MUTATIONS, Mutation
 from underlay.fleet.folder import read_host
 from underlay.fleet.host import Host
 from underlay.lint.finding import Finding
@@ -83,6 +83,8 @@ def _lines(mutation: Mutation, files: dict[str, str]) -> set[tuple[str, int]]:
         # The file as a whole is wrong.
         return {(file, 0), (file, 1)}
     text = files[file]
+    if mark == END:
+        return {(file, text.count("\n") + 1)}
     return {(file, text[: text.index(mark)].count("\n") + 1)}
 
 

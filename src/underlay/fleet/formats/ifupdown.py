@@ -8,6 +8,7 @@ from underlay.errors import Spot
 from underlay.fleet.document import Document, number
 from underlay.fleet.host import DefaultRoute, Interface, Link, as_address, as_interface
 
+_PLACES = {"mtu": "mtu", "hwaddress": "mac", "vlan-raw-device": "lower"}
 # An ``iface`` block: its name, its line, and (option, value, line) in order.
 Block = tuple[str, int, list[tuple[str, str, int]]]
 
@@ -54,6 +55,7 @@ def ifupdown_links(host: str, document: Document) -> Iterator[Link]:
                 for key, value, line in entries
                 if key == "gateway" and (gateway := as_address(value)) is not None
             ),
+            spots={_PLACES[key]: document.at(line) for key, _, line in entries if key in _PLACES},
         )
     ports = {port for _, _, inside in blocks(document) for key, value, _ in inside
              if key in ("bridge-ports", "bond-slaves") for port in value.split()}  # fmt: skip

@@ -18,6 +18,7 @@ from underlay.fleet.host import (
     as_subnet,
 )
 
+_PLACES = (("mtu", "mtu"), ("mac", "cloned-mac-address"), ("vlan", "id"), ("lower", "parent"))
 # Older names of sections count as well, and those of 1.46 and later.
 WIRED = ("ethernet", "802-3-ethernet")
 ADDRESS = re.compile(r"addresse?s?[0-9]*")
@@ -50,7 +51,7 @@ def keyfile_link(host: str, document: Document) -> Link | None:
         spots={
             name: document.at(entry.line)
             for entry in said.entries
-            for name, key in (("mtu", "mtu"), ("mac", "cloned-mac-address"), ("vlan", "id"))
+            for name, key in _PLACES
             if entry.key == key and entry.section != "connection"
         },
     )

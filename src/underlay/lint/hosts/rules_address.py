@@ -11,7 +11,8 @@ from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, repeated, rule
 
 ARP = "IPv4 has no duplicate detection of its own: RFC 5227"
-MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
+# InfiniBand has 20 bytes.
+MAC = re.compile(r"[0-9A-Fa-f]{2}(([:-][0-9A-Fa-f]{2}){5}|([:-][0-9A-Fa-f]{2}){19})")
 ETHERNET = "IEEE 802: the lowest bit of the first byte marks groups"
 
 
@@ -80,6 +81,49 @@ def address_is_host(hosts: Hosts) -> Iterator[Hit]:
                 yield Hit(fixed.spot, message, "give it another address", (spot,))
 
 
+def _claimed(hosts: Hosts) -> Iterator[tuple[Fixed, Network, Pool]]:
+    """Yield each address that a container is given with the subnets of its host that hold it."""
+    for host in hosts:
+        for fixed in host.fixed:
+            for network, pool in _pools((host,)) if fixed.address is not None else ():
+                if fixed.address is not None and fixed.address in pool.subnet:
+                    yield fixed, network, pool
+
+
+@rule("address-is-gateway", "error", ARP)
+def address_is_gateway(hosts: Hosts) -> Iterator[Hit]:
+    """A container with its gateway's address answers for the router, and nobody gets out."""
+    for fixed, network, pool in _claimed(hosts):
+        if fixed.address == pool.gateway:
+            message = f"{fixed.owner} has {fixed.address}, which is {network.name}'s gateway"
+            yield Hit(fixed.spot, message, "give it another address", (pool.gateway_spot,))
+
+
+@rule("address-edge", "error", "RFC 919; RFC 1812")
+def address_edge(hosts: Hosts) -> Iterator[Hit]:
+    """The network's and the broadcast address are nobody's: a container can't use them."""
+    for fixed, _, pool in _claimed(hosts):
+        ends = (pool.subnet.network_address, pool.subnet.broadcast_address)
+        if pool.subnet.version == 4 and pool.subnet.num_addresses > 2 and fixed.address in ends:
+            kind = "network" if fixed.address == ends[0] else "broadcast"
+            message = f"{fixed.owner} has {fixed.address}, the {kind} address of {pool.subnet}"
+            yield Hit(fixed.spot, message, "give it another address")
+
+
+@rule("host-address-edge", "error", "RFC 919; RFC 1812")
+def host_address_edge(hosts: Hosts) -> Iterator[Hit]:
+    """The network's and the broadcast address are nobody's: a host can't be reached by them."""
+    for host in hosts:
+        for link in host.links:
+            for interface, spot in link.addresses:
+                subnet = interface.network
+                ends = (subnet.network_address, subnet.broadcast_address)
+                if subnet.version == 4 and subnet.num_addresses > 2 and interface.ip in ends:
+                    kind = "network" if interface.ip == ends[0] else "broadcast"
+                    message = f"{host.name}'s {link.name} has {interface.ip}, the {kind} address"
+                    yield Hit(spot, f"{message} of {subnet}", "give it another address")
+
+
 @rule("gateway-handed-out", "error", "host-local leaves out its own file's gateway only: "
       "https://www.cni.dev/plugins/current/ipam/host-local/")  # fmt: skip
 def gateway_handed_out(hosts: Hosts) -> Iterator[Hit]:
@@ -105,7 +149,7 @@ def mac_invalid(hosts: Hosts) -> Iterator[Hit]:
 def mac_group(hosts: Hosts) -> Iterator[Hit]:
     """A group address can't be an interface's: the kernel refuses it."""
     for mac, _, spot in _macs(hosts):
-        if MAC.fullmatch(mac) and int(mac[:2], 16) & 1:
+        if MAC.fullmatch(mac) and len(mac) == 17 and int(mac[:2], 16) & 1:
             yield Hit(
                 spot, f"{mac} is a group address", "begin with 02, which is local and no group"
             )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import combinations, product
 
+from underlay.errors import nearest
 from underlay.fleet.host import Address, Host, Network, Pool, meet
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import HOST_LOCAL, ONE_WIRE, Hosts, rule
@@ -221,7 +222,18 @@ def network_missing(hosts: Hosts) -> Iterator[Hit]:
     for name, found in where.items():
         have = {network.host for network in found}
         lack = [host.name for host in hosts if host.name not in have]
-        if lack and len(have) > len(lack):
+        if len(have) <= len(lack):
+            continue
+        for host in hosts:
+            # A name that only this host has, and that resembles the one it lacks.
+            own = {n.name: n for n in host.networks if len(where.get(n.name, ())) == 1}
+            meant = nearest(name, own) if host.name in lack else ""
+            if meant:
+                lack.remove(host.name)
+                message = f"{host.name} lacks {name}, and alone has {meant}"
+                cure = f"did you mean {name}?"
+                yield Hit(own[meant].spot("name"), message, cure, (found[0].spot("name"),))
+        if lack:
             message = f"{', '.join(lack)} {'lacks' if len(lack) == 1 else 'lack'} {name}"
             yield Hit(found[0].spot("name"), message, f"define {name} there, too")
 

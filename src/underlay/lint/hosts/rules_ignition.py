@@ -130,9 +130,10 @@ def ignition_key_unknown(hosts: Hosts) -> Iterator[Hit]:
             known = KEYS[name].split()
             for key in entry:
                 meant = nearest(key, known)
-                if key not in known and meant:
+                if key not in known:
                     message = f"{name or 'the file'} has no key {key!r}"
-                    yield Hit(document.spot((*place, key)), message, did_you_mean(meant))
+                    cure = did_you_mean(meant) or "leave it out"
+                    yield Hit(document.spot((*place, key)), message, cure)
 
 
 @rule("ignition-unit-name", "error", IGNITION + ": `invalid systemd unit extension`")

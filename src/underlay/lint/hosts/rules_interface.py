@@ -9,6 +9,7 @@ from underlay.errors import did_you_mean, nearest
 from underlay.fleet.host import Host, Network
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, rule, unknown
+from underlay.lint.hosts.rules_cni import near
 
 WIRELESS = re.compile(r"(wlan[0-9]|wl[opsx][0-9a-f])")
 
@@ -53,6 +54,24 @@ def parent_vlan_missing(hosts: Hosts) -> Iterator[Hit]:
             message = f"{host.name} has {base}, and nothing makes {network.parent}"
             cure = f"make the VLAN interface {network.parent} at boot"
             yield Hit(network.spot("master"), message, cure)
+
+
+@rule("host-parent-missing", "warning", "the device below a VLAN: nm-settings(5), interfaces(5)")
+def host_parent_missing(hosts: Hosts) -> Iterator[Hit]:
+    """A VLAN whose parent is misspelt is never made; the host's other files have the right name."""
+    for host in hosts:
+        names = sorted({link.name for link in host.links})
+        for link in host.links:
+            # netplan's own rule names the rest; networkd's parents are what they ask for.
+            if "lower" not in link.spots or any(o.fits(link.lower) for o in host.links):
+                continue
+            # eth2 isn't eth1 misspelt: only letters are mistaken, never the number.
+            digits = re.sub(r"[^0-9]", "", link.lower)
+            alike = [name for name in names if re.sub(r"[^0-9]", "", name) == digits]
+            meant = near(link.lower, tuple(alike))
+            if meant and meant != link.name:
+                message = f"{link.name} sits on {link.lower}, which {host.name}'s files don't have"
+                yield Hit(link.at("lower"), message, f"did you mean {meant}?")
 
 
 @rule(

@@ -178,6 +178,22 @@ def ipam_route_invalid(hosts: Hosts) -> Iterator[Hit]:
                 yield Hit(document.spot((*place, "routes", i, bad)), message, cure)
 
 
+@rule("ipam-route-outside", "error", "Linux, net/ipv4/fib_semantics.c: `network is unreachable`")
+def ipam_route_outside(hosts: Hosts) -> Iterator[Hit]:
+    """A route's gateway is in one of the subnets, or the plugin fails when it adds the route."""
+    for document, place, ipam in _ipam(hosts, "host-local"):
+        subnets = [s for _, e in ranges(ipam) if (s := as_subnet(e.get("subnet"))) is not None]
+        for i, route in routes_of(ipam):
+            gateway = as_address(route.get("gw"))
+            alike = [s for s in subnets if gateway is not None and s.version == gateway.version]
+            if gateway is None or not alike or gateway.is_link_local or gateway.is_unspecified:
+                continue
+            if not any(gateway in subnet for subnet in alike):
+                message = f"the route's gateway {gateway} is not in {alike[0]}"
+                cure = f"did you mean {alike[0][1]}?"
+                yield Hit(document.spot((*place, "routes", i, "gw")), message, cure)
+
+
 @rule("ipam-route-by-first", "warning", HOST_LOCAL)
 def ipam_route_by_first(hosts: Hosts) -> Iterator[Hit]:
     """A route without gw goes through the gateway, and without one through the first address."""

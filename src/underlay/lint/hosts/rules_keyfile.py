@@ -8,10 +8,11 @@ from underlay.errors import did_you_mean, nearest
 from underlay.fleet.document import Document
 from underlay.fleet.formats.ini import settings
 from underlay.fleet.formats.networkmanager import WIRED, address_entries
-from underlay.fleet.host import Host, as_address, as_interface
+from underlay.fleet.host import Host, as_address, as_interface, as_subnet
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import KEYFILE, Hosts, number_of, rule
 from underlay.lint.hosts.rules_networkd import MODES as NETWORKD_MODES
+from underlay.lint.hosts.rules_networkd import is_name_server
 
 METHODS = {
     "ipv4": ("auto", "manual", "disabled", "link-local", "shared"),
@@ -141,6 +142,36 @@ def keyfile_gateway(hosts: Hosts) -> Iterator[Hit]:
                 if address is None or address.version != version:
                     message = f"{entry.value[:60]!r} is no IPv{version} address"
                     yield Hit(document.at(entry.line), message, "write the router's address alone")
+
+
+@rule("keyfile-dns", "error", KEYFILE)
+def keyfile_dns(hosts: Hosts) -> Iterator[Hit]:
+    """A name server is an address of its section's family; any other word is passed over."""
+    for _, document in _keyfiles(hosts):
+        for section in METHODS:
+            for entry in settings(document).every(section, "dns"):
+                for word in filter(None, (part.strip() for part in entry.value.split(";"))):
+                    # NetworkManager 1.46 and later take URIs, too.
+                    if not is_name_server(word) and "://" not in word:
+                        message = f"{word[:60]!r} is no name server's address"
+                        yield Hit(document.at(entry.line), message, "dns=192.168.70.53;")
+
+
+@rule("keyfile-route", "error", KEYFILE)
+def keyfile_route(hosts: Hosts) -> Iterator[Hit]:
+    """A route is a destination with its prefix length, then the next hop and the metric."""
+    for _, document in _keyfiles(hosts):
+        for entry in settings(document).entries:
+            numbered = entry.key.removeprefix("route").isdigit()
+            if entry.section not in METHODS or not numbered:
+                continue
+            to, _, rest = entry.value.partition(",")
+            via = rest.partition(",")[0].strip()
+            bad = to if as_subnet(to.strip()) is None else ""
+            bad = bad or (via if via and as_address(via) is None else "")
+            if bad:
+                cure = "route1=10.1.0.0/24,192.168.70.1"
+                yield Hit(document.at(entry.line), f"{bad[:60]!r} can't be used", cure)
 
 
 @rule("keyfile-vlan", "error", KEYFILE)

@@ -38,6 +38,25 @@ KEYS = {
 }
 ROUTE = """from on-link scope table to type via metric mtu congestion-window
     advertised-receive-window advertised-mss"""
+_SERVERS = {"nameservers": "search addresses"}
+_MATCH = {"match": "driver macaddress name", **_SERVERS}
+INSIDE = {
+    "ethernets": _MATCH,
+    "vlans": _SERVERS,
+    "bridges": {
+        **_SERVERS,
+        "parameters": """ageing-time aging-time forward-delay hello-time max-age path-cost
+            port-priority priority stp""",
+    },
+    "bonds": {
+        **_SERVERS,
+        "parameters": """mode lacp-rate mii-monitor-interval min-links transmit-hash-policy
+            ad-select all-slaves-active all-members-active arp-interval arp-ip-targets arp-validate
+            arp-all-targets up-delay down-delay fail-over-mac-policy gratuitous-arp
+            gratuitious-arp packets-per-slave packets-per-member primary-reselect-policy
+            resend-igmp learn-packet-interval primary""",
+    },
+}
 BOOLEAN = ("dhcp4", "dhcp6", "optional", "critical", "wakeonlan", "ipv6-privacy", "ignore-carrier")
 
 
@@ -76,7 +95,11 @@ def netplan_version(hosts: Hosts) -> Iterator[Hit]:
         place: Place = ("network", "version") if inside else ("version",)
         version = body.get("version")
         allowed = (2,) if _is_netplan_s(document) else (1, 2)
-        if version not in allowed and (version is not None or any(k in body for k in KINDS)):
+        # netplan takes a file without a version, cloud-init doesn't.
+        lacking = version is None and not _is_netplan_s(document)
+        if (version is not None and version not in allowed) or (
+            lacking and any(kind in body for kind in KINDS)
+        ):
             message = f"version is {version!r}" if version is not None else "found no version"
             yield Hit(document.spot(place), message, "version: 2")
 
@@ -96,6 +119,8 @@ def netplan_key_unknown(hosts: Hosts) -> Iterator[Hit]:
                 tables.append((place, entry, tuple(KEYS[kind].split())))
             for i, route in enumerate(listed(entry.get("routes"))):
                 tables.append(((*place, "routes", i), mapping(route), tuple(ROUTE.split())))
+            for key, words in INSIDE.get(kind, {}).items():
+                tables.append(((*place, key), mapping(entry.get(key)), tuple(words.split())))
         for place, entry, known in tables:
             for key in entry:
                 if key not in known:
@@ -146,7 +171,7 @@ def netplan_vlan(hosts: Hosts) -> Iterator[Hit]:
         if kind != "vlans":
             continue
         tag = entry.get("id")
-        if not isinstance(tag, int) or isinstance(tag, bool) or not 1 <= tag <= 4094:
+        if not 1 <= (number_of(tag) or 0) <= 4094:
             message = f"{place[-1]}: id {tag!r} is no VLAN" if "id" in entry else "found no id"
             yield Hit(document.spot((*place, "id")), message, "id: 70, say")
         if not word(entry.get("link")):
@@ -158,6 +183,10 @@ def _defined(host: Host) -> set[str]:
     found: set[str] = set()
     for _, document in _documents((host,)):
         found.update(str(place[-1]) for _, place, _ in devices(document))
+        # Open vSwitch makes its patch ports by itself.
+        switch = mapping(mapping(document.data.get("network")).get("openvswitch"))
+        for pair in listed(switch.get("ports")):
+            found.update(str(name) for name in listed(pair))
     return found
 
 
@@ -225,6 +254,13 @@ def netplan_wrong_type(hosts: Hosts) -> Iterator[Hit]:
             if value is not None and str(value).lower() not in words:
                 spot = document.spot((*place, key))
                 yield Hit(spot, f"{key} is {str(value)[:40]!r}", f"{key}: true or false")
+        for key in ("interfaces", "routes"):
+            if entry.get(key) is not None and not isinstance(entry[key], list):
+                yield Hit(document.spot((*place, key)), f"{key} isn't a list", f"{key}: […]")
+        whole = document.value(place)
+        if whole is not None and not isinstance(whole, dict):
+            message = f"{place[-1]} is {str(whole)[:40]!r}"
+            yield Hit(document.spot(place), message, f"a mapping of what {place[-1]} has")
 
 
 @rule("netplan-route", "error", NETPLAN)

@@ -24,6 +24,12 @@ MODES = {
              "balance-alb"),
 }  # fmt: skip
 SECTION = {"bond": "Bond"}
+# What people write for .network.
+SLIPS = ("", "conf", "cfg", "net", "ini")
+EVERY_KIND = (*KINDS, "bond", "bridge", "dummy", "geneve", "gre", "gretap", "erspan", "ip6gre",
+              "ip6tnl", "ip6gretap", "ipip", "ipvtap", "macsec", "sit", "tap", "tun", "vcan",
+              "veth", "vti", "vti6", "vxlan", "vxcan", "wireguard", "nlmon", "fou", "xfrm", "ifb",
+              "batadv", "ipoib", "wlan", "l2tp", "vrf", "bareudp", "hsr")  # fmt: skip
 
 
 def _networkd(host: Host, *suffixes: str) -> list[Document]:
@@ -110,6 +116,71 @@ def networkd_mode_unknown(hosts: Hosts) -> Iterator[Hit]:
                 yield Hit(document.at(entry.line), f"{kind} has no mode {entry.value!r}", cure)
 
 
+@rule("networkd-kind-unknown", "error", NETWORKD)
+def networkd_kind_unknown(hosts: Hosts) -> Iterator[Hit]:
+    """A kind that networkd doesn't know makes no interface."""
+    for host in hosts:
+        for document, kind, said in _netdevs(host):
+            if kind not in EVERY_KIND:
+                cure = did_you_mean(nearest(kind, EVERY_KIND)) or "Kind=vlan, say"
+                message = f"there is no kind {kind!r}" if kind else "found no Kind"
+                yield Hit(document.at(_line(said, "NetDev", "Kind")), message, cure)
+
+
+@rule("networkd-match-twice", "warning", "systemd.network(5): the first file that matches counts")
+def networkd_match_twice(hosts: Hosts) -> Iterator[Hit]:
+    """The first file that matches an interface counts: a second one for it is passed over."""
+    for host in hosts:
+        first: dict[str, Document] = {}
+        for document in sorted(_networkd(host, ".network"), key=lambda d: d.name):
+            said = settings(document)
+            match = [e for e in said.entries if e.section == "Match"]
+            if [e.key for e in match] != ["Name"] or set(match[0].value) & set("*?[!"):
+                continue
+            for name in match[0].value.split():
+                other = first.setdefault(name, document)
+                if other is not document and other.name != document.name:
+                    message = f"{other.name} comes first for {name}: {document.name} is passed over"
+                    spot = document.at(match[0].line)
+                    yield Hit(spot, message, "one file an interface, or a drop-in", (other.spot(),))
+
+
+@rule("networkd-dhcp", "error", NETWORKD)
+def networkd_dhcp(hosts: Hosts) -> Iterator[Hit]:
+    """DHCP is yes, no, ipv4 or ipv6; networkd skips any other word, and asks no server."""
+    words = ("yes", "no", "ipv4", "ipv6", "true", "false", "on", "off", "1", "0", "y", "n", "t",
+             "f", "both", "none", "v4", "v6")  # fmt: skip
+    for host in hosts:
+        for document in _networkd(host, ".network"):
+            for entry in settings(document).every("Network", "DHCP"):
+                if entry.value.lower() not in words:
+                    cure = did_you_mean(nearest(entry.value, words[:6]))
+                    message = f"DHCP is {entry.value!r}"
+                    yield Hit(document.at(entry.line), message, cure or "DHCP=yes")
+
+
+@rule("networkd-dns", "error", NETWORKD)
+def networkd_dns(hosts: Hosts) -> Iterator[Hit]:
+    """A name server is an address, perhaps with port and name; networkd skips any other word."""
+    for host in hosts:
+        for document in _networkd(host, ".network"):
+            for entry in settings(document).every("Network", "DNS"):
+                for word in entry.value.split():
+                    if not is_name_server(word):
+                        message = f"{word!r} is no name server's address"
+                        yield Hit(document.at(entry.line), message, "write DNS=192.168.70.53")
+
+
+def is_name_server(word: str) -> bool:
+    """Whether ``word`` is an address, perhaps with a port, an interface and a name behind it."""
+    plain = word.partition("#")[0].partition("%")[0]
+    if plain.startswith("["):
+        plain = plain[1:].partition("]")[0]
+    elif plain.count(":") == 1:
+        plain = plain.partition(":")[0]
+    return as_address(plain) is not None or plain.startswith("_")
+
+
 @rule("networkd-key-unknown", "warning", NETWORKD)
 def networkd_key_unknown(hosts: Hosts) -> Iterator[Hit]:
     """A setting that networkd doesn't know is skipped, with a line in its log and no other sign."""
@@ -149,12 +220,19 @@ def networkd_not_read(hosts: Hosts) -> Iterator[Hit]:
     """A file of its folder that ends otherwise is passed over: nothing of it comes true."""
     for host in hosts:
         for name, spot in host.unread("systemd/network"):
-            if not name.endswith((".link", ".md", "README", "~")):
+            # What ends in .example or .disabled is meant to be passed over.
+            suffix = name.rpartition(".")[2].lower() if "." in name else ""
+            if name != "README" and (suffix in SLIPS or near(suffix, ("network", "netdev"))):
                 yield Hit(
                     spot,
                     f"networkd doesn't read {name}",
                     f"name it {name.partition('.')[0]}.network, say",
                 )
+        for document in _networkd(host, ".network", ".netdev"):
+            # Where a file stands on the host is known for those that another file writes.
+            if document.target and not document.folder.endswith("systemd/network"):
+                message = f"networkd doesn't read {document.folder}"
+                yield Hit(document.at(1), message, "write it to /etc/systemd/network")
 
 
 @rule("networkd-match-missing", "error", "systemd.network(5): a file without [Match] is refused")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -236,6 +237,19 @@ def test_filter_forwards_nothing(make: Make) -> None:
         found = make(MAC, groups=filtered(text.format(name)))
         assert ids(found) == [("filter-forwards-nothing", "warning")]
     assert make(MAC, groups=filtered(text.format("core-01, bridged: true"))) == []
+
+
+def test_memory_short(make: Make) -> None:
+    docker = f"{MAC}, runtime: docker"
+    (finding,) = make(docker, groups=("count: 62, networks: [a]",))
+    assert ids([finding]) == [("memory-short", "warning")]
+    assert finding.line == 2
+    assert "core-01 needs some " in finding.message
+    assert " for 62 by docker) and has 512, and so do 1 more nodes" in finding.message
+    (enough,) = re.findall(r"memory: (\d+)", finding.cure)
+    assert 512 < int(enough) <= 1024
+    assert make(docker, groups=("count: 20, networks: [a]",)) == []
+    assert make(MAC, groups=("count: 62, networks: [a]",)) == []
 
 
 def test_every_rule_is_tested() -> None:

@@ -63,7 +63,8 @@ def ask(method: str, path: str, body: object = None, *, missing: bool = False) -
 def _words(text: str) -> str:
     """Return the Engine's own words of an answer that says what failed."""
     try:
-        return str(json.loads(text)["message"]).strip()
+        # In one line, for the first line is what is shown first.
+        return " ".join(str(json.loads(text)["message"]).split())
     except (ValueError, KeyError, TypeError):
         return text.strip()
 

@@ -22,7 +22,7 @@ SHIPPED = sorted(
 # One of each runtime, of VLANs, both families, a bond and a router.
 DAILY = ("bond", "cni-ipam", "docker-dual-stack", "dual-stack-router", "one-of-each", "podman-vlan")
 # So many are rendered by one run of Ansible, which has a deadline.
-BATCH = 8
+BATCH = 4
 # Whose addresses they are is no question of a lab.
 ANYWHERE = {"range-public"}
 # Labs that do what lint warns of. Files alone don't tell what makes it right there.

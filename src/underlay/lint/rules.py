@@ -364,6 +364,28 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
 
 
 @rule(
+    "docker-l3-twice",
+    "error",
+    "moby, daemon/libnetwork/drivers/ipvlan/ipvlan_joinleave.go (AddStaticRoute); measured: `error"
+    " setting interface routes to [0.0.0.0/0]: file exists`",
+)
+def docker_l3_twice(subject: Subject) -> Iterator[Hit]:
+    """Docker gives a container a default route for each ipvlan l3 network: the second fails."""
+    for index, group in enumerate(subject.lab.containers):
+        networks = [subject.plan.network(name) for name in group.networks]
+        routed = [n for n in networks if n.runtime == "docker" and n.mode in n.traits.l3_modes]
+        if len(routed) > 1:
+            first, second = routed[0], routed[1]
+            yield Hit(
+                subject.spot("containers", index, "networks"),
+                f"Docker will not connect a container to {second.name} besides {first.name}: both"
+                f" are {second.driver} {second.mode}, and each brings a default route"
+                " (`file exists`)",
+                "one such network a container, or mode l2; iproute2 takes several",
+            )
+
+
+@rule(
     "pool-unused",
     "warning",
     "libnetwork, endpoint.assignAddressVersion: a container gets one address of each family, of the"

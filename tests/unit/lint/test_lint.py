@@ -186,6 +186,18 @@ def test_docker_pool(make: Make) -> None:
     assert make(here, MAC.replace("segment: lan", "segment: wan")) == []
 
 
+def test_docker_l3_twice(make: Make) -> None:
+    line = "driver: ipvlan, mode: {}, segment: {}, subnet: 10.{}.0.0/24, runtime: {}"
+    both = ("networks: [a, b]",)
+    two = [line.format("l3", "lan", 1, "docker"), line.format("l3", "wan", 2, "docker")]
+    assert ids(make(*two, groups=both)) == [("docker-l3-twice", "error")]
+    assert make(*two, groups=("networks: [a]", "networks: [b]")) == []
+    by_hand = [line.format("l3", "lan", 1, "iproute2"), line.format("l3", "wan", 2, "iproute2")]
+    assert make(*by_hand, groups=both) == []
+    switched = [line.format("l2", "lan", 1, "docker"), line.format("l2", "wan", 2, "docker")]
+    assert make(*switched, groups=both) == []
+
+
 PLACE = "driver: macvlan, segment: lan, runtime"
 
 

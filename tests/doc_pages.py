@@ -18,6 +18,7 @@ import os
 import re
 import signal
 import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,7 +157,7 @@ def first_column(lines: list[str]) -> list[str]:
 
 def fields(document: object, at: str = "") -> set[str]:
     """Return the dotted names of a JSON document's fields; ``[]`` follows a list of mappings."""
-    if isinstance(document, dict):
+    if isinstance(document, dict) and document:
         return {
             name
             for key, value in document.items()
@@ -167,16 +168,35 @@ def fields(document: object, at: str = "") -> set[str]:
     return {at}
 
 
-def wrong_fields(page: Path, document: object) -> list[str]:
+CELL = ("source", "destination", "protocol", "family")
+
+
+def _listed(page: Path) -> list[str]:
+    """Return the fields that a page's table lists; one that is `a cell` has the fields of cells."""
+    names = []
+    for line in parts(section(page, "JSON"))[0]:
+        for name in first_column([line]):
+            cells = f"| `{name}` | a cell |" in line
+            names += [f"{name}[].{part}" for part in CELL] if cells else [name]
+    return names
+
+
+def wrong_fields(page: Path, document: object, empty: Collection[str] = ()) -> list[str]:
     """Return how the page's table of JSON fields differs from a real document.
 
     A part in angle brackets, as in ``parents.<segment>``, stands for any key. A subsection
-    is about another document.
+    is about another document. What of ``empty`` is an empty list or mapping in the document
+    shows none of its fields there.
     """
-    listed = first_column(parts(section(page, "JSON"))[0])
+    hidden = [name for name in empty if name in fields(document)]
+    listed = [
+        name
+        for name in _listed(page)
+        if not any(re.match(rf"{re.escape(one)}(\[\]|\.|$)", name) for one in hidden)
+    ]
     patterns = {name: re.sub(r"<\w+>", r"[^.]+", re.sub(r"[\[\].]", r"\\\g<0>", name))
                 for name in listed}  # fmt: skip
-    real = fields(document)
+    real = fields(document) - set(hidden)
     problems = [
         f"{page.name} does not list {name}"
         for name in sorted(real)

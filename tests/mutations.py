@@ -272,7 +272,7 @@ NETPLAN = (
       "- to: default\n          via: 192.168.70.1"),
     M("a word for true or false", NP, "dhcp4: false", "dhcp4: flase", "netplan-wrong-type"),
     M("a tab", NP, "    eth1:\n", "\teth1:\n", "yaml-syntax", "\teth1:"),
-    M("no version", NP, "  version: 2\n", "", "netplan-version", "renderer"),
+    M("another version", NP, "version: 2", "version: 3", "netplan-version"),
     M("an interface twice", NP, "    eth2:\n", "    eth1:\n", "yaml-duplicate-key",
       "    eth1:\n      addresses: [192.168.71.12/24"),
     M("an ending that netplan doesn't read", NP, "", "", "netplan-not-read",

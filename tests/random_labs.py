@@ -71,6 +71,8 @@ def labs(
         _hand_out(draw(st.sampled_from(HANDED_OUT)), network)
     if draw(_once_in(3)):
         lab["checks"] = draw(st.lists(st.sampled_from(CHECKS), unique=True, min_size=1))
+    if "checks" not in lab and draw(_once_in(4)):
+        lab["filters"] = draw(filters(list(networks), NODE_NAMES[:nodes]))
     return lab
 
 
@@ -114,24 +116,23 @@ def _once_in(number: int) -> st.SearchStrategy[bool]:
 
 
 @st.composite
-def filters(draw: st.DrawFn, networks: list[str]) -> list[dict[str, Any]]:
-    """Return a list of packet filters on containers, nodes and the external host, if there is one.
-
-    Only drops come last: a filter that accepts is told by what it saves from one of those.
-    """
+def filters(
+    draw: st.DrawFn, networks: list[str], nodes: tuple[str, ...] = NODE_NAMES
+) -> list[dict[str, Any]]:
+    """Return a list of packet filters on the containers of networks, and on nodes."""
     found = []
     for _ in range(draw(st.integers(1, 3))):
         one: dict[str, Any] = {
-            "on": draw(st.sampled_from([*networks, *NODE_NAMES])),
+            "on": draw(st.sampled_from([*networks, *nodes])),
             "direction": draw(st.sampled_from(["in", "in", "out", "forward"])),
             "protocol": draw(st.sampled_from([None, "icmp", "tcp", "udp"])),
-            "from": draw(st.sampled_from([None, None, *networks, *NODE_NAMES])),
+            "from": draw(st.sampled_from([None, None, *networks, *nodes])),
             "to": draw(st.sampled_from([None, None, None, *networks])),
             "state": draw(st.sampled_from([None, None, "new", "established"])),
             "action": draw(st.sampled_from(["accept", "drop", "drop", "reject"])),
         }
         if one["direction"] == "forward":
-            one["bridged"] = draw(st.booleans()) and one["on"] in NODE_NAMES
+            one["bridged"] = draw(st.booleans()) and one["on"] in nodes
         if one["action"] == "reject" and one["direction"] != "in":
             one["action"] = "drop"
         found.append({key: value for key, value in one.items() if value})

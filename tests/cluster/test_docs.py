@@ -26,7 +26,33 @@ DOCUMENTS = {
     "render": ["--output", "files"],
     "image": [],
     "doctor": [],
+    "converge": ["--diff"],
+    "capture": ["lan", "--seconds", "1"],
+    "trace": ["lannet-1a", "lannet-2a"],
 }
+# One after the other: the lab is broken, explained and mended. A verb's exit code, its arguments,
+# and what may be empty in it.
+BROKEN = {
+    "break": (0, ["container-drops-incoming", "--container", "lannet-2a"], ()),
+    "explain": (
+        1,
+        [],
+        ("unexplained", "ruled_out", "not_borne_out", "doubted", "suspects", "unseen"),
+    ),
+    "mend": (0, [], ()),
+}
+# These start labs of their own, or make another one of the nodes: as few and small as can be.
+SLOW = {
+    "switch": (["docker-ipvlan"], ()),
+    "bench": (["cli_start_s", "--quick"], ("not_run", "growth")),
+    "soak": (
+        ["--trials", "1", "--cycles", "1", "--checks", "1"],
+        ("broken", "longest_gone_s", "load.false_verdicts"),
+    ),
+}
+# `down` has a test of its own below.
+ALONE = {"down": ["--all"]}
+SLOW_DEADLINE = 600.0
 DEADLINE = 120.0
 
 
@@ -68,8 +94,38 @@ def test_json_has_the_fields_that_its_page_lists(lab: Lab, verb: str, folder: Pa
     assert not doc_pages.wrong_fields(page, json.loads(done.out))
 
 
+@on_coreos
+def test_documents_about_a_broken_lab_have_the_fields_that_pages_list(
+    lab: Lab, folder: Path
+) -> None:
+    problems = []
+    for verb, (code, words, empty) in BROKEN.items():
+        done = lab.checkout.underlay(
+            verb, "--json", "--lab", lab.name, *words, folder=folder, deadline=DEADLINE
+        )
+        assert done.code == code, str(done)
+        page = doc_pages.DOCS / "verbs" / f"{verb}.md"
+        problems += doc_pages.wrong_fields(page, json.loads(done.out), empty)
+    assert not problems
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("verb", SLOW)
+def test_json_of_slow_verbs_has_the_fields_that_its_page_lists(verb: str, copy: Checkout) -> None:
+    words, empty = SLOW[verb]
+    if verb == "switch":
+        copy.underlay("up", "docker-macvlan", deadline=SLOW_DEADLINE).prove()
+    try:
+        done = copy.underlay(verb, "--json", *words, deadline=SLOW_DEADLINE)
+    finally:
+        copy.underlay("down", "--all", deadline=DEADLINE)
+    assert done.code == 0, str(done)
+    page = doc_pages.DOCS / "verbs" / f"{verb}.md"
+    assert not doc_pages.wrong_fields(page, json.loads(done.out), empty)
+
+
 def test_down_too(copy: Checkout) -> None:
     """In a copy of the checkout, so that the lab of all other tests stays up."""
-    done = copy.underlay("down", "--all", "--json")
+    done = copy.underlay("down", *ALONE["down"], "--json")
     assert done.code == 0, str(done)
     assert not doc_pages.wrong_fields(doc_pages.DOCS / "verbs" / "down.md", json.loads(done.out))

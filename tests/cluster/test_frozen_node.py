@@ -1,4 +1,4 @@
-"""A node whose kernel is frozen: check ends in time, says who, and claims nothing of it."""
+"""A node that is frozen, killed or behind a lossy wire: check ends in time, and says who it was."""
 
 from __future__ import annotations
 
@@ -133,3 +133,29 @@ def test_a_node_that_freezes_during_check(awake: Lab, tmp_path: Path) -> None:
             assert took is not None, check.words()
             prove_named_and_not_claimed(awake, check.code, check.words(), f"after {took:.1f} s")
     awake.check().prove_green()
+
+
+@pytest.mark.all
+def test_one_lossy_container_costs_its_own_cells_at_most(awake: Lab) -> None:
+    lossy = "lannet-1a"
+    netem = ["ip", "netns", "exec", lossy, "tc", "qdisc"]
+    awake.verb(
+        "exec", "core-01", "--", *netem, "add", "dev", "eth0", "root", "netem", "loss", "40%"
+    )
+    try:
+        cells = awake.verb("check", "--json", deadline=ENDS).document()["cells"]
+    finally:
+        awake.verb("exec", "core-01", "--", *netem, "delete", "dev", "eth0", "root")
+    for cell in cells:
+        if lossy not in (cell["source"], cell["destination"]):
+            assert cell["observed"] == cell["expected"], cell
+    # Two packets in three cells get through, and silence is decided like an answer.
+    assert not [cell for cell in cells if cell["observed"] == "not_measured"]
+
+
+@pytest.mark.all
+def test_a_killed_node_outranks_the_switch_ports_that_are_dead_for_it(awake: Lab) -> None:
+    """The last test of this lab: its node doesn't come back."""
+    os.kill(kernel(awake, COLD), signal.SIGKILL)
+    causes = awake.verb("explain", "--json", deadline=ENDS).document()["causes"]
+    assert [(cause["id"], cause["where"]) for cause in causes] == [("node-hung", COLD)]

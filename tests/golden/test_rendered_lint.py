@@ -21,6 +21,8 @@ SHIPPED = sorted(
 )
 # One of each runtime, of VLANs, both families, a bond and a router.
 DAILY = ("bond", "cni-ipam", "docker-dual-stack", "dual-stack-router", "one-of-each", "podman-vlan")
+# So many are rendered by one run of Ansible, which has a deadline.
+BATCH = 4
 # Whose addresses they are is no question of a lab.
 ANYWHERE = {"range-public"}
 # Labs that do what lint warns of. Files alone don't tell what makes it right there.
@@ -66,8 +68,10 @@ def test_labs_of_each_kind(tmp_path: Path) -> None:
 
 
 @pytest.mark.all
-def test_all_shipped_labs(tmp_path: Path) -> None:
-    found = findings(SHIPPED, tmp_path)
+@pytest.mark.parametrize("first", range(0, len(SHIPPED), BATCH))
+def test_all_shipped_labs(first: int, tmp_path: Path) -> None:
+    found = findings(SHIPPED[first : first + BATCH], tmp_path)
     assert unmeant(found) == []
     # What is excused has to be there: an excuse that nobody needs hides the next mistake.
-    assert {lab: set(said) for lab, said in found.items() if said} == MEANT
+    excused = {lab: rules for lab, rules in MEANT.items() if lab in found}
+    assert {lab: set(said) for lab, said in found.items() if said} == excused

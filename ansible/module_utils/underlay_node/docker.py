@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import socket
 import urllib.parse
 
@@ -62,7 +63,8 @@ def ask(method: str, path: str, body: object = None, *, missing: bool = False) -
 def _words(text: str) -> str:
     """Return the Engine's own words of an answer that says what failed."""
     try:
-        return str(json.loads(text)["message"]).strip()
+        # In one line, for the first line is what is shown first.
+        return " ".join(str(json.loads(text)["message"]).split())
     except (ValueError, KeyError, TypeError):
         return text.strip()
 
@@ -105,7 +107,7 @@ def _known(name: str) -> str:
     As with networks, one that isn't there must not be asked for by its name: a plain
     hexadecimal one like "db" would be any container whose id begins so.
     """
-    wanted = urllib.parse.quote(json.dumps({"name": [f"^/{name}$"]}))
+    wanted = urllib.parse.quote(json.dumps({"name": [f"^/{re.escape(name)}$"]}))
     found = ask("GET", f"/containers/json?all=1&filters={wanted}")
     return found[0]["Id"] if found else ""
 

@@ -27,6 +27,7 @@ REPORT = "/run/underlay/report.json"
 LOG = "/run/underlay/log"
 # Waiting by bash's own read instead of sleep leaves
 # the node's one processor to what is waited for: each sleep would be a new process.
+LATE = "timeout"
 WAIT = """
 exec 9<> <(:)
 until [ -e {own} ] || [ -e {theirs} ]; do
@@ -71,10 +72,14 @@ def prove(config: Path, node: str, deadline: float) -> None:
         said = json.loads(done.stdout)
         errors = said["failed"] if "failed" in said else said["v1"]["errors"]
     except (ValueError, KeyError) as error:
+        late = done.stdout.strip() in ("", LATE)
+        what = "did not finish within the deadline" if late else "ended without a report"
         raise Infrastructure(
-            f"{node}: its set-up did not finish within the deadline",
+            f"{node}: its set-up {what}",
             hint="underlay doctor",
-            detail=tail(done.stderr) or tail(_log(config, node)),
+            detail="\n".join(
+                filter(None, (tail(done.stderr or done.stdout), tail(_log(config, node))))
+            ),
         ) from error
     if errors:
         words = errors if "failed" in said else _own_words(config, node)

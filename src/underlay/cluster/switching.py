@@ -176,10 +176,14 @@ def differences(old: Plan, new: Plan) -> list[str]:
 
 def needs(node: PlannedNode) -> dict[str, object]:
     """Return what of a node is settled when it boots."""
-    bonds = [f"{n.interface} ({n.bond})" for n in node.nics if n.bond]
+    bonds = [
+        f"{nic.interface} ({nic.bond}) of {', '.join(one.interface for one in nic.members)}"
+        for nic in node.nics
+        if nic.bond
+    ]
     return {
         "NICs": len(node.cards),
-        "bonds": ", ".join(bonds) or "none",
+        "bonds": "; ".join(bonds) or "none",
         "MiB of memory": node.memory,
         "profile": node.profile,
     }

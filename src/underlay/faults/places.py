@@ -33,6 +33,6 @@ def ports(scene: Scene) -> Iterator[tuple[PlannedNode, PlannedSegment, str]]:
 
 
 def neighbour(scene: Scene, child: Child) -> Child | None:
-    """Return the first child of the same network on another node."""
+    """Return the first child of the same network on another node, both with IPv4 addresses."""
     near = (c for c in scene.children if c.network == child.network and c.node != child.node)
-    return next(near, None)
+    return next((c for c in near if c.address and child.address), None)

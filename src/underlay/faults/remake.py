@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from underlay.faults.fault import Place
@@ -38,9 +39,13 @@ def child_at(scene: Scene, place: Place) -> Child:
 
 
 def unused_address(scene: Scene, place: Place) -> str:
-    """Return an address that nobody has, of the slice of the child's node."""
+    """Return an IPv4 address that nobody has: the last one of the child's node's slice, if free."""
     child = child_at(scene, place)
-    return child.network.slices[child.node].last
+    pool = child.pool(4)
+    taken = {one.address for one in scene.children} | {pool.gateway}
+    last = ip_address(pool.slices[child.node].last)
+    return next(str(last - number) for number in range(len(taken) + 1)
+                if str(last - number) not in taken)  # fmt: skip
 
 
 def remake(scene: Scene, place: Place, *, parent: str = "", mode: str = "", mac: str = "") -> Step:
@@ -68,7 +73,7 @@ def _default(child: Child) -> str:
     """Return ``on-link``, a gateway's address, or nothing: the child's default route."""
     network = child.network
     if network.default_route == "gateway":
-        return network.gateway
+        return child.pool(4).gateway
     return "on-link" if network.default_route == "on-link" else ""
 
 

@@ -19,7 +19,7 @@ from underlay.expect.passages import Cell, Direction, Kind, Passage, stack, swit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from underlay.plan import Plan, PlannedNetwork
+    from underlay.plan import Plan, PlannedNetwork, Pool
 
 __all__ = ["Cell", "Child", "Passage", "Scene", "cell_of", "involving", "stack"]
 
@@ -37,6 +37,10 @@ class Child:
     mac: str
     network: PlannedNetwork
     address6: str = ""
+
+    def pool(self, family: int) -> Pool:
+        """Return the network's pool that its address of ``family`` is of, or an empty one."""
+        return self.network.pool_of(self.address if family == 4 else self.address6)
 
 
 @dataclass(frozen=True)

@@ -150,11 +150,15 @@ class Network:
 
 @dataclass(frozen=True)
 class DefaultRoute:
-    """A default route of an interface; a metric of None is the renderer's own choice."""
+    """A default route of an interface; a metric of None is the renderer's own choice.
+
+    ``on_link`` says that the gateway needn't be in a subnet of the interface.
+    """
 
     gateway: Address
     metric: int | None
     spot: Spot
+    on_link: bool = False
 
 
 @dataclass(frozen=True)

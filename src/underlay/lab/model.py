@@ -678,7 +678,10 @@ class Lab(Strict):
     image: Image | None = None
     """A box of your own that nodes boot instead of Underlay's."""
     segments: Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)]
-    """The underlay: each node's NICs eth1, eth2 and so on, in this order; eth0 is management."""
+    """The underlay: each node's NICs eth1, eth2 and so on, in this order, or as `interface` says.
+
+    eth0 is management.
+    """
     networks: Annotated[dict[Word, Network], Field(min_length=1, max_length=16)]
     """The containers' networks by name."""
     containers: Annotated[list[Containers], Field(min_length=1, max_length=64)]

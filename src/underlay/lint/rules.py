@@ -18,7 +18,7 @@ from underlay.lab import Lab
 from underlay.lab.text import LabText
 from underlay.lint.finding import Finding, Hit, Rules
 from underlay.lint.keys.networks import parent_key
-from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, parent_address
+from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, memory, parent_address
 from underlay.plan.filters import NOBODY
 from underlay.plan.hosts import in_one_vlan
 
@@ -364,6 +364,28 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
 
 
 @rule(
+    "docker-l3-twice",
+    "error",
+    "moby, daemon/libnetwork/drivers/ipvlan/ipvlan_joinleave.go (AddStaticRoute); measured: `error"
+    " setting interface routes to [0.0.0.0/0]: file exists`",
+)
+def docker_l3_twice(subject: Subject) -> Iterator[Hit]:
+    """Docker gives a container a default route for each ipvlan l3 network: the second fails."""
+    for index, group in enumerate(subject.lab.containers):
+        networks = [subject.plan.network(name) for name in group.networks]
+        routed = [n for n in networks if n.runtime == "docker" and n.mode in n.traits.l3_modes]
+        if len(routed) > 1:
+            first, second = routed[0], routed[1]
+            yield Hit(
+                subject.spot("containers", index, "networks"),
+                f"Docker will not connect a container to {second.name} besides {first.name}: both"
+                f" are {second.driver} {second.mode}, and each brings a default route"
+                " (`file exists`)",
+                "one such network a container, or mode l2; iproute2 takes several",
+            )
+
+
+@rule(
     "pool-unused",
     "warning",
     "libnetwork, endpoint.assignAddressVersion: a container gets one address of each family, of the"
@@ -566,6 +588,27 @@ def filter_forwards_nothing(subject: Subject) -> Iterator[Hit]:
                 "direction: in or out; `forwards: true` for a router; `bridged: true` here for a"
                 " node's bridges",
             )
+
+
+@rule(
+    "memory-short",
+    "warning",
+    "measured on real nodes: docs/proof/memory-full.json; 62 Docker containers fill one of 512 MiB",
+)
+def memory_short(subject: Subject) -> Iterator[Hit]:
+    """A node whose memory is full starts no more containers: each fails with exit code 137."""
+    needs = {node.name: memory.need(subject.plan, node) for node in subject.plan.nodes}
+    node = max(subject.plan.nodes, key=lambda node: needs[node.name].mib - node.memory)
+    most = needs[node.name]
+    if most.mib > node.memory:
+        short = sum(needs[each.name].mib > each.memory for each in subject.plan.nodes)
+        others = f", and so do {short - 1} more nodes" if short > 1 else ""
+        yield Hit(
+            subject.spot("nodes", "memory"),
+            f"{node.name} needs some {most.mib} MiB of memory ({', '.join(most.parts)}) and has"
+            f" {node.memory}{others}",
+            f"nodes: {{memory: {most.enough}}}, or fewer containers on each node",
+        )
 
 
 def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> tuple[str, str] | None:

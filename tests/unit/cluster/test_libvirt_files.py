@@ -24,6 +24,17 @@ def plan() -> Plan:
     return load_plan(paths.root() / "labs" / "coreos.yml")
 
 
+def test_free_names_are_the_machines_and_not_the_cables() -> None:
+    named = load_plan(paths.root() / "labs" / "named.yml")
+    for node in named.nodes:
+        made = machine.describe(named, node, STATE, BOOT, kvm=False)
+        assert made["name"] == node.name
+    assert set(wiring.networks(named, STATE)) == {
+        *("underlay-named-lan", "underlay-named-dmz"),
+        *(f"underlay-named-mgmt_{number}" for number in (1, 2, 3)),
+    }
+
+
 def test_segments_have_no_address_and_management_is_a_link(plan: Plan) -> None:
     found = {
         name: ElementTree.fromstring(text) for name, text in wiring.networks(plan, STATE).items()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from underlay_node import containers, files, ready, remember
+from underlay_node import containers, docker, files, ready, remember
 
 from underlay.cluster.bundle import NODE_FILE, judge
 from underlay.cluster.process import headline, refuse
@@ -123,3 +123,10 @@ def test_a_node_s_own_failure_leads_what_vagrant_says() -> None:
         "core-03: docker: failed to allocate gateway (POST /networks/create) (and 1 more)"
     )
     assert cause(words[:1]) == ""
+
+
+def test_docker_s_words_are_one_line() -> None:
+    assert docker._words('{"message": "invalid network config:\\ninvalid gateway\\n"}') == (
+        "invalid network config: invalid gateway"
+    )
+    assert docker._words("no JSON\n") == "no JSON"

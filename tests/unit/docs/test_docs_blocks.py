@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -12,11 +13,14 @@ import pytest
 
 import doc_pages
 from doc_pages import Block, Step
+from underlay import cli
+from underlay.cli.frame import verb_command
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = {
     "lint": ["labs/broken/seed-eth0.yml"],
     "labs": ["docker"],
+    "faults": [],
     "env": ["--lab", "docker-vlan"],
     "test": ["--layer", "unit", "--", "-k", "test_places_in_the_overview"],
 }
@@ -55,6 +59,24 @@ def test_json_has_the_fields_that_its_page_lists(verb: str, folder: Path) -> Non
     )
     page = doc_pages.DOCS / "verbs" / f"{verb}.md"
     assert not doc_pages.wrong_fields(page, json.loads(done.stdout))
+
+
+def test_every_document_is_compared_with_its_page() -> None:
+    """A verb that takes `--json` stands in one of the tables, here or in test_docs.py."""
+    tree = ast.parse((ROOT / "tests" / "cluster" / "test_docs.py").read_text(encoding="utf-8"))
+    elsewhere = {
+        str(ast.literal_eval(key))
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict)
+        for key in node.value.keys
+        if key is not None
+    }
+    taking = {
+        verb
+        for verb in cli.summaries()
+        if any("--json" in parameter.opts for parameter in verb_command(verb).params)
+    }
+    assert taking == elsewhere | set(DOCUMENTS)
 
 
 def played(folder: Path, *steps: Step) -> list[str]:

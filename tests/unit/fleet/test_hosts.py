@@ -247,3 +247,72 @@ def test_what_gzip_has_not_made_is_said_without_python_s_bytes(raw: bytes) -> No
     with pytest.raises(ValueError, match=r"^gzip has not made it$"):
         inflated(raw)
     assert inflated(gzip.compress(b"whole")) == b"whole"
+
+
+COMPOSE = """
+x-lan: &lan
+  driver: macvlan
+  driver_opts: {parent: "${PARENT:-eth1}"}
+services:
+  web: {image: nginx, networks: {lan: {ipv4_address: "$WEB"}}}
+networks:
+  lan:
+    <<: *lan
+    ipam: {config: [{subnet: "${NET-10.1.0.0/24}", gateway: "${GATEWAY:?no gateway}"}]}
+"""
+
+
+def test_compose_s_variables_and_merge_keys() -> None:
+    put("a/compose.yml", COMPOSE)
+    put("a/.env", "# who\nexport WEB='10.1.0.9'\nGATEWAY=10.1.0.1 # router\nUNUSED=$$\n")
+    (host,) = read_hosts(["a=a"])
+    (network,) = host.networks
+    assert (network.driver, network.parent, network.runtime) == ("macvlan", "eth1", "docker")
+    assert [str(pool.subnet) for pool in network.pools] == ["10.1.0.0/24"]
+    assert str(network.pools[0].gateway) == "10.1.0.1"
+    assert [str(fixed.address) for fixed in host.fixed] == ["10.1.0.9"]
+    assert lint_hosts((host,)) == []
+    put("a/.env", "WEB=10.2.0.9\nGATEWAY=10.3.0.1\nPARENT=eth9\n")
+    assert ids(found("a=a")) == ["compose-address-outside", "pool-gateway-outside"]
+    # Without a .env the shell may set them: what isn't known isn't judged.
+    Path("a/.env").unlink()
+    assert found("a=a") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("etc/rsyslog.d/20-ufw.conf", ':msg,contains,"[UFW " /var/log/ufw.log\n', ""),
+        ("etc/app/10-app.conf", '{"log": "info"}', ""),
+        ("etc/app/10-net.conf", '{"cniVersion": "1.0.0", "name": "n", "type": "bridge"}', "cni"),
+        ("etc/cni/net.d/10-net.conf", "mistaken", "cni"),
+        ("etc/rkt/net.d/10-net.conf", "mistaken", "cni"),
+        ("etc/systemd/network/lan.network", "[Network]\nDriver=macvlan\n", "networkd"),
+        ("etc/containers/systemd/lan.network", "[Match]\nName=eth1\n", "quadlet"),
+        ("lan.network", "[Network]\nSubnet=10.1.0.0/24\n", "quadlet"),
+        ("lan.network", "[Match]\nName=eth1\n[Network]\nDHCP=yes\n", "networkd"),
+        ("lan.network", "[Network]\nDHCP=yes\n", "networkd"),
+        ("lan.nmconnection", "[connection]\nid=lan\n", "keyfile"),
+        ("config.ign", '{"ignition": {"version": "3.4.0"}}', "ignition"),
+        ("user-data", '{"ignition": {"version": "3.4.0"}}', "ignition"),
+        ("etc/network/interfaces", "auto lo\niface lo inet loopback\n", "ifupdown"),
+        ("etc/other/interfaces", "nothing\n", ""),
+        ("tsconfig.json", '{"plugins": [{"name": "x"}], // so\n}', ""),
+    ],
+)
+def test_what_reads_a_file(name: str, text: str, kind: str) -> None:
+    put(f"a/{name}", text)
+    put("a/known/10-eth0.network", "[Match]\nName=eth0\n")
+    (host,) = read_hosts(["a=a"])
+    assert {d.file: d.kind for d in host.documents}.get(f"a/{name}", "") == kind
+
+
+def test_a_keyfile_s_mode_counts_where_modes_were_kept() -> None:
+    text = "[connection]\nid={0}\ntype=ethernet\ninterface-name={0}\n"
+    for name in ("eth1", "eth2"):
+        put(f"a/{name}.nmconnection", text.format(name))
+        Path(f"a/{name}.nmconnection").chmod(0o644)
+    # A checkout of git has lost them all.
+    assert found("a=a") == []
+    Path("a/eth1.nmconnection").chmod(0o600)
+    assert ids(found("a=a")) == ["keyfile-mode"]

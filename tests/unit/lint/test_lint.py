@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -185,6 +186,18 @@ def test_docker_pool(make: Make) -> None:
     assert make(here, MAC.replace("segment: lan", "segment: wan")) == []
 
 
+def test_docker_l3_twice(make: Make) -> None:
+    line = "driver: ipvlan, mode: {}, segment: {}, subnet: 10.{}.0.0/24, runtime: {}"
+    both = ("networks: [a, b]",)
+    two = [line.format("l3", "lan", 1, "docker"), line.format("l3", "wan", 2, "docker")]
+    assert ids(make(*two, groups=both)) == [("docker-l3-twice", "error")]
+    assert make(*two, groups=("networks: [a]", "networks: [b]")) == []
+    by_hand = [line.format("l3", "lan", 1, "iproute2"), line.format("l3", "wan", 2, "iproute2")]
+    assert make(*by_hand, groups=both) == []
+    switched = [line.format("l2", "lan", 1, "docker"), line.format("l2", "wan", 2, "docker")]
+    assert make(*switched, groups=both) == []
+
+
 PLACE = "driver: macvlan, segment: lan, runtime"
 
 
@@ -236,6 +249,19 @@ def test_filter_forwards_nothing(make: Make) -> None:
         found = make(MAC, groups=filtered(text.format(name)))
         assert ids(found) == [("filter-forwards-nothing", "warning")]
     assert make(MAC, groups=filtered(text.format("core-01, bridged: true"))) == []
+
+
+def test_memory_short(make: Make) -> None:
+    docker = f"{MAC}, runtime: docker"
+    (finding,) = make(docker, groups=("count: 62, networks: [a]",))
+    assert ids([finding]) == [("memory-short", "warning")]
+    assert finding.line == 2
+    assert "core-01 needs some " in finding.message
+    assert " for 62 by docker) and has 512, and so do 1 more nodes" in finding.message
+    (enough,) = re.findall(r"memory: (\d+)", finding.cure)
+    assert 512 < int(enough) <= 1024
+    assert make(docker, groups=("count: 20, networks: [a]",)) == []
+    assert make(MAC, groups=("count: 62, networks: [a]",)) == []
 
 
 def test_every_rule_is_tested() -> None:

@@ -309,12 +309,13 @@ class WrongMask(Fault):
         """Name children that reach another subnet by a gateway, with a mask that takes in both."""
         for place in addressed(scene):
             child = child_at(scene, place)
-            if child.network.default_route != "gateway" or not child.network.gateway:
+            gateway = child.pool(4).gateway
+            if child.network.default_route != "gateway" or not gateway:
                 continue
-            beyond = _beyond(scene, place, child.network.subnet)
+            beyond = _beyond(scene, place, child.pool(4).subnet)
             if beyond:
                 wide = _holding(child.address, beyond)
-                detail = (*place.detail, f"{child.address}/{wide}", child.network.gateway)
+                detail = (*place.detail, f"{child.address}/{wide}", gateway)
                 yield Place(place.target, place.device, place.node, detail)
 
     def effect(self, scene: Scene, place: Place) -> Effect:
@@ -357,7 +358,7 @@ class WrongMask(Fault):
             there = passage.packet.destination
             if passage.direction != "out" or passage.packet.family != 4:
                 return False
-            direct = contains(child.network.subnet, there)
+            direct = contains(child.pool(4).subnet, there)
             by_gateway = child.network.default_route == "gateway" and not direct
             route = best(space, there)
             return route is None or ("gateway" in route) != by_gateway

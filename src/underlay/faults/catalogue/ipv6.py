@@ -37,8 +37,9 @@ class Child6Fault(Fault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
-            if child.address6:
-                prefix = Cidr(child.network.subnet6).prefix
+            pool = child.pool(6)
+            if pool.subnet:
+                prefix = Cidr(pool.subnet).prefix
                 yield Place.of(child, child.end, f"{child.address6}/{prefix}")
 
 

@@ -40,7 +40,7 @@ class StaticNeighbour(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
             for other in scene.children:
-                if child.network == other.network and child.node != other.node:
+                if child.network == other.network and child.node != other.node and other.address:
                     detail = (child.end, other.end, other.address)
                     if any(c[:2] == (child.end, other.end) for c in scene.healthy):
                         yield Place.of(child, *detail)

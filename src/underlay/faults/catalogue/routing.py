@@ -86,7 +86,7 @@ class DefaultRouteMissing(Fault):
         return not contains(self._subnet(child_at(scene, place)), there)
 
     def _subnet(self, child: Child) -> str:
-        return child.network.subnet if self.family == 4 else child.network.subnet6
+        return child.pool(self.family).subnet
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         return [Step(place.target, f"ip -{self.family} route delete default")]

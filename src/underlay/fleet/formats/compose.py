@@ -60,6 +60,16 @@ def unset(text: str, known: dict[str, str]) -> Iterator[str]:
             yield name
 
 
+def _merged(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a mapping with what YAML's merge key ``<<`` takes over from others; its own wins."""
+    others = entry.get("<<")
+    found: dict[str, Any] = {}
+    for other in reversed(others if isinstance(others, list) else [others]):
+        found |= other if isinstance(other, dict) else {}
+    own = {key: value for key, value in entry.items() if key != "<<"}
+    return {**found, **own} if "<<" in entry else entry
+
+
 def interpolate(document: Document, beside: Document | None) -> None:
     """Fill in the variables of a Compose file from the ``.env`` beside it, and by defaults."""
     known = environment(beside)
@@ -70,7 +80,7 @@ def interpolate(document: Document, beside: Document | None) -> None:
         if isinstance(value, list):
             return [fill(each) for each in value]
         if isinstance(value, dict):
-            return {key: fill(each) for key, each in value.items()}
+            return _merged({key: fill(each) for key, each in value.items()})
         return value
 
     if beside is not None:

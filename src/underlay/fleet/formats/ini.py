@@ -90,7 +90,9 @@ def settings(document: Document) -> Settings:
 def _joined(text: str) -> Iterator[tuple[int, str]]:
     """Yield the lines with their numbers; one that ends in a backslash goes on in the next."""
     begun, start = "", 0
-    for line, part in enumerate(text.splitlines(), 1):
+    for line, raw in enumerate(text.splitlines(), 1):
+        # podman takes a backslash for the last character where blanks are behind it.
+        part = raw.rstrip()
         # systemd skips comments within a value that goes on.
         if begun and part.lstrip()[:1] in ("#", ";"):
             continue

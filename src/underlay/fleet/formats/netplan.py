@@ -81,4 +81,5 @@ def _defaults(document: Document, place: Place, entry: dict[str, Any]) -> Iterat
         if gateway is None or route.get("to") not in DEFAULTS or route.get("table", 254) != 254:
             continue
         spot = document.spot((*place, "routes", i, "to"))
-        yield DefaultRoute(gateway, number(route.get("metric")), spot)
+        on_link = route.get("on-link") is True
+        yield DefaultRoute(gateway, number(route.get("metric")), spot, on_link)

@@ -54,6 +54,8 @@ def _addresses(document: Document, said: Settings) -> list[tuple[Interface, Spot
     for section in ("Network", "Address"):
         for entry in said.every(section, "Address"):
             interface = as_interface(entry.value)
+            if interface is not None and interface.ip.is_unspecified:
+                continue  # networkd takes a free subnet of that size
             if interface is not None:
                 found.append((interface, document.at(entry.line)))
             else:
@@ -78,7 +80,9 @@ def _defaults(document: Document, said: Settings) -> list[DefaultRoute]:
         if gateway is None or subnet is None or subnet.prefixlen or table not in ("main", "254"):
             continue
         metric = number(route["Metric"].value) if "Metric" in route else None
-        found.append(DefaultRoute(gateway, metric, document.at(route["Gateway"].line)))
+        on_link = bool({"GatewayOnLink", "GatewayOnlink"} & set(route))
+        spot = document.at(route["Gateway"].line)
+        found.append(DefaultRoute(gateway, metric, spot, on_link))
     return found
 
 

@@ -11,7 +11,8 @@ from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, repeated, rule
 
 ARP = "IPv4 has no duplicate detection of its own: RFC 5227"
-MAC = re.compile(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}")
+# InfiniBand has 20 bytes.
+MAC = re.compile(r"[0-9A-Fa-f]{2}(([:-][0-9A-Fa-f]{2}){5}|([:-][0-9A-Fa-f]{2}){19})")
 ETHERNET = "IEEE 802: the lowest bit of the first byte marks groups"
 
 
@@ -148,7 +149,7 @@ def mac_invalid(hosts: Hosts) -> Iterator[Hit]:
 def mac_group(hosts: Hosts) -> Iterator[Hit]:
     """A group address can't be an interface's: the kernel refuses it."""
     for mac, _, spot in _macs(hosts):
-        if MAC.fullmatch(mac) and int(mac[:2], 16) & 1:
+        if MAC.fullmatch(mac) and len(mac) == 17 and int(mac[:2], 16) & 1:
             yield Hit(
                 spot, f"{mac} is a group address", "begin with 02, which is local and no group"
             )

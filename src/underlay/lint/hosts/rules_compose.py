@@ -20,7 +20,7 @@ CONFIG = "subnet ip_range gateway aux_addresses"
 SERVICE = """aliases ipv4_address ipv6_address link_local_ips mac_address driver_opts priority
     gw_priority interface_name"""
 # Docker's own drivers; any other word may be a plugin's.
-OWN = (*(d.name for d in DRIVERS.values() if "docker" in d.runtimes), "overlay", "host", "none")
+OWN = (*(d.name for d in DRIVERS.values() if "docker" in d.runtimes), "bridge", "overlay", "none")
 
 
 def _tables(document: Document) -> Iterator[tuple[Place, dict[str, Any], str]]:

@@ -95,7 +95,11 @@ def netplan_version(hosts: Hosts) -> Iterator[Hit]:
         place: Place = ("network", "version") if inside else ("version",)
         version = body.get("version")
         allowed = (2,) if _is_netplan_s(document) else (1, 2)
-        if version not in allowed and (version is not None or any(k in body for k in KINDS)):
+        # netplan takes a file without a version, cloud-init doesn't.
+        lacking = version is None and not _is_netplan_s(document)
+        if (version is not None and version not in allowed) or (
+            lacking and any(kind in body for kind in KINDS)
+        ):
             message = f"version is {version!r}" if version is not None else "found no version"
             yield Hit(document.spot(place), message, "version: 2")
 
@@ -179,6 +183,10 @@ def _defined(host: Host) -> set[str]:
     found: set[str] = set()
     for _, document in _documents((host,)):
         found.update(str(place[-1]) for _, place, _ in devices(document))
+        # Open vSwitch makes its patch ports by itself.
+        switch = mapping(mapping(document.data.get("network")).get("openvswitch"))
+        for pair in listed(switch.get("ports")):
+            found.update(str(name) for name in listed(pair))
     return found
 
 

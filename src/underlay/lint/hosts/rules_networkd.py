@@ -24,6 +24,8 @@ MODES = {
              "balance-alb"),
 }  # fmt: skip
 SECTION = {"bond": "Bond"}
+# What people write for .network.
+SLIPS = ("", "conf", "cfg", "net", "ini")
 EVERY_KIND = (*KINDS, "bond", "bridge", "dummy", "geneve", "gre", "gretap", "erspan", "ip6gre",
               "ip6tnl", "ip6gretap", "ipip", "ipvtap", "macsec", "sit", "tap", "tun", "vcan",
               "veth", "vti", "vti6", "vxlan", "vxcan", "wireguard", "nlmon", "fou", "xfrm", "ifb",
@@ -218,7 +220,9 @@ def networkd_not_read(hosts: Hosts) -> Iterator[Hit]:
     """A file of its folder that ends otherwise is passed over: nothing of it comes true."""
     for host in hosts:
         for name, spot in host.unread("systemd/network"):
-            if not name.endswith((".link", ".md", "README", "~")):
+            # What ends in .example or .disabled is meant to be passed over.
+            suffix = name.rpartition(".")[2].lower() if "." in name else ""
+            if name != "README" and (suffix in SLIPS or near(suffix, ("network", "netdev"))):
                 yield Hit(
                     spot,
                     f"networkd doesn't read {name}",

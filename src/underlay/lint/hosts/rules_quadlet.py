@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from underlay.errors import did_you_mean, nearest
 from underlay.fleet.document import Document
 from underlay.fleet.formats.ini import settings
-from underlay.fleet.formats.quadlet import options
+from underlay.fleet.formats.quadlet import SUFFIXES, options
 from underlay.fleet.host import Host, Network, as_address
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import QUADLET, Hosts, networks, rule
@@ -204,7 +204,8 @@ def quadlet_not_read(hosts: Hosts) -> Iterator[Hit]:
     """Quadlet passes over a file in its folder that ends otherwise: there is no service."""
     for host in hosts:
         for name, spot in host.unread("containers/systemd"):
-            other = (".conf", ".md", ".env", ".yml", ".yaml", ".json", ".txt", ".toml", ".service")
-            if not name.endswith(other) and not name.startswith("."):
+            suffix = name.rpartition(".")[2].lower()
+            kinds = tuple(each[1:] for each in SUFFIXES)
+            if "." in name[1:] and (suffix in ("net", *kinds) or near(suffix, kinds)):
                 cure = f"name it {name.partition('.')[0]}.network or .container, say"
                 yield Hit(spot, f"Quadlet doesn't read {name}", cure)

@@ -41,7 +41,8 @@ def host_gateway_outside(hosts: Hosts) -> Iterator[Hit]:
             for route in link.defaults:
                 # An address may come by DHCP or in another file, too.
                 near = [i for i, _ in link.addresses if i.version == route.gateway.version]
-                if near and not route.gateway.is_link_local and not _reached(near, route.gateway):
+                apart = route.on_link or route.gateway.is_link_local
+                if near and not apart and not _reached(near, route.gateway):
                     message = f"{link.name}'s gateway {route.gateway} is not in {near[0].network}"
                     yield Hit(route.spot, message, "take a router of that subnet")
 

@@ -65,6 +65,9 @@ def _several(parts: Parts, name: str, network: Network) -> Iterator[Problem]:
             reason = "leases, nat and overlays are for IPv4"
         if reason:
             yield parts.text.problem(place, "no IPv4 subnet", "one beside it", reason)
+    if network.nat and network.subnets and families != [4]:
+        found = f"{len(families)} subnets behind nat"
+        yield parts.text.problem(place, found, "one of IPv4, which the node masquerades")
     if len(families) - len(set(families)) and (network.ipam == "dhcp" or network.slaac):
         what = "dhcp" if network.ipam == "dhcp" else "slaac"
         yield parts.text.problem(place, f"several subnets with {what}", "one of each family")

@@ -1,0 +1,70 @@
+"""What containers cost a node of its memory: measured, kept, held against the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cluster.running import Checkout, Lab
+from proof import record
+from underlay.plan import memory
+
+LAB = """\
+name: {name}
+nodes: {{count: 1, memory: 1024, profile: {profile}}}
+protocols: [icmp]
+segments:
+  lan: {{subnet: 192.168.70.0/24}}
+networks:
+  many: {{driver: macvlan, segment: lan, subnet: 10.7.0.0/16, runtime: {runtime}}}
+containers:
+  - {{count: {count}, networks: [many]}}
+"""
+FEW, MANY = 2, 22
+# Caches are the kernel's to give back; it says what it could.
+LOOK = """
+sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1
+while read key value unit; do [ "$key" != MemAvailable: ] || echo $value; done </proc/meminfo
+"""
+
+pytestmark = pytest.mark.all
+
+
+@pytest.mark.parametrize("profile", ["full", "lean"])
+def test_the_plan_knows_what_containers_cost(profile: str, here: Checkout, tmp_path: Path) -> None:
+    runtimes = [runtime for kind, runtime in memory.RUNTIMES if kind == profile]
+    used: dict[str, dict[int, float]] = {}
+    lab: Lab | None = None
+    try:
+        for runtime in runtimes:
+            for count in (FEW, MANY):
+                name = f"m-{runtime}-{count}"
+                file = tmp_path / f"{name}.yml"
+                keys = {"name": name, "profile": profile, "runtime": runtime, "count": count}
+                file.write_text(LAB.format(**keys))
+                lab = _next(lab, Lab(here, name, file))
+                free = int(lab.shell("core-01", LOOK)) / 1024
+                used.setdefault(runtime, {})[count] = round(1024 - free, 1)
+    finally:
+        if lab is not None:
+            lab.down()
+    rows = {}
+    for runtime, seen in used.items():
+        each = (seen[MANY] - seen[FEW]) / (MANY - FEW)
+        rows[runtime] = {"each_mib": round(each, 2), "rest_mib": round(seen[FEW] - FEW * each, 1)}
+    record(f"memory-{profile}", {"containers": [FEW, MANY], "used_mib": used, "runtimes": rows})
+    for runtime, row in rows.items():
+        cost = memory.RUNTIMES[profile, runtime]
+        rest = memory.SYSTEM[profile] + cost.once
+        assert row["each_mib"] == pytest.approx(cost.each, rel=0.25, abs=0.4), runtime
+        assert row["rest_mib"] == pytest.approx(rest, rel=0.2), runtime
+
+
+def _next(before: Lab | None, lab: Lab) -> Lab:
+    """Start ``lab``, or make the running one that."""
+    done = (
+        lab.up() if before is None else lab.checkout.underlay("switch", str(lab.file), deadline=300)
+    )
+    assert done.code == 0, str(done)
+    return lab

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from underlay.faults.evidence.lines import link_proof, port_proof
 from underlay.faults.evidence.spaces import is_down, links, switch_ports
 from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place
+from underlay.faults.healing import given_back
 from underlay.faults.places import parents, ports, second_first
 from underlay.faults.remake import remake
 from underlay.faults.scene import Cell, Scene, stack
@@ -72,9 +73,12 @@ class ParentDown(Fault):
         return Effect(certain, frozenset(siblings))
 
     def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
-        """Set it up, and then its VLANs; networkd gives a node its addresses and routes again."""
+        """Set it up, and then its VLANs, each with what networkd gives back on full nodes only."""
         vlans = [name for name in scene.parents(place.node) if name.startswith(f"{place.device}.")]
-        return [Step(place.target, UP, (name,)) for name in (place.device, *vlans)]
+        steps = []
+        for name in (place.device, *vlans):
+            steps += [Step(place.target, UP, (name,)), *given_back(scene, place.target, name)]
+        return steps
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find planned parents that lack UP; a VLAN on a NIC that is down is its consequence."""

@@ -30,6 +30,8 @@ DOCUMENTS = {
     "capture": ["lan", "--seconds", "1"],
     "trace": ["lannet-1a", "lannet-2a"],
 }
+# A lab that is as it should be is changed nowhere.
+EMPTY = {"converge": ("changes", "diff")}
 # One after the other: the lab is broken, explained and mended. A verb's exit code, its arguments,
 # and what may be empty in it.
 BROKEN = {
@@ -91,7 +93,7 @@ def test_json_has_the_fields_that_its_page_lists(lab: Lab, verb: str, folder: Pa
     done = lab.checkout.underlay(*arguments, folder=folder, deadline=DEADLINE)
     assert done.code == 0, str(done)
     page = doc_pages.DOCS / "verbs" / f"{verb}.md"
-    assert not doc_pages.wrong_fields(page, json.loads(done.out))
+    assert not doc_pages.wrong_fields(page, json.loads(done.out), EMPTY.get(verb, ()))
 
 
 @on_coreos

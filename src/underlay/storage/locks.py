@@ -104,7 +104,8 @@ def wait_for(
         if time.monotonic() - began > deadline:
             hint = f"wait for it, or end it: kill {who.pid}" if who else "wait for it"
             raise Infrastructure(words, hint=hint)
-        if words != told:
+        # Whose signature can't be read may just have gone: nobody needs to hear of that.
+        if words != told and (who or not told):
             waiting(f"{words}, waiting for it")
             told = words
         time.sleep(pause)

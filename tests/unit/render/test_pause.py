@@ -86,7 +86,7 @@ from underlay_node import iproute2
 subprocess.run(["ip", "link", "add", "eth1", "type", "veth", "peer", "eth2"], check=True)
 network = {"name": "net", "driver": "macvlan", "mode": "bridge", "parent": "eth1", "mtu": 1400,
            "attach": "child", "own_mac": True,
-           "default_route": "none", "gateway": "", "gateway6": ""}
+           "default_route": "none", "pools": [{"subnet": "10.0.0.0/24", "gateway": ""}]}
 def specified(name, number, **other):
     attachment = {"network": "net", "interface": "eth0", "address": f"10.0.0.{number}/24",
                   "address6": "", "mac": f"02:75:00:00:00:{number:02}", "allow": []}

@@ -13,6 +13,7 @@ from underlay.cluster.process import refuse, run, tail
 from underlay.errors import Infrastructure
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
@@ -28,6 +29,9 @@ LOG = "/run/underlay/log"
 # Waiting by bash's own read instead of sleep leaves
 # the node's one processor to what is waited for: each sleep would be a new process.
 LATE = "timeout"
+# ssh's own exit code for whatever goes wrong with its connection, and seconds until the next try.
+LOST = 255
+AGAIN = 1.0
 WAIT = """
 exec 9<> <(:)
 until [ -e {own} ] || [ -e {theirs} ]; do
@@ -64,18 +68,18 @@ def prove(config: Path, node: str, deadline: float) -> None:
     The last thing that it does is to start the containers, so its success means that
     every runtime answered. Raises Infrastructure with what failed.
     """
-    deadline = max(deadline, 5.0)
-    script = WAIT.replace("{seconds}", str(int(deadline * 0.8)))
-    script = script.replace("{own}", REPORT).replace("{theirs}", RESULT)
-    done = run(ssh.command(config, node, ["bash", "-c", script]), deadline=deadline, check=False)
+    done = _waited(config, node, max(deadline, 5.0))
     try:
         said = json.loads(done.stdout)
         errors = said["failed"] if "failed" in said else said["v1"]["errors"]
     except (ValueError, KeyError) as error:
-        late = done.stdout.strip() in ("", LATE)
-        what = "did not finish within the deadline" if late else "ended without a report"
+        what = "its set-up ended without a report"
+        if done.stdout.strip() == LATE:
+            what = "its set-up did not finish within the deadline"
+        elif done.returncode == LOST:
+            what = "it could not be asked by ssh whether its set-up has ended"
         raise Infrastructure(
-            f"{node}: its set-up {what}",
+            f"{node}: {what}",
             hint="underlay doctor",
             detail="\n".join(
                 filter(None, (tail(done.stderr or done.stdout), tail(_log(config, node))))
@@ -85,6 +89,22 @@ def prove(config: Path, node: str, deadline: float) -> None:
         words = errors if "failed" in said else _own_words(config, node)
         failures = [f"{node}: {each}" for each in words or [f"cloud-init reports {errors[0]}"]]
         refuse(failures, tail(_log(config, node)))
+
+
+def _waited(config: Path, node: str, deadline: float) -> subprocess.CompletedProcess[str]:
+    """Wait on the node until its set-up has ended; return what it said, or how that failed.
+
+    A node with much to do may let a connection go: until the deadline another one is made.
+    """
+    end = time.monotonic() + deadline
+    while True:
+        left = max(end - time.monotonic(), 5.0)
+        script = WAIT.replace("{seconds}", str(int(left * 0.8)))
+        script = script.replace("{own}", REPORT).replace("{theirs}", RESULT)
+        done = run(ssh.command(config, node, ["bash", "-c", script]), deadline=left, check=False)
+        if done.returncode != LOST or time.monotonic() + AGAIN > end:
+            return done
+        time.sleep(AGAIN)
 
 
 def with_console(error: Infrastructure, said: str) -> Infrastructure:

@@ -346,7 +346,7 @@ class Pool(Strict):
     """The gateway in the subnet, which is handed to no container by itself."""
     ip_range: AnySubnet | None = None
     """The part of the subnet that nodes' slices are cut from; without it, all of it."""
-    ranges: dict[Word, AnyRange] = Field(default={}, max_length=20)
+    ranges: dict[NodeName, AnyRange] = Field(default={}, max_length=20)
     """What each node hands out, by node; without it, a slice of its own."""
     reserved: list[Addresses] = Field(default=[], max_length=64)
     """What is handed to no container: addresses, subnets or ranges."""
@@ -452,7 +452,7 @@ class Network(Strict):
     """What is handed to no container: addresses of the subnet, subnets of it, or ranges."""
     ip_range: Subnet | None = None
     """The part of the subnet that containers get addresses from; without it, all of it."""
-    ranges: dict[Word, AnyRange] = Field(default={}, max_length=20)
+    ranges: dict[NodeName, AnyRange] = Field(default={}, max_length=20)
     """What each node hands out of the subnet, by node; without it, a slice of its own."""
     ipam: Ipam | None = None
     """What gives containers addresses: a CNI plugin (host-local), the plan (cluster), or none."""

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from underlay.cluster.prepare import load_plan
+from underlay.cluster.ssh import lab_key
 from underlay.cluster.state.lab import read_state
 from underlay.cluster.state.lock import lock
 from underlay.errors import EXIT_BAD_INPUT
@@ -142,8 +143,9 @@ def test_progress_of_one_request_comes_while_others_are_answered(
     engine: Engine, tmp_path: Path
 ) -> None:
     plan = load_plan(tmp_path / "boxed.yml")
+    lab_key("boxed")
     for node in plan.nodes:
-        # As Ansible would have rendered them.
+        # As Ansible would have rendered them, for that key.
         files = paths.state("boxed") / "files" / node.name
         files.mkdir(parents=True)
         for name in ("user-data", "meta-data", "network-config"):

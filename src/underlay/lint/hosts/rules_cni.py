@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
 
 from underlay.drivers import DRIVERS
+from underlay.errors import nearest
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import MAIN, looks_like_cni, plugins, ranges
 from underlay.lab.text import Place
@@ -77,12 +77,6 @@ def each_plugin(hosts: Hosts) -> Iterator[tuple[Document, Place, dict[str, Any]]
     for document in documents(hosts):
         for place, plugin in plugins(document):
             yield document, place, plugin
-
-
-def near(text: object, choices: tuple[str, ...]) -> str:
-    """Return the one of ``choices`` that ``text`` was meant to be, or nothing."""
-    found = difflib.get_close_matches(str(text).lower(), choices, n=1, cutoff=0.7)
-    return found[0] if found else ""
 
 
 @rule("cni-not-an-object", "error", SPEC)
@@ -171,7 +165,7 @@ def cni_type_misspelt(hosts: Hosts) -> Iterator[Hit]:
     """No plugin of that name is found in the plugin folder: `failed to find plugin`."""
     for document, place, plugin in each_plugin(hosts):
         kind = word(plugin.get("type"))
-        meant = near(kind, (*MAIN, *OTHERS)) if kind and kind not in (*MAIN, *OTHERS) else ""
+        meant = nearest(kind, (*MAIN, *OTHERS)) if kind and kind not in (*MAIN, *OTHERS) else ""
         if meant:
             spot = document.spot((*place, "type"))
             yield Hit(spot, f"there is no plugin {kind!r}", f"did you mean {meant}?")
@@ -216,7 +210,7 @@ def cni_mode_unknown(hosts: Hosts) -> Iterator[Hit]:
             owner = next((driver for driver, known in MODES.items() if mode in known), "")
             message = f"{mode!r} is no mode of {plugin['type']}"
             message += f", but of {owner}" if owner else ""
-            meant = near(mode, modes)
+            meant = nearest(mode, modes)
             cure = f"did you mean {meant}?" if meant else f"one of {', '.join(modes)}"
             yield Hit(document.spot((*place, "mode")), message, cure)
 
@@ -260,7 +254,7 @@ def cni_key_unknown(hosts: Hosts) -> Iterator[Hit]:
                 if key in known or key.startswith(("_", "//", "#")):
                     continue
                 at = "ipam" if where == place else "the plugin"
-                meant = near(key, tuple(known)) or near(key, tuple(elsewhere))
+                meant = nearest(key, tuple(known)) or nearest(key, tuple(elsewhere))
                 cure = f"it belongs into {at}" if key in elsewhere else f"did you mean {meant}?"
                 cure = cure if key in elsewhere or meant else "leave it out"
                 yield Hit(document.spot((*where, key)), f"nobody reads the key {key!r}", cure)

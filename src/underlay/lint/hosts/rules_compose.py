@@ -11,7 +11,6 @@ from underlay.fleet.document import Document, listed, mapping
 from underlay.lab.text import Place
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import COMPOSE, Hosts, networks, rule, unknown
-from underlay.lint.hosts.rules_cni import near
 
 NETWORK = """name driver driver_opts ipam external internal attachable enable_ipv4 enable_ipv6
     labels"""
@@ -57,7 +56,7 @@ def compose_key_unknown(hosts: Hosts) -> Iterator[Hit]:
 def docker_driver_unknown(hosts: Hosts) -> Iterator[Hit]:
     """A driver that isn't Docker's own is a plugin; without such a one there is no network."""
     for _, network in networks(hosts):
-        meant = near(network.driver, OWN)
+        meant = nearest(network.driver, OWN)
         misspelt = network.driver not in OWN and meant and not unknown(network.driver)
         if network.runtime == "docker" and misspelt:
             message = f"Docker has no driver {network.driver!r}"

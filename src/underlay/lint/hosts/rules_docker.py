@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from underlay.drivers import DRIVERS
+from underlay.errors import nearest
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.host import Network, as_subnet, meet, within
 from underlay.lab.text import Place
@@ -22,7 +23,7 @@ from underlay.lint.hosts.rule import (
     rule,
     unknown,
 )
-from underlay.lint.hosts.rules_cni import MODES, near
+from underlay.lint.hosts.rules_cni import MODES
 
 SETUP = "moby, daemon/libnetwork/drivers/macvlan/macvlan_setup.go"
 APART = "give one of them a VLAN of its own, or make them one network"
@@ -101,7 +102,7 @@ def docker_option_unknown(hosts: Hosts) -> Iterator[Hit]:
         known = OPTIONS[network.driver]
         for key in options:
             if key not in known and not key.startswith("com.docker.network."):
-                meant = near(key, known)
+                meant = nearest(key, known)
                 cure = f"did you mean {meant}?" if meant else "leave it out"
                 message = f"{network.driver} knows no option {key!r}"
                 yield Hit(network.document.spot((*place, key)), message, cure)
@@ -205,7 +206,7 @@ def compose_network_undefined(hosts: Hosts) -> Iterator[Hit]:
         for i, name in enumerate(named if isinstance(named, (list, dict)) else ()):
             if isinstance(name, str) and name not in defined:
                 place = ("services", service, "networks", i if isinstance(named, list) else name)
-                meant = near(name, tuple(defined - {"default"}))
+                meant = nearest(name, tuple(defined - {"default"}))
                 cure = f"did you mean {meant}?" if meant else f"define {name} under networks"
                 message = f"{service} is in {name!r}, which the file doesn't define"
                 yield Hit(document.spot(place), message, cure)

@@ -9,7 +9,6 @@ from underlay.errors import did_you_mean, nearest
 from underlay.fleet.host import Host, Network
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, rule, unknown
-from underlay.lint.hosts.rules_cni import near
 
 WIRELESS = re.compile(r"(wlan[0-9]|wl[opsx][0-9a-f])")
 
@@ -68,7 +67,7 @@ def host_parent_missing(hosts: Hosts) -> Iterator[Hit]:
             # eth2 isn't eth1 misspelt: only letters are mistaken, never the number.
             digits = re.sub(r"[^0-9]", "", link.lower)
             alike = [name for name in names if re.sub(r"[^0-9]", "", name) == digits]
-            meant = near(link.lower, tuple(alike))
+            meant = nearest(link.lower, tuple(alike))
             if meant and meant != link.name:
                 message = f"{link.name} sits on {link.lower}, which {host.name}'s files don't have"
                 yield Hit(link.at("lower"), message, f"did you mean {meant}?")

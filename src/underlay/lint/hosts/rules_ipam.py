@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
+from underlay.errors import nearest
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import ranges
 from underlay.fleet.host import Subnet, as_address, as_interface, as_subnet, whole
 from underlay.lab.text import Place
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import CONFIG, HOST_LOCAL, IPVLAN, RANGE, Hosts, networks, rule
-from underlay.lint.hosts.rules_cni import each_plugin, near, routes_of
+from underlay.lint.hosts.rules_cni import each_plugin, routes_of
 
 KINDS = ("host-local", "dhcp", "static", "whereabouts", "calico-ipam", "azure-vnet-ipam")
 
@@ -51,7 +52,7 @@ def ipam_type_misspelt(hosts: Hosts) -> Iterator[Hit]:
     """No IPAM plugin of that name is found: `failed to find plugin`."""
     for document, place, ipam in _ipam(hosts):
         kind = word(ipam.get("type"))
-        meant = near(kind, KINDS) if kind not in KINDS else ""
+        meant = nearest(kind, KINDS) if kind not in KINDS else ""
         if meant:
             spot = document.spot((*place, "type"))
             yield Hit(spot, f"there is no IPAM plugin {kind!r}", f"did you mean {meant}?")

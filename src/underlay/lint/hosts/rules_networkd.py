@@ -12,7 +12,6 @@ from underlay.fleet.host import Host, as_address, as_subnet
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.networkd_keys import known_keys
 from underlay.lint.hosts.rule import NETWORKD, Hosts, number_of, rule
-from underlay.lint.hosts.rules_cni import near
 
 # networkd's own words, which aren't the drivers': systemd.netdev(5), [MACVLAN] and [IPVLAN].
 KINDS = ("vlan", "macvlan", "ipvlan", "macvtap")
@@ -192,7 +191,7 @@ def networkd_key_unknown(hosts: Hosts) -> Iterator[Hit]:
                 if keys is None or entry.key in keys or entry.key.startswith("X-"):
                     continue
                 elsewhere = [name for name, found in tables.items() if entry.key in found]
-                meant = near(entry.key.lower(), tuple(k.lower() for k in keys))
+                meant = nearest(entry.key.lower(), tuple(k.lower() for k in keys))
                 spelt = next((key for key in keys if key.lower() == meant), "")
                 if not spelt and not elsewhere:
                     continue  # a setting of a later version, perhaps
@@ -208,7 +207,7 @@ def networkd_section_unknown(hosts: Hosts) -> Iterator[Hit]:
         for document in _networkd(host, ".network", ".netdev"):
             known = known_keys(f".{document.name.rpartition('.')[2]}")
             for name, line in settings(document).sections:
-                meant = near(name.lower(), tuple(k.lower() for k in known))
+                meant = nearest(name.lower(), tuple(k.lower() for k in known))
                 spelt = next((key for key in known if key.lower() == meant), "")
                 if name not in known and spelt and name not in ("IPv6SendRA", "DHCPServer"):
                     message = f"there is no section [{name}]"
@@ -222,7 +221,7 @@ def networkd_not_read(hosts: Hosts) -> Iterator[Hit]:
         for name, spot in host.unread("systemd/network"):
             # What ends in .example or .disabled is meant to be passed over.
             suffix = name.rpartition(".")[2].lower() if "." in name else ""
-            if name != "README" and (suffix in SLIPS or near(suffix, ("network", "netdev"))):
+            if name != "README" and (suffix in SLIPS or nearest(suffix, ("network", "netdev"))):
                 yield Hit(
                     spot,
                     f"networkd doesn't read {name}",

@@ -11,7 +11,7 @@ from underlay.fleet.formats.quadlet import SUFFIXES, options
 from underlay.fleet.host import Host, Network, as_address
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import QUADLET, Hosts, networks, rule
-from underlay.lint.hosts.rules_cni import MODES, near
+from underlay.lint.hosts.rules_cni import MODES
 from underlay.lint.hosts.rules_docker import OPTIONS
 
 DRIVERS = ("bridge", *MODES)
@@ -84,8 +84,8 @@ def quadlet_section_unknown(hosts: Hosts) -> Iterator[Hit]:
 def quadlet_driver_unknown(hosts: Hosts) -> Iterator[Hit]:
     """Its drivers are bridge, macvlan and ipvlan; podman says `unsupported driver` to others."""
     for _, network in _networks(hosts):
-        if network.driver not in DRIVERS and near(network.driver, DRIVERS):
-            meant = near(network.driver, DRIVERS)
+        if network.driver not in DRIVERS and nearest(network.driver, DRIVERS):
+            meant = nearest(network.driver, DRIVERS)
             message = f"podman has no driver {network.driver!r}"
             yield Hit(network.spot("type"), message, f"did you mean {meant}?")
 
@@ -118,7 +118,7 @@ def podman_mode_unknown(hosts: Hosts) -> Iterator[Hit]:
     for _, network in networks(hosts, *MODES):
         modes = MODES[network.driver]
         if network.runtime == "podman" and network.mode and network.mode not in modes:
-            cure = did_you_mean(near(network.mode, modes)) or f"one of {', '.join(modes)}"
+            cure = did_you_mean(nearest(network.mode, modes)) or f"one of {', '.join(modes)}"
             message = f"{network.mode!r} is no mode of {network.driver}"
             yield Hit(network.spot("mode"), message, cure)
 
@@ -206,6 +206,6 @@ def quadlet_not_read(hosts: Hosts) -> Iterator[Hit]:
         for name, spot in host.unread("containers/systemd"):
             suffix = name.rpartition(".")[2].lower()
             kinds = tuple(each[1:] for each in SUFFIXES)
-            if "." in name[1:] and (suffix in ("net", *kinds) or near(suffix, kinds)):
+            if "." in name[1:] and (suffix in ("net", *kinds) or nearest(suffix, kinds)):
                 cure = f"name it {name.partition('.')[0]}.network or .container, say"
                 yield Hit(spot, f"Quadlet doesn't read {name}", cure)

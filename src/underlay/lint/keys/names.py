@@ -12,13 +12,13 @@ from underlay.plan import MANAGEMENT_SEGMENT, SWITCH
 from underlay.plan.naming import bridge_name, second_port_name
 from underlay.plan.naming import port_name as node_port_name
 
-# moby refuses to make networks of these names: `IsPreDefinedNetwork`.
 # What a node can't be called, and whose name it is.
 NODE_NAMES = {
     "all": "`on: all` means every node",
     "localhost": "each machine is that to itself",
     SWITCH: "the switch has it",
 }
+# moby refuses to make networks of these names: `IsPreDefinedNetwork`.
 DOCKER_NAMES = ("bridge", "host", "none", "default")
 
 

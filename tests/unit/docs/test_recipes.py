@@ -26,9 +26,8 @@ def test_a_recipe_says_where_it_is_from_and_what_is_wrong_with_it(recipe: Path) 
 
 def test_the_record_is_of_the_recipes_as_they_are() -> None:
     proven = json.loads(file("recipes").read_text(encoding="utf-8"))["labs"]
-    assert {name: lab["file"] for name, lab in proven.items()} == {
-        recipe.stem: digest(recipe) for recipe in RECIPES
-    }
-    assert all(
-        lab["summary"]["cells"] == lab["summary"]["as_expected"] > 0 for lab in proven.values()
-    )
+    for recipe in RECIPES:
+        # One that was withdrawn since may stand there, too.
+        lab = proven[recipe.stem]
+        assert lab["file"] == digest(recipe), recipe.stem
+        assert lab["summary"]["cells"] == lab["summary"]["as_expected"] > 0, recipe.stem

@@ -245,21 +245,57 @@ def gateway_key(lab: Lab, network: str, gateway: str) -> tuple[str | int, ...]:
     return ("networks", network, "gateway")
 
 
-def _near(subject: Subject, network: PlannedNetwork) -> Iterator[str]:
-    """Yield every address that answers on ``network``'s wire."""
+@rule(
+    "address-taken",
+    "error",
+    "whose answer is last heard gets the packets: RFC 5227 (address conflict detection), 1.2.1",
+)
+def address_taken(subject: Subject) -> Iterator[Hit]:
+    """A container has the address of a node or an external host on its own wire."""
+    for network in subject.plan.networks:
+        if not network.uplink:
+            continue
+        owners = {address: name for name, address in _machines(subject, network)}
+        for container in subject.plan.containers:
+            mine = (each for each in container.attachments if each.network == network.name)
+            for own in (address.ip for attachment in mine for address in attachment.addresses):
+                if own in owners:
+                    place, cure = _given(subject.lab, network.name, own)
+                    message = f"{container.name} has {own}, and so has {owners[own]}"
+                    yield Hit(subject.spot(*place), message, cure)
+
+
+def _given(lab: Lab, network: str, address: str) -> tuple[tuple[str | int, ...], str]:
+    """Return the place of the key that gives a container ``address``, and what would help."""
+    for index, group in enumerate(lab.containers):
+        for key in ("addresses", "addresses6"):
+            if str(getattr(group, key).get(network)) == address:
+                return ("containers", index, key, network), "give the container another one"
+    return ("networks", network), f"leave it out of what is handed out: reserved: [{address}]"
+
+
+def _machines(subject: Subject, network: PlannedNetwork) -> Iterator[tuple[str, str]]:
+    """Yield each node and external host with an address of its own on ``network``'s wire."""
     plan = subject.plan
-    same = {n.name for n in plan.networks if n.parent == network.parent}
     for node in plan.nodes:
-        yield parent_address(plan, node, network)
+        for family in (4, 6):
+            yield node.name, parent_address(plan, node, network, family)
         held = (link.addresses for link in node.links if link.interface == network.parent)
-        yield from (address.ip for own in held for address in own)
+        yield from ((node.name, address.ip) for own in held for address in own)
     for host in plan.hosts:
         for port in host.ports:
             segment = subject.lab.segments.get(network.segment)
             if segment is None or port.segment != network.segment:
                 continue
             if in_one_vlan(segment, host.name, port.vlan, network.vlan):
-                yield from (address.ip for address in port.addresses)
+                yield from ((host.name, address.ip) for address in port.addresses)
+
+
+def _near(subject: Subject, network: PlannedNetwork) -> Iterator[str]:
+    """Yield every address that answers on ``network``'s wire."""
+    plan = subject.plan
+    same = {n.name for n in plan.networks if n.parent == network.parent}
+    yield from (address for _, address in _machines(subject, network))
     for container in plan.containers:
         for attachment in container.attachments:
             if attachment.network in same:

@@ -251,6 +251,18 @@ def test_filter_forwards_nothing(make: Make) -> None:
     assert make(MAC, groups=filtered(text.format("core-01, bridged: true"))) == []
 
 
+def test_address_taken(make: Make) -> None:
+    tagged = f"{MAC}, vlan: 70"
+    fixed = "on: core-02, name: web, networks: [a], addresses: {{a: 10.1.0.{}}}"
+    (finding,) = make(tagged, groups=(fixed.format(11),))
+    assert ids([finding]) == [("address-taken", "error")]
+    assert "web has 10.1.0.11, and so has core-01" in finding.message
+    # A node has no address in the subnet where nothing of it is on its own wire.
+    assert make(MAC, groups=(fixed.format(11),)) == []
+    assert make(tagged, groups=(fixed.format(10),)) == []
+    assert make(f"{MAC}, internal: true", groups=(fixed.format(11),)) == []
+
+
 def test_memory_short(make: Make) -> None:
     docker = f"{MAC}, runtime: docker"
     (finding,) = make(docker, groups=("count: 62, networks: [a]",))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from cluster.left_behind import interfaces, prove_nothing_is_left
-from cluster.running import Checkout, Lab
+from cluster.running import Checkout, written
 
 LAB = """\
 name: says
@@ -23,10 +23,7 @@ DIES = "read process since </run/underlay/lannet-2a/pid; kill -9 $process"
 
 
 def test_up_says_what_of_a_node_does_not_run(here: Checkout, tmp_path: Path) -> None:
-    file = tmp_path / "says.yml"
-    file.write_text(LAB)
-    lab = Lab(here, "says", file)
-    try:
+    with written(here, tmp_path, "says", LAB) as lab:
         assert lab.up().code == 0
         lab.shell("core-02", DIES)
         done = lab.up()
@@ -38,8 +35,6 @@ def test_up_says_what_of_a_node_does_not_run(here: Checkout, tmp_path: Path) -> 
         lab.shell("core-01", "mv /root/node.json /etc/underlay/")
         assert here.underlay("converge", "--lab", "says").code == 0
         assert lab.up().code == 0
-    finally:
-        lab.down()
 
 
 def test_a_start_that_fails_is_called_by_its_cause(here: Checkout, tmp_path: Path) -> None:
@@ -50,10 +45,10 @@ def test_a_start_that_fails_is_called_by_its_cause(here: Checkout, tmp_path: Pat
     text, changed = re.subn(r'"mode", network\["mode"\]', '"mode", "sideways"', module.read_text())
     assert changed == 1
     module.write_text(text)
-    file = tmp_path / "says.yml"
-    file.write_text(LAB)
-    done = Lab(copy, "says", file).up()
-    assert done.code == 3, str(done)
-    assert re.search(r"^error: core-0[12]: lannet-[12]a: ip link add .* sideways", done.err, re.M)
-    assert "vagrant failed" not in done.err, str(done)
-    prove_nothing_is_left(copy, before)
+    with written(copy, tmp_path, "says", LAB) as lab:
+        done = lab.up()
+        assert done.code == 3, str(done)
+        cause = r"^error: core-0[12]: lannet-[12]a: ip link add .* sideways"
+        assert re.search(cause, done.err, re.MULTILINE)
+        assert "vagrant failed" not in done.err, str(done)
+        prove_nothing_is_left(copy, before)

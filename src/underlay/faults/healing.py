@@ -99,15 +99,17 @@ def _of_child(child: Child) -> Iterator[str]:
     network, device = child.network, child.interface
     if child.address:
         yield _address(f"{child.address}/{child.prefix}", device)
-    if child.address6 and not network.slaac:
-        yield _address(f"{child.address6}/{network.subnet6.rpartition('/')[2]}", device)
+    subnet6 = network.pool_of(child.address6).subnet
+    # What is in no subnet, or advertised, the kernel makes by itself.
+    if subnet6 and not network.slaac:
+        yield _address(f"{child.address6}/{subnet6.rpartition('/')[2]}", device)
     for route in network.routes:
         by = f"via {route.via} " if route.via else ""
         yield f"ip{_six(route.to)} route replace {route.to} {by}dev {device}"
-    gateways = ((4, network.gateway, child.address), (6, network.gateway6, child.address6))
-    for family, gateway, own in gateways:
+    for family, own in ((4, child.address), (6, child.address6)):
         if not own or (family == 6 and network.slaac):
             continue
+        gateway = network.pool_of(own).gateway
         words = "ip -6 route replace" if family == 6 else "ip route replace"
         if network.default_route == "gateway" and gateway:
             yield f"{words} default via {gateway} dev {device}"

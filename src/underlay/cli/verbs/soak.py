@@ -62,7 +62,8 @@ def command(
             "load": endurance.checks(checks, running.step),
         }
     failed = (
-        document["broken"]
+        not tried(document)
+        or document["broken"]
         or document["state_left"]
         or document["temporary_left"]
         or endurance.grown(document["growth"])
@@ -78,8 +79,15 @@ def command(
         raise typer.Exit(EXIT_DIFFERS)
 
 
+def tried(document: dict[str, Any]) -> bool:
+    """Whether anything was tried at all: rules that nothing has tested haven't held."""
+    return bool(document["trials"] or document["growth"]["cycles"] or document["load"]["checks"])
+
+
 def show(document: dict[str, Any]) -> None:
     """Print what was tried and which rules were broken."""
+    if not tried(document):
+        out.print("nothing was tried: say how many --trials, --cycles or --checks")
     counts = ", ".join(f"{name} {count}" for name, count in document["by_verb"].items() if count)
     waits = [f"{verb} {seconds:.1f} s" for verb, seconds in document["longest_gone_s"].items()]
     if document["trials"]:

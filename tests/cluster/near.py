@@ -66,7 +66,7 @@ def look(lab: Lab, *, anyway: bool = True) -> Looked:
     return Looked(
         judged=verdict.cells,
         evidence=evidence,
-        causes=[[c.finding.fault.id, c.where, c.confidence, len(c.cells)] for c in found.causes],
+        causes=[[c.finding.fault.id, c.where, c.sureness, len(c.cells)] for c in found.causes],
         differing={name(cell) for cell in verdict.cells if cell.differs},
         unmeasured={name(cell) for cell in verdict.cells if not cell.measured},
         unexplained=found.unexplained,

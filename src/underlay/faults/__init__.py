@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.faults.catalogue import BOOT, RUNNING
-from underlay.faults.fault import Effect, Entry, Fault, Finding, Place
+from underlay.faults.fault import Effect, Entry, Fault, Finding, Place, Sureness
 from underlay.faults.scene import Cell, Scene
 from underlay.faults.step import Proof, Step
 
@@ -20,6 +20,7 @@ __all__ = [
     "Proof",
     "Scene",
     "Step",
+    "Sureness",
     "running_fault",
 ]
 

@@ -39,8 +39,14 @@ Layer = Literal[
     "IPv6",
     "node",
 ]
-# How sure a finding is that is read straight off, and one that other things could bring about.
-PROVEN, LIKELY, POSSIBLE = 0.95, 0.8, 0.5
+# How sure a finding is. ``proven``: the evidence shows the very thing, and that it acts.
+# ``likely``: it shows the thing, which may or may not act, or something else could bring such
+# evidence about. ``possible``: something on the packets' way whose effect isn't understood.
+# These are words and no rates, since nobody has measured how often each is right.
+Sureness = Literal["proven", "likely", "possible"]
+PROVEN: Sureness = "proven"
+LIKELY: Sureness = "likely"
+POSSIBLE: Sureness = "possible"
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Finding:
     place: Place
     effect: Effect
     proofs: tuple[Proof, ...]
-    strength: float
+    sureness: Sureness
     cure: str
     steps: tuple[Step, ...] = ()
     follows: str = ""
@@ -199,7 +205,7 @@ class Fault(Entry):
         scene: Scene,
         place: Place,
         *proofs: Proof,
-        strength: float = PROVEN,
+        sureness: Sureness = PROVEN,
         effect: Effect | None = None,
         cure: str = "",
         follows: str = "",
@@ -211,7 +217,7 @@ class Fault(Entry):
             steps = [] if self.needs_restart else self.heal(scene, place, proofs)
         said = cure or self.cure
         again = tuple(dict.fromkeys(steps))
-        return Finding(self, place, effect, proofs, strength, said, again, follows)
+        return Finding(self, place, effect, proofs, sureness, said, again, follows)
 
 
 class ChildFault(Fault):

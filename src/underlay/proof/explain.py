@@ -13,7 +13,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from underlay.faults import RUNNING, Effect, Finding
+from underlay.faults import RUNNING, Effect, Finding, Sureness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 
 # A finding that less than this part of its certain cells bears out isn't what happened.
 LEAST_FIT = 0.6
-# Findings as sure as this are named even where others account for all of their cells.
-SURE = 0.9
+# Which of several findings is taken first: a surer one explains better. It is no rate, and isn't
+# said to anybody.
+WEIGHTS: dict[Sureness, float] = {"proven": 1.0, "likely": 0.8, "possible": 0.5}
+# What a finding comes to whose cells bear it out in part only.
+LESS: dict[Sureness, Sureness] = {"proven": "likely", "likely": "possible", "possible": "possible"}
 # A possible cell counts for less than a certain one: the narrower finding explains better.
 POSSIBLE_WEIGHT = 0.3
 
@@ -36,10 +39,13 @@ TO_ALL = ("broadcast", "multicast")
 
 @dataclass(frozen=True)
 class Cause:
-    """One finding that was kept: how sure it is, and the differing cells that it accounts for."""
+    """One finding that was kept: how sure it is, and the differing cells that it accounts for.
+
+    It is proven where the evidence proves it and every cell that it must change differs.
+    """
 
     finding: Finding
-    confidence: float
+    sureness: Sureness
     cells: tuple[Cell, ...]
 
     @property
@@ -116,46 +122,48 @@ def _findings(scene: Scene, evidence: Evidence) -> list[Finding]:
 
 def _fitting(
     scene: Scene, wrong: set[Cell], found: Iterable[Finding]
-) -> list[tuple[Finding, float]]:
+) -> list[tuple[Finding, Sureness]]:
     """Return the findings that the measurement bears out, with how sure each is."""
     alive = {end for cell in set(scene.healthy) - wrong for end in cell[:2]}
     # What a fault would open stays shut for an end that another fault has cut off altogether.
     closed = scene.every - set(scene.healthy) - wrong
     shut = {cell for cell in closed if not alive.issuperset(cell[:2])}
-    fitting: dict[tuple[str, str], tuple[Finding, float]] = {}
+    fitting: dict[tuple[str, str], tuple[Finding, Sureness]] = {}
     for finding in found:
-        confidence = _confidence(finding, wrong, shut)
+        sureness = _sureness(finding, wrong, shut)
         key = (finding.fault.id, str(finding.place))
-        if confidence and confidence > fitting.get(key, (finding, 0.0))[1]:
-            fitting[key] = (finding, confidence)
+        if sureness and (key not in fitting or WEIGHTS[sureness] > WEIGHTS[fitting[key][1]]):
+            fitting[key] = (finding, sureness)
     return list(fitting.values())
 
 
-def _confidence(finding: Finding, wrong: set[Cell], shut: set[Cell]) -> float:
+def _sureness(finding: Finding, wrong: set[Cell], shut: set[Cell]) -> Sureness | None:
+    """Return how sure a finding is after the measurement; None where that speaks against it."""
     certain = finding.effect.certain - shut
     possible = finding.effect.possible - finding.effect.certain
     if finding.fault.sudden:
         certain &= wrong
-    if certain:
-        fit = len(certain & wrong) / len(certain)
-        return finding.strength * fit if fit >= LEAST_FIT else 0.0
-    return finding.strength * 0.8 if possible & wrong else 0.0
+    if not certain:
+        return LESS[finding.sureness] if possible & wrong else None
+    if certain <= wrong:
+        return finding.sureness
+    return LESS[finding.sureness] if len(certain & wrong) >= LEAST_FIT * len(certain) else None
 
 
-def _fewest(fitting: list[tuple[Finding, float]], wrong: set[Cell]) -> list[Cause]:
+def _fewest(fitting: list[tuple[Finding, Sureness]], wrong: set[Cell]) -> list[Cause]:
     """Take the finding that accounts for most of what is left, until nothing is left."""
     left, causes = set(wrong), []
     stated = {(finding.fault.id, finding.place.node) for finding, _ in fitting}
     late = [one for one in fitting if (one[0].follows, one[0].place.node) in stated]
     rest = [one for one in fitting if one not in late]
 
-    def gain(candidate: tuple[Finding, float]) -> float:
-        finding, confidence = candidate
+    def gain(candidate: tuple[Finding, Sureness]) -> float:
+        finding, sureness = candidate
         certain = len(finding.effect.certain & left)
         possible = len((finding.effect.possible - finding.effect.certain) & left)
-        return confidence * (certain + POSSIBLE_WEIGHT * possible)
+        return WEIGHTS[sureness] * (certain + POSSIBLE_WEIGHT * possible)
 
-    def take(candidates: list[tuple[Finding, float]]) -> None:
+    def take(candidates: list[tuple[Finding, Sureness]]) -> None:
         nonlocal left
         while left and candidates:
             best = max(candidates, key=gain)
@@ -167,16 +175,16 @@ def _fewest(fitting: list[tuple[Finding, float]], wrong: set[Cell]) -> list[Caus
 
     take(rest)
     # What is plainly wrong must be put right as well, whoever else accounts for its cells.
-    for finding, confidence in sorted(rest, key=lambda entry: -entry[1]):
-        if confidence >= SURE and finding.effect.certain:
-            causes.append(_cause(finding, confidence, wrong))
+    for finding, sureness in sorted(rest, key=lambda entry: -WEIGHTS[entry[1]]):
+        if sureness == "proven" and finding.effect.certain:
+            causes.append(_cause(finding, sureness, wrong))
     # A consequence is named for what its cause doesn't account for, and after it.
     take(late)
     return causes
 
 
-def _cause(finding: Finding, confidence: float, wrong: set[Cell]) -> Cause:
-    return Cause(finding, round(confidence, 2), tuple(sorted(finding.effect.every & wrong)))
+def _cause(finding: Finding, sureness: Sureness, wrong: set[Cell]) -> Cause:
+    return Cause(finding, sureness, tuple(sorted(finding.effect.every & wrong)))
 
 
 def _with_values(finding: Finding, values: set[Cell]) -> Finding:

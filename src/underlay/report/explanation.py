@@ -57,7 +57,7 @@ def _cause(explanation: Explanation, cause: Cause) -> dict[str, Any]:
         "title": fault.title,
         "layer": fault.layer,
         "where": cause.where,
-        "confidence": cause.confidence,
+        "sureness": cause.sureness,
         "cause": fault.cause,
         "cells": [cell_document(cell) for cell in cause.cells],
         "evidence": [
@@ -89,9 +89,10 @@ def explanation_text(explanation: Explanation, *, width: int = 100) -> Text:
 
 def _describe(text: Text, number: int, explanation: Explanation, cause: Cause, width: int) -> None:
     fault = cause.finding.fault
-    sure = f"{cause.confidence:.0%} sure"
     text.append(f"Cause {number}: {fault.title} ({fault.id})\n", "bold")
-    text.append(f"  {cause.where} · {fault.layer} · {sure} · {count(len(cause.cells), 'cell')}\n")
+    text.append(
+        f"  {cause.where} · {fault.layer} · {cause.sureness} · {count(len(cause.cells), 'cell')}\n"
+    )
     _line(text, f"{fault.cause}", width, indent=2)
     for proof in cause.finding.proofs:
         text.append(f"  {proof.node}: {proof.command}\n", "dim")

@@ -12,7 +12,7 @@ from underlay.faults.catalogue.filters import (
     effect_of,
     has_bridged,
     proof_of,
-    strength_of,
+    sureness_of,
 )
 from underlay.faults.evidence.drops import of_iptables
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
@@ -173,7 +173,7 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
                 known = drop.understood and not drop.device
                 effect = effect_of(replace(drop, understood=known), cells)
                 proofs = (sysctl_proof(space, CALLS), proof_of(space, drop))
-                yield self.found(scene, place, *proofs, strength=strength_of(drop), effect=effect)
+                yield self.found(scene, place, *proofs, sureness=sureness_of(drop), effect=effect)
 
 
 class NatMissing(Fault):

@@ -21,6 +21,7 @@ from underlay.faults.fault import (
     Fault,
     Finding,
     Place,
+    Sureness,
 )
 from underlay.faults.healing import removed
 from underlay.faults.places import parents
@@ -66,7 +67,7 @@ def effect_of(found: Drop, cells: frozenset[Cell]) -> Effect:
     return Effect(cells) if found.understood else Effect(frozenset(), cells)
 
 
-def strength_of(found: Drop) -> float:
+def sureness_of(found: Drop) -> Sureness:
     """A rule that counted what it took is proven; one that doesn't count is likely."""
     if not found.understood:
         return POSSIBLE
@@ -81,8 +82,8 @@ def proof_of(space: Space, found: Drop) -> Proof:
 def shown_by(fault: Fault, scene: Scene, space: Space, found: Drop, effect: Effect) -> Finding:
     """Return the finding that something in a namespace discards packets."""
     place = Place(space.name, found.device, space.node)
-    proof, strength = proof_of(space, found), strength_of(found)
-    return fault.found(scene, place, proof, strength=strength, effect=effect)
+    proof, sureness = proof_of(space, found), sureness_of(found)
+    return fault.found(scene, place, proof, sureness=sureness, effect=effect)
 
 
 def _meets(passage: Passage, found: Drop) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.addressing import ADD, DELETE, owners_of
-from underlay.faults.catalogue.filters import APPEND, drops, proof_of, strength_of
+from underlay.faults.catalogue.filters import APPEND, drops, proof_of, sureness_of
 from underlay.faults.catalogue.filters import DELETE as DELETE_RULE
 from underlay.faults.catalogue.routing import DefaultRouteMissing
 from underlay.faults.evidence.drops import ND_TYPES, Drop
@@ -230,7 +230,7 @@ class DiscoveryDropped(Child6Fault):
             for found in drops(space) if space else ():
                 if space and _about_discovery(found):
                     proof = proof_of(space, found)
-                    yield self.found(scene, place, proof, strength=strength_of(found))
+                    yield self.found(scene, place, proof, sureness=sureness_of(found))
 
 
 def _about_discovery(found: Drop) -> bool:

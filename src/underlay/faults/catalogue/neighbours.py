@@ -145,7 +145,7 @@ done
                 log = evidence.runtime(place.node).get("log", ())
                 lines += [line for line in log if "table overflow" in line][-1:]
                 proof = Proof(place.node, f"sysctl {LIMIT}", tuple(lines))
-                yield self.found(scene, place, proof, strength=LIKELY)
+                yield self.found(scene, place, proof, sureness=LIKELY)
 
     def _needed(self, scene: Scene, node: str) -> int:
         neighbours = set()

@@ -187,7 +187,7 @@ class Lost(AdvertisedFault):
         shown = [(evidence.space(child.container), child) for child in children]
         proofs = [addresses_proof(space, child.interface) for space, child in shown if space]
         effect = self.cells_of(scene, children)
-        return self.found(scene, place, *proofs, strength=LIKELY, effect=effect)
+        return self.found(scene, place, *proofs, sureness=LIKELY, effect=effect)
 
 
 class Rogue(AdvertisedFault):

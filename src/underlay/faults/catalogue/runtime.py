@@ -170,8 +170,8 @@ class NodeHung(Fault):
             if reason:
                 proof = Proof(place.node, f"ssh {place.node}", (reason,))
                 dead = self._dead_ports(scene, evidence, place)
-                strength = PROVEN if dead else LIKELY
-                yield self.found(scene, place, proof, *dead, strength=strength)
+                sureness = PROVEN if dead else LIKELY
+                yield self.found(scene, place, proof, *dead, sureness=sureness)
 
     def _dead_ports(self, scene: Scene, evidence: Evidence, place: Place) -> list[Proof]:
         """Return the node's switch ports where none has a carrier; nothing where one has."""

@@ -5,12 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.filters import effect_of, proof_of, strength_of
+from underlay.faults.catalogue.filters import effect_of, proof_of, sureness_of
 from underlay.faults.evidence import port_vlans
 from underlay.faults.evidence.drops import Drop, of_filters, of_nft, of_qdiscs
 from underlay.faults.evidence.lines import fdb_line, port_proof
 from underlay.faults.evidence.spaces import switch_ports
-from underlay.faults.fault import Effect, Fault, Finding, Layer, Place
+from underlay.faults.fault import (
+    LIKELY,
+    PROVEN,
+    Effect,
+    Fault,
+    Finding,
+    Layer,
+    Place,
+    Sureness,
+)
 from underlay.faults.healing import removed
 from underlay.faults.places import ports
 from underlay.faults.step import Proof, Step
@@ -82,9 +91,9 @@ for mac; do bridge fdb delete "$mac" dev "$port" master 2>/dev/null || :; done
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find locked ports, or such rules, that allow none of the node's containers."""
-        for place, proofs, strength in policies(scene, evidence):
+        for place, proofs, sureness in policies(scene, evidence):
             if not self._children(scene, place) & set(place.detail[1:]):
-                yield self.found(scene, place, *proofs, strength=strength)
+                yield self.found(scene, place, *proofs, sureness=sureness)
 
     def _children(self, scene: Scene, place: Place) -> set[str]:
         """Return the containers' MAC addresses that pass the port beside the NIC's.
@@ -128,12 +137,14 @@ class PortSecurity(MacPolicy):
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find locked ports, or such rules, that allow some of the node's containers."""
-        for place, proofs, strength in policies(scene, evidence):
+        for place, proofs, sureness in policies(scene, evidence):
             if self._children(scene, place) & set(place.detail[1:]):
-                yield self.found(scene, place, *proofs, strength=strength)
+                yield self.found(scene, place, *proofs, sureness=sureness)
 
 
-def policies(scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, tuple[Proof, ...], float]]:
+def policies(
+    scene: Scene, evidence: Evidence
+) -> Iterator[tuple[Place, tuple[Proof, ...], Sureness]]:
     """Yield ports with a MAC policy: the place, with the allowed addresses, and its proofs."""
     switch = evidence.space(SWITCH)
     if switch is None:
@@ -151,7 +162,7 @@ def policies(scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, tuple[Pr
                 port_proof(row),
                 Proof(SWITCH, f"bridge fdb show dev {port}", lines),
             )
-            yield Place(SWITCH, port, node.name, (segment.name, *macs)), proofs, 0.95
+            yield Place(SWITCH, port, node.name, (segment.name, *macs)), proofs, PROVEN
         denied = [
             found
             for found in of_nft(switch.lines("nft"))
@@ -160,7 +171,8 @@ def policies(scene: Scene, evidence: Evidence) -> Iterator[tuple[Place, tuple[Pr
         if denied:
             macs = _allowed(scene, node, segment, denied)
             proofs = tuple(proof_of(switch, found) for found in denied)
-            yield Place(SWITCH, port, node.name, (segment.name, *macs)), proofs, 0.9
+            sureness = PROVEN if all(found.hits for found in denied) else LIKELY
+            yield Place(SWITCH, port, node.name, (segment.name, *macs)), proofs, sureness
 
 
 def _allowed(
@@ -224,9 +236,9 @@ class SwitchDrops(Fault):
                 cells = _at_port(scene, segment.name, replace(found, device=port))
                 if cells:
                     place = Place(SWITCH, port, node.name, (segment.name,))
-                    effect, strength = effect_of(found, cells), strength_of(found)
+                    effect, sureness = effect_of(found, cells), sureness_of(found)
                     proof = proof_of(switch, found)
-                    yield self.found(scene, place, proof, strength=strength, effect=effect)
+                    yield self.found(scene, place, proof, sureness=sureness, effect=effect)
 
     def fits(self, found: Drop) -> bool:
         """Whether what discards is this fault and not another one of the switch."""

@@ -7,7 +7,6 @@ compares them with the files here; with ``--update-golden`` it writes them.
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -50,6 +49,9 @@ from underlay.lint.problems import problem_rules
 from underlay.lint.read import read_lab
 from underlay.lint.rules import RULES
 from underlay.plan import make_plan
+from underlay.proof.records.age import MOST_COMMITS
+from underlay.proof.records.keeping import Record, read
+from underlay.proof.records.schema import FaultRow, FaultsRow, RecipeRow, Row
 from underlay.storage.paths import root
 
 # Which labs the patterns of faults are computed from: the first one that has a place for each.
@@ -288,16 +290,16 @@ def troubleshooting() -> str:
 
 def explained() -> str:
     """Return the page about the proof of the faults: what was done, and what was said of it."""
-    proof = json.loads((root() / "docs" / "proof" / "faults.json").read_text("utf-8"))
-    single, pairs = proof["single"].values(), proof["pairs"].values()
-    first = [row["causes"][0][0] if row["causes"] else "nothing" for row in single]
-    right = sum(said == row["fault"] for said, row in zip(first, single, strict=True))
-    seen = sum(row["differing"] > 0 for row in single)
-    other = sum(row["mechanism"] == "another" for row in single)
-    labs = ", ".join(sorted({row["lab"] for row in single}))
+    rows = read("faults").rows.values()
+    single = [row for row in rows if isinstance(row, FaultRow)]
+    pairs = [row for row in rows if isinstance(row, FaultsRow)]
+    first = [row.causes[0][0] if row.causes else "nothing" for row in single]
+    right = sum(said == row.fault for said, row in zip(first, single, strict=True))
+    seen = sum(row.differing > 0 for row in single)
+    other = sum(row.mechanism == "another" for row in single)
+    labs = ", ".join(sorted({row.lab for row in single}))
     both = sum(
-        all(fault in [cause[:2] for cause in row["causes"]] for fault in row["faults"])
-        for row in pairs
+        all(fault in [cause[:2] for cause in row.causes] for fault in row.faults) for row in pairs
     )
     lines = [
         "# Injected and explained",
@@ -313,27 +315,24 @@ def explained() -> str:
         f"- {seen} of {len(single)} detected: at least one cell differed or wasn't measured",
         f"- {right} of {len(single)} rightly explained: the first cause named is the one injected",
         f"- {both} of {len(pairs)} pairs of simultaneous faults with both named",
+        *_stale(single, "of the single faults' rows"),
         "",
         "| Injected | Times | Labs | Cells that differed | Explained first as |",
         "|---|---|---|---|---|",
     ]
-    for fault in dict.fromkeys(row["fault"] for row in sorted(single, key=_fault)):
-        rows = [row for row in single if row["fault"] == fault]
-        said = Counter(row["causes"][0][0] if row["causes"] else "nothing" for row in rows)
-        cells = ", ".join(str(row["differing"]) for row in rows)
-        names = ", ".join(sorted({row["lab"] for row in rows}))
+    for fault in dict.fromkeys(row.fault for row in sorted(single, key=lambda row: row.fault)):
+        done = [row for row in single if row.fault == fault]
+        said = Counter(row.causes[0][0] if row.causes else "nothing" for row in done)
+        cells = ", ".join(str(row.differing) for row in done)
+        names = ", ".join(sorted({row.lab for row in done}))
         words = ", ".join(f"{name} ({count})" for name, count in said.items())
-        lines.append(f"| {fault} | {len(rows)} | {names} | {cells} | {words} |")
+        lines.append(f"| {fault} | {len(done)} | {names} | {cells} | {words} |")
     lines += ["", "## Two at once", "", "| Injected | Named |", "|---|---|"]
     for row in pairs:
-        done = ", ".join(f"{fault} at {where}" for fault, where in row["faults"])
-        said_of = ", ".join(f"{cause[0]} at {cause[1]}" for cause in row["causes"])
-        lines.append(f"| {done} | {said_of or 'nothing'} |")
+        injected = ", ".join(f"{fault} at {where}" for fault, where in row.faults)
+        said_of = ", ".join(f"{cause[0]} at {cause[1]}" for cause in row.causes)
+        lines.append(f"| {injected} | {said_of or 'nothing'} |")
     return "\n".join(lines) + "\n"
-
-
-def _fault(row: dict[str, Any]) -> str:
-    return str(row["fault"])
 
 
 def _patterns() -> dict[str, list[str]]:
@@ -391,9 +390,9 @@ def _sentence(text: str) -> str:
 
 def recipes() -> str:
     """Return the page about published recipes: what they say, what they do, what they get wrong."""
-    proven = json.loads((root() / "docs" / "proof" / "recipes.json").read_text(encoding="utf-8"))
+    record = read("recipes")
     files = sorted((root() / "labs" / "recipes").glob("*.yml"))
-    found = [proven["labs"][file.stem]["summary"] for file in files if file.stem in proven["labs"]]
+    found = [record.rows[file.stem].summary for file in files if file.stem in record.rows]
     cells = sum(summary["cells"] for summary in found)
     right = sum(summary["as_expected"] for summary in found)
     lines = [
@@ -405,15 +404,16 @@ def recipes() -> str:
         "measured on several nodes. `./underlay check labs/recipes` proves all of them,",
         "`./underlay up recipes/NAME` starts one.",
         "",
-        f"{len(files)} recipes; measured at {proven['commit'][:7]} on {proven['date'][:10]}:",
+        f"{len(files)} recipes; measured at {_when(record)}:",
         f"{right:,} of {cells:,} cells as predicted.",
+        *_stale((record.rows[f.stem] for f in files if f.stem in record.rows), "of the rows"),
         "",
         "In the tables a row asks and a column answers: ● all of these reach, · none does, or how",
         "many do.",
         "",
     ]
     for file in files:
-        lines += _recipe(file, proven["labs"].get(file.stem))
+        lines += _recipe(file, record.rows.get(file.stem))
     lines += ["## What can't be said", "", "| Recipe | Why |", "|---|---|"]
     lines += [f"| {_cell(what)} | {_cell(why)} |" for what, why in NOT_SAID]
     return "\n".join(lines) + "\n"
@@ -440,7 +440,7 @@ NOT_SAID = (
 )
 
 
-def _recipe(file: Path, proven: dict[str, Any] | None) -> Iterator[str]:
+def _recipe(file: Path, proven: RecipeRow | None) -> Iterator[str]:
     """The part about one recipe, from the comment at its file's head and what was measured."""
     said = recipe_head(file.read_text(encoding="utf-8"))
     title = said["Recipe"]
@@ -451,10 +451,10 @@ def _recipe(file: Path, proven: dict[str, Any] | None) -> Iterator[str]:
     if proven is None:
         yield from (f"`{name}` has not been measured.", "")
         return
-    counts = proven["reach"]
-    sources = list(dict.fromkeys(count["from"] for count in counts))
-    columns = sorted({(sources.index(count["to"]), count["node"]) for count in counts})
-    signs = {(c["from"], c["to"], c["node"]): _sign(c["reachable"], c["of"]) for c in counts}
+    counts = proven.reach
+    sources = list(dict.fromkeys(count.source for count in counts))
+    columns = sorted({(sources.index(count.destination), count.node) for count in counts})
+    signs = {(c.source, c.destination, c.node): _sign(c.reachable, c.of) for c in counts}
     headings = [f"{sources[n]}, {where} node" if where else sources[n] for n, where in columns]
     yield f"| `{name}` | {' | '.join(headings)} |"
     yield "|---" * (1 + len(columns)) + "|"
@@ -462,6 +462,74 @@ def _recipe(file: Path, proven: dict[str, Any] | None) -> Iterator[str]:
         found = (signs.get((source, sources[n], where), "") for n, where in columns)
         yield f"| {source} | {' | '.join(found)} |"
     yield ""
+
+
+# What each record is about, and what writes it.
+ABOUT = {
+    "labs": ("every shipped lab, cell by cell", "tests/cluster/test_all_labs.py"),
+    "recipes": ("every recipe", "tests/cluster/test_recipes.py"),
+    "random-labs": ("random labs", "tests/cluster/test_random_labs.py"),
+    "libvirt": ("a dozen labs on libvirt", "tests/cluster/test_libvirt.py"),
+    "faults": ("faults by hand, and what was said of them", "tests/cluster/test_faults.py"),
+    "green": ("that nothing is found in healthy labs", "tests/cluster/test_green_labs.py"),
+    "fuzz": ("spoilt lab files and hosts", "tests/unit/lab/test_fuzz.py"),
+    "memory-full": ("what containers cost a full node", "tests/cluster/test_memory.py"),
+    "memory-lean": ("what containers cost a lean node", "tests/cluster/test_memory.py"),
+    "bench": ("how fast Underlay is", "underlay bench --record"),
+    "soak": ("commands ended at random", "tests/cluster/test_soak.py"),
+    "tests": ("the full proof, share by share", "underlay test --all"),
+    "durations": ("how long each test took", "underlay test --all"),
+}
+
+
+def records() -> str:
+    """Return the page about the records: of which commits they are, and which are stale."""
+    lines = [
+        "# Records",
+        "",
+        MADE,
+        "",
+        "What was measured is kept in `docs/proof/`, by the code that measured it. Each row says",
+        "of which commit it is, when it was measured, on which machine and with which versions;",
+        "keys that no code writes are refused, and so is a row that was changed. A row is *stale*",
+        f"where more than {MOST_COMMITS} commits after its own touched what it depends on (probe,",
+        "model, verdict, the nodes' configuration), or where its lab file is another one now: it",
+        "says what was, and is to be measured anew. [How to](contributing/record.md).",
+        "",
+        "| Record | What it is about | Rows | Stale | Measured at | By |",
+        "|---|---|---|---|---|---|",
+    ]
+    stale: list[str] = []
+    for name, (what, by) in ABOUT.items():
+        record = read(name)
+        if not record.rows:
+            lines.append(f"| `{name}` | {what} | none yet | | | `{by}` |")
+            continue
+        old = {key: row.stale for key, row in record.rows.items() if row.stale}
+        counts = f"{len(record.rows)} | {len(old) or ''}"
+        lines.append(f"| `{name}` | {what} | {counts} | {_when(record)} | `{by}` |")
+        stale += [
+            f"| `{name}` | {sum(why == each for each in old.values())} | {why} |"
+            for why in dict.fromkeys(old.values())
+        ]
+    if stale:
+        lines += ["", "## Stale rows", "", "| Record | Rows | Why |", "|---|---|---|", *stale]
+    return "\n".join(lines) + "\n"
+
+
+def _stale(rows: Iterable[Row], whose: str) -> list[str]:
+    """A paragraph about how many of ``rows`` are stale; none where none is."""
+    count = sum(row.stale is not None for row in rows)
+    return ["", f"{count} {whose} are stale: see [Records](records.md)."] if count else []
+
+
+def _when(record: Record) -> str:
+    """The commits and the days of a record's rows; where they are many, the first and last."""
+    times = {
+        (row.date[:10], str(record.origin(name).commit)[:7]) for name, row in record.rows.items()
+    }
+    said = [f"{commit} on {day}" for day, commit in sorted(times)]
+    return ", ".join(said) if len(said) < 4 else f"{said[0]} to {said[-1]}"
 
 
 def recipe_head(text: str) -> dict[str, str]:
@@ -484,6 +552,7 @@ def _sign(reachable: int, of: int) -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
+    "records.md": records,
     "lab-file.md": lab_file,
     "lint-rules.md": lint_rules,
     "host-rules.md": host_rules,

@@ -6,14 +6,12 @@ run again. docs/reference.py makes the page from it.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import lzma
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from proof import file, record
+from underlay.proof.records import keeping
 
 if TYPE_CHECKING:
     from cluster.near import Looked
@@ -27,19 +25,9 @@ EVIDENCE = Path(__file__).parent / "unit" / "proof" / "evidence"
 NOISE = ("stats64", "stats", "counters", "log", "valid_life_time", "preferred_life_time")
 
 
-def keep(part: Literal["single", "pairs"], name: str, row: dict[str, Any]) -> None:
+def keep(name: str, row: dict[str, Any]) -> None:
     """Write one row of the proof."""
-    path = file(NAME)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Several labs may be proven at once.
-    folder = os.open(path.parent, os.O_RDONLY)
-    fcntl.flock(folder, fcntl.LOCK_EX)
-    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    found.setdefault("single", {})
-    found.setdefault("pairs", {})
-    found[part][name] = row
-    record(NAME, {part: dict(sorted(found[part].items())) for part in ("single", "pairs")})
-    os.close(folder)
+    keeping.keep(NAME, {name: row})
 
 
 def is_remembered(plan: Plan, name: str) -> bool:

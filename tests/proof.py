@@ -1,15 +1,13 @@
-"""What the full proof leaves in docs/proof, and how outcomes of a lab's cells are written there."""
+"""How outcomes of a lab's cells are written in the records of docs/proof."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 from typing import Any
-
-from underlay.storage.paths import root
 
 # Where an unreachable cell stopped is kept, too: often a rule says no more than that.
 SIGNS = {
@@ -22,18 +20,6 @@ SIGNS = {
     "not_measured": "n",
 }
 WORDS = {sign: word for word, sign in SIGNS.items()}
-
-
-def file(name: str) -> Path:
-    """Return the file of the proof called ``name``."""
-    return root() / "docs" / "proof" / f"{name}.json"
-
-
-def record(name: str, document: Mapping[str, Any]) -> None:
-    """Write ``document`` as the proof called ``name``."""
-    path = file(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
 def digest(lab: Path) -> str:

@@ -115,7 +115,7 @@ def prove(lab: Lab, hand: Hand, record: bool, *, prove_cured: bool = True) -> No
             "causes": seen.causes,
             "unexplained": len(seen.unexplained),
         }
-        keep("single", str(hand), row)
+        keep(str(hand), row)
         if record:
             remember(lab.plan, str(hand), hand.fault, hand.where, seen)
         assert seen.wrong, row
@@ -167,7 +167,7 @@ def test_two_faults_at_once_are_both_named(lab: Lab, one: Hand, other: Hand) -> 
             "causes": seen.causes,
             "unexplained": len(seen.unexplained),
         }
-        keep("pairs", f"{one}+{other}", row)
+        keep(f"{one}+{other}", row)
         said = [cause[:2] for cause in seen.causes]
         assert [one.fault, one.where] in said, row
         assert [other.fault, other.where] in said, row

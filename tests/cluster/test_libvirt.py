@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,9 +21,10 @@ from cluster.own_libvirt import OwnLibvirt, own_libvirt
 from cluster.running import Checkout, Lab, Matrix
 from cluster.test_all_labs import proven
 from differing import differing, features
-from proof import file, record, unpacked
+from proof import unpacked
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
+from underlay.proof.records.keeping import keep, read
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a libvirtd of the tests' own needs root")
 
@@ -310,18 +309,11 @@ def test_the_labs_that_differ_most_are_as_predicted_by_another_kernel(
     document = done.document()
     (entry,) = document["labs"]
     seen = proven(inside.root / "labs" / f"{name}.yml", entry)
-    keep(name, {**seen, "seconds": document["timings"]["total"]})
+    keep("libvirt", {name: {**seen, "seconds": document["timings"]["total"]}})
     assert done.code == 0, str(done)
-    on_uml = json.loads(file("labs").read_text())["labs"][name]["observed"]
+    on_uml = read("labs").rows[name].observed
     assert reached(seen["observed"]) == reached(on_uml)
     inside.prove_libvirt_is_empty()
-
-
-def keep(name: str, row: dict[str, Any]) -> None:
-    """Write what one lab came to on libvirt, beside the others."""
-    path = file("libvirt")
-    labs = json.loads(path.read_text())["labs"] if path.is_file() else {}
-    record("libvirt", {"labs": {**labs, name: row}})
 
 
 def reached(observed: str) -> list[bool]:

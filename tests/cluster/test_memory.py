@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from cluster.running import Checkout, Lab
-from proof import record
 from underlay.plan import memory
+from underlay.proof.records.keeping import keep
 
 LAB = """\
 name: {name}
@@ -52,8 +52,12 @@ def test_the_plan_knows_what_containers_cost(profile: str, here: Checkout, tmp_p
     rows = {}
     for runtime, seen in used.items():
         each = (seen[MANY] - seen[FEW]) / (MANY - FEW)
-        rows[runtime] = {"each_mib": round(each, 2), "rest_mib": round(seen[FEW] - FEW * each, 1)}
-    record(f"memory-{profile}", {"containers": [FEW, MANY], "used_mib": used, "runtimes": rows})
+        rows[runtime] = {
+            "used_mib": {str(count): mib for count, mib in seen.items()},
+            "each_mib": round(each, 2),
+            "rest_mib": round(seen[FEW] - FEW * each, 1),
+        }
+    keep(f"memory-{profile}", rows, all_rows=True)
     for runtime, row in rows.items():
         cost = memory.RUNTIMES[profile, runtime]
         rest = memory.SYSTEM[profile] + cost.once

@@ -8,7 +8,6 @@ or, of so many nodes, ``-k "random_labs and started and 3"``.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Hashable, Sequence
 from pathlib import Path
@@ -18,11 +17,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from cluster.running import Checkout
-from proof import file, record
 from random_labs import MOST_NODES, NODES, RUNTIME_NAMES, labs, planned, text
 from underlay.expect import predict
 from underlay.lint import load
 from underlay.plan import Plan
+from underlay.proof.records.keeping import keep
 
 NAME = "random-labs"
 DEADLINE = 3600.0
@@ -131,70 +130,30 @@ def prove_as_predicted(document: dict[str, Any], folder: Path) -> None:
     assert not wrong, "\n".join(wrong[:3])
 
 
-def kept() -> dict[str, Any]:
-    """Return the record as it is; an empty one where there is none yet."""
-    found: dict[str, Any] = {"seeds": {}, "started": {}}
-    return found | (json.loads(file(NAME).read_text()) if file(NAME).is_file() else {})
-
-
-def keep(number: int, document: dict[str, Any]) -> None:
+def keep_seed(number: int, document: dict[str, Any]) -> None:
     """Write what the labs of the seed ``number`` came to, beside the other seeds' results."""
-    before = kept()
     labs = {entry["lab"]: entry["summary"] for entry in document["labs"]}
-    figures = {"boots": document["boots"], "seconds": document["timings"]["total"], "labs": labs}
-    write_down(before["seeds"] | {str(number): figures}, before["started"])
+    keep(NAME, {f"seed-{number}": {"seed": number, **run_of(document), "labs": labs}})
 
 
 def keep_started(nodes: int, plans: dict[str, Plan], document: dict[str, Any]) -> None:
     """Write what the labs of so many ``nodes`` came to that were started by each runtime."""
-    before = kept()
     found = {
         entry["lab"]: {
+            "summary": entry["summary"],
             "runtimes": sorted({c.runtime for c in plans[entry["lab"]].containers}),
             "several_links_on_one_parent": several_links(plans[entry["lab"]]),
             "started": "error" not in entry,
-            **entry["summary"],
         }
         for entry in document["labs"]
     }
-    figures = {
-        "seed": SEED,
-        "boots": document["boots"],
-        "seconds": document["timings"]["total"],
-        "labs": found,
-    }
-    write_down(before["seeds"], before["started"] | {str(nodes): figures})
+    row = {"nodes": nodes, "seed": SEED, **run_of(document), "started": found}
+    keep(NAME, {f"nodes-{nodes}": row})
 
 
-def write_down(seeds: dict[str, Any], started: dict[str, Any]) -> None:
-    """Write the record: labs of two nodes by seed, those that were started by nodes, and counts."""
-    entries = [summary for each in seeds.values() for summary in each["labs"].values()]
-    keys = entries[0] if entries else ()
-    by_nodes = {nodes: counted(list(each["labs"].values())) for nodes, each in started.items()}
-    every = [lab for each in started.values() for lab in each["labs"].values()]
-    by_runtime = {
-        name: counted([lab for lab in every if name in lab["runtimes"]]) for name in RUNTIME_NAMES
-    }
-    record(
-        NAME,
-        {
-            "labs": len(entries),
-            "total": {key: sum(entry[key] for entry in entries) for key in keys},
-            "started_by_nodes": dict(sorted(by_nodes.items())),
-            "started_by_runtime": by_runtime,
-            "several_links_on_one_parent": counted(
-                [lab for lab in every if lab["several_links_on_one_parent"]]
-            ),
-            "seeds": seeds,
-            "started": dict(sorted(started.items())),
-        },
-    )
-
-
-def counted(labs: list[dict[str, Any]]) -> dict[str, int]:
-    """Return how many labs there are, how many of them started, and their cells."""
-    sums = {key: sum(lab[key] for lab in labs) for key in ("cells", "as_expected", "differs")}
-    return {"labs": len(labs), "started": sum(lab["started"] for lab in labs), **sums}
+def run_of(document: dict[str, Any]) -> dict[str, Any]:
+    """Return how often nodes were booted for the labs of a document, and its seconds."""
+    return {"boots": document["boots"], "seconds": document["timings"]["total"]}
 
 
 def test_random_labs_are_as_predicted(here: Checkout, tmp_path: Path) -> None:
@@ -209,7 +168,7 @@ def test_the_full_proof_of_random_labs(here: Checkout, tmp_path: Path, number: i
     files = write(tmp_path, number, FULL)
     document = measured(here, tmp_path)
     assert {entry["lab"] for entry in document["labs"]} == set(files)
-    keep(number, document)
+    keep_seed(number, document)
 
 
 @pytest.mark.all

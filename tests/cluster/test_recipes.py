@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 from collections import defaultdict
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from cluster.running import Checkout
-from proof import digest, record
+from proof import digest
 from underlay.expect import End, ends
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
-from underlay.proof.checkout import commit, dirty
-from underlay.storage.paths import root
+from underlay.proof.records.keeping import keep
 
 pytestmark = pytest.mark.all
 
@@ -27,24 +24,15 @@ def test_every_recipe_is_as_predicted(here: Checkout) -> None:
     document = done.document()
     files = {path.stem: path for path in sorted((here.root / "labs" / "recipes").glob("*.yml"))}
     labs = {entry["lab"]: entry for entry in document["labs"]}
-    record(
-        "recipes",
-        {
-            "commit": commit(root()),
-            "dirty": dirty(root()),
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-            "kernel": platform.release(),
-            "boots": document["boots"],
-            "labs": {
-                name: {
-                    "file": digest(files[name]),
-                    "summary": entry["summary"],
-                    "reach": counted(ends(make_plan(read_lab(files[name]))), entry["cells"]),
-                }
-                for name, entry in labs.items()
-            },
-        },
-    )
+    rows = {
+        name: {
+            "file": digest(files[name]),
+            "summary": entry["summary"],
+            "reach": counted(ends(make_plan(read_lab(files[name]))), entry["cells"]),
+        }
+        for name, entry in labs.items()
+    }
+    keep("recipes", rows, all_rows=True)
     assert done.code == 0, done.err
     assert set(labs) == set(files)
     assert all(entry["summary"]["cells"] > 0 for entry in labs.values())

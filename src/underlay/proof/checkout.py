@@ -19,8 +19,12 @@ def commit(folder: Path) -> str:
 
 
 def dirty(folder: Path) -> bool:
-    """Whether ``folder`` holds changes that its commit doesn't; proofs in it don't count."""
-    return bool(_git(folder, "status", "--porcelain", "--", ".", ":!docs/proof").strip())
+    """Whether ``folder`` holds changes that its commit doesn't.
+
+    What proofs leave there doesn't count: their records, and the evidence of faults.
+    """
+    left = (":!docs/proof", ":!tests/unit/proof/evidence")
+    return bool(_git(folder, "status", "--porcelain", "--", ".", *left).strip())
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from underlay import __version__, cli
-from underlay.cli import version
+from underlay.cluster import versions
 from underlay.cluster.image import build as image
 from underlay.errors import Infrastructure
 
@@ -55,7 +55,7 @@ def test_what_is_missing_is_said(
 
     monkeypatch.setattr(image, "current", fail)
     monkeypatch.setattr(subprocess, "Popen", no_dpkg)
-    monkeypatch.setattr(version, "distribution_version", lambda name: "not installed")
+    monkeypatch.setattr(versions, "distribution_version", lambda name: "not installed")
     assert cli.main(["--version"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:] == [
@@ -70,6 +70,6 @@ def test_vagrant_is_not_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     """It would take half a second; on a PATH where it fails, the version is the same."""
     (tmp_path / "vagrant").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "vagrant").chmod(0o755)
-    before = version.versions()
+    before = versions.versions()
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert version.versions() == before
+    assert versions.versions() == before

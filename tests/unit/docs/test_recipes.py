@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from proof import digest, file
+from proof import digest
+from underlay.proof.records.keeping import read
 from underlay.storage.paths import root
 from unit.docs.test_docs_reference import REFERENCE
 
@@ -25,9 +25,9 @@ def test_a_recipe_says_where_it_is_from_and_what_is_wrong_with_it(recipe: Path) 
 
 
 def test_the_record_is_of_the_recipes_as_they_are() -> None:
-    proven = json.loads(file("recipes").read_text(encoding="utf-8"))["labs"]
+    proven = read("recipes").rows
     for recipe in RECIPES:
         # One that was withdrawn since may stand there, too.
         lab = proven[recipe.stem]
-        assert lab["file"] == digest(recipe), recipe.stem
-        assert lab["summary"]["cells"] == lab["summary"]["as_expected"] > 0, recipe.stem
+        assert lab.file == digest(recipe), recipe.stem
+        assert lab.summary["cells"] == lab.summary["as_expected"] > 0, recipe.stem

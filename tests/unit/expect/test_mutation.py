@@ -8,7 +8,6 @@ Of what was seen, as opposed to who was reached, a digest for each lab is there.
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +15,14 @@ from functools import cache
 
 import pytest
 
-from proof import digest, digest_of_values, file, unpacked
+from proof import digest, digest_of_values, unpacked
 from underlay import expect
 from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
 from underlay.expect import Expectation, Prediction, seen, tables
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
+from underlay.proof.records.keeping import read
 from underlay.storage.paths import root
 
 pytestmark = pytest.mark.all
@@ -53,16 +53,15 @@ def about_values() -> set[int]:
 @cache
 def observed() -> dict[str, list[str]]:
     """Return what was seen of each cell of reachability, by lab, the smallest lab first."""
-    proven = json.loads(file("labs").read_text())["labs"]
-    found = {name: unpacked(entry["observed"]) for name, entry in proven.items()}
+    found = {name: unpacked(row.observed) for name, row in read("labs").rows.items()}
     return dict(sorted(found.items(), key=lambda item: len(item[1])))
 
 
 @cache
 def observed_values() -> dict[str, str]:
     """Return the digest of what was seen, by lab, of those with cells of kind ``value``."""
-    proven = json.loads(file("labs").read_text())["labs"]
-    return {name: proven[name]["values"] for name in observed() if "values" in proven[name]}
+    rows = read("labs").rows
+    return {name: rows[name].values for name in observed() if rows[name].values is not None}
 
 
 @cache
@@ -124,9 +123,9 @@ def turned_round(rule: Rule) -> Iterator[None]:
 
 
 def test_the_observations_are_of_the_labs_as_they_are() -> None:
-    proven = json.loads(file("labs").read_text())["labs"]
+    proven = read("labs").rows
     shipped = {path.stem: digest(path) for path in (root() / "labs").glob("*.yml")}
-    assert {name: entry["file"] for name, entry in proven.items()} == shipped
+    assert {name: row.file for name, row in proven.items()} == shipped
     for name, words in observed().items():
         said = [cell.reachable for cell in predicted(name)]
         assert said == [word == "reachable" for word in words], name

@@ -20,6 +20,8 @@ from underlay.faults import BOOT, RUNNING, Entry, Fault, Scene, running_fault
 from underlay.faults.entries import entries
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
+from underlay.proof.records.keeping import read
+from underlay.proof.records.schema import FaultRow
 
 ROOT = Path(__file__).resolve().parents[3]
 LABS = ROOT / "labs"
@@ -69,8 +71,7 @@ def test_the_page_has_what_the_catalogue_has() -> None:
 
 
 def test_every_fault_was_brought_about_by_hand_on_real_nodes() -> None:
-    proof = json.loads((ROOT / "docs" / "proof" / "faults.json").read_text("utf-8"))
-    proven = {row["fault"] for row in proof["single"].values()}
+    proven = {row.fault for row in read("faults").rows.values() if isinstance(row, FaultRow)}
     assert [fault.id for fault in RUNNING if fault.id not in proven] == []
 
 

@@ -20,7 +20,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from proof import file, record
 from underlay.errors import BadInput
 from underlay.fleet import read_hosts
 from underlay.lab import Lab
@@ -30,6 +29,7 @@ from underlay.lint.hosts import lint_hosts
 from underlay.lint.problems import problem_findings
 from underlay.lint.read import LabError, read_lab_text
 from underlay.plan import make_plan
+from underlay.proof.records import keeping
 
 ROOT = Path(__file__).resolve().parents[3]
 LABS = [
@@ -220,6 +220,4 @@ def test_thousands_of_hosts(tmp_path: Path) -> None:
 
 def keep(kind: str, seen: Counter[str]) -> None:
     """Write into docs/proof/fuzz.json how many inputs there were and what became of them."""
-    path = file("fuzz")
-    found = json.loads(path.read_text("utf-8")) if path.is_file() else {}
-    record("fuzz", found | {kind: {"inputs": seen.total(), **dict(sorted(seen.items()))}})
+    keeping.keep("fuzz", {kind: {"inputs": seen.total(), "ends": dict(sorted(seen.items()))}})

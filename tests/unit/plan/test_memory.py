@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from proof import file
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan, memory
+from underlay.proof.records.keeping import read
 from underlay.storage.paths import root
 
 LAB = """\
@@ -34,14 +33,14 @@ def plan(tmp_path: Path) -> Plan:
 
 @pytest.mark.parametrize("profile", ["full", "lean"])
 def test_the_figures_are_those_that_were_measured(profile: str) -> None:
-    measured = json.loads(file(f"memory-{profile}").read_text(encoding="utf-8"))["runtimes"]
+    measured = read(f"memory-{profile}").rows
     assert {kind for kind in memory.RUNTIMES if kind[0] == profile} == {
         (profile, runtime) for runtime in measured
     }
     for runtime, row in measured.items():
         cost = memory.RUNTIMES[profile, runtime]
-        assert row["each_mib"] == pytest.approx(cost.each, rel=0.25, abs=0.4), runtime
-        assert row["rest_mib"] == pytest.approx(memory.SYSTEM[profile] + cost.once, rel=0.2)
+        assert row.each_mib == pytest.approx(cost.each, rel=0.25, abs=0.4), runtime
+        assert row.rest_mib == pytest.approx(memory.SYSTEM[profile] + cost.once, rel=0.2)
 
 
 def test_a_node_needs_itself_its_runtimes_and_its_containers(plan: Plan) -> None:

@@ -22,19 +22,21 @@ from underlay.errors import Infrastructure
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.proof import checkout
-from underlay.proof.bench import bench, command_line, dataplane, figures, labs
+from underlay.proof.bench import baseline, bench, command_line, dataplane, figures, labs
 from underlay.proof.bench.bench import document, machine
 from underlay.proof.bench.figures import (
     FIGURES,
+    ICMP,
     MEASURES,
     NAMES,
+    ONE_A_NODE,
     ONE_BY_ONE,
     ONE_BY_ONE_SHARED,
     SAMPLE,
     Found,
-    seconds_by_ssh_and_ping,
 )
 from underlay.proof.bench.labs import Stopwatch
+from underlay.proof.records import keeping
 from underlay.report.bars import bars
 from underlay.storage import paths
 
@@ -76,6 +78,7 @@ def test_document_has_the_fields_that_the_page_lists() -> None:
     found.add(figures.LIBVIRT, 40.0)
     found.not_run["switch_s"] = "there is no verb `switch`"
     found.growth["s_per_node_of_20"] = 3.5
+    found.load |= dict.fromkeys(NAMES, (0.5, 1.5))
     facts = {**machine(), "load_after": 1.0, "seconds": 2.0}
     said = document(found, set(NAMES), facts)
     assert not doc_pages.wrong_fields(doc_pages.DOCS / "verbs" / "bench.md", said)
@@ -84,18 +87,44 @@ def test_document_has_the_fields_that_the_page_lists() -> None:
         "lint_s", 2.0, 1.0, 3.0, 3,
     )  # fmt: skip
     assert said["libvirt_ratio"] == 4.0
+    assert row["load"] == {"before": 0.5, "after": 1.5}
     assert said["ssh_ping_ratio"] is None
-    found.add("matrix_60_s", 2.0)
+    found.add(ICMP, 2.0)
     found.add(ONE_BY_ONE, 3000.0)
     found.add(ONE_BY_ONE_SHARED, 300.0)
+    found.add(ONE_A_NODE, 3.0)
     said = document(found, set(NAMES), facts)
-    assert (said["ssh_ping_ratio"], said["ssh_ping_shared_ratio"]) == (1500.0, 150.0)
+    names = ("ssh_ping_ratio", "ssh_ping_shared_ratio", "ssh_fping_ratio")
+    assert [said[name] for name in names] == [1500.0, 150.0, 1.5]
+
+
+def test_a_ratio_is_the_quotient_of_two_figures_of_the_record(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Figures that were measured apart, too: what is left of a run's own ratio isn't shown."""
+    monkeypatch.setattr(keeping, "folder", lambda: tmp_path)
+    found = Found()
+    found.load |= dict.fromkeys(NAMES, (0.5, 1.5))
+    found.add("up_to_matrix_s", 10.0)
+    found.add(figures.LIBVIRT, 40.0)
+    found.add("nodes_20_s", 100.0)
+    found.growth["s_per_node_of_20"] = 5.0
+    bench.record(document(found, set(NAMES), machine()))
+    again = Found()
+    again.load |= found.load
+    again.add("up_to_matrix_s", 8.0)
+    bench.record(document(again, {"up_to_matrix_s"}, machine()))
+    rows = keeping.read("bench").rows
+    medians = {name: row.median for name, row in rows.items()}
+    assert medians == {"up_to_matrix_s": 8.0, figures.LIBVIRT: 40.0, "nodes_20_s": 100.0}
+    assert bench.ratios(medians)["libvirt_ratio"] == 5.0
+    assert rows["nodes_20_s"].growth == {"s_per_node_of_20": 5.0}
 
 
 def test_what_is_scaled_says_so() -> None:
     for figure in FIGURES:
         if figure.name in (ONE_BY_ONE, ONE_BY_ONE_SHARED):
-            assert figure.what.endswith(f"scaled from {SAMPLE} cells")
+            assert figure.what.endswith(f"scaled from {SAMPLE} pairs")
 
 
 def test_figures_are_of_a_commit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -199,22 +228,48 @@ def test_a_lab_that_cannot_be_ended_is_no_secret(
         raise Infrastructure("it rains")
 
 
+def three_nodes(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str) -> Stopwatch:
+    """Have a dozen containers on three nodes, and the shell's ``script`` for ssh."""
+    rows = [
+        {"name": f"many-{node}{letter}", "node": f"core-0{node}", "address": f"10.7.{node}.1"}
+        for node in (1, 2, 3)
+        for letter in "abcd"
+    ]
+    stand_in(monkeypatch, folder, f"echo '{json.dumps({'containers': rows})}'")
+    for name, text in (("ssh", script), ("fping", "exit 0")):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    return Stopwatch(folder, 60, lambda line: None, quick=True)
+
+
+def test_one_ssh_a_node_asks_every_pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    watch = three_nodes(monkeypatch, tmp_path, f'echo "$@" >> {tmp_path}/said; cat >/dev/null')
+    assert baseline.by_fping(watch, "lab") > 0
+    said = (tmp_path / "said").read_text().splitlines()
+    asked = [line for line in said if "sh -s" in line]
+    assert len(said) == 2 * len(asked) == 6
+    assert all("ControlPath=none" in line and line.count("10.7.") == 12 for line in asked)
+
+
+def test_one_ssh_a_node_takes_no_pair_for_answered_that_is_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    silent = 'cat >/dev/null; case "$*" in *"core-02 sudo -n sh -s"*) echo 10.7.1.1; esac'
+    watch = three_nodes(monkeypatch, tmp_path, silent)
+    with pytest.raises(Infrastructure, match="core-02: 1 pairs get no answer"):
+        baseline.by_fping(watch, "lab")
+    monkeypatch.setattr(baseline.shutil, "which", lambda name: None)
+    with pytest.raises(Infrastructure, match="apt install fping"):
+        baseline.by_fping(watch, "lab")
+
+
 @pytest.mark.parametrize("shared", [True, False])
 def test_one_by_one_with_and_without_a_connection_each(
     shared: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    rows = [
-        {"name": f"many-{node}{letter}", "node": f"core-0{node}", "address": f"10.7.{node}.1/16"}
-        for node in (1, 2, 3)
-        for letter in "abcd"
-    ]
-    stand_in(monkeypatch, tmp_path, f"echo '{json.dumps({'containers': rows})}'")
-    ssh = tmp_path / "ssh"
-    ssh.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\n')
-    ssh.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    watch = Stopwatch(tmp_path, 60, lambda line: None, quick=True)
-    assert seconds_by_ssh_and_ping(watch, "lab", 6000, shared=shared) > 0
+    watch = three_nodes(monkeypatch, tmp_path, f'echo "$@" >> {tmp_path}/said')
+    assert baseline.by_ping(watch, "lab", SAMPLE, shared=shared) > 0
     said = (tmp_path / "said").read_text().splitlines()
     pings = [line for line in said if " ping " in line]
     assert len(pings) == SAMPLE

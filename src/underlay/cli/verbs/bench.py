@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, people, print_json, progress
 from underlay.cli.options import AsJson, ProviderOption
 from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, listed, nearest
 
@@ -15,6 +15,11 @@ GROUP = "This machine"
 ORDER = 20
 
 DATAPLANE = "dataplane"
+BASELINES = {
+    "ssh_fping_ratio": "one ssh per node with fping in each namespace",
+    "ssh_ping_shared_ratio": "one ping per pair over a shared ssh",
+    "ssh_ping_ratio": "one ssh and ping per pair",
+}
 
 
 def figure_names() -> list[str]:
@@ -37,6 +42,9 @@ def command(
     quick: Annotated[
         bool, typer.Option("--quick", help="Measure each figure once, within ten minutes.")
     ] = False,
+    record: Annotated[
+        bool, typer.Option("--record", help="Keep the figures in docs/proof/bench.json.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast Underlay is on this machine, or how fast packets are.
@@ -45,16 +53,18 @@ def command(
     their own, with image and files cached, and nothing of them is left, however it
     ends. It all takes less than 20 minutes. `dataplane` measures instead how the
     drivers compare: throughput, latency, connections and processor time, on the
-    nodes of any provider. What `ssh_ping_60_s` and `ssh_ping_shared_60_s` take is
-    scaled from 60 cells: one ssh and ping for each of them, the first with a
-    connection for each, the second over connections that are shared and open.
-    Exits with 3 where a figure couldn't be measured as often as it should be, and
-    says why.
+    nodes of any provider. Three scripts are what Underlay replaces: one ssh and ping
+    for each pair (`ssh_ping_60_s`), over connections that are open
+    (`ssh_ping_shared_60_s`), both scaled from 30 pairs, and one ssh a node with fping
+    in each namespace (`ssh_fping_60_s`). With --record the figures take the place of
+    those in docs/proof/bench.json; others stay. Exits with 3 where a figure couldn't
+    be measured as often as it should be, and says why.
 
     Example:
       underlay bench
       underlay bench cli_start_s lint_s
       underlay bench --quick --json
+      underlay bench up_to_matrix_s --record
       underlay bench dataplane
       underlay bench dataplane --provider libvirt
     """
@@ -62,6 +72,8 @@ def command(
     if DATAPLANE in chosen:
         if len(chosen) > 1:
             raise BadInput("dataplane is a bench of its own", hint="underlay bench dataplane")
+        if record:
+            raise BadInput("dataplane isn't recorded", hint="underlay bench dataplane --json")
         _dataplane(as_json, provider, quick=quick)
         return
     if provider is not None:
@@ -70,10 +82,16 @@ def command(
             hint=f"underlay bench dataplane --provider {provider}",
         )
     from underlay.proof.bench.bench import bench
+    from underlay.proof.bench.bench import record as write_record
+    from underlay.storage.paths import is_checkout
 
     wanted = _wanted(chosen)
+    if record and not is_checkout():
+        raise BadInput("the record is in a checkout of Underlay only, and this one is installed")
     with progress("measuring") as running:
         document = bench(wanted, running.step, quick=quick)
+    if record:
+        people(as_json).print(f"written: {write_record(document)}")
     if as_json:
         print_json(document)
     else:
@@ -109,11 +127,9 @@ def show(document: dict[str, Any]) -> None:
         out.print(f"{name}: {value}")
     if document["libvirt_ratio"] is not None:
         out.print(f"libvirt takes {document['libvirt_ratio']} times as long")
-    if document["ssh_ping_ratio"] is not None:
-        out.print(f"one ssh and ping per cell takes {document['ssh_ping_ratio']:.0f} times as long")
-    if document["ssh_ping_shared_ratio"] is not None:
-        ratio = f"{document['ssh_ping_shared_ratio']:.0f} times as long"
-        out.print(f"one ping per cell over a shared ssh takes {ratio}")
+    for name, what in BASELINES.items():
+        if document[name] is not None:
+            out.print(f"{what} takes {document[name]:.1f} times as long as `check` of ICMP")
     measured = {row["name"] for row in document["results"]}
     for row in document["not_run"]:
         what = "partly run" if row["name"] in measured else "not run"

@@ -14,22 +14,33 @@ from underlay.errors import UnderlayError
 from underlay.proof import checkout
 from underlay.proof.bench.figures import (
     FIGURES,
+    ICMP,
     LIBVIRT,
     MEASURES,
+    ONE_A_NODE,
     ONE_BY_ONE,
     ONE_BY_ONE_SHARED,
     Found,
 )
 from underlay.proof.bench.labs import Stopwatch
+from underlay.proof.records.keeping import keep
 from underlay.storage import temporary
 from underlay.storage.paths import is_checkout, root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 # Seconds within which the whole bench ends.
 LONGEST = 1200.0
 QUICK = 600.0
+# How many times as long another way takes: the figures whose quotient each is.
+RATIOS = {
+    "libvirt_ratio": (LIBVIRT, "up_to_matrix_s"),
+    "ssh_ping_ratio": (ONE_BY_ONE, ICMP),
+    "ssh_ping_shared_ratio": (ONE_BY_ONE_SHARED, ICMP),
+    "ssh_fping_ratio": (ONE_A_NODE, ICMP),
+}
 
 
 def bench(wanted: set[str], say: Callable[[str], None], *, quick: bool = False) -> dict[str, Any]:
@@ -46,18 +57,20 @@ def bench(wanted: set[str], say: Callable[[str], None], *, quick: bool = False) 
             chosen = [name for name in names if name in wanted]
             if not chosen:
                 continue
+            before = _load()
             try:
                 watch.left  # noqa: B018 -- raises where the time is over
                 measure(watch, found, set(chosen))
             except UnderlayError as error:
                 found.fail(chosen, reason(error))
+            found.load |= dict.fromkeys(chosen, (before, _load()))
     facts |= {"load_after": _load(), "seconds": round(time.monotonic() - began, 1)}
     return document(found, wanted, facts)
 
 
 def document(found: Found, wanted: set[str], machine: dict[str, Any]) -> dict[str, Any]:
     """Return what ``--json`` prints."""
-    results = []
+    results: list[dict[str, Any]] = []
     for figure in FIGURES:
         values = found.seconds.get(figure.name)
         if figure.name not in wanted or not values:
@@ -72,6 +85,7 @@ def document(found: Found, wanted: set[str], machine: dict[str, Any]) -> dict[st
                 "unit": "s",
                 "runs": len(values),
                 "aim": figure.aim,
+                "load": dict(zip(("before", "after"), found.load[figure.name], strict=True)),
             }
         )
     return {
@@ -83,15 +97,30 @@ def document(found: Found, wanted: set[str], machine: dict[str, Any]) -> dict[st
             if figure.name in found.not_run
         ],
         "growth": found.growth,
-        "libvirt_ratio": _ratio(found, LIBVIRT, "up_to_matrix_s"),
-        "ssh_ping_ratio": _ratio(found, ONE_BY_ONE, "matrix_60_s"),
-        "ssh_ping_shared_ratio": _ratio(found, ONE_BY_ONE_SHARED, "matrix_60_s"),
+        **ratios({row["name"]: row["median"] for row in results}),
     }
 
 
-def _ratio(found: Found, slow: str, fast: str) -> float | None:
-    above, below = found.median(slow), found.median(fast)
-    return round(above / below, 2) if above and below else None
+def ratios(medians: Mapping[str, float]) -> dict[str, float | None]:
+    """Return how many times as long other ways take, from the ``medians`` by figure.
+
+    None stands for a quotient of which a figure is lacking.
+    """
+    found: dict[str, float | None] = {}
+    for name, (slow, fast) in RATIOS.items():
+        above, below = medians.get(slow), medians.get(fast)
+        found[name] = round(above / below, 2) if above and below else None
+    return found
+
+
+def record(document: Mapping[str, Any]) -> Path:
+    """Keep the figures of ``document`` in docs/proof/bench.json, and return its path."""
+    rows = {row["name"]: {**row} for row in document["results"]}
+    for name, row in rows.items():
+        del row["name"], row["unit"]
+        if name == "nodes_20_s":
+            row["growth"] = document["growth"]
+    return keep("bench", rows)
 
 
 def machine() -> dict[str, Any]:

@@ -6,22 +6,18 @@ rendered files are cached and that no node runs.
 
 from __future__ import annotations
 
-import itertools
 import os
-import random
 import shutil
 import statistics
 import tempfile
-import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.cluster.process import run
 from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import Infrastructure
-from underlay.proof.bench import command_line, labs
+from underlay.proof.bench import baseline, command_line, labs
 from underlay.proof.bench.labs import DOWN_DEADLINE
 from underlay.storage import paths
 
@@ -36,25 +32,25 @@ LEAN = "lean_up_to_matrix_s"
 ENGINE = "lean_engine_to_matrix_s"
 ONE_BY_ONE = "ssh_ping_60_s"
 ONE_BY_ONE_SHARED = "ssh_ping_shared_60_s"
-# How many cells are measured by ssh and ping, of all that a matrix has.
-SAMPLE = 60
-# Longer than a node that is busy takes to let somebody in.
-SSH_DEADLINE = 60.0
-# The lab's own ssh_config shares connections; a script typed in an hour has none.
-UNSHARED = ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
+ONE_A_NODE = "ssh_fping_60_s"
+ICMP = "matrix_60_icmp_s"
+# How many pairs of containers are measured by ssh and ping, of all that there are.
+SAMPLE = 30
 
 
 @dataclass
 class Found:
     """What was measured so far: seconds by figure, reasons by figure that couldn't be.
 
-    ``planned`` says how often a figure is to be measured, where that isn't once.
+    ``planned`` says how often a figure is to be measured, where that isn't once. ``load`` is the
+    mean number of processes that wanted to run in the minute before a figure and after it.
     """
 
     seconds: dict[str, list[float]] = field(default_factory=dict)
     planned: dict[str, int] = field(default_factory=dict)
     not_run: dict[str, str] = field(default_factory=dict)
     growth: dict[str, float] = field(default_factory=dict)
+    load: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def add(self, name: str, seconds: float) -> None:
         """Note one run of the figure ``name``."""
@@ -100,14 +96,20 @@ FIGURES = (
     Figure(ENGINE, "the same by `check FILE`: without Vagrant, but with the lab's end", 5),
     Figure("switch_s", "`switch` to another lab on running nodes, and `check`", 3),
     Figure("matrix_60_s", "`check`, 60 containers, ICMP, TCP and UDP", 3),
+    Figure(ICMP, "`check`, 60 containers, ICMP", None),
     Figure(
-        ONE_BY_ONE,
-        f"as matrix_60_s, by one ssh and ping per cell, scaled from {SAMPLE} cells",
+        ONE_A_NODE,
+        "every pair of 60 containers by one ssh per node and fping in each namespace",
         None,
     ),
     Figure(
         ONE_BY_ONE_SHARED,
-        f"as matrix_60_s, by one ping per cell over a shared ssh, scaled from {SAMPLE} cells",
+        f"the same by one ping per pair over a shared ssh, scaled from {SAMPLE} pairs",
+        None,
+    ),
+    Figure(
+        ONE_BY_ONE,
+        f"the same by one ssh and ping per pair, scaled from {SAMPLE} pairs",
         None,
     ),
     Figure("matrix_300_icmp_s", "`check`, 300 containers, ICMP", 15),
@@ -174,18 +176,23 @@ def switch(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
 
 
 def matrix_60(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
-    """Time the full matrix of 60 containers, and what it replaces."""
+    """Time the full matrix of 60 containers."""
     with watch.lab(labs.many("sixty", watch.folder, count=20)) as (name, _):
-        if "matrix_60_s" in wanted:
-            _repeat(watch, found, "matrix_60_s", 5, "check", "--lab", name)
-        baselines = [each for each in (ONE_BY_ONE_SHARED, ONE_BY_ONE) if each in wanted]
-        if not baselines:
-            return
-        checked = watch.run("check", "--lab", name, "--json").document()
-        cells = checked["summary"]["cells"]
-        for each in baselines:
-            shared = each == ONE_BY_ONE_SHARED
-            found.add(each, seconds_by_ssh_and_ping(watch, name, cells, shared=shared))
+        _repeat(watch, found, "matrix_60_s", 5, "check", "--lab", name)
+
+
+def icmp_60(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time the ICMP matrix of 60 containers, and what it replaces."""
+    with watch.lab(labs.many("icmp", watch.folder, count=20, protocols="icmp")) as (name, _):
+        if ICMP in wanted:
+            _repeat(watch, found, ICMP, 5, "check", "--lab", name)
+        if ONE_A_NODE in wanted:
+            for _ in found.runs(ONE_A_NODE, watch.times(3)):
+                found.add(ONE_A_NODE, baseline.by_fping(watch, name))
+        for each in (ONE_BY_ONE_SHARED, ONE_BY_ONE):
+            if each in wanted:
+                shared = each == ONE_BY_ONE_SHARED
+                found.add(each, baseline.by_ping(watch, name, SAMPLE, shared=shared))
 
 
 def three_hundred(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -228,7 +235,8 @@ def image_build(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
 MEASURES: tuple[tuple[Callable[[Stopwatch, Found, set[str]], None], tuple[str, ...]], ...] = (
     (command_lines, ("cli_start_s", "lint_s")),
     (lean, (LEAN, ENGINE)),
-    (matrix_60, ("matrix_60_s", ONE_BY_ONE_SHARED, ONE_BY_ONE)),
+    (matrix_60, ("matrix_60_s",)),
+    (icmp_60, (ICMP, ONE_A_NODE, ONE_BY_ONE_SHARED, ONE_BY_ONE)),
     (full, ("up_to_matrix_s",)),
     (switch, ("switch_s",)),
     (three_hundred, ("start_300_s", "matrix_300_icmp_s")),
@@ -261,39 +269,3 @@ def _ended(name: str) -> Iterator[None]:
             done = command_line.run("down", "--lab", name, deadline=DOWN_DEADLINE)
     if done is not None:
         done.prove()
-
-
-def seconds_by_ssh_and_ping(watch: Stopwatch, lab: str, cells: int, *, shared: bool) -> float:
-    """Return how long ``cells`` cells of the running ``lab`` would take, from ``SAMPLE`` of them.
-
-    This is what Underlay replaces: one ssh and one ping for each cell, as by a script typed in
-    an hour, which opens a connection for each; or by a better one, whose connections are shared.
-    ``shared`` connections are open before the first cell, one for each node.
-    The cells are of containers that reach each other, the quickest there are: a ping that
-    nobody answers waits for a second. Raises Infrastructure where one isn't answered.
-    """
-    rows = watch.run("status", "--lab", lab, "--json").document()["containers"]
-    pairs = list(itertools.permutations(rows, 2))
-    # The same cells every time; no secret hangs on them.
-    sample = random.Random(SAMPLE).sample(pairs, min(SAMPLE, len(pairs)))  # noqa: S311
-    config = str(paths.state(lab) / "ssh_config")
-    options = [] if shared else UNSHARED
-    for node in sorted({row["node"] for row in rows}) if shared else ():
-        run(["ssh", "-F", config, node, "true"], deadline=min(SSH_DEADLINE, watch.left))
-    how = "over a shared connection" if shared else "and one connection"
-    watch.say(f"one ssh and one ping {how} for each of {len(sample)} cells")
-    began = time.monotonic()
-    for source, destination in sample:
-        address = destination["address"]
-        ping = ["ip", "netns", "exec", source["name"], "ping", "-n", "-c", "1", "-W", "1", address]
-        done = run(
-            ["ssh", "-F", config, *options, source["node"], "sudo", "-n", *ping],
-            deadline=min(SSH_DEADLINE, watch.left),
-            check=False,
-        )
-        if done.returncode:
-            raise Infrastructure(
-                f"{source['name']} gets no answer of {destination['name']}",
-                detail=done.stdout + done.stderr,
-            )
-    return (time.monotonic() - began) / len(sample) * cells

@@ -1,0 +1,299 @@
+"""What stands in the records: a model for the rows of each, and one for what they are of.
+
+Keys that no model names are refused. A row names its origin and carries a sum of itself and
+of that: what was changed by hand no longer fits its sum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+
+LENGTH_OF_SUM = 12
+Commit = Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+Date = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00$")]
+Count = Annotated[int, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+def _counted(summary: dict[str, int]) -> dict[str, int]:
+    lacking = [key for key in ("cells", "as_expected", "differs") if key not in summary]
+    if lacking:
+        raise ValueError(f"the summary doesn't count {', '.join(lacking)}")
+    return summary
+
+
+class Strict(BaseModel):
+    """A model that knows no other keys than its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Machine(Strict):
+    """What measured: its processors and its memory."""
+
+    cores: Count
+    memory_mib: Count
+    processor: str
+
+
+class Converted(Strict):
+    """How an origin was found for rows that were recorded without: by which code, and where.
+
+    ``commit`` has the record as it was before. ``what`` says what was taken for the origin.
+    """
+
+    by: str
+    commit: Commit
+    what: str
+
+
+class Origin(Strict):
+    """What rows are of: a commit on a machine. The commit is null where there is no repository.
+
+    Of a converted origin some things are unknown, and null.
+    """
+
+    commit: Commit | None
+    dirty: bool | None
+    machine: Machine | None
+    kernel: str | None
+    packages: dict[str, str] | None
+    converted_from: Converted | None = None
+
+    @model_validator(mode="after")
+    def _nothing_unknown(self) -> Origin:
+        known = None not in (self.dirty, self.machine, self.kernel, self.packages)
+        if not known and self.converted_from is None:
+            raise ValueError("an origin that wasn't converted knows its machine and its versions")
+        return self
+
+
+class Row(Strict):
+    """What every row has: what it is of, its date and its sum, and why it is stale if it is."""
+
+    origin: str
+    date: Date
+    sum: str
+    stale: str | None = None
+
+
+# How many cells of a lab there were and what became of them, as the verdict counts them.
+Summary = Annotated[dict[str, Count], AfterValidator(_counted)]
+
+
+class LabRow(Row):
+    """A shipped lab, cell by cell; ``file`` is the digest of its lab file.
+
+    ``rules`` are those of the prediction that were measured in it, ``timings`` its seconds by
+    phase: a lab that has some for ``boot`` was the first on its nodes.
+    """
+
+    file: str
+    summary: Summary
+    observed: str
+    values: str | None = None
+    rules: tuple[str, ...]
+    timings: dict[str, Seconds]
+
+
+class Reach(Strict):
+    """How many cells between two kinds of ends were reachable."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    source: str = Field(alias="from")
+    destination: str = Field(alias="to")
+    node: str
+    reachable: Count
+    of: Count
+
+
+class RecipeRow(Row):
+    """A recipe, counted by kinds of ends."""
+
+    file: str
+    summary: Summary
+    reach: tuple[Reach, ...]
+
+
+class LibvirtRow(Row):
+    """A shipped lab on libvirt."""
+
+    file: str
+    summary: Summary
+    observed: str
+    values: str | None = None
+    seconds: Seconds
+
+
+class GreenRow(Row):
+    """What so many faults found in a healthy lab."""
+
+    file: str
+    faults: Count
+    spaces: Count
+    unseen: dict[str, str]
+    found: tuple[tuple[str, str], ...]
+
+
+# A fault, where it is, how sure it is (a number, or a word), and how many cells it accounts for.
+Named = tuple[str, str, float | str, Count]
+
+
+class FaultRow(Row):
+    """One fault that was brought about by hand, and what was said of it."""
+
+    lab: str
+    fault: str
+    where: str
+    mechanism: Literal["the catalogue's", "another"]
+    differing: Count
+    certain: Count
+    possible: Count
+    causes: tuple[Named, ...]
+    unexplained: Count
+
+
+class FaultsRow(Row):
+    """Two faults at once."""
+
+    lab: str
+    faults: tuple[tuple[str, str], ...]
+    differing: Count
+    causes: tuple[Named, ...]
+    unexplained: Count
+
+
+class FuzzRow(Row):
+    """How many spoilt inputs there were, and how many of them came to which end."""
+
+    inputs: Count
+    ends: dict[str, Count]
+
+
+class MemoryRow(Row):
+    """What containers of one runtime cost a node, from few and from many of them."""
+
+    used_mib: dict[str, float]
+    each_mib: float
+    rest_mib: float
+
+
+class StartedLab(Strict):
+    """A random lab that was to be started by a runtime."""
+
+    summary: Summary
+    runtimes: tuple[str, ...]
+    several_links_on_one_parent: bool
+    started: bool
+
+
+class RandomRow(Row):
+    """Random labs of one seed."""
+
+    seed: int
+    boots: Count
+    seconds: Seconds
+    labs: dict[str, Summary]
+
+
+class StartedRow(Row):
+    """Random labs of so many nodes, that were to be started by each runtime."""
+
+    nodes: Count
+    seed: int
+    boots: Count
+    seconds: Seconds
+    started: dict[str, StartedLab]
+
+
+class Load(Strict):
+    """How many processes wanted to run, mean of a minute, before and after."""
+
+    before: float
+    after: float
+
+
+class BenchRow(Row):
+    """One figure of `bench`, in seconds."""
+
+    what: str
+    median: Seconds
+    min: Seconds
+    max: Seconds
+    runs: Annotated[int, Field(gt=0)]
+    aim: float | None
+    load: Load | None
+    growth: dict[str, float] | None = None
+
+
+class SoakRow(Row):
+    """One of the three things that `soak` does; ``seed`` is that of its trials."""
+
+    count: Annotated[int, Field(gt=0)]
+    seconds: Seconds | None
+    broken: Count
+    seed: int | None = None
+    by_verb: dict[str, Count] | None = None
+    longest_gone_s: dict[str, Seconds] | None = None
+    memory_mib_per_cycle: float | None = None
+    disk_mib: float | None = None
+
+
+class LayerOfPart(Strict):
+    """How a layer went."""
+
+    name: str
+    passed: Count
+    failed: Count
+    skipped: Count
+    seconds: Seconds
+    problem: str
+
+
+class PartRow(Row):
+    """One share of the full proof; ``names`` is a digest of the names of all shares' tests."""
+
+    part: Annotated[int, Field(ge=1)]
+    of: Annotated[int, Field(ge=1)]
+    names: str
+    tests: Count
+    layers: tuple[LayerOfPart, ...]
+
+
+class DurationRow(Row):
+    """How long one test took, the lab that it had to start included."""
+
+    seconds: Seconds
+
+
+AnyFault = FaultRow | FaultsRow
+AnyRandom = RandomRow | StartedRow
+
+# The rows of each record, by the name of its file.
+SCHEMAS: dict[str, TypeAdapter[Any]] = {
+    "labs": TypeAdapter(LabRow),
+    "recipes": TypeAdapter(RecipeRow),
+    "libvirt": TypeAdapter(LibvirtRow),
+    "green": TypeAdapter(GreenRow),
+    "faults": TypeAdapter(AnyFault),
+    "fuzz": TypeAdapter(FuzzRow),
+    "memory-full": TypeAdapter(MemoryRow),
+    "memory-lean": TypeAdapter(MemoryRow),
+    "random-labs": TypeAdapter(AnyRandom),
+    "bench": TypeAdapter(BenchRow),
+    "soak": TypeAdapter(SoakRow),
+    "tests": TypeAdapter(PartRow),
+    "durations": TypeAdapter(DurationRow),
+}
+
+
+def sum_of(row: dict[str, Any], origin: dict[str, Any]) -> str:
+    """Return the sum of a row as it stands in JSON, without its own sum, and of its origin."""
+    kept = {key: value for key, value in row.items() if key not in ("sum", "stale")}
+    text = json.dumps([kept, origin], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:LENGTH_OF_SUM]

@@ -309,7 +309,7 @@ def explained() -> str:
         "The full proof brings faults about by plain commands on real nodes, which `break` has no",
         "part in, measures, and asks what is the matter. A third of them uses another mechanism",
         "than the catalogue's own, such as tc instead of iptables. Afterwards each lab has to be",
-        "green again, with no cause named. `docs/proof/faults.json` has a row for each.",
+        "green again. `docs/proof/faults.json` has a row for each.",
         "",
         f"- {len(single)} single faults, {other} of them by another mechanism, in the labs {labs}",
         f"- {seen} of {len(single)} detected: at least one cell differed or wasn't measured",

@@ -4,6 +4,7 @@ Each ``console`` block has a comment above it that says who runs it:
 
     <!-- tested: unit -->      no nodes needed, runs in the unit layer
     <!-- tested: coreos -->    needs the default lab, runs in the cluster layer
+    <!-- tested: stopped -->   starts the default lab, which isn't up, in the cluster layer
     <!-- not tested: why -->   nobody runs it
 
 A line after ``$ `` is a command, ``> `` continues it, and the lines below are what it
@@ -27,7 +28,7 @@ from underlay.storage.paths import cache, root
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 ANY_LINES = "…"
-MARK = re.compile(r"<!-- (?:tested: (?P<where>unit|coreos)|not tested: (?P<why>.+)) -->")
+MARK = re.compile(r"<!-- (?:tested: (?P<where>unit|coreos|stopped)|not tested: (?P<why>.+)) -->")
 DEADLINE = 180.0
 
 # A busy machine loses packets, which check resends and mentions; the matrix is the same.
@@ -52,7 +53,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Block:
-    """A console block. ``where`` is unit or coreos, empty for a block that isn't run."""
+    """A console block. ``where`` is a word of its mark, empty for a block that isn't run."""
 
     page: Path
     line: int

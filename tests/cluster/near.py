@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cluster.running import Lab
 from underlay.cluster.access import run_in
 from underlay.cluster.state.lab import LabState, read_state
-from underlay.faults import Cell, Scene
+from underlay.faults import RUNNING, Cell, Scene
 from underlay.observe.evidence import Evidence
 from underlay.proof.explain import explain
 from underlay.proof.lab import RunningLab, gather_evidence, measure_and_judge
@@ -21,7 +21,11 @@ STEP_DEADLINE = 60.0
 
 @dataclass(frozen=True)
 class Looked:
-    """One look at a lab: cells that differ or weren't measured, and what explains them."""
+    """One look at a lab: cells that differ or weren't measured, and what explains them.
+
+    ``found`` is every fault that the evidence shows and that would change a cell, with its place,
+    whether a cell was wrong or not: in a lab that is green there are never causes to name.
+    """
 
     judged: tuple[Judged, ...]
     evidence: Evidence
@@ -29,6 +33,7 @@ class Looked:
     differing: set[Cell]
     unmeasured: set[Cell]
     unexplained: tuple[Cell, ...]
+    found: list[tuple[str, str]]
 
     @property
     def wrong(self) -> set[tuple[str, str, str]]:
@@ -53,16 +58,15 @@ def shell(lab: Lab, target: str, script: str) -> str:
     return done.stdout
 
 
-def look(lab: Lab, *, anyway: bool = True) -> Looked:
-    """Measure the lab, look into it and explain.
-
-    Without ``anyway`` it is looked into only where a cell isn't as expected, as `check` does.
-    """
+def look(lab: Lab) -> Looked:
+    """Measure the lab, look into it whatever was measured, and explain."""
     state = state_of(lab)
     running = RunningLab(state)
     verdict = measure_and_judge(running, lambda _: None)
-    evidence = gather_evidence(running) if anyway or verdict.exit_code else Evidence({})
-    found = explain(Scene(running.prediction), verdict.cells, evidence)
+    evidence = gather_evidence(running)
+    scene = Scene(running.prediction)
+    found = explain(scene, verdict.cells, evidence)
+    findings = [finding for fault in RUNNING for finding in fault.find(scene, evidence)]
     return Looked(
         judged=verdict.cells,
         evidence=evidence,
@@ -70,6 +74,7 @@ def look(lab: Lab, *, anyway: bool = True) -> Looked:
         differing={name(cell) for cell in verdict.cells if cell.differs},
         unmeasured={name(cell) for cell in verdict.cells if not cell.measured},
         unexplained=found.unexplained,
+        found=[(f.fault.id, str(f.place)) for f in findings if f.effect.every],
     )
 
 

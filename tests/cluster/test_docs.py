@@ -86,6 +86,28 @@ def test_block(lab: Lab, block: Block, folder: Path, whole: list[Lab]) -> None:
     assert not problems, "\n\n".join(problems)
 
 
+@pytest.mark.parametrize("block", doc_pages.blocks("stopped"), ids=str)
+def test_block_that_starts_the_lab(block: Block, copy: Checkout, tmp_path: Path) -> None:
+    """In a copy of the checkout, where the lab isn't up and its nodes really boot."""
+    assert copy.underlay("down", "--all").code == 0
+    assert not copy.state("coreos").exists()
+    for name in ("underlay", "labs"):
+        (tmp_path / name).symlink_to(copy.root / name)
+    try:
+        problems = doc_pages.play(block, tmp_path)
+        nodes = copy.state("coreos") / "nodes"
+        consoles = [path.stat().st_size for path in nodes.glob("*/console.log")]
+        assert not problems, "\n\n".join(problems)
+        assert len(consoles) == 3
+        assert all(consoles)
+    finally:
+        copy.underlay("down", "--all", deadline=DEADLINE)
+
+
+def test_the_verbs_that_start_a_lab_have_such_a_block() -> None:
+    assert {block.page.stem for block in doc_pages.blocks("stopped")} == {"demo", "up"}
+
+
 @on_coreos
 @pytest.mark.parametrize("verb", DOCUMENTS)
 def test_json_has_the_fields_that_its_page_lists(lab: Lab, verb: str, folder: Path) -> None:

@@ -32,7 +32,8 @@ def test_nothing_is_left_of_tests_that_are_ended(
     copy: Checkout, numbers: tuple[signal.Signals, ...], barrier: Barrier, tmp_path: Path
 ) -> None:
     before = interfaces()
-    points = [barrier.hold("vagrant", "up")]
+    # When Vagrant's action has started the nodes, and waits for their proof.
+    points = [barrier.hold("ssh", "bash")]
     if ROOT:
         points.append(barrier.hold("virsh", "nonsuch"))
     cleaning = barrier.hold("vagrant", "destroy") if len(numbers) > 1 else None

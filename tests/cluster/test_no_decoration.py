@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from cluster.commands import run
+from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
 
@@ -27,6 +28,28 @@ mv /root/20-lannet.conf /etc/rkt/net.d/
 """
 
 
+def test_a_vagrant_that_does_nothing_starts_nothing(here: Checkout, tmp_path: Path) -> None:
+    """It ends with 0, as after a start; but no node runs, and ``up`` says so."""
+    before = interfaces()
+    copy = here.copied(tmp_path / "underlay")
+    stub = tmp_path / "bin" / "vagrant"
+    stub.parent.mkdir()
+    stub.write_text('#!/bin/sh\necho "$@" >>"${0%/*}/called"\n')
+    stub.chmod(0o755)
+    command = [str(copy.root / "underlay"), "up"]
+    path = {"PATH": f"{stub.parent}:{os.environ['PATH']}"}
+    done = run(command, folder=copy.root, deadline=120, environment=path)
+    assert (done.code, done.out) == (3, ""), str(done)
+    nodes = "core-01, core-02, core-03"
+    error = f"error: vagrant ended without an error, but has not started {nodes}\n"
+    assert error in done.err, str(done)
+    assert f"the program called was {stub}\n" in done.err, str(done)
+    assert "hint: underlay doctor" in done.err, str(done)
+    assert (stub.parent / "called").read_text() == "up --provider=uml\n"
+    prove_no_kernel_ran(done)
+    prove_nothing_is_left(copy, before)
+
+
 def test_without_the_shims_up_action_nothing_starts(here: Checkout, tmp_path: Path) -> None:
     before = interfaces()
     copy = here.copied(tmp_path / "underlay")
@@ -40,7 +63,16 @@ def test_without_the_shims_up_action_nothing_starts(here: Checkout, tmp_path: Pa
     done = copy.underlay("up", deadline=120)
     assert done.code == 3, str(done)
     assert "vagrant failed" in done.err, str(done)
+    prove_no_kernel_ran(done)
     prove_nothing_is_left(copy, before)
+
+
+def prove_no_kernel_ran(done: Done) -> None:
+    """Fail where a node of a start that failed has a console: its kernel writes to one."""
+    (kept,) = re.findall(r"^kept: (.+)$", done.err, re.MULTILINE)
+    files = {path.name for path in Path(kept).rglob("*")}
+    assert "failure.json" in files
+    assert not {name for name in files if "console" in name}, files
 
 
 @on_coreos

@@ -45,6 +45,9 @@ class Report:
         self.failed: list[str] = []
         self.seconds: dict[str, float] = {}
         self.planned = 0
+        # How many of each kind of thing were compared with what is there, and not only with
+        # what this program remembers.
+        self.looked: dict[str, int] = {}
         # What the node says of itself afterwards; nothing where it was only looked at.
         self.said: dict = {}
         self._since = time.monotonic()
@@ -63,6 +66,7 @@ class Report:
             "changes": self.changes,
             "containers": self.planned,
             "failed": self.failed,
+            "looked_at": self.looked,
             "seconds": self.seconds,
         }
 
@@ -85,6 +89,7 @@ def converge(bundle: dict[str, str] | None = None, *, check: bool = False) -> Re
         )
         report.changes += [f"{path}: written" for path in changed]
         report.changes += [f"{path}: removed" for path in gone]
+        report.looked["files"] = len(bundle or {})
         packets = filters.wanted(node, bundle)
         _converge(
             node, packets, record, report, check, lambda: files.install(bundle or {}, changed, gone)
@@ -126,6 +131,12 @@ def _converge(
     report.changes += work.words + nat.words()
     report.changes += [f"container {name}: started" for name in missing]
     report.changes += _filters(node, packets, record, {*wanted} - {*missing})
+    report.looked |= {
+        "interfaces": len(after.addresses()),
+        "routes": len(after.routes),
+        "containers": len(known),
+        "filters": len(filters.names(packets)),
+    }
     report.lap("compare")
     if check:
         return

@@ -39,11 +39,16 @@ GOOD, BAD = "runner_on_ok", ("runner_on_failed", "runner_on_unreachable")
 
 @dataclass(frozen=True)
 class Converged:
-    """What became of a lab; ``changes`` and ``diffs`` are by node, the switch's by ``switch``."""
+    """What became of a lab; ``changes`` and ``diffs`` are by node, the switch's by ``switch``.
+
+    ``looked_at`` says by node of how many things of each kind it was seen what they are. The
+    switch is never among them: of its bridges only the plan is compared with the one before.
+    """
 
     state: LabState
     changes: dict[str, list[str]]
     diffs: dict[str, list[dict[str, str]]]
+    looked_at: dict[str, dict[str, int]]
 
     @property
     def changed(self) -> int:
@@ -101,7 +106,9 @@ def _converge(
     if not check:
         mark.unlink(missing_ok=True)
     changes |= {node: found["changes"] for node, found in sorted(results.items())}
-    return Converged(state, changes, {node: found["diff"] for node, found in results.items()})
+    diffs = {node: found["diff"] for node, found in results.items()}
+    looked_at = {node: found["looked_at"] for node, found in sorted(results.items())}
+    return Converged(state, changes, diffs, looked_at)
 
 
 def _wiring(plan: Plan) -> tuple[object, ...]:

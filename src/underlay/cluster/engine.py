@@ -9,7 +9,10 @@ questions about three nodes, and starting Python for each cost more than the ans
 A request is a line ``{"id", "words"}`` on standard input. Lines ``{"id", "say"}`` on
 standard output tell its progress; ``{"id", "answer"}`` or ``{"id", "error"}`` end it.
 
-The lab is the file named by ``UNDERLAY_LAB``, the default lab without it.
+The lab is the file named by ``UNDERLAY_LAB``, the default lab without it. Whoever calls Vagrant
+by hand has the engine make the lab ready for its nodes; ``underlay up`` does so itself while
+Vagrant starts, and the engine waits for it (``UNDERLAY_AWAIT``). In both cases a node's kernel is
+started here, by the action ``up`` that Vagrant carries out on that node.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import json
 import os
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +46,9 @@ if TYPE_CHECKING:
 LAB = "UNDERLAY_LAB"
 FORCE = "UNDERLAY_FORCE"
 PROVIDER = "UNDERLAY_PROVIDER"
+AWAIT = "UNDERLAY_AWAIT"
+# Longer than a lab takes to be made ready; who makes it, ends Vagrant and this where it fails.
+PATIENCE, INTERVAL = 120.0, 0.01
 # Begin the lines of an error that say what failed, and what to do next.
 ERROR, HINT = "error: ", "hint: "
 
@@ -148,12 +155,29 @@ def _up(file: Path, state: LabState | None, node: str, say: Callable[[str], None
 
 
 def _prepared(file: Path, state: LabState | None, say: Callable[[str], None]) -> LabState:
+    if os.environ.get(AWAIT) == "1":
+        return _awaited(file)
     if state is None or not _is_prepared(state):
         force = os.environ.get(FORCE) == "1"
         from underlay.lint import load
 
         state, _ = prepare(load(file), os.environ.get(PROVIDER) or DEFAULT, say, force=force)
     return state
+
+
+def _awaited(file: Path) -> LabState:
+    """Return the lab's state once the command that has called Vagrant has made it ready."""
+    limit = time.monotonic() + PATIENCE
+    while True:
+        state = state_of_file(file)
+        if state is not None and _is_prepared(state):
+            return state
+        if time.monotonic() > limit:
+            raise Infrastructure(
+                f"{file} was not made ready for its nodes within {PATIENCE:.0f} s",
+                hint="underlay up  makes it ready and calls Vagrant",
+            )
+        time.sleep(INTERVAL)
 
 
 def _is_prepared(state: LabState) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from underlay.cluster.prepare import prepare
+from underlay.cluster.prepare import begin, finish
 from underlay.cluster.process import tail
 from underlay.cluster.providers import NAMES, provider
 from underlay.cluster.spans import span
@@ -16,14 +17,16 @@ from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.statement import verify
 from underlay.cluster.vagrant import Vagrant, forget
 from underlay.cluster.watching import watching
-from underlay.errors import Infrastructure, Interrupted, UnderlayError
+from underlay.errors import Infrastructure, Interrupted, UnderlayError, listed
 from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from underlay.cluster.providers.base import Provider
     from underlay.lint import Loaded
+    from underlay.plan import Plan
 
 
 def up(
@@ -48,20 +51,14 @@ def _up(
     name = loaded.plan.lab
     was_there = read_state(name) is not None
     try:
-        state, timings = prepare(loaded, provider_name, progress, force=force)
-        plan = state.plan()
+        state, timings = begin(loaded, provider_name, progress, force=force)
+        timings |= _boot(state, progress, timings, force=force)
         began = time.monotonic()
-        words = provider(provider_name).states(plan, state.folder).values()
-        if any(word != "running" for word in words):
-            progress(f"booting {len(plan.nodes)} nodes through Vagrant")
-            provider(provider_name).boot(plan, state.folder)
-            with span(state.folder, "host", "vagrant up"), watching(state.folder, progress):
-                Vagrant(state, force=force).start(provider_name)
         progress("asking the nodes whether they are ready")
         with span(state.folder, "host", "nodes' statements"):
-            verify(plan, state.folder)
+            verify(state.plan(), state.folder)
         provider(provider_name).keep(state.folder)
-        timings["boot"] = time.monotonic() - began
+        timings["boot"] += time.monotonic() - began
     except BaseException as error:
         if isinstance(error, OSError) and error.filename is None and error.strerror:
             # A file that can't grow: the system doesn't say which, but all of them are here.
@@ -74,6 +71,45 @@ def _up(
             _clean_up(name, error, progress)
         raise
     return state, {phase: round(seconds, 3) for phase, seconds in timings.items()}
+
+
+def _boot(
+    state: LabState, progress: Callable[[str], None], timings: dict[str, float], *, force: bool
+) -> dict[str, float]:
+    """Have Vagrant start what doesn't run, and make the lab ready for it; return the seconds.
+
+    Vagrant takes a second to get as far as its provider's action. Where the provider allows it,
+    the lab is made ready in that second; no node is started by anybody but that action.
+    """
+    by, plan = provider(state.provider), state.plan()
+    made = 0.0
+
+    def make_ready() -> None:
+        nonlocal made
+        made = finish(state, progress)
+
+    beside = by.prepares_beside_vagrant and bool(_idle(by, plan, state))
+    began = time.monotonic()
+    if not beside:
+        make_ready()
+    if beside or _idle(by, plan, state):
+        progress(f"booting {len(plan.nodes)} nodes through Vagrant")
+        with span(state.folder, "host", "vagrant up"), watching(state.folder, progress):
+            Vagrant(state, force=force).start(by.name, make_ready if beside else None)
+        if idle := _idle(by, plan, state):
+            raise Infrastructure(
+                f"vagrant ended without an error, but has not started {listed(idle)}",
+                detail=f"the program called was {shutil.which('vagrant')}",
+                hint="underlay doctor",
+            )
+    spent = time.monotonic() - began - made
+    return {"image_and_switch": timings["image_and_switch"] + made, "boot": spent}
+
+
+def _idle(by: Provider, plan: Plan, state: LabState) -> list[str]:
+    """Return the nodes that don't run; a switch that is a machine is none of Vagrant's."""
+    words = by.states(plan, state.folder)
+    return [node.name for node in plan.nodes if words[node.name] != "running"]
 
 
 def _clean_up(name: str, cause: BaseException, progress: Callable[[str], None]) -> None:

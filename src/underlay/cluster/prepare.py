@@ -46,6 +46,18 @@ def prepare(
 ) -> tuple[LabState, dict[str, float]]:
     """Make all that the nodes of the ``loaded`` lab need before they start.
 
+    It is ``begin`` and ``finish``, one after the other; they say the rest.
+    """
+    state, timings = begin(loaded, provider_name, progress, force=force)
+    timings["image_and_switch"] += finish(state, progress)
+    return state, timings
+
+
+def begin(
+    loaded: Loaded, provider_name: str, progress: Callable[[str], None], *, force: bool = False
+) -> tuple[LabState, dict[str, float]]:
+    """Make what is there before Vagrant is called: the lab's record, its files, the image.
+
     ``progress`` is handed a line per step. Returns the lab's state and the seconds
     of each phase. Raises BadInput where the lab has errors (without ``force``), or
     is up already from another file, with another plan or another provider.
@@ -72,11 +84,26 @@ def prepare(
                 render_cached(plan, key, state.folder / "files", paths.cache() / "files")
         timings["render"] = time.monotonic() - began
         began = time.monotonic()
-        with span(state.folder, "host", "image and sandbox"):
-            by.prepare(plan, state.folder, progress)
-        (state.folder / PREPARED).touch()
+        with span(state.folder, "host", "image"):
+            by.build(plan, progress)
         timings["image_and_switch"] = time.monotonic() - began
+        # What is made from here on, Vagrant's nodes wait for.
+        (state.folder / PREPARED).unlink(missing_ok=True)
     return state, timings
+
+
+def finish(state: LabState, progress: Callable[[str], None]) -> float:
+    """Make the rest, which takes no longer than Vagrant's own start; return the seconds.
+
+    It is the sandbox with its switch and the nodes' seeds, or what another provider has in
+    their place. The mark at its end tells the engine under Vagrant that nodes may start.
+    """
+    began = time.monotonic()
+    with lock(state.lab, progress):
+        with span(state.folder, "host", "sandbox and seeds"):
+            provider(state.provider).prepare(state.plan(), state.folder, progress)
+        (state.folder / PREPARED).touch()
+    return time.monotonic() - began
 
 
 def _agree(plan: Plan, file: Path, provider_name: str) -> LabState:

@@ -36,15 +36,17 @@ def run(
     folder: Path | None = None,
     check: bool = True,
     on_line: Callable[[str], None] | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
     name: str = "",
 ) -> subprocess.CompletedProcess[str]:
     """Run ``arguments`` and return its exit code and output, both streams as text.
 
     ``deadline`` is in seconds; past it, or on an interrupt, the whole process
     group is ended. ``environment`` is added to this process's own. ``on_line``
-    is handed each line of standard error as it comes. ``name`` is what errors call the
-    program, where it isn't the first word. Raises Infrastructure when
-    the program is missing, is too slow, or (with ``check``) fails.
+    is handed each line of standard error as it comes. ``meanwhile`` is called once the program
+    has been started; the deadline counts from its end, and what it raises ends the program.
+    ``name`` is what errors call the program, where it isn't the first word. Raises Infrastructure
+    when the program is missing, is too slow, or (with ``check``) fails.
     """
     name = name or os.path.basename(arguments[0])
     try:
@@ -66,6 +68,7 @@ def run(
     said: list[str] = []
     reader = None
     try:
+        meanwhile()
         if on_line is not None:
             reader = threading.Thread(target=_read_lines, args=(process, said, on_line))
             reader.start()

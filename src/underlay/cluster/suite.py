@@ -127,7 +127,8 @@ class Suite:
         lab_key(plan.lab, cached_as=SUITE_KEY)
         copy_rendered(self._entries[plan.lab], folder / "files")
         state, _ = prepare(loaded, self._by.name, self._tell, force=True)
-        self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}")
+        way = "by Vagrant" if self._by.needs_vagrant else "without Vagrant"
+        self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}, {way}")
         if self._by.needs_vagrant:
             Vagrant(state, force=True).start(self._by.name)
             verify(plan, state.folder)

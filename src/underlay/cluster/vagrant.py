@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import vagrant
 
-from underlay.cluster.engine import ERROR, FORCE, HINT, LAB, PROVIDER
+from underlay.cluster.engine import AWAIT, ERROR, FORCE, HINT, LAB, PROVIDER
 from underlay.cluster.process import headline, run, tail
 from underlay.cluster.providers import provider
 from underlay.errors import Infrastructure
 from underlay.storage import paths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from underlay.cluster.state.lab import LabState
 
 UP_DEADLINE = 900.0
@@ -26,6 +28,7 @@ OF_A_NODE = re.compile(r"[A-Za-z0-9.-]+: ")
 RUBY_FRAME = re.compile(r"\s*(from )?/.*\.rb:\d+:in ")
 # Asking the makers' server for a newer version, and loading the plugins of other providers.
 NOT_ASKED = {"VAGRANT_CHECKPOINT_DISABLE": "1"}
+AWAITED = {AWAIT: "1"}
 NO_PLUGINS = {"VAGRANT_NO_PLUGINS": "1"}
 DOTFILE = "VAGRANT_DOTFILE_PATH"
 PYTHON = "UNDERLAY_PYTHON"
@@ -42,9 +45,17 @@ class Vagrant(vagrant.Vagrant):
             **({} if provider(state.provider).loads_plugins else NO_PLUGINS),
             **({FORCE: "1"} if force else {}),
         }
+        self._meanwhile: Callable[[], None] = lambda: None
 
-    def start(self, provider: str) -> None:
-        """Bring up every node of the lab, all at once."""
+    def start(self, provider: str, meanwhile: Callable[[], None] | None = None) -> None:
+        """Bring up every node of the lab, all at once.
+
+        ``meanwhile`` makes the lab ready while Vagrant starts: its engine waits for the mark
+        that says so before it does anything to a node.
+        """
+        if meanwhile is not None:
+            self._environment |= AWAITED
+            self._meanwhile = meanwhile
         self.up(provider=provider)  # type: ignore[no-untyped-call]
 
     def end(self) -> None:
@@ -68,6 +79,7 @@ class Vagrant(vagrant.Vagrant):
             deadline=deadline,
             environment=self._environment,
             folder=paths.root(),
+            meanwhile=self._meanwhile,
             check=False,
         )
         if done.returncode:

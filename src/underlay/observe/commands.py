@@ -60,15 +60,15 @@ def probe_command(patience: float = PATIENCE) -> list[str]:
     return [*PYTHON, "-c", _BOOTSTRAP, _source(_PROBING), f"{patience:g}"]
 
 
-def gather_command(plan: Plan, node: str) -> list[str]:
+def gather_command(plan: Plan, node: str, *, brief: bool = False) -> list[str]:
     """Return the argument list that gathers, as root on ``node``, what gather.py describes.
 
     With ``switch`` for ``node`` it is what runs where the segments' bridges are; an external
-    host has no services of its own.
+    host has no services of its own. With ``brief`` it is interfaces alone.
     """
     spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node]
-    own = node in {planned.name for planned in plan.nodes}
-    task = pack({"node": node, "spaces": spaces, "services": own})
+    own = not brief and node in {planned.name for planned in plan.nodes}
+    task = pack({"node": node, "spaces": spaces, "services": own, "brief": brief})
     return [*PYTHON, "-c", _BOOTSTRAP, _source(_GATHERING), task]
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Start = Callable[[str], subprocess.Popen[bytes]]
 
 DEADLINE = 45.0  # s; less for those that lag behind most (deadline.py)
+BRIEF, BRIEF_EACH = 15.0, 0.1  # s, where interfaces alone are asked for
 END = 2.0  # s that a killed process gets
 PER_CONTAINER = 1.0  # s more for each container of the node that has most
 
@@ -95,17 +96,18 @@ class Evidence:
         return found
 
 
-def gather(plan: Plan, start: Start, *, pace: float = 1) -> Evidence:
+def gather(plan: Plan, start: Start, *, pace: float = 1, brief: bool = False) -> Evidence:
     """Look into every node, container, external host and the switch of ``plan``, all at once.
 
     ``start(name)`` starts gather.py as root on a node or host, or at the switch for
-    ``switch``, with its streams piped. What fails or is late is named in ``failed``; nothing
-    is raised.
+    ``switch``, with its streams piped; what is ``brief`` gets less time. What fails or is late
+    is named in ``failed``; nothing is raised.
     """
     looks = {name: _Look(name, start) for name in (*machines(plan), SWITCH)}
     most = max(Counter(container.node for container in plan.containers).values(), default=0)
-    more = pace * PER_CONTAINER * most
-    _await(looks, SharedDeadline([node.name for node in plan.nodes], pace * DEADLINE + more, more))
+    limit, each = (BRIEF, BRIEF_EACH) if brief else (DEADLINE, PER_CONTAINER)
+    more = pace * each * most
+    _await(looks, SharedDeadline([node.name for node in plan.nodes], pace * limit + more, more))
     failed = {name: look.error for name, look in looks.items() if look.error}
     documents = {name: look.document for name, look in looks.items() if name not in failed}
     for document in documents.values():

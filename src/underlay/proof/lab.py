@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from underlay.cluster.state.lab import LabState
     from underlay.observe.evidence import Evidence
+    from underlay.plan import Plan
     from underlay.proof.explain import Explanation
     from underlay.verdict import Verdict
 
@@ -107,11 +108,15 @@ def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], Non
 
 def gather_evidence(lab: RunningLab) -> Evidence:
     """Return what nodes, containers, external hosts and the switch of a running lab show."""
-    state, plan = lab.state, lab.prediction.plan
+    return look_into(lab.state, lab.prediction.plan)
+
+
+def look_into(state: LabState, plan: Plan, *, brief: bool = False) -> Evidence:
+    """Return what is seen of the running lab of ``state``; ``brief`` is interfaces alone."""
     spawn = spawn_as_root(state)
 
     def start(name: str) -> subprocess.Popen[bytes]:
-        arguments = gather_command(plan, name)
+        arguments = gather_command(plan, name, brief=brief)
         return start_at_switch(state, arguments) if name == SWITCH else spawn(name, arguments)
 
-    return gather(plan, start, pace=provider(state.provider).pace(state.folder))
+    return gather(plan, start, pace=provider(state.provider).pace(state.folder), brief=brief)

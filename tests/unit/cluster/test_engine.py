@@ -16,11 +16,13 @@ from typing import Any
 
 import pytest
 
-from underlay.cluster.prepare import load_plan
+from underlay.cluster.engine import AWAIT
+from underlay.cluster.prepare import begin, finish, load_plan
 from underlay.cluster.ssh import lab_key
 from underlay.cluster.state.lab import read_state
 from underlay.cluster.state.lock import lock
 from underlay.errors import EXIT_BAD_INPUT
+from underlay.lint import load
 from underlay.storage import paths
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -74,9 +76,9 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     return {**os.environ, "PYTHONPATH": str(SOURCE)}
 
 
-@pytest.fixture
-def engine(environment: dict[str, str]) -> Iterator[Engine]:
-    process = subprocess.Popen(
+def serving(environment: dict[str, str]) -> subprocess.Popen[str]:
+    """Start an engine that serves."""
+    return subprocess.Popen(
         [*COMMAND, "serve"],
         env=environment,
         stdin=subprocess.PIPE,
@@ -84,6 +86,11 @@ def engine(environment: dict[str, str]) -> Iterator[Engine]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.fixture
+def engine(environment: dict[str, str]) -> Iterator[Engine]:
+    process = serving(environment)
     try:
         yield Engine(process)
     finally:
@@ -142,14 +149,7 @@ def test_words_that_mean_nothing_are_answered_too(engine: Engine) -> None:
 def test_progress_of_one_request_comes_while_others_are_answered(
     engine: Engine, tmp_path: Path
 ) -> None:
-    plan = load_plan(tmp_path / "boxed.yml")
-    lab_key("boxed")
-    for node in plan.nodes:
-        # As Ansible would have rendered them, for that key.
-        files = paths.state("boxed") / "files" / node.name
-        files.mkdir(parents=True)
-        for name in ("user-data", "meta-data", "network-config"):
-            (files / name).touch()
+    leave_rendered(tmp_path / "boxed.yml")
     with lock("boxed"):
         engine.ask(1, "before", "core-01")
         said = engine.reply()
@@ -164,6 +164,39 @@ def test_progress_of_one_request_comes_while_others_are_answered(
     assert (state.folder / "nodes" / "core-01" / "seed.iso").is_file()
     engine.ask(3, "state", "core-01")
     assert "this is a stub of VBoxManage" in engine.reply()["error"]
+
+
+def test_a_node_waits_for_the_command_that_makes_its_lab_ready(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """And the engine makes nothing then, however long that takes: two would be at it."""
+    leave_rendered(tmp_path / "boxed.yml")
+    engine = Engine(serving({**environment, AWAIT: "1"}))
+    try:
+        engine.ask(1, "before", "core-01")
+        engine.ask(2, "fly")
+        assert engine.reply()["id"] == 2
+        assert read_state("boxed") is None
+        state, _ = begin(load(tmp_path / "boxed.yml"), "virtualbox", lambda _: None)
+        engine.ask(3, "fly")
+        assert engine.reply()["id"] == 3
+        assert not (state.folder / "nodes").exists()
+        finish(state, lambda _: None)
+        assert engine.reply() == {"id": 1, "answer": None}
+        assert (state.folder / "nodes" / "core-01" / "seed.iso").is_file()
+    finally:
+        engine.end()
+
+
+def leave_rendered(file: Path) -> None:
+    """Leave the nodes' files as Ansible would have rendered them, for the lab's key."""
+    plan = load_plan(file)
+    lab_key(plan.lab)
+    for node in plan.nodes:
+        files = paths.state(plan.lab) / "files" / node.name
+        files.mkdir(parents=True)
+        for name in ("user-data", "meta-data", "network-config"):
+            (files / name).touch()
 
 
 def test_a_single_action_prints_its_answer(environment: dict[str, str]) -> None:

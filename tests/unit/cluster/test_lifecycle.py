@@ -47,6 +47,8 @@ class Paper(Provider):
         self.destroyed: list[Path] = []
         self.breaks: BaseException | None = None
         self.answers = True
+        # Whether the lab was ready for nodes whenever Vagrant was called.
+        self.stood_before: list[bool] = []
         # What the nodes say keeps them from being ready.
         self.says: list[str] = []
 
@@ -87,16 +89,23 @@ class Paper(Provider):
 
 
 class PaperVagrant:
-    """Starts and stops every node by the provider; ``fails`` is what ``vagrant destroy`` says."""
+    """Starts and stops every node by the provider, unless it ``does_nothing`` and says no word.
+
+    ``fails`` is what ``vagrant destroy`` says.
+    """
 
     fails = ""
+    does_nothing = False
 
     def __init__(self, by: Paper, state: LabState) -> None:
         self._by = by
         self._state = state
 
-    def start(self, provider: str) -> None:
-        for node in NODES:
+    def start(self, provider: str, meanwhile: Callable[[], None] | None = None) -> None:
+        self._by.stood_before.append(self._by.stands(self._state.folder))
+        if meanwhile is not None:
+            meanwhile()
+        for node in () if self.does_nothing else NODES:
             if not (self._state.folder / "nodes" / node).exists():
                 self._by.start(self._state.plan(), node, self._state.folder)
 
@@ -161,6 +170,42 @@ def test_an_up_that_fails_leaves_nothing_but_the_reason(file: Path, by: Paper, h
     kept = Path(failure.value.detail.removeprefix("kept: "))
     assert kept.is_relative_to(paths.cache())
     assert {path.name for path in kept.iterdir()} >= {"plan.json", "lab.json", "failure.json"}
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_no_node_runs_but_by_vagrant(
+    beside: bool, file: Path, by: Paper, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Paper, "prepares_beside_vagrant", beside)
+    monkeypatch.setattr(PaperVagrant, "does_nothing", True)
+    words = r"vagrant ended without an error, but has not started core-01, core-02$"
+    with pytest.raises(Infrastructure, match=words) as failure:
+        up(file)
+    assert "the program called was " in failure.value.detail
+    assert failure.value.hint == "underlay doctor"
+    assert by.started == []
+    assert not home.exists()
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_the_lab_is_made_ready_while_vagrant_starts_where_that_may_be(
+    beside: bool, file: Path, by: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Paper, "prepares_beside_vagrant", beside)
+    up(file)
+    assert by.stood_before == [not beside]
+    assert by.started == [*NODES]
+
+
+def test_up_names_the_node_that_vagrant_left_out(
+    file: Path, by: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = up(file)
+    by.stop(state.plan(), NODES[1], state.folder)
+    monkeypatch.setattr(PaperVagrant, "does_nothing", True)
+    with pytest.raises(Infrastructure, match=r"has not started core-02$"):
+        up(file)
+    assert by.states(state.plan(), state.folder)[NODES[0]] == "running"
 
 
 def test_up_believes_the_nodes_and_no_exit_code(file: Path, by: Paper, home: Path) -> None:

@@ -32,7 +32,7 @@ def raising(error: BaseException) -> Callable[..., None]:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home for state; a start there records the lab and is interrupted then."""
     monkeypatch.setenv(paths.HOME, str(tmp_path))
-    monkeypatch.setattr(lifecycle, "prepare", records_and(KeyboardInterrupt()))
+    monkeypatch.setattr(lifecycle, "begin", records_and(KeyboardInterrupt()))
     return tmp_path
 
 
@@ -68,7 +68,7 @@ def test_an_interrupted_cleaning_says_what_is_left(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(lifecycle, "prepare", records_and(first))
+    monkeypatch.setattr(lifecycle, "begin", records_and(first))
     with monkeypatch.context() as patch:
         patch.setattr(lifecycle, "_down", raising(second))
         assert cli.main(["up", "coreos", "--json"]) == 130

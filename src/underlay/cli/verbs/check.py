@@ -51,7 +51,8 @@ def command(
 
     Without FILE or DIR it is the lab that is up. A lab file, or all `*.yml` directly in
     a folder, are brought up in sandboxes of their own, which never touch a running lab:
-    labs that need the same nodes are proven on one boot. Nothing is left up.
+    labs that need the same nodes are proven on one boot. Nothing is left up. Their nodes are
+    started by Underlay itself, without Vagrant; `underlay up` is what Vagrant has to do with.
 
     Example:
       underlay check

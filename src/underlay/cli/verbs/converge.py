@@ -11,6 +11,8 @@ import typer
 from underlay.cli.console import out, print_json, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import refuse_broken, running_state
+from underlay.errors import listed
+from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from underlay.cluster.converging import Converged
@@ -36,8 +38,10 @@ def command(
 
     The file is read anew, its nodes' files are rendered, and every node is made what
     they say: what is right already is left alone, so that a second run changes nothing.
-    What somebody has changed by hand on a node is put right as well. The file must not
-    ask for other nodes than those that run.
+    Put right as well is what somebody has changed by hand of a node's files, interfaces,
+    addresses, routes, containers and their filters' hooks; what was looked at is said. The
+    switch is made anew where its part of the file has changed, and isn't looked at. The file
+    must not ask for other nodes than those that run.
 
     Example:
       underlay converge
@@ -58,12 +62,14 @@ def command(
                 "check": check,
                 "changed": done.changed,
                 "changes": done.changes,
+                "looked_at": done.looked_at,
                 **({"diff": done.diffs} if diff else {}),
                 "seconds": seconds,
             }
         )
         return
     _show(done, diff=diff)
+    _show_looked_at(done)
     verb = "would be changed" if check else "changed"
     out.print(f"{state.lab}: {done.changed} {verb}, {seconds:.1f} s")
 
@@ -82,3 +88,21 @@ def _show(done: Converged, *, diff: bool) -> None:
                     lineterm="",
                 )
                 out.print("\n".join(lines))
+
+
+def _show_looked_at(done: Converged) -> None:
+    """Print what "changed" counts: of whom what was compared with what is there."""
+    alike: dict[str, list[str]] = {}
+    for node, counts in done.looked_at.items():
+        alike.setdefault(_in_words(counts), []).append(node)
+    for words, nodes in alike.items():
+        out.print(f"looked at on {listed(nodes)}: {words}", style="dim")
+    if not done.changes[SWITCH]:
+        words = "its part of the lab file is as it was when the bridges were made"
+        out.print(f"not looked at: the switch; {words}", style="dim")
+
+
+def _in_words(counts: dict[str, int]) -> str:
+    """Return how many of each kind, such as ``1 file, 3 interfaces``; nothing that is none."""
+    each = ((kind if n != 1 else kind.removesuffix("s"), n) for kind, n in counts.items() if n)
+    return ", ".join(f"{n} {kind}" for kind, n in each) or "nothing"

@@ -1,4 +1,4 @@
-"""The verb ``status``: who is where in a running lab."""
+"""The verb ``status``: who is where in a running lab, by its plan and by what was seen of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from underlay.cli.which_lab import running_state
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
+    from underlay.observe.evidence import Evidence
     from underlay.plan import Plan, PortVlans
+    from underlay.proof.standing import Seen
 
 GROUP = "Running labs"
 ORDER = 10
@@ -22,13 +24,24 @@ SENTENCES = {
     "partly": "not all nodes run; `underlay up` starts the missing ones",
     "stopped": "no node runs; `underlay up` boots fresh ones, `underlay down` tidies up",
 }
+WORDS = {
+    "as_planned": "as planned",
+    "differs": "differs",
+    "missing": "not there",
+    "not_asked": "not asked",
+}
 
 
 def command(
     lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show a running lab: its nodes, containers and switch.
+    """Show a running lab: its nodes, containers and switch, and what of them was seen.
+
+    Who runs is asked of what runs them. Names, addresses and ports are the plan's; each node
+    and the switch are asked once which interfaces and addresses they and their containers
+    have, and the column `seen` says whether that is so. Whoever could not be asked is called
+    that, with the reason. Whether packets pass is not looked at: that is `underlay check`.
 
     Example:
       underlay status
@@ -45,25 +58,32 @@ def command(
 def describe(state: LabState) -> dict[str, Any]:
     """Return the status of a started lab as the document that ``--json`` prints."""
     from underlay.cluster.providers import provider
+    from underlay.proof import standing
+    from underlay.proof.lab import look_into
 
     plan = state.plan()
     states = provider(state.provider).states(plan, state.folder)
     running = sum(word == "running" for word in states.values())
     word = "running" if running == len(states) else "partly" if running else "stopped"
+    evidence = look_into(state, plan, brief=True)
+    answered, silent = standing.asked(plan, evidence)
     return {
         "lab": state.lab,
         "provider": state.provider,
         "state": word,
+        "asked": answered,
+        "not_asked": silent,
         "nodes": [
             {
                 "name": node.name,
                 "state": states[node.name],
                 "address": node.management.address.ip,
                 "parents": {nic.segment: nic.interface for nic in node.nics},
+                **_seen(standing.of_node(evidence, node)),
             }
             for node in plan.nodes
         ],
-        "containers": _containers(plan),
+        "containers": _containers(plan, evidence),
         "switch": {
             "machine": _machine(plan, states),
             "segments": [
@@ -72,11 +92,16 @@ def describe(state: LabState) -> dict[str, Any]:
                     "bridge": segment.bridge,
                     "ports": segment.ports,
                     "vlans": {name: _vlans(port) for name, port in segment.vlans.items()} or None,
+                    **_seen(standing.of_segment(evidence, segment)),
                 }
                 for segment in plan.segments
             ],
         },
     }
+
+
+def _seen(seen: Seen) -> dict[str, str | None]:
+    return {"seen": seen.word, "found": seen.found or None}
 
 
 def _machine(plan: Plan, states: dict[str, str]) -> dict[str, str] | None:
@@ -96,11 +121,12 @@ def _vlans(port: PortVlans) -> str:
     return f"trunk {tagged}" + (f", native {port.untagged}" if port.untagged else "")
 
 
-def _containers(plan: Plan) -> list[dict[str, str]]:
+def _containers(plan: Plan, evidence: Evidence) -> list[dict[str, Any]]:
     """Return one row per attachment, by the names that the matrix has for them."""
     from underlay.expect.ends import end_name
+    from underlay.proof.standing import of_attachment
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for container in plan.containers:
         for attachment in container.attachments:
             rows.append(
@@ -111,6 +137,7 @@ def _containers(plan: Plan) -> list[dict[str, str]]:
                     "runtime": container.runtime,
                     "address": attachment.address.ip,
                     "mac": attachment.mac,
+                    **_seen(of_attachment(evidence, container, attachment)),
                 }
             )
     return rows
@@ -118,10 +145,11 @@ def _containers(plan: Plan) -> list[dict[str, str]]:
 
 def _show(status: dict[str, Any]) -> None:
     out.print(f"{status['lab']} ({status['provider']}): {SENTENCES[status['state']]}\n")
-    nodes = Table("node", "state", "management", "parents", box=None, pad_edge=False)
+    nodes = Table("node", "state", "management", "parents", "seen", box=None, pad_edge=False)
     for node in status["nodes"]:
         parents = ", ".join(f"{nic} in {segment}" for segment, nic in node["parents"].items())
-        nodes.add_row(node["name"], node["state"].replace("_", " "), node["address"], parents)
+        word = node["state"].replace("_", " ")
+        nodes.add_row(node["name"], word, node["address"], parents, WORDS[node["seen"]])
     machine = status["switch"]["machine"]
     if machine:
         word = machine["state"].replace("_", " ")
@@ -129,17 +157,30 @@ def _show(status: dict[str, Any]) -> None:
     out.print(nodes)
     out.print()
     columns = ("node", "network", "runtime", "address", "mac")
-    containers = Table("container", *columns, box=None, pad_edge=False)
+    containers = Table("container", *columns, "seen", box=None, pad_edge=False)
     for row in status["containers"]:
-        containers.add_row(row["name"], *(row[column] for column in columns))
+        containers.add_row(row["name"], *(row[column] for column in columns), WORDS[row["seen"]])
     out.print(containers)
     out.print()
-    switch = Table("segment", "bridge", "ports", box=None, pad_edge=False)
+    switch = Table("segment", "bridge", "ports", "seen", box=None, pad_edge=False)
     for segment in status["switch"]["segments"]:
         ports = ", ".join(
             f"{port} to {node}"
             + (f" ({vlans})" if (vlans := (segment["vlans"] or {}).get(node)) else "")
             for node, port in segment["ports"].items()
         )
-        switch.add_row(segment["name"], segment["bridge"], ports)
+        switch.add_row(segment["name"], segment["bridge"], ports, WORDS[segment["seen"]])
     out.print(switch)
+    _show_found(status)
+
+
+def _show_found(status: dict[str, Any]) -> None:
+    """Print what isn't as planned in words, and who was asked."""
+    rows = [*status["nodes"], *status["containers"], *status["switch"]["segments"]]
+    for row in rows:
+        if row["seen"] in ("differs", "missing"):
+            out.print(f"\n{row['name']} {WORDS[row['seen']]}: {row['found'] or 'nothing is known'}")
+    asked = ", ".join(status["asked"]) or "nobody"
+    out.print(f"\nasked for their interfaces and addresses: {asked}; all else is the plan's")
+    for name, reason in status["not_asked"].items():
+        out.print(f"not asked: {name}: {reason}")

@@ -29,7 +29,8 @@ def command(
 ) -> None:
     """Start a lab: its nodes, its networks and its containers.
 
-    Vagrant boots all nodes at once. The verb returns when each of them has said that
+    Vagrant boots all nodes at once; Underlay makes their sandbox, switch and seeds while
+    Vagrant starts, and no node. The verb returns when each of them has said that
     it is ready: it was made from the very files that were rendered for it, nothing
     failed, and its containers run. A lab that is up already is asked and left as it is.
     If a node fails, its own words and the last lines of its console are shown and

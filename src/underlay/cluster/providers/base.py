@@ -1,7 +1,9 @@
 """What a provider of nodes is, and what it can do.
 
-Vagrant starts and stops the nodes of every provider; the rest of Underlay knows
-a provider only as this class. Nobody compares a provider's name: whoever wants to know
+Vagrant starts and stops the nodes of every lab that is brought up by name: ``up`` calls Vagrant,
+Vagrant its provider, and that, where it is Underlay's own, ``start``. ``check FILE|DIR`` calls
+``start`` itself where no Vagrant is needed for it. The rest of Underlay knows a provider only as
+this class. Nobody compares a provider's name: whoever wants to know
 what it can do reads an attribute.
 """
 
@@ -55,8 +57,15 @@ class Provider(ABC):
     needs_vagrant: ClassVar[bool] = True
     # Whether Vagrant must load the plugins that are installed; that takes it a while.
     loads_plugins: ClassVar[bool] = True
+    # Whether ``prepare`` may be at work while Vagrant starts; where not, it comes before.
+    prepares_beside_vagrant: ClassVar[bool] = False
     # What has to be said of figures that are measured on its nodes; empty for real hosts.
     caveat: ClassVar[str] = ""
+
+    def build(  # noqa: B027 -- most need nothing
+        self, plan: Plan, progress: Callable[[str], None]
+    ) -> None:
+        """Make what is kept for later labs, which may take minutes; by default nothing."""
 
     @abstractmethod
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
@@ -112,12 +121,6 @@ class Provider(ABC):
 
     def before(self, plan: Plan, node: str, state: Path) -> None:  # noqa: B027 -- most need nothing
         """Make what one node alone needs before Vagrant starts it; by default nothing."""
-
-    def boot(self, plan: Plan, state: Path) -> None:  # noqa: B027 -- most can start nothing
-        """Start ahead of Vagrant what can be started without it, and return at once; idempotent.
-
-        By default that is nothing: Vagrant defines and starts the machines.
-        """
 
     def keep(self, state: Path) -> None:  # noqa: B027 -- most need nothing
         """Have what ``prepare`` made live on when this process ends: the lab is up.

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ready
-from underlay.cluster.bundle import make_seed
+from underlay.cluster.bundle import make_seed as make_iso
+from underlay.cluster.bundle import program
 from underlay.cluster.image.build import KERNEL
 from underlay.cluster.process import run, tail
 from underlay.cluster.providers.uml import lean
@@ -20,7 +21,7 @@ from underlay.cluster.spans import KERNEL_TO_SSH, Span, record, span
 from underlay.cluster.watching import console_end
 from underlay.errors import Infrastructure
 from underlay.storage import paths
-from underlay.storage.writing import whole
+from underlay.storage.writing import whole, write_whole
 
 if TYPE_CHECKING:
     from underlay.cluster.providers.uml.sandbox import Sandbox
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 REACH_INTERVAL = 0.1
 CONSOLE_LINES = 15
 SHM = Path("/dev/shm")
+# What the node boots from beside its disk, and the hash of what that was made from.
+SEED, ORIGIN = "seed.iso", "seed.origin"
 # When the kernel was started, by this host's monotonic clock.
 BEGAN = "began"
 # A library that the kernel is started with; why it needs that stands there.
@@ -97,8 +100,7 @@ def boot(plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Pat
     folder.mkdir(parents=True, exist_ok=True)
     if state_of(sandbox, node.name) == "running":
         return
-    with span(state, node.name, "seed"):
-        _make_seed(plan, node, state / "files" / node.name, folder / "seed.iso")
+    make_seed(plan, node, state)
     console = folder / "console.log"
     console.write_bytes(b"")
     (folder / BEGAN).write_text(str(time.monotonic()))
@@ -107,7 +109,7 @@ def boot(plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Pat
             "do": "start",
             "node": node.name,
             "arguments": arguments(plan, node),
-            "links": links(node, disk, folder / "seed.iso"),
+            "links": links(node, disk, folder / SEED),
             "environment": {"LD_PRELOAD": f"{SHM / node.name}.so"},
             "console": str(console),
         }
@@ -153,11 +155,33 @@ def last_words(console: str) -> str:
     return tail(console, CONSOLE_LINES)
 
 
-def _make_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> None:
-    if node.profile == lean.PROFILE:
-        lean.make_lean_seed(plan, node, files, output)
-    else:
-        make_seed(files, output)
+def make_seed(plan: Plan, node: PlannedNode, state: Path) -> None:
+    """Make the seed that ``node`` boots from, unless there is one of the same files already.
+
+    So it can be made while Vagrant still starts, and by Vagrant's action where nobody has.
+    """
+    folder, files = state / "nodes" / node.name, state / "files" / node.name
+    folder.mkdir(parents=True, exist_ok=True)
+    noted, origin = folder / ORIGIN, _origin(plan, files, state)
+    with suppress(OSError):
+        if noted.read_text() == origin and (folder / SEED).exists():
+            return
+    with span(state, node.name, "seed"), whole(folder / SEED) as fresh:
+        if node.profile == lean.PROFILE:
+            lean.make_lean_seed(plan, node, files, fresh)
+        else:
+            make_iso(files, fresh)
+    write_whole(noted, origin)
+
+
+def _origin(plan: Plan, files: Path, state: Path) -> str:
+    """Return a hash of all that a seed is made from."""
+    found = hashlib.sha256(plan.to_json().encode() + program())
+    for path in (state / "key.pub", *sorted(files.rglob("*"))):
+        if path.is_file():
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            found.update(f"{path.relative_to(state)} {content}\n".encode())
+    return found.hexdigest()
 
 
 def state_of(sandbox: Sandbox | None, name: str) -> str:

@@ -24,7 +24,7 @@ from underlay.plan import SWITCH
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from underlay.plan import Plan
+    from underlay.plan import Plan, PlannedNode
 
 NODE_DEADLINE = 180.0
 # Nodes of a processor that get by with it; ten take 140 s and more, and overran it once.
@@ -47,16 +47,20 @@ class Uml(Provider):
     external_hosts = vlan_ports = bonds = multicast_snooping = True
     # What Vagrant needs of it is the shim in vagrant/, which `start` does without.
     needs_vagrant = loads_plugins = False
+    prepares_beside_vagrant = True
     caveat = (
         "User Mode Linux runs a whole node on one processor of this host, and copies each"
         " frame in and out of it: the figures compare drivers with each other and are no"
         " measure of what hardware does."
     )
 
-    def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
-        """Build the image where it is missing, start the sandbox, write ssh_config."""
+    def build(self, plan: Plan, progress: Callable[[str], None]) -> None:
+        """Build the nodes' image where it is missing and the lab has none of its own."""
         if plan.image is None:
             image.ensure(progress)
+
+    def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
+        """Start the sandbox, write ssh_config, make the seeds of nodes that don't run."""
         self._write_config(plan, state)
         if not self.stands(state):
             progress("making the sandbox and its switch")
@@ -66,6 +70,9 @@ class Uml(Provider):
             progress("booting the switch, a machine of its own")
             living, disk = self._sandbox(state), _disk(plan)
             uml_node.start(plan, plan.switch, living, disk, state, patience(plan))
+        idle = [node for node in plan.nodes if self._word(state, node) != "running"]
+        with span(state, "host", "seeds"), ThreadPoolExecutor() as threads:
+            list(threads.map(lambda node: uml_node.make_seed(plan, node, state), idle))
 
     def stands(self, state: Path) -> bool:
         """Whether the sandbox lives."""
@@ -79,13 +86,6 @@ class Uml(Provider):
         """Boot one node and wait for its proof of readiness."""
         living = self._sandbox(state)
         uml_node.start(plan, plan.node(node), living, _disk(plan), state, patience(plan))
-
-    def boot(self, plan: Plan, state: Path) -> None:
-        """Start all kernels: Vagrant takes a second to get as far as asking for them."""
-        living, disk = self._sandbox(state), _disk(plan)
-        with span(state, "host", "kernels"), ThreadPoolExecutor() as threads:
-            nodes = plan.nodes
-            list(threads.map(lambda n: uml_node.boot(plan, n, living, disk, state), nodes))
 
     def change_segments(self, plan: Plan, state: Path) -> None:
         """Change the switch in the living sandbox, where the nodes hold their ports open."""
@@ -144,6 +144,9 @@ class Uml(Provider):
         living = sandbox.find(state)
         if living is not None:
             living.stop()
+
+    def _word(self, state: Path, node: PlannedNode) -> str:
+        return uml_node.state_of(sandbox.find(state), node.name)
 
     def _write_config(self, plan: Plan, state: Path) -> None:
         proxies = {node.name: self._proxy(plan, state, node.name) for node in plan.machines}

@@ -18,6 +18,7 @@ from underlay.cluster import lifecycle, prepare
 from underlay.cluster.process import refuse
 from underlay.cluster.providers import NAMES
 from underlay.cluster.providers.base import Provider
+from underlay.cluster.ssh import lab_key
 from underlay.cluster.state.lab import LabState, read_state
 from underlay.errors import BadInput, Infrastructure
 from underlay.plan import Plan
@@ -143,6 +144,8 @@ def by(monkeypatch: pytest.MonkeyPatch) -> Paper:
 def up(file: Path) -> LabState:
     """Start the lab, whose files are rendered already: Ansible would take seconds for that."""
     (paths.state("paper") / "files").mkdir(parents=True, exist_ok=True)
+    # Without the key that they were rendered for they would count as somebody else's.
+    lab_key("paper")
     state, _ = lifecycle.up(file, "uml", lambda line: None)
     return state
 

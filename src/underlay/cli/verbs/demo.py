@@ -34,8 +34,8 @@ def command(
     """Start the default lab, measure its matrix and leave it running.
 
     Vagrant boots three Debian nodes in the manner of CoreOS: user core, CNI macvlan on eth1
-    and CNI ipvlan on eth2, written by cloud-config. The first run builds the nodes' image, which takes about a minute.
-    The exit code is that of ``check``.
+    and CNI ipvlan on eth2, written by cloud-config. The first run builds the nodes' image,
+    which takes about a minute. The exit code is that of ``check``.
 
     Example:
       underlay demo

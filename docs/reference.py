@@ -430,10 +430,6 @@ NOT_SAID = (
         "Subnets of a network are range sets here: a container has an address of each.",
     ),
     (
-        "Docker's ipvlan page: 192.168.114.11 for a container in VLAN 114",
-        "Underlay's first node has that address on its own sub-interface, and the two clash.",
-    ),
-    (
         "the CNI bridge page: `portIsolation` and `disableContainerInterface`",
         "The lab file has no key for them.",
     ),

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cluster.running import Checkout, Lab
+from cluster.running import Checkout, Lab, written
+from underlay.lint import load
 from underlay.plan import memory
 from underlay.proof.records.keeping import keep
 
@@ -22,6 +23,9 @@ containers:
   - {{count: {count}, networks: [many]}}
 """
 FEW, MANY = 2, 22
+# Docker containers of one node, what lint says they need, and what is far too little.
+CONTAINERS, MIB, TOO_LITTLE = 62, 576, 384
+FULL_DEADLINE = 900.0
 # Caches are the kernel's to give back; it says what it could.
 LOOK = """
 sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1
@@ -63,6 +67,28 @@ def test_the_plan_knows_what_containers_cost(profile: str, here: Checkout, tmp_p
         rest = memory.SYSTEM[profile] + cost.once
         assert row["each_mib"] == pytest.approx(cost.each, rel=0.25, abs=0.4), runtime
         assert row["rest_mib"] == pytest.approx(rest, rel=0.2), runtime
+
+
+@pytest.mark.parametrize(("mib", "starts"), [(MIB, True), (TOO_LITTLE, False)])
+def test_what_lint_proposes_is_enough_and_what_it_warns_of_is_not(
+    here: Checkout, tmp_path: Path, mib: int, starts: bool
+) -> None:
+    name = f"m-{mib}"
+    keys = {"name": name, "profile": "full", "runtime": "docker", "count": CONTAINERS}
+    text = LAB.format(**keys).replace("memory: 1024", f"memory: {mib}")
+    with written(here, tmp_path, name, text) as lab:
+        loaded = load(lab.file)
+        short = [found for found in loaded.findings if found.id == "memory-short"]
+        assert [f"memory: {MIB}" in found.cure for found in short] == ([] if starts else [True])
+        done = here.underlay("up", str(lab.file), deadline=FULL_DEADLINE)
+        if starts:
+            assert done.code == 0, str(done)
+            running = lab.shell("core-01", "docker ps --quiet | wc -l")
+            assert int(running) == CONTAINERS
+            lab.check().prove_green()
+        else:
+            assert done.code == 3, str(done)
+            assert "137" in done.err, str(done)
 
 
 def _next(before: Lab | None, lab: Lab) -> Lab:

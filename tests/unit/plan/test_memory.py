@@ -62,7 +62,7 @@ def test_what_would_do(mib: int, enough: int) -> None:
 
 
 def test_no_shipped_lab_is_short_of_memory() -> None:
-    for path in sorted((root() / "labs").glob("*.yml")):
+    for path in sorted((root() / "labs").rglob("*.yml")):
         plan = make_plan(read_lab(path))
         for node in plan.nodes:
             assert memory.need(plan, node).mib <= node.memory, path.name

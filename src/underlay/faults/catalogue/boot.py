@@ -25,6 +25,17 @@ FAULTS: tuple[Entry, ...] = (
         reference="measured; Linux Documentation/virt/uml, memory files",
     ),
     _entry(
+        id="node-full",
+        layer="node",
+        title="a node's containers fill its memory",
+        symptom="`up` fails at the container that found no room; those before it run",
+        evidence="up: NODE: … exit code 137, or: Killed",
+        cause="A node that is full starts nothing more: its kernel kills what asks next (137 is 128"
+        " and signal 9). Lint warns of it beforehand, with the sum (`memory-short`).",
+        cure="more `memory` for the node, as lint says, or fewer containers on it",
+        reference="measured: docs/proof/memory-full.json; Linux mm/oom_kill.c; signal(7)",
+    ),
+    _entry(
         id="no-namespaces",
         layer="node",
         title="the machine allows no user namespaces",

@@ -124,6 +124,7 @@ def gateway_route(parts: Parts) -> Iterator[Problem]:
     """A default route by the gateway needs one."""
     for name, network in parts.loose_networks.items():
         by_bridge = network.nat or (network.traits.bridges_uplink and network.internal)
+        by_bridge = by_bridge and network.ipam != "none"
         has_gateway = any(pool.gateway for pool in network.pools)
         if network.default_route == "gateway" and not has_gateway and not by_bridge:
             place, found = ("networks", name, "default_route"), "'gateway' without a gateway"
@@ -270,8 +271,6 @@ def ipam(parts: Parts) -> Iterator[Problem]:
             if network.runtime == "cni" and network.driver == "ipvlan":
                 expected = "runtime podman or iproute2: the CNI plugin needs an address"
                 yield parts.text.problem(place, "none for ipvlan", expected)
-            if network.traits.attach == "port" and network.internal:
-                yield parts.text.problem(place, "none for a node's bridge", "a subnet")
         elif network.ipam == "dhcp":
             yield from lease_problem(parts, name, network, place)
         if network.slaac:

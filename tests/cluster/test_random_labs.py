@@ -130,10 +130,13 @@ def prove_as_predicted(document: dict[str, Any], folder: Path) -> None:
     assert not wrong, "\n".join(wrong[:3])
 
 
-def keep_seed(number: int, document: dict[str, Any]) -> None:
+def keep_seed(number: int, plans: dict[str, Plan], document: dict[str, Any]) -> None:
     """Write what the labs of the seed ``number`` came to, beside the other seeds' results."""
     labs = {entry["lab"]: entry["summary"] for entry in document["labs"]}
-    keep(NAME, {f"seed-{number}": {"seed": number, **run_of(document), "labs": labs}})
+    stops = {entry["lab"]: elsewhere(plans[entry["lab"]], entry) for entry in document["labs"]}
+    row = {"seed": number, **run_of(document), "labs": labs}
+    row["elsewhere"] = {name: found for name, found in stops.items() if found} or None
+    keep(NAME, {f"seed-{number}": row})
 
 
 def keep_started(nodes: int, plans: dict[str, Plan], document: dict[str, Any]) -> None:
@@ -144,11 +147,32 @@ def keep_started(nodes: int, plans: dict[str, Plan], document: dict[str, Any]) -
             "runtimes": sorted({c.runtime for c in plans[entry["lab"]].containers}),
             "several_links_on_one_parent": several_links(plans[entry["lab"]]),
             "started": "error" not in entry,
+            "elsewhere": elsewhere(plans[entry["lab"]], entry) or None,
         }
         for entry in document["labs"]
     }
     row = {"nodes": nodes, "seed": SEED, **run_of(document), "started": found}
     keep(NAME, {f"nodes-{nodes}": row})
+
+
+def elsewhere(plan: Plan, entry: dict[str, Any]) -> dict[str, int]:
+    """Return how many cells of a lab stopped elsewhere than predicted: by rule, and both stops.
+
+    Each has one of the cells as its example.
+    """
+    allowed = {
+        (one.source, one.destination, one.protocol, one.family): (one.stop, *one.also)
+        for one in predict(plan)
+    }
+    found: dict[str, list[str]] = {}
+    for cell in entry["cells"]:
+        name = tuple(cell[key] for key in ("source", "destination", "protocol", "family"))
+        if not cell["expected"] == cell["observed"] == "unreachable":
+            continue
+        if cell["stopped_at"] not in allowed[name]:
+            said = f"{cell['rule']}: {cell['stopped_at']} instead of {cell['expected_stop']}"
+            found.setdefault(said, []).append(" ".join(map(str, name)))
+    return {f"{said}, as {cells[0]}": len(cells) for said, cells in found.items()}
 
 
 def run_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +192,7 @@ def test_the_full_proof_of_random_labs(here: Checkout, tmp_path: Path, number: i
     files = write(tmp_path, number, FULL)
     document = measured(here, tmp_path)
     assert {entry["lab"] for entry in document["labs"]} == set(files)
-    keep_seed(number, document)
+    keep_seed(number, {name: load(path).plan for name, path in files.items()}, document)
 
 
 @pytest.mark.all

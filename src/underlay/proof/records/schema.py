@@ -190,15 +190,17 @@ class StartedLab(Strict):
     runtimes: tuple[str, ...]
     several_links_on_one_parent: bool
     started: bool
+    elsewhere: dict[str, Count] | None = None
 
 
 class RandomRow(Row):
-    """Random labs of one seed."""
+    """Random labs of one seed; ``elsewhere`` says by lab which cells stopped elsewhere."""
 
     seed: int
     boots: Count
     seconds: Seconds
     labs: dict[str, Summary]
+    elsewhere: dict[str, dict[str, Count]] | None = None
 
 
 class StartedRow(Row):

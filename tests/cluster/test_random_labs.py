@@ -133,9 +133,8 @@ def prove_as_predicted(document: dict[str, Any], folder: Path) -> None:
 def keep_seed(number: int, plans: dict[str, Plan], document: dict[str, Any]) -> None:
     """Write what the labs of the seed ``number`` came to, beside the other seeds' results."""
     labs = {entry["lab"]: entry["summary"] for entry in document["labs"]}
-    stops = {entry["lab"]: elsewhere(plans[entry["lab"]], entry) for entry in document["labs"]}
     row = {"seed": number, **run_of(document), "labs": labs}
-    row["elsewhere"] = {name: found for name, found in stops.items() if found} or None
+    row["elsewhere"] = stops(plans, document)
     keep(NAME, {f"seed-{number}": row})
 
 
@@ -147,12 +146,18 @@ def keep_started(nodes: int, plans: dict[str, Plan], document: dict[str, Any]) -
             "runtimes": sorted({c.runtime for c in plans[entry["lab"]].containers}),
             "several_links_on_one_parent": several_links(plans[entry["lab"]]),
             "started": "error" not in entry,
-            "elsewhere": elsewhere(plans[entry["lab"]], entry) or None,
         }
         for entry in document["labs"]
     }
     row = {"nodes": nodes, "seed": SEED, **run_of(document), "started": found}
+    row["elsewhere"] = stops(plans, document)
     keep(NAME, {f"nodes-{nodes}": row})
+
+
+def stops(plans: dict[str, Plan], document: dict[str, Any]) -> dict[str, dict[str, int]] | None:
+    """Return by lab which cells stopped elsewhere than predicted; None where none did."""
+    found = {entry["lab"]: elsewhere(plans[entry["lab"]], entry) for entry in document["labs"]}
+    return {name: said for name, said in found.items() if said} or None
 
 
 def elsewhere(plan: Plan, entry: dict[str, Any]) -> dict[str, int]:

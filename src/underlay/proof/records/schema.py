@@ -190,7 +190,6 @@ class StartedLab(Strict):
     runtimes: tuple[str, ...]
     several_links_on_one_parent: bool
     started: bool
-    elsewhere: dict[str, Count] | None = None
 
 
 class RandomRow(Row):
@@ -204,13 +203,17 @@ class RandomRow(Row):
 
 
 class StartedRow(Row):
-    """Random labs of so many nodes, that were to be started by each runtime."""
+    """Random labs of so many nodes, that were to be started by each runtime.
+
+    ``elsewhere`` says by lab which cells stopped elsewhere.
+    """
 
     nodes: Count
     seed: int
     boots: Count
     seconds: Seconds
     started: dict[str, StartedLab]
+    elsewhere: dict[str, dict[str, Count]] | None = None
 
 
 class Load(Strict):

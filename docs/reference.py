@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from lies.page import page as lies
 from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
 from underlay.expect import (
@@ -468,6 +469,7 @@ ABOUT = {
     "libvirt": ("a dozen labs on libvirt", "tests/cluster/test_libvirt.py"),
     "faults": ("faults by hand, and what was said of them", "tests/cluster/test_faults.py"),
     "green": ("that nothing is found in healthy labs", "tests/cluster/test_green_labs.py"),
+    "lies": ("what tools say under each fault", "tests/cluster/test_lies.py"),
     "fuzz": ("spoilt lab files and hosts", "tests/unit/lab/test_fuzz.py"),
     "memory-full": ("what containers cost a full node", "tests/cluster/test_memory.py"),
     "memory-lean": ("what containers cost a lean node", "tests/cluster/test_memory.py"),
@@ -556,6 +558,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "troubleshooting.md": troubleshooting,
     "explained.md": explained,
     "recipes.md": recipes,
+    "lies.md": lies,
 }
 
 

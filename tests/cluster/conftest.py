@@ -34,6 +34,7 @@ OF_THE_CHECKOUTS_LABS = {
     "test_faults",
     "test_files",
     "test_lie_detector",
+    "test_lies",
     "test_no_decoration",
     "test_reachability",
     "test_rendered",

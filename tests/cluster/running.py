@@ -33,6 +33,7 @@ LABS = {
     "filters": ("labs/filters.yml",),
     "slaac": ("labs/slaac.yml",),
     "seen": ("labs/seen.yml",),
+    "seen-l3": ("labs/seen-l3.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }

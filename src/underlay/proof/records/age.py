@@ -39,6 +39,7 @@ DEPENDS: dict[str, tuple[str, ...]] = {
     "random-labs": MEASURED,
     "green": (*MEASURED, *FAULTS),
     "faults": (*MEASURED, *FAULTS),
+    "lies": (*MEASURED, *FAULTS),
     "fuzz": ("src/underlay/lab", "src/underlay/lint", "src/underlay/fleet"),
     "memory-full": NODES,
     "memory-lean": NODES,

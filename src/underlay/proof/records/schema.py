@@ -276,7 +276,63 @@ class DurationRow(Row):
     seconds: Seconds
 
 
+# A cell of the benchmark of tools: source, destination, protocol, family.
+AskedCell = tuple[str, str, str, int]
+
+
+class LiesLabRow(Row):
+    """A lab that tools are asked about, and what a referee saw while it was healthy.
+
+    ``healthy`` has a letter for each of ``cells``, with how often it comes in a row: reached,
+    astray, or nobody to ask. ``faults`` is how many the lab has a place for.
+    """
+
+    file: str
+    cells: tuple[AskedCell, ...]
+    healthy: str
+    versions: dict[str, str]
+    faults: Count
+
+
+class ToolSaid(Strict):
+    """What a tool said under a fault, and what that was worth.
+
+    ``words`` has a letter for each of the lab's cells: fine, broken, no word, or - for what it
+    doesn't ask. ``wrong`` are the cells of which it said what isn't so. ``blind`` says that it
+    asked none of the cells that changed; ``beyond`` counts its findings in what nobody else asks.
+    """
+
+    seconds: Seconds
+    says: Literal["fine", "broken", "no word"]
+    worth: str
+    blind: bool
+    beyond: Count
+    cells: dict[str, Count]
+    words: str
+    wrong: tuple[tuple[str, str, str, int, str], ...]
+
+
+class LiesRow(Row):
+    """What a referee saw of a lab under a fault, and what each tool said.
+
+    ``asked_alone`` counts the cells that were, ``silent_alone`` those of them that had been silent
+    when all were asked; ``load`` is how many processes wanted to run.
+    """
+
+    lab: str
+    fault: str
+    where: str
+    changed: Count
+    truth: str
+    asked_alone: Count
+    silent_alone: Count
+    referee_s: Seconds
+    load: float
+    tools: dict[str, ToolSaid]
+
+
 AnyFault = FaultRow | FaultsRow
+AnyLies = LiesLabRow | LiesRow
 AnyRandom = RandomRow | StartedRow
 
 # The rows of each record, by the name of its file.
@@ -286,6 +342,7 @@ SCHEMAS: dict[str, TypeAdapter[Any]] = {
     "libvirt": TypeAdapter(LibvirtRow),
     "green": TypeAdapter(GreenRow),
     "faults": TypeAdapter(AnyFault),
+    "lies": TypeAdapter(AnyLies),
     "fuzz": TypeAdapter(FuzzRow),
     "memory-full": TypeAdapter(MemoryRow),
     "memory-lean": TypeAdapter(MemoryRow),

@@ -1,0 +1,159 @@
+"""The lie benchmark: what four tools say of a lab under each fault, and what is so.
+
+Each fault is brought about, a referee of the benchmark's own looks (tests/lies/referee.py), each
+tool is run on neighbours' tables that are empty, and the fault is taken back until the referee
+sees the healthy lab again. Rows are kept one by one in docs/proof/lies.json: what is cut short
+leaves those that were whole. docs/reference.py makes docs/lies.md of them.
+
+    ./underlay test --all -k test_lies        or, one lab:  -k 'test_lies and coreos'
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from testinfra.host import Host
+
+from cluster.near import state_of
+from cluster.running import LABS, Lab
+from lies import page, record, tally
+from lies.questions import questions
+from lies.referee import Look, Referee, is_as_before, look, on_node
+from lies.tally import kept
+from lies.tools import (
+    FOLDER,
+    PORT,
+    TOOLS,
+    WRITTEN,
+    Bench,
+    curl_files,
+    debian_goss,
+    put,
+    put_goss_files,
+    timed,
+    versions,
+)
+from underlay.cluster.access import spawn_as_root
+from underlay.cluster.process import close
+from underlay.expect import Prediction
+from underlay.faults import RUNNING, Place, Scene, running_fault
+from underlay.faults.record import inject, mend
+from underlay.lint.read import read_lab
+from underlay.plan import make_plan
+from underlay.storage.paths import root
+
+pytestmark = pytest.mark.all
+
+# macvlan and ipvlan by CNI, the default lab; bridges, tunnels and VLANs beside the two drivers;
+# ipvlan l3 and l3s over both families.
+CHOSEN = page.LABS
+HEALTHY = page.HEALTHY
+# Seconds for a mended lab to be as before: duplicate address detection, networkd.
+MENDED = 30.0
+
+
+def places() -> Iterator[tuple[str, str]]:
+    """Yield each lab with each fault that it has a place for, in the catalogue's order."""
+    for name in CHOSEN:
+        scene = Scene(Prediction(make_plan(read_lab(root() / LABS[name][0]))))
+        yield name, HEALTHY
+        for fault in RUNNING:
+            if place_of(scene, fault.id):
+                yield name, fault.id
+
+
+def place_of(scene: Scene, name: str) -> Place | None:
+    """Return the place that `break` would choose for a fault; None where there is none."""
+    fault = running_fault(name)
+    return next((p for p in fault.places(scene) if fault.effect(scene, p).every), None)
+
+
+@pytest.fixture(scope="session")
+def bench(
+    lab: Lab, hosts: dict[str, Host], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Bench, Look]]:
+    """Return the lab with all tools on its nodes, and what the referee sees while it is healthy."""
+    state = state_of(lab)
+    plan = state.plan()
+    program, version = debian_goss(tmp_path_factory.getbasetemp().parent / "goss")
+    script = (WRITTEN / "curl-client.sh").read_bytes()
+    files = {**curl_files(), "goss": program.read_bytes(), "curl-client.sh": script}
+    serving: list[subprocess.Popen[bytes]] = []
+    try:
+        for node in plan.nodes:
+            put(state, node.name, files)
+            spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node.name]
+            task = json.dumps({"spaces": spaces, "port": PORT, "folder": f"{FOLDER}/www"})
+            words = on_node("serving", json.loads(task))
+            serving.append(spawn_as_root(state)(node.name, words))
+        for process in serving:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"serving\n"
+        every = questions(plan)
+        with Referee(state) as referee:
+            healthy = look(referee, every)
+        made = Bench(lab, state, hosts, [q for q in every if kept(q, healthy.truth)])
+        assert made.asked, healthy.truth
+        put_goss_files(made)
+        faults = sum(name == lab.name for name, _ in places()) - 1
+        record.begin(lab.name, lab.file, every, healthy, versions(made, version), faults)
+        yield made, healthy
+    finally:
+        for process in serving:
+            close(process, 10)
+
+
+@pytest.mark.parametrize(
+    ("lab", "name"),
+    [pytest.param(*row, id=f"{row[0]}-{row[1]}") for row in places()],
+    indirect=["lab"],
+    scope="session",
+)
+def test_what_tools_say(
+    bench: tuple[Bench, Look], name: str, request: pytest.FixtureRequest
+) -> None:
+    tell = request.config.pluginmanager.get_plugin("terminalreporter").write_line
+    made, healthy = bench
+    state, every = made.state, questions(made.state.plan())
+    where, row = "", {}
+    try:
+        if name != HEALTHY:
+            scene = Scene(Prediction(state.plan()))
+            place = place_of(scene, name)
+            assert place is not None
+            where = str(place)
+            inject(state, scene, running_fault(name), place)
+        with Referee(state) as referee:
+            seen = look(referee, every, turn=len(name))
+            changed = tally.changes(seen.truth, healthy.truth)
+            tell(f"{name} {where}: referee {seen.seconds} s, {len(changed)} cells changed")
+            tools = {}
+            for word, tool in TOOLS.items():
+                referee.flush_all()
+                tools[word] = tally.row(timed(tool, made), seen.truth, changed)
+                tell(f"  {word} {tools[word]['seconds']} s: {tools[word]['worth']}")
+        row = record.row(where, seen, every, changed, tools)
+    finally:
+        mend(state)
+        mended = is_healthy(made, healthy)
+    assert mended, f"{name} at {where} is mended, and the lab is not as before"
+    record.keep(made.lab.name, name, row)
+    assert not seen.sampled_reached, "who wasn't reached in company was reached alone"
+
+
+def is_healthy(made: Bench, healthy: Look) -> bool:
+    """Whether the lab is as it was before anything was broken, within ``MENDED`` seconds."""
+    every = questions(made.state.plan())
+    end = time.monotonic() + MENDED
+    while not (whole := is_as_before(made.state, every, healthy)) and time.monotonic() < end:
+        time.sleep(0.5)
+    return whole
+
+
+def test_the_files_are_where_the_page_says() -> None:
+    assert Path(WRITTEN / "curl-client.sh").is_file()

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from underlay.expect import Check, Expectation, Family, Protocol, Stop, Value
     from underlay.observe import Observation, Observed
+    from underlay.observe.unplanned import Looked, Unplanned
 
 NEVER_PROBED = "nothing was measured for this cell"
 
@@ -78,7 +79,8 @@ class Cell:
 class Summary:
     """How many cells there are; ``lost`` counts packets that were resent.
 
-    ``cells`` are those of both kinds, of which ``values`` are of kind value.
+    ``cells`` are those of both kinds, of which ``values`` are of kind value. ``unplanned`` are
+    the ways that were found beside them.
     """
 
     cells: int
@@ -88,6 +90,7 @@ class Summary:
     stopped_elsewhere: int
     lost: int
     values: int = 0
+    unplanned: int = 0
 
 
 @dataclass(frozen=True)
@@ -102,12 +105,18 @@ class Rivals:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Every cell of a lab, judged. ``timings`` are seconds by phase."""
+    """Every cell of a lab, judged. ``timings`` are seconds by phase.
+
+    ``looked`` is what is there beyond the plan, None where nobody looked. With ``strict`` that
+    counts for the exit code, too.
+    """
 
     lab: str
     provider: str
     cells: tuple[Cell, ...]
     timings: dict[str, float]
+    looked: Looked | None = None
+    strict: bool = False
 
     @property
     def summary(self) -> Summary:
@@ -122,7 +131,13 @@ class Verdict:
             stopped_elsewhere=sum(cell.elsewhere for cell in self.cells),
             lost=sum(cell.lost for cell in self.cells),
             values=sum(cell.kind == "value" for cell in self.cells),
+            unplanned=len(self.unplanned),
         )
+
+    @property
+    def unplanned(self) -> tuple[Unplanned, ...]:
+        """The ways that are there and that nobody planned."""
+        return self.looked.found if self.looked else ()
 
     @property
     def reach(self) -> tuple[Cell, ...]:
@@ -148,12 +163,16 @@ class Verdict:
     def exit_code(self) -> int:
         """Return 0 where all cells are as expected and there is at least one.
 
-        A cell that differs makes it 1; else one that wasn't measured, or no cell at all, 3.
+        A cell that differs makes it 1; else one that wasn't measured, or no cell at all, 3. If
+        it is ``strict``, a way that nobody planned is as a cell that differs, and an end that
+        couldn't look for any as one that wasn't measured.
         """
         summary = self.summary
-        if summary.differs:
+        if summary.differs or (self.strict and summary.unplanned):
             return EXIT_DIFFERS
-        return EXIT_INFRASTRUCTURE if summary.not_measured or not summary.cells else EXIT_OK
+        blind = self.strict and (self.looked is None or self.looked.blind)
+        unsure = summary.not_measured or not summary.cells or blind
+        return EXIT_INFRASTRUCTURE if unsure else EXIT_OK
 
 
 def judge(
@@ -197,7 +216,8 @@ def judge(
                 kind=wanted.kind,
             )
         )
-    return Verdict(lab, provider, tuple(cells), {**observation.timings, **(timings or {})})
+    taken = {**observation.timings, **(timings or {})}
+    return Verdict(lab, provider, tuple(cells), taken, observation.looked)
 
 
 def _expected(wanted: Expectation) -> Literal["reachable", "unreachable"] | Value:

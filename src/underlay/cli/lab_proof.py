@@ -23,15 +23,16 @@ def measure_lab(state: LabState) -> Verdict:
         return measure_and_judge(RunningLab(state), running.step)
 
 
-def prove_lab(state: LabState) -> Proof:
+def prove_lab(state: LabState, *, strict: bool = False) -> Proof:
     """Measure the running lab ``state`` and explain what differs, showing progress.
 
-    Raises Infrastructure where its nodes are on the way to another lab.
+    With ``strict`` the verdict counts what isn't planned as a difference. Raises Infrastructure
+    where its nodes are on the way to another lab.
     """
     from underlay.proof.lab import prove
 
     with progress(f"measuring {state.lab}") as running:
-        return prove(state, running.step)
+        return prove(state, running.step, strict=strict)
 
 
 def show_matrix(state: LabState, verdict: Verdict) -> None:

@@ -35,6 +35,8 @@ _PROBING = (
     "answering",
     "resolving",
     "sizing",
+    "marked",
+    "unplanned",
     "telling",
     "probe",
 )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from underlay.expect import Expectation
+    from underlay.expect.unplanned import Planned
     from underlay.observe.observation import Observation
     from underlay.observe.tasks import Asked
     from underlay.plan import Plan
@@ -51,6 +52,7 @@ def measure(
     spawn: Spawn,
     *,
     expectations: Sequence[Expectation] | None = None,
+    planned: Planned | None = None,
     start: float = START,
     deadline: float | None = None,
     pace: float = 1,
@@ -68,10 +70,11 @@ def measure(
 
     ``expectations`` are the plan's own, for a caller that has them already. They
     set the order of the cells, and how long a probe may take in all; no verdict depends on them.
+    With ``planned`` what is there beyond it is looked for once all cells are measured.
     """
     nonce = secrets.token_hex(4)
     expectations = predict(plan) if expectations is None else expectations
-    asked = numbered(plan, expectations)
+    asked = numbered(plan, expectations, planned)
     shares = _shares(asked)
     if deadline is None:
         deadline = pace * overload() * sum(shares.values())

@@ -27,6 +27,7 @@ from underlay.expect import (
 )
 from underlay.expect.value_cells import NOBODY
 from underlay.observe.on_node.cells import Answer, Received
+from underlay.observe.unplanned import Looked, looked, looked_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -72,12 +73,14 @@ class Seen:
 class Observation:
     """All cells of a matrix as measured, and the seconds that each phase took.
 
-    ``failed`` says why a node gave no answer, by node.
+    ``failed`` says why a node gave no answer, by node. ``looked`` is what is there beyond the
+    plan; None where nobody looked.
     """
 
     cells: tuple[Seen, ...]
     timings: dict[str, float]
     failed: dict[str, str]
+    looked: Looked | None = None
 
     def to_json(self) -> str:
         """Return the observation as JSON text."""
@@ -89,7 +92,7 @@ def observation_from_json(text: str) -> Observation:
     try:
         data = json.loads(text)
         cells = tuple(_seen(cell) for cell in data["cells"])
-        return Observation(cells, data["timings"], data["failed"])
+        return Observation(cells, data["timings"], data["failed"], looked_from(data.get("looked")))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an observation: {error}") from error
 
@@ -123,7 +126,8 @@ def merge(
         records.seen(one, protocol) for one in asked.pairs for protocol in protocols(plan)
     )
     cells += tuple(records.value(one.number, one.wanted) for one in asked.values)
-    return Observation(cells, dict(timings or {}), reasons)
+    found = looked(asked.planned, documents, reasons) if asked.planned else None
+    return Observation(cells, dict(timings or {}), reasons, found)
 
 
 def grown(before: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:

@@ -13,11 +13,14 @@ from underlay.expect import PROBE_PORT, ends, machines, pairs, protocols
 from underlay.expect.value_cells import EVERYBODY
 from underlay.observe.commands import PATIENCE, pack
 from underlay.observe.on_node.cells import COLD, OTHERS, Cell
+from underlay.observe.on_node.unplanned import WORD
+from underlay.observe.unplanned import task as task_beyond
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from underlay.expect import Expectation, Family, Pair
+    from underlay.expect.unplanned import Planned
     from underlay.plan import Plan
 
 
@@ -71,6 +74,9 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
             wanted.destination_address,
         )
         tasks[end.node]["values"][wanted.protocol].append(cell)
+    if asked.planned:
+        for home, task in tasks.items():
+            task[WORD] = task_beyond(asked.planned, plan, home)
     return tasks
 
 
@@ -100,6 +106,7 @@ class Asked:
 
     pairs: tuple[AskedPair, ...]
     values: tuple[AskedValue, ...]
+    planned: Planned | None = None
 
     @property
     def families(self) -> set[int]:
@@ -119,11 +126,17 @@ class Asked:
             {one.phase for one in self.pairs} - {OTHERS}, key=lambda name: (len(name), name)
         )
         in_order = sorted(cold, key=lambda name: (len(name), name))
-        return (*in_order, OTHERS, *dict.fromkeys(value.wanted.protocol for value in self.values))
+        checks = dict.fromkeys(value.wanted.protocol for value in self.values)
+        return (*in_order, OTHERS, *checks, *([WORD] if self.planned else []))
 
 
-def numbered(plan: Plan, expectations: Iterable[Expectation]) -> Asked:
-    """Return what is asked of the cells of ``plan``, of which ``expectations`` are predicted."""
+def numbered(
+    plan: Plan, expectations: Iterable[Expectation], planned: Planned | None = None
+) -> Asked:
+    """Return what is asked of the cells of ``plan``, of which ``expectations`` are predicted.
+
+    With ``planned`` what is beyond it is looked for after them.
+    """
     predicted = tuple(expectations)
     cold = {(e.source, e.destination, e.family) for e in predicted if e.cold}
     phases = _phases(plan, [pair for pair in pairs(plan) if _key(pair) in cold])
@@ -135,6 +148,7 @@ def numbered(plan: Plan, expectations: Iterable[Expectation]) -> Asked:
             AskedValue(n, wanted)
             for n, wanted in enumerate(e for e in predicted if e.kind == "value")
         ),
+        planned,
     )
 
 

@@ -20,6 +20,7 @@ from underlay.cluster.state.lab import unfinished
 from underlay.cluster.state.lock import turn
 from underlay.errors import Infrastructure
 from underlay.expect import Prediction
+from underlay.expect.unplanned import planned
 from underlay.faults import Scene
 from underlay.observe import measure
 from underlay.observe.commands import gather_command
@@ -59,14 +60,15 @@ class Proof:
     explanation: Explanation
 
 
-def prove(state: LabState, tell: Callable[[str], None]) -> Proof:
+def prove(state: LabState, tell: Callable[[str], None], *, strict: bool = False) -> Proof:
     """Prove the running lab of ``state``; ``tell`` is handed a line about each step.
 
-    Raises what ``measure_and_judge`` and ``explain_running`` raise.
+    With ``strict`` what isn't planned counts as a difference; only cells are explained. Raises
+    what ``measure_and_judge`` and ``explain_running`` raise.
     """
     lab = RunningLab(state)
     verdict = measure_and_judge(lab, tell)
-    return Proof(verdict, explain_running(lab, verdict, tell))
+    return Proof(replace(verdict, strict=strict), explain_running(lab, verdict, tell))
 
 
 def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
@@ -84,12 +86,15 @@ def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
     plan = lab.prediction.plan
     began = time.monotonic()
     expectations = lab.prediction.cells
+    asked_for = planned(lab.prediction)
     predicted = time.monotonic()
     what = f"measuring {len(expectations)} cells of {state.lab}"
     # Two measurements at once would flush each other's neighbour tables.
     with turn(state.lab, tell), span(state.folder, "host", "measure"):
         tell(what)
-        observation = measure(plan, spawn_as_root(state), expectations=expectations, pace=pace)
+        observation = measure(
+            plan, spawn_as_root(state), expectations=expectations, planned=asked_for, pace=pace
+        )
     timings = {
         "predict": round(predicted - began, 3),
         "measure": round(time.monotonic() - predicted, 3),

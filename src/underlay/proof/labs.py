@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from underlay.cluster.state.separate import separate_state
@@ -91,17 +91,19 @@ def prove_labs(
     show: Callable[[LabResult], None],
     *,
     keep: bool = False,
+    strict: bool = False,
 ) -> LabResults:
     """Bring up the ``labs`` in sandboxes of their own, prove each, and leave none of them up.
 
     ``tell`` is handed a line about each step, and ``show`` each result as soon as it is there.
     With ``keep`` the last lab stays up, where every verb finds it; BadInput is raised where a
-    lab of that name is up already.
+    lab of that name is up already. With ``strict`` what isn't planned counts as a difference.
     """
     results = LabResults()
 
     def visit(brought: Brought) -> None:
         result = prove_brought(brought, provider_name, tell)
+        result = replace(result, verdict=replace(result.verdict, strict=strict))
         results.add(result)
         show(result)
 

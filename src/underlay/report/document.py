@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from underlay.report.unplanned import unplanned_document
+
 if TYPE_CHECKING:
     from underlay.verdict import Cell, Verdict
 
@@ -22,6 +24,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "summary": asdict(verdict.summary),
         "cells": [_cell(cell) for cell in verdict.cells],
         "timings": dict(verdict.timings),
+        **unplanned_document(verdict),
     }
 
 

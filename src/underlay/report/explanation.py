@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from underlay.report.page import count
 from underlay.report.pasted import commands
-from underlay.report.terminal import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from underlay.report.matrix import DIFFERS, NOT_MEASURED, UNREACHABLE, matrix
+from underlay.report.page import Page, count
+from underlay.report.unplanned import unplanned_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -55,6 +56,7 @@ def report(
     _value_table(verdict, page)
     _not_measured(verdict, page)
     _elsewhere(verdict, page)
+    unplanned_section(verdict, page)
     # On a red check these sentences would only push the facts off the screen.
     if not summary.differs:
         _reasons(verdict, page)
@@ -77,6 +79,9 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
         f"{summary.not_measured} not measured", "bold yellow" if summary.not_measured else ""
     )
     seconds = sum(verdict.timings.get(phase, 0) for phase in _MEASURING)
+    if summary.unplanned:
+        text.append(", ")
+        text.append(f"{summary.unplanned} unplanned", "bold yellow")
     text.append(f" · {seconds:.1f} s\n" if seconds else "\n")
     if summary.stopped_elsewhere:
         text.append(f"{summary.stopped_elsewhere} of the cells as expected stopped elsewhere\n")
@@ -247,28 +252,3 @@ def _common(cells: list[Cell]) -> str:
     shown = [f"{value} ({number})" for value, number in seen.most_common(VALUES_SHOWN)]
     rest = len(seen) - len(shown)
     return "; ".join(shown) + (f"; and {count(rest, 'other value')}" if rest else "")
-
-
-class Page:
-    """The text under way, with its width."""
-
-    def __init__(self, width: int, ascii_only: bool) -> None:
-        self.text = Text()
-        self.width = width
-        self.ascii_only = ascii_only
-
-    def line(self, words: str, style: str = "", indent: int = 0, first: str = "") -> None:
-        """Append wrapped words; ``first`` stands before the first line."""
-        lines = textwrap.wrap(
-            words,
-            self.width,
-            initial_indent=first.ljust(indent),
-            subsequent_indent=" " * indent,
-            break_long_words=False,
-        )
-        self.text.append("\n".join(lines) + "\n", style)
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, as people write them."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

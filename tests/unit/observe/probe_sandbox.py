@@ -8,7 +8,8 @@ builds PLAN's nodes as namespaces on bridges, with macvlan children, runs each
 COMMAND (arguments of ``ip``), measures, and prints the observation as JSON. More commands
 are ``silent NODE``, whose probe fails, ``stuck NODE: WORDS``, whose probe hangs once it is told
 WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node and the bridge,
-and ``within SECONDS``, in which the probing has to be done.
+``within SECONDS``, in which the probing has to be done, and ``beyond``, which has what isn't
+planned looked for, too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from underlay.expect import Prediction
+from underlay.expect.unplanned import planned
 from underlay.observe import measure
 from underlay.plan import Plan, PlannedContainer, PlannedNode, plan_from_json
 
@@ -136,6 +139,8 @@ if __name__ == "__main__":
         if command.startswith("wire "):
             its_node, _, words = command.removeprefix("wire ").partition(": ")
             put_wire(the_plan, its_node, words.split(", "))
-        elif command.split()[0] not in ("silent", "stuck", "within"):
+        elif command.split()[0] not in ("silent", "stuck", "within", "beyond"):
             ip(command)
-    sys.stdout.write(measure(the_plan, spawn, deadline=next(iter(within), None)).to_json())
+    beyond = planned(Prediction(the_plan)) if "beyond" in sys.argv[2:] else None
+    seen = measure(the_plan, spawn, planned=beyond, deadline=next(iter(within), None))
+    sys.stdout.write(seen.to_json())

@@ -38,6 +38,9 @@ def command(
     keep: Annotated[
         bool, typer.Option("--keep", help="With FILE or DIR: leave the last lab up.")
     ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What is reachable and not planned differs, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure who reaches whom in a lab and compare it with the prediction.
@@ -49,6 +52,11 @@ def command(
     explain` would say of it follows. Exit code 0 means that all cells were measured
     and are as expected, 1 that a cell differs, 3 that something could not be measured.
 
+    After the cells it looks for what is there and wasn't asked for: addresses that the plan
+    gives nobody, link-local addresses and broadcasts that get into another network, and ARP
+    answers for addresses of nobody's. Each was heard as a frame, and is shown as reachable,
+    not planned. With --strict that is a difference as well.
+
     Without FILE or DIR it is the lab that is up. A lab file, or all `*.yml` directly in
     a folder, are brought up in sandboxes of their own, which never touch a running lab:
     labs that need the same nodes are proven on one boot. Nothing is left up. Their nodes are
@@ -57,24 +65,25 @@ def command(
     Example:
       underlay check
       underlay check --lab docker-vlan --json
+      underlay check --strict
       underlay check flat
       underlay check labs --json
     """
     if what is not None:
         if lab is not None:
             raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
-        raise typer.Exit(_check_files(what, provider, keep=keep, as_json=as_json))
+        raise typer.Exit(_check_files(what, provider, keep=keep, strict=strict, as_json=as_json))
     if provider is not None or keep:
         raise BadInput("--provider and --keep need a FILE or DIR to start")
-    raise typer.Exit(_check_running(running_state(lab), as_json=as_json))
+    raise typer.Exit(_check_running(running_state(lab), strict=strict, as_json=as_json))
 
 
-def _check_running(state: LabState, *, as_json: bool) -> int:
+def _check_running(state: LabState, *, strict: bool, as_json: bool) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
     from underlay.report.document import document
     from underlay.report.explanation import causes, explanation_text
 
-    proof = prove_lab(state)
+    proof = prove_lab(state, strict=strict)
     verdict, explanation = proof.verdict, proof.explanation
     if as_json:
         print_json({**document(verdict), "causes": causes(explanation)})
@@ -100,7 +109,9 @@ def _keep(state: LabState, proof: Proof) -> None:
         err.print(f"kept: {folder}")
 
 
-def _check_files(what: str, provider: str | None, *, keep: bool, as_json: bool) -> int:
+def _check_files(
+    what: str, provider: str | None, *, keep: bool, strict: bool, as_json: bool
+) -> int:
     """Prove the labs that ``what`` means, print the results, and return the exit code.
 
     Raises BadInput where there is no such file or folder, or a file in it can't be read.
@@ -112,7 +123,9 @@ def _check_files(what: str, provider: str | None, *, keep: bool, as_json: bool) 
     labs = _read_all(_files(what))
     count = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
     with progress(f"rendering {count}") as running:
-        results = prove_labs(labs, provider or DEFAULT, running.step, show_result, keep=keep)
+        results = prove_labs(
+            labs, provider or DEFAULT, running.step, show_result, keep=keep, strict=strict
+        )
     seconds = round(time.monotonic() - began, 3)
     if as_json:
         print_json(
@@ -186,7 +199,8 @@ def show_result(result: LabResult) -> None:
         return
     cells = f"{summary.cells} cells: {summary.as_expected} as expected"
     more = f", {summary.differs} differ, {summary.not_measured} not measured"
-    err.print(f"{verdict.lab}: {cells}{more if verdict.exit_code else ''} · {spent}")
+    beside = f", {summary.unplanned} unplanned" if summary.unplanned else ""
+    err.print(f"{verdict.lab}: {cells}{more if verdict.exit_code else ''}{beside} · {spent}")
     if result.explanation is not None:
         err.print(explanation_text(result.explanation, width=min(err.width, 100)), end="")
 

@@ -14,7 +14,7 @@ from underlay.cli.console import err, out, print_json
 from underlay.cli.which_lab import resolve_lab
 from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput
 from underlay.lab.text import LabError
-from underlay.report.terminal import count
+from underlay.report.page import count
 from underlay.storage.paths import root
 
 if TYPE_CHECKING:

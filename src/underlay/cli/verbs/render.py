@@ -12,7 +12,7 @@ from underlay.cli.console import err, out, print_json
 from underlay.cli.options import AsJson, LabFile
 from underlay.cli.which_lab import resolve_lab
 from underlay.errors import BadInput
-from underlay.report.terminal import count
+from underlay.report.page import count
 from underlay.storage import paths
 
 if TYPE_CHECKING:

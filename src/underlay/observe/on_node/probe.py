@@ -25,7 +25,9 @@ The specification, which observe/tasks.py writes:
      "spaces": [[name, "node" | the container's runtime, path, port, …], …],
      "cells": [a Cell of cells.py, as a list, …],
      "groups": [multicast address, …],
-     "values": {check: [a Cell, …]}}
+     "values": {check: [a Cell, …]},
+     "unplanned": {"points": [a Spec of unplanned.py, …], "planned": {name: [address, …]},
+                   "alone": [interface, …]}}
 
 The node's own namespace is the first. ``pace`` multiplies waits. A phase is one of cells.py,
 or the word of a check. A port is one that the namespace listens on besides ``port``, as
@@ -53,6 +55,7 @@ from underlay.observe.on_node.resolving import Resolving
 from underlay.observe.on_node.sizing import Sizing
 from underlay.observe.on_node.station import Station
 from underlay.observe.on_node.telling import Telling
+from underlay.observe.on_node.unplanned import Unplanned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,7 +64,7 @@ if TYPE_CHECKING:
     from underlay.observe.on_node.question import Question
     from underlay.observe.on_node.spaces import Space
 
-    Work = Asking | Hearing | Resolving | Sizing
+    Work = Asking | Hearing | Resolving | Sizing | Unplanned
 
 CHECKS: dict[str, Callable[[Station, list[Cell], str], Work]] = {
     "source": lambda station, cells, check: Asking(station, cells, [check]),
@@ -71,6 +74,8 @@ CHECKS: dict[str, Callable[[Station, list[Cell], str], Work]] = {
     "nd": Resolving,
     "broadcast": Hearing,
     "multicast": Hearing,
+    # After all cells: what nobody planned.
+    "unplanned": lambda station, cells, check: Unplanned(station),
 }
 
 

@@ -17,7 +17,7 @@ ERROR, DONE = 2, 3
 INCOMPLETE, FAILED, NOARP, PERMANENT = 0x01, 0x20, 0x40, 0x80
 DESTINATION, INTERFACE, GATEWAY = 1, 4, 5
 ADDRESS, OWN_ADDRESS = 1, 2
-TENTATIVE, DAD_FAILED = 0x40, 0x08
+TENTATIVE, DAD_FAILED, FOR_EVER = 0x40, 0x08, 0x80
 LOCAL = 2
 SIZES = {4: socket.AF_INET, 16: socket.AF_INET6}
 
@@ -70,6 +70,22 @@ def addresses(netlink: socket.socket) -> dict[bytes, tuple[int, bool]]:
             told = _attributes(body[8:])
             address = told.get(OWN_ADDRESS, told.get(ADDRESS, b""))
             found[address] = (index, bool(flags & TENTATIVE and not flags & DAD_FAILED))
+    return found
+
+
+def origins(netlink: socket.socket) -> list[tuple[bytes, int, bool]]:
+    """Return each address with its interface's index, and whether it was made for a while only.
+
+    One that a router's advertisement brought is, or one that was leased; who adds one by hand
+    makes it permanent (RFC 4862, 5.5; Linux include/uapi/linux/if_addr.h). Raises OSError.
+    """
+    found = []
+    for family in SIZES.values():
+        for body in _talk(netlink, GET_ADDRESS, DUMP, struct.pack("=B7x", family)):
+            _, _, flags, _, index = struct.unpack_from("=BBBBI", body)
+            told = _attributes(body[8:])
+            address = told.get(OWN_ADDRESS, told.get(ADDRESS, b""))
+            found.append((address, index, not flags & FOR_EVER))
     return found
 
 

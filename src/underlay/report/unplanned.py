@@ -160,7 +160,7 @@ def _described(one: Unplanned) -> str:
     """Say who is reachable by which address, and from where."""
     place = f" ({one.interface})" if one.interface else ""
     heard = f"heard by {_several(one.heard_by)}"
-    if one.kind in ("proxy-arp", "other-mac"):
+    if one.answered == one.heard_by:
         heard = f"answers {_several(one.answered)}"
     elif one.answered:
         heard += f", answers {_several(one.answered)}"

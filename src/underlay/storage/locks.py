@@ -76,11 +76,12 @@ def wait_for(
     *,
     deadline: float,
     waiting: Callable[[str], None] = lambda _: None,
-    folder_mode: int = 0o777,
+    folder: Callable[[], int] | None = None,
 ) -> int:
     """Return a descriptor that holds the lock at ``path``, which is made with its folder.
 
-    The folder has ``folder_mode`` less the umask where it is new. ``busy`` says, as the
+    ``folder`` makes and opens that in another way: for each attempt, and the lock is made in what
+    it has opened, whatever the folder's name leads to by then. ``busy`` says, as the
     predicate of a sentence, what holders do; ``waiting`` is told who does it meanwhile. Raises
     Infrastructure, which says so too, where that lasts longer than ``deadline`` seconds, and
     where ``path`` is a symbolic link; OSError where its folder can't be made.
@@ -90,8 +91,14 @@ def wait_for(
     pause = FIRST_PAUSE
     while True:
         try:
-            path.parent.mkdir(mode=folder_mode, parents=True, exist_ok=True)
-            return _attempt(path)
+            if folder is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return _attempt(path)
+            opened = folder()
+            try:
+                return _attempt(path, opened)
+            finally:
+                os.close(opened)
         except (FileNotFoundError, FileExistsError):
             # Its last holder has just removed it, or the folder between the two steps by which
             # `mkdir` learns that there is one: the next attempt makes another.
@@ -168,9 +175,9 @@ def _is_another_thing(folder: Path) -> bool:
     return not (stat.S_ISDIR(mode) or (stat.S_ISLNK(mode) and folder.is_dir()))
 
 
-def _attempt(path: Path) -> int:
+def _attempt(path: Path, folder: int | None = None) -> int:
     try:
-        return take(path)
+        return take(path if folder is None else Path(path.name), folder=folder)
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise

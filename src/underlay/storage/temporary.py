@@ -110,13 +110,12 @@ def claim(path: Path) -> int:
     with it: then it is made again. Raises Infrastructure where somebody else has made it.
     """
     busy = f"uses the folder {path}"
-    descriptor = locks.wait_for(path / LOCK, busy, deadline=DEADLINE, folder_mode=0o700)
-    try:
+
+    def folder() -> int:
         private.make(path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
+        return private.opened(path)
+
+    return locks.wait_for(path / LOCK, busy, deadline=DEADLINE, folder=folder)
 
 
 def abandoned(paths: Iterable[Path]) -> Iterator[Path]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from underlay.errors import Infrastructure
-from underlay.storage import locks, paths
+from underlay.storage import locks, paths, private
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 HOLD = """\
@@ -90,9 +90,13 @@ def test_the_file_goes_with_the_lock(path: Path) -> None:
 
 
 def test_a_lock_is_closed_to_others(path: Path) -> None:
+    def closed() -> int:
+        private.make(path.parent)
+        return private.opened(path.parent)
+
     before = os.umask(0)
     try:
-        descriptor = locks.wait_for(path, "works", deadline=0, folder_mode=0o700)
+        descriptor = locks.wait_for(path, "works", deadline=0, folder=closed)
     finally:
         os.umask(before)
     os.close(descriptor)

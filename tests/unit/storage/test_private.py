@@ -81,6 +81,14 @@ assert not (above / "made").exists()
     "its folder, in the place of one that is claimed": """
 other(lambda: (above / "underlay-seed-x").mkdir(mode=0o777))
 refused(lambda: temporary.claim(above / "underlay-seed-x"), "belongs to user 4321")
+assert not (above / "underlay-seed-x" / ".lock").exists()
+""",
+    "a link to a folder of root's, in the place of one that is claimed": """
+mine = above / "mine"
+mine.mkdir(mode=0o755)
+other(lambda: (above / "underlay-seed-y").symlink_to(mine))
+refused(lambda: temporary.claim(above / "underlay-seed-y"), "is a symbolic link")
+assert list(mine.iterdir()) == []
 """,
     "a runtime folder, which su has passed on": """
 other(lambda: (above / "run").mkdir(mode=0o700))

@@ -47,8 +47,8 @@ LAB = "UNDERLAY_LAB"
 FORCE = "UNDERLAY_FORCE"
 PROVIDER = "UNDERLAY_PROVIDER"
 AWAIT = "UNDERLAY_AWAIT"
-# Longer than a lab takes to be made ready; who makes it, ends Vagrant and this where it fails.
-PATIENCE, INTERVAL = 120.0, 0.01
+# Longer than a lab takes to be made ready: whoever makes it ends Vagrant and this where it fails.
+PATIENCE, INTERVAL = 900.0, 0.01
 # Begin the lines of an error that say what failed, and what to do next.
 ERROR, HINT = "error: ", "hint: "
 

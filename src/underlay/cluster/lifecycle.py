@@ -157,6 +157,9 @@ def _down(name: str, progress: Callable[[str], None]) -> None:
         progress(f"ending {len(words)} nodes through Vagrant")
         try:
             Vagrant(state).end()
+            left = [name for name, word in _states(state).items() if word == "running"]
+            if left:
+                progress(f"vagrant destroy has not ended {listed(left)}; ended without it")
         except Infrastructure as error:
             failure = error
     with lock(name, progress):

@@ -113,7 +113,7 @@ class PaperVagrant:
     def end(self) -> None:
         if self.fails:
             raise Infrastructure("vagrant failed with exit code 1", detail=self.fails)
-        for node in NODES:
+        for node in () if self.does_nothing else NODES:
             self._by.stop(self._state.plan(), node, self._state.folder)
 
 
@@ -281,6 +281,18 @@ def test_down_does_without_a_vagrant_that_fails(
     said: list[str] = []
     lifecycle.down("paper", said.append)
     assert said[1:] == ["vagrant destroy failed; the lab was ended without it: a stack trace"]
+    assert by.destroyed == [paths.state("paper")]
+    assert not home.exists()
+
+
+def test_down_says_what_vagrant_has_not_ended(
+    file: Path, by: Paper, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(file)
+    monkeypatch.setattr(PaperVagrant, "does_nothing", True)
+    said: list[str] = []
+    lifecycle.down("paper", said.append)
+    assert said[1:] == ["vagrant destroy has not ended core-01, core-02; ended without it"]
     assert by.destroyed == [paths.state("paper")]
     assert not home.exists()
 

@@ -31,6 +31,8 @@ DAILY, FULL = 3, 20
 STARTED = int(os.environ.get("RANDOM_LABS_STARTED", "2"))
 SEED = int(os.environ.get("RANDOM_LABS_SEED", "1"))
 SEEDS = range(SEED, SEED + (1 if "RANDOM_LABS_SEED" in os.environ else 5))
+# Between the seeds of two runtimes: from one seed all of them would get much the same labs.
+APART = 100
 # This many nodes put the last one's share at the end of an IPv6 subnet, as any 2^n - 1 do.
 AT_THE_END = 3
 
@@ -206,9 +208,9 @@ def test_random_labs_are_started_by_every_runtime(
     here: Checkout, tmp_path: Path, nodes: int
 ) -> None:
     files: dict[str, Path] = {}
-    for runtime in RUNTIME_NAMES:
-        prefix = f"r{nodes}-{runtime}"
-        files |= write(tmp_path, SEED, STARTED, prefix=prefix, nodes=nodes, runtime=runtime)
+    for position, runtime in enumerate(RUNTIME_NAMES):
+        prefix, number = f"r{nodes}-{runtime}", SEED + position * APART
+        files |= write(tmp_path, number, STARTED, prefix=prefix, nodes=nodes, runtime=runtime)
     plans = {name: load(path).plan for name, path in files.items()}
     done = here.underlay("check", str(tmp_path), "--json", deadline=DEADLINE)
     document = done.document()

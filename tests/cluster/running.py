@@ -34,6 +34,7 @@ LABS = {
     "slaac": ("labs/slaac.yml",),
     "seen": ("labs/seen.yml",),
     "seen-l3": ("labs/seen-l3.yml",),
+    "small-mtu": ("labs/small-mtu.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }

@@ -202,13 +202,12 @@ class Referee:
         return tags, ports
 
 
-def is_as_before(state: LabState, asked: list[Question], healthy: Look) -> bool:
+def is_as_before(referee: Referee, asked: list[Question], healthy: Look) -> bool:
     """Whether all that the healthy lab reaches is reached, all asked at once; a moment's look."""
     every = [(question, cell) for question in asked for cell in cells(question)]
     near = [(question, cell[2]) for question, cell in every if healthy.truth[cell] == REACHED]
-    with Referee(state) as referee:
-        referee.flush_all()
-        rows = referee.ask(near, COMPANY, AGAIN, None)
+    referee.flush_all()
+    rows = referee.ask(near, COMPANY, AGAIN, None)
     return all(row[1] == "answered" for row in rows.values())
 
 

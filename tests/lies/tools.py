@@ -29,7 +29,8 @@ from lies.questions import Cell, Question
 from underlay.cluster import ssh
 from underlay.cluster.access import run_in
 from underlay.cluster.state.lab import LabState
-from underlay.errors import Infrastructure
+from underlay.errors import EXIT_DIFFERS, EXIT_OK, Infrastructure
+from underlay.proof.lab import RunningLab, measure_and_judge
 
 WRITTEN = Path(__file__).parent / "as-users-write-them"
 FOLDER = "/run/lies"
@@ -108,7 +109,7 @@ def ping(bench: Bench) -> Said:
 
             def noting(*words: Any, run: Any = run, heard: list[str] = heard, **more: Any) -> Any:
                 done = run(*words, **more)
-                heard.append(done.stdout)
+                heard.append(done.stdout + done.stderr)
                 return done
 
             host.run = noting  # type: ignore[method-assign]
@@ -122,8 +123,8 @@ def ping(bench: Bench) -> Said:
             if stop.is_set():
                 return
             said.cells[cell] = FINE if fine else BROKEN
-            # is_reachable says no as well where ping never ran; ping's first word tells.
-            if not fine and "PING" not in heard[-1]:
+            # is_reachable says no as well where ping never ran: then nothing begins with its name.
+            if not fine and not heard[-1].upper().startswith("PING"):
                 said.not_asked.add(cell)
 
     _at_every_node(bench, work, stop)
@@ -247,18 +248,28 @@ def star(bench: Bench) -> Said:
 
 
 def check(bench: Bench) -> Said:
-    """Run ``underlay check --json``; a cell that it couldn't measure has no word."""
-    done = bench.lab.verb("check", "--json", deadline=DEADLINE)
+    """Measure and judge as ``underlay check`` does; a cell that it couldn't measure has no word.
+
+    The command's interpreter starts before that, and where cells differ it looks for causes after
+    it: neither changes what it says of a cell.
+    """
     said = Said()
     wanted = {q.pair for q in bench.asked}
     words = {"reachable": FINE, "unreachable": BROKEN, "not_measured": NO_WORD}
-    for row in done.document().get("cells", ()):
-        pair = (row["source"], row["destination"], row.get("family", 4))
-        if row.get("kind", "reach") == "reach" and pair in wanted:
-            said.cells[*pair[:2], row["protocol"], pair[2]] = words[row["observed"]]
-        elif row["observed"] != row["expected"]:
+    try:
+        verdict = measure_and_judge(RunningLab(bench.state), lambda _: None)
+    except Infrastructure:
+        said.whole = NO_WORD
+        return said
+    for cell in verdict.cells:
+        pair = (cell.source, cell.destination, int(cell.family))
+        if cell.kind == "reach" and pair in wanted:
+            said.cells[cell.source, cell.destination, cell.protocol, pair[2]] = words[
+                str(cell.observed)
+            ]
+        elif cell.differs:
             said.beyond += 1
-    said.whole = {0: FINE, 1: BROKEN}.get(done.code, NO_WORD)
+    said.whole = {EXIT_OK: FINE, EXIT_DIFFERS: BROKEN}.get(verdict.exit_code, NO_WORD)
     return said
 
 
@@ -318,7 +329,7 @@ def versions(bench: Bench, goss_version: str) -> dict[str, str]:
     curl = subprocess.run(["curl", "--version"], capture_output=True, text=True, timeout=30).stdout
     return {
         "testinfra": version("pytest-testinfra"),
-        "ping": node.run("ping -V").stdout.strip(),
+        "ping": node.run("ping -V").stdout.partition("\n")[0],
         "goss": f"Debian {goss_version}",
         "curl": " ".join(curl.split()[:2]),
         "busybox": " ".join(node.run("busybox").stdout.split()[:2]),

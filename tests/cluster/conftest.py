@@ -40,6 +40,7 @@ OF_THE_CHECKOUTS_LABS = {
     "test_rendered",
     "test_status",
     "test_trace",
+    "test_unplanned",
 }
 FIRST_USE = 1800.0
 

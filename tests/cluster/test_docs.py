@@ -30,8 +30,12 @@ DOCUMENTS = {
     "capture": ["lan", "--seconds", "1"],
     "trace": ["lannet-1a", "lannet-2a"],
 }
-# A lab that is as it should be is changed nowhere.
-EMPTY = {"converge": ("changes", "diff")}
+# A lab that is as it should be is changed nowhere, and has nothing that nobody planned.
+EMPTY = {
+    "converge": ("changes", "diff"),
+    "check": ("unplanned", "blind"),
+    "demo": ("unplanned", "blind"),
+}
 # One after the other: the lab is broken, explained and mended. A verb's exit code, its arguments,
 # and what may be empty in it.
 BROKEN = {

@@ -85,7 +85,9 @@ PROXYING = (
     "It answers ARP for all that it has a route to (net.ipv4.conf.{dotted}.proxy_arp or "
     "proxy_arp_pvlan is on)."
 )
-PROXYING_LOOK = "sysctl net.ipv4.conf.{dotted}.proxy_arp net.ipv4.conf.{dotted}.proxy_arp_pvlan"
+PROXYING_LOOK = (
+    "sysctl net.ipv4.conf.{dotted}.proxy_arp; sysctl net.ipv4.conf.{dotted}.proxy_arp_pvlan"
+)
 
 
 def cause(one: Unplanned) -> str:
@@ -151,8 +153,8 @@ def unplanned_section(verdict: Verdict, page: Page) -> None:
             page.line(f"and {len(found) - SHOWN} alike, in --json", indent=4, first="    ")
         page.line(f"{words.because} {why}", indent=4, first="    ")
         page.line(words.reference, "dim", 6, "      ")
-        if shown := look(found[0]):
-            page.line(shown, "dim", 6, "      ")
+        for command in filter(None, look(found[0]).split("; ")):
+            page.text.append(f"      {command}\n", "dim")
     _blind(verdict, page)
 
 

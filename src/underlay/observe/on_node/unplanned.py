@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from underlay.observe.on_node.station import Station
 
 WORD = "unplanned"
-BEGUN = 3  # rounds after which everybody has begun this phase, too, and is listening
-# A question and its answer have four steps with ARP; two more rounds are under way by then.
-ROUNDS, LEAST = 6, 0.15  # and s
+BEGUN = 2  # rounds after which everybody has begun this phase, too, and is listening
+# A question and its answer have four steps with ARP; the last round is under way by then.
+ROUNDS, LEAST = 5, 0.15  # and s
 LIMIT = 8.0  # s; where another node is stuck there are no rounds
 BURST = 24  # interfaces that send before what arrived is read again
 CONFIRMED = 8  # addresses that one interface asks for, at most

@@ -1,4 +1,4 @@
-"""What nobody planned, on real nodes: each way that it can get there is made, found, and gone again.
+"""What nobody planned, on real nodes: each way to get there is made, found, and gone again.
 
 Every day on a lab that is up anyway: what leaves all cells as they are. What needs more goes with
 the full proof.
@@ -16,7 +16,7 @@ from cluster.running import CHECK_DEADLINE, Lab
 
 on_coreos = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
-# A router's advertisement as radvd would send it: on link, and to make addresses of (RFC 4861, 4.2).
+# As radvd would send it: a prefix on the link, and to make addresses of (RFC 4861, 4.2).
 ADVERTISE = """
 import socket, struct
 made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)

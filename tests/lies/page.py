@@ -46,8 +46,8 @@ HEAD = """\
 A test that passes while packets go astray is worse than none. This page brings each fault of
 the catalogue about on running nodes, lets four tools look at the lab, and compares what they say
 with what a referee of its own saw: packets at their receiver. Its figures are made by
-`./underlay test --layer cluster --all -- -k test_lies`; with `-k 'test_lies and small-mtu'` those of
-one lab.
+`./underlay test --layer cluster --all -- -k test_lies`, those of one lab with
+`-k 'test_lies and small-mtu'`.
 
 The faults are those of Underlay's own catalogue, for lack of another one. That favours Underlay:
 it was written to see them. The other three are asked what their users ask them, and nothing that

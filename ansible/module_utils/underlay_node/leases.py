@@ -28,9 +28,14 @@ def ask(name: str, address: str) -> None:
     run(["ip", "link", "set", name, "up"])
     words = ["busybox", "udhcpc", "-i", name, "-f", "-n", "-q", "-t", str(TRIES), "-T", "1"]
     run([*words, "-s", SCRIPT])
+    compare(name, address)
+
+
+def compare(name: str, address: str, enter: list[str] | None = None) -> None:
+    """Raise Failed where ``name`` hasn't ``address``; ``enter`` leads into its namespace."""
     found = [
         f"{entry['local']}/{entry['prefixlen']}"
-        for row in show(["-4", "address", "show", "dev", name])
+        for row in show(["-4", "address", "show", "dev", name], enter)
         for entry in row["addr_info"]
     ]
     if address not in found:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable
 
-from . import routes
-from .commands import batch, run, write
+from . import leases, routes
+from .commands import Failed, batch, run, write
 from .crun import SLEEP
 
 IMAGE = "localhost/underlay/busybox"
@@ -15,17 +17,53 @@ PODMAN = ["podman", "--events-backend=none", "--cgroup-manager=cgroupfs", "--log
 # otherwise; User Mode Linux's nf_tables has the bridge family only.
 SETTINGS = "/run/underlay/containers.conf"
 SETTING = '[network]\nfirewall_driver = "iptables"\n'
+# Netavark is no DHCP client: the proxy is, and keeps the leases (netavark, commands/dhcp_proxy.rs).
+PROXY = "/run/podman/nv-proxy.sock"
+UNITS = ["netavark-dhcp-proxy.socket", "netavark-dhcp-proxy.service"]
+UNIX_SOCKETS = "/proc/net/unix"
+ACCEPTS = 0x10000  # __SO_ACCEPTCON, linux/net.h
 RUN = ["--detach", "--pull=never", "--no-hosts", "--no-hostname", "--cgroups=disabled",
        "--log-driver=none", "--cap-add=NET_ADMIN,NET_RAW", "--security-opt=seccomp=unconfined",
        "--replace"]  # fmt: skip
 
 
-def prepare() -> None:
-    """Import the containers' image, where podman hasn't it yet."""
+def prepare(networks: list[dict]) -> None:
+    """Import the containers' image, where podman hasn't it yet, and start the proxy for leases."""
+    serve(networks)
     write(SETTINGS, SETTING)
     os.environ["CONTAINERS_CONF_OVERRIDE"] = SETTINGS
     if not run([*PODMAN, "images", "--quiet", IMAGE]).strip():
         run([*PODMAN, "import", "--quiet", LAYER, IMAGE])
+
+
+def serve(networks: Iterable[dict]) -> None:
+    """Have systemd listen for the proxy, where any of ``networks`` needs it."""
+    if any(leased(network) for network in networks) and not listens():
+        # The image masks what no boot needs.
+        run(["systemctl", "unmask", "--quiet", *UNITS])
+        run(["systemctl", "start", UNITS[0]])
+
+
+def leased(network: dict) -> bool:
+    """Whether podman is to ask a DHCP server for the network's addresses."""
+    return network.get("runtime") == "podman" and network.get("ipam") == "dhcp"
+
+
+def listens() -> bool:
+    """Whether somebody listens where netavark asks for leases.
+
+    Not asked by connecting: systemd would start the proxy that is looked for.
+    """
+    with open(UNIX_SOCKETS, encoding="ascii", errors="replace") as file:
+        rows = [row.split() for row in file]
+    return any(row[-1] == PROXY and int(row[3], 16) & ACCEPTS for row in rows[1:])
+
+
+def unserved(networks: Iterable[dict]) -> list[str]:
+    """Return in words what keeps containers of ``networks`` from a lease when they start again."""
+    if not any(leased(network) for network in networks) or listens():
+        return []
+    return [f"podman: nobody listens at {PROXY}: systemctl start {UNITS[0]}"]
 
 
 def pid_file(name: str) -> str:
@@ -55,12 +93,35 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     words = [*PODMAN, "run", *RUN, f"--name={name}", f"--pidfile={pid_file(name)}"]
     for attachment in container["attachments"]:
         words += ["--network", endpoint(attachment, networks[attachment["network"]])]
-    run([*words, IMAGE, *SLEEP])
-    batch(routes.lines(container, networks), enter(name))
+    try:
+        run([*words, IMAGE, *SLEEP])
+        for attachment in container["attachments"]:
+            if leased(networks[attachment["network"]]):
+                _take_lease(attachment, enter(name))
+        batch(routes.lines(container, networks), enter(name))
+    except Failed:
+        # A container that was made and not started keeps its name.
+        with contextlib.suppress(Failed):
+            stop(container, networks)
+        raise
+
+
+def _take_lease(attachment: dict, enter: list[str]) -> None:
+    """Raise Failed where the lease is not the planned one; let routes be the plan's.
+
+    A lease's router becomes a default route with a metric of its own: another that is put beside
+    it would not take its place.
+    """
+    leases.compare(attachment["interface"], attachment["address"], enter)
+    run([*enter, "ip", "-4", "route", "flush", "exact", "default"])
 
 
 def stop(container: dict, networks: dict[str, dict]) -> None:
-    """Remove the container; what is left of it ends with its namespace."""
+    """Remove the container; what is left of it ends with its namespace.
+
+    Netavark gives leases back to the proxy, and fails where there is none.
+    """
+    serve(networks.values())
     os.environ["CONTAINERS_CONF_OVERRIDE"] = SETTINGS
     run([*PODMAN, "rm", "--force", "--time=0", "--ignore", container["name"]])
     if os.path.exists(pid_file(container["name"])):
@@ -68,8 +129,12 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
 
 
 def endpoint(attachment: dict, network: dict) -> str:
-    """Return podman's --network: the network with this container's addresses in it."""
-    words = [f"ip={own.partition('/')[0]}" for own in routes.given(attachment, network)]
+    """Return podman's --network: the network with this container's addresses in it.
+
+    What a server is to lease, podman refuses to be told.
+    """
+    given = [] if leased(network) else routes.given(attachment, network)
+    words = [f"ip={own.partition('/')[0]}" for own in given]
     if network["own_mac"] and network["mode"] != "passthru":
         words.append(f"mac={attachment['mac']}")
     words.append(f"interface_name={attachment['interface']}")

@@ -253,7 +253,7 @@ def _start(
         docker.prepare(sorted(used))
     cni.prepare([n for name in names for n in wanted[name]["networks"].values()])
     if "podman" in runtimes.values():
-        podman.prepare()
+        podman.prepare([n for name in names for n in wanted[name]["networks"].values()])
 
     def start(name: str) -> None:
         containers.start(wanted[name])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from . import containers, files, remember
+from . import containers, files, podman, remember
 from .commands import Failed
 
 
@@ -47,5 +47,7 @@ def _failed(node: dict) -> list[str]:
     failed = [
         f"{name}: was not started" for name in wanted if record.containers.get(name) != wanted[name]
     ]
+    used = [n for name in wanted for n in wanted[name]["networks"].values()]
+    failed += podman.unserved(used)
     started = {name: specified for name, specified in wanted.items() if name in record.containers}
     return failed + [f"{name}: {words}" for name, words in containers.ended(started).items()]

@@ -405,7 +405,9 @@ class Network(Strict):
     plan; a fixed address may be anywhere in the subnet. With ``ipam: cluster`` all nodes hand
     out of one pool, one after the other in the plan's order. It stands for allocators that
     know the whole cluster, such as whereabouts and Swarm's: CNI is given the addresses by the
-    plugin static, Docker and podman by ``--ip``. With ``ipam: none`` containers get a link
+    plugin static, Docker and podman by ``--ip``. With ``ipam: dhcp`` a host that serves leases
+    gives each container its planned address, by its MAC address: CNI asks by its plugin's daemon,
+    podman by netavark's proxy. With ``ipam: none`` containers get a link
     without addresses: nothing of IPv4 is asked of it, and of IPv6 what the kernel makes of the
     child's MAC address for the link alone, where the runtime leaves it that.
 
@@ -455,7 +457,7 @@ class Network(Strict):
     ranges: dict[NodeName, AnyRange] = Field(default={}, max_length=20)
     """What each node hands out of the subnet, by node; without it, a slice of its own."""
     ipam: Ipam | None = None
-    """What gives containers addresses: a CNI plugin (host-local), the plan (cluster), or none."""
+    """What gives containers addresses: a CNI plugin, a server (dhcp), the plan (cluster), none."""
     slaac: StrictBool = False
     """Whether containers make their IPv6 address from a router's advertisements (SLAAC)."""
     sliced: StrictBool = True

@@ -6,7 +6,7 @@ from ipaddress import IPv6Network
 from pathlib import Path
 
 import pytest
-from underlay_node import cni, iproute2, settling
+from underlay_node import cni, iproute2, leases, podman, settling
 from underlay_node.commands import Failed
 
 from underlay.cluster.providers.uml import wiring
@@ -106,3 +106,77 @@ def test_an_advertised_address_is_waited_for_and_never_set(
     with pytest.raises(Failed, match="no router advertises"):
         settling.wait({"name": "web", "attachments": [own]}, {"net": net})
     settling.wait({"name": "web", "attachments": [own]}, {"net": {**net, "slaac": False}})
+
+
+UNIX = """\
+Num       RefCount Protocol Flags    Type St Inode Path
+0000: 00000002 00000000 00010000 0001 01 901 /run/podman/nv-proxy.sock
+0000: 00000003 00000000 00000000 0001 03 902
+"""
+
+
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str) -> list[list[str]]:
+    """Let the node's sockets be those of ``text``; return what podman's part runs from now on."""
+    ran: list[list[str]] = []
+    (tmp_path / "unix").write_text(text)
+    monkeypatch.setattr(podman, "UNIX_SOCKETS", str(tmp_path / "unix"))
+    monkeypatch.setattr(podman, "SETTINGS", str(tmp_path / "containers.conf"))
+    monkeypatch.setenv("CONTAINERS_CONF_OVERRIDE", "")
+    monkeypatch.setattr(podman, "run", lambda words, *_: ran.append(words) or "image")
+    return ran
+
+
+LEASED = {"name": "leased", "runtime": "podman", "ipam": "dhcp", "own_mac": True, "mode": "bridge"}
+LEASED |= {"default_route": "none", "pools": []}
+
+
+def test_the_proxy_is_started_before_the_containers_that_need_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    closed = UNIX.replace("00010000", "00000000")
+    ran = served(monkeypatch, tmp_path, closed)
+    podman.prepare([LEASED])
+    assert [words[:2] for words in ran[:2]] == [["systemctl", "unmask"], ["systemctl", "start"]]
+    assert ran[1][2] == "netavark-dhcp-proxy.socket"
+    assert podman.unserved([LEASED]) == [
+        "podman: nobody listens at /run/podman/nv-proxy.sock:"
+        " systemctl start netavark-dhcp-proxy.socket"
+    ]
+    ran = served(monkeypatch, tmp_path, UNIX)
+    podman.prepare([LEASED])
+    assert ran[0][0] == "podman"
+    assert podman.unserved([LEASED]) == []
+
+
+def test_no_proxy_is_needed_for_anything_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran = served(monkeypatch, tmp_path, UNIX.splitlines()[0])
+    for other in ({"runtime": "cni"}, {"ipam": ""}, {"ipam": "none"}):
+        podman.prepare([LEASED | other])
+        assert podman.unserved([LEASED | other]) == []
+    assert {words[0] for words in ran} == {"podman"}
+
+
+def test_podman_is_told_the_mac_address_and_not_what_is_leased() -> None:
+    own = {"network": "leased", "interface": "eth0", "address": "10.1.1.65/24"}
+    own["mac"] = "02:75:10:01:00:01"
+    assert podman.endpoint(own, LEASED) == "leased:mac=02:75:10:01:00:01,interface_name=eth0"
+
+
+def test_another_lease_than_the_planned_one_ends_the_container(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran = served(monkeypatch, tmp_path, UNIX)
+    rows = [{"addr_info": [{"local": "10.1.1.99", "prefixlen": 24}]}]
+    monkeypatch.setattr(leases, "show", lambda words, enter: rows)
+    own = {"network": "leased", "interface": "eth0", "address": "10.1.1.65/24", "mac": "02:75::"}
+    container = {"name": "web", "attachments": [own]}
+    with pytest.raises(Failed, match=r"eth0 was leased 10.1.1.99/24, and 10.1.1.65/24 is the"):
+        podman.start(container, {"leased": LEASED})
+    assert "rm" in ran[-1]
+    own["address"] = "10.1.1.99/24"
+    monkeypatch.setattr(podman, "batch", lambda lines, enter: None)
+    podman.start(container, {"leased": LEASED})
+    # The lease's own default route has a metric, and would stay beside the plan's.
+    assert ran[-1] == ["ip", "-4", "route", "flush", "exact", "default"]

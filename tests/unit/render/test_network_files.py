@@ -32,6 +32,8 @@ networks:
 containers:
 """
 
+LABS = Path(__file__).resolve().parents[3] / "labs"
+
 ON_LINK = [{"dst": "0.0.0.0/0", "gw": "0.0.0.0"}]
 
 
@@ -145,3 +147,12 @@ def test_a_node_without_containers_has_an_empty_list(node: Path, tmp_path: Path)
     plan = make_plan(read_lab(tmp_path / "options.yml"))
     render(plan, "ssh-ed25519 AAAA options", tmp_path / "files")
     assert load(tmp_path / "files" / "core-02" / "node.json")["containers"] == []
+
+
+def test_podman_is_told_no_subnet_of_what_a_server_leases(tmp_path: Path) -> None:
+    plan = make_plan(read_lab(LABS / "podman-dhcp.yml"))
+    render(plan, "ssh-ed25519 AAAA leases", tmp_path)
+    network = load(tmp_path / "core-01" / "podman" / "tagged.json")
+    assert network["ipam_options"] == {"driver": "dhcp"}
+    assert network["subnets"] == []
+    assert (network["network_interface"], network["driver"]) == ("eth1.70", "macvlan")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_interface
 
+from underlay.errors import did_you_mean
 from underlay.lab import Containers, HostPort
 from underlay.lab.text import Place, Problem, quoted
 from underlay.lint.keys.parts import Parts
@@ -20,6 +21,16 @@ NODE_NAMES = {
 }
 # moby refuses to make networks of these names: `IsPreDefinedNetwork`.
 DOCKER_NAMES = ("bridge", "host", "none", "default")
+# `podman network create`: `conflicts with a valid network mode`, and its own network's name. A file
+# of such a name is read; measured with 5.4, `--network bridge` then is podman's own network all
+# the same, and `--network host` the node's namespace.
+PODMAN_NAMES = (
+    "bridge", "container", "default", "host", "none", "ns", "pasta", "podman", "private",
+    "slirp4netns",
+)  # fmt: skip
+# Taken as modes, but refused only as a further network (pkg/specgen, ParseNetworkFlag).
+PODMAN_MODES = ("pod", "path")
+RESERVED = {"docker": ("Docker", DOCKER_NAMES), "podman": ("podman", PODMAN_NAMES)}
 
 
 def groups(parts: Parts) -> Iterator[Problem]:
@@ -41,6 +52,10 @@ def groups(parts: Parts) -> Iterator[Problem]:
                 expected = f"networks of runtime {first} only, as {runtimes[first]} is"
                 yield parts.text.problem((*place, position), found, expected)
                 break
+            if network.runtime == "podman" and position and name in PODMAN_MODES:
+                expected = "it first, or another name: podman takes a further one for a mode"
+                hint = did_you_mean(_free(name, parts.network_names))
+                yield parts.text.problem((*place, position), quoted(name), expected, hint)
 
 
 def node_name(parts: Parts) -> Iterator[Problem]:
@@ -99,9 +114,16 @@ def names(parts: Parts) -> Iterator[Problem]:
             )
         taken.update(dict.fromkeys(made, name))
     for name, network in parts.loose_networks.items():
-        if network.runtime == "docker" and name in DOCKER_NAMES:
-            expected = "a name that Docker has not reserved"
-            yield parts.text.problem(("networks", name), quoted(name), expected, at_key=True)
+        runtime, reserved = RESERVED.get(network.runtime, ("", ()))
+        if name in reserved:
+            expected = f"a name that {runtime} has not reserved"
+            hint = did_you_mean(_free(name, parts.network_names))
+            yield parts.text.problem(("networks", name), quoted(name), expected, hint, at_key=True)
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Return a name like ``name`` that is nobody's."""
+    return next(one for one in (f"{name}-net", f"{name}-network", f"my-{name}") if one not in taken)
 
 
 def container_name(parts: Parts) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ What drivers and runtimes can do is said by the drivers' own values.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_interface
 
 from underlay.drivers import DRIVERS
@@ -28,7 +29,9 @@ VLAN_ONCE = (
 # A DHCP server and a router tell children apart by their MAC addresses, which ipvlan ones share.
 OWN_MAC = tuple(one for one in DRIVERS.values() if one.own_mac and one.overlay is None)
 ADVERTISED = 64
-CNI_PLUGINS = ("host-local", "static", "dhcp")
+CNI_PLUGINS = ("host-local", "static")
+# Those that have a DHCP client: CNI's plugin and its daemon, netavark and its proxy.
+LEASING_RUNTIMES = ("cni", "podman")
 
 
 def parent(parts: Parts) -> Iterator[Problem]:
@@ -272,15 +275,38 @@ def ipam(parts: Parts) -> Iterator[Problem]:
                 expected = "runtime podman or iproute2: the CNI plugin needs an address"
                 yield parts.text.problem(place, "none for ipvlan", expected)
         elif network.ipam == "dhcp":
-            yield from lease_problem(parts, name, network, place)
+            yield from _leased(parts, name, network, place)
         if network.slaac:
             yield from _advertised(parts, name, network)
 
 
-def lease_problem(parts: Parts, name: str, network: Network, place: Place) -> Iterator[Problem]:
-    """Yield what keeps ``network``'s children from a lease; the key at ``place`` asks for one."""
-    if not _has_own_mac(network):
-        yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac("cni"))
+def _leased(parts: Parts, name: str, network: Network, place: Place) -> Iterator[Problem]:
+    if network.runtime not in LEASING_RUNTIMES:
+        expected = f"runtime {' or '.join(LEASING_RUNTIMES)}: no other asks a DHCP server"
+        yield parts.text.problem(place, f"dhcp by {network.runtime}", expected)
+        return
+    hint = ""
+    if network.runtime == "podman" and network.driver == "ipvlan":
+        hint = "podman 5.4 refuses it: `ipam driver dhcp is not supported with ipvlan`"
+    for found in lease_problem(parts, name, network, place, network.runtime):
+        yield replace(found, hint=found.hint or hint)
+
+
+def lease_problem(
+    parts: Parts, name: str, network: Network, place: Place, runtime: str = "cni"
+) -> Iterator[Problem]:
+    """Yield what keeps ``network``'s children from a lease; the key at ``place`` asks for one.
+
+    ``runtime`` is whose drivers are named as those that could have one.
+    """
+    if network.traits in OWN_MAC and network.is_closed:
+        expected = "an uplink: the server is no container of the node"
+        yield parts.text.problem(place, "dhcp in a network without an uplink", expected)
+    elif network.traits in OWN_MAC and network.mode == "passthru":
+        expected = "another mode: a passthru child has its parent's MAC address"
+        yield parts.text.problem(place, "dhcp in mode passthru", expected)
+    elif not _has_own_mac(network):
+        yield parts.text.problem(place, f"dhcp for {network.driver}", _of_own_mac(runtime))
     elif network.subnet6:
         yield parts.text.problem(place, "dhcp with subnet6", "IPv4 only")
     elif network.subnet and not _server(parts, network, "dhcp", network.subnet):

@@ -16,13 +16,14 @@ from underlay.proof.records import keeping
 if TYPE_CHECKING:
     from cluster.near import Looked
     from underlay.faults import Cell
+    from underlay.observe.evidence import Evidence
     from underlay.plan import Plan
 
 NAME = "faults"
 # What a healthy lab shows is kept, too, under this name.
 GREEN = "green"
 EVIDENCE = Path(__file__).parent / "unit" / "proof" / "evidence"
-NOISE = ("stats64", "stats", "counters", "log", "valid_life_time", "preferred_life_time")
+NOISE = ("stats64", "stats", "log", "valid_life_time", "preferred_life_time")
 
 
 def keep(name: str, row: dict[str, Any]) -> None:
@@ -47,7 +48,7 @@ def remember(plan: Plan, name: str, fault: str, where: str, seen: Looked) -> Non
         with lzma.open(path, "rt") as file_:
             found = json.load(file_)
     found["plan"] = json.loads(plan.to_json())
-    documents = {node: _pruned(document) for node, document in seen.evidence.documents.items()}
+    documents = _documents(seen.evidence)
     found["faults"][name] = {
         "fault": fault,
         "where": where,
@@ -57,9 +58,15 @@ def remember(plan: Plan, name: str, fault: str, where: str, seen: Looked) -> Non
         "documents": documents,
         "failed": seen.evidence.failed,
     }
+    if seen.evidence.earlier:
+        found["faults"][name]["earlier"] = _documents(seen.evidence.earlier)
     path.parent.mkdir(exist_ok=True)
     with lzma.open(path, "wt") as file_:
         json.dump(found, file_, separators=(",", ":"), sort_keys=True)
+
+
+def _documents(evidence: Evidence) -> dict[str, Any]:
+    return {node: _pruned(document) for node, document in evidence.documents.items()}
 
 
 def _observed(seen: Looked, cell: Cell) -> str:
@@ -72,6 +79,11 @@ def _observed(seen: Looked, cell: Cell) -> str:
 def _pruned(document: Any) -> Any:
     """Leave out what explain doesn't read and what differs each time."""
     if isinstance(document, dict):
+        document = dict(document)
+        if isinstance(document.get("counters"), dict):
+            document["counters"] = {
+                name: count for name, count in document["counters"].items() if "Xfrm" in name
+            }
         left = {key: value for key, value in document.items() if key not in NOISE}
         return {key: _pruned(value) for key, value in left.items()}
     return [_pruned(value) for value in document] if isinstance(document, list) else document

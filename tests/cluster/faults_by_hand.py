@@ -9,13 +9,16 @@ mechanism than the catalogue's own.
 
 from __future__ import annotations
 
+from cluster.faults_of_carriers import CARRIERS
 from cluster.faults_of_docker_vlan import DOCKER_VLAN
 from cluster.faults_of_drivers import IPVLAN_MODES, ONE_OF_EACH, ROUTED
 from cluster.faults_of_dual_stack import DUAL_STACK
 from cluster.faults_of_filters import OF_FILTERS
+from cluster.faults_of_finding import FINDING
 from cluster.faults_of_seen import SEEN
 from cluster.faults_of_slaac import SLAAC
 from cluster.faults_of_two_networks import TWO_NETWORKS
+from cluster.faults_of_unread_filters import UNREAD
 from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, NO_TC_OUT, TC_IN, TC_OUT, one
 
 # networkd takes a downed link's addresses away and gives them back once it is up again.
@@ -349,4 +352,7 @@ BY_HAND = (
     *OF_FILTERS,
     *SLAAC,
     *SEEN,
+    *UNREAD,
+    *CARRIERS,
+    *FINDING,
 )

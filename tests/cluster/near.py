@@ -12,8 +12,7 @@ from underlay.cluster.access import run_in
 from underlay.cluster.state.lab import LabState, read_state
 from underlay.faults import RUNNING, Cell, Scene
 from underlay.observe.evidence import Evidence
-from underlay.proof.explain import explain
-from underlay.proof.lab import RunningLab, gather_evidence, measure_and_judge
+from underlay.proof.lab import RunningLab, explained, measure_and_judge
 from underlay.verdict import Cell as Judged
 
 STEP_DEADLINE = 60.0
@@ -63,9 +62,8 @@ def look(lab: Lab) -> Looked:
     state = state_of(lab)
     running = RunningLab(state)
     verdict = measure_and_judge(running, lambda _: None)
-    evidence = gather_evidence(running)
+    found, evidence = explained(running, verdict, lambda _: None)
     scene = Scene(running.prediction)
-    found = explain(scene, verdict.cells, evidence)
     findings = [finding for fault in RUNNING for finding in fault.find(scene, evidence)]
     return Looked(
         judged=verdict.cells,

@@ -35,6 +35,7 @@ LABS = {
     "seen": ("labs/seen.yml",),
     "seen-l3": ("labs/seen-l3.yml",),
     "small-mtu": ("labs/small-mtu.yml",),
+    "overlay-vxlan": ("labs/overlay-vxlan.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # (source, destination, protocol, family)
 Cell = tuple[str, str, str, int]
+# Checks of what is seen whose packets are datagrams (observe/on_node).
+CARRIED = dict.fromkeys(("source", "macs", "pmtu", "broadcast", "multicast"), "udp")
 # What a node routes for an ipvlan l3 child passes its routing table, but no interface of its own.
 Kind = Literal["space", "parent", "port", "route"]
 Direction = Literal["out", "in"]
@@ -46,8 +48,8 @@ class Packet(NamedTuple):
 
     @property
     def protocol(self) -> str:
-        """The protocol that a filter would see."""
-        return self.outer or self.cell[2]
+        """The protocol that a filter would see; what only looks goes by UDP, but for ARP and ND."""
+        return self.outer or CARRIED.get(self.cell[2], self.cell[2])
 
     @property
     def family(self) -> int:

@@ -47,6 +47,8 @@ Sureness = Literal["proven", "likely", "possible"]
 PROVEN: Sureness = "proven"
 LIKELY: Sureness = "likely"
 POSSIBLE: Sureness = "possible"
+# The surest first.
+ORDER = (PROVEN, LIKELY, POSSIBLE)
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class Finding:
 
     ``steps`` are what puts it right there; ``cure`` says so of any place, in words. ``follows`` is
     the id of a fault of the same node that brings such evidence about: where the evidence shows
-    that one, too, this is its consequence.
+    that one, too, this is its consequence. ``counted`` are the packets that it has taken, None
+    where nothing counts them.
     """
 
     fault: Fault
@@ -100,6 +103,7 @@ class Finding:
     cure: str
     steps: tuple[Step, ...] = ()
     follows: str = ""
+    counted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ class Fault(Entry):
     packets pass at the place, and ``family`` theirs, 0 for both; ``takes`` may say more.
     ``loses_addresses`` says that addresses and routes of the target get lost and must be put back.
     What is ``sudden`` ends a measurement under way: cells decided before don't speak against it.
-    ``needs_restart`` says that no command on the running lab puts it right.
+    ``needs_restart`` says that no command on the running lab puts it right. ``shows_otherwise`` are
+    the checks that see another value by it, where something is seen at all.
     """
 
     stage: Stage = "running"
@@ -138,6 +143,7 @@ class Fault(Entry):
     loses_addresses: bool = False
     sudden: bool = False
     needs_restart: bool = False
+    shows_otherwise: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         """Its class has all that an entry's constructor would take."""
@@ -209,6 +215,7 @@ class Fault(Entry):
         effect: Effect | None = None,
         cure: str = "",
         follows: str = "",
+        counted: int | None = None,
         steps: Sequence[Step] | None = None,
     ) -> Finding:
         """Return the finding that the fault is at ``place``; ``steps`` by default are `heal`'s."""
@@ -217,7 +224,7 @@ class Fault(Entry):
             steps = [] if self.needs_restart else self.heal(scene, place, proofs)
         said = cure or self.cure
         again = tuple(dict.fromkeys(steps))
-        return Finding(self, place, effect, proofs, sureness, said, again, follows)
+        return Finding(self, place, effect, proofs, sureness, said, again, follows, counted)
 
 
 class ChildFault(Fault):

@@ -33,11 +33,15 @@ PER_CONTAINER = 1.0  # s more for each container of the node that has most
 
 @dataclass(frozen=True)
 class Space:
-    """One network namespace as it was seen: a node's own, a container's, or the switch's."""
+    """One network namespace as it was seen: a node's own, a container's, or the switch's.
+
+    ``before`` is how it was seen before all cells were asked again, None without a second look.
+    """
 
     name: str
     node: str
     raw: Mapping[str, Any]
+    before: Space | None = None
 
     @property
     def links(self) -> dict[str, dict[str, Any]]:
@@ -78,16 +82,21 @@ class Space:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was gathered. ``failed`` says why a node or container could not be looked into."""
+    """What was gathered. ``failed`` says why a node or container could not be looked into.
+
+    ``earlier`` is what was gathered before all cells were asked again, for what counts packets.
+    """
 
     documents: dict[str, dict[str, Any]]
     failed: dict[str, str] = field(default_factory=dict)
+    earlier: Evidence | None = None
 
     def space(self, name: str) -> Space | None:
         """Return the namespace of a node, a container or ``switch``; None where it wasn't seen."""
         for node, document in self.documents.items():
             if name in document["spaces"]:
-                return Space(name, node, document["spaces"][name])
+                before = self.earlier.space(name) if self.earlier else None
+                return Space(name, node, document["spaces"][name], before)
         return None
 
     def runtime(self, node: str) -> dict[str, Any]:

@@ -13,7 +13,10 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from underlay.drivers.rule import NOTHING as NOT_SEEN
+from underlay.expect.value_cells import NOBODY
 from underlay.faults import RUNNING, Effect, Finding, Sureness
+from underlay.faults.value_scene import RESOLVED, ValueScene
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,8 +36,6 @@ LESS: dict[Sureness, Sureness] = {"proven": "likely", "likely": "possible", "pos
 POSSIBLE_WEIGHT = 0.3
 
 SUSPECTS = 4
-# Checks of who hears an end: their cells have a network for a destination.
-TO_ALL = ("broadcast", "multicast")
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,8 @@ class Explanation:
     ``unseen`` says what could not be looked into, and why. ``doubted`` are the rules that may not
     hold here, as unexplained cells were measured otherwise than these say: most cells first.
     ``lab`` and ``file`` are what commands name: the running lab, and the file that it is from.
+    ``counts`` says that something was found which isn't understood but counts packets: asking all
+    cells again, and looking again, would tell whether it counts theirs.
     """
 
     causes: tuple[Cause, ...]
@@ -86,6 +89,7 @@ class Explanation:
     doubted: tuple[Doubted, ...] = ()
     lab: str = ""
     file: str = ""
+    counts: bool = False
 
 
 # What there is to say of a lab in which every cell is as expected.
@@ -96,11 +100,14 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
     """Return why cells of ``judged`` differ or could not be measured."""
     cells = list(judged)
     wrong = {_name(cell) for cell in cells if cell.differs or not cell.measured}
-    values = {_name(cell) for cell in cells if cell.kind == "value"} & wrong
+    values = [cell for cell in cells if cell.kind == "value" and _name(cell) in wrong]
     found = _findings(scene, evidence) if wrong else []
-    fitting = [
-        (_with_values(finding, values), sure) for finding, sure in _fitting(scene, wrong, found)
+    credited = _credited(scene, evidence, values)
+    found = [
+        _with_values(one, credited.get((one.fault.id, str(one.place)), frozenset()))
+        for one in found
     ]
+    fitting = _fitting(scene, wrong, found)
     causes = _fewest(fitting, wrong)
     covered = {cell for cause in causes for cell in cause.cells}
     unexplained = [cell for cell in map(_name, cells) if cell in wrong - covered]
@@ -113,6 +120,7 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
         not_borne_out=_not_borne_out(found, causes) if unexplained else (),
         doubted=_doubted(cells, set(unexplained)),
         lab=scene.plan.lab,
+        counts=any(finding.sureness == "possible" and finding.counted for finding in found),
     )
 
 
@@ -161,6 +169,9 @@ def _fewest(fitting: list[tuple[Finding, Sureness]], wrong: set[Cell]) -> list[C
         finding, sureness = candidate
         certain = len(finding.effect.certain & left)
         possible = len((finding.effect.possible - finding.effect.certain) & left)
+        # A cell is lost by a packet at least: what has taken fewer did not bring that about.
+        if not certain and finding.counted is not None and finding.counted < possible:
+            return 0.0
         return WEIGHTS[sureness] * (certain + POSSIBLE_WEIGHT * possible)
 
     def take(candidates: list[tuple[Finding, Sureness]]) -> None:
@@ -187,20 +198,42 @@ def _cause(finding: Finding, sureness: Sureness, wrong: set[Cell]) -> Cause:
     return Cause(finding, sureness, tuple(sorted(finding.effect.every & wrong)))
 
 
-def _with_values(finding: Finding, values: set[Cell]) -> Finding:
-    """What is seen between two ends, or of one, differs with their cells of reachability."""
-    cells = finding.effect.every
-    pairs = {(*cell[:2], cell[3]) for cell in cells}
-    sources = {(cell[0], cell[3]) for cell in cells} | {(cell[1], cell[3]) for cell in cells}
-    seen = frozenset(
-        value
-        for value in values
-        if (*value[:2], value[3]) in pairs
-        or (value[2] in TO_ALL and (value[0], value[3]) in sources)
-    )
-    if not seen - cells:
+def _credited(
+    scene: Scene, evidence: Evidence, values: Iterable[Judged]
+) -> dict[tuple[str, str], frozenset[Cell]]:
+    """Return the differing values that each finding changes, by its fault and place.
+
+    Where a value was seen that isn't a loss, that is only what shows something else than planned.
+    """
+    wrong = {_name(cell): cell for cell in values}
+    if not wrong:
+        return {}
+    found: dict[tuple[str, str], frozenset[Cell]] = {}
+    for finding in _findings(ValueScene(scene.prediction), evidence):
+        key = (finding.fault.id, str(finding.place))
+        cells = {
+            cell
+            for cell in finding.effect.every & set(wrong)
+            if _lost(wrong[cell]) or cell[2] in finding.fault.shows_otherwise
+            if cell[2] not in RESOLVED or finding.fault.layer != "routing"
+        }
+        found[key] = found.get(key, frozenset()) | cells
+    return found
+
+
+def _lost(cell: Judged) -> bool:
+    """Whether something wasn't seen that should have been, and nothing else instead."""
+    if isinstance(cell.observed, tuple) and isinstance(cell.expected, tuple):
+        return set(cell.observed) < set(cell.expected)
+    return not cell.measured or cell.observed in (NOBODY, NOT_SEEN)
+
+
+def _with_values(finding: Finding, seen: frozenset[Cell]) -> Finding:
+    """Return a finding with the values that it changes as well."""
+    effect = finding.effect
+    if not seen - effect.every:
         return finding
-    return replace(finding, effect=Effect(finding.effect.certain, finding.effect.possible | seen))
+    return replace(finding, effect=Effect(effect.certain, effect.possible | seen))
 
 
 def _name(cell: Judged) -> Cell:

@@ -107,8 +107,24 @@ def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], Non
     if verdict.exit_code == 0:
         return NOTHING
     tell(f"looking into {lab.state.lab}")
-    found = explain(Scene(lab.prediction), verdict.cells, gather_evidence(lab))
-    return replace(found, file=lab.state.file)
+    return explained(lab, verdict, tell)[0]
+
+
+def explained(
+    lab: RunningLab, verdict: Verdict, tell: Callable[[str], None]
+) -> tuple[Explanation, Evidence]:
+    """Return why cells of ``verdict`` differ in a running lab, and what was gathered to tell.
+
+    Where something counts packets that isn't understood, all cells are asked again between two
+    looks: only what rises with them has anything to do with them.
+    """
+    scene, evidence = Scene(lab.prediction), gather_evidence(lab)
+    found = explain(scene, verdict.cells, evidence)
+    if found.counts:
+        measure_and_judge(lab, tell)
+        evidence = replace(gather_evidence(lab), earlier=evidence)
+        found = explain(scene, verdict.cells, evidence)
+    return replace(found, file=lab.state.file), evidence
 
 
 def gather_evidence(lab: RunningLab) -> Evidence:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from underlay.expect.passages import Packet
-from underlay.faults.evidence.drops import Drop, of_filters, of_iptables, of_nft, of_qdiscs
+from underlay.faults.evidence.drops import Drop
+from underlay.faults.evidence.iptables import of_iptables
+from underlay.faults.evidence.nft import of_nft
+from underlay.faults.evidence.tc import of_filters, of_qdiscs
 
 HEAD = ["*filter", ":INPUT ACCEPT [0:0]", ":FORWARD ACCEPT [0:0]", ":OUTPUT ACCEPT [0:0]"]
 
@@ -72,6 +75,38 @@ def test_a_chain_is_followed() -> None:
 def test_a_word_that_is_not_known_is_admitted() -> None:
     (found,) = rules('[3:4] -A INPUT -m time --timestart "08:00" -j DROP')
     assert not found.understood
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN",
+        "-m conntrack --ctstate INVALID,NEW",
+        "-m limit --limit 5/sec",
+        "-m mark ! --mark 0x7/0xff",
+        "-m set ! --match-set them src,dst",
+        "-m length --length 60:300",
+    ],
+)
+def test_what_follows_words_that_are_not_known_is_read(words: str) -> None:
+    """An option may have two values, and the rule's target stands behind them."""
+    (found,) = rules(f"[3:4] -A INPUT {words} -j DROP")
+    assert (found.hits, found.understood, found.alters) == (3, False, False)
+    assert found.takes(packet("tcp"))
+    assert found.takes(packet()) is not words.startswith("-p tcp")
+
+
+def test_a_list_of_ports() -> None:
+    (found,) = rules("[3:4] -A INPUT -p tcp -m multiport --dports 80,27007:27008 -j DROP")
+    assert found.understood
+    assert found.takes(packet("tcp"))
+    (other,) = rules("[3:4] -A INPUT -p tcp -m multiport --dports 80,443 -j DROP")
+    assert not other.takes(packet("tcp"))
+
+
+def test_a_rule_that_leads_packets_elsewhere() -> None:
+    (found,) = of_iptables(["*nat", "[3:4] -A OUTPUT -p tcp -j DNAT --to-destination 192.0.2.1:80"])
+    assert (found.alters, found.understood, found.hits) == (True, False, 3)
 
 
 def test_ipv6_rules_take_ipv6_only() -> None:
@@ -183,3 +218,102 @@ def test_a_rule_of_nft_for_one_message_of_icmpv6(kind: str, taken: bool) -> None
     assert found.understood
     assert found.takes(packet(family=6)) is taken
     assert not found.takes(packet())
+
+
+SETS = """\
+table bridge mine {
+\tset them {
+\t\ttype ipv4_addr
+\t\telements = { 20.1.1.65, 20.1.1.66 }
+\t}
+
+\tchain inner {
+\t\tip saddr @them counter packets 7 bytes 300 drop
+\t\tether saddr 02:75:10:01:00:01 counter packets 0 bytes 0 drop
+\t}
+
+\tchain c {
+\t\ttype filter hook forward priority filter; policy accept;
+\t\tiifname "lan-2" jump inner
+\t\ttcp flags syn / syn,ack counter packets 5 bytes 300 drop
+\t\tmeta l4proto udp limit rate 1/second counter packets 4 bytes 9 drop
+\t\tct state invalid counter packets 2 bytes 9 drop
+\t\tmeta l4proto vmap { icmp : drop, tcp : accept }
+\t\tether daddr set 02:00:00:00:00:01 counter packets 3 bytes 9
+\t\tcounter packets 9 bytes 9
+\t}
+}
+""".splitlines()
+
+
+def test_rules_of_nft_in_other_chains_and_with_words_that_are_not_known() -> None:
+    found = list(of_nft(SETS))
+    assert [(one.hits, one.understood, one.alters) for one in found] == [
+        (7, False, False),
+        (0, True, False),
+        (5, False, False),
+        (4, False, False),
+        (2, False, False),
+        (None, False, False),
+        (3, False, True),
+    ]
+    assert (found[0].device, found[0].direction) == ("lan-2", "in")
+    assert found[0].lines == (
+        "table bridge mine",
+        "ip saddr @them counter packets 7 bytes 300 drop",
+    )
+    assert not found[3].takes(packet("tcp"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "request_", "family", "taken"),
+    [
+        ("ether type arp", True, 4, True),
+        ("ether type arp", True, 6, False),
+        ("arp operation request", True, 4, True),
+        ("arp operation request", False, 4, False),
+        ("arp operation reply", False, 4, True),
+        ("icmpv6 type nd-neighbor-solicit", True, 6, True),
+        ("icmpv6 type nd-neighbor-solicit", False, 6, False),
+        ("icmpv6 type nd-neighbor-advert", False, 6, True),
+        ("icmpv6 type nd-neighbor-solicit", True, 4, False),
+        ("icmpv6 type nd-router-advert", True, 6, False),
+    ],
+)
+def test_what_takes_the_finding_of_neighbours(
+    rule: str, request_: bool, family: int, taken: bool
+) -> None:
+    """Who is asked learns who asks, so each message costs packets of one direction only."""
+    text = (
+        f"table bridge t {{\nchain c {{\ntype filter hook forward priority 0; \n{rule} drop\n}}\n}}"
+    )
+    (found,) = of_nft(text.splitlines())
+    assert found.understood
+    assert found.finding
+    for protocol in ("icmp", "tcp", "udp"):
+        assert found.takes(packet(protocol, request=request_, family=family)) is taken
+
+
+def test_actions_that_change_frames_and_programs() -> None:
+    lines = "\n".join(MATCHALL)
+    for action in ("pedit action pass keys 1", "skbedit ptype otherhost pipe", "vlan push id 5"):
+        text = lines.replace("gact action drop", action)
+        (found,) = of_filters({"eth1 egress": text.splitlines()})
+        assert (found.alters, found.understood, found.hits) == (True, False, 181)
+    program = [
+        "filter protocol all pref 49152 bpf chain 0",
+        "filter protocol all pref 49152 bpf chain 0 handle 0x1 bytecode '1,6 0 0 2'"
+        " direct-action not_in_hw",
+    ]
+    (found,) = of_filters({"eth1 ingress": program})
+    assert (found.alters, found.understood, found.hits) == (True, False, None)
+
+
+def test_a_queue_that_holds_packets_back() -> None:
+    lines = [
+        "qdisc tbf 8002: dev eth1 root refcnt 2 rate 8bit burst 10b lat 9s",
+        " Sent 0 bytes 0 pkt (dropped 3, overlimits 7 requeues 0)",
+        " backlog 300b 4p requeues 0",
+    ]
+    (found,) = of_qdiscs(lines)
+    assert (found.hits, found.understood) == (7, False)

@@ -61,7 +61,9 @@ class Recorded:
     @property
     def evidence(self) -> Evidence:
         """What nodes and the switch showed."""
-        return Evidence(self.row["documents"], self.row["failed"])
+        earlier = self.row.get("earlier")
+        before = Evidence(earlier) if earlier else None
+        return Evidence(self.row["documents"], self.row["failed"], before)
 
 
 COREOS = Recorded(EVIDENCE / "coreos.json.xz", GREEN)
@@ -289,6 +291,79 @@ def test_what_a_fault_would_open_stays_shut_for_an_end_that_is_cut_off() -> None
     # Nothing shows why lannet-2a is cut off: that isn't hairpin's doing.
     assert all("lannet-2a" in cell[:2] for cell in found.unexplained)
     assert len(found.unexplained) == 42
+
+
+UNREAD = "[{}:0] -A INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"
+
+
+def with_rule(packets: int) -> Evidence:
+    """Return what a healthy lab shows with a rule that isn't understood, after so many packets."""
+    documents = json.loads(json.dumps(COREOS.row["documents"]))
+    space = documents["core-02"]["spaces"]["lannet-2a"]
+    space["iptables"] = ["*filter", ":INPUT ACCEPT [0:0]", UNREAD.format(packets), "COMMIT"]
+    return Evidence(documents)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "named"),
+    [
+        (None, 40, ["container-drops-protocol"]),
+        (7, 47, ["container-drops-protocol"]),
+        (40, 40, []),  # somebody else's packets, before the cells were asked again
+        (40, 43, []),  # fewer packets than cells are lost
+        (None, 0, []),
+    ],
+)
+def test_a_rule_that_is_not_understood_is_possible_where_it_counts_our_packets(
+    before: int | None, after: int, named: list[str]
+) -> None:
+    here = scene(COREOS.file)
+    wrong: dict[tuple[str, ...], str] = {
+        (*cell[:3], str(cell[3])): "unreachable"
+        for cell in here.healthy
+        if cell[1] == "lannet-2a" and cell[2] == "tcp"
+    }
+    assert len(wrong) == 7
+    earlier = None if before is None else with_rule(before)
+    evidence = replace(with_rule(after), earlier=earlier)
+    found = explain(here, judged(COREOS, wrong).cells, evidence)
+    assert [cause.finding.fault.id for cause in found.causes] == named
+    assert all(cause.sureness == "possible" for cause in found.causes)
+    text = shown.explanation_text(found).plain
+    if named:
+        assert "lannet-2a · filters · possible · 7 cells" in text
+        assert UNREAD.format(after) in text
+        assert commands(found, found.causes[0])[0].endswith(
+            "iptables-legacy -w 5 -D INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"
+        )
+    if before is not None and named:
+        assert "40 packets more, while all cells were asked again" in text
+    # What takes no packets of the cells that differ isn't named for them.
+    udp = {(*key[:2], "udp", key[3]): observed for key, observed in wrong.items()}
+    assert not explain(here, judged(COREOS, udp).cells, evidence).causes
+
+
+def test_a_value_is_credited_only_to_what_takes_its_packets() -> None:
+    """Between the same two ends a filter of IPv4 loses datagrams, but no ARP."""
+    file = EVIDENCE / "seen.json.xz"
+    here = scene(file)
+    documents = json.loads(json.dumps(Recorded(file, GREEN).row["documents"]))
+    node = next(c.node for c in here.plan.containers if c.name == "own-2a")
+    space = documents[node]["spaces"]["own-2a"]
+    space["iptables"] = ["*filter", ":INPUT ACCEPT [0:0]", "[99:0] -A INPUT -j DROP", "COMMIT"]
+    wrong: dict[tuple[str, ...], str] = {
+        (*cell[:3], str(cell[3])): "unreachable"
+        for cell in here.healthy
+        if "own-2a" in cell[:2] and cell[3] == 4
+    }
+    lost = [("own-1a", "own-2a", "source", "4"), ("own-1a", "own-2a", "pmtu", "4")]
+    kept = [("own-1a", "own-2a", "arp", "4"), ("own-2a", "own-1a", "source", "4")]
+    wrong |= dict.fromkeys(lost, "nothing") | {kept[0]: "nobody", kept[1]: "nothing"}
+    found = explain(here, judged(Recorded(file, GREEN), wrong).cells, Evidence(documents))
+    assert [cause.finding.fault.id for cause in found.causes] == ["container-drops-incoming"]
+    credited = {cell[:3] for cell in found.causes[0].cells}
+    assert {cell[:3] for cell in lost} <= credited
+    assert {cell[:3] for cell in found.unexplained} == {cell[:3] for cell in kept}
 
 
 @pytest.mark.parametrize(

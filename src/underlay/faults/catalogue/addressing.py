@@ -81,6 +81,7 @@ class WrongAddress(AddressMissing):
     """A container has another address than planned."""
 
     id = "wrong-address"
+    shows_otherwise = ("source",)
     title = "a container has another address than planned"
     symptom = "every cell of the container is lost: nobody answers for its planned address"
     evidence = "`ip address show` in the container shows another address"
@@ -114,6 +115,8 @@ class WrongAddress(AddressMissing):
 
 class TwoOwners(AddressFault):
     """Somebody else has a container's address, too: a container, or a node."""
+
+    shows_otherwise = ("arp", "nd", "macs")
 
     symptom = "some askers reach the wrong owner, others the right one; answers get lost"
     reference = "RFC 5227; containernetworking/plugins#262; multus-cni#52, #144, #185"
@@ -186,6 +189,7 @@ class DuplicateMac(Fault):
     """Two containers on different nodes have one MAC address."""
 
     id = "duplicate-mac"
+    shows_otherwise = ("arp", "nd", "macs", "broadcast", "multicast")
     layer = "addressing"
     title = "a MAC address has two owners"
     symptom = "the two lose each other; others reach now the one, now the other"

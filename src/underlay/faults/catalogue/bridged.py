@@ -11,10 +11,10 @@ from underlay.faults.catalogue.filters import (
     asked_by_bridges,
     effect_of,
     has_bridged,
-    proof_of,
+    proofs_of,
     sureness_of,
 )
-from underlay.faults.evidence.drops import of_iptables
+from underlay.faults.evidence.acting import drops
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
 from underlay.faults.evidence.spaces import links
 from underlay.faults.fault import ChildFault, Effect, Fault, Finding, Place
@@ -165,21 +165,29 @@ sysctl -qw {CALLS}=0 2>/dev/null || :
             space = evidence.space(place.node)
             if space is None or not asked_by_bridges(scene, space):
                 continue
-            for drop in of_iptables(space.lines("iptables")):
-                if drop.hook != "FORWARD" or drop.hits == 0:
+            for drop in drops(space):
+                if drop.hook != "FORWARD" or drop.frames != "ip":
                     continue
                 # Bridged frames show the bridge itself as both interfaces, as -i and -o do.
                 cells = self._passed(scene, place.node, replace(drop, device="").takes)
                 known = drop.understood and not drop.device
                 effect = effect_of(replace(drop, understood=known), cells)
-                proofs = (sysctl_proof(space, CALLS), proof_of(space, drop))
-                yield self.found(scene, place, *proofs, sureness=sureness_of(drop), effect=effect)
+                proofs = (sysctl_proof(space, CALLS), *proofs_of(space, drop))
+                yield self.found(
+                    scene,
+                    place,
+                    *proofs,
+                    sureness=sureness_of(drop),
+                    effect=effect,
+                    counted=drop.hits,
+                )
 
 
 class NatMissing(Fault):
     """A node doesn't masquerade for its containers any more."""
 
     id = "masquerade-missing"
+    shows_otherwise = ("source",)
     layer = "routing"
     title = "a node doesn't masquerade for its containers"
     symptom = "the network's containers reach their own node only; requests arrive, answers don't"

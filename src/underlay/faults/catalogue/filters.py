@@ -10,7 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from underlay.expect import Prediction
-from underlay.faults.evidence.drops import Drop, of_filters, of_iptables, of_nft, of_qdiscs
+from underlay.faults.evidence.acting import drops, rise_proof
+from underlay.faults.evidence.drops import Drop
+from underlay.faults.evidence.iptables import of_iptables
 from underlay.faults.evidence.lines import sysctl_proof
 from underlay.faults.fault import (
     LIKELY,
@@ -27,6 +29,7 @@ from underlay.faults.healing import removed
 from underlay.faults.places import parents
 from underlay.faults.scene import cell_of
 from underlay.faults.step import Proof, Step
+from underlay.plan import SWITCH
 from underlay.plan.filter_rules import BUILT_IN, chains_of
 
 if TYPE_CHECKING:
@@ -43,23 +46,33 @@ APPEND = 'iptables-legacy -w 5 -I "$@"'
 DELETE = 'iptables-legacy -w 5 -D "$@" 2>/dev/null || :'
 
 
-def drops(space: Space) -> Iterator[Drop]:
-    """Yield everything in a namespace that discards packets, and has done so if it counts."""
-    for found in (
-        *of_iptables(space.lines("iptables")),
-        *of_iptables(space.lines("ip6tables"), "ip6tables"),
-        *of_filters(space.filters),
-        *of_qdiscs(space.lines("qdiscs")),
-        *of_nft(space.lines("nft")),
-    ):
-        if found.hits != 0:
-            yield found
-
-
 def effect_in(scene: Scene, space: Space, found: Drop) -> Effect:
     """Return the cells whose packets meet ``found`` in a namespace and are taken."""
     effect = scene.cells("space", space.name, "", lambda p: _meets(p, found))
     return effect_of(found, effect)
+
+
+def cells_at(scene: Scene, target: str, found: Drop) -> frozenset[Cell]:
+    """Return the cells with a packet that ``found`` takes, wherever it stands.
+
+    At the switch those pass a port, on a node also the parents of its containers, and what it
+    routes for ipvlan l3 children.
+    """
+
+    def met(passage: Passage) -> bool:
+        same = found.direction in (passage.direction, "forward")
+        return same and found.takes(passage.packet)
+
+    if target == SWITCH:
+        names = (segment.name for segment in scene.plan.segments)
+        return frozenset().union(*(scene.cells("port", name, found.device, met) for name in names))
+    cells = scene.cells("space", target, "", lambda p: _meets(p, found))
+    if any(node.name == target for node in scene.plan.nodes):
+        if found.device:
+            cells |= scene.cells("parent", target, found.device, met)
+        if not found.of_tc:
+            cells = _with_l3(scene, target, found, Effect(cells)).certain
+    return cells
 
 
 def effect_of(found: Drop, cells: frozenset[Cell]) -> Effect:
@@ -68,22 +81,25 @@ def effect_of(found: Drop, cells: frozenset[Cell]) -> Effect:
 
 
 def sureness_of(found: Drop) -> Sureness:
-    """A rule that counted what it took is proven; one that doesn't count is likely."""
+    """A rule that counted what it took is proven; one that doesn't count is likely.
+
+    One whose words aren't all understood is possible, whatever it counts.
+    """
     if not found.understood:
         return POSSIBLE
     return PROVEN if found.hits else LIKELY
 
 
-def proof_of(space: Space, found: Drop) -> Proof:
-    """Return the rule as it was printed."""
-    return Proof(space.name, found.command, found.lines)
+def proofs_of(space: Space, found: Drop) -> tuple[Proof, ...]:
+    """Return the rule as it was printed, and by how much its counter has risen meanwhile."""
+    return (Proof(space.name, found.command, found.lines), *rise_proof(space, found))
 
 
 def shown_by(fault: Fault, scene: Scene, space: Space, found: Drop, effect: Effect) -> Finding:
     """Return the finding that something in a namespace discards packets."""
     place = Place(space.name, found.device, space.node)
-    proof, sureness = proof_of(space, found), sureness_of(found)
-    return fault.found(scene, place, proof, sureness=sureness, effect=effect)
+    proofs, sureness = proofs_of(space, found), sureness_of(found)
+    return fault.found(scene, place, *proofs, sureness=sureness, effect=effect, counted=found.hits)
 
 
 def _meets(passage: Passage, found: Drop) -> bool:

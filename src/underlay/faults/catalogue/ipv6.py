@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.addressing import ADD, DELETE, owners_of
-from underlay.faults.catalogue.filters import APPEND, drops, proof_of, sureness_of
+from underlay.faults.catalogue.filters import APPEND, effect_in, proofs_of, sureness_of
 from underlay.faults.catalogue.filters import DELETE as DELETE_RULE
 from underlay.faults.catalogue.routing import DefaultRouteMissing
-from underlay.faults.evidence.drops import ND_TYPES, Drop
+from underlay.faults.evidence.acting import drops
 from underlay.faults.evidence.lines import addresses_proof, sysctl_proof
 from underlay.faults.evidence.spaces import ipv6_is_off, is_up
-from underlay.faults.fault import Fault, Finding, Place
+from underlay.faults.fault import ORDER, Effect, Fault, Finding, Place
 from underlay.faults.healing import given_back, removed
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at
@@ -225,13 +225,17 @@ class DiscoveryDropped(Child6Fault):
         return [self.rule, tuple(other if w == "neighbour-advertisement" else w for w in self.rule)]
 
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Find what takes neighbour discovery in a container: several rules are one fault."""
         for place in self.places(scene):
             space = evidence.space(place.target)
-            for found in drops(space) if space else ():
-                if space and _about_discovery(found):
-                    proof = proof_of(space, found)
-                    yield self.found(scene, place, proof, sureness=sureness_of(found))
-
-
-def _about_discovery(found: Drop) -> bool:
-    return bool(found.icmp_type and found.icmp_type[0] and found.icmp_type[1].lower() in ND_TYPES)
+            about = [found for found in drops(space) if found.discovery] if space else []
+            if space is None or not about:
+                continue
+            effects = [effect_in(scene, space, found) for found in about]
+            effect = Effect(
+                frozenset().union(*(one.certain for one in effects)),
+                frozenset().union(*(one.possible for one in effects)),
+            )
+            sureness = min((sureness_of(found) for found in about), key=ORDER.index)
+            proofs = [proof for found in about for proof in proofs_of(space, found)]
+            yield self.found(scene, place, *proofs, sureness=sureness, effect=effect)

@@ -150,8 +150,8 @@ done
     def _needed(self, scene: Scene, node: str) -> int:
         neighbours = set()
         for source, destination, _, family in scene.healthy:
-            if family != 4:
-                continue
+            if family != 4 or destination not in scene.ends:
+                continue  # a whole network is no neighbour
             if scene.ends[source].node == node:
                 neighbours.add((source, destination))
             if scene.ends[destination].node == node:

@@ -121,6 +121,7 @@ class Hairpin(Fault):
     """A switch port sends frames back where they came from."""
 
     id = "hairpin"
+    shows_otherwise = ("macs", "broadcast", "multicast")
     layer = "switch"
     title = "a switch port reflects frames (hairpin)"
     symptom = "macvlan containers of the node reach their own node, which should be impossible"
@@ -220,6 +221,7 @@ class WrongSegment(Fault):
     """A node's cable is plugged into another segment's switch."""
 
     id = "wrong-segment"
+    shows_otherwise = ("broadcast", "multicast")
     layer = "switch"
     title = "a node's cable is in another segment's switch"
     symptom = "the node and its containers lose that segment, and may meet strangers in the other"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.filters import effect_of, proof_of, sureness_of
+from underlay.faults.catalogue.filters import effect_of, proofs_of, sureness_of
 from underlay.faults.evidence import port_vlans
-from underlay.faults.evidence.drops import Drop, of_filters, of_nft, of_qdiscs
+from underlay.faults.evidence.acting import drops
+from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.lines import fdb_line, port_proof
 from underlay.faults.evidence.spaces import switch_ports
 from underlay.faults.fault import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.faults.scene import Cell, Passage, Scene
-    from underlay.observe.evidence import Evidence, Space
+    from underlay.observe.evidence import Evidence
 
 SUBJECT = "switch"
 
@@ -163,14 +164,10 @@ def policies(
                 Proof(SWITCH, f"bridge fdb show dev {port}", lines),
             )
             yield Place(SWITCH, port, node.name, (segment.name, *macs)), proofs, PROVEN
-        denied = [
-            found
-            for found in of_nft(switch.lines("nft"))
-            if found.device == port and found.source_mac and found.hits != 0
-        ]
+        denied = [found for found in drops(switch) if found.device == port and found.source_mac]
         if denied:
             macs = _allowed(scene, node, segment, denied)
-            proofs = tuple(proof_of(switch, found) for found in denied)
+            proofs = tuple(p for found in denied for p in proofs_of(switch, found))
             sureness = PROVEN if all(found.hits for found in denied) else LIKELY
             yield Place(SWITCH, port, node.name, (segment.name, *macs)), proofs, sureness
 
@@ -230,15 +227,21 @@ class SwitchDrops(Fault):
         if switch is None:
             return
         for node, segment, port in ports(scene):
-            for found in _rules(switch):
-                if found.hits == 0 or found.device not in ("", port) or not self.fits(found):
+            for found in drops(switch):
+                if found.device not in ("", port) or not self.fits(found):
                     continue
                 cells = _at_port(scene, segment.name, replace(found, device=port))
                 if cells:
                     place = Place(SWITCH, port, node.name, (segment.name,))
                     effect, sureness = effect_of(found, cells), sureness_of(found)
-                    proof = proof_of(switch, found)
-                    yield self.found(scene, place, proof, sureness=sureness, effect=effect)
+                    yield self.found(
+                        scene,
+                        place,
+                        *proofs_of(switch, found),
+                        sureness=sureness,
+                        effect=effect,
+                        counted=found.hits,
+                    )
 
     def fits(self, found: Drop) -> bool:
         """Whether what discards is this fault and not another one of the switch."""
@@ -318,14 +321,6 @@ nft add table bridge underlay_fault
 nft 'add chain bridge underlay_fault forward { type filter hook forward priority 0; }'
 for rule; do nft "add rule bridge underlay_fault forward $rule"; done
 """
-
-
-def _rules(switch: Space) -> list[Drop]:
-    return [
-        *of_nft(switch.lines("nft")),
-        *of_filters(switch.filters),
-        *of_qdiscs(switch.lines("qdiscs")),
-    ]
 
 
 def _at_port(scene: Scene, segment: str, found: Drop) -> frozenset[Cell]:

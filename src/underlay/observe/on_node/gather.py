@@ -8,6 +8,7 @@ Nothing is judged here; a program that isn't there is named under ``lacking``.
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import re
@@ -93,7 +94,17 @@ class Gatherer:
         found["qdiscs"] = self.text("tc", "-s", "qdisc", "show").splitlines()
         found["filters"] = self.filters(found["qdiscs"])
         found["counters"] = counters()
+        found["xfrm"] = self.policies(found["counters"])
         return found
+
+    def policies(self, counted: dict[str, int]) -> list[str]:
+        """Return xfrm's policies, where its counters say that one has lost a packet.
+
+        Asking would load its module otherwise, on nodes that have nothing to do with it.
+        """
+        if not any(name.startswith("Xfrm") for name in counted):
+            return []
+        return self.text("ip", "xfrm", "policy", "show").splitlines()
 
     def rules(self, program: str, tables: str) -> list[str]:
         """Return the saved rules with their counters; only of tables that are loaded."""
@@ -209,6 +220,8 @@ def counters() -> dict[str, int]:
             for name, value in pairs(names[1:], values[1:]):
                 if value not in ("0", "-1"):
                     found[names[0].rstrip(":") + name] = int(value)
+    with contextlib.suppress(OSError), open("/proc/thread-self/net/xfrm_stat") as lines:
+        found.update((name, int(value)) for name, value in map(str.split, lines) if value != "0")
     return found
 
 

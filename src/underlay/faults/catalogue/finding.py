@@ -1,0 +1,171 @@
+"""Faults that keep an end from being found: its neighbours' questions get no answer.
+
+Nothing else is lost by them. Whoever asks is learned by the one that is asked, so that a machine
+which can't be found still reaches all others, and is reached by them for a while after.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from underlay.faults.catalogue.neighbours import ArpOff
+from underlay.faults.evidence.lines import link_proof, sysctl_proof
+from underlay.faults.evidence.spaces import switch_ports
+from underlay.faults.fault import Effect, Fault, Place
+from underlay.faults.places import parents, ports
+from underlay.faults.step import Proof, Step
+from underlay.plan import SWITCH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.faults.scene import Passage, Scene
+    from underlay.observe.evidence import Space
+
+SUBJECT = "neighbours"
+
+NEVER = "8"  # the value by which nothing is answered
+
+
+class ArpIgnored(Fault):
+    """A machine answers no ARP requests."""
+
+    id = "arp-ignored"
+    layer = "neighbours"
+    title = "a machine answers no ARP requests"
+    symptom = (
+        "nobody reaches it over IPv4 who hasn't heard from it yet; it reaches all others, and then"
+        " they reach it, too"
+    )
+    evidence = "net.ipv4.conf.all.arp_ignore or that of the device is 8"
+    cause = "The kernel is told not to answer ARP, so that no neighbour learns its MAC address."
+    cure = "sysctl -w net.ipv4.conf.all.arp_ignore=0, and the same for its device"
+    reference = "Linux Documentation/networking/ip-sysctl.rst, arp_ignore; RFC 826"
+    break_script = 'sysctl -qw "net/ipv4/conf/$1/arp_ignore=8"'
+    mend_script = 'sysctl -qw "net/ipv4/conf/$1/arp_ignore=0"'
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Name containers that are asked by ARP, then nodes' interfaces with addresses."""
+        for child in scene.children:
+            if child.address and child.network.mode not in ("l3", "l3s"):
+                yield Place.of(child, child.end)
+        yield from parents(scene, scene.plan.nodes)
+
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        """Who asks first doesn't find it; who is asked by it has learned from that."""
+        packet = passage.packet
+        asked = packet.request and packet.family == 4
+        return asked and passage.direction == "in" and not passage.forwarded
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Set back what the evidence shows, for all devices or for this one."""
+        return [
+            Step(place.target, f"sysctl -w {proof.command.split()[1].replace('.', '/')}=0")
+            if "/" not in proof.command
+            else Step(place.target, self.mend_script, (place.device,))
+            for proof in proofs
+        ]
+
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        for name in ("all", place.device):
+            switch = f"net.ipv4.conf.{name}.arp_ignore"
+            if space.sysctl.get(switch) == NEVER:
+                yield sysctl_proof(space, switch)
+                return
+
+
+class NodeArpOff(ArpOff):
+    """A node's own interface doesn't speak ARP."""
+
+    id = "node-arp-off"
+    title = "a node's interface has ARP off"
+    symptom = (
+        "the node's own cells by that interface are lost, and those of an overlay above it;"
+        " macvlan and ipvlan containers have neighbours of their own"
+    )
+    evidence = "`ip link show` on the node: NOARP"
+    cure = "ip link set DEVICE arp on, on the node"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Name interfaces with cells of the node's own."""
+        for place in parents(scene, scene.plan.nodes):
+            if scene.cells("space", place.target, place.device):
+                yield place
+
+    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
+        return passage.packet.family == 4
+
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        if "NOARP" in space.links.get(place.device, {}).get("flags", ()):
+            yield link_proof(space, place.device)
+
+
+class Suppressed(Fault):
+    """A switch port answers for others, from a table, instead of asking them."""
+
+    id = "neighbours-suppressed"
+    layer = "switch"
+    title = "a switch port suppresses the finding of neighbours"
+    symptom = "who asks for an address in the switch's own table gets its answer, be it wrong"
+    evidence = "`bridge -d link show` at the switch: neigh_suppress on, with an entry of its own"
+    cause = (
+        "With neigh_suppress a bridge answers ARP and neighbour discovery from its own neighbour"
+        " table, and passes on no question that it has answered."
+    )
+    cure = "bridge link set dev PORT neigh_suppress off at the switch, and delete the entry"
+    reference = "bridge(8), neigh_suppress; Linux net/bridge/br_arp_nd_proxy.c; measured"
+    kind = "port"
+    no_place = "this lab has no container with an address on another node's segment"
+    break_script = """
+port=$1 bridge=$2 address=$3
+for one in $(ls "/sys/class/net/$bridge/brif"); do
+    bridge link set dev "$one" neigh_suppress on
+done
+ip neighbour replace "$address" lladdr 02:00:00:00:00:97 dev "$bridge" nud permanent
+"""
+    mend_script = """
+port=$1 bridge=$2 address=$3
+for one in $(ls "/sys/class/net/$bridge/brif"); do
+    bridge link set dev "$one" neigh_suppress off
+done
+ip neighbour delete "$address" dev "$bridge" 2>/dev/null || :
+"""
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        for child in scene.children:
+            for node, segment, port in ports(scene) if scene.plan.switch is None else ():
+                there = (node.name, segment.name) == (child.node, child.network.segment)
+                if there and child.address and child.network.traits.by_mac and not segment.vlans:
+                    yield Place(
+                        SWITCH, port, node.name, (segment.name, segment.bridge, child.address)
+                    )
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Requests to that address are lost that come by the switch; answers may be as well."""
+        segment, _, address = place.detail
+
+        def asks(p: Passage) -> bool:
+            return p.packet.request and p.packet.destination == address
+
+        cells = scene.cells("port", segment, "", asks)
+        answers = scene.cells("port", segment, "", lambda p: p.packet.destination == address)
+        return Effect(cells, answers)
+
+    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return (place.device, *place.detail[1:])
+
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        _, bridge, address = place.detail
+        child = next(c for c in scene.children if c.address == address)
+        seen = switch_ports(space)
+        on = [name for name, row in seen.items() if row.get("neigh_suppress")]
+        on = [name for name in on if seen[name].get("master") == bridge]
+        for row in space.rows("neighbours"):
+            wrong = row.get("lladdr", child.mac).lower() != child.mac
+            if on and wrong and (row.get("dst"), row.get("dev")) == (address, bridge):
+                line = f"{address} dev {bridge} lladdr {row['lladdr']}"
+                yield Proof(
+                    SWITCH,
+                    "ip neighbour show; bridge -d link show",
+                    (line, f"neigh_suppress on: {', '.join(on)}"),
+                )

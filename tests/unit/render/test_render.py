@@ -8,6 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from underlay.render import (
     _forget_oldest,
     content_hash,
     copy_rendered,
+    deadline_for,
     refuse_foreign,
     render,
     render_all,
@@ -163,6 +165,12 @@ def test_a_failed_render_says_what_ansible_said_and_leaves_the_old_files(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkout", "files"]
 
 
+def test_many_nodes_have_longer_than_few(plan: Plan) -> None:
+    three = deadline_for([plan])
+    assert deadline_for([plan] * 2) - three == deadline_for([plan] * 3) - deadline_for([plan] * 2)
+    assert deadline_for([replace(plan, nodes=plan.nodes * 2)]) == deadline_for([plan] * 2) > three
+
+
 @pytest.fixture
 def endless(checkout: Path, tmp_path: Path) -> Callable[[], bool]:
     """Make the playbook last a minute; return a function that says whether it still runs."""
@@ -183,6 +191,7 @@ def test_a_render_that_takes_too_long_is_ended(
     plan: Plan, tmp_path: Path, endless: Callable[[], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("underlay.render.DEADLINE", 3)
+    monkeypatch.setattr("underlay.render.DEADLINE_PER_NODE", 0)
     with pytest.raises(Infrastructure, match="within 3 s"):
         render(plan, KEY, tmp_path / "files")
     assert not (tmp_path / "files").exists()

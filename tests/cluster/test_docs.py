@@ -43,7 +43,7 @@ BROKEN = {
     "explain": (
         1,
         [],
-        ("unexplained", "ruled_out", "not_borne_out", "doubted", "suspects", "unseen"),
+        ("unexplained", "ruled_out", "not_borne_out", "doubted", "suspects", "unseen", "unplanned"),
     ),
     "mend": (0, [], ()),
 }

@@ -9,11 +9,12 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from underlay.report.page import count
+from underlay.report.page import Page, count
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from underlay.observe.unplanned import Kind, Unplanned
-    from underlay.report.page import Page
     from underlay.verdict import Verdict
 
 SHOWN = 5
@@ -134,6 +135,13 @@ def unplanned_document(verdict: Verdict) -> dict[str, Any]:
         ],
         "blind": [{"end": end, "reason": why} for end, why in looked.blind] if looked else [],
     }
+
+
+def unplanned_text(verdict: Verdict, *, width: int) -> Text:
+    """Return the section alone, wrapped at ``width`` columns; empty where there is none."""
+    page = Page(width, ascii_only=False)
+    unplanned_section(verdict, page)
+    return page.text
 
 
 def unplanned_section(verdict: Verdict, page: Page) -> None:

@@ -22,7 +22,8 @@ def command(
     The lab is measured, and every node, container and the switch are looked into at
     once. The causes named are as few as account for the differing cells, each with
     what was seen, the cells, the cure and a source. What none accounts for is said
-    to be unexplained, with what was ruled out. Exit codes are those of `check`.
+    to be unexplained, with what was ruled out. What is reachable and not planned follows, with
+    what makes it. Exit codes are those of `check`.
 
     Example:
       underlay explain
@@ -30,12 +31,14 @@ def command(
     """
     from underlay.report.explanation import document, explanation_text
     from underlay.report.terminal import summary_line
+    from underlay.report.unplanned import unplanned_document, unplanned_text
 
     state = running_state(lab)
     proof = prove_lab(state)
     verdict, explanation = proof.verdict, proof.explanation
     if as_json:
-        print_json({"lab": state.lab, **document(explanation)})
+        beside = {"unplanned": unplanned_document(verdict)["unplanned"]}
+        print_json({"lab": state.lab, **document(explanation), **beside})
     else:
         out.print(summary_line(verdict), end="")
         if verdict.exit_code == 0:
@@ -43,4 +46,5 @@ def command(
         else:
             out.print()
             out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
+        out.print(unplanned_text(verdict, width=min(out.width, 100)), end="")
     raise typer.Exit(verdict.exit_code)

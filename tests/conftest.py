@@ -1,4 +1,4 @@
-"""What all tests share: layers, the `all` marker, and golden files.
+"""What all tests share: layers, the `all` marker, shares of the full proof, and golden files.
 
 `--update-golden` rewrites golden files and fails every test that wrote one, so
 that nobody mistakes a rewriting run for a passing one. CI never passes it.
@@ -7,7 +7,9 @@ that nobody mistakes a rewriting run for a passing one. CI never passes it.
 from __future__ import annotations
 
 import difflib
+import json
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,9 +34,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="keep what nodes show under each fault, for tests/unit/proof/test_explain.py",
     )
     group.addoption("--all", action="store_true", help="also run the tests marked `all`")
+    for name, what in (
+        ("--names", "write the collected tests there: name, what it isn't cut from, if slow"),
+        ("--only", "run the tests alone whose names stand there, one a line"),
+        ("--timed", "write there how long each test took, its fixtures included"),
+    ):
+        group.addoption(name, type=Path, metavar="FILE", help=what)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    timed: Path | None = config.getoption("--timed")
+    # The processes that share the tests report to this one.
+    if timed is not None and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Timed(timed))
     for layer in LAYERS:
         config.addinivalue_line("markers", f"{layer}: set for every test in tests/{layer}")
     config.addinivalue_line("markers", "all: too slow for every day; runs with --all only")
@@ -45,12 +57,60 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         layer = layer_of(item.path)
         if layer:
             item.add_marker(layer)
-    if config.getoption("--all"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("all")]
+    if not config.getoption("--all"):
+        leave_out(config, items, [item for item in items if item.get_closest_marker("all")])
+    only: Path | None = config.getoption("--only")
+    if only is not None:
+        names = set(only.read_text(encoding="utf-8").splitlines())
+        if lacking := names - {item.nodeid for item in items}:
+            raise pytest.UsageError(f"{len(lacking)} tests aren't there: {min(lacking)}")
+        leave_out(config, items, [item for item in items if item.nodeid not in names])
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item], left_out: list[pytest.Item]) -> None:
+    """Take ``left_out`` from ``items``, and have pytest count them."""
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        gone = set(left_out)
+        items[:] = [item for item in items if item not in gone]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    names: Path | None = session.config.getoption("--names")
+    if names is not None:
+        found = [
+            (item.nodeid, unit_of(item), bool(item.get_closest_marker("all")))
+            for item in session.items
+        ]
+        names.write_text(json.dumps(found), encoding="utf-8")
+
+
+def unit_of(item: pytest.Item) -> str:
+    """Return what ``item`` is not to be cut from where the full proof is shared.
+
+    That are the tests of the lab that is up for it; else it is alone where it is slow, and with
+    its file where it isn't.
+    """
+    parameters = getattr(getattr(item, "callspec", None), "params", {})
+    if layer_of(item.path) == "cluster" and isinstance(parameters.get("lab"), str):
+        return f"lab {parameters['lab']}"
+    return item.nodeid if item.get_closest_marker("all") else item.nodeid.partition("::")[0]
+
+
+class Timed:
+    """Notes how long each test took, and writes that to ``path`` when all have ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seconds: dict[str, float] = defaultdict(float)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add one of the three parts of a test."""
+        self._seconds[report.nodeid] += report.duration
+
+    def pytest_sessionfinish(self) -> None:
+        """Write what was noted."""
+        self._path.write_text(json.dumps(self._seconds), encoding="utf-8")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

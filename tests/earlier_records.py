@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cluster.test_libvirt import dozen
 from underlay.cluster.process import run
 from underlay.proof.records import keeping
 from underlay.proof.records.schema import SCHEMAS, Converted, Origin
@@ -28,6 +29,13 @@ SAID = "commit, date and kernel are those that the whole record said"
 BLAMED = (
     "the commit that last wrote a line of the row, and its date; what was measured lies before it"
 )
+
+TEST_OF_NODES = "random_labs_are_started_by_every_runtime"
+TEST_OF_LIBVIRT = (
+    "test_libvirt.py::test_the_labs_that_differ_most_are_as_predicted_by_another_kernel"
+)
+# The commit whose record of all labs said how long they took together.
+LABS = "34d4eda"
 
 # A row with its date and what it is of.
 Dated = tuple[dict[str, Any], str, Origin]
@@ -189,6 +197,53 @@ CONVERSIONS: dict[str, Callable[[Earlier, dict[str, Any]], dict[str, Dated]]] = 
 }
 
 
+def durations() -> dict[str, Dated]:
+    """Return how long some tests took, from records that said so, until they are timed."""
+    found: dict[str, Dated] = {}
+
+    def add(test: str, record: str, seconds: float, date: str, origin: Origin) -> None:
+        what = f"the seconds that docs/proof/{record}.json said, and the origin of that row"
+        commit = git("log", "-1", "--format=%H", "--", f"docs/proof/{record}.json").strip()
+        of = origin.model_copy(
+            update={"converted_from": Converted(by=BY, commit=commit, what=what)}
+        )
+        found[f"tests/cluster/{test}"] = ({"seconds": round(seconds, 1)}, date, of)
+
+    random = keeping.read("random-labs")
+    for name, row in random.rows.items():
+        kind, _, number = name.partition("-")
+        test = "the_full_proof_of_random_labs" if kind == "seed" else TEST_OF_NODES
+        add(
+            f"test_random_labs.py::test_{test}[{number}]",
+            "random-labs",
+            row.seconds,
+            row.date,
+            random.origin(name),
+        )
+    libvirt = keeping.read("libvirt")
+    for place, name in enumerate(dozen(root() / "labs")):
+        if name in libvirt.rows:
+            row = libvirt.rows[name]
+            add(
+                f"{TEST_OF_LIBVIRT}[{place}]",
+                "libvirt",
+                row.seconds,
+                row.date,
+                libvirt.origin(name),
+            )
+    said = json.loads(git("show", f"{LABS}:docs/proof/labs.json"))
+    proven = keeping.read("labs")
+    name = next(iter(proven.rows))
+    add(
+        "test_all_labs.py::test_every_shipped_lab_is_as_predicted",
+        "labs",
+        said["timings"]["total"],
+        said["date"],
+        proven.origin(name),
+    )
+    return found
+
+
 def lines_of(name: str) -> tuple[str, str]:
     """Return the first and the last line of a row as it was written, but for a comma."""
     return f'  "{name}": {{', "  }"
@@ -220,6 +275,10 @@ def main() -> None:
         rows = conversion(earlier, document)
         keeping.change(name, lambda record, rows=rows: keeping.merge(record, rows), fresh=True)
         print(f"{name}: {len(rows)} rows")
+    if not keeping.file("durations").is_file():
+        rows = durations()
+        keeping.change("durations", lambda record: keeping.merge(record, rows))
+        print(f"durations: {len(rows)} rows")
 
 
 if __name__ == "__main__":

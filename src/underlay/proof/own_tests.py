@@ -1,28 +1,32 @@
 """Underlay's own tests, layer by layer: pytest in a process of its own, under a deadline.
 
-A complete run leaves in the repository which commit was proven, and how.
+A complete run, or a share of one, leaves in the repository which commit was proven, and how.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import signal
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from underlay.proof import checkout
+from underlay.cluster.process import run, tail
+from underlay.errors import Infrastructure
+from underlay.proof.parts import LAYERS, Share, SuiteTest, digest, split, units
+from underlay.proof.records import keeping
 from underlay.storage import temporary
 from underlay.storage.paths import root
 
-LAYERS = ("unit", "golden", "cluster")
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
 # The option of pytest's that tests/conftest.py adds.
 ALL = "--all"
 
@@ -36,6 +40,10 @@ PASSED, FAILED, NOTHING_COLLECTED = 0, 1, 5
 GRACE = 90.0
 # Seconds from a second interrupt until all is gone.
 AT_ONCE = 20.0
+# Seconds within which the names of all tests are known.
+COLLECTED = 300.0
+# What took longer is noted, to cut shares by.
+NOTED = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,16 +67,61 @@ class Layer:
         return {**asdict(self), "seconds": round(self.seconds, 2)}
 
 
+def all_tests() -> list[SuiteTest]:
+    """Return every test of the full proof, in the order in which they would run.
+
+    Raises Infrastructure where pytest can't collect them.
+    """
+    with temporary.folder("test") as folder:
+        file = folder / "names.json"
+        words = [f"tests/{layer}" for layer in LAYERS if (root() / "tests" / layer).is_dir()]
+        done = run(
+            [
+                *(sys.executable, "-P", "-m", "pytest", *words, ALL, f"--names={file}"),
+                *("--collect-only", "--quiet", "-p", "no:cacheprovider"),
+            ],
+            deadline=COLLECTED,
+            environment={"PYTHONPATH": _path()},
+            folder=root(),
+            check=False,
+        )
+        if done.returncode or not file.is_file():
+            raise Infrastructure(
+                "pytest can't collect the tests", detail=tail(done.stdout + done.stderr)
+            )
+        return [SuiteTest(*each) for each in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def shares(tests: Sequence[SuiteTest], of: int) -> list[Share]:
+    """Return ``tests`` in ``of`` shares, by the durations that are recorded."""
+    return split(units(tests, known_durations()), of)
+
+
+def known_durations() -> dict[str, float]:
+    """Return the seconds of each test that is recorded."""
+    return {name: row.seconds for name, row in keeping.read("durations").rows.items()}
+
+
 def run_layer(
-    name: str, options: list[str], seconds: float, *, to_stderr: bool, selected: bool
+    name: str,
+    options: list[str],
+    seconds: float,
+    *,
+    to_stderr: bool,
+    selected: bool,
+    only: Sequence[str] | None = None,
+    durations: dict[str, float] | None = None,
 ) -> Layer:
     """Run the tests of layer ``name`` with pytest's ``options`` and return how they went.
 
     Its output is passed on as it comes, to stderr where ``to_stderr``. After
     ``seconds`` it is interrupted. ``selected`` says that the user picks tests by
-    ``options``, so that a layer without any of them is no failure. On an
+    ``options``, so that a layer without any of them is no failure. ``only`` are the
+    tests of a share; ``durations`` gets the seconds of each test. On an
     interrupt pytest may clean up before KeyboardInterrupt is raised.
     """
+    if only is not None and not only:
+        return Layer(name, 0, 0, 0, 0.0)
     if seconds <= 0:
         return Layer(name, 0, 1, 0, 0.0, "not run: the run's deadline has passed")
     started = time.monotonic()
@@ -76,9 +129,19 @@ def run_layer(
         file = folder / "junit.xml"
         workers = _workers(name, options, selected=selected)
         words = [f"tests/{name}", f"--junit-xml={file}", *workers, *options]
+        if only is not None:
+            (folder / "only").write_text("\n".join(only), encoding="utf-8")
+            words.append(f"--only={folder / 'only'}")
+        timed = folder / "timed.json"
+        if durations is not None:
+            words.append(f"--timed={timed}")
         code = _pytest(words, seconds, to_stderr)
         counts = read_junit(file)
-    return judge_layer(name, code, counts, time.monotonic() - started, selected=selected)
+        if durations is not None and timed.is_file():
+            durations |= json.loads(timed.read_text(encoding="utf-8"))
+    # All that a share has of a layer may be skipped here.
+    fine = selected or (only is not None and counts[2] > 0)
+    return judge_layer(name, code, counts, time.monotonic() - started, selected=fine)
 
 
 def judge_layer(
@@ -123,30 +186,38 @@ def read_junit(file: Path) -> tuple[int, int, int]:
     return (passed, failed, skipped)
 
 
-def write_record(results: list[Layer]) -> Path:
-    """Write ``docs/proof/tests.json`` about a complete run and return its path.
+def write_records(
+    part: Share, tests: Sequence[SuiteTest], results: list[Layer], durations: Mapping[str, float]
+) -> Path:
+    """Keep how a share of the full proof went, and how long its tests took.
 
-    ``dirty`` says whether the checkout held changes that the commit doesn't;
-    other proofs, which the same run may write, don't count.
+    Returns the path of docs/proof/tests.json. Shares of another number than this one's are
+    dropped there: they were cut otherwise.
     """
-    path = root() / "docs" / "proof" / "tests.json"
-    record = {
-        "commit": checkout.commit(root()) or "unknown",
-        "dirty": checkout.dirty(root()),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {
-            "kernel": platform.release(),
-            "processors": os.cpu_count(),
-            "python": platform.python_version(),
-        },
+    names = {test.name for test in tests}
+    slow = {name: {"seconds": round(s, 1)} for name, s in durations.items() if s >= NOTED}
+    _forget("durations", lambda name: name in names and name not in set(durations) - set(slow))
+    keeping.keep("durations", slow)
+    row = {
+        "part": part.number,
+        "of": part.of,
+        "names": digest(tests),
+        "tests": part.count,
         "layers": [result.document() for result in results],
-        "passed": sum(result.passed for result in results),
-        "failed": sum(result.failed for result in results),
-        "skipped": sum(result.skipped for result in results),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    return path
+    _forget("tests", lambda name: name.endswith(f"/{part.of}"))
+    return keeping.keep("tests", {f"{part.number}/{part.of}": row})
+
+
+def _forget(record: str, stays: Callable[[str], bool]) -> None:
+    """Drop the rows of ``record`` whose names don't stay."""
+
+    def dropped(found: keeping.Record) -> keeping.Record:
+        rows = {name: row for name, row in found.rows.items() if stays(name)}
+        return keeping.Record(record, found.origins, rows)
+
+    if keeping.file(record).is_file():
+        keeping.change(record, dropped)
 
 
 def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
@@ -165,18 +236,21 @@ def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
     return [f"--numprocesses={processors}", "--dist=worksteal"]
 
 
+def _path() -> str:
+    source = str(Path(__file__).parents[2])
+    return os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
+
+
 def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None:
     """Run pytest and return its exit code, or None where it had to be stopped."""
     sys.stdout.flush()
-    source = str(Path(__file__).parents[2])
-    path = os.pathsep.join(filter(None, (source, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(
         [sys.executable, "-P", str(FAMILY), *arguments],
         cwd=root(),
         stdout=sys.stderr if to_stderr else None,
         # In a session of its own, Ctrl-C reaches pytest once, through _interrupt.
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": _path()},
     )
     try:
         return process.wait(timeout=seconds)

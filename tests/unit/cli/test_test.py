@@ -14,11 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 
+import doc_pages
 from underlay import cli
 from underlay.cli.verbs import test as verb
 from underlay.cluster.providers.uml.sandbox import start_time
 from underlay.proof import own_tests
 from underlay.proof.own_tests import Layer, judge_layer, read_junit
+from underlay.proof.records import keeping
 
 CONFTEST = Path(__file__).resolve().parents[2] / "conftest.py"
 SOURCE = CONFTEST.parents[1] / "src"
@@ -30,6 +32,7 @@ SETTINGS = "[pytest]\naddopts = --strict-markers\n"
 def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return a checkout of its own, with one passing test in each layer."""
     monkeypatch.setattr(own_tests, "root", lambda: tmp_path)
+    monkeypatch.setattr(keeping, "folder", lambda: tmp_path / "docs" / "proof")
     (tmp_path / "pytest.ini").write_text(SETTINGS)
     for name in own_tests.LAYERS:
         write(tmp_path, name, "def test_good(): pass\n")
@@ -106,9 +109,82 @@ def test_all_runs_everything_and_leaves_a_proof(
     out, err = capfd.readouterr()
     assert json.loads(out)["passed"] == 3
     assert err.splitlines()[-1] == "3 passed, 0 failed, 0 skipped"
+    record = keeping.read("tests")
+    (row,) = record.rows.values()
+    assert [layer.passed for layer in row.layers] == [1, 1, 1]
+    assert (row.part, row.of, row.tests) == (1, 1, 3)
     document = json.loads((checkout / "docs" / "proof" / "tests.json").read_text())
-    assert [layer["passed"] for layer in document["layers"]] == [1, 1, 1]
-    assert (document["commit"], document["failed"]) == ("unknown", 0)
+    assert (document["passed"], document["failed"]) == (3, 0)
+
+
+def test_a_part_runs_its_share_of_every_layer(
+    checkout: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(checkout, "golden", "import pytest\n\n@pytest.mark.all\ndef test_slow(): pass\n")
+    passed = []
+    for number in (1, 2):
+        assert cli.main(["test", "--all", "--part", f"{number}/2", "--json"]) == 0
+        out, err = capfd.readouterr()
+        said = json.loads(out)
+        passed.append(said["passed"])
+        assert (said["part"]["number"], said["part"]["of"]) == (number, 2)
+        assert len(said["part"]["minutes_of_all"]) == 2
+        assert said["part"]["tests"] == said["passed"]
+        assert not doc_pages.wrong_fields(doc_pages.DOCS / "verbs" / "test.md", said)
+        assert "part 2/2: 0 minutes planned" in err
+        assert "1 slow tests were not timed yet" in err
+    assert (sorted(passed), sum(passed)) == ([1, 2], 3)
+    document = json.loads((checkout / "docs" / "proof" / "tests.json").read_text())
+    assert set(document["rows"]) == {"1/2", "2/2"}
+    assert document["passed"] == 3
+
+
+def test_a_plan_runs_nothing(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write(checkout, "unit", "def test_bad(): assert False\n")
+    assert cli.main(["test", "--all", "--part", "1/3", "--plan"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines[1:4]] == ["part 1/3", "part 2/3", "part 3/3"]
+    assert not (checkout / "docs").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--all", "--part", "3/2"], "there is no part '3/2'"),
+        (["--all", "--part", "half"], "there is no part 'half'"),
+        (["--part", "1/2"], "--part is a share of the full proof: it goes with --all"),
+        (["--all", "--part", "1/2", "--layer", "unit"], "goes with no choice of tests"),
+        (["--all", "--part", "1/2", "--", "-x"], "goes with no choice of tests"),
+        (["--all", "--plan"], "--plan shows the shares of --part"),
+    ],
+)
+def test_a_part_that_makes_no_sense(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["test", *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert "hint:" in err
+    assert "underlay test --all --part 1/4" in err
+
+
+def test_tests_that_cannot_be_collected_are_no_share(
+    checkout: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(checkout, "unit", "import nonsense\n")
+    assert cli.main(["test", "--all", "--part", "1/2"]) == 3
+    err = capfd.readouterr().err
+    assert "pytest can't collect the tests" in err
+    assert "nonsense" in err
+
+
+def test_a_test_of_a_share_that_is_gone_is_no_secret(
+    checkout: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    only = checkout / "only"
+    only.write_text("tests/unit/test_unit_it.py::test_gone")
+    assert cli.main(["test", "--layer", "unit", "--", f"--only={only}"]) == 1
+    assert "1 tests aren't there: tests/unit/test_unit_it.py::test_gone" in capfd.readouterr().err
 
 
 def test_selection_that_finds_nothing_fails(

@@ -9,19 +9,24 @@ import typer
 
 from underlay.cli.console import people, print_json
 from underlay.errors import EXIT_DIFFERS, BadInput
-from underlay.proof.own_tests import LAYERS, Layer, run_layer, write_record
+from underlay.proof.parts import LAYERS, MINUTES, Share, enough, parse_part, units
 from underlay.storage.paths import is_checkout
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import Console
+
+    from underlay.proof.own_tests import Layer
+    from underlay.proof.parts import SuiteTest
 
 GROUP = "This machine"
 ORDER = 40
 
-MINUTES = 60.0
+COUNTS = ("passed", "failed", "skipped")
 # The suite is meant for 20 minutes; a machine that is three times slower still gets a verdict.
-DAILY_DEADLINE = 60 * MINUTES
-ALL_DEADLINE = 240 * MINUTES
+DAILY_DEADLINE = 60 * 60.0
+ALL_DEADLINE = 240 * 60.0
 
 
 def command(
@@ -30,6 +35,13 @@ def command(
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Also run what is too slow for every day.")
+    ] = False,
+    part: Annotated[
+        str | None,
+        typer.Option("--part", metavar="K/N", help="With --all: run share K of N of all layers."),
+    ] = None,
+    only_plan: Annotated[
+        bool, typer.Option("--plan", help="With --part: show the shares, and run nothing.")
     ] = False,
     layer: Annotated[
         list[str] | None,
@@ -50,11 +62,16 @@ def command(
     running, and a layer in which nothing ran counts as a failure. The last line is
     always `N passed, N failed, N skipped`. Without --all the run takes about
     a quarter of an hour and is stopped after an hour.
-    With --all it also writes docs/proof/tests.json. The tests are in a checkout of
-    Underlay only, not in an installed one.
+    With --all it also writes docs/proof/tests.json, how long slow tests took, and what
+    they measured. --part runs a share of that: each test is in one of the N, and what
+    needs the same lab stays together. Shares may run on several machines; each keeps
+    what it measured beside what others have. The tests are in a checkout of Underlay
+    only, not in an installed one.
 
     Example:
       underlay test
+      underlay test --all --part 1/4
+      underlay test --all --part 1/4 --plan
       underlay test --layer unit
       underlay test --layer golden -- --update-golden
       underlay test --layer cluster -- -k docker -x
@@ -66,19 +83,93 @@ def command(
         )
     chosen = _chosen(layer or [])
     extra = arguments or []
+    number, of = _part(part, only_plan, everything=everything, selected=bool(layer or extra))
     console = people(as_json)
-    results = _run(chosen, extra, everything, as_json, console)
+    whole = everything and chosen == LAYERS and not extra
+    tests, found = _shares(of, console, said=part is not None) if whole else ([], [])
+    share = found[number - 1] if found else None
+    if only_plan:
+        if as_json:
+            print_json({"layers": [], **dict.fromkeys(COUNTS, 0), "part": planned(share, found)})
+        return
+    durations: dict[str, float] = {}
+    results = _run(chosen, extra, everything, as_json, console, share, durations)
     failed = sum(result.failed for result in results) or not any(r.ran for r in results)
-    if everything and chosen == LAYERS and not extra:
-        path = write_record(results)
+    if share is not None:
+        from underlay.proof.own_tests import write_records
+
+        path = write_records(share, tests, results, durations)
         console.print(f"written: {path}")
     if as_json:
-        print_json(document(results))
+        print_json({**document(results), "part": planned(share, found)})
     for result in results:
         console.print(layer_line(result))
     console.print(last_line(results))
     if failed:
         raise typer.Exit(EXIT_DIFFERS)
+
+
+def _part(
+    part: str | None, only_plan: bool, *, everything: bool, selected: bool
+) -> tuple[int, int]:
+    """Return K and N; 1 and 1 without shares. Raise BadInput where they make no sense."""
+    example = "underlay test --all --part 1/4"
+    if part is None:
+        if only_plan:
+            raise BadInput("--plan shows the shares of --part", hint=f"{example} --plan")
+        return 1, 1
+    number, of = parse_part(part)
+    if not everything:
+        raise BadInput("--part is a share of the full proof: it goes with --all", hint=example)
+    if selected:
+        raise BadInput(
+            "--part is a share of all layers, and goes with no choice of tests", hint=example
+        )
+    return number, of
+
+
+def _shares(of: int, console: Console, *, said: bool) -> tuple[list[SuiteTest], list[Share]]:
+    """Return all tests and their shares; say what is planned where there are several."""
+    from underlay.proof.own_tests import all_tests, known_durations, shares
+
+    console.print("collecting the tests of the full proof")
+    tests = all_tests()
+    found, known = shares(tests, of), known_durations()
+    if said:
+        for share in found:
+            console.print(share_line(share))
+        untimed = sum(test.slow and test.name not in known for test in tests)
+        if untimed:
+            console.print(f"{untimed} slow tests were not timed yet: the minutes are a guess")
+        least = enough(units(tests, known))
+        console.print(
+            f"with {least} shares each is planned to stay within {MINUTES:.0f} minutes"
+            if least
+            else f"one test alone is planned to take more than {MINUTES:.0f} minutes"
+        )
+    return tests, found
+
+
+def share_line(share: Share) -> str:
+    """Return the line about one share: how long it should take, and of what it consists."""
+    return (
+        f"part {share.number}/{share.of}: {share.minutes} minutes planned,"
+        f" {share.count} tests in {len(share.units)} units"
+    )
+
+
+def planned(share: Share | None, found: Sequence[Share]) -> dict[str, object] | None:
+    """Return what ``--json`` says of a share and of all others; None where there are none."""
+    if share is None:
+        return None
+    minutes = [each.minutes for each in found]
+    return {
+        "number": share.number,
+        "of": share.of,
+        "tests": share.count,
+        "minutes": share.minutes,
+        "minutes_of_all": minutes,
+    }
 
 
 def layer_line(result: Layer) -> str:
@@ -95,21 +186,37 @@ def last_line(results: list[Layer]) -> str:
 def document(results: list[Layer]) -> dict[str, object]:
     """Return what ``--json`` prints about ``results``; the last three keys are their sums."""
     return {"layers": [result.document() for result in results]} | {
-        key: sum(getattr(result, key) for result in results)
-        for key in ("passed", "failed", "skipped")
+        key: sum(getattr(result, key) for result in results) for key in COUNTS
     }
 
 
 def _run(
-    chosen: tuple[str, ...], extra: list[str], everything: bool, as_json: bool, console: Console
+    chosen: tuple[str, ...],
+    extra: list[str],
+    everything: bool,
+    as_json: bool,
+    console: Console,
+    share: Share | None,
+    durations: dict[str, float],
 ) -> list[Layer]:
+    from underlay.proof.own_tests import run_layer
+
     deadline = time.monotonic() + (ALL_DEADLINE if everything else DAILY_DEADLINE)
     options = ["--all", *extra] if everything else extra
     results = []
     for name in chosen:
         console.print(f"== {name}", style="bold")
         left = deadline - time.monotonic()
-        results.append(run_layer(name, options, left, to_stderr=as_json, selected=bool(extra)))
+        result = run_layer(
+            name,
+            options,
+            left,
+            to_stderr=as_json,
+            selected=bool(extra),
+            only=share.names(name) if share is not None and share.of > 1 else None,
+            durations=durations if share is not None else None,
+        )
+        results.append(result)
     return results
 
 
@@ -123,7 +230,4 @@ def _chosen(names: list[str]) -> tuple[str, ...]:
 
 
 def _counts(results: list[Layer]) -> str:
-    return ", ".join(
-        f"{sum(getattr(result, key) for result in results)} {key}"
-        for key in ("passed", "failed", "skipped")
-    )
+    return ", ".join(f"{sum(getattr(result, key) for result in results)} {key}" for key in COUNTS)

@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from underlay.storage.paths import root
 from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 KEYS = {"record", "origins", "rows"}
@@ -45,6 +45,32 @@ class Record:
     def origin(self, row: str) -> Origin:
         """Return what the row called ``row`` is of."""
         return self.origins[self.rows[row].origin]
+
+
+def complete(record: Record) -> dict[str, Any]:
+    """Return what the shares of the full proof say together.
+
+    It is ``complete`` where all shares of the same tests have run on one commit as it is.
+    """
+    rows = list(record.rows.values())
+    origins = [record.origin(name) for name in record.rows]
+    same = len({(row.of, row.names) for row in rows}) == len({o.commit for o in origins}) == 1
+    every = bool(rows) and {row.part for row in rows} == set(range(1, rows[0].of + 1))
+    layers = [layer for row in rows for layer in row.layers]
+    return {
+        "complete": same and every and not any(o.dirty or o.commit is None for o in origins),
+        **{key: sum(getattr(layer, key) for layer in layers) for key in COUNTS},
+    }
+
+
+def _nothing(record: Record) -> dict[str, Any]:
+    """What most records say beside their rows."""
+    return {}
+
+
+COUNTS = ("passed", "failed", "skipped")
+# What follows from all rows of a record, and stands in its file as well.
+DERIVED: dict[str, Callable[[Record], dict[str, Any]]] = {"tests": complete}
 
 
 def folder() -> Path:
@@ -76,9 +102,10 @@ def parse(name: str, text: str) -> Record:
         document = json.loads(text)
     except ValueError as error:
         raise _refused(shown, f"no JSON document ({error})") from error
-    if not isinstance(document, dict) or document.keys() != KEYS or document["record"] != name:
+    keys = KEYS | DERIVED.get(name, _nothing)(Record(name)).keys()
+    if not isinstance(document, dict) or document.keys() != keys or document["record"] != name:
         found = sorted(document) if isinstance(document, dict) else type(document).__name__
-        raise _refused(shown, f"found {found}, expected the keys {sorted(KEYS)} of {name}")
+        raise _refused(shown, f"found {found}, expected the keys {sorted(keys)} of {name}")
     try:
         origins = {key: Origin.model_validate(each) for key, each in document["origins"].items()}
         model = SCHEMAS[name]
@@ -91,7 +118,11 @@ def parse(name: str, text: str) -> Record:
             raise _refused(shown, f"the row {key} names an origin that isn't there")
         if row["sum"] != sum_of(row, origin):
             raise _refused(shown, f"the row {key} was changed since it was written")
-    return Record(name, origins, rows)
+    record = Record(name, origins, rows)
+    for key, value in DERIVED.get(name, _nothing)(record).items():
+        if document[key] != value:
+            raise _refused(shown, f"{key} is {document[key]}, and of its rows {value}")
+    return record
 
 
 def keep(name: str, rows: Mapping[str, Mapping[str, Any]], *, all_rows: bool = False) -> Path:
@@ -141,8 +172,11 @@ def as_text(record: Record) -> str:
     used = {row.origin for row in record.rows.values()}
     origins = {key: _as_json(record.origins[key]) for key in sorted(used)}
     rows = {name: _as_json(record.rows[name]) for name in sorted(record.rows)}
-    head = f' "record": {json.dumps(record.name)}'
-    return "{\n" + ",\n".join([head, _lines("origins", origins), _lines("rows", rows)]) + "\n}\n"
+    derived = DERIVED.get(record.name, _nothing)(record)
+    head = [
+        f" {json.dumps(k)}: {json.dumps(v)}" for k, v in {"record": record.name, **derived}.items()
+    ]
+    return "{\n" + ",\n".join([*head, _lines("origins", origins), _lines("rows", rows)]) + "\n}\n"
 
 
 def key_of(origin: Origin) -> str:

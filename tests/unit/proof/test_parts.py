@@ -1,0 +1,227 @@
+"""Shares of the full proof: each test in exactly one, the same on every machine, none too long."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from underlay.errors import BadInput
+from underlay.proof import own_tests, parts
+from underlay.proof.own_tests import Layer
+from underlay.proof.parts import LAYERS, Share, SuiteTest, enough, parse_part, split, units
+from underlay.proof.records import keeping
+from underlay.proof.records.origin import here
+
+LABS = ("lab coreos", "lab bond")
+few = settings(max_examples=60, deadline=None)
+
+
+@st.composite
+def proofs(draw: st.DrawFn) -> tuple[list[SuiteTest], dict[str, float]]:
+    """Draw tests as pytest collects them, and how long some of them took."""
+    drawn = draw(
+        st.lists(
+            st.tuples(st.sampled_from(LAYERS), st.sampled_from(("", *LABS)), st.booleans()),
+            max_size=60,
+        )
+    )
+    tests, known = [], {}
+    for number, (layer, lab, slow) in enumerate(drawn):
+        file = f"tests/{layer}/test_{number % 4}.py"
+        name = f"{file}::test_{number}"
+        unit = lab if lab and layer == "cluster" else name if slow else file
+        tests.append(SuiteTest(name, unit, slow))
+        if draw(st.booleans()):
+            known[name] = draw(st.floats(0, 4000))
+    return tests, known
+
+
+@few
+@given(proof=proofs(), of=st.integers(1, 12))
+def test_every_test_is_in_exactly_one_share(
+    proof: tuple[list[SuiteTest], dict[str, float]], of: int
+) -> None:
+    tests, known = proof
+    shares = split(units(tests, known), of)
+    names = [name for share in shares for layer in LAYERS for name in share.names(layer)]
+    assert sorted(names) == sorted(test.name for test in tests)
+    assert [(share.number, share.of) for share in shares] == [(n, of) for n in range(1, of + 1)]
+    assert sum(share.count for share in shares) == len(tests)
+
+
+@few
+@given(proof=proofs(), of=st.integers(1, 12), shuffled=st.randoms())
+def test_the_split_follows_from_names_and_durations_alone(
+    proof: tuple[list[SuiteTest], dict[str, float]], of: int, shuffled: Any
+) -> None:
+    tests, known = proof
+    found = units(tests, known)
+    again = list(found)
+    shuffled.shuffle(again)
+    assert split(again, of) == split(found, of)
+
+
+@few
+@given(proof=proofs(), of=st.integers(1, 12))
+def test_no_share_is_longer_than_it_has_to_be(
+    proof: tuple[list[SuiteTest], dict[str, float]], of: int
+) -> None:
+    """The longest first, to who has least: what is above the mean is one unit at most."""
+    tests, known = proof
+    found = units(tests, known)
+    mean = sum(unit.seconds for unit in found) / of
+    longest = max((unit.seconds for unit in found), default=0.0)
+    for share in split(found, of):
+        assert share.seconds <= mean + longest + 1e-6
+
+
+@few
+@given(proof=proofs())
+def test_what_needs_the_same_lab_stays_together(
+    proof: tuple[list[SuiteTest], dict[str, float]],
+) -> None:
+    tests, known = proof
+    for unit in units(tests, known):
+        (together,) = {test.unit for test in unit.tests}
+        assert unit.name.startswith(together)
+        # Cut only where it is too long, and never a test in two.
+        assert len(unit.tests) == 1 or unit.seconds <= parts.LONGEST_UNIT
+
+
+def test_a_long_lab_is_cut_in_the_order_of_its_tests() -> None:
+    tests = [SuiteTest(f"tests/cluster/test_a.py::test_{n}", "lab coreos", True) for n in range(5)]
+    known = {test.name: parts.LONGEST_UNIT / 2 for test in tests}
+    found = units(tests, known)
+    assert [unit.name for unit in found] == [f"lab coreos, {n} of 3" for n in (1, 2, 3)]
+    assert [test for unit in found for test in unit.tests] == tests
+
+
+def test_tests_without_nodes_share_the_processors() -> None:
+    one, other = (
+        SuiteTest(f"tests/{layer}/test_a.py::test_a", "a", False) for layer in LAYERS[::2]
+    )
+    known = {one.name: 10.0, other.name: 10.0}
+    assert parts.seconds(other, known) == parts.PROCESSES * parts.seconds(one, known)
+
+
+def test_how_many_shares_are_enough() -> None:
+    tests = [SuiteTest(f"tests/cluster/test_{n}.py::test", f"{n}", True) for n in range(10)]
+    known = {test.name: parts.FULL / 2 for test in tests}
+    found = units(tests, known)
+    assert enough(found) == 5
+    assert max(share.minutes for share in split(found, 5)) < parts.MINUTES
+    known[tests[0].name] = parts.FULL + 1
+    assert enough(units(tests, known)) is None
+
+
+@pytest.mark.parametrize(("text", "part"), [("1/1", (1, 1)), ("3/4", (3, 4)), ("99/99", (99, 99))])
+def test_a_part_is_read(text: str, part: tuple[int, int]) -> None:
+    assert parse_part(text) == part
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "0/4", "5/4", "1/0", "-1/4", "1/4/4", "a/b", "1/100", "1 / 4", "٣/٤"]
+)
+def test_a_wrong_part_is_refused_with_a_right_one(text: str) -> None:
+    with pytest.raises(BadInput, match="there is no part") as refused:
+        parse_part(text)
+    assert "underlay test --all --part 1/4" in str(refused.value.hint)
+
+
+# What shares leave behind.
+
+
+@pytest.fixture
+def tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[SuiteTest]:
+    monkeypatch.setattr(keeping, "folder", lambda: tmp_path)
+    return [
+        SuiteTest(f"tests/unit/test_{n}.py::test", f"tests/unit/test_{n}.py", False) for n in "ab"
+    ]
+
+
+def ran(share: Share, tests: list[SuiteTest], *, failed: int = 0, slow: float = 2.0) -> None:
+    layers = [Layer(name, len(share.names(name)), failed, 0, 1.0) for name in LAYERS]
+    durations = {name: slow for layer in LAYERS for name in share.names(layer)}
+    own_tests.write_records(share, tests, layers, durations)
+
+
+def of_clean_commit(monkeypatch: pytest.MonkeyPatch, commit: str) -> None:
+    origin = here().model_copy(update={"commit": commit, "dirty": False})
+    monkeypatch.setattr(keeping, "here", lambda: origin)
+
+
+def said() -> dict[str, Any]:
+    return keeping.complete(keeping.read("tests"))
+
+
+def test_a_proof_is_complete_when_all_shares_ran_on_one_commit(
+    tests: list[SuiteTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_clean_commit(monkeypatch, "a" * 40)
+    one, two = split(units(tests, {}), 2)
+    ran(one, tests)
+    assert said() == {"complete": False, "passed": 1, "failed": 0, "skipped": 0}
+    of_clean_commit(monkeypatch, "b" * 40)
+    ran(two, tests)
+    assert said()["complete"] is False
+    ran(one, tests)
+    assert said() == {"complete": True, "passed": 2, "failed": 0, "skipped": 0}
+    # A share that failed has run, and says so.
+    ran(one, tests, failed=1)
+    assert (said()["complete"], said()["failed"]) == (True, 3)
+    # Cut otherwise, or from other tests, it is another proof.
+    ran(split(units(tests, {}), 3)[0], tests)
+    assert said() == {"complete": False, "passed": 1, "failed": 0, "skipped": 0}
+    ran(split(units(tests, {}), 1)[0], tests)
+    assert said()["complete"] is True
+
+
+def test_a_proof_of_changes_that_no_commit_holds_is_not_complete(
+    tests: list[SuiteTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    origin = here().model_copy(update={"commit": "a" * 40, "dirty": True})
+    monkeypatch.setattr(keeping, "here", lambda: origin)
+    ran(split(units(tests, {}), 1)[0], tests)
+    assert said()["complete"] is False
+
+
+def test_shares_of_other_tests_are_not_one_proof(
+    tests: list[SuiteTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_clean_commit(monkeypatch, "a" * 40)
+    one, two = split(units(tests, {}), 2)
+    ran(one, tests)
+    ran(two, [*tests, SuiteTest("tests/unit/test_c.py::test", "c", False)])
+    assert said()["complete"] is False
+
+
+def test_what_a_proof_says_together_is_not_for_editing(
+    tests: list[SuiteTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_clean_commit(monkeypatch, "a" * 40)
+    ran(split(units(tests, {}), 2)[0], tests)
+    text = keeping.file("tests").read_text()
+    with pytest.raises(BadInput, match="complete is True, and of its rows False"):
+        keeping.parse("tests", text.replace('"complete": false', '"complete": true'))
+
+
+def test_durations_are_of_the_tests_that_there_are(
+    tests: list[SuiteTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_clean_commit(monkeypatch, "a" * 40)
+    (whole,) = split(units(tests, {}), 1)
+    ran(whole, tests)
+    a, b = (test.name for test in tests)
+    assert own_tests.known_durations() == {a: 2.0, b: 2.0}
+    # One that is quick now is not noted any more, and one that is no more neither.
+    one, _ = split(units(tests, {}), 2)
+    (name,) = one.names("unit")
+    ran(one, tests, slow=0.5)
+    assert own_tests.known_durations() == {({a, b} - {name}).pop(): 2.0}
+    rest = [test for test in tests if test.name == name]
+    ran(split(units(rest, {}), 1)[0], rest)
+    assert own_tests.known_durations() == {name: 2.0}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from cluster.hand import one
 
 LAB = "overlay-vxlan"
-EVERYBODY = "00:00:00:00:00:00"
 GROUPED = """
 ip link delete vx-grouped
 ip link add vx-grouped type vxlan id 200 dstport 4789 local 192.168.70.12 dev eth1 group {}
@@ -41,11 +40,6 @@ CARRIERS = (
         "bridge fdb delete 02:75:10:01:00:01 dev vx-listed dst 192.168.70.13 self", lab=LAB,
     ),
     one(
-        "vxlan-listed-one-way", "core-02, vx-listed", "core-02",
-        f"bridge fdb delete {EVERYBODY} dev vx-listed dst 192.168.70.11",
-        f"bridge fdb append {EVERYBODY} dev vx-listed dst 192.168.70.11", lab=LAB,
-    ),
-    one(
         "outer-neighbour", "core-02, eth1", "core-02",
         "ip neighbour replace 192.168.70.11 lladdr 02:00:00:00:00:42 dev eth1 nud permanent",
         "ip neighbour delete 192.168.70.11 dev eth1", lab=LAB,
@@ -59,11 +53,6 @@ CARRIERS = (
         "bridge link set dev vx-listed learning off locked on;"
         " bridge fdb flush dev br-listed brport vx-listed dynamic",
         "bridge link set dev vx-listed learning on locked off", other=True, lab=LAB, word="locked",
-    ),
-    one(
-        "node-port-quiet", "core-02, vx-listed", "core-02",
-        "bridge link set dev vx-listed bcast_flood off",
-        "bridge link set dev vx-listed bcast_flood on", lab=LAB,
     ),
     one(
         "node-fdb-wrong-port", "core-02, vx-listed", "core-02",
@@ -86,11 +75,21 @@ CARRIERS = (
         "node-arp-off", "core-02, eth1", "core-02", "ip link set eth1 arp off",
         "ip link set eth1 arp on", lab=LAB,
     ),
-)  # fmt: skip
-ISOLATED = one(
-    "node-ports-isolated", "core-02, vx-listed", "listed-2a",
-    f"{PORT}$on_node bridge link set dev $port isolated on;"
-    " $on_node bridge link set dev vx-listed isolated on",
-    f"{PORT}$on_node bridge link set dev $port isolated off;"
-    " $on_node bridge link set dev vx-listed isolated off", lab=LAB, other=True,
+    one(
+        "node-ports-isolated", "core-02, vx-listed and vp-5e80fc25", "listed-2a",
+        f"{PORT}$on_node bridge link set dev $port isolated on;"
+        " $on_node bridge link set dev vx-listed isolated on",
+        f"{PORT}$on_node bridge link set dev $port isolated off;"
+        " $on_node bridge link set dev vx-listed isolated off", lab=LAB, other=True,
+    ),
+    one(
+        "packets-altered", "listed-2a, eth0", "listed-2a",
+        "tc qdisc add dev eth0 clsact; tc filter add dev eth0 egress protocol ip matchall action"
+        " pedit ex munge ip dst set 192.0.2.1", "tc qdisc delete dev eth0 clsact", lab=LAB,
+    ),
+    one(
+        "bpf-program", "listed-2a, eth0", "listed-2a",
+        "tc qdisc add dev eth0 clsact; tc filter add dev eth0 ingress protocol ip bpf da bytecode"
+        " '1,6 0 0 2'", "tc qdisc delete dev eth0 clsact", lab=LAB,
+    ),
 )  # fmt: skip

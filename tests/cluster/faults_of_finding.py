@@ -1,48 +1,60 @@
-"""Faults by hand that keep an end from being found, and nothing else."""
+"""Faults by hand that keep an end from being found, and nothing else.
+
+In labs that ask for ARP and ND themselves: their cells see it, whoever has asked before.
+"""
 
 from __future__ import annotations
 
 from cluster.hand import BY_NFT, NO_NFT, one
 
+SEEN, OVERLAY = "seen", "seen-overlay"
+EVERYBODY = "00:00:00:00:00:00"
+
 FINDING = (
     one(
-        "arp-ignored", "lannet-2a, eth0", "lannet-2a", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=8",
-        "sysctl -qw net.ipv4.conf.eth0.arp_ignore=0",
+        "arp-ignored", "own-2a, eth0", "own-2a", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=8",
+        "sysctl -qw net.ipv4.conf.eth0.arp_ignore=0", other=True, lab=SEEN,
     ),
     one(
-        "arp-ignored", "lannet-2a, eth0", "lannet-2a", "sysctl -qw net.ipv4.conf.all.arp_ignore=8",
-        "sysctl -qw net.ipv4.conf.all.arp_ignore=0", other=True,
+        "arp-ignored", "own-2a, eth0", "own-2a", "sysctl -qw net.ipv4.conf.all.arp_ignore=8",
+        "sysctl -qw net.ipv4.conf.all.arp_ignore=0", other=True, lab=SEEN, word="all",
     ),
     one(
         "neighbours-suppressed", "switch, lan-2", "switch",
         """
-for one in lan-1 lan-2 lan-3; do bridge link set dev $one neigh_suppress on; done
+for one in lan-1 lan-2; do bridge link set dev $one neigh_suppress on; done
 ip neighbour replace 20.1.1.129 lladdr 02:00:00:00:00:42 dev br-lan nud permanent
 """,
         """
-for one in lan-1 lan-2 lan-3; do bridge link set dev $one neigh_suppress off; done
+for one in lan-1 lan-2; do bridge link set dev $one neigh_suppress off; done
 ip neighbour delete 20.1.1.129 dev br-lan
 """,
+        other=True, lab=SEEN,
     ),
     one(
         "switch-drops", "switch, lan-2", "switch",
         BY_NFT.format(rule='oifname "lan-2" arp operation request counter drop'), NO_NFT,
-        other=True, word="arp",
+        other=True, lab=SEEN, word="arp",
     ),
     one(
-        "switch-drops", "switch, lan-2", "switch",
-        BY_NFT.format(rule='iifname "lan-2" ether type arp counter drop'), NO_NFT, other=True,
-        word="arp-both",
-    ),
-    one(
-        "nd-dropped", "lannet-2a, eth0", "lannet-2a",
+        "nd-dropped", "own-2a, eth0", "own-2a",
         "ip6tables -I INPUT -p ipv6-icmp --icmpv6-type neighbour-solicitation -j DROP",
         "ip6tables -D INPUT -p ipv6-icmp --icmpv6-type neighbour-solicitation -j DROP",
-        lab="dual-stack", other=True, word="asked",
+        other=True, lab=SEEN, word="asked",
     ),
     one(
         "switch-drops", "switch, lan-2", "switch",
         BY_NFT.format(rule='oifname "lan-2" icmpv6 type nd-neighbor-solicit counter drop'), NO_NFT,
-        lab="dual-stack", other=True, word="nd",
+        other=True, lab=SEEN, word="nd",
+    ),
+    one(
+        "vxlan-listed-one-way", "core-02, vx-vx", "core-02",
+        f"bridge fdb delete {EVERYBODY} dev vx-vx dst 192.168.70.11",
+        f"bridge fdb append {EVERYBODY} dev vx-vx dst 192.168.70.11", other=True, lab=OVERLAY,
+    ),
+    one(
+        "node-port-quiet", "core-02, vx-vx", "core-02",
+        "bridge link set dev vx-vx bcast_flood off",
+        "bridge link set dev vx-vx bcast_flood on", other=True, lab=OVERLAY,
     ),
 )  # fmt: skip

@@ -36,6 +36,7 @@ LABS = {
     "seen-l3": ("labs/seen-l3.yml",),
     "small-mtu": ("labs/small-mtu.yml",),
     "overlay-vxlan": ("labs/overlay-vxlan.yml",),
+    "seen-overlay": ("labs/seen-overlay.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }

@@ -151,6 +151,8 @@ def _sureness(finding: Finding, wrong: set[Cell], shut: set[Cell]) -> Sureness |
     possible = finding.effect.possible - finding.effect.certain
     if finding.fault.sudden:
         certain &= wrong
+    if not certain and possible and possible <= wrong:
+        return finding.sureness
     if not certain:
         return LESS[finding.sureness] if possible & wrong else None
     if certain <= wrong:

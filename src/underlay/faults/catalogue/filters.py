@@ -24,6 +24,7 @@ from underlay.faults.fault import (
     Finding,
     Place,
     Sureness,
+    unfound,
 )
 from underlay.faults.healing import removed
 from underlay.faults.places import parents
@@ -48,8 +49,8 @@ DELETE = 'iptables-legacy -w 5 -D "$@" 2>/dev/null || :'
 
 def effect_in(scene: Scene, space: Space, found: Drop) -> Effect:
     """Return the cells whose packets meet ``found`` in a namespace and are taken."""
-    effect = scene.cells("space", space.name, "", lambda p: _meets(p, found))
-    return effect_of(found, effect)
+    cells = scene.cells("space", space.name, "", lambda p: _meets(p, found))
+    return effect_of(found, cells)
 
 
 def cells_at(scene: Scene, target: str, found: Drop) -> frozenset[Cell]:
@@ -77,6 +78,8 @@ def cells_at(scene: Scene, target: str, found: Drop) -> frozenset[Cell]:
 
 def effect_of(found: Drop, cells: frozenset[Cell]) -> Effect:
     """Cells are certain only where every word of the rule is understood."""
+    if found.finding:
+        return unfound(cells)
     return Effect(cells) if found.understood else Effect(frozenset(), cells)
 
 
@@ -90,6 +93,11 @@ def sureness_of(found: Drop) -> Sureness:
     return PROVEN if found.hits else LIKELY
 
 
+def counted(found: Drop) -> int | None:
+    """Return what it has taken as far as each lost cell costs a packet: not of ARP or ND."""
+    return None if found.finding else found.hits
+
+
 def proofs_of(space: Space, found: Drop) -> tuple[Proof, ...]:
     """Return the rule as it was printed, and by how much its counter has risen meanwhile."""
     return (Proof(space.name, found.command, found.lines), *rise_proof(space, found))
@@ -99,7 +107,9 @@ def shown_by(fault: Fault, scene: Scene, space: Space, found: Drop, effect: Effe
     """Return the finding that something in a namespace discards packets."""
     place = Place(space.name, found.device, space.node)
     proofs, sureness = proofs_of(space, found), sureness_of(found)
-    return fault.found(scene, place, *proofs, sureness=sureness, effect=effect, counted=found.hits)
+    return fault.found(
+        scene, place, *proofs, sureness=sureness, effect=effect, counted=counted(found)
+    )
 
 
 def _meets(passage: Passage, found: Drop) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from underlay.faults.catalogue.neighbours import ArpOff
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
 from underlay.faults.evidence.spaces import switch_ports
-from underlay.faults.fault import Effect, Fault, Place
+from underlay.faults.fault import Effect, Fault, Place, unfound
 from underlay.faults.places import parents, ports
 from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
@@ -50,6 +50,9 @@ class ArpIgnored(Fault):
             if child.address and child.network.mode not in ("l3", "l3s"):
                 yield Place.of(child, child.end)
         yield from parents(scene, scene.plan.nodes)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        return unfound(super().effect(scene, place).certain)
 
     def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
         """Who asks first doesn't find it; who is asked by it has learned from that."""
@@ -141,15 +144,9 @@ ip neighbour delete "$address" dev "$bridge" 2>/dev/null || :
                     )
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Requests to that address are lost that come by the switch; answers may be as well."""
+        """What goes to that address by way of the switch may be lost, answers included."""
         segment, _, address = place.detail
-
-        def asks(p: Passage) -> bool:
-            return p.packet.request and p.packet.destination == address
-
-        cells = scene.cells("port", segment, "", asks)
-        answers = scene.cells("port", segment, "", lambda p: p.packet.destination == address)
-        return Effect(cells, answers)
+        return unfound(scene.cells("port", segment, "", lambda p: p.packet.destination == address))
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.device, *place.detail[1:])

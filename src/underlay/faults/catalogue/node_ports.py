@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underlay.faults.evidence.spaces import switch_ports
-from underlay.faults.fault import Effect, Fault, Finding, Place
+from underlay.faults.fault import Effect, Fault, Finding, Place, unfound
 from underlay.faults.places import second_first
 from underlay.faults.step import Proof, Step
 
@@ -173,6 +173,9 @@ class PortQuiet(NodePort):
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.device,)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        return unfound(super().effect(scene, place).certain)
 
     def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
         """Who is asked learns from that: only requests depend on being found."""

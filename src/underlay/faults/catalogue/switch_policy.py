@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underlay.faults.catalogue.filters import effect_of, proofs_of, sureness_of
+from underlay.faults.catalogue.filters import counted, effect_of, proofs_of, sureness_of
 from underlay.faults.evidence import port_vlans
 from underlay.faults.evidence.acting import drops
 from underlay.faults.evidence.drops import Drop
@@ -240,7 +240,7 @@ class SwitchDrops(Fault):
                         *proofs_of(switch, found),
                         sureness=sureness,
                         effect=effect,
-                        counted=found.hits,
+                        counted=counted(found),
                     )
 
     def fits(self, found: Drop) -> bool:

@@ -110,13 +110,19 @@ class Point:
         except OSError as error:
             self.error = self.error or os.strerror(error.errno or 0)
 
-    def ask_for_nobody(self) -> None:
-        """Ask the next ones for addresses of nobody's, each by a frame for itself."""
+    def ask_for_others(self) -> None:
+        """Ask everybody for the neighbour, and the next ones by frames of their own for nobody.
+
+        Without a mark: an ipvlan parent hands a request to the child whose address it asks for,
+        whatever else its mode passes on (ipvlan_core.c, ipvlan_addr_lookup).
+        """
         for wanted in self.spec.questions:
-            if wanted != self.spec.neighbour:
-                frame = arp_request(self.mac, self.spec.address, wanted)
-                for mac in self.spec.next_ones:
-                    self.send(ETH_ARP, bytes.fromhex(mac.replace(":", "")) + frame[6:])
+            frame = arp_request(self.mac, self.spec.address, wanted)
+            if wanted == self.spec.neighbour:
+                self.send(ETH_ARP, frame)
+                continue
+            for mac in self.spec.next_ones:
+                self.send(ETH_ARP, bytes.fromhex(mac.replace(":", "")) + frame[6:])
 
     def say(self, nonce: bytes, mark: Mark, source: str, asked: str = "") -> None:
         """Send what goes to everybody, from ``source``; over IPv4 it asks for ``asked``."""
@@ -264,10 +270,10 @@ class Unplanned:
         """Send what goes out from one interface."""
         spec, nonce = point.spec, self.station.nonce
         mark = Mark(spec.sort, spec.number, LEADING if spec.leads else 0)
-        for asked in dict.fromkeys((*spec.questions[:1], spec.neighbour or spec.address)):
-            if spec.address:
-                point.say(nonce, mark, spec.address, asked)
-        point.ask_for_nobody()
+        if spec.address:
+            nobodys = (one for one in spec.questions if one != spec.neighbour)
+            point.say(nonce, mark, spec.address, next(nobodys, spec.address))
+            point.ask_for_others()
         local = next((one for one in point.own if one.startswith("fe8")), "")
         if local:
             point.say(nonce, mark, local)

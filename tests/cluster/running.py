@@ -15,8 +15,11 @@ from cluster.commands import Done, clean_environment, run
 from underlay.expect import PROTOCOLS
 from underlay.plan import Plan, plan_from_json
 
-UP_DEADLINE = 240.0
-CHECK_DEADLINE = 90.0
+# s; they end what hangs, and prove nothing about speed: where twenty processes share two
+# processors, two nodes with Docker took four minutes to boot.
+UP_DEADLINE = 900.0
+CHECK_DEADLINE = 300.0
+VERB_DEADLINE = 180.0
 
 NOT_COPIED = (
     ".git", ".underlay", ".vagrant", ".venv", ".tox", ".hypothesis", ".*_cache", "__pycache__",
@@ -52,7 +55,11 @@ class Checkout:
     root: Path
 
     def underlay(
-        self, *words: str, deadline: float = 60, text: str = "", folder: Path | None = None
+        self,
+        *words: str,
+        deadline: float = VERB_DEADLINE,
+        text: str = "",
+        folder: Path | None = None,
     ) -> Done:
         """Run the checkout's ``underlay`` with ``words``, in ``folder`` or the checkout itself."""
         program = str(self.root / "underlay")
@@ -151,7 +158,7 @@ class Lab:
         """Stop the lab."""
         return self.verb("down")
 
-    def verb(self, verb: str, *words: str, deadline: float = 60, text: str = "") -> Done:
+    def verb(self, verb: str, *words: str, deadline: float = VERB_DEADLINE, text: str = "") -> Done:
         """Run a verb on this lab by its name."""
         words = ("--lab", self.name, *words)
         return self.checkout.underlay(verb, *words, deadline=deadline, text=text)

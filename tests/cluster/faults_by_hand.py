@@ -15,6 +15,7 @@ from cluster.faults_of_drivers import IPVLAN_MODES, ONE_OF_EACH, ROUTED
 from cluster.faults_of_dual_stack import DUAL_STACK
 from cluster.faults_of_filters import OF_FILTERS
 from cluster.faults_of_finding import FINDING
+from cluster.faults_of_podman import PODMAN_DHCP
 from cluster.faults_of_seen import SEEN
 from cluster.faults_of_slaac import SLAAC
 from cluster.faults_of_two_networks import TWO_NETWORKS
@@ -355,4 +356,5 @@ BY_HAND = (
     *UNREAD,
     *CARRIERS,
     *FINDING,
+    *PODMAN_DHCP,
 )

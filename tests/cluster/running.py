@@ -41,6 +41,7 @@ LABS = {
     "overlay-vxlan": ("labs/overlay-vxlan.yml",),
     "seen-overlay": ("labs/seen-overlay.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
+    "podman-dhcp": ("labs/podman-dhcp.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }
 

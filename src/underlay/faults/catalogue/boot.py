@@ -168,6 +168,16 @@ FAULTS: tuple[Entry, ...] = (
         reference="moby/libnetwork#2334; moby/moby#46756",
     ),
     _entry(
+        id="no-lease",
+        layer="runtime",
+        title="no DHCP server answers what podman asks for a container",
+        symptom="`up` fails after 8 s for a container: it doesn't start",
+        evidence="netavark: unable to obtain lease: dhcp proxy error: … Timeout: Timeout",
+        cause="Nobody serves leases in that VLAN, or a filter takes what goes to UDP port 67.",
+        cure="start the server, or put it in the VLAN; underlay capture shows what is asked",
+        reference="netavark, src/dhcp_proxy/dhcp_service.rs; measured with netavark 1.14",
+    ),
+    _entry(
         id="range-full",
         layer="addressing",
         title="host-local has no address left",

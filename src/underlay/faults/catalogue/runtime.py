@@ -17,9 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.observe.evidence import Evidence
+    from underlay.plan import PlannedContainer
 
 SUBJECT = "runtimes"
 
+LEASE_PROXY = "netavark-dhcp-proxy"
+LEASE_PROXY_SOCKET = f"{LEASE_PROXY}.socket"
+# As the node program calls it (ansible/module_utils/underlay_node/podman.py).
+PODMAN = (
+    "env CONTAINERS_CONF_OVERRIDE=/run/underlay/containers.conf"
+    " podman --events-backend=none --cgroup-manager=cgroupfs"
+)
 # A node's kernel is the process whose command line says so. Those that it traces run the node's own
 # processes: it would panic to see one of them stopped by anybody else (arch/um/os-Linux/skas).
 SIGNAL = """
@@ -131,6 +139,70 @@ for name; do docker start "$name" >/dev/null; done
                 yield self.found(scene, place, proof)
 
 
+class LeaseProxyDown(Fault):
+    """Netavark's DHCP proxy is down on a node, and containers that need a lease were restarted."""
+
+    id = "lease-proxy-down"
+    layer = "runtime"
+    title = "netavark's DHCP proxy is down, and containers that need a lease don't start"
+    symptom = "no cell of podman's restarted containers with leases can be measured"
+    evidence = "`systemctl is-active netavark-dhcp-proxy.socket` on the node: inactive"
+    cause = (
+        "Netavark asks for leases by the proxy's socket. Without it running containers keep their"
+        " addresses, and none starts again."
+    )
+    cure = "systemctl start netavark-dhcp-proxy.socket on the node, then podman start"
+    reference = "netavark, src/dhcp_proxy/lib.rs; podman-network-create(1), --ipam-driver"
+    loses_addresses = True
+    no_place = "no container of this lab is podman's with a lease"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        for node in scene.plan.nodes:
+            if _leased(scene, node.name):
+                yield Place(node.name, "", node.name)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        return Effect(_of_containers(scene, set(_leased(scene, place.node))))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        script = f"""
+systemctl stop {LEASE_PROXY}.socket {LEASE_PROXY}.service
+for name; do {PODMAN} stop --time 0 "$name" >/dev/null; done
+for name; do ! {PODMAN} start "$name" >/dev/null 2>&1; done
+"""
+        return [Step(place.node, script, tuple(_leased(scene, place.node)))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        script = f"""
+systemctl start {LEASE_PROXY}.socket
+for name; do {PODMAN} start "$name" >/dev/null; done
+"""
+        return [Step(place.node, script, tuple(_leased(scene, place.node)))]
+
+    def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
+        """Start the socket and the node's containers; those that run stay as they are."""
+        names = _leased(scene, place.node)
+        return [
+            Step(place.node, f"systemctl start {LEASE_PROXY}.socket"),
+            Step(place.node, f"{PODMAN} start {' '.join(names)}"),
+            *(step for name in names for step in given_back(scene, name)),
+        ]
+
+    def keeps(self, scene: Scene, place: Place) -> tuple[str, ...]:
+        return tuple(_leased(scene, place.node))
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Find nodes where nobody listens for the proxy, and containers that need it are gone."""
+        for place in self.places(scene):
+            word = evidence.runtime(place.node).get("services", {}).get(LEASE_PROXY_SOCKET)
+            gone = set(_leased(scene, place.node)) & set(evidence.failed)
+            if word in (None, "active") or not gone:
+                continue
+            proof = Proof(place.node, f"systemctl is-active {LEASE_PROXY_SOCKET}", (word,))
+            effect = Effect(_of_containers(scene, gone))
+            yield self.found(scene, place, proof, effect=effect)
+
+
 class NodeHung(Fault):
     """A node answers nothing: it is off, or runs and makes no progress."""
 
@@ -198,13 +270,25 @@ class NamespaceGone(ContainerGone):
         for container in scene.plan.containers:
             reason = evidence.failed.get(container.name)
             if reason and container.runtime != "docker" and container.node not in evidence.failed:
+                # Without the proxy a restarted container is gone, too.
+                follows = LeaseProxyDown.id if _has_lease(scene, container) else ""
                 place = Place(container.name, "", container.node)
                 proof = Proof(container.node, f"ls /run/netns/{container.name}", (reason,))
-                yield self.found(scene, place, proof)
+                yield self.found(scene, place, proof, follows=follows)
 
 
 def _docker(scene: Scene, node: str) -> list[str]:
     return [c.name for c in scene.plan.containers if (c.node, c.runtime) == (node, "docker")]
+
+
+def _leased(scene: Scene, node: str) -> list[str]:
+    return [c.name for c in scene.plan.containers if c.node == node and _has_lease(scene, c)]
+
+
+def _has_lease(scene: Scene, container: PlannedContainer) -> bool:
+    """Whether podman asks a DHCP server for an address of ``container``."""
+    networks = (scene.plan.network(own.network) for own in container.attachments)
+    return container.runtime == "podman" and any(one.ipam == "dhcp" for one in networks)
 
 
 def _of_containers(scene: Scene, names: set[str]) -> frozenset[Cell]:

@@ -44,7 +44,7 @@ SYSCTLS = (
 # For each interface, as net.ipv4.conf.NAME.KEY.
 PER_LINK = ("arp_ignore", "arp_filter", "rp_filter", "forwarding", "accept_local", "proxy_arp")
 PER_LINK6 = ("disable_ipv6", "accept_ra", "accept_dad", "forwarding")
-SERVICES = ("docker", "containerd", "systemd-networkd", "ssh")
+SERVICES = ("docker", "containerd", "systemd-networkd", "ssh", "netavark-dhcp-proxy.socket")
 NET_D = ("/etc/cni/net.d", "/etc/rkt/net.d")
 
 

@@ -125,12 +125,12 @@ def podman_mode_unknown(hosts: Hosts) -> Iterator[Hit]:
 
 @rule("podman-subnet-missing", "warning", "podman-network-create(1)")
 def podman_subnet_missing(hosts: Hosts) -> Iterator[Hit]:
-    """Without a subnet podman asks DHCP for macvlan, but picks a pool of its own for ipvlan."""
+    """Without a subnet podman asks DHCP for macvlan, and refuses ipvlan."""
     for _, network in networks(hosts, "ipvlan"):
         bare = network.runtime == "podman" and not network.claims
         if bare and network.ipam not in ("dhcp", "none"):
-            message = f"{network.name} has no subnet and doesn't say ipam dhcp"
-            yield Hit(network.spot("type"), message, "name the subnet, or say IPAMDriver=dhcp")
+            message = f"{network.name} has no subnet"
+            yield Hit(network.spot("type"), message, "name the subnet")
 
 
 @rule("quadlet-ipam-unknown", "error", QUADLET + ": IPAMDriver")

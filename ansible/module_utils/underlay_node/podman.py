@@ -20,6 +20,8 @@ SETTING = '[network]\nfirewall_driver = "iptables"\n'
 # Netavark is no DHCP client: the proxy is, and keeps the leases (netavark, commands/dhcp_proxy.rs).
 PROXY = "/run/podman/nv-proxy.sock"
 UNITS = ["netavark-dhcp-proxy.socket", "netavark-dhcp-proxy.service"]
+# Netavark's words when 8 s have passed without an offer.
+NO_ANSWER = 'unable to obtain lease: dhcp proxy error: status: Aborted, message: "Timeout'
 UNIX_SOCKETS = "/proc/net/unix"
 ACCEPTS = 0x10000  # __SO_ACCEPTCON, linux/net.h
 RUN = ["--detach", "--pull=never", "--no-hosts", "--no-hostname", "--cgroups=disabled",
@@ -99,10 +101,14 @@ def start(container: dict, networks: dict[str, dict]) -> None:
             if leased(networks[attachment["network"]]):
                 _take_lease(attachment, enter(name))
         batch(routes.lines(container, networks), enter(name))
-    except Failed:
+    except Failed as error:
         # A container that was made and not started keeps its name.
         with contextlib.suppress(Failed):
             stop(container, networks)
+        if NO_ANSWER in str(error):
+            asked = {network["parent"] for network in networks.values() if leased(network)}
+            said = f"no DHCP server answers on {' or '.join(sorted(asked))}"
+            raise Failed(f"{said}: {error}") from error
         raise
 
 

@@ -180,3 +180,20 @@ def test_another_lease_than_the_planned_one_ends_the_container(
     podman.start(container, {"leased": LEASED})
     # The lease's own default route has a metric, and would stay beside the plan's.
     assert ran[-1] == ["ip", "-4", "route", "flush", "exact", "default"]
+
+
+def test_silence_of_the_server_is_said_in_plain_words(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    served(monkeypatch, tmp_path, UNIX)
+
+    def run(words: list[str], *_: object) -> str:
+        if "run" in words:
+            raise Failed(f'podman: exit 126: Error: netavark: {podman.NO_ANSWER}: Timeout"')
+        return ""
+
+    monkeypatch.setattr(podman, "run", run)
+    own = {"network": "leased", "interface": "eth0", "address": "10.1.1.65/24", "mac": "02:75::"}
+    container = {"name": "web", "attachments": [own]}
+    with pytest.raises(Failed, match=r"^no DHCP server answers on eth1\.70: podman: exit 126"):
+        podman.start(container, {"leased": {**LEASED, "parent": "eth1.70"}})

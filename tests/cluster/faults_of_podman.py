@@ -12,8 +12,8 @@ podman="podman --events-backend=none --cgroup-manager=cgroupfs"
 AGAIN = (
     PODMAN
     + """
-for name in {0}; do $podman stop --time 0 $name >/dev/null 2>&1 || :; done
-for name in {0}; do ! $podman start $name >/dev/null 2>&1; done
+$podman stop --time 0 {0} >/dev/null 2>&1 || :
+! $podman start {0} >/dev/null 2>&1
 """
 )
 # A lease brings the address, and of the routes the router's alone.
@@ -21,7 +21,7 @@ BACK = (
     PODMAN
     + """
 systemctl start netavark-dhcp-proxy.socket
-for name in {0}; do $podman start $name >/dev/null; done
+$podman start {0} >/dev/null
 within() {{ nsenter --target "$(cat /run/underlay/$1.pid)" --net ip route replace default $2; }}
 """
 )

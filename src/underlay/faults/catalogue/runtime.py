@@ -167,15 +167,15 @@ class LeaseProxyDown(Fault):
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         script = f"""
 systemctl stop {LEASE_PROXY}.socket {LEASE_PROXY}.service
-for name; do {PODMAN} stop --time 0 "$name" >/dev/null; done
-for name; do ! {PODMAN} start "$name" >/dev/null 2>&1; done
+{PODMAN} stop --time 0 "$@" >/dev/null 2>&1 || :
+! {PODMAN} start "$@" >/dev/null 2>&1
 """
         return [Step(place.node, script, tuple(_leased(scene, place.node)))]
 
     def undo(self, scene: Scene, place: Place) -> list[Step]:
         script = f"""
 systemctl start {LEASE_PROXY}.socket
-for name; do {PODMAN} start "$name" >/dev/null; done
+{PODMAN} start "$@" >/dev/null
 """
         return [Step(place.node, script, tuple(_leased(scene, place.node)))]
 

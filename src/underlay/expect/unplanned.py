@@ -20,11 +20,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from ipaddress import ip_interface, ip_network
+from ipaddress import ip_address, ip_interface, ip_network
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from underlay.expect.ends import FAMILIES, ends, machines
+from underlay.expect.ends import FAMILIES, ends, is_link_local, machines
 from underlay.expect.tables import broadcast_rule
 from underlay.plan import MANAGEMENT, own_addresses
 
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 NOBODYS = "192.0.2.27"
 # How many of a subnet's last addresses are tried for one that nobody has.
 TRIED = 64
+# The lower half of an address that is made of an advertised subnet (RFC 4291, 2.5.4).
+IDENTIFIER = (1 << 64) - 1
 # Interfaces of a sort that send a frame by which their hearers are shown to hear: each hears the
 # other one's.
 LEADING = 2
@@ -107,6 +109,8 @@ class _Planning:
 
     def planned(self) -> Planned:
         addresses = _addresses(self._plan)
+        for space, more in self._advertised().items():
+            addresses[space] = tuple(dict.fromkeys([*addresses[space], *sorted(more)]))
         owners: dict[str, set[str]] = defaultdict(set)
         names: dict[str, dict[str, None]] = defaultdict(dict)
         for space, own in addresses.items():
@@ -121,6 +125,26 @@ class _Planning:
             {address: tuple(sorted(macs)) for address, macs in owners.items()},
             {mac: tuple(spaces) for mac, spaces in names.items() if mac},
         )
+
+    def _advertised(self) -> dict[str, set[str]]:
+        """Return the addresses that are made of subnets which the plan has advertised on a link.
+
+        Whoever has IPv6 there may make one of each, whichever network it is in: of the interface
+        identifier of its own address, or of its MAC address (RFC 4862, 5.5.3; RFC 4291, 2.5.1).
+        Where the plan gives an interface no IPv6, such an address isn't planned.
+        """
+        subnets: dict[Domain, set[str]] = defaultdict(set)
+        for link in self._links.values():
+            if link.network and link.network.slaac and link.network.subnet6:
+                subnets[link.domain].add(link.network.subnet6)
+        found: dict[str, set[str]] = defaultdict(set)
+        for link in (x for space in self._worlds[1].spaces.values() for x in space.links):
+            if link.address and not is_link_local(link.address):
+                own = {int(ip_address(link.address)) & IDENTIFIER, _identifier(link.mac)}
+                found[link.space] |= {
+                    str(ip_network(subnet)[one]) for subnet in subnets[link.domain] for one in own
+                }
+        return found
 
     def _points(self, addresses: dict[str, tuple[str, ...]]) -> Iterator[Point]:
         nobodys = _Nobodys(self._plan, addresses)
@@ -285,6 +309,12 @@ def _within(address: str, subnet: str) -> bool:
     found = ip_interface(address)
     network = ip_network(subnet)
     return found.version == network.version and found.ip in network
+
+
+def _identifier(mac: str) -> int:
+    """Return the interface identifier that a MAC address makes (RFC 4291, appendix A)."""
+    octets = bytes.fromhex(mac.replace(":", "")) or bytes(6)
+    return int.from_bytes(bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:], "big")
 
 
 def _links(worlds: list[World]) -> dict[tuple[str, str], Link]:

@@ -15,6 +15,7 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,9 @@ from lies.tools import (
     timed,
     versions,
 )
-from underlay.cluster.access import spawn_as_root
+from underlay.cluster.access import run_in, spawn_as_root
 from underlay.cluster.process import close
+from underlay.errors import Infrastructure
 from underlay.expect import Prediction
 from underlay.faults import RUNNING, Place, Scene, running_fault
 from underlay.faults.record import inject, mend
@@ -107,6 +109,9 @@ def bench(
     finally:
         for process in serving:
             close(process, 10)
+        for node in plan.nodes:
+            with suppress(Infrastructure):
+                run_in(state, node.name, ["rm", "-rf", FOLDER], deadline=30)
 
 
 @pytest.mark.parametrize(
@@ -118,11 +123,11 @@ def bench(
 def test_what_tools_say(
     bench: tuple[Bench, Look], name: str, request: pytest.FixtureRequest
 ) -> None:
-    terminal = request.config.pluginmanager.get_plugin("terminalreporter")
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
 
     def tell(line: str) -> None:
-        terminal.write_line(line)
-        terminal.flush()
+        with capture.global_and_fixture_disabled():
+            print(f"\n{line}", end="", flush=True)
 
     made, healthy = bench
     state, every = made.state, questions(made.state.plan())

@@ -115,6 +115,15 @@ None of them has a limit for the whole run but Underlay; ours is 120 s, after wh
 is *no word*. The files are in `tests/lies/as-users-write-them/`.
 """
 
+PARTIAL = (
+    "**Partial results.** Of a lab that isn't whole, the faults are those measured so far.",
+    "They are no fair sample: the shares below are not yet those of all faults.",
+)
+LOAD = (
+    "*Load* is how many processes wanted to run on the machine. Where that is far above the number",
+    "of its processors, seconds are many times those of a quiet machine, and a tool with short",
+    "limits may say broken for that alone.",
+)
 OTHERWISE = (
     "- Less work: ping and curl are there already, goss is one program and a file for each node.",
     "  They need neither a lab file nor nodes that Underlay started: they run on real fleets.",
@@ -183,6 +192,12 @@ def _which(found: dict[str, Any]) -> Iterator[str]:
         name = f"`{lab}`{whole}"
         yield f"| {name} | {len(rows)} | {about['faults']} | {commits} | {when} | {load} |"
     yield ""
+    if lacking := [f"`{lab}`" for lab in LABS if lab not in found]:
+        yield f"Not measured yet: {', '.join(lacking)}."
+        yield ""
+    if any(len(_faults(about)) < about["faults"] for about in found.values()):
+        yield from (*PARTIAL, "")
+    yield from (*LOAD, "")
 
 
 def _totals(found: dict[str, Any]) -> Iterator[str]:

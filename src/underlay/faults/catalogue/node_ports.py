@@ -97,10 +97,10 @@ class PortClosed(NodePort):
     symptom = "what leaves the node's bridge by that port is lost; the bridge's other ports go on"
     evidence = "`bridge -d link show` on the node: the port's state isn't forwarding, or locked on"
     cause = "A bridge neither sends by such a port nor takes what comes in by it."
-    cure = "bridge link set dev PORT state 3 locked off on the node"
+    cure = "bridge link set dev PORT state 3 locked off learning on, on the node"
     reference = "bridge(8), state and locked; Linux net/bridge/br_input.c, br_handle_frame"
     break_script = 'bridge link set dev "$1" state 0'
-    mend_script = 'bridge link set dev "$1" state 3 locked off'
+    mend_script = 'bridge link set dev "$1" state 3 locked off learning on'
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.device,)

@@ -33,6 +33,7 @@ DISCARD = 9  # a port that nobody listens at, RFC 863
 ATTACH_FILTER = 26
 OTHERS = 3  # PACKET_OTHERHOST: the stack doesn't take it
 PACKET_TYPE = 0xFFFFF004  # SKF_AD_OFF + SKF_AD_PKTTYPE, linux/filter.h
+INTERFACE = 0xFFFFF008  # SKF_AD_OFF + SKF_AD_IFINDEX
 # Codes of linux/bpf_common.h: load a word, a half, a byte; jump if equal, if a bit is set; return.
 LD, LDH, LDB, JEQ, JSET, RET = 0x20, 0x28, 0x30, 0x15, 0x45, 0x06
 WHOLE = 0x40000
@@ -80,12 +81,19 @@ def source_of(frame: bytes, kind: int) -> str:
     return socket.inet_ntop(socket.AF_INET6, frame[22:38])
 
 
-def attach(made: socket.socket, nonce: bytes, kind: int, hears: list[int], control: int) -> None:
+def attach(
+    made: socket.socket, index: int, nonce: bytes, kind: int, hears: list[int], control: int
+) -> None:
     """Have ``made`` take answers, marks of sorts that aren't in ``hears``, and the control's.
 
     Of the sort ``control`` what leads is taken. Raises OSError where the kernel refuses that.
+
+    A socket that is bound to a NIC gets what the NIC's VLAN sub-interfaces and children take,
+    too (Linux net/core/dev.c, __netif_receive_skb_core: orig_dev). So only what comes to the
+    interface ``index`` passes.
     """
-    code = program(nonce, kind, hears, control)
+    own = [(LD, 0, 0, INTERFACE), (JEQ, 1, 0, index), (RET, 0, 0, 0)]
+    code = [*own, *program(nonce, kind, hears, control)]
     buffer = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in code))
     filtering = struct.pack("@HP", len(code), ctypes.addressof(buffer))
     made.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, filtering)

@@ -96,7 +96,7 @@ class Point:
             for kind in KINDS:
                 made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
                 made.setblocking(False)
-                attach(made, nonce, kind, spec.hears, spec.control)
+                attach(made, self.index, nonce, kind, spec.hears, spec.control)
                 made.bind((spec.interface, kind))
                 self.sockets[kind] = made
             self.proxies = _switched_on(spec.interface)

@@ -20,18 +20,6 @@ FINDING = (
         "sysctl -qw net.ipv4.conf.all.arp_ignore=0", other=True, lab=SEEN, word="all",
     ),
     one(
-        "neighbours-suppressed", "switch, lan-2", "switch",
-        """
-for one in lan-1 lan-2; do bridge link set dev $one neigh_suppress on; done
-ip neighbour replace 20.1.1.129 lladdr 02:00:00:00:00:42 dev br-lan nud permanent
-""",
-        """
-for one in lan-1 lan-2; do bridge link set dev $one neigh_suppress off; done
-ip neighbour delete 20.1.1.129 dev br-lan
-""",
-        other=True, lab=SEEN,
-    ),
-    one(
         "switch-drops", "switch, lan-2", "switch",
         BY_NFT.format(rule='oifname "lan-2" arp operation request counter drop'), NO_NFT,
         other=True, lab=SEEN, word="arp",
@@ -46,6 +34,10 @@ ip neighbour delete 20.1.1.129 dev br-lan
         "switch-drops", "switch, lan-2", "switch",
         BY_NFT.format(rule='oifname "lan-2" icmpv6 type nd-neighbor-solicit counter drop'), NO_NFT,
         other=True, lab=SEEN, word="nd",
+    ),
+    one(
+        "arp-ignored", "vx-2a, eth0", "vx-2a", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=8",
+        "sysctl -qw net.ipv4.conf.eth0.arp_ignore=0", other=True, lab=OVERLAY,
     ),
     one(
         "vxlan-listed-one-way", "core-02, vx-vx", "core-02",

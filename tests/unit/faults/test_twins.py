@@ -172,19 +172,6 @@ def test_a_setting_is_a_fault_only_where_it_does_harm(
     assert not found("one-of-each", NODE, harmless, fault)
 
 
-def test_a_switch_that_suppresses_with_nothing_wrong_in_its_table_does_no_harm() -> None:
-    def suppressing(mac: str) -> Callable[[Space], None]:
-        def change(space: Space) -> None:
-            ports("lan-1", "lan-2", neigh_suppress=True)(space)
-            row = {"dev": "br-lan", "dst": "20.1.1.129", "lladdr": mac, "state": ["PERMANENT"]}
-            space["neighbours"].append(row)
-
-        return change
-
-    assert "neighbours-suppressed" in found("coreos", "switch", suppressing("02:00:00:00:00:42"))
-    assert not found("coreos", "switch", suppressing("02:75:10:02:00:01"))
-
-
 def test_who_answers_for_all_devices_is_told_from_who_does_for_one() -> None:
     for name in ("all", "eth0"):
         change = sysctl(f"net.ipv4.conf.{name}.arp_ignore", "8")

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.neighbours import ArpOff
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
-from underlay.faults.evidence.spaces import switch_ports
 from underlay.faults.fault import Effect, Fault, Place, unfound
-from underlay.faults.places import parents, ports
+from underlay.faults.places import parents
 from underlay.faults.step import Proof, Step
-from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,68 +99,3 @@ class NodeArpOff(ArpOff):
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         if "NOARP" in space.links.get(place.device, {}).get("flags", ()):
             yield link_proof(space, place.device)
-
-
-class Suppressed(Fault):
-    """A switch port answers for others, from a table, instead of asking them."""
-
-    id = "neighbours-suppressed"
-    layer = "switch"
-    title = "a switch port suppresses the finding of neighbours"
-    symptom = "who asks for an address in the switch's own table gets its answer, be it wrong"
-    evidence = "`bridge -d link show` at the switch: neigh_suppress on, with an entry of its own"
-    cause = (
-        "With neigh_suppress a bridge answers ARP and neighbour discovery from its own neighbour"
-        " table, and passes on no question that it has answered."
-    )
-    cure = "bridge link set dev PORT neigh_suppress off at the switch, and delete the entry"
-    reference = "bridge(8), neigh_suppress; Linux net/bridge/br_arp_nd_proxy.c; measured"
-    kind = "port"
-    no_place = "this lab has no container with an address on another node's segment"
-    break_script = """
-port=$1 bridge=$2 address=$3
-for one in $(ls "/sys/class/net/$bridge/brif"); do
-    bridge link set dev "$one" neigh_suppress on
-done
-ip neighbour replace "$address" lladdr 02:00:00:00:00:97 dev "$bridge" nud permanent
-"""
-    mend_script = """
-port=$1 bridge=$2 address=$3
-for one in $(ls "/sys/class/net/$bridge/brif"); do
-    bridge link set dev "$one" neigh_suppress off
-done
-ip neighbour delete "$address" dev "$bridge" 2>/dev/null || :
-"""
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        for child in scene.children:
-            for node, segment, port in ports(scene) if scene.plan.switch is None else ():
-                there = (node.name, segment.name) == (child.node, child.network.segment)
-                if there and child.address and child.network.traits.by_mac and not segment.vlans:
-                    yield Place(
-                        SWITCH, port, node.name, (segment.name, segment.bridge, child.address)
-                    )
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """What goes to that address by way of the switch may be lost, answers included."""
-        segment, _, address = place.detail
-        return unfound(scene.cells("port", segment, "", lambda p: p.packet.destination == address))
-
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device, *place.detail[1:])
-
-    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
-        _, bridge, address = place.detail
-        child = next(c for c in scene.children if c.address == address)
-        seen = switch_ports(space)
-        on = [name for name, row in seen.items() if row.get("neigh_suppress")]
-        on = [name for name in on if seen[name].get("master") == bridge]
-        for row in space.rows("neighbours"):
-            wrong = row.get("lladdr", child.mac).lower() != child.mac
-            if on and wrong and (row.get("dst"), row.get("dev")) == (address, bridge):
-                line = f"{address} dev {bridge} lladdr {row['lladdr']}"
-                yield Proof(
-                    SWITCH,
-                    "ip neighbour show; bridge -d link show",
-                    (line, f"neigh_suppress on: {', '.join(on)}"),
-                )

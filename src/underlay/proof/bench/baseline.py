@@ -30,13 +30,16 @@ UNSHARED = ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
 FPING = "/run/underlay-bench-fping"
 
 # On each node at once, as root; its arguments are all addresses. What was learned before is
-# forgotten in every namespace first. Each line that it prints is an address without an answer.
+# forgotten in every namespace first. Each line that it prints is a pair that was answered: a
+# program that can't run prints none.
 SCRIPT = """
 inside() { name=$1; shift; ip netns exec "$name" "$@"; }
 names=$(ip netns list | cut -d " " -f 1)
 ip neigh flush all
 for name in $names; do inside "$name" ip neigh flush all; done
-for name in $names; do inside "$name" FPING -u "$@" 2>/dev/null & done
+for name in $names; do
+    { inside "$name" FPING -a "$@" 2>/dev/null | sed "s/^/$name /"; } &
+done
 wait
 """
 
@@ -106,10 +109,12 @@ def by_fping(watch: Stopwatch, lab: str) -> float:
     with ThreadPoolExecutor(len(nodes)) as pool:
         said = dict(zip(nodes, pool.map(ask, nodes), strict=True))
     seconds = time.monotonic() - began
-    for node, silent in said.items():
-        if silent.strip():
-            count = len(silent.split())
-            raise Infrastructure(f"{node}: {count} pairs get no answer", detail=tail(silent))
+    answered = {tuple(line.split()) for text in said.values() for line in text.splitlines()}
+    every = itertools.permutations(rows, 2)
+    silent = [(a["name"], b["name"]) for a, b in every if (a["name"], b["address"]) not in answered]
+    if silent:
+        first = "\n".join(" -> ".join(pair) for pair in silent[:9])
+        raise Infrastructure(f"{len(silent)} pairs get no answer", detail=first)
     return seconds
 
 

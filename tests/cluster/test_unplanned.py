@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import doc_pages
-from cluster.running import CHECK_DEADLINE, Lab
+from cluster.running import CHECK_DEADLINE, Checkout, Lab
 
 on_coreos = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
@@ -112,3 +112,23 @@ def test_a_mirror_between_two_segments_is_found(lab: Lab) -> None:
         one = found[kind, "lannet-2a"]
         assert {"ipnet-2a", "ipnet-3a"} <= set(one["heard_by"])
     assert not checked(lab)[1]["unplanned"]
+
+
+@pytest.mark.all
+def test_a_switch_port_in_another_vlan_is_found(copy: Checkout) -> None:
+    lab = Lab(copy, "vlan-ports", copy.root / "labs" / "vlan-ports.yml")
+    done = lab.up()
+    assert done.code == 0, str(done)
+    try:
+        assert not checked(lab)[1]["unplanned"]
+        lab.shell(
+            "switch",
+            "bridge vlan del dev lan-3 vid 70; bridge vlan add dev lan-3 vid 10 pvid untagged",
+        )
+        done = lab.verb("check", "--json", deadline=CHECK_DEADLINE)
+        found = kinds(done.document())
+    finally:
+        lab.down()
+    assert {kind for kind, _ in found} == {"broadcast", "link-local"}
+    for kind in ("broadcast", "link-local"):
+        assert {"core-03", "plain-3a"} <= set(found[kind, "plain-1a"]["answered"])

@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from underlay.plan import SWITCH
 from underlay.report.page import Page, count
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from underlay.observe.unplanned import Kind, Unplanned
     from underlay.verdict import Verdict
 
+# What is to be looked at where the segments' bridges are.
+AT_SWITCH = "bridge vlan show"
 SHOWN = 5
 NAMED = 3
 
@@ -49,7 +52,7 @@ KINDS: dict[Kind, Words] = {
         "RFC 919; IEEE 802.1Q, 6.9",
         "Something joins the two: a switch port in another VLAN, a bridge, or a filter of tc that "
         "mirrors frames.",
-        "bridge vlan show; tc filter show dev {interface} ingress",
+        AT_SWITCH + "; tc filter show dev {interface} ingress",
     ),
     "link-local": Words(
         "end whose link-local address leads beyond its link",
@@ -58,7 +61,7 @@ KINDS: dict[Kind, Words] = {
         "RFC 4291, 2.5.6 and 2.7.1",
         "Something joins the two links: a switch port in another VLAN, a bridge, or a filter of "
         "tc that mirrors frames. No subnet has to be shared for this.",
-        "bridge vlan show; tc filter show dev {interface} ingress",
+        AT_SWITCH + "; tc filter show dev {interface} ingress",
     ),
     "proxy-arp": Words(
         "address of nobody's that somebody answers for",
@@ -107,7 +110,10 @@ def look(one: Unplanned) -> str:
     interface, dotted = one.interface, _dotted(one.interface)
     where = one.end.partition("@")[0]
     commands = words.replace("{interface}", interface).replace("{dotted}", dotted).split("; ")
-    return "; ".join(f"underlay exec {where} -- {command}" for command in commands)
+    return "; ".join(
+        f"underlay exec {SWITCH if command == AT_SWITCH else where} -- {command}"
+        for command in commands
+    )
 
 
 def _dotted(interface: str) -> str:

@@ -14,8 +14,8 @@ AS_PLANNED = {"seen": "as_planned", "found": None}
 CHANGES = {
     "lannet-1a": (
         "core-01",
-        "ip netns exec lannet-1a ip address replace 20.1.1.9/24 dev eth0;"
-        " ip netns exec lannet-1a ip address delete 20.1.1.65/24 dev eth0",
+        "ip netns exec lannet-1a ip address flush dev eth0;"
+        " ip netns exec lannet-1a ip address add 20.1.1.9/24 broadcast + dev eth0",
         "ip netns exec lannet-1a ip address flush dev eth0;"
         " ip netns exec lannet-1a ip address add 20.1.1.65/24 broadcast + dev eth0",
         ("differs", "has no 20.1.1.65/24, but 20.1.1.9/24"),

@@ -93,7 +93,8 @@ def _boot(
     if not beside:
         make_ready()
     if beside or _idle(by, plan, state):
-        progress(f"booting {len(plan.nodes)} nodes through Vagrant")
+        count = len(_idle(by, plan, state))
+        progress(f"booting {count} node{'s' * (count != 1)} through Vagrant")
         with span(state.folder, "host", "vagrant up"), watching(state.folder, progress):
             Vagrant(state, force=force).start(by.name, make_ready if beside else None)
         if idle := _idle(by, plan, state):

@@ -14,10 +14,12 @@ AS_PLANNED = {"seen": "as_planned", "found": None}
 CHANGES = {
     "lannet-1a": (
         "core-01",
-        "ip netns exec lannet-1a ip address flush dev eth0;"
-        " ip netns exec lannet-1a ip address add 20.1.1.9/24 broadcast + dev eth0",
-        "ip netns exec lannet-1a ip address flush dev eth0;"
-        " ip netns exec lannet-1a ip address add 20.1.1.65/24 broadcast + dev eth0",
+        # Routes go with the address that they need.
+        "ip -n lannet-1a route show >/run/routes; ip -n lannet-1a address flush dev eth0;"
+        " ip -n lannet-1a address add 20.1.1.9/24 broadcast + dev eth0",
+        "ip -n lannet-1a address flush dev eth0;"
+        " ip -n lannet-1a address add 20.1.1.65/24 broadcast + dev eth0;"
+        " while read -r route; do ip -n lannet-1a route replace $route; done </run/routes",
         ("differs", "has no 20.1.1.65/24, but 20.1.1.9/24"),
     ),
     "core-02": (

@@ -125,6 +125,14 @@ class Network:
         return self.driver in DRIVERS and DRIVERS[self.driver].has_children
 
     @property
+    def on_dummy(self) -> bool:
+        """Whether its parent is a dummy of Docker's, without a wire: so it is where none is named.
+
+        The name is from ipvlan_setup.go, getDummyName.
+        """
+        return self.runtime == "docker" and (not self.parent or self.parent.startswith("dm-"))
+
+    @property
     def wire_mode(self) -> str:
         """The mode that it ends up with where it names none."""
         usual = DRIVERS[self.driver].default_mode if self.driver in DRIVERS else ""

@@ -107,7 +107,14 @@ def host_address_apart(hosts: Hosts) -> Iterator[Hit]:
 )
 def l3_route_missing(hosts: Hosts) -> Iterator[Hit]:
     """Nobody announces ipvlan l3's subnets: each host needs a route to every other's."""
-    found = [(host, n) for host in hosts for n in host.networks if n.wire_mode in ("l3", "l3s")]
+    routed = (
+        (host, network)
+        for host in hosts
+        for network in host.networks
+        if network.wire_mode in ("l3", "l3s")
+    )
+    # No route helps where no wire is.
+    found = [(host, network) for host, network in routed if not network.on_dummy]
     for (host, network), (other, _) in product(found, found):
         routes = [route for link in other.links for route in link.routes]
         if host is other or not other.links:

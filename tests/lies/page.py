@@ -82,7 +82,8 @@ well: under each fault some of them are asked alone, too; were one reached, all 
 the run fails. A request is sent a second time after a second, and given up after two.
 
 What it doesn't see: broadcast and multicast, who answers ARP, which source address a receiver
-sees. Where Underlay finds something there and the referee sees no change, that is *not judged*.
+sees, and what passes between a node and its own containers, or from a container to a node. Where
+Underlay finds something there and the referee sees no change, that is *not judged*.
 Nor does it see a filter on a single port: it has a port of its own, as the web servers and `check`
 have. The fault `container-refuses` refuses the port of `check` alone: that counts against it
 here.

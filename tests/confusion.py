@@ -69,11 +69,11 @@ def _documents(evidence: Evidence) -> dict[str, Any]:
     return {node: _pruned(document) for node, document in evidence.documents.items()}
 
 
-def _observed(seen: Looked, cell: Cell) -> str:
+def _observed(seen: Looked, cell: Cell) -> str | list[str]:
     if cell in seen.unmeasured:
         return "not_measured"
     judged = next(c for c in seen.judged if (c.source, c.destination, c.protocol, c.family) == cell)
-    return str(judged.observed)
+    return list(judged.observed) if isinstance(judged.observed, tuple) else str(judged.observed)
 
 
 def _pruned(document: Any) -> Any:

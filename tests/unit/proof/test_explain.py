@@ -59,6 +59,14 @@ class Recorded:
         return found
 
     @property
+    def wrong(self) -> dict[tuple[str, ...], Any]:
+        """What was seen in the cells that weren't as expected; lists of ends as tuples."""
+        return {
+            (*cell, str(family)): tuple(seen) if isinstance(seen, list) else seen
+            for *cell, family, seen in self.row["wrong"]
+        }
+
+    @property
     def evidence(self) -> Evidence:
         """What nodes and the switch showed."""
         earlier = self.row.get("earlier")
@@ -137,7 +145,7 @@ def judged(one: Recorded, wrong: dict[tuple[str, ...], str]) -> Verdict:
 
 
 def explained(one: Recorded) -> Explanation:
-    wrong = {(s, d, p, str(family)): observed for s, d, p, family, observed in one.row["wrong"]}
+    wrong = one.wrong
     return explain(scene(one.file), judged(one, wrong).cells, one.evidence)
 
 
@@ -151,7 +159,7 @@ def test_the_right_cause_comes_first(one: Recorded) -> None:
 
 @pytest.mark.parametrize("one", list(every()), ids=str)
 def test_a_healthy_labs_evidence_explains_nothing(one: Recorded) -> None:
-    wrong = {(s, d, p, str(family)): observed for s, d, p, family, observed in one.row["wrong"]}
+    wrong = one.wrong
     green = Recorded(one.file, GREEN).evidence
     for evidence in (green, Evidence({})):
         found = explain(scene(one.file), judged(one, wrong).cells, evidence)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from underlay.drivers.rule import NOTHING
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK
+from underlay.expect.value_cells import NOBODY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from underlay.observe.unplanned import Looked, Unplanned
 
 NEVER_PROBED = "nothing was measured for this cell"
+NEVER_LEFT = "nothing of it was seen to leave its source: nobody knows who would have got it"
+NEVER_HEARD = "its source reached nobody whom it should: what stops that may be all that stops this"
 
 
 @dataclass(frozen=True)
@@ -22,9 +26,9 @@ class Cell:
     """One judged cell: an Expectation and what was Seen, under the same names.
 
     ``expected_stop`` is where the prediction lets an unreachable probe stop,
-    ``also`` where else; ``reason`` is the probe's own word, or why nothing was
-    measured. Where ``kind`` is ``value``, ``expected`` and ``observed`` are values,
-    not words about reachability.
+    ``also`` where else, and ``arrives`` whether it gets there; ``reason`` is the probe's
+    own word, or why nothing was measured; ``unsent`` is as in Seen. Where ``kind`` is
+    ``value``, ``expected`` and ``observed`` are values, not words about reachability.
     """
 
     source: str
@@ -39,6 +43,7 @@ class Cell:
     rtt_ms: float | None
     expected_stop: Stop
     also: tuple[Stop, ...] = ()
+    arrives: bool = False
     attempts: int = 0
     lost: int = 0
     arrived: bool = False
@@ -47,6 +52,7 @@ class Cell:
     destination_address: str = ""
     family: Family = 4
     kind: Literal["reach", "value"] = "reach"
+    unsent: bool = False
 
     @property
     def measured(self) -> bool:
@@ -62,9 +68,24 @@ class Cell:
         return f"{word}6{colon}{port}"
 
     @property
+    def follows(self) -> bool:
+        """Whether it isn't measured since other cells of its source differ, and says no more."""
+        return not self.measured and self.reason == NEVER_HEARD
+
+    @property
     def differs(self) -> bool:
-        """Whether the cell was measured and is not as expected."""
-        return self.measured and self.expected != self.observed
+        """Whether the cell was measured and is not as expected.
+
+        It isn't either where it is unreachable as expected, but not for the reason that was.
+        """
+        if not self.measured:
+            return False
+        return self.expected != self.observed or self.elsewhere or self.leaks
+
+    @property
+    def leaks(self) -> bool:
+        """Whether a request without an answer, as expected, arrived where none should."""
+        return self.expected == self.observed == "unreachable" and self.arrived > self.arrives
 
     @property
     def elsewhere(self) -> bool:
@@ -79,6 +100,8 @@ class Cell:
 class Summary:
     """How many cells there are; ``lost`` counts packets that were resent.
 
+    Of those that differ, ``stopped_elsewhere`` and ``leaks`` are unreachable as expected.
+
     ``cells`` are those of both kinds, of which ``values`` are of kind value. ``unplanned`` are
     the ways that were found beside them.
     """
@@ -91,6 +114,7 @@ class Summary:
     lost: int
     values: int = 0
     unplanned: int = 0
+    leaks: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +156,7 @@ class Verdict:
             lost=sum(cell.lost for cell in self.cells),
             values=sum(cell.kind == "value" for cell in self.cells),
             unplanned=len(self.unplanned),
+            leaks=sum(cell.leaks for cell in self.cells),
         )
 
     @property
@@ -206,6 +231,7 @@ def judge(
                 rtt_ms=found.rtt_ms if found else None,
                 expected_stop=wanted.stop,
                 also=wanted.also,
+                arrives=wanted.arrives,
                 attempts=found.attempts if found else 0,
                 lost=found.lost if found else 0,
                 arrived=found.arrived if found else False,
@@ -214,8 +240,11 @@ def judge(
                 destination_address=wanted.destination_address,
                 family=wanted.family,
                 kind=wanted.kind,
+                unsent=found.unsent if found else False,
             )
         )
+    mute = _mute(cells)
+    cells = [_controlled(cell, mute) for cell in cells]
     taken = {**observation.timings, **(timings or {})}
     return Verdict(lab, provider, tuple(cells), taken, observation.looked)
 
@@ -224,3 +253,34 @@ def _expected(wanted: Expectation) -> Literal["reachable", "unreachable"] | Valu
     if wanted.kind == "value":
         return wanted.value
     return "reachable" if wanted.reachable else "unreachable"
+
+
+def _mute(cells: Iterable[Cell]) -> set[tuple[str, str, Family]]:
+    """Return who reached nobody by a protocol of those that it should have: end, protocol, family.
+
+    One who should reach nobody isn't among them. Of that one a frame must have been seen to leave.
+    """
+    should: dict[tuple[str, str, Family], bool] = {}
+    for cell in cells:
+        if cell.kind == "reach" and cell.expected == "reachable" and cell.measured:
+            key = (cell.source, cell.protocol, cell.family)
+            should[key] = should.get(key, False) or cell.observed == "reachable"
+    return {key for key, heard in should.items() if not heard}
+
+
+def _controlled(cell: Cell, mute: set[tuple[str, str, Family]]) -> Cell:
+    """Return the cell, as not measured where silence as expected says nothing.
+
+    A source that can't send, or that nobody hears, is silent with everybody.
+    """
+    why = ""
+    if cell.kind == "value":
+        asked = any((end, family) == (cell.source, cell.family) for end, _, family in mute)
+        if asked and cell.expected == cell.observed and cell.observed in (NOBODY, NOTHING, ()):
+            why = NEVER_HEARD
+    elif cell.expected == cell.observed == "unreachable":
+        if (cell.source, cell.protocol, cell.family) in mute:
+            why = NEVER_HEARD
+        elif cell.unsent and "not_sent" not in (cell.expected_stop, *cell.also):
+            why = NEVER_LEFT
+    return replace(cell, observed="not_measured", reason=why) if why else cell

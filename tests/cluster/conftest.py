@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 # Files with tests that use ``lab``. Of this checkout's labs one is up at a time.
 OF_THE_CHECKOUTS_LABS = {
     "test_all_labs",
+    "test_alone",
     "test_break_and_mend",
     "test_broken_labs",
     "test_cures",

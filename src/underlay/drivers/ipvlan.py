@@ -265,7 +265,6 @@ FOREIGN_SENDER = Rule(
     reachable=False,
     stop="no_neighbour",
     also=("no_answer",),
-    cold=True,
     because=(
         "The route leaves by an ipvlan interface, but the packet carries the container's other "
         "address: the ARP request names that one, and the parent doesn't hand the answer to it."

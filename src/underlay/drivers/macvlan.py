@@ -140,7 +140,6 @@ RULES: tuple[Rule, ...] = (
         reachable=False,
         stop="no_neighbour",
         also=("no_answer",),
-        cold=True,
         until_asked=True,
         because=(
             "The switch reflects the ARP request, but the parent gives a private or source "

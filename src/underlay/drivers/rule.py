@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Stop = Literal["", "no_route", "no_neighbour", "no_answer", "refused"]
+Stop = Literal["", "no_route", "not_sent", "no_neighbour", "no_answer", "refused"]
 Relation = Literal[
     "siblings",  # two children of one parent
     "to own parent",  # a child to the node that it runs on
@@ -55,9 +55,9 @@ class Rule:
     that says so.
 
     ``stop`` says where an unreachable request stops, ``also`` where it may be seen to stop as
-    well because neighbours learn from each other's requests. ``cold`` marks what holds only
-    until the source has talked to the destination from another address. ``until_asked`` marks
-    what holds until the destination has sent to the source; it can't block an answer.
+    well because neighbours learn from each other's requests. ``until_asked``
+    marks what holds until the destination has sent to the source; it can't block an answer.
+    ``arrives`` says of an unreachable request that its destination gets it all the same.
     ``icmp`` is what decides for ICMP, where that fares otherwise.
     """
 
@@ -68,11 +68,11 @@ class Rule:
     reference: str
     stop: Stop = ""
     also: tuple[Stop, ...] = ()
-    cold: bool = False
     until_asked: bool = False
     source: frozenset[str] = ANY
     destination: frozenset[str] = ANY
     facts: frozenset[Fact] = NO_FACTS
+    arrives: bool = False
     icmp: Rule | None = None
     seen: str = ""
 
@@ -103,6 +103,7 @@ class Rule:
             because=f"The request arrives, but its answer is lost. {self.because}",
             stop="no_answer",
             also=("no_neighbour",) if self.stop == "no_route" else (),
+            arrives=True,
         )
 
 

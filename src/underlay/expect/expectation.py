@@ -16,8 +16,8 @@ class Expectation:
     """What should happen in one cell, why, and who says so.
 
     ``stop`` is where an unreachable probe should stop; ``also`` are other places
-    where the same cause may show. ``rule`` is the rule's id. A ``cold`` cell has to
-    be probed before its source talks to the destination from another address.
+    where the same cause may show. ``rule`` is the rule's id. ``arrives`` says of
+    an unreachable probe that the destination gets it, and only its answer is lost.
 
     A cell of kind ``value`` asks not whether but what: ``protocol`` is the check's
     word there, and ``value`` what should be seen, a text or a sorted list of them.
@@ -32,7 +32,7 @@ class Expectation:
     reference: str
     rule: str = ""
     also: tuple[Stop, ...] = ()
-    cold: bool = False
+    arrives: bool = False
     source_address: str = ""
     destination_address: str = ""
     family: Family = 4

@@ -35,8 +35,9 @@ OUTGOING = Rule(
     id="filter-out",
     relation="routing",
     reachable=False,
-    stop="no_answer",
     # The kernel drops it before it looks for a neighbour.
+    # By other protocols it may have been asked for all the same.
+    stop="not_sent",
     also=("no_neighbour",),
     because="A filter of its own takes what goes out.",
     reference="iptables(8); Linux net/ipv4/ip_output.c, __ip_local_out",

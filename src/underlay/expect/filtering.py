@@ -36,6 +36,7 @@ NOBODY_LISTENS = Rule(
     relation="routing",
     reachable=False,
     stop="refused",
+    arrives=True,
     because="The packet arrives, but nobody listens on that port: the kernel refuses it.",
     reference=(
         "RFC 9293, 3.10.7.1 (RST); RFC 1122, 4.1.3.1 (port unreachable); Linux "
@@ -183,5 +184,6 @@ def _said(rule: Rule, hook: Hook, one: PlannedFilter, packet: _Sent) -> Rule:
         id=f"{rule.id}-answer",
         stop=rule.stop if lost else "no_answer",
         also=rule.also if lost else (),
+        arrives=not lost,
         because=f"The request arrives, but its answer is lost. {rule.because} {which}",
     )

@@ -224,8 +224,7 @@ class Paths:
         if node and together(link, gateway):
             # The parent's driver hands it up whatever the table says of a child's own ARP.
             asked = self._between(link, gateway, gateway.address)
-            # Whoever hears the sibling ask for somebody knows its address from then on.
-            rule = ipvlan.TO_PARENT if asked.reachable else replace(asked, cold=True)
+            rule = ipvlan.TO_PARENT if asked.reachable else asked
         else:
             rule = self._between(link, node or gateway, packet.address)
         gateway = node or gateway

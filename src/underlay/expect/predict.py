@@ -83,7 +83,7 @@ class Prediction:
                     reference=rule.reference,
                     rule=rule.id,
                     also=rule.also,
-                    cold=rule.cold,
+                    arrives=rule.arrives,
                     source_address=pair.source_address,
                     destination_address=pair.destination_address,
                     family=pair.family,

@@ -79,6 +79,8 @@ CLOSED = Rule(
     relation="routing",
     reachable=False,
     stop="no_neighbour",
+    # A bridge without ports has no carrier, and its queue takes nothing (sch_generic.c, noop).
+    also=("not_sent",),
     because=(
         "The two ends share no wire: one of them is in a network without uplink, or in an "
         "overlay. The ARP request stays in the source's own."
@@ -110,6 +112,7 @@ ANSWER_MASQUERADED = Rule(
     relation="routing",
     reachable=False,
     stop="no_answer",
+    arrives=True,
     because=(
         "The answer goes by way of a node with NAT that the request didn't pass. To its "
         "connection tracking it begins something new, and gets the node's address: nobody waits "
@@ -151,6 +154,7 @@ def beyond_gateway(rule: Rule) -> Rule:
         because=f"A router takes the packet, but can't pass it on. {rule.because}",
         stop="no_answer",
         also=(),
+        arrives=False,
     )
 
 

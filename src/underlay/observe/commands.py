@@ -37,6 +37,7 @@ _PROBING = (
     "sizing",
     "marked",
     "unplanned",
+    "witness",
     "telling",
     "probe",
 )

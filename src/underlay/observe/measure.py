@@ -22,6 +22,8 @@ from underlay.errors import UnderlayError
 from underlay.expect import predict
 from underlay.observe.commands import probe_command
 from underlay.observe.observation import grown, merge
+from underlay.observe.on_node.asking import BEGUN
+from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER
 from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
 
@@ -41,8 +43,10 @@ START = 30.0  # s until every probe listens; ssh to a busy node takes a second o
 # and a margin for each cell on slow nodes. A size is looked for step by step (sizing.py).
 PROBE_PER_PHASE, PROBE_PER_CELL = {"pmtu": 45.0}, 0.02
 PROBE_OTHERS = 20.0
+PROBE_TURN = 8.0
 ROUND = 10.0  # s that a node may take for one round; its loop turns many times a second
 BETWEEN = 0.02  # s from one round to the next, so that rounds cost the nodes little
+BETWEEN_AGAIN = 0.005  # s where few are asked, and each turn's silence is waited for by itself
 COLLECT = 15.0  # s until a node's document is there
 END = 2.0  # s that a probe gets to end by itself
 
@@ -53,6 +57,7 @@ def measure(
     *,
     expectations: Sequence[Expectation] | None = None,
     planned: Planned | None = None,
+    asked: Asked | None = None,
     start: float = START,
     deadline: float | None = None,
     pace: float = 1,
@@ -70,11 +75,12 @@ def measure(
 
     ``expectations`` are the plan's own, for a caller that has them already. They
     set the order of the cells, and how long a probe may take in all; no verdict depends on them.
-    With ``planned`` what is there beyond it is looked for once all cells are measured.
+    With ``planned`` what is there beyond it is looked for once all cells are measured. ``asked``
+    is for a caller that wants other cells, or in other phases: the observation has those alone.
     """
     nonce = secrets.token_hex(4)
     expectations = predict(plan) if expectations is None else expectations
-    asked = numbered(plan, expectations, planned)
+    asked = numbered(plan, expectations, planned) if asked is None else asked
     shares = _shares(asked)
     if deadline is None:
         deadline = pace * overload() * sum(shares.values())
@@ -89,9 +95,13 @@ def measure(
         went = time.monotonic()
         rounds = _Rounds(runs, ROUND * pace)
         used = 0.0
+        more = deadline / sum(shares.values())
         for phase, share in shares.items():
             used += share
-            rounds.lead(phase, went + deadline * used / sum(shares.values()))
+            rounds.lead(phase, went + more * used)
+            for again in rounds.left() if phase == TOGETHER else ():
+                used += PROBE_TURN
+                rounds.lead(again, went + more * used)
         timings["probe"] = time.monotonic() - went
         _tell(runs, "stop")
         stopped = time.monotonic()
@@ -122,8 +132,9 @@ def _shares(asked: Asked) -> dict[str, float]:
     """Return the seconds that each phase may take: what it takes a slow node, and no frozen one."""
     cells: Counter[str] = Counter(value.wanted.protocol for value in asked.values)
     cells.update(one.phase for one in asked.pairs)
+    least = PROBE_PER_PHASE | {name: PROBE_TURN for name in asked.phases if name.startswith(COLD)}
     return {
-        phase: PROBE_PER_PHASE.get(phase, PROBE_OTHERS) + PROBE_PER_CELL * cells[phase]
+        phase: least.get(phase, PROBE_OTHERS) + PROBE_PER_CELL * cells[phase]
         for phase in asked.phases
     }
 
@@ -140,11 +151,26 @@ class _Rounds:
     def lead(self, phase: str, until: float) -> None:
         """Have all probes go through ``phase``; have what is undecided ``until`` then left."""
         _tell(self._runs, f"ask {phase}")
+        begun = self._number + BEGUN
         while self._round():
             if time.monotonic() > until:
                 _tell(self._runs, "cut")
                 return
-            time.sleep(BETWEEN)
+            if self._number >= begun:
+                time.sleep(BETWEEN if not phase.startswith(AGAIN) else BETWEEN_AGAIN)
+
+    def left(self) -> list[str]:
+        """Return the phases that ask again what was asked together, as any node needs them."""
+        _tell(self._runs, "left")
+        names: set[str] = set()
+        for run in _alive(self._runs):
+            line = run.line(time.monotonic() + self._patience)
+            word, *more = line.split() or [""]
+            if word == "left":
+                names.update(more)
+            else:
+                run.error = run.error or f"its probe said {line!r} instead of what is left"
+        return sorted(names, key=lambda name: (len(name), name))
 
     def _round(self) -> int:
         """Hear every probe, drop those that don't answer; return how many need another round."""

@@ -24,9 +24,11 @@ from underlay.expect import (
     ends,
     machines,
     protocols,
+    split_protocol,
 )
 from underlay.expect.value_cells import NOBODY
-from underlay.observe.on_node.cells import Answer, Received
+from underlay.observe.on_node.cells import TOGETHER, Answer, Received
+from underlay.observe.on_node.question import ALONE
 from underlay.observe.unplanned import Looked, looked, looked_from
 
 if TYPE_CHECKING:
@@ -50,7 +52,8 @@ class Seen:
     whether the destination received it all the same, ``answered_by`` which other
     end answered in its stead. ``attempts`` counts packets sent, ``lost`` those of
     an answered probe that got lost, or that a lost ARP request held back.
-    ``reason`` is the kernel's or the probe's own word, if there is one. In a cell of
+    ``reason`` is the kernel's or the probe's own word, if there is one. ``unsent`` says that
+    nothing was seen to leave the source, though the kernel took it. In a cell of
     kind ``value``, ``observed`` is the value that was seen, a text or a list of them.
     """
 
@@ -67,6 +70,7 @@ class Seen:
     reason: str = ""
     family: Family = 4
     kind: Literal["reach", "value"] = "reach"
+    unsent: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,8 @@ class _Records:
         self._probes: dict[tuple[int, str], Mapping[str, Any]] = {}
         self._receivers: dict[tuple[int, str, int], set[str]] = defaultdict(set)
         # By cell: the namespaces that received packets of it, and what each packet showed.
+        # First segments of TCP: namespace, port, source, destination and phase of each.
+        self._begun: set[tuple[str, ...]] = set()
         self._arrivals: dict[tuple[int, str], list[tuple[str, Received]]] = defaultdict(list)
         self._ends: dict[str, list[End]] = defaultdict(list)
         self._by_name: dict[str, End] = {}
@@ -169,6 +175,9 @@ class _Records:
             for space, received in document["received"].items():
                 for protocol, rows in received.items():
                     for row in starmap(Received, rows):
+                        if protocol == "syn":
+                            self._begun.add((space, str(row.number), *row.detail.split()))
+                            continue
                         self._receivers[row.number, protocol, row.attempt].add(space)
                         self._arrivals[row.number, protocol].append((space, row))
 
@@ -180,15 +189,20 @@ class _Records:
         reason = self._undecided(pair.source, probe) or self._absent(pair.destination)
         if reason or probe is None:
             return cell("not_measured", reason=reason)
-        attempts = probe["attempts"]
+        attempts, first = probe["attempts"], probe.get("first", 0)
         receivers = set().union(
-            *(self._receivers.get((number, protocol, n), ()) for n in range(attempts))
+            *(self._receivers.get((number, protocol, first + n), ()) for n in range(attempts))
         )
-        arrived = pair.destination.space in receivers
+        phase = probe.get("phase", one.phase)
+        # Who isn't found when it is asked alone gets nothing, whatever others' help has brought it.
+        unfound = phase == TOGETHER and probe["stop"] in ALONE
+        arrived = pair.destination.space in receivers or (
+            protocol.startswith("tcp") and self._is_begun(pair, protocol, phase)
+        )
         by = {probe["by"]} if probe.get("by") else set()
         if "by" in probe and not by:
             by = self._receivers[number, protocol, probe["attempt"]]
-        unsaid = self._unsaid(pair.destination.node, one.phase)
+        unsaid = self._unsaid(pair.destination.node, phase)
         # Only who was meant, named by its own record or answer, needs no other record.
         if unsaid and pair.destination.space not in by:
             return cell("not_measured", reason=unsaid)
@@ -197,9 +211,10 @@ class _Records:
                 "unreachable",
                 stopped_at=probe["stop"] or "no_answer",
                 answered_by="" if arrived else self._name(receivers, pair),
-                arrived=arrived,
+                arrived=arrived and not unfound,
                 attempts=attempts,
                 reason=probe.get("reason", ""),
+                unsent=probe["stop"] == "not_sent" and "reason" not in probe,
             )
         answered = partial(cell, rtt_ms=probe["rtt"], attempts=attempts)
         if pair.destination.space in by:
@@ -210,6 +225,12 @@ class _Records:
             answered_by=self._name(by, pair) or STRANGER,
             arrived=arrived,
         )
+
+    def _is_begun(self, pair: Pair, protocol: Protocol, phase: str) -> bool:
+        """Whether the destination got the first segment of a connection, answered or not."""
+        port = str(split_protocol(protocol)[1])
+        addresses = pair.source_address, pair.destination_address
+        return (pair.destination.space, port, *addresses, phase) in self._begun
 
     def value(self, number: int, wanted: Expectation) -> Seen:
         """Return what was seen in a cell of kind value."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from underlay.expect import PROBE_PORT, ends, machines, pairs, protocols
 from underlay.expect.value_cells import EVERYBODY
 from underlay.observe.commands import PATIENCE, pack
-from underlay.observe.on_node.cells import COLD, OTHERS, Cell
+from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER, Cell
 from underlay.observe.on_node.unplanned import WORD
+from underlay.observe.turns import turns
 from underlay.observe.unplanned import task as task_beyond
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
             pair.source_address,
             pair.destination_address,
             one.phase,
+            one.again,
         )
         tasks[pair.source.node]["cells"].append(cell)
     asker = {end.name: end for end in ends(plan)}
@@ -82,11 +84,12 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
 
 @dataclass(frozen=True)
 class AskedPair:
-    """A pair that is asked by each protocol, in a phase of cells.py."""
+    """A pair that is asked by each protocol, in a phase of cells.py, and maybe in one again."""
 
     number: int
     pair: Pair
     phase: str
+    again: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,16 +121,14 @@ class Asked:
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The names of the phases, in order: cold cells are probed first, by ``_phases``.
+        """The names of the phases, in order; the nodes say which there are again (measure.py).
 
         Checks come last: what they send may teach neighbours and the switch.
         """
-        cold = sorted(
-            {one.phase for one in self.pairs} - {OTHERS}, key=lambda name: (len(name), name)
-        )
-        in_order = sorted(cold, key=lambda name: (len(name), name))
+        found = {one.phase for one in self.pairs} - {TOGETHER}
+        cold = sorted(found, key=lambda name: (len(name), name))
         checks = dict.fromkeys(value.wanted.protocol for value in self.values)
-        return (*in_order, OTHERS, *checks, *([WORD] if self.planned else []))
+        return (*cold, TOGETHER, *checks, *([WORD] if self.planned else []))
 
 
 def numbered(
@@ -136,52 +137,31 @@ def numbered(
     """Return what is asked of the cells of ``plan``, of which ``expectations`` are predicted.
 
     With ``planned`` what is beyond it is looked for after them.
+
+    What is predicted says in which order cells are asked, so that silence is waited for once. It
+    says nothing about what comes of them: whatever is asked together is asked again by itself
+    where that can make a difference.
     """
     predicted = tuple(expectations)
-    cold = {(e.source, e.destination, e.family) for e in predicted if e.cold}
-    phases = _phases(plan, [pair for pair in pairs(plan) if _key(pair) in cold])
-    return Asked(
-        tuple(
-            AskedPair(n, pair, phases.get(_key(pair), OTHERS)) for n, pair in enumerate(pairs(plan))
-        ),
-        tuple(
-            AskedValue(n, wanted)
-            for n, wanted in enumerate(e for e in predicted if e.kind == "value")
-        ),
-        planned,
-    )
+    silent = {(e.source, e.destination, e.family) for e in predicted if not e.reachable}
+    every = tuple(pairs(plan))
+    asked = []
+    for number, (pair, turn) in enumerate(zip(every, turns(plan, every), strict=True)):
+        if (pair.source.name, pair.destination.name, pair.family) in silent:
+            asked.append(AskedPair(number, pair, TOGETHER, f"{AGAIN}-{turn}"))
+        else:
+            asked.append(AskedPair(number, pair, f"{COLD}-{turn}"))
+    values = [AskedValue(n, e) for n, e in enumerate(e for e in predicted if e.kind == "value")]
+    return Asked(tuple(asked), tuple(values), planned)
 
 
-def _key(pair: Pair) -> tuple[str, str, Family]:
-    return pair.source.name, pair.destination.name, pair.family
+def one_by_one(plan: Plan, chosen: Iterable[tuple[str, str, Family]]) -> Asked:
+    """Return what is asked where each of the ``chosen`` pairs has a phase of its own.
 
-
-def _phases(plan: Plan, cold: Iterable[Pair]) -> dict[tuple[str, str, Family], str]:
-    """Return the phases in which ``cold`` pairs are asked, as few as keep each from the others.
-
-    Whoever waits for a neighbour takes any ARP packet of that neighbour's for an answer, and a
-    request is a broadcast (Linux net/ipv4/arp.c, arp_process). So nobody asks in a phase in which
-    somebody else waits for them, or for them as a gateway.
+    A pair is named by source, destination and family. Nothing else is asked, so what comes of
+    each shows what it is when nobody else speaks.
     """
-    attached = {container.name: container.attachments for container in plan.containers}
-    asking: list[set[str]] = []
-    awaited: list[set[str]] = []
-    found = {}
-    for pair in cold:
-        own = attached.get(pair.source.space, ())
-        gateways = {plan.network(one.network).gateway for one in own}
-        # A router is no neighbour of its own.
-        gateways -= {one.address.ip for one in own} | {""}
-        waits = {pair.destination_address, *gateways}
-        number = 0
-        while number < len(asking) and (
-            pair.source_address in awaited[number] or waits & asking[number]
-        ):
-            number += 1
-        if number == len(asking):
-            asking.append(set())
-            awaited.append(set())
-        asking[number].add(pair.source_address)
-        awaited[number] |= waits
-        found[_key(pair)] = f"{COLD}-{number + 1}"
-    return found
+    wanted = set(chosen)
+    named = ((pair, (pair.source.name, pair.destination.name, pair.family)) for pair in pairs(plan))
+    found = [pair for pair, name in named if name in wanted]
+    return Asked(tuple(AskedPair(n, pair, f"{COLD}-{n}") for n, pair in enumerate(found)), ())

@@ -101,13 +101,14 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
     cells = list(judged)
     wrong = {_name(cell) for cell in cells if cell.differs or not cell.measured}
     values = [cell for cell in cells if cell.kind == "value" and _name(cell) in wrong]
+    silent = {_name(cell) for cell in cells if _is_silent(cell)} & wrong
     found = _findings(scene, evidence) if wrong else []
     credited = _credited(scene, evidence, values)
     found = [
         _with_values(one, credited.get((one.fault.id, str(one.place)), frozenset()))
         for one in found
     ]
-    fitting = _fitting(scene, wrong, found)
+    fitting = [(_with_silent(one, silent), sure) for one, sure in _fitting(scene, wrong, found)]
     causes = _fewest(fitting, wrong)
     covered = {cell for cause in causes for cell in cause.cells}
     unexplained = [cell for cell in map(_name, cells) if cell in wrong - covered]
@@ -236,6 +237,27 @@ def _with_values(finding: Finding, seen: frozenset[Cell]) -> Finding:
     if not seen - effect.every:
         return finding
     return replace(finding, effect=Effect(effect.certain, effect.possible | seen))
+
+
+def _is_silent(cell: Judged) -> bool:
+    """Whether a cell got no answer, as expected, but for another reason, or an unknown one."""
+    return cell.follows or (
+        cell.expected == "unreachable" and cell.observed in ("unreachable", "not_measured")
+    )
+
+
+def _with_silent(finding: Finding, silent: set[Cell]) -> Finding:
+    """What cuts an end off has its part in where that end's silent cells stop, too."""
+    cells = finding.effect.every
+    ends = {(end, cell[3]) for cell in cells for end in cell[:2]}
+    reached = frozenset(
+        cell for cell in silent if (cell[0], cell[3]) in ends or (cell[1], cell[3]) in ends
+    )
+    if not reached - cells:
+        return finding
+    return replace(
+        finding, effect=Effect(finding.effect.certain, finding.effect.possible | reached)
+    )
 
 
 def _name(cell: Judged) -> Cell:

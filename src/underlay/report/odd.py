@@ -51,7 +51,8 @@ def odd_ones(verdict: Verdict, ends: Sequence[End]) -> list[Odd]:
     """Return who accounts for the pairs that differ, and for those not measured; few of many."""
     lost = [cell for cell in verdict.reach if cell.differs and cell.expected == "reachable"]
     leaks = [cell for cell in verdict.reach if cell.differs and cell.expected != "reachable"]
-    unmeasured = troubled_pairs(verdict.reach, "not measured")
+    # Whose silence says nothing is named already, for what it lost.
+    unmeasured = troubled_pairs((c for c in verdict.reach if not c.follows), "not measured")
     found: list[Odd] = []
     for cells, expected in ((lost, "reachable"), (leaks, "unreachable")):
         bad = {(cell.source, cell.destination) for cell in cells}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from underlay.report.matrix import DIFFERS, NOT_MEASURED, UNREACHABLE, matrix
+from underlay.report.matrix import DIFFERS, NOT_MEASURED, matrix
 from underlay.report.page import Page, count
 from underlay.report.unplanned import unplanned_section
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PAIRS_SHOWN = 5
 STOPS = {
     "no_route": "there was no route to send it by",
+    "not_sent": "nothing left the source",
     "no_neighbour": "nobody answered ARP",
     "no_answer": "no answer came",
     "refused": "it was refused",
@@ -55,7 +56,6 @@ def report(
     _differences(verdict, page)
     _value_table(verdict, page)
     _not_measured(verdict, page)
-    _elsewhere(verdict, page)
     unplanned_section(verdict, page)
     # On a red check these sentences would only push the facts off the screen.
     if not summary.differs:
@@ -84,7 +84,10 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
         text.append(f"{summary.unplanned} unplanned", "bold yellow")
     text.append(f" · {seconds:.1f} s\n" if seconds else "\n")
     if summary.stopped_elsewhere:
-        text.append(f"{summary.stopped_elsewhere} of the cells as expected stopped elsewhere\n")
+        of = f"{summary.stopped_elsewhere} of those that differ are unreachable as expected"
+        text.append(f"{of}, but stopped elsewhere\n")
+    if summary.leaks:
+        text.append(f"{summary.leaks} got no answer, as expected, but the request arrived\n")
     if summary.lost:
         text.append(f"{count(summary.lost, 'packet')} lost, and resent with success\n")
     return text
@@ -93,13 +96,25 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
 def _differences(verdict: Verdict, page: Page) -> None:
     groups = _grouped(
         verdict.reach,
-        lambda cell: (cell.expected, cell.observed, cell.stopped_at, bool(cell.answered_by)),
+        lambda cell: (
+            cell.expected,
+            cell.observed,
+            cell.stopped_at,
+            bool(cell.answered_by),
+            cell.expected_stop if cell.elsewhere else "",
+            cell.leaks,
+        ),
         lambda cell: cell.differs,
     )
     for cells in groups:
         one = cells[0]
         what = f"expected {one.expected}, observed {one.observed}"
-        if one.answered_by:
+        if one.elsewhere:
+            what = "unreachable as expected, but not where expected: "
+            what += f"{one.stopped_at} instead of {one.expected_stop}"
+        elif one.leaks:
+            what = "no answer, as expected, but the request arrived"
+        elif one.answered_by:
             what += ": somebody else answered"
         elif one.stopped_at:
             what += f": {STOPS[one.stopped_at]} ({one.stopped_at})"
@@ -143,24 +158,6 @@ def _not_measured(verdict: Verdict, page: Page) -> None:
             NOT_MEASURED.style,
             2,
             NOT_MEASURED.text(page.ascii_only),
-        )
-        _pairs(cells, page)
-
-
-def _elsewhere(verdict: Verdict, page: Page) -> None:
-    groups = _grouped(
-        verdict.cells,
-        lambda cell: (cell.expected_stop, cell.stopped_at, cell.rule),
-        lambda cell: cell.elsewhere,
-    )
-    for cells in groups:
-        one = cells[0]
-        page.text.append("\n")
-        page.line(
-            f"{count(len(cells), 'cell')} unreachable as expected, but not where expected: "
-            f"{one.stopped_at} instead of {one.expected_stop}",
-            indent=2,
-            first=UNREACHABLE.text(page.ascii_only),
         )
         _pairs(cells, page)
 

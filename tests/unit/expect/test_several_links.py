@@ -6,9 +6,8 @@ from functools import cache
 
 import pytest
 
-from underlay.expect import Expectation, Prediction, pairs
+from underlay.expect import Expectation, Prediction
 from underlay.lint.read import read_lab
-from underlay.observe.tasks import numbered
 from underlay.plan import Plan, make_plan
 from underlay.storage.paths import root
 
@@ -57,17 +56,3 @@ def test_what_keeps_the_others_apart(lab: str, source: str, destination: str, ru
     cell = cells(lab)[source, destination]
     assert not cell.reachable
     assert cell.rule == rule
-
-
-def test_nobody_asks_in_a_phase_in_which_another_waits_for_them() -> None:
-    lab = plan("two-links-ipvlan")
-    asked = numbered(lab, Prediction(lab).cells)
-    cold = [one for one in asked.pairs if one.phase.startswith("cold")]
-    assert len(cold) > 4
-    assert len(cold) == len([cell for cell in cells("two-links-ipvlan").values() if cell.cold])
-    for phase in {one.phase for one in cold}:
-        pairs_of = [one.pair for one in cold if one.phase == phase]
-        asking = {pair.source_address for pair in pairs_of}
-        assert not asking & {pair.destination_address for pair in pairs_of}
-    assert asked.phases[-4] == "others"
-    assert len(list(pairs(lab))) == len(asked.pairs)

@@ -10,6 +10,7 @@ import pytest
 from underlay.cli import main
 from underlay.cluster import access, converging, lifecycle, prepare, switching
 from underlay.cluster.state.lab import LabState
+from underlay.cluster.vagrant import Vagrant
 from underlay.errors import Infrastructure
 from underlay.lab import text
 from underlay.lint import load, refuse_errors
@@ -58,8 +59,6 @@ class Standing:
         self._word = word
 
     def __getattr__(self, name: str) -> Any:
-        if name == "boot":
-            raise Infrastructure(HERE)
         if name == "states":
             return lambda plan, _: dict.fromkeys((node.name for node in plan.machines), self._word)
         return lambda *_: None
@@ -74,6 +73,7 @@ def nodeless(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "provider", lambda _: Standing("running"))
     monkeypatch.setattr("underlay.render.render_cached", lambda *_: True)
     monkeypatch.setattr("underlay.render.render_all", _stop)
+    monkeypatch.setattr(Vagrant, "start", _stop)
 
 
 def _stop(*_: object) -> None:

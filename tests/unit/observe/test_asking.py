@@ -41,7 +41,7 @@ def question(destination: str = FAR, packets: int = 1) -> Question:
 
 def waits(made: Station, asked: Question) -> float:
     """Return the age at which the question's last packet is overdue."""
-    asking = Asking(made, [], [])
+    asking = Asking(made, [])
     ages = [number / 1000 for number in range(1, 10_000)]
     return next(age for age in ages if asking.overdue(asked, 100.0 + age + EVER))
 

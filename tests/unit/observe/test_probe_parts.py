@@ -12,7 +12,7 @@ import pytest
 
 from underlay.observe.on_node import hearing, renewing, rtnetlink
 from underlay.observe.on_node.cells import Cell
-from underlay.observe.on_node.packets import packed
+from underlay.observe.on_node.packets import Token, packed
 from underlay.observe.on_node.question import Question
 from underlay.observe.on_node.rtnetlink import INCOMPLETE
 from underlay.observe.on_node.spaces import Space
@@ -22,23 +22,38 @@ STALE = 0x04  # NUD_STALE
 WANTED = packed("20.0.1.132")
 
 
-def given_up(*, cold: bool) -> Question:
-    question = Question(
-        Cell(7, 0, "10.1.1.65", "10.1.1.11", "cold-1" if cold else "others"), "icmp", None
-    )
+def test_a_late_answer_is_an_answer_all_the_same() -> None:
+    question = Question(Cell(7, 0, "10.1.1.65", "10.1.1.11"), "icmp", None)
     assert question.open
     question.finish("")
-    return question
-
-
-def test_a_late_answer_is_an_answer_all_the_same() -> None:
-    question = given_up(cold=False)
     assert (question.silent, question.open) == (True, True)
 
 
-def test_a_cold_cells_silence_is_final() -> None:
-    question = given_up(cold=True)
-    assert (question.silent, question.open) == (True, False)
+def test_a_packet_of_the_question_before_is_nobody_s() -> None:
+    cell = Cell(7, 0, "10.1.1.65", "10.1.1.11", again="again-2")
+    before = Question(cell, "icmp", None)
+    again = Question(cell, "icmp", None, before)
+    before.sent, again.sent = [0.0, 0.3], [1.0]
+    assert [before.is_about(Token(7, "icmp", n)) for n in (0, 1, 8)] == [True, True, False]
+    assert [again.is_about(Token(7, "icmp", n)) for n in (0, 1, 8)] == [False, False, True]
+    again.answered("somebody", 0, 1.2)
+    assert again.row().result == {
+        "stop": "", "by": "somebody", "attempt": 8, "rtt": 200.0, "lost": 0,
+        "first": 8, "phase": "again-2",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stop", "stopped", "alone"),
+    [("no_route", "", True), ("", "no_neighbour", True), ("", "no_answer", False),
+     ("refused", "", False), ("no_answer", "", False), ("no_neighbour", "", True)],
+)  # fmt: skip
+def test_what_others_can_have_helped_is_asked_again(stop: str, stopped: str, alone: bool) -> None:
+    question = Question(Cell(7, 0, "10.1.1.65", "10.1.1.11"), "udp", None)
+    assert not question.alone
+    question.finish(stop)
+    question.stopped = stopped
+    assert question.alone is alone
 
 
 def test_no_answer_counts_after_an_error() -> None:

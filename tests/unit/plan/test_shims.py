@@ -86,7 +86,7 @@ def test_a_lease_that_is_not_the_planned_one_is_told(
     rows = [{"addr_info": [{"local": "10.1.1.9", "prefixlen": 24}]}]
     monkeypatch.setattr(leases, "SCRIPT", str(tmp_path / "udhcpc"))
     monkeypatch.setattr(leases, "run", ran.append)
-    monkeypatch.setattr(leases, "show", lambda words: rows)
+    monkeypatch.setattr(leases, "show", lambda *_: rows)
     leases.ask("mac0", "10.1.1.9/24")
     assert ran[-1][:4] == ["busybox", "udhcpc", "-i", "mac0"]
     with pytest.raises(Failed, match="is the planned one"):

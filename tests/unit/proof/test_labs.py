@@ -41,7 +41,13 @@ def seen(plan: Plan, *, wrong: int = 0, missing: int = 0) -> Verdict:
     other = {True: "unreachable", False: "reachable"}
     right = {True: "reachable", False: "unreachable"}
     cells = tuple(
-        Seen(e.source, e.destination, e.protocol, (other if i < wrong else right)[e.reachable])
+        Seen(
+            e.source,
+            e.destination,
+            e.protocol,
+            (other if i < wrong else right)[e.reachable],
+            stopped_at=e.stop,
+        )
         for i, e in enumerate(expected)
         if i >= missing
     )

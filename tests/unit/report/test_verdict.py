@@ -8,7 +8,7 @@ import pytest
 from underlay.expect import Expectation
 from underlay.observe import Observation, Seen, observation_from_json
 from underlay.report import document
-from underlay.verdict import NEVER_PROBED, Verdict, judge
+from underlay.verdict import NEVER_HEARD, NEVER_LEFT, NEVER_PROBED, Verdict, judge
 
 EXPECTED = Expectation(
     source="net-1a",
@@ -65,11 +65,37 @@ def test_what_was_never_seen_is_not_measured() -> None:
     assert (cell.observed, cell.reason) == ("not_measured", NEVER_PROBED)
 
 
-def test_a_stop_elsewhere_is_counted_and_does_not_differ() -> None:
+def test_a_stop_elsewhere_differs() -> None:
     also = verdict(SEEN, replace(SILENCE, stopped_at="no_answer"))
     other = verdict(SEEN, replace(SILENCE, stopped_at="refused"))
     assert (also.summary.stopped_elsewhere, also.exit_code) == (0, 0)
-    assert (other.summary.stopped_elsewhere, other.exit_code) == (1, 0)
+    assert (other.summary.stopped_elsewhere, other.summary.differs, other.exit_code) == (1, 1, 1)
+
+
+def test_a_request_that_arrives_where_none_should_differs() -> None:
+    leak = replace(SILENCE, stopped_at="no_answer", arrived=True)
+    one_way = replace(WALL, arrives=True)
+    assert (verdict(SEEN, leak).summary.leaks, verdict(SEEN, leak).exit_code) == (1, 1)
+    assert verdict(SEEN, leak, expected=(EXPECTED, one_way)).exit_code == 0
+
+
+def test_silence_of_whom_nobody_hears_says_nothing() -> None:
+    deaf = verdict(replace(SEEN, observed="unreachable", stopped_at="no_neighbour"), SILENCE)
+    assert [cell.observed for cell in deaf.cells] == ["unreachable", "not_measured"]
+    assert deaf.cells[1].reason == NEVER_HEARD
+    assert deaf.cells[1].follows
+    # Another protocol, and an end that should reach nobody at all, are judged by themselves.
+    udp = verdict(SEEN, replace(SILENCE, protocol="udp"), expected=(replace(WALL, protocol="udp"),))
+    assert udp.exit_code == 0
+
+
+def test_silence_of_what_never_left_says_nothing_unless_that_is_planned() -> None:
+    silent = replace(SILENCE, stopped_at="not_sent", unsent=True)
+    assert verdict(SEEN, silent).exit_code == 3
+    assert verdict(SEEN, silent).cells[1].reason == NEVER_LEFT
+    assert verdict(SEEN, silent, expected=(replace(WALL, stop="not_sent"),)).exit_code == 0
+    # A kernel that says so itself stops it elsewhere than planned.
+    assert verdict(SEEN, replace(silent, unsent=False)).exit_code == 1
 
 
 def test_lost_packets_are_counted() -> None:

@@ -73,8 +73,10 @@ class Answering:
                 space.record("icmp", token.number, token.attempt)
                 continue
             question = station.flying.get((token.number, "icmp"))
-            if kind == reply and question and question.comes_from(space, sender) and question.open:
-                took = question.answered("", token.attempt, station.loop.now)
+            if not question or not question.is_about(token):
+                continue
+            if kind == reply and question.comes_from(space, sender) and question.open:
+                took = question.answered("", token.attempt - question.first, station.loop.now)
                 station.learn(took, question)
 
     def on_unreachable(
@@ -87,7 +89,7 @@ class Answering:
         token = read_token(self.station.nonce, quoted[inner + 8 :])
         if token and token.protocol == "icmp":
             question = self.station.flying.get((token.number, "icmp"))
-            if question and question.space is space:
+            if question and question.space is space and question.is_about(token):
                 question.unreachable(code, sender)
 
     def on_udp(self, subject: tuple[Space, int, socket.socket]) -> None:

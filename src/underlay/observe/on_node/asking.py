@@ -20,12 +20,15 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from underlay.observe.on_node.packets import read_token, token
-from underlay.observe.on_node.question import Question
+from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.packets import packed, read_token, token
 from underlay.observe.on_node.renewing import renew
 
 if TYPE_CHECKING:
-    from underlay.observe.on_node.cells import Answer, Cell
+    from collections.abc import Iterable
+
+    from underlay.observe.on_node.cells import Answer
+    from underlay.observe.on_node.question import Question
     from underlay.observe.on_node.station import Station
 
 # A way there and back has ten steps at most, in TCP with ARP; the two more are for a
@@ -35,9 +38,11 @@ RESEND, GIVE_UP = 0.25, 0.35  # s at least; each counted from the last packet
 UNHEARD = 2.0  # s instead of GIVE_UP where no round trip to the destination was seen
 TRIPS = 1.25  # times the slowest round trip, at least; rounds already follow the load
 LIMIT = 8.0  # s; where another node is stuck there are no rounds
+ONCE_MORE = 0.1  # s instead of both where all have been waited for already
 FORGET = 3.0  # s after which the socket of a silent question is closed
 BEGUN = 2  # rounds after which all have done what they had been told before the first of them
 SWEEP = 0.02  # s between looks at the clock
+LOOK = 0.05  # s between looks at the neighbour tables
 WINDOW, RECENT = 400, 0.15  # so many unanswered packets may be younger than RECENT seconds
 BURST = 24  # probes started before answers are read again
 
@@ -49,23 +54,19 @@ class Asking:
     """The questions of one phase: ``done`` once their answer or silence is certain."""
 
     def __init__(
-        self, station: Station, cells: list[Cell], protocols: list[str], *, together: bool = False
+        self, station: Station, questions: Iterable[Question], *, together: bool = False
     ) -> None:
-        """Prepare the questions; ``together`` they begin when all nodes have come to the phase."""
+        """Take the questions; ``together`` they begin when all nodes have come to the phase."""
         self.station = station
         self.begins = station.round + BEGUN if together else 0
-        self.waiting = [
-            Question(cell, protocol, station.spaces[cell.space])
-            for cell in reversed(cells)
-            for protocol in reversed(protocols)
-        ]
+        self.waiting = list(questions)[::-1]
         self.done: list[Question] = []
         self.told = 0
         self.doubtful: dict[Question, Answer | None] = {}
         self.late: deque[Question] = deque()
         self.flying: dict[tuple[int, str], Question] = {}
         self.recent: deque[tuple[float, Question]] = deque()
-        self.swept = 0.0
+        self.swept = self.looked = 0.0
         self.idle: dict[tuple[str, str], list[socket.socket]] = {}
 
     @property
@@ -96,6 +97,19 @@ class Asking:
         for question in left:
             self.done.append(question)
             self.close(question)
+
+    def leave(self) -> None:
+        """End the phase: no answer counts from now on, and the kernel sends nothing again.
+
+        In the next one somebody else asks, and this one's askers have to be still.
+        """
+        while self.late:
+            self.close(self.late.popleft())
+        for made in (made for sockets in self.idle.values() for made in sockets):
+            self.station.loop.close(made)
+        self.idle.clear()
+        for question in self.done:
+            self.station.flying.pop((question.number, question.protocol), None)
 
     @property
     def busy(self) -> int:
@@ -149,6 +163,7 @@ class Asking:
 
     def token(self, question: Question, attempt: int) -> bytes:
         """Return what a packet of the question carries."""
+        attempt += question.first
         return token(self.station.nonce, question.number, question.protocol, attempt)
 
     def connect(self, question: Question) -> None:
@@ -189,7 +204,8 @@ class Asking:
         try:
             found = read_token(self.station.nonce, made.recv(512))
             if found and question.is_about(found) and question.open:
-                took = question.answered(found.answerer, found.attempt, self.station.loop.now)
+                attempt = found.attempt - question.first
+                took = question.answered(found.answerer, attempt, self.station.loop.now)
                 self.station.learn(took, question)
         except BlockingIOError:
             pass
@@ -198,6 +214,9 @@ class Asking:
 
     def sweep(self, now: float) -> None:
         """Ask again what is late, give up what is too late, put away what is done."""
+        if now - self.looked >= LOOK:
+            self.looked = now
+            self.look()
         unanswered = []
         for key, question in list(self.flying.items()):
             if question.result is None and self.overdue(question, now):
@@ -218,12 +237,32 @@ class Asking:
         while self.late and now - self.late[0].sent[-1] > FORGET * self.station.pace:
             self.close(self.late.popleft())
 
+    def look(self) -> None:
+        """End the wait for what got no answer with everybody's help, once its next hop is found.
+
+        Then all that was left to find out is found: where it stops when it is asked alone.
+        """
+        tables: dict[str, rtnetlink.Neighbours] = {}
+        for question in self.flying.values():
+            space, before = question.space, question.before
+            if not (space and before and before.silent and question.result is None):
+                continue
+            with contextlib.suppress(OSError):
+                if space.name not in tables:
+                    tables[space.name] = rtnetlink.neighbours(space.netlink)
+                hop = rtnetlink.next_hop(space.netlink, packed(question.destination))
+                if not rtnetlink.unresolved(tables[space.name], hop):
+                    question.give_up()
+                    self.late.append(question)
+
     def overdue(self, question: Question, now: float) -> bool:
         """Whether the last packet's answer would have come by now."""
         least = RESEND
         if len(question.sent) > 1:
             heard = question.destination in self.station.heard
             least = GIVE_UP if heard else UNHEARD
+        if question.before:
+            least = ONCE_MORE
         last = max(question.sent[-1], question.connected)
         return overdue(self.station, question.round, now - last, least)
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-# The phases of cells about reachability: those that begin so, with a number, come first.
+# The phases of cells about reachability. Those that begin so, with a number, are turns (turns.py):
+# of two that a cell joins, one asks and the other doesn't.
 COLD = "cold"
-OTHERS = "others"
+# Then all that are expected to get no answer ask together, so that silence is waited for once.
+TOGETHER = "together"
+# Last are the turns of those of them that others may have helped, or cut off.
+AGAIN = "again"
 
 
 class Cell(NamedTuple):
@@ -18,19 +22,15 @@ class Cell(NamedTuple):
 
     ``number`` is the cell's in this measurement, the same on all nodes; every packet carries it.
     ``space`` is the index of the asker's namespace in the specification. ``phase`` is that in
-    which it is asked.
+    which it is asked, and ``again`` that in which it is asked once more by itself, if it is.
     """
 
     number: int
     space: int
     source: str
     destination: str
-    phase: str = OTHERS
-
-    @property
-    def cold(self) -> bool:
-        """Whether it is asked before most others, and its silence is final."""
-        return self.phase.startswith(COLD)
+    phase: str = TOGETHER
+    again: str = ""
 
 
 class Answer(NamedTuple):

@@ -8,6 +8,7 @@ process on every node and leads all of them through the same steps:
     reads "round NUMBER SECONDS": after handling all that is there   prints
         "round NUMBER UNDECIDED SECONDS"
     reads "cut": decides no more cells of the phases so far
+    reads "left": says which phases ask again what was asked together   prints "left PHASE…"
     goes on answering until it reads "stop"                     prints "over"
 
 In between it prints lines "seen JSON", the portions of what it has to tell (telling.py). What
@@ -49,26 +50,33 @@ from typing import TYPE_CHECKING, Any
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.answering import Answering
 from underlay.observe.on_node.asking import SWEEP, Asking
+from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER
 from underlay.observe.on_node.hearing import Hearing
 from underlay.observe.on_node.packets import packed
+from underlay.observe.on_node.question import Question, questions
 from underlay.observe.on_node.resolving import Resolving
 from underlay.observe.on_node.sizing import Sizing
 from underlay.observe.on_node.station import Station
 from underlay.observe.on_node.telling import Telling
 from underlay.observe.on_node.unplanned import Unplanned
+from underlay.observe.on_node.witness import Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from underlay.observe.on_node.cells import Cell
-    from underlay.observe.on_node.question import Question
     from underlay.observe.on_node.spaces import Space
 
     Work = Asking | Hearing | Resolving | Sizing | Unplanned
 
+
+def _asking(station: Station, cells: Iterable[Cell], protocols: Iterable[str]) -> Asking:
+    return Asking(station, questions(cells, protocols, station.spaces))
+
+
 CHECKS: dict[str, Callable[[Station, list[Cell], str], Work]] = {
-    "source": lambda station, cells, check: Asking(station, cells, [check]),
-    "macs": lambda station, cells, check: Asking(station, cells, [check]),
+    "source": lambda station, cells, check: _asking(station, cells, [check]),
+    "macs": lambda station, cells, check: _asking(station, cells, [check]),
     "pmtu": Sizing,
     "arp": Resolving,
     "nd": Resolving,
@@ -96,6 +104,7 @@ class Prober:
         """Go through all steps; return the exit code."""
         self.station.open()
         Answering(self.station, self.station.checks)
+        self.witness = Witness(self.station)
         self.station.loop.watch(0, self.on_stdin, None)
         say("ready")
         owed = ""
@@ -116,6 +125,10 @@ class Prober:
                         self.tell(over=True)
                     self.phases.append(self.phase(more[0]))
                     self.telling.phases[more[0]] = self.phases[-1]
+                elif word == "left":
+                    self.find_stops()
+                    names = {question.cell.again for question in self.left()}
+                    say(" ".join(["left", *sorted(names)]))
                 elif word == "cut":
                     for phase in self.phases:
                         phase.cut()
@@ -137,20 +150,40 @@ class Prober:
             self.ended = True
 
     def phase(self, name: str) -> Work:
-        """Return the work of a phase: a check, or the cells to be probed cold and alone, or others.
+        """Return the work of a phase: a check, or the cells whose turn it is.
 
-        A route that a router's redirect has changed is as planned again in each phase. The other
-        cells' questions would fill the neighbour tables that cold ones depend on. And what those
-        ask for is asked anew: a kernel that still looks for a neighbour, by a request that can't be
-        answered, would give up the others' packets with theirs.
+        A route that a router's redirect has changed is as planned again in each phase. And nobody
+        knows a neighbour, nor looks for one: a kernel that still does, by a request that can't be
+        answered, would give up other packets with its own.
         """
         self.keep_tables()
+        for phase in self.phases:
+            if isinstance(phase, Asking):
+                phase.leave()
         self.station.forget_routes()
+        self.witness.phase = name
+        if not name.startswith(COLD):
+            self.witness.begin()
+        # With an entry go the packets that still wait for its neighbour.
+        self.station.forget()
         if name in CHECKS:
             return CHECKS[name](self.station, self.station.checks.get(name, []), name)
-        self.station.forget()
-        cells = [cell for cell in self.station.cells if cell.phase == name]
-        return Asking(self.station, cells, self.spec["protocols"], together=True)
+        if name.startswith(AGAIN):
+            asked = [
+                Question(before.cell, before.protocol, before.space, before)
+                for before in self.left()
+                if before.cell.again == name
+            ]
+        else:
+            cells = [cell for cell in self.station.cells if cell.phase == name]
+            asked = questions(cells, self.spec["protocols"], self.station.spaces)
+        return Asking(self.station, asked, together=True)
+
+    def left(self) -> list[Question]:
+        """Return what was asked together, and where others' packets can have had a part."""
+        together = self.telling.phases.get(TOGETHER)
+        done = together.done if isinstance(together, Asking) else ()
+        return [question for question in done if not question.alone]
 
     def busy(self) -> int:
         """Return how many cells are undecided."""
@@ -183,14 +216,19 @@ class Prober:
     def find_stops(self) -> None:
         """Say of each unanswered probe whether its next hop was ever found."""
         self.keep_tables()
+        self.station.loop.turn(0)  # what has left is known then
         for phase, question, space in list(self.silent()):
             if question.stopped:
                 continue
             try:
                 wanted = packed(question.destination)
+                hop = rtnetlink.next_hop(space.netlink, wanted)
                 table = self.tables.get((phase, space.name), {})
-                unresolved = rtnetlink.unresolved(space.netlink, table, wanted)
+                unresolved = rtnetlink.unresolved(table, hop)
                 question.stopped = "no_neighbour" if unresolved else "no_answer"
+                asked = hop[1] if hop and unresolved else None
+                if hop and not self.witness.saw(question, asked):
+                    question.stopped = "not_sent"
             except OSError as error:
                 question.result = {"stop": "no_route", "reason": os.strerror(error.errno or 0)}
 

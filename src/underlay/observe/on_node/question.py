@@ -17,6 +17,8 @@ from underlay.observe.on_node.cells import Answer
 from underlay.observe.on_node.packets import UNREACHABLE, UNREACHABLE6, echo, family_of, ported
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from underlay.observe.on_node.cells import Cell
     from underlay.observe.on_node.packets import Token
     from underlay.observe.on_node.spaces import Space
@@ -30,7 +32,19 @@ ERROR_QUEUE = {
     4: (socket.IPPROTO_IP, 11, 2, UNREACHABLE, slice(20, 24)),
     6: (socket.IPPROTO_IPV6, 25, 3, UNREACHABLE6, slice(24, 40)),
 }
+# Where a question stops that nobody else's packets can help or hinder.
+ALONE = ("no_route", "no_neighbour", "not_sent", "not_measured")
+# Attempts of a question that is asked again are counted from here.
+FIRST_AGAIN = 8
 NO_ROUTE = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES, errno.EINVAL)
+
+
+def questions(
+    cells: Iterable[Cell], protocols: Iterable[str], spaces: Sequence[Space | None]
+) -> list[Question]:
+    """Return what is asked of ``cells``: each by each protocol, out of its namespace."""
+    asked = tuple(protocols)
+    return [Question(cell, protocol, spaces[cell.space]) for cell in cells for protocol in asked]
 
 
 class Question:
@@ -41,10 +55,17 @@ class Question:
     ``connected`` the time at which TCP's destination answered for the first time, ``answers``
     when each packet's answer came, by the packet's place in ``sent``. ``stopped`` is where silence
     was found to begin; an answer may still come after that.
+
+    ``before`` is the same question, asked together with others. Packets of the two are told apart
+    by their attempts: ``first`` is that of the first packet here.
     """
 
-    def __init__(self, cell: Cell, protocol: str, space: Space | None) -> None:
-        self.number, self.cold = cell.number, cell.cold
+    def __init__(
+        self, cell: Cell, protocol: str, space: Space | None, before: Question | None = None
+    ) -> None:
+        self.cell, self.number, self.before = cell, cell.number, before
+        self.first = FIRST_AGAIN if before else 0
+        self.phase = cell.again if before else cell.phase
         self.source, self.destination = cell.source, cell.destination
         self.protocol, self.space = protocol, space
         self.word, self.port = ported(protocol)
@@ -63,11 +84,9 @@ class Question:
     def open(self) -> bool:
         """Whether an answer still counts: there is none, and no error, but maybe silence.
 
-        One to a later packet does too: it tells what became of both. A cold cell's silence is
-        final. What the kernel still holds back for it is sent as soon as another cell's question
-        makes the two ends known to each other.
+        One to a later packet does too: it tells what became of both. After its phase nobody looks.
         """
-        return self.result is None or self.unsettled or (self.silent and not self.cold)
+        return self.result is None or self.unsettled or self.silent
 
     @property
     def unsettled(self) -> bool:
@@ -80,13 +99,25 @@ class Question:
         return self.result is not None and not self.result["stop"] and "by" not in self.result
 
     @property
+    def alone(self) -> bool:
+        """Whether nobody else's packets can have had a part in what came of it.
+
+        Knowing a neighbour never makes less reachable. So who doesn't find the next hop, or has no
+        route, doesn't either when nobody else speaks.
+        """
+        if self.result is None:
+            return False
+        return (self.result["stop"] or self.stopped) in ALONE
+
+    @property
     def clean(self) -> bool:
         """Whether its only packet was answered."""
         return len(self.sent) == 1 and self.result is not None and "by" in self.result
 
     def is_about(self, token: Token) -> bool:
         """Return whether a packet that carries ``token`` belongs to this question."""
-        return (token.number, token.protocol) == (self.number, self.protocol)
+        own = (token.number, token.protocol) == (self.number, self.protocol)
+        return own and 0 <= token.attempt - self.first < len(self.sent)
 
     def comes_from(self, space: Space, sender: str) -> bool:
         """Return whether an answer that ``space`` got from ``sender`` can be this one's."""
@@ -114,6 +145,12 @@ class Question:
             text = (
                 f"nothing can be sent from {self.source}: its link is down or the address is gone"
             )
+        # A filter of the sender's own takes it.
+        if sending and number == errno.EPERM:
+            self.finish("not_sent", reason=text)
+            return
+        if sending and number == errno.ENOBUFS:
+            return  # a device has discarded it: that is silence, like any other
         # A later packet's sending returns what became of an earlier one: nobody answered for
         # its destination. A route that refuses does so at the first.
         first = sending and len(self.sent) <= 1
@@ -167,7 +204,7 @@ class Question:
         self.finish("", **({"reason": self.complaint} if self.complaint else {}))
 
     def answered(self, by: str, attempt: int, arrived: float) -> float:
-        """Keep that ``by`` answered the attempt; return the seconds that it took.
+        """Keep that ``by`` answered the attempt, by its place in ``sent``; return the seconds.
 
         An ICMP answer doesn't say by whom. One that comes after the question was
         given up for silence is an answer all the same.
@@ -175,7 +212,7 @@ class Question:
         took = arrived - self.sent[attempt]
         if self.silent:
             self.result = None
-        self.finish("", by=by, attempt=attempt, rtt=round(took * 1000, 3))
+        self.finish("", by=by, attempt=self.first + attempt, rtt=round(took * 1000, 3))
         self.answers.setdefault(attempt, arrived)
         return took
 
@@ -204,6 +241,8 @@ class Question:
             result = dict(result, lost=self.lost)
         elif result is not None and self.silent:
             result = dict(result, stop=self.stopped)
+        if result is not None and self.before:
+            result = dict(result, first=self.first, phase=self.phase)
         return Answer(self.number, self.protocol, len(self.sent) + self.resent, result)
 
     def count_resent(self, made: socket.socket) -> None:

@@ -102,12 +102,8 @@ def next_hop(netlink: socket.socket, wanted: bytes) -> tuple[int, bytes] | None:
     return struct.unpack("=i", found[INTERFACE])[0], found.get(GATEWAY, wanted)
 
 
-def unresolved(netlink: socket.socket, table: Neighbours, wanted: bytes) -> bool:
-    """Return whether the next hop on the way to ``wanted`` is a neighbour never found.
-
-    Raises OSError where there is no route.
-    """
-    hop = next_hop(netlink, wanted)
+def unresolved(table: Neighbours, hop: tuple[int, bytes] | None) -> bool:
+    """Return whether a next hop is a neighbour never found; None stands for a local one."""
     return hop is not None and bool(table.get(hop, INCOMPLETE) & (INCOMPLETE | FAILED))
 
 

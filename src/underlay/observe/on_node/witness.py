@@ -1,0 +1,171 @@
+"""What leaves a namespace, and which first segments of TCP reach it.
+
+Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
+
+Silence has two meanings. Either the other end didn't get what was asked, or nothing was asked:
+the link is gone, or something on the way out discards it. So where nobody answers, a frame must
+have been seen that left for the destination or asked who has its address. And a SYN that arrives
+shows nowhere else, as the kernel hands out a connection only after two more segments.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import socket
+import struct
+from typing import TYPE_CHECKING
+
+from underlay.observe.on_node import rtnetlink
+from underlay.observe.on_node.packets import ETH_ARP, ETH_IPV6, SOLICITATION, packed
+from underlay.observe.on_node.spaces import INET, IPV6_PKTINFO, IPV6_RECVPKTINFO, drain
+
+if TYPE_CHECKING:
+    from underlay.observe.on_node.question import Question
+    from underlay.observe.on_node.spaces import Space
+    from underlay.observe.on_node.station import Station
+
+EVERY = 0x0003  # ETH_P_ALL
+SO_ATTACH_FILTER = 26
+OUTGOING = 4  # pkt_type, linux/if_packet.h
+ETH_IPV4 = 0x0800
+NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17}
+NUMBERS6 = NUMBERS | {"icmp": 58}
+ASKS = -1
+HEADS = 40  # bytes of an IPv6 header
+LONGEST = 128  # bytes that are read of a packet
+# Classic BPF, linux/filter.h: instructions (code, jump if so, jump if not, operand), and where the
+# kernel keeps the packet's type (SKF_AD_OFF + SKF_AD_PKTTYPE).
+LOAD, LOAD_BYTE, LOAD_INDIRECT, HEADER_LENGTH = 0x20, 0x30, 0x50, 0xB1
+EQUAL, AND, RETURN = 0x15, 0x54, 0x06
+KIND = 0xFFFFF004
+SYN, SYN_OR_ACK = 0x02, 0x12
+TAKE, LEAVE = (RETURN, 0, 0, LONGEST), (RETURN, 0, 0, 0)
+LEAVING = [(LOAD, 0, 0, KIND), (EQUAL, 0, 1, OUTGOING), TAKE, LEAVE]
+_FLAGS = [(AND, 0, 0, SYN_OR_ACK), (EQUAL, 0, 1, SYN), TAKE, LEAVE]
+# A raw socket of IPv6 shows no header of IP.
+BEGINNING = {
+    4: [(HEADER_LENGTH, 0, 0, 0), (LOAD_INDIRECT, 0, 0, 13), *_FLAGS],
+    6: [(LOAD_BYTE, 0, 0, 13), *_FLAGS],
+}
+
+
+class Witness:
+    """Watches all namespaces of ``station``: SYNs from the beginning, what leaves once asked for.
+
+    ``phase`` is the one under way, with which SYNs are kept.
+    """
+
+    def __init__(self, station: Station) -> None:
+        self.station = station
+        self.phase = ""
+        self.left: dict[str, set[tuple[bytes, bytes, int, int]]] = {}
+        self.own: dict[str, frozenset[bytes]] = {}
+        for space in station.present():
+            for family in space.tcp:
+                made = raw(space, family)
+                station.loop.watch(made, self.on_syn, (space, family, made))
+
+    def begin(self) -> None:
+        """Watch from now on what leaves."""
+        for space in self.station.present():
+            if space.name not in self.left:
+                self.left[space.name] = set()
+                self.own[space.name] = frozenset(rtnetlink.addresses(space.netlink))
+                made = space.frames(EVERY)
+                attach(made, LEAVING)
+                drain(made)  # what came before there was a program
+                self.station.loop.watch(made, self.on_leaving, (space, made))
+
+    def saw(self, question: Question, asked: bytes | None) -> bool:
+        """Return whether a packet of a question's left its namespace, or was about to.
+
+        Where ``asked`` isn't None it is enough that somebody was asked for that address. It is so
+        as well where nobody watched.
+        """
+        space = question.space
+        if space is None or space.name not in self.left:
+            return True
+        seen, wanted = self.left[space.name], packed(question.destination)
+        numbers = NUMBERS6 if question.family == 6 else NUMBERS
+        number = numbers.get(question.word, numbers["udp"])  # checks go by it
+        port = 0 if question.word == "icmp" else question.port or self.station.port
+        if (packed(question.source), wanted, number, port) in seen:
+            return True
+        own = self.own[space.name]
+        return asked is not None and any((one, asked, ASKS, 0) in seen for one in own)
+
+    def on_leaving(self, subject: tuple[Space, socket.socket]) -> None:
+        """Keep for which addresses frames leave a namespace."""
+        space, made = subject
+        seen = self.left[space.name]
+        while True:
+            try:
+                data, place = made.recvfrom(LONGEST)
+            except OSError:
+                return
+            if found := bound_for(place[1], data):
+                seen.add(found)
+
+    def on_syn(self, subject: tuple[Space, int, socket.socket]) -> None:
+        """Keep whose first segments have come, to which address and port, in which phase."""
+        space, family, made = subject
+        while True:
+            try:
+                data, extra, _, sender = made.recvmsg(LONGEST, 64)
+            except OSError:
+                return
+            head = 0 if family == 6 else (data[0] & 15) * 4
+            if family == 6:
+                to = next((row[2][:16] for row in extra if row[1] == IPV6_PKTINFO), b"")
+            else:
+                to = data[16:20]
+            if len(to) in (4, 16) and len(data) >= head + 4:
+                wanted = socket.inet_ntop(INET[family], to)
+                port = int.from_bytes(data[head + 2 : head + 4], "big")
+                source = sender[0].partition("%")[0]
+                space.record("syn", port, 0, f"{source} {wanted} {self.phase}")
+
+
+def bound_for(protocol: int, data: bytes) -> tuple[bytes, bytes, int, int] | None:
+    """Return who sends a packet to whom, IP's number of its protocol, and its port or 0.
+
+    Where it asks who has an address, that and ``ASKS``; None for what is neither.
+    """
+    if protocol == ETH_ARP:
+        return data[14:18], data[24:28], ASKS, 0
+    if protocol == ETH_IPV6:
+        if data[6] == NUMBERS6["icmp"] and data[HEADS : HEADS + 1] == bytes([SOLICITATION]):
+            return data[8:24], data[HEADS + 8 : HEADS + 24], ASKS, 0
+        return data[8:24], data[24:40], data[6], _port(data[6], data[HEADS:])
+    if protocol == ETH_IPV4:
+        return data[12:16], data[16:20], data[9], _port(data[9], data[(data[0] & 15) * 4 :])
+    return None
+
+
+def _port(number: int, data: bytes) -> int:
+    ported = number in (NUMBERS["tcp"], NUMBERS["udp"]) and len(data) >= 4
+    return int.from_bytes(data[2:4], "big") if ported else 0
+
+
+def raw(space: Space, family: int) -> socket.socket:
+    """Return a socket of a namespace for first segments that its own stack takes in.
+
+    A packet socket would see them before the kernel hands them to a child of the interface.
+    """
+    with space:
+        made = socket.socket(INET[family], socket.SOCK_RAW, socket.IPPROTO_TCP)
+    made.setblocking(False)
+    attach(made, BEGINNING[family])
+    if family == 6:
+        made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+    drain(made)
+    return made
+
+
+def attach(made: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
+    """Have the kernel hand out only what passes a classic BPF program."""
+    instructions = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
+    buffer = ctypes.create_string_buffer(instructions)
+    filtering = struct.pack("HL", len(program), ctypes.addressof(buffer))
+    made.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filtering)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)

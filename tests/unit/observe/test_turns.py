@@ -1,0 +1,58 @@
+"""Nobody asks while somebody looks for them: in every shipped lab, and for any number of names."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from math import comb
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from underlay.expect import pairs
+from underlay.expect.world import World
+from underlay.lint.read import read_lab
+from underlay.observe.turns import Wires, codes, turns
+from underlay.plan import make_plan
+
+LABS = sorted((Path(__file__).parents[3] / "labs").glob("*.yml"))
+
+
+@pytest.mark.parametrize("file", LABS, ids=lambda file: file.stem)
+def test_whoever_is_looked_for_is_still(file: Path) -> None:
+    plan = make_plan(read_lab(file))
+    if len(plan.containers) > 100:  # any number of names is tried below
+        plan = make_plan(read_lab(file).model_copy(update={"containers": []}))
+    every = list(pairs(plan))
+    wires = {family: Wires(World(plan, family)) for family in {pair.family for pair in every}}
+    asking, looked_for = defaultdict(set), defaultdict(set)
+    for pair, number in zip(every, turns(plan, every), strict=True):
+        way = wires[pair.family].way(pair)
+        if way.asker != way.asked:
+            asking[number].add(way.asker)
+            looked_for[number] |= {way.asked, way.router} - {""}
+    assert not [number for number in asking if asking[number] & looked_for[number]]
+
+
+@given(st.integers(min_value=0, max_value=300))
+def test_of_each_two_one_asks_while_the_other_does_not(count: int) -> None:
+    found = codes(range(count))
+    assert all(found[a] - found[b] for a in found for b in found if a != b)
+    phases = len(set().union(*found.values()))
+    assert count < 2 or comb(phases - 1, (phases - 1) // 2) < count
+
+
+def test_what_a_router_passes_on_both_ways_has_two_turns() -> None:
+    """A router that looks for a destination on a wire would be found there by who looks for it."""
+    plan = make_plan(read_lab(Path(LABS[0]).with_name("router-segments.yml")))
+    every = list(pairs(plan))
+    wires = Wires(World(plan, 4))
+    ways = defaultdict(set)
+    for pair, number in zip(every, turns(plan, every), strict=True):
+        way = wires.way(pair)
+        if way.crosses:
+            ways[number].add((way.from_domain, way.to_domain))
+    assert ways
+    for crossed in ways.values():
+        assert not {from_ for from_, _ in crossed} & {to for _, to in crossed}

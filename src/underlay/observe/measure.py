@@ -151,13 +151,15 @@ class _Rounds:
     def lead(self, phase: str, until: float) -> None:
         """Have all probes go through ``phase``; have what is undecided ``until`` then left."""
         _tell(self._runs, f"ask {phase}")
+        in_turns = phase.startswith((COLD, AGAIN))
         begun = self._number + BEGUN
         while self._round():
             if time.monotonic() > until:
                 _tell(self._runs, "cut")
                 return
-            if self._number >= begun:
-                time.sleep(BETWEEN if not phase.startswith(AGAIN) else BETWEEN_AGAIN)
+            # Nobody has asked anything before all have come to the turn.
+            if not in_turns or self._number >= begun:
+                time.sleep(BETWEEN_AGAIN if phase.startswith(AGAIN) else BETWEEN)
 
     def left(self) -> list[str]:
         """Return the phases that ask again what was asked together, as any node needs them."""

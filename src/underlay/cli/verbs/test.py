@@ -101,8 +101,7 @@ def command(
         path = write_records(share, tests, results, durations)
         console.print(f"written: {path}")
     if as_json:
-        of_share = {} if share is None else {"part": planned(share, found)}
-        print_json({**document(results), **of_share})
+        print_json({**document(results), "part": planned(share, found)})
     for result in results:
         console.print(layer_line(result))
     console.print(last_line(results))

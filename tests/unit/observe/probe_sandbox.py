@@ -44,6 +44,14 @@ def ip(arguments: str) -> None:
         sys.exit(f"ip {arguments}: {done.stderr.strip()}")
 
 
+def switch_on(space: str, name: str) -> None:
+    """Write 1 to what sysctl(8), which not every machine has, calls ``name``."""
+    path = f"/proc/sys/{name.replace('.', '/')}"
+    script = f"echo 1 >{path}"
+    ip_exec = ["ip", "netns", "exec", space, "sh", "-euc", script]
+    subprocess.run(ip_exec, check=True, timeout=10)
+
+
 def build(plan: Plan) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True, timeout=10)
     ip("link set lo up")
@@ -139,6 +147,8 @@ if __name__ == "__main__":
         if command.startswith("wire "):
             its_node, _, words = command.removeprefix("wire ").partition(": ")
             put_wire(the_plan, its_node, words.split(", "))
+        elif command.startswith("sysctl "):
+            switch_on(*command.split()[1:])
         elif command.split()[0] not in ("silent", "stuck", "within", "beyond"):
             ip(command)
     beyond = planned(Prediction(the_plan)) if "beyond" in sys.argv[2:] else None

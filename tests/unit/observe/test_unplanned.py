@@ -51,7 +51,7 @@ BY_HAND = (
     "-n red-1a link set hidden up",
     "-n red-1a address add 172.17.0.1/16 dev hidden",
 )
-PROXY = "netns exec core-01 sysctl -qw net.ipv4.conf.eth1.proxy_arp=1"
+PROXY = "sysctl core-01 net.ipv4.conf.eth1.proxy_arp"
 
 
 def test_nothing_is_found_where_all_is_as_planned(tmp_path: Path) -> None:
@@ -81,11 +81,11 @@ def test_who_answers_for_others_is_found_with_what_switched_it_on(tmp_path: Path
     found = looked(
         tmp_path,
         PROXY,
-        "netns exec core-01 sysctl -qw net.ipv4.ip_forward=1",
-        "netns exec core-02 sysctl -qw net.ipv4.ip_forward=1",
+        "sysctl core-01 net.ipv4.ip_forward",
+        "sysctl core-02 net.ipv4.ip_forward",
         "-n core-02 neighbour add proxy 192.168.70.254 dev eth2",
-        "netns exec blue-1a sysctl -qw net.ipv4.ip_forward=1",
-        "netns exec blue-1a sysctl -qw net.ipv4.conf.eth0.proxy_arp_pvlan=1",
+        "sysctl blue-1a net.ipv4.ip_forward",
+        "sysctl blue-1a net.ipv4.conf.eth0.proxy_arp_pvlan",
     )
     assert found.blind == ()
     one = {(one.kind, one.end, one.address): one for one in found.found}

@@ -52,9 +52,7 @@ def remember(plan: Plan, name: str, fault: str, where: str, seen: Looked) -> Non
     found["faults"][name] = {
         "fault": fault,
         "where": where,
-        "wrong": sorted(
-            [*cell, _observed(seen, cell)] for cell in seen.differing | seen.unmeasured
-        ),
+        "wrong": sorted([*cell, _observed(seen, cell)] for cell in seen.astray),
         "documents": documents,
         "failed": seen.evidence.failed,
     }

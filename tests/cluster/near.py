@@ -13,6 +13,7 @@ from underlay.cluster.state.lab import LabState, read_state
 from underlay.faults import RUNNING, Cell, Scene
 from underlay.observe.evidence import Evidence
 from underlay.proof.lab import RunningLab, explained, measure_and_judge
+from underlay.verdict import NEVER_HEARD, NEVER_LEFT
 from underlay.verdict import Cell as Judged
 
 STEP_DEADLINE = 60.0
@@ -31,16 +32,14 @@ class Looked:
     causes: list[list[object]]
     differing: set[Cell]
     unmeasured: set[Cell]
+    astray: set[Cell]
     unexplained: tuple[Cell, ...]
     found: list[tuple[str, str]]
 
     @property
     def wrong(self) -> set[tuple[str, str, str]]:
         """The cells that aren't as expected, by the names that a matrix has for them."""
-        return {
-            (s, d, f"{p}6" if family == 6 else p)
-            for s, d, p, family in self.differing | self.unmeasured
-        }
+        return {(s, d, f"{p}6" if family == 6 else p) for s, d, p, family in self.astray}
 
 
 def state_of(lab: Lab) -> LabState:
@@ -71,9 +70,20 @@ def look(lab: Lab) -> Looked:
         causes=[[c.finding.fault.id, c.where, c.sureness, len(c.cells)] for c in found.causes],
         differing={name(cell) for cell in verdict.cells if cell.differs},
         unmeasured={name(cell) for cell in verdict.cells if not cell.measured},
+        astray={name(cell) for cell in verdict.cells if is_astray(cell)},
         unexplained=found.unexplained,
         found=[(f.fault.id, str(f.place)) for f in findings if f.effect.every],
     )
+
+
+def is_astray(cell: Judged) -> bool:
+    """Whether something else came of a cell than expected, and not only of its source's others.
+
+    It isn't where only the place of its silence is another, or where silence says nothing.
+    """
+    if not cell.measured:
+        return cell.reason not in (NEVER_HEARD, NEVER_LEFT)
+    return cell.expected != cell.observed
 
 
 def name(cell: Judged) -> Cell:

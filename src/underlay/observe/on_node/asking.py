@@ -9,7 +9,7 @@ late when ``ROUNDS`` of these have gone by since it was sent, more than its way 
 and back has steps: however busy the machine is, everybody has had their turn then.
 Besides that, the wait is never shorter than some round trips as long as the slowest
 that was seen. An address on another node of which nothing was ever heard is waited for
-longer: the way to it may be slow, and nobody has measured it yet.
+longer, once: the way to it may be slow, and nobody has measured it yet.
 """
 
 from __future__ import annotations
@@ -218,6 +218,7 @@ class Asking:
             self.looked = now
             self.look()
         unanswered = []
+        given_up: set[str] = set()
         for key, question in list(self.flying.items()):
             if question.result is None and self.overdue(question, now):
                 if len(question.sent) == 1:
@@ -225,11 +226,13 @@ class Asking:
                 else:
                     question.give_up()
                     self.late.append(question)
+                    given_up.add(question.destination)
             waiting = question.unsettled and not self.overdue(question, now)
             if question.result is not None and not waiting:
                 self.done.append(self.flying.pop(key))
                 if not question.silent:
                     self.close(question)
+        self.station.waited |= given_up - self.station.heard
         if unanswered:
             renew(self.station, unanswered)
             for question in unanswered:
@@ -259,8 +262,8 @@ class Asking:
         """Whether the last packet's answer would have come by now."""
         least = RESEND
         if len(question.sent) > 1:
-            heard = question.destination in self.station.heard
-            least = GIVE_UP if heard else UNHEARD
+            station, to = self.station, question.destination
+            least = GIVE_UP if to in station.heard or to in station.waited else UNHEARD
         if question.before:
             least = ONCE_MORE
         last = max(question.sent[-1], question.connected)

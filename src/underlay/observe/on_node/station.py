@@ -31,7 +31,8 @@ class Station:
     ``round`` is the last round that the caller began, ``slowest`` the longest round
     trip in seconds that any node has seen so far. ``cells`` are those about reachability,
     ``checks`` those of each check. ``heard`` holds the addresses to which
-    one was seen from here, and the node's own, to which no way leads over a wire.
+    one was seen from here, and the node's own, to which no way leads over a wire; ``waited``
+    those to which none was seen, however long.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -49,6 +50,7 @@ class Station:
         self.flying: dict[tuple[int, str], Question] = {}
         self.round = 0
         self.slowest = 0.0
+        self.waited: set[str] = set()
         self.heard: set[str] = {cell.source for cell in self.cells}
 
     def open(self) -> None:

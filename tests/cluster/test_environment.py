@@ -229,7 +229,7 @@ def boot(plan: Plan, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (node,) = plan.nodes
     # What the seed says is another test's business.
     monkeypatch.setattr(lean, "make_lean_seed", lambda *words: words[-1].write_bytes(bytes(10240)))
-    monkeypatch.setattr(uml_node, "make_seed", lambda files, output: output.write_bytes(bytes(512)))
+    monkeypatch.setattr(uml_node, "make_iso", lambda files, output: output.write_bytes(bytes(512)))
     living = sandbox.start(plan, tmp_path)
     try:
         with pytest.raises(Infrastructure) as failure:

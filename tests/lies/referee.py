@@ -31,6 +31,7 @@ from underlay import observe
 from underlay.cluster.access import spawn_as_root
 from underlay.cluster.process import close
 from underlay.cluster.state.lab import LabState
+from underlay.observe.commands import BOOTSTRAP
 
 HERE = Path(__file__).parent
 ON_NODE = Path(observe.__file__).parent / "on_node"
@@ -41,15 +42,6 @@ ALONE, ALONE_AGAIN = 2.2, 1.1
 SAMPLE = 2
 GRACE = 20.0  # s for a word that takes no time
 LONGEST = 15.0  # s beyond the wait, on a machine that is busy: on_node.py waits longer there
-BOOTSTRAP = """\
-import base64, json, sys, types, zlib
-for name in ("underlay", "underlay.observe", "underlay.observe.on_node"):
-    package = sys.modules[name] = types.ModuleType(name)
-for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))):
-    module = sys.modules[package.__name__ + "." + name] = types.ModuleType(name)
-    setattr(package, name, module)
-    exec(compile(text, name, "exec"), module.__dict__)
-sys.exit(module.main(sys.argv[2]))"""
 REACHED, ASTRAY, NOBODY = "reached", "astray", "nobody"
 
 

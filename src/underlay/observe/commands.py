@@ -43,7 +43,8 @@ _PROBING = (
 )
 _GATHERING = ("rtnetlink", "namespaces", "gather")
 _SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
-_BOOTSTRAP = """\
+# Makes modules of the sources that it is handed, and runs the last one's main.
+BOOTSTRAP = """\
 import base64, json, sys, types, zlib
 for name in ("underlay", "underlay.observe", "underlay.observe.on_node"):
     package = sys.modules[name] = types.ModuleType(name)
@@ -60,7 +61,7 @@ def probe_command(patience: float = PATIENCE) -> list[str]:
     What it is to do comes first on its stdin, within ``patience`` seconds: a line of
     ``tasks.py``. How it is led after that is described in probe.py.
     """
-    return [*PYTHON, "-c", _BOOTSTRAP, _source(_PROBING), f"{patience:g}"]
+    return [*PYTHON, "-c", BOOTSTRAP, _source(_PROBING), f"{patience:g}"]
 
 
 def gather_command(plan: Plan, node: str, *, brief: bool = False) -> list[str]:
@@ -72,7 +73,7 @@ def gather_command(plan: Plan, node: str, *, brief: bool = False) -> list[str]:
     spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node]
     own = not brief and node in {planned.name for planned in plan.nodes}
     task = pack({"node": node, "spaces": spaces, "services": own, "brief": brief})
-    return [*PYTHON, "-c", _BOOTSTRAP, _source(_GATHERING), task]
+    return [*PYTHON, "-c", BOOTSTRAP, _source(_GATHERING), task]
 
 
 def sniff_command(
@@ -97,7 +98,7 @@ def sniff_command(
         "program": program or [],
         "snap": snap,
     }
-    return [*PYTHON, "-c", _BOOTSTRAP, _source(_SNIFFING), pack(task)]
+    return [*PYTHON, "-c", BOOTSTRAP, _source(_SNIFFING), pack(task)]
 
 
 @cache

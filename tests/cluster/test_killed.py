@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -41,6 +42,7 @@ SWITCH = ("ip", "-batch", (HOLDER,))
 # Vagrant's own action is what starts kernels, so none runs before it does.
 BOOTING = ("vagrant", "up", (HOLDER,))
 ASKED = ("ssh", "bash", (HOLDER, ENGINE, KERNEL))
+VAGRANT = re.compile(r"\S*ruby\S* \S*vagrant up ")
 # Where `down` is: before anything has ended, and when nothing but records is left.
 ENDING = ("vagrant", "destroy", False)
 ENDED = ("vagrant", "destroy", True)
@@ -158,6 +160,49 @@ def test_a_killed_down_is_no_hindrance_to_up(
     done = killed.down()
     assert done.code == 0, f"{when}\n{done}"
     prove_nothing_is_left(killed.checkout, before)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("was_up", [False, True], ids=["a new lab", "a lab with a node halted"])
+def test_a_killed_vagrant_fails_up_and_hinders_nobody(
+    killed: Lab, was_up: bool, barrier: Barrier, tmp_path: Path
+) -> None:
+    """Vagrant is killed while the node it has started boots, as by the kernel for its memory.
+
+    ``up`` ends what it has made, and leaves a lab that it found as it was; the next one is whole.
+    """
+    before = interfaces()
+    copy = killed.checkout
+    if was_up:
+        done = killed.up()
+        assert done.code == 0, str(done)
+        halted = copy.vagrant("halt", environment=killed.verb("env", "--json").document())
+        assert halted.code == 0, str(halted)
+    program, word, there = ASKED
+    held = barrier.hold(program, word)
+    words = ("up", str(killed.file))
+    with family(copy, tmp_path / "up", *words, environment=barrier.environment) as up:
+        held.wait(lambda: up.running)
+        members = noted(up, *there)
+        (vagrant,) = (one for one in members if VAGRANT.search(one.words))
+        os.kill(vagrant.pid, signal.SIGKILL)
+        held.release()
+        assert waited(lambda: not up.running, PATIENCE * overload()) is not None, up.words()
+        assert up.code == 3, up.words()
+        assert "error: vagrant was ended by SIGKILL" in up.words()
+        if was_up:
+            assert f"underlay converge --lab {killed.name}" in up.words()
+            assert killed.status()["state"] != "stopped"
+        else:
+            assert up.gone(members, GONE * overload()) is not None, up.members()
+            prove_nothing_is_left(copy, before)
+        prove_records_are_whole(copy)
+        done = killed.up()
+        assert done.code == 0, str(done)
+    killed.check().prove_green()
+    done = killed.down()
+    assert done.code == 0, str(done)
+    prove_nothing_is_left(copy, before)
 
 
 def test_after_a_reboot_up_makes_a_lab_whole(

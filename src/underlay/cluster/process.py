@@ -86,9 +86,7 @@ def run(
         end_group(process)
         raise
     if check and process.returncode:
-        raise Infrastructure(
-            f"{name} failed with exit code {process.returncode}", detail=tail(err or out)
-        )
+        raise Infrastructure(how_it_failed(name, process.returncode), detail=tail(err or out))
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
 
@@ -147,6 +145,14 @@ def close(process: subprocess.Popen[bytes], patience: float) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def how_it_failed(name: str, code: int) -> str:
+    """Return the sentence for a program that failed; ``code`` is negative for a signal."""
+    if code >= 0:
+        return f"{name} failed with exit code {code}"
+    names = {each.value: each.name for each in signal.Signals}
+    return f"{name} was ended by {names.get(-code, f'signal {-code}')}"
 
 
 def tail(text: str, lines: int = TAIL_LINES) -> str:

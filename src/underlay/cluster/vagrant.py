@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import vagrant
 
 from underlay.cluster.engine import AWAIT, ERROR, FORCE, HINT, LAB, PROVIDER
-from underlay.cluster.process import headline, run, tail
+from underlay.cluster.process import headline, how_it_failed, run, tail
 from underlay.cluster.providers import provider
 from underlay.errors import Infrastructure
 from underlay.storage import paths
@@ -89,7 +89,7 @@ class Vagrant(vagrant.Vagrant):
             hints = [line.removeprefix(HINT) for line in words if line.startswith(HINT)]
             words = [line for line in words if not line.startswith(HINT)]
             raise Infrastructure(
-                cause(words) or f"vagrant failed with exit code {done.returncode}",
+                cause(words) or how_it_failed("vagrant", done.returncode),
                 detail=tail("\n".join(words) or done.stdout),
                 hint="\n".join(dict.fromkeys(hints)),
             )

@@ -113,7 +113,7 @@ def measured(here: Checkout, folder: Path) -> dict[str, Any]:
 
 
 def prove_as_predicted(document: dict[str, Any], folder: Path) -> None:
-    """Fail where a lab didn't start or any cell differs, with the lab file."""
+    """Fail where a lab didn't start, a cell differs or a way isn't planned, with the lab file."""
     failed = [
         f"{entry['lab']}: {entry['error']}\n{entry['detail']}\n"
         + (folder / f"{entry['lab']}.yml").read_text()
@@ -130,6 +130,12 @@ def prove_as_predicted(document: dict[str, Any], folder: Path) -> None:
         if cell["expected"] != cell["observed"]
     ]
     assert not wrong, "\n".join(wrong[:3])
+    beyond = [
+        f"{entry['lab']}: {found}\n" + (folder / f"{entry['lab']}.yml").read_text()
+        for entry in document["labs"]
+        for found in (*entry["unplanned"], *entry["blind"])
+    ]
+    assert not beyond, "\n".join(beyond[:3])
 
 
 def keep_seed(number: int, plans: dict[str, Plan], document: dict[str, Any]) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,42 @@ from underlay.observe.on_node.packets import (
 NONCE = b"0badcafe"
 MAC = b"\x02\0\0\0\0\x01"
 LOCAL = "fe80::1"
+SOURCE = Path(__file__).resolve().parents[3] / "src"
+# A child of a NIC gets a frame by the way that a VLAN sub-interface gets it, which not every
+# machine has. It is heard on both by sockets that take anything, and with the filter on one.
+BELOW = """
+import socket, subprocess, sys
+sys.path.insert(0, sys.argv[1])
+from underlay.observe.on_node.marked import attach
+from underlay.observe.on_node.packets import ETH_ARP, arp_request
+
+def ip(words):
+    subprocess.run(["ip", *words.split()], check=True, timeout=10)
+
+def bound(name, filtered):
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    made.settimeout(0.5)
+    if filtered:
+        attach(made, socket.if_nametoindex(name), b"0badcafe", ETH_ARP, [], 0)
+    made.bind((name, ETH_ARP))
+    return made
+
+def heard(made):
+    try:
+        return bool(made.recv(512))
+    except TimeoutError:
+        return False
+
+ip("link add far type veth peer name nic")
+ip("link add link nic name child address 02:00:00:00:00:09 type macvlan mode bridge")
+for name in ("far", "nic", "child"):
+    ip(f"link set {name} up")
+listening = [bound(name, filtered) for name in ("nic", "child") for filtered in (False, True)]
+request = arp_request(b"\\2\\0\\0\\0\\0\\1", "20.1.1.65", "20.1.1.66")
+answer = bytes.fromhex("020000000009") + request[6:20] + b"\\0\\2" + request[22:]
+bound("far", False).send(answer)
+print([heard(made) for made in listening])
+"""
 
 
 def arp(mark: Mark, nonce: bytes = NONCE) -> bytes:
@@ -104,3 +143,15 @@ def test_the_datagram_is_a_right_one() -> None:
     udp = frame[54:]
     pseudo = packed(LOCAL) + packed("ff02::1") + struct.pack("!II", len(udp), socket.IPPROTO_UDP)
     assert checksum(pseudo + udp) == 0
+
+
+def test_at_a_nic_is_not_heard_what_comes_to_an_interface_on_it() -> None:
+    """Else what stays in a VLAN of a NIC would look as if it leaked out of it."""
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", BELOW, str(SOURCE)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split("\n")[0] == "[True, False, True, True]"

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 # The option of pytest's that tests/conftest.py adds.
 ALL = "--all"
+# Options of pytest's that mean the same where several processes share the tests: those alone, and
+# those that a value follows, behind them or behind a "=".
+SHARED = {"-x", "--exitfirst", "-q", "--quiet", "-v", "--verbose"}
+SHARED_WITH_VALUE = {"-k", "-m", "--maxfail", "--durations", "--durations-min", "--tb", "-r"}
 
 # What runs pytest; it is in a checkout, as the tests are.
 FAMILY = Path(__file__).resolve().parents[3] / "tests" / "pytest_family.py"
@@ -127,7 +131,7 @@ def run_layer(
     started = time.monotonic()
     with temporary.folder("test") as folder:
         file = folder / "junit.xml"
-        workers = _workers(name, options, selected=selected)
+        workers = _workers(name, options)
         words = [f"tests/{name}", f"--junit-xml={file}", *workers, *options]
         if only is not None:
             (folder / "only").write_text("\n".join(only), encoding="utf-8")
@@ -220,20 +224,34 @@ def _forget(record: str, stays: Callable[[str], bool]) -> None:
         keeping.change(record, dropped)
 
 
-def _workers(name: str, options: list[str], *, selected: bool) -> list[str]:
+def _workers(name: str, options: Sequence[str]) -> list[str]:
     """Return the options by which pytest runs several tests at once.
 
     Every processor tests; with nodes two do, since nodes wait for each other half of the time.
-    Tests run one after the other where the user picks among them, and in the full proof of
-    those with nodes: it looks for growth, in caches that are everybody's.
+    Tests run one after the other in the full proof of those with nodes, which looks for growth in
+    caches that are everybody's, and where an option is no choice of tests: many of them, as for a
+    debugger, need the terminal.
     """
     processors = os.cpu_count() or 1
-    if selected or processors == 1:
+    everything = ALL in options
+    if processors == 1 or not _shared([word for word in options if word != ALL]):
         return []
     if name == "cluster":
         # What stays together is said in tests/cluster/conftest.py.
-        return [] if ALL in options else ["--numprocesses=2", "--dist=loadscope"]
+        return [] if everything else ["--numprocesses=2", "--dist=loadscope"]
     return [f"--numprocesses={processors}", "--dist=worksteal"]
+
+
+def _shared(options: Sequence[str]) -> bool:
+    """Whether all of pytest's ``options`` mean the same where several processes share the tests."""
+    words = iter(options)
+    for word in words:
+        name, is_, _ = word.partition("=")
+        if name in SHARED_WITH_VALUE and not is_:
+            next(words, None)
+        elif word not in SHARED and (name not in SHARED_WITH_VALUE or not is_):
+            return False
+    return True
 
 
 def _path() -> str:

@@ -30,7 +30,11 @@ SETTINGS = "[pytest]\naddopts = --strict-markers\n"
 
 @pytest.fixture
 def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Return a checkout of its own, with one passing test in each layer."""
+    """Return a checkout of its own, with one passing test in each layer.
+
+    One process runs a layer's tests there; starting two for one test each would take longer.
+    """
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr(own_tests, "root", lambda: tmp_path)
     monkeypatch.setattr(keeping, "folder", lambda: tmp_path / "docs" / "proof")
     (tmp_path / "pytest.ini").write_text(SETTINGS)
@@ -86,7 +90,11 @@ def test_junit_counts(tmp_path: Path) -> None:
     assert read_junit(file) == (3, 3, 3)
 
 
-def test_a_failing_layer_hides_no_other(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_failing_layer_hides_no_other(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Two processes share the tests of each, as they do on machines with two processors."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     write(checkout, "unit", "def test_bad(): assert False\n\ndef test_good(): pass\n")
     write(checkout, "golden", "import pytest\n\n@pytest.mark.all\ndef test_slow(): pass\n")
     assert cli.main(["test"]) == 1
@@ -196,6 +204,29 @@ def test_selection_that_finds_nothing_fails(
     assert capfd.readouterr().out.splitlines()[-1] == "1 passed, 0 failed, 0 skipped"
 
 
+@pytest.mark.parametrize(
+    ("layer", "options", "processes"),
+    [
+        ("unit", [], 4),
+        ("golden", ["-k", "vlan and not docker", "-x"], 4),
+        ("unit", ["--maxfail=2", "-m", "all", "-q", "--all"], 4),
+        ("cluster", ["-k", "docker"], 2),
+        ("cluster", ["-k", "docker", "--all"], 1),
+        ("unit", ["-s"], 1),
+        ("unit", ["-k", "vlan", "--pdb"], 1),
+        ("golden", ["--update-golden"], 1),
+        ("unit", ["tests/unit/test_layers.py"], 1),
+        ("unit", ["--numprocesses=3"], 1),
+    ],
+)
+def test_a_choice_of_tests_is_shared_and_what_needs_the_terminal_is_not(
+    layer: str, options: list[str], processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    found = own_tests._workers(layer, options)
+    assert found[:1] == ([] if processes == 1 else [f"--numprocesses={processes}"])
+
+
 def test_unknown_layer(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["test", "--layer", "units"]) == 2
     assert capsys.readouterr().err.startswith("error: there is no layer 'units'\n")
@@ -220,8 +251,6 @@ def test_deadline_stops_the_run(
             until(hangs.exists)
             raise subprocess.TimeoutExpired("pytest", timeout)
 
-    # One after the other: the first has been counted when the second hangs.
-    monkeypatch.setattr(own_tests, "_workers", lambda *_, **__: [])
     stand_in = SimpleNamespace(Popen=Pytest, TimeoutExpired=subprocess.TimeoutExpired)
     monkeypatch.setattr(own_tests, "subprocess", stand_in)
     late = SimpleNamespace(monotonic=lambda: 1e9 if hangs.exists() else 0.0)

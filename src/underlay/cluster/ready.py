@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from collections import defaultdict
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from underlay.plan import Plan
+
 SSH_PORT = 22
 REACH_DEADLINE = 1.0
 REACH_INTERVAL = 0.25
+
+# s that each container of a node may take to start, on a host that has more to do: 62 of
+# Docker's, one after the other, are minutes.
+EACH = {"docker": 8.0, "podman": 4.0}
+EACH_OTHER = 1.0
 
 # cloud-init's last word; and the node program's own, on a lean node, where no cloud-init is
 # that would pass it on.
@@ -60,6 +68,14 @@ def _speaks(address: str) -> bool:
         line.settimeout(REACH_DEADLINE)
         return line.recv(1) != b""
     return False
+
+
+def for_containers(plan: Plan) -> float:
+    """Return the seconds for the containers of the node that has most to start."""
+    each: defaultdict[str, float] = defaultdict(float)
+    for container in plan.containers:
+        each[container.node] += EACH.get(container.runtime, EACH_OTHER)
+    return max(each.values(), default=0.0)
 
 
 def prove(config: Path, node: str, deadline: float) -> None:

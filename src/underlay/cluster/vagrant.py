@@ -13,6 +13,7 @@ import vagrant
 from underlay.cluster.engine import AWAIT, ERROR, FORCE, HINT, LAB, PROVIDER
 from underlay.cluster.process import headline, how_it_failed, run, tail
 from underlay.cluster.providers import provider
+from underlay.cluster.ready import for_containers
 from underlay.errors import Infrastructure
 from underlay.storage import paths
 
@@ -45,6 +46,7 @@ class Vagrant(vagrant.Vagrant):
             **({} if provider(state.provider).loads_plugins else NO_PLUGINS),
             **({FORCE: "1"} if force else {}),
         }
+        self._state = state
         self._meanwhile: Callable[[], None] = lambda: None
 
     def start(self, provider: str, meanwhile: Callable[[], None] | None = None) -> None:
@@ -66,7 +68,9 @@ class Vagrant(vagrant.Vagrant):
         self._run_vagrant_command(args)
 
     def _run_vagrant_command(self, args: list[str | None]) -> Any:
-        deadline = UP_DEADLINE if "up" in args else OTHER_DEADLINE
+        deadline = OTHER_DEADLINE
+        if "up" in args:
+            deadline = UP_DEADLINE + for_containers(self._state.plan())
         # It would go on to start nodes for a command that was killed: it dies with it.
         together = ["setpriv", "--pdeathsig", "KILL"]
         program = shutil.which("vagrant")

@@ -21,6 +21,7 @@ from underlay.cluster.providers.uml import holder, sandbox
 from underlay.cluster.providers.uml.holder import Handler, Server
 from underlay.cluster.providers.uml.provider import NODE_DEADLINE, patience
 from underlay.cluster.providers.uml.sandbox import REQUEST_DEADLINE
+from underlay.cluster.ready import EACH
 from underlay.errors import Infrastructure
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
@@ -146,5 +147,18 @@ def test_many_on_a_processor_get_more(
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
     plan = make_plan(read_lab(paths.root() / "labs" / "flat.yml"))
-    many = dataclasses.replace(plan, nodes=plan.nodes[:1] * nodes)
+    many = dataclasses.replace(plan, nodes=plan.nodes[:1] * nodes, containers=())
     assert patience(many) == NODE_DEADLINE * times
+
+
+def test_many_containers_get_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(2)))
+    plan = make_plan(read_lab(paths.root() / "labs" / "flat.yml"))
+    one = dataclasses.replace(plan.containers[0], runtime="docker")
+    full = dataclasses.replace(plan, containers=(one,) * 62)
+    assert patience(full) == NODE_DEADLINE + 62 * EACH["docker"]
+    # The nodes start theirs side by side.
+    spread = [dataclasses.replace(one, node=node.name) for node in plan.nodes for _ in range(4)]
+    assert patience(dataclasses.replace(plan, containers=tuple(spread))) == (
+        NODE_DEADLINE + 4 * EACH["docker"]
+    )

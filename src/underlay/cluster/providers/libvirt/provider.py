@@ -84,7 +84,7 @@ class Libvirt(Provider):
 
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
-        limit = time.monotonic() + NODE_DEADLINE
+        limit = time.monotonic() + NODE_DEADLINE + ready.for_containers(plan)
         address = plan.node(node).management.address.ip
         try:
             if not ready.wait_for_ssh(

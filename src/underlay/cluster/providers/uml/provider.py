@@ -15,7 +15,7 @@ from underlay.cluster.providers.base import Provider
 from underlay.cluster.providers.uml import node as uml_node
 from underlay.cluster.providers.uml import sandbox, wiring
 from underlay.cluster.providers.uml.wiring import changes
-from underlay.cluster.ready import SSH_PORT
+from underlay.cluster.ready import SSH_PORT, for_containers
 from underlay.cluster.spans import span
 from underlay.cluster.state.lab import plan_in
 from underlay.errors import Infrastructure
@@ -33,9 +33,12 @@ SWITCH_DEADLINE = 30.0
 
 
 def patience(plan: Plan) -> float:
-    """Return the seconds that each node of ``plan`` gets to boot: more where many share a core."""
+    """Return the seconds that each node of ``plan`` gets to boot.
+
+    It is more where many share a core, and where many containers are to start.
+    """
     room = PER_PROCESSOR * len(os.sched_getaffinity(0))
-    return NODE_DEADLINE * max(1.0, len(plan.machines) / room)
+    return NODE_DEADLINE * max(1.0, len(plan.machines) / room) + for_containers(plan)
 
 
 class Uml(Provider):

@@ -101,7 +101,7 @@ class VirtualBox(Provider):
 
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""
-        limit = time.monotonic() + NODE_DEADLINE
+        limit = time.monotonic() + NODE_DEADLINE + ready.for_containers(plan)
         address = plan.node(node).management.address.ip
         # Where it stays silent, the proof says so.
         ready.wait_for_ssh(address, limit)

@@ -1,6 +1,6 @@
 """Faults by hand that keep an end from being found, and nothing else.
 
-In labs that ask for ARP and ND themselves: their cells see it, whoever has asked before.
+In labs that ask for ARP and ND as well, whose cells show it a second time.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ EVERYBODY = "00:00:00:00:00:00"
 FINDING = (
     one(
         "arp-ignored", "own-2a, eth0", "own-2a", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=8",
-        "sysctl -qw net.ipv4.conf.eth0.arp_ignore=0", other=True, lab=SEEN,
+        "sysctl -qw net.ipv4.conf.eth0.arp_ignore=0", lab=SEEN,
     ),
     one(
         "arp-ignored", "own-2a, eth0", "own-2a", "sysctl -qw net.ipv4.conf.all.arp_ignore=8",
@@ -37,12 +37,17 @@ FINDING = (
     ),
     one(
         "arp-ignored", "vx-2a, eth0", "vx-2a", "sysctl -qw net.ipv4.conf.eth0.arp_ignore=8",
-        "sysctl -qw net.ipv4.conf.eth0.arp_ignore=0", other=True, lab=OVERLAY,
+        "sysctl -qw net.ipv4.conf.eth0.arp_ignore=0", lab=OVERLAY,
     ),
     one(
         "vxlan-listed-one-way", "core-02, vx-vx", "core-02",
         f"bridge fdb delete {EVERYBODY} dev vx-vx dst 192.168.70.11",
-        f"bridge fdb append {EVERYBODY} dev vx-vx dst 192.168.70.11", other=True, lab=OVERLAY,
+        f"bridge fdb append {EVERYBODY} dev vx-vx dst 192.168.70.11", lab=OVERLAY,
+    ),
+    one(
+        "node-port-quiet", "core-02, vx-vx", "core-02",
+        "bridge link set dev vx-vx bcast_flood off mcast_flood off",
+        "bridge link set dev vx-vx bcast_flood on mcast_flood on", lab=OVERLAY,
     ),
     one(
         "node-port-quiet", "core-02, vx-vx", "core-02",

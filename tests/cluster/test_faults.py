@@ -20,6 +20,7 @@ from cluster.running import Lab, label
 from confusion import GREEN, is_remembered, keep, remember
 from underlay.expect import Prediction
 from underlay.faults import Cell, Scene, running_fault
+from underlay.faults.value_scene import ValueScene
 
 # Few enough for every day: a link, a filter by another mechanism, and the switch.
 DAILY = (
@@ -74,6 +75,7 @@ def _prove_green(lab: Lab, record: bool) -> None:
 def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
     """Return the cells that the catalogue calls certain for what a hand does, and possible.
 
+    What its packets would change of values is possible: who has talked before, is known to some.
     An entry that says its cells itself is taken at its word.
     """
     if hand.pairs:
@@ -85,7 +87,8 @@ def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
     for place in places:
         if place.target == target and (place.device in device or not device or not place.device):
             effect = fault.effect(scene, place)
-            return named(effect.certain), named(effect.every)
+            values = fault.effect(ValueScene(scene.prediction), place)
+            return named(effect.certain), named(effect.every | values.every)
     every = Scene(Prediction(scene.plan)).every
     # A fault that can't be broken, only found, has no places; another mechanism has its own.
     assert hand.other or not places, f"{hand} has no place at {hand.where}"

@@ -85,15 +85,6 @@ class Effect:
         return self.certain | self.possible
 
 
-def unfound(cells: frozenset[Cell]) -> Effect:
-    """Return the effect of what costs ``cells`` the finding of their other end, and nothing else.
-
-    An end that has asked itself is known, so that these cells differ only where nobody has asked
-    before: the checks of ARP and ND always see it.
-    """
-    return Effect(frozenset(), cells)
-
-
 @dataclass(frozen=True)
 class Finding:
     """A fault that the evidence shows at a place, before the differing cells are asked.

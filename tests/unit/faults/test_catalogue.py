@@ -159,7 +159,7 @@ def test_break_takes_the_place_that_is_named(coreos: Scene) -> None:
     ("fault", "node", "container", "words"),
     [
         ("wrong-vlan", None, None, "no macvlan network on a VLAN"),
-        ("broadcast-off", None, None, "would change no cell"),
+        ("mtu-too-small", None, None, "would change no cell"),
         ("macvlan-private", None, "ipnet-1a", "makes no sense at ipnet-1a"),
         ("parent-down", "core-09", None, "there is no node"),
         ("echo-ignored", None, "lannet-9z", "there is no container"),

@@ -24,7 +24,6 @@ from underlay.faults.fault import (
     Finding,
     Place,
     Sureness,
-    unfound,
 )
 from underlay.faults.healing import removed
 from underlay.faults.places import parents
@@ -78,8 +77,6 @@ def cells_at(scene: Scene, target: str, found: Drop) -> frozenset[Cell]:
 
 def effect_of(found: Drop, cells: frozenset[Cell]) -> Effect:
     """Cells are certain only where every word of the rule is understood."""
-    if found.finding:
-        return unfound(cells)
     return Effect(cells) if found.understood else Effect(frozenset(), cells)
 
 
@@ -162,9 +159,13 @@ class ContainerDrops(ChildFault):
                     yield shown_by(self, scene, space, found, effect_in(scene, space, found))
 
     def fits(self, found: Drop) -> bool:
-        """Whether a thing that discards is this fault and not its neighbour."""
+        """Whether a thing that discards is this fault and not its neighbour.
+
+        What takes only neighbour discovery is ``nd-dropped``.
+        """
         return (
-            found.direction == self.direction
+            not found.discovery
+            and found.direction == self.direction
             and found.refuses is self.refuses
             and (self.refuses or found.selective is self.selective)
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.neighbours import ArpOff
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
-from underlay.faults.fault import Effect, Fault, Place, unfound
+from underlay.faults.fault import Fault, Place
 from underlay.faults.places import parents
 from underlay.faults.step import Proof, Step
 
@@ -48,9 +48,6 @@ class ArpIgnored(Fault):
             if child.address and child.network.mode not in ("l3", "l3s"):
                 yield Place.of(child, child.end)
         yield from parents(scene, scene.plan.nodes)
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return unfound(super().effect(scene, place).certain)
 
     def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
         """Who asks first doesn't find it; who is asked by it has learned from that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from underlay.faults.evidence.spaces import switch_ports
-from underlay.faults.fault import Effect, Fault, Finding, Place, unfound
+from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.faults.places import second_first
 from underlay.faults.step import Proof, Step
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from underlay.plan import PlannedNode
 
 SUBJECT = "bridges"
+
+# The family whose questions for neighbours each setting lets out.
+FLOODED = {"bcast_flood": 4, "mcast_flood": 6}
 
 
 class NodePort(Fault):
@@ -48,7 +51,12 @@ class NodePort(Fault):
                 if space and row and row.get("master") == place.detail[0]:
                     words = self.wrong(row)
                     if words:
-                        yield self.found(scene, place, _proof(space, row, words))
+                        effect = self.seen_effect(scene, place, row)
+                        yield self.found(scene, place, _proof(space, row, words), effect=effect)
+
+    def seen_effect(self, scene: Scene, place: Place, row: dict[str, Any]) -> Effect:
+        """Return the effect of a port's settings as they are seen."""
+        return self.effect(scene, place)
 
     def wrong(self, row: dict[str, Any]) -> str:
         """Return the setting of a port that is this fault, or nothing."""
@@ -101,9 +109,6 @@ class PortClosed(NodePort):
     reference = "bridge(8), state and locked; Linux net/bridge/br_input.c, br_handle_frame"
     break_script = 'bridge link set dev "$1" state 0'
     mend_script = 'bridge link set dev "$1" state 3 locked off learning on'
-
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device,)
 
     def wrong(self, row: dict[str, Any]) -> str:
         """Return its state where that isn't forwarding, or that it is locked."""
@@ -161,29 +166,36 @@ class PortQuiet(NodePort):
     id = "node-port-quiet"
     title = "a port of a node's bridge passes no broadcasts or multicasts on"
     symptom = (
-        "who asks through that port finds nobody, so that nothing is reached which hasn't asked"
-        " itself; whoever is known already goes on"
+        "containers that ask through that port find nobody, so that they reach nothing that"
+        " hasn't asked itself; the node's own questions go out, and whoever is known goes on"
     )
     evidence = "`bridge -d link show` on the node: bcast_flood off, or mcast_flood off for IPv6"
     cause = "ARP asks by broadcast and IPv6 by multicast, and the port lets neither out."
     cure = "bridge link set dev PORT bcast_flood on mcast_flood on on the node"
-    reference = "bridge(8), bcast_flood and mcast_flood; RFC 826; RFC 4861, 7.2"
+    reference = (
+        "bridge(8), bcast_flood and mcast_flood; Linux net/bridge/br_forward.c, br_flood: they"
+        " don't hold for what the bridge's own node sends; RFC 826; RFC 4861, 7.2; measured"
+    )
     break_script = 'bridge link set dev "$1" bcast_flood off mcast_flood off'
     mend_script = 'bridge link set dev "$1" bcast_flood on mcast_flood on'
 
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        return (place.device,)
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        return unfound(super().effect(scene, place).certain)
-
     def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
-        """Who is asked learns from that: only requests depend on being found."""
-        return passage.direction == "out" and passage.packet.request
+        """Who is asked learns from that: only requests of others than the node depend on it."""
+        own = scene.ends[passage.packet.sender].space == place.node
+        return passage.direction == "out" and passage.packet.request and not own
+
+    def seen_effect(self, scene: Scene, place: Place, row: dict[str, Any]) -> Effect:
+        """Of IPv4 without broadcasts, of IPv6 without multicasts."""
+        lost = {family for key, family in FLOODED.items() if row.get(key) is False}
+
+        def asked(passage: Passage) -> bool:
+            return passage.packet.family in lost and self.takes(scene, place, passage)
+
+        return Effect(self._passing(scene, place, asked))
 
     def wrong(self, row: dict[str, Any]) -> str:
         """Return what it doesn't flood."""
-        off = [key for key in ("bcast_flood", "mcast_flood") if row.get(key) is False]
+        off = [key for key in FLOODED if row.get(key) is False]
         return " ".join(f"{key} off" for key in off)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.faults.catalogue.overlay import EVERYBODY, Tunnel, remade, tunnel_at, tunnels
 from underlay.faults.evidence.lines import details_proof
 from underlay.faults.evidence.spaces import info
-from underlay.faults.fault import Effect, Fault, Finding, Place, unfound
+from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.faults.places import second_first
 from underlay.faults.step import Proof, Step
 
@@ -172,7 +172,7 @@ class ListedOneWay(Tunnel):
     def effect(self, scene: Scene, place: Place) -> Effect:
         """Whoever asks from that node loses those of the other one; who is asked has learned."""
         others = {n.name for n in scene.plan.nodes if place.detail[0] in _locals(scene, n.name)}
-        return unfound(
+        return Effect(
             scene.cells(
                 "parent",
                 place.node,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.expect import Expectation
+    from underlay.faults.scene import Passage
     from underlay.observe.evidence import Evidence, Space
 
 SUBJECT = "switch"
@@ -162,6 +163,11 @@ class Hairpin(Fault):
                 yield self.found(scene, place, port_proof(seen[port]))
 
 
+def _is_request(passage: Passage) -> bool:
+    """Whether it goes out by a port to an end that has to be found by ARP first."""
+    return passage.direction == "out" and passage.packet.request and passage.packet.family == 4
+
+
 class BroadcastOff(Fault):
     """A port gets no broadcasts, and so no ARP requests."""
 
@@ -169,8 +175,8 @@ class BroadcastOff(Fault):
     layer = "switch"
     title = "a switch port gets no broadcasts"
     symptom = (
-        "no cell of reachability differs, since all ends ask each other: the checks `broadcast`"
-        " and `arp` show it, and a silent machine can't be found"
+        "nobody of another node finds that one or its containers over IPv4; they find all others,"
+        " and then these reach them, too"
     )
     evidence = "`bridge -d link show` at the switch: bcast_flood off"
     cause = (
@@ -178,7 +184,7 @@ class BroadcastOff(Fault):
         " itself knows its MAC addresses."
     )
     cure = "bridge link set dev PORT bcast_flood on at the switch"
-    reference = "bridge(8), bcast_flood"
+    reference = "bridge(8), bcast_flood; RFC 826; measured"
     break_script = 'bridge link set dev "$1" bcast_flood off'
     mend_script = 'bridge link set dev "$1" bcast_flood on'
 
@@ -187,13 +193,22 @@ class BroadcastOff(Fault):
             yield Place(SWITCH, port, node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """Cells of broadcast, multicast and ARP may change there, if they are measured.
+        """Requests over IPv4 are lost there, as nobody is found, and so are values that ask so.
 
-        No cell of reachability does: every end also asks, and whoever is asked learns from that
-        (RFC 826).
+        Answers aren't: whoever is asked learns from that (RFC 826). What carries an overlay may
+        be, until the port's node has asked for the other one.
         """
-        beyond = [value for value in scene.values if self._beyond(scene, place, value)]
-        return Effect(frozenset(cell_of(value) for value in beyond))
+        beyond = {cell_of(value) for value in scene.values if self._beyond(scene, place, value)}
+
+        def lost(*, carried: bool) -> frozenset[Cell]:
+            return scene.cells(
+                "port",
+                place.detail[0],
+                place.device,
+                lambda p: _is_request(p) and bool(p.packet.outer) is carried,
+            )
+
+        return Effect(lost(carried=False) | beyond, lost(carried=True))
 
     def _beyond(self, scene: Scene, place: Place, value: Expectation) -> bool:
         """Whether a broadcast of another node, or its request, is to reach the port's node."""
@@ -207,7 +222,9 @@ class BroadcastOff(Fault):
             network, takers = child.network, (there,)
         else:
             return False
-        if network.segment != place.detail[0] or scene.ends[value.source].node == place.node:
+        if network.traits.overlay or network.segment != place.detail[0]:
+            return False
+        if scene.ends[value.source].node == place.node:
             return False
         return any(scene.ends[taker].node == place.node for taker in takers)
 

@@ -19,7 +19,7 @@ from underlay.observe.on_node.packets import (
     UNREACHABLE6,
     read_token,
 )
-from underlay.observe.on_node.spaces import IP_PKTINFO, IPV6_PKTINFO, drain
+from underlay.observe.on_node.spaces import IP_PKTINFO, IPV6_PKTINFO, abort, drain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,20 +40,32 @@ class Answering:
 
     def __init__(self, station: Station, checks: Iterable[str]) -> None:
         self.station = station
+        self.unread: set[socket.socket] = set()
         if "macs" in checks:
             watch(station)
         for space in station.present():
             for family, made in space.icmp.items():
                 station.loop.watch(made, self.on_icmp, (space, family))
-            for family, made in space.udp.items():
+            for (family, _), made in space.udp.items():
                 station.loop.watch(made, self.on_udp, (space, family, made))
+            self.watch_tcp(space)
+
+    def watch_tcp(self, space: Space) -> None:
+        """Take what comes to a namespace's TCP sockets."""
+        for made in space.tcp.values():
+            self.station.loop.watch(made, self.on_tcp, (space, made))
+
+    def leave(self) -> None:
+        """End a phase: drop connections that are half made, or by which nobody has asked yet."""
+        for space in self.station.present():
             for made in space.tcp.values():
-                station.loop.watch(made, self.on_tcp, (space, made))
-            for word, family, made in space.more:
-                if word == "tcp":
-                    station.loop.watch(made, self.on_tcp, (space, made))
-                else:
-                    station.loop.watch(made, self.on_udp, (space, family, made))
+                self.station.loop.close(made)
+            space.listen_anew()
+            self.watch_tcp(space)
+        for made in self.unread:
+            abort(made)
+            self.station.loop.close(made)
+        self.unread.clear()
 
     def on_icmp(self, subject: tuple[Space, int]) -> None:
         """Record the requests that reached this space; match answers and ICMP errors."""
@@ -141,6 +153,7 @@ class Answering:
                 return
             # The kernel hands it out with its request (spaces.py), unless that is late.
             if not self.on_request((space, made)):
+                self.unread.add(made)
                 self.station.loop.watch(made, self.on_request, (space, made))
 
     def on_request(self, subject: tuple[Space, socket.socket]) -> bool:
@@ -155,5 +168,6 @@ class Answering:
             return False
         except OSError:
             pass  # the asker gave up
+        self.unread.discard(made)
         self.station.loop.close(made)
         return True

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.packets import packed, read_token, token
 from underlay.observe.on_node.renewing import renew
+from underlay.observe.on_node.spaces import abort
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -193,6 +194,7 @@ class Asking:
         made = question.space.open(kind, question.family)
         question.sockets.append(made)
         if kind == socket.SOCK_STREAM:  # a datagram's port is its own all the same
+            abort(made)
             made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
         made.setsockopt(*ERRORS[question.family], 1)
         made.bind(question.space.place(question.source, question.source, 0))

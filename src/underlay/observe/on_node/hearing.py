@@ -40,7 +40,7 @@ class Hearing:
         self.over = not cells
         self.left = self.told = False
         for space in station.present():
-            _join(space, station.spec["groups"])
+            _join(space, station.spec["groups"], station.port)
 
     @property
     def busy(self) -> int:
@@ -112,7 +112,7 @@ class Hearing:
         return {"stop": "", "reason": self.errors.get(cell.number, "")}
 
 
-def _join(space: Space, groups: list[str]) -> None:
+def _join(space: Space, groups: list[str], port: int) -> None:
     """Join the groups on every interface of the namespace that has an address for them.
 
     One that IPv6 alone has given itself is none: whoever is planned without IPv6 is no member.
@@ -122,16 +122,16 @@ def _join(space: Space, groups: list[str]) -> None:
         for address, (index, _) in rtnetlink.addresses(space.netlink).items()
         if (address[0], address[1] & 0xC0) != LINK_LOCAL
     }
-    for group in (group for group in groups if family_of(group) in space.udp):
+    for group in (group for group in groups if family_of(group) in space.icmp):
         wanted = packed(group)
         for index in {index for index, size in interfaces if size == len(wanted)}:
             with contextlib.suppress(OSError):  # joined already, or no multicast there
                 if len(wanted) == 16:
                     what = wanted + struct.pack("=i", index)
-                    space.udp[6].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, what)
+                    space.udp[6, port].setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, what)
                 else:
                     what = wanted + bytes(4) + struct.pack("=i", index)
-                    space.udp[4].setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, what)
+                    space.udp[4, port].setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, what)
 
 
 def watch(station: Station) -> None:

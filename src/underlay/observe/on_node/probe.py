@@ -103,7 +103,7 @@ class Prober:
     def run(self) -> int:
         """Go through all steps; return the exit code."""
         self.station.open()
-        Answering(self.station, self.station.checks)
+        self.answering = Answering(self.station, self.station.checks)
         self.witness = Witness(self.station)
         self.station.loop.watch(0, self.on_stdin, None)
         say("ready")
@@ -160,6 +160,7 @@ class Prober:
         for phase in self.phases:
             if isinstance(phase, Asking):
                 phase.leave()
+        self.answering.leave()
         self.station.forget_routes()
         self.witness.phase = name
         if not name.startswith(COLD):

@@ -30,6 +30,7 @@ ROUTE_FLUSH = "/proc/sys/net/ipv4/route/flush"
 BATCH = 8
 # s for which the kernel keeps a connection to itself until its request is there, tcp(7).
 DEFER = 3
+AT_ONCE = struct.pack("ii", 1, 0)  # struct linger, socket(7)
 ICMP_FILTER = 1
 SOL_RAW = 255
 NOTHING = struct.pack("=I", 0xFFFFFFFF)
@@ -38,9 +39,8 @@ NOTHING = struct.pack("=I", 0xFFFFFFFF)
 class Space:
     """A network namespace: its listening sockets, and which probes they received.
 
-    ``received`` holds what was received, by protocol. ``icmp``,
-    ``udp`` and ``tcp`` hold a socket for each address family, and ``more`` those of further
-    ports, with their protocol and family. ``with space:`` enters
+    ``received`` holds what was received, by protocol. ``icmp`` holds a socket for each address
+    family, ``udp`` and ``tcp`` one for each family and port. ``with space:`` enters
     the namespace, so that sockets made there belong to it.
     """
 
@@ -61,9 +61,8 @@ class Space:
         self.name = name
         self.received: dict[str, list[Received]] = {}
         self.icmp: dict[int, socket.socket] = {}
-        self.udp: dict[int, socket.socket] = {}
-        self.tcp: dict[int, socket.socket] = {}
-        self.more: list[tuple[str, int, socket.socket]] = []
+        self.udp: dict[tuple[int, int], socket.socket] = {}
+        self.tcp: dict[tuple[int, int], socket.socket] = {}
         self._senders: dict[str, socket.socket] = {}
         self._indexes: dict[str, int] = {}
         self._packet: dict[tuple[int, int], socket.socket] = {}
@@ -77,37 +76,28 @@ class Space:
                 self._listen(family, port)
                 for protocol in listens:
                     word, chosen = ported(protocol)
-                    make = self._listening if word == "tcp" else self._taking
-                    self.more.append((word, family, make(family, chosen)))
+                    if word == "tcp":
+                        self.tcp[family, chosen] = listening(family, chosen)
+                    else:
+                        self.udp[family, chosen] = taking(family, chosen)
 
     def _listen(self, family: int, port: int) -> None:
         icmp = self.icmp[family] = quiet(socket.SOCK_RAW, ICMP[family], INET[family])
         icmp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self.udp[family] = self._taking(family, port)
-        self.tcp[family] = self._listening(family, port)
+        self.udp[family, port] = taking(family, port)
+        self.tcp[family, port] = listening(family, port)
 
-    def _taking(self, family: int, port: int) -> socket.socket:
-        """Return a UDP socket that takes what is sent to a port."""
-        udp = quiet(socket.SOCK_DGRAM, 0, INET[family])
-        if family == 6:
-            udp.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
-            udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        else:
-            udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        udp.bind(("", port))
-        return udp
+    def listen_anew(self) -> None:
+        """Listen by new TCP sockets, once the old ones are closed; raise OSError.
 
-    def _listening(self, family: int, port: int) -> socket.socket:
-        """Return a TCP socket that listens on a port."""
-        tcp = quiet(socket.SOCK_STREAM, 0, INET[family])
-        tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == 6:
-            tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        tcp.bind(("", port))
-        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
-        tcp.listen(1024)
-        return tcp
+        A connection that is half made ends with the socket that it came to, and not before
+        (Linux net/ipv4/inet_connection_sock.c, reqsk_timer_handler). Until then the kernel repeats
+        its part of it for a minute, and looks for a neighbour each time. Whoever hears that has
+        found one as well.
+        """
+        with self:
+            for family, port in self.tcp:
+                self.tcp[family, port] = listening(family, port)
 
     def __enter__(self) -> None:
         if self._own != self._home:
@@ -194,6 +184,36 @@ class Space:
     def record(self, protocol: str, number: int, attempt: int, detail: str = "") -> None:
         """Keep that a probe of ``protocol`` was received here."""
         self.received.setdefault(protocol, []).append(Received(number, attempt, detail))
+
+
+def taking(family: int, port: int) -> socket.socket:
+    """Return a UDP socket of the current namespace that takes what is sent to a port."""
+    udp = quiet(socket.SOCK_DGRAM, 0, INET[family])
+    if family == 6:
+        udp.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    else:
+        udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
+    udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    udp.bind(("", port))
+    return udp
+
+
+def listening(family: int, port: int) -> socket.socket:
+    """Return a TCP socket of the current namespace that listens on a port."""
+    tcp = quiet(socket.SOCK_STREAM, 0, INET[family])
+    tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == 6:
+        tcp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    tcp.bind(("", port))
+    tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER)
+    tcp.listen(1024)
+    return tcp
+
+
+def abort(made: socket.socket) -> None:
+    """Have the closing of a TCP socket end its connection at once, for both ends."""
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
 
 
 def quiet(kind: int, protocol: int = 0, family: int = socket.AF_INET) -> socket.socket:

@@ -61,7 +61,7 @@ class Witness:
         self.left: dict[str, set[tuple[bytes, bytes, int, int]]] = {}
         self.own: dict[str, frozenset[bytes]] = {}
         for space in station.present():
-            for family in space.tcp:
+            for family in {family for family, _ in space.tcp}:
                 made = raw(space, family)
                 station.loop.watch(made, self.on_syn, (space, family, made))
 

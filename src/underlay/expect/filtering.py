@@ -94,7 +94,8 @@ class Filtering:
         back = paths.answer(pair, there.masqueraded)
         ways = {
             True: hooks.request(pair, there),
-            False: hooks.answer(pair, there, back),
+            # ARP answers before anything else does, and passes tunnels alone.
+            False: sorted(hooks.answer(pair, there, back), key=lambda hook: hook.outer is None),
         }
         seen: dict[str, set[bool]] = {}
         stopped = self._met(ways[True], request, seen)
@@ -179,11 +180,12 @@ def _said(rule: Rule, hook: Hook, one: PlannedFilter, packet: _Sent) -> Rule:
         return replace(rule, because=f"{rule.because} {which}")
     # Where ARP's own answers are lost, too, the neighbour isn't found.
     lost = rule.stop == "no_neighbour"
+    what = "Nobody is found." if lost else "The request arrives, but its answer is lost."
     return replace(
         rule,
         id=f"{rule.id}-answer",
         stop=rule.stop if lost else "no_answer",
         also=rule.also if lost else (),
         arrives=not lost,
-        because=f"The request arrives, but its answer is lost. {rule.because} {which}",
+        because=f"{what} {rule.because} {which}",
     )

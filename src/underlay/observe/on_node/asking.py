@@ -160,6 +160,9 @@ class Asking:
             with contextlib.suppress(BlockingIOError):  # a full queue counts as a lost packet
                 question.send(words)
         except OSError as error:
+            # It may be what a router has said about an earlier packet.
+            if question.sockets:
+                question.read_errors(question.sockets[-1])
             question.failed(error, sending=True)
 
     def token(self, question: Question, attempt: int) -> bytes:

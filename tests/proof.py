@@ -9,6 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from underlay.proof.records.content import of_prediction
+
 # Where an unreachable cell stopped is kept, too: often a rule says no more than that.
 SIGNS = {
     "reachable": "r",
@@ -20,6 +22,11 @@ SIGNS = {
     "not_measured": "n",
 }
 WORDS = {sign: word for word, sign in SIGNS.items()}
+
+
+def of_lab(lab: Path) -> dict[str, str]:
+    """Return what a row of the lab file ``lab`` says of it: its digest, and its prediction's."""
+    return {"file": digest(lab), "prediction": of_prediction(lab)}
 
 
 def digest(lab: Path) -> str:

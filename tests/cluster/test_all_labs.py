@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from cluster.running import Checkout
-from proof import digest, digest_of_values, packed
+from proof import digest_of_values, of_lab, packed
 from underlay.proof.records.keeping import keep
 
 pytestmark = pytest.mark.all
@@ -38,6 +38,7 @@ def test_every_shipped_lab_is_as_predicted(here: Checkout, tmp_path: Path) -> No
     assert done.code == 0, done.err
     assert set(labs) == (set(chosen) or set(every))
     assert all(entry["summary"]["cells"] > 0 for entry in labs.values())
+    assert not {name: entry["unplanned"] for name, entry in labs.items() if entry["unplanned"]}
 
 
 def copies(files: list[Path], folder: Path) -> Path:
@@ -72,5 +73,5 @@ def proven(file: Path, entry: dict[str, Any]) -> dict[str, Any]:
         for cell in entry["cells"]
         if cell.get("kind", "reach") == "value"
     ]
-    kept = {"file": digest(file), "summary": entry["summary"], "observed": packed(reach)}
+    kept = {**of_lab(file), "summary": entry["summary"], "observed": packed(reach)}
     return {**kept, "values": digest_of_values(values)} if values else kept

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from cluster.running import Checkout
-from proof import digest
+from proof import of_lab
 from underlay.cluster.providers import DEFAULT
 from underlay.cluster.state.separate import separate_state
 from underlay.cluster.suite import Brought, Suite
@@ -32,7 +32,7 @@ def test_nothing_is_found_in_any_shipped_lab(here: Checkout) -> None:
         scene = Scene(lab.prediction)
         findings = [f for fault in RUNNING for f in fault.find(scene, evidence)]
         seen[plan.lab] = {
-            "file": digest(brought.loaded.file),
+            **of_lab(brought.loaded.file),
             "faults": len(RUNNING),
             "spaces": sum(len(found["spaces"]) for found in evidence.documents.values()),
             "unseen": dict(evidence.failed),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cluster.running import Checkout
-from proof import digest
+from proof import digest, of_lab
 from underlay.expect import End, ends
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
@@ -61,7 +61,7 @@ def measured(here: Checkout, folder: str) -> tuple[dict[str, Any], dict[str, dic
     files = recipes(here)
     rows = {
         entry["lab"]: {
-            "file": digest(files[entry["lab"]]),
+            **of_lab(files[entry["lab"]]),
             "summary": entry["summary"],
             "reach": counted(ends(make_plan(read_lab(files[entry["lab"]]))), entry["cells"]),
         }

@@ -14,7 +14,7 @@ from typing import Any
 from lies.questions import Cell, Question
 from lies.referee import Look, order_of
 from lies.tally import runs
-from proof import digest
+from proof import of_lab
 from underlay.proof.records import keeping
 from underlay.proof.records.keeping import Record
 from underlay.proof.records.schema import LiesLabRow, LiesRow
@@ -35,7 +35,7 @@ def begin(
     ``faults`` is how many faults the lab has a place for: fewer rows are a part of them.
     """
     row = {
-        "file": digest(path),
+        **of_lab(path),
         "cells": order_of(asked),
         "healthy": packed(healthy, asked),
         "versions": dict(versions),

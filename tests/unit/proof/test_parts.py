@@ -151,7 +151,7 @@ def ran(share: Share, tests: list[SuiteTest], *, failed: int = 0, slow: float = 
 
 def of_clean_commit(monkeypatch: pytest.MonkeyPatch, commit: str) -> None:
     origin = here().model_copy(update={"commit": commit, "dirty": False})
-    monkeypatch.setattr(keeping, "here", lambda: origin)
+    monkeypatch.setattr(keeping, "here", lambda _: origin)
 
 
 def said() -> dict[str, Any]:
@@ -184,7 +184,7 @@ def test_a_proof_of_changes_that_no_commit_holds_is_not_complete(
     tests: list[SuiteTest], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     origin = here().model_copy(update={"commit": "a" * 40, "dirty": True})
-    monkeypatch.setattr(keeping, "here", lambda: origin)
+    monkeypatch.setattr(keeping, "here", lambda _: origin)
     ran(split(units(tests, {}), 1)[0], tests)
     assert said()["complete"] is False
 

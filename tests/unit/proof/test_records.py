@@ -16,8 +16,9 @@ from pydantic import ValidationError
 
 from proof import digest
 from underlay.errors import BadInput
-from underlay.proof.records import age, keeping
-from underlay.proof.records.age import DEPENDS, MOST_COMMITS, History, NoHistory, Old
+from underlay.proof.records import age, content, keeping
+from underlay.proof.records.age import ANEW, MOST_COMMITS, History, NoHistory, Now, Old, anew
+from underlay.proof.records.content import DEPENDS, PARTS, meaning, of_prediction
 from underlay.proof.records.keeping import Record, keep, merge, parse, read
 from underlay.proof.records.origin import here
 from underlay.proof.records.schema import SCHEMAS, Converted, Origin
@@ -44,14 +45,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def digests(name: str) -> dict[str, str]:
-    """Return the digests of the lab files that the record ``name`` is about, by lab."""
+def as_it_is(name: str) -> Now:
+    """Return what the rows of the record ``name`` are held against."""
     folder = root() / "labs" / ("recipes" if name == "recipes" else "")
-    return {path.stem: digest(path) for path in folder.glob("*.yml")}
+    files = {path.stem: digest(path) for path in folder.glob("*.yml")}
+    parts = content.digests(root(), DEPENDS[name])
+    return Now(files, parts, lambda lab: of_prediction(folder / f"{lab}.yml"))
 
 
 def stale(name: str, history: History) -> list[Old]:
-    return list(age.old(read(name), history, digests(name)))
+    return list(age.old(read(name), history, as_it_is(name)))
 
 
 def origin(**changes: Any) -> Origin:
@@ -70,7 +73,8 @@ def origin(**changes: Any) -> Origin:
 def test_every_record_is_one_that_code_writes() -> None:
     there = {path.name for path in keeping.folder().iterdir()}
     assert there <= {f"{name}.json" for name in SCHEMAS}
-    assert set(DEPENDS) == set(SCHEMAS)
+    assert set(DEPENDS) == set(ANEW) == set(SCHEMAS)
+    assert not [path for path in content.paths(PARTS) if not (root() / path).exists()]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
@@ -98,8 +102,8 @@ def test_no_row_is_stale_unsaid(
         print(each)
     unsaid = {each.row for each in found} - {n for n, row in read(name).rows.items() if row.stale}
     assert not unsaid, (
-        f"stale rows of {name}: {sorted(unsaid)}; measure them anew, or say so:"
-        f" see docs/contributing/record.md"
+        f"stale rows of {name}: {sorted(unsaid)}; measure them anew:"
+        f" {anew(name, unsaid)}; or say so: see docs/contributing/record.md"
     )
     assert not keeping.file(name).is_file() or text == keeping.file(name).read_text("utf-8")
 
@@ -192,9 +196,13 @@ class Repository:
 
     def commit(self, path: str, text: str = "") -> str:
         """Commit a change of the file at ``path`` and return the commit."""
+        return self.write(path, text + str(self.folder.stat().st_mtime_ns))
+
+    def write(self, path: str, text: str) -> str:
+        """Commit the file at ``path`` as ``text`` and return the commit."""
         file = self.folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text + str(self.folder.stat().st_mtime_ns))
+        file.write_text(text)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message=one")
         return self.git("rev-parse", "HEAD")
@@ -203,6 +211,10 @@ class Repository:
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path)
+
+
+# Of rows without digests nothing is compared.
+NOTHING = Now({}, {}, str)
 
 
 def of(commit: str | None, **changes: Any) -> Record:
@@ -218,9 +230,9 @@ def test_a_row_is_stale_after_so_many_commits(
     for number in range(2):
         repository.commit("src/underlay/lint/a.py", f"{number}")
         repository.commit("README.md", f"{number}")
-    assert list(age.old(record, history, {})) == []
+    assert list(age.old(record, history, NOTHING)) == []
     repository.commit("src/underlay/fleet/b.py")
-    (found,) = age.old(record, history, {})
+    (found,) = age.old(record, history, NOTHING)
     assert found.why.startswith("3 commits since ")
     marked = age.marked(record, [found])
     assert marked.rows["labs"].stale == found.why
@@ -230,13 +242,100 @@ def test_a_row_is_stale_after_so_many_commits(
     assert age.marked(marked, []) == record
 
 
+SAME = "def f():\n    return 1\n"
+WITH_WORDS = '# Why.\ndef f() -> None:\n    """Return one."""\n    return 1\n'
+
+
+def test_only_commits_count_that_change_what_a_row_was_measured_with(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A docstring, a comment and another part are no change; nor is what comes back to be it."""
+    monkeypatch.setattr(age, "MOST_COMMITS", 1)
+    history, file = History(repository.folder), "src/underlay/lint/a.py"
+
+    def now() -> Now:
+        return Now({}, content.digests(repository.folder, ["reading"]), str)
+
+    first = repository.write(file, SAME)
+    record = of(first, parts=dict(now().parts))
+    for text in (WITH_WORDS.replace(" -> None", ""), f"# More.\n\n\n{SAME}"):
+        repository.write(file, text)
+        repository.write("src/underlay/observe/b.py", text)
+        assert now().parts == record.origin("labs").parts
+        assert history.since(first, content.paths(["reading"])) > 0
+        assert list(age.old(record, history, now())) == []
+    repository.write(file, SAME.replace("1", "2"))
+    assert list(age.old(record, history, now())) == []
+    repository.write(file, f"# Two.\n{SAME}".replace("1", "2"))
+    assert list(age.old(record, history, now())) == []
+    repository.write(file, SAME.replace("1", "3"))
+    (found,) = age.old(record, history, now())
+    assert found.why == f"2 commits since {first[:7]} changed its reading"
+    # It was four that touched it.
+    (found,) = age.old(of(first), history, now())
+    assert found.why.startswith("5 commits since ")
+    repository.write(file, SAME)
+    assert list(age.old(record, history, now())) == []
+
+
+def test_of_the_model_a_lab_depends_on_its_prediction_alone(repository: Repository) -> None:
+    history = History(repository.folder)
+    first = repository.write("src/underlay/plan/a.py", "x = 0\n")
+    row = {"file": "a", "prediction": "p", "faults": 1, "spaces": 1, "unseen": {}, "found": []}
+    parts = dict.fromkeys(DEPENDS["green"], "0")
+    whose = origin(commit=first, parts=parts)
+    record = merge(Record("green"), {"bond": (row, DATE, whose)})
+    for number in range(MOST_COMMITS + 1):
+        repository.write("src/underlay/plan/a.py", f"x = {number + 1}\n")
+    others = {**parts, "model": "1"}
+    assert list(age.old(record, history, Now({"bond": "a"}, others, lambda _: "p"))) == []
+    (found,) = age.old(record, history, Now({"bond": "a"}, others, lambda _: "q"))
+    assert found.why == f"{MOST_COMMITS + 1} commits since {first[:7]} changed its model"
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "same"),
+    [
+        ("a.py", SAME, WITH_WORDS, False),
+        ("a.py", SAME, WITH_WORDS.replace(" -> None", ""), True),
+        ("a.py", "f(1,\n  2)", "f(1, 2)", True),
+        ("a.py", "a =", "a  =", False),
+        ("a.yml", "---\na: 1\n", "---\n# Why.\n\na: 1\n", True),
+        ("a.yml", "---\na: 1\n", "---\n  a: 1\n", False),
+        ("user-data", "#cloud-config\na: 1\n", "#another\na: 1\n", False),
+        ("README.md", "one", "two", True),
+    ],
+)
+def test_what_of_a_file_has_a_meaning(name: str, before: str, after: str, same: bool) -> None:
+    assert (meaning(name, before.encode()) == meaning(name, after.encode())) is same
+
+
+def test_the_prediction_of_a_lab_is_told_by_its_digest() -> None:
+    labs = root() / "labs"
+    assert of_prediction(labs / "bond.yml") == of_prediction(labs / "bond.yml")
+    assert of_prediction(labs / "bond.yml") != of_prediction(labs / "seen.yml")
+
+
+def test_rows_are_kept_with_what_they_were_measured_with(folder: Path) -> None:
+    keep("fuzz", {"labs": FUZZ})
+    assert read("fuzz").origin("labs").parts == content.digests(root(), ["reading"])
+
+
+def test_the_command_that_measures_rows_anew() -> None:
+    assert 'LABS="bond coreos" ./underlay test' in anew("labs", {"coreos", "bond"})
+    assert '-k "a or b"' in anew("faults", ["b", "a"])
+    assert '-k "test_faults"' in anew("faults", [str(number) for number in range(99)])
+    for name in SCHEMAS:
+        assert "{" not in anew(name, ["x"])
+
+
 def test_a_lab_file_that_is_another_one_now() -> None:
     row = {"file": "a", "faults": 1, "spaces": 1, "unseen": {}, "found": []}
     record = merge(Record("green"), {"bond": (row, DATE, origin(commit=None))})
     history = History(root())
-    assert list(age.old(record, history, {"bond": "a"})) == []
-    for now, words in (({"bond": "b"}, "is another one now"), ({}, "is no more")):
-        (found,) = age.old(record, history, now)
+    assert list(age.old(record, history, Now({"bond": "a"}, {}, str))) == []
+    for files, words in (({"bond": "b"}, "is another one now"), ({}, "is no more")):
+        (found,) = age.old(record, history, Now(files, {}, str))
         assert found.why == f"its lab file {words}"
 
 
@@ -273,4 +372,4 @@ def test_where_commits_cannot_be_counted_it_is_said(
 
 def test_the_limit_is_said_where_it_is_explained() -> None:
     page = (root() / "docs" / "contributing" / "record.md").read_text(encoding="utf-8")
-    assert f"more than {MOST_COMMITS} commits" in page
+    assert f"{MOST_COMMITS} commits" in page

@@ -1,20 +1,24 @@
-"""How old rows are, in commits: a row is of the code that measured it, and code goes on.
+"""How old rows are: a row is of the code that measured it, and code goes on.
 
-What counts are the commits since a row's own that touched what the row depends on. Time says
-nothing: a record of last year is as good as new where nothing was touched.
+A row says by digests what it was measured with. Where all of that is still the same, it is as good
+as new, however much has been committed meanwhile. Where something is another thing now, those
+commits since its own count that changed it; comments, docstrings and time count for nothing. Rows
+without digests, which older code kept, count every commit that touched what they depend on.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from underlay.cluster.process import run
+from underlay.cluster.process import run, run_bytes
 from underlay.errors import Infrastructure
+from underlay.proof.records.content import DEPENDS, MODEL, meaning, paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from underlay.proof.records.keeping import Record
@@ -24,31 +28,33 @@ if TYPE_CHECKING:
 MOST_COMMITS = 60
 
 DEADLINE = 30.0
-PROBE = ("src/underlay/observe",)
-MODEL = ("src/underlay/expect", "src/underlay/drivers", "src/underlay/plan")
-VERDICT = ("src/underlay/verdict.py",)
-NODES = ("ansible", "cloud-config", "image")
-FAULTS = ("src/underlay/faults", "src/underlay/proof/explain.py")
-MEASURED = (*PROBE, *MODEL, *VERDICT, *NODES)
-
-# What the rows of each record depend on. Where it is a lab's, its file does too: by a digest.
-DEPENDS: dict[str, tuple[str, ...]] = {
-    "labs": MEASURED,
-    "recipes": MEASURED,
-    "libvirt": MEASURED,
-    "random-labs": MEASURED,
-    "green": (*MEASURED, *FAULTS),
-    "faults": (*MEASURED, *FAULTS),
-    "lies": (*MEASURED, *FAULTS),
-    "fuzz": ("src/underlay/lab", "src/underlay/lint", "src/underlay/fleet"),
-    "memory-full": NODES,
-    "memory-lean": NODES,
-    "bench": (*MEASURED, "src/underlay/cluster", "src/underlay/render.py", "vagrant"),
-    "soak": ("src/underlay/cluster", "src/underlay/observe", "src/underlay/storage"),
-    # Each says of which commit it is, and is of no use for any other.
-    "tests": (),
-    "durations": (),
+# So many rows are measured anew by their names; more are, with all others of the record.
+MOST_NAMED = 12
+# The commands that measure rows anew; {rows} are their names, {either} those for pytest's -k.
+CLUSTER = "./underlay test --layer cluster -- --all"
+ANEW = {
+    "labs": f'LABS="{{rows}}" {CLUSTER} -k every_shipped_lab',
+    "recipes": f"{CLUSTER} -k every_recipe",
+    "libvirt": f"{CLUSTER} -k labs_that_differ_most",
+    "random-labs": f'{CLUSTER} -k "full_proof_of_random_labs or started_by_every_runtime"',
+    "green": f"{CLUSTER} -k nothing_is_found_in_any_shipped_lab",
+    "faults": f'{CLUSTER} --record -k "{{either}}"',
+    "lies": f'{CLUSTER} -k "what_tools_say"',
+    "fuzz": "./underlay test --layer unit -- --all -k thousands_of",
+    "memory-full": f"{CLUSTER} -k plan_knows_what_containers_cost",
+    "memory-lean": f"{CLUSTER} -k plan_knows_what_containers_cost",
+    "bench": "./underlay bench --record",
+    "soak": f"{CLUSTER} -k no_rule_is_broken",
+    "tests": "./underlay test --all",
+    "durations": "./underlay test --all",
 }
+
+
+CHANGE = re.compile(r":\d+ \d+ (?P<before>\w+) (?P<after>\w+) \w\t(?P<path>.*)")
+
+
+# A file, and git's objects of it before and after.
+Change = tuple[str, str, str]
 
 
 class NoHistory(Exception):
@@ -95,6 +101,46 @@ class History:
         words = ("rev-list", "--count", f"{commit}..HEAD", "--", *paths)
         return int(self._git(*words))
 
+    def changed(self, commit: str, names: tuple[str, ...]) -> int:
+        """Return how many commits after ``commit`` have changed what the files ``names`` mean."""
+        commits = self._changes(commit, names)
+        blobs = self._blobs({blob for each in commits for change in each for blob in change[1:]})
+
+        @cache
+        def means(path: str, blob: str) -> bytes:
+            return meaning(path, blobs[blob])
+
+        return sum(
+            any(means(path, before) != means(path, after) for path, before, after in each)
+            for each in commits
+        )
+
+    def _changes(self, commit: str, names: tuple[str, ...]) -> list[list[Change]]:
+        """Return for each commit after ``commit`` what it has changed of ``names``."""
+        words = ("--format=tformat:commit", "--raw", "--no-abbrev", "--no-renames")
+        commits: list[list[Change]] = []
+        for line in self._git("log", *words, f"{commit}..HEAD", "--", *names).splitlines():
+            if line == "commit":
+                commits.append([])
+            elif found := CHANGE.match(line):
+                commits[-1].append((found["path"], found["before"], found["after"]))
+        return commits
+
+    def _blobs(self, names: Iterable[str]) -> dict[str, bytes]:
+        """Return the content of git's objects by their names; nothing of one that isn't there."""
+        asked = sorted(names)
+        command = ["git", "-C", str(self.folder), "cat-file", "--batch"]
+        left = run_bytes(
+            command, "".join(f"{name}\n" for name in asked).encode(), deadline=DEADLINE
+        )
+        found, said = {}, left.stdout
+        for name in asked:
+            head, _, said = said.partition(b"\n")
+            # Before a file's first commit it is an object of zeros, which is missing.
+            size = -1 if head.endswith(b"missing") else int(head.split()[-1])
+            found[name], said = said[: max(size, 0)], said[size + 1 :]
+        return found
+
     def _git(self, *words: str) -> str:
         try:
             return run(["git", *words], deadline=DEADLINE, folder=self.folder).stdout
@@ -116,23 +162,65 @@ def refused(record: Record, history: History) -> Iterator[Old]:
             yield Old(record.name, name, why)
 
 
-def old(record: Record, history: History, digests: dict[str, str]) -> Iterator[Old]:
+@dataclass(frozen=True)
+class Now:
+    """What rows are held against: the labs and the code as they are.
+
+    ``files`` are the digests of lab files by lab, ``parts`` those of the parts of the code, and
+    ``prediction`` gives that of what a lab of ``files`` is predicted.
+    """
+
+    files: Mapping[str, str]
+    parts: Mapping[str, str]
+    prediction: Callable[[str], str]
+
+
+def old(record: Record, history: History, now: Now) -> Iterator[Old]:
     """Yield the rows that are stale.
 
-    They are of another file than the lab's is now (``digests`` by lab), or more than
-    ``MOST_COMMITS`` have touched what they depend on. A lab that is no more has no row.
+    They are of another file than the lab's is now, or more than ``MOST_COMMITS`` have changed
+    what they depend on. A lab that is no more has no row.
     """
-    paths = DEPENDS[record.name]
-    age = cache(lambda commit: history.since(commit, paths))
+    touched, changed = cache(history.since), cache(history.changed)
     for name, row in record.rows.items():
         commit = record.origin(name).commit
         digest = getattr(row, "file", None)
-        if digest is not None and digest != digests.get(name):
-            now = "is another one now" if name in digests else "is no more"
-            yield Old(record.name, name, f"its lab file {now}")
-        elif commit is not None and (passed := age(commit)) > MOST_COMMITS:
-            why = f"{passed} commits since {commit[:7]} touched what it depends on"
-            yield Old(record.name, name, why)
+        if digest is not None and digest != now.files.get(name):
+            said = "is another one now" if name in now.files else "is no more"
+            yield Old(record.name, name, f"its lab file {said}")
+            continue
+        if commit is None:
+            continue
+        others = _others(record, name, now)
+        count, verb, what = touched, "touched", "what it depends on"
+        if others is None:
+            others = DEPENDS[record.name]
+        else:
+            count, verb, what = changed, "changed", f"its {' and '.join(others)}"
+        if others and (passed := count(commit, paths(others))) > MOST_COMMITS:
+            yield Old(record.name, name, f"{passed} commits since {commit[:7]} {verb} {what}")
+
+
+def _others(record: Record, name: str, now: Now) -> tuple[str, ...] | None:
+    """The parts that are others now than what a row was measured with; None where it doesn't say.
+
+    The model isn't where the row's lab is still predicted the same.
+    """
+    was = record.origin(name).parts
+    if was is None:
+        return None
+    others = [part for part in DEPENDS[record.name] if was.get(part) != now.parts[part]]
+    predicted = getattr(record.rows[name], "prediction", None)
+    if MODEL in others and predicted is not None and predicted == now.prediction(name):
+        others.remove(MODEL)
+    return tuple(others)
+
+
+def anew(record: str, rows: Iterable[str]) -> str:
+    """Return the command that measures ``rows`` of the record called ``record`` anew."""
+    names = sorted(rows)
+    either = " or ".join(names) if len(names) <= MOST_NAMED else f"test_{record}"
+    return ANEW[record].format(rows=" ".join(names), either=either)
 
 
 def marked(record: Record, found: list[Old]) -> Record:

@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from underlay.errors import BadInput
 from underlay.proof.records import schema
+from underlay.proof.records.content import DEPENDS
 from underlay.proof.records.origin import here
 from underlay.proof.records.schema import SCHEMAS, Origin, sum_of
 from underlay.storage.paths import root
@@ -134,7 +135,7 @@ def keep(name: str, rows: Mapping[str, Mapping[str, Any]], *, all_rows: bool = F
     """
     if name not in SCHEMAS:
         raise BadInput(f"there is no record {name!r}", hint=f"records: {', '.join(SCHEMAS)}")
-    origin, date = here(), datetime.now(UTC).isoformat(timespec="seconds")
+    origin, date = here(DEPENDS[name]), datetime.now(UTC).isoformat(timespec="seconds")
 
     def merged(record: Record) -> Record:
         return merge(record, {key: (row, date, origin) for key, row in rows.items()})

@@ -54,7 +54,8 @@ class Converted(Strict):
 class Origin(Strict):
     """What rows are of: a commit on a machine. The commit is null where there is no repository.
 
-    Of a converted origin some things are unknown, and null.
+    Of a converted origin some things are unknown, and null. ``parts`` are digests of what the rows
+    depend on (content.py); older origins have none.
     """
 
     commit: Commit | None
@@ -63,6 +64,7 @@ class Origin(Strict):
     kernel: str | None
     packages: dict[str, str] | None
     converted_from: Converted | None = None
+    parts: dict[str, str] | None = None
 
     @model_validator(mode="after")
     def _nothing_unknown(self) -> Origin:
@@ -85,14 +87,20 @@ class Row(Strict):
 Summary = Annotated[dict[str, Count], AfterValidator(_counted)]
 
 
-class LabRow(Row):
-    """A shipped lab, cell by cell; ``file`` is the digest of its lab file.
+class OfLab(Row):
+    """What every row of a lab has: the digest of its file, and of what was predicted of it."""
+
+    file: str
+    prediction: str | None = None
+
+
+class LabRow(OfLab):
+    """A shipped lab, cell by cell.
 
     ``rules`` are those of the prediction that were measured in it, ``timings`` its seconds by
     phase: a lab that has some for ``boot`` was the first on its nodes.
     """
 
-    file: str
     summary: Summary
     observed: str
     values: str | None = None
@@ -112,28 +120,25 @@ class Reach(Strict):
     of: Count
 
 
-class RecipeRow(Row):
+class RecipeRow(OfLab):
     """A recipe, counted by kinds of ends."""
 
-    file: str
     summary: Summary
     reach: tuple[Reach, ...]
 
 
-class LibvirtRow(Row):
+class LibvirtRow(OfLab):
     """A shipped lab on libvirt."""
 
-    file: str
     summary: Summary
     observed: str
     values: str | None = None
     seconds: Seconds
 
 
-class GreenRow(Row):
+class GreenRow(OfLab):
     """What so many faults found in a healthy lab."""
 
-    file: str
     faults: Count
     spaces: Count
     unseen: dict[str, str]
@@ -280,14 +285,13 @@ class DurationRow(Row):
 AskedCell = tuple[str, str, str, int]
 
 
-class LiesLabRow(Row):
+class LiesLabRow(OfLab):
     """A lab that tools are asked about, and what a referee saw while it was healthy.
 
     ``healthy`` has a letter for each of ``cells``, with how often it comes in a row: reached,
     astray, or nobody to ask. ``faults`` is how many the lab has a place for.
     """
 
-    file: str
     cells: tuple[AskedCell, ...]
     healthy: str
     versions: dict[str, str]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 from collections import defaultdict
@@ -11,14 +12,15 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh, statement
 from underlay.cluster.process import refuse, run, tail
-from underlay.errors import Infrastructure
+from underlay.errors import Infrastructure, listed
+from underlay.plan.memory import need
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable
     from pathlib import Path
 
-    from underlay.plan import Plan
+    from underlay.plan import Plan, PlannedNode
 
 SSH_PORT = 22
 REACH_DEADLINE = 1.0
@@ -39,6 +41,7 @@ LOG = "/run/underlay/log"
 LATE = "timeout"
 # ssh's own exit code for whatever goes wrong with its connection, and seconds until the next try.
 LOST = 255
+OUT_OF_MEMORY = re.compile(r"Out of memory: Killed process \d+ \(([^)\n]*)\)")
 AGAIN = 1.0
 WAIT = """
 exec 9<> <(:)
@@ -127,6 +130,26 @@ def with_console(error: Infrastructure, said: str) -> Infrastructure:
     """Return ``error`` with the last words of the node's console, which say why it happened."""
     detail = "\n".join(filter(None, (error.detail, "console:", said)))
     return Infrastructure(error.message, hint=error.hint, detail=detail)
+
+
+def out_of_memory(
+    error: Infrastructure, plan: Plan, node: PlannedNode, console: str
+) -> Infrastructure:
+    """Return ``error`` with what came before it, where the kernel of ``node`` ran out of memory.
+
+    Whatever it has ended then fails in words of its own, or never: exit code 137 of a container,
+    a set-up without an end. Its own words are of mm/oom_kill.c, __oom_kill_process.
+    """
+    killed = list(dict.fromkeys(OUT_OF_MEMORY.findall(console)))
+    if not killed:
+        return error
+    message = f"{node.name}: out of memory: its kernel killed {listed(killed)}"
+    enough = need(plan, node).enough
+    cure = f"nodes: {{memory: {enough}}} is what lint counts for its containers"
+    if enough <= node.memory:
+        cure = f"nodes: {{memory: N}} with N above {node.memory}"
+    detail = "\n".join(filter(None, (error.message, error.detail)))
+    return Infrastructure(message, detail=detail, hint=cure)
 
 
 def _own_words(config: Path, node: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 import threading
 import time
@@ -11,6 +12,10 @@ import pytest
 
 from underlay.cluster import ready
 from underlay.errors import Infrastructure
+from underlay.lint.read import read_lab
+from underlay.plan import make_plan
+from underlay.plan.memory import need
+from underlay.storage.paths import root
 
 HERE = "127.0.0.1"
 
@@ -49,3 +54,27 @@ def test_whoever_knows_that_it_is_in_vain_ends_it(server: socket.socket) -> None
 
     with pytest.raises(Infrastructure, match="its machine ended"):
         ready.wait_for_ssh(HERE, time.monotonic() + 30, ended)
+
+
+PRINTED = """\
+Out of memory: Killed process 782 (cloud-init) total-vm:53808kB, anon-rss:31588kB, UID:0
+Out of memory: Killed process 2384 (exe) total-vm:1840344kB, anon-rss:18312kB, UID:0
+Out of memory: Killed process 2399 (exe) total-vm:1840344kB, anon-rss:18312kB, UID:0
+"""
+
+
+def test_what_the_kernel_killed_for_its_memory_comes_before_what_followed() -> None:
+    plan = make_plan(read_lab(root() / "labs" / "flat.yml"))
+    late = Infrastructure("core-01: its set-up did not finish within the deadline", detail="words")
+    node = plan.nodes[0]
+    assert ready.out_of_memory(late, plan, node, "Out of memory: Killed\n") is late
+    enough = need(plan, node).enough
+    for memory, cure in (
+        (enough - 64, f"nodes: {{memory: {enough}}} is what lint counts for its containers"),
+        (enough, f"nodes: {{memory: N}} with N above {enough}"),
+    ):
+        own = dataclasses.replace(node, memory=memory)
+        error = ready.out_of_memory(late, plan, own, PRINTED)
+        assert error.message == "core-01: out of memory: its kernel killed cloud-init, exe"
+        assert error.detail == f"{late.message}\nwords"
+        assert error.hint == cure

@@ -29,7 +29,7 @@ FAULTS: tuple[Entry, ...] = (
         layer="node",
         title="a node's containers fill its memory",
         symptom="`up` fails at the container that found no room; those before it run",
-        evidence="up: NODE: … exit code 137",
+        evidence="up: NODE: out of memory: its kernel killed …, or … exit code 137",
         cause="A node that is full starts nothing more: its kernel kills what asks next (137 is 128"
         " and signal 9). Lint warns of it beforehand, with the sum (`memory-short`).",
         cure="more `memory` for the node, as lint says, or fewer containers on it",

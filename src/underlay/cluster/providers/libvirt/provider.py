@@ -95,8 +95,9 @@ class Libvirt(Provider):
             ready.prove(state / "ssh_config", node, limit - time.monotonic())
         except Infrastructure as error:
             console = machine.console(state, node)
-            said = tail(console.read_text(errors="replace"), CONSOLE_LINES)
-            raise ready.with_console(error, said) from error
+            printed = console.read_text(errors="replace")
+            told = ready.with_console(error, tail(printed, CONSOLE_LINES))
+            raise ready.out_of_memory(told, plan, plan.node(node), printed) from error
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and forget it; nothing happens where there is none."""

@@ -139,8 +139,9 @@ def start(
     except Infrastructure as error:
         # What didn't get ready isn't left running: status would call it fine.
         sandbox.ask({"do": "kill", "node": node.name})
-        said = last_words(console.read_text(errors="replace"))
-        raise ready.with_console(error, said) from error
+        printed = console.read_text(errors="replace")
+        told = ready.with_console(error, last_words(printed))
+        raise ready.out_of_memory(told, plan, node, printed) from error
 
 
 def last_words(console: str) -> str:

@@ -19,6 +19,7 @@ SIGNS = {
     "no_answer": "a",
     "no_route": "o",
     "refused": "f",
+    "not_sent": "s",
     "not_measured": "n",
 }
 WORDS = {sign: word for word, sign in SIGNS.items()}

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
-from proof import digest
+from proof import digest, packed, unpacked
+from underlay.drivers.rule import Stop
 from underlay.errors import BadInput
 from underlay.proof.records import age, content, keeping
 from underlay.proof.records.age import ANEW, MOST_COMMITS, History, NoHistory, Now, Old, anew
@@ -106,6 +107,11 @@ def test_no_row_is_stale_unsaid(
         f" {anew(name, unsaid)}; or say so: see docs/contributing/record.md"
     )
     assert not keeping.file(name).is_file() or text == keeping.file(name).read_text("utf-8")
+
+
+def test_each_place_to_stop_has_a_sign_of_its_own() -> None:
+    words = [word for word in get_args(Stop) if word]
+    assert unpacked(packed(words)) == words
 
 
 # What is refused.

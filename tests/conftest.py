@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,8 @@ TESTS = Path(__file__).resolve().parent
 LAYERS = ("unit", "golden", "cluster")
 # Seconds that an interrupted process of tests gets to clean up.
 PATIENCE = 50.0
+# How many tests are left to --all.
+LEFT = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         ("--names", "write the collected tests there: name, what it isn't cut from, if slow"),
         ("--only", "run the tests alone whose names stand there, one a line"),
         ("--timed", "write there how long each test took, its fixtures included"),
+        ("--left", "write there how many tests were left to --all"),
     ):
         group.addoption(name, type=Path, metavar="FILE", help=what)
 
@@ -52,13 +56,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "all: too slow for every day; runs with --all only")
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What pytest's own options leave out is out by now, so that it isn't counted here."""
     for item in items:
         layer = layer_of(item.path)
         if layer:
             item.add_marker(layer)
     if not config.getoption("--all"):
-        leave_out(config, items, [item for item in items if item.get_closest_marker("all")])
+        slow = [item for item in items if item.get_closest_marker("all")]
+        leave_out(config, items, slow)
+        config.stash[LEFT] = len(slow)
     only: Path | None = config.getoption("--only")
     if only is not None:
         names = set(only.read_text(encoding="utf-8").splitlines())
@@ -122,6 +130,20 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over what a process that shares the tests has counted; each finds the same."""
+    node.config.stash[LEFT] = getattr(node, "workeroutput", {}).get("left", 0)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say how many tests were left to --all, once all processes have said so."""
+    file: Path | None = config.getoption("--left")
+    if file is not None and not hasattr(config, "workerinput"):
+        file.write_text(str(config.stash.get(LEFT, 0)), encoding="utf-8")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Let the processes that share the tests end what they have up, where they are interrupted.
@@ -129,6 +151,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     The interrupt has got to all of them, but xdist gives them ten seconds, and interrupts their
     cleaning up after five: too little for a lab.
     """
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left"] = session.config.stash.get(LEFT, 0)
     sharing = session.config.pluginmanager.getplugin("dsession")
     if sharing is None or exitstatus != pytest.ExitCode.INTERRUPTED:
         return

@@ -18,7 +18,11 @@ from underlay.faults.record import Broken
 pytestmark = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
 
 
-@pytest.mark.parametrize("after", [False, True], ids=("before it is done", "when it is done"))
+@pytest.mark.parametrize(
+    "after",
+    [False, pytest.param(True, marks=pytest.mark.all)],
+    ids=("before it is done", "when it is done"),
+)
 def test_a_break_that_was_killed_is_mended(
     lab: Lab, after: bool, barrier: Barrier, started: list[subprocess.Popen[str]]
 ) -> None:

@@ -50,6 +50,8 @@ def test_a_refused_lab_leaves_no_state(here: Checkout) -> None:
     assert not here.state("seed-eth0").exists()
 
 
+# Two containers of one address are on nodes every day, by a fault: see test_lie_detector.py.
+@pytest.mark.all
 @pytest.mark.parametrize("lab", ["seed-as-written"], indirect=True)
 def test_check_shows_the_duplicates(lab: Lab) -> None:
     cast = Cast(lab.status())

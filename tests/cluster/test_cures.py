@@ -17,13 +17,11 @@ from cluster.hand import Hand
 from cluster.near import shell
 from cluster.running import Lab, clean_environment
 
-# One of each kind: a link, an address, a filter of iptables, one of nft, and the switch.
+# One on a node, one in a container and one at the switch: a cure is pasted otherwise in each.
 DAILY = (
     "coreos-child-down",
-    "coreos-address-missing",
     "coreos-container-drops-incoming",
     "coreos-mac-policy-otherwise",
-    "coreos-cable-cut-otherwise",
 )
 # The evidence doesn't say who keeps the advertisements away, so a sentence stands there instead.
 WORDS_ALONE = ("slaac-ra-lost-otherwise", "slaac-ra-lost-node-otherwise")

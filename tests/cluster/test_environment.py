@@ -240,6 +240,8 @@ def boot(plan: Plan, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     return f"{failure.value.message}\n{failure.value.detail}"
 
 
+# Every day `up` says so itself: see test_never_ready.py.
+@pytest.mark.all
 def test_a_node_panics(
     plan: Plan, empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,7 +131,7 @@ def test_nothing_is_left_of_a_killed_up(
 @pytest.mark.parametrize(
     "point",
     [
-        pytest.param(ENDING, id="nothing has ended"),
+        pytest.param(ENDING, id="nothing has ended", marks=pytest.mark.all),
         pytest.param(ENDED, id="all has ended", marks=pytest.mark.all),
     ],
 )

@@ -20,7 +20,7 @@ from underlay.proof.bench.command_line import PseudoTerminal
 
 SMALL = """\
 name: small
-nodes: 1
+nodes: {count: 1, profile: lean}
 segments:
   lan: {subnet: 192.168.70.0/24}
 networks:
@@ -112,7 +112,7 @@ def identity(lab: Lab) -> tuple[object, ...]:
     return lab.sandbox, boot, containers
 
 
-@pytest.mark.parametrize("point", points(SANDBOX, SWITCH, BOOTING))
+@pytest.mark.parametrize("point", points(SANDBOX, BOOTING))
 def test_ctrl_c_during_up_cleans_up(
     copy: Checkout,
     point: tuple[str, str],
@@ -132,12 +132,14 @@ def test_ctrl_c_during_up_cleans_up(
 
 @pytest.mark.parametrize("point", points(ASKED))
 def test_a_closed_terminal_during_up_cleans_up(
-    copy: Checkout, point: tuple[str, str], barrier: Barrier
+    small: Lab, point: tuple[str, str], barrier: Barrier
 ) -> None:
+    small.down()
     before = interfaces()
     held = barrier.hold(*point)
-    words = [str(copy.root / "underlay"), "up"]
-    terminal = PseudoTerminal(words, clean_environment() | barrier.environment, copy.root)
+    root = small.checkout.root
+    words = [str(root / "underlay"), "up", str(small.file)]
+    terminal = PseudoTerminal(words, clean_environment() | barrier.environment, root)
 
     def running() -> bool:
         terminal.watch(0.05)
@@ -147,7 +149,7 @@ def test_a_closed_terminal_during_up_cleans_up(
     terminal.close()
     held.release()
     assert terminal.process.wait(timeout=GRACE) == 130
-    prove_nothing_is_left(copy, before)
+    prove_nothing_is_left(small.checkout, before)
 
 
 def test_a_second_ctrl_c_says_what_it_leaves(small: Lab, barrier: Barrier, tmp_path: Path) -> None:

@@ -15,14 +15,14 @@ from underlay.cluster.image import build as image
 
 LAB = """\
 name: own-image
-nodes: 2
+nodes: 1
 image: {path: own.ext4}
 segments:
   lan: {subnet: 192.168.70.0/24}
 networks:
   lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
 containers:
-  - {on: all, count: 1, networks: [lannet]}
+  - {on: all, count: 2, networks: [lannet]}
 """
 MARK = "/etc/made-by-its-user"
 
@@ -64,7 +64,7 @@ def test_nodes_boot_it_and_the_matrix_is_proven(own_lab: Lab) -> None:
     before = interfaces()
     done = own_lab.up()
     assert done.code == 0, str(done)
-    assert [own_lab.shell(node, f"cat {MARK}") for node in ("core-01", "core-02")] == ["mine\n"] * 2
+    assert own_lab.shell("core-01", f"cat {MARK}") == "mine\n"
     own_lab.check().prove_green()
     done = own_lab.down()
     assert done.code == 0, str(done)

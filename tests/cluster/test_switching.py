@@ -19,7 +19,7 @@ from cluster.running import Checkout, Lab
 
 FIRST = """\
 name: first
-nodes: 1
+nodes: {count: 1, profile: lean}
 segments:
   lan: {subnet: 192.168.70.0/24}
 networks:
@@ -30,7 +30,7 @@ containers:
 # The card's segment has another name, size and policy; another runtime and driver.
 SECOND = """\
 name: second
-nodes: 1
+nodes: {count: 1, profile: lean}
 segments:
   wan: {subnet: 192.168.80.0/24, mtu: 1400, hairpin: true}
 networks:
@@ -40,7 +40,7 @@ containers:
 hosts:
   peer: {on: {wan: {}}}
 """
-LARGER = FIRST.replace("first", "larger").replace("nodes: 1", "nodes: {count: 1, memory: 600}")
+LARGER = FIRST.replace("first", "larger").replace("count: 1,", "count: 1, memory: 600,")
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def test_a_packet_is_seen_at_every_point_there_and_back(lab: Lab) -> None:
     [
         pytest.param(
             "switch", "bridge link set dev wan-2 state 0", "bridge link set dev wan-2 state 3",
-            "ARP for it was last seen at switch, wan-1, in", id="cable",
+            "ARP for it was last seen at switch, wan-1, in", id="cable", marks=pytest.mark.all,
         ),
         pytest.param(
             "ipnet-2a", "iptables -I OUTPUT -p icmp -j DROP", "iptables -D OUTPUT -p icmp -j DROP",
@@ -80,7 +80,7 @@ def test_a_way_that_the_drivers_do_not_have_ends_at_the_wire(lab: Lab) -> None:
     ("destination", "words", "answer"),
     [
         ("core-02", ("--port", "22"), "accepted"),
-        ("lannet-2a", ("--port", "5432"), "refused"),
+        pytest.param("lannet-2a", ("--port", "5432"), "refused", marks=pytest.mark.all),
         ("lannet-2a", ("--port", "5432", "--protocol", "udp"), "refused"),
     ],
 )

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
@@ -52,7 +52,10 @@ NOTED = 1.0
 
 @dataclass(frozen=True)
 class Layer:
-    """How a layer went. ``failed`` includes errors, and one for ``problem`` where there is one."""
+    """How a layer went. ``failed`` includes errors, and one for ``problem`` where there is one.
+
+    ``left`` are the tests that were left to ``--all``.
+    """
 
     name: str
     passed: int
@@ -60,6 +63,7 @@ class Layer:
     skipped: int
     seconds: float
     problem: str = ""
+    left: int = 0
 
     @property
     def ran(self) -> int:
@@ -132,7 +136,8 @@ def run_layer(
     with temporary.folder("test") as folder:
         file = folder / "junit.xml"
         workers = _workers(name, options)
-        words = [f"tests/{name}", f"--junit-xml={file}", *workers, *options]
+        left = folder / "left"
+        words = [f"tests/{name}", f"--junit-xml={file}", f"--left={left}", *workers, *options]
         if only is not None:
             (folder / "only").write_text("\n".join(only), encoding="utf-8")
             words.append(f"--only={folder / 'only'}")
@@ -141,11 +146,13 @@ def run_layer(
             words.append(f"--timed={timed}")
         code = _pytest(words, seconds, to_stderr)
         counts = read_junit(file)
+        more = int(left.read_text(encoding="utf-8")) if left.is_file() else 0
         if durations is not None and timed.is_file():
             durations |= json.loads(timed.read_text(encoding="utf-8"))
     # All that a share has of a layer may be skipped here.
     fine = selected or (only is not None and counts[2] > 0)
-    return judge_layer(name, code, counts, time.monotonic() - started, selected=fine)
+    result = judge_layer(name, code, counts, time.monotonic() - started, selected=fine)
+    return replace(result, left=more)
 
 
 def judge_layer(
@@ -207,7 +214,11 @@ def write_records(
         "of": part.of,
         "names": digest(tests),
         "tests": part.count,
-        "layers": [result.document() for result in results],
+        # Nothing is left to the full proof by a share of it.
+        "layers": [
+            {key: said for key, said in result.document().items() if key != "left"}
+            for result in results
+        ],
     }
     _forget("tests", lambda name: name.endswith(f"/{part.of}"))
     return keeping.keep("tests", {f"{part.number}/{part.of}": row})

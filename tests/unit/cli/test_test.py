@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -345,3 +346,30 @@ def test_golden_files(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None
 def test_line_of_a_layer() -> None:
     result = Layer("unit", 3, 0, 1, 2.345)
     assert verb.layer_line(result) == "unit: 3 passed, 0 failed, 1 skipped in 2.3 s"
+    line = verb.layer_line(replace(result, left=7))
+    assert line == "unit: 3 passed, 0 failed, 1 skipped in 2.3 s, 7 left to --all"
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+def test_what_is_left_to_the_full_proof_is_counted(
+    processors: int,
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    write(
+        checkout,
+        "unit",
+        "import pytest\n\ndef test_good(): pass\n\n"
+        "@pytest.mark.all\ndef test_slow(): pass\n\n@pytest.mark.all\ndef test_other(): pass\n",
+    )
+    assert cli.main(["test", "--layer", "unit", "--json"]) == 0
+    (layer,) = json.loads(capfd.readouterr().out)["layers"]
+    assert (layer["passed"], layer["left"]) == (1, 2)
+    assert cli.main(["test", "--layer", "unit", "--json", "--", "-k", "good or slow"]) == 0
+    (layer,) = json.loads(capfd.readouterr().out)["layers"]
+    assert (layer["passed"], layer["left"]) == (1, 1)
+    assert cli.main(["test", "--layer", "unit", "--json", "--all"]) == 0
+    (layer,) = json.loads(capfd.readouterr().out)["layers"]
+    assert (layer["passed"], layer["left"]) == (3, 0)

@@ -173,8 +173,13 @@ def planned(share: Share | None, found: Sequence[Share]) -> dict[str, object] | 
 
 
 def layer_line(result: Layer) -> str:
-    """Return the line about one layer: its counts, its seconds and what went wrong with it."""
+    """Return the line about one layer: its counts, its seconds and what went wrong with it.
+
+    It says as well how many tests were left to the full proof.
+    """
     text = f"{result.name}: {_counts([result])} in {result.seconds:.1f} s"
+    if result.left:
+        text += f", {result.left} left to --all"
     return f"{text} ({result.problem})" if result.problem else text
 
 

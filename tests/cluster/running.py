@@ -23,7 +23,7 @@ CHECK_DEADLINE = 300.0
 VERB_DEADLINE = 180.0
 
 NOT_COPIED = (
-    ".git", ".underlay", ".vagrant", ".venv", ".tox", ".hypothesis", ".*_cache", "__pycache__",
+    ".git", ".underlay", ".vagrant", ".venv", ".tox", ".hypothesis", ".*_cache",
 )  # fmt: skip
 # The labs that tests can ask for: the lab file, and how `up` starts it.
 LABS = {

@@ -115,6 +115,7 @@ def test_what_has_no_port_is_refused(lab: Lab, words: tuple[str, ...]) -> None:
     assert done.code == 2, str(done)
 
 
+@pytest.mark.all
 def test_a_filter_chooses_what_tcpdump_would(lab: Lab, tmp_path: Path) -> None:
     """Every frame of a capture, held against tcpdump on the node, for each expression."""
     talk = """

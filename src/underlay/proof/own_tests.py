@@ -273,13 +273,15 @@ def _path() -> str:
 def _pytest(arguments: list[str], seconds: float, to_stderr: bool) -> int | None:
     """Run pytest and return its exit code, or None where it had to be stopped."""
     sys.stdout.flush()
+    # Hundreds of processes import the same modules: each would compile them all again.
+    inherited = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     process = subprocess.Popen(
         [sys.executable, "-P", str(FAMILY), *arguments],
         cwd=root(),
         stdout=sys.stderr if to_stderr else None,
         # In a session of its own, Ctrl-C reaches pytest once, through _interrupt.
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": _path()},
+        env={**inherited, "PYTHONPATH": _path()},
     )
     try:
         return process.wait(timeout=seconds)

@@ -33,7 +33,7 @@ def test_every_lab_is_listed_with_what_it_shows(capsys: pytest.CaptureFixture[st
 def test_words_choose_by_name_description_driver_and_runtime(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for word in ("podman", "IPVTAP", "docker-vlan"):
+    for word in ("IPVTAP", "docker-vlan"):
         for lab in document(capsys, word):
             assert word.lower() in json.dumps(lab).lower()
     both = document(capsys, "docker", "ipvlan")

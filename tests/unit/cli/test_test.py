@@ -33,9 +33,12 @@ SETTINGS = "[pytest]\naddopts = --strict-markers\n"
 def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Return a checkout of its own, with one passing test in each layer.
 
-    One process runs a layer's tests there; starting two for one test each would take longer.
+    One process runs a layer's tests there; starting two for one test each would take longer. Of
+    pytest's plugins it needs the one that shares tests.
     """
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "xdist.plugin")
     monkeypatch.setattr(own_tests, "root", lambda: tmp_path)
     monkeypatch.setattr(keeping, "folder", lambda: tmp_path / "docs" / "proof")
     (tmp_path / "pytest.ini").write_text(SETTINGS)

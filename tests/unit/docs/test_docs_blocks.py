@@ -22,7 +22,7 @@ DOCUMENTS = {
     "labs": ["docker"],
     "faults": [],
     "env": ["--lab", "docker-vlan"],
-    "test": ["--layer", "unit", "--", "-k", "test_places_in_the_overview"],
+    "test": ["--layer", "golden", "--", "-k", "test_schema_beside_the_labs"],
 }
 
 

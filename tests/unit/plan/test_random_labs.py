@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 from random_labs import labs, planned
@@ -11,10 +12,29 @@ from underlay.expect import Prediction, pairs, predict, protocols
 from underlay.faults import Scene
 from underlay.plan import plan_from_json
 
+DAILY, ALL = 20, 400
+RUNTIMES = ("cni", "docker", "podman", "iproute2")
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
-@given(labs(runtimes=("cni", "docker", "podman", "iproute2")))
+
+def rounds(count: int) -> settings:
+    slow = [HealthCheck.filter_too_much]
+    return settings(max_examples=count, deadline=None, suppress_health_check=slow)
+
+
+@rounds(DAILY)
+@given(labs(runtimes=RUNTIMES))
 def test_every_cell_of_a_random_lab_is_predicted(lab: dict[str, Any]) -> None:
+    predicted(lab)
+
+
+@pytest.mark.all
+@rounds(ALL)
+@given(labs(runtimes=RUNTIMES))
+def test_every_cell_of_hundreds_of_random_labs_is_predicted(lab: dict[str, Any]) -> None:
+    predicted(lab)
+
+
+def predicted(lab: dict[str, Any]) -> None:
     plan = planned(lab)
     assume(plan is not None)
     assert plan is not None

@@ -53,6 +53,8 @@ KEY = f"ssh-ed25519 AAAA {hostile.CARRIED_OUT[4]}"
 FOLDER = "a '\"`%d $(touch $UNDERLAY_CANARY) #{7*7} {{ 7*7 }} %}"
 DAILY, ALL = 60, 1_000
 BATCH, MANY = 3, 20
+# A place gets one text of so many each day.
+EVERY = 4
 
 STAND_IN = """#!/bin/sh
 printf '%s\\n' "$NAMES"
@@ -86,9 +88,19 @@ def canary(
 
 
 def test_models_refuse_what_is_not_plain() -> None:
-    """No check across the lab hides what a field itself lets in: the models alone are asked."""
+    """No check across the lab hides what a field itself lets in: the models alone are asked.
+
+    Every text and every place each day, and in the full proof each in each.
+    """
+    for number, place in enumerate(PLACES):
+        for text in (*FIXED[number % EVERY :: EVERY], *hostile.near(place)):
+            model(place, text)
+
+
+@pytest.mark.all
+def test_models_refuse_each_in_each_place() -> None:
     for place in PLACES:
-        for text in (*FIXED, *hostile.near(place)):
+        for text in FIXED:
             model(place, text)
 
 

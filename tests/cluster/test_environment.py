@@ -18,6 +18,7 @@ import pytest
 from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab, written
+from cluster.small_lab import small_lab
 from underlay.cluster.image import build as image
 from underlay.cluster.providers.uml import lean, sandbox
 from underlay.cluster.providers.uml import node as uml_node
@@ -28,16 +29,7 @@ from underlay.proof.bench.descendants import descendants
 from underlay.proof.bench.soak import waited
 from underlay.storage import paths
 
-SMALL = """\
-name: beset
-nodes: {count: 1, profile: lean}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: iproute2}
-containers:
-  - {on: all, count: 1, networks: [lannet]}
-"""
+SMALL = small_lab("beset", 1, count=1, runtime="iproute2")
 NAMESPACE = ["unshare", "--mount", "--propagation", "private", "sh", "-euc"]
 IN_ITS_OWN_USERS = ["unshare", "--user", "--map-root-user", "sh", "-euc"]
 # An ordinary user has no mounts of its own without a user namespace.

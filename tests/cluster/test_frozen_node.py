@@ -15,21 +15,13 @@ import pytest
 
 from cluster.family import family
 from cluster.running import CHECK_DEADLINE, Checkout, Lab, written
+from cluster.small_lab import small_lab
 from underlay.cluster.state import run_folder
 from underlay.observe import evidence
 from underlay.observe.measure import START
 from underlay.proof.bench.soak import waited
 
-LAB = """\
-name: frozen
-nodes: {count: 3, profile: lean}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
-containers:
-  - {on: all, count: 2, networks: [lannet]}
-"""
+LAB = small_lab("frozen", 3, count=2)
 COLD = "core-02"
 # All that waits for a node which says nothing, one after the other, and what else a check takes.
 ENDS = START + evidence.DEADLINE + run_folder.JOURNAL_DEADLINE + CHECK_DEADLINE / 2

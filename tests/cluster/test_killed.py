@@ -19,21 +19,13 @@ from barrier import Barrier
 from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
+from cluster.small_lab import small_lab
 from underlay.cluster.providers.uml import sandbox
 from underlay.observe.patience import overload
 from underlay.proof.bench.descendants import Process
 from underlay.proof.bench.soak import GONE, waited
 
-SMALL = """\
-name: killed
-nodes: {count: 1, profile: lean}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
-containers:
-  - {on: all, count: 2, networks: [lannet]}
-"""
+SMALL = small_lab("killed", 1, count=2)
 PATIENCE = 60.0
 HOLDER, KERNEL, ENGINE = "holder.py", "umid=core-", "underlay.cluster.engine"
 # Where `up` is held: the program that it calls next, a word of how it does, who runs by then.

@@ -16,18 +16,10 @@ from cluster.commands import GRACE, clean_environment, run
 from cluster.family import family
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
+from cluster.small_lab import small_lab
 from underlay.proof.bench.command_line import PseudoTerminal
 
-SMALL = """\
-name: small
-nodes: {count: 1, profile: lean}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
-containers:
-  - {on: all, count: 2, networks: [lannet]}
-"""
+SMALL = small_lab("small", 1, count=2)
 # Where `up` is held: the program that it calls next, and a word of how it does.
 SANDBOX, SWITCH, SEEDS = ("unshare", "--map-root-user"), ("ip", "-batch"), ("xorrisofs", "cidata")
 BOOTING, ASKED = ("vagrant", "up"), ("ssh", "bash")

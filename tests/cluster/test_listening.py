@@ -15,20 +15,10 @@ import pytest
 from cluster.family import Family, family
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab, written
+from cluster.small_lab import small_lab
 from underlay.proof.bench.soak import waited
 
-LAB = """\
-name: quiet
-nodes: {count: 2, profile: lean}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
-containers:
-  - {on: all, count: 1, networks: [lannet]}
-hosts:
-  peer: {on: {lan: {}}}
-"""
+LAB = small_lab("quiet", 2, count=1, more="hosts:\n  peer: {on: {lan: {}}}\n")
 # By table of /proc/net: the columns of the inode and of the state, and the state that listens.
 # An unconnected socket of the others takes what comes, whatever its state.
 TABLES = {

@@ -16,21 +16,14 @@ import pytest
 from cluster.commands import run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
+from cluster.small_lab import small_lab
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.storage import paths
 
-LAB = """\
-name: stuck
-nodes: 1
-image: {path: stuck.ext4}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: iproute2}
-containers:
-  - {on: all, count: 1, networks: [lannet]}
-"""
+LAB = small_lab(
+    "stuck", 1, count=1, lean=False, runtime="iproute2", more="image: {path: stuck.ext4}\n"
+)
 DEADLINE = 15
 # By what a node's first process does: a shell script, what `up` says of it, what the console does.
 PANICS = "echo nothing will come of nothing", "its kernel ended while booting", "Kernel panic"

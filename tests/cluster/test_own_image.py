@@ -11,19 +11,10 @@ import pytest
 from cluster.commands import run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
+from cluster.small_lab import small_lab
 from underlay.cluster.image import build as image
 
-LAB = """\
-name: own-image
-nodes: 1
-image: {path: own.ext4}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
-containers:
-  - {on: all, count: 2, networks: [lannet]}
-"""
+LAB = small_lab("own-image", 1, count=2, lean=False, more="image: {path: own.ext4}\n")
 MARK = "/etc/made-by-its-user"
 
 

@@ -7,17 +7,9 @@ from pathlib import Path
 
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, written
+from cluster.small_lab import small_lab
 
-LAB = """\
-name: says
-nodes: {count: 2, profile: lean}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: iproute2}
-containers:
-  - {on: all, count: 1, networks: [lannet]}
-"""
+LAB = small_lab("says", 2, count=1, runtime="iproute2")
 # Its process is gone, and nobody has told the node program.
 DIES = "read process since </run/underlay/lannet-2a/pid; kill -9 $process"
 

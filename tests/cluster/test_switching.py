@@ -16,17 +16,9 @@ from barrier import Barrier
 from cluster.commands import Done
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
+from cluster.small_lab import small_lab
 
-FIRST = """\
-name: first
-nodes: {count: 1, profile: lean}
-segments:
-  lan: {subnet: 192.168.70.0/24}
-networks:
-  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
-containers:
-  - {on: all, count: 2, networks: [lannet]}
-"""
+FIRST = small_lab("first", 1, count=2)
 # The card's segment has another name, size and policy; another runtime and driver.
 SECOND = """\
 name: second

@@ -244,10 +244,13 @@ class _Records:
                 reason = reason or self._unsaid(destination.node, check)
         elif probe is not None:
             reason = reason or probe.get("reason", "") or self._who_did_not_listen(check)
+        lost = 0 if reason or probe is None else probe.get("lost", 0)
         if reason or probe is None:
             found: Value = "not_measured"
         elif destination is None:
-            found = self._hearers(source, self._arrivals[number, check])
+            arrivals = self._arrivals[number, check]
+            found = self._hearers(source, arrivals)
+            lost = _missed(arrivals, probe["attempts"])
         elif check in ("arp", "nd"):
             found = _one(probe["macs"], NOBODY)
         else:
@@ -264,6 +267,7 @@ class _Records:
             found,
             arrived=bool(found) and found not in (NOBODY, NOTHING, "not_measured"),
             attempts=probe["attempts"] if probe else 0,
+            lost=lost,
             reason=reason or (probe or {}).get("reason", ""),
             family=wanted.family,
             kind="value",
@@ -320,6 +324,14 @@ class _Records:
                     return end.name
             return there[0].name if there else space
         return ""
+
+
+def _missed(arrivals: Iterable[tuple[str, Received]], sent: int) -> int:
+    """Return how many of the packets ``sent`` didn't come to all who heard one of them."""
+    heard: dict[str, set[int]] = defaultdict(set)
+    for space, row in arrivals:
+        heard[space].add(row.attempt)
+    return sum(any(n not in attempts for attempts in heard.values()) for n in range(sent))
 
 
 def _one(seen: Iterable[Any], none: str) -> Value:

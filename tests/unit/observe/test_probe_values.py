@@ -20,7 +20,12 @@ CHECKS = list(get_args(Check))
 TO_ALL = ("broadcast", "multicast")
 
 
-def plan_of(mode: str = "bridge", count: int = 2, **more: object) -> Plan:
+def plan_of(
+    mode: str = "bridge",
+    count: int = 2,
+    protocols: tuple[str, ...] = ("icmp", "tcp", "udp"),
+    **more: object,
+) -> Plan:
     network = {
         "driver": "macvlan",
         "mode": mode,
@@ -34,7 +39,7 @@ def plan_of(mode: str = "bridge", count: int = 2, **more: object) -> Plan:
         "segments": {"lan": {"subnet": "192.168.70.0/24", "subnet6": "2001:db8:70::/64"}},
         "networks": {"net": network | more},
         "containers": [{"count": count, "networks": ["net"]}],
-        "protocols": ["icmp", "tcp", "udp"],
+        "protocols": list(protocols),
         "checks": CHECKS,
     }
     return make_plan(Lab.model_validate(lab))
@@ -97,3 +102,19 @@ def test_values_are_seen_as_predicted(mode: str, tmp_path: Path) -> None:
     assert {cell.protocol for cell in seen.cells if cell.kind == "value"} == set(CHECKS)
     assert {cell.family for cell in seen.cells} == {4, 6}
     assert not wrong(plan, seen)
+
+
+def test_what_was_lost_is_counted_in_values_as_well(tmp_path: Path) -> None:
+    plan = plan_of(count=1, protocols=("icmp",))
+    seen = run(plan, tmp_path, "wire core-02: out drop first request")
+    assert not wrong(plan, seen)
+    values = [cell for cell in seen.cells if cell.kind == "value" and cell.family == 4]
+    crossing = {
+        "source": of(seen, "source", "net-2a", "net-1a"),
+        "macs": of(seen, "macs", "net-2a", "net-1a"),
+        "broadcast": next(c for c in values if (c.protocol, c.source) == ("broadcast", "net-2a")),
+    }
+    # The two checks that ask by UDP have one flow: the first packet of the first of them is lost.
+    assert crossing["source"].lost + crossing["macs"].lost == 1, crossing
+    assert crossing["broadcast"].lost == 1, crossing
+    assert sum(cell.lost for cell in values if cell.source == "net-1a") == 0

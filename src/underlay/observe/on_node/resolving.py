@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node import rtnetlink
@@ -42,7 +43,7 @@ class Resolving:
         self.told = 0
         # By namespace, interface, address, and who asked. An ARP reply says that, and comes to the
         # interface; an advertisement says nothing, and is heard by the namespace.
-        self.answers: dict[tuple[str, int, str, str], set[str]] = {}
+        self.answers: dict[tuple[str, int, str, str], Counter[str]] = {}
         self.by: dict[int, int] = {}
         asking = (station.spaces[place] for place in {cell.space for cell in cells})
         station.forget(space for space in asking if space)
@@ -74,9 +75,10 @@ class Resolving:
             asker = cell.source if self.check == "arp" else ""
             by = self.by.get(number, 0)
             name = space.name if space else ""
-            found = self.answers.get((name, by, cell.destination, asker), set())
+            found = self.answers.get((name, by, cell.destination, asker), Counter())
             if found or len(sent) > 1:
-                self.results[number] = {"stop": "", "macs": sorted(found)}
+                lost = max(0, len(sent) - max(found.values())) if found else 0
+                self.results[number] = {"stop": "", "macs": sorted(found), "lost": lost}
             else:
                 self.send(cell)
 
@@ -123,7 +125,7 @@ class Resolving:
             if found:
                 address, mac, *asker = found
                 key = (space.name, index, address, asker[0] if asker else "")
-                self.answers.setdefault(key, set()).add(mac)
+                self.answers.setdefault(key, Counter())[mac] += 1
 
     @property
     def decided(self) -> int:

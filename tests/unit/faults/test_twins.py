@@ -15,10 +15,10 @@ import pytest
 
 from confusion import EVIDENCE, GREEN
 from underlay.expect import Prediction
-from underlay.faults import RUNNING, Scene
+from underlay.faults import RUNNING, Scene, running_fault
 from underlay.lint.read import read_lab
 from underlay.observe.evidence import Evidence
-from underlay.plan import make_plan
+from underlay.plan import SWITCH, make_plan
 from underlay.storage.paths import root
 
 Space = dict[str, Any]
@@ -177,3 +177,38 @@ def test_who_answers_for_all_devices_is_told_from_who_does_for_one() -> None:
         change = sysctl(f"net.ipv4.conf.{name}.arp_ignore", "8")
         assert found("coreos", "lannet-2a", change) == ["arp-ignored"]
     assert not found("coreos", "lannet-2a", sysctl("net.ipv4.conf.lo.arp_ignore", "8"))
+
+
+def lost(lab: str, space: str, change: Callable[[Space], None], fault: str) -> set[tuple[str, int]]:
+    """Return who asks in vain over which family by ``fault``, all of it for certain."""
+    documents = json.loads(json.dumps(healthy(lab)))
+    change(next(d["spaces"][space] for d in documents.values() if space in d["spaces"]))
+    findings = running_fault(fault).find(scene(lab), Evidence(documents))
+    effects = [finding.effect for finding in findings]
+    assert not frozenset().union(*(effect.possible for effect in effects))
+    return {(s, family) for effect in effects for s, *_, family in effect.certain}
+
+
+def test_a_port_that_floods_nothing_costs_a_family_and_spares_its_own_node() -> None:
+    """net/bridge/br_forward.c, br_flood: what the bridge's own node sends goes out all the same."""
+    for key, family in (("bcast_flood", 4), ("mcast_flood", 6)):
+        change = ports("vx-vx", **{key: False})
+        found = lost("seen-overlay", NODE, change, "node-port-quiet")
+        assert found == {("vx-2a", family), ("vx-2b", family)}
+
+
+def test_who_cannot_be_found_loses_requests_and_no_answers() -> None:
+    change = sysctl("net.ipv4.conf.eth0.arp_ignore", "8")
+    found = lost("seen", "own-2a", change, "arp-ignored")
+    assert found == {(source, 4) for source in ("own-1a", "own-1b", "own-2b", "core-01")}
+
+
+def test_a_switch_port_without_broadcasts_costs_what_looks_for_its_node() -> None:
+    found = lost("seen", SWITCH, ports("lan-2", bcast_flood=False), "broadcast-off")
+    assert found == {(source, 4) for source in ("own-1a", "own-1b", "core-01")}
+    # What carries an overlay may have found the other node before.
+    (place, *_) = running_fault("broadcast-off").places(scene("seen-overlay"))
+    effect = running_fault("broadcast-off").effect(scene("seen-overlay"), place)
+    carried = effect.possible - effect.certain
+    assert carried
+    assert not any(cell[0].startswith("vx") for cell in effect.certain)

@@ -238,7 +238,8 @@ def _forget(record: str, stays: Callable[[str], bool]) -> None:
 def _workers(name: str, options: Sequence[str]) -> list[str]:
     """Return the options by which pytest runs several tests at once.
 
-    Every processor tests; with nodes two do, since nodes wait for each other half of the time.
+    Every processor tests, and one more while others wait for programs; with nodes two do, since
+    nodes wait for each other half of the time.
     Tests run one after the other in the full proof of those with nodes, which looks for growth in
     caches that are everybody's, and where an option is no choice of tests: many of them, as for a
     debugger, need the terminal.
@@ -250,7 +251,7 @@ def _workers(name: str, options: Sequence[str]) -> list[str]:
     if name == "cluster":
         # What stays together is said in tests/cluster/conftest.py.
         return [] if everything else ["--numprocesses=2", "--dist=loadscope"]
-    return [f"--numprocesses={processors}", "--dist=worksteal"]
+    return [f"--numprocesses={processors + 1}", "--dist=worksteal"]
 
 
 def _shared(options: Sequence[str]) -> bool:

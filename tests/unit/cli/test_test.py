@@ -211,9 +211,9 @@ def test_selection_that_finds_nothing_fails(
 @pytest.mark.parametrize(
     ("layer", "options", "processes"),
     [
-        ("unit", [], 4),
-        ("golden", ["-k", "vlan and not docker", "-x"], 4),
-        ("unit", ["--maxfail=2", "-m", "all", "-q", "--all"], 4),
+        ("unit", [], 5),
+        ("golden", ["-k", "vlan and not docker", "-x"], 5),
+        ("unit", ["--maxfail=2", "-m", "all", "-q", "--all"], 5),
         ("cluster", ["-k", "docker"], 2),
         ("cluster", ["-k", "docker", "--all"], 1),
         ("unit", ["-s"], 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from underlay.expect.kinds import gateways
@@ -48,10 +49,15 @@ def taken(
     ``planned`` are the interfaces that they should leave by; None for any.
     """
 
+    @cache  # a thousand packets have a few dozen destinations
+    def takes_it(destination: str) -> bool:
+        fits = contains(row["dst"], destination, route_family(row))
+        return fits and best(space, destination) == row
+
     def astray(passage: Passage) -> bool:
         if passage.direction != "out" or (planned is not None and passage.interface not in planned):
             return False
-        return best(space, passage.packet.destination) == row
+        return takes_it(passage.packet.destination)
 
     return Effect(scene.cells("space", space.name, "", astray))
 

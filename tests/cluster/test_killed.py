@@ -180,7 +180,8 @@ def test_a_killed_vagrant_fails_up_and_hinders_nobody(
         (vagrant,) = (one for one in members if VAGRANT.search(one.words))
         os.kill(vagrant.pid, signal.SIGKILL)
         held.release()
-        assert waited(lambda: not up.running, PATIENCE * overload()) is not None, up.words()
+        # Its ancestor notes its code a moment after its end.
+        assert waited(lambda: up.code is not None, PATIENCE * overload()) is not None, up.words()
         assert up.code == 3, up.words()
         assert "error: vagrant was ended by SIGKILL" in up.words()
         if was_up:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster.prepare import begin, finish
 from underlay.cluster.process import tail
 from underlay.cluster.providers import NAMES, provider
+from underlay.cluster.ready import prove
 from underlay.cluster.spans import span
 from underlay.cluster.state.lab import LabState, read_state, remove
 from underlay.cluster.state.lock import lock, turn
@@ -56,7 +57,7 @@ def _up(
         began = time.monotonic()
         progress("asking the nodes whether they are ready")
         with span(state.folder, "host", "nodes' statements"):
-            verify(state.plan(), state.folder)
+            _have_them_say(state)
         provider(provider_name).keep(state.folder)
         timings["boot"] += time.monotonic() - began
     except BaseException as error:
@@ -105,6 +106,25 @@ def _boot(
             )
     spent = time.monotonic() - began - made
     return {"image_and_switch": timings["image_and_switch"] + made, "boot": spent}
+
+
+def _have_them_say(state: LabState) -> None:
+    """Return when every node has said that it is ready.
+
+    One that runs may still boot: the command that has started it, or its Vagrant, was killed
+    before it had waited for it.
+    """
+    by, plan = provider(state.provider), state.plan()
+    try:
+        verify(plan, state.folder)
+    except Infrastructure:
+        left = {node.name: by.boots_for(plan, node.name, state.folder) for node in plan.nodes}
+        if not any(left.values()):
+            raise
+        for name, seconds in left.items():
+            if seconds:
+                prove(state.folder / "ssh_config", name, seconds)
+        verify(plan, state.folder)
 
 
 def _idle(by: Provider, plan: Plan, state: LabState) -> list[str]:

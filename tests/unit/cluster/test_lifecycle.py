@@ -229,6 +229,27 @@ def test_up_asks_nodes_that_run_already(file: Path, by: Paper) -> None:
     assert by.destroyed == []
 
 
+def test_up_waits_for_a_node_that_boots_since_an_earlier_one(
+    file: Path, by: Paper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    up(file)
+    by.says = ["core-02: did not say whether it is ready"]
+    waited: list[tuple[str, float]] = []
+
+    def prove(config: Path, node: str, seconds: float) -> None:
+        waited.append((node, seconds))
+        by.says = []
+
+    monkeypatch.setattr(lifecycle, "prove", prove)
+    with pytest.raises(Infrastructure, match="did not say"):
+        up(file)
+    assert waited == []
+    left = {NODES[0]: 0.0, NODES[1]: 70.0}
+    monkeypatch.setattr(by, "boots_for", lambda plan, node, state: left[node], raising=False)
+    up(file)
+    assert waited == [(NODES[1], 70.0)]
+
+
 def test_an_up_that_is_interrupted_leaves_nothing(file: Path, by: Paper, home: Path) -> None:
     by.breaks = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):

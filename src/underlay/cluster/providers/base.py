@@ -89,6 +89,10 @@ class Provider(ABC):
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Start one node, unless Vagrant has, and return when it is ready; idempotent."""
 
+    def boots_for(self, plan: Plan, node: str, state: Path) -> float:
+        """Return the seconds in which a node that runs may still boot; 0 where nobody knows."""
+        return 0.0
+
     @abstractmethod
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """Stop one node; its disk is lost."""

@@ -131,9 +131,8 @@ def start(
     console = folder / "console.log"
     try:
         _wait_for_ssh(plan, sandbox, node, limit, console)
-        with suppress(OSError, ValueError):
-            began = float((folder / BEGAN).read_text())
-            record(state, Span(node.name, KERNEL_TO_SSH, began, time.monotonic()))
+        if (start := began(state, node.name)) is not None:
+            record(state, Span(node.name, KERNEL_TO_SSH, start, time.monotonic()))
         with span(state, node.name, "ssh to ready"):
             ready.prove(state / "ssh_config", node.name, limit - time.monotonic())
     except Infrastructure as error:
@@ -142,6 +141,13 @@ def start(
         printed = console.read_text(errors="replace")
         told = ready.with_console(error, last_words(printed))
         raise ready.out_of_memory(told, plan, node, printed) from error
+
+
+def began(state: Path, node: str) -> float | None:
+    """Return when the kernel of ``node`` was started, on the monotonic clock; None if unknown."""
+    with suppress(OSError, ValueError):
+        return float((state / "nodes" / node / BEGAN).read_text())
+    return None
 
 
 def last_words(console: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,6 +90,11 @@ class Uml(Provider):
         """Boot one node and wait for its proof of readiness."""
         living = self._sandbox(state)
         uml_node.start(plan, plan.node(node), living, _disk(plan), state, patience(plan))
+
+    def boots_for(self, plan: Plan, node: str, state: Path) -> float:
+        """Return the seconds until a node that runs is late; 0 where it should have booted."""
+        began = uml_node.began(state, node)
+        return 0.0 if began is None else max(0.0, began + patience(plan) - time.monotonic())
 
     def change_segments(self, plan: Plan, state: Path) -> None:
         """Change the switch in the living sandbox, where the nodes hold their ports open."""

@@ -14,6 +14,7 @@ from typing import Any
 from cluster.commands import Done, clean_environment, run
 from underlay.expect import PROTOCOLS
 from underlay.plan import Plan, plan_from_json
+from underlay.storage.paths import root
 from underlay.verdict import NEVER_HEARD, NEVER_LEFT
 
 # s; they end what hangs, and prove nothing about speed: where twenty processes share two
@@ -25,8 +26,9 @@ VERB_DEADLINE = 180.0
 NOT_COPIED = (
     ".git", ".underlay", ".vagrant", ".venv", ".tox", ".hypothesis", ".*_cache",
 )  # fmt: skip
-# The labs that tests can ask for: the lab file, and how `up` starts it.
-LABS = {
+# The labs that tests can ask for: the lab file, and how `up` starts it. First those of which most
+# tests are, in the order in which they are up, then all others that are shipped.
+FIRST = {
     "coreos": ("labs/coreos.yml",),
     "docker-vlan": ("labs/docker-vlan.yml",),
     "basics-ipvlan": ("labs/basics-ipvlan.yml",),
@@ -45,6 +47,8 @@ LABS = {
     "podman-dhcp": ("labs/podman-dhcp.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }
+OTHERS = {path.stem: (f"labs/{path.name}",) for path in sorted((root() / "labs").glob("*.yml"))}
+LABS: dict[str, tuple[str, ...]] = FIRST | {n: f for n, f in OTHERS.items() if n not in FIRST}
 
 # (source, destination, protocol); over IPv6 the protocol has a 6 behind it
 Cell = tuple[str, str, str]

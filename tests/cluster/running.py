@@ -45,16 +45,6 @@ FIRST = {
     "seen-overlay": ("labs/seen-overlay.yml",),
     "podman-macvlan": ("labs/podman-macvlan.yml",),
     "podman-dhcp": ("labs/podman-dhcp.yml",),
-    "two-links-private": ("labs/two-links-private.yml",),
-    "two-links-ipvlan": ("labs/two-links-ipvlan.yml",),
-    "gateway-ipvlan": ("labs/gateway-ipvlan.yml",),
-    "detour-ipvlan": ("labs/detour-ipvlan.yml",),
-    "router-subnets": ("labs/router-subnets.yml",),
-    "macvlan-source": ("labs/macvlan-source.yml",),
-    "docker-ipvlan-l3": ("labs/docker-ipvlan-l3.yml",),
-    "nat-two-homed": ("labs/nat-two-homed.yml",),
-    "filter-runtimes": ("labs/filter-runtimes.yml",),
-    "shim": ("labs/shim.yml",),
     "seed-as-written": ("labs/broken/seed-as-written.yml", "--force"),
 }
 OTHERS = {path.stem: (f"labs/{path.name}",) for path in sorted((root() / "labs").glob("*.yml"))}

@@ -185,7 +185,7 @@ def test_a_killed_vagrant_fails_up_and_hinders_nobody(
         assert up.code == 3, up.words()
         assert "error: vagrant was ended by SIGKILL" in up.words()
         if was_up:
-            assert f"underlay converge --lab {killed.name}" in up.words()
+            assert f"hint: underlay up {killed.file}  starts what is missing" in up.words()
             assert killed.status()["state"] != "stopped"
         else:
             assert up.gone(members, GONE * overload()) is not None, up.members()

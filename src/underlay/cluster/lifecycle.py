@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import time
 from contextlib import suppress
@@ -51,11 +52,13 @@ def _up(
 ) -> tuple[LabState, dict[str, float]]:
     name = loaded.plan.lab
     was_there = read_state(name) is not None
+    asked = False
     try:
         state, timings = begin(loaded, provider_name, progress, force=force)
         timings |= _boot(state, progress, timings, force=force)
         began = time.monotonic()
         progress("asking the nodes whether they are ready")
+        asked = True
         with span(state.folder, "host", "nodes' statements"):
             _have_them_say(state)
         provider(provider_name).keep(state.folder)
@@ -67,7 +70,9 @@ def _up(
         if isinstance(error, Infrastructure) and (paths.state(name) / "nodes").is_dir():
             keep_failure(name, "up", error)
         if was_there and isinstance(error, Infrastructure) and not error.hint:
-            error.hint = f"underlay converge --lab {name}  starts what is missing"
+            # Converge starts what is missing on nodes that run, and no node.
+            again = f"converge --lab {name}" if asked else f"up {shlex.quote(str(loaded.file))}"
+            error.hint = f"underlay {again}  starts what is missing"
         if not was_there:
             _clean_up(name, error, progress)
         raise

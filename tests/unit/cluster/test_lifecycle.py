@@ -117,6 +117,10 @@ class PaperVagrant:
             self._by.stop(self._state.plan(), node, self._state.folder)
 
 
+def refused(*_: object) -> None:
+    raise Infrastructure("vagrant was ended by SIGKILL")
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UNDERLAY_HOME", str(tmp_path / "home"))
@@ -208,6 +212,10 @@ def test_up_names_the_node_that_vagrant_left_out(
     monkeypatch.setattr(PaperVagrant, "does_nothing", True)
     with pytest.raises(Infrastructure, match=r"has not started core-02$"):
         up(file)
+    monkeypatch.setattr(PaperVagrant, "start", refused)
+    with pytest.raises(Infrastructure, match="vagrant was ended by SIGKILL") as failure:
+        up(file)
+    assert failure.value.hint == f"underlay up {file}  starts what is missing"
     assert by.states(state.plan(), state.folder)[NODES[0]] == "running"
 
 

@@ -21,6 +21,9 @@ TENTATIVE, DAD_FAILED, FOR_EVER = 0x40, 0x08, 0x80
 LOCAL = 2
 SIZES = {4: socket.AF_INET, 16: socket.AF_INET6}
 
+DEADLINE = struct.pack("@ll", 5, 0)  # struct timeval: s until the kernel has to have answered
+AT_ONCE = 128  # requests in one message to the kernel, each of which may be answered by an error
+
 # (interface index, address): state
 Neighbours = dict[tuple[int, bytes], int]
 
@@ -28,34 +31,31 @@ Neighbours = dict[tuple[int, bytes], int]
 def connect() -> socket.socket:
     """Return a socket to the kernel's routing side of the current network namespace."""
     made = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
-    made.settimeout(5)
+    # Python's own time limit costs a call of poll(2) before each other call.
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, DEADLINE)
     return made
 
 
 def neighbours(netlink: socket.socket) -> Neighbours:
     """Return the states of all IPv4 and IPv6 neighbours of the namespace; raise OSError."""
     table = {}
-    for family in SIZES.values():
-        for body in _talk(netlink, GET_NEIGHBOUR, DUMP, struct.pack("=B11x", family)):
-            _, index, state = struct.unpack_from("=B3xiH", body)
-            address = _attributes(body[12:]).get(DESTINATION, b"")
-            if len(address) in SIZES:
-                table[index, address] = state
+    for body in _talk(netlink, GET_NEIGHBOUR, DUMP, bytes(12)):
+        _, index, state = struct.unpack_from("=B3xiH", body)
+        address = _attributes(body[12:]).get(DESTINATION, b"")
+        if len(address) in SIZES:
+            table[index, address] = state
     return table
 
 
 def flush(netlink: socket.socket) -> None:
     """Forget all neighbours but permanent ones, as ``ip neigh flush all`` does; raise OSError."""
+    bodies = []
     for (index, address), state in neighbours(netlink).items():
-        if state & (PERMANENT | NOARP):
-            continue
-        body = struct.pack("=B3xiHBB", SIZES[len(address)], index, 0, 0, 0)
-        body += _attribute(DESTINATION, address)
-        try:
-            _talk(netlink, DELETE_NEIGHBOUR, ACKNOWLEDGE, body)
-        except OSError as error:
-            if error.errno != errno.ENOENT:
-                raise
+        if not state & (PERMANENT | NOARP):
+            body = struct.pack("=B3xiHBB", SIZES[len(address)], index, 0, 0, 0)
+            bodies.append(body + _attribute(DESTINATION, address))
+    for start in range(0, len(bodies), AT_ONCE):
+        _order(netlink, DELETE_NEIGHBOUR, bodies[start : start + AT_ONCE], errno.ENOENT)
 
 
 def addresses(netlink: socket.socket) -> dict[bytes, tuple[int, bool]]:
@@ -126,6 +126,30 @@ def _talk(netlink: socket.socket, kind: int, flags: int, body: bytes) -> list[by
             bodies.append(payload)
             if not flags & (DUMP | ACKNOWLEDGE):
                 return bodies
+
+
+def _order(netlink: socket.socket, kind: int, bodies: list[bytes], ignored: int) -> None:
+    """Send many requests at once, and wait for the last one's end; raise the first OSError."""
+    last = len(bodies)
+    netlink.send(
+        b"".join(
+            struct.pack("=IHHII", 16 + len(body), kind, flags, number, 0) + body
+            for number, body in enumerate(bodies, 1)
+            for flags in [REQUEST | (ACKNOWLEDGE if number == last else 0)]
+        )
+    )
+    failed = 0
+    while True:
+        data = netlink.recv(1 << 17)
+        while len(data) >= 16:
+            size, _, number = struct.unpack_from("=IH2xI", data)
+            error = -struct.unpack_from("=i", data, 16)[0]
+            data = data[(size + 3) & ~3 :]
+            failed = failed or (error if error != ignored else 0)
+            if number == last:
+                if failed:
+                    raise OSError(failed, os.strerror(failed))
+                return
 
 
 def _attribute(kind: int, value: bytes) -> bytes:

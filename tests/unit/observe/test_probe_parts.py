@@ -17,6 +17,7 @@ from underlay.observe.on_node.question import Question
 from underlay.observe.on_node.rtnetlink import INCOMPLETE
 from underlay.observe.on_node.spaces import Space
 
+PORT = 27007
 GROUPS = ["239.255.27.7", "ff12::27:7"]
 STALE = 0x04  # NUD_STALE
 WANTED = packed("20.0.1.132")
@@ -102,8 +103,8 @@ def test_what_a_router_has_said_is_kept_with_the_silence_after_it() -> None:
 def test_groups_of_a_family_that_is_not_measured_are_left_alone() -> None:
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as four:
         # This namespace has IPv6 addresses, if only its loopback's, but no socket for them.
-        space = SimpleNamespace(netlink=rtnetlink.connect(), udp={4: four})
-        hearing._join(cast("Space", space), GROUPS)
+        space = SimpleNamespace(netlink=rtnetlink.connect(), udp={(4, PORT): four})
+        hearing._join(cast("Space", space), GROUPS, PORT)
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def _join(space: Space, groups: list[str], port: int) -> None:
         for address, (index, _) in rtnetlink.addresses(space.netlink).items()
         if (address[0], address[1] & 0xC0) != LINK_LOCAL
     }
-    for group in (group for group in groups if family_of(group) in space.icmp):
+    for group in (group for group in groups if (family_of(group), port) in space.udp):
         wanted = packed(group)
         for index in {index for index, size in interfaces if size == len(wanted)}:
             with contextlib.suppress(OSError):  # joined already, or no multicast there

@@ -1,4 +1,4 @@
-"""Labs for the tests of this layer: each boots once, and one of them is up at a time.
+"""Labs for the tests of this layer: each boots once, and of this checkout's one is up at a time.
 
 A test says which lab it wants by parametrising ``lab``; all tests of one lab run
 in a row. A lab that is up already is used as it is, and left up.
@@ -23,7 +23,7 @@ from cluster.running import LABS, Checkout, Lab
 from underlay.storage import paths
 
 HERE = Path(__file__).parent
-# Files with tests that use ``lab``. Of this checkout's labs one is up at a time.
+# Files with tests that use ``lab``.
 OF_THE_CHECKOUTS_LABS = {
     "test_all_labs",
     "test_alone",
@@ -43,6 +43,11 @@ OF_THE_CHECKOUTS_LABS = {
     "test_trace",
     "test_unplanned",
 }
+# Where several processes share the tests, this lab is up beside the others, in a copy of the
+# checkout. Those of its tests that look into a lab in this very process are of the full proof.
+APART = "docker-vlan"
+# What takes longest comes first, so that no process is left with it at the end.
+LONGEST = ("test_libvirt", "test_switching", "test_lifecycle", "test_two_labs", "test_random_labs")
 FIRST_USE = 1800.0
 
 
@@ -52,14 +57,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLab |
 
 
 class ByLab(LoadScopeScheduling):
-    """Files whose tests use this checkout's labs stay together, each other file is by itself.
+    """Tests of this checkout's labs stay together, and each other file by itself.
 
     By their names: xdist 3.8 can't group tests otherwise with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        stem = Path(nodeid.partition("::")[0]).stem
-        return "lab" if stem in OF_THE_CHECKOUTS_LABS else stem
+        path, _, name = nodeid.partition("::")
+        stem = Path(path).stem
+        if stem not in OF_THE_CHECKOUTS_LABS:
+            return stem
+        _, is_case, case = name.removesuffix("]").partition("[")
+        if not is_case or not any(of_lab(case, lab) for lab in LABS):
+            return f"{stem}, without a lab"
+        return APART if of_lab(case, APART) and not of_lab(case, "coreos") else "lab"
+
+
+def of_lab(case: str, lab: str) -> bool:
+    """Whether a test's case may be of ``lab``: the lab stands at either end of its name."""
+    return case == lab or case.startswith(f"{lab}-") or case.endswith(f"-{lab}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -72,7 +88,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if isinstance(item, pytest.Function) and hasattr(item, "callspec")
             else {}
         )
-        return order.index(parameters["lab"]) if "lab" in parameters else len(order)
+        if "lab" in parameters:
+            return order.index(parameters["lab"])
+        return len(order) + (item.path.stem not in LONGEST)
 
     ours = [index for index, item in enumerate(items) if item.path.is_relative_to(HERE)]
     for index, item in zip(ours, sorted((items[i] for i in ours), key=place), strict=True):
@@ -97,7 +115,10 @@ def here() -> Checkout:
 def lab(here: Checkout, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Return the lab whose name is the parameter, up."""
     file, *options = LABS[request.param]
-    lab = Lab(here, request.param, here.root / file)
+    checkout = here
+    if request.param == APART and "PYTEST_XDIST_WORKER" in os.environ:
+        checkout = request.getfixturevalue("copy")
+    lab = Lab(checkout, request.param, checkout.root / file)
     was_up = (lab.state / "lab.json").exists()
     done = lab.up(*options)
     if done.code:

@@ -17,9 +17,8 @@ from cluster.hand import Hand
 from cluster.near import shell
 from cluster.running import Lab, clean_environment
 
-# One on a node, one in a container and one at the switch: a cure is pasted otherwise in each.
+# One in a container and one at the switch: a cure is pasted otherwise in each.
 DAILY = (
-    "coreos-child-down",
     "coreos-container-drops-incoming",
     "coreos-mac-policy-otherwise",
 )

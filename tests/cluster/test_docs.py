@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 import doc_pages
 from cluster.running import Checkout, Lab
@@ -56,6 +57,10 @@ SLOW = {
         ("broken", "longest_gone_s", "load.false_verdicts"),
     ),
 }
+# Verbs that measure or look around. The tutorial breaks, explains and mends the lab every day.
+MEASURING = ("break", "check", "explain", "mend", "trace")
+# Their documents are for the full proof as well; test_unplanned.py compares that of check daily.
+SLOW_DOCUMENTS = ("demo", "check")
 # `down` has a test of its own below.
 ALONE = {"down": ["--all"]}
 SLOW_DEADLINE = 600.0
@@ -82,8 +87,14 @@ def whole() -> Iterator[list[Lab]]:
         lab.check().prove_green()
 
 
+def case(block: Block) -> ParameterSet:
+    """Return a block as a test's case, for the full proof if the tutorial shows the same."""
+    slow = block.page.parent.name == "verbs" and block.page.stem in MEASURING
+    return pytest.param(block, marks=pytest.mark.all if slow else ())
+
+
 @on_coreos
-@pytest.mark.parametrize("block", doc_pages.blocks("coreos"), ids=str)
+@pytest.mark.parametrize("block", [case(b) for b in doc_pages.blocks("coreos")], ids=str)
 def test_block(lab: Lab, block: Block, folder: Path, whole: list[Lab]) -> None:
     whole.append(lab)
     problems = doc_pages.play(block, folder)
@@ -121,7 +132,10 @@ def test_the_verbs_that_start_a_lab_have_such_a_block() -> None:
 
 
 @on_coreos
-@pytest.mark.parametrize("verb", DOCUMENTS)
+@pytest.mark.parametrize(
+    "verb",
+    [pytest.param(v, marks=pytest.mark.all if v in SLOW_DOCUMENTS else ()) for v in DOCUMENTS],
+)
 def test_json_has_the_fields_that_its_page_lists(lab: Lab, verb: str, folder: Path) -> None:
     arguments = [verb, "--json", *DOCUMENTS[verb]]
     done = lab.checkout.underlay(*arguments, folder=folder, deadline=DEADLINE)
@@ -130,6 +144,7 @@ def test_json_has_the_fields_that_its_page_lists(lab: Lab, verb: str, folder: Pa
     assert not doc_pages.wrong_fields(page, json.loads(done.out), EMPTY.get(verb, ()))
 
 
+@pytest.mark.all
 @on_coreos
 def test_documents_about_a_broken_lab_have_the_fields_that_pages_list(
     lab: Lab, folder: Path

@@ -58,7 +58,7 @@ def observed(lab: Lab) -> dict[Cell, Seen]:
 @pytest.mark.parametrize(
     ("lab", "cell"),
     CELLS,
-    ids=[f"{cell.source}-{cell.destination}-{cell.protocol}" for _, cell in CELLS],
+    ids=[f"{lab}-{cell.source}-{cell.destination}-{cell.protocol}" for lab, cell in CELLS],
     indirect=["lab"],
     scope="session",
 )
@@ -83,7 +83,7 @@ def words(lab: Lab, hosts: Hosts) -> Words:
 @pytest.mark.parametrize(
     ("lab", "pair"),
     [pytest.param(lab, pair, marks=() if d else pytest.mark.all) for lab, pair, d in PINGS],
-    ids=[f"{pair.source.name}-{pair.destination.name}" for _, pair, _ in PINGS],
+    ids=[f"{lab}-{pair.source.name}-{pair.destination.name}" for lab, pair, _ in PINGS],
     indirect=["lab"],
     scope="session",
 )

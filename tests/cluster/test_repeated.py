@@ -112,6 +112,7 @@ def _up(copy: Checkout, folder: Path, name: str, text: str) -> Iterator[Lab]:
         done = lab.up()
         assert done.code == 0, str(done)
         yield lab
+        lab.check().prove_green()
 
 
 def prove_nothing_is_left(lab: Lab, script: str, times: int, seconds: float) -> None:
@@ -132,7 +133,6 @@ def prove_nothing_is_left(lab: Lab, script: str, times: int, seconds: float) -> 
     words = ("core-01", "--", "sh", "-euc", whole)
     done = lab.verb("exec", *words, deadline=120 + times * seconds)
     assert done.code == 0, str(done)
-    lab.check().prove_green()
 
 
 @pytest.mark.parametrize("runtime", ["cni", "iproute2"])

@@ -94,6 +94,7 @@ def test_a_port_answers_or_refuses(
     assert all(hop["seen"] for hop in document["hops"])
 
 
+@pytest.mark.all
 def test_a_port_that_a_filter_closes_is_silent_and_another_is_not(lab: Lab) -> None:
     lab.shell("lannet-2a", "iptables -I INPUT -p tcp --dport 80 -j DROP")
     try:

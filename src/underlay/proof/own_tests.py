@@ -238,8 +238,9 @@ def _forget(record: str, stays: Callable[[str], bool]) -> None:
 def _workers(name: str, options: Sequence[str]) -> list[str]:
     """Return the options by which pytest runs several tests at once.
 
-    Every processor tests, and one more while others wait for programs; with nodes two do, since
-    nodes wait for each other half of the time.
+    As many processes as there are processors, and one more: tests wait for programs, and nodes
+    for each other half of the time. With nodes three suffice: two have as many tests as the lab
+    of the longest.
     Tests run one after the other in the full proof of those with nodes, which looks for growth in
     caches that are everybody's, and where an option is no choice of tests: many of them, as for a
     debugger, need the terminal.
@@ -250,7 +251,8 @@ def _workers(name: str, options: Sequence[str]) -> list[str]:
         return []
     if name == "cluster":
         # What stays together is said in tests/cluster/conftest.py.
-        return [] if everything else ["--numprocesses=2", "--dist=loadscope"]
+        spread = [f"--numprocesses={min(processors, 2) + 1}", "--dist=loadscope"]
+        return [] if everything else [*spread, "--no-loadscope-reorder"]
     return [f"--numprocesses={processors + 1}", "--dist=worksteal"]
 
 

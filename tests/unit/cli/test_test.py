@@ -214,7 +214,7 @@ def test_selection_that_finds_nothing_fails(
         ("unit", [], 5),
         ("golden", ["-k", "vlan and not docker", "-x"], 5),
         ("unit", ["--maxfail=2", "-m", "all", "-q", "--all"], 5),
-        ("cluster", ["-k", "docker"], 2),
+        ("cluster", ["-k", "docker"], 3),
         ("cluster", ["-k", "docker", "--all"], 1),
         ("unit", ["-s"], 1),
         ("unit", ["-k", "vlan", "--pdb"], 1),

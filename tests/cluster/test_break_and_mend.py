@@ -64,7 +64,7 @@ def test_what_was_recorded_and_never_done_is_mended(lab: Lab) -> None:
 def test_break_refuses_what_makes_no_sense(lab: Lab) -> None:
     for words in (
         ["vxlan-vni"],
-        ["broadcast-off"],
+        ["mtu-too-small"],
         ["no-such-fault"],
         ["echo-ignored", "--node", "x"],
     ):

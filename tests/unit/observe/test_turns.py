@@ -7,7 +7,7 @@ from math import comb
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from underlay.expect import pairs
@@ -35,6 +35,7 @@ def test_whoever_is_looked_for_is_still(file: Path) -> None:
     assert not [number for number in asking if asking[number] & looked_for[number]]
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=300))
 def test_of_each_two_one_asks_while_the_other_does_not(count: int) -> None:
     found = codes(range(count))

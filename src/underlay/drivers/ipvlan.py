@@ -58,7 +58,6 @@ RULES: tuple[Rule, ...] = (
         destination=_L2_PRIVATE,
         reachable=False,
         stop="no_neighbour",
-        also=("no_answer",),
         because=(
             "Private children drop unicast to a sibling as they send it. The sibling hears the "
             "ARP request, which is broadcast, but its reply is unicast and lost."
@@ -88,7 +87,6 @@ RULES: tuple[Rule, ...] = (
         destination=_L2_VEPA,
         reachable=False,
         stop="no_neighbour",
-        also=("no_answer",),
         because=(
             "VEPA leaves siblings' unicast to the switch, and a switch without hairpin never "
             "sends a frame back out of the port it came in by. Only broadcasts reach siblings."
@@ -264,7 +262,6 @@ FOREIGN_SENDER = Rule(
     relation="routing",
     reachable=False,
     stop="no_neighbour",
-    also=("no_answer",),
     because=(
         "The route leaves by an ipvlan interface, but the packet carries the container's other "
         "address: the ARP request names that one, and the parent doesn't hand the answer to it."

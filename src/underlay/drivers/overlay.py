@@ -26,8 +26,6 @@ def reach(word: str, how: str, reference: str) -> tuple[Rule, ...]:
             facts=facts("tunnel taken"),
             reachable=False,
             stop="no_neighbour",
-            # What such a node sends may arrive once it has heard the other's ARP request.
-            also=("no_answer",),
             because=(
                 "Tunnels speak to one node each, and a passthru child takes every unicast frame "
                 "that reaches the parent under one of the two: nothing gets in there."

@@ -55,7 +55,7 @@ class Rule:
     that says so.
 
     ``stop`` says where an unreachable request stops, ``also`` where it may be seen to stop as
-    well because neighbours learn from each other's requests. ``until_asked``
+    well. It is asked as if it were alone, so that this needs a measurement. ``until_asked``
     marks what holds until the destination has sent to the source; it can't block an answer.
     ``arrives`` says of an unreachable request that its destination gets it all the same.
     ``icmp`` is what decides for ICMP, where that fares otherwise.
@@ -102,7 +102,7 @@ class Rule:
             id=f"{self.id}-answer",
             because=f"The request arrives, but its answer is lost. {self.because}",
             stop="no_answer",
-            also=("no_neighbour",) if self.stop == "no_route" else (),
+            also=(),
             arrives=True,
         )
 

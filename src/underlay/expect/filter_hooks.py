@@ -6,6 +6,7 @@ ipvlan l2 never meets its node's filter, which surprises people more than anythi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from underlay.drivers import driver
@@ -36,9 +37,7 @@ OUTGOING = Rule(
     relation="routing",
     reachable=False,
     # The kernel drops it before it looks for a neighbour.
-    # By other protocols it may have been asked for all the same.
     stop="not_sent",
-    also=("no_neighbour",),
     because="A filter of its own takes what goes out.",
     reference="iptables(8); Linux net/ipv4/ip_output.c, __ip_local_out",
 )
@@ -118,7 +117,6 @@ TUNNELLED = Rule(
     relation="routing",
     reachable=False,
     stop="no_neighbour",
-    also=("no_answer",),
     because=(
         "A node's filter takes the packets in which an overlay's frames travel between nodes, ARP "
         "included."
@@ -161,7 +159,8 @@ class Hooks:
         to = router.address if router else pair.source_address
         addresses = (pair.destination_address, to)
         space = pair.destination.space
-        return tuple(self._way(space, back, addresses, router, pair.source_address))
+        asked = len(there.over)
+        return tuple(self._way(space, back, addresses, router, pair.source_address, asked))
 
     def first(self, pair: Pair) -> Hook:
         """Return the source's own filter, which is asked before anything else but its routes."""
@@ -175,10 +174,12 @@ class Hooks:
         addresses: tuple[str, str],
         router: Link | None = None,
         behind: str = "",
+        asked: int = 0,
     ) -> Iterator[Hook]:
         """Follow a packet wire by wire.
 
         ``router`` masquerades for the address ``behind``: what is sent to it goes on to that.
+        An answer has ``asked``: over how many wires its request went.
         """
         source, destination = addresses
         wires = list(zip(arrival.over, arrival.into, strict=True))
@@ -187,8 +188,15 @@ class Hooks:
                 yield from self._sent(sender, out, into, (source, destination))
             if arrival.masqueraded is out:
                 source = out.address
-            yield from self._on_wire(out, into, (source, destination))
             last = number == len(wires) - 1
+            tunnelled = TUNNELLED
+            if asked not in (0, len(wires)):
+                # Requests and answers go other ways, and either may ask in vain.
+                tunnelled = replace(TUNNELLED, also=("no_answer",))
+            elif not (last if asked else number == 0):
+                # A router asks, and the source just waits.
+                tunnelled = replace(TUNNELLED, stop="no_answer")
+            yield from self._on_wire(out, into, (source, destination), tunnelled)
             if router and into.space == router.space:
                 destination = behind
             if last:
@@ -207,14 +215,16 @@ class Hooks:
         elif out.space != out.node and driver(out.driver).attach != "port":
             yield Hook(out.node, "out", NODE_UNASKED, *addresses)
 
-    def _on_wire(self, out: Link, into: Link, addresses: tuple[str, str]) -> Iterator[Hook]:
-        """What bridges on both sides ask, and the tunnel between them."""
+    def _on_wire(
+        self, out: Link, into: Link, addresses: tuple[str, str], tunnelled: Rule
+    ) -> Iterator[Hook]:
+        """What bridges on both sides ask, and the tunnel between them by the rule ``tunnelled``."""
         overlay = self._world.overlay(out)
         here = together(out, into)
         if _at_bridge(out) and not (here and not _at_bridge(into)):
             yield self._at_bridge(out.node, addresses)
         if overlay and not here:
-            yield from self._tunnelled(overlay, out, into)
+            yield from self._tunnelled(overlay, out, into, tunnelled)
         if _at_bridge(into) and not here:
             yield self._at_bridge(into.node, addresses)
 
@@ -222,12 +232,14 @@ class Hooks:
         rule = BRIDGED if node in self._bridged else BRIDGE_UNASKED
         return Hook(node, "forward", rule, *addresses)
 
-    def _tunnelled(self, network: PlannedNetwork, out: Link, into: Link) -> Iterator[Hook]:
+    def _tunnelled(
+        self, network: PlannedNetwork, out: Link, into: Link, rule: Rule
+    ) -> Iterator[Hook]:
         overlay = network.traits.overlay
         outer = (overlay.outer if overlay else "", network.port)
         source, destination = (self._end(network, link.node) for link in (out, into))
-        yield Hook(out.node, "out", TUNNELLED, source, destination, outer)
-        yield Hook(into.node, "in", TUNNELLED, source, destination, outer)
+        yield Hook(out.node, "out", rule, source, destination, outer)
+        yield Hook(into.node, "in", rule, source, destination, outer)
 
     def _end(self, network: PlannedNetwork, node: str) -> str:
         """Return the address of a node that an overlay's tunnels begin and end at."""

@@ -11,7 +11,8 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from underlay.drivers.rule import Rule
-from underlay.expect.ends import FAMILIES, split_protocol
+from underlay.expect import filter_hooks
+from underlay.expect.ends import FAMILIES, protocols, split_protocol
 from underlay.expect.filter_hooks import Hooks
 from underlay.expect.kinds import Kinds
 
@@ -80,8 +81,25 @@ class Filtering:
         kinds = self._kinds.of(pair.source), self._kinds.of(pair.destination)
         key = (*kinds, pair.family, protocol)
         if key not in self._decided:
-            self._decided[key] = self._followed(pair, protocol, base)
+            self._decided[key] = self._with_others(pair, protocol, base)
         return self._decided[key]
+
+    def _with_others(self, pair: Pair, protocol: Protocol, base: Rule) -> Rule:
+        """What a filter of the source's own takes is seen to lack a neighbour where others do.
+
+        All protocols of a pair are asked at a time: one that gets out looks for the neighbour.
+        """
+        rule = self._followed(pair, protocol, base)
+        if rule.id != filter_hooks.OUTGOING.id:
+            return rule
+        path = self._paths[pair.family].rule(pair)
+        others = (
+            self._followed(pair, other, path.of(split_protocol(other)[0]))
+            for other in protocols(self._plan)
+            if other != protocol
+        )
+        unfound = any("no_neighbour" in (other.stop, *other.also) for other in others)
+        return replace(rule, also=("no_neighbour",)) if unfound else rule
 
     def _followed(self, pair: Pair, protocol: Protocol, base: Rule) -> Rule:
         word, port = split_protocol(protocol)
@@ -178,8 +196,8 @@ def _said(rule: Rule, hook: Hook, one: PlannedFilter, packet: _Sent) -> Rule:
     which = f"It is filters[{one.number}]{line} ({one.text}), at {hook.space}."
     if packet.request:
         return replace(rule, because=f"{rule.because} {which}")
-    # Where ARP's own answers are lost, too, the neighbour isn't found.
-    lost = rule.stop == "no_neighbour"
+    # In a tunnel ARP's own answers are lost, too, so that the neighbour isn't found.
+    lost = rule.id == filter_hooks.TUNNELLED.id
     what = "Nobody is found." if lost else "The request arrives, but its answer is lost."
     return replace(
         rule,

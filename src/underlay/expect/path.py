@@ -297,7 +297,8 @@ class Paths:
     def _apart(self, link: Link, packet: Packet) -> Rule:
         owner = next(one for one in packet.target.links if one.address == packet.address)
         if "" in (link.domain.segment, owner.domain.segment):
-            return routing.CLOSED
+            closed = routing.CLOSED
+            return closed if self._has_ports(link) else routing.without_carrier(closed)
         if link.domain.segment != owner.domain.segment:
             return routing.OTHER_SEGMENT
         by_port = switch_ports.apart(self.world, link, owner)
@@ -306,6 +307,14 @@ class Paths:
         if link.domain.vlan != owner.domain.vlan:
             return routing.OTHER_VLAN
         return routing.MANAGEMENT_ALONE
+
+    def _has_ports(self, link: Link) -> bool:
+        """Whether a link isn't a bridge of its node's that has no container, tunnel or uplink."""
+        if link.space != link.node or link.domain.segment or self.world.overlay(link):
+            return True
+        spaces = self.world.spaces.values()
+        beside = (one for space in spaces if space.name != link.space for one in space.links)
+        return any((one.node, one.parent) == (link.node, link.parent) for one in beside)
 
     def _between(self, link: Link, other: Link, address: str, *words: Fact) -> Rule:
         """The rule for a frame from ``link`` to ``other``, both in one layer-2 domain."""

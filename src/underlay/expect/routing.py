@@ -79,8 +79,6 @@ CLOSED = Rule(
     relation="routing",
     reachable=False,
     stop="no_neighbour",
-    # A bridge without ports has no carrier, and its queue takes nothing (sch_generic.c, noop).
-    also=("not_sent",),
     because=(
         "The two ends share no wire: one of them is in a network without uplink, or in an "
         "overlay. The ARP request stays in the source's own."
@@ -139,6 +137,11 @@ def refused() -> Rule:
         because="The kernel refuses one of these two beside the other; lint says which and why.",
         reference="Linux drivers/net/macvlan.c, macvlan_port_create and macvlan_common_newlink",
     )
+
+
+def without_carrier(rule: Rule) -> Rule:
+    """Return ``rule`` for a bridge without ports: its queue takes nothing (sch_generic.c, noop)."""
+    return replace(rule, also=("not_sent",))
 
 
 def asked_by_node(rule: Rule) -> Rule:

@@ -43,8 +43,6 @@ RULES: tuple[Rule, ...] = (
             facts=facts(fact),
             reachable=False,
             stop="no_neighbour",
-            # The node's own request is let in and tells the child the node's MAC address.
-            also=("no_answer",) if (fact, relation) == ("locked", "to other node") else (),
             because=because,
             reference=reference,
         )

@@ -34,7 +34,8 @@ UNTAGGED_BACK = Rule(
     relation="routing",
     reachable=False,
     stop="no_neighbour",
-    # What its requests tell of it is learned by those who hear them.
+    # Whoever looks for it takes any ARP of its own for an answer: seen of one pair of trunk-native
+    # on a busy machine, and of none when measured again.
     also=("no_answer",),
     because=(
         "One end sends with the tag of the VLAN that its port has without one (access or native): "

@@ -217,6 +217,9 @@ class _Planning:
 
     def _may_hear(self, link: Link, other: Link) -> bool:
         world = self._worlds[0]
+        # A node that gets nothing of a tunnel sends all the same to one that has asked for it.
+        if world.tunnel_is_taken(link) and not world.tunnel_is_taken(other):
+            return True
         return any(
             broadcast_rule(world, link, other, check).reachable
             for check in ("broadcast", "multicast")

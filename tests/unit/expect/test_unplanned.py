@@ -99,3 +99,12 @@ def test_a_large_lab_has_few_sorts() -> None:
     points: tuple[Point, ...] = of("scale-100").points
     assert len(points) > 300
     assert max(one.sort for one in points) < 10
+
+
+def test_who_gets_nothing_of_a_tunnel_may_be_heard_by_the_other_end() -> None:
+    """Measured: what it sends is heard once the other node has asked for it."""
+    points = {point.end: point for point in of("overlay-passthru").points}
+    for near, far in (("vx-1a", "vx-2a"), ("gre-1a", "gre-2a")):
+        assert points[near].sort in points[far].hears
+        assert points[far].sort not in points[near].hears
+        assert not points[far].control or points[far].control != points[near].sort

@@ -58,7 +58,7 @@ DEPENDS: dict[str, tuple[str, ...]] = {
 }
 # What says nothing to a program.
 PROSE = (".md",)
-# The first line of a file may look like a comment and mean something: #!/bin/sh, #cloud-config.
+# The first line of a file may look like a comment and mean something, as #!/bin/sh does.
 COMMENT = b"#"
 # What of an expectation is told to people.
 TOLD = ("because", "reference")

@@ -8,6 +8,8 @@ from underlay.cli.console import out, progress
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
+    from underlay.plan import Plan
+    from underlay.proof.explain import Explanation
     from underlay.proof.lab import Proof
     from underlay.verdict import Verdict
 
@@ -35,15 +37,28 @@ def prove_lab(state: LabState, *, strict: bool = False) -> Proof:
         return prove(state, running.step, strict=strict)
 
 
-def show_matrix(state: LabState, verdict: Verdict) -> None:
+def show_proof(plan: Plan, verdict: Verdict, explanation: Explanation | None) -> None:
+    """Print the matrix of ``verdict`` and, where it isn't as expected, its causes.
+
+    ``explanation`` is None where nothing differs, or where the lab could not be looked into.
+    """
+    from underlay.report.explanation import explanation_text
+
+    show_matrix(plan, verdict)
+    if verdict.exit_code and explanation is not None:
+        out.print()
+        out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
+
+
+def show_matrix(plan: Plan, verdict: Verdict) -> None:
     """Print the matrix of ``verdict`` and what is to be said about it."""
     from underlay.expect import ends
     from underlay.report.terminal import ascii_only, report
 
     page = report(
         verdict,
-        ends(state.plan()),
+        ends(plan),
         width=min(out.width, 100),
         ascii_only=ascii_only(out.encoding),
     )
-    out.print(page)
+    out.print(page, end="")

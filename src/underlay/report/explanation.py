@@ -84,6 +84,9 @@ def explanation_text(explanation: Explanation, *, width: int = 100) -> Text:
         _leftover(text, explanation, width)
     for name, reason in explanation.unseen.items():
         _line(text, f"{name} could not be looked into: {reason}", width, style="yellow")
+    # One newline at the end, so that whoever prints more says how far it stands from this.
+    text.rstrip()
+    text.append("\n" if text else "")
     return text
 
 

@@ -17,6 +17,7 @@ from underlay.lint.read import read_lab
 from underlay.observe.observation import Observation, Seen
 from underlay.plan import Plan, make_plan
 from underlay.proof import labs
+from underlay.proof.explain import Explanation
 from underlay.proof.labs import LabResult, LabResults, prove_brought
 from underlay.storage import paths
 from underlay.verdict import Verdict, judge
@@ -65,6 +66,54 @@ def test_the_exit_code_is_that_of_the_worst_lab(plan: Plan) -> None:
     assert results(green, partly, differs).exit_code == 1
     # Nothing that ran is nothing that passed.
     assert results().exit_code == 3
+
+
+def test_the_last_line_says_in_words_how_many_labs_went_how(plan: Plan) -> None:
+    green, differs, partly = seen(plan), seen(plan, wrong=1), seen(plan, missing=1)
+    assert check.sum_line(results(green)) == "1 lab as expected"
+    assert check.sum_line(results(differs)) == "1 lab differs"
+    assert check.sum_line(results(partly)) == "1 lab not measured in full"
+    several = results(green, green, partly, differs, differs)
+    several.boots = 2
+    assert check.sum_line(several) == (
+        "5 labs: 2 as expected, 2 differ, 1 not measured in full · nodes booted 2 times"
+    )
+    several = results(green, green)
+    several.boots = 1
+    assert check.sum_line(several) == "2 labs as expected · nodes booted once"
+
+
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_one_lab_is_shown_as_a_running_one_is(
+    wrong: int, plan: Plan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = ("flat-1a", "flat-2a", "icmp", 4)
+    explanation = Explanation((), (cell,), {}, (), {}) if wrong else None
+
+    def proven(loaded: list[Loaded], *_: object, **__: object) -> LabResults:
+        return LabResults(
+            {each.plan.lab: LabResult(seen(plan, wrong=wrong), explanation) for each in loaded}
+        )
+
+    monkeypatch.setattr(labs, "prove_labs", proven)
+    assert main(["check", "flat"]) == (1 if wrong else 0)
+    shown = capsys.readouterr().out
+    assert "rows ask, columns answer" in shown
+    assert f", {wrong} differ, 0 not measured" in shown
+    assert shown.splitlines()[-1].startswith(f"1 lab {'differs' if wrong else 'as expected'} · ")
+    assert ("No cause found for 1 cell" in shown) == bool(wrong)
+    assert "\n\n\n" not in shown
+
+
+def test_a_lone_lab_that_did_not_come_up_has_no_matrix(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(labs, "Suite", Booted)
+    assert main(["check", "flat"]) == 3
+    shown = capsys.readouterr()
+    assert "flat: not up: flat did not start" in shown.err
+    assert "rows ask" not in shown.out
+    assert "1 lab not measured in full" in shown.out
 
 
 def test_coverage_names_only_labs_in_which_a_rule_was_measured(plan: Plan) -> None:

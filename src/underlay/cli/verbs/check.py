@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from underlay.cli.console import err, out, people, print_json, progress
-from underlay.cli.lab_proof import prove_lab, show_matrix
+from underlay.cli.lab_proof import prove_lab, show_proof
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from underlay.cluster.state.lab import LabState
     from underlay.lint import Loaded
+    from underlay.plan import Plan
     from underlay.proof.lab import Proof
     from underlay.proof.labs import LabResult, LabResults
 
@@ -59,8 +60,9 @@ def command(
 
     Without FILE or DIR it is the lab that is up. A lab file, or all `*.yml` directly in
     a folder, are brought up in sandboxes of their own, which never touch a running lab:
-    labs that need the same nodes are proven on one boot. Nothing is left up. Their nodes are
-    started by Underlay itself, without Vagrant; `underlay up` is what Vagrant has to do with.
+    labs that need the same nodes are proven on one boot. Nothing is left up. One lab's matrix
+    and causes are printed, of several a line each. Their nodes are started by Underlay itself,
+    without Vagrant; `underlay up` is what Vagrant has to do with.
 
     Example:
       underlay check
@@ -81,17 +83,14 @@ def command(
 def _check_running(state: LabState, *, strict: bool, as_json: bool) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
     from underlay.report.document import document
-    from underlay.report.explanation import causes, explanation_text
+    from underlay.report.explanation import causes
 
     proof = prove_lab(state, strict=strict)
     verdict, explanation = proof.verdict, proof.explanation
     if as_json:
         print_json({**document(verdict), "causes": causes(explanation)})
     else:
-        show_matrix(state, verdict)
-        if verdict.exit_code:
-            out.print()
-            out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
+        show_proof(state.plan(), verdict, explanation)
     if verdict.exit_code:
         _keep(state, proof)
     return verdict.exit_code
@@ -121,10 +120,13 @@ def _check_files(
 
     began = time.monotonic()
     labs = _read_all(_files(what))
-    count = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
-    with progress(f"rendering {count}") as running:
+    named = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
+    # The whole of one lab is read as that of a running one is; of many, a line each.
+    whole = len(labs) == 1 and not as_json
+    show = _show_only_errors if whole else show_result
+    with progress(f"rendering {named}") as running:
         results = prove_labs(
-            labs, provider or DEFAULT, running.step, show_result, keep=keep, strict=strict
+            labs, provider or DEFAULT, running.step, show, keep=keep, strict=strict
         )
     seconds = round(time.monotonic() - began, 3)
     if as_json:
@@ -136,8 +138,23 @@ def _check_files(
                 "coverage": results.coverage(),
             }
         )
-    people(as_json).print(_last_line(results, seconds))
+    if whole:
+        _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab])
+    people(as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
     return results.exit_code
+
+
+def _show_whole(plan: Plan, result: LabResult) -> None:
+    """Print one lab's matrix and causes; nothing of a lab that didn't come up, which was said."""
+    if result.error is None:
+        show_proof(plan, result.verdict, result.explanation)
+        out.print()
+
+
+def _show_only_errors(result: LabResult) -> None:
+    """Say on stderr that a lab didn't come up, if it didn't."""
+    if result.error is not None:
+        show_result(result)
 
 
 def _files(what: str) -> list[Path]:
@@ -205,11 +222,27 @@ def show_result(result: LabResult) -> None:
         err.print(explanation_text(result.explanation, width=min(err.width, 100)), end="")
 
 
-def _last_line(results: LabResults, seconds: float) -> str:
+def sum_line(results: LabResults) -> str:
+    """Return how many labs are as expected and how many aren't, in words, without the time."""
+    from underlay.report.page import count
+
     codes = results.exit_codes
-    return (
-        f"{len(codes)} lab{'' if len(codes) == 1 else 's'}: {codes.count(EXIT_OK)} as expected,"
-        f" {codes.count(EXIT_DIFFERS)} differ,"
-        f" {codes.count(EXIT_INFRASTRUCTURE)} not measured whole · {results.boots} boots"
-        f" · {seconds:.1f} s"
+    outcomes = (
+        (EXIT_OK, "as expected", "as expected"),
+        (EXIT_DIFFERS, "differs", "differ"),
+        (EXIT_INFRASTRUCTURE, "not measured in full", "not measured in full"),
     )
+    found = [
+        (codes.count(code), one if codes.count(code) == 1 else several)
+        for code, one, several in outcomes
+        if code in codes
+    ]
+    labs = count(len(codes), "lab")
+    if len(found) == 1:
+        line = f"{labs} {found[0][1]}"
+    else:
+        line = f"{labs}: {', '.join(f'{number} {words}' for number, words in found)}"
+    # That one lab is booted once goes without saying.
+    if len(codes) < 2:
+        return line
+    return f"{line} · nodes booted {'once' if results.boots == 1 else f'{results.boots} times'}"

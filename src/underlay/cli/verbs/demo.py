@@ -56,7 +56,7 @@ def command(
             page["spans"] = timeline.document(start_spans(state))
         print_json(page)
         raise typer.Exit(verdict.exit_code)
-    show_matrix(state, verdict)
+    show_matrix(state.plan(), verdict)
     spent = " · ".join(f"{phase.replace('_', ' ')} {s:.1f} s" for phase, s in phases.items())
     err.print(f"{spent} · in all {total:.1f} s", style="dim")
     if timings:

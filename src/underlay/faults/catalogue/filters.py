@@ -6,10 +6,8 @@ on where it stands and which way the packets go.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from underlay.expect import Prediction
 from underlay.faults.evidence.acting import drops, rise_proof
 from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.iptables import of_iptables
@@ -27,10 +25,8 @@ from underlay.faults.fault import (
 )
 from underlay.faults.healing import removed
 from underlay.faults.places import parents
-from underlay.faults.scene import cell_of
 from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
-from underlay.plan.filter_rules import BUILT_IN, chains_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -297,83 +293,6 @@ def _with_l3(scene: Scene, node: str, found: Drop, effect: Effect) -> Effect:
         if child.node == node and found.direction in seen:
             cells |= scene.cells("space", child.container, child.interface, beyond)
     return Effect(frozenset(cells), effect.possible)
-
-
-class FilterGone(Fault):
-    """A filter of the lab file isn't in force where it should be."""
-
-    id = "filter-gone"
-    layer = "filters"
-    title = "a filter of the lab isn't in force"
-    symptom = "cells that a filter of the lab should stop are reachable"
-    evidence = "`iptables-save -c`: a built-in chain doesn't jump to the lab's own, or rules lack"
-    cause = "Somebody has removed a rule that the lab file asks for, or flushed the whole filter."
-    cure = "underlay converge"
-    reference = "iptables(8); docs/concepts/filters.md"
-    no_place = "this lab has no filters on nodes or containers"
-    break_script = """
-for pair in "$@"; do for program in iptables ip6tables; do
-    $program -w 5 -D "${pair% *}" -j "${pair#* }" 2>/dev/null || :
-done; done
-"""
-    mend_script = """
-for pair in "$@"; do for program in iptables ip6tables; do
-    $program -w 5 -n -L "${pair#* }" >/dev/null 2>&1 || continue
-    $program -w 5 -C "${pair% *}" -j "${pair#* }" 2>/dev/null && continue
-    $program -w 5 -I "${pair% *}" -j "${pair#* }"
-done; done
-"""
-
-    def places(self, scene: Scene) -> Iterator[Place]:
-        nodes = {node.name: node.name for node in scene.plan.nodes}
-        nodes |= {container.name: container.node for container in scene.plan.containers}
-        for name in scene.plan.rules:
-            if name in nodes:
-                yield Place(name, "", nodes[name])
-
-    def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
-        chains = chains_of(scene.plan.rules[place.target]["v4"])
-        return tuple(f"{BUILT_IN[chain]} {chain}" for chain in chains)
-
-    def effect(self, scene: Scene, place: Place) -> Effect:
-        """Return the cells that fare otherwise where nothing is filtered at the place."""
-        return Effect(self._otherwise(scene, place, (4, 6)))
-
-    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
-        """Find chains that nothing jumps to, and those that lack rules."""
-        for place in self.places(scene):
-            space = evidence.space(place.target)
-            for family, program in ((4, "iptables"), (6, "ip6tables")) if space else ():
-                text = scene.plan.rules[place.target].get(f"v{family}", "")
-                lines = space.lines(program) if space else []
-                lacking = [chain for chain in chains_of(text) if not in_force(chain, text, lines)]
-                if lacking:
-                    hooks = tuple(BUILT_IN[chain] for chain in lacking)
-                    about = [line for line in lines if any(word in line for word in hooks)]
-                    said = (*about, f"no jump to {', '.join(lacking)}, or fewer rules in it")
-                    proof = Proof(place.target, f"{program}-save -c", said)
-                    cells = self._otherwise(scene, place, (family,))
-                    yield self.found(scene, place, proof, effect=Effect(cells))
-
-    def _otherwise(self, scene: Scene, place: Place, families: tuple[int, ...]) -> frozenset[Cell]:
-        without = tuple(
-            replace(one, spaces=tuple(name for name in one.spaces if name != place.target))
-            for one in scene.plan.filters
-        )
-        other = Prediction(replace(scene.plan, filters=without)).reach
-        pairs = zip(scene.prediction.reach, other, strict=True)
-        return frozenset(
-            cell_of(one)
-            for one, instead in pairs
-            if one.reachable != instead.reachable and one.family in families
-        )
-
-
-def in_force(chain: str, text: str, lines: list[str]) -> bool:
-    """Whether a built-in chain jumps to ``chain``, and it has as many rules as ``text`` says."""
-    jumps = any(line.endswith(f"-A {BUILT_IN[chain]} -j {chain}") for line in lines)
-    here = sum(f"-A {chain} " in line for line in lines)
-    return jumps and here >= sum(line.startswith(f"-A {chain} ") for line in text.splitlines())
 
 
 class EchoIgnored(Fault):

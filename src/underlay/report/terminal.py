@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from underlay.report.matrix import DIFFERS, NOT_MEASURED, matrix
+from underlay.expect import FAMILIES
+from underlay.report.matrix import DIFFERS, MIXED, NOT_MEASURED, matrix, sign_of
 from underlay.report.page import Page, count
 from underlay.report.unplanned import unplanned_section
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from underlay.verdict import Cell, Verdict
 
 PAIRS_SHOWN = 5
+ENDS_SHOWN = 4
 STOPS = {
     "no_route": "there was no route to send it by",
     "not_sent": "nothing left the source",
@@ -52,6 +54,8 @@ def report(
     page.text.append("\n\n")
     summary = verdict.summary
     summary_line(verdict, page.text)
+    _families(verdict, page)
+    _mixed(verdict, page)
     _owners(verdict, page)
     _differences(verdict, page)
     _value_table(verdict, page)
@@ -91,6 +95,47 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
     if summary.lost:
         text.append(f"{count(summary.lost, 'packet')} lost, and resent with success\n")
     return text
+
+
+def _families(verdict: Verdict, page: Page) -> None:
+    """Say how many cells are of each family, where there are two: the matrix doesn't show it."""
+    told = []
+    for family in FAMILIES:
+        cells = [cell for cell in verdict.cells if cell.family == family]
+        fine = sum(cell.measured and not cell.differs for cell in cells)
+        told += [f"{fine} of {count(len(cells), 'cell')} as expected"] if cells else []
+    if len(told) > 1:
+        parts = zip(FAMILIES, told, strict=True)
+        page.line(", ".join(f"IPv{family}: {words}" for family, words in parts))
+
+
+def _mixed(verdict: Verdict, page: Page) -> None:
+    """Say which protocols reach where a sign of the matrix stands for some of each."""
+    pairs: dict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in verdict.reach:
+        pairs[cell.source, cell.destination].append(cell)
+    asked: dict[str, list[Cell]] = defaultdict(list)
+    for cells in pairs.values():
+        if sign_of(cells) is MIXED:
+            for cell in cells:
+                asked[cell.label].append(cell)
+    told = []
+    for label, cells in asked.items():
+        reached = [cell.destination for cell in cells if cell.observed == "reachable"]
+        lost = [cell.destination for cell in cells if cell.observed != "reachable"]
+        told.append(f"{label} {len(reached)} of {len(cells)}")
+        if reached and lost:
+            whole = not set(lost) & set(reached)
+            told[-1] += _named("to", reached) or (_named("not to", lost) if whole else "")
+    if told:
+        words = f"reachable of some of each: {', '.join(told)}"
+        page.line(words, indent=2, first=MIXED.text(page.ascii_only))
+
+
+def _named(words: str, ends: list[str]) -> str:
+    """Return the few ``ends`` in brackets, or nothing where they are many."""
+    names = list(dict.fromkeys(ends))
+    return f" ({words} {', '.join(names)})" if len(names) <= ENDS_SHOWN else ""
 
 
 def _differences(verdict: Verdict, page: Page) -> None:

@@ -14,11 +14,13 @@ from rich.console import Console
 
 from underlay.expect import ends, predict
 from underlay.lab import Lab
+from underlay.lint.read import read_lab
 from underlay.observe import Observation, Seen
 from underlay.plan import Plan, make_plan
 from underlay.proof.bench.command_line import PseudoTerminal
 from underlay.report.matrix import matrix
 from underlay.report.terminal import ascii_only, report
+from underlay.storage.paths import root
 from underlay.verdict import Verdict, judge
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "report"
@@ -271,3 +273,37 @@ def test_signs_are_used_only_where_they_can_be_shown(encoding: str | None, answe
 def test_a_lab_of_one_container_has_a_matrix() -> None:
     plan = plan_of(nodes=1, count=1, nets=1)
     assert "6 cells: 6 as expected" in printed(plan, as_predicted(plan))
+
+
+def shipped(name: str) -> str:
+    """Return the report of a shipped lab of which everything is as predicted."""
+    plan = make_plan(read_lab(root() / "labs" / f"{name}.yml"))
+    seen = [
+        Seen(
+            e.source,
+            e.destination,
+            e.protocol,
+            "reachable" if e.reachable else "unreachable",
+            stopped_at=e.stop,
+            arrived=e.reachable or e.arrives,
+            family=e.family,
+        )
+        for e in predict(plan)
+        if e.kind == "reach"
+    ]
+    return printed(plan, seen)
+
+
+def test_cells_of_two_families_are_counted_apart() -> None:
+    shown = shipped("dual-stack")
+    (line,) = re.findall(r"^IPv4: (\d+) of \1 cells as expected, IPv6: .*$", shown, re.MULTILINE)
+    assert int(line) > 0
+    assert "IPv6:" not in shipped("coreos")
+
+
+def test_which_protocols_get_there_is_said_where_some_do() -> None:
+    (line,) = re.findall(r"^◐ reachable of some.*(?:\n  .*)*", shipped("filters"), re.MULTILINE)
+    line = " ".join(line.split())
+    assert re.search(r"icmp \d+ of \d+", line)
+    assert re.search(r"tcp:5432 \d+ of \d+ \(to [\w, -]+\)", line), line
+    assert "◐" not in shipped("coreos")

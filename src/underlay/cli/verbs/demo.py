@@ -21,8 +21,8 @@ The lab stays up. Next (`underlay` is ./underlay in the checkout):
   underlay status                                  who is where, with which address
   underlay ssh core-01                             a shell on a node
   underlay exec lannet-1a -- ping -c 1 20.1.1.129  from one node's container to another's
-  underlay exec core-02 -- ip link set eth1 down   break something …
-  underlay check                                   … and see which cells say so
+  underlay exec core-02 -- ip link set eth1 down   break something,
+  underlay check                                   see which cells say so, and why
   underlay down                                    leave nothing behind
 """
 

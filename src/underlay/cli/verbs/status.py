@@ -84,6 +84,7 @@ def describe(state: LabState) -> dict[str, Any]:
             for node in plan.nodes
         ],
         "containers": _containers(plan, evidence),
+        "hosts": _hosts(plan),
         "switch": {
             "machine": _machine(plan, states),
             "segments": [
@@ -136,11 +137,29 @@ def _containers(plan: Plan, evidence: Evidence) -> list[dict[str, Any]]:
                     "network": attachment.network,
                     "runtime": container.runtime,
                     "address": attachment.address.ip,
+                    "addresses": [address.ip for address in attachment.addresses if address],
                     "mac": attachment.mac,
                     **_seen(of_attachment(evidence, container, attachment)),
                 }
             )
     return rows
+
+
+def _hosts(plan: Plan) -> list[dict[str, Any]]:
+    """Return one row per port of an external host, by its names in the plan: none was asked."""
+    return [
+        {
+            "name": host.name,
+            "segment": port.segment,
+            "vlan": port.vlan,
+            "interface": port.interface,
+            "port": port.port,
+            "addresses": [address.ip for address in port.addresses if address],
+            "mac": port.mac,
+        }
+        for host in plan.hosts
+        for port in host.ports
+    ]
 
 
 def _show(status: dict[str, Any]) -> None:
@@ -159,9 +178,12 @@ def _show(status: dict[str, Any]) -> None:
     columns = ("node", "network", "runtime", "address", "mac")
     containers = Table("container", *columns, "seen", box=None, pad_edge=False)
     for row in status["containers"]:
-        containers.add_row(row["name"], *(row[column] for column in columns), WORDS[row["seen"]])
+        shown = {**row, "address": "\n".join(row["addresses"])}
+        containers.add_row(row["name"], *(shown[column] for column in columns), WORDS[row["seen"]])
     out.print(containers)
     out.print()
+    if status["hosts"]:
+        _show_hosts(status["hosts"])
     switch = Table("segment", "bridge", "ports", "seen", box=None, pad_edge=False)
     for segment in status["switch"]["segments"]:
         ports = ", ".join(
@@ -172,6 +194,17 @@ def _show(status: dict[str, Any]) -> None:
         switch.add_row(segment["name"], segment["bridge"], ports, WORDS[segment["seen"]])
     out.print(switch)
     _show_found(status)
+
+
+def _show_hosts(rows: list[dict[str, Any]]) -> None:
+    columns = ("segment", "port", "interface", "address", "mac")
+    hosts = Table("host", *columns, box=None, pad_edge=False)
+    for row in rows:
+        segment = row["segment"] + (f", VLAN {row['vlan']}" if row["vlan"] else "")
+        addresses = "\n".join(row["addresses"])
+        hosts.add_row(row["name"], segment, row["port"], row["interface"], addresses, row["mac"])
+    out.print(hosts)
+    out.print()
 
 
 def _show_found(status: dict[str, Any]) -> None:

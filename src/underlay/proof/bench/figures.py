@@ -116,7 +116,7 @@ FIGURES = (
     Figure("start_300_s", "`up` of 3 lean nodes with 300 containers", 15),
     Figure("nodes_20_s", "`up` and `check` of 20 full nodes", None),
     Figure("image_build_s", "`image build`", 60),
-    Figure(LIBVIRT, "as up_to_matrix_s, by vagrant-libvirt", None),
+    Figure(LIBVIRT, "warm `up` and `check`, default lab, by vagrant-libvirt", None),
 )
 NAMES = tuple(figure.name for figure in FIGURES)
 

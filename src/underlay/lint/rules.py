@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, ip_address, ip_network
 from itertools import combinations, product
 
 from underlay.drivers import Driver
@@ -18,9 +18,21 @@ from underlay.lab import Lab
 from underlay.lab.text import LabText
 from underlay.lint.finding import Finding, Hit, Rules
 from underlay.lint.keys.networks import parent_key
-from underlay.plan import MANAGEMENT, Plan, PlannedNetwork, memory, parent_address
+from underlay.plan import (
+    MANAGEMENT,
+    Plan,
+    PlannedFilter,
+    PlannedNetwork,
+    memory,
+    own_addresses,
+    parent_address,
+)
 from underlay.plan.filters import NOBODY
 from underlay.plan.hosts import in_one_vlan
+
+# Where the cells of plain tcp and udp ask (observe/on_node), and DHCP's ports of both families.
+PLAIN_PORT = 27007
+DHCP = {"udp:67", "udp:68", "udp:546", "udp:547"}
 
 
 @dataclass(frozen=True)
@@ -586,15 +598,110 @@ def filter_unasked(subject: Subject) -> Iterator[Hit]:
         for pool in network.pools
     }
     for one in subject.plan.filters:
+        if not one.spaces or not nodes.issuperset(one.spaces):
+            continue
         about = [subnet for subnet in (*one.sources, *one.destinations) if subnet in unseen]
-        if about and nodes.issuperset(one.spaces) and one.spaces:
-            network = unseen[about[0]]
+        network = unseen[about[0]] if about else None
+        whom = f"containers of {network.name} send and get" if network else ""
+        if network is None and (alone := _unseen_alone(subject, one)):
+            container, network = alone
+            whom = f"{container} sends and gets"
+        if network:
             yield Hit(
                 subject.spot("filters", one.number, "on"),
-                f"the filter of {', '.join(one.spaces)} isn't asked about what containers of"
-                f" {network.name} send and get: {network.driver} {network.mode} never passes the"
-                " node's IP stack",
-                f"put it on {network.name}: each container then has it in its own namespace",
+                f"the filter of {', '.join(one.spaces)} isn't asked about what {whom}:"
+                f" {network.driver} {network.mode} never passes the node's IP stack",
+                f"put it on {container}, which then has it in its own namespace"
+                if not about
+                else f"put it on {network.name}: each container then has it in its own namespace",
+            )
+
+
+def _unseen_alone(subject: Subject, one: PlannedFilter) -> tuple[str, PlannedNetwork] | None:
+    """Return whom a filter of nodes is about in vain: some containers' addresses and no others.
+
+    What a node itself says to a container, and hears from it, does pass: where it has an address
+    in the container's subnet, a filter may mean that.
+    """
+    plan = subject.plan
+    own = {name: _own_subnets(subject, name) for name in one.spaces}
+    for whom, asked in ((one.sources, "out"), (one.destinations, "in")):
+        met = [_met(subject, subnet) for subnet in whom]
+        if not met or not all(met):
+            continue
+        container, name = next(iter(met[0]))
+        network = plan.network(name)
+        pools = {pool.subnet for _, other in met[0] for pool in plan.network(other).pools}
+        talks = one.direction != asked and any(pools & subnets for subnets in own.values())
+        if not talks:
+            return container, network
+    return None
+
+
+def _own_subnets(subject: Subject, name: str) -> set[str]:
+    """Return the subnets that the node called ``name`` has addresses in."""
+    node = next(node for node in subject.plan.nodes if node.name == name)
+    return {str(one.subnet) for found in own_addresses(node).values() for one in found if one}
+
+
+def _met(subject: Subject, subnet: str) -> dict[tuple[str, str], None]:
+    """Return the containers and networks with an address in ``subnet``; none if others have, too.
+
+    Others are whoever a node's filter can be asked about.
+    """
+    plan, whole = subject.plan, ip_network(subnet)
+    others = [
+        address
+        for node in plan.nodes
+        for found in own_addresses(node).values()
+        for address in found
+    ]
+    others += [address for host in plan.hosts for p in host.ports for address in p.addresses]
+    found: dict[tuple[str, str], None] = {}
+    for container in plan.containers:
+        for attachment in container.attachments:
+            network = plan.network(attachment.network)
+            unseen = network.traits.has_children and network.mode not in network.traits.l3_modes
+            for address in attachment.addresses:
+                if not unseen:
+                    others.append(address)
+                elif address and ip_address(address.ip) in whole:
+                    found[container.name, network.name] = None
+    if any(address and ip_address(address.ip) in whole for address in others):
+        return {}
+    return found
+
+
+@rule(
+    "port-unmeasured",
+    "warning",
+    "cells are measured by `protocols` alone: docs/lab-file.md",
+)
+def port_unmeasured(subject: Subject) -> Iterator[Hit]:
+    """A port that no cell asks for is green whatever its filter or its listener does."""
+    lab = subject.lab
+    # A tunnel's outer packets are asked for by what travels in it.
+    measured = {*lab.protocols, *(f"udp:{n.port}" for n in subject.plan.networks if n.port)}
+    measured |= {f"{word}:{PLAIN_PORT}" for word in ("tcp", "udp") if word in lab.protocols}
+    if any(network.ipam == "dhcp" for network in subject.plan.networks):
+        measured |= DHCP
+    places: list[tuple[tuple[str | int, ...], str, str]] = [
+        (("filters", one.number, "port"), f"{one.protocol}:{one.port}", "the filter is about")
+        for one in subject.plan.filters
+        if one.port
+    ]
+    for key, listening in (("containers", dict(enumerate(lab.containers))), ("hosts", lab.hosts)):
+        places += [
+            ((key, name, "listens", position), str(word), "somebody listens on")
+            for name, entry in listening.items()
+            for position, word in enumerate(entry.listens)
+        ]
+    for place, word, what in places:
+        if word not in measured:
+            yield Hit(
+                subject.spot(*place),
+                f"{what} {word}, which `protocols` doesn't name: no cell asks for it",
+                f"protocols: [{', '.join([*lab.protocols, word])}]",
             )
 
 

@@ -243,6 +243,64 @@ def test_filter_unasked(make: Make) -> None:
     assert make(MAC, groups=filtered("on: a, from: a, action: drop")) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "unasked"),
+    [
+        ("on: core-01, to: a-1a, action: drop", "a-1a sends and gets"),
+        ("on: core-01, to: 10.1.0.65, action: drop", "a-1a sends and gets"),
+        ("on: core-01, from: 10.1.0.64/26, action: drop", "a-1a sends and gets"),
+        ("on: core-01, to: 10.1.0.99, action: drop", ""),  # nobody's, or the spare one's
+        ("on: core-01, to: 192.168.70.12, action: drop", ""),
+        ("on: core-01, to: 0.0.0.0/0, action: drop", ""),
+        ("on: a, to: a-1a, action: drop", ""),
+    ],
+)
+def test_filter_unasked_of_a_name_or_an_address(make: Make, text: str, unasked: str) -> None:
+    found = make(MAC, groups=filtered(text))
+    assert ids(found) == ([("filter-unasked", "warning")] if unasked else [])
+    assert all(unasked in one.message and "put it on a-1a," in one.cure for one in found)
+    assert make(MAC.replace("macvlan", "bridge"), groups=filtered(text)) == []
+
+
+def test_a_nodes_own_talk_with_a_container_passes_its_filter(make: Make) -> None:
+    """In one subnet a node hears containers of others, and its filter is asked about that."""
+    shared = MAC.replace("10.1.0.0/24", "192.168.70.0/24")
+    for text, asked in (
+        ("on: core-01, from: a-2a, action: drop", True),
+        ("on: core-01, direction: out, to: a-2a, action: drop", True),
+        ("on: core-01, to: a-2a, action: drop", False),
+        ("on: core-01, direction: out, from: a-2a, action: drop", False),
+    ):
+        found = ids(make(shared, groups=filtered(text)))
+        assert (("filter-unasked", "warning") in found) is not asked, text
+
+
+def test_port_unmeasured(make: Make) -> None:
+    text = "on: a, protocol: tcp, port: {}, action: drop"
+    (finding,) = make(MAC, groups=filtered(text.format(5432)))
+    assert ids([finding]) == [("port-unmeasured", "warning")]
+    assert (finding.line, finding.column) == (11, 28)
+    assert finding.cure == "protocols: [icmp, tcp, udp, tcp:5432]"
+    named = filtered(text.format("5432, action: drop}\nprotocols: [tcp:5432]#"))
+    assert make(MAC, groups=named) == []
+    # Plain tcp asks there.
+    assert make(MAC, groups=filtered(text.format(27007))) == []
+    (finding,) = make(MAC, groups=("networks: [a], listens: [tcp:5433]",))
+    assert ids([finding]) == [("port-unmeasured", "warning")]
+    assert "somebody listens on tcp:5433" in finding.message
+    assert (finding.line, finding.column) == (9, 31)
+
+
+def test_a_tunnels_outer_port_is_asked_for_by_what_travels_in_it(make: Make) -> None:
+    over = "driver: vxlan, vni: 7, segment: lan, subnet: 10.5.0.0/24"
+    text = "on: core-01, protocol: udp, port: {}, action: drop"
+    assert ids(make(over, groups=filtered(text.format(53)))) == [("port-unmeasured", "warning")]
+    (port,) = {4789, 8472} - {
+        number for number in (4789, 8472) if make(over, groups=filtered(text.format(number)))
+    }
+    assert port == 4789
+
+
 def test_filter_forwards_nothing(make: Make) -> None:
     text = "on: {}, direction: forward, action: drop"
     for name in ("a", "core-01"):

@@ -15,7 +15,6 @@ was heard as well.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
 import time
@@ -56,7 +55,6 @@ ROUNDS, LEAST = 5, 0.15  # and s
 LIMIT = 8.0  # s; where another node is stuck there are no rounds
 BURST = 24  # interfaces that send before what arrived is read again
 CONFIRMED = 8  # addresses that one interface asks for, at most
-TRIES = 3  # times that what a full queue has discarded is sent again
 HEARD = 64  # marks that one interface keeps
 UNKNOWN = 0  # the sort of what goes out by an interface that isn't planned
 KINDS = (ETH_ARP, ETH_IPV6)
@@ -92,7 +90,6 @@ class Point:
         self.more = self.sent = 0
         self.control = False
         self.error = ""
-        self.discarded: list[tuple[int, bytes]] = []
         self.sockets: dict[int, socket.socket] = {}
         with space:
             self.index = socket.if_nametoindex(spec.interface)
@@ -106,21 +103,12 @@ class Point:
         self.mac: bytes = self.sockets[ETH_ARP].getsockname()[4]
 
     def send(self, kind: int, frame: bytes) -> None:
-        """Send one frame; keep why that can't be done, or the frame where a queue was full."""
+        """Send one frame; keep why that can't be done."""
         try:
             self.sockets[kind].send(frame)
             self.sent += 1
         except OSError as error:
-            if error.errno == errno.ENOBUFS:
-                self.discarded.append((kind, frame))
-            else:
-                self.error = self.error or os.strerror(error.errno or 0)
-
-    def send_again(self) -> None:
-        """Send once more what a full queue has discarded."""
-        frames, self.discarded = self.discarded, []
-        for kind, frame in frames:
-            self.send(kind, frame)
+            self.error = self.error or os.strerror(error.errno or 0)
 
     def ask_for_others(self) -> None:
         """Ask everybody for the neighbour, and the next ones by frames of their own for nobody.
@@ -158,8 +146,6 @@ class Point:
 
     def result(self) -> dict[str, Any]:
         """Return what was heard, and what the report says of the interface."""
-        if self.discarded:
-            self.error = self.error or os.strerror(errno.ENOBUFS)
         return {
             "stop": "",
             "heard": [[*key, mac] for key, mac in self.heard.items()],
@@ -183,7 +169,6 @@ class Unplanned:
         self.failed: dict[int, str] = {}
         self.strays: dict[int, list[list[Any]]] = {}
         self.total = 0
-        self.tries = TRIES
         self.last, self.round = time.monotonic(), station.round
         self.began = self.confirming = self.over = self.told = False
         self.numbers: dict[str, set[int]] = {}
@@ -236,12 +221,6 @@ class Unplanned:
             del self.waiting[:BURST]
             self._sent()
         elif self._overdue():
-            if self.tries and any(point.discarded for point in self.points):
-                self.tries -= 1
-                for point in self.points:
-                    point.send_again()
-                self._sent()
-                return
             if self.confirming or not any(point.heard for point in self.points):
                 self.over = True
                 return

@@ -55,7 +55,9 @@ class Point:
     ``control``, 0 for none. ``leads`` has it send what the others are shown to hear by.
     ``address`` is its planned IPv4 address, empty for none, and ``questions`` are the addresses
     that it asks for by ARP: of nobody, but for that of ``neighbour``. Those of nobody it asks
-    ``next_ones`` for, too, by their MAC addresses.
+    ``next_ones`` for, too, by their MAC addresses. One that is ``still`` sends nothing: its node
+    routes what it sends, and its driver discards all else (Linux drivers/net/ipvlan/ipvlan_core.c,
+    ipvlan_process_outbound).
     """
 
     number: int
@@ -73,6 +75,7 @@ class Point:
     questions: tuple[str, ...]
     neighbour: str
     next_ones: tuple[str, ...]
+    still: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ class _Planning:
                 next_ones=tuple(
                     dict.fromkeys(mac for one in following if (mac := self._links[one].mac))
                 ),
+                still=link.by_node,
             )
 
     def _own(self, place: tuple[str, str]) -> str:

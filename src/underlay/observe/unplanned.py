@@ -71,7 +71,7 @@ def task(planned: Planned, plan: Plan, machine: str) -> dict[str, Any]:
         "points": [
             Spec(
                 p.number, p.space, p.interface, p.sort, list(p.hears), p.control, p.leads,
-                p.address, list(p.questions), p.neighbour, list(p.next_ones),
+                p.address, list(p.questions), p.neighbour, list(p.next_ones), p.still,
             )
             for p in points
         ],

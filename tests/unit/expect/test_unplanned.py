@@ -108,3 +108,14 @@ def test_who_gets_nothing_of_a_tunnel_may_be_heard_by_the_other_end() -> None:
         assert points[near].sort in points[far].hears
         assert points[far].sort not in points[near].hears
         assert not points[far].control or points[far].control != points[near].sort
+
+
+def test_children_whose_node_routes_for_them_send_nothing() -> None:
+    """Measured: their driver discards it, and they would count as ends that couldn't look."""
+    still = {one.space: one.still for one in of("ipvlan-l3s").points}
+    modes = {n.name: n.mode for n in make_plan(read_lab(LABS / "ipvlan-l3s.yml")).networks}
+    assert {name: flag for name, flag in still.items() if flag}
+    assert not any(still[node] for node in ("core-01", "core-02"))
+    for name, flag in still.items():
+        if name.rpartition("-")[0] in modes:
+            assert flag == modes[name.rpartition("-")[0]].startswith("l3"), name

@@ -75,6 +75,7 @@ class Spec(NamedTuple):
     questions: list[str]
     neighbour: str
     next_ones: list[str]
+    still: bool = False
 
 
 class Point:
@@ -269,6 +270,8 @@ class Unplanned:
     def _speak(self, point: Point) -> None:
         """Send what goes out from one interface."""
         spec, nonce = point.spec, self.station.nonce
+        if spec.still:
+            return
         mark = Mark(spec.sort, spec.number, LEADING if spec.leads else 0)
         if spec.address:
             nobodys = (one for one in spec.questions if one != spec.neighbour)

@@ -43,6 +43,7 @@ from underlay.lab import (
     Pool,
     Segment,
     Shim,
+    SwitchPort,
 )
 from underlay.lab.model import FORMATS
 from underlay.lint.hosts import host_rules as rules_about_hosts
@@ -66,6 +67,7 @@ MODELS: dict[type[BaseModel], str] = {
     Nodes: "`nodes`",
     Image: "`image`",
     Segment: "`segments`",
+    SwitchPort: "`ports` of a segment",
     Network: "`networks`",
     Pool: "`subnets`",
     ExtraRoute: "`routes`",
@@ -74,6 +76,136 @@ MODELS: dict[type[BaseModel], str] = {
     Host: "`hosts`",
     HostPort: "`on` of a host",
     Filter: "`filters`",
+}
+
+# What pages say more about it.
+BESIDE: dict[type[BaseModel], str] = {
+    Network: "More about subnets and `ipam`: [Who hands out which address](concepts/addresses.md).",
+    Shim: "What for: [Why a host can't reach its macvlan child](concepts/macvlan-host.md).",
+    Filter: "Which packets each is asked about: [What packet filters see](concepts/filters.md).",
+}
+
+# For each model a piece of a lab file that has its keys; a test makes a lab of each.
+EXAMPLES: dict[type[BaseModel], str] = {
+    Lab: """
+name: small
+nodes: 2
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 10.1.1.0/24}
+containers:
+  - {on: all, count: 2, networks: [lannet]}
+checks: [source, pmtu]
+protocols: [icmp, tcp, "tcp:5432"]
+""",
+    Nodes: """
+nodes: {names: [core-01, core-02], memory: 640}
+""",
+    Image: """
+image: {path: boxes/mine.qcow2, kernel: boxes/vmlinuz, initrd: boxes/initrd.img}
+""",
+    Segment: """
+segments:
+  lan: {subnet: 192.168.70.0/24, subnet6: "fd00:70::/64"}
+  wan: {subnet: 192.168.80.0/24, mtu: 1400}
+  both: {subnet: 192.168.90.0/24, bond: active-backup}
+nodes: {count: 2, profile: lean}
+""",
+    SwitchPort: """
+segments:
+  lan:
+    subnet: 192.168.70.0/24
+    ports: {core-01: {trunk: [70, 80], native: 1}, core-02: {access: 70}}
+""",
+    Network: """
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 10.1.1.0/24}
+  tagged: {driver: ipvlan, mode: l2, segment: lan, vlan: 80, subnet: 10.1.2.0/24, runtime: docker}
+  routed:
+    driver: macvlan
+    segment: lan
+    vlan: 90
+    subnet: 10.1.3.0/24
+    gateway: 10.1.3.1
+    default_route: gateway
+  picky:
+    driver: macvlan
+    mode: source
+    runtime: iproute2
+    allow: [containers]
+    segment: lan
+    vlan: 91
+    subnet: 10.1.4.0/24
+""",
+    Pool: """
+networks:
+  lannet:
+    driver: macvlan
+    segment: lan
+    subnets:
+      - {subnet: 10.1.1.0/24, gateway: 10.1.1.1, reserved: [10.1.1.65]}
+      - {subnet: 10.1.2.0/24, ranges: {core-01: 10.1.2.10-10.1.2.19, core-02: 10.1.2.32/27}}
+""",
+    ExtraRoute: """
+networks:
+  lannet:
+    driver: macvlan
+    segment: lan
+    subnet: 10.1.1.0/24
+    default_route: none
+    routes: [{to: 10.2.0.0/16, via: 10.1.1.1}, {to: 192.168.70.0/24}]
+""",
+    Shim: """
+networks:
+  lannet:
+    driver: macvlan
+    segment: lan
+    subnet: 10.1.1.0/24
+    shim: {addresses: {core-01: 10.1.1.250/32}, routes: [10.1.1.64/26]}
+""",
+    Containers: """
+containers:
+  - {on: all, count: 2, networks: [lannet]}
+  - on: core-01
+    name: db
+    networks: [lannet]
+    addresses: {lannet: 10.1.1.70}
+    listens: ["tcp:5432"]
+  - {on: [core-01, core-02], name: web, networks: [lannet]}
+protocols: [icmp, "tcp:5432"]
+""",
+    Host: """
+hosts:
+  server: {on: {lan: {}}, serves: [dhcp]}
+  router:
+    on: {lan: {addresses: [192.168.70.250/24]}, wan: {addresses: [192.168.80.250/24]}}
+    forwards: true
+segments:
+  lan: {subnet: 192.168.70.0/24}
+  wan: {subnet: 192.168.80.0/24}
+""",
+    HostPort: """
+hosts:
+  router:
+    on:
+      lan:
+        - {addresses: [192.168.70.250/24]}
+        - {vlan: 80, addresses: [10.1.80.1/24, "fd00:80::1/64"]}
+    forwards: true
+""",
+    Filter: """
+filters:
+  - {on: lannet, protocol: tcp, port: 5432, from: 10.1.1.64/26, action: accept}
+  - {on: [lannet, core-01], protocol: tcp, port: 5432, action: drop}
+protocols: [icmp, tcp, "tcp:5432"]
+""",
+}
+
+# Keys of which a value may be called none: what is so without them, in words.
+UNSET = {
+    (Network, "default_route"): "`on-link`; with `nat`, `gateway`",
+    (Network, "ipam"): "the runtime's own",
 }
 
 WORD = Lab.model_json_schema()["properties"]["name"]
@@ -93,6 +225,10 @@ def lab_file() -> str:
     ]
     for model, title in MODELS.items():
         lines += [f"## {title}", "", _prose(model), ""]
+        if model in EXAMPLES:
+            lines += ["```yaml", EXAMPLES[model].strip(), "```", ""]
+        if model in BESIDE:
+            lines += [BESIDE[model], ""]
         lines += ["| Key | Takes | Default | Meaning |", "|---|---|---|---|"]
         lines += [_row(model, name, field) for name, field in model.model_fields.items()]
         lines += [""]
@@ -571,7 +707,8 @@ def _prose(model: type[BaseModel]) -> str:
 def _row(model: type[BaseModel], name: str, field: FieldInfo) -> str:
     schema = model.model_json_schema(by_alias=False)
     takes = " or ".join(_takes(schema["properties"][name], schema.get("$defs", {})))
-    cells = (f"`{name.rstrip('_')}`", takes, _default(field), field.description or "")
+    default = UNSET.get((model, name)) or _default(field)
+    cells = (f"`{name.rstrip('_')}`", takes, default, (field.description or "").replace("``", "`"))
     return f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
 
@@ -583,7 +720,7 @@ def _default(field: FieldInfo) -> str:
         told = value.model_dump(exclude_none=True)
         return ", ".join(f"{key} {entry}" for key, entry in told.items())
     if value is None or value == "" or value == [] or value == {}:
-        return "none"
+        return "not set"
     if isinstance(value, list):
         return ", ".join(f"`{entry}`" for entry in value)
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
@@ -592,9 +729,11 @@ def _default(field: FieldInfo) -> str:
 def _takes(schema: dict[str, Any], models: dict[str, Any]) -> Iterator[str]:
     """Yield in words each kind of value that ``schema`` takes, but not null."""
     kind = schema.get("type")
+    # What a key looks like is said at the key, also where it may be left out.
+    beside = {"such": schema["such"]} if "such" in schema else {}
     if "anyOf" in schema or "oneOf" in schema:
         for option in schema.get("anyOf") or schema["oneOf"]:
-            yield from _takes(option, models)
+            yield from _takes({**option, **beside}, models)
     elif "$ref" in schema:
         key = schema["$ref"].rpartition("/")[2].lower()
         yield f"a mapping, see [`{key}`](#{key})"
@@ -604,8 +743,13 @@ def _takes(schema: dict[str, Any], models: dict[str, Any]) -> Iterator[str]:
         yield f"a whole number from {schema['minimum']} to {schema['maximum']}"
     elif kind == "boolean":
         yield "`true` or `false`"
+    elif "const" in schema:
+        yield f"`{schema['const']}`"
     elif kind in ("array", "object"):
-        yield _several(schema, kind)
+        choices = schema.get("items", {}).get("enum", ())
+        listed = ": " + ", ".join(f"`{choice}`" for choice in choices) if choices else ""
+        such = f", such as `{schema['such']}`" if "such" in schema and not choices else ""
+        yield _several(schema, kind) + listed + such
     elif schema.get("pattern") == WORD["pattern"]:
         yield "[a word](#words)"
     elif kind != "null":
@@ -616,7 +760,7 @@ def _several(schema: dict[str, Any], kind: str) -> str:
     what, ends = ("list", "Items") if kind == "array" else ("mapping", "Properties")
     least, most = schema.get(f"min{ends}"), schema.get(f"max{ends}")
     if most and least:
-        return f"a {what} of {least} to {most}"
+        return f"a {what} of {least if least == most else f'{least} to {most}'}"
     return f"a {what} of at most {most}" if most else f"a {what} of at least {least}"
 
 

@@ -92,7 +92,9 @@ def _plain(value: Any) -> Any:
     format_words, format_keys = FORMATS.get(kind, ""), SHAPES.get(kind, {})
     expected = value.get("expected") or format_words
     # pydantic's titles are the keys once more; a key of that name holds no text.
-    left_out = [key for key in ("title", "format", "expected") if isinstance(value.get(key), str)]
+    left_out = [
+        key for key in ("title", "format", "expected", "such") if isinstance(value.get(key), str)
+    ]
     plain = {key: _plain(entry) for key, entry in _without(value, *left_out).items()}
     if format_words:
         plain |= format_keys

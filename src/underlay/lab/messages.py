@@ -122,7 +122,11 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in schema:
         schema = _root()["$defs"][schema["$ref"].rpartition("/")[2]]
     options = [o for o in schema.get("anyOf", ()) if o.get("type") != "null"]
-    return _resolved(options[0]) if len(options) == 1 else schema
+    if len(options) != 1:
+        return schema
+    # What a key looks like is said at the key, also where it may be left out.
+    beside = {"such": schema["such"]} if "such" in schema else {}
+    return {**_resolved(options[0]), **beside}
 
 
 def _schema(place: Place) -> dict[str, Any]:
@@ -178,9 +182,14 @@ def _expected(schema: dict[str, Any]) -> str:
         least, most = schema.get("minItems"), schema.get("maxItems")
         least, most = least or schema.get("minProperties"), most or schema.get("maxProperties")
         what = "list" if kind == "array" else "mapping"
+        such = f", such as {schema['such']}" if "such" in schema else ""
+        of = _resolved(schema.get("items", {})).get("enum")
+        such += f": {', '.join(of)}" if of else ""
         if most and least:
-            return f"a {what} of {least} to {most}"
-        return f"a {what} of at most {most}" if most else f"a {what} of at least {least}"
+            return f"a {what} of {least if least == most else f'{least} to {most}'}{such}"
+        return f"a {what} of at {f'most {most}' if most else f'least {least}'}{such}"
+    if "const" in schema:
+        return str(schema["const"])
     return str(schema.get("expected") or "text")
 
 
@@ -208,6 +217,9 @@ def _hint(value: object, schema: dict[str, Any]) -> str:
     if schema.get("title") == "Nodes":
         return _hint(value, schema["properties"]["count"])
     if "enum" in schema:
+        with_port = re.fullmatch(r"(tcp|udp):([0-9]{1,5})", str(value))
+        if with_port and with_port[1] in schema["enum"]:
+            return f"write protocol: {with_port[1]}, port: {with_port[2]}"
         return did_you_mean(nearest(value, [str(choice) for choice in schema["enum"]]))
     if kind == "integer":
         return _whole_number(value, schema)

@@ -112,6 +112,11 @@ def _expected(words: str) -> object:
     return Field(json_schema_extra={"expected": words})
 
 
+def _such(form: str) -> object:
+    """Show in messages, and on the page about lab files, what a list or mapping looks like."""
+    return Field(json_schema_extra={"such": form})
+
+
 Word = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=20),
@@ -312,7 +317,9 @@ class Segment(Strict):
     """The mode of a bond by which nodes are in the segment, with two NICs; without it, one NIC."""
     interface: DeviceName | None = None
     """What the NIC, or the bond, is called on the nodes; without it, eth1, or bond1."""
-    members: Annotated[list[DeviceName] | None, Field(min_length=2, max_length=2)] = None
+    members: Annotated[
+        Annotated[list[DeviceName] | None, Field(min_length=2, max_length=2)], _such("[eth1, eth2]")
+    ] = None
     """What a bond's two NICs are called on the nodes."""
     snooping: StrictBool = False
     """Whether the switch sends multicast only to ports that asked for the group (IGMP, MLD)."""
@@ -320,7 +327,10 @@ class Segment(Strict):
     """Whether a snooping switch asks who wants which groups; if nobody asks, it knows of none."""
     unknown_multicast: Literal["flood", "drop"] = "flood"
     """What a snooping switch does with groups that nobody is known to have asked for."""
-    ports: dict[NodeName, SwitchPort] = Field(default={}, max_length=32)
+    ports: Annotated[
+        dict[NodeName, SwitchPort],
+        _such("{core-01: {trunk: [70, 80], native: 1}, core-02: {access: 70}}"),
+    ] = Field(default={}, max_length=32)
     """VLANs by node or host; with any, all other ports are access ports of VLAN 1, or trunks."""
     trunk: Annotated[list[Vlan], Field(min_length=1, max_length=64)] | None = None
     """The VLANs of every port that isn't named in ``ports``: a segment whose frames have tags."""
@@ -346,9 +356,13 @@ class Pool(Strict):
     """The gateway in the subnet, which is handed to no container by itself."""
     ip_range: AnySubnet | None = None
     """The part of the subnet that nodes' slices are cut from; without it, all of it."""
-    ranges: dict[NodeName, AnyRange] = Field(default={}, max_length=20)
+    ranges: Annotated[
+        dict[NodeName, AnyRange], _such("{core-01: 10.1.1.64/26, core-02: 10.1.1.130-10.1.1.139}")
+    ] = Field(default={}, max_length=20)
     """What each node hands out, by node; without it, a slice of its own."""
-    reserved: list[Addresses] = Field(default=[], max_length=64)
+    reserved: Annotated[list[Addresses], _such("[10.1.1.10, 10.1.1.200-10.1.1.220]")] = Field(
+        default=[], max_length=64
+    )
     """What is handed to no container: addresses, subnets or ranges."""
 
     @property
@@ -372,7 +386,9 @@ NodeAddresses = Annotated[
 class Shim(Strict):
     """A node's own child on a network's parent, by which it reaches its own containers."""
 
-    addresses: dict[NodeName, NodeAddresses] = Field(default={}, max_length=20)
+    addresses: Annotated[dict[NodeName, NodeAddresses], _such("{core-01: 10.1.1.250/32}")] = Field(
+        default={}, max_length=20
+    )
     """Addresses by node, with prefix lengths; without any, one of the network's for every node.
 
     A node that isn't named beside others has no shim.
@@ -416,6 +432,13 @@ class Network(Strict):
     an 802.1q sub-interface of that parent. ``sliced: false`` leaves the whole
     subnet to every node, as host-local does by itself: labs about duplicate
     addresses want that, others never do.
+
+    Containers have no default route by ``gateway`` unless ``default_route: gateway`` says so.
+    Without it they ask for any address on the link itself, whatever the runtime, so that two
+    subnets on one wire reach each other without a router, and ``gateway`` is but an address that
+    is handed to nobody. Docker itself does otherwise: it gives containers of macvlan and ipvlan l2
+    a default route by the gateway, by the subnet's first address where the network names none.
+    ``nat`` has ``default_route: gateway`` by itself. With ``none`` there is no default route.
     """
 
     driver: DriverName
@@ -438,7 +461,9 @@ class Network(Strict):
     """What the network's bridge is called on the nodes; without it, br- and what it is for."""
     subnet: Subnet | None = None
     """Where the containers' addresses come from."""
-    subnets: list[Pool] = Field(default=[], max_length=16)
+    subnets: Annotated[
+        list[Pool], _such("[{subnet: 10.1.1.0/24, gateway: 10.1.1.1}, {subnet: 10.1.2.0/24}]")
+    ] = Field(default=[], max_length=16)
     """The subnets in the long form, each with its gateway and ranges, instead of `subnet`."""
     subnet6: Subnet6 | None = None
     """Where their IPv6 addresses come from; without it they have none."""
@@ -447,14 +472,20 @@ class Network(Strict):
     gateway6: Address6 | None = None
     """The gateway in the IPv6 subnet."""
     default_route: Literal["on-link", "gateway", "none"] | None = None
-    """How containers send to other subnets: on the link (usual), by the gateway (nat), or not."""
-    routes: list[ExtraRoute] = Field(default=[], max_length=16)
+    """Where containers send what is for other subnets: to the link, to the gateway, or nowhere."""
+    routes: Annotated[list[ExtraRoute], _such("[{to: 10.2.0.0/16, via: 10.1.1.1}]")] = Field(
+        default=[], max_length=16
+    )
     """More routes of the containers."""
-    reserved: list[Addresses] = Field(default=[], max_length=64)
+    reserved: Annotated[list[Addresses], _such("[10.1.1.10, 10.1.1.200-10.1.1.220]")] = Field(
+        default=[], max_length=64
+    )
     """What is handed to no container: addresses of the subnet, subnets of it, or ranges."""
     ip_range: Subnet | None = None
     """The part of the subnet that containers get addresses from; without it, all of it."""
-    ranges: dict[NodeName, AnyRange] = Field(default={}, max_length=20)
+    ranges: Annotated[
+        dict[NodeName, AnyRange], _such("{core-01: 10.1.1.64/26, core-02: 10.1.1.130-10.1.1.139}")
+    ] = Field(default={}, max_length=20)
     """What each node hands out of the subnet, by node; without it, a slice of its own."""
     ipam: Ipam | None = None
     """What gives containers addresses: a CNI plugin, a server (dhcp), the plan (cluster), none."""
@@ -473,7 +504,10 @@ class Network(Strict):
     """Whether nodes get a child of their own, by which they reach their own containers; or how."""
     nat: StrictBool = False
     """Whether a bridge stays without uplink, and its node masquerades what leaves it."""
-    allow: Annotated[list[Literal["containers", "nodes"]], Field(max_length=2)] | None = None
+    allow: Annotated[
+        Annotated[list[Literal["containers", "nodes"]], Field(max_length=2)] | None,
+        _such("[containers]"),
+    ] = None
     """Whose frames a child in source mode takes; without it, all planned peers'."""
     vni: Vni | None = None
     """The VXLAN's identifier."""
@@ -565,7 +599,7 @@ class Containers(Strict):
     """The nodes that get them: all, one node's name, or a list of names."""
     count: Annotated[int, Field(strict=True, ge=1, le=200)] = 1
     """How many containers each of these nodes gets."""
-    networks: Annotated[list[Word], Field(min_length=1, max_length=8)]
+    networks: Annotated[Annotated[list[Word], Field(min_length=1, max_length=8)], _such("[lannet]")]
     """The networks that each container is attached to, its first interface in the first one."""
     name: ContainerName | None = None
     """What the containers are called instead of by their first network.
@@ -573,22 +607,30 @@ class Containers(Strict):
     The only container of its name is called just that; where there are several, the number of
     the node and a letter follow: web-1a.
     """
-    addresses: dict[Word, Address] = Field(default={}, max_length=8)
+    addresses: Annotated[dict[Word, Address], _such("{lannet: 10.1.1.10}")] = Field(
+        default={}, max_length=8
+    )
     """Fixed addresses by network, for a group of one container on one node."""
-    addresses6: dict[Word, Address6] = Field(default={}, max_length=8)
+    addresses6: Annotated[dict[Word, Address6], _such('{lannet: "fd00:1::10"}')] = Field(
+        default={}, max_length=8
+    )
     """Fixed IPv6 addresses by network, likewise."""
-    macs: dict[Word, Mac] = Field(default={}, max_length=8)
+    macs: Annotated[dict[Word, Mac], _such('{lannet: "02:00:00:00:01:10"}')] = Field(
+        default={}, max_length=8
+    )
     """Fixed MAC addresses by network, likewise."""
     forwards: StrictBool = False
     """Whether the containers forward packets between their networks, as routers do."""
-    listens: list[Listened] = Field(default=[], max_length=16)
+    listens: Annotated[list[Listened], _such('["tcp:5432"]')] = Field(default=[], max_length=16)
     """Ports of ``protocols`` that the containers listen on; others refuse them."""
 
 
 class HostPort(Strict):
     """How an external host sits in a segment: by its NIC, or by a VLAN's sub-interface of it."""
 
-    addresses: list[AnyInterface] = Field(default=[], max_length=8)
+    addresses: Annotated[list[AnyInterface], _such("[192.168.70.250/24]")] = Field(
+        default=[], max_length=8
+    )
     """Its addresses there; without any, one from the end of the segment's subnet."""
     vlan: Vlan | None = None
     """The 802.1q tag that it speaks there; without it, none."""
@@ -604,15 +646,20 @@ HostPorts = Annotated[
 class Host(Strict):
     """A machine that is no cluster member: a server, or a router that forwards."""
 
-    on: Annotated[dict[Word, HostPorts], Field(min_length=1, max_length=8)]
+    on: Annotated[
+        Annotated[dict[Word, HostPorts], Field(min_length=1, max_length=8)],
+        _such("{lan: {addresses: [192.168.70.250/24]}}"),
+    ]
     """The segments that it is in; a list for one that it is in by several VLANs of its cable."""
     forwards: StrictBool = False
     """Whether it forwards packets between its segments."""
     serves: list[Service] = Field(default=[], max_length=2)
     """What it serves in its segments: DHCP leases, or router advertisements (ra)."""
-    routes: list[ExtraRoute] = Field(default=[], max_length=16)
+    routes: Annotated[list[ExtraRoute], _such("[{to: 10.2.0.0/16, via: 192.168.70.1}]")] = Field(
+        default=[], max_length=16
+    )
     """More routes of the host."""
-    listens: list[Listened] = Field(default=[], max_length=16)
+    listens: Annotated[list[Listened], _such('["tcp:5432"]')] = Field(default=[], max_length=16)
     """Ports of ``protocols`` that it listens on; others it refuses."""
 
     def ports(self, segment: str) -> list[HostPort]:
@@ -679,20 +726,35 @@ class Lab(Strict):
     """The nodes, or just how many, or just their names."""
     image: Image | None = None
     """A box of your own that nodes boot instead of Underlay's."""
-    segments: Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)]
+    segments: Annotated[
+        Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)],
+        _such("{lan: {subnet: 192.168.70.0/24}}"),
+    ]
     """The underlay: each node's NICs eth1, eth2 and so on, in this order, or as `interface` says.
 
     eth0 is management.
     """
-    networks: Annotated[dict[Word, Network], Field(min_length=1, max_length=16)]
+    networks: Annotated[
+        Annotated[dict[Word, Network], Field(min_length=1, max_length=16)],
+        _such("{lannet: {driver: macvlan, segment: lan, subnet: 10.1.1.0/24}}"),
+    ]
     """The containers' networks by name."""
-    containers: Annotated[list[Containers], Field(min_length=1, max_length=64)]
+    containers: Annotated[
+        Annotated[list[Containers], Field(min_length=1, max_length=64)],
+        _such("[{on: all, networks: [lannet]}]"),
+    ]
     """The containers, group by group."""
-    hosts: dict[Word, Host] = Field(default={}, max_length=8)
+    hosts: Annotated[dict[Word, Host], _such("{router: {on: {lan: {}}}}")] = Field(
+        default={}, max_length=8
+    )
     """External hosts and routers by name."""
     checks: list[Check] = Field(default=[], max_length=8)
     """What is measured besides reachability."""
-    protocols: list[Protocol] = Field(default=["icmp", "tcp", "udp"], min_length=1, max_length=8)
+    protocols: Annotated[list[Protocol], _such('[icmp, "tcp:5432"]')] = Field(
+        default=["icmp", "tcp", "udp"], min_length=1, max_length=8
+    )
     """What reachability is measured with; ``tcp:5432`` is answered by who ``listens`` there."""
-    filters: list[Filter] = Field(default=[], max_length=64)
+    filters: Annotated[
+        list[Filter], _such("[{on: core-01, protocol: tcp, port: 22, action: drop}]")
+    ] = Field(default=[], max_length=64)
     """Packet filters, rule by rule: on containers, nodes and external hosts."""

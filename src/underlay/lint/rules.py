@@ -231,22 +231,43 @@ def public_range(subject: Subject) -> Iterator[Hit]:
     "gateway-unowned",
     "warning",
     "host-local: a route without gw goes through the gateway, whoever owns it:"
-    " https://www.cni.dev/plugins/current/ipam/host-local/",
+    " https://www.cni.dev/plugins/current/ipam/host-local/; Docker routes by it, too:"
+    " https://docs.docker.com/engine/network/drivers/macvlan/",
 )
 def gateway_unowned(subject: Subject) -> Iterator[Hit]:
     """A gateway that nobody answers for."""
     plan = subject.plan
+    # Some interface by which a host could have the address.
+    shape = "hosts: {{router: {{on: {{{segment}: {{addresses: [{address}]{vlan}}}}}}}}}"
     for network in plan.networks:
         gateways = [pool.gateway for pool in network.pools if pool.gateway and pool.family == 4]
         near = set(_near(subject, network)) if gateways else set()
         for gateway in gateways:
             if gateway not in near:
+                pool = network.pool_of(gateway)
+                # Docker gives containers of ipvlan l3 a default route on the link by itself.
+                dockers = network.runtime == "docker" and network.mode != "l3"
+                used = network.default_route == "gateway" or any(
+                    route.via == gateway for route in network.routes
+                )
+                given = shape.format(
+                    segment=network.segment,
+                    address=f"{gateway}/{pool.subnet.partition('/')[2]}",
+                    vlan=f", vlan: {network.vlan}" if network.vlan else "",
+                )
                 yield Hit(
                     subject.spot(*gateway_key(subject.lab, network.name, gateway)),
-                    f"no node, host or container on {network.parent} owns {gateway}:"
-                    " routes through it lead nowhere",
-                    "leave `gateway` out where nothing is to be routed",
+                    f"no node, host or container on {network.parent} owns {gateway}: "
+                    + (_LOST if used else _UNUSED)
+                    + (_DOCKERS if not used and dockers else ""),
+                    "leave `gateway` out where nothing is to be routed"
+                    + (f", or give it to a host: `{given}`" if network.segment else ""),
                 )
+
+
+_LOST = "routes through it lead nowhere"
+_UNUSED = "no route uses it, for containers here ask for other subnets on the link"
+_DOCKERS = ", where Docker itself would route by it (`default_route: gateway`)"
 
 
 def gateway_key(lab: Lab, network: str, gateway: str) -> tuple[str | int, ...]:

@@ -6,8 +6,14 @@ import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated
 
 import pytest
+from pydantic import BaseModel, TypeAdapter
+from ruamel.yaml import YAML
+
+from underlay import lint
+from underlay.lab import Lab
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -37,3 +43,35 @@ def test_every_key_has_a_meaning() -> None:
         if not (field.description or "").endswith(".")
     ]
     assert lacking == []
+
+
+BASE = {
+    "name": "small",
+    "nodes": 2,
+    "segments": {"lan": {"subnet": "192.168.70.0/24"}},
+    "networks": {"lannet": {"driver": "macvlan", "segment": "lan", "subnet": "10.1.1.0/24"}},
+    "containers": [{"networks": ["lannet"]}],
+}
+
+
+@pytest.mark.parametrize("model", REFERENCE.MODELS, ids=lambda model: model.__name__)
+def test_every_section_has_an_example_that_is_a_lab(model: type[BaseModel], tmp_path: Path) -> None:
+    yaml = YAML(typ="safe")
+    piece = yaml.load(REFERENCE.EXAMPLES[model])
+    file = tmp_path / "small.yml"
+    with file.open("w", encoding="utf-8") as stream:
+        yaml.dump({**BASE, **piece}, stream)
+    if "image" in piece:
+        Lab.model_validate({**BASE, **piece})
+    else:
+        assert [str(f) for f in lint.load(file).findings if f.severity == "error"] == []
+
+
+def test_every_form_that_messages_show_is_one_that_the_key_takes() -> None:
+    for model in REFERENCE.MODELS:
+        for name, field in model.model_fields.items():
+            extra = field.json_schema_extra
+            if isinstance(extra, dict) and "such" in extra:
+                value = YAML(typ="safe").load(str(extra["such"]))
+                kind = Annotated[(field.annotation, *field.metadata, field)]
+                assert TypeAdapter(kind).validate_python(value), name

@@ -208,3 +208,18 @@ def test_reading_alone_knows_nothing_of_labs(tmp_path: Path) -> None:
     assert text.data == {"a": {"b": [1, "two"]}}
     assert text.mark(("a", "b", 1)) == (1, 12)
     assert text.key_mark(("a", "b")) == (1, 5)
+
+
+def test_a_port_in_the_protocol_is_said_to_stand_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "lab.yml"
+    file.write_text(
+        "name: x\nnodes: 2\nsegments: {lan: {subnet: 192.168.70.0/24}}\n"
+        "networks: {red: {driver: macvlan, segment: lan, subnet: 10.1.1.0/24}}\n"
+        "containers: [{networks: [red], addresses: 10.1.1.10}]\n"
+        'filters: [{on: red, protocol: "tcp:5432", action: drop}]\n'
+    )
+    with pytest.raises(LabError) as raised:
+        read_lab(file)
+    first, second = raised.value.problems
+    assert first.expected == "a mapping of at most 8, such as {lannet: 10.1.1.10}"
+    assert second.hint == "write protocol: tcp, port: 5432"

@@ -117,6 +117,14 @@ def test_gateway_unowned(make: Make) -> None:
     assert ids(make(f"{MAC}, gateway: 10.1.0.1")) == [("gateway-unowned", "warning")]
     tagged = f"{MAC}, vlan: 70, gateway: 10.1.0.11"
     assert make(tagged) == []
+    (unused,) = make(f"{MAC}, gateway: 10.1.0.1")
+    (docker,) = make(f"{MAC}, runtime: docker, gateway: 10.1.0.1")
+    (used,) = make(f"{MAC}, gateway: 10.1.0.1, default_route: gateway")
+    assert "no route uses it" in unused.message
+    assert "Docker" not in unused.message
+    assert "Docker itself would route by it" in docker.message
+    assert "routes through it lead nowhere" in used.message
+    assert "hosts: {router: {on: {lan: {addresses: [10.1.0.1/24]}}}}" in used.cure
     same = MAC.replace("10.1.0.0/24", "192.168.70.0/24")
     assert make(f"{same}, gateway: 192.168.70.12") == []
 

@@ -520,8 +520,10 @@ def _pattern(scene: Scene, effect: Effect) -> str:
 
 
 def _sentence(text: str) -> str:
-    """A sentence begins with a capital letter, unless it begins with a program's name."""
-    begin = text if text.split(" ", maxsplit=1)[0] in PROGRAMS else f"{text[:1].upper()}{text[1:]}"
+    """A sentence begins with a capital letter, unless a program's name or other code begins it."""
+    first = text.split(" ", maxsplit=1)[0].rstrip(".,;:")
+    is_code = first in PROGRAMS or re.search(r"[a-z0-9][.(=/_]", first)
+    begin = text if is_code else f"{text[:1].upper()}{text[1:]}"
     return begin.rstrip(".") + "."
 
 
@@ -546,7 +548,16 @@ def recipes() -> str:
         *_stale((record.rows[f.stem] for f in files if f.stem in record.rows), "of the rows"),
         "",
         "In the tables a row asks and a column answers: ● all of these reach, · none does, or how",
-        "many do.",
+        "many do. A column says whether both are on the same node or on another one; it says",
+        "neither where an external host asks or is asked, which is on no node. A cell is blank where",
+        "no such pair is asked: nodes don't ask nodes, and a container that is alone on its node has no",
+        "other one there.",
+        "",
+        "## By the page they are from",
+        "",
+        "| Page | Recipes |",
+        "|---|---|",
+        *_by_page(files),
         "",
     ]
     for file in files:
@@ -571,6 +582,19 @@ NOT_SAID = (
         "The lab file has no key for them.",
     ),
 )
+
+
+def _by_page(files: Iterable[Path]) -> Iterator[str]:
+    """A table's rows: each page that recipes are from, and those, in the order of their names."""
+    found: dict[str, list[str]] = {}
+    for file in files:
+        said = recipe_head(file.read_text(encoding="utf-8"))
+        page = re.sub(r" (at [0-9a-f]{8}|\(read [0-9-]+\))$", "", said["Source"])
+        title = said["Recipe"]
+        anchor = re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())
+        found.setdefault(page, []).append(f"[{file.stem}](#{anchor})")
+    for page, links in sorted(found.items()):
+        yield f"| {_cell(page)} | {', '.join(links)} |"
 
 
 def _recipe(file: Path, proven: RecipeRow | None) -> Iterator[str]:

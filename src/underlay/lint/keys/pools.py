@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, ip_address, ip_network
 from itertools import combinations, islice
 
+from underlay.errors import did_you_mean
 from underlay.lab import Network
 from underlay.lab import Pool as LabPool
 from underlay.lab.text import Place, Problem
@@ -115,7 +116,8 @@ def _outside(parts: Parts, place: Place, pool: LabPool, subnet: Subnet) -> Itera
     gateway = ip_address(pool.gateway) if pool.gateway else None
     if gateway and (gateway not in subnet or gateway in (subnet[0], subnet[-1])):
         expected = f"a host's address in {subnet}"
-        yield parts.text.problem((*place, "gateway"), str(gateway), expected)
+        hint = did_you_mean(str(subnet[1])) if subnet.num_addresses > 2 else ""
+        yield parts.text.problem((*place, "gateway"), str(gateway), expected, hint)
     if pool.ip_range and not _inside(pool.ip_range, subnet):
         yield parts.text.problem((*place, "ip_range"), pool.ip_range, f"a part of {subnet}")
     for position, text in enumerate(pool.reserved):

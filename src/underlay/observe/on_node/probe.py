@@ -225,13 +225,21 @@ class Prober:
                 wanted = packed(question.destination)
                 hop = rtnetlink.next_hop(space.netlink, wanted)
                 table = self.tables.get((phase, space.name), {})
-                unresolved = rtnetlink.unresolved(table, hop)
-                question.stopped = "no_neighbour" if unresolved else "no_answer"
-                asked = hop[1] if hop and unresolved else None
-                if hop and not self.witness.saw(question, asked):
-                    question.stopped = "not_sent"
+                question.stopped = self.stop(question, hop, rtnetlink.unresolved(table, hop))
             except OSError as error:
                 question.result = {"stop": "no_route", "reason": os.strerror(error.errno or 0)}
+
+    def stop(self, question: Question, hop: tuple[int, bytes] | None, unresolved: bool) -> str:
+        """Return where a question stopped whose next hop is known now, or isn't.
+
+        A packet that was seen to leave had found it: a router's redirect has changed it since.
+        """
+        if not self.witness.watches(question):
+            return "no_neighbour" if unresolved else "no_answer"
+        if hop is None or self.witness.left_for(question):
+            return "no_answer"
+        asked = unresolved and self.witness.asked_for(question, hop[1])
+        return "no_neighbour" if asked else "not_sent"
 
 
 def say(line: str) -> None:

@@ -25,7 +25,7 @@ ICMP = {4: socket.IPPROTO_ICMP, 6: socket.IPPROTO_ICMPV6}
 IP_PKTINFO = 8
 IPV6_RECVPKTINFO, IPV6_PKTINFO = 49, 50
 # What it is written to forgets the namespace's exceptions to its routes (ip-sysctl.rst, route).
-ROUTE_FLUSH = "/proc/sys/net/ipv4/route/flush"
+ROUTE_FLUSH = {4: "/proc/sys/net/ipv4/route/flush", 6: "/proc/sys/net/ipv6/route/flush"}
 # Sockets made at once: each entering and leaving of a namespace is two calls.
 BATCH = 8
 # s for which the kernel keeps a connection to itself until its request is there, tcp(7).
@@ -144,9 +144,16 @@ class Space:
         return self._senders[address]
 
     def forget_routes(self) -> None:
-        """Take back what redirects have changed of the routes; nothing where that isn't allowed."""
-        with self, contextlib.suppress(OSError), open(ROUTE_FLUSH, "w", encoding="ascii") as flush:
-            flush.write("1")
+        """Take back what redirects have changed of the routes; nothing where that isn't allowed.
+
+        IPv6 goes by the age, in ticks, that was written the time before (Linux net/ipv6/route.c,
+        ipv6_sysctl_rtcache_flush).
+        """
+        with self:
+            for family in self.icmp:
+                with contextlib.suppress(OSError), open(ROUTE_FLUSH[family], "wb", 0) as flush:
+                    for _ in range(2 if family == 6 else 1):
+                        flush.write(b"1")
 
     def packet_socket(self, index: int, kind: int) -> socket.socket:
         """Return a socket for whole frames of one type on one interface; raise OSError."""

@@ -66,7 +66,9 @@ class Witness:
                 station.loop.watch(made, self.on_syn, (space, family, made))
 
     def begin(self) -> None:
-        """Watch from now on what leaves."""
+        """Watch from now on what leaves; what was seen in the phase before is of no account."""
+        for seen in self.left.values():
+            seen.clear()
         for space in self.station.present():
             if space.name not in self.left:
                 self.left[space.name] = set()
@@ -76,23 +78,24 @@ class Witness:
                 drain(made)  # what came before there was a program
                 self.station.loop.watch(made, self.on_leaving, (space, made))
 
-    def saw(self, question: Question, asked: bytes | None) -> bool:
-        """Return whether a packet of a question's left its namespace, or was about to.
+    def watches(self, question: Question) -> bool:
+        """Whether it is known what leaves the question's namespace."""
+        return question.space is not None and question.space.name in self.left
 
-        Where ``asked`` isn't None it is enough that somebody was asked for that address. It is so
-        as well where nobody watched.
-        """
-        space = question.space
-        if space is None or space.name not in self.left:
-            return True
-        seen, wanted = self.left[space.name], packed(question.destination)
+    def left_for(self, question: Question) -> bool:
+        """Return whether a packet of a question's was seen to leave its namespace."""
+        assert question.space is not None
         numbers = NUMBERS6 if question.family == 6 else NUMBERS
         number = numbers.get(question.word, numbers["udp"])  # checks go by it
         port = 0 if question.word == "icmp" else question.port or self.station.port
-        if (packed(question.source), wanted, number, port) in seen:
-            return True
-        own = self.own[space.name]
-        return asked is not None and any((one, asked, ASKS, 0) in seen for one in own)
+        packet = packed(question.source), packed(question.destination), number, port
+        return packet in self.left[question.space.name]
+
+    def asked_for(self, question: Question, hop: bytes) -> bool:
+        """Return whether somebody was seen to be asked for a question's next hop."""
+        assert question.space is not None
+        name = question.space.name
+        return any((one, hop, ASKS, 0) in self.left[name] for one in self.own[name])
 
     def on_leaving(self, subject: tuple[Space, socket.socket]) -> None:
         """Keep for which addresses frames leave a namespace."""

@@ -44,6 +44,8 @@ IDENTIFIER = (1 << 64) - 1
 # Interfaces of a sort that send a frame by which their hearers are shown to hear: each hears the
 # other one's.
 LEADING = 2
+# Sorts of which an interface has to hear one: whoever else is cut off, some of them speak.
+CONTROLS = 4
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Point:
 
     ``machine`` is where its probe runs, ``end`` its name for people. Points of one ``sort`` are
     heard by the same others; ``hears`` are the sorts that it may hear, of which it has to hear
-    ``control``, 0 for none. ``leads`` has it send what the others are shown to hear by.
-    ``address`` is its planned IPv4 address, empty for none, and ``questions`` are the addresses
+    one of ``controls``, if there are any. ``leads`` has it send what the others are shown to hear
+    by. ``address`` is its planned IPv4 address, empty for none, and ``questions`` are the addresses
     that it asks for by ARP: of nobody, but for that of ``neighbour``. Those of nobody it asks
     ``next_ones`` for, too, by their MAC addresses. One that is ``still`` sends nothing: its node
     routes what it sends, and its driver discards all else (Linux drivers/net/ipvlan/ipvlan_core.c,
@@ -69,7 +71,7 @@ class Point:
     network: str
     sort: int
     hears: tuple[int, ...]
-    control: int
+    controls: tuple[int, ...]
     leads: bool
     address: str
     questions: tuple[str, ...]
@@ -176,7 +178,7 @@ class _Planning:
                 network=network,
                 sort=sort,
                 hears=tuple(self._heard[sort]),
-                control=controls.get(place, 0),
+                controls=controls.get(place, ()),
                 leads=place in self._members[sort][:LEADING],
                 address=own,
                 questions=tuple(dict.fromkeys(asked)) if own else (),
@@ -229,15 +231,23 @@ class _Planning:
             for check in ("broadcast", "multicast")
         )
 
-    def _controls(self) -> dict[tuple[str, str], int]:
-        """Return for each interface a sort that it has to hear; it isn't in for none."""
+    def _controls(self) -> dict[tuple[str, str], tuple[int, ...]]:
+        """Return for each interface the sorts of which it has to hear one, of as many as there are.
+
+        Those of other machines come first: a machine that is cut off still hears its own.
+        """
         found = {}
         for place, key in self._keys.items():
-            for sort in self._heard[self._sorts[key]]:
-                leading = self._members[sort][:LEADING]
-                if any(self._always_heard(other, place) for other in leading):
-                    found[place] = sort
-                    break
+            certain = [
+                sort
+                for sort in self._heard[self._sorts[key]]
+                if any(self._always_heard(x, place) for x in self._members[sort][:LEADING])
+            ]
+            by_machine: dict[str, int] = {}
+            for sort in certain:
+                by_machine.setdefault(self._links[self._members[sort][0]].node, sort)
+            by_machine.pop(self._links[place].node, None)
+            found[place] = (*by_machine.values(),)[:CONTROLS] or tuple(certain[:1])
         return found
 
     def _always_heard(self, place: tuple[str, str], hearer: tuple[str, str]) -> bool:

@@ -70,7 +70,7 @@ def task(planned: Planned, plan: Plan, machine: str) -> dict[str, Any]:
     return {
         "points": [
             Spec(
-                p.number, p.space, p.interface, p.sort, list(p.hears), p.control, p.leads,
+                p.number, p.space, p.interface, p.sort, list(p.hears), list(p.controls), p.leads,
                 p.address, list(p.questions), p.neighbour, list(p.next_ones), p.still,
             )
             for p in points
@@ -216,7 +216,7 @@ class _Records:
                 said.setdefault(point.end, f"{point.machine}: {why}")
             elif row.get("reason"):
                 said.setdefault(point.end, str(row["reason"]))
-            elif point.control and not row.get("control"):
+            elif point.controls and not row.get("control"):
                 said.setdefault(
                     point.end, f"{point.interface} heard nothing of what others sent to everybody"
                 )

@@ -82,25 +82,25 @@ def source_of(frame: bytes, kind: int) -> str:
 
 
 def attach(
-    made: socket.socket, index: int, nonce: bytes, kind: int, hears: list[int], control: int
+    made: socket.socket, index: int, nonce: bytes, kind: int, hears: list[int], controls: list[int]
 ) -> None:
-    """Have ``made`` take answers, marks of sorts that aren't in ``hears``, and the control's.
+    """Have ``made`` take answers, marks of sorts that aren't in ``hears``, and the controls'.
 
-    Of the sort ``control`` what leads is taken. Raises OSError where the kernel refuses that.
+    Of the sorts ``controls`` what leads is taken. Raises OSError where the kernel refuses that.
 
     A socket that is bound to a NIC gets what the NIC's VLAN sub-interfaces and children take,
     too (Linux net/core/dev.c, __netif_receive_skb_core: orig_dev). So only what comes to the
     interface ``index`` passes.
     """
     own = [(LD, 0, 0, INTERFACE), (JEQ, 1, 0, index), (RET, 0, 0, 0)]
-    code = [*own, *program(nonce, kind, hears, control)]
+    code = [*own, *program(nonce, kind, hears, controls)]
     buffer = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in code))
     filtering = struct.pack("@HP", len(code), ctypes.addressof(buffer))
     made.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, filtering)
 
 
 def program(
-    nonce: bytes, kind: int, hears: list[int], control: int
+    nonce: bytes, kind: int, hears: list[int], controls: list[int]
 ) -> list[tuple[int, int, int, int]]:
     """Return the filter as (code, jump if true, jump if false, constant), for bpf.py, too."""
     known = hears if len(hears) <= MOST_SORTS else []
@@ -118,7 +118,8 @@ def program(
     for number, word in enumerate(words):
         lines += [(LD, at + 4 * number, "", ""), (JEQ, word, "", "drop")]
     lines += [(LDB, at + SIZE - 1, "", ""), (JSET, UNPLANNED, "take", "")]
-    lines += [(LDH, at + SIZE - 5, "", ""), (JEQ, control, "control", "")]
+    lines += [(LDH, at + SIZE - 5, "", "")]
+    lines += [(JEQ, sort, "control", "") for sort in controls]
     lines += [(JEQ, sort, "drop", "") for sort in known]
     lines += [(RET, WHOLE, "take", "")]
     targets = {

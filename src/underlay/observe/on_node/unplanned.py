@@ -69,7 +69,7 @@ class Spec(NamedTuple):
     interface: str
     sort: int
     hears: list[int]
-    control: int
+    controls: list[int]
     leads: bool
     address: str
     questions: list[str]
@@ -97,7 +97,7 @@ class Point:
             for kind in KINDS:
                 made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
                 made.setblocking(False)
-                attach(made, self.index, nonce, kind, spec.hears, spec.control)
+                attach(made, self.index, nonce, kind, spec.hears, spec.controls)
                 made.bind((spec.interface, kind))
                 self.sockets[kind] = made
             self.proxies = _switched_on(spec.interface)
@@ -309,7 +309,7 @@ class Unplanned:
     def hear(self, point: Point, mark: Mark, source: str, mac: str) -> None:
         """Keep a mark that came to an interface, unless it is as planned."""
         if mark.sort in point.spec.hears and not mark.flags & UNPLANNED:
-            point.control = point.control or mark.sort == point.spec.control
+            point.control = point.control or mark.sort in point.spec.controls
             return
         key = (mark.number, mark.flags & UNPLANNED, source)
         if key in point.heard:

@@ -356,7 +356,8 @@ class World:
             driver=network.driver,
             mode=network.traits.mode_word(network.mode, network.flag),
             address=address,
-            mac=made.mac,
+            # A dummy's is chosen by its kernel, and those of its ipvlan children are the same.
+            mac=made.mac if network.own_mac or network.uplink else "",
             interface=made.interface,
             mtu=network.mtu,
             port=node,

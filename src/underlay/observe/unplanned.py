@@ -181,7 +181,9 @@ class _Records:
             for address in point.questions:
                 for mac in self._answerers(number, address):
                     owners = self._planned.owners.get(address, ())
-                    if mac in owners or address in strays:
+                    # A dummy interface's MAC address is chosen by its kernel, and its children's.
+                    own = mac in owners or ("" in owners and mac not in self._planned.names)
+                    if own or address in strays:
                         continue
                     kind: Kind = "other-mac" if owners else "proxy-arp"
                     found[kind, address, mac].append(point)

@@ -63,16 +63,16 @@ def test_the_document(lab: Lab) -> None:
                 "network": end.network,
                 "runtime": plan.container(end.space).runtime,
                 "address": end.address,
-                "mac": next(
-                    attachment.mac
-                    for attachment in plan.container(end.space).attachments
-                    if attachment.network == end.network
-                ),
+                "addresses": [address.ip for address in made.addresses if address],
+                "mac": made.mac,
                 **AS_PLANNED,
             }
             for end in ends(plan)
             if end.kind == "container"
+            for made in plan.container(end.space).attachments
+            if made.network == end.network
         ],
+        "hosts": [],
         "switch": {
             "machine": None,
             "segments": [

@@ -3,7 +3,6 @@
 from underlay.drivers.rule import Rule, Stop
 from underlay.expect.ends import (
     FAMILIES,
-    PROBE_PORT,
     PROTOCOLS,
     Check,
     End,
@@ -21,7 +20,6 @@ from underlay.expect.predict import Prediction, predict
 
 __all__ = [
     "FAMILIES",
-    "PROBE_PORT",
     "PROTOCOLS",
     "Check",
     "End",

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
 from underlay.plan import Attachment, Plan, PlannedContainer, host_address, parent_address
+from underlay.plan.naming import PROBE_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
 # One of PROTOCOLS; TCP and UDP maybe with a port of the lab's choice, as tcp:5432.
 Protocol = str
 PROTOCOLS: tuple[Protocol, ...] = ("icmp", "tcp", "udp")
-# Where the probe itself answers TCP and UDP without a port of the lab's choice: below the range
-# that the kernel picks client ports from (net.ipv4.ip_local_port_range).
-PROBE_PORT = 27007
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Family = Literal[4, 6]
 FAMILIES: tuple[Family, ...] = (4, 6)

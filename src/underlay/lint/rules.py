@@ -29,9 +29,9 @@ from underlay.plan import (
 )
 from underlay.plan.filters import NOBODY
 from underlay.plan.hosts import in_one_vlan
+from underlay.plan.naming import PROBE_PORT
 
-# Where the cells of plain tcp and udp ask (observe/on_node), and DHCP's ports of both families.
-PLAIN_PORT = 27007
+# DHCP's ports of both families.
 DHCP = {"udp:67", "udp:68", "udp:546", "udp:547"}
 
 
@@ -703,7 +703,7 @@ def port_unmeasured(subject: Subject) -> Iterator[Hit]:
     lab = subject.lab
     # A tunnel's outer packets are asked for by what travels in it.
     measured = {*lab.protocols, *(f"udp:{n.port}" for n in subject.plan.networks if n.port)}
-    measured |= {f"{word}:{PLAIN_PORT}" for word in ("tcp", "udp") if word in lab.protocols}
+    measured |= {f"{word}:{PROBE_PORT}" for word in ("tcp", "udp") if word in lab.protocols}
     if any(network.ipam == "dhcp" for network in subject.plan.networks):
         measured |= DHCP
     places: list[tuple[tuple[str | int, ...], str, str]] = [

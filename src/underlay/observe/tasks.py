@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import PROBE_PORT, ends, machines, pairs, protocols
+from underlay.expect import ends, machines, pairs, protocols
 from underlay.expect.value_cells import EVERYBODY
 from underlay.observe.commands import PATIENCE, pack
 from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER, Cell
 from underlay.observe.on_node.unplanned import WORD
 from underlay.observe.turns import turns
 from underlay.observe.unplanned import task as task_beyond
+from underlay.plan.naming import PROBE_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

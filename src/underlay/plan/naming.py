@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     Subnet = IPv4Network | IPv6Network
 
+# Where the probe itself answers TCP and UDP without a port of the lab's choice: below the range
+# that the kernel picks client ports from (net.ipv4.ip_local_port_range).
+PROBE_PORT = 27007
 # IFNAMSIZ without its last byte, which is zero: Linux include/uapi/linux/if.h.
 NAME_BYTES = 15
 FIRST_HOST = 0xE0

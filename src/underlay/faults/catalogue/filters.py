@@ -27,6 +27,7 @@ from underlay.faults.healing import removed
 from underlay.faults.places import parents
 from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
+from underlay.plan.naming import PROBE_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,7 +224,7 @@ class Refuses(ContainerDrops):
     id = "container-refuses"
     direction = "in"
     refuses = True
-    rule = ("INPUT", "-p", "tcp", "--dport", "27007", "-j", "REJECT")
+    rule = ("INPUT", "-p", "tcp", "--dport", str(PROBE_PORT), "-j", "REJECT")
     title = "a container refuses a port"
     symptom = "cells of that protocol to the container are refused at once; its own requests go on"
     evidence = "a REJECT rule with a growing counter in the container"

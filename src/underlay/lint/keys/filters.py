@@ -10,11 +10,12 @@ from underlay.lab import Filter
 from underlay.lab.text import Place, Problem
 from underlay.lint.keys.parts import Parts
 from underlay.plan.filters import is_name
+from underlay.plan.naming import PROBE_PORT
 
 # What these checks send is not predicted behind a filter.
 UNFILTERED = ("source", "pmtu", "broadcast", "multicast", "macs")
 # Where the probe itself answers, and the nodes' way in.
-TAKEN = {27007: "the probe's own: plain tcp and udp ask there", 22: "the nodes' own ssh"}
+TAKEN = {PROBE_PORT: "the probe's own: plain tcp and udp ask there", 22: "the nodes' own ssh"}
 
 
 def filters(parts: Parts) -> Iterator[Problem]:

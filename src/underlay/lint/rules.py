@@ -615,27 +615,34 @@ def filter_unasked(subject: Subject) -> Iterator[Hit]:
     unseen = {
         pool.subnet: network
         for network in subject.plan.networks
-        if network.traits.has_children and network.mode not in network.traits.l3_modes
+        if _passes_by(network)
         for pool in network.pools
     }
     for one in subject.plan.filters:
         if not one.spaces or not nodes.issuperset(one.spaces):
             continue
         about = [subnet for subnet in (*one.sources, *one.destinations) if subnet in unseen]
-        network = unseen[about[0]] if about else None
-        whom = f"containers of {network.name} send and get" if network else ""
-        if network is None and (alone := _unseen_alone(subject, one)):
+        if about:
+            network = unseen[about[0]]
+            whom = f"containers of {network.name} send and get"
+            where = f"{network.name}: each container then has it in its own namespace"
+        elif alone := _unseen_alone(subject, one):
             container, network = alone
             whom = f"{container} sends and gets"
-        if network:
-            yield Hit(
-                subject.spot("filters", one.number, "on"),
-                f"the filter of {', '.join(one.spaces)} isn't asked about what {whom}:"
-                f" {network.driver} {network.mode} never passes the node's IP stack",
-                f"put it on {container}, which then has it in its own namespace"
-                if not about
-                else f"put it on {network.name}: each container then has it in its own namespace",
-            )
+            where = f"{container}, which then has it in its own namespace"
+        else:
+            continue
+        yield Hit(
+            subject.spot("filters", one.number, "on"),
+            f"the filter of {', '.join(one.spaces)} isn't asked about what {whom}:"
+            f" {network.driver} {network.mode} never passes the node's IP stack",
+            f"put it on {where}",
+        )
+
+
+def _passes_by(network: PlannedNetwork) -> bool:
+    """Whether what a network's containers send and get never passes their node's IP stack."""
+    return network.traits.has_children and network.mode not in network.traits.l3_modes
 
 
 def _unseen_alone(subject: Subject, one: PlannedFilter) -> tuple[str, PlannedNetwork] | None:
@@ -682,9 +689,8 @@ def _met(subject: Subject, subnet: str) -> dict[tuple[str, str], None]:
     for container in plan.containers:
         for attachment in container.attachments:
             network = plan.network(attachment.network)
-            unseen = network.traits.has_children and network.mode not in network.traits.l3_modes
             for address in attachment.addresses:
-                if not unseen:
+                if not _passes_by(network):
                     others.append(address)
                 elif address and ip_address(address.ip) in whole:
                     found[container.name, network.name] = None

@@ -8,8 +8,8 @@ builds PLAN's nodes as namespaces on bridges, with macvlan children, runs each
 COMMAND (arguments of ``ip``), measures, and prints the observation as JSON. More commands
 are ``silent NODE``, whose probe fails, ``stuck NODE: WORDS``, whose probe hangs once it is told
 WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node and the bridge,
-``within SECONDS``, in which the probing has to be done, and ``beyond``, which has what isn't
-planned looked for, too.
+``within SECONDS``, in which the probing has to be done, ``pace TIMES``, as for slow nodes,
+and ``beyond``, which has what isn't planned looked for, too.
 """
 
 from __future__ import annotations
@@ -142,6 +142,7 @@ if __name__ == "__main__":
         word.removeprefix("stuck ").split(": ") for word in sys.argv[2:] if word.startswith("stuck")
     )
     within = [float(word.split()[1]) for word in sys.argv[2:] if word.startswith("within ")]
+    paces = [float(word.split()[1]) for word in sys.argv[2:] if word.startswith("pace ")]
     build(the_plan)
     for command in sys.argv[2:]:
         if command.startswith("wire "):
@@ -149,8 +150,14 @@ if __name__ == "__main__":
             put_wire(the_plan, its_node, words.split(", "))
         elif command.startswith("sysctl "):
             switch_on(*command.split()[1:])
-        elif command.split()[0] not in ("silent", "stuck", "within", "beyond"):
+        elif command.split()[0] not in ("silent", "stuck", "within", "pace", "beyond"):
             ip(command)
     beyond = planned(Prediction(the_plan)) if "beyond" in sys.argv[2:] else None
-    seen = measure(the_plan, spawn, planned=beyond, deadline=next(iter(within), None))
+    seen = measure(
+        the_plan,
+        spawn,
+        planned=beyond,
+        deadline=next(iter(within), None),
+        pace=next(iter(paces), 1),
+    )
     sys.stdout.write(seen.to_json())

@@ -9,7 +9,8 @@ The left end leads to one node, the right one to everybody else. Each EFFECT is
     WAY drop every WHAT      all of them are
     WAY delay SECONDS WHAT   each comes that much later
 
-WAY is ``out``, to the right, or ``in``. WHAT is ``arp``, or ``request`` or ``answer`` for
+WAY is ``out``, to the right, or ``in``. WHAT is ``arp``, ``nd`` for IPv6's neighbour
+solicitations and advertisements, ``request`` or ``answer`` for
 the probe's own packets, or ``frame`` for all there is. A flow is two addresses and a
 protocol. Everything else passes as it came.
 """
@@ -27,6 +28,7 @@ from collections.abc import Hashable, Iterator
 
 PORT = 27007  # of underlay.observe.tasks, whose import takes long
 ALL = 3  # ETH_P_ALL
+ICMP6, ND = 58, (135, 136)  # a solicitation, an advertisement
 SOL_PACKET, IGNORE_OUTGOING, VNET_HDR = 263, 23, 15
 VNET = 10  # bytes of a virtio_net_hdr: sums left to the hardware stay so
 WHICH = {"first": lambda n: n == 0, "odd": lambda n: n % 2 == 0, "every": lambda n: True}
@@ -46,6 +48,8 @@ def kinds(frame: bytes) -> Iterator[tuple[str, Hashable]]:
     yield "frame", ""
     if ether == b"\x08\x06":
         yield "arp", (inner[6:8], inner[14:18], inner[24:28])
+    if ether == b"\x86\xdd" and inner[6] == ICMP6 and inner[40] in ND:
+        yield "nd", (inner[40], inner[8:24], inner[48:64])
     if ether != b"\x08\x00":
         return
     head, number = (inner[0] & 15) * 4, inner[9]

@@ -111,6 +111,14 @@ def test_two_segments_that_are_joined_leak(tmp_path: Path) -> None:
     assert {"blue-1a", "blue-2a"} <= set(red.answered)
 
 
+def test_who_is_heard_is_asked_for_twice(tmp_path: Path) -> None:
+    segments = {segment.name: segment.bridge for segment in plan_of().segments}
+    lossy = "wire core-01: in drop first nd"
+    found = looked(tmp_path, *(command.format(**segments) for command in JOINED), lossy)
+    red = next(o for o in found.found if (o.end, o.kind) == ("red-1a", "link-local"))
+    assert {"blue-1a", "blue-2a"} <= set(red.answered)
+
+
 def test_who_cannot_look_is_named(tmp_path: Path) -> None:
     found = looked(tmp_path, "-n red-1a link set eth0 down", "silent core-02")
     assert found.found == ()

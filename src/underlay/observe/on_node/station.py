@@ -64,7 +64,7 @@ class Station:
                 self.spaces.append(None)
                 self.missing[name] = str(error)
         if 6 in families:
-            self._settle()
+            self.settle()
         self.forget()
 
     def forget(self, spaces: Iterable[Space] | None = None) -> None:
@@ -88,8 +88,8 @@ class Station:
         if question:
             self.heard.add(question.destination)
 
-    def _settle(self) -> None:
-        """Wait until no IPv6 address is tentative: the kernel would not send from one."""
+    def settle(self) -> None:
+        """Wait until no IPv6 address is tentative: the kernel doesn't send from one, nor answer."""
         until = time.monotonic() + SETTLE * self.pace
         waiting = self.present()
         while waiting and time.monotonic() < until:

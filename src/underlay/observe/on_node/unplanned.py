@@ -51,7 +51,9 @@ if TYPE_CHECKING:
 WORD = "unplanned"
 BEGUN = 2  # rounds after which everybody has begun this phase, too, and is listening
 # A question and its answer have four steps with ARP; the last round is under way by then.
-ROUNDS, LEAST = 5, 0.15  # and s
+# s at least, too; longer for a question that is asked for the second time.
+ROUNDS, LEAST = 5, (0.15, 0.15, 0.5)
+TWICE = 2
 LIMIT = 8.0  # s; where another node is stuck there are no rounds
 BURST = 24  # interfaces that send before what arrived is read again
 CONFIRMED = 8  # addresses that one interface asks for, at most
@@ -170,8 +172,11 @@ class Unplanned:
         self.failed: dict[int, str] = {}
         self.strays: dict[int, list[list[Any]]] = {}
         self.total = 0
+        # Nobody begins before all nodes have said once more that they had their turn.
+        station.settle()
         self.last, self.round = time.monotonic(), station.round
-        self.began = self.confirming = self.over = self.told = False
+        self.began = self.over = self.told = False
+        self.times = 0
         self.numbers: dict[str, set[int]] = {}
         spaces = {space.name: space for space in station.present()}
         for row in spec["points"]:
@@ -222,13 +227,7 @@ class Unplanned:
             del self.waiting[:BURST]
             self._sent()
         elif self._overdue():
-            if self.confirming or not any(point.heard for point in self.points):
-                self.over = True
-                return
-            self.confirming = True
-            for point in self.points:
-                self._ask_back(point)
-            self._sent()
+            self._ask_back()
 
     def _sent(self) -> None:
         self.last, self.round = time.monotonic(), self.station.round
@@ -238,7 +237,10 @@ class Unplanned:
         age = time.monotonic() - self.last
         if age > LIMIT * self.station.pace:
             return True
-        return self.station.round - self.round >= ROUNDS and age > LEAST * self.station.pace
+        return (
+            self.station.round - self.round >= ROUNDS
+            and age > LEAST[self.times] * self.station.pace
+        )
 
     def _look_at_addresses(self) -> None:
         """Read which addresses each interface has, and which of those nobody planned."""
@@ -319,13 +321,26 @@ class Unplanned:
             return
         point.heard[key] = mac
 
-    def _ask_back(self, point: Point) -> None:
-        """Ask for the senders of what was heard: for those next in number, so for each by some."""
+    def _ask_back(self) -> None:
+        """Ask for the senders of what was heard, and once more for those that didn't answer."""
+        left = [
+            (point, address)
+            for point in (self.points if self.times < TWICE else ())
+            for address in self._to_confirm(point)
+            if address not in {answered for answered, _ in point.answers}
+        ]
+        for point, address in left:
+            point.ask(address)
+        self.times += 1
+        self.over = not left
+        self._sent()
+
+    def _to_confirm(self, point: Point) -> list[str]:
+        """Return senders that were heard: those next in number, so that each is asked by some."""
         nearest = sorted(
             point.heard, key=lambda key: ((key[0] - point.spec.number) % (self.total + 1), key)
         )
-        for _, _, address in nearest[:CONFIRMED]:
-            point.ask(address)
+        return [address for _, _, address in nearest[:CONFIRMED]]
 
     def cut(self) -> None:
         """Leave undecided what isn't decided yet: nobody knows what would have been heard."""

@@ -48,23 +48,22 @@ class Answering:
                 station.loop.watch(made, self.on_icmp, (space, family))
             for (family, _), made in space.udp.items():
                 station.loop.watch(made, self.on_udp, (space, family, made))
-            self.watch_tcp(space)
-
-    def watch_tcp(self, space: Space) -> None:
-        """Take what comes to a namespace's TCP sockets."""
-        for made in space.tcp.values():
-            self.station.loop.watch(made, self.on_tcp, (space, made))
+            for key, made in space.tcp.items():
+                station.loop.watch(made, self.on_tcp, (space, made, key))
 
     def leave(self) -> None:
         """End a phase: drop connections that are half made, or by which nobody has asked yet."""
+        loop = self.station.loop
         for space in self.station.present():
-            for made in space.tcp.values():
-                self.station.loop.close(made)
-            space.listen_anew()
-            self.watch_tcp(space)
+            for key in space.half_made():
+                loop.close(space.tcp[key])
+                made = space.listen_anew(*key)
+                loop.watch(made, self.on_tcp, (space, made, key))
+            space.first_segments.clear()
+            space.connections.clear()
         for made in self.unread:
             abort(made)
-            self.station.loop.close(made)
+            loop.close(made)
         self.unread.clear()
 
     def on_icmp(self, subject: tuple[Space, int]) -> None:
@@ -143,14 +142,15 @@ class Answering:
             detail = space.interface(index)
         space.record(token.protocol, token.number, token.attempt, detail)
 
-    def on_tcp(self, subject: tuple[Space, socket.socket]) -> None:
+    def on_tcp(self, subject: tuple[Space, socket.socket, tuple[int, int]]) -> None:
         """Take new connections."""
-        space, listening = subject
+        space, listening, key = subject
         while True:
             try:
                 made, _ = listening.accept()
             except OSError:
                 return
+            space.connections[key] += 1
             # The kernel hands it out with its request (spaces.py), unless that is late.
             if not self.on_request((space, made)):
                 self.unread.add(made)

@@ -68,7 +68,6 @@ class Asking:
         self.flying: dict[tuple[int, str], Question] = {}
         self.recent: deque[tuple[float, Question]] = deque()
         self.swept = self.looked = 0.0
-        self.idle: dict[tuple[str, str], list[socket.socket]] = {}
 
     @property
     def decided(self) -> int:
@@ -106,9 +105,6 @@ class Asking:
         """
         while self.late:
             self.close(self.late.popleft())
-        for made in (made for sockets in self.idle.values() for made in sockets):
-            self.station.loop.close(made)
-        self.idle.clear()
         for question in self.done:
             self.station.flying.pop((question.number, question.protocol), None)
 
@@ -182,7 +178,7 @@ class Asking:
                 made.connect(to)
             connection = Connection(self, question, made, len(question.sent) - 1)
             loop.follow(made, connection.on_ready, None)
-        elif idle := self.idle.get((question.space.name, question.source)):
+        elif idle := self.station.idle.get((question.space.name, question.source)):
             question.sockets.append(idle.pop())
             loop.hand(question.sockets[0], self.on_datagram, question)
             question.sockets[0].connect(to)
@@ -281,7 +277,7 @@ class Asking:
         no ICMP error either, can come back by it.
         """
         if question.space and question.word != "tcp" and question.clean:
-            idle = self.idle.setdefault((question.space.name, question.source), [])
+            idle = self.station.idle.setdefault((question.space.name, question.source), [])
             idle += question.sockets
         else:
             for made in question.sockets:

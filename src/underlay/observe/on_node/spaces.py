@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node import rtnetlink
@@ -40,8 +41,9 @@ class Space:
     """A network namespace: its listening sockets, and which probes they received.
 
     ``received`` holds what was received, by protocol. ``icmp`` holds a socket for each address
-    family, ``udp`` and ``tcp`` one for each family and port. ``with space:`` enters
-    the namespace, so that sockets made there belong to it.
+    family, ``udp`` and ``tcp`` one for each family and port. How many first segments of TCP and
+    how many connections came to each of those in this phase is in ``first_segments`` and
+    ``connections``. ``with space:`` enters the namespace, so that sockets made there belong to it.
     """
 
     def __init__(
@@ -68,11 +70,16 @@ class Space:
         self._packet: dict[tuple[int, int], socket.socket] = {}
         self._icmp_again: socket.socket | None = None
         self._fresh: dict[tuple[int, int], list[socket.socket]] = {}
+        self._flushes: dict[int, int] = {}
+        self.first_segments: Counter[tuple[int, int]] = Counter()
+        self.connections: Counter[tuple[int, int]] = Counter()
         self._home = home
         self._own = home if kind == "node" else opened(name, kind, path)
         with self:
             self.netlink = rtnetlink.connect()
             for family in families:
+                with contextlib.suppress(OSError):  # where that isn't allowed
+                    self._flushes[family] = os.open(ROUTE_FLUSH[family], os.O_WRONLY)
                 self._listen(family, port)
                 for protocol in listens:
                     word, chosen = ported(protocol)
@@ -87,8 +94,15 @@ class Space:
         self.udp[family, port] = taking(family, port)
         self.tcp[family, port] = listening(family, port)
 
-    def listen_anew(self) -> None:
-        """Listen by new TCP sockets, once the old ones are closed; raise OSError.
+    def half_made(self) -> list[tuple[int, int]]:
+        """Return the family and port of each TCP socket that may hold a connection half made.
+
+        It holds none where each first segment that came has become a connection.
+        """
+        return [key for key in self.tcp if self.first_segments[key] != self.connections[key]]
+
+    def listen_anew(self, family: int, port: int) -> socket.socket:
+        """Return a new TCP socket that listens, once the old one is closed; raise OSError.
 
         A connection that is half made ends with the socket that it came to, and not before
         (Linux net/ipv4/inet_connection_sock.c, reqsk_timer_handler). Until then the kernel repeats
@@ -96,8 +110,8 @@ class Space:
         found one as well.
         """
         with self:
-            for family, port in self.tcp:
-                self.tcp[family, port] = listening(family, port)
+            made = self.tcp[family, port] = listening(family, port)
+        return made
 
     def __enter__(self) -> None:
         if self._own != self._home:
@@ -149,11 +163,10 @@ class Space:
         IPv6 goes by the age, in ticks, that was written the time before (Linux net/ipv6/route.c,
         ipv6_sysctl_rtcache_flush).
         """
-        with self:
-            for family in self.icmp:
-                with contextlib.suppress(OSError), open(ROUTE_FLUSH[family], "wb", 0) as flush:
-                    for _ in range(2 if family == 6 else 1):
-                        flush.write(b"1")
+        for family, flush in self._flushes.items():
+            for _ in range(2 if family == 6 else 1):
+                with contextlib.suppress(OSError):
+                    os.pwrite(flush, b"1", 0)
 
     def packet_socket(self, index: int, kind: int) -> socket.socket:
         """Return a socket for whole frames of one type on one interface; raise OSError."""

@@ -17,6 +17,7 @@ from underlay.observe.on_node.namespaces import Missing
 from underlay.observe.on_node.spaces import Space
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable
 
     from underlay.observe.on_node.question import Question
@@ -32,7 +33,8 @@ class Station:
     trip in seconds that any node has seen so far. ``cells`` are those about reachability,
     ``checks`` those of each check. ``heard`` holds the addresses to which
     one was seen from here, and the node's own, to which no way leads over a wire; ``waited``
-    those to which none was seen, however long.
+    those to which none was seen, however long. ``idle`` holds sockets for datagrams that are as
+    good as new, by namespace and source address.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -51,6 +53,7 @@ class Station:
         self.round = 0
         self.slowest = 0.0
         self.waited: set[str] = set()
+        self.idle: dict[tuple[str, str], list[socket.socket]] = {}
         self.heard: set[str] = {cell.source for cell in self.cells}
 
     def open(self) -> None:

@@ -126,6 +126,7 @@ class Witness:
                 wanted = socket.inet_ntop(INET[family], to)
                 port = int.from_bytes(data[head + 2 : head + 4], "big")
                 source = sender[0].partition("%")[0]
+                space.first_segments[family, port] += 1
                 space.record("syn", port, 0, f"{source} {wanted} {self.phase}")
 
 

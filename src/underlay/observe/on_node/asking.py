@@ -52,7 +52,10 @@ ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}  # IP_RECVER
 
 
 class Asking:
-    """The questions of one phase: ``done`` once their answer or silence is certain."""
+    """The questions of one phase: ``done`` once their answer or silence is certain.
+
+    Nothing changes any more in one that is ``over``.
+    """
 
     def __init__(
         self, station: Station, questions: Iterable[Question], *, together: bool = False
@@ -68,6 +71,7 @@ class Asking:
         self.flying: dict[tuple[int, str], Question] = {}
         self.recent: deque[tuple[float, Question]] = deque()
         self.swept = self.looked = 0.0
+        self.over = False
 
     @property
     def decided(self) -> int:
@@ -87,6 +91,8 @@ class Asking:
             if row != before:
                 self.doubtful[question] = row
                 rows.append(row)
+        if self.over:
+            self.doubtful.clear()
         return rows
 
     def cut(self) -> None:
@@ -107,6 +113,7 @@ class Asking:
             self.close(self.late.popleft())
         for question in self.done:
             self.station.flying.pop((question.number, question.protocol), None)
+        self.over = True
 
     @property
     def busy(self) -> int:

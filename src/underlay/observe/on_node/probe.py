@@ -201,9 +201,12 @@ class Prober:
         say("seen " + json.dumps(self.telling.news(over=over), separators=(",", ":")))
 
     def silent(self) -> Iterator[tuple[Work, Question, Space]]:
-        """Yield the probes that nobody answered, each with its phase and namespace."""
+        """Yield the probes that nobody answered, each with its phase and namespace.
+
+        Of phases that are over all has been found out.
+        """
         for phase in self.phases:
-            for question in phase.done if isinstance(phase, Asking) else ():
+            for question in phase.done if isinstance(phase, Asking) and not phase.over else ():
                 if question.silent and question.space:
                     yield phase, question, question.space
 

@@ -44,7 +44,9 @@ FORGET = 3.0  # s after which the socket of a silent question is closed
 BEGUN = 2  # rounds after which all have done what they had been told before the first of them
 SWEEP = 0.02  # s between looks at the clock
 LOOK = 0.05  # s between looks at the neighbour tables
-WINDOW, RECENT = 400, 0.15  # so many unanswered packets may be younger than RECENT seconds
+# So many unanswered packets may be younger than RECENT seconds. More make a node's queue longer,
+# and with it the slowest round trip, for which silence is waited.
+WINDOW, RECENT = 100, 0.15
 BURST = 24  # probes started before answers are read again
 
 IP_BIND_ADDRESS_NO_PORT = 24

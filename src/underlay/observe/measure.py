@@ -45,8 +45,10 @@ PROBE_PER_PHASE, PROBE_PER_CELL = {"pmtu": 45.0}, 0.02
 PROBE_OTHERS = 20.0
 PROBE_TURN = 8.0
 ROUND = 10.0  # s that a node may take for one round; its loop turns many times a second
-BETWEEN = 0.02  # s from one round to the next, so that rounds cost the nodes little
-BETWEEN_AGAIN = 0.005  # s where few are asked, and each turn's silence is waited for by itself
+# Seconds from one round to the next, so that rounds cost busy nodes little. They are shorter where
+# few cells are undecided: then it is silence that is waited for, by rounds.
+BETWEEN, BETWEEN_FEW = 0.02, 0.005
+FEW = 150  # cells of a node
 COLLECT = 15.0  # s until a node's document is there
 END = 2.0  # s that a probe gets to end by itself
 
@@ -153,13 +155,14 @@ class _Rounds:
         _tell(self._runs, f"ask {phase}")
         in_turns = phase.startswith((COLD, AGAIN))
         begun = self._number + BEGUN
-        while self._round():
+        while undecided := self._round():
             if time.monotonic() > until:
                 _tell(self._runs, "cut")
                 return
             # Nobody has asked anything before all have come to the turn.
             if not in_turns or self._number >= begun:
-                time.sleep(BETWEEN_AGAIN if phase.startswith(AGAIN) else BETWEEN)
+                few = undecided <= FEW * len(_alive(self._runs))
+                time.sleep(BETWEEN_FEW if few else BETWEEN)
 
     def left(self) -> list[str]:
         """Return the phases that ask again what was asked together, as any node needs them."""
@@ -175,20 +178,20 @@ class _Rounds:
         return sorted(names, key=lambda name: (len(name), name))
 
     def _round(self) -> int:
-        """Hear every probe, drop those that don't answer; return how many need another round."""
+        """Hear every probe, drop those that don't answer; return how many cells are undecided."""
         self._number += 1
         _tell(self._runs, f"round {self._number} {self._slowest:.4f}")
         return sum(self._undecided(run) for run in _alive(self._runs))
 
-    def _undecided(self, run: _Run) -> bool:
-        """Read the answer of one probe; return whether it needs another round."""
+    def _undecided(self, run: _Run) -> int:
+        """Read the answer of one probe; return how many of its cells are undecided."""
         line = run.line(time.monotonic() + self._patience)
         word, *rest = line.split() or [""]
         if word != "round" or len(rest) != 3 or rest[0] != str(self._number):
             run.error = run.error or f"its probe said {line!r} in round {self._number}"
-            return False
+            return 0
         self._slowest = max(self._slowest, float(rest[2]))
-        return rest[1] != "0"
+        return int(rest[1])
 
 
 class _Run:

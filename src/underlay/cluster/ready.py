@@ -43,6 +43,9 @@ LATE = "timeout"
 LOST = 255
 OUT_OF_MEMORY = re.compile(r"Out of memory: Killed process \d+ \(([^)\n]*)\)")
 AGAIN = 1.0
+# s after which it is looked whether waiting on is in vain, and that a node without memory has left:
+# what its kernel ended may be started again, but mostly the set-up waits for it for ever.
+LOOK, MERCY = 15.0, 45.0
 WAIT = """
 exec 9<> <(:)
 until [ -e {own} ] || [ -e {theirs} ]; do
@@ -81,13 +84,16 @@ def for_containers(plan: Plan) -> float:
     return max(each.values(), default=0.0)
 
 
-def prove(config: Path, node: str, deadline: float) -> None:
+def prove(
+    config: Path, node: str, deadline: float, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """Return when the set-up of ``node`` has ended without error; ``deadline`` in seconds.
 
     The last thing that it does is to start the containers, so its success means that
-    every runtime answered. Raises Infrastructure with what failed.
+    every runtime answered. ``meanwhile`` is called now and then, and raises where waiting on is in
+    vain. Raises Infrastructure with what failed.
     """
-    done = _waited(config, node, max(deadline, 5.0))
+    done = _waited(config, node, max(deadline, 5.0), meanwhile)
     try:
         said = json.loads(done.stdout)
         errors = said["failed"] if "failed" in said else said["v1"]["errors"]
@@ -110,7 +116,9 @@ def prove(config: Path, node: str, deadline: float) -> None:
         refuse(failures, tail(_log(config, node)))
 
 
-def _waited(config: Path, node: str, deadline: float) -> subprocess.CompletedProcess[str]:
+def _waited(
+    config: Path, node: str, deadline: float, meanwhile: Callable[[], None]
+) -> subprocess.CompletedProcess[str]:
     """Wait on the node until its set-up has ended; return what it said, or how that failed.
 
     A node with much to do may let a connection go: until the deadline another one is made.
@@ -118,12 +126,37 @@ def _waited(config: Path, node: str, deadline: float) -> subprocess.CompletedPro
     end = time.monotonic() + deadline
     while True:
         left = max(end - time.monotonic(), 5.0)
-        script = WAIT.replace("{seconds}", str(int(left * 0.8)))
+        seconds = min(left * 0.8, LOOK)
+        script = WAIT.replace("{seconds}", str(int(seconds)))
         script = script.replace("{own}", REPORT).replace("{theirs}", RESULT)
         done = run(ssh.command(config, node, ["bash", "-c", script]), deadline=left, check=False)
-        if done.returncode != LOST or time.monotonic() + AGAIN > end:
+        meanwhile()
+        late = done.stdout.strip() == LATE and seconds == LOOK
+        if not (late or done.returncode == LOST) or time.monotonic() + AGAIN > end:
             return done
-        time.sleep(AGAIN)
+        if done.returncode == LOST:
+            time.sleep(AGAIN)
+
+
+class Starving:
+    """Ends the wait for a node whose kernel has ended something because its memory was full."""
+
+    def __init__(self, node: str, console: Path) -> None:
+        self._node = node
+        self._console = console
+        self._since: float | None = None
+
+    def __call__(self) -> None:
+        """Raise Infrastructure where that was seen some time ago."""
+        with suppress(OSError):
+            if self._since is None and OUT_OF_MEMORY.search(
+                self._console.read_text("utf-8", "replace")
+            ):
+                self._since = time.monotonic()
+        if self._since is not None and time.monotonic() - self._since > MERCY:
+            raise Infrastructure(
+                f"{self._node}: its set-up had not finished {MERCY:g} s after its memory was full"
+            )
 
 
 def with_console(error: Infrastructure, said: str) -> Infrastructure:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,22 @@ def test_what_the_kernel_killed_for_its_memory_comes_before_what_followed() -> N
         assert error.message == "core-01: out of memory: its kernel killed cloud-init, exe"
         assert error.detail == f"{late.message}\nwords"
         assert error.hint == cure
+
+
+def test_a_node_without_memory_is_waited_for_a_while_only(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    console, now = tmp_path / "console.log", [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    starving = ready.Starving("core-01", console)
+    starving()  # nothing is printed yet
+    console.write_text("Out of memory: it is said that there is none\n")
+    now[0] += 2 * ready.MERCY
+    starving()
+    console.write_text(PRINTED)
+    starving()
+    now[0] += ready.MERCY
+    starving()
+    now[0] += 1
+    with pytest.raises(Infrastructure, match="core-01: its set-up had not finished 45 s after"):
+        starving()

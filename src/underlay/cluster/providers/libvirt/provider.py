@@ -92,7 +92,9 @@ class Libvirt(Provider):
             ):
                 raise Infrastructure(f"{node}: ssh did not answer within the deadline")
             self._set_ports(plan, node, state)
-            ready.prove(state / "ssh_config", node, limit - time.monotonic())
+            left = limit - time.monotonic()
+            starving = ready.Starving(node, machine.console(state, node))
+            ready.prove(state / "ssh_config", node, left, starving)
         except Infrastructure as error:
             console = machine.console(state, node)
             printed = console.read_text(errors="replace")

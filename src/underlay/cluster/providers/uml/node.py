@@ -134,7 +134,9 @@ def start(
         if (start := began(state, node.name)) is not None:
             record(state, Span(node.name, KERNEL_TO_SSH, start, time.monotonic()))
         with span(state, node.name, "ssh to ready"):
-            ready.prove(state / "ssh_config", node.name, limit - time.monotonic())
+            left = limit - time.monotonic()
+            starving = ready.Starving(node.name, console)
+            ready.prove(state / "ssh_config", node.name, left, starving)
     except Infrastructure as error:
         # What didn't get ready isn't left running: status would call it fine.
         sandbox.ask({"do": "kill", "node": node.name})

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from underlay.expect.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from underlay.expect import Family, Pair
     from underlay.expect.world import Domain, Link
@@ -35,8 +35,10 @@ def turns(plan: Plan, asked: Sequence[Pair]) -> list[int]:
 
     Of a pair that is routed, two look and two are looked for: its source looks for the router,
     the router for the destination. All such pairs that go from one layer-2 domain to another are
-    asked in a phase in which none comes back. And where a container may look for a neighbour in
-    the name of each of its addresses (net/ipv4/arp.c, arp_solicit), each has a turn of its own.
+    asked in a phase in which none comes back. Of a pair in an overlay the nodes do as well: the
+    one looks for the other, to send it the packets that carry the overlay's frames. And where a
+    container may look for a neighbour in the name of each of its addresses (net/ipv4/arp.c,
+    arp_solicit), each has a turn of its own.
     Whoever is asked knows the asker, or the router, from its request. Where the answer goes by
     somebody else, the one that is asked looks, too: nobody of such a pair is in a second one then.
     """
@@ -66,7 +68,8 @@ class Way(NamedTuple):
 
     ``router`` is empty where the asker looks for the destination itself. ``sender`` is the
     address in whose name it does, and ``hop`` the one that it looks for. ``detour`` is who the
-    answer goes by, where that is neither the asker nor the router.
+    answer goes by, where that is neither the asker nor the router. ``carried`` holds the nodes
+    between which an overlay's packets carry it, each with the one that it looks for.
     """
 
     asker: str
@@ -77,6 +80,17 @@ class Way(NamedTuple):
     from_domain: Domain
     to_domain: Domain
     detour: str = ""
+    carried: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def asking(self) -> set[str]:
+        """Who looks for somebody: the asker, and nodes, of which one may be the router as well."""
+        return {self.asker} | {node for node, _ in self.carried}
+
+    @property
+    def looked_for(self) -> set[str]:
+        """Who is looked for."""
+        return {self.asked, self.router, *(node for _, node in self.carried)} - {""}
 
     @property
     def crosses(self) -> bool:
@@ -121,7 +135,20 @@ class Wires:
             from_domain=link.domain,
             to_domain=into.domain,
             detour=self._router(back.link, detour) or _looks(link) if back and detour else "",
+            carried=tuple(self._carried(link, via, into)),
         )
+
+    def _carried(self, link: Link, via: str, into: Link) -> Iterator[tuple[str, str]]:
+        """Yield each node that sends an overlay's packets on the way, with the one it sends to."""
+        by = next(iter(self._world.answering(link, via)), None) if via else None
+        for out, next_one in ((link, by or into), (self._out(by, into), into)):
+            if out and self._world.overlay(out) and out.node != next_one.node:
+                yield out.node, next_one.node
+
+    def _out(self, by: Link | None, into: Link) -> Link | None:
+        """Return the link by which a router, if there is one, sends to ``into``'s domain."""
+        links = self._world.spaces[by.space].links if by else ()
+        return next((link for link in links if link.domain == into.domain), None)
 
     def _router(self, link: Link, via: str) -> str:
         """Return who looks for neighbours where ``link``'s packets go by the address ``via``."""
@@ -139,7 +166,7 @@ def _looks(link: Link) -> str:
 
 
 class _Phases:
-    """Finds a phase for each way: by everybody's code, by the domains', or one further on.
+    """Finds a phase for each way: by everybody's code, the domains' or nodes', or one further on.
 
     In the last ones it is made sure one by one that nobody asks who is looked for, and that no
     router looks where it is looked for.
@@ -147,10 +174,13 @@ class _Phases:
 
     def __init__(self, ways: Iterable[Way]) -> None:
         crossing = [way for way in ways if way.crosses]
+        carriers = (node for way in ways for pair in way.carried for node in pair)
         self._own = codes(who for way in ways for who in (way.asker, way.asked))
         self._domains = codes(d for way in crossing for d in (way.from_domain, way.to_domain))
+        self._carriers = codes(carriers)
         self._after_own = _size(self._own)
-        self._after = self._after_own + _size(self._domains)
+        self._after_crossing = self._after_own + _size(self._domains)
+        self._after = self._after_crossing + _size(self._carriers)
         self._found: dict[Hashable, list[int]] = {}
         self._senders: dict[tuple[int, str, str], str] = {}
         self._asking: dict[int, set[str]] = defaultdict(set)
@@ -163,19 +193,24 @@ class _Phases:
         number = next(n for n in chain(sure, count(self._after)) if self._fits(way, n))
         self._senders[number, way.asker, way.hop] = way.sender
         if number >= self._after_own:
-            self._asking[number].add(way.asker)
-            self._looked_for[number] |= {way.asked, way.router}
+            self._asking[number] |= way.asking
+            self._looked_for[number] |= way.looked_for
             self._crossed[number] |= {(way.from_domain, way.to_domain)} if way.crosses else set()
         return number
 
     def _sure(self, way: Way) -> list[int]:
         """Return the phases in which the asker asks and nobody that is looked for does.
 
-        For a way that crosses from one domain to another, those in which none comes back.
+        For a way that crosses from one domain to another, those in which none comes back; in an
+        overlay, those in which the node that carries it looks for no other one.
         """
-        key = (way.asker, way.asked, way.router, *way.crossed)
+        key = (way.asker, way.asked, way.router, *way.crossed, *way.carried)
         if key not in self._found:
-            if way.crosses:
+            if way.carried:
+                from_, to = way.carried[0]
+                able = self._carriers[from_] - self._carriers[to]
+                able = frozenset(self._after_crossing + number for number in able)
+            elif way.crosses:
                 able = self._domains[way.from_domain] - self._domains[way.to_domain]
                 able = frozenset(self._after_own + number for number in able)
             elif way.asker == way.asked:
@@ -191,8 +226,9 @@ class _Phases:
             return False
         if number < self._after_own:
             return True
-        asking, looked_for = self._asking[number], self._looked_for[number]
-        if way.asker != way.asked and (way.asker in looked_for or asking & {way.asked, way.router}):
+        if way.asker != way.asked and (
+            way.asking & self._looked_for[number] or way.looked_for & self._asking[number]
+        ):
             return False
         return not way.crosses or not any(
             way.from_domain == to or way.to_domain == from_ for from_, to in self._crossed[number]
@@ -207,9 +243,9 @@ class _Detours:
 
     def of(self, way: Way) -> int:
         """Return the number of the phase in which ``way`` is gone, from 0."""
-        four = {way.asker, way.asked, way.router, way.detour} - {""}
-        number = next(n for n in count() if four.isdisjoint(self._there[n]))
-        self._there[number] |= four
+        everybody = way.asking | way.looked_for | {way.detour}
+        number = next(n for n in count() if everybody.isdisjoint(self._there[n]))
+        self._there[number] |= everybody
         return number
 
 

@@ -30,8 +30,8 @@ def test_whoever_is_looked_for_is_still(file: Path) -> None:
     for pair, number in zip(every, turns(plan, every), strict=True):
         way = wires[pair.family].way(pair)
         if way.asker != way.asked:
-            asking[number].add(way.asker)
-            looked_for[number] |= {way.asked, way.router} - {""}
+            asking[number] |= way.asking - {way.router}
+            looked_for[number] |= way.looked_for
     assert not [number for number in asking if asking[number] & looked_for[number]]
 
 
@@ -57,3 +57,14 @@ def test_what_a_router_passes_on_both_ways_has_two_turns() -> None:
     assert ways
     for crossed in ways.values():
         assert not {from_ for from_, _ in crossed} & {to for _, to in crossed}
+
+
+def test_nodes_look_for_each_other_where_an_overlay_carries_a_pair() -> None:
+    plan = make_plan(read_lab(Path(LABS[0]).with_name("overlay-vxlan.yml")))
+    wires = Wires(World(plan, 4))
+    of = {(pair.source.space, pair.destination.space): wires.way(pair) for pair in pairs(plan)}
+    assert of["listed-1a", "listed-2a"].carried == (("core-01", "core-02"),)
+    assert of["listed-2a", "listed-1a"].carried == (("core-02", "core-01"),)
+    assert not of["listed-1a", "listed-1b"].carried
+    assert of["listed-1a", "listed-2a"].asking == {"listed-1a", "core-01"}
+    assert of["listed-1a", "listed-2a"].looked_for == {"listed-2a", "core-02"}

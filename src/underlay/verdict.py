@@ -21,6 +21,14 @@ NEVER_LEFT = "nothing of it was seen to leave its source: nobody knows who would
 NEVER_HEARD = "its source reached nobody whom it should: what stops that may be all that stops this"
 
 
+def asked_as(protocol: Protocol | Check, family: Family) -> str:
+    """Return how a cell is asked, in a word: the protocol or the check, with a 6 for IPv6."""
+    if family == 4 or protocol == "nd":
+        return protocol
+    word, colon, port = protocol.partition(":")
+    return f"{word}6{colon}{port}"
+
+
 @dataclass(frozen=True)
 class Cell:
     """One judged cell: an Expectation and what was Seen, under the same names.
@@ -62,10 +70,7 @@ class Cell:
     @property
     def label(self) -> str:
         """How the cell was asked: the protocol or the check, with a 6 for IPv6."""
-        if self.family == 4 or self.protocol == "nd":
-            return self.protocol
-        word, colon, port = self.protocol.partition(":")
-        return f"{word}6{colon}{port}"
+        return asked_as(self.protocol, self.family)
 
     @property
     def follows(self) -> bool:

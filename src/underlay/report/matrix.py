@@ -1,14 +1,15 @@
 """The matrix as text: a row asks, a column answers, one sign for all three protocols.
 
 Where it is folded, a sign stands for a block of pairs. A block of which only some differ or
-weren't measured says how many of how many; `odd.py` names those below the matrix.
+weren't measured says how many of how many; `odd.py` names those below the matrix. What is only
+predicted is drawn in the same way, with signs of its own.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from rich.text import Text
 
@@ -17,7 +18,7 @@ from underlay.report.odd import odd_ones, troubled_pairs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from underlay.expect import End
+    from underlay.expect import End, Expectation
     from underlay.verdict import Cell, Verdict
 
 # More rows or columns than this are folded: first by node, then by network.
@@ -47,6 +48,25 @@ MIXED = Sign("◐", "%", "green", "some of each, as expected")
 DIFFERS = Sign("✗", "X", "bold red", "differs")
 NOT_MEASURED = Sign("?", "?", "bold yellow", "not measured")
 SIGNS = (REACHABLE, UNREACHABLE, MIXED, DIFFERS, NOT_MEASURED)
+# The same signs where nothing was measured.
+TO_BE_REACHABLE = replace(REACHABLE, meaning="reachable")
+TO_BE_UNREACHABLE = replace(UNREACHABLE, meaning="unreachable")
+TO_BE_MIXED = replace(MIXED, meaning="some of each")
+
+
+class Asked(Protocol):
+    """What is drawn: anything about who asks whom."""
+
+    @property
+    def source(self) -> str:
+        """The row's end."""
+
+    @property
+    def destination(self) -> str:
+        """The column's end."""
+
+
+_Asked = TypeVar("_Asked", bound=Asked)
 
 
 @dataclass(frozen=True)
@@ -97,28 +117,71 @@ def matrix(
     containers and three nodes need some 70. The legend names the signs that occur, so it can be
     read without colour.
     """
+    lines, counted = _grid(verdict.reach, ends, _block, SIGNS, width, ascii_only)
+    if counted:
+        signs = {"differs": DIFFERS, "not measured": NOT_MEASURED}
+        for odd in odd_ones(verdict, ends):
+            sign = signs[odd.what]
+            lines.append(Text(f"{sign.text(ascii_only)} {odd.words}", sign.style))
+    return _joined(lines)
+
+
+def predicted_matrix(
+    cells: Iterable[Expectation],
+    ends: Sequence[End],
+    *,
+    width: int = 100,
+    ascii_only: bool = False,
+) -> Text:
+    """Return the matrix of what is to be expected, drawn as that of a verdict.
+
+    ``cells`` are those about reachability.
+    """
+    signs = (TO_BE_REACHABLE, TO_BE_UNREACHABLE, TO_BE_MIXED)
+    lines, _ = _grid(
+        cells, ends, lambda some: _Block(predicted_sign(some)), signs, width, ascii_only
+    )
+    return _joined(lines)
+
+
+def predicted_sign(cells: Iterable[Expectation]) -> Sign:
+    """Return the one sign for what is to be expected of these cells."""
+    words = {cell.reachable for cell in cells}
+    if len(words) > 1:
+        return TO_BE_MIXED
+    return TO_BE_REACHABLE if True in words else TO_BE_UNREACHABLE
+
+
+def _grid(
+    cells: Iterable[_Asked],
+    ends: Sequence[End],
+    block_of: Callable[[list[_Asked]], _Block],
+    signs: Sequence[Sign],
+    width: int,
+    ascii_only: bool,
+) -> tuple[list[Text], bool]:
+    """Return the lines of a matrix with its legend, and whether any block is counted in part."""
     groups = _in_order(end.network for end in ends if end.network)
     ends = sorted(ends, key=lambda end: groups.index(end.network) if end.network else len(groups))
     row_of, column_of = _folding(ends)
     by_name = {end.name: end for end in ends}
     rows = _in_order(row_of(end) for end in ends)
     columns = _in_order(column_of(a, b) for b in ends for a in ends)
-    blocks: dict[tuple[_Heading, _Heading], list[Cell]] = defaultdict(list)
-    for cell in verdict.reach:
+    blocks: dict[tuple[_Heading, _Heading], list[_Asked]] = defaultdict(list)
+    for cell in cells:
         source, destination = by_name[cell.source], by_name[cell.destination]
         blocks[row_of(source), column_of(source, destination)].append(cell)
-    shown = {place: _block(cells) for place, cells in blocks.items()}
+    shown = {place: block_of(cells) for place, cells in blocks.items()}
     columns = [c for c in columns if any((row, c) in shown for row in rows)]
 
     lines: list[Text] = []
     for panel in _panels(rows, columns, shown, width):
         lines += [*([Text()] if lines else []), *_drawn(rows, panel, shown, ascii_only)]
-    lines += [Text(), *_legend(columns, shown, width, ascii_only)]
-    if any(block.of for block in shown.values()):
-        signs = {"differs": DIFFERS, "not measured": NOT_MEASURED}
-        for odd in odd_ones(verdict, ends):
-            sign = signs[odd.what]
-            lines.append(Text(f"{sign.text(ascii_only)} {odd.words}", sign.style))
+    lines += [Text(), *_legend(columns, shown, signs, width, ascii_only)]
+    return lines, any(block.of for block in shown.values())
+
+
+def _joined(lines: list[Text]) -> Text:
     for line in lines:
         line.rstrip()
     return Text("\n", no_wrap=True).join(lines)
@@ -198,11 +261,13 @@ def _drawn(
     return lines
 
 
-def _legend(columns: list[_Heading], shown: _Shown, width: int, ascii_only: bool) -> list[Text]:
+def _legend(
+    columns: list[_Heading], shown: _Shown, signs: Sequence[Sign], width: int, ascii_only: bool
+) -> list[Text]:
     """Name the signs that occur, and read one block out where some of it is counted."""
     lines = [Text()]
     there = {block.sign for block in shown.values()}
-    for sign in (sign for sign in SIGNS if sign in there):
+    for sign in (sign for sign in signs if sign in there):
         words = Text.assemble((sign.text(ascii_only), sign.style), f" {sign.meaning}")
         if lines[-1] and len(lines[-1]) + len(words) + 3 > width:
             lines.append(Text())

@@ -64,7 +64,12 @@ def report(
     # On a red check these sentences would only push the facts off the screen.
     if not summary.differs:
         _reasons(verdict, page)
-    if ascii_only:
+    return plain(page)
+
+
+def plain(page: Page) -> Text:
+    """Return the text of ``page``, without arrows and dots where only ASCII can be printed."""
+    if page.ascii_only:
         page.text.plain = page.text.plain.translate({ord("→"): ">", ord("·"): "-"})
     return page.text
 
@@ -114,22 +119,33 @@ def _mixed(verdict: Verdict, page: Page) -> None:
     pairs: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in verdict.reach:
         pairs[cell.source, cell.destination].append(cell)
-    asked: dict[str, list[Cell]] = defaultdict(list)
-    for cells in pairs.values():
-        if sign_of(cells) is MIXED:
-            for cell in cells:
-                asked[cell.label].append(cell)
-    told = []
+    mixed_line(
+        (
+            (cell.label, cell.destination, cell.observed == "reachable")
+            for cells in pairs.values()
+            if sign_of(cells) is MIXED
+            for cell in cells
+        ),
+        page,
+    )
+
+
+def mixed_line(told: Iterable[tuple[str, str, bool]], page: Page) -> None:
+    """Append a line about pairs that some protocols reach: label, destination, whether it does."""
+    asked: dict[str, list[tuple[str, bool]]] = defaultdict(list)
+    for label, destination, reaches in told:
+        asked[label].append((destination, reaches))
+    words = []
     for label, cells in asked.items():
-        reached = [cell.destination for cell in cells if cell.observed == "reachable"]
-        lost = [cell.destination for cell in cells if cell.observed != "reachable"]
-        told.append(f"{label} {len(reached)} of {len(cells)}")
+        reached = [destination for destination, reaches in cells if reaches]
+        lost = [destination for destination, reaches in cells if not reaches]
+        words.append(f"{label} {len(reached)} of {len(cells)}")
         if reached and lost:
             whole = not set(lost) & set(reached)
-            told[-1] += _named("to", reached) or (_named("not to", lost) if whole else "")
-    if told:
-        words = f"reachable of some of each: {', '.join(told)}"
-        page.line(words, indent=2, first=MIXED.text(page.ascii_only))
+            words[-1] += _named("to", reached) or (_named("not to", lost) if whole else "")
+    if words:
+        line = f"reachable of some of each: {', '.join(words)}"
+        page.line(line, indent=2, first=MIXED.text(page.ascii_only))
 
 
 def _named(words: str, ends: list[str]) -> str:
@@ -209,16 +225,26 @@ def _not_measured(verdict: Verdict, page: Page) -> None:
 
 def _reasons(verdict: Verdict, page: Page) -> None:
     """People learn here why a node cannot reach its own macvlan child."""
-    groups = _grouped(
-        verdict.reach, lambda cell: cell.because, lambda cell: cell.expected == "unreachable"
-    )
+    told = [
+        (cell.because, cell.expected_stop, cell.reference)
+        for cell in verdict.reach
+        if cell.expected == "unreachable"
+    ]
+    reasons_section(told, page, "Why cells are expected to be unreachable")
+
+
+def reasons_section(told: Iterable[tuple[str, str, str]], page: Page, title: str) -> None:
+    """Append why cells are to be unreachable: for each its because, its stop, its reference."""
+    groups: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for one in told:
+        groups[one[0]].append(one)
     if not groups:
         return
-    page.text.append("\nWhy cells are expected to be unreachable\n", "bold")
-    for cells in groups:
-        one = cells[0]
-        page.line(f"{one.because} ({one.expected_stop})", indent=7, first=f"{len(cells):>5}")
-        page.line(one.reference, "dim", 7)
+    page.text.append(f"\n{title}\n", "bold")
+    for cells in sorted(groups.values(), key=len, reverse=True):
+        because, stop, reference = cells[0]
+        page.line(f"{because} ({stop})", indent=7, first=f"{len(cells):>5}")
+        page.line(reference, "dim", 7)
 
 
 def _pairs(cells: Sequence[Cell], page: Page) -> None:
@@ -265,7 +291,8 @@ def _value_table(verdict: Verdict, page: Page) -> None:
     for label, cells in checks.items():
         fine = sum(cell.measured and not cell.differs for cell in cells)
         head = f"{label:<{wide}}  {fine} of {count(len(cells), 'cell')} as expected"
-        page.line(f"{head}: {_common(cells)}", indent=wide + 4, first="  ")
+        seen = common_values(cell.observed for cell in cells if cell.measured)
+        page.line(f"{head}: {seen}", indent=wide + 4, first="  ")
     differing = [cell for cell in verdict.values if cell.differs]
     for cell in differing[:DIFFERENCES_SHOWN]:
         page.line(
@@ -288,9 +315,9 @@ def value_text(value: Value) -> str:
     return ", ".join(value) or "nobody"
 
 
-def _common(cells: list[Cell]) -> str:
-    """Name the values that were seen most often, and how often."""
-    seen = Counter(value_text(cell.observed) for cell in cells if cell.measured)
+def common_values(values: Iterable[Value]) -> str:
+    """Name the values that are there most often, and how often."""
+    seen = Counter(value_text(value) for value in values)
     shown = [f"{value} ({number})" for value, number in seen.most_common(VALUES_SHOWN)]
     rest = len(seen) - len(shown)
     return "; ".join(shown) + (f"; and {count(rest, 'other value')}" if rest else "")

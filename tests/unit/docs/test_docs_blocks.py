@@ -19,6 +19,7 @@ from underlay.cli.frame import verb_command
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = {
     "lint": ["labs/broken/seed-eth0.yml"],
+    "predict": ["seen-nat"],
     "labs": ["docker"],
     "faults": [],
     "env": ["--lab", "docker-vlan"],

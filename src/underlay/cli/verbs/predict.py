@@ -1,0 +1,61 @@
+"""The verb ``predict``: the matrix that is to be expected of a lab, without a node."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from underlay.cli.console import err, out, print_json
+from underlay.cli.options import AsJson, LabFile
+from underlay.cli.which_lab import DEFAULT_LAB, resolve_lab
+
+if TYPE_CHECKING:
+    from underlay.lint import Loaded
+
+GROUP = "Files"
+ORDER = 22
+
+
+def command(
+    lab: LabFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the matrix that is to be expected of a lab, without starting a node.
+
+    That is what `check` compares packets with: who reaches whom, and for what isn't reachable
+    the rules by which it isn't, each with its reason and the source that says so. With --json
+    each cell has them. A lab with errors of lint is predicted as it is written, and stderr says
+    that there are some. Exit code 0; 2 where the file can't be read as a lab.
+
+    Example:
+      underlay predict
+      underlay predict docker-vlan
+      underlay predict labs/coreos.yml --json
+    """
+    from underlay.expect import Prediction, ends
+    from underlay.lint import load
+    from underlay.report.prediction import prediction_document, prediction_text
+    from underlay.report.terminal import ascii_only
+
+    loaded = load(resolve_lab(lab))
+    prediction = Prediction(loaded.plan)
+    if as_json:
+        print_json(prediction_document(prediction))
+    else:
+        page = prediction_text(
+            prediction,
+            ends(loaded.plan),
+            width=min(out.width, 100),
+            ascii_only=ascii_only(out.encoding),
+        )
+        out.print(page, end="")
+    _tell_errors(loaded, lab or DEFAULT_LAB)
+
+
+def _tell_errors(loaded: Loaded, named: str) -> None:
+    """Say on stderr that lint finds errors in the lab, if it does; ``named`` is as typed."""
+    from underlay.report.page import count
+
+    if loaded.errors:
+        found = f"lint finds {count(len(loaded.errors), 'error')} in the lab"
+        err.print(f"{found}: underlay lint {shlex.quote(named)}")

@@ -1,0 +1,123 @@
+"""What is to be expected, as text and as JSON, is what the prediction says: no more, no less."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from underlay import cli
+from underlay.expect import Prediction, ends
+from underlay.lint import load
+from underlay.report.matrix import REACHABLE, UNREACHABLE
+from underlay.report.prediction import prediction_document, prediction_text
+from underlay.storage.paths import root
+
+
+def predicted(name: str) -> Prediction:
+    return Prediction(load(root() / "labs" / f"{name}.yml").plan)
+
+
+def printed(prediction: Prediction, *, width: int = 100, plain: bool = False) -> str:
+    stream = io.StringIO()
+    console = Console(file=stream, width=width, soft_wrap=True, highlight=False)
+    text = prediction_text(prediction, ends(prediction.plan), width=width, ascii_only=plain)
+    console.print(text, soft_wrap=True, end="")
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("name", ["coreos", "seen", "filters", "cluster-ipam"])
+def test_each_cell_of_the_prediction_is_in_the_document(name: str) -> None:
+    prediction = predicted(name)
+    document = prediction_document(prediction)
+    assert len(document["cells"]) == document["summary"]["cells"] == len(prediction.cells)
+    for cell, row in zip(prediction.cells, document["cells"], strict=True):
+        named = (row["source"], row["destination"], row["protocol"], row["family"])
+        assert named == (cell.source, cell.destination, cell.protocol, cell.family)
+        assert (row["rule"], row["because"]) == (cell.rule, cell.because)
+        assert row["reference"] == cell.reference
+        assert (row["expected_stop"] or "") == cell.stop
+        if cell.kind == "reach":
+            assert row["expected"] == ("reachable" if cell.reachable else "unreachable")
+        else:
+            assert row["expected"] == cell.value
+    summary = document["summary"]
+    words = [row["expected"] for row in document["cells"] if row["kind"] == "reach"]
+    assert words.count("reachable") == summary["reachable"]
+    assert words.count("unreachable") == summary["unreachable"]
+    assert len(words) + summary["values"] == summary["cells"]
+
+
+def test_each_reason_is_told_once_with_its_count_and_its_source() -> None:
+    prediction = predicted("coreos")
+    text = " ".join(printed(prediction).split())
+    for because in {cell.because for cell in prediction.reach if not cell.reachable}:
+        alike = [cell for cell in prediction.reach if cell.because == because]
+        assert text.count(f"{len(alike)} {because} ({alike[0].stop}) {alike[0].reference}") == 1
+    for because in {cell.because for cell in prediction.reach if cell.reachable}:
+        assert because not in text
+
+
+def test_nothing_is_said_to_be_as_expected_or_seen() -> None:
+    """Nothing was measured: words of a verdict would be a lie here."""
+    for name in ("coreos", "seen", "filters"):
+        text = printed(predicted(name))
+        for word in ("as expected", "observed", "0 differ", "What was seen"):
+            assert word not in text, (name, word)
+    assert "as expected" in REACHABLE.meaning
+    assert "as expected" in UNREACHABLE.meaning
+
+
+def test_a_lab_in_which_all_is_reachable_has_no_reasons() -> None:
+    prediction = predicted("flat")
+    unreachable = [cell for cell in prediction.reach if not cell.reachable]
+    assert ("Why cells" in printed(prediction)) is bool(unreachable)
+    assert "Why cells" in printed(predicted("coreos"))
+
+
+def test_only_ascii_is_printed_where_only_that_can_be() -> None:
+    assert printed(predicted("seen"), plain=True).isascii()
+    assert not printed(predicted("seen")).isascii()
+
+
+def test_protocols_that_part_are_named() -> None:
+    assert "reachable of some of each" in printed(predicted("filters"))
+    assert "reachable of some of each" not in printed(predicted("coreos"))
+
+
+def test_the_verb_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["predict", "flat", "--json"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["lab"] == "flat"
+    assert said.err == ""
+
+
+def test_errors_of_lint_are_said_and_don_t_count(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["predict", "broken/seed-eth0"]) == 0
+    assert "1 error in the lab: underlay lint broken/seed-eth0" in capsys.readouterr().err
+    assert cli.main(["predict", "coreos"]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: [\n", "yaml-syntax"),
+        ("name: mine\n", "segments"),
+        ("", "an empty file"),
+    ],
+)
+def test_bad_input_is_told_with_its_place(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.yml"
+    file.write_text(text)
+    assert cli.main(["predict", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert "mine.yml:" in said
+    assert cli.main(["predict", "coreso"]) == 2
+    assert "did you mean 'coreos'?" in capsys.readouterr().err

@@ -88,8 +88,11 @@ def test_what_lint_proposes_is_enough_and_what_it_warns_of_is_not(
             lab.check().prove_green()
         else:
             assert done.code == 3, str(done)
-            # What the kernel ends for it may be a container (exit code 137), or the set-up itself.
-            assert "error: core-01: out of memory: its kernel killed " in done.err, str(done)
+            # What the kernel ends for it may be a container (exit code 137), or the set-up itself;
+            # or it has room for all but the programs that start one, and gets on too slowly.
+            full = "error: core-01: out of memory: its kernel killed "
+            slow = "error: core-01: its set-up did not finish within the deadline"
+            assert full in done.err or slow in done.err, str(done)
             assert f"memory: {MIB}" in done.err, str(done)
 
 

@@ -39,6 +39,7 @@ LOG = "/run/underlay/log"
 # Waiting by bash's own read instead of sleep leaves
 # the node's one processor to what is waited for: each sleep would be a new process.
 LATE = "timeout"
+UNFINISHED = "its set-up did not finish within the deadline"
 # ssh's own exit code for whatever goes wrong with its connection, and seconds until the next try.
 LOST = 255
 OUT_OF_MEMORY = re.compile(r"Out of memory: Killed process \d+ \(([^)\n]*)\)")
@@ -100,7 +101,7 @@ def prove(
     except (ValueError, KeyError) as error:
         what = "its set-up ended without a report"
         if done.stdout.strip() == LATE:
-            what = "its set-up did not finish within the deadline"
+            what = UNFINISHED
         elif done.returncode == LOST:
             what = "it could not be asked by ssh whether its set-up has ended"
         raise Infrastructure(
@@ -168,18 +169,22 @@ def with_console(error: Infrastructure, said: str) -> Infrastructure:
 def out_of_memory(
     error: Infrastructure, plan: Plan, node: PlannedNode, console: str
 ) -> Infrastructure:
-    """Return ``error`` with what came before it, where the kernel of ``node`` ran out of memory.
+    """Return ``error`` with what came before it, where the memory of ``node`` was too little.
 
     Whatever it has ended then fails in words of its own, or never: exit code 137 of a container,
     a set-up without an end. Its own words are of mm/oom_kill.c, __oom_kill_process.
     """
     killed = list(dict.fromkeys(OUT_OF_MEMORY.findall(console)))
+    needed = need(plan, node)
+    short = needed.mib > node.memory
+    cure = f"nodes: {{memory: {needed.enough}}} is what lint counts for its containers"
+    if not killed and short and UNFINISHED in error.message:
+        # A node may read its programs from the disk again and again before it is full.
+        return Infrastructure(error.message, detail=error.detail, hint=cure)
     if not killed:
         return error
     message = f"{node.name}: out of memory: its kernel killed {listed(killed)}"
-    enough = need(plan, node).enough
-    cure = f"nodes: {{memory: {enough}}} is what lint counts for its containers"
-    if enough <= node.memory:
+    if not short:
         cure = f"nodes: {{memory: N}} with N above {node.memory}"
     detail = "\n".join(filter(None, (error.message, error.detail)))
     return Infrastructure(message, detail=detail, hint=cure)

@@ -69,9 +69,14 @@ def test_what_the_kernel_killed_for_its_memory_comes_before_what_followed() -> N
     late = Infrastructure("core-01: its set-up did not finish within the deadline", detail="words")
     node = plan.nodes[0]
     assert ready.out_of_memory(late, plan, node, "Out of memory: Killed\n") is late
-    enough = need(plan, node).enough
+    needed, enough = need(plan, node).mib, need(plan, node).enough
+    counted = f"nodes: {{memory: {enough}}} is what lint counts for its containers"
+    short = dataclasses.replace(node, memory=needed - 1)
+    assert ready.out_of_memory(late, plan, short, "").hint == counted
+    other = Infrastructure("core-01: docker: no such network")
+    assert ready.out_of_memory(other, plan, short, "") is other
     for memory, cure in (
-        (enough - 64, f"nodes: {{memory: {enough}}} is what lint counts for its containers"),
+        (needed - 1, counted),
         (enough, f"nodes: {{memory: N}} with N above {enough}"),
     ):
         own = dataclasses.replace(node, memory=memory)

@@ -113,4 +113,5 @@ BY_NAME: dict[str, Callable[[], tuple[str, ...]]] = {
     "container": lambda: _named("containers"),
     "provider": _providers,
     "words": lab_names,
+    "folders": lambda: (FILES,),
 }

@@ -50,11 +50,12 @@ _READ: dict[str, Callable[[Document], None]] = {
 }
 
 
-def read_hosts(pairs: list[str]) -> tuple[Host, ...]:
+def read_hosts(pairs: list[str], *, inside: bool = False) -> tuple[Host, ...]:
     """Return what ``NAME=DIR`` for each host leads to; DIR may be a file, too.
 
-    Raises BadInput for a pair that isn't one, a host named twice, and a folder that
-    isn't there or holds nothing that this reads.
+    With ``inside`` no symbolic link is followed that leads out of its host's folder. Raises
+    BadInput for a pair that isn't one, a host named twice, and a folder that isn't there or
+    holds nothing that this reads.
     """
     hosts: dict[str, Host] = {}
     for pair in pairs:
@@ -63,17 +64,21 @@ def read_hosts(pairs: list[str]) -> tuple[Host, ...]:
             raise BadInput(f"{pair!r} is no NAME=DIR", hint="--host core-01=etc/one")
         if name in hosts:
             raise BadInput(f"the host {name} is named twice", hint="--host once per host")
-        hosts[name] = read_host(name, Path(folder).expanduser())
+        hosts[name] = read_host(name, Path(folder).expanduser(), inside=inside)
     return tuple(hosts.values())
 
 
-def read_host(name: str, folder: Path) -> Host:
-    """Return what the files under ``folder`` say about the host called ``name``."""
+def read_host(name: str, folder: Path, *, inside: bool = False) -> Host:
+    """Return what the files under ``folder`` say about the host called ``name``.
+
+    With ``inside`` a symbolic link that leads out of the folder is not read, and named.
+    """
     if not folder.exists():
         raise BadInput(f"{folder} is not there", hint=f"--host {name}=DIR names a host's folder")
     reading = _Reading(name)
+    within = folder.resolve() if inside else None
     for path in _files(folder):
-        reading.file(path)
+        reading.file(path, within)
     if not reading.documents:
         seen = f" ({', '.join(reading.ignored[:4])})" if reading.ignored else ""
         raise BadInput(
@@ -99,10 +104,10 @@ class _Reading:
     passed_over: list[tuple[str, Spot]] = field(default_factory=list)
     environment: dict[str, Document] = field(default_factory=dict)
 
-    def file(self, path: Path) -> None:
-        """Read one file of the host."""
+    def file(self, path: Path, within: Path | None = None) -> None:
+        """Read one file of the host, where it lies ``within`` a folder if one is given."""
         document = Document(shown(path), "")
-        text = _text(path, document)
+        text = _text(path, document) if _lies_in(path, within, document) else None
         if text is None:
             if is_meant(document):
                 self.documents.append(document)
@@ -248,6 +253,21 @@ def _files(folder: Path) -> Iterator[Path]:
                     hint="name the folder with the host's network configuration alone",
                 )
             yield Path(base) / name
+
+
+def _lies_in(path: Path, folder: Path | None, document: Document) -> bool:
+    """Whether a file lies in ``folder``, wherever links lead; report the one that doesn't."""
+    if folder is None or not path.is_symlink():
+        return True
+    try:
+        if path.resolve(strict=True).is_relative_to(folder):
+            return True
+    except (OSError, RuntimeError):
+        pass
+    spot = Spot(document.file)
+    message = "is a symbolic link that leads out of the host's folder, or nowhere"
+    document.report("file-unreadable", spot, message, "put the file itself in its place")
+    return False
 
 
 def _text(path: Path, document: Document) -> str | None:

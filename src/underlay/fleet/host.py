@@ -35,7 +35,8 @@ class Pool:
     """A range that a network hands out; ``bounded`` says that it isn't the whole subnet.
 
     ``first`` and ``last`` are inclusive. ``gateway`` is what containers are told, if
-    anything; ``reserved`` are addresses that are left out.
+    anything; ``reserved`` are addresses that are left out. ``part`` is the range as a block,
+    where the file gives it as one.
     """
 
     subnet: Subnet
@@ -46,6 +47,7 @@ class Pool:
     gateway: Address | None = None
     gateway_spot: Spot = NOWHERE
     reserved: frozenset[Address] = frozenset()
+    part: str = ""
 
     def holds(self, address: Address) -> bool:
         """Whether ``address`` may be handed out."""
@@ -97,6 +99,35 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class ToldRoute:
+    """A route that a network gives its containers; without ``via`` its own gateway is meant.
+
+    ``via`` of 0.0.0.0 is the link itself, as CNI's plugins have it.
+    """
+
+    to: Subnet
+    via: Address | None
+    spot: Spot
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that a host's files name. ``networks`` are called as the file calls them.
+
+    Each network comes with the addresses and the MAC address that the file gives the container
+    there; the last may be empty. ``listens`` are ports of its own, such as tcp:80.
+    """
+
+    host: str
+    name: str
+    runtime: str
+    networks: tuple[tuple[str, tuple[Address, ...], str], ...]
+    spot: Spot
+    document: Document
+    count: int = 1
+
+
+@dataclass(frozen=True)
 class Network:
     """A container network of one host. ``runtime`` is cni, docker or podman.
 
@@ -118,6 +149,15 @@ class Network:
     place: Place = ()
     keys: dict[str, Place] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
+    # What the file that names its containers calls it there, where that is another name.
+    alias: str = ""
+    # The tag of a sub-interface that goes into the container itself (CNI's plugin vlan).
+    tag: int | None = None
+    routes: tuple[ToldRoute, ...] = ()
+    # Whether the runtime itself gives containers a default route by the gateway.
+    routes_by_gateway: bool = False
+    internal: bool = False
+    masquerades: bool = False
 
     @property
     def is_underlay(self) -> bool:
@@ -173,7 +213,9 @@ class DefaultRoute:
 class Link:
     """One of the host's own interfaces; ``lower`` is what a VLAN sits on.
 
-    ``name`` may be a pattern, or several, as networkd and netplan match by them.
+    ``name`` may be a pattern, or several, as networkd and netplan match by them. ``kind`` is
+    vlan, bond or bridge where the file says so, and ``master`` the bond or bridge that it is a
+    part of; ``bond_mode`` is a bond's.
     """
 
     host: str
@@ -187,6 +229,10 @@ class Link:
     routes: tuple[Subnet, ...] = ()
     defaults: tuple[DefaultRoute, ...] = ()
     spots: dict[str, Spot] = field(default_factory=dict, compare=False)
+    kind: str = ""
+    master: str = ""
+    members: tuple[str, ...] = ()
+    bond_mode: str = ""
 
     def at(self, key: str) -> Spot:
         """Return where ``mtu``, ``mac`` or ``vlan`` is set, or where the interface begins."""
@@ -216,6 +262,7 @@ class Host:
     ignored: tuple[str, ...]
     hostname: tuple[str, Spot] | None = None
     passed_over: tuple[tuple[str, Spot], ...] = ()
+    containers: tuple[Container, ...] = ()
 
     def unread(self, folder: str) -> Iterator[tuple[str, Spot]]:
         """Yield the name and the place of each file in ``folder`` that its reader passes over."""

@@ -24,12 +24,17 @@ def read_lab(path: Path) -> Lab:
 def read_lab_text(path: Path) -> tuple[Lab, LabText]:
     """Return the Lab and the text it came from, which knows where everything stands."""
     text = read_text(path)
-    if not isinstance(text.data, dict):
-        raise LabError([*text.problems, _not_a_lab(text)])
-    problems = [*text.problems, *schema_problems(text), *cross_check(text)]
+    problems = problems_of(text)
     if problems:
         raise LabError(problems)
     return _beside(Lab.model_validate(text.data), path.absolute().parent, text), text
+
+
+def problems_of(text: LabText) -> list[Problem]:
+    """Return all that keeps ``text`` from being a lab, nothing where it is one."""
+    if not isinstance(text.data, dict):
+        return [*text.problems, _not_a_lab(text)]
+    return [*text.problems, *schema_problems(text), *cross_check(text)]
 
 
 def _beside(lab: Lab, folder: Path, text: LabText) -> Lab:

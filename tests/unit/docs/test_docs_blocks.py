@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = {
     "lint": ["labs/broken/seed-eth0.yml"],
     "predict": ["seen-nat"],
+    "import": [str(ROOT / "tests/golden/files/coreos" / host) for host in ("core-01", "core-02")],
     "labs": ["docker"],
     "faults": [],
     "env": ["--lab", "docker-vlan"],

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from underlay.fleet.document import Document, listed, mapping, number, word
-from underlay.fleet.host import Fixed, Network, Pool, as_address, as_subnet, pool_of
+from underlay.fleet.host import (
+    Fixed,
+    Network,
+    Pool,
+    ToldRoute,
+    as_address,
+    as_subnet,
+    pool_of,
+)
 from underlay.lab.text import Place
 
 SUFFIXES = (".conf", ".conflist", ".json")
@@ -57,6 +66,9 @@ def network_of(host: str, document: Document) -> Network | None:
             document=document,
             place=place,
             keys={**keys, "name": ("name",)},
+            tag=number(plugin.get("vlanId")) or number(plugin.get("vlan")) or None,
+            routes=tuple(_routes(document, (*place, "ipam", "routes"), ipam)),
+            masquerades=plugin.get("ipMasq") is True,
         )
     return None
 
@@ -89,6 +101,18 @@ def _pools(document: Document, place: Place, ipam: dict[str, Any]) -> tuple[Pool
             pool_of(document, (*here, key), subnet, (start, end), gateway, host_local=True)
         )
     return tuple(pool for pool in pools if pool is not None)
+
+
+def _routes(document: Document, place: Place, ipam: dict[str, Any]) -> Iterator[ToldRoute]:
+    """Yield the routes that the plugin for addresses gives: ``gw`` or the range's gateway.
+
+    Source: https://www.cni.dev/docs/spec/ (ipam, routes) and the plugins' ipam.ConfigureIface.
+    """
+    for i, entry in enumerate(listed(ipam.get("routes"))):
+        to = as_subnet(mapping(entry).get("dst"))
+        if to is not None:
+            via = as_address(mapping(entry).get("gw"))
+            yield ToldRoute(to, via, document.spot((*place, i)))
 
 
 def fixed_of(network: Network) -> list[Fixed]:

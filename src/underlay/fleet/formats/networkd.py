@@ -41,6 +41,9 @@ def networkd_link(host: str, document: Document) -> Link | None:
             if (subnet := as_subnet(entry.value)) is not None
         ),
         defaults=tuple(_defaults(document, said)),
+        kind=said.value("NetDev", "Kind").lower() if netdev else "",
+        master=said.value("Network", "Bond") or said.value("Network", "Bridge"),
+        bond_mode=said.value("Bond", "Mode") if netdev else "",
         spots={
             name: document.at(entry.line)
             for name, section, key in _PLACES

@@ -1,0 +1,213 @@
+"""The verb ``import``: a lab file of the networks that hosts' own files describe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from underlay.cli.console import err, print_json
+from underlay.cli.options import AsJson
+from underlay.errors import EXIT_DIFFERS, BadInput, Spot, reason
+from underlay.report.page import count
+
+if TYPE_CHECKING:
+    from underlay.fleet.carried import Carried
+    from underlay.lab.text import LabText, Problem
+
+GROUP = "Files"
+ORDER = 15
+
+# Of what isn't carried over people are shown so many lines; the file holds all of them.
+MOST_SHOWN = 12
+
+
+def command(
+    folders: Annotated[
+        list[str],
+        typer.Argument(help="A folder per host, called as the host, or NAME=DIR.", metavar="HOST"),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The lab file to write; without it, stdout."),
+    ] = None,
+    segments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--segment",
+            metavar="NAME=HOST:NIC,…",
+            help="NICs that are on one wire, where the files don't say so; may be repeated.",
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a lab file that is there already.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Write nothing where anything is left out, and exit 1.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a lab file of the networks that hosts' own files describe.
+
+    Reads a folder per host, as it lies in a repository or on the host's disk, with
+    the readers of `underlay lint --host`, and writes a lab that `lint`, `up` and
+    `check` take. Drivers, modes, VLANs, subnets, ranges, gateways and names stay as
+    they are. A comment says of each value where it is from, and of each thing that
+    had to be assumed what that is; the last lines name every file and key that a lab
+    can't say. Nothing of a host's is changed or run.
+
+    Example:
+      underlay import hosts/* -o lab.yml
+      underlay import core-01=etc/one core-02=etc/two --segment lan=core-01:eth1,core-02:ens3
+      underlay import hosts/* --strict --json
+    """
+    from underlay.fleet import read_hosts
+    from underlay.fleet.carried import carry, lab_text
+
+    pairs = [_pair(folder) for folder in folders]
+    _refuse_output(output, [Path(pair.partition("=")[2]) for pair in pairs], force=force)
+    found = read_hosts(pairs, inside=True)
+    carried = carry(found, _stated(segments or []), _name(output, pairs))
+    files = len({document.file for host in found for document in host.documents})
+    text = lab_text(carried, files)
+    _refuse_lab(carried, text, output)
+    refused = strict and bool(carried.left_out)
+    if output is not None and not refused:
+        _write(output, text)
+    if as_json:
+        print_json(_document(carried))
+    elif output is None and not refused:
+        print(text, end="")
+    _say(carried, output, refused=refused)
+    if refused:
+        raise typer.Exit(EXIT_DIFFERS)
+
+
+def _pair(host: str) -> str:
+    """Return NAME=DIR for a folder, whose own name is the host's."""
+    if "=" in host:
+        return host
+    folder = Path(host).expanduser()
+    if not folder.exists():
+        raise BadInput(f"{host} is not there", hint="name a folder for each host, such as hosts/*")
+    if not folder.is_dir():
+        hint = f"NAME={host} says whose file that is"
+        raise BadInput(f"{host} is a file, expected a host's folder", hint=hint)
+    return f"{folder.resolve().name}={host}"
+
+
+def _stated(segments: list[str]) -> dict[str, list[tuple[str, str]]]:
+    """Return the NICs of each segment that the command line names."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for text in segments:
+        name, equals, rest = text.partition("=")
+        ports = [part.strip().partition(":") for part in rest.split(",")]
+        if not name or not equals or not all(host and nic for host, _, nic in ports):
+            hint = "--segment lan=core-01:eth1,core-02:eth1"
+            raise BadInput(f"--segment {text}: expected NAME=HOST:NIC,HOST:NIC", hint=hint)
+        if name in found:
+            raise BadInput(f"--segment {name} is named twice", hint="name all of its NICs at once")
+        found[name] = [(host, nic) for host, _, nic in ports]
+    seen: dict[tuple[str, str], str] = {}
+    for name, each in found.items():
+        for port in each:
+            if port in seen:
+                message = f"--segment {name}: {':'.join(port)} is in {seen[port]} already"
+                raise BadInput(message, hint="a NIC is in one segment")
+            seen[port] = name
+    return found
+
+
+def _name(output: Path | None, pairs: list[str]) -> str:
+    """Return what the lab is called: as its file, else as the folder that holds the hosts'."""
+    if output is not None:
+        return output.stem
+    return Path(pairs[0].partition("=")[2]).expanduser().resolve().parent.name
+
+
+def _refuse_output(output: Path | None, folders: list[Path], *, force: bool) -> None:
+    if output is None:
+        return
+    if output.is_dir():
+        raise BadInput(f"{output} is a folder, expected a file", hint=f"-o {output / 'lab.yml'}")
+    if output.exists() and not force:
+        raise BadInput(f"{output} is there already", hint="--force writes over it")
+    for folder in folders:
+        if output.resolve().is_relative_to(folder.expanduser().resolve()):
+            message = f"{output} lies in the host's folder {folder}, where nothing is changed"
+            raise BadInput(message, hint="write the lab file beside it")
+
+
+def _refuse_lab(carried: Carried, text: str, output: Path | None) -> None:
+    """Raise BadInput where the hosts lead to what no lab can be; it names their own lines."""
+    from underlay.lab.text import text_of
+    from underlay.lint.read import problems_of
+
+    lab = text_of(str(output or "lab.yml"), text)
+    problems = problems_of(lab)
+    if problems:
+        raise BadInput(
+            "what these hosts have is no lab",
+            detail="\n".join(_at_origin(carried, lab, problem) for problem in problems),
+            hint="mend the hosts' files; `underlay lint --host NAME=DIR …` says more of them",
+        )
+
+
+def _at_origin(carried: Carried, lab: LabText, problem: Problem) -> str:
+    """Return a problem of the lab file with the line of a host's file that led to it."""
+    marks = {**lab.keys, **lab.values}
+    near = [place for place, mark in marks.items() if mark.line == problem.line]
+    place = max(near, key=len, default=())
+    spot = carried.origin(place) or Spot("")
+    hint = f" ({problem.hint})" if problem.hint else ""
+    where = f"{spot}: " if spot.file else ""
+    return f"{where}{problem.where}: found {problem.found}, expected {problem.expected}{hint}"
+
+
+def _write(output: Path, text: str) -> None:
+    from underlay.storage.writing import write_whole
+
+    try:
+        write_whole(output, text)
+    except OSError as error:
+        hint = "name a folder that is there, and that you may write to"
+        raise BadInput(f"cannot write {output}: {reason(error)}", hint=hint) from error
+
+
+def _document(carried: Carried) -> dict[str, object]:
+    return {
+        "lab": carried.lab,
+        "assumptions": [
+            {"key": one.key, "text": one.text, "file": one.spot.file, "line": one.spot.line}
+            for one in carried.assumptions
+        ],
+        "left_out": [
+            {"file": one.spot.file, "line": one.spot.line, "what": one.what, "why": one.why}
+            for one in carried.left_out
+        ],
+    }
+
+
+def _say(carried: Carried, output: Path | None, *, refused: bool) -> None:
+    """Say on stderr how much was made, what was assumed, and what is left out."""
+    lab = carried.lab
+    for one in carried.assumptions:
+        err.print(f"assumed: {one.key}: {one.text}")
+    for left in carried.left_out[:MOST_SHOWN]:
+        err.print(f"left out: {left.spot}: {left.what}: {left.why}")
+    more = len(carried.left_out) - MOST_SHOWN
+    if more > 0:
+        err.print(f"left out: {more} more, which the lab file and --json name")
+    parts = (
+        count(len(lab["nodes"]["names"]), "node"),
+        count(len(lab["segments"]), "segment"),
+        count(len(lab["networks"]), "network"),
+        count(len(lab["containers"]), "group") + " of containers",
+    )
+    said = f"{count(len(carried.assumptions), 'assumption')}, {len(carried.left_out)} left out"
+    err.print(f"{output or 'lab'}: {', '.join(parts)}; {said}")
+    if refused:
+        err.print("error: --strict, and something is left out: no lab file is written")
+    elif output is not None:
+        err.print(f"hint: underlay lint {output}")

@@ -1,0 +1,218 @@
+"""Which files and keys of a host a lab doesn't say: each is named, none is passed over.
+
+Keys are compared as paths with slashes, in which lists count as their entries.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from underlay.errors import Spot
+from underlay.fleet.carried.values import Carried
+from underlay.fleet.carried.wires import Seat, Wire
+from underlay.fleet.document import Document, listed, mapping, word
+from underlay.fleet.formats import cni, ignition
+from underlay.fleet.formats.ini import settings
+from underlay.fleet.host import Address, Host, Link
+from underlay.lab.text import Place, dotted
+from underlay.plan.naming import node_address
+
+_RANGE = "subnet|rangeStart|rangeEnd|gateway"
+_POOL = "Subnet|IPRange|Gateway|AuxiliaryAddresses(/.*)?"
+_OPTIONS = r"parent|macvlan_mode|ipvlan_mode|ipvlan_flag|com\.docker\.network\.driver\.mtu"
+_DEVICE = "addresses|mtu|id|link|match(/(name|macaddress))?|set-name|interfaces|parameters(/mode)?"
+# What `docker network inspect` says beside the configuration.
+_SEEN = "Id|Created|Scope|Containers|ConfigFrom(/Network)?|ConfigOnly|Attachable|Ingress|Labels"
+
+# The keys that a lab says in its own words, by the kind of file.
+CARRIED = {
+    kind: re.compile(pattern)
+    for kind, pattern in {
+        "cni": "cniVersion|name|plugins|(plugins/)?(type|master|mode|mtu|vlanId|ipMasq|mac"
+        f"|ipam(/(type|{_RANGE}|routes(/.*)?|addresses(/address)?|ranges(/({_RANGE}))?))?)",
+        "networkd": "Match/Name|Network/(Address|VLAN|Bond|Bridge|Description)|Address/Address"
+        "|Link/MTUBytes|NetDev/(Name|Kind|MTUBytes|Description)|VLAN/Id|Bond/Mode",
+        "netplan": "(network/)?(version|renderer|[a-z-]+"
+        f"|(ethernets|vlans|bonds|bridges)/[^/]+(/({_DEVICE}))?)|network",
+        "keyfile": "connection/.*|(ethernet|802-3-ethernet|vlan|bond|bridge)/(mtu|id|parent|mode"
+        "|flags|interface-name)|ipv[46]/(method|addresse?s?[0-9]*)|.*/(uuid|mac-address)",
+        "docker": f"Name|Driver|Internal|EnableIPv[46]|IPAM(/(Driver|Options|Config(/({_POOL}))?))?"
+        f"|Options(/({_OPTIONS}))?|{_SEEN}",
+        "podman": "name|id|driver|network_interface|created|ipv6_enabled|internal"
+        "|subnets(/(subnet|gateway|lease_range(/(start_ip|end_ip))?))?|ipam_options(/driver)?"
+        "|routes(/(destination|gateway))?|options(/(mode|mtu|no_default_route))?",
+        "compose": "version|name|services|services/[^/]+(/(image|container_name|mac_address"
+        "|networks(/[^/]+(/(ipv4_address|ipv6_address|mac_address))?)?))?"
+        "|networks|networks/[^/]+(/(name|driver|external|internal|enable_ipv[46]"
+        f"|driver_opts(/({_OPTIONS}))?|ipam(/(driver|config(/(subnet|ip_range|gateway"
+        "|aux_addresses(/.*)?))?))?))?",
+        "quadlet": "Unit/.*|Install/.*|Service/.*|Network/(NetworkName|Driver|Subnet|Gateway"
+        "|IPRange|Options|IPv6|Internal|IPAMDriver)|Container/(Image|ContainerName|Network|IP|IP6)"
+        "|Pod/(PodName|Network|IP|IP6)",
+        "cloud_config": "hostname|preserve_hostname|manage_etc_hosts|write_files(/.*)?"
+        "|coreos(/units(/.*)?)?",
+        "ignition": "ignition(/version)?|storage(/files(/.*)?)?",
+        "ifupdown": "",
+        "networkd_dropin": "",
+    }.items()
+}
+INI = ("networkd", "keyfile", "quadlet", "networkd_dropin")
+# What a file says of an interface; keys of one without a container network aren't told one by one.
+INTERFACES = ("networkd", "keyfile", "netplan", "ifupdown")
+UNREAD = "no reader for this file"
+OWN = "a lab's nodes have their own"
+WHY = {
+    "cni": "a lab's networks have no such key",
+    **dict.fromkeys((*INTERFACES, "networkd_dropin"), OWN),
+    **dict.fromkeys(("docker", "podman"), "a lab's networks have no such key"),
+    "compose": "a lab's containers and networks have no such key",
+    "quadlet": "a lab's containers and networks have no such key",
+    "cloud_config": "it doesn't run on a lab's nodes",
+    "ignition": "it doesn't run on a lab's nodes",
+}
+# What every node does: to say it again is nothing that could be lost.
+USUAL = re.compile(
+    ".*/(dhcp[46]|accept-ra|optional|link-local|DHCP|IPv6AcceptRA|LinkLocalAddressing)"
+)
+
+
+def put_left(
+    carried: Carried, host: Host, number: int, seats: Sequence[Seat], found: Sequence[Wire]
+) -> None:
+    """Note every file of ``host`` that wasn't read, and every key that the lab doesn't say.
+
+    ``seats`` are where its networks sit in the lab, ``found`` the segments, and ``number`` is
+    its node's, from 1.
+    """
+    for file in host.ignored:
+        carried.leave(Spot(file), "the file", UNREAD)
+    for path, spot in host.passed_over:
+        if spot.file not in host.ignored:
+            carried.leave(spot, f"the file {path}", UNREAD)
+    used = _used(host, seats, found)
+    for link in host.links:
+        if not any(link.fits(name) or link.name == name for name in used) and not link.master:
+            carried.leave(
+                link.spot, f"the interface {link.name}", "no network of the lab sits on it"
+            )
+    idle = {link.spot.file for link in host.links} - {
+        link.spot.file for link in host.links for name in used if link.fits(name) or link.master
+    }
+    inner = {document.target for document in host.documents}
+    for document in host.documents:
+        for report in document.reports:
+            carried.leave(report.spot, "what stands there", report.message)
+        if document.kind not in INTERFACES or document.file not in idle:
+            _put_keys(carried, document, used)
+        for path, spot in _written(document):
+            if path not in inner:
+                carried.leave(spot, f"the file {path}", UNREAD)
+    _put_addresses(carried, host, number, used, found)
+
+
+def _used(host: Host, seats: Sequence[Seat], found: Sequence[Wire]) -> set[str]:
+    """Return the interfaces of ``host`` that the lab has: NICs and sub-interfaces."""
+    nics = {nic for wire in found for name, nic in wire.ports if name == host.name}
+    own = {seat.through for seat in seats if seat.network.host == host.name and seat.through}
+    return nics | own
+
+
+def _put_keys(carried: Carried, document: Document, used: set[str]) -> None:
+    for place, spot, value in _keys(document):
+        if document.kind == "netplan" and not used & {str(step) for step in place}:
+            continue
+        path = "/".join(step for step in place if isinstance(step, str))
+        if USUAL.fullmatch(path) and value in (False, [], "no", "false", True):
+            continue
+        carried.leave(spot, dotted(place), WHY.get(document.kind, OWN))
+
+
+def _keys(document: Document) -> Iterator[tuple[Place, Spot, Any]]:
+    """Yield each key that a lab doesn't say, the outermost only."""
+    pattern = CARRIED.get(document.kind)
+    if pattern is None:
+        return
+    if document.kind in INI:
+        for entry in settings(document).entries:
+            if not pattern.fullmatch(f"{entry.section}/{entry.key}"):
+                yield (entry.section, entry.key), document.at(entry.line), entry.value.lower()
+    elif document.kind == "cni":
+        chained = [p for p, plugin in cni.plugins(document) if plugin.get("type") not in cni.MAIN]
+        for place in chained:
+            what = f"the plugin {word(document.value(place).get('type'))}"
+            yield (what,), document.spot(place), None
+        for place, spot, value in _inside(document, document.data, (), pattern):
+            if place[:2] not in chained:
+                yield place, spot, value
+    elif document.kind != "ifupdown":
+        yield from _inside(document, document.data, (), pattern)
+
+
+def _inside(
+    document: Document, value: Any, place: Place, pattern: re.Pattern[str]
+) -> Iterator[tuple[Place, Spot, Any]]:
+    if isinstance(value, list):
+        for position, entry in enumerate(value):
+            yield from _inside(document, entry, (*place, position), pattern)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            here: Place = (*place, key)
+            if pattern.fullmatch("/".join(step for step in here if isinstance(step, str))):
+                yield from _inside(document, inner, here, pattern)
+            else:
+                yield here, document.spot(here), inner
+
+
+def _written(document: Document) -> Iterator[tuple[str, Spot]]:
+    """Yield the path of each file that cloud-config or Ignition puts on the host."""
+    if document.kind == "cloud_config":
+        for i, entry in enumerate(listed(mapping(document.data).get("write_files"))):
+            yield word(mapping(entry).get("path")), document.spot(("write_files", i))
+    elif document.kind == "ignition":
+        for place, entry in ignition.files(document):
+            yield word(entry.get("path")), document.spot(place)
+
+
+def _put_addresses(
+    carried: Carried, host: Host, number: int, used: set[str], found: Sequence[Wire]
+) -> None:
+    """Name the host's own addresses where the lab's node has others.
+
+    A node's address in its segment is the plan's: the subnet's eleventh for the first node.
+    """
+    subnets = {subnet for wire in found for _, subnet in wire.marks}
+    for link in host.links:
+        if not any(link.fits(name) or link.name == name for name in used):
+            continue
+        for interface, spot in link.addresses:
+            subnet = interface.network
+            planned = _planned(carried, link, subnet, number)
+            if planned is None or subnet not in subnets:
+                what = f"the address {interface} of {host.name} on {link.name}"
+                carried.leave(spot, what, OWN)
+            elif planned[0] != interface.ip:
+                text = (
+                    f"{host.name} has {planned[0]} in {subnet}, where its file says {interface.ip}"
+                )
+                carried.assume(planned[1], text, spot)
+
+
+def _planned(
+    carried: Carried, link: Link, subnet: Any, number: int
+) -> tuple[Address, Place] | None:
+    """Return the address that the plan gives a node in ``subnet``, and the key that says so."""
+    if subnet.num_addresses < 12 + number:
+        return None
+    if link.vlan is None:
+        for name, entry in carried.lab["segments"].items():
+            if str(subnet) in (entry.get("subnet"), entry.get("subnet6")):
+                return node_address(subnet, number), ("segments", name)
+        return None
+    for name, entry in carried.lab["networks"].items():
+        said = [entry.get("subnet"), entry.get("subnet6")]
+        said += [one["subnet"] for one in entry.get("subnets", [])]
+        if entry.get("vlan") == link.vlan and str(subnet) in said:
+            return node_address(subnet, number), ("networks", name)
+    return None

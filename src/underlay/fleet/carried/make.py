@@ -1,0 +1,207 @@
+"""A fleet's lab: nodes, segments, networks and containers, in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Network
+
+from underlay.drivers import DRIVERS
+from underlay.errors import BadInput, Spot
+from underlay.fleet.carried.groups import fixed_addresses, put_containers
+from underlay.fleet.carried.left import put_left
+from underlay.fleet.carried.nets import LARGEST_MTU, SMALLEST_MTU, grouped, put_networks
+from underlay.fleet.carried.pools import put_addresses
+from underlay.fleet.carried.values import Carried, node_of, word_of
+from underlay.fleet.carried.wires import Port, Seat, Wire, seat_of, wires
+from underlay.fleet.host import Host, Network
+from underlay.plan import MANAGEMENT
+
+# What a lab file takes: see lab/model.py.
+MOST = {"nodes": 20, "segments": 8, "networks": 16, "containers": 64}
+# Names that nodes' NICs can't have: management's, and the one that the kernel gives a bond.
+TAKEN = (MANAGEMENT, "lo", "docker0", "podman0", "bond0")
+# Nobody's addresses: RFC 2544, for measuring in closed networks.
+NOBODYS = IPv4Network("198.18.0.0/15")
+
+
+def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Carried:
+    """Return the lab called ``name`` that the files of ``hosts`` lead to.
+
+    ``stated`` are the segments that the user names, each with its hosts' NICs. Raises BadInput
+    where files contradict one another, where a parent isn't there, where nobody can tell which
+    NICs are on one wire, and where nothing is left for a lab.
+    """
+    carried = Carried()
+    carried.put(("name",), word_of(name, (), "hosts"))
+    nodes = _nodes(carried, hosts)
+    seats = [seat for host in hosts for seat in _seats(carried, host)]
+    if not seats:
+        raise BadInput(
+            f"{', '.join(nodes)}: no container network in these files that a lab can have",
+            hint="it takes macvlan and ipvlan networks with a subnet"
+            + "".join(f"\n{one.spot}: {one.what}: {one.why}" for one in carried.left_out[:8]),
+        )
+    found = wires(hosts, [seat for seat in seats if not seat.network.internal], stated)
+    segments = _segments(carried, found, hosts, seats)
+    groups = grouped(seats, segments)
+    put_networks(carried, groups, hosts)
+    fixed = fixed_addresses(groups, hosts)
+    for group in groups:
+        put_addresses(carried, group, nodes, fixed.get(group.name, set()))
+    _in_order(carried)
+    put_containers(carried, groups, hosts, nodes)
+    _refuse_many(carried)
+    for number, host in enumerate(hosts, 1):
+        put_left(carried, host, number, seats, found)
+    return carried
+
+
+def _nodes(carried: Carried, hosts: Sequence[Host]) -> dict[str, str]:
+    """Say the nodes, and return their names by host."""
+    nodes: dict[str, str] = {}
+    for host in hosts:
+        nodes[host.name] = node_of(host.name, nodes.values())
+    carried.put(("nodes",), {"names": list(nodes.values())})
+    for host in hosts:
+        if nodes[host.name] != host.name:
+            text = f"{host.name} is called {nodes[host.name]} here: host names are small letters"
+            carried.assume(("nodes",), text, Spot(host.documents[0].file))
+    return nodes
+
+
+def _seats(carried: Carried, host: Host) -> Iterator[Seat]:
+    """Yield where the host's networks sit; those that a lab can't have are left out."""
+    for network in host.networks:
+        why = _refused(network)
+        if why:
+            what = f"the network {network.name or network.document.name}"
+            carried.leave(network.spot(), what, why)
+        elif network.internal:
+            yield Seat(network, "")
+        else:
+            yield seat_of(host, network)
+
+
+def _refused(network: Network) -> str:
+    """Return why a lab can't have ``network``, nothing where it can."""
+    if network.driver not in DRIVERS:
+        return f"{network.driver or 'no type'} is none of a lab's drivers: {', '.join(DRIVERS)}"
+    if not network.is_underlay:
+        return f"{network.driver} networks are not carried over"
+    if not network.parent and not network.internal:
+        return "no file names its parent"
+    if not network.pools:
+        return "no file names its subnet"
+    return ""
+
+
+def _segments(
+    carried: Carried, found: Sequence[Wire], hosts: Sequence[Host], seats: Sequence[Seat]
+) -> dict[Port, str]:
+    """Say the segments, and return the name of each by the NICs that are in it."""
+    names: dict[Port, str] = {}
+    taken: list[str] = []
+    used = [pool.subnet for host in hosts for one in host.networks for pool in one.pools]
+    used += [subnet for wire in found for _, subnet in wire.marks]
+    free = (
+        subnet
+        for subnet in NOBODYS.subnets(new_prefix=24)
+        if not any(one.version == 4 and one.overlaps(subnet) for one in used)
+    )
+    for wire in found:
+        name = word_of(wire.stated or wire.nic, taken, "segment")
+        taken.append(name)
+        names |= dict.fromkeys(wire.ports, name)
+        place = ("segments", name)
+        first = next(
+            (seat.network.spot("master") for seat in seats if seat.port in wire.ports), None
+        )
+        carried.put(place, {}, first)
+        for version, key in ((4, "subnet"), (6, "subnet6")):
+            told = {s: spot for (vlan, s), spot in wire.marks.items()
+                    if vlan is None and s.version == version}  # fmt: skip
+            if told:
+                subnet, spot = next(iter(told.items()))
+                carried.put((*place, key), str(subnet), spot)
+            elif version == 4:
+                text = (
+                    f"no file gives {wire.nic} an IPv4 address: the nodes' are of nobody's subnet"
+                )
+                carried.put((*place, key), str(next(free)))
+                carried.assume((*place, key), text, first or Spot(""))
+            for other in list(told)[1:]:
+                carried.leave(told[other], f"the subnet {other} of {wire.nic}", "a segment has one")
+        for port, network, spot in wire.joined:
+            text = f"{port[0]} is in it by its {port[1]}, where it has {network} as others do"
+            carried.assume(place, text, spot)
+        _put_mtu(carried, wire, name, hosts)
+        _put_interface(carried, wire, name, len(taken))
+        without = [host.name for host in hosts if host.name not in {h for h, _ in wire.ports}]
+        if without:
+            text = (
+                f"{', '.join(without)} too gets a NIC in it, as every node does: nothing sits on it"
+            )
+            carried.assume(place, text, first or Spot(""))
+    return names
+
+
+def _put_mtu(carried: Carried, wire: Wire, name: str, hosts: Sequence[Host]) -> None:
+    """Say the largest packet of a segment's NICs, where a lab has such large ones."""
+    known = {host.name: host for host in hosts}
+    found = {}
+    for host, nic in wire.ports:
+        link = known[host].link(nic)
+        if link is not None and link.mtu is not None:
+            found[host] = (link.mtu, link.at("mtu"))
+    if not found:
+        return
+    smallest, spot = min(found.values(), key=lambda one: one[0])
+    if not SMALLEST_MTU <= smallest <= LARGEST_MTU:
+        why = f"a lab's NICs carry {SMALLEST_MTU} to {LARGEST_MTU} bytes: these have {LARGEST_MTU}"
+        for mtu, place in found.values():
+            carried.leave(place, f"mtu {mtu} of {wire.nic}", why)
+        return
+    for host, (mtu, place) in found.items():
+        if mtu != smallest:
+            what = f"mtu {mtu} of {wire.nic} of {host}"
+            carried.leave(place, what, f"a segment has one MTU: {smallest}, the smallest")
+    if smallest != LARGEST_MTU:
+        carried.put(("segments", name, "mtu"), smallest, spot)
+
+
+def _put_interface(carried: Carried, wire: Wire, name: str, number: int) -> None:
+    """Say what the NIC is called; hosts that call it otherwise are named."""
+    place = ("segments", name, "interface")
+    spot = next(iter(wire.marks.values()), carried.origin(("segments", name)) or Spot(""))
+    nic = wire.nic
+    if nic in TAKEN:
+        nic = f"host-{nic}"
+        who = "management" if wire.nic == MANAGEMENT else "something else"
+        text = f"{wire.nic} is called {nic} here: on a lab's nodes {who} has that name"
+        carried.assume(place, text, spot)
+    if nic != f"eth{number}":
+        carried.put(place, nic, spot)
+    for host, other in wire.ports:
+        if other != wire.nic:
+            what = f"the name {other} of a NIC of {host}"
+            carried.leave(spot, what, f"it is called {nic} on every node, as on most hosts")
+
+
+def _in_order(carried: Carried) -> None:
+    """Sort each network's keys as the page about lab files does."""
+    order = ("driver", "mode", "flag", "runtime", "internal", "nat", "segment", "vlan", "interface",
+             "bridge", "mtu", "file", "ipam", "subnet", "subnet6", "subnets", "gateway", "gateway6",
+             "default_route", "routes", "reserved", "sliced", "ranges")  # fmt: skip
+    for name, entry in carried.lab["networks"].items():
+        carried.lab["networks"][name] = {key: entry[key] for key in order if key in entry}
+
+
+def _refuse_many(carried: Carried) -> None:
+    lab = carried.lab
+    for key, most in MOST.items():
+        count = len(lab[key]["names"] if key == "nodes" else lab[key])
+        if count > most:
+            raise BadInput(
+                f"these hosts lead to a lab of {count} {key}: expected at most {most}",
+                hint="import fewer hosts at a time",
+            )

@@ -1,0 +1,227 @@
+"""Hosts' networks as a lab's: those of one name and subnet are one network on all their hosts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from underlay.drivers import DRIVERS
+from underlay.errors import Spot
+from underlay.fleet.carried.values import Carried, Contradiction, word_of
+from underlay.fleet.carried.wires import Port, Seat
+from underlay.fleet.host import Address, Host, Network, meet
+from underlay.plan.naming import default_file, vlan_link_name
+
+# What a lab file takes as a CNI file's name: see lab/model.py, FileName.
+FILE = re.compile(r"[0-9]{2}-[a-z0-9-]{1,50}\.(conf|conflist)")
+SMALLEST_MTU, LARGEST_MTU = 576, 1500
+# Plugins for addresses that a lab has by the same name, and what stands for others.
+IPAM = {"static": "static", "dhcp": "dhcp", "whereabouts": "cluster"}
+
+
+@dataclass
+class Group:
+    """A network of the lab: what it is called there, and where it sits on each of its hosts.
+
+    ``segment`` is the lab's name of the wire, empty for a network without an uplink.
+    """
+
+    seats: list[Seat] = field(default_factory=list)
+    name: str = ""
+    segment: str = ""
+
+    @property
+    def first(self) -> Network:
+        """The network as the first of its hosts has it."""
+        return self.seats[0].network
+
+    @property
+    def hosts(self) -> list[str]:
+        """The hosts that have it."""
+        return [seat.network.host for seat in self.seats]
+
+
+def grouped(seats: Sequence[Seat], segments: dict[Port, str]) -> list[Group]:
+    """Return the networks of the lab in order; raise Contradiction where hosts don't agree."""
+    found: list[Group] = []
+    for seat in seats:
+        near = next((group for group in found if _is_one(group, seat.network)), None)
+        if near is None:
+            found.append(Group([seat], segment=segments.get(seat.port, "")))
+        else:
+            _agree(near, seat, segments)
+            near.seats.append(seat)
+    return found
+
+
+def _is_one(group: Group, network: Network) -> bool:
+    """Whether hosts mean one network: its name, runtime and subnets are the same."""
+    known = group.first
+    if (known.name, known.runtime) != (network.name, network.runtime):
+        return False
+    if network.host in group.hosts:
+        return False
+    both = [(one.subnet, two.subnet) for one in known.pools for two in network.pools]
+    return any(meet(*pair) for pair in both) or not (known.pools or network.pools)
+
+
+def _agree(group: Group, seat: Seat, segments: dict[Port, str]) -> None:
+    """Raise Contradiction where ``seat`` has something else than the group's first host."""
+    one, two = group.seats[0], seat
+    first, second = one.network, two.network
+
+    def subnets(network: Network) -> str:
+        return ", ".join(sorted({str(pool.subnet) for pool in network.pools})) or "no subnet"
+
+    def mode(network: Network) -> str:
+        return f"{network.wire_mode} {network.flag or ''}".strip()
+
+    what = f"the network {second.name} of {second.host}"
+    for key, about, mine, theirs in (
+        ("type", "driver", first.driver, second.driver),
+        ("mode", "mode", mode(first), mode(second)),
+        ("ipam", "subnets", subnets(first), subnets(second)),
+        ("master", "VLAN", _tag(one), _tag(two)),
+        ("master", "segment", group.segment, segments.get(two.port, "")),
+        ("mtu", "MTU", str(first.mtu or "no MTU"), str(second.mtu or "no MTU")),
+        ("name", "uplink", _uplink(first), _uplink(second)),
+        ("ipam", "default route", default_route(first), default_route(second)),
+    ):
+        if mine != theirs:
+            here, there = (about_spot(n, key) for n in (first, second))
+            raise Contradiction(
+                f"{about} of {what}", (mine or "none", here), (theirs or "none", there)
+            )
+
+
+def about_spot(network: Network, key: str) -> Spot:
+    """Return where ``key`` of a network stands; for its addresses, where the first range does."""
+    if key == "ipam" and network.pools:
+        return network.pools[0].spot
+    return network.spot(key)
+
+
+def _tag(seat: Seat) -> str:
+    return f"VLAN {seat.vlan}" if seat.vlan is not None else "no VLAN"
+
+
+def _uplink(network: Network) -> str:
+    return (
+        "internal" if network.internal else "masquerading" if network.masquerades else "an uplink"
+    )
+
+
+def default_routes(network: Network) -> dict[int, Address | None]:
+    """Return the default routes of a network's containers by family: the next hop, if it is named.
+
+    CNI gives those that the file names, and Docker and podman one by the gateway.
+    """
+    found: dict[int, Address | None] = {
+        route.to.version: route.via for route in network.routes if not route.to.prefixlen
+    }
+    if network.routes_by_gateway and not network.internal:
+        found = {pool.subnet.version: None for pool in network.pools} | found
+    return found
+
+
+def default_route(network: Network) -> str:
+    """Return a lab's word for how containers reach other subnets: see lab/model.py."""
+    found = default_routes(network)
+    if not found:
+        return "none"
+    via = found.get(4, next(iter(found.values())))
+    if via is not None and via.is_unspecified:
+        return "on-link"
+    # In its l3 modes ipvlan asks nobody for a next hop's MAC address.
+    dockers = network.runtime == "docker" and network.driver == "ipvlan"
+    return "on-link" if dockers and network.wire_mode != "l2" else "gateway"
+
+
+def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host]) -> None:
+    """Say each group's network in the lab, but for its addresses."""
+    names: list[str] = []
+    nics = {name: entry.get("interface", f"eth{number}") for number, (name, entry) in
+            enumerate(carried.lab["segments"].items(), 1)}  # fmt: skip
+    for position, group in enumerate(groups):
+        network = group.first
+        group.name = word_of(network.name or network.document.name, names, "network")
+        names.append(group.name)
+        place = ("networks", group.name)
+        carried.put(place, {}, network.spot())
+        if group.name != network.name:
+            text = f"called {group.name} here, where the files say {network.name or 'nothing'!r}"
+            carried.assume(place, text, network.spot("name"))
+        carried.put((*place, "driver"), network.driver, network.spot("type"))
+        if network.mode and network.driver in DRIVERS and DRIVERS[network.driver].modes:
+            carried.put((*place, "mode"), network.mode, network.spot("mode"))
+        if network.flag:
+            carried.put((*place, "flag"), network.flag, network.spot("mode"))
+        carried.put((*place, "runtime"), network.runtime)
+        _put_parent(carried, group, nics.get(group.segment, ""))
+        _put_mtu(carried, group)
+        if network.runtime == "cni":
+            _put_file(carried, group, position)
+
+
+def _put_parent(carried: Carried, group: Group, nic: str) -> None:
+    seat, network = group.seats[0], group.first
+    place = ("networks", group.name)
+    spot = network.spot("master")
+    if network.internal:
+        carried.put((*place, "internal"), True, spot)
+    if network.masquerades:
+        carried.put((*place, "nat"), True, spot)
+    if group.segment:
+        carried.put((*place, "segment"), group.segment, spot)
+    if seat.vlan is None or not group.segment:
+        return
+    carried.put((*place, "vlan"), seat.vlan, spot)
+    if seat.made:
+        text = f"no file of {network.host} makes {seat.through}: the lab makes it"
+        carried.assume((*place, "vlan"), text, spot)
+    moved = network.driver in DRIVERS and DRIVERS[network.driver].attach == "moved"
+    if seat.through and seat.through != vlan_link_name(nic, seat.vlan) and not moved:
+        carried.put((*place, "interface"), seat.through, spot)
+    for other in group.seats[1:]:
+        if other.through != seat.through and not moved:
+            carried.leave(
+                other.network.spot("master"),
+                f"the name {other.through} of the sub-interface of {other.network.host}",
+                f"it is called {seat.through} on every node, as on {network.host}",
+            )
+
+
+def _put_mtu(carried: Carried, group: Group) -> None:
+    network = group.first
+    if network.mtu is None:
+        return
+    segment = carried.lab["segments"].get(group.segment, {}).get("mtu", LARGEST_MTU)
+    if not SMALLEST_MTU <= network.mtu <= segment:
+        why = f"a lab's segment carries {SMALLEST_MTU} to {segment} bytes"
+        carried.leave(network.spot("mtu"), f"mtu {network.mtu} of {network.name}", why)
+    elif network.mtu != segment:
+        carried.put(("networks", group.name, "mtu"), network.mtu, network.spot("mtu"))
+
+
+def _put_file(carried: Carried, group: Group, position: int) -> None:
+    """Keep the name of a CNI file where all hosts have it and a lab takes it."""
+    document = group.first.document
+    taken = [entry.get("file") for entry in carried.lab["networks"].values()]
+    names = {seat.network.document.name for seat in group.seats}
+    if names == {document.name} and FILE.fullmatch(document.name) and document.name not in taken:
+        if document.name != default_file(position, group.name):
+            place = ("networks", group.name, "file")
+            carried.put(place, document.name, Spot(document.file, document.line + 1))
+        return
+    for seat in group.seats:
+        own = seat.network.document
+        why = "a lab's CNI files are called NN-name.conf or .conflist, alike on every node"
+        carried.leave(Spot(own.file), f"the file's name {own.name}", why)
+
+
+def gateways(network: Network) -> Iterator[tuple[Address, Spot]]:
+    """Yield the gateways that a network's file names, with their places."""
+    for pool in network.pools:
+        if pool.gateway is not None:
+            yield pool.gateway, pool.gateway_spot

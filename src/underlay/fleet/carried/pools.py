@@ -1,0 +1,270 @@
+"""What each host hands out of a network's subnets, its gateways and routes, in a lab's words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_network, summarize_address_range
+from itertools import combinations
+from typing import Any
+
+from underlay.errors import BadInput, Spot
+from underlay.fleet.carried.nets import IPAM, Group, default_route, default_routes
+from underlay.fleet.carried.values import Carried, Contradiction
+from underlay.fleet.host import Address, Network, Pool, Subnet
+from underlay.lab.text import Place
+from underlay.plan.naming import node_address
+
+# Where no host hands anything out, a node's range is looked for in so many places from the end.
+FURTHEST = 4096
+# How many addresses such a range has, by its prefix length.
+SPARE = {4: 29, 6: 124}
+
+
+@dataclass
+class Shared:
+    """A subnet of a network, and what each host hands out of it."""
+
+    subnet: Subnet
+    spot: Spot
+    parts: dict[str, Pool] = field(default_factory=dict)
+    gateway: Address | None = None
+    gateway_spot: Spot = field(default_factory=lambda: Spot(""))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every host hands out all of the subnet."""
+        return not any(pool.bounded for pool in self.parts.values())
+
+
+def put_addresses(
+    carried: Carried, group: Group, nodes: dict[str, str], fixed: set[Address]
+) -> None:
+    """Say the network's subnets, gateways, routes and ranges; ``nodes`` are the lab's, by host.
+
+    Raises Contradiction where hosts name several gateways, or hand out an address twice.
+    """
+    place: Place = ("networks", group.name)
+    shared = _shared(carried, group)
+    for one in shared:
+        _gateway(carried, group, one)
+    _put_default(carried, group, shared)
+    _put_ipam(carried, group)
+    entries = [_entry(carried, group, one, nodes, fixed) for one in shared]
+    families = [one.subnet.version for one in shared]
+    several = len(families) > len(set(families))
+    lone = len(entries) > 1 and any(
+        "ranges" in entry for entry in entries if ":" in entry["subnet"]
+    )
+    if several or lone:
+        carried.put((*place, "subnets"), entries)
+        for position, one in enumerate(shared):
+            _origins(carried, (*place, "subnets", position), one, nodes)
+        return
+    for entry, one in zip(entries, shared, strict=True):
+        six = "6" if one.subnet.version == 6 else ""
+        for key, value in entry.items():
+            known = f"{key}{six}" if key in ("subnet", "gateway") else key
+            before = carried.lab["networks"][group.name].get(known)
+            joined = [*before, *value] if isinstance(before, list) else value
+            carried.put((*place, known), joined)
+        _origins(carried, place, one, nodes, six)
+
+
+def _origins(
+    carried: Carried, place: Place, one: Shared, nodes: dict[str, str], six: str = ""
+) -> None:
+    carried.origins[(*place, f"subnet{six}")] = one.spot
+    if one.gateway is not None and one.gateway_spot.line:
+        carried.origins[(*place, f"gateway{six}")] = one.gateway_spot
+    if one.is_whole and len(one.parts) > 1:
+        return
+    for host, pool in one.parts.items():
+        carried.origins[(*place, "ranges", nodes[host])] = pool.spot
+
+
+def _shared(carried: Carried, group: Group) -> list[Shared]:
+    """Return the network's subnets, those of IPv4 first; of several ranges the largest counts."""
+    found: dict[Subnet, Shared] = {}
+    for seat in group.seats:
+        for pool in seat.network.pools:
+            one = found.setdefault(pool.subnet, Shared(pool.subnet, pool.spot))
+            known = one.parts.get(seat.network.host)
+            if known is None or _size(pool) > _size(known):
+                one.parts[seat.network.host] = pool
+            smaller = known if known is not None and _size(pool) > _size(known) else pool
+            if known is not None:
+                what = f"the range {smaller.first} to {smaller.last} of {group.first.name}"
+                why = f"a lab has one range for each node and subnet: the largest of {pool.subnet}"
+                carried.leave(smaller.spot, what, why)
+    return sorted(found.values(), key=lambda one: one.subnet.version)
+
+
+def _size(pool: Pool) -> int:
+    return int(pool.last) - int(pool.first)
+
+
+def _gateway(carried: Carried, group: Group, one: Shared) -> None:
+    """Find the one gateway of a subnet, named or the runtime's own choice."""
+    named = [(pool.gateway, pool.gateway_spot) for pool in one.parts.values() if pool.gateway]
+    for gateway, spot in named[1:]:
+        if gateway != named[0][0]:
+            first = (str(named[0][0]), named[0][1])
+            raise Contradiction(f"gateway of {group.first.name}", first, (str(gateway), spot))
+    key = "gateway" if one.subnet.version == 4 else "gateway6"
+    if named and named[0][0] is not None:
+        one.gateway, one.gateway_spot = named[0]
+        return
+    routes = default_routes(group.first)
+    via = routes.get(one.subnet.version)
+    if via is not None and via in one.subnet:
+        route = next(r for r in group.first.routes if r.via == via and not r.to.prefixlen)
+        one.gateway, one.gateway_spot = via, route.spot
+    elif one.subnet.version in routes and via is None and default_route(group.first) == "gateway":
+        one.gateway = _chosen(group.first, one)
+        text = f"{group.first.runtime} takes {one.gateway} for a gateway where none is named"
+        carried.assume(("networks", group.name, key), text, one.spot)
+
+
+def _chosen(network: Network, one: Shared) -> Address:
+    """Return the gateway that a runtime takes by itself.
+
+    host-local takes the subnet's first address (allocator, Range.Canonicalize), Docker the first
+    one of the host's range (moby, libnetwork, ipamAllocateVersion).
+    """
+    if network.runtime == "docker":
+        return next(iter(one.parts.values())).first
+    return one.subnet[1]
+
+
+def _put_default(carried: Carried, group: Group, shared: list[Shared]) -> None:
+    network, place = group.first, ("networks", group.name)
+    default = "" if network.masquerades else default_route(network)
+    if default == "gateway" and not any(one.gateway for one in shared):
+        default = "none"
+    spots = [route.spot for route in network.routes if not route.to.prefixlen]
+    if default and default != "on-link":
+        carried.put((*place, "default_route"), default, spots[0] if spots else None)
+    further = [route for route in network.routes if route.to.prefixlen]
+    gateway = {one.subnet.version: one.gateway or one.subnet[1] for one in shared}
+    routes: list[dict[str, str]] = []
+    for route in further:
+        via = route.via if route.via is not None else gateway.get(route.to.version)
+        on_link = via is None or via.is_unspecified
+        routes.append({"to": str(route.to)} if on_link else {"to": str(route.to), "via": str(via)})
+    if routes:
+        carried.put((*place, "routes"), routes, further[0].spot)
+
+
+def _put_ipam(carried: Carried, group: Group) -> None:
+    network, place = group.first, ("networks", group.name, "ipam")
+    spot = network.spot("ipam")
+    if network.runtime == "cni" and not network.ipam:
+        carried.put(place, "none", spot)
+    elif network.ipam in ("none", *IPAM):
+        carried.put(place, IPAM.get(network.ipam, network.ipam), spot)
+    if network.ipam == "whereabouts":
+        text = "whereabouts itself doesn't run: the plan gives the addresses that it would give"
+        carried.assume(place, text, spot)
+
+
+def _entry(
+    carried: Carried, group: Group, one: Shared, nodes: dict[str, str], fixed: set[Address]
+) -> dict[str, Any]:
+    """Return what a lab says of one subnet: see lab/model.py, Pool."""
+    entry: dict[str, Any] = {"subnet": str(one.subnet)}
+    if one.gateway is not None:
+        entry["gateway"] = str(one.gateway)
+    network = group.first
+    place: Place = ("networks", group.name)
+    reserved = sorted(
+        {address for pool in one.parts.values() for address in pool.reserved if _named(pool)}
+    )
+    own = _nodes_own(carried, group, one, len(nodes)) - set(reserved) - fixed
+    if own:
+        listed = ", ".join(map(str, sorted(own)))
+        text = f"{listed} reserved: the lab's nodes have these addresses, whatever the hosts' are"
+        carried.assume((*place, "reserved"), text, one.spot)
+    if reserved or own:
+        entry["reserved"] = [str(address) for address in sorted({*reserved, *own})]
+    if network.ipam in IPAM or (network.runtime == "cni" and not network.ipam):
+        return entry
+    if one.is_whole:
+        carried.put((*place, "sliced"), False, one.spot)
+        if len(one.parts) > 1:
+            text = (
+                f"{', '.join(one.parts)} each hand out all of {one.subnet}, so the lab's nodes do"
+            )
+            carried.assume((*place, "sliced"), text, one.spot)
+        return entry
+    _refuse_twice(network, one)
+    ranges = {nodes[host]: _range(pool) for host, pool in one.parts.items()}
+    spare = _spare(one, fixed, docker=network.runtime == "docker")
+    for host, node in nodes.items():
+        if host not in one.parts:
+            ranges[node] = next(spare, "")
+            text = (
+                f"{host} has no such network; a lab wants a range for it, and it gets no container"
+            )
+            carried.assume((*place, "ranges", node), text, one.spot)
+    entry["ranges"] = {node: ranges[node] for node in nodes.values() if ranges[node]}
+    return entry
+
+
+def _named(pool: Pool) -> bool:
+    """Whether what is reserved is from the file, and not host-local's first address."""
+    return pool.reserved != frozenset({pool.subnet[1]})
+
+
+def _nodes_own(carried: Carried, group: Group, one: Shared, count: int) -> set[Address]:
+    """Return the addresses of the lab's nodes that a host would hand out on their wire."""
+    segment = carried.lab["segments"].get(group.segment, {})
+    tagged = group.seats[0].vlan is not None
+    own = ip_network(segment["subnet"]) if "subnet" in segment else None
+    if not tagged and (own is None or not one.subnet.overlaps(own)):
+        return set()
+    base = one.subnet if tagged or own is None else own
+    if base.num_addresses < count + 12:
+        return set()
+    found = {node_address(base, number) for number in range(1, count + 1)}
+    return {a for a in found if any(pool.holds(a) for pool in one.parts.values())}
+
+
+def _range(pool: Pool) -> str:
+    return pool.part or f"{pool.first}-{pool.last}"
+
+
+def _refuse_twice(network: Network, one: Shared) -> None:
+    """Raise BadInput where two hosts hand out one address: a lab has a range for each."""
+    for (host, first), (other, second) in combinations(one.parts.items(), 2):
+        shared = first.overlap(second)
+        if shared is not None:
+            raise BadInput(
+                f"{second.spot}: {network.name} of {other} hands out {shared}: expected a range"
+                f" apart from that of {host}, {first.first} to {first.last} in {first.spot}",
+                hint="`underlay lint --host NAME=DIR …` says all that the hosts' ranges do",
+            )
+
+
+def _spare(one: Shared, fixed: set[Address], *, docker: bool) -> Iterator[str]:
+    """Yield parts of the subnet that nobody hands out, from its end."""
+    size = 1 << (one.subnet.max_prefixlen - SPARE[one.subnet.version])
+    blocks = one.subnet.num_addresses // size
+    taken = {int(a) for a in fixed} | {int(one.gateway)} if one.gateway else {int(a) for a in fixed}
+    for number in range(blocks - 1, max(blocks - 1 - FURTHEST, -1), -1):
+        first, last = one.subnet[number * size], one.subnet[number * size + size - 1]
+        met = any(
+            int(pool.first) <= int(last) and int(first) <= int(pool.last)
+            for pool in one.parts.values()
+        )
+        if not met and not any(int(first) <= address <= int(last) for address in taken):
+            yield (
+                str(next(iter(summarize_address_range(first, last))))
+                if docker
+                else f"{first}-{last}"
+            )
+
+
+def hosts_without(group: Group, hosts: Sequence[str]) -> list[str]:
+    """Return those of ``hosts`` that don't have the network."""
+    return [host for host in hosts if host not in group.hosts]

@@ -1,0 +1,121 @@
+"""What is made of hosts' files: a lab's keys, where each is from, and what else is to be said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from underlay.errors import BadInput, Spot
+from underlay.lab.text import Place, dotted
+
+# What the lab file takes for names of segments and networks, of nodes, and of devices.
+WORD_LENGTH = 20
+NODE_LENGTH = 63
+NAME_LENGTH = 63
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """Something that the files don't say, or that a lab file says otherwise.
+
+    ``place`` is the key of the lab that it is about, and ``spot`` the line that led to it.
+    """
+
+    place: Place
+    text: str
+    spot: Spot
+
+    @property
+    def key(self) -> str:
+        """The key as people write it: networks.lannet.gateway."""
+        return dotted(self.place)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or a key that the lab file doesn't say: where it stands, what it is, and why."""
+
+    spot: Spot
+    what: str
+    why: str
+
+
+@dataclass
+class Carried:
+    """A lab that hosts' files lead to. ``origins`` has the place in them of a key's value."""
+
+    lab: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Place, Spot] = field(default_factory=dict)
+    assumptions: list[Assumption] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def put(self, place: Place, value: object, spot: Spot | None = None) -> None:
+        """Say ``value`` at ``place``, which stems from ``spot``; mappings are made on the way."""
+        inside: Any = self.lab
+        for step in place[:-1]:
+            inside = inside.setdefault(step, {})
+        inside[place[-1]] = value
+        if spot is not None and spot.file:
+            self.origins[place] = spot
+
+    def assume(self, place: Place, text: str, spot: Spot) -> None:
+        """Note what had to be assumed for the key at ``place``; the same once only."""
+        found = Assumption(place, text, spot)
+        if all((one.place, one.text) != (place, text) for one in self.assumptions):
+            self.assumptions.append(found)
+
+    def leave(self, spot: Spot, what: str, why: str) -> None:
+        """Note what the lab file can't say; the same once only."""
+        found = LeftOut(spot, what, why)
+        if found not in self.left_out:
+            self.left_out.append(found)
+
+    def origin(self, place: Place) -> Spot | None:
+        """Return where the value at ``place`` is from, or the nearest key around it."""
+        for length in range(len(place), 0, -1):
+            if place[:length] in self.origins:
+                return self.origins[place[:length]]
+        return None
+
+
+class Contradiction(BadInput):
+    """Files say two things where a lab has one; both places are named."""
+
+    def __init__(self, what: str, first: tuple[str, Spot], second: tuple[str, Spot]) -> None:
+        super().__init__(
+            f"{second[1]}: {what}: found {second[0]}, expected {first[0]} as in {first[1]}",
+            hint="mend one of the two; `underlay lint --host NAME=DIR …` says what else differs",
+        )
+
+
+def word_of(name: str, taken: Iterable[str], fallback: str) -> str:
+    """Return ``name`` as a lab takes it for a segment or network, and as nobody in ``taken`` is.
+
+    Small letters, digits and single hyphens are kept, from the first letter on.
+    """
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    plain = re.sub(r"^[0-9-]+", "", plain)[:WORD_LENGTH].rstrip("-") or fallback
+    return _free(plain, set(taken), WORD_LENGTH)
+
+
+def node_of(name: str, taken: Iterable[str]) -> str:
+    """Return a host's name as a lab takes it for a node, and as nobody in ``taken`` is."""
+    plain = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:NODE_LENGTH].strip("-") or "host"
+    return _free(plain, set(taken), NODE_LENGTH)
+
+
+def container_of(name: str) -> str:
+    """Return a container's name as a lab takes it."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name).lstrip("_.-")[:NAME_LENGTH]
+    return plain or "container"
+
+
+def _free(name: str, taken: set[str], length: int) -> str:
+    if name not in taken:
+        return name
+    number = 2
+    while (made := f"{name[: length - 1 - len(str(number))].rstrip('-')}-{number}") in taken:
+        number += 1
+    return made

@@ -1,0 +1,201 @@
+"""The verb `import`: what it writes, what it refuses, and what it leaves alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from underlay.cli import main
+from underlay.lint import load
+
+NIC = "[Match]\nName={nic}\n\n[Network]\nAddress={address}\n"
+
+
+def net(**said: object) -> dict[str, object]:
+    ipam = {"type": "host-local", "subnet": "10.1.1.0/24", **said.pop("ipam", {})}  # type: ignore[dict-item]
+    return {"cniVersion": "1.0.0", "name": "lannet", "type": "macvlan", "master": "eth1",
+            "ipam": ipam, **said}  # fmt: skip
+
+
+def ranged(first: int, **said: object) -> dict[str, object]:
+    return net(ipam={"rangeStart": f"10.1.1.{first}", "rangeEnd": f"10.1.1.{first + 9}"}, **said)
+
+
+def put(host: str, content: object, address: str = "", nic: str = "eth1") -> None:
+    folder = Path(host)
+    (folder / "net.d").mkdir(parents=True, exist_ok=True)
+    if content is not None:
+        (folder / "net.d/20-lannet.conf").write_text(json.dumps(content, indent=1))
+    if address:
+        (folder / f"{nic}.network").write_text(NIC.format(nic=nic, address=address))
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def refused(capfd: pytest.CaptureFixture[str], *arguments: str, code: int = 2) -> str:
+    assert main(["import", *arguments, "-o", "lab.yml"]) == code
+    assert not Path("lab.yml").exists()
+    return capfd.readouterr().err
+
+
+def test_hosts_that_agree_are_a_lab(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    put("b", ranged(40), "192.168.70.12/24")
+    assert main(["import", "a", "b", "-o", "lab.yml", "--strict"]) == 0
+    lab = load(Path("lab.yml"))
+    assert not lab.findings
+    assert [node.name for node in lab.plan.nodes] == ["a", "b"]
+    assert "underlay lint lab.yml" in capfd.readouterr().err
+
+
+def test_what_is_there_is_written_over_by_force_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    Path("lab.yml").write_text("mine")
+    assert main(["import", "a", "-o", "lab.yml"]) == 2
+    assert "--force" in capfd.readouterr().err
+    assert Path("lab.yml").read_text() == "mine"
+    assert main(["import", "a", "-o", "lab.yml", "--force"]) == 0
+    assert load(Path("lab.yml")).plan.lab == "lab"
+
+
+def test_nothing_is_written_into_a_host_s_folder(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    before = sorted(Path("a").rglob("*"))
+    assert main(["import", "a", "-o", "a/lab.yml"]) == 2
+    assert "nothing is changed" in capfd.readouterr().err
+    assert sorted(Path("a").rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mode": "private"}, "mode of the network lannet of b: found private, expected bridge"),
+        ({"mtu": 1400}, "MTU of the network lannet of b: found 1400, expected no MTU"),
+        ({"type": "ipvlan", "mode": "l2"}, "driver of the network lannet of b: found ipvlan"),
+        ({"ipam": {"subnet": "10.1.0.0/16", "rangeStart": "10.1.1.90"}}, "subnets of the network"),
+        ({"ipam": {"rangeStart": "10.1.1.90", "routes": [{"dst": "0.0.0.0/0"}]}}, "default route"),
+    ],
+)
+def test_contradicting_hosts(
+    change: dict[str, object], words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    put("b", net(**{**ranged(40), **change}) if "ipam" not in change else net(**change),
+        "192.168.70.12/24")  # fmt: skip
+    said = refused(capfd, "a", "b")
+    assert words in said
+    assert "a/net.d/20-lannet.conf" in said
+    assert "b/net.d/20-lannet.conf" in said
+
+
+def test_gateways_that_differ_and_ranges_that_meet(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    put("b", ranged(25), "192.168.70.12/24")
+    assert "hands out 10.1.1.25: expected a range apart" in refused(capfd, "a", "b")
+    one, two = ranged(20), ranged(40)
+    one["ipam"] |= {"gateway": "10.1.1.1"}  # type: ignore[operator]
+    two["ipam"] |= {"gateway": "10.1.1.2"}  # type: ignore[operator]
+    put("a", one)
+    put("b", two)
+    assert "gateway of lannet: found 10.1.1.2, expected 10.1.1.1" in refused(capfd, "a", "b")
+
+
+def test_an_unknown_parent_is_named_with_the_nearest(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20, master="lan1"), "192.168.70.11/24", nic="lan0")
+    said = refused(capfd, "a")
+    assert "a/net.d/20-lannet.conf:5" in said
+    assert "lannet sits on 'lan1', expected an interface of a: lan0" in said
+
+
+def test_a_wire_that_no_file_tells_is_asked_for(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24", nic="eth1")
+    put("b", ranged(40), "192.168.71.12/24", nic="eth1")
+    said = refused(capfd, "a", "b")
+    assert "segment of the network lannet of b: found eth1-2, expected eth1" in said
+    assert main(["import", "a", "b", "--segment", "lan=a:eth1,b:eth1", "-o", "lab.yml"]) == 0
+    assert list(load(Path("lab.yml")).lab.segments) == ["lan"]
+
+
+def test_a_nic_without_an_address_is_where_its_network_is() -> None:
+    put("a", ranged(20))
+    put("b", ranged(40))
+    assert main(["import", "a", "b", "-o", "lab.yml"]) == 0
+    text = Path("lab.yml").read_text()
+    assert "b is in it by its eth1, where it has lannet as others do" in text
+    assert "no file gives eth1 an IPv4 address" in text
+    assert not load(Path("lab.yml")).errors
+
+
+@pytest.mark.parametrize(
+    ("segment", "words"),
+    [
+        ("lan", "expected NAME=HOST:NIC"),
+        ("lan=a", "expected NAME=HOST:NIC"),
+        ("lan=c:eth1", "found the host 'c', expected one of a"),
+        ("lan=a:eth1,a:eth1", "a:eth1 is in lan already"),
+    ],
+)
+def test_a_segment_that_is_none(
+    segment: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    assert words in refused(capfd, "a", "--segment", segment)
+
+
+def test_what_is_not_read_is_named(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", {**ranged(20), "linkInContainer": True}, "192.168.70.11/24")
+    Path("a/hosts").write_text("127.0.0.1 localhost\n")
+    said = refused(capfd, "a", "--strict", code=1)
+    assert "a/hosts: the file: no reader for this file" in said
+    assert "linkInContainer: a lab's networks have no such key" in said
+    assert main(["import", "a", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert {entry["file"] for entry in document["left_out"]} == {
+        "a/hosts",
+        "a/net.d/20-lannet.conf",
+    }
+    assert document["lab"]["networks"]["lannet"]["ranges"] == {"a": "10.1.1.20-10.1.1.29"}
+
+
+def test_a_link_out_of_the_folder_is_not_followed(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    Path("other.conf").write_text(json.dumps(ranged(40, name="other")))
+    Path("a/net.d/30-other.conf").symlink_to(Path("other.conf").resolve())
+    assert main(["import", "a", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert list(document["lab"]["networks"]) == ["lannet"]
+    assert "symbolic link" in str(document["left_out"])
+
+
+def test_hosts_that_hand_out_all_of_a_subnet_do_so_in_the_lab() -> None:
+    put("a", net(), "192.168.70.11/24")
+    put("b", net(), "192.168.70.12/24")
+    assert main(["import", "a", "b", "-o", "lab.yml"]) == 0
+    lab = load(Path("lab.yml"))
+    assert {finding.id for finding in lab.errors} == {"duplicate-range"}
+
+
+def test_what_no_lab_can_be_names_the_host_s_line(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20, mode="brigde"), "192.168.70.11/24")
+    said = refused(capfd, "a")
+    assert "a/net.d/20-lannet.conf:" in said
+    assert "found 'brigde', expected" in said
+
+
+def test_no_network_at_all(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", None, "192.168.70.11/24")
+    assert "no container network in these files" in refused(capfd, "a")
+
+
+def test_names_that_a_lab_does_not_take(capfd: pytest.CaptureFixture[str]) -> None:
+    put("Web_1", {**ranged(20), "name": "LAN_net"}, "192.168.70.11/24", nic="eth1")
+    assert main(["import", "Web_1", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert document["lab"]["nodes"]["names"] == ["web-1"]
+    assert list(document["lab"]["networks"]) == ["lan-net"]
+    assert len(document["assumptions"]) == 3

@@ -30,6 +30,7 @@ from underlay.expect import (
 )
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entries import entries
+from underlay.intent import intent_rules
 from underlay.lab import (
     Containers,
     ExtraRoute,
@@ -43,6 +44,7 @@ from underlay.lab import (
     Pool,
     Segment,
     Shim,
+    Statement,
     SwitchPort,
 )
 from underlay.lab.model import FORMATS
@@ -76,12 +78,14 @@ MODELS: dict[type[BaseModel], str] = {
     Host: "`hosts`",
     HostPort: "`on` of a host",
     Filter: "`filters`",
+    Statement: "`expect`",
 }
 
 # What pages say more about it.
 BESIDE: dict[type[BaseModel], str] = {
     Network: "More about subnets and `ipam`: [Who hands out which address](concepts/addresses.md).",
     Shim: "What for: [Why a host can't reach its macvlan child](concepts/macvlan-host.md).",
+    Statement: "With an example of a broken one: [What is wanted](concepts/intent.md).",
     Filter: "Which packets each is asked about: [What packet filters see](concepts/filters.md).",
 }
 
@@ -200,6 +204,12 @@ filters:
   - {on: [lannet, core-01], protocol: tcp, port: 5432, action: drop}
 protocols: [icmp, tcp, "tcp:5432"]
 """,
+    Statement: """
+expect:
+  - lannet -> lannet icmp
+  - {from: [core-01, lannet-1*], to: lannet-2a, protocols: [icmp, tcp], family: 4}
+  - {from: core-01, to: lannet-1a, never: true}
+""",
 }
 
 # Keys of which a value may be called none: what is so without them, in words.
@@ -258,6 +268,18 @@ def lint_rules() -> str:
         why = _cell(inspect.getdoc(rule.check) or "")
         lines.append(f"| `{rule.id}` | {rule.severity} | {why} | {_cell(rule.source)} |")
     lines += [
+        "",
+        "## What is wanted",
+        "",
+        "These hold what a file [expects](concepts/intent.md) against the prediction. They stop",
+        "neither `up` nor `render`: a lab may be started to see what becomes of it.",
+        "",
+        "| Rule | Severity | Why | Source |",
+        "|---|---|---|---|",
+        *(
+            f"| `{rule.id}` | {rule.severity} | {_cell(rule.reason)} | {_cell(rule.source)} |"
+            for rule in intent_rules()
+        ),
         "",
         "## Files that can't be read",
         "",

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers.rule import NOTHING
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK
+from underlay.expect import ends
 from underlay.expect.value_cells import NOBODY
+from underlay.intent import Judged, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from underlay.expect import Check, Expectation, Family, Protocol, Stop, Value
+    from underlay.intent import Outcome
     from underlay.observe import Observation, Observed
     from underlay.observe.unplanned import Looked, Unplanned
+    from underlay.plan import Plan
 
 NEVER_PROBED = "nothing was measured for this cell"
 NEVER_LEFT = "nothing of it was seen to leave its source: nobody knows who would have got it"
@@ -108,7 +112,8 @@ class Summary:
     Of those that differ, ``stopped_elsewhere`` and ``leaks`` are unreachable as expected.
 
     ``cells`` are those of both kinds, of which ``values`` are of kind value. ``unplanned`` are
-    the ways that were found beside them.
+    the ways that were found beside them. ``statements`` are those of what is wanted, of which
+    some are broken by cells, and others neither kept nor broken as far as was measured.
     """
 
     cells: int
@@ -120,6 +125,9 @@ class Summary:
     values: int = 0
     unplanned: int = 0
     leaks: int = 0
+    statements: int = 0
+    statements_broken: int = 0
+    statements_not_measured: int = 0
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,8 @@ class Verdict:
     """Every cell of a lab, judged. ``timings`` are seconds by phase.
 
     ``looked`` is what is there beyond the plan, None where nobody looked. With ``strict`` that
-    counts for the exit code, too.
+    counts for the exit code, too. ``intent`` is how it stands with what is wanted of the lab,
+    which a cell that is as predicted may be against.
     """
 
     lab: str
@@ -146,12 +155,14 @@ class Verdict:
     timings: dict[str, float]
     looked: Looked | None = None
     strict: bool = False
+    intent: tuple[Judged[Cell], ...] = ()
 
     @property
     def summary(self) -> Summary:
         """Count the cells."""
         differs = sum(cell.differs for cell in self.cells)
         not_measured = sum(not cell.measured for cell in self.cells)
+        words = [one.word for one in self.intent]
         return Summary(
             cells=len(self.cells),
             as_expected=len(self.cells) - differs - not_measured,
@@ -162,6 +173,9 @@ class Verdict:
             values=sum(cell.kind == "value" for cell in self.cells),
             unplanned=len(self.unplanned),
             leaks=sum(cell.leaks for cell in self.cells),
+            statements=len(words),
+            statements_broken=words.count("broken"),
+            statements_not_measured=words.count("not measured"),
         )
 
     @property
@@ -191,18 +205,24 @@ class Verdict:
 
     @property
     def exit_code(self) -> int:
-        """Return 0 where all cells are as expected and there is at least one.
+        """Return 0 where there are cells, all as expected, and every statement is kept.
 
-        A cell that differs makes it 1; else one that wasn't measured, or no cell at all, 3. If
-        it is ``strict``, a way that nobody planned is as a cell that differs, and an end that
-        couldn't look for any as one that wasn't measured.
+        A cell that differs, or a broken statement, makes it 1; else one that wasn't measured, or
+        no cell at all, 3. If it is ``strict``, a way that nobody planned is as a cell that
+        differs, and an end that couldn't look for any as one that wasn't measured.
         """
         summary = self.summary
-        if summary.differs or (self.strict and summary.unplanned):
+        unwanted = summary.statements_broken or (self.strict and summary.unplanned)
+        if summary.differs or unwanted:
             return EXIT_DIFFERS
         blind = self.strict and (self.looked is None or self.looked.blind)
-        unsure = summary.not_measured or not summary.cells or blind
-        return EXIT_INFRASTRUCTURE if unsure else EXIT_OK
+        unsure = summary.not_measured or summary.statements_not_measured or not summary.cells
+        return EXIT_INFRASTRUCTURE if unsure or blind else EXIT_OK
+
+    @property
+    def as_predicted(self) -> bool:
+        """Whether all cells were measured and are as predicted, whatever is wanted of them."""
+        return bool(self.cells) and all(c.measured and not c.differs for c in self.cells)
 
 
 def judge(
@@ -252,6 +272,22 @@ def judge(
     cells = [_controlled(cell, mute) for cell in cells]
     taken = {**observation.timings, **(timings or {})}
     return Verdict(lab, provider, tuple(cells), taken, observation.looked)
+
+
+def with_intent(verdict: Verdict, plan: Plan) -> Verdict:
+    """Return ``verdict`` with how it stands with the statements of ``plan``.
+
+    A cell that wasn't measured can keep no statement.
+    """
+    return replace(verdict, intent=judged(plan.intent, ends(plan), verdict.cells, _outcome))
+
+
+def _outcome(cell: Cell) -> Outcome:
+    if not cell.measured:
+        return "unknown"
+    if cell.observed == "reachable":
+        return "answered"
+    return "arrived" if cell.arrived and cell.stopped_at != "refused" else "stopped"
 
 
 def _expected(wanted: Expectation) -> Literal["reachable", "unreachable"] | Value:

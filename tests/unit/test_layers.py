@@ -26,6 +26,7 @@ ORDER = (
     "fleet",
     "lint",
     "expect",
+    "intent",
     "render",
     "cluster",
     "observe",

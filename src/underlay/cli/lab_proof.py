@@ -45,7 +45,7 @@ def show_proof(plan: Plan, verdict: Verdict, explanation: Explanation | None) ->
     from underlay.report.explanation import explanation_text
 
     show_matrix(plan, verdict)
-    if verdict.exit_code and explanation is not None:
+    if not verdict.as_predicted and explanation is not None:
         out.print()
         out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
 

@@ -17,6 +17,7 @@ from underlay.lab.model import (
     Runtime,
     Segment,
     Shim,
+    Statement,
     Strict,
     SwitchPort,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Runtime",
     "Segment",
     "Shim",
+    "Statement",
     "Strict",
     "SwitchPort",
 ]

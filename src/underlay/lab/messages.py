@@ -197,7 +197,7 @@ def _either(schema: dict[str, Any]) -> str:
     """Return in words what a key takes that has a short form."""
     options = [_resolved(option) for option in schema["oneOf"]]
     short = next((option for option in options if option.get("type") != "array"), options[0])
-    if short.get("expected"):
+    if short.get("expected") and any("items" in option for option in options):
         return f"{_expected(short)}, or a list of such"
     if "properties" in short:
         return f"{_expected(short)}, or a list of such"

@@ -29,9 +29,7 @@ from pydantic import (
 )
 
 from underlay.drivers import DRIVERS, Driver
-
-# 1 to 65535.
-_PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+from underlay.lab.statement import PATTERN, PORT, PROTOCOL, Ends, Said, ends_in, said_in
 
 # What values of pydantic's formats look like, in words.
 FORMATS = {
@@ -94,6 +92,14 @@ def _whom_text(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
         raise ValueError("no name")
     return value
+
+
+def _ends_text(value: str) -> str:
+    return str(ends_in(value))
+
+
+def _statement_text(value: str) -> str:
+    return str(said_in(value))
 
 
 def _list_or_word(value: object) -> str:
@@ -217,6 +223,29 @@ NameChoice = Annotated[
     Annotated[Name, Tag("word")] | Annotated[list[Name], Field(min_length=1), Tag("list")],
     Discriminator(_list_or_word),
 ]
+# Whom a statement of `expect` is about.
+EndPattern = Annotated[
+    str,
+    StringConstraints(pattern=rf"^{PATTERN}$", max_length=128),
+    _expected("a name or a pattern of names, such as web or guest*"),
+]
+EndsText = Annotated[
+    str,
+    StringConstraints(max_length=1024),
+    AfterValidator(_ends_text),
+    _expected("names or patterns of names, such as web, guest* or '* except web'"),
+]
+EndChoice = Annotated[
+    Annotated[EndsText, Tag("word")]
+    | Annotated[list[EndPattern], Field(min_length=1, max_length=64), Tag("list")],
+    Discriminator(_list_or_word),
+]
+StatementText = Annotated[
+    str,
+    StringConstraints(max_length=4096),
+    AfterValidator(_statement_text),
+    _expected("a statement such as 'web -> db tcp:5432' or 'guest* -x lan'"),
+]
 NodeChoice = Annotated[
     Annotated[NodeName, Tag("word")] | Annotated[list[NodeName], Field(min_length=1), Tag("list")],
     Discriminator(_list_or_word),
@@ -236,12 +265,12 @@ Ipam = Literal["host-local", "static", "dhcp", "cluster", "none"]
 Check = Literal["source", "pmtu", "arp", "nd", "broadcast", "multicast", "macs"]
 Protocol = Annotated[
     str,
-    StringConstraints(pattern=rf"^(icmp|(tcp|udp)(:{_PORT})?)$"),
+    StringConstraints(pattern=rf"^{PROTOCOL}$"),
     _expected("icmp, tcp, udp, or one of the last two with a port, such as tcp:5432"),
 ]
 Listened = Annotated[
     str,
-    StringConstraints(pattern=rf"^(tcp|udp):{_PORT}$"),
+    StringConstraints(pattern=rf"^(tcp|udp):{PORT}$"),
     _expected("tcp or udp with a port, such as tcp:5432"),
 ]
 Service = Literal["dhcp", "ra"]
@@ -697,6 +726,51 @@ class Filter(Strict):
     """What becomes of the packet; reject tells its sender, by an ICMP error, and is for ``in``."""
 
 
+class Statement(Strict):
+    """What the lab's user wants: who must reach whom, or never, whatever the prediction says.
+
+    Short for it is one line: ``web -> db tcp:5432``, and ``guest* -x lan`` for never. After the
+    names stand the protocols, if any, and ``ipv4`` or ``ipv6`` where one of the two is meant. A
+    name is a container's or that of its group, a network's, a node's or an external host's, an
+    end's as the matrix has it (``web-1a@lannet``), or a pattern of such with ``*``, ``?`` and
+    ``[a-c]``. Names have commas between, and those behind ``except`` are taken out: ``"* except
+    web -x db"`` is that nobody but web reaches db. YAML wants quotes around what begins with an
+    asterisk.
+
+    It is about every cell between these ends, and is kept if each of them is as it says: who must
+    reach is answered; of whom must never, not even the request gets there. It changes nothing of
+    what is planned or predicted.
+    """
+
+    from_: Annotated[EndChoice, Field(alias="from")]
+    """Who asks, by name or pattern."""
+    to: EndChoice
+    """Who is asked, likewise."""
+    tcp: Port | None = None
+    """A port that is asked for over TCP; `protocols` of the lab has to name it."""
+    udp: Port | None = None
+    """A port that is asked for over UDP, likewise."""
+    protocols: Annotated[list[Protocol], _such('[icmp, "tcp:5432"]')] = Field(
+        default=[], max_length=8
+    )
+    """What it is asked by; without any, all that the lab measures, but ports for `never` alone."""
+    family: Literal[4, 6] | None = None
+    """Over IPv4 or IPv6 alone; without it, both where there are both."""
+    never: StrictBool = False
+    """Whether they must never reach them."""
+
+    @property
+    def said(self) -> Said:
+        """What it says, in the form that both spellings have in common."""
+        ports = [f"{word}:{port}" for word in ("tcp", "udp") if (port := getattr(self, word))]
+        asked = tuple(dict.fromkeys([*self.protocols, *ports]))
+        return Said(_ends(self.from_), _ends(self.to), self.never, asked, self.family or 0)
+
+
+def _ends(choice: str | list[str]) -> Ends:
+    return ends_in(choice) if isinstance(choice, str) else Ends(tuple(dict.fromkeys(choice)))
+
+
 class Image(Strict):
     """A box of your own that nodes boot instead of Underlay's, as paths beside the lab file.
 
@@ -758,3 +832,18 @@ class Lab(Strict):
         list[Filter], _such("[{on: core-01, protocol: tcp, port: 22, action: drop}]")
     ] = Field(default=[], max_length=64)
     """Packet filters, rule by rule: on containers, nodes and external hosts."""
+    expect: Annotated[
+        list[
+            Annotated[
+                Annotated[StatementText, Tag("word")] | Annotated[Statement, Tag("mapping")],
+                Discriminator(_word_or_mapping),
+            ]
+        ],
+        _such('[{from: web, to: db, tcp: 5432}, "guest* -x lan"]'),
+    ] = Field(default=[], max_length=64)
+    """What is wanted of the lab: who must reach whom and who never, statement by statement."""
+
+    @property
+    def statements(self) -> tuple[Said, ...]:
+        """What `expect` says, in the file's order, whichever form each statement has."""
+        return tuple(said_in(one) if isinstance(one, str) else one.said for one in self.expect)

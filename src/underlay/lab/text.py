@@ -56,6 +56,7 @@ _PLAINER = (
     ("found undefined tag", "an undefined tag", "no tag"),
     ("expected <block end>", "a line that is indented like nothing above it", "equal indentation"),
     ("the node content", "no value", "a value"),
+    ("expected alphabetic or numeric", "a value that begins with * or &", "quotes around it"),
     ("found another document", "a second document", "one lab a file"),
 )
 

@@ -47,7 +47,8 @@ def load(file: Path) -> Loaded:
     filters = tuple(
         replace(one, line=text.mark(("filters", one.number)).line) for one in plan.filters
     )
-    return Loaded(file, lab, text, replace(plan, filters=filters))
+    intent = tuple(replace(one, line=text.mark(("expect", one.number)).line) for one in plan.intent)
+    return Loaded(file, lab, text, replace(plan, filters=filters, intent=intent))
 
 
 def lint(file: Path) -> list[Finding]:

@@ -28,6 +28,9 @@ READING = {
     "unknown-key": ("A key that means nothing would be silently ignored.", SOURCE),
     "bad-name": ("A name that can't be a name of interfaces, files and containers.", SOURCE),
     "bad-value": ("A value that its key can't take.", SOURCE),
+    "expect-nobody": ("What is wanted of nobody is kept whatever happens.", SOURCE),
+    "expect-unmeasured": ("What no cell asks for can't be kept or broken.", SOURCE),
+    "expect-conflict": ("What one statement wants, another one doesn't: one is broken.", SOURCE),
 }
 
 

@@ -12,6 +12,8 @@ from underlay.lab import Lab
 from underlay.lab.messages import schema_problems
 from underlay.lab.text import LabError, LabText, Problem, quoted, read_text
 from underlay.lint.keys.checks import cross_check
+from underlay.lint.statements import statement_problems
+from underlay.plan import make_plan
 
 __all__ = ["LabError", "Problem", "read_lab", "read_lab_text"]
 
@@ -27,7 +29,12 @@ def read_lab_text(path: Path) -> tuple[Lab, LabText]:
     problems = problems_of(text)
     if problems:
         raise LabError(problems)
-    return _beside(Lab.model_validate(text.data), path.absolute().parent, text), text
+    lab = _beside(Lab.model_validate(text.data), path.absolute().parent, text)
+    # Whom a statement names, only the plan knows.
+    wrong = statement_problems(lab, text, make_plan(lab)) if lab.expect else []
+    if wrong:
+        raise LabError(wrong)
+    return lab, text
 
 
 def problems_of(text: LabText) -> list[Problem]:

@@ -16,6 +16,7 @@ from underlay.plan.hosts import plan_hosts, with_services
 from underlay.plan.naming import bridge_name, node_names, port_name
 from underlay.plan.networks import plan_network
 from underlay.plan.nodes import plan_node
+from underlay.plan.statements import with_statements
 from underlay.plan.switch import plan_switch, port_vlans
 from underlay.plan.values import (
     Nic,
@@ -78,7 +79,7 @@ def make_plan(lab: Lab) -> Plan:
         switch=plan_switch(lab, segments, nodes, hosts),
     )
     own = {node.name: tuple(chain(*own_addresses(node).values())) for node in nodes}
-    return with_filters(lab, plan, own)
+    return with_statements(lab, with_filters(lab, plan, own))
 
 
 def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: int = 4) -> str:

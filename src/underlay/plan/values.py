@@ -432,12 +432,33 @@ class PlannedFilter:
     line: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True)
+class PlannedStatement:
+    """What the lab's user wants: that ``sources`` reach ``destinations``, or ``never`` do.
+
+    ``number`` is its place in the lab's list, from 0, ``line`` the one that it stands on, 0 where
+    nobody knows, and ``text`` itself in one line. Ends are known by the keys of
+    ``statements.Named``. A ``family`` of 0 is both.
+    """
+
+    number: int
+    text: str
+    sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+    never: bool = False
+    protocols: tuple[str, ...] = ()
+    family: int = 0
+    line: int = field(default=0, compare=False)
+
+
 PROTOCOLS = ("icmp", "tcp", "udp")
 
 
 @dataclass(frozen=True)
 class Plan:
     """Everything that a lab leads to, before anything exists.
+
+    ``intent`` is what is wanted of it, by which nothing of the rest is decided.
 
     ``rules`` are the filters as iptables-restore (v4) and ip6tables-restore (v6) read them, by
     namespace. ``listens`` are the ports of the lab's own choice that somebody listens on, by name.
@@ -459,6 +480,7 @@ class Plan:
     filters: tuple[PlannedFilter, ...] = ()
     listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rules: dict[str, dict[str, str]] = field(default_factory=dict)
+    intent: tuple[PlannedStatement, ...] = ()
 
     @property
     def machines(self) -> tuple[PlannedNode, ...]:
@@ -488,7 +510,11 @@ class Plan:
 
     def to_json(self) -> str:
         """Return the plan as JSON text, byte for byte the same for the same lab."""
-        return json.dumps(asdict(self), indent=2, sort_keys=True) + "\n"
+        told = asdict(self)
+        # What is wanted makes nothing: without it, what was made from this text stays as it is.
+        if not self.intent:
+            del told["intent"]
+        return json.dumps(told, indent=2, sort_keys=True) + "\n"
 
 
 def plan_from_json(text: str) -> Plan:

@@ -27,7 +27,7 @@ from underlay.observe.commands import gather_command
 from underlay.observe.evidence import gather
 from underlay.plan import SWITCH
 from underlay.proof.explain import NOTHING, explain
-from underlay.verdict import judge
+from underlay.verdict import judge, with_intent
 
 if TYPE_CHECKING:
     import subprocess
@@ -99,12 +99,13 @@ def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
         "predict": round(predicted - began, 3),
         "measure": round(time.monotonic() - predicted, 3),
     }
-    return judge(state.lab, state.provider, expectations, observation, timings)
+    verdict = judge(state.lab, state.provider, expectations, observation, timings)
+    return with_intent(verdict, plan)
 
 
 def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], None]) -> Explanation:
-    """Look into a running lab where ``verdict`` isn't green, and return why."""
-    if verdict.exit_code == 0:
+    """Look into a running lab where cells of ``verdict`` aren't as predicted, and return why."""
+    if verdict.as_predicted:
         return NOTHING
     tell(f"looking into {lab.state.lab}")
     return explained(lab, verdict, tell)[0]

@@ -18,7 +18,7 @@ from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput
 from underlay.expect import predict
 from underlay.observe.observation import Observation
 from underlay.proof.lab import RunningLab, explain_running, measure_and_judge
-from underlay.verdict import judge
+from underlay.verdict import judge, with_intent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -128,7 +128,8 @@ def prove_brought(brought: Brought, provider_name: str, tell: Callable[[str], No
     """Prove one lab that was brought up, or say of all its cells that they weren't measured."""
     if brought.state is None:
         plan = brought.loaded.plan
-        verdict = judge(plan.lab, provider_name, predict(plan), Observation((), {}, {}))
+        unseen = judge(plan.lab, provider_name, predict(plan), Observation((), {}, {}))
+        verdict = with_intent(unseen, plan)
         return LabResult(verdict, error=brought.error, timings=brought.timings)
     began = time.monotonic()
     # The line that is shown for each lab is enough: no others about its measurement.

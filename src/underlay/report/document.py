@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from underlay.report.intent import intent_document
 from underlay.report.unplanned import unplanned_document
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "provider": verdict.provider,
         "summary": asdict(verdict.summary),
         "cells": [_cell(cell) for cell in verdict.cells],
+        "intent": intent_document(verdict),
         "timings": dict(verdict.timings),
         **unplanned_document(verdict),
     }

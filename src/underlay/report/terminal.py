@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from underlay.expect import FAMILIES
+from underlay.report.intent import intent_section, intent_words
 from underlay.report.matrix import DIFFERS, MIXED, NOT_MEASURED, matrix, sign_of
 from underlay.report.page import Page, count
 from underlay.report.unplanned import unplanned_section
@@ -55,6 +56,7 @@ def report(
     summary = verdict.summary
     summary_line(verdict, page.text)
     _families(verdict, page)
+    intent_section(verdict, page)
     _mixed(verdict, page)
     _owners(verdict, page)
     _differences(verdict, page)
@@ -91,6 +93,9 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
     if summary.unplanned:
         text.append(", ")
         text.append(f"{summary.unplanned} unplanned", "bold yellow")
+    if wanted := intent_words(verdict):
+        text.append(", ")
+        text.append(wanted, "green" if fine else "bold red" if summary.statements_broken else "")
     text.append(f" · {seconds:.1f} s\n" if seconds else "\n")
     if summary.stopped_elsewhere:
         of = f"{summary.stopped_elsewhere} of those that differ are unreachable as expected"

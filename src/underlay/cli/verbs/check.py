@@ -206,6 +206,7 @@ def result_document(result: LabResult) -> dict[str, Any]:
 def show_result(result: LabResult) -> None:
     """Say on stderr how one lab went; it is printed while the others are still waited for."""
     from underlay.report.explanation import explanation_text
+    from underlay.report.intent import intent_text, intent_words
 
     verdict, summary = result.verdict, result.verdict.summary
     spent = " · ".join(f"{phase} {seconds:.1f} s" for phase, seconds in result.timings.items())
@@ -217,7 +218,10 @@ def show_result(result: LabResult) -> None:
     cells = f"{summary.cells} cells: {summary.as_expected} as expected"
     more = f", {summary.differs} differ, {summary.not_measured} not measured"
     beside = f", {summary.unplanned} unplanned" if summary.unplanned else ""
+    beside += f", {wanted}" if (wanted := intent_words(verdict)) else ""
     err.print(f"{verdict.lab}: {cells}{more if verdict.exit_code else ''}{beside} · {spent}")
+    if summary.statements_broken or summary.statements_not_measured:
+        err.print(intent_text(verdict, width=min(err.width, 100)), end="")
     if result.explanation is not None:
         err.print(explanation_text(result.explanation, width=min(err.width, 100)), end="")
 

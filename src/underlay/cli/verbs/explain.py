@@ -30,6 +30,7 @@ def command(
       underlay explain --lab docker-vlan --json
     """
     from underlay.report.explanation import document, explanation_text
+    from underlay.report.intent import intent_document, intent_text
     from underlay.report.terminal import summary_line
     from underlay.report.unplanned import unplanned_document, unplanned_text
 
@@ -37,14 +38,18 @@ def command(
     proof = prove_lab(state)
     verdict, explanation = proof.verdict, proof.explanation
     if as_json:
-        beside = {"unplanned": unplanned_document(verdict)["unplanned"]}
+        beside = {
+            "intent": intent_document(verdict),
+            "unplanned": unplanned_document(verdict)["unplanned"],
+        }
         print_json({"lab": state.lab, **document(explanation), **beside})
     else:
         out.print(summary_line(verdict), end="")
-        if verdict.exit_code == 0:
+        if verdict.as_predicted:
             out.print("nothing to explain: every cell is as expected")
         else:
             out.print()
             out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
+        out.print(intent_text(verdict, width=min(out.width, 100)), end="")
         out.print(unplanned_text(verdict, width=min(out.width, 100)), end="")
     raise typer.Exit(verdict.exit_code)

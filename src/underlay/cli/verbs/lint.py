@@ -157,28 +157,31 @@ def _hosts_in(folder: Path) -> list[str]:
 
 
 def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
+    from underlay.intent import intent_findings, intent_rules
     from underlay.lint import lab_rules, load
     from underlay.lint.problems import problem_findings
     from underlay.lint.silence import comments
 
+    rules = (*lab_rules(), *intent_rules())
     try:
         loaded = load(path)
     except LabError as error:
         if shape == "text":
             raise
         findings = problem_findings(error.problems)
-        said = _Said(findings, [], lab_rules(), {"error": error.message, "hint": error.hint})
+        said = _Said(findings, [], rules, {"error": error.message, "hint": error.hint})
         _print(said, shape)
         err.print(f"error: {error.message}")
         raise typer.Exit(EXIT_BAD_INPUT) from error
-    findings, silenced = silencing.of(loaded.findings, lab_rules())
+    every = sorted([*loaded.findings, *intent_findings(loaded)], key=lambda f: (f.line, f.column))
+    findings, silenced = silencing.of(every, rules)
     for comment in comments(_text_of(str(path))):
         if not comment.reason:
             text = f"{loaded.text.file}:{comment.line}: no reason to ignore {comment.rule}"
             err.print(
                 f"{text}, so that it counts\n\nhint: underlay: ignore {comment.rule}: because …"
             )
-    said = _Said(findings, silenced, lab_rules(), {"lab": loaded.lab.name})
+    said = _Said(findings, silenced, rules, {"lab": loaded.lab.name})
     _print(said, shape)
     _conclude(said, loaded.text.file, shape)
 

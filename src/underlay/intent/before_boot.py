@@ -1,0 +1,76 @@
+"""What is wanted, held against the prediction before anything boots, as findings of lint."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from underlay.errors import Spot
+from underlay.expect import Prediction, ends
+from underlay.intent.judgement import of_predictions
+from underlay.intent.words import broken_words
+from underlay.lint.finding import Finding, Hit, RuleText
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from underlay.expect import Expectation
+    from underlay.intent.judgement import Judged
+    from underlay.lint import Loaded
+
+PAGE = "lint-rules.md"
+BROKEN = RuleText(
+    "intent-broken",
+    "error",
+    "What the file expects is not what its lab would do.",
+    "the rule of the prediction: docs/prediction-rules.md",
+    PAGE,
+)
+NO_CELL = RuleText(
+    "intent-no-cell",
+    "error",
+    "What is wanted between ends that don't ask each other is neither kept nor broken.",
+    "which pairs are measured: docs/concepts/measuring.md",
+    PAGE,
+)
+
+
+def intent_rules() -> tuple[RuleText, ...]:
+    """Return the rules of lint about what is wanted, which need the prediction."""
+    return (BROKEN, NO_CELL)
+
+
+def intent_findings(loaded: Loaded) -> list[Finding]:
+    """Return what would be against the lab's statements if all went as predicted, in file order.
+
+    There is one finding for each statement and each rule of the prediction that breaks it.
+    """
+    plan = loaded.plan
+    if not plan.intent:
+        return []
+    stands = of_predictions(plan.intent, ends(plan), Prediction(plan).reach)
+    found = [finding for one in stands for finding in _findings(loaded, one)]
+    return sorted(found, key=lambda finding: (finding.line, finding.column))
+
+
+def _findings(loaded: Loaded, one: Judged[Expectation]) -> Iterator[Finding]:
+    statement = one.statement
+    spot = Spot(loaded.text.file, *loaded.text.mark(("expect", statement.number)))
+    if not one.cells:
+        yield NO_CELL.finding(
+            Hit(
+                spot,
+                f"no cell of this lab is about {statement.text}",
+                "name a container on one of its sides; nodes and hosts aren't asked by each other",
+            )
+        )
+    by_rule: dict[tuple[str, str], list[Expectation]] = defaultdict(list)
+    for cell in one.broken:
+        by_rule[cell.rule, cell.because].append(cell)
+    for (rule, because), cells in by_rule.items():
+        says = f"{broken_words(statement.never, cells)}, although line {spot.line} says"
+        message = f"{says} {statement.text}. {because} [{rule}]"
+        do = "don't" if statement.never else "do"
+        hit = Hit(spot, message, f"change the lab so that they {do}, or say here what is wanted")
+        yield replace(BROKEN.finding(hit), source=cells[0].reference)

@@ -1,0 +1,142 @@
+"""Whether statements of what is wanted are kept, cell by cell.
+
+A statement is about the cells between its ends. Each of them keeps it, breaks it, or tells
+nothing, because it wasn't measured. The same is asked of predictions and of what was measured;
+whether a cell is as predicted makes no difference to what is wanted.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from underlay.expect import End, Expectation
+    from underlay.plan import PlannedStatement
+
+
+class Asked(Protocol):
+    """What judging needs of a cell: who asks whom, over what."""
+
+    @property
+    def source(self) -> str:
+        """Who asks."""
+
+    @property
+    def destination(self) -> str:
+        """Who is asked."""
+
+    @property
+    def protocol(self) -> str:
+        """Over what."""
+
+    @property
+    def family(self) -> Literal[4, 6]:
+        """Over IPv4 or IPv6."""
+
+    @property
+    def kind(self) -> Literal["reach", "value"]:
+        """Whether it asks who reaches whom."""
+
+
+AnyCell = TypeVar("AnyCell", bound=Asked)
+
+# What became of a request: answered; it got there without an answer; it never got there; or
+# nobody knows.
+Outcome = Literal["answered", "arrived", "stopped", "unknown"]
+
+
+@dataclass(frozen=True)
+class Judged(Generic[AnyCell]):
+    """A statement, with the ``cells`` that it is about: those that break it, and the untold ones.
+
+    Without any cell nothing is known of it: it is about two ends that don't ask each other.
+    """
+
+    statement: PlannedStatement
+    cells: tuple[AnyCell, ...]
+    broken: tuple[AnyCell, ...] = ()
+    untold: tuple[AnyCell, ...] = ()
+
+    @property
+    def word(self) -> Literal["kept", "broken", "not measured"]:
+        """How it stands with the statement. A single cell breaks it; all of them keep it."""
+        if self.broken:
+            return "broken"
+        return "kept" if self.cells and not self.untold else "not measured"
+
+
+def judged(
+    statements: Iterable[PlannedStatement],
+    ends: Iterable[End],
+    cells: Iterable[AnyCell],
+    outcome: Callable[[AnyCell], Outcome],
+) -> tuple[Judged[AnyCell], ...]:
+    """Return how it stands with each of ``statements``, in their order.
+
+    ``ends`` are those of the plan's matrix, ``cells`` its cells, of which those of kind value are
+    passed over, and ``outcome`` says what became of one.
+    """
+    wanted = tuple(statements)
+    if not wanted:
+        return ()
+    names = {key_of(end): end.name for end in ends}
+    between: dict[tuple[str, str], list[AnyCell]] = defaultdict(list)
+    for cell in cells:
+        if cell.kind == "reach":
+            between[cell.source, cell.destination].append(cell)
+    return tuple(_judged(one, names, between, outcome) for one in wanted)
+
+
+def of_predictions(
+    statements: Iterable[PlannedStatement], ends: Iterable[End], cells: Iterable[Expectation]
+) -> tuple[Judged[Expectation], ...]:
+    """Return how it would stand with each of ``statements`` if all were as predicted."""
+    return judged(statements, ends, cells, _predicted)
+
+
+def key_of(end: End) -> str:
+    """Return what a plan's statements call ``end``: see ``plan.statements.Named``."""
+    if end.kind != "container" or end.further:
+        return end.name
+    return f"{end.space}@{end.network}"
+
+
+def _judged(
+    statement: PlannedStatement,
+    names: Mapping[str, str],
+    between: Mapping[tuple[str, str], Sequence[AnyCell]],
+    outcome: Callable[[AnyCell], Outcome],
+) -> Judged[AnyCell]:
+    cells = tuple(_about(statement, names, between))
+    found = [outcome(cell) for cell in cells]
+    # A request that got there has reached them, whatever becomes of its answer.
+    against = {"answered", "arrived"} if statement.never else {"arrived", "stopped"}
+    return Judged(
+        statement,
+        cells,
+        tuple(cell for cell, what in zip(cells, found, strict=True) if what in against),
+        tuple(cell for cell, what in zip(cells, found, strict=True) if what == "unknown"),
+    )
+
+
+def _about(
+    statement: PlannedStatement,
+    names: Mapping[str, str],
+    between: Mapping[tuple[str, str], Sequence[AnyCell]],
+) -> Iterator[AnyCell]:
+    asked = [names[key] for key in statement.destinations if key in names]
+    for source in (names[key] for key in statement.sources if key in names):
+        for destination in asked:
+            for cell in between.get((source, destination), ()):
+                if statement.family in (0, cell.family) and cell.protocol in statement.protocols:
+                    yield cell
+
+
+def _predicted(cell: Expectation) -> Outcome:
+    if cell.reachable:
+        return "answered"
+    # Where it is refused on arrival, nobody has got it.
+    return "arrived" if cell.arrives and cell.stop != "refused" else "stopped"

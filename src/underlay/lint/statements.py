@@ -1,0 +1,116 @@
+"""What is wrong with a lab's statements of what is wanted, before anything is predicted.
+
+Names are looked up in the plan: only there is it known what each container is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import combinations
+
+from underlay.errors import did_you_mean, nearest
+from underlay.lab import Lab
+from underlay.lab.statement import Said
+from underlay.lab.text import LabText, Place, Problem, quoted
+from underlay.plan import Plan, PlannedStatement
+from underlay.plan.statements import Named
+
+
+def statement_problems(lab: Lab, text: LabText, plan: Plan) -> list[Problem]:
+    """Return what is wrong with the statements of ``lab``, which was read from ``text``.
+
+    Those are names that stand for nobody, protocols that aren't measured, and two statements of
+    which one wants what the other doesn't.
+    """
+    if not plan.intent:
+        return []
+    named = Named(lab, plan)
+    nobody: list[Problem] = []
+    found: list[Problem] = []
+    for said, one in zip(lab.statements, plan.intent, strict=True):
+        nobody += _nobody(text, named, said, one)
+        found += _unmeasured(lab, text, one)
+    # With a name that stands for nobody, `except` leaves more than is meant.
+    return [*nobody, *found, *([] if nobody else _conflicts(text, plan))]
+
+
+def _nobody(text: LabText, named: Named, said: Said, one: PlannedStatement) -> Iterator[Problem]:
+    for key, ends, meant in (
+        ("from", said.sources, one.sources),
+        ("to", said.destinations, one.destinations),
+    ):
+        unknown = [name for name in (*ends.names, *ends.without) if not named.matching(name)]
+        place = ("expect", one.number, key)
+        for name in unknown:
+            near = nearest(_WILD.sub("", name), named.keys)
+            hint = did_you_mean(near) or "`underlay status` and the matrix show all names"
+            expected = "the name of a container, network, node or host, or a pattern of such"
+            yield text.problem(place, quoted(name), expected, hint, id="expect-nobody")
+        if not meant and not unknown:
+            yield text.problem(
+                *(place, quoted(str(ends)), "somebody who is left"),
+                "`except` takes out everybody whom the names before it stand for",
+                id="expect-nobody",
+            )
+
+
+def _unmeasured(lab: Lab, text: LabText, one: PlannedStatement) -> Iterator[Problem]:
+    for word in one.protocols:
+        if word not in lab.protocols:
+            wanted = ", ".join([*lab.protocols, word])
+            yield text.problem(
+                _place_of(text, one, word),
+                f"{word}, which no cell asks for",
+                f"one of the lab's protocols: {', '.join(lab.protocols)}",
+                f"protocols: [{wanted}]" + (_LISTENS if ":" in word else ""),
+                id="expect-unmeasured",
+            )
+
+
+_WILD = re.compile(r"[*?!\[\]]")
+_LISTENS = ", and `listens` on whoever answers there"
+
+
+def _place_of(text: LabText, one: PlannedStatement, protocol: str) -> Place:
+    """Return where the statement says ``protocol``."""
+    place: Place = ("expect", one.number)
+    word, _, _ = protocol.partition(":")
+    data = text.data["expect"][one.number]
+    if isinstance(data, dict) and protocol in data.get("protocols", ()):
+        return (*place, "protocols", data["protocols"].index(protocol))
+    return (*place, word)
+
+
+def _conflicts(text: LabText, plan: Plan) -> Iterator[Problem]:
+    """Yield each statement of which an earlier one wants the contrary, with a cell of both."""
+    machines = {*(node.name for node in plan.nodes), *(host.name for host in plan.hosts)}
+    for first, second in combinations(plan.intent, 2):
+        if first.never == second.never or {first.family, second.family} == {4, 6}:
+            continue
+        asked = {*first.protocols} & {*second.protocols}
+        pair = _common(first, second, machines) if asked else None
+        if pair:
+            where = text.mark(("expect", first.number)).line
+            yield text.problem(
+                ("expect", second.number),
+                f"{quoted(second.text)}, while line {where} says {quoted(first.text)}",
+                "one of them, or `except` for what both are about",
+                f"{pair[0]} → {pair[1]} is in both",
+                id="expect-conflict",
+            )
+
+
+def _common(
+    first: PlannedStatement, second: PlannedStatement, machines: set[str]
+) -> tuple[str, str] | None:
+    """Return the first two ends with a cell that both statements are about."""
+    asked = {*second.sources}
+    answers = [key for key in first.destinations if key in {*second.destinations}]
+    for source in first.sources:
+        for destination in answers if source in asked else ():
+            if {source, destination} <= machines:
+                continue
+            if source.partition("@")[0] != destination.partition("@")[0]:
+                return source, destination
+    return None

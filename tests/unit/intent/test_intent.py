@@ -1,0 +1,270 @@
+"""What is wanted of a lab: each kind of statement kept and broken, and what is no statement."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from underlay.cli import main
+from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, EXIT_OK
+from underlay.expect import ends, predict
+from underlay.intent import intent_findings, of_predictions
+from underlay.lab.statement import said_in
+from underlay.lab.text import LabError
+from underlay.lint import Finding, Loaded, load
+from underlay.lint.read import read_lab
+from underlay.plan import make_plan, plan_from_json
+
+LAB = """\
+name: made
+nodes: 2
+segments:
+  lan: {subnet: 192.168.70.0/24, subnet6: "fd00:70::/64"}
+networks:
+  office: {driver: macvlan, segment: lan, subnet: 10.1.0.0/24, subnet6: "fd00:1::/64"}
+  guests: {driver: ipvlan, mode: l2, segment: lan, vlan: 90, subnet: 10.2.0.0/24}
+containers:
+  - {on: all, name: web, networks: [office]}
+  - {on: core-01, name: db, networks: [office], listens: ["tcp:5432"]}
+  - {on: all, name: guest, networks: [guests]}
+  - {on: core-01, name: both, networks: [office, guests]}
+hosts:
+  printer: {on: {lan: {addresses: [192.168.70.250/24, 10.1.0.250/24]}}}
+protocols: [icmp, tcp, "tcp:5432"]
+filters:
+  - {on: db, protocol: icmp, from: web-2a, action: drop}
+  - {on: web-1a, protocol: icmp, direction: out, to: guest-1a, action: drop}
+expect:
+"""
+FIRST = LAB.count("\n") + 1
+
+
+def lab(folder: Path, *statements: str) -> Path:
+    file = folder / "made.yml"
+    file.write_text(LAB + "".join(f"  - {one}\n" for one in statements))
+    return file
+
+
+def made(folder: Path, *statements: str) -> Loaded:
+    return load(lab(folder, *statements))
+
+
+def findings(folder: Path, *statements: str) -> list[Finding]:
+    return intent_findings(made(folder, *statements))
+
+
+@pytest.mark.parametrize(
+    ("kept", "broken"),
+    [
+        # A single protocol of a single pair, and one more pair of which a filter takes it.
+        ("web-1a -> db icmp", "web -> db icmp"),
+        ("web -> db tcp:5432", "db -> web tcp:5432"),
+        # Who must, must by what every end answers; never is by nothing, ports included.
+        ("web-1a -> db", "web-2a -> db"),
+        ("guest -x web", "web-1a -x db"),
+        ("guest-* -x web*", "guest-[12]a -x gu?st"),
+        ("guests except both -x db, web", "office -x db, web"),
+        ("core-02 -> web-1a icmp", "core-01 -> web-1a icmp"),
+        ("core-01 -x db", "core-02 -x db"),
+        ("printer -> web icmp", "printer -x web icmp"),
+        ("'* except web, core-02, printer, both -x db'", "'* except web, core-02, printer -x db'"),
+        ("both@guests -> guest icmp", "both@office -> guest icmp"),
+        ("web -> web-1a icmp ipv6", "web -x web-1a icmp ipv6"),
+        ("{from: web, to: db, tcp: 5432}", "{from: web, to: db, tcp: 5432, never: true}"),
+        ("{from: [guest, core-01], to: db, never: true}", "{from: [web], to: db, never: true}"),
+        ("{from: web-1a, to: db, protocols: [tcp]}", "{from: web, to: db, protocols: [icmp, tcp]}"),
+        (
+            "{from: web, to: db, tcp: 5432, family: 6}",
+            "{from: web, to: db, family: 6}",
+        ),
+    ],
+)
+def test_a_statement_is_kept_or_broken(kept: str, broken: str, tmp_path: Path) -> None:
+    assert findings(tmp_path, kept) == []
+    found = {(one.id, one.severity, one.line) for one in findings(tmp_path, broken)}
+    assert found == {("intent-broken", "error", FIRST)}
+
+
+def test_a_finding_says_who_what_why_and_where(tmp_path: Path) -> None:
+    (one,) = findings(tmp_path, "web -> db icmp")
+    assert one.message.startswith(
+        f"web-2a does not reach db (icmp, icmp6), although line {FIRST} says web -> db icmp."
+    )
+    cell = next(
+        cell
+        for cell in predict(made(tmp_path, "web -> db icmp").plan)
+        if (cell.source, cell.destination, cell.protocol) == ("web-2a", "db", "icmp")
+    )
+    assert cell.because in one.message
+    assert f"[{cell.rule}]" in one.message
+    assert one.source == cell.reference
+
+
+def test_pairs_beyond_a_few_are_counted(tmp_path: Path) -> None:
+    (one, *_) = findings(tmp_path, "office -x office tcp")
+    assert "more pairs, although" in one.message
+
+
+def test_a_request_that_gets_there_is_against_never(tmp_path: Path) -> None:
+    # What web-1a sends gets to web-2a, and the answer is taken: nor is it who must reach.
+    text = LAB.replace(
+        "  - {on: web-1a, protocol: icmp, direction: out, to: guest-1a, action: drop}",
+        "  - {on: web-2a, protocol: tcp, direction: out, to: web-1a, action: drop}",
+    )
+    for statement, broken in (
+        ("web-1a -x web-2a tcp", 1),
+        ("web-1a -> web-2a tcp", 1),
+        # Nobody listens there: it is refused, and nobody got it.
+        ("web-2a -x web-1a tcp:5432", 0),
+    ):
+        file = tmp_path / "made.yml"
+        file.write_text(f"{text}  - {statement}\n")
+        assert bool(intent_findings(load(file))) == broken, statement
+
+
+@pytest.mark.parametrize(
+    ("statement", "where", "hint"),
+    [
+        ("webb -> db", "'webb'", "did you mean web?"),
+        ("web -> dbs*", "'dbs*'", "did you mean db?"),
+        ("{from: web, to: ofice}", "'ofice'", "did you mean office?"),
+        ("core-03 -x db", "'core-03'", "all names"),
+        ("'* except wbe -x db'", "'wbe'", "did you mean web?"),
+        ("db except db -> web", "'db except db'", "takes out everybody"),
+    ],
+)
+def test_who_stands_for_nobody(statement: str, where: str, hint: str, tmp_path: Path) -> None:
+    with pytest.raises(LabError) as error:
+        made(tmp_path, "web -> db tcp:5432", statement)
+    (problem,) = error.value.problems
+    assert (problem.id, problem.line) == ("expect-nobody", FIRST + 1)
+    assert problem.found == where
+    assert hint in problem.hint
+
+
+@pytest.mark.parametrize(
+    ("statement", "column"),
+    [("web -> db udp", 5), ("{from: web, to: db, udp: 53}", 30), ("web -> db tcp:80", 5)],
+)
+def test_what_no_cell_asks_for(statement: str, column: int, tmp_path: Path) -> None:
+    with pytest.raises(LabError) as error:
+        made(tmp_path, statement)
+    (problem,) = error.value.problems
+    assert (problem.id, problem.line, problem.column) == ("expect-unmeasured", FIRST, column)
+    assert problem.hint.startswith("protocols: [icmp, tcp, tcp:5432, ")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "conflict"),
+    [
+        ("web -> db", "office -x db", True),
+        ("web -x db icmp", "web-1a -> db icmp", True),
+        ("web -> db icmp", "web -x db tcp", False),
+        ("web -> db icmp ipv4", "web -x db icmp ipv6", False),
+        ("web -> db", "'* except web -x db'", False),
+        # Who must reach without a port isn't asked for by one.
+        ("web -> db", "web -x db tcp:5432", False),
+        # No cell leads from somebody to itself, nor from machine to machine.
+        ("web-1a -> web-1a, web-2a", "web-2a -x web-2a, db", False),
+        ("core-01 -> core-02, web-1a", "core-01 -x core-02", False),
+    ],
+)
+def test_statements_that_contradict_each_other(
+    first: str, second: str, conflict: bool, tmp_path: Path
+) -> None:
+    if not conflict:
+        made(tmp_path, first, second)
+        return
+    with pytest.raises(LabError) as error:
+        made(tmp_path, first, second)
+    (problem,) = error.value.problems
+    assert (problem.id, problem.line) == ("expect-conflict", FIRST + 1)
+    assert f"while line {FIRST} says" in problem.found
+    assert "is in both" in problem.hint
+
+
+@pytest.mark.parametrize("statement", ["core-01 -> core-02", "guest -> web ipv6", "db -x db"])
+def test_ends_that_do_not_ask_each_other(statement: str, tmp_path: Path) -> None:
+    (one,) = findings(tmp_path, statement)
+    assert (one.id, one.line) == ("intent-no-cell", FIRST)
+    loaded = made(tmp_path, statement)
+    plan = loaded.plan
+    (stands,) = of_predictions(plan.intent, ends(plan), predict(plan))
+    assert stands.word == "not measured"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("web -> db", "web -> db"),
+        ("  web,db   ->   a , b  tcp  icmp ipv6 ", "web, db -> a, b tcp icmp ipv6"),
+        ("* except web,a -x b except c udp:53", "* except web, a -x b except c udp:53"),
+        # The first word behind the sign is a name, whatever it is called.
+        ("a -> tcp", "a -> tcp"),
+        ("a -> icmp, tcp icmp", "a -> icmp, tcp icmp"),
+        ("a@fd00::1 -> b@n", "a@fd00::1 -> b@n"),
+    ],
+)
+def test_a_statement_in_one_line(text: str, said: str) -> None:
+    assert str(said_in(text)) == said
+    assert said_in(said) == said_in(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "web", "web > db", "web ->", "-> db", "web -> db c", "a->b", "a -> b -> c"),
+        *("a -> b tcp:0", "a -> b tcp:70000", "a -> b ipv4 ipv6", "a -> b except tcp:5432 x"),
+        *("a, -> b", "a -> b,", "a except -> b", "a -> b\x1b"),
+    ],
+)
+def test_what_is_no_statement(text: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no "):
+        said_in(text)
+    if text.isprintable():
+        with pytest.raises(LabError, match=r"expected a statement such as 'web -> db tcp:5432'"):
+            made(tmp_path, json.dumps(text))
+
+
+def test_an_asterisk_without_quotes(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="expected quotes around it"):
+        made(tmp_path, "* -x db")
+
+
+def test_nothing_of_the_plan_depends_on_what_is_wanted(tmp_path: Path) -> None:
+    wanted = made(tmp_path, "web -> db tcp:5432").plan
+    plain = tmp_path / "plain.yml"
+    plain.write_text(LAB.replace("expect:\n", ""))
+    without = load(plain).plan
+    assert plan_from_json(wanted.to_json()) == wanted
+    assert "intent" not in json.loads(without.to_json())
+    told = {key: value for key, value in json.loads(wanted.to_json()).items() if key != "intent"}
+    assert told == json.loads(without.to_json())
+    assert predict(wanted) == predict(without)
+
+
+def test_lint_says_it_in_each_format(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(lab(tmp_path, "guest -x db", "web -> db icmp"))
+    assert main(["lint", file]) == EXIT_DIFFERS
+    assert f":{FIRST + 1}:5: error: intent-broken: web-2a does not reach" in capsys.readouterr().out
+    assert main(["lint", file, "--json"]) == EXIT_DIFFERS
+    document = json.loads(capsys.readouterr().out)
+    assert [(f["id"], f["line"]) for f in document["findings"]] == [("intent-broken", FIRST + 1)]
+    assert document["summary"]["errors"] == 1
+    assert main(["lint", file, "--format", "sarif"]) == EXIT_DIFFERS
+    run = json.loads(capsys.readouterr().out)["runs"][0]
+    (result,) = run["results"]
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == "intent-broken"
+    assert main(["lint", file, "--format", "github"]) == EXIT_DIFFERS
+    assert f"title=intent-broken,line={FIRST + 1}," in capsys.readouterr().out
+    assert main(["lint", file, "--ignore", "intent-broken: known"]) == EXIT_OK
+    assert "1 silenced" in capsys.readouterr().out
+    assert main(["lint", str(lab(tmp_path, "gest -x db"))]) == EXIT_BAD_INPUT
+
+
+def test_a_lab_without_statements_has_no_findings() -> None:
+    file = Path(__file__).resolve().parents[3] / "labs" / "coreos.yml"
+    assert intent_findings(load(file)) == []
+    assert make_plan(read_lab(file)).intent == ()

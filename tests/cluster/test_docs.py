@@ -34,8 +34,8 @@ DOCUMENTS = {
 # A lab that is as it should be is changed nowhere, and has nothing that nobody planned.
 EMPTY = {
     "converge": ("changes", "diff"),
-    "check": ("unplanned", "blind"),
-    "demo": ("unplanned", "blind"),
+    "check": ("unplanned", "blind", "intent"),
+    "demo": ("unplanned", "blind", "intent"),
     # The lab has no external host; tests/unit/cli/test_status.py compares what one looks like.
     "status": ("hosts",),
 }
@@ -46,7 +46,10 @@ BROKEN = {
     "explain": (
         1,
         [],
-        ("unexplained", "ruled_out", "not_borne_out", "doubted", "suspects", "unseen", "unplanned"),
+        (
+            *("unexplained", "ruled_out", "not_borne_out", "doubted", "suspects", "unseen"),
+            *("unplanned", "intent"),
+        ),
     ),
     "mend": (0, [], ()),
 }

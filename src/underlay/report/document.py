@@ -24,8 +24,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "provider": verdict.provider,
         "summary": asdict(verdict.summary),
         "cells": [_cell(cell) for cell in verdict.cells],
-        "intent": intent_document(verdict),
         "timings": dict(verdict.timings),
+        "intent": intent_document(verdict),
         **unplanned_document(verdict),
     }
 

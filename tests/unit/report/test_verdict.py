@@ -110,7 +110,16 @@ def test_both_owners_of_an_address_are_named() -> None:
 
 def test_the_document_has_the_fields_that_were_promised() -> None:
     made = document(verdict(SEEN, SILENCE))
-    assert list(made) == ["lab", "provider", "summary", "cells", "timings", "unplanned", "blind"]
+    assert list(made) == [
+        "lab",
+        "provider",
+        "summary",
+        "cells",
+        "timings",
+        "intent",
+        "unplanned",
+        "blind",
+    ]
     assert {"cells", "as_expected", "differs", "not_measured"} <= set(made["summary"])
     assert made["timings"] == {"probe": 2.0, "up": 9.0}
     there: dict[str, Any] = made["cells"][0]

@@ -29,19 +29,19 @@ def read_lab_text(path: Path) -> tuple[Lab, LabText]:
     problems = problems_of(text)
     if problems:
         raise LabError(problems)
-    lab = _beside(Lab.model_validate(text.data), path.absolute().parent, text)
-    # Whom a statement names, only the plan knows.
-    wrong = statement_problems(lab, text, make_plan(lab)) if lab.expect else []
-    if wrong:
-        raise LabError(wrong)
-    return lab, text
+    return _beside(Lab.model_validate(text.data), path.absolute().parent, text), text
 
 
 def problems_of(text: LabText) -> list[Problem]:
     """Return all that keeps ``text`` from being a lab, nothing where it is one."""
     if not isinstance(text.data, dict):
         return [*text.problems, _not_a_lab(text)]
-    return [*text.problems, *schema_problems(text), *cross_check(text)]
+    problems = [*text.problems, *schema_problems(text), *cross_check(text)]
+    if problems or not text.data.get("expect"):
+        return problems
+    lab = Lab.model_validate(text.data)
+    # Whom a statement names, only the plan knows.
+    return statement_problems(lab, text, make_plan(lab))
 
 
 def _beside(lab: Lab, folder: Path, text: LabText) -> Lab:

@@ -168,7 +168,18 @@ class LabText:
 def read_text(path: Path) -> LabText:
     """Return what the file at ``path`` says; raise LabError where it cannot be read as YAML."""
     file = shown(path)
-    text = _decode(file, _bytes(path, file))
+    return text_of_bytes(file, _bytes(path, file))
+
+
+def text_of_bytes(file: str, content: bytes) -> LabText:
+    """Return what a file's ``content`` says; messages call the file ``file``.
+
+    Raises LabError where it cannot be read as YAML.
+    """
+    if len(content) > MAX_BYTES:
+        expected = "a lab file of some kilobytes"
+        raise LabError([Problem(file, 0, 0, "", "more than 1 MiB", expected, id="too-large")])
+    text = _decode(file, content)
     try:
         result = text_of(file, text)
     except NotYaml as error:
@@ -404,9 +415,6 @@ def _bytes(path: Path, file: str) -> bytes:
         if isinstance(error, ValueError) or error.errno == errno.ENAMETOOLONG:
             found = "no possible file name"
         raise LabError([_whole(file, found, "a lab file")]) from error
-    if len(content) > MAX_BYTES:
-        expected = "a lab file of some kilobytes"
-        raise LabError([Problem(file, 0, 0, "", "more than 1 MiB", expected, id="too-large")])
     return content
 
 

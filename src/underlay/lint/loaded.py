@@ -13,9 +13,9 @@ from pathlib import Path
 
 from underlay.errors import BadInput
 from underlay.lab import Lab
-from underlay.lab.text import LabText
+from underlay.lab.text import LabText, text_of_bytes
 from underlay.lint.finding import Finding
-from underlay.lint.read import read_lab_text
+from underlay.lint.read import lab_of_text, read_lab_text
 from underlay.lint.rules import lint_lab
 from underlay.plan import Plan, make_plan
 
@@ -42,7 +42,19 @@ class Loaded:
 
 def load(file: Path) -> Loaded:
     """Read and plan the lab ``file``; raise LabError with all problems for which it can't be."""
-    lab, text = read_lab_text(file)
+    return _planned(file, *read_lab_text(file))
+
+
+def load_bytes(file: Path, named: str, content: bytes) -> Loaded:
+    """Read and plan a lab whose ``content`` isn't what ``file`` holds now; as ``load`` does.
+
+    It is called ``named``, and paths in it count from the folder of ``file``.
+    """
+    text = text_of_bytes(named, content)
+    return _planned(file, *lab_of_text(text, file.absolute().parent))
+
+
+def _planned(file: Path, lab: Lab, text: LabText) -> Loaded:
     plan = make_plan(lab)
     filters = tuple(
         replace(one, line=text.mark(("filters", one.number)).line) for one in plan.filters

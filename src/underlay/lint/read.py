@@ -25,11 +25,18 @@ def read_lab(path: Path) -> Lab:
 
 def read_lab_text(path: Path) -> tuple[Lab, LabText]:
     """Return the Lab and the text it came from, which knows where everything stands."""
-    text = read_text(path)
+    return lab_of_text(read_text(path), path.absolute().parent)
+
+
+def lab_of_text(text: LabText, folder: Path) -> tuple[Lab, LabText]:
+    """Return the Lab that ``text`` says, and the text; paths in it count from ``folder``.
+
+    Raises LabError with all of its problems.
+    """
     problems = problems_of(text)
     if problems:
         raise LabError(problems)
-    return _beside(Lab.model_validate(text.data), path.absolute().parent, text), text
+    return _beside(Lab.model_validate(text.data), folder, text), text
 
 
 def problems_of(text: LabText) -> list[Problem]:

@@ -15,14 +15,21 @@ class Page:
         self.width = width
         self.ascii_only = ascii_only
 
-    def line(self, words: str, style: str = "", indent: int = 0, first: str = "") -> None:
-        """Append wrapped words; ``first`` stands before the first line."""
+    def line(
+        self, words: str, style: str = "", indent: int = 0, first: str = "", hang: int = 0
+    ) -> None:
+        """Append wrapped words; ``first`` stands before the first line.
+
+        Lines below the first are indented by ``hang`` more. With it words with hyphens stay
+        whole: names of rules and ends are looked for.
+        """
         lines = textwrap.wrap(
             words,
             self.width,
             initial_indent=first.ljust(indent),
-            subsequent_indent=" " * indent,
+            subsequent_indent=" " * (indent + hang),
             break_long_words=False,
+            break_on_hyphens=not hang,
         )
         self.text.append("\n".join(lines) + "\n", style)
 

@@ -21,6 +21,7 @@ DOCUMENTS = {
     "lint": ["labs/broken/seed-eth0.yml"],
     "predict": ["seen-nat"],
     "import": [str(ROOT / "tests/golden/files/coreos" / host) for host in ("core-01", "core-02")],
+    "diff": ["router-silent", "router-subnets"],
     "labs": ["docker"],
     "faults": [],
     "env": ["--lab", "docker-vlan"],

@@ -1,0 +1,213 @@
+"""What becomes of each cell between two labs, by their predictions alone.
+
+Both are asked by the protocols and checks of either: a port that only the new lab asks for is
+compared with what the old lab would have answered there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from underlay.expect import Prediction, ends
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from underlay.expect import End, Expectation
+    from underlay.plan import Plan
+
+# gained: reachable now, and wasn't, or wasn't there. lost: the other way round. changed: in both
+# labs, unreachable for another reason or with another value. came and went: what isn't reachable,
+# and values, in one of the labs only.
+What = Literal["gained", "lost", "changed", "came", "went"]
+Scope = Literal["stays", "comes", "goes"]
+WHAT: tuple[What, ...] = ("lost", "changed", "gained", "went", "came")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two labs that are compared: what it is predicted by, and its ends by name."""
+
+    prediction: Prediction
+    ends: Mapping[str, End]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A cell that isn't as before. One of ``old`` and ``new`` is None where it isn't there.
+
+    ``stays`` says that both of its ends are in both labs. ``source`` and ``destination`` are
+    named as in the new lab, or else as in the old one.
+    """
+
+    what: What
+    source: str
+    destination: str
+    stays: bool
+    old: Expectation | None
+    new: Expectation | None
+
+    @property
+    def scope(self) -> Scope:
+        """Whether its ends are in both labs, or one of them comes or goes."""
+        if self.stays:
+            return "stays"
+        return "goes" if self.new is None else "comes"
+
+    @property
+    def cell(self) -> Expectation:
+        """The cell in the new lab, or else in the old one."""
+        found = self.new or self.old
+        assert found is not None
+        return found
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two labs compared, cell by cell.
+
+    ``cells`` is how many there are in either. ``come`` and ``go`` are the ends that only one of
+    the labs has; ``moved`` those whose name, node or address is another, before and now.
+    ``names`` are those that ends of the old lab have in the new one, of all that stay.
+    """
+
+    old: Side
+    new: Side
+    cells: int
+    changes: tuple[Change, ...]
+    come: tuple[End, ...]
+    go: tuple[End, ...]
+    moved: tuple[tuple[End, End], ...]
+    names: Mapping[str, str]
+
+    def of(self, what: What) -> int:
+        """Return how many cells are ``what``."""
+        return sum(change.what == what for change in self.changes)
+
+    @property
+    def lost(self) -> int:
+        """How many cells were reachable and aren't any more."""
+        return self.of("lost")
+
+    @property
+    def same(self) -> int:
+        """How many cells are as before."""
+        return self.cells - len(self.changes)
+
+    @property
+    def any(self) -> bool:
+        """Whether any cell, or any end, isn't as before."""
+        return bool(self.changes or self.come or self.go or self.moved)
+
+
+def compare(old: Plan, new: Plan) -> Difference:
+    """Return what changes from the lab planned as ``old`` to the one planned as ``new``."""
+    protocols = tuple(dict.fromkeys((*old.protocols, *new.protocols)))
+    checks = tuple(dict.fromkeys((*old.checks, *new.checks)))
+    before, now = (_side(replace(p, protocols=protocols, checks=checks)) for p in (old, new))
+    names, moved = _matched(before, now)
+    known = {names.get(name, name) for name in before.ends}
+    come = tuple(end for name, end in now.ends.items() if name not in known)
+    go = tuple(end for name, end in before.ends.items() if name not in names)
+    # Equal plans have equal predictions: a comment that differs needs none.
+    same = before.prediction.plan == now.prediction.plan
+    count, changes = (len(now.prediction.cells), ()) if same else _changes(before, now, names)
+    return Difference(before, now, count, changes, come, go, moved, names)
+
+
+def _side(plan: Plan) -> Side:
+    return Side(Prediction(plan), {end.name: end for end in ends(plan)})
+
+
+def _matched(old: Side, new: Side) -> tuple[dict[str, str], tuple[tuple[End, End], ...]]:
+    """Return the new name of each old end that stays, and the ends that are moved.
+
+    A container that joins a second network gets other names for its ends, and one of a given
+    name that is put into another network keeps it: both stay who they are.
+    """
+    there = {_who(end): end for end in new.ends.values()}
+    found = {end.name: there[_who(end)] for end in old.ends.values() if _who(end) in there}
+    taken = {end.name for end in found.values()}
+    for end in old.ends.values():
+        alike = new.ends.get(end.name)
+        if end.name not in found and alike and alike.name not in taken and alike.kind == end.kind:
+            found[end.name] = alike
+    # An interface's name says nothing about who reaches whom.
+    moved = tuple(
+        (end, found[end.name])
+        for end in old.ends.values()
+        if end.name in found
+        and replace(end, interface="") != replace(found[end.name], interface="")
+    )
+    return {name: found[name].name for name in old.ends if name in found}, moved
+
+
+def _who(end: End) -> tuple[str, str, str, str]:
+    further = (end.address or end.address6) if end.further else ""
+    return end.kind, end.space, end.network, further
+
+
+Place = tuple[str, str, str, int]
+
+
+def _changes(old: Side, new: Side, names: Mapping[str, str]) -> tuple[int, tuple[Change, ...]]:
+    """Return how many cells there are, and those that aren't as before, in the matrix's order."""
+    # A broadcast's destination is a network, which is called as it is in both.
+    gone = old.ends.keys() - names.keys()
+    come = new.ends.keys() - {*names.values()}
+    before: dict[Place, Expectation] = {}
+    changes: list[Change] = []
+    for cell in old.prediction.cells:
+        source = names.get(cell.source, cell.source)
+        destination = names.get(cell.destination, cell.destination)
+        if cell.source in gone or cell.destination in gone:
+            what = _only(cell, "lost", "went")
+            changes.append(Change(what, source, destination, False, cell, None))
+        else:
+            before[source, destination, cell.protocol, cell.family] = cell
+    count = len(changes)
+    for cell in new.prediction.cells:
+        place: Place = (cell.source, cell.destination, cell.protocol, cell.family)
+        stays = cell.source not in come and cell.destination not in come
+        earlier = before.pop(place, None) if stays else None
+        became = _what(earlier, cell)
+        if became is not None:
+            changes.append(Change(became, cell.source, cell.destination, stays, earlier, cell))
+    for (source, destination, *_), cell in before.items():
+        changes.append(Change(_only(cell, "lost", "went"), source, destination, True, cell, None))
+    return count + len(new.prediction.cells) + len(before), tuple(changes)
+
+
+def _what(old: Expectation | None, new: Expectation) -> What | None:
+    """Return what became of a cell that is there now, None where it is as before."""
+    if old is None:
+        return _only(new, "gained", "came")
+    if new.kind == "value":
+        return None if old.value == new.value else "changed"
+    if old.reachable != new.reachable:
+        return "gained" if new.reachable else "lost"
+    if new.reachable or (old.stop, old.rule) == (new.stop, new.rule):
+        return None
+    return "changed"
+
+
+def _only(cell: Expectation, reachable: What, otherwise: What) -> What:
+    """Return what became of a cell that is in one of the labs only."""
+    return reachable if cell.kind == "reach" and cell.reachable else otherwise
+
+
+def reach_of(difference: Difference) -> Iterator[tuple[str, str, Expectation, Scope]]:
+    """Yield each cell of reachability in either lab once: its ends' names, itself, its scope."""
+    stay = {*difference.names.values()}
+    seen: set[Place] = set()
+    for cell in difference.new.prediction.reach:
+        seen.add((cell.source, cell.destination, cell.protocol, cell.family))
+        stays = cell.source in stay and cell.destination in stay
+        yield cell.source, cell.destination, cell, "stays" if stays else "comes"
+    for cell in difference.old.prediction.reach:
+        stays = cell.source in difference.names and cell.destination in difference.names
+        source = difference.names.get(cell.source, cell.source)
+        destination = difference.names.get(cell.destination, cell.destination)
+        if not stays or (source, destination, cell.protocol, cell.family) not in seen:
+            yield source, destination, cell, "stays" if stays else "goes"

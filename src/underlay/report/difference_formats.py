@@ -1,0 +1,285 @@
+"""What changes between two labs, for programs and merge requests: JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+from underlay.proof.difference.cells import WHAT
+from underlay.proof.difference.keys import NOTHING
+from underlay.report.difference import (
+    all_in_a_line,
+    block_words,
+    changed_words,
+    ends_words,
+    lines_words,
+    moved_words,
+    names_of,
+    of_ends_words,
+    outcome_words,
+    pairs_words,
+    sum_of,
+    title,
+    value_changes,
+    value_words,
+    yaml_flow,
+)
+from underlay.report.page import count
+from underlay.report.prediction import expected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from underlay.expect import End, Expectation
+    from underlay.proof.difference.blocks import Block, Group, Outcome
+    from underlay.proof.difference.cells import Change
+    from underlay.proof.difference.keys import KeyChange
+    from underlay.proof.difference.results import LabDifference
+
+COLUMNS = (
+    *("lab", "change", "source", "destination", "protocol", "family", "kind", "stays"),
+    *("before", "before_stop", "before_rule", "now", "now_stop", "now_rule"),
+)
+
+
+def difference_document(results: Sequence[LabDifference]) -> dict[str, Any]:
+    """Return all differences as JSON values; what is expected has the names of ``predict``.
+
+    ``before`` and ``now`` hold nulls where the cell isn't there.
+    """
+    total = {what: sum(result.counts[what] for result in results) for what in WHAT}
+    cells, same = (sum(getattr(r, name) for r in results) for name in ("cells", "same"))
+    differ = sum(result.any for result in results)
+    return {
+        "labs": [_lab(result) for result in results],
+        "summary": {"labs": len(results), "differ": differ, "cells": cells, "same": same, **total},
+    }
+
+
+def _lab(result: LabDifference) -> dict[str, Any]:
+    old, new = names_of(result)
+    difference = result.difference
+    loaded = result.pair.new or result.pair.old
+    assert loaded is not None
+    come, go, moved = (
+        (difference.come, difference.go, difference.moved) if difference else ((), (), ())
+    )
+    return {
+        "lab": loaded.plan.lab,
+        "old": old or None,
+        "new": new or None,
+        "summary": {"cells": result.cells, "same": result.same, **result.counts},
+        "keys": [_key(key) for key in result.keys],
+        "ends": {
+            "come": [end.name for end in come],
+            "go": [end.name for end in go],
+            "moved": [_moved(before, now) for before, now in moved],
+        },
+        "groups": [_group(group) for group in result.groups],
+        "cells": [_change(change) for change in difference.changes] if difference else [],
+    }
+
+
+def _key(key: KeyChange) -> dict[str, Any]:
+    return {
+        "path": key.path,
+        "old": None if key.old is NOTHING else yaml_flow(key.old),
+        "new": None if key.new is NOTHING else yaml_flow(key.new),
+        "old_line": key.old_line or None,
+        "new_line": key.new_line or None,
+    }
+
+
+def _moved(old: End, new: End) -> dict[str, Any]:
+    return {
+        "name": new.name,
+        "before": [old.name, old.node, old.network, old.address, old.address6],
+        "now": [new.name, new.node, new.network, new.address, new.address6],
+    }
+
+
+def _group(group: Group) -> dict[str, Any]:
+    return {
+        "change": group.what,
+        "stays": group.stays,
+        "cells": group.cells,
+        "before": _outcome(group.before),
+        "now": _outcome(group.now),
+        "blocks": [_block(block) for block in group.blocks],
+    }
+
+
+def _outcome(outcome: Outcome) -> dict[str, Any]:
+    there = bool(outcome.rule)
+    word = "reachable" if outcome.reachable else "unreachable"
+    return {
+        "expected": word if there else None,
+        "expected_stop": outcome.stop or None,
+        "rule": outcome.rule or None,
+        "because": outcome.because or None,
+        "reference": outcome.reference or None,
+    }
+
+
+def _block(block: Block) -> dict[str, Any]:
+    return {
+        "source": block.source,
+        "destination": block.destination,
+        "where": block.where or None,
+        "protocols": list(block.protocols),
+        "cells": len(block.changes),
+        "of": block.of,
+    }
+
+
+def _change(change: Change) -> dict[str, Any]:
+    cell = change.cell
+    return {
+        "change": change.what,
+        "source": change.source,
+        "destination": change.destination,
+        "protocol": cell.protocol,
+        "family": cell.family,
+        "kind": cell.kind,
+        "stays": change.stays,
+        "before": _cell(change.old),
+        "now": _cell(change.new),
+    }
+
+
+def _cell(cell: Expectation | None) -> dict[str, Any]:
+    if cell is None:
+        return dict.fromkeys(("expected", "expected_stop", "rule"))
+    return {"expected": expected(cell), "expected_stop": cell.stop or None, "rule": cell.rule}
+
+
+def difference_csv(results: Sequence[LabDifference]) -> str:
+    """Return a line for each cell that isn't as before, below a line with the columns' names.
+
+    Values that are lists are separated by spaces. Of a lab that comes or goes there are no lines.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for result in results:
+        if result.difference is None:
+            continue
+        lab = result.difference.new.prediction.plan.lab
+        for change in result.difference.changes:
+            row = _change(change)
+            sides = [value for side in ("before", "now") for value in row[side].values()]
+            writer.writerow(
+                [lab, *(_field(row[name]) for name in COLUMNS[1:8]), *map(_field, sides)]
+            )
+    return stream.getvalue()
+
+
+def _field(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(value) if isinstance(value, (tuple, list)) else str(value)
+
+
+def markdown(results: Sequence[LabDifference]) -> str:
+    """Return all differences as Markdown for a merge request, with GitHub's and GitLab's tables."""
+    several = len(results) > 1
+    shown = [result for result in results if not several or result.any or result.keys]
+    lines: list[str] = []
+    for result in shown:
+        lines += [*_markdown_of_lab(result), ""]
+    if several:
+        lines += [f"**{all_in_a_line(results)}**", ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _markdown_of_lab(result: LabDifference) -> list[str]:
+    old, new = names_of(result)
+    difference = result.difference
+    if difference is None:
+        what = "gone" if old else "new"
+        return [f"### {_code(old or new)} is {what}", "", sum_of(result)]
+    lines = [f"### {_code(old)} → {_code(new)}", "", sum_of(result)]
+    if result.keys:
+        rows = [(_code(k.path), _code(changed_words(k)), lines_words(k)) for k in result.keys]
+        lines += ["", *_table(("Key", "Before and now", "Lines"), rows)]
+    staying = [group for group in result.groups if group.stays]
+    if staying:
+        head = ("What", "From and to", "Before", "Now")
+        lines += ["", *_table(head, (_row(group) for group in staying))]
+        lines += ["", "<details><summary>Why</summary>", "", *_reasons(staying), "", "</details>"]
+    values = value_changes(difference)
+    if values:
+        rows = [
+            (_code(label), count(len(changes), "cell"), _code(value_words(changes)))
+            for label, changes in values.items()
+        ]
+        lines += ["", *_table(("What is seen", "Changed", "Before and now"), rows)]
+    for verb, ends, whats in (
+        ("go", difference.go, ("lost", "went")),
+        ("come", difference.come, ("gained", "came")),
+    ):
+        if ends:
+            told = [
+                (group.what, words)
+                for group in result.groups
+                if not group.stays and group.what in whats
+                for words in of_ends_words(group)
+            ]
+            lines += ["", f"Ends that {verb}: {_text(ends_words(ends))}", ""]
+            lines += [f"- {what}: {_text(words)}" for what, words in told]
+    if difference.moved:
+        lines += ["", "Ends that stay under another address, node or name:", ""]
+        lines += [f"- {_text(moved_words(before, now))}" for before, now in difference.moved]
+    return lines
+
+
+def _row(group: Group) -> tuple[str, str, str, str]:
+    blocks = [
+        "<br>".join(
+            [_text(block_words(block)), *([] if block.whole else map(_text, pairs_words(block)))]
+        )
+        for block in group.blocks
+    ]
+    what = f"**{title(group)}**" if group.what == "lost" else title(group)
+    return (
+        what,
+        "<br>".join(blocks),
+        _text(outcome_words(group.before)),
+        _text(outcome_words(group.now)),
+    )
+
+
+def _reasons(groups: Iterable[Group]) -> list[str]:
+    told: dict[str, Outcome] = {}
+    for group in groups:
+        for outcome in (group.before, group.now):
+            if outcome.rule:
+                told.setdefault(outcome.rule, outcome)
+    return [
+        f"- {_code(rule)}: {_text(outcome.because)} ({_text(outcome.reference)})"
+        for rule, outcome in told.items()
+    ]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _text(words: str) -> str:
+    """Return ``words`` so that Markdown makes nothing of them."""
+    for sign in "\\`*_<>|[]":
+        words = words.replace(
+            sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign]
+        )
+    return words
+
+
+def _code(words: str) -> str:
+    """Return ``words`` as code, also in a table, where a bar ends a cell."""
+    fence = "``" if "`" in words else "`"
+    pad = " " if "`" in words else ""
+    return f"{fence}{pad}{words}{pad}{fence}".replace("|", "\\|")

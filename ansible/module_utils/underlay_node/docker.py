@@ -154,11 +154,17 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     for network in others:
         connection = {"Container": name, "EndpointConfig": endpoints[network]}
         ask("POST", f"/networks/{network}/connect", body=connection)
+    # It ignores the MAC address of what is joined later (moby/moby#48192).
+    links = [
+        f"link set dev {attachment['interface']} address {attachment['mac']}"
+        for attachment in container["attachments"][1:]
+        if networks[attachment["network"]]["own_mac"]
+    ]
     # Docker gives each container a default route by some gateway, whoever has that address,
     # and knows neither routes without one nor further ones.
     for family in ("-4", "-6"):
         run([*enter(name), "ip", family, "route", "flush", "exact", "default"])
-    batch(routes.lines(container, networks), enter(name))
+    batch([*links, *routes.lines(container, networks)], enter(name))
 
 
 def stop(container: dict, networks: dict[str, dict]) -> None:

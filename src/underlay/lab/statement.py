@@ -21,7 +21,7 @@ PROTOCOL = rf"(icmp|(tcp|udp)(:{PORT})?)"
 MUST, NEVER, EXCEPT = "->", "-x", "except"
 FAMILIES = {"ipv4": 4, "ipv6": 6}
 
-_SPLIT = re.compile(rf"(.+?)\s+({MUST}|{NEVER})\s+(.+)")
+_SPLIT = re.compile(rf"(.+?) ({MUST}|{NEVER}) (.+)")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Said:
 
 def said_in(text: str) -> Said:
     """Return what the statement ``text`` says; raise ValueError where it is none."""
-    found = _SPLIT.fullmatch(text.strip())
+    found = _SPLIT.fullmatch(" ".join(text.split()))
     if found is None:
         raise ValueError("no statement")
     words = found[3].split()

@@ -105,10 +105,10 @@ def _common(
     first: PlannedStatement, second: PlannedStatement, machines: set[str]
 ) -> tuple[str, str] | None:
     """Return the first two ends with a cell that both statements are about."""
-    asked = {*second.sources}
-    answers = [key for key in first.destinations if key in {*second.destinations}]
+    asking, asked = {*second.sources}, {*second.destinations}
+    answers = [key for key in first.destinations if key in asked]
     for source in first.sources:
-        for destination in answers if source in asked else ():
+        for destination in answers if source in asking else ():
             if {source, destination} <= machines:
                 continue
             if source.partition("@")[0] != destination.partition("@")[0]:

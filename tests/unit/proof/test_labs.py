@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from underlay.proof import labs
 from underlay.proof.explain import Explanation
 from underlay.proof.labs import LabResult, LabResults, prove_brought
 from underlay.storage import paths
-from underlay.verdict import Verdict, judge
+from underlay.verdict import Verdict, judge, with_intent
 
 LABS = paths.root() / "labs"
 
@@ -73,6 +74,12 @@ def test_the_last_line_says_in_words_how_many_labs_went_how(plan: Plan) -> None:
     assert check.sum_line(results(green)) == "1 lab as expected"
     assert check.sum_line(results(differs)) == "1 lab differs"
     assert check.sum_line(results(partly)) == "1 lab not measured in full"
+    plan = load(LABS / "intent.yml").plan
+    unwanted = replace(plan.intent[0], never=True)
+    against = with_intent(seen(plan), replace(plan, intent=(unwanted,)))
+    assert check.sum_line(results(against)) == "1 lab not as wanted"
+    both = with_intent(seen(plan, wrong=1), replace(plan, intent=(unwanted,)))
+    assert check.sum_line(results(both)) == "1 lab differs"
     several = results(green, green, partly, differs, differs)
     several.boots = 2
     assert check.sum_line(several) == (

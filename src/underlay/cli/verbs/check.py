@@ -12,7 +12,7 @@ from underlay.cli.console import err, out, people, print_json, progress
 from underlay.cli.lab_proof import prove_lab, show_proof
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
-from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
+from underlay.errors import EXIT_DIFFERS, BadInput, UnderlayError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
     from underlay.proof.lab import Proof
     from underlay.proof.labs import LabResult, LabResults
+    from underlay.verdict import Verdict
 
 GROUP = "Labs"
 ORDER = 30
+
+# Of a lab in which no cell differs, and a statement of what is wanted is broken.
+NOT_AS_WANTED = "not as wanted"
 
 
 def command(
@@ -52,6 +56,8 @@ def command(
     flushed first. Where something differs, the lab is looked into, and what `underlay
     explain` would say of it follows. Exit code 0 means that all cells were measured
     and are as expected, 1 that a cell differs, 3 that something could not be measured.
+    What the lab file expects, who must reach whom and who never, is held against the packets
+    as well: a broken statement makes it 1, also where every cell is as predicted.
 
     After the cells it looks for what is there and wasn't asked for: addresses that the plan
     gives nobody, link-local addresses and broadcasts that get into another network, and ARP
@@ -230,23 +236,24 @@ def sum_line(results: LabResults) -> str:
     """Return how many labs are as expected and how many aren't, in words, without the time."""
     from underlay.report.page import count
 
-    codes = results.exit_codes
-    outcomes = (
-        (EXIT_OK, "as expected", "as expected"),
-        (EXIT_DIFFERS, "differs", "differ"),
-        (EXIT_INFRASTRUCTURE, "not measured in full", "not measured in full"),
-    )
-    found = [
-        (codes.count(code), one if codes.count(code) == 1 else several)
-        for code, one, several in outcomes
-        if code in codes
-    ]
-    labs = count(len(codes), "lab")
+    words = [_outcome(result.verdict) for result in results.by_lab.values()]
+    order = ("as expected", "differs", NOT_AS_WANTED, "not measured in full")
+    found = [(words.count(word), word) for word in order if word in words]
+    found = [(n, "differ" if word == "differs" and n > 1 else word) for n, word in found]
+    labs = count(len(words), "lab")
     if len(found) == 1:
         line = f"{labs} {found[0][1]}"
     else:
         line = f"{labs}: {', '.join(f'{number} {words}' for number, words in found)}"
     # That one lab is booted once goes without saying.
-    if len(codes) < 2:
+    if len(words) < 2:
         return line
     return f"{line} · nodes booted {'once' if results.boots == 1 else f'{results.boots} times'}"
+
+
+def _outcome(verdict: Verdict) -> str:
+    """Return how a lab went, in words."""
+    if verdict.exit_code == EXIT_DIFFERS:
+        alone = verdict.summary.statements_broken and not verdict.summary.differs
+        return NOT_AS_WANTED if alone else "differs"
+    return "not measured in full" if verdict.exit_code else "as expected"

@@ -22,7 +22,8 @@ def command(
     The lab is measured, and every node, container and the switch are looked into at
     once. The causes named are as few as account for the differing cells, each with
     what was seen, the cells, the cure and a source. What none accounts for is said
-    to be unexplained, with what was ruled out. What is reachable and not planned follows, with
+    to be unexplained, with what was ruled out. Statements of what is wanted that are broken
+    follow, with the cells that break them, and then what is reachable and not planned, with
     what makes it. Exit codes are those of `check`.
 
     Example:

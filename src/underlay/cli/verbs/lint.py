@@ -77,6 +77,7 @@ def command(
 
     Reads the lab file (labs/coreos.yml where none is named), and says for each
     finding where it is, what it leads to, how to mend it and which source says so.
+    Who must reach whom and who never, as the file expects it, is held against the prediction.
     With --host, or for a folder, it reads what hosts are configured with instead:
     CNI's net.d files, cloud-config, Ignition, Compose files, Docker's and podman's
     networks, Quadlet's units, systemd-networkd, netplan, NetworkManager, ifupdown;

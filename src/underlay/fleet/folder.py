@@ -24,7 +24,7 @@ from underlay.fleet.formats import (
     quadlet,
 )
 from underlay.fleet.formats.ini import read_ini
-from underlay.fleet.host import Fixed, Host, Link, Network
+from underlay.fleet.host import Container, Fixed, Host, Link, Network
 from underlay.fleet.kinds import is_meant, kind_of
 from underlay.lab.text import shown
 
@@ -102,6 +102,7 @@ class _Reading:
     ignored: list[str] = field(default_factory=list)
     hostname: tuple[str, Spot] | None = None
     passed_over: list[tuple[str, Spot]] = field(default_factory=list)
+    containers: list[Container] = field(default_factory=list)
     environment: dict[str, Document] = field(default_factory=dict)
 
     def file(self, path: Path, within: Path | None = None) -> None:
@@ -156,11 +157,15 @@ class _Reading:
             self.documents.append(environment)
         self.networks += docker.compose_networks(self.name, document)
         self.fixed += docker.compose_fixed(self.name, document)
+        self.containers += docker.compose_containers(self.name, document)
 
     def _quadlet(self, document: Document) -> None:
         if document.name.endswith(".network"):
             self.networks.append(quadlet.quadlet_network(self.name, document))
         self.fixed += quadlet.quadlet_fixed(self.name, document)
+        container = quadlet.quadlet_container(self.name, document)
+        if container is not None:
+            self.containers.append(container)
 
     def _networkd(self, document: Document) -> None:
         link = networkd.networkd_link(self.name, document)
@@ -218,6 +223,9 @@ class _Reading:
             ignored=tuple(sorted(self.ignored)),
             hostname=self.hostname,
             passed_over=tuple(self.passed_over),
+            containers=tuple(
+                one for one in self.containers if any(one.document is d for d in kept)
+            ),
         )
 
 

@@ -13,7 +13,7 @@ from underlay.errors import Spot
 from underlay.fleet.carried.values import Carried
 from underlay.fleet.carried.wires import Seat, Wire
 from underlay.fleet.document import Document, listed, mapping, word
-from underlay.fleet.formats import cni, ignition
+from underlay.fleet.formats import cni, ifupdown, ignition
 from underlay.fleet.formats.ini import settings
 from underlay.fleet.host import Address, Host, Link
 from underlay.lab.text import Place, dotted
@@ -43,7 +43,8 @@ CARRIED = {
         "podman": "name|id|driver|network_interface|created|ipv6_enabled|internal"
         "|subnets(/(subnet|gateway|lease_range(/(start_ip|end_ip))?))?|ipam_options(/driver)?"
         "|routes(/(destination|gateway))?|options(/(mode|mtu|no_default_route))?",
-        "compose": "version|name|services|services/[^/]+(/(image|container_name|mac_address"
+        "compose": "version|name|services|services/[^/]+(/(image|container_name|mac_address|scale"
+        "|deploy(/replicas)?"
         "|networks(/[^/]+(/(ipv4_address|ipv6_address|mac_address))?)?))?"
         "|networks|networks/[^/]+(/(name|driver|external|internal|enable_ipv[46]"
         f"|driver_opts(/({_OPTIONS}))?|ipam(/(driver|config(/(subnet|ip_range|gateway"
@@ -54,7 +55,7 @@ CARRIED = {
         "cloud_config": "hostname|preserve_hostname|manage_etc_hosts|write_files(/.*)?"
         "|coreos(/units(/.*)?)?",
         "ignition": "ignition(/version)?|storage(/files(/.*)?)?",
-        "ifupdown": "",
+        "ifupdown": "address|netmask|mtu|vlan-raw-device|vlan-id|bridge-ports|bond-(slaves|mode)",
         "networkd_dropin": "",
     }.items()
 }
@@ -92,8 +93,10 @@ def put_left(
         if spot.file not in host.ignored:
             carried.leave(spot, f"the file {path}", UNREAD)
     used = _used(host, seats, found)
+    below = {"lo", *(m for link in host.links for m in link.members if link.name in used)}
     for link in host.links:
-        if not any(link.fits(name) or link.name == name for name in used) and not link.master:
+        idle_here = not any(link.fits(name) or link.name == name for name in used)
+        if idle_here and not link.master and link.name not in below:
             carried.leave(
                 link.spot, f"the interface {link.name}", "no network of the lab sits on it"
             )
@@ -121,7 +124,7 @@ def _used(host: Host, seats: Sequence[Seat], found: Sequence[Wire]) -> set[str]:
 
 def _put_keys(carried: Carried, document: Document, used: set[str]) -> None:
     for place, spot, value in _keys(document):
-        if document.kind == "netplan" and not used & {str(step) for step in place}:
+        if document.kind in ("netplan", "ifupdown") and not used & {str(s) for s in place}:
             continue
         path = "/".join(step for step in place if isinstance(step, str))
         if USUAL.fullmatch(path) and value in (False, [], "no", "false", True):
@@ -134,7 +137,12 @@ def _keys(document: Document) -> Iterator[tuple[Place, Spot, Any]]:
     pattern = CARRIED.get(document.kind)
     if pattern is None:
         return
-    if document.kind in INI:
+    if document.kind == "ifupdown":
+        for name, _, options in ifupdown.blocks(document):
+            for key, _, line in options:
+                if not pattern.fullmatch(key):
+                    yield (name, key), document.at(line), None
+    elif document.kind in INI:
         for entry in settings(document).entries:
             if not pattern.fullmatch(f"{entry.section}/{entry.key}"):
                 yield (entry.section, entry.key), document.at(entry.line), entry.value.lower()
@@ -146,7 +154,7 @@ def _keys(document: Document) -> Iterator[tuple[Place, Spot, Any]]:
         for place, spot, value in _inside(document, document.data, (), pattern):
             if place[:2] not in chained:
                 yield place, spot, value
-    elif document.kind != "ifupdown":
+    else:
         yield from _inside(document, document.data, (), pattern)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Network
 
 from underlay.drivers import DRIVERS
@@ -12,7 +13,8 @@ from underlay.fleet.carried.left import put_left
 from underlay.fleet.carried.nets import LARGEST_MTU, SMALLEST_MTU, grouped, put_networks
 from underlay.fleet.carried.pools import put_addresses
 from underlay.fleet.carried.values import Carried, node_of, word_of
-from underlay.fleet.carried.wires import Port, Seat, Wire, seat_of, wires
+from underlay.fleet.carried.wires import Port, Seat, Wire, built, seat_of, wires
+from underlay.fleet.formats import cni
 from underlay.fleet.host import Host, Network
 from underlay.plan import MANAGEMENT
 
@@ -20,6 +22,8 @@ from underlay.plan import MANAGEMENT
 MOST = {"nodes": 20, "segments": 8, "networks": 16, "containers": 64}
 # Names that nodes' NICs can't have: management's, and the one that the kernel gives a bond.
 TAKEN = (MANAGEMENT, "lo", "docker0", "podman0", "bond0")
+# The modes of bonds that a lab has: their names and numbers (bonding.rst).
+BONDS = {"active-backup": "active-backup", "1": "active-backup"}
 # Nobody's addresses: RFC 2544, for measuring in closed networks.
 NOBODYS = IPv4Network("198.18.0.0/15")
 
@@ -71,13 +75,18 @@ def _nodes(carried: Carried, hosts: Sequence[Host]) -> dict[str, str]:
 
 def _seats(carried: Carried, host: Host) -> Iterator[Seat]:
     """Yield where the host's networks sit; those that a lab can't have are left out."""
-    for network in host.networks:
+    for read in host.networks:
+        given = tuple(cni.static_pools(read)) if read.ipam == "static" else ()
+        network = replace(read, pools=given) if given else read
         why = _refused(network)
         if why:
             what = f"the network {network.name or network.document.name}"
             carried.leave(network.spot(), what, why)
-        elif network.internal:
-            yield Seat(network, "")
+        elif network.internal or network.on_dummy:
+            if network.on_dummy and not network.internal:
+                text = "without a parent Docker makes a dummy device: it has no uplink"
+                carried.leave(network.spot(), f"no parent of {network.name}", text)
+            yield Seat(replace(network, internal=True), "")
         else:
             yield seat_of(host, network)
 
@@ -86,9 +95,12 @@ def _refused(network: Network) -> str:
     """Return why a lab can't have ``network``, nothing where it can."""
     if network.driver not in DRIVERS:
         return f"{network.driver or 'no type'} is none of a lab's drivers: {', '.join(DRIVERS)}"
+    if network.runtime not in DRIVERS[network.driver].runtimes:
+        able = " and ".join(DRIVERS[network.driver].runtimes)
+        return f"a lab has {network.driver} networks of the runtimes {able} alone"
     if not network.is_underlay:
         return f"{network.driver} networks are not carried over"
-    if not network.parent and not network.internal:
+    if not network.parent and not network.internal and not network.on_dummy:
         return "no file names its parent"
     if not network.pools:
         return "no file names its subnet"
@@ -101,6 +113,7 @@ def _segments(
     """Say the segments, and return the name of each by the NICs that are in it."""
     names: dict[Port, str] = {}
     taken: list[str] = []
+    lean = all(seat.network.runtime == "cni" for seat in seats)
     used = [pool.subnet for host in hosts for one in host.networks for pool in one.pools]
     used += [subnet for wire in found for _, subnet in wire.marks]
     free = (
@@ -135,7 +148,7 @@ def _segments(
             text = f"{port[0]} is in it by its {port[1]}, where it has {network} as others do"
             carried.assume(place, text, spot)
         _put_mtu(carried, wire, name, hosts)
-        _put_interface(carried, wire, name, len(taken))
+        _put_interface(carried, wire, name, len(taken), hosts, lean=lean)
         without = [host.name for host in hosts if host.name not in {h for h, _ in wire.ports}]
         if without:
             text = (
@@ -169,22 +182,57 @@ def _put_mtu(carried: Carried, wire: Wire, name: str, hosts: Sequence[Host]) -> 
         carried.put(("segments", name, "mtu"), smallest, spot)
 
 
-def _put_interface(carried: Carried, wire: Wire, name: str, number: int) -> None:
-    """Say what the NIC is called; hosts that call it otherwise are named."""
-    place = ("segments", name, "interface")
-    spot = next(iter(wire.marks.values()), carried.origin(("segments", name)) or Spot(""))
+def _put_interface(
+    carried: Carried, wire: Wire, name: str, number: int, hosts: Sequence[Host], *, lean: bool
+) -> None:
+    """Say what the NIC is called, or the bond; hosts that call it otherwise are named."""
+    place = ("segments", name)
+    spot = next(iter(wire.marks.values()), carried.origin(place) or Spot(""))
     nic = wire.nic
     if nic in TAKEN:
         nic = f"host-{nic}"
         who = "management" if wire.nic == MANAGEMENT else "something else"
         text = f"{wire.nic} is called {nic} here: on a lab's nodes {who} has that name"
-        carried.assume(place, text, spot)
-    if nic != f"eth{number}":
-        carried.put(place, nic, spot)
+        carried.assume((*place, "interface"), text, spot)
+    bonded = _put_bond(carried, wire, place, hosts, lean=lean)
+    if bonded or nic != f"eth{number}":
+        carried.put((*place, "interface"), nic, spot)
     for host, other in wire.ports:
         if other != wire.nic:
             what = f"the name {other} of a NIC of {host}"
             carried.leave(spot, what, f"it is called {nic} on every node, as on most hosts")
+
+
+def _put_bond(
+    carried: Carried, wire: Wire, place: tuple[str, str], hosts: Sequence[Host], *, lean: bool
+) -> bool:
+    """Say that the NIC is a bond, where a lab has such a one; say what it is where none has.
+
+    Bonds are on lean nodes, which have no engines: ``lean`` says that none is needed.
+    """
+    known = {host.name: host for host in hosts}
+    found = {
+        host: made
+        for host, nic in wire.ports
+        if (made := built(known[host], nic)) is not None and made.kind in ("bond", "bridge")
+    }
+    if not found:
+        return False
+    first = next(iter(found.values()))
+    alike = (
+        len(found) == len(wire.ports) and len({(m.kind, m.members) for m in found.values()}) == 1
+    )
+    if lean and alike and (first.kind, len(first.members)) == ("bond", 2) and first.mode in BONDS:
+        carried.lab["nodes"]["profile"] = "lean"
+        carried.put((*place, "bond"), BONDS[first.mode], first.spot)
+        carried.put((*place, "members"), list(first.members), first.spot)
+        return True
+    for host, made in found.items():
+        what = f"{made.kind}{f' in mode {made.mode}' if made.mode else ''}"
+        of = f" of {', '.join(made.members)}" if made.members else ""
+        text = f"{wire.nic} of {host} is a {what}{of}: the lab has a NIC of that name"
+        carried.assume(place, text, made.spot)
+    return False
 
 
 def _in_order(carried: Carried) -> None:

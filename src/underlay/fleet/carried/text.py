@@ -24,9 +24,10 @@ def lab_text(carried: Carried, files: int) -> str:
     Above a key stands what had to be assumed for it, and at the end is what couldn't be carried
     over. ``files`` is how many files were read.
     """
+    hosts = len(carried.lab["nodes"]["names"])
     head = (
         f"# Made by `underlay import` from {files} file{'' if files == 1 else 's'} of"
-        f" {len(carried.lab['nodes']['names'])} hosts. Behind a value stands where it is from.\n"
+        f" {hosts} host{'' if hosts == 1 else 's'}. Behind a value stands where it is from.\n"
     )
     stream = io.StringIO()
     yaml = YAML()

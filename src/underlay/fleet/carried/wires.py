@@ -76,7 +76,8 @@ def seat_of(host: Host, network: Network) -> Seat:
         return Seat(network, lower or nic_and_tag(name, ())[0], link.vlan, name)
     base, tag = nic_and_tag(name, ())
     if not found and tag and (not host.links or _links(host, base)):
-        return Seat(network, base, int(tag), name, bool(host.links))
+        # Docker makes it itself (moby, macvlan_setup.go, createVlanLink).
+        return Seat(network, base, int(tag), name, bool(host.links) and network.runtime != "docker")
     if not found and host.links:
         names = [word for one in host.links for word in one.name.split()]
         choice = nearest(name, names)
@@ -91,6 +92,27 @@ def seat_of(host: Host, network: Network) -> Seat:
 def _links(host: Host, name: str) -> list[Link]:
     exact = [link for link in host.links if link.name == name]
     return exact or [link for link in host.links if link.fits(name)]
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bond or bridge of a host: what it is made of, and its mode."""
+
+    kind: str
+    mode: str
+    members: tuple[str, ...]
+    spot: Spot
+
+
+def built(host: Host, name: str) -> Built | None:
+    """Return what the device called ``name`` is built of; None where no file says that."""
+    found = [link for link in host.links if link.name == name and link.kind]
+    if not found:
+        return None
+    below = [word for link in host.links if link.master == name for word in link.name.split()]
+    below += [member for link in found for member in link.members]
+    mode = next((link.bond_mode for link in found if link.bond_mode), "")
+    return Built(found[0].kind, mode, tuple(dict.fromkeys(below)), found[0].spot)
 
 
 def marks_of(host: Host, nic: str) -> Iterator[tuple[Mark, Spot]]:

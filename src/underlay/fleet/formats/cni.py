@@ -12,6 +12,7 @@ from underlay.fleet.host import (
     Pool,
     ToldRoute,
     as_address,
+    as_interface,
     as_subnet,
     pool_of,
 )
@@ -101,6 +102,20 @@ def _pools(document: Document, place: Place, ipam: dict[str, Any]) -> tuple[Pool
             pool_of(document, (*here, key), subnet, (start, end), gateway, host_local=True)
         )
     return tuple(pool for pool in pools if pool is not None)
+
+
+def static_pools(network: Network) -> Iterator[Pool]:
+    """Yield the subnets of the addresses that the plugin ``static`` gives; it has no other."""
+    document, place = network.document, (*network.place, "ipam", "addresses")
+    for i, entry in enumerate(listed(document.value(place))):
+        body = mapping(entry)
+        interface = as_interface(body.get("address"))
+        if interface is not None:
+            gateway = (body.get("gateway"), (*place, i, "gateway"))
+            own = (interface.ip, interface.ip)
+            pool = pool_of(document, (*place, i, "address"), interface.network, own, gateway)
+            if pool is not None:
+                yield pool
 
 
 def _routes(document: Document, place: Place, ipam: dict[str, Any]) -> Iterator[ToldRoute]:

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from underlay.fleet.document import Document, listed, mapping, number, word
-from underlay.fleet.host import Claim, Fixed, Network, as_address, as_subnet, pool_of
+from underlay.fleet.host import (
+    Address,
+    Claim,
+    Container,
+    Fixed,
+    Network,
+    ToldRoute,
+    as_address,
+    as_subnet,
+    pool_of,
+)
 from underlay.lab.text import Place
 
 MTU = "com.docker.network.driver.mtu"
@@ -26,15 +36,16 @@ class Spelling:
     ip_range: str
     gateway: str
     reserved: str
+    internal: str
 
 
 API = Spelling(
     *("Name", "Driver", "Options", "IPAM", "Config"),
-    *("Subnet", "IPRange", "Gateway", "AuxiliaryAddresses"),
+    *("Subnet", "IPRange", "Gateway", "AuxiliaryAddresses", "Internal"),
 )
 COMPOSE = Spelling(
     *("name", "driver", "driver_opts", "ipam", "config"),
-    *("subnet", "ip_range", "gateway", "aux_addresses"),
+    *("subnet", "ip_range", "gateway", "aux_addresses", "internal"),
 )
 
 
@@ -57,8 +68,63 @@ def compose_networks(host: str, document: Document) -> list[Network]:
         if body.get("external"):
             continue
         named = {**body, "name": word(body.get("name")) or key}
-        found.append(_network(host, document, ("networks", key), named, COMPOSE))
+        made = _network(host, document, ("networks", key), named, COMPOSE)
+        found.append(replace(made, alias=key))
     return found
+
+
+def compose_containers(host: str, document: Document) -> Iterator[Container]:
+    """Yield the services of a Compose file as containers, each with the networks that it is in.
+
+    Networks are called as the file's own keys call them, and one that exists already by the name
+    that it has. A service that shares somebody else's network has none of its own.
+    """
+    data = mapping(document.data)
+    known = mapping(data.get("networks"))
+    for service, entry in mapping(data.get("services")).items():
+        body = mapping(entry)
+        place: Place = ("services", service)
+        inside = body.get("networks")
+        names = mapping(inside) or dict.fromkeys(filter(None, map(word, listed(inside))))
+        if not names and not body.get("network_mode"):
+            names = {"default": None}
+        yield Container(
+            host=host,
+            name=word(body.get("container_name")) or str(service),
+            runtime="docker",
+            networks=tuple(
+                (_named(known, name), _given(settings), _mac(body, settings))
+                for name, settings in names.items()
+            ),
+            spot=document.spot(place),
+            document=document,
+            count=_replicas(body),
+        )
+
+
+def _named(known: dict[str, Any], name: str) -> str:
+    """Return what a network is called that the file may say is there already."""
+    body = mapping(known.get(name))
+    external = body.get("external")
+    if not external:
+        return name
+    return word(mapping(external).get("name")) or word(body.get("name")) or name
+
+
+def _given(settings: object) -> tuple[Address, ...]:
+    keys = ("ipv4_address", "ipv6_address")
+    found = (as_address(mapping(settings).get(key)) for key in keys)
+    return tuple(address for address in found if address is not None)
+
+
+def _mac(body: dict[str, Any], settings: object) -> str:
+    return word(mapping(settings).get("mac_address")) or word(body.get("mac_address"))
+
+
+def _replicas(body: dict[str, Any]) -> int:
+    count = number(mapping(body.get("deploy")).get("replicas"))
+    count = number(body.get("scale")) if count is None else count
+    return 1 if count is None else count
 
 
 def compose_fixed(host: str, document: Document) -> Iterator[Fixed]:
@@ -129,7 +195,21 @@ def podman_network(host: str, document: Document) -> Network:
             "ipam": ("subnets",),
         },
         claims=tuple(claims),
+        routes=tuple(_podman_routes(document, data)),
+        # netavark gives a default route by the gateways that the file names.
+        routes_by_gateway=options.get("no_default_route") not in ("true", "1", True)
+        and any(pool is not None and pool.gateway for pool in pools),
+        internal=data.get("internal") is True,
     )
+
+
+def _podman_routes(document: Document, data: dict[str, Any]) -> Iterator[ToldRoute]:
+    """Yield the routes of a podman network: ``podman network create --route``."""
+    for i, entry in enumerate(listed(data.get("routes"))):
+        to = as_subnet(mapping(entry).get("destination"))
+        if to is not None:
+            via = as_address(mapping(entry).get("gateway"))
+            yield ToldRoute(to, via, document.spot(("routes", i)))
 
 
 def _network(
@@ -147,16 +227,15 @@ def _network(
         bounds = (part.network_address, part.broadcast_address) if part else (None, None)
         left_out = mapping(body.get(keys.reserved))
         reserved = map(as_address, left_out.values())
-        pools.append(
-            pool_of(
-                document,
-                (*here, keys.ip_range if part else keys.subnet),
-                as_subnet(body.get(keys.subnet)),
-                bounds,
-                (body.get(keys.gateway), (*here, keys.gateway)),
-                frozenset(address for address in reserved if address is not None),
-            )
+        pool = pool_of(
+            document,
+            (*here, keys.ip_range if part else keys.subnet),
+            as_subnet(body.get(keys.subnet)),
+            bounds,
+            (body.get(keys.gateway), (*here, keys.gateway)),
+            frozenset(address for address in reserved if address is not None),
         )
+        pools.append(replace(pool, part=str(part)) if pool and part else pool)
         claims.append(
             Claim(
                 body.get(keys.subnet),
@@ -193,4 +272,7 @@ def _network(
             "ipam": (*place, keys.ipam),
         },
         claims=tuple(claims),
+        # Docker takes one for a gateway where none is named: the first of its range.
+        routes_by_gateway=True,
+        internal=entry.get(keys.internal) is True,
     )

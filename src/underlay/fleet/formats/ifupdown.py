@@ -9,6 +9,7 @@ from underlay.fleet.document import Document, number
 from underlay.fleet.host import DefaultRoute, Interface, Link, as_address, as_interface
 
 _PLACES = {"mtu": "mtu", "hwaddress": "mac", "vlan-raw-device": "lower"}
+KIND = {"bridge-ports": "bridge", "bond-slaves": "bond"}
 # An ``iface`` block: its name, its line, and (option, value, line) in order.
 Block = tuple[str, int, list[tuple[str, str, int]]]
 
@@ -41,6 +42,9 @@ def ifupdown_links(host: str, document: Document) -> Iterator[Link]:
         entries = [entry for _, _, inside in parts for entry in inside]
         values = {key: value for key, value, _ in entries}
         base, dot, tag = name.rpartition(".")
+        if not dot and "vlan-raw-device" in values:
+            # vlan-interfaces(5): vlan70, or the option.
+            tag = values.get("vlan-id", name.removeprefix("vlan"))
         yield Link(
             host=host,
             name=name,
@@ -48,7 +52,7 @@ def ifupdown_links(host: str, document: Document) -> Iterator[Link]:
             addresses=tuple(_addresses(document, parts)),
             mtu=number(values.get("mtu")),
             mac=values.get("hwaddress", "").removeprefix("ether ").strip(),
-            vlan=number(tag) if dot else None,
+            vlan=number(tag) if dot or "vlan-raw-device" in values else None,
             lower=values.get("vlan-raw-device", base if dot else ""),
             defaults=tuple(
                 DefaultRoute(gateway, number(values.get("metric")), document.at(line))
@@ -56,6 +60,14 @@ def ifupdown_links(host: str, document: Document) -> Iterator[Link]:
                 if key == "gateway" and (gateway := as_address(value)) is not None
             ),
             spots={_PLACES[key]: document.at(line) for key, _, line in entries if key in _PLACES},
+            kind=next((kind for key, kind in KIND.items() if key in values), ""),
+            members=tuple(
+                port
+                for key in KIND
+                for port in values.get(key, "").split()
+                if port not in ("none", "all", "regex")
+            ),
+            bond_mode=values.get("bond-mode", ""),
         )
     ports = {port for _, _, inside in blocks(document) for key, value, _ in inside
              if key in ("bridge-ports", "bond-slaves") for port in value.split()}  # fmt: skip

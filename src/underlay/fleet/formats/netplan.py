@@ -11,6 +11,7 @@ from underlay.lab.text import Place
 
 KINDS = ("ethernets", "vlans", "bonds", "bridges", "wifis", "dummy-devices", "virtual-ethernets",
          "tunnels", "vrfs", "modems", "nm-devices")  # fmt: skip
+KIND = {"vlans": "vlan", "bonds": "bond", "bridges": "bridge"}
 DEFAULTS = ("default", "0.0.0.0/0", "::/0", "0/0")
 
 
@@ -60,6 +61,9 @@ def _link(host: str, document: Document, place: Place, entry: dict[str, Any]) ->
             for name, key in (("mtu", "mtu"), ("mac", "macaddress"), ("vlan", "id"))
             if key in entry
         },
+        kind=KIND.get(str(place[-2]), ""),
+        members=tuple(map(str, listed(entry.get("interfaces")))),
+        bond_mode=word(mapping(entry.get("parameters")).get("mode")),
     )
 
 

@@ -20,6 +20,7 @@ from underlay.fleet.host import (
 
 _PLACES = (("mtu", "mtu"), ("mac", "cloned-mac-address"), ("vlan", "id"), ("lower", "parent"))
 # Older names of sections count as well, and those of 1.46 and later.
+KIND = {kind: kind for kind in ("vlan", "bond", "bridge")}
 WIRED = ("ethernet", "802-3-ethernet")
 ADDRESS = re.compile(r"addresse?s?[0-9]*")
 ROUTE = re.compile(r"routes?[0-9]*")
@@ -54,7 +55,16 @@ def keyfile_link(host: str, document: Document) -> Link | None:
             for name, key in _PLACES
             if entry.key == key and entry.section != "connection"
         },
+        kind=KIND.get(said.value("connection", "type"), ""),
+        master=said.value("connection", "controller", "master"),
+        bond_mode=said.value("bond", "mode") or _option(said.value("bond", "options"), "mode"),
     )
+
+
+def _option(text: str, name: str) -> str:
+    """Return one of the options that older keyfiles list in one line: mode=1,miimon=100."""
+    pairs = (part.partition("=") for part in text.split(","))
+    return next((value.strip() for key, _, value in pairs if key.strip() == name), "")
 
 
 def address_entries(said: Settings) -> Iterator[tuple[str, Setting]]:

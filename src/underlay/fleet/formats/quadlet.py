@@ -10,9 +10,20 @@ from collections.abc import Iterator
 
 from underlay.fleet.document import Document, number
 from underlay.fleet.formats.ini import Setting, Settings, settings
-from underlay.fleet.host import Address, Claim, Fixed, Network, Pool, as_address, as_subnet, pool_of
+from underlay.fleet.host import (
+    Address,
+    Claim,
+    Container,
+    Fixed,
+    Network,
+    Pool,
+    as_address,
+    as_subnet,
+    pool_of,
+)
 
 SUFFIXES = (".network", ".container", ".pod", ".volume", ".kube", ".build", ".image", ".artifact")
+TRUE = ("true", "yes", "1", "on")
 # [Network] keys of Quadlet that networkd doesn't have.
 OWN = frozenset(
     {"Driver", "Subnet", "IPRange", "IPv6", "IPAMDriver", "Internal", "NetworkName", "Options",
@@ -93,6 +104,10 @@ def quadlet_network(host: str, document: Document) -> Network:
             )
             for subnet, gateway, part in triples(said)
         ),
+        alias=document.name,
+        # podman takes the subnet's first address for a gateway where none is named.
+        routes_by_gateway=option("no_default_route") not in ("true", "1"),
+        internal=said.value("Network", "Internal").lower() in TRUE,
     )
 
 
@@ -127,6 +142,36 @@ def _pools(document: Document, said: Settings) -> Iterator[Pool]:
         pool = pool_of(document, ("Network", key), as_subnet(subnet.value), bounds, told)
         if pool is not None:
             yield pool
+
+
+def quadlet_container(host: str, document: Document) -> Container | None:
+    """Return what a ``.container`` or ``.pod`` unit starts; None for one that is inside of a pod.
+
+    A network of Quadlet's own is called as its unit, another one by its name.
+    """
+    said = settings(document)
+    pod = document.name.endswith(".pod")
+    section = "Pod" if pod else "Container"
+    if not (pod or document.name.endswith(".container")) or said.value("Container", "Pod"):
+        return None
+    unit = document.name.rpartition(".")[0]
+    found: list[tuple[str, tuple[Address, ...], str]] = []
+    fixed = [as_address(said.value(section, key)) for key in ("IP", "IP6")]
+    for entry in said.every(section, "Network"):
+        network, _, rest = entry.value.partition(":")
+        pairs = [part.partition("=")[::2] for part in rest.split(",")]
+        given = [as_address(value) for key, value in pairs if key in ("ip", "ip6")]
+        given += [] if found else fixed
+        mac = next((value for key, value in pairs if key == "mac"), "")
+        found.append((network, tuple(a for a in given if a is not None), mac))
+    return Container(
+        host=host,
+        name=said.value(section, f"{section}Name") or f"systemd-{unit}",
+        runtime="podman",
+        networks=tuple(found) or (("podman", (), ""),),
+        spot=document.spot((section,)),
+        document=document,
+    )
 
 
 def quadlet_fixed(host: str, document: Document) -> Iterator[Fixed]:

@@ -26,10 +26,19 @@ FEW, MANY = 2, 22
 # Docker containers of one node, what lint says they need, and what is far too little.
 CONTAINERS, MIB, TOO_LITTLE = 62, 704, 384
 FULL_DEADLINE = 900.0
-# Caches are the kernel's to give back; it says what it could.
+# Its daemon goes on running when a node gets another lab: it is measured last.
+STAYS = "docker"
+# Caches are the kernel's to give back; it says what it could. What has just made the containers may
+# still be ending, so the most of a few looks counts.
 LOOK = """
-sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1
-while read key value unit; do [ "$key" != MemAvailable: ] || echo $value; done </proc/meminfo
+most=0
+for look in 1 2 3 4 5; do
+    sync; echo 3 >/proc/sys/vm/drop_caches; sleep 1
+    while read key value unit; do
+        [ "$key" != MemAvailable: ] || [ $value -le $most ] || most=$value
+    done </proc/meminfo
+done
+echo $most
 """
 
 pytestmark = pytest.mark.all
@@ -38,6 +47,7 @@ pytestmark = pytest.mark.all
 @pytest.mark.parametrize("profile", ["full", "lean"])
 def test_the_plan_knows_what_containers_cost(profile: str, here: Checkout, tmp_path: Path) -> None:
     runtimes = [runtime for kind, runtime in memory.RUNTIMES if kind == profile]
+    runtimes.sort(key=STAYS.__eq__)
     used: dict[str, dict[int, float]] = {}
     lab: Lab | None = None
     try:

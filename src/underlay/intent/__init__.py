@@ -1,7 +1,7 @@
 """Intent: what is wanted of a lab, held against what is predicted and against what was measured."""
 
 from underlay.intent.before_boot import intent_findings, intent_rules
-from underlay.intent.judgement import Judged, Outcome, judged, of_predictions
+from underlay.intent.judgement import Judged, Outcome, judged, of_predictions, stands_of
 from underlay.intent.words import broken_words
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "intent_rules",
     "judged",
     "of_predictions",
+    "stands_of",
 ]

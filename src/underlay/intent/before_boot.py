@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from underlay.errors import Spot
-from underlay.expect import Prediction, ends
-from underlay.intent.judgement import of_predictions
+from underlay.expect import Prediction
+from underlay.intent.judgement import stands_of
 from underlay.intent.words import broken_words
 from underlay.lint.finding import Finding, Hit, RuleText
 
@@ -46,10 +46,7 @@ def intent_findings(loaded: Loaded) -> list[Finding]:
 
     There is one finding for each statement and each rule of the prediction that breaks it.
     """
-    plan = loaded.plan
-    if not plan.intent:
-        return []
-    stands = of_predictions(plan.intent, ends(plan), Prediction(plan).reach)
+    stands = stands_of(Prediction(loaded.plan))
     found = [finding for one in stands for finding in _findings(loaded, one)]
     return sorted(found, key=lambda finding: (finding.line, finding.column))
 

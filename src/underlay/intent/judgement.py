@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
+from underlay.expect import ends
+
 if TYPE_CHECKING:
-    from underlay.expect import End, Expectation
+    from underlay.expect import End, Expectation, Prediction
     from underlay.plan import PlannedStatement
 
 
@@ -95,6 +97,12 @@ def of_predictions(
 ) -> tuple[Judged[Expectation], ...]:
     """Return how it would stand with each of ``statements`` if all were as predicted."""
     return judged(statements, ends, cells, _predicted)
+
+
+def stands_of(prediction: Prediction) -> tuple[Judged[Expectation], ...]:
+    """Return how it would stand with each statement of a lab if all were as predicted."""
+    plan = prediction.plan
+    return of_predictions(plan.intent, ends(plan), prediction.reach) if plan.intent else ()
 
 
 def key_of(end: End) -> str:

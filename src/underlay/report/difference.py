@@ -11,6 +11,7 @@ from underlay.lab.text import quoted
 from underlay.proof.difference.keys import NOTHING
 from underlay.report.page import Page, count
 from underlay.report.terminal import PAIRS_SHOWN, VALUES_SHOWN, plain, value_text
+from underlay.report.wanted import wanted_section
 from underlay.verdict import asked_as
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def difference_text(
     page = Page(width, ascii_only)
     several = len(results) > 1
     for result in results:
-        if several and not (result.any or result.keys):
+        if several and not worth_showing(result):
             continue
         _of_lab(result, page)
         page.text.append("\n" if several else "")
@@ -56,10 +57,18 @@ def difference_text(
     return plain(page)
 
 
+def worth_showing(result: LabDifference) -> bool:
+    """Whether there is anything to say of one of several labs."""
+    return bool(result.any or result.keys or result.breaks_intent)
+
+
 def all_in_a_line(results: Sequence[LabDifference]) -> str:
     """Return how many of several labs differ, and what that comes to."""
     differ = sum(result.any for result in results)
     head = f"{count(len(results), 'lab')}: {len(results) - differ} as before, {differ} not"
+    broken = sum(one.word != "kept" for result in results for one in result.intent)
+    if broken:
+        head += f", {count(broken, 'statement')} not kept"
     if not differ:
         return head
     numbers = {what: sum(r.counts[what] for r in results) for what in ("lost", "changed", "gained")}
@@ -88,12 +97,12 @@ def _of_lab(result: LabDifference, page: Page) -> None:
     if difference is None:
         head = f"{old} is gone" if old else f"{new} is new"
         page.line(f"{head}: {sum_of(result)}", STYLES["lost"] if old else STYLES["gained"])
+        wanted_section(result.intent, page, result.intent_before)
         return
     page.line(f"{old} → {new}", "bold")
     page.line(sum_of(result))
     _keys(result.keys, page)
-    if not result.any:
-        return
+    wanted_section(result.intent, page, result.intent_before)
     for group in result.groups:
         if group.stays:
             _group(group, page)
@@ -219,7 +228,8 @@ def _group(group: Group, page: Page) -> None:
 
 def _with_reason(outcome: Outcome, reason: bool) -> str:
     """Return an outcome in words; why something is reachable is told where nothing else decides."""
-    return f"{outcome_words(outcome)}{f': {outcome.because}' if reason else ''}"
+    further = f" And {outcome.further} alike." if outcome.further else ""
+    return f"{outcome_words(outcome)}{f': {outcome.because}{further}' if reason else ''}"
 
 
 def value_changes(difference: Difference) -> dict[str, list[Change]]:

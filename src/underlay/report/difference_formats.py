@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.proof.difference.cells import WHAT
 from underlay.proof.difference.keys import NOTHING
 from underlay.report.difference import (
+    MOVED_SHOWN,
     all_in_a_line,
     block_words,
     changed_words,
@@ -23,20 +24,26 @@ from underlay.report.difference import (
     title,
     value_changes,
     value_words,
+    worth_showing,
     yaml_flow,
 )
 from underlay.report.page import count
 from underlay.report.prediction import expected
+from underlay.report.wanted import before_words, broken_line, reasons, wanted_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from underlay.expect import End, Expectation
     from underlay.proof.difference.blocks import Block, Group, Outcome
-    from underlay.proof.difference.cells import Change
+    from underlay.proof.difference.cells import Change, Difference
     from underlay.proof.difference.keys import KeyChange
     from underlay.proof.difference.results import LabDifference
 
+# What Markdown would make something of.
+ESCAPED = str.maketrans(
+    {**{sign: f"\\{sign}" for sign in "\\`*_|[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+)
 COLUMNS = (
     *("lab", "change", "source", "destination", "protocol", "family", "kind", "stays"),
     *("before", "before_stop", "before_rule", "now", "now_stop", "now_rule"),
@@ -76,6 +83,10 @@ def _lab(result: LabDifference) -> dict[str, Any]:
             "go": [end.name for end in go],
             "moved": [_moved(before, now) for before, now in moved],
         },
+        "intent": [
+            {**document, "before": result.intent_before.get(document["statement"])}
+            for document in wanted_document(result.intent)
+        ],
         "groups": [_group(group) for group in result.groups],
         "cells": [_change(change) for change in difference.changes] if difference else [],
     }
@@ -118,6 +129,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "expected_stop": outcome.stop or None,
         "rule": outcome.rule or None,
         "because": outcome.because or None,
+        "further": outcome.further,
         "reference": outcome.reference or None,
     }
 
@@ -186,7 +198,7 @@ def _field(value: Any) -> str:
 def markdown(results: Sequence[LabDifference]) -> str:
     """Return all differences as Markdown for a merge request, with GitHub's and GitLab's tables."""
     several = len(results) > 1
-    shown = [result for result in results if not several or result.any or result.keys]
+    shown = [result for result in results if not several or worth_showing(result)]
     lines: list[str] = []
     for result in shown:
         lines += [*_markdown_of_lab(result), ""]
@@ -199,41 +211,77 @@ def _markdown_of_lab(result: LabDifference) -> list[str]:
     old, new = names_of(result)
     difference = result.difference
     if difference is None:
-        what = "gone" if old else "new"
-        return [f"### {_code(old or new)} is {what}", "", sum_of(result)]
-    lines = [f"### {_code(old)} → {_code(new)}", "", sum_of(result)]
-    if result.keys:
-        rows = [(_code(k.path), _code(changed_words(k)), lines_words(k)) for k in result.keys]
-        lines += ["", *_table(("Key", "Before and now", "Lines"), rows)]
-    staying = [group for group in result.groups if group.stays]
-    if staying:
-        head = ("What", "From and to", "Before", "Now")
-        lines += ["", *_table(head, (_row(group) for group in staying))]
-        lines += ["", "<details><summary>Why</summary>", "", *_reasons(staying), "", "</details>"]
-    values = value_changes(difference)
-    if values:
-        rows = [
-            (_code(label), count(len(changes), "cell"), _code(value_words(changes)))
-            for label, changes in values.items()
-        ]
-        lines += ["", *_table(("What is seen", "Changed", "Before and now"), rows)]
+        gone_or_new = f"### {_code(old or new)} is {'gone' if old else 'new'}"
+        return [gone_or_new, "", sum_of(result), *_intent(result)]
+    return [
+        *(f"### {_code(old)} → {_code(new)}", "", sum_of(result)),
+        *_keys(result),
+        *_intent(result),
+        *_groups(result),
+        *_values(difference),
+        *_ends(result, difference),
+    ]
+
+
+def _keys(result: LabDifference) -> list[str]:
+    rows = [(_code(k.path), _code(changed_words(k)), lines_words(k)) for k in result.keys]
+    return ["", *_table(("Key", "Before and now", "Lines"), rows)] if rows else []
+
+
+def _groups(result: LabDifference) -> list[str]:
+    """Return a table of the cells whose ends stay, and the reasons below it, folded."""
+    groups = [group for group in result.groups if group.stays]
+    if not groups:
+        return []
+    table = _table(("What", "From and to", "Before", "Now"), (_row(group) for group in groups))
+    folded = ["<details><summary>Why</summary>", "", *_reasons(groups), "", "</details>"]
+    return ["", *table, "", *folded]
+
+
+def _values(difference: Difference) -> list[str]:
+    rows = [
+        (_code(label), count(len(changes), "cell"), _code(value_words(changes)))
+        for label, changes in value_changes(difference).items()
+    ]
+    return ["", *_table(("What is seen", "Changed", "Before and now"), rows)] if rows else []
+
+
+def _ends(result: LabDifference, difference: Difference) -> list[str]:
+    """Return the ends that go, that come, and that stay under another address, node or name."""
+    lines: list[str] = []
     for verb, ends, whats in (
         ("go", difference.go, ("lost", "went")),
         ("come", difference.come, ("gained", "came")),
     ):
         if ends:
-            told = [
-                (group.what, words)
+            lines += ["", f"Ends that {verb}: {_text(ends_words(ends))}", ""]
+            lines += [
+                f"- {group.what}: {_text(words)}"
                 for group in result.groups
                 if not group.stays and group.what in whats
                 for words in of_ends_words(group)
             ]
-            lines += ["", f"Ends that {verb}: {_text(ends_words(ends))}", ""]
-            lines += [f"- {what}: {_text(words)}" for what, words in told]
     if difference.moved:
         lines += ["", "Ends that stay under another address, node or name:", ""]
-        lines += [f"- {_text(moved_words(before, now))}" for before, now in difference.moved]
+        shown = difference.moved[:MOVED_SHOWN]
+        lines += [f"- {_text(moved_words(before, now))}" for before, now in shown]
+        rest = len(difference.moved) - len(shown)
+        lines += [f"- and {rest} more"] if rest else []
     return lines
+
+
+def _intent(result: LabDifference) -> list[str]:
+    """Return a line for each statement that isn't kept, with the reasons."""
+    if not result.intent:
+        return []
+    kept = sum(one.word == "kept" for one in result.intent)
+    lines = ["", f"What is wanted: {kept} of {count(len(result.intent), 'statement')} kept", ""]
+    for one in result.intent:
+        if one.word != "kept":
+            earlier = before_words(one, result.intent_before)
+            lines.append(f"- **{_text(broken_line(one))}** ({earlier})")
+            lines += [f"  - {_text(f'{words} ({source})')}" for words, source in reasons(one)]
+    return lines if lines[-1] else lines[:-1]
 
 
 def _row(group: Group) -> tuple[str, str, str, str]:
@@ -271,11 +319,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
 
 def _text(words: str) -> str:
     """Return ``words`` so that Markdown makes nothing of them."""
-    for sign in "\\`*_<>|[]":
-        words = words.replace(
-            sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign]
-        )
-    return words
+    return words.translate(ESCAPED)
 
 
 def _code(words: str) -> str:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from underlay.expect import FAMILIES
+from underlay.intent import stands_of
 from underlay.report.matrix import TO_BE_MIXED, predicted_matrix, predicted_sign
 from underlay.report.page import Page, count
 from underlay.report.terminal import common_values, mixed_line, plain, reasons_section
+from underlay.report.wanted import wanted_document, wanted_section
 from underlay.verdict import asked_as
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def prediction_document(prediction: Prediction) -> dict[str, Any]:
             "unreachable": summary.unreachable,
             "values": summary.values,
         },
+        "intent": wanted_document(stands_of(prediction)),
         "cells": [expectation_document(cell) for cell in prediction.cells],
     }
 
@@ -102,6 +105,7 @@ def prediction_text(
     _families(reach, page)
     _mixed(reach, page)
     _values(prediction.values, page)
+    wanted_section(stands_of(prediction), page)
     told = [(cell.because, cell.stop, cell.reference) for cell in reach if not cell.reachable]
     reasons_section(told, page, "Why cells are expected to be unreachable")
     return plain(page)

@@ -191,6 +191,51 @@ def test_words_of_a_file_can_t_break_out_of_markdown(here: Path, said: Said) -> 
     assert '``nothing -> "a\\|b`<b>c"``' in out.replace("`` ", "``").replace(" ``", "``")
 
 
+WANTED = f"{LAB}expect:\n  - lannet-1a -> lannet-1b\n"
+
+
+def test_a_statement_that_isn_t_kept_ends_with_1(here: Path, said: Said) -> None:
+    """In vepa mode siblings don't reach each other; who wants that they do is told."""
+    (here / "wanted.yml").write_text(WANTED)
+    assert said("old.yml", "wanted.yml", "--strict")[0] == 0
+    broken = WANTED.replace("driver: macvlan,", "driver: macvlan, mode: private,")
+    (here / "broken.yml").write_text(broken)
+    code, out, _ = said("private.yml", "broken.yml")
+    assert code == 1
+    assert "0 lost" in out
+    assert "0 of 1 statement kept" in out
+    assert "line 10: lannet-1a -> lannet-1b: broken by 3 of 3 cells (not wanted before)" in out
+    assert "Private mode keeps children" in out
+    # Against itself, too: it isn't kept, whoever broke it.
+    code, out, _ = said("broken.yml", "broken.yml")
+    assert code == 1
+    assert "(broken before)" in out
+    assert "(kept before)" in said("wanted.yml", "broken.yml")[1]
+    markdown = said("wanted.yml", "broken.yml", "--format", "markdown")[1]
+    assert "0 of 1 statement kept" in markdown
+    (statement,) = json.loads(said("wanted.yml", "broken.yml", "--json")[1])["labs"][0]["intent"]
+    assert (statement["kept"], statement["word"], statement["before"]) == (False, "broken", "kept")
+    assert {cell["rule"] for cell in statement["cells"]} == {"macvlan-private-siblings"}
+
+
+def test_a_statement_of_a_lab_that_comes_counts(here: Path, said: Said) -> None:
+    for folder in ("one", "two"):
+        (here / folder).mkdir()
+        (here / folder / "a.yml").write_text(LAB)
+    (here / "two" / "b.yml").write_text(WANTED)
+    assert said("one", "two")[0] == 0
+    broken = WANTED.replace("driver: macvlan,", "driver: macvlan, mode: private,")
+    (here / "two" / "b.yml").write_text(broken)
+    code, out, _ = said("one", "two")
+    assert code == 1
+    assert "1 statement not kept" in out
+
+
+def test_a_statement_of_the_old_lab_alone_is_of_no_account(here: Path, said: Said) -> None:
+    (here / "was.yml").write_text(WANTED.replace("->", "-x"))
+    assert said("was.yml", "old.yml")[0] == 0
+
+
 def test_two_formats_are_refused(here: Path, said: Said) -> None:
     code, _, err = said("old.yml", "private.yml", "--json", "--format", "csv")
     assert code == 2

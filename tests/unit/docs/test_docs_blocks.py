@@ -19,9 +19,9 @@ from underlay.cli.frame import verb_command
 ROOT = Path(__file__).resolve().parents[3]
 DOCUMENTS = {
     "lint": ["labs/broken/seed-eth0.yml"],
-    "predict": ["seen-nat"],
+    "predict": ["intent"],
     "import": [str(ROOT / "tests/golden/files/coreos" / host) for host in ("core-01", "core-02")],
-    "diff": ["router-silent", "router-subnets"],
+    "diff": [str(Path(__file__).parent / "files" / f"{which}.yml") for which in ("before", "now")],
     "labs": ["docker"],
     "faults": [],
     "env": ["--lab", "docker-vlan"],

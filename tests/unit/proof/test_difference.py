@@ -259,6 +259,19 @@ def test_a_filter_s_line_alone_is_no_change() -> None:
     assert not differing_keys(old.text, new.text)
 
 
+def test_reasons_that_differ_in_their_place_alone_are_one_group_and_are_counted() -> None:
+    """A filter's reason names the container that it is in."""
+    drop = "filters:\n  - {on: [lannet-1a, lannet-2a], protocol: tcp, action: drop}\n"
+    found = difference(("containers:\n", f"{drop}containers:\n"))
+    told = [group for group in grouped(found) if group.now.rule == "filter-in"]
+    assert told
+    for group in told:
+        reasons = {c.new.because for b in group.blocks for c in b.changes if c.new}
+        assert group.now.because in reasons
+        assert group.now.further == len(reasons) - 1
+    assert any(group.now.further for group in told)
+
+
 def text(lab: str) -> LabText:
     return text_of("mine.yml", lab)
 

@@ -88,6 +88,23 @@ def test_protocols_that_part_are_named() -> None:
     assert "reachable of some of each" not in printed(predicted("coreos"))
 
 
+def test_statements_are_held_against_the_prediction(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = (root() / "labs" / "intent.yml").read_text()
+    for text, kept in ((lab, 7), (lab.replace("  - {on: db, action: drop}\n", ""), 5)):
+        (tmp_path / "mine.yml").write_text(text)
+        assert cli.main(["predict", str(tmp_path / "mine.yml")]) == 0
+        out = capsys.readouterr().out
+        assert f"{kept} of 7 statements kept" in out
+        assert ("broken by" in out) is (kept < 7)
+        assert cli.main(["predict", str(tmp_path / "mine.yml"), "--json"]) == 0
+        stands = json.loads(capsys.readouterr().out)["intent"]
+        assert sum(one["kept"] for one in stands) == kept
+        assert all(one["kept"] is not bool(one["cells"]) for one in stands)
+    assert "What is wanted" not in printed(predicted("coreos"))
+
+
 def test_the_verb_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["predict", "flat", "--json"]) == 0
     said = capsys.readouterr()

@@ -30,7 +30,7 @@ def command(
     ],
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Exit 1 on any difference, not only where cells are lost."),
+        typer.Option("--strict", help="Exit 1 on any difference, not only where a cell is lost."),
     ] = False,
     shape: Annotated[
         Format, typer.Option("--format", help="How the difference is printed.")
@@ -50,8 +50,9 @@ def command(
 
     OLD and NEW are lab files, names of labs, folders of lab files (compared by file name), or
     what git has: `HEAD~1:labs/coreos.yml`, or `HEAD~1:` for the other one's path at that
-    revision. Nothing is checked out. Exit code 1 where a cell is lost, 0 otherwise; with
-    --strict 1 where anything isn't as before. 2 where OLD or NEW can't be read.
+    revision. Nothing is checked out. What NEW says under `expect` is held against its
+    prediction. Exit code 1 where a cell is lost or a statement of NEW isn't kept, 0 otherwise;
+    with --strict 1 where anything isn't as before. 2 where OLD or NEW can't be read.
 
     Example:
       underlay diff labs/coreos.yml mine.yml
@@ -66,8 +67,8 @@ def command(
 
     results = [lab_difference(pair) for pair in read_pairs(old, new, resolve_lab).pairs]
     _print(results, "json" if as_json else shape)
-    lost = any(result.counts["lost"] for result in results)
-    if lost or (strict and any(result.any for result in results)):
+    worse = any(result.counts["lost"] or result.breaks_intent for result in results)
+    if worse or (strict and any(result.any for result in results)):
         raise typer.Exit(EXIT_DIFFERS)
 
 

@@ -27,13 +27,18 @@ Way = tuple[str, str, str, Scope]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is expected of cells, by which rule; ``rule`` is empty where there is no such cell."""
+    """What is expected of cells, by which rule; ``rule`` is empty where there is no such cell.
+
+    A rule's reason may say where it holds, as that of a filter does: ``because`` is the first
+    cell's, and ``further`` how many others there are.
+    """
 
     reachable: bool
     stop: Stop
     rule: str
     because: str
     reference: str
+    further: int = 0
 
 
 NO_CELL = Outcome(False, "", "", "", "")
@@ -88,16 +93,13 @@ def grouped(difference: Difference) -> list[Group]:
     places = _Places(difference)
     groups: dict[tuple[object, ...], list[Change]] = defaultdict(list)
     for change in changes:
-        before, now = _outcome(change.old), _outcome(change.new)
-        # A filter's reason tells its line, which moves without anything else.
-        key = (change.what, change.stays, before.stop, before.rule, now.stop, now.rule)
-        groups[key].append(change)
+        groups[change.what, change.stays, _decided(change.old), _decided(change.new)].append(change)
     found = [
         Group(
             what=alike[0].what,
             stays=alike[0].stays,
-            before=_outcome(alike[0].old),
-            now=_outcome(alike[0].new),
+            before=_outcome([change.old for change in alike]),
+            now=_outcome([change.new for change in alike]),
             blocks=places.blocks(alike),
         )
         for alike in groups.values()
@@ -105,10 +107,18 @@ def grouped(difference: Difference) -> list[Group]:
     return sorted(found, key=lambda one: (WHAT.index(one.what), not one.stays, -one.cells))
 
 
-def _outcome(cell: Expectation | None) -> Outcome:
+def _decided(cell: Expectation | None) -> tuple[str, str] | None:
+    return (cell.stop, cell.rule) if cell else None
+
+
+def _outcome(cells: Sequence[Expectation | None]) -> Outcome:
+    """Return what is expected of ``cells``, which are decided by one rule."""
+    cell = cells[0]
     if cell is None:
         return NO_CELL
-    return Outcome(cell.reachable, cell.stop, cell.rule, cell.because, cell.reference)
+    reasons = {other.because for other in cells if other}
+    told = (cell.reachable, cell.stop, cell.rule, cell.because, cell.reference)
+    return Outcome(*told, further=len(reasons) - 1)
 
 
 class _Places:

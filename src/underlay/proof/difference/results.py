@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from underlay.expect import Prediction
+from underlay.intent import stands_of
 from underlay.proof.difference.blocks import grouped
 from underlay.proof.difference.cells import WHAT, compare
 from underlay.proof.difference.keys import differing_keys
@@ -14,8 +15,11 @@ from underlay.proof.difference.keys import differing_keys
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from underlay.expect import Expectation
+    from underlay.intent import Judged
+    from underlay.lint import Loaded
     from underlay.proof.difference.blocks import Group
-    from underlay.proof.difference.cells import Difference, What
+    from underlay.proof.difference.cells import Difference, Side, What
     from underlay.proof.difference.keys import KeyChange
     from underlay.proof.difference.labs import LabPair
 
@@ -48,6 +52,22 @@ class LabDifference:
             return {**there, "lost": reachable, "went": rest}
         return {**there, "gained": reachable, "came": rest}
 
+    @cached_property
+    def intent(self) -> tuple[Judged[Expectation], ...]:
+        """How it stands with the new lab's statements by the new lab's prediction."""
+        return _stands(self.pair.new, self.difference.new if self.difference else None)
+
+    @cached_property
+    def intent_before(self) -> Mapping[str, str]:
+        """How it stood with the old lab's statements, by their text."""
+        stands = _stands(self.pair.old, self.difference.old if self.difference else None)
+        return {one.statement.text: one.word for one in stands}
+
+    @property
+    def breaks_intent(self) -> bool:
+        """Whether a statement of the new lab isn't kept by its prediction."""
+        return any(one.word != "kept" for one in self.intent)
+
     @property
     def cells(self) -> int:
         """How many cells there are, on either side."""
@@ -62,6 +82,12 @@ class LabDifference:
     def any(self) -> bool:
         """Whether anything but the text is another."""
         return self.difference is None or self.difference.any
+
+
+def _stands(loaded: Loaded | None, side: Side | None) -> tuple[Judged[Expectation], ...]:
+    if loaded is None or not loaded.plan.intent:
+        return ()
+    return stands_of(side.prediction if side else Prediction(loaded.plan))
 
 
 def lab_difference(pair: LabPair) -> LabDifference:

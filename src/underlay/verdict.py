@@ -114,6 +114,7 @@ class Summary:
     ``cells`` are those of both kinds, of which ``values`` are of kind value. ``unplanned`` are
     the ways that were found beside them. ``statements`` are those of what is wanted, of which
     some are broken by cells, and others neither kept nor broken as far as was measured.
+    ``left_out`` are the cells that the command line left out; nothing else counts them.
     """
 
     cells: int
@@ -128,6 +129,7 @@ class Summary:
     statements: int = 0
     statements_broken: int = 0
     statements_not_measured: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,8 @@ class Verdict:
 
     ``looked`` is what is there beyond the plan, None where nobody looked. With ``strict`` that
     counts for the exit code, too. ``intent`` is how it stands with what is wanted of the lab,
-    which a cell that is as predicted may be against.
+    which a cell that is as predicted may be against. ``left_out`` is how many cells aren't here
+    because others were asked for.
     """
 
     lab: str
@@ -156,6 +159,7 @@ class Verdict:
     looked: Looked | None = None
     strict: bool = False
     intent: tuple[Judged[Cell], ...] = ()
+    left_out: int = 0
 
     @property
     def summary(self) -> Summary:
@@ -176,6 +180,7 @@ class Verdict:
             statements=len(words),
             statements_broken=words.count("broken"),
             statements_not_measured=words.count("not measured"),
+            left_out=self.left_out,
         )
 
     @property

@@ -55,9 +55,13 @@ def show_matrix(plan: Plan, verdict: Verdict) -> None:
     from underlay.expect import ends
     from underlay.report.terminal import ascii_only, report
 
+    shown = ends(plan)
+    if verdict.left_out:
+        asked = {name for cell in verdict.reach for name in (cell.source, cell.destination)}
+        shown = tuple(end for end in shown if end.name in asked)
     page = report(
         verdict,
-        ends(plan),
+        shown,
         width=min(out.width, 100),
         ascii_only=ascii_only(out.encoding),
     )

@@ -173,6 +173,7 @@ def _grid(
         blocks[row_of(source), column_of(source, destination)].append(cell)
     shown = {place: block_of(cells) for place, cells in blocks.items()}
     columns = [c for c in columns if any((row, c) in shown for row in rows)]
+    rows = [row for row in rows if any((row, c) in shown for c in columns)]
 
     lines: list[Text] = []
     for panel in _panels(rows, columns, shown, width):

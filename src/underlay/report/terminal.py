@@ -56,8 +56,8 @@ def report(
     summary = verdict.summary
     summary_line(verdict, page.text)
     _families(verdict, page)
-    intent_section(verdict, page)
     _mixed(verdict, page)
+    intent_section(verdict, page)
     _owners(verdict, page)
     _differences(verdict, page)
     _value_table(verdict, page)
@@ -96,6 +96,8 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
     if wanted := intent_words(verdict):
         text.append(", ")
         text.append(wanted, "green" if fine else "bold red" if summary.statements_broken else "")
+    if summary.left_out:
+        text.append(f", {summary.left_out} left out")
     text.append(f" · {seconds:.1f} s\n" if seconds else "\n")
     if summary.stopped_elsewhere:
         of = f"{summary.stopped_elsewhere} of those that differ are unreachable as expected"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.lint import Loaded
     from underlay.plan import Plan
+    from underlay.proof.choice import Choice, Chosen
     from underlay.proof.lab import Proof
     from underlay.proof.labs import LabResult, LabResults
     from underlay.verdict import Verdict
@@ -46,6 +49,22 @@ def command(
     strict: Annotated[
         bool, typer.Option("--strict", help="What is reachable and not planned differs, too.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="ENDS",
+            help="Show and judge only their cells: names, patterns, 'web -> db'; may be repeated.",
+        ),
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--not", metavar="ENDS", help="Leave their cells out; may be repeated."),
+    ] = None,
+    protocol: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WORD", help="Only cells of this protocol or check; may be repeated."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure who reaches whom in a lab and compare it with the prediction.
@@ -64,6 +83,9 @@ def command(
     answers for addresses of nobody's. Each was heard as a frame, and is shown as reachable,
     not planned. With --strict that is a difference as well.
 
+    For work on one thing, --only, --not and --protocol choose the cells that are shown and that
+    count, of one lab. All are measured: who is silent is believed only if others heard them.
+
     Without FILE or DIR it is the lab that is up. A lab file, or all `*.yml` directly in
     a folder, are brought up in sandboxes of their own, which never touch a running lab:
     labs that need the same nodes are proven on one boot. Nothing is left up. One lab's matrix
@@ -74,25 +96,33 @@ def command(
       underlay check
       underlay check --lab docker-vlan --json
       underlay check --strict
+      underlay check --only 'web* -> db' --protocol tcp:5432
       underlay check flat
       underlay check labs --json
     """
+    from underlay.proof.choice import Choice
+
+    choice = Choice(tuple(only or ()), tuple(without or ()), tuple(protocol or ()))
     if what is not None:
         if lab is not None:
             raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
-        raise typer.Exit(_check_files(what, provider, keep=keep, strict=strict, as_json=as_json))
+        code = _check_files(what, provider, choice, keep=keep, strict=strict, as_json=as_json)
+        raise typer.Exit(code)
     if provider is not None or keep:
         raise BadInput("--provider and --keep need a FILE or DIR to start")
-    raise typer.Exit(_check_running(running_state(lab), strict=strict, as_json=as_json))
+    raise typer.Exit(_check_running(running_state(lab), choice, strict=strict, as_json=as_json))
 
 
-def _check_running(state: LabState, *, strict: bool, as_json: bool) -> int:
+def _check_running(state: LabState, choice: Choice, *, strict: bool, as_json: bool) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
     from underlay.report.document import document
     from underlay.report.explanation import causes
 
+    chosen = choice.of(state.plan()) if choice else None
     proof = prove_lab(state, strict=strict)
     verdict, explanation = proof.verdict, proof.explanation
+    if chosen is not None:
+        verdict, explanation = chosen.verdict(verdict), chosen.explanation(explanation)
     if as_json:
         print_json({**document(verdict), "causes": causes(explanation)})
     else:
@@ -115,26 +145,46 @@ def _keep(state: LabState, proof: Proof) -> None:
 
 
 def _check_files(
-    what: str, provider: str | None, *, keep: bool, strict: bool, as_json: bool
+    what: str,
+    provider: str | None,
+    choice: Choice,
+    *,
+    keep: bool,
+    strict: bool,
+    as_json: bool,
 ) -> int:
     """Prove the labs that ``what`` means, print the results, and return the exit code.
 
-    Raises BadInput where there is no such file or folder, or a file in it can't be read.
+    Raises BadInput where there is no such file or folder, a file in it can't be read, or cells of
+    several labs are to be chosen.
     """
     from underlay.cluster.providers import DEFAULT
     from underlay.proof.labs import prove_labs
 
     began = time.monotonic()
     labs = _read_all(_files(what))
+    if choice and len(labs) > 1:
+        raise BadInput(
+            f"--only, --not and --protocol choose cells of one lab, and {what} has {len(labs)}",
+            hint=f"underlay check {shlex.quote(str(labs[0].file))} --only …",
+        )
+    chosen = choice.of(labs[0].plan) if choice else None
     named = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
     # The whole of one lab is read as that of a running one is; of many, a line each.
     whole = len(labs) == 1 and not as_json
-    show = _show_only_errors if whole else show_result
+    tell = _show_only_errors if whole else show_result
+
+    def show(result: LabResult) -> None:
+        tell(_narrowed(result, chosen) if chosen else result)
+
     with progress(f"rendering {named}") as running:
         results = prove_labs(
             labs, provider or DEFAULT, running.step, show, keep=keep, strict=strict
         )
     seconds = round(time.monotonic() - began, 3)
+    if chosen is not None:
+        name = labs[0].plan.lab
+        results.by_lab[name] = _narrowed(results.by_lab[name], chosen)
     if as_json:
         print_json(
             {
@@ -148,6 +198,12 @@ def _check_files(
         _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab])
     people(as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
     return results.exit_code
+
+
+def _narrowed(result: LabResult, chosen: Chosen) -> LabResult:
+    """Return ``result`` with the chosen cells alone."""
+    explanation = chosen.explanation(result.explanation) if result.explanation else None
+    return replace(result, verdict=chosen.verdict(result.verdict), explanation=explanation)
 
 
 def _show_whole(plan: Plan, result: LabResult) -> None:

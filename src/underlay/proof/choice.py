@@ -1,0 +1,159 @@
+"""Some of a lab's cells, as ``check --only``, ``--not`` and ``--protocol`` choose them.
+
+All cells are measured, whichever are chosen: that somebody can't be reached is believed of one
+who was heard by others, and those may be among the cells that nobody asked to see.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from underlay.errors import BadInput, did_you_mean, nearest
+from underlay.expect import ends, predict
+from underlay.lab.statement import MUST, Ends, ends_in
+
+if TYPE_CHECKING:
+    from underlay.expect import End
+    from underlay.intent import Judged
+    from underlay.plan import Plan
+    from underlay.proof.explain import Explanation
+    from underlay.verdict import Cell, Verdict
+
+# The number of a node and a letter, behind the name of several containers.
+_WHICH = re.compile(r"-[0-9]+[a-z]+$")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the command line says: whose cells, whose not, and by which protocols or checks.
+
+    ``only`` and ``without`` are names or patterns as in a lab's statements, for who asks or
+    answers, or two of them with ``->`` between, for who asks whom.
+    """
+
+    only: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is chosen at all."""
+        return bool(self.only or self.without or self.protocols)
+
+    def of(self, plan: Plan) -> Chosen:
+        """Return the cells of ``plan`` that are chosen.
+
+        Raises BadInput for what isn't to be understood, a name that nobody has, a protocol that
+        isn't measured, and a choice of no cell.
+        """
+        named = _Named(plan)
+        only = [named.pair("--only", text) for text in self.only]
+        without = [named.pair("--not", text) for text in self.without]
+        cells = [(c.source, c.destination, c.protocol) for c in predict(plan)]
+        asked = list(dict.fromkeys(protocol for *_, protocol in cells))
+        for word in self.protocols:
+            if word not in asked:
+                hint = did_you_mean(nearest(word, asked)) or f"one of {', '.join(asked)}"
+                raise BadInput(f"--protocol {word!r}: {plan.lab} isn't measured by it", hint=hint)
+        chosen = frozenset(
+            (source, destination, protocol)
+            for source, destination, protocol in cells
+            if (not only or any(one.holds(source, destination) for one in only))
+            and not any(one.holds(source, destination) for one in without)
+            and (not self.protocols or protocol in self.protocols)
+        )
+        if not chosen:
+            raise BadInput(
+                f"no cell of {plan.lab} is left by what is chosen",
+                hint="`underlay predict` shows the matrix",
+            )
+        return Chosen(chosen)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The chosen cells of a lab, by source, destination and protocol."""
+
+    cells: frozenset[tuple[str, str, str]]
+
+    def verdict(self, whole: Verdict) -> Verdict:
+        """Return ``whole`` with the chosen cells alone, and the statements that are about them."""
+        cells = tuple(cell for cell in whole.cells if self._has(cell))
+        intent = tuple(one for one in map(self._judged, whole.intent) if one.cells)
+        return replace(whole, cells=cells, intent=intent, left_out=len(whole.cells) - len(cells))
+
+    def explanation(self, whole: Explanation) -> Explanation:
+        """Return ``whole`` with the causes that are about a chosen cell."""
+        causes = (c for c in whole.causes if any(cell[:3] in self.cells for cell in c.cells))
+        rest = tuple(cell for cell in whole.unexplained if cell[:3] in self.cells)
+        return replace(whole, causes=tuple(causes), unexplained=rest)
+
+    def _has(self, cell: Cell) -> bool:
+        return (cell.source, cell.destination, cell.protocol) in self.cells
+
+    def _judged(self, one: Judged[Cell]) -> Judged[Cell]:
+        parts = (one.cells, one.broken, one.untold)
+        cells, broken, untold = (tuple(filter(self._has, part)) for part in parts)
+        return replace(one, cells=cells, broken=broken, untold=untold)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Who asks and who is asked; either side may be either where the text has no direction."""
+
+    first: frozenset[str]
+    second: frozenset[str] | None
+
+    def holds(self, source: str, destination: str) -> bool:
+        if self.second is None:
+            return source in self.first or destination in self.first
+        return source in self.first and destination in self.second
+
+
+class _Named:
+    """Who is in a plan: the names by which each end of its matrix may be called."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._lab = plan.lab
+        self._ends = [(end.name, _names(end)) for end in ends(plan)]
+        # A broadcast is asked of a network.
+        self._ends += [(network.name, {network.name}) for network in plan.networks]
+
+    def pair(self, option: str, text: str) -> _Pair:
+        first, sign, second = text.partition(f" {MUST} ")
+        try:
+            sides: Sequence[Ends] = [
+                ends_in(side) for side in ((first, second) if sign else (text,))
+            ]
+        except ValueError as error:
+            raise BadInput(
+                f"{option} {text!r} names nobody",
+                hint=f"{option} web, {option} 'guest*, db', or {option} 'web {MUST} db'",
+            ) from error
+        found = [frozenset(self._meant(option, side)) for side in sides]
+        return _Pair(found[0], found[1] if sign else None)
+
+    def _meant(self, option: str, side: Ends) -> set[str]:
+        named = {name for pattern in side.names for name in self._matching(option, pattern)}
+        without = {name for pattern in side.without for name in self._matching(option, pattern)}
+        return named - without
+
+    def _matching(self, option: str, pattern: str) -> Iterator[str]:
+        found = [name for name, own in self._ends if _any(own, pattern)]
+        if not found:
+            known = dict.fromkeys(name for _, own in self._ends for name in own)
+            hint = did_you_mean(nearest(pattern, known)) or "`underlay predict` shows all names"
+            raise BadInput(f"{option} {pattern!r}: nobody in {self._lab} is called so", hint=hint)
+        yield from found
+
+
+def _names(end: End) -> set[str]:
+    several = _WHICH.sub("", end.space)
+    return {end.name, end.space, several, *([end.network] if end.network else [])}
+
+
+def _any(names: Iterable[str], pattern: str) -> bool:
+    return any(fnmatchcase(name, pattern) for name in names)

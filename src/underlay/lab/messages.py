@@ -19,6 +19,7 @@ from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
 from underlay.lab import Lab
 from underlay.lab.model import FORMATS
+from underlay.lab.statement import MUST, NEVER
 from underlay.lab.text import LabText, Place, Problem, quoted
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
     mark = text.key_mark(steps)
     around = text.problem(place, f"the key {quoted(key)}", one_of(choices))
     hint = did_you_mean(nearest(key, [*choices, *ALIASES] if "parent" in choices else choices))
+    if place[:1] == ("expect",) and any(f" {sign} " in key for sign in (MUST, NEVER)):
+        hint = "write it in one line, without the colon"
     where = (text.file, mark.line, mark.column, around.where)
     return Problem(*where, around.found, around.expected, hint, "unknown-key")
 

@@ -151,6 +151,19 @@ def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
     assert "panic" in said
 
 
+def test_a_lab_of_many_says_which_statements_are_broken(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = load(LABS / "intent.yml").plan
+    kept = with_intent(seen(plan), plan)
+    check.show_result(LabResult(kept))
+    assert ": 7 statements kept" in capsys.readouterr().err.replace("as expected, ", ": ")
+    unwanted = replace(plan.intent[0], never=True)
+    broken = with_intent(seen(plan), replace(plan, intent=(unwanted,)))
+    check.show_result(LabResult(broken))
+    said = capsys.readouterr().err
+    assert "0 differ, 0 not measured, 1 statement broken" in said
+    assert "As predicted: web-1a reaches db (tcp:5432)" in said
+
+
 class Booted:
     """A suite that brings up nothing: each lab fails to start, on a boot of its own."""
 

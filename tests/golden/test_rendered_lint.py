@@ -6,23 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from rendered import BATCH, KEY, SHIPPED
 from underlay.fleet.folder import read_host
 from underlay.lint.hosts import lint_hosts
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
 from underlay.render import render_all
-from underlay.storage import paths
 
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGdvbGRlbmdvbGRlbmdvbGRlbmdvbGRlbmdvbGRl golden"
-SHIPPED = sorted(
-    path
-    for path in (paths.root() / "labs").rglob("*.yml")
-    if "broken" not in path.relative_to(paths.root()).parts
-)
 # One of each runtime, of VLANs, both families, a bond and a router.
 DAILY = ("bond", "cni-ipam", "docker-dual-stack", "dual-stack-router", "one-of-each", "podman-vlan")
-# So many are rendered by one run of Ansible, which has a deadline.
-BATCH = 4
 # Whose addresses they are is no question of a lab.
 ANYWHERE = {"range-public"}
 # Labs that do what lint warns of. Files alone don't tell what makes it right there.

@@ -233,6 +233,8 @@ class Link:
     master: str = ""
     members: tuple[str, ...] = ()
     bond_mode: str = ""
+    # Routes by way of another machine: where to, and the next hop.
+    hops: tuple[tuple[Subnet, Address], ...] = ()
 
     def at(self, key: str) -> Spot:
         """Return where ``mtu``, ``mac`` or ``vlan`` is set, or where the interface begins."""

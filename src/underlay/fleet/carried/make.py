@@ -10,7 +10,13 @@ from underlay.drivers import DRIVERS
 from underlay.errors import BadInput, Spot
 from underlay.fleet.carried.groups import fixed_addresses, put_containers
 from underlay.fleet.carried.left import put_left
-from underlay.fleet.carried.nets import LARGEST_MTU, SMALLEST_MTU, grouped, put_networks
+from underlay.fleet.carried.nets import (
+    LARGEST_MTU,
+    SMALLEST_MTU,
+    grouped,
+    put_networks,
+    put_routed,
+)
 from underlay.fleet.carried.pools import put_addresses
 from underlay.fleet.carried.values import Carried, node_of, word_of
 from underlay.fleet.carried.wires import Port, Seat, Wire, built, seat_of, wires
@@ -52,6 +58,7 @@ def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Ca
     fixed = fixed_addresses(groups, hosts)
     for group in groups:
         put_addresses(carried, group, nodes, fixed.get(group.name, set()))
+    put_routed(carried, groups, hosts)
     _in_order(carried)
     put_containers(carried, groups, hosts, nodes)
     _refuse_many(carried)
@@ -155,6 +162,10 @@ def _segments(
                 f"{', '.join(without)} too gets a NIC in it, as every node does: nothing sits on it"
             )
             carried.assume(place, text, first or Spot(""))
+    if not found:
+        carried.put(("segments", "lan"), {"subnet": str(next(free))})
+        text = "no network has an uplink; a lab has a segment all the same"
+        carried.assume(("segments", "lan"), text, Spot(""))
     return names
 
 
@@ -239,7 +250,7 @@ def _in_order(carried: Carried) -> None:
     """Sort each network's keys as the page about lab files does."""
     order = ("driver", "mode", "flag", "runtime", "internal", "nat", "segment", "vlan", "interface",
              "bridge", "mtu", "file", "ipam", "subnet", "subnet6", "subnets", "gateway", "gateway6",
-             "default_route", "routes", "reserved", "sliced", "ranges")  # fmt: skip
+             "default_route", "routes", "reserved", "routed", "sliced", "ranges")  # fmt: skip
     for name, entry in carried.lab["networks"].items():
         carried.lab["networks"][name] = {key: entry[key] for key in order if key in entry}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from underlay.drivers import DRIVERS
@@ -220,8 +220,35 @@ def _put_file(carried: Carried, group: Group, position: int) -> None:
         carried.leave(Spot(own.file), f"the file's name {own.name}", why)
 
 
-def gateways(network: Network) -> Iterator[tuple[Address, Spot]]:
-    """Yield the gateways that a network's file names, with their places."""
-    for pool in network.pools:
-        if pool.gateway is not None:
-            yield pool.gateway, pool.gateway_spot
+def put_routed(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host]) -> None:
+    """Say that hosts route one another's ranges, where each of them has routes to all others."""
+    known = {host.name: host for host in hosts}
+    for group in groups:
+        network = group.first
+        modes = DRIVERS[network.driver].l3_modes
+        if network.wire_mode not in modes or len(group.seats) < 2 or not group.segment:
+            continue
+        routed = [
+            _leads(known[seat.network.host], other.network)
+            for seat in group.seats
+            for other in group.seats
+            if seat is not other
+        ]
+        place = ("networks", group.name, "routed")
+        if all(routed):
+            carried.put(place, True)
+            text = "each host has routes to what the others hand out: the lab's nodes have theirs"
+            carried.assume(place, text, network.spot())
+        elif any(routed):
+            what = f"routes to what other hosts hand out of {network.name}"
+            carried.leave(network.spot(), what, "a lab's nodes all have such routes, or none has")
+
+
+def _leads(host: Host, network: Network) -> bool:
+    """Whether ``host`` has routes by way of somebody to all that ``network`` hands out."""
+    hops = [to for link in host.links for to, _ in link.hops if to.prefixlen]
+    return bool(network.pools) and all(
+        any(to.version == end.version and end in to for to in hops)
+        for pool in network.pools
+        for end in (pool.first, pool.last)
+    )

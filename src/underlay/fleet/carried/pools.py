@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network, summarize_address_range
 from itertools import combinations
@@ -263,8 +263,3 @@ def _spare(one: Shared, fixed: set[Address], *, docker: bool) -> Iterator[str]:
                 if docker
                 else f"{first}-{last}"
             )
-
-
-def hosts_without(group: Group, hosts: Sequence[str]) -> list[str]:
-    """Return those of ``hosts`` that don't have the network."""
-    return [host for host in hosts if host not in group.hosts]

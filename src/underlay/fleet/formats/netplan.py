@@ -6,7 +6,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from underlay.fleet.document import Document, listed, mapping, number, word
-from underlay.fleet.host import DefaultRoute, Link, as_address, as_interface, as_subnet
+from underlay.fleet.host import (
+    Address,
+    DefaultRoute,
+    Link,
+    Subnet,
+    as_address,
+    as_interface,
+    as_subnet,
+)
 from underlay.lab.text import Place
 
 KINDS = ("ethernets", "vlans", "bonds", "bridges", "wifis", "dummy-devices", "virtual-ethernets",
@@ -62,9 +70,17 @@ def _link(host: str, document: Document, place: Place, entry: dict[str, Any]) ->
             if key in entry
         },
         kind=KIND.get(str(place[-2]), ""),
+        hops=tuple(_hops(entry)),
         members=tuple(map(str, listed(entry.get("interfaces")))),
         bond_mode=word(mapping(entry.get("parameters")).get("mode")),
     )
+
+
+def _hops(entry: dict[str, Any]) -> Iterator[tuple[Subnet, Address]]:
+    for route in map(mapping, listed(entry.get("routes"))):
+        to, via = as_subnet(route.get("to")), as_address(route.get("via"))
+        if to is not None and via is not None:
+            yield to, via
 
 
 def _name(place: Place, entry: dict[str, Any], match: dict[str, Any]) -> str:

@@ -41,6 +41,12 @@ def networkd_link(host: str, document: Document) -> Link | None:
             if (subnet := as_subnet(entry.value)) is not None
         ),
         defaults=tuple(_defaults(document, said)),
+        hops=tuple(
+            (to, via)
+            for route in said.groups("Route")
+            if (to := as_subnet(route["Destination"].value if "Destination" in route else None))
+            and (via := as_address(route["Gateway"].value if "Gateway" in route else None))
+        ),
         kind=said.value("NetDev", "Kind").lower() if netdev else "",
         master=said.value("Network", "Bond") or said.value("Network", "Bridge"),
         bond_mode=said.value("Bond", "Mode") if netdev else "",

@@ -9,6 +9,7 @@ from underlay.errors import Spot
 from underlay.fleet.document import Document, number
 from underlay.fleet.formats.ini import Setting, Settings, settings
 from underlay.fleet.host import (
+    Address,
     DefaultRoute,
     Interface,
     Link,
@@ -55,6 +56,7 @@ def keyfile_link(host: str, document: Document) -> Link | None:
             for name, key in _PLACES
             if entry.key == key and entry.section != "connection"
         },
+        hops=tuple(_hops(said)),
         kind=KIND.get(said.value("connection", "type"), ""),
         master=said.value("connection", "controller", "master"),
         bond_mode=said.value("bond", "mode") or _option(said.value("bond", "options"), "mode"),
@@ -92,6 +94,15 @@ def _routes(said: Settings) -> Iterator[Subnet]:
             subnet = as_subnet(entry.value.partition(",")[0].strip())
             if subnet is not None:
                 yield subnet
+
+
+def _hops(said: Settings) -> Iterator[tuple[Subnet, Address]]:
+    for entry in said.entries:
+        if entry.section in ("ipv4", "ipv6") and ROUTE.fullmatch(entry.key):
+            to, _, rest = entry.value.partition(",")
+            subnet, via = as_subnet(to.strip()), as_address(rest.partition(",")[0].strip())
+            if subnet is not None and via is not None:
+                yield subnet, via
 
 
 def _defaults(document: Document, said: Settings) -> Iterator[DefaultRoute]:

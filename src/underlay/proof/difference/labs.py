@@ -81,9 +81,16 @@ def _given(word: str, file_of: Callable[[str], Path]) -> _Given:
     if path.is_dir():
         return _Given(word, str(path), None, is_folder=True)
     revision, colon, rest = word.partition(":")
-    if colon and revision and not path.is_file():
+    if colon and not path.is_file():
+        if not revision:
+            raise BadInput(f"{word} has no revision before its colon", hint=f"try HEAD{word}")
         return _Given(word, rest, revision)
-    return _Given(word, str(file_of(word)), None)
+    try:
+        return _Given(word, str(file_of(word)), None)
+    except BadInput as error:
+        # A revision alone is what people type first; a lab's name may look like one.
+        hint = f"{error.hint}\na revision of git has a colon: {word}:"
+        raise error if path.suffix in SUFFIXES else BadInput(error.message, hint=hint) from error
 
 
 def _labs(given: _Given, other: _Given, wrong: list[str]) -> tuple[Mapping[str, Loaded], bool]:

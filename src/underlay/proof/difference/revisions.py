@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run, run_bytes, tail
@@ -104,7 +105,7 @@ class Revision:
         hint = did_you_mean(nearest(self.name, [*refs, "HEAD"]))
         raise BadInput(
             f"git knows no revision {self.name!r} in {where}",
-            hint=hint or f"`git -C {where} log --oneline` lists revisions, `git branch` branches",
+            hint=hint or f"`git -C {quote(where)} log --oneline` lists revisions",
         )
 
     def _list(self, *words: str) -> list[Entry]:
@@ -112,6 +113,11 @@ class Revision:
         options = [word for word in words if word == "-r"]
         paths = [word for word in words if word != "-r"]
         done = self._git("ls-tree", "-l", "-z", *root, *options, self.name, *paths)
+        if done.returncode and "outside repository" in done.stderr:
+            hint = (
+                "a path counts from the root of the repository, or from here if it begins with ./"
+            )
+            raise BadInput(f"{self.name}:{paths[-1]} is outside of the repository", hint=hint)
         if done.returncode:
             raise Infrastructure(f"git can't list {self.name}", detail=tail(done.stderr))
         entries = []

@@ -105,7 +105,7 @@ def _of_lab(result: LabDifference, page: Page) -> None:
     wanted_section(result.intent, page, result.intent_before)
     for group in result.groups:
         if group.stays:
-            _group(group, page)
+            _group(group, by_keys(result, group), page)
     _values(difference, page)
     _ends(result, difference, page)
 
@@ -210,7 +210,18 @@ def _some(names: Sequence[str]) -> str:
     return f"{shown} and {rest} more" if rest > 0 else shown
 
 
-def _group(group: Group, page: Page) -> None:
+def by_keys(result: LabDifference, group: Group) -> str:
+    """Say which keys make a group's cells what they are; nothing where that isn't known."""
+    if result.group_keys is None:
+        return ""
+    keys = result.group_keys[result.groups.index(group)]
+    words = ", ".join(f"{key.path} ({lines_words(key)})" for key in keys.alone)
+    if not keys.together:
+        return words
+    return f"{words}; some only by several keys together" if words else "several keys together"
+
+
+def _group(group: Group, keys: str, page: Page) -> None:
     sign, style = SIGNS[group.what], STYLES[group.what]
     page.text.append("\n")
     page.line(title(group), style, 2, sign)
@@ -224,6 +235,8 @@ def _group(group: Group, page: Page) -> None:
         page.line(_with_reason(group.now, not group.now.reachable), "", 10, "  now")
     decides = group.now if group.now.rule else group.before
     page.line(decides.reference, "dim", 10)
+    if keys:
+        page.line(keys, "", 10, "  by key", HANG)
 
 
 def _with_reason(outcome: Outcome, reason: bool) -> str:

@@ -12,6 +12,7 @@ from underlay.report.difference import (
     MOVED_SHOWN,
     all_in_a_line,
     block_words,
+    by_keys,
     changed_words,
     ends_words,
     lines_words,
@@ -87,7 +88,7 @@ def _lab(result: LabDifference) -> dict[str, Any]:
             {**document, "before": result.intent_before.get(document["statement"])}
             for document in wanted_document(result.intent)
         ],
-        "groups": [_group(group) for group in result.groups],
+        "groups": [_group(result, group) for group in result.groups],
         "cells": [_change(change) for change in difference.changes] if difference else [],
     }
 
@@ -110,13 +111,17 @@ def _moved(old: End, new: End) -> dict[str, Any]:
     }
 
 
-def _group(group: Group) -> dict[str, Any]:
+def _group(result: LabDifference, group: Group) -> dict[str, Any]:
+    known = result.group_keys
+    keys = None if known is None else known[result.groups.index(group)]
     return {
         "change": group.what,
         "stays": group.stays,
         "cells": group.cells,
         "before": _outcome(group.before),
         "now": _outcome(group.now),
+        "keys": None if keys is None else [key.path for key in keys.alone],
+        "keys_together": None if keys is None else keys.together,
         "blocks": [_block(block) for block in group.blocks],
     }
 
@@ -233,7 +238,9 @@ def _groups(result: LabDifference) -> list[str]:
     groups = [group for group in result.groups if group.stays]
     if not groups:
         return []
-    table = _table(("What", "From and to", "Before", "Now"), (_row(group) for group in groups))
+    table = _table(
+        ("What", "From and to", "Before", "Now"), (_row(result, group) for group in groups)
+    )
     folded = ["<details><summary>Why</summary>", "", *_reasons(groups), "", "</details>"]
     return ["", *table, "", *folded]
 
@@ -284,7 +291,7 @@ def _intent(result: LabDifference) -> list[str]:
     return lines if lines[-1] else lines[:-1]
 
 
-def _row(group: Group) -> tuple[str, str, str, str]:
+def _row(result: LabDifference, group: Group) -> tuple[str, str, str, str]:
     blocks = [
         "<br>".join(
             [_text(block_words(block)), *([] if block.whole else map(_text, pairs_words(block)))]
@@ -292,6 +299,8 @@ def _row(group: Group) -> tuple[str, str, str, str]:
         for block in group.blocks
     ]
     what = f"**{title(group)}**" if group.what == "lost" else title(group)
+    keys = by_keys(result, group)
+    what += f"<br>by {_text(keys)}" if keys else ""
     return (
         what,
         "<br>".join(blocks),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from underlay.lab.text import dotted
 
@@ -36,6 +36,7 @@ class KeyChange:
 
     ``path`` is dotted; items of lists count from 0, in the file that has them. ``old`` and
     ``new`` are plain YAML values, NOTHING where the key isn't there; its line is 0 then.
+    ``place`` is where it stands in the old file, or would stand there.
     """
 
     path: str
@@ -43,54 +44,60 @@ class KeyChange:
     new: Any
     old_line: int
     new_line: int
+    place: Place
+
+
+class _Places(NamedTuple):
+    """Where a key stands in the old file and in the new, and whether it does."""
+
+    old: Place
+    new: Place
+    in_old: bool = True
+    in_new: bool = True
 
 
 def differing_keys(old: LabText, new: LabText) -> list[KeyChange]:
     """Return the keys that differ between two lab files, in the order of ``new``, then ``old``."""
-    found = []
-    for before, now in _places(old.data, new.data, (), ()):
-        there = now if now is not None else before
-        found.append(
-            KeyChange(
-                path=dotted(there or ()),
-                old=NOTHING if before is None else _at(old.data, before),
-                new=NOTHING if now is None else _at(new.data, now),
-                old_line=0 if before is None else old.key_mark(before).line,
-                new_line=0 if now is None else new.key_mark(now).line,
-            )
+    found = [
+        KeyChange(
+            path=dotted(there.new if there.in_new else there.old),
+            old=_at(old.data, there.old) if there.in_old else NOTHING,
+            new=_at(new.data, there.new) if there.in_new else NOTHING,
+            old_line=old.key_mark(there.old).line if there.in_old else 0,
+            new_line=new.key_mark(there.new).line if there.in_new else 0,
+            place=there.old,
         )
+        for there in _differing(old.data, new.data, _Places((), ()))
+    ]
     # Those that are gone have no place in the new file.
     return sorted(found, key=lambda one: (not one.new_line, one.new_line or one.old_line))
 
 
-def _places(
-    old: Any, new: Any, before: Place, now: Place
-) -> Iterator[tuple[Place | None, Place | None]]:
-    """Yield the places that differ: in the old file and in the new, None where it isn't there."""
+def _differing(old: Any, new: Any, at: _Places) -> Iterator[_Places]:
+    """Yield the places at which ``old`` and ``new`` differ, which stand ``at`` a place."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*new, *old]):
-            if key not in new:
-                yield (*before, key), None
-            elif key not in old:
-                yield None, (*now, key)
+            there = _Places((*at.old, key), (*at.new, key), key in old, key in new)
+            if there.in_old and there.in_new:
+                yield from _differing(old[key], new[key], there)
             else:
-                yield from _places(old[key], new[key], (*before, key), (*now, key))
+                yield there
     elif isinstance(old, list) and isinstance(new, list):
-        yield from _of_lists(old, new, before, now)
+        yield from _of_lists(old, new, at)
     elif type(old) is not type(new) or old != new:
-        yield before, now
+        yield at
 
 
-def _of_lists(
-    old: list[Any], new: list[Any], before: Place, now: Place
-) -> Iterator[tuple[Place | None, Place | None]]:
+def _of_lists(old: list[Any], new: list[Any], at: _Places) -> Iterator[_Places]:
     was, is_now = ([json.dumps(item, sort_keys=True) for item in items] for items in (old, new))
     for _, i1, i2, j1, j2 in SequenceMatcher(None, was, is_now, autojunk=False).get_opcodes():
         both = min(i2 - i1, j2 - j1)
-        for n in range(both):
-            yield from _places(old[i1 + n], new[j1 + n], (*before, i1 + n), (*now, j1 + n))
-        yield from (((*before, i), None) for i in range(i1 + both, i2))
-        yield from ((None, (*now, j)) for j in range(j1 + both, j2))
+        for i, j in zip(range(i1, i1 + both), range(j1, j1 + both), strict=True):
+            yield from _differing(old[i], new[j], _Places((*at.old, i), (*at.new, j)))
+        for i in range(i1 + both, i2):
+            yield _Places((*at.old, i), at.new, in_new=False)
+        for j in range(j1 + both, j2):
+            yield _Places((*at.old, i2), (*at.new, j), in_old=False)
 
 
 def _at(data: Any, place: Place) -> Any:

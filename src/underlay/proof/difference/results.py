@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from underlay.expect import Prediction
 from underlay.intent import stands_of
+from underlay.proof.difference.alone import keys_of_groups
 from underlay.proof.difference.blocks import grouped
 from underlay.proof.difference.cells import WHAT, compare
 from underlay.proof.difference.keys import differing_keys
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from underlay.expect import Expectation
     from underlay.intent import Judged
     from underlay.lint import Loaded
+    from underlay.proof.difference.alone import GroupKeys
     from underlay.proof.difference.blocks import Group
     from underlay.proof.difference.cells import Difference, Side, What
     from underlay.proof.difference.keys import KeyChange
@@ -51,6 +53,13 @@ class LabDifference:
         if self.pair.old:
             return {**there, "lost": reachable, "went": rest}
         return {**there, "gained": reachable, "came": rest}
+
+    @cached_property
+    def group_keys(self) -> tuple[GroupKeys, ...] | None:
+        """For each group which of the keys make it; None where that isn't tried."""
+        if self.pair.old is None or not self.groups:
+            return ()
+        return keys_of_groups(self.pair.old, self.keys, self.groups, self.cells)
 
     @cached_property
     def intent(self) -> tuple[Judged[Expectation], ...]:

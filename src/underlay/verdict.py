@@ -287,9 +287,11 @@ def with_intent(verdict: Verdict, plan: Plan) -> Verdict:
     return replace(verdict, intent=judged(plan.intent, ends(plan), verdict.cells, _outcome))
 
 
-def _outcome(cell: Cell) -> Outcome:
+def _outcome(cell: Cell) -> Outcome | Value:
     if not cell.measured:
         return "unknown"
+    if cell.kind == "value":
+        return cell.observed
     if cell.observed == "reachable":
         return "answered"
     return "arrived" if cell.arrived and cell.stopped_at != "refused" else "stopped"

@@ -55,13 +55,10 @@ def _findings(loaded: Loaded, one: Judged[Expectation]) -> Iterator[Finding]:
     statement = one.statement
     spot = Spot(loaded.text.file, *loaded.text.mark(("expect", statement.number)))
     if not one.cells:
-        yield NO_CELL.finding(
-            Hit(
-                spot,
-                f"no cell of this lab is about {statement.text}",
-                "name a container on one of its sides; nodes and hosts aren't asked by each other",
-            )
-        )
+        cure = "name a container on one of its sides; nodes and hosts aren't asked by each other"
+        if statement.seen:
+            cure = "what is seen is asked of those alone whose packets get there: name some"
+        yield NO_CELL.finding(Hit(spot, f"no cell of this lab is about {statement.text}", cure))
     by_rule: dict[tuple[str, str], list[Expectation]] = defaultdict(list)
     for cell in one.broken:
         by_rule[cell.rule, cell.because].append(cell)

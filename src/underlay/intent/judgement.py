@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 from underlay.expect import ends
 
 if TYPE_CHECKING:
-    from underlay.expect import End, Expectation, Prediction
+    from underlay.expect import End, Expectation, Prediction, Value
     from underlay.plan import PlannedStatement
 
 
@@ -74,12 +74,12 @@ def judged(
     statements: Iterable[PlannedStatement],
     ends: Iterable[End],
     cells: Iterable[AnyCell],
-    outcome: Callable[[AnyCell], Outcome],
+    outcome: Callable[[AnyCell], Outcome | Value],
 ) -> tuple[Judged[AnyCell], ...]:
     """Return how it stands with each of ``statements``, in their order.
 
-    ``ends`` are those of the plan's matrix, ``cells`` its cells, of which those of kind value are
-    passed over, and ``outcome`` says what became of one.
+    ``ends`` are those of the plan's matrix and ``cells`` its cells. ``outcome`` says what became of
+    one, of those of kind value the value, or that it is unknown.
     """
     wanted = tuple(statements)
     if not wanted:
@@ -87,8 +87,7 @@ def judged(
     names = {key_of(end): end.name for end in ends}
     between: dict[tuple[str, str], list[AnyCell]] = defaultdict(list)
     for cell in cells:
-        if cell.kind == "reach":
-            between[cell.source, cell.destination].append(cell)
+        between[cell.source, cell.destination].append(cell)
     return tuple(_judged(one, names, between, outcome) for one in wanted)
 
 
@@ -102,7 +101,7 @@ def of_predictions(
 def stands_of(prediction: Prediction) -> tuple[Judged[Expectation], ...]:
     """Return how it would stand with each statement of a lab if all were as predicted."""
     plan = prediction.plan
-    return of_predictions(plan.intent, ends(plan), prediction.reach) if plan.intent else ()
+    return of_predictions(plan.intent, ends(plan), prediction.cells) if plan.intent else ()
 
 
 def key_of(end: End) -> str:
@@ -116,18 +115,27 @@ def _judged(
     statement: PlannedStatement,
     names: Mapping[str, str],
     between: Mapping[tuple[str, str], Sequence[AnyCell]],
-    outcome: Callable[[AnyCell], Outcome],
+    outcome: Callable[[AnyCell], Outcome | Value],
 ) -> Judged[AnyCell]:
     cells = tuple(_about(statement, names, between))
     found = [outcome(cell) for cell in cells]
-    # A request that got there has reached them, whatever becomes of its answer.
-    against = {"answered", "arrived"} if statement.never else {"arrived", "stopped"}
+    both = list(zip(cells, found, strict=True))
     return Judged(
         statement,
         cells,
-        tuple(cell for cell, what in zip(cells, found, strict=True) if what in against),
-        tuple(cell for cell, what in zip(cells, found, strict=True) if what == "unknown"),
+        tuple(cell for cell, what in both if what != "unknown" and _against(statement, cell, what)),
+        tuple(cell for cell, what in both if what == "unknown"),
     )
+
+
+def _against(statement: PlannedStatement, cell: Asked, what: Outcome | Value) -> bool:
+    wanted = statement.seen.get(cell.protocol)
+    if wanted is None:
+        # A request that got there has reached them, whatever becomes of its answer.
+        return what in (("answered", "arrived") if statement.never else ("arrived", "stopped"))
+    if cell.protocol == "pmtu":
+        return not str(what).isdigit() or int(str(what)) < int(wanted)
+    return what != wanted
 
 
 def _about(
@@ -143,7 +151,9 @@ def _about(
                     yield cell
 
 
-def _predicted(cell: Expectation) -> Outcome:
+def _predicted(cell: Expectation) -> Outcome | Value:
+    if cell.kind == "value":
+        return cell.value
     if cell.reachable:
         return "answered"
     # Where it is refused on arrival, nobody has got it.

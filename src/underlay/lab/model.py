@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from underlay.drivers import DRIVERS, Driver
-from underlay.lab.statement import PATTERN, PORT, PROTOCOL, Ends, Said, ends_in, said_in
+from underlay.lab.statement import PATTERN, PORT, PROTOCOL, SEEN, Ends, Said, ends_in, said_in
 
 # What values of pydantic's formats look like, in words.
 FORMATS = {
@@ -738,8 +738,9 @@ class Statement(Strict):
     asterisk.
 
     It is about every cell between these ends, and is kept if each of them is as it says: who must
-    reach is answered; of whom must never, not even the request gets there. It changes nothing of
-    what is planned or predicted.
+    reach is answered; of whom must never, not even the request gets there. With ``source`` or
+    ``pmtu`` it is about what is seen there instead: ``inner -> server source:192.168.70.11``. It
+    changes nothing of what is planned or predicted.
     """
 
     from_: Annotated[EndChoice, Field(alias="from")]
@@ -754,6 +755,10 @@ class Statement(Strict):
         default=[], max_length=8
     )
     """What it is asked by; without any, all that the lab measures, but ports for `never` alone."""
+    source: AnyAddress | None = None
+    """The source address by which they must be seen there, as behind NAT; asked by that check."""
+    pmtu: Mtu | None = None
+    """The least size in bytes, with the IP header, that must get there whole; by that check."""
     family: Literal[4, 6] | None = None
     """Over IPv4 or IPv6 alone; without it, both where there are both."""
     never: StrictBool = False
@@ -764,7 +769,9 @@ class Statement(Strict):
         """What it says, in the form that both spellings have in common."""
         ports = [f"{word}:{port}" for word in ("tcp", "udp") if (port := getattr(self, word))]
         asked = tuple(dict.fromkeys([*self.protocols, *ports]))
-        return Said(_ends(self.from_), _ends(self.to), self.never, asked, self.family or 0)
+        values = tuple((check, str(value)) for check in SEEN if (value := getattr(self, check)))
+        who = (_ends(self.from_), _ends(self.to))
+        return Said(*who, self.never, asked, self.family or 0, values)
 
 
 def _ends(choice: str | list[str]) -> Ends:

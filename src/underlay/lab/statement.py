@@ -1,8 +1,10 @@
 """What a lab is for, said in one line: ``web -> db tcp:5432``, ``guest* -x lan``.
 
-A statement names who asks, whether they must reach or never, whom, and over what:
+A statement names who asks, whether they must reach or never, whom, and over what; or as what
+they must be seen there:
 
     ENDS ->|-x ENDS [icmp|tcp|udp|tcp:PORT|udp:PORT …] [ipv4|ipv6]
+    ENDS -> ENDS [source:ADDRESS] [pmtu:BYTES] [ipv4|ipv6]
 
 ENDS are names or patterns with commas between, and maybe ``except`` and further ones, which are
 taken out again. Nothing here knows who is in a lab.
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 # A name as the matrix has it, with shell's wildcards: web, guest*, web-1a@lannet, *@fd00::1.
 PATTERN = r"[A-Za-z0-9*?\[\]!@._:-]+"
@@ -20,6 +23,8 @@ PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][
 PROTOCOL = rf"(icmp|(tcp|udp)(:{PORT})?)"
 MUST, NEVER, EXCEPT = "->", "-x", "except"
 FAMILIES = {"ipv4": 4, "ipv6": 6}
+# What is seen of who asks, and how it is written.
+SEEN = {"source": r"[0-9a-fA-F.:]+", "pmtu": r"[1-9][0-9]{2,3}"}
 
 _SPLIT = re.compile(rf"(.+?) ({MUST}|{NEVER}) (.+)")
 
@@ -39,18 +44,23 @@ class Ends:
 
 @dataclass(frozen=True)
 class Said:
-    """What a statement says; without ``protocols`` it names none, and a ``family`` of 0 is both."""
+    """What a statement says; without ``protocols`` it names none, and a ``family`` of 0 is both.
+
+    ``seen`` are values as what who asks must be seen, by the lab's word for the check.
+    """
 
     sources: Ends
     destinations: Ends
     never: bool = False
     protocols: tuple[str, ...] = ()
     family: int = 0
+    seen: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
         """Return the statement in one line, whichever form the file has it in."""
         words = [str(self.sources), NEVER if self.never else MUST, str(self.destinations)]
-        words += [*self.protocols, *(word for word, n in FAMILIES.items() if n == self.family)]
+        words += [*self.protocols, *(f"{check}:{value}" for check, value in self.seen)]
+        words += [word for word, n in FAMILIES.items() if n == self.family]
         return " ".join(words)
 
 
@@ -61,17 +71,26 @@ def said_in(text: str) -> Said:
         raise ValueError("no statement")
     words = found[3].split()
     protocols: list[str] = []
+    seen: dict[str, str] = {}
     family = 0
     # The last words are protocols and a family; a name comes first, whatever it is called.
     while len(words) > 1 and not _goes_on(words[-2]):
         if re.fullmatch(PROTOCOL, words[-1]):
             protocols.insert(0, words.pop())
+        elif (found_value := _seen(words[-1])) and found_value[0] not in seen:
+            seen[found_value[0]] = found_value[1]
+            words.pop()
         elif words[-1] in FAMILIES and not family:
             family = FAMILIES[words.pop()]
         else:
             break
     asked = tuple(dict.fromkeys(protocols))
-    return Said(ends_in(found[1]), ends_in(" ".join(words)), found[2] == NEVER, asked, family)
+    never = found[2] == NEVER
+    if seen and (asked or never):
+        raise ValueError("no statement of one kind")
+    values = tuple((check, seen[check]) for check in SEEN if check in seen)
+    destinations = ends_in(" ".join(words))
+    return Said(ends_in(found[1]), destinations, never, asked, family, values)
 
 
 def ends_in(text: str) -> Ends:
@@ -91,3 +110,11 @@ def _names(text: str) -> tuple[str, ...]:
 def _goes_on(word: str) -> bool:
     """Whether a name has to follow ``word``."""
     return word.endswith(",") or word == EXCEPT
+
+
+def _seen(word: str) -> tuple[str, str] | None:
+    """Return the check and the value that ``word`` names, or None; ValueError for no address."""
+    check, _, value = word.partition(":")
+    if check not in SEEN or not re.fullmatch(SEEN[check], value):
+        return None
+    return check, str(ip_address(value)) if check == "source" else value

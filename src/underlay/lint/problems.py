@@ -30,6 +30,7 @@ READING = {
     "bad-value": ("A value that its key can't take.", SOURCE),
     "expect-nobody": ("What is wanted of nobody is kept whatever happens.", SOURCE),
     "expect-unmeasured": ("What no cell asks for can't be kept or broken.", SOURCE),
+    "expect-mixed": ("What is seen there is asked apart from whether anything gets there.", SOURCE),
     "expect-conflict": ("What one statement wants, another one doesn't: one is broken.", SOURCE),
 }
 

@@ -30,6 +30,7 @@ def statement_problems(lab: Lab, text: LabText, plan: Plan) -> list[Problem]:
     found: list[Problem] = []
     for said, one in zip(lab.statements, plan.intent, strict=True):
         nobody += _nobody(text, named, said, one)
+        found += _mixed(text, said, one)
         found += _unmeasured(lab, text, one)
     # With a name that stands for nobody, `except` leaves more than is meant.
     return [*nobody, *found, *([] if nobody else _conflicts(text, plan))]
@@ -55,8 +56,30 @@ def _nobody(text: LabText, named: Named, said: Said, one: PlannedStatement) -> I
             )
 
 
+def _mixed(text: LabText, said: Said, one: PlannedStatement) -> Iterator[Problem]:
+    """Yield a problem where a statement is about what is seen and about who gets there."""
+    if one.seen and (said.never or said.protocols):
+        beside = "never" if said.never else said.protocols[0]
+        yield text.problem(
+            ("expect", one.number),
+            f"{next(iter(one.seen))} beside {beside}",
+            "a statement of its own for each",
+            "what is seen of packets that arrive isn't asked by icmp, tcp or udp",
+            id="expect-mixed",
+        )
+
+
 def _unmeasured(lab: Lab, text: LabText, one: PlannedStatement) -> Iterator[Problem]:
-    for word in one.protocols:
+    for check in one.seen:
+        if check not in lab.checks:
+            yield text.problem(
+                ("expect", one.number, check),
+                f"{check}, which no cell asks for",
+                "it among the lab's checks",
+                f"checks: [{', '.join([*lab.checks, check])}]",
+                id="expect-unmeasured",
+            )
+    for word in () if one.seen else one.protocols:
         if word not in lab.protocols:
             wanted = ", ".join([*lab.protocols, word])
             yield text.problem(

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from underlay.plan.addresses import family_of
 from underlay.plan.containers import by_group
 from underlay.plan.values import PlannedStatement
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from underlay.lab import Lab
-    from underlay.lab.statement import Ends
+    from underlay.lab.statement import Ends, Said
     from underlay.plan.values import Plan
 
 
@@ -36,23 +37,32 @@ def with_statements(lab: Lab, plan: Plan) -> Plan:
                 sources=found.meant(said.sources),
                 destinations=found.meant(said.destinations),
                 never=said.never,
-                protocols=said.protocols or _all(lab, never=said.never),
-                family=said.family,
+                protocols=_asked(lab, said),
+                family=_family(said),
+                seen=dict(said.seen),
             )
             for number, said in enumerate(lab.statements)
         ),
     )
 
 
-def _all(lab: Lab, *, never: bool) -> tuple[str, ...]:
-    """Return what a statement is about that names no protocol.
+def _asked(lab: Lab, said: Said) -> tuple[str, ...]:
+    """Return by which protocols, or checks, the cells are asked that a statement is about.
 
     A port of the lab's own is asked of everybody and answered by who listens there. So who must
     reach must by what every end answers, and who never must by nothing that is measured.
     """
+    if said.seen or said.protocols:
+        return tuple(check for check, _ in said.seen) or said.protocols
     asked = tuple(dict.fromkeys(lab.protocols))
     plain = tuple(word for word in asked if ":" not in word)
-    return asked if never or not plain else plain
+    return asked if said.never or not plain else plain
+
+
+def _family(said: Said) -> int:
+    """Return the family that a statement is about: that of an address it names, if it does."""
+    source = dict(said.seen).get("source")
+    return said.family or (family_of(source) if source else 0)
 
 
 class Named:

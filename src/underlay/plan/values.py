@@ -438,7 +438,8 @@ class PlannedStatement:
 
     ``number`` is its place in the lab's list, from 0, ``line`` the one that it stands on, 0 where
     nobody knows, and ``text`` itself in one line. Ends are known by the keys of
-    ``statements.Named``. A ``family`` of 0 is both.
+    ``statements.Named``. A ``family`` of 0 is both. ``protocols`` are those of the cells that it is
+    about: with ``seen``, which holds what must be seen by the word of a check, these checks.
     """
 
     number: int
@@ -448,6 +449,7 @@ class PlannedStatement:
     never: bool = False
     protocols: tuple[str, ...] = ()
     family: int = 0
+    seen: dict[str, str] = field(default_factory=dict)
     line: int = field(default=0, compare=False)
 
 

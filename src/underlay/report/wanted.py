@@ -87,7 +87,7 @@ def wanted_document(stands: Iterable[Judged[Expectation]]) -> list[dict[str, Any
                     "destination": cell.destination,
                     "protocol": cell.protocol,
                     "family": cell.family,
-                    "expected": "reachable" if cell.reachable else "unreachable",
+                    "expected": cell.value if cell.kind == "value" else _reached(cell),
                     "rule": cell.rule,
                     "because": cell.because,
                     "reference": cell.reference,
@@ -97,3 +97,7 @@ def wanted_document(stands: Iterable[Judged[Expectation]]) -> list[dict[str, Any
         }
         for one in stands
     ]
+
+
+def _reached(cell: Expectation) -> str:
+    return "reachable" if cell.reachable else "unreachable"

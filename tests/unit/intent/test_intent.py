@@ -185,6 +185,100 @@ def test_statements_that_contradict_each_other(
     assert "is in both" in problem.hint
 
 
+SEEN = """\
+name: seen
+nodes: 2
+checks: [source, pmtu]
+segments:
+  lan: {subnet: 192.168.70.0/24, subnet6: "fd00:70::/64", mtu: 1400}
+networks:
+  inner: {driver: bridge, nat: true, segment: lan, subnet: 10.3.1.0/24, mtu: 1300}
+  wire: {driver: macvlan, segment: lan, subnet: 10.1.1.0/24, subnet6: "fd00:1::/64"}
+containers:
+  - {on: core-01, name: hidden, networks: [inner]}
+  - {on: all, name: open, networks: [wire], count: 2}
+  - {on: core-01, name: fixed, networks: [wire], addresses: {wire: 10.1.1.77}}
+hosts:
+  server: {on: {lan: {}}}
+protocols: [icmp]
+expect:
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "broken", "word"),
+    [
+        (
+            "hidden -> server source:192.168.70.11",
+            "hidden -> server source:10.3.1.1",
+            "hidden is seen by server with the source address 192.168.70.11, although",
+        ),
+        (
+            "fixed -> server source:10.1.1.77",
+            "open, fixed -> server source:10.1.1.77",
+            "open-1a is seen by server with the source address 10.1.1.",
+        ),
+        (
+            "{from: fixed, to: server, source: 10.1.1.77, pmtu: 1400}",
+            "{from: hidden, to: server, source: 192.168.70.11, pmtu: 1301}",
+            "hidden is seen by server with packets of at most 1300 bytes, although",
+        ),
+        (
+            "open -> fixed pmtu:1400 ipv6",
+            "open -> fixed pmtu:1401 ipv6",
+            "open-1a is seen by fixed with packets of at most 1400 bytes",
+        ),
+    ],
+)
+def test_what_must_be_seen(kept: str, broken: str, word: str, tmp_path: Path) -> None:
+    file = tmp_path / "seen.yml"
+    file.write_text(f"{SEEN}  - {kept}\n")
+    assert intent_findings(load(file)) == []
+    file.write_text(f"{SEEN}  - {broken}\n")
+    (one,) = intent_findings(load(file))
+    assert (one.id, one.line) == ("intent-broken", SEEN.count("\n") + 1)
+    assert one.message.startswith(word)
+    assert "-seen]" in one.message
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("{from: open, to: server, source: 10.1.1.5, never: true}", "expect-mixed"),
+        ("{from: open, to: server, pmtu: 1400, protocols: [icmp]}", "expect-mixed"),
+        ("open -x server pmtu:1400", "bad-value"),
+        ("open -> server icmp pmtu:1400", "bad-value"),
+        ("open -> server source:10.1.1", "bad-value"),
+        ("open -> server source:10.1.1.5 source:10.1.1.6", "bad-value"),
+        ("{from: open, to: server, source: 10.1.1.0/24}", "bad-value"),
+    ],
+)
+def test_what_is_seen_is_asked_apart(statement: str, kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "seen.yml"
+    file.write_text(f"{SEEN}  - {statement}\n")
+    with pytest.raises(LabError) as error:
+        load(file)
+    assert [problem.id for problem in error.value.problems] == [kind]
+
+
+def test_what_is_seen_has_to_be_among_the_checks(tmp_path: Path) -> None:
+    file = tmp_path / "seen.yml"
+    file.write_text(
+        SEEN.replace("[source, pmtu]", "[pmtu]") + "  - open -> server source:10.1.1.5\n"
+    )
+    with pytest.raises(LabError, match="expect-unmeasured") as error:
+        load(file)
+    assert error.value.problems[0].hint == "checks: [pmtu, source]"
+
+
+def test_what_never_gets_there_is_not_seen(tmp_path: Path) -> None:
+    file = tmp_path / "seen.yml"
+    file.write_text(f"{SEEN}  - server -> hidden pmtu:1000\n")
+    (one,) = intent_findings(load(file))
+    assert one.id == "intent-no-cell"
+    assert "whose packets get there" in one.cure
+
+
 @pytest.mark.parametrize("statement", ["core-01 -> core-02", "guest -> web ipv6", "db -x db"])
 def test_ends_that_do_not_ask_each_other(statement: str, tmp_path: Path) -> None:
     (one,) = findings(tmp_path, statement)
@@ -205,6 +299,7 @@ def test_ends_that_do_not_ask_each_other(statement: str, tmp_path: Path) -> None
         ("a -> tcp", "a -> tcp"),
         ("a -> icmp, tcp icmp", "a -> icmp, tcp icmp"),
         ("a@fd00::1 -> b@n", "a@fd00::1 -> b@n"),
+        ("a -> b pmtu:1400 source:FD00:0::1", "a -> b source:fd00::1 pmtu:1400"),
     ],
 )
 def test_a_statement_in_one_line(text: str, said: str) -> None:

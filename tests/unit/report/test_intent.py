@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 import doc_pages
-from underlay.expect import ends, predict
+from underlay.expect import Expectation, ends, predict
 from underlay.lint import load
 from underlay.observe import Observation, Seen
 from underlay.plan import Plan
@@ -136,6 +136,27 @@ def test_a_cell_that_was_not_measured_keeps_nothing(tmp_path: Path) -> None:
     assert "weren't measured." in printed(verdict, plan)
     # It doesn't hide what is broken.
     assert measured(forgotten(tmp_path), unmeasured("guest-1a")).exit_code == 1
+
+
+def test_what_was_seen_may_be_other_than_what_must_be(tmp_path: Path) -> None:
+    text = (root() / "labs" / "intent-seen.yml").read_text(encoding="utf-8")
+    plan = planned(tmp_path, text)
+
+    def value(cell: Expectation, *, wrong: bool) -> Seen:
+        other = wrong and cell.protocol == "source" and cell.source == "hidden"
+        found = "10.3.1.1" if other else cell.value
+        return Seen(cell.source, cell.destination, cell.protocol, found, family=cell.family)
+
+    for wrong, word, code in ((False, "kept", 0), (True, "broken", 1)):
+        cells = predict(plan)
+        seen = [value(cell, wrong=wrong) for cell in cells if cell.kind == "value"]
+        observation = Observation((*as_predicted(plan), *seen), {}, {})
+        verdict = with_intent(judge("seen", "uml", cells, observation), plan)
+        assert verdict.exit_code == code
+        assert words(verdict)["hidden -> server source:192.168.70.11"] == word
+        assert list(words(verdict).values()).count("broken") == wrong
+    told = "Not as predicted: hidden is seen by server with the source address 10.3.1.1."
+    assert told in " ".join(printed(verdict, plan).split())
 
 
 def test_nothing_was_measured_at_all(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import shlex
 import time
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster.access import spawn_as_root, start_at_switch
@@ -18,10 +19,11 @@ from underlay.cluster.providers import provider
 from underlay.cluster.spans import span
 from underlay.cluster.state.lab import unfinished
 from underlay.cluster.state.lock import turn
-from underlay.errors import Infrastructure
+from underlay.errors import Infrastructure, UnderlayError
 from underlay.expect import Prediction
 from underlay.expect.unplanned import planned
 from underlay.faults import Scene
+from underlay.lint import load
 from underlay.observe import measure
 from underlay.observe.commands import gather_command
 from underlay.observe.evidence import gather
@@ -100,7 +102,21 @@ def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
         "measure": round(time.monotonic() - predicted, 3),
     }
     verdict = judge(state.lab, state.provider, expectations, observation, timings)
-    return with_intent(verdict, plan)
+    return with_intent(verdict, wanted_now(state, plan))
+
+
+def wanted_now(state: LabState, plan: Plan) -> Plan:
+    """Return ``plan``, that of the running lab of ``state``, with what its file expects by now.
+
+    Statements make nothing on the nodes, so that a new one needs no other lab. Those that the lab
+    was started with hold where the file is gone or wrong, or leads to another plan otherwise.
+    """
+    try:
+        now = load(Path(state.file)).plan
+    except UnderlayError:
+        return plan
+    same = replace(now, intent=()) == replace(plan, intent=())
+    return replace(plan, intent=now.intent) if same else plan
 
 
 def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], None]) -> Explanation:

@@ -242,6 +242,16 @@ def test_two_formats_are_refused(here: Path, said: Said) -> None:
     assert "two formats" in err
 
 
+def test_errors_of_lint_in_the_new_lab_are_said_on_stderr(here: Path, said: Said) -> None:
+    wrong = LAB.replace("segment: lan,", "parent: eth0,")
+    (here / "wrong.yml").write_text(wrong)
+    code, out, err = said("old.yml", "wrong.yml")
+    assert code == 1
+    assert err.endswith("in the lab: underlay lint wrong.yml\n")
+    assert "lint" not in out
+    assert said("wrong.yml", "old.yml")[2] == ""
+
+
 def test_labs_are_named_as_up_names_them(here: Path, said: Said) -> None:
     assert said("coreos", "coreos")[0] == 0
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from underlay.cli.console import out, print_json
+from underlay.cli.lint_errors import tell_errors
 from underlay.cli.which_lab import resolve_lab
 from underlay.errors import EXIT_DIFFERS, BadInput
 
@@ -51,7 +52,8 @@ def command(
     OLD and NEW are lab files, names of labs, folders of lab files (compared by file name), or
     what git has: `HEAD~1:labs/coreos.yml`, or `HEAD~1:` for the other one's path at that
     revision. Nothing is checked out. What NEW says under `expect` is held against its
-    prediction. Exit code 1 where a cell is lost or a statement of NEW isn't kept, 0 otherwise;
+    prediction. That lint finds errors in NEW is said on stderr: such a lab may do less than is
+    predicted. Exit code 1 where a cell is lost or a statement of NEW isn't kept, 0 otherwise;
     with --strict 1 where anything isn't as before. 2 where OLD or NEW can't be read.
 
     Example:
@@ -67,6 +69,9 @@ def command(
 
     results = [lab_difference(pair) for pair in read_pairs(old, new, resolve_lab).pairs]
     _print(results, "json" if as_json else shape)
+    for result in results:
+        if result.pair.new and (result.any or len(results) == 1):
+            tell_errors(result.pair.new, result.pair.new.text.file)
     worse = any(result.counts["lost"] or result.breaks_intent for result in results)
     if worse or (strict and any(result.any for result in results)):
         raise typer.Exit(EXIT_DIFFERS)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
-from typing import TYPE_CHECKING
-
-from underlay.cli.console import err, out, print_json
+from underlay.cli.console import out, print_json
+from underlay.cli.lint_errors import tell_errors
 from underlay.cli.options import AsJson, LabFile
 from underlay.cli.which_lab import DEFAULT_LAB, resolve_lab
-
-if TYPE_CHECKING:
-    from underlay.lint import Loaded
 
 GROUP = "Files"
 ORDER = 22
@@ -49,13 +44,4 @@ def command(
             ascii_only=ascii_only(out.encoding),
         )
         out.print(page, end="")
-    _tell_errors(loaded, lab or DEFAULT_LAB)
-
-
-def _tell_errors(loaded: Loaded, named: str) -> None:
-    """Say on stderr that lint finds errors in the lab, if it does; ``named`` is as typed."""
-    from underlay.report.page import count
-
-    if loaded.errors:
-        found = f"lint finds {count(len(loaded.errors), 'error')} in the lab"
-        err.print(f"{found}: underlay lint {shlex.quote(named)}")
+    tell_errors(loaded, lab or DEFAULT_LAB)

@@ -200,14 +200,10 @@ def _only(cell: Expectation, reachable: What, otherwise: What) -> What:
 def reach_of(difference: Difference) -> Iterator[tuple[str, str, Expectation, Scope]]:
     """Yield each cell of reachability in either lab once: its ends' names, itself, its scope."""
     stay = {*difference.names.values()}
-    seen: set[Place] = set()
     for cell in difference.new.prediction.reach:
-        seen.add((cell.source, cell.destination, cell.protocol, cell.family))
         stays = cell.source in stay and cell.destination in stay
         yield cell.source, cell.destination, cell, "stays" if stays else "comes"
-    for cell in difference.old.prediction.reach:
-        stays = cell.source in difference.names and cell.destination in difference.names
-        source = difference.names.get(cell.source, cell.source)
-        destination = difference.names.get(cell.destination, cell.destination)
-        if not stays or (source, destination, cell.protocol, cell.family) not in seen:
-            yield source, destination, cell, "stays" if stays else "goes"
+    # A cell of the old lab alone is no longer there, which is a change.
+    for change in difference.changes:
+        if change.new is None and change.cell.kind == "reach":
+            yield change.source, change.destination, change.cell, change.scope

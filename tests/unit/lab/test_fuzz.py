@@ -22,12 +22,13 @@ from hypothesis import strategies as st
 
 from underlay.errors import BadInput
 from underlay.fleet import read_hosts
+from underlay.fleet.carried import carry, lab_text
 from underlay.lab import Lab
-from underlay.lab.text import LabText
+from underlay.lab.text import LabText, text_of
 from underlay.lint import lint_lab
 from underlay.lint.hosts import lint_hosts
 from underlay.lint.problems import problem_findings
-from underlay.lint.read import LabError, read_lab_text
+from underlay.lint.read import LabError, problems_of, read_lab_text
 from underlay.plan import make_plan
 from underlay.proof.records import keeping
 
@@ -38,6 +39,7 @@ LABS = [
     *sorted((ROOT / "tests/golden/rules").glob("*.yml")),
 ]
 HOSTS = sorted((ROOT / "tests/golden/hosts").glob("*.txt"))
+FLEETS = sorted((ROOT / "tests/golden/fleets").glob("*.txt"))
 # For one input, on a machine under load; measured are some hundredths of a second.
 PATIENCE = 10.0
 MEBIBYTE = 1 << 10  # ru_maxrss counts in kibibytes
@@ -77,9 +79,9 @@ def lab_files(draw: st.DrawFn) -> bytes:
 
 
 @st.composite
-def host_files(draw: st.DrawFn) -> dict[str, bytes]:
-    """The files of one case of the host rules, of which one is spoilt."""
-    case = draw(st.sampled_from(HOSTS)).read_text(encoding="utf-8")
+def host_files(draw: st.DrawFn, cases: list[Path] = HOSTS) -> dict[str, bytes]:
+    """The files of one case of the host rules, or of a fleet, of which one is spoilt."""
+    case = draw(st.sampled_from(cases)).read_text(encoding="utf-8")
     parts = case.split("-- ")[1:]
     texts = dict(part.split(" --\n", 1) for part in parts if " --\n" in part)
     files = {name: text.encode() for name, text in texts.items()}
@@ -178,6 +180,50 @@ def try_hosts(folder: Path, files: dict[str, bytes]) -> str:
     for name in files:
         (folder / name).unlink()
     return became
+
+
+def try_import(folder: Path, files: dict[str, bytes]) -> str:
+    """Make a lab of the hosts' files; return what became of them.
+
+    What isn't refused is YAML that says just what was made, whether or not it is a lab.
+    """
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    names = sorted({name.partition("/")[0] for name in files})
+    became = "a lab"
+    with bounded():
+        try:
+            hosts = read_hosts([f"{name}={folder / name}" for name in names], inside=True)
+            carried = carry(hosts, {}, "lab")
+            text = text_of("lab.yml", lab_text(carried, len(files)))
+            assert text.data == carried.lab
+            became = "no lab" if problems_of(text) else became
+        except BadInput:
+            became = "refused"
+    for name in files:
+        (folder / name).unlink()
+    return became
+
+
+@rounds(DAILY)
+@given(files=host_files(cases=FLEETS * 20 + HOSTS))
+def test_imports(tmp_path: Path, files: dict[str, bytes]) -> None:
+    try_import(tmp_path, files)
+
+
+@pytest.mark.all
+def test_thousands_of_imports(tmp_path: Path) -> None:
+    seen: Counter[str] = Counter()
+
+    @rounds(ALL)
+    @given(files=host_files(cases=FLEETS * 20 + HOSTS))
+    def every(files: dict[str, bytes]) -> None:
+        seen[try_import(tmp_path, files)] += 1
+
+    every()
+    assert seen["a lab"] > seen.total() / 10
 
 
 @rounds(DAILY)

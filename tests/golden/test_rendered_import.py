@@ -29,6 +29,8 @@ NO_FILE = "its networks are of iproute2 or of overlays, bridges and leases: no f
 ROUTES = "the node program gives default routes that neither Docker nor podman gives by itself"
 SWITCH = "what the switch or a packet filter does stands in no file of a host's"
 SHIM = "the node program makes the shim"
+BRIDGE = "the node program makes the bridge, puts the NIC into it and masquerades"
+LEASE = "what a server leases beside an address stands in no file of a host's"
 VLAN_ROUTES = "the node program gives the routes on sub-interfaces"
 NAMES = "a container in several networks has another name, or a lab's own names are in no file"
 
@@ -47,6 +49,8 @@ DIFFERENT = {
     "filter-runtimes": SWITCH,
     **dict.fromkeys(("recipes/nas-shim", "shim-lease", "shim-nas"), SHIM),
     "docker-ipvlan-l3": VLAN_ROUTES,
+    **dict.fromkeys(("cni-bridge", "recipes/cni-bridge-nat"), BRIDGE),
+    **dict.fromkeys(("cni-ipam", "podman-dhcp", "recipes/rook-dhcp"), LEASE),
 }  # fmt: skip
 NO_COMMON_END = (
     "ipam-none", "named-bond", "recipes/docker-defaults", "recipes/docker-foo",
@@ -55,10 +59,11 @@ NO_COMMON_END = (
     "two-networks-ipvlan",
 )  # fmt: skip
 EQUAL = (
-    "bond", "cluster-ipam", "cni-ipam", "cni-ipvlan", "cni-macvlan", "coreos", "docker-vlan",
+    "bond", "cluster-ipam", "cni-ipvlan", "cni-macvlan", "coreos", "docker-vlan",
     "dual-stack", "external-server", "fixed-addresses", "flat", "gateway-nobody", "ipvlan-l3-two",
     "lean", "mixed-nodes", "named", "no-default-route", "recipes/cni-host-local",
-    "recipes/cni-ipvlan", "recipes/docker-aux-address", "recipes/docker-bridge",
+    "recipes/cni-ipvlan", "recipes/cni-macvlan-dhcp", "recipes/cni-vlan",
+    "recipes/docker-aux-address", "recipes/docker-bridge",
     "recipes/docker-dual-trunk", "recipes/docker-ipvlan-l2", "recipes/docker-ipvlan-v6",
     "recipes/docker-l3-dual", "recipes/docker-trunk", "router-external",
     "slaac", "slaac-ipvlan", "small-mtu",

@@ -158,6 +158,8 @@ class Network:
     routes_by_gateway: bool = False
     internal: bool = False
     masquerades: bool = False
+    # The bridge that its containers are plugged into, where that isn't the parent.
+    bridge: str = ""
 
     @property
     def is_underlay(self) -> bool:

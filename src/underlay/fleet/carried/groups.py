@@ -82,8 +82,8 @@ def fixed_addresses(groups: Sequence[Group], hosts: Sequence[Host]) -> dict[str,
 def _group(groups: Sequence[Group], host: str, name: str, runtime: str = "") -> Group | None:
     """Return the lab's network that files of ``host`` call ``name``, by that or as its alias."""
     for group in groups:
-        for seat in group.seats:
-            one = seat.network
+        for uplink in group.uplinks:
+            one = uplink.network
             called = name in (one.alias, one.name) if one.alias else name == one.name
             if one.host == host and called and runtime in ("", one.runtime):
                 return group
@@ -129,7 +129,7 @@ def _assumed(
         )
         if any(one is group for one in used):
             continue
-        network = next(s.network for s in group.seats if s.network.host == name)
+        network = next(s.network for s in group.uplinks if s.network.host == name)
         entry = Entry([nodes[name]], [group.name], network.spot())
         entry.note = f"no file names a container of {group.name}: one on each of its hosts"
         for fixed in host.fixed:

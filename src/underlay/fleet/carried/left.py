@@ -11,7 +11,7 @@ from typing import Any
 
 from underlay.errors import Spot
 from underlay.fleet.carried.values import Carried
-from underlay.fleet.carried.wires import Seat, Wire
+from underlay.fleet.carried.wires import Uplink, Wire
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats import cni, ifupdown, ignition
 from underlay.fleet.formats.ini import settings
@@ -20,6 +20,7 @@ from underlay.lab.text import Place, dotted
 from underlay.plan.naming import node_address
 
 _RANGE = "subnet|rangeStart|rangeEnd|gateway"
+_WIDE = "range|range_start|range_end"
 _POOL = "Subnet|IPRange|Gateway|AuxiliaryAddresses(/.*)?"
 _OPTIONS = r"parent|macvlan_mode|ipvlan_mode|ipvlan_flag|com\.docker\.network\.driver\.mtu"
 _DEVICE = "addresses|mtu|id|link|match(/(name|macaddress))?|set-name|interfaces|parameters(/mode)?"
@@ -30,8 +31,9 @@ _SEEN = "Id|Created|Scope|Containers|ConfigFrom(/Network)?|ConfigOnly|Attachable
 CARRIED = {
     kind: re.compile(pattern)
     for kind, pattern in {
-        "cni": "cniVersion|name|plugins|(plugins/)?(type|master|mode|mtu|vlanId|ipMasq|mac"
-        f"|ipam(/(type|{_RANGE}|routes(/.*)?|addresses(/address)?|ranges(/({_RANGE}))?))?)",
+        "cni": "cniVersion|name|plugins|(plugins/)?(type|master|bridge|mode|mtu|vlanId|ipMasq"
+        f"|isGateway|mac|ipam(/(type|{_RANGE}|routes(/.*)?|addresses(/(address|gateway))?"
+        f"|({_WIDE})|ipRanges(/({_WIDE}))?|ranges(/({_RANGE}))?))?)",
         "networkd": "Match/Name|Network/(Address|VLAN|Bond|Bridge|Description)|Address/Address"
         "|Link/MTUBytes|NetDev/(Name|Kind|MTUBytes|Description)|VLAN/Id|Bond/Mode",
         "netplan": "(network/)?(version|renderer|[a-z-]+"
@@ -80,11 +82,11 @@ USUAL = re.compile(
 
 
 def put_left(
-    carried: Carried, host: Host, number: int, seats: Sequence[Seat], found: Sequence[Wire]
+    carried: Carried, host: Host, number: int, uplinks: Sequence[Uplink], found: Sequence[Wire]
 ) -> None:
     """Note every file of ``host`` that wasn't read, and every key that the lab doesn't say.
 
-    ``seats`` are where its networks sit in the lab, ``found`` the segments, and ``number`` is
+    ``uplinks`` are where its networks sit in the lab, ``found`` the segments, and ``number`` is
     its node's, from 1.
     """
     for file in host.ignored:
@@ -92,7 +94,7 @@ def put_left(
     for path, spot in host.passed_over:
         if spot.file not in host.ignored:
             carried.leave(spot, f"the file {path}", UNREAD)
-    used = _used(host, seats, found)
+    used = _used(host, uplinks, found)
     below = {"lo", *(m for link in host.links for m in link.members if link.name in used)}
     for link in host.links:
         idle_here = not any(link.fits(name) or link.name == name for name in used)
@@ -115,11 +117,14 @@ def put_left(
     _put_addresses(carried, host, number, used, found)
 
 
-def _used(host: Host, seats: Sequence[Seat], found: Sequence[Wire]) -> set[str]:
+def _used(host: Host, uplinks: Sequence[Uplink], found: Sequence[Wire]) -> set[str]:
     """Return the interfaces of ``host`` that the lab has: NICs and sub-interfaces."""
     nics = {nic for wire in found for name, nic in wire.ports if name == host.name}
-    own = {seat.through for seat in seats if seat.network.host == host.name and seat.through}
-    return nics | own
+    own = {
+        uplink.through for uplink in uplinks if uplink.network.host == host.name and uplink.through
+    }
+    bridges = {one.network.bridge for one in uplinks if one.network.host == host.name}
+    return nics | own | (bridges - {""})
 
 
 def _put_keys(carried: Carried, document: Document, used: set[str]) -> None:

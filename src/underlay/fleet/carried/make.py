@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 
-from underlay.drivers import DRIVERS
 from underlay.errors import BadInput, Spot
 from underlay.fleet.carried.groups import fixed_addresses, put_containers
 from underlay.fleet.carried.left import put_left
 from underlay.fleet.carried.nets import (
     LARGEST_MTU,
     SMALLEST_MTU,
+    Group,
     grouped,
     put_networks,
     put_routed,
 )
 from underlay.fleet.carried.pools import put_addresses
+from underlay.fleet.carried.uplinks import server_address, uplinks_of
 from underlay.fleet.carried.values import Carried, node_of, word_of
-from underlay.fleet.carried.wires import Port, Seat, Wire, built, seat_of, wires
-from underlay.fleet.formats import cni
-from underlay.fleet.host import Host, Network
+from underlay.fleet.carried.wires import Port, Uplink, Wire, built, wires
+from underlay.fleet.host import Host
 from underlay.plan import MANAGEMENT
 
 # What a lab file takes: see lab/model.py.
@@ -44,26 +43,27 @@ def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Ca
     carried = Carried()
     carried.put(("name",), word_of(name, (), "hosts"))
     nodes = _nodes(carried, hosts)
-    seats = [seat for host in hosts for seat in _seats(carried, host)]
-    if not seats:
+    uplinks = [uplink for host in hosts for uplink in uplinks_of(carried, host)]
+    if not uplinks:
         raise BadInput(
             f"{', '.join(nodes)}: no container network in these files that a lab can have",
             hint="it takes macvlan and ipvlan networks with a subnet"
             + "".join(f"\n{one.spot}: {one.what}: {one.why}" for one in carried.left_out[:8]),
         )
-    found = wires(hosts, [seat for seat in seats if not seat.network.internal], stated)
-    segments = _segments(carried, found, hosts, seats)
-    groups = grouped(seats, segments)
+    found = wires(hosts, [uplink for uplink in uplinks if not uplink.network.internal], stated)
+    segments = _segments(carried, found, hosts, uplinks)
+    groups = grouped(uplinks, segments)
     put_networks(carried, groups, hosts)
     fixed = fixed_addresses(groups, hosts)
     for group in groups:
         put_addresses(carried, group, nodes, fixed.get(group.name, set()))
+    _put_servers(carried, groups)
     put_routed(carried, groups, hosts)
     _in_order(carried)
     put_containers(carried, groups, hosts, nodes)
     _refuse_many(carried)
     for number, host in enumerate(hosts, 1):
-        put_left(carried, host, number, seats, found)
+        put_left(carried, host, number, uplinks, found)
     return carried
 
 
@@ -80,47 +80,13 @@ def _nodes(carried: Carried, hosts: Sequence[Host]) -> dict[str, str]:
     return nodes
 
 
-def _seats(carried: Carried, host: Host) -> Iterator[Seat]:
-    """Yield where the host's networks sit; those that a lab can't have are left out."""
-    for read in host.networks:
-        given = tuple(cni.static_pools(read)) if read.ipam == "static" else ()
-        network = replace(read, pools=given) if given else read
-        why = _refused(network)
-        if why:
-            what = f"the network {network.name or network.document.name}"
-            carried.leave(network.spot(), what, why)
-        elif network.internal or network.on_dummy:
-            if network.on_dummy and not network.internal:
-                text = "without a parent Docker makes a dummy device: it has no uplink"
-                carried.leave(network.spot(), f"no parent of {network.name}", text)
-            yield Seat(replace(network, internal=True), "")
-        else:
-            yield seat_of(host, network)
-
-
-def _refused(network: Network) -> str:
-    """Return why a lab can't have ``network``, nothing where it can."""
-    if network.driver not in DRIVERS:
-        return f"{network.driver or 'no type'} is none of a lab's drivers: {', '.join(DRIVERS)}"
-    if network.runtime not in DRIVERS[network.driver].runtimes:
-        able = " and ".join(DRIVERS[network.driver].runtimes)
-        return f"a lab has {network.driver} networks of the runtimes {able} alone"
-    if not network.is_underlay:
-        return f"{network.driver} networks are not carried over"
-    if not network.parent and not network.internal and not network.on_dummy:
-        return "no file names its parent"
-    if not network.pools:
-        return "no file names its subnet"
-    return ""
-
-
 def _segments(
-    carried: Carried, found: Sequence[Wire], hosts: Sequence[Host], seats: Sequence[Seat]
+    carried: Carried, found: Sequence[Wire], hosts: Sequence[Host], uplinks: Sequence[Uplink]
 ) -> dict[Port, str]:
     """Say the segments, and return the name of each by the NICs that are in it."""
     names: dict[Port, str] = {}
     taken: list[str] = []
-    lean = all(seat.network.runtime == "cni" for seat in seats)
+    lean = all(uplink.network.runtime == "cni" for uplink in uplinks)
     used = [pool.subnet for host in hosts for one in host.networks for pool in one.pools]
     used += [subnet for wire in found for _, subnet in wire.marks]
     free = (
@@ -134,7 +100,7 @@ def _segments(
         names |= dict.fromkeys(wire.ports, name)
         place = ("segments", name)
         first = next(
-            (seat.network.spot("master") for seat in seats if seat.port in wire.ports), None
+            (uplink.network.spot("master") for uplink in uplinks if uplink.port in wire.ports), None
         )
         carried.put(place, {}, first)
         for version, key in ((4, "subnet"), (6, "subnet6")):
@@ -246,13 +212,35 @@ def _put_bond(
     return False
 
 
+def _put_servers(carried: Carried, groups: Sequence[Group]) -> None:
+    """Say a host of the lab that gives the leases, in each segment and VLAN that wants some."""
+    ports: dict[str, list[dict[str, object]]] = {}
+    for group in groups:
+        pool = next(iter(group.first.pools), None)
+        if carried.lab["networks"][group.name].get("ipam") != "dhcp" or pool is None:
+            continue
+        address = server_address(pool, set())
+        vlan = group.uplinks[0].vlan
+        port: dict[str, object] = {"addresses": [f"{address}/{pool.subnet.prefixlen}"]}
+        here = ports.setdefault(group.segment, [])
+        if all(one.get("vlan") != vlan for one in here):
+            here.append(port | ({"vlan": vlan} if vlan is not None else {}))
+        text = f"the addresses of {group.name} are leased by a host of the lab, {address}"
+        carried.assume(("hosts", "dhcp-server"), text, pool.spot)
+    if ports:
+        on = {name: found if len(found) > 1 else found[0] for name, found in ports.items()}
+        carried.put(("hosts",), {"dhcp-server": {"on": on, "serves": ["dhcp"]}})
+
+
 def _in_order(carried: Carried) -> None:
     """Sort each network's keys as the page about lab files does."""
     order = ("driver", "mode", "flag", "runtime", "internal", "nat", "segment", "vlan", "interface",
-             "bridge", "mtu", "file", "ipam", "subnet", "subnet6", "subnets", "gateway", "gateway6",
-             "default_route", "routes", "reserved", "routed", "sliced", "ranges")  # fmt: skip
+             "bridge", "mtu", "file", "ipam", "subnet", "subnet6", "ip_range", "subnets", "gateway",
+             "gateway6", "default_route", "routes", "reserved", "routed", "sliced",
+             "ranges")  # fmt: skip
     for name, entry in carried.lab["networks"].items():
-        carried.lab["networks"][name] = {key: entry[key] for key in order if key in entry}
+        found = sorted(entry.items(), key=lambda one: order.index(one[0]))
+        carried.lab["networks"][name] = dict(found)
 
 
 def _refuse_many(carried: Carried) -> None:

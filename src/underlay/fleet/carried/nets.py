@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from underlay.drivers import DRIVERS
 from underlay.errors import Spot
 from underlay.fleet.carried.values import Carried, Contradiction, word_of
-from underlay.fleet.carried.wires import Port, Seat
+from underlay.fleet.carried.wires import Port, Uplink
 from underlay.fleet.host import Address, Host, Network, meet
 from underlay.plan.naming import default_file, vlan_link_name
 
@@ -27,31 +27,31 @@ class Group:
     ``segment`` is the lab's name of the wire, empty for a network without an uplink.
     """
 
-    seats: list[Seat] = field(default_factory=list)
+    uplinks: list[Uplink] = field(default_factory=list)
     name: str = ""
     segment: str = ""
 
     @property
     def first(self) -> Network:
         """The network as the first of its hosts has it."""
-        return self.seats[0].network
+        return self.uplinks[0].network
 
     @property
     def hosts(self) -> list[str]:
         """The hosts that have it."""
-        return [seat.network.host for seat in self.seats]
+        return [uplink.network.host for uplink in self.uplinks]
 
 
-def grouped(seats: Sequence[Seat], segments: dict[Port, str]) -> list[Group]:
+def grouped(uplinks: Sequence[Uplink], segments: dict[Port, str]) -> list[Group]:
     """Return the networks of the lab in order; raise Contradiction where hosts don't agree."""
     found: list[Group] = []
-    for seat in seats:
-        near = next((group for group in found if _is_one(group, seat.network)), None)
+    for uplink in uplinks:
+        near = next((group for group in found if _is_one(group, uplink.network)), None)
         if near is None:
-            found.append(Group([seat], segment=segments.get(seat.port, "")))
+            found.append(Group([uplink], segment=segments.get(uplink.port, "")))
         else:
-            _agree(near, seat, segments)
-            near.seats.append(seat)
+            _agree(near, uplink, segments)
+            near.uplinks.append(uplink)
     return found
 
 
@@ -66,9 +66,9 @@ def _is_one(group: Group, network: Network) -> bool:
     return any(meet(*pair) for pair in both) or not (known.pools or network.pools)
 
 
-def _agree(group: Group, seat: Seat, segments: dict[Port, str]) -> None:
-    """Raise Contradiction where ``seat`` has something else than the group's first host."""
-    one, two = group.seats[0], seat
+def _agree(group: Group, uplink: Uplink, segments: dict[Port, str]) -> None:
+    """Raise Contradiction where ``uplink`` has something else than the group's first host."""
+    one, two = group.uplinks[0], uplink
     first, second = one.network, two.network
 
     def subnets(network: Network) -> str:
@@ -85,7 +85,7 @@ def _agree(group: Group, seat: Seat, segments: dict[Port, str]) -> None:
         ("master", "VLAN", _tag(one), _tag(two)),
         ("master", "segment", group.segment, segments.get(two.port, "")),
         ("mtu", "MTU", str(first.mtu or "no MTU"), str(second.mtu or "no MTU")),
-        ("name", "uplink", _uplink(first), _uplink(second)),
+        ("name", "uplink", _closed(first), _closed(second)),
         ("ipam", "default route", default_route(first), default_route(second)),
     ):
         if mine != theirs:
@@ -102,11 +102,11 @@ def about_spot(network: Network, key: str) -> Spot:
     return network.spot(key)
 
 
-def _tag(seat: Seat) -> str:
-    return f"VLAN {seat.vlan}" if seat.vlan is not None else "no VLAN"
+def _tag(uplink: Uplink) -> str:
+    return f"VLAN {uplink.vlan}" if uplink.vlan is not None else "no VLAN"
 
 
-def _uplink(network: Network) -> str:
+def _closed(network: Network) -> str:
     return (
         "internal" if network.internal else "masquerading" if network.masquerades else "an uplink"
     )
@@ -165,7 +165,7 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
 
 
 def _put_parent(carried: Carried, group: Group, nic: str) -> None:
-    seat, network = group.seats[0], group.first
+    uplink, network = group.uplinks[0], group.first
     place = ("networks", group.name)
     spot = network.spot("master")
     if network.internal:
@@ -174,21 +174,23 @@ def _put_parent(carried: Carried, group: Group, nic: str) -> None:
         carried.put((*place, "nat"), True, spot)
     if group.segment:
         carried.put((*place, "segment"), group.segment, spot)
-    if seat.vlan is None or not group.segment:
+    if network.bridge:
+        carried.put((*place, "bridge"), network.bridge, spot)
+    if uplink.vlan is None or not group.segment:
         return
-    carried.put((*place, "vlan"), seat.vlan, spot)
-    if seat.made:
-        text = f"no file of {network.host} makes {seat.through}: the lab makes it"
+    carried.put((*place, "vlan"), uplink.vlan, spot)
+    if uplink.made:
+        text = f"no file of {network.host} makes {uplink.through}: the lab makes it"
         carried.assume((*place, "vlan"), text, spot)
     moved = network.driver in DRIVERS and DRIVERS[network.driver].attach == "moved"
-    if seat.through and seat.through != vlan_link_name(nic, seat.vlan) and not moved:
-        carried.put((*place, "interface"), seat.through, spot)
-    for other in group.seats[1:]:
-        if other.through != seat.through and not moved:
+    if uplink.through and uplink.through != vlan_link_name(nic, uplink.vlan) and not moved:
+        carried.put((*place, "interface"), uplink.through, spot)
+    for other in group.uplinks[1:]:
+        if other.through != uplink.through and not moved:
             carried.leave(
                 other.network.spot("master"),
                 f"the name {other.through} of the sub-interface of {other.network.host}",
-                f"it is called {seat.through} on every node, as on {network.host}",
+                f"it is called {uplink.through} on every node, as on {network.host}",
             )
 
 
@@ -208,14 +210,14 @@ def _put_file(carried: Carried, group: Group, position: int) -> None:
     """Keep the name of a CNI file where all hosts have it and a lab takes it."""
     document = group.first.document
     taken = [entry.get("file") for entry in carried.lab["networks"].values()]
-    names = {seat.network.document.name for seat in group.seats}
+    names = {uplink.network.document.name for uplink in group.uplinks}
     if names == {document.name} and FILE.fullmatch(document.name) and document.name not in taken:
         if document.name != default_file(position, group.name):
             place = ("networks", group.name, "file")
             carried.put(place, document.name, Spot(document.file, document.line + 1))
         return
-    for seat in group.seats:
-        own = seat.network.document
+    for uplink in group.uplinks:
+        own = uplink.network.document
         why = "a lab's CNI files are called NN-name.conf or .conflist, alike on every node"
         carried.leave(Spot(own.file), f"the file's name {own.name}", why)
 
@@ -226,13 +228,13 @@ def put_routed(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host])
     for group in groups:
         network = group.first
         modes = DRIVERS[network.driver].l3_modes
-        if network.wire_mode not in modes or len(group.seats) < 2 or not group.segment:
+        if network.wire_mode not in modes or len(group.uplinks) < 2 or not group.segment:
             continue
         routed = [
-            _leads(known[seat.network.host], other.network)
-            for seat in group.seats
-            for other in group.seats
-            if seat is not other
+            _leads(known[uplink.network.host], other.network)
+            for uplink in group.uplinks
+            for other in group.uplinks
+            if uplink is not other
         ]
         place = ("networks", group.name, "routed")
         if all(routed):

@@ -86,12 +86,12 @@ def _origins(
 def _shared(carried: Carried, group: Group) -> list[Shared]:
     """Return the network's subnets, those of IPv4 first; of several ranges the largest counts."""
     found: dict[Subnet, Shared] = {}
-    for seat in group.seats:
-        for pool in seat.network.pools:
+    for uplink in group.uplinks:
+        for pool in uplink.network.pools:
             one = found.setdefault(pool.subnet, Shared(pool.subnet, pool.spot))
-            known = one.parts.get(seat.network.host)
+            known = one.parts.get(uplink.network.host)
             if known is None or _size(pool) > _size(known):
-                one.parts[seat.network.host] = pool
+                one.parts[uplink.network.host] = pool
             smaller = known if known is not None and _size(pool) > _size(known) else pool
             if known is not None:
                 what = f"the range {smaller.first} to {smaller.last} of {group.first.name}"
@@ -140,6 +140,8 @@ def _chosen(network: Network, one: Shared) -> Address:
 def _put_default(carried: Carried, group: Group, shared: list[Shared]) -> None:
     network, place = group.first, ("networks", group.name)
     default = "" if network.masquerades else default_route(network)
+    if network.ipam == "dhcp":
+        default = "none"
     if default == "gateway" and not any(one.gateway for one in shared):
         default = "none"
     spots = [route.spot for route in network.routes if not route.to.prefixlen]
@@ -187,7 +189,13 @@ def _entry(
         carried.assume((*place, "reserved"), text, one.spot)
     if reserved or own:
         entry["reserved"] = [str(address) for address in sorted({*reserved, *own})]
+    if IPAM.get(network.ipam) == "cluster":
+        _put_cluster(carried, group, one, entry)
     if network.ipam in IPAM or (network.runtime == "cni" and not network.ipam):
+        return entry
+    if (network.internal or network.masquerades) and _met(one):
+        text = f"each node a part of {one.subnet}: what leaves it has no address of it"
+        carried.assume((*place, "ranges"), text, one.spot)
         return entry
     if one.is_whole:
         carried.put((*place, "sliced"), False, one.spot)
@@ -211,6 +219,36 @@ def _entry(
     return entry
 
 
+def _put_cluster(carried: Carried, group: Group, one: Shared, entry: dict[str, Any]) -> None:
+    """Say the part of the subnet that all hosts hand out of together: the block around it."""
+    pool = next(iter(one.parts.values()))
+    if not pool.bounded:
+        return
+    size = one.subnet.prefixlen
+    block = one.subnet
+    while (inner := _around(pool, size + 1)) is not None:
+        block, size = inner, size + 1
+    if block == one.subnet:
+        return
+    entry["ip_range"] = str(block)
+    if (block[0], block[-1]) != (pool.first, pool.last):
+        what = f"the range {pool.first} to {pool.last} of {group.first.name}"
+        carried.leave(pool.spot, what, f"a lab's range for all nodes is a block: {block}")
+
+
+def _around(pool: Pool, size: int) -> Subnet | None:
+    """Return the block of that prefix length which holds all that is handed out; None for none."""
+    if size > pool.first.max_prefixlen:
+        return None
+    block = ip_network((pool.first, size), strict=False)
+    return block if pool.last in block else None
+
+
+def _met(one: Shared) -> bool:
+    """Whether hosts hand out the same addresses."""
+    return any(first.overlap(second) for first, second in combinations(one.parts.values(), 2))
+
+
 def _named(pool: Pool) -> bool:
     """Whether what is reserved is from the file, and not host-local's first address."""
     return pool.reserved != frozenset({pool.subnet[1]})
@@ -219,7 +257,7 @@ def _named(pool: Pool) -> bool:
 def _nodes_own(carried: Carried, group: Group, one: Shared, count: int) -> set[Address]:
     """Return the addresses of the lab's nodes that a host would hand out on their wire."""
     segment = carried.lab["segments"].get(group.segment, {})
-    tagged = group.seats[0].vlan is not None
+    tagged = group.uplinks[0].vlan is not None
     own = ip_network(segment["subnet"]) if "subnet" in segment else None
     if not tagged and (own is None or not one.subnet.overlaps(own)):
         return set()

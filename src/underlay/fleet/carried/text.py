@@ -14,6 +14,7 @@ from underlay.lab.text import Place
 
 # Mappings that stand in a line of their own keys, and lists likewise.
 FLOW = ("nodes", "addresses", "addresses6", "macs", "networks", "on", "reserved", "names")
+PARTS = ("segments", "networks", "hosts", "containers")
 # Where the places that values are from begin, beside short values.
 COLUMN = 52
 
@@ -51,7 +52,7 @@ def _mapping(carried: Carried, entries: dict[str, Any], place: Place) -> Comment
         here: Place = (*place, key)
         made[key] = _value(carried, value, here)
         above = _above(carried, here)
-        if len(place) == 0 and len(entries) > 1 and key in ("segments", "networks", "containers"):
+        if len(place) == 0 and len(entries) > 1 and key in PARTS:
             above = ["", *above]
         _comment(made, key, above, len(place) * 2)
         origin = carried.origins.get(here)

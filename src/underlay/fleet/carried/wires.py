@@ -28,7 +28,7 @@ Mark = tuple[int | None, Subnet]
 
 
 @dataclass(frozen=True)
-class Seat:
+class Uplink:
     """Where a network sits on its host: the NIC, the VLAN there, and the sub-interface's name.
 
     ``made`` says that no file makes the sub-interface.
@@ -65,7 +65,7 @@ class Wire:
         return Counter(nic for _, nic in self.ports).most_common(1)[0][0]
 
 
-def seat_of(host: Host, network: Network) -> Seat:
+def uplink_of(host: Host, network: Network) -> Uplink:
     """Return where ``network`` sits; raise BadInput for a parent that the host doesn't have."""
     name = network.parent
     found = _links(host, name)
@@ -73,11 +73,13 @@ def seat_of(host: Host, network: Network) -> Seat:
     link = next((one for one in found if one.vlan is not None), None)
     if link is not None and vlan is None:
         lower = next((one.lower for one in found if one.lower), "")
-        return Seat(network, lower or nic_and_tag(name, ())[0], link.vlan, name)
+        return Uplink(network, lower or nic_and_tag(name, ())[0], link.vlan, name)
     base, tag = nic_and_tag(name, ())
     if not found and tag and (not host.links or _links(host, base)):
         # Docker makes it itself (moby, macvlan_setup.go, createVlanLink).
-        return Seat(network, base, int(tag), name, bool(host.links) and network.runtime != "docker")
+        return Uplink(
+            network, base, int(tag), name, bool(host.links) and network.runtime != "docker"
+        )
     if not found and host.links:
         names = [word for one in host.links for word in one.name.split()]
         choice = nearest(name, names)
@@ -86,7 +88,7 @@ def seat_of(host: Host, network: Network) -> Seat:
             f" an interface of {host.name}: {listed(dict.fromkeys(names))}",
             hint=did_you_mean(choice) or "name one of these, or add the file that makes it",
         )
-    return Seat(network, name, vlan)
+    return Uplink(network, name, vlan)
 
 
 def _links(host: Host, name: str) -> list[Link]:
@@ -117,10 +119,12 @@ def built(host: Host, name: str) -> Built | None:
 
 def marks_of(host: Host, nic: str) -> Iterator[tuple[Mark, Spot]]:
     """Yield what tells the wire of a NIC: subnets of its addresses, and of its VLANs'."""
+    over = {link.name for link in host.links if nic in link.members}
+    over |= {link.master for link in host.links if nic in link.name.split() and link.master}
     tags = {link.name: link.vlan for link in host.links if link.vlan is not None}
     lower = {link.name: link.lower for link in host.links if link.lower}
     for link in host.links:
-        if link.name == nic or (link.name not in tags and link.fits(nic)):
+        if link.name in (nic, *over) or (link.name not in tags and link.fits(nic)):
             vlan = None
         elif link.name in tags and lower.get(link.name, nic_and_tag(link.name, ())[0]) == nic:
             vlan = tags[link.name]
@@ -133,24 +137,24 @@ def marks_of(host: Host, nic: str) -> Iterator[tuple[Mark, Spot]]:
 
 
 def wires(
-    hosts: Sequence[Host], seats: Sequence[Seat], stated: dict[str, list[Port]]
+    hosts: Sequence[Host], uplinks: Sequence[Uplink], stated: dict[str, list[Port]]
 ) -> list[Wire]:
-    """Return the segments of all NICs that ``seats`` are on; those ``stated`` are as they are.
+    """Return the segments of all NICs that ``uplinks`` are on; those ``stated`` are as they are.
 
     Raises BadInput where the files don't tell, or say that two NICs of a host are on one.
     """
     found = [_stated(hosts, name, ports) for name, ports in stated.items()]
     taken = {port for wire in found for port in wire.ports}
     by_name = {host.name: host for host in hosts}
-    for port in dict.fromkeys(seat.port for seat in seats):
+    for port in dict.fromkeys(uplink.port for uplink in uplinks):
         if port not in taken:
             marks = dict(marks_of(by_name[port[0]], port[1]))
             found.append(Wire([port], marks))
     found = _met(found)
-    found = _met_by_networks(found, seats)
+    found = _met_by_networks(found, uplinks)
     for wire in found:
         _refuse_two(wire, by_name)
-    _refuse_untold(found, seats, hosts)
+    _refuse_untold(found, uplinks, hosts)
     for host in hosts:
         _beside(found, host)
     return sorted(found, key=lambda wire: _natural(wire.nic))
@@ -203,13 +207,13 @@ def _joined(first: Wire, second: Wire) -> Wire:
     )
 
 
-def _met_by_networks(apart: list[Wire], seats: Sequence[Seat]) -> list[Wire]:
+def _met_by_networks(apart: list[Wire], uplinks: Sequence[Uplink]) -> list[Wire]:
     """Return the wires with those joined that carry one network, where one lacks an address."""
     found: list[Wire] = []
     for wire in apart:
         whole = wire
         for other in list(found):
-            shared = _one_network(other, whole, seats)
+            shared = _one_network(other, whole, uplinks)
             if shared is not None:
                 first, second = shared
                 found.remove(other)
@@ -220,14 +224,14 @@ def _met_by_networks(apart: list[Wire], seats: Sequence[Seat]) -> list[Wire]:
     return found
 
 
-def _one_network(one: Wire, other: Wire, seats: Sequence[Seat]) -> tuple[Seat, Seat] | None:
+def _one_network(one: Wire, other: Wire, uplinks: Sequence[Uplink]) -> tuple[Uplink, Uplink] | None:
     """Return where the two carry one network's subnet in one VLAN, if nothing keeps them apart."""
     both = {host for host, _ in one.ports} & {host for host, _ in other.ports}
     if one.stated or other.stated or both or _apart(one, other):
         return None
     pairs = product(
-        (seat for seat in seats if seat.port in one.ports),
-        (seat for seat in seats if seat.port in other.ports),
+        (uplink for uplink in uplinks if uplink.port in one.ports),
+        (uplink for uplink in uplinks if uplink.port in other.ports),
     )
     return next(
         (
@@ -263,19 +267,19 @@ def _refuse_two(wire: Wire, hosts: dict[str, Host]) -> None:
         )
 
 
-def _refuse_untold(found: list[Wire], seats: Sequence[Seat], hosts: Sequence[Host]) -> None:
+def _refuse_untold(found: list[Wire], uplinks: Sequence[Uplink], hosts: Sequence[Host]) -> None:
     """Raise BadInput where a NIC tells nothing of its wire, and another host might be on it."""
     for wire in found:
-        here = [seat for seat in seats if seat.port in wire.ports]
-        told = wire.stated or wire.marks or any(seat.network.pools for seat in here)
+        here = [uplink for uplink in uplinks if uplink.port in wire.ports]
+        told = wire.stated or wire.marks or any(uplink.network.pools for uplink in here)
         others = {host.name for host in hosts} - {host for host, _ in wire.ports}
         if told or not here or not others:
             continue
-        seat = here[0]
-        named = listed(f"{host}:{nic}" for host, nic in dict.fromkeys(s.port for s in seats))
+        uplink = here[0]
+        named = listed(f"{host}:{nic}" for host, nic in dict.fromkeys(s.port for s in uplinks))
         raise BadInput(
-            f"{seat.network.spot('master')}: which other hosts are on the wire of {seat.nic} of"
-            f" {seat.network.host}? No file gives it an address, and {seat.network.name} has no"
+            f"{uplink.network.spot('master')}: which other hosts are on the wire of {uplink.nic} of"
+            f" {uplink.network.host}? No file gives it an address, and {uplink.network.name} has no"
             " subnet",
             hint=f"{HINT}; the NICs under container networks are {named}",
         )

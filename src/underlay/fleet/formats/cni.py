@@ -118,6 +118,29 @@ def static_pools(network: Network) -> Iterator[Pool]:
                 yield pool
 
 
+def cluster_pools(network: Network) -> Iterator[Pool]:
+    """Yield the ranges of the plugin whereabouts, which hosts hand out of together.
+
+    Source: k8snetworkplumbingwg/whereabouts, doc/extended-configuration.md.
+    """
+    document, place = network.document, (*network.place, "ipam")
+    ipam = mapping(document.value(place))
+    entries = [(place, ipam)] if "range" in ipam else []
+    for i, entry in enumerate(listed(ipam.get("ipRanges"))):
+        entries.append(((*place, "ipRanges", i), mapping(entry)))
+    for here, body in entries:
+        # A range may be a subnet, or FIRST-LAST/PREFIX.
+        low, dash, rest = word(body.get("range")).partition("-")
+        high = rest.partition("/")[0] if dash else ""
+        subnet = as_subnet(rest.replace(high, low, 1) if dash else low)
+        start = as_address(body.get("range_start")) or (as_address(low) if dash else None)
+        end = as_address(body.get("range_end")) or as_address(high)
+        gateway = (body.get("gateway") or ipam.get("gateway"), (*place, "gateway"))
+        pool = pool_of(document, (*here, "range"), subnet, (start, end), gateway)
+        if pool is not None:
+            yield pool
+
+
 def _routes(document: Document, place: Place, ipam: dict[str, Any]) -> Iterator[ToldRoute]:
     """Yield the routes that the plugin for addresses gives: ``gw`` or the range's gateway.
 

@@ -380,6 +380,17 @@ def test_a_file_of_either_side_that_is_no_lab_is_told_with_its_line(
     assert "labs/torn.yml:" in err
 
 
+def test_what_is_wrong_with_both_files_is_told_at_once(here: Path, said: Said) -> None:
+    (here / "one.yml").write_text(LAB.replace("macvlan", "macvaln"))
+    (here / "two.yml").write_text(LAB.replace("count: 2", "count: many"))
+    code, _, err = said("one.yml", "two.yml")
+    assert code == 2
+    assert "one.yml:6:20: networks.lannet.driver: found 'macvaln'" in err
+    assert "two.yml:8:13: containers[0].count: found 'many'" in err
+    # One by itself keeps the hint that goes with it.
+    assert "then run `underlay lint one.yml`" in said("one.yml", "old.yml")[2]
+
+
 def test_where_no_repository_is_git_says_so(
     here: Path, said: Said, monkeypatch: pytest.MonkeyPatch
 ) -> None:

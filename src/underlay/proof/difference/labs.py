@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, UnderlayError
+from underlay.errors import BadInput
 from underlay.lab.text import shown
 from underlay.lint import load
 from underlay.lint.loaded import load_bytes
-from underlay.proof.difference.revisions import FOLDER, Revision
+from underlay.proof.difference.revisions import FOLDER, Entry, Revision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from underlay.lint import Loaded
 
@@ -41,12 +42,20 @@ class Pairs:
 
 @dataclass(frozen=True)
 class _Given:
-    """What one argument names: a path, and the revision that it is looked for in, if any."""
+    """What one word names: a path, and the revision that it is looked for in, if any."""
 
     word: str
     path: str
     revision: str | None
     is_folder: bool = False
+
+
+@dataclass(frozen=True)
+class _Side:
+    """The lab files that one word names, by their names, each with what reads it."""
+
+    readers: Mapping[str, Callable[[], Loaded]]
+    is_folder: bool
 
 
 def read_pairs(old: str, new: str, file_of: Callable[[str], Path]) -> Pairs:
@@ -56,24 +65,35 @@ def read_pairs(old: str, new: str, file_of: Callable[[str], Path]) -> Pairs:
     revision; ``file_of`` finds the file of a lab's name. Raises BadInput with all that is wrong
     with any of them, and Infrastructure where git can't be asked.
     """
-    given = (_given(old, file_of), _given(new, file_of))
-    if not any(one.path for one in given):
+    first, second = _given(old, file_of), _given(new, file_of)
+    if not first.path and not second.path:
         hint = f"name the file in one of them: {old}labs/coreos.yml"
         raise BadInput(f"neither {old} nor {new} names a file", hint=hint)
-    wrong: list[str] = []
-    sides = [_labs(one, other, wrong) for one, other in (given, (given[1], given[0]))]
-    (before, of_folder), (now, also_of_folder) = sides
-    if of_folder != also_of_folder:
-        folder, file = (old, new) if of_folder else (new, old)
-        raise BadInput(
-            f"{folder} is a folder and {file} is a lab file",
-            hint="name two folders, or two files",
-        )
+    before, now = _side(first, second), _side(second, first)
+    if before.is_folder != now.is_folder:
+        folder, file = (old, new) if before.is_folder else (new, old)
+        hint = "name two folders, or two files"
+        raise BadInput(f"{folder} is a folder and {file} is a lab file", hint=hint)
+    wrong: list[BadInput] = []
+    was, is_now = _read(before, wrong), _read(now, wrong)
+    if len(wrong) == 1:
+        raise wrong[0]
     if wrong:
-        raise BadInput("\n".join(wrong), hint="`underlay lint FILE` looks at one of them")
-    names = sorted({*before, *now})
-    pairs = tuple(LabPair(name, before.get(name), now.get(name)) for name in names)
-    return Pairs(pairs, of_folder)
+        told = "\n".join(error.message for error in wrong)
+        raise BadInput(told, hint="`underlay lint FILE` looks at one of them")
+    pairs = (LabPair(name, was.get(name), is_now.get(name)) for name in sorted({*was, *is_now}))
+    return Pairs(tuple(pairs), before.is_folder)
+
+
+def _read(side: _Side, wrong: list[BadInput]) -> dict[str, Loaded]:
+    """Read all files of a side; what is wrong with any is added to ``wrong``."""
+    labs = {}
+    for name, read in side.readers.items():
+        try:
+            labs[name] = read()
+        except BadInput as error:
+            wrong.append(error)
+    return labs
 
 
 def _given(word: str, file_of: Callable[[str], Path]) -> _Given:
@@ -93,65 +113,43 @@ def _given(word: str, file_of: Callable[[str], Path]) -> _Given:
         raise error if path.suffix in SUFFIXES else BadInput(error.message, hint=hint) from error
 
 
-def _labs(given: _Given, other: _Given, wrong: list[str]) -> tuple[Mapping[str, Loaded], bool]:
-    """Return the labs that an argument names, by file name, and whether it is a folder."""
+def _side(given: _Given, other: _Given) -> _Side:
     if given.revision is not None:
-        return _at_revision(given, other, wrong)
+        return _at_revision(given.word, *_looked_for(given.revision, given.path, other))
     path = Path(given.path)
     if not given.is_folder:
-        return {THE_FILE: load(path)}, False
+        return _Side({THE_FILE: partial(load, path)}, is_folder=False)
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     if not files:
         raise BadInput(f"there is no lab file directly in {given.word}", hint="they end in .yml")
-    return _all(((file.name, file, None, str(file)) for file in files), wrong), True
+    return _Side({file.name: partial(load, file) for file in files}, is_folder=True)
 
 
-def _at_revision(
-    given: _Given, other: _Given, wrong: list[str]
-) -> tuple[Mapping[str, Loaded], bool]:
-    name = str(given.revision)
-    if given.path:
-        folder = Path.cwd()
+def _looked_for(name: str, path: str, other: _Given) -> tuple[Revision, str, Path]:
+    """Return the revision ``name``, the path to look for in it, and what messages put before it.
+
+    Without a ``path`` it is that of the other word.
+    """
+    path = path or (other.path if other.revision is not None else "")
+    if path:
         # As git has it: a path that begins with a dot counts from here, others from the root.
-        revision = Revision(name, folder, from_root=not given.path.startswith("."))
-        path = given.path
-    elif other.revision is not None:
-        folder, path = Path.cwd(), other.path
-        revision = Revision(name, folder, from_root=not path.startswith("."))
-    else:
-        here = Path(other.path).absolute()
-        folder = here if other.is_folder else here.parent
-        path = "" if other.is_folder else here.name
-        revision = Revision(name, folder, from_root=False)
-    beside = Path(shown(folder)) if not given.path and other.revision is None else Path()
+        return Revision(name, Path.cwd(), from_root=not path.startswith(".")), path, Path()
+    here = Path(other.path).absolute()
+    folder, path = (here, "") if other.is_folder else (here.parent, here.name)
+    return Revision(name, folder, from_root=False), path, Path(shown(folder))
+
+
+def _at_revision(word: str, revision: Revision, path: str, beside: Path) -> _Side:
     entry = revision.entry(path)
     if entry.kind != FOLDER:
-        named = f"{name}:{beside / entry.path}"
-        content = revision.content(entry)
-        return {THE_FILE: load_bytes(folder / entry.path, named, content)}, False
-    entries = [one for one in revision.inside(entry) if Path(one.path).suffix in SUFFIXES]
-    if not entries:
-        raise BadInput(f"{given.word} has no lab file directly in it", hint="they end in .yml")
-    labs = (
-        (
-            Path(one.path).name,
-            folder / one.path,
-            revision.content(one),
-            f"{name}:{beside / one.path}",
-        )
-        for one in entries
-    )
-    return _all(labs, wrong), True
+        return _Side({THE_FILE: partial(_load_entry, revision, entry, beside)}, is_folder=False)
+    files = [one for one in revision.inside(entry) if Path(one.path).suffix in SUFFIXES]
+    if not files:
+        raise BadInput(f"{word} has no lab file directly in it", hint="they end in .yml")
+    readers = {Path(one.path).name: partial(_load_entry, revision, one, beside) for one in files}
+    return _Side(readers, is_folder=True)
 
 
-def _all(
-    files: Iterable[tuple[str, Path, bytes | None, str]], wrong: list[str]
-) -> dict[str, Loaded]:
-    """Read all files of a folder; what is wrong with any is added to ``wrong``."""
-    labs = {}
-    for name, file, content, named in files:
-        try:
-            labs[name] = load(file) if content is None else load_bytes(file, named, content)
-        except UnderlayError as error:
-            wrong.append("\n".join(filter(None, (error.message, error.detail))))
-    return labs
+def _load_entry(revision: Revision, entry: Entry, beside: Path) -> Loaded:
+    named = f"{revision.name}:{beside / entry.path}"
+    return load_bytes(revision.folder / entry.path, named, revision.content(entry))

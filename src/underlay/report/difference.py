@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from rich.text import Text
 
-    from underlay.expect import End
+    from underlay.expect import End, Value
     from underlay.proof.difference.blocks import Block, Group, Outcome
     from underlay.proof.difference.cells import Change, Difference, What
     from underlay.proof.difference.keys import KeyChange
@@ -255,15 +255,23 @@ def value_changes(difference: Difference) -> dict[str, list[Change]]:
 
 
 def value_words(changes: Iterable[Change]) -> str:
-    """Name the values that most of the cells had and have."""
+    """Name what most of the cells had and have: their values, or of lists what is new or gone."""
     pairs = Counter(
-        (value_text(change.old.value), value_text(change.new.value))
+        _value_change(change.old.value, change.new.value)
         for change in changes
         if change.old and change.new
     )
-    shown = [f"{old} → {new} ({n})" for (old, new), n in pairs.most_common(VALUES_SHOWN)]
+    shown = [f"{words} ({number})" for words, number in pairs.most_common(VALUES_SHOWN)]
     rest = len(pairs) - len(shown)
     return "; ".join(shown) + (f"; and {count(rest, 'other')}" if rest else "")
+
+
+def _value_change(old: Value, new: Value) -> str:
+    if isinstance(old, str) or isinstance(new, str):
+        return f"{value_text(old)} → {value_text(new)}"
+    gone = ", ".join(one for one in old if one not in new)
+    more = ", ".join(one for one in new if one not in old)
+    return " and ".join([f"without {gone}"] * bool(gone) + [f"with {more}"] * bool(more))
 
 
 def _values(difference: Difference, page: Page) -> None:

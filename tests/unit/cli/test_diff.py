@@ -140,6 +140,43 @@ def test_an_end_with_another_address_is_told(here: Path, said: Said) -> None:
     assert said("old.yml", "moved.yml", "--strict")[0] == 1
 
 
+def test_values_that_change_are_told_with_how_many_have_them(here: Path, said: Said) -> None:
+    old = LAB.replace("nodes: 2", "checks: [source, pmtu, broadcast]\nnodes: 2")
+    (here / "seen.yml").write_text(old)
+    changes = (("lan: {subnet", "lan: {mtu: 1400, subnet"), ("10.1.1.0", "10.1.2.0"))
+    new = old.replace("macvlan,", "macvlan, mode: private,")
+    for before, now in changes:
+        new = new.replace(before, now)
+    (here / "other.yml").write_text(new)
+    code, out, _ = said("seen.yml", "other.yml")
+    assert code == 1
+    assert "~ pmtu       16 cells changed: 1500 → 1400 (16)" in out
+    assert "~ source     12 cells changed: 10.1.1.65 → 10.1.2.65 (3)" in out
+    assert "~ broadcast  4 cells changed: without lannet-1b (1); without lannet-1a (1)" in out
+    assert (
+        "| `pmtu` | 16 cells | `1500 → 1400 (16)` |"
+        in said("seen.yml", "other.yml", "--format", "markdown")[1]
+    )
+    back = said("other.yml", "seen.yml")[1]
+    assert "4 cells changed: with lannet-1b (1)" in back
+    rows = list(csv.DictReader(io.StringIO(said("seen.yml", "other.yml", "--format", "csv")[1])))
+    heard = next(row for row in rows if row["protocol"] == "broadcast")
+    assert heard["before"] == "core-02 lannet-1b lannet-2a lannet-2b"
+    assert "What is to be seen" not in said("old.yml", "private.yml")[1]
+
+
+def test_a_family_that_comes_is_gained_between_ends_that_stay(here: Path, said: Said) -> None:
+    both = LAB.replace("10.1.1.0/24", "10.1.1.0/24, subnet6: 'fd00:1::/64'")
+    (here / "both.yml").write_text(both)
+    code, out, _ = said("old.yml", "both.yml")
+    assert code == 0
+    assert "by icmp6 tcp6 udp6" in out
+    assert "Ends that come" not in out
+    code, out, _ = said("both.yml", "old.yml")
+    assert code == 1
+    assert "now " not in out.partition("- lost")[2].partition("\n\n")[0]
+
+
 def test_json_has_each_changed_cell_and_adds_up(here: Path, said: Said) -> None:
     code, out, _ = said("old.yml", "private.yml", "--json")
     document: dict[str, Any] = json.loads(out)

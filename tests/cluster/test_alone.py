@@ -84,3 +84,26 @@ def test_who_cannot_be_found_is_not_reached_for_having_asked(lab: Lab, where: st
     others = [cell for cell in should if cell not in to]
     assert [cell for cell in others if cell.source == "lannet-2a"]
     assert {cell.observed for cell in others} == {"reachable"}
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("lab", ["overlay-vxlan"], indirect=True)
+def test_a_node_that_cannot_be_found_is_not_reached_through_a_list_of_nodes(lab: Lab) -> None:
+    """Its containers reach the others', whose nodes it finds. To it no packet can be sent."""
+    shell(lab, "core-02", "sysctl -qw net.ipv4.conf.eth1.arp_ignore=8")
+    try:
+        cells = judged(lab)
+    finally:
+        shell(lab, "core-02", "sysctl -qw net.ipv4.conf.eth1.arp_ignore=0")
+    there = {"listed-2a", "listed-2b"}
+    crossing = [
+        cell
+        for cell in cells.values()
+        if cell.expected == "reachable"
+        and cell.source.startswith("listed-")
+        and len(there & {cell.source, cell.destination}) == 1
+    ]
+    to = [cell for cell in crossing if cell.destination in there]
+    assert to
+    assert {came(cell) for cell in to} == {("unreachable", "no_neighbour", False)}
+    assert {cell.observed for cell in crossing if cell.source in there} == {"reachable"}

@@ -69,7 +69,7 @@ class Way(NamedTuple):
     ``router`` is empty where the asker looks for the destination itself. ``sender`` is the
     address in whose name it does, and ``hop`` the one that it looks for. ``detour`` is who the
     answer goes by, where that is neither the asker nor the router. ``carried`` holds the nodes
-    between which an overlay's packets carry it, each with the one that it looks for.
+    between which an overlay's packets carry it, each one that looks with the one it looks for.
     """
 
     asker: str
@@ -139,11 +139,21 @@ class Wires:
         )
 
     def _carried(self, link: Link, via: str, into: Link) -> Iterator[tuple[str, str]]:
-        """Yield each node that sends an overlay's packets on the way, with the one it sends to."""
+        """Yield each node that looks for another one on the way through an overlay, and for whom.
+
+        The first frame of all asks everybody. Where nodes are listed it goes to each of them, and
+        the sender's node has to find the other one. Where it goes to a group, nobody is looked for
+        until that is answered: then the other node has to find the sender's.
+        """
         by = next(iter(self._world.answering(link, via)), None) if via else None
         for out, next_one in ((link, by or into), (self._out(by, into), into)):
-            if out and self._world.overlay(out) and out.node != next_one.node:
+            overlay = self._world.overlay(out) if out else None
+            if out is None or overlay is None or out.node == next_one.node:
+                continue
+            if not overlay.group:
                 yield out.node, next_one.node
+            elif out.domain == next_one.domain:
+                yield next_one.node, out.node
 
     def _out(self, by: Link | None, into: Link) -> Link | None:
         """Return the link by which a router, if there is one, sends to ``into``'s domain."""

@@ -22,6 +22,7 @@ from underlay.fleet.formats import (
     networkd,
     networkmanager,
     quadlet,
+    script,
 )
 from underlay.fleet.formats.ini import read_ini
 from underlay.fleet.host import Container, Fixed, Host, Link, Network
@@ -47,6 +48,7 @@ _READ: dict[str, Callable[[Document], None]] = {
     "quadlet": lambda document: read_ini(document, "quadlet-syntax"),
     "keyfile": lambda document: read_ini(document, "keyfile-syntax"),
     "ifupdown": _plain,
+    "script": script.read_script,
 }
 
 
@@ -146,6 +148,10 @@ class _Reading:
 
     def _docker(self, document: Document) -> None:
         self.networks += docker.api_networks(self.name, document)
+
+    def _script(self, document: Document) -> None:
+        self.networks += script.script_networks(self.name, document)
+        self.containers += script.script_containers(self.name, document)
 
     def _podman(self, document: Document) -> None:
         self.networks.append(docker.podman_network(self.name, document))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from underlay.fleet.document import Document, mapping, read_json, read_yaml
-from underlay.fleet.formats import cloud_config, cni, ignition, netplan, quadlet
+from underlay.fleet.formats import cloud_config, cni, ignition, netplan, quadlet, script
 
 NETWORKD = (".network", ".netdev")
 YAML = (".yml", ".yaml")
@@ -63,6 +63,8 @@ def kind_of(document: Document) -> str:
         return "ifupdown" if re.search(r"^\s*iface\s", document.text, re.MULTILINE) else ""
     if name.endswith((*cni.SUFFIXES, ".ign")):
         return _kind_of_json(document)
+    if name.endswith(".sh") or document.text.startswith("#!"):
+        return "script" if script.makes_something(document.text) else ""
     return _kind_of_yaml(document) if name.endswith(YAML) else ""
 
 

@@ -13,7 +13,7 @@ from underlay.errors import Spot
 from underlay.fleet.carried.values import Carried
 from underlay.fleet.carried.wires import Uplink, Wire
 from underlay.fleet.document import Document, listed, mapping, word
-from underlay.fleet.formats import cni, ifupdown, ignition
+from underlay.fleet.formats import cni, ifupdown, ignition, script
 from underlay.fleet.formats.ini import settings
 from underlay.fleet.host import Address, Host, Link
 from underlay.lab.text import Place, dotted
@@ -111,6 +111,8 @@ def put_left(
             carried.leave(report.spot, "what stands there", report.message)
         if document.kind not in INTERFACES or document.file not in idle:
             _put_keys(carried, document, used)
+        if document.kind == "script":
+            _put_script(carried, document)
         for path, spot in _written(document):
             if path not in inner:
                 carried.leave(spot, f"the file {path}", UNREAD)
@@ -176,6 +178,16 @@ def _inside(
                 yield from _inside(document, inner, here, pattern)
             else:
                 yield here, document.spot(here), inner
+
+
+def _put_script(carried: Carried, document: Document) -> None:
+    for body in listed(document.data):
+        position = document.data.index(body)
+        for option in body["Unknown"]:
+            carried.leave(document.spot((position,)), option, "a lab's networks have no such key")
+    for line in script.unread_lines(document):
+        carried.leave(document.at(line), "the line", "a quote is open at its end")
+    carried.leave(document.at(1), "all other lines of the script", "it isn't run")
 
 
 def _written(document: Document) -> Iterator[tuple[str, Spot]]:

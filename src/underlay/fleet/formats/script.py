@@ -1,0 +1,231 @@
+"""Shell scripts that make networks and containers by ``docker`` or ``podman``: options alone.
+
+Nothing is run. What a line does in a loop or behind a condition is taken once, as it is written;
+a variable is filled in where the script itself gives it a plain value.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from underlay.fleet.document import Document, listed, number
+from underlay.fleet.formats.compose import filled_in
+from underlay.fleet.formats.docker import api_networks
+from underlay.fleet.host import Address, Container, Network, as_address
+from underlay.lab.text import LabText, Mark, Place
+
+MADE = re.compile(r"\b(docker|podman)\s+(network\s+create|run|create)\b")
+ENGINES = ("docker", "podman")
+_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+_DECLARED = ("export", "readonly", "local")
+_ENDS = frozenset({";", "&&", "||", "|", "&", "(", ")"})
+# Options of `network create` that take a value, by their short names and other spellings.
+VALUED = {
+    "-d": "--driver", "-o": "--opt", "--option": "--opt", "--label": "--label",
+    "--driver": "--driver", "--opt": "--opt", "--subnet": "--subnet", "--gateway": "--gateway",
+    "--ip-range": "--ip-range", "--aux-address": "--aux-address", "--route": "--route",
+    "--ipam-driver": "--ipam-driver", "--ipam-opt": "--ipam-opt", "--dns": "--dns",
+    "--interface-name": "--interface-name", "--scope": "--scope", "--config-from": "--config-from",
+}  # fmt: skip
+IGNORED = ("--label", "--dns", "--scope", "--attachable", "--ignore", "--disable-dns")
+OF_SUBNET = {"--gateway": "Gateway", "--ip-range": "IPRange"}
+PLAIN = {"name": "Name", "--driver": "Driver", "--internal": "Internal",
+         "--ipv6": "EnableIPv6", "--ipv4": "EnableIPv4"}  # fmt: skip
+# Those of `run` that tell of networks; others are passed over, whatever follows them.
+RUN = {"--net": "--network", "--network": "--network", "--ip": "--ip", "--ip6": "--ip6",
+       "--mac-address": "--mac-address", "--name": "--name"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of an engine: its words behind ``network create`` or ``run``, and its line."""
+
+    engine: str
+    makes_network: bool
+    words: tuple[str, ...]
+    line: int
+
+
+def makes_something(text: str) -> bool:
+    """Whether a script makes a network or a container by an engine."""
+    return bool(MADE.search(re.sub(r"\\\n", " ", text)))
+
+
+def read_script(document: Document) -> None:
+    """Fill in ``data`` with the networks that a script makes, and the line of each of their keys.
+
+    Each is a body of the Engine's API; ``Engine`` in it says whose command makes it.
+    """
+    document.marks = LabText(document.file)
+    made = [command for command in _commands(document) if command.makes_network]
+    document.data = [_network(command) for command in made]
+    for position, command in enumerate(made):
+        _mark(document, (position,), document.data[position], Mark(command.line, 1))
+
+
+def script_networks(host: str, document: Document) -> Iterator[Network]:
+    """Yield the networks that a script makes, as ``docker network inspect`` would show them."""
+    for body, network in zip(listed(document.data), api_networks(host, document), strict=True):
+        options = body["Options"]
+        if body["Engine"] == "docker":
+            yield network
+        else:
+            yield replace(
+                network,
+                runtime="podman",
+                mode=options.get("mode", ""),
+                mtu=number(options.get("mtu")),
+                ipam=body["IPAM"].get("Driver", ""),
+                routes_by_gateway=options.get("no_default_route") not in ("true", "1"),
+            )
+
+
+def script_containers(host: str, document: Document) -> Iterator[Container]:
+    """Yield the containers that a script starts, with the networks that it names for them."""
+    for command in _commands(document):
+        options = {} if command.makes_network else _options(command)
+        given = [as_address(text) for key in ("--ip", "--ip6") for text in options.get(key, [])]
+        mac = next(iter(options.get("--mac-address", [])), "")
+        networks: list[tuple[str, tuple[Address, ...], str]] = []
+        for text in options.get("--network", ["bridge"]):
+            name, _, rest = text.partition(":")
+            pairs = [part.partition("=")[::2] for part in rest.split(",")]
+            own = [as_address(value) for key, value in pairs if key in ("ip", "ip6")]
+            own += [] if networks else given
+            networks.append((name, tuple(a for a in own if a), "" if networks else mac))
+        if not command.makes_network:
+            yield Container(
+                host=host,
+                name=next(iter(options.get("--name", [])), "") or f"line-{command.line}",
+                runtime=command.engine,
+                networks=tuple(networks),
+                spot=document.at(command.line),
+                document=document,
+            )
+
+
+def unread_lines(document: Document) -> Iterator[int]:
+    """Yield the lines that make something and can't be taken apart: a quote is open there."""
+    for line, text in _joined(document.text):
+        if MADE.search(text) and _words(text) is None:
+            yield line
+
+
+def _commands(document: Document) -> Iterator[Command]:
+    known: dict[str, str] = {}
+    for line, text in _joined(document.text):
+        words = _words(text) or []
+        plain = words[1:] if words[:1] and words[0] in _DECLARED else words
+        if len(plain) == 1 and (assigned := _ASSIGNED.fullmatch(plain[0])):
+            known[assigned[1]] = filled_in(assigned[2], known)
+        else:
+            yield from _of_line([filled_in(word, known) for word in words], line)
+
+
+def _words(text: str) -> list[str] | None:
+    """Return the words of a line of shell; None where a quote is open at its end."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
+    lexer.commenters = "#"
+    lexer.whitespace_split = True
+    try:
+        return list(lexer)
+    except ValueError:
+        return None
+
+
+def _of_line(words: list[str], line: int) -> Iterator[Command]:
+    """Yield the commands of an engine in a line of shell."""
+    start = 0
+    while start < len(words):
+        end = next((i for i in range(start, len(words)) if words[i] in _ENDS), len(words))
+        part = words[start:end]
+        start = end + 1
+        at = next((i for i, word in enumerate(part) if word.rpartition("/")[2] in ENGINES), None)
+        if at is None:
+            continue
+        engine, rest = part[at].rpartition("/")[2], part[at + 1 :]
+        if rest[:2] == ["network", "create"]:
+            yield Command(engine, True, tuple(rest[2:]), line)
+        elif rest[:1] in (["run"], ["create"]) or rest[:2] == ["container", "run"]:
+            yield Command(engine, False, tuple(rest[1:]), line)
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a script with their numbers; a backslash at the end joins two."""
+    begun, start = "", 0
+    for line, raw in enumerate(text.splitlines(), 1):
+        start = start if begun else line
+        whole = begun + raw
+        if whole.endswith("\\"):
+            begun = whole[:-1] + " "
+            continue
+        begun = ""
+        if whole.strip() and not whole.lstrip().startswith("#"):
+            yield start, whole
+    if begun.strip():
+        yield start, begun
+
+
+def _pairs(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    """Yield the options of ``network create`` with their values, and its name as ``name``."""
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        key, equals, value = word.partition("=")
+        if not word.startswith("-"):
+            yield "name", word
+        elif key in VALUED:
+            yield VALUED[key], value if equals else (rest.pop(0) if rest else "")
+        else:
+            yield key, value
+
+
+def _network(command: Command) -> dict[str, Any]:
+    """Return a network as a body of ``POST /networks/create``; ``Unknown`` are other options."""
+    config: list[dict[str, Any]] = []
+    body: dict[str, Any] = {"Engine": command.engine, "Name": "", "Driver": "bridge",
+                            "IPAM": {"Config": config}, "Options": {}, "Unknown": []}  # fmt: skip
+    for key, value in _pairs(command.words):
+        if key in OF_SUBNET:
+            name = OF_SUBNET[key]
+            # Each belongs to the subnet before it that has none; Docker pairs them by what holds.
+            found = next((one for one in config if name not in one), None)
+            (found if found is not None else {})[name] = value
+        elif key == "--subnet":
+            config.append({"Subnet": value})
+        elif key == "--aux-address":
+            name, _, address = value.partition("=")
+            (config[-1] if config else {}).setdefault("AuxiliaryAddresses", {})[name] = address
+        elif key == "--opt":
+            body["Options"] |= dict(one.partition("=")[::2] for one in value.split(","))
+        elif key == "--interface-name":
+            body["Options"]["parent"] = value
+        elif key == "--ipam-driver":
+            body["IPAM"]["Driver"] = value
+        elif key in PLAIN:
+            body[PLAIN[key]] = value if key in ("name", "--driver") else value != "false"
+        elif key not in IGNORED:
+            body["Unknown"].append(key)
+    return body
+
+
+def _mark(document: Document, place: Place, value: Any, mark: Mark) -> None:
+    document.marks.keys[place] = document.marks.values[place] = mark
+    entries = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in entries if isinstance(value, (dict, list)) else ():
+        _mark(document, (*place, key), inner, mark)
+
+
+def _options(command: Command) -> dict[str, list[str]]:
+    """Return the options of ``run`` that tell of networks, whichever words are between them."""
+    found: dict[str, list[str]] = {}
+    words = iter(command.words)
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key in RUN:
+            found.setdefault(RUN[key], []).append(value if equals else next(words, ""))
+    return found

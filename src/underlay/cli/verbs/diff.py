@@ -24,10 +24,16 @@ Format = Literal["text", "markdown", "csv", "json"]
 
 def command(
     old: Annotated[
-        str, typer.Argument(help="A lab file, a folder of them, or REVISION:PATH of git.")
+        str,
+        typer.Argument(
+            metavar="OLD", help="A lab file, a folder of them, or REVISION:PATH of git."
+        ),
     ],
     new: Annotated[
-        str, typer.Argument(help="The same after the change; REVISION: alone is OLD's path there.")
+        str,
+        typer.Argument(
+            metavar="NEW", help="The same after the change; REVISION: is OLD's path there."
+        ),
     ],
     strict: Annotated[
         bool,

@@ -49,24 +49,26 @@ DIFFERENT = {
     "filter-runtimes": SWITCH,
     **dict.fromkeys(("recipes/nas-shim", "shim-lease", "shim-nas"), SHIM),
     "docker-ipvlan-l3": VLAN_ROUTES,
-    **dict.fromkeys(("cni-bridge", "recipes/cni-bridge-nat"), BRIDGE),
-    **dict.fromkeys(("cni-ipam", "podman-dhcp", "recipes/rook-dhcp"), LEASE),
+    **dict.fromkeys(("cni-bridge", "named-bond", "recipes/cni-bridge-nat"), BRIDGE),
+    **dict.fromkeys(
+        ("cluster-ipam", "cni-ipam", "podman-dhcp", "recipes/rook-dhcp", "router-external"), LEASE
+    ),
 }  # fmt: skip
 NO_COMMON_END = (
-    "ipam-none", "named-bond", "recipes/docker-defaults", "recipes/docker-foo",
+    "ipam-none", "recipes/docker-defaults", "recipes/docker-foo",
     "recipes/docker-ipvlan-dual", "recipes/docker-l3-internal", "recipes/docker-multi-subnet",
     "recipes/docker-tutorial", "recipes/docker-tutorial-vlan", "two-networks",
     "two-networks-ipvlan",
 )  # fmt: skip
 EQUAL = (
-    "bond", "cluster-ipam", "cni-ipvlan", "cni-macvlan", "coreos", "docker-vlan",
+    "bond", "cni-ipvlan", "cni-macvlan", "coreos", "docker-vlan",
     "dual-stack", "external-server", "fixed-addresses", "flat", "gateway-nobody", "ipvlan-l3-two",
-    "lean", "mixed-nodes", "named", "no-default-route", "recipes/cni-host-local",
+    "lean", "mixed-nodes", "named", "no-default-route", "overlay-passthru",
+    "recipes/cni-host-local",
     "recipes/cni-ipvlan", "recipes/cni-macvlan-dhcp", "recipes/cni-vlan",
     "recipes/docker-aux-address", "recipes/docker-bridge",
     "recipes/docker-dual-trunk", "recipes/docker-ipvlan-l2", "recipes/docker-ipvlan-v6",
-    "recipes/docker-l3-dual", "recipes/docker-trunk", "router-external",
-    "slaac", "slaac-ipvlan", "small-mtu",
+    "recipes/docker-l3-dual", "recipes/docker-trunk", "slaac", "slaac-ipvlan", "small-mtu",
 )  # fmt: skip
 DAILY = ("coreos", "docker-macvlan", "shim", "two-networks")
 

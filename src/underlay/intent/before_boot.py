@@ -13,7 +13,7 @@ from underlay.intent.words import broken_words
 from underlay.lint.finding import Finding, Hit, RuleText
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from underlay.expect import Expectation
     from underlay.intent.judgement import Judged
@@ -41,12 +41,15 @@ def intent_rules() -> tuple[RuleText, ...]:
     return (BROKEN, NO_CELL)
 
 
-def intent_findings(loaded: Loaded) -> list[Finding]:
+def intent_findings(
+    loaded: Loaded, stands: Sequence[Judged[Expectation]] | None = None
+) -> list[Finding]:
     """Return what would be against the lab's statements if all went as predicted, in file order.
 
     There is one finding for each statement and each rule of the prediction that breaks it.
+    ``stands`` is how it stands with them, where that is known already.
     """
-    stands = stands_of(Prediction(loaded.plan))
+    stands = stands_of(Prediction(loaded.plan)) if stands is None else stands
     found = [finding for one in stands for finding in _findings(loaded, one)]
     return sorted(found, key=lambda finding: (finding.line, finding.column))
 

@@ -29,7 +29,18 @@ from pydantic import (
 )
 
 from underlay.drivers import DRIVERS, Driver
-from underlay.lab.statement import PATTERN, PORT, PROTOCOL, SEEN, Ends, Said, ends_in, said_in
+from underlay.lab.statement import (
+    LEAST,
+    MOST,
+    PATTERN,
+    PORT,
+    PROTOCOL,
+    SEEN,
+    Ends,
+    Said,
+    ends_in,
+    said_in,
+)
 
 # What values of pydantic's formats look like, in words.
 FORMATS = {
@@ -203,7 +214,7 @@ AnyInterface = Annotated[
     _expected("an address with its prefix length, such as 192.168.70.254/24"),
 ]
 Vlan = Annotated[int, Field(strict=True, ge=1, le=4094)]
-Mtu = Annotated[int, Field(strict=True, ge=576, le=9000)]
+Mtu = Annotated[int, Field(strict=True, ge=LEAST, le=MOST)]
 SegmentMtu = Annotated[int, Field(strict=True, ge=576, le=1500)]
 Vni = Annotated[int, Field(strict=True, ge=1, le=16777215)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]

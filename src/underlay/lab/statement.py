@@ -23,6 +23,8 @@ PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][
 PROTOCOL = rf"(icmp|(tcp|udp)(:{PORT})?)"
 MUST, NEVER, EXCEPT = "->", "-x", "except"
 FAMILIES = {"ipv4": 4, "ipv6": 6}
+# The least and the largest size of a packet that a lab speaks of.
+LEAST, MOST = 576, 9000
 # What is seen of who asks, and how it is written.
 SEEN = {"source": r"[0-9a-fA-F.:]+", "pmtu": r"[1-9][0-9]{2,3}"}
 
@@ -117,4 +119,6 @@ def _seen(word: str) -> tuple[str, str] | None:
     check, _, value = word.partition(":")
     if check not in SEEN or not re.fullmatch(SEEN[check], value):
         return None
+    if check == "pmtu" and not LEAST <= int(value) <= MOST:
+        raise ValueError("no size of a packet")
     return check, str(ip_address(value)) if check == "source" else value

@@ -348,6 +348,7 @@ def test_lint_says_it_in_each_format(tmp_path: Path, capsys: pytest.CaptureFixtu
     document = json.loads(capsys.readouterr().out)
     assert [(f["id"], f["line"]) for f in document["findings"]] == [("intent-broken", FIRST + 1)]
     assert document["summary"]["errors"] == 1
+    assert (document["statements"], document["statements_kept"]) == (2, 1)
     assert main(["lint", file, "--format", "sarif"]) == EXIT_DIFFERS
     run = json.loads(capsys.readouterr().out)["runs"][0]
     (result,) = run["results"]
@@ -355,7 +356,7 @@ def test_lint_says_it_in_each_format(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["lint", file, "--format", "github"]) == EXIT_DIFFERS
     assert f"title=intent-broken,line={FIRST + 1}," in capsys.readouterr().out
     assert main(["lint", file, "--ignore", "intent-broken: known"]) == EXIT_OK
-    assert "1 silenced" in capsys.readouterr().out
+    assert "1 silenced, 1 of 2 statements kept" in capsys.readouterr().out
     assert main(["lint", str(lab(tmp_path, "gest -x db"))]) == EXIT_BAD_INPUT
 
 

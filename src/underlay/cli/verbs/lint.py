@@ -158,7 +158,8 @@ def _hosts_in(folder: Path) -> list[str]:
 
 
 def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
-    from underlay.intent import intent_findings, intent_rules
+    from underlay.expect import Prediction
+    from underlay.intent import intent_findings, intent_rules, stands_of
     from underlay.lint import lab_rules, load
     from underlay.lint.problems import problem_findings
     from underlay.lint.silence import comments
@@ -174,17 +175,21 @@ def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
         _print(said, shape)
         err.print(f"error: {error.message}")
         raise typer.Exit(EXIT_BAD_INPUT) from error
-    every = sorted([*loaded.findings, *intent_findings(loaded)], key=lambda f: (f.line, f.column))
-    findings, silenced = silencing.of(every, rules)
+    stands = stands_of(Prediction(loaded.plan))
+    every = [*loaded.findings, *intent_findings(loaded, stands)]
+    findings, silenced = silencing.of(sorted(every, key=lambda f: (f.line, f.column)), rules)
     for comment in comments(_text_of(str(path))):
         if not comment.reason:
             text = f"{loaded.text.file}:{comment.line}: no reason to ignore {comment.rule}"
             err.print(
                 f"{text}, so that it counts\n\nhint: underlay: ignore {comment.rule}: because …"
             )
-    said = _Said(findings, silenced, rules, {"lab": loaded.lab.name})
+    kept = sum(one.word == "kept" for one in stands)
+    about = {"lab": loaded.lab.name, "statements": len(stands), "statements_kept": kept}
+    said = _Said(findings, silenced, rules, about)
     _print(said, shape)
-    _conclude(said, loaded.text.file, shape)
+    wanted = f", {kept} of {count(len(stands), 'statement')} kept" if stands else ""
+    _conclude(said, loaded.text.file, shape, wanted)
 
 
 def _lint_hosts(pairs: list[str], shape: Format, silencing: _Silencing) -> None:
@@ -269,12 +274,14 @@ def _print(said: _Said, shape: Format) -> None:
             print(line)
 
 
-def _conclude(said: _Said, what: str, shape: Format) -> None:
+def _conclude(said: _Said, what: str, shape: Format, wanted: str = "") -> None:
     summary = _summary(said)
     if shape == "text":
         errors, warnings = summary["errors"], summary["warnings"]
         silenced = f", {summary['silenced']} silenced" if summary["silenced"] else ""
-        out.print(f"{what}: {count(errors, 'error')}, {count(warnings, 'warning')}{silenced}")
+        out.print(
+            f"{what}: {count(errors, 'error')}, {count(warnings, 'warning')}{silenced}{wanted}"
+        )
     if summary["errors"]:
         raise typer.Exit(EXIT_DIFFERS)
 

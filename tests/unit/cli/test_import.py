@@ -199,3 +199,34 @@ def test_names_that_a_lab_does_not_take(capfd: pytest.CaptureFixture[str]) -> No
     assert document["lab"]["nodes"]["names"] == ["web-1"]
     assert list(document["lab"]["networks"]) == ["lan-net"]
     assert len(document["assumptions"]) == 3
+
+
+def test_errors_of_the_files_are_named(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", {**ranged(20), "cniVersion": "1.0"}, "192.168.70.11/24")
+    said = refused(capfd, "a", "--strict", code=1)
+    assert "error in the files: a/net.d/20-lannet.conf:2:2: cni-version-unknown" in said
+    assert "there are errors in the files" in said
+    assert main(["import", "a", "--json"]) == 0
+    (error,) = json.loads(capfd.readouterr().out)["errors"]
+    assert (error["id"], error["line"]) == ("cni-version-unknown", 2)
+
+
+def test_a_next_hop_that_is_no_gateway_is_left_out(capfd: pytest.CaptureFixture[str]) -> None:
+    routed = {"gateway": "10.1.1.1", "routes": [{"dst": "0.0.0.0/0", "gw": "10.9.9.9"}]}
+    put("a", net(ipam={"rangeStart": "10.1.1.20", **routed}), "192.168.70.11/24")
+    assert main(["import", "a", "--json"]) == 0
+    left = json.loads(capfd.readouterr().out)["left_out"]
+    assert "the next hop 10.9.9.9 of the default route of lannet" in {one["what"] for one in left}
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_docker_s_ipv6_is_there_where_it_is_on(on: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", None, "192.168.70.11/24")
+    config = [{"Subnet": "10.1.1.0/24"}, {"Subnet": "fd00:1::/64"}]
+    network = {"Name": "lan", "Driver": "macvlan", "EnableIPv6": on, "IPAM": {"Config": config},
+               "Options": {"parent": "eth1"}}  # fmt: skip
+    Path("a/lan.json").write_text(json.dumps(network))
+    assert main(["import", "a", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert ("subnet6" in document["lab"]["networks"]["lan"]) is on
+    assert any("IPv6 is off" in one["why"] for one in document["left_out"]) is not on

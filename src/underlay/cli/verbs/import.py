@@ -13,8 +13,11 @@ from underlay.errors import EXIT_DIFFERS, BadInput, Spot, reason
 from underlay.report.page import count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from underlay.fleet.carried import Carried
     from underlay.lab.text import LabText, Problem
+    from underlay.lint.finding import Finding
 
 GROUP = "Files"
 ORDER = 15
@@ -44,7 +47,7 @@ def command(
         bool, typer.Option("--force", help="Write over a lab file that is there already.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Write nothing where anything is left out, and exit 1.")
+        bool, typer.Option("--strict", help="Exit 1 and write nothing where anything is left out.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +58,9 @@ def command(
     `check` take. Drivers, modes, VLANs, subnets, ranges, gateways and names stay as
     they are. A comment says of each value where it is from, and of each thing that
     had to be assumed what that is; the last lines name every file and key that a lab
-    can't say. Nothing of a host's is changed or run.
+    can't say. Errors that `lint --host` finds in the files are named: a lab says what
+    they mean, and not what their reader makes of them. Nothing of a host's is changed
+    or run.
 
     Example:
       underlay import hosts/* -o lab.yml
@@ -64,6 +69,7 @@ def command(
     """
     from underlay.fleet import read_hosts
     from underlay.fleet.carried import carry, lab_text
+    from underlay.lint.hosts import lint_hosts
 
     pairs = [_pair(folder) for folder in folders]
     _refuse_output(output, [Path(pair.partition("=")[2]) for pair in pairs], force=force)
@@ -72,14 +78,15 @@ def command(
     files = len({document.file for host in found for document in host.documents})
     text = lab_text(carried, files)
     _refuse_lab(carried, text, output)
-    refused = strict and bool(carried.left_out)
+    findings = [one for one in lint_hosts(found) if one.severity == "error"]
+    refused = strict and bool(carried.left_out or findings)
     if output is not None and not refused:
         _write(output, text)
     if as_json:
-        print_json(_document(carried))
+        print_json(_document(carried, findings))
     elif output is None and not refused:
         print(text, end="")
-    _say(carried, output, refused=refused)
+    _say(carried, findings, output, refused=refused)
     if refused:
         raise typer.Exit(EXIT_DIFFERS)
 
@@ -175,7 +182,7 @@ def _write(output: Path, text: str) -> None:
         raise BadInput(f"cannot write {output}: {reason(error)}", hint=hint) from error
 
 
-def _document(carried: Carried) -> dict[str, object]:
+def _document(carried: Carried, findings: Sequence[Finding]) -> dict[str, object]:
     return {
         "lab": carried.lab,
         "assumptions": [
@@ -186,12 +193,20 @@ def _document(carried: Carried) -> dict[str, object]:
             {"file": one.spot.file, "line": one.spot.line, "what": one.what, "why": one.why}
             for one in carried.left_out
         ],
+        "errors": [
+            {"id": one.id, "file": one.file, "line": one.line, "message": one.message}
+            for one in findings
+        ],
     }
 
 
-def _say(carried: Carried, output: Path | None, *, refused: bool) -> None:
-    """Say on stderr how much was made, what was assumed, and what is left out."""
+def _say(
+    carried: Carried, findings: Sequence[Finding], output: Path | None, *, refused: bool
+) -> None:
+    """Say on stderr how much was made, what was assumed, what is left out, and what is wrong."""
     lab = carried.lab
+    for wrong in findings:
+        err.print(f"error in the files: {wrong.spot}: {wrong.id}: {wrong.message}")
     for one in carried.assumptions:
         err.print(f"assumed: {one.key}: {one.text}")
     for left in carried.left_out[:MOST_SHOWN]:
@@ -206,8 +221,12 @@ def _say(carried: Carried, output: Path | None, *, refused: bool) -> None:
         count(len(lab["containers"]), "group") + " of containers",
     )
     said = f"{count(len(carried.assumptions), 'assumption')}, {len(carried.left_out)} left out"
+    said += f", {count(len(findings), 'error')} in the files" if findings else ""
     err.print(f"{output or 'lab'}: {', '.join(parts)}; {said}")
     if refused:
-        err.print("error: --strict, and something is left out: no lab file is written")
+        what = "something is left out" if carried.left_out else "there are errors in the files"
+        err.print(f"error: --strict, and {what}: no lab file is written")
+    elif findings:
+        err.print("hint: `underlay lint --host NAME=DIR …` says of each error how to mend it")
     elif output is not None:
         err.print(f"hint: underlay lint {output}")

@@ -145,6 +145,12 @@ def _put_default(carried: Carried, group: Group, shared: list[Shared]) -> None:
     if default == "gateway" and not any(one.gateway for one in shared):
         default = "none"
     spots = [route.spot for route in network.routes if not route.to.prefixlen]
+    gateways = {one.gateway for one in shared}
+    for route in network.routes:
+        other = route.via is not None and not route.via.is_unspecified
+        if not route.to.prefixlen and other and route.via not in gateways:
+            what = f"the next hop {route.via} of the default route of {network.name}"
+            carried.leave(route.spot, what, "a lab's default route goes by the network's gateway")
     if default and default != "on-link":
         carried.put((*place, "default_route"), default, spots[0] if spots else None)
     further = [route for route in network.routes if route.to.prefixlen]

@@ -24,7 +24,7 @@ def uplinks_of(carried: Carried, host: Host) -> Iterator[Uplink]:
     """
     for read in host.networks:
         given = tuple(GIVEN[read.ipam](read)) if read.ipam in GIVEN else ()
-        network = replace(read, pools=given) if given else read
+        network = _without_ipv6(carried, replace(read, pools=given) if given else read)
         why = _refused(network)
         uplink = None if why else _uplink(carried, host, network)
         if uplink is not None and not uplink.network.pools:
@@ -35,6 +35,22 @@ def uplinks_of(carried: Carried, host: Host) -> Iterator[Uplink]:
         else:
             what = f"the network {network.name or network.document.name}"
             carried.leave(network.spot(), what, why or "no file says by which NIC it leaves")
+
+
+def _without_ipv6(carried: Carried, network: Network) -> Network:
+    """Return ``network`` as Docker makes it: without IPv6 where that is off.
+
+    Source: https://docs.docker.com/engine/daemon/ipv6/.
+    """
+    keys = ("enable_ipv6", "EnableIPv6")
+    is_on = any(network.document.value((*network.place, key)) is True for key in keys)
+    if network.runtime != "docker" or is_on:
+        return network
+    for pool in network.pools:
+        if pool.subnet.version == 6:
+            why = "IPv6 is off in this network, so that Docker takes no notice of it"
+            carried.leave(pool.spot, f"the subnet {pool.subnet} of {network.name}", why)
+    return replace(network, pools=tuple(p for p in network.pools if p.subnet.version == 4))
 
 
 def _refused(network: Network) -> str:

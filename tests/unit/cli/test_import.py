@@ -79,6 +79,14 @@ def test_nothing_is_written_into_a_host_s_folder(capfd: pytest.CaptureFixture[st
         ({"type": "ipvlan", "mode": "l2"}, "driver of the network lannet of b: found ipvlan"),
         ({"ipam": {"subnet": "10.1.0.0/16", "rangeStart": "10.1.1.90"}}, "subnets of the network"),
         ({"ipam": {"rangeStart": "10.1.1.90", "routes": [{"dst": "0.0.0.0/0"}]}}, "default route"),
+        (
+            {"ipam": {"rangeStart": "10.1.1.90", "routes": [{"dst": "10.9.0.0/16"}]}},
+            "routes of the network lannet of b: found 10.9.0.0/16 via the gateway, expected none",
+        ),
+        (
+            {"ipam": {"type": "static", "addresses": [{"address": "10.1.1.90/24"}]}},
+            "IPAM plugin of the network lannet of b: found static, expected host-local",
+        ),
     ],
 )
 def test_contradicting_hosts(
@@ -116,7 +124,11 @@ def test_a_wire_that_no_file_tells_is_asked_for(capfd: pytest.CaptureFixture[str
     put("a", ranged(20), "192.168.70.11/24", nic="eth1")
     put("b", ranged(40), "192.168.71.12/24", nic="eth1")
     said = refused(capfd, "a", "b")
-    assert "segment of the network lannet of b: found eth1-2, expected eth1" in said
+    assert (
+        "segment of the network lannet of b: found eth1-2 (192.168.71.0/24), expected eth1 (192"
+        in said
+    )
+    assert "--segment NAME=HOST:NIC" in said
     assert main(["import", "a", "b", "--segment", "lan=a:eth1,b:eth1", "-o", "lab.yml"]) == 0
     assert list(load(Path("lab.yml")).lab.segments) == ["lan"]
 

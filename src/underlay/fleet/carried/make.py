@@ -52,7 +52,8 @@ def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Ca
         )
     found = wires(hosts, [uplink for uplink in uplinks if not uplink.network.internal], stated)
     segments = _segments(carried, found, hosts, uplinks)
-    groups = grouped(uplinks, segments)
+    subnets = {name: entry["subnet"] for name, entry in carried.lab["segments"].items()}
+    groups = grouped(uplinks, segments, subnets)
     put_networks(carried, groups, hosts)
     fixed = fixed_addresses(groups, hosts)
     for group in groups:

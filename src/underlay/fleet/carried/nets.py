@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from underlay.drivers import DRIVERS
 from underlay.errors import Spot
 from underlay.fleet.carried.values import Carried, Contradiction, word_of
-from underlay.fleet.carried.wires import Port, Uplink
+from underlay.fleet.carried.wires import HINT, Port, Uplink
 from underlay.fleet.host import Address, Host, Network, meet
 from underlay.plan.naming import default_file, vlan_link_name
 
@@ -42,15 +42,20 @@ class Group:
         return [uplink.network.host for uplink in self.uplinks]
 
 
-def grouped(uplinks: Sequence[Uplink], segments: dict[Port, str]) -> list[Group]:
-    """Return the networks of the lab in order; raise Contradiction where hosts don't agree."""
+def grouped(
+    uplinks: Sequence[Uplink], segments: dict[Port, str], subnets: dict[str, str]
+) -> list[Group]:
+    """Return the networks of the lab in order; raise Contradiction where hosts don't agree.
+
+    ``segments`` are the lab's by the NICs that are in them, ``subnets`` theirs by name.
+    """
     found: list[Group] = []
     for uplink in uplinks:
         near = next((group for group in found if _is_one(group, uplink.network)), None)
         if near is None:
             found.append(Group([uplink], segment=segments.get(uplink.port, "")))
         else:
-            _agree(near, uplink, segments)
+            _agree(near, uplink, segments, subnets)
             near.uplinks.append(uplink)
     return found
 
@@ -66,13 +71,20 @@ def _is_one(group: Group, network: Network) -> bool:
     return any(meet(*pair) for pair in both) or not (known.pools or network.pools)
 
 
-def _agree(group: Group, uplink: Uplink, segments: dict[Port, str]) -> None:
+def _agree(group: Group, uplink: Uplink, segments: dict[Port, str], known: dict[str, str]) -> None:
     """Raise Contradiction where ``uplink`` has something else than the group's first host."""
     one, two = group.uplinks[0], uplink
     first, second = one.network, two.network
 
     def subnets(network: Network) -> str:
         return ", ".join(sorted({str(pool.subnet) for pool in network.pools})) or "no subnet"
+
+    def segment(name: str) -> str:
+        return f"{name} ({known[name]})" if name in known else name
+
+    def routes(network: Network) -> str:
+        found = [f"{r.to} via {r.via or 'the gateway'}" for r in network.routes if r.to.prefixlen]
+        return ", ".join(sorted(found))
 
     def mode(network: Network) -> str:
         return f"{network.wire_mode} {network.flag or ''}".strip()
@@ -83,15 +95,21 @@ def _agree(group: Group, uplink: Uplink, segments: dict[Port, str]) -> None:
         ("mode", "mode", mode(first), mode(second)),
         ("ipam", "subnets", subnets(first), subnets(second)),
         ("master", "VLAN", _tag(one), _tag(two)),
-        ("master", "segment", group.segment, segments.get(two.port, "")),
+        ("master", "segment", segment(group.segment), segment(segments.get(two.port, ""))),
         ("mtu", "MTU", str(first.mtu or "no MTU"), str(second.mtu or "no MTU")),
         ("name", "uplink", _closed(first), _closed(second)),
         ("ipam", "default route", default_route(first), default_route(second)),
+        ("ipam", "routes", routes(first), routes(second)),
+        ("ipam", "IPAM plugin", first.ipam, second.ipam),
+        ("master", "bridge", first.bridge, second.bridge),
     ):
         if mine != theirs:
             here, there = (about_spot(n, key) for n in (first, second))
             raise Contradiction(
-                f"{about} of {what}", (mine or "none", here), (theirs or "none", there)
+                f"{about} of {what}",
+                (mine or "none", here),
+                (theirs or "none", there),
+                hint=HINT if about == "segment" else "",
             )
 
 

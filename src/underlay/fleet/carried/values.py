@@ -83,10 +83,13 @@ class Carried:
 class Contradiction(BadInput):
     """Files say two things where a lab has one; both places are named."""
 
-    def __init__(self, what: str, first: tuple[str, Spot], second: tuple[str, Spot]) -> None:
+    def __init__(
+        self, what: str, first: tuple[str, Spot], second: tuple[str, Spot], hint: str = ""
+    ) -> None:
         super().__init__(
             f"{second[1]}: {what}: found {second[0]}, expected {first[0]} as in {first[1]}",
-            hint="mend one of the two; `underlay lint --host NAME=DIR …` says what else differs",
+            hint=hint
+            or "mend one of the two; `underlay lint --host NAME=DIR …` says what else differs",
         )
 
 

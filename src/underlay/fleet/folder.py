@@ -41,7 +41,7 @@ def _plain(document: Document) -> None:
 # How a document of each kind is read before it is taken apart.
 _READ: dict[str, Callable[[Document], None]] = {
     **dict.fromkeys(("cni", "docker", "podman", "ignition"), read_json),
-    **dict.fromkeys(("compose", "netplan", "cloud_config"), read_yaml),
+    **dict.fromkeys(("compose", "netplan", "cloud_config", "attachment"), read_yaml),
     **dict.fromkeys(
         ("networkd", "networkd_dropin"), lambda document: read_ini(document, "networkd-syntax")
     ),
@@ -199,6 +199,11 @@ class _Reading:
             self.hostname = (name, document.spot(("hostname",)))
         # Of two entries for one path cloud-init leaves the last.
         self._inside({inner.target: inner for inner in cloud_config.written_files(document)})
+
+    def _attachment(self, document: Document) -> None:
+        inner = cloud_config.attached(document)
+        if inner is not None:
+            self.take(inner)
 
     def _ignition(self, document: Document) -> None:
         self._inside({inner.target: inner for inner in ignition.written_files(document)})

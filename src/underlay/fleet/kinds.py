@@ -123,4 +123,6 @@ def _kind_of_yaml(document: Document) -> str:
         return "compose"
     if any(kind in mapping(keys.get("network")) for kind in netplan.KINDS):
         return "netplan"
+    if keys.get("kind") == "NetworkAttachmentDefinition":
+        return "attachment"
     return "cloud_config" if "write_files" in keys else ""

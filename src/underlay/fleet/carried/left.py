@@ -56,6 +56,7 @@ CARRIED = {
         "|Pod/(PodName|Network|IP|IP6)",
         "cloud_config": "hostname|preserve_hostname|manage_etc_hosts|write_files(/.*)?"
         "|coreos(/units(/.*)?)?",
+        "attachment": "apiVersion|kind|metadata(/(name|namespace))?|spec(/config)?",
         "ignition": "ignition(/version)?|storage(/files(/.*)?)?",
         "ifupdown": "address|netmask|mtu|vlan-raw-device|vlan-id|bridge-ports|bond-(slaves|mode)",
         "networkd_dropin": "",
@@ -72,6 +73,7 @@ WHY = {
     **dict.fromkeys(("docker", "podman"), "a lab's networks have no such key"),
     "compose": "a lab's containers and networks have no such key",
     "quadlet": "a lab's containers and networks have no such key",
+    "attachment": "a lab has no Kubernetes",
     "cloud_config": "it doesn't run on a lab's nodes",
     "ignition": "it doesn't run on a lab's nodes",
 }

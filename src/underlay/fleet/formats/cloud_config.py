@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from underlay.fleet.document import Document, inflated, listed, mapping, word
+from underlay.fleet.document import Document, inflated, listed, mapping, read_json, word
 from underlay.lab.text import Place
 
 HEADER = "#cloud-config"
@@ -49,6 +49,26 @@ def written_files(document: Document) -> Iterator[Document]:
         if name.endswith((".network", ".netdev")) and text:
             path = f"/etc/systemd/network/{name}"
             yield _inside(document, ("coreos", "units", i, "content"), text, path)
+
+
+def attached(document: Document) -> Document | None:
+    """Return the net.d file that stands in a NetworkAttachmentDefinition; None where none does.
+
+    Without a name of its own it has the definition's (multus-cni, docs/quickstart.md).
+    """
+    data = mapping(document.data)
+    name = word(mapping(data.get("metadata")).get("name"))
+    text = word(mapping(data.get("spec")).get("config"))
+    if not text:
+        return None
+    inner = _inside(document, ("spec", "config"), text, f"/etc/cni/net.d/{name or 'nad'}.conf")
+    inner.kind = "cni"
+    read_json(inner)
+    if isinstance(inner.data, dict):
+        inner.data.setdefault("name", name)
+        if "plugins" in inner.data:
+            inner.target += "list"
+    return inner
 
 
 def _mode(value: object) -> int:

@@ -242,3 +242,29 @@ def test_docker_s_ipv6_is_there_where_it_is_on(on: bool, capfd: pytest.CaptureFi
     document = json.loads(capfd.readouterr().out)
     assert ("subnet6" in document["lab"]["networks"]["lan"]) is on
     assert any("IPv6 is off" in one["why"] for one in document["left_out"]) is not on
+
+
+def test_an_address_in_another_host_s_range_is_named_where_it_stands(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    for host, number in (("a", 64), ("b", 96)):
+        put(host, None, f"192.168.1.{number // 32 + 9}/24")
+        Path(host, "compose.yml").write_text(
+            "services:\n"
+            f"  {host}:\n"
+            "    image: x\n"
+            "    networks:\n"
+            "      lan: {ipv4_address: 192.168.1.100}\n"
+            "  none: {image: x, deploy: {replicas: 0}, networks: [lan]}\n"
+            "networks:\n"
+            "  lan:\n"
+            "    driver: macvlan\n"
+            "    driver_opts: {parent: eth1}\n"
+            f"    ipam: {{config: [{{subnet: 192.168.1.0/24, ip_range: 192.168.1.{number}/27}}]}}\n"
+        )
+    said = refused(capfd, "a", "b")
+    assert "a/compose.yml:5:13: containers[0].addresses.lan: found 192.168.1.100, expected" in said
+    assert main(["import", "b", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert [one["name"] for one in document["lab"]["containers"]] == ["b-container"]
+    assert "no replica of it is started" in str(document["left_out"])

@@ -15,6 +15,10 @@ from underlay.fleet.host import Address, Host
 MODES = ("host", "none", "bridge", "default", "private", "pasta", "slirp4netns")
 
 
+# What is called so in a lab already.
+MACHINES = ("switch", "dhcp-server", "all")
+
+
 @dataclass
 class Entry:
     """A group of containers as the lab has it: see lab/model.py, Containers."""
@@ -28,6 +32,8 @@ class Entry:
     six: dict[str, str] = field(default_factory=dict)
     macs: dict[str, str] = field(default_factory=dict)
     note: str = ""
+    # Where the file says an address, by the key and the network that it is under.
+    places: dict[tuple[str, str], Spot] = field(default_factory=dict)
 
     @property
     def is_fixed(self) -> bool:
@@ -59,6 +65,8 @@ def put_containers(
     for position, entry in enumerate(entries):
         place = ("containers", position)
         carried.origins[place] = entry.spot
+        for (key, network), spot in entry.places.items():
+            carried.origins[(*place, key, network)] = spot
         if entry.note:
             carried.assume(place, entry.note, entry.spot)
     _same_names(carried, entries)
@@ -94,8 +102,13 @@ def _of_files(
     carried: Carried, groups: Sequence[Group], host: Host, nodes: dict[str, str]
 ) -> Iterator[Entry]:
     for container in host.containers:
+        if container.count < 1:
+            carried.leave(container.spot, container.name, "no replica of it is started")
+            continue
         entry = Entry([nodes[host.name]], [], container.spot, count=container.count)
         entry.name = container_of(container.name)
+        if entry.name in {*nodes.values(), *MACHINES}:
+            entry.name = f"{entry.name}-container"
         if entry.name != container.name:
             entry.note = f"{container.name!r} of {host.name} is called {entry.name} here"
         for network, addresses, mac in container.networks:
@@ -109,6 +122,9 @@ def _of_files(
             entry.networks.append(group.name)
             for address in addresses:
                 (entry.four if address.version == 4 else entry.six)[group.name] = str(address)
+                key = "addresses" if address.version == 4 else "addresses6"
+                spots = (one.spot for one in host.fixed if one.address == address)
+                entry.places[key, group.name] = next(spots, container.spot)
             if mac:
                 entry.macs[group.name] = mac.lower().replace("-", ":")
         if entry.networks:

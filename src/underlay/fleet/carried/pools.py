@@ -124,6 +124,12 @@ def _gateway(carried: Carried, group: Group, one: Shared) -> None:
         one.gateway = _chosen(group.first, one)
         text = f"{group.first.runtime} takes {one.gateway} for a gateway where none is named"
         carried.assume(("networks", group.name, key), text, one.spot)
+        for host, pool in one.parts.items():
+            if group.first.runtime == "docker" and pool.first != one.gateway:
+                what = (
+                    f"the gateway {pool.first} that Docker takes on {host} for {group.first.name}"
+                )
+                carried.leave(pool.spot, what, f"a lab's network has one: {one.gateway}")
 
 
 def _chosen(network: Network, one: Shared) -> Address:

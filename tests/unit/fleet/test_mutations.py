@@ -9,6 +9,9 @@ import pytest
 
 from archive import files_of, unpack
 from mutations import END, MUTATIONS, Mutation
+from underlay.errors import BadInput
+from underlay.fleet import read_hosts
+from underlay.fleet.carried import carry
 from underlay.fleet.folder import read_host
 from underlay.fleet.host import Host
 from underlay.lint.finding import Finding
@@ -148,3 +151,32 @@ def test_clean_folder(case: Path, tmp_path: Path) -> None:
 
 def test_clean_folders_are_ten() -> None:
     assert len(CLEAN) >= 10
+
+
+def _import(files: dict[str, str]) -> tuple[object, ...]:
+    """Return all that an import of the hosts says: the lab, and what is to be said of it."""
+    pairs = unpack(files, Path.cwd())
+    hosts = read_hosts(pairs, inside=True)
+    findings = {(finding.id, finding.message) for finding in lint_hosts(hosts)}
+    try:
+        carried = carry(hosts, {}, "lab")
+    except BadInput as error:
+        return error.message, findings
+    left = {(one.what, one.why) for one in carried.left_out}
+    return carried.lab, {one.text for one in carried.assumptions}, left, findings
+
+
+@pytest.mark.all
+def test_no_mistake_is_lost_in_an_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unseen = []
+    for number, (_, mutation) in enumerate([(None, None), *EVERY]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        said = _import(mutated(mutation) if mutation else FLEET)
+        if mutation is None:
+            right = said
+        elif said == right and not mutation.mode:
+            unseen.append(mutation)
+    # A lab has no images, and the routes of the nodes themselves are left out, whatever they say.
+    assert [mutation.old.partition(" ")[0] for mutation in unseen] == ["nginx:", "to:"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from underlay.errors import Spot
+from underlay.fleet.carried.shims import shim_names
 from underlay.fleet.carried.values import Carried
 from underlay.fleet.carried.wires import Uplink, Wire
 from underlay.fleet.document import Document, listed, mapping, word
@@ -34,8 +35,9 @@ CARRIED = {
         "cni": "cniVersion|name|plugins|(plugins/)?(type|master|bridge|mode|mtu|vlanId|ipMasq"
         f"|isGateway|mac|ipam(/(type|{_RANGE}|routes(/.*)?|addresses(/(address|gateway))?"
         f"|({_WIDE})|ipRanges(/({_WIDE}))?|ranges(/({_RANGE}))?))?)",
-        "networkd": "Match/Name|Network/(Address|VLAN|Bond|Bridge|Description)|Address/Address"
-        "|Link/MTUBytes|NetDev/(Name|Kind|MTUBytes|Description)|VLAN/Id|Bond/Mode",
+        "networkd": "Match/Name|Network/(Address|VLAN|MACVLAN|IPVLAN|Bond|Bridge|Description)"
+        "|Address/Address|Link/MTUBytes|NetDev/(Name|Kind|MTUBytes|Description)|VLAN/Id|Bond/Mode"
+        "|(MACVLAN|IPVLAN)/Mode",
         "netplan": "(network/)?(version|renderer|[a-z-]+"
         f"|(ethernets|vlans|bonds|bridges)/[^/]+(/({_DEVICE}))?)|network",
         "keyfile": "connection/.*|(ethernet|802-3-ethernet|vlan|bond|bridge)/(mtu|id|parent|mode"
@@ -96,23 +98,26 @@ def put_left(
     for path, spot in host.passed_over:
         if spot.file not in host.ignored:
             carried.leave(spot, f"the file {path}", UNREAD)
-    used = _used(host, uplinks, found)
+    used, shims = _used(host, uplinks, found), shim_names(carried)
     below = {"lo", *(m for link in host.links for m in link.members if link.name in used)}
     for link in host.links:
         idle_here = not any(link.fits(name) or link.name == name for name in used)
-        if idle_here and not link.master and link.name not in below:
+        if idle_here and not link.master and link.name not in {*below, *shims}:
             carried.leave(
                 link.spot, f"the interface {link.name}", "no network of the lab sits on it"
             )
     idle = {link.spot.file for link in host.links} - {
-        link.spot.file for link in host.links for name in used if link.fits(name) or link.master
+        link.spot.file
+        for link in host.links
+        for name in used
+        if link.fits(name) or link.master or link.name in shims
     }
     inner = {document.target for document in host.documents}
     for document in host.documents:
         for report in document.reports:
             carried.leave(report.spot, "what stands there", report.message)
         if document.kind not in INTERFACES or document.file not in idle:
-            _put_keys(carried, document, used)
+            _put_keys(carried, document, used, shims)
         if document.kind == "script":
             _put_script(carried, document)
         for path, spot in _written(document):
@@ -131,8 +136,11 @@ def _used(host: Host, uplinks: Sequence[Uplink], found: Sequence[Wire]) -> set[s
     return nics | own | (bridges - {""})
 
 
-def _put_keys(carried: Carried, document: Document, used: set[str]) -> None:
+def _put_keys(carried: Carried, document: Document, used: set[str], shims: set[str]) -> None:
+    shim = document.kind == "networkd" and settings(document).value("Match", "Name") in shims
     for place, spot, value in _keys(document):
+        if shim and place == ("Route", "Destination"):
+            continue
         if document.kind in ("netplan", "ifupdown") and not used & {str(s) for s in place}:
             continue
         path = "/".join(step for step in place if isinstance(step, str))

@@ -17,6 +17,7 @@ from underlay.fleet.carried.nets import (
     put_routed,
 )
 from underlay.fleet.carried.pools import put_addresses
+from underlay.fleet.carried.shims import put_shims
 from underlay.fleet.carried.uplinks import server_address, uplinks_of
 from underlay.fleet.carried.values import Carried, node_of, word_of
 from underlay.fleet.carried.wires import Port, Uplink, Wire, built, wires
@@ -60,6 +61,7 @@ def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Ca
         put_addresses(carried, group, nodes, fixed.get(group.name, set()))
     _put_servers(carried, groups)
     put_routed(carried, groups, hosts)
+    put_shims(carried, groups, hosts, nodes)
     _in_order(carried)
     put_containers(carried, groups, hosts, nodes)
     _refuse_many(carried)
@@ -237,7 +239,7 @@ def _in_order(carried: Carried) -> None:
     """Sort each network's keys as the page about lab files does."""
     order = ("driver", "mode", "flag", "runtime", "internal", "nat", "segment", "vlan", "interface",
              "bridge", "mtu", "file", "ipam", "subnet", "subnet6", "ip_range", "subnets", "gateway",
-             "gateway6", "default_route", "routes", "reserved", "routed", "sliced",
+             "gateway6", "default_route", "routes", "reserved", "shim", "routed", "sliced",
              "ranges")  # fmt: skip
     for name, entry in carried.lab["networks"].items():
         found = sorted(entry.items(), key=lambda one: order.index(one[0]))

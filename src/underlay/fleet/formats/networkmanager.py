@@ -21,7 +21,7 @@ from underlay.fleet.host import (
 
 _PLACES = (("mtu", "mtu"), ("mac", "cloned-mac-address"), ("vlan", "id"), ("lower", "parent"))
 # Older names of sections count as well, and those of 1.46 and later.
-KIND = {kind: kind for kind in ("vlan", "bond", "bridge")}
+KIND = {kind: kind for kind in ("vlan", "bond", "bridge", "macvlan")}
 WIRED = ("ethernet", "802-3-ethernet")
 ADDRESS = re.compile(r"addresse?s?[0-9]*")
 ROUTE = re.compile(r"routes?[0-9]*")
@@ -47,7 +47,7 @@ def keyfile_link(host: str, document: Document) -> Link | None:
         mtu=number(mtu) or None,
         mac=mac,
         vlan=number(vlan.value) if vlan else None,
-        lower=said.value("vlan", "parent"),
+        lower=said.value("vlan", "parent") or said.value("macvlan", "parent"),
         routes=tuple(_routes(said)),
         defaults=tuple(_defaults(document, said)),
         spots={

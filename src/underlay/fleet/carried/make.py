@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 
 from underlay.errors import BadInput, Spot
@@ -21,7 +21,7 @@ from underlay.fleet.carried.shims import put_shims
 from underlay.fleet.carried.uplinks import server_address, uplinks_of
 from underlay.fleet.carried.values import Carried, node_of, word_of
 from underlay.fleet.carried.wires import Port, Uplink, Wire, built, wires
-from underlay.fleet.host import Host
+from underlay.fleet.host import Host, Subnet, meet
 from underlay.plan import MANAGEMENT
 
 # What a lab file takes: see lab/model.py.
@@ -90,36 +90,16 @@ def _segments(
     names: dict[Port, str] = {}
     taken: list[str] = []
     lean = all(uplink.network.runtime == "cni" for uplink in uplinks)
-    used = [pool.subnet for host in hosts for one in host.networks for pool in one.pools]
-    used += [subnet for wire in found for _, subnet in wire.marks]
-    free = (
-        subnet
-        for subnet in NOBODYS.subnets(new_prefix=24)
-        if not any(one.version == 4 and one.overlaps(subnet) for one in used)
-    )
+    free = _free(hosts, found)
     for wire in found:
         name = word_of(wire.stated or wire.nic, taken, "segment")
         taken.append(name)
         names |= dict.fromkeys(wire.ports, name)
         place = ("segments", name)
-        first = next(
-            (uplink.network.spot("master") for uplink in uplinks if uplink.port in wire.ports), None
-        )
+        here = (uplink.network.spot("master") for uplink in uplinks if uplink.port in wire.ports)
+        first = next(here, Spot(""))
         carried.put(place, {}, first)
-        for version, key in ((4, "subnet"), (6, "subnet6")):
-            told = {s: spot for (vlan, s), spot in wire.marks.items()
-                    if vlan is None and s.version == version}  # fmt: skip
-            if told:
-                subnet, spot = next(iter(told.items()))
-                carried.put((*place, key), str(subnet), spot)
-            elif version == 4:
-                text = (
-                    f"no file gives {wire.nic} an IPv4 address: the nodes' are of nobody's subnet"
-                )
-                carried.put((*place, key), str(next(free)))
-                carried.assume((*place, key), text, first or Spot(""))
-            for other in list(told)[1:]:
-                carried.leave(told[other], f"the subnet {other} of {wire.nic}", "a segment has one")
+        _put_subnets(carried, wire, place, first, free)
         for port, network, spot in wire.joined:
             text = f"{port[0]} is in it by its {port[1]}, where it has {network} as others do"
             carried.assume(place, text, spot)
@@ -127,15 +107,40 @@ def _segments(
         _put_interface(carried, wire, name, len(taken), hosts, lean=lean)
         without = [host.name for host in hosts if host.name not in {h for h, _ in wire.ports}]
         if without:
-            text = (
-                f"{', '.join(without)} too gets a NIC in it, as every node does: nothing sits on it"
-            )
-            carried.assume(place, text, first or Spot(""))
+            text = "too gets a NIC in it, as every node does: nothing sits on it"
+            carried.assume(place, f"{', '.join(without)} {text}", first)
     if not found:
         carried.put(("segments", "lan"), {"subnet": str(next(free))})
         text = "no network has an uplink; a lab has a segment all the same"
         carried.assume(("segments", "lan"), text, Spot(""))
     return names
+
+
+def _free(hosts: Sequence[Host], found: Sequence[Wire]) -> Iterator[Subnet]:
+    """Yield subnets that no file of the hosts says anything of."""
+    used = [pool.subnet for host in hosts for one in host.networks for pool in one.pools]
+    used += [subnet for wire in found for _, subnet in wire.marks]
+    for subnet in NOBODYS.subnets(new_prefix=24):
+        if not any(meet(one, subnet) for one in used):
+            yield subnet
+
+
+def _put_subnets(
+    carried: Carried, wire: Wire, place: tuple[str, str], first: Spot, free: Iterator[Subnet]
+) -> None:
+    """Say the subnets that the NICs have addresses in, without a VLAN: one of each family."""
+    for version, key in ((4, "subnet"), (6, "subnet6")):
+        told = {s: spot for (vlan, s), spot in wire.marks.items()
+                if vlan is None and s.version == version}  # fmt: skip
+        if told:
+            subnet, spot = next(iter(told.items()))
+            carried.put((*place, key), str(subnet), spot)
+        elif version == 4:
+            text = f"no file gives {wire.nic} an IPv4 address: the nodes' are of nobody's subnet"
+            carried.put((*place, key), str(next(free)))
+            carried.assume((*place, key), text, first)
+        for other in list(told)[1:]:
+            carried.leave(told[other], f"the subnet {other} of {wire.nic}", "a segment has one")
 
 
 def _put_mtu(carried: Carried, wire: Wire, name: str, hosts: Sequence[Host]) -> None:

@@ -67,7 +67,7 @@ class Filtering:
         self._plan, self._paths = plan, paths
         self._hooks = {family: Hooks(plan, paths[family].world) for family in FAMILIES}
         self._kinds = Kinds(plan)
-        self._decided: dict[Hashable, Rule] = {}
+        self._decided: dict[Hashable, tuple[Rule, Pair]] = {}
         self._lists: dict[tuple[str, str], list[PlannedFilter]] = {}
         for one in plan.filters:
             for space in one.spaces:
@@ -81,8 +81,8 @@ class Filtering:
         kinds = self._kinds.of(pair.source), self._kinds.of(pair.destination)
         key = (*kinds, pair.family, protocol)
         if key not in self._decided:
-            self._decided[key] = self._with_others(pair, protocol, base)
-        return self._decided[key]
+            self._decided[key] = self._with_others(pair, protocol, base), pair
+        return _at_own(*self._decided[key], pair)
 
     def _with_others(self, pair: Pair, protocol: Protocol, base: Rule) -> Rule:
         """What a filter of the source's own takes is seen to lack a neighbour where others do.
@@ -190,10 +190,26 @@ def _inside(address: str, subnets: tuple[str, ...]) -> bool:
     return not subnets or any(ip_address(address) in ip_network(one) for one in subnets)
 
 
+def _at_own(rule: Rule, first: Pair, pair: Pair) -> Rule:
+    """Return what was decided of ``first``, a pair of the same kinds, as ``pair`` says it.
+
+    A filter at one of the two is one at that of this pair, which has the same ones.
+    """
+    for one, own in ((first.source, pair.source), (first.destination, pair.destination)):
+        if one.space != own.space and rule.because.endswith(_at(one.space)):
+            because = rule.because.removesuffix(_at(one.space)) + _at(own.space)
+            return replace(rule, because=because)
+    return rule
+
+
+def _at(space: str) -> str:
+    return f", at {space}."
+
+
 def _said(rule: Rule, hook: Hook, one: PlannedFilter, packet: _Sent) -> Rule:
     """Return ``rule`` with the filter named, for a request or for what comes back."""
     line = f", line {one.line}" if one.line else ""
-    which = f"It is filters[{one.number}]{line} ({one.text}), at {hook.space}."
+    which = f"It is filters[{one.number}]{line} ({one.text}){_at(hook.space)}"
     if packet.request:
         return replace(rule, because=f"{rule.because} {which}")
     # In a tunnel ARP's own answers are lost, too, so that the neighbour isn't found.

@@ -293,7 +293,7 @@ def _beside(found: list[Wire], host: Host) -> None:
         untagged = {mark for mark in wire.marks if mark[0] is None}
         for link in host.links:
             one_name = link.name.isprintable() and not any(c in link.name for c in "*?[! ")
-            if one_name and link.vlan is None and link.kind not in ("vlan", "macvlan", "ipvlan"):
+            if one_name and link.vlan is None and link.kind in ("", "bond", "bridge"):
                 marks = dict(marks_of(host, link.name))
                 if marks.keys() & untagged:
                     wire.ports.append((host.name, link.name))

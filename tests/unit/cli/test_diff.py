@@ -103,7 +103,7 @@ def test_what_is_lost_is_said_with_rule_and_key_and_ends_with_1(here: Path, said
     assert "- lost: 12 cells\n    lannet → lannet, same node: all 12 cells\n" in out
     assert "before  reachable (macvlan-bridge-siblings)" in out
     assert "(macvlan-private-siblings): Private mode keeps children of one" in in_one_line(out)
-    assert "ip-link(8), macvlan private" in out
+    assert "ip-link(8), macvlan private" in in_one_line(out)
 
 
 def test_what_is_gained_ends_with_0_and_with_strict_1(here: Path, said: Said) -> None:

@@ -40,7 +40,8 @@ def turns(plan: Plan, asked: Sequence[Pair]) -> list[int]:
     container may look for a neighbour in the name of each of its addresses (net/ipv4/arp.c,
     arp_solicit), each has a turn of its own.
     Whoever is asked knows the asker, or the router, from its request. Where the answer goes by
-    somebody else, the one that is asked looks, too: nobody of such a pair is in a second one then.
+    somebody else, or by another interface than the request came to, the one that is asked looks,
+    too: nobody of such a pair is in a second one then.
     """
     families: set[Family] = {pair.family for pair in asked}
     wires = {family: Wires(World(plan, family)) for family in families}
@@ -68,8 +69,9 @@ class Way(NamedTuple):
 
     ``router`` is empty where the asker looks for the destination itself. ``sender`` is the
     address in whose name it does, and ``hop`` the one that it looks for. ``detour`` is who the
-    answer goes by, where that is neither the asker nor the router. ``carried`` holds the nodes
-    between which an overlay's packets carry it, each one that looks with the one it looks for.
+    answer goes to, where the one that is asked doesn't know them from the request. ``carried``
+    holds the nodes between which an overlay's packets carry it, each one that looks with the one
+    it looks for.
     """
 
     asker: str
@@ -122,7 +124,7 @@ class Wires:
         detour = back.via if back else ""
         if back and detour and self._router(back.link, detour) == router != "":
             detour = ""
-        elif back and router and not detour:
+        elif back and not detour and (router or _interface(back.link) != _interface(into)):
             detour = pair.source_address
         if link.by_node or into.by_node:
             detour = ""
@@ -168,6 +170,11 @@ class Wires:
     def _having(self, space: str, address: str) -> Link:
         links = self._world.spaces[space].links
         return next((link for link in links if link.address == address), links[0])
+
+
+def _interface(link: Link) -> tuple[str, str]:
+    """Whose neighbour table a link has: a request teaches that of the interface it comes to."""
+    return link.space, link.interface
 
 
 def _looks(link: Link) -> str:

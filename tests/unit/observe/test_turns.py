@@ -74,3 +74,30 @@ def test_nodes_look_for_each_other_where_an_overlay_carries_a_pair() -> None:
     assert of["grouped-1a", "grouped-2a"].carried == (("core-02", "core-01"),)
     assert of["listed-1a", "listed-2a"].asking == {"listed-1a", "core-01"}
     assert of["listed-1a", "listed-2a"].looked_for == {"listed-2a", "core-02"}
+
+
+TWO = """\
+name: two
+nodes: 2
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  front: {driver: macvlan, segment: lan, vlan: 40, subnet: 10.40.0.0/24}
+  back: {driver: ipvlan, segment: lan, vlan: 50, subnet: 10.50.0.0/24}
+containers:
+  - {on: all, name: web, networks: [front, back]}
+"""
+
+
+def test_an_answer_by_another_interface_needs_a_turn_of_its_own(tmp_path: Path) -> None:
+    """It looks for the asker there, and would find it once that had asked there as well."""
+    (tmp_path / "two.yml").write_text(TWO)
+    plan = make_plan(read_lab(tmp_path / "two.yml"))
+    every = list(pairs(plan))
+    names = [(pair.source.name, pair.destination.name) for pair in every]
+    turn = dict(zip(names, turns(plan, every), strict=True))
+    across = turn["web-1a@back", "web-2a@front"]
+    assert [name for name in names if turn[name] == across] == [("web-1a@back", "web-2a@front")]
+    assert (
+        Wires(World(plan, 4)).way(every[names.index(("web-1a@back", "web-2a@back"))]).detour == ""
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers.rule import NOTHING
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK
-from underlay.expect import ends
+from underlay.expect import asked_as, ends
 from underlay.expect.value_cells import NOBODY
 from underlay.intent import Judged, judged
 
@@ -23,14 +23,6 @@ if TYPE_CHECKING:
 NEVER_PROBED = "nothing was measured for this cell"
 NEVER_LEFT = "nothing of it was seen to leave its source: nobody knows who would have got it"
 NEVER_HEARD = "its source reached nobody whom it should: what stops that may be all that stops this"
-
-
-def asked_as(protocol: Protocol | Check, family: Family) -> str:
-    """Return how a cell is asked, in a word: the protocol or the check, with a 6 for IPv6."""
-    if family == 4 or protocol == "nd":
-        return protocol
-    word, colon, port = protocol.partition(":")
-    return f"{word}6{colon}{port}"
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,14 @@ def protocols(plan: Plan) -> tuple[Protocol, ...]:
     )
 
 
+def asked_as(protocol: Protocol | Check, family: Family) -> str:
+    """Return how a cell is asked, in a word: the protocol or the check, with a 6 for IPv6."""
+    if family == 4 or protocol == "nd":
+        return protocol
+    word, colon, port = protocol.partition(":")
+    return f"{word}6{colon}{port}"
+
+
 def split_protocol(protocol: Protocol) -> tuple[str, int]:
     """Return a protocol's own word and the port that its request goes to; 0 for icmp."""
     word, _, port = protocol.partition(":")

@@ -2,7 +2,7 @@
 
 from underlay.intent.before_boot import intent_findings, intent_rules
 from underlay.intent.judgement import Judged, Outcome, judged, of_predictions, stands_of
-from underlay.intent.words import broken_words
+from underlay.intent.words import broken_words, reasons
 
 __all__ = [
     "Judged",
@@ -12,5 +12,6 @@ __all__ = [
     "intent_rules",
     "judged",
     "of_predictions",
+    "reasons",
     "stands_of",
 ]

@@ -42,6 +42,14 @@ class Asked(Protocol):
     def kind(self) -> Literal["reach", "value"]:
         """Whether it asks who reaches whom."""
 
+    @property
+    def because(self) -> str:
+        """Why it is predicted as it is."""
+
+    @property
+    def reference(self) -> str:
+        """Who says so."""
+
 
 AnyCell = TypeVar("AnyCell", bound=Asked)
 

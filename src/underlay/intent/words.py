@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from underlay.expect import Expectation
+from underlay.expect import Expectation, asked_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,9 +31,7 @@ def broken_words(never: bool, cells: Iterable[Asked]) -> str:
             words = VALUES[cell.protocol].format(seen_in(cell))
             values[cell.source, cell.destination].append(words)
             continue
-        word, colon, port = cell.protocol.partition(":")
-        label = f"{word}{'6' if cell.family == 6 else ''}{colon}{port}"
-        pairs[cell.source, cell.destination].append(label)
+        pairs[cell.source, cell.destination].append(asked_as(cell.protocol, cell.family))
     named = [
         f"{source} {'reaches' if never else 'does not reach'} {destination} ({', '.join(asked)})"
         for (source, destination), asked in list(pairs.items())[:PAIRS_NAMED]
@@ -44,6 +42,17 @@ def broken_words(never: bool, cells: Iterable[Asked]) -> str:
     ]
     rest = len(pairs) + len(values) - len(named)
     return ", ".join(named) + (f" and {rest} more pair{'' if rest == 1 else 's'}" if rest else "")
+
+
+def reasons(never: bool, cells: Iterable[Asked]) -> list[tuple[str, str]]:
+    """Return why ``cells`` are against a statement, a rule at a time: in words, and who says so."""
+    rules: dict[tuple[str, str], list[Asked]] = defaultdict(list)
+    for cell in cells:
+        rules[cell.because, cell.reference].append(cell)
+    return [
+        (f"{broken_words(never, alike)}. {because}", reference)
+        for (because, reference), alike in rules.items()
+    ]
 
 
 def seen_in(cell: Asked) -> Value:

@@ -7,12 +7,12 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from underlay.expect import asked_as
 from underlay.lab.text import quoted
 from underlay.proof.difference.keys import NOTHING
 from underlay.report.page import Page, count
 from underlay.report.terminal import PAIRS_SHOWN, VALUES_SHOWN, plain, value_text
 from underlay.report.wanted import wanted_section
-from underlay.verdict import asked_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -6,6 +6,7 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
+from underlay.intent import reasons
 from underlay.proof.difference.cells import WHAT
 from underlay.proof.difference.keys import NOTHING
 from underlay.report.difference import (
@@ -30,7 +31,7 @@ from underlay.report.difference import (
 )
 from underlay.report.page import count
 from underlay.report.prediction import expected
-from underlay.report.wanted import before_words, broken_line, reasons, wanted_document
+from underlay.report.wanted import before_words, broken_line, wanted_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -287,7 +288,8 @@ def _intent(result: LabDifference) -> list[str]:
         if one.word != "kept":
             earlier = before_words(one, result.intent_before)
             lines.append(f"- **{_text(broken_line(one))}** ({earlier})")
-            lines += [f"  - {_text(f'{words} ({source})')}" for words, source in reasons(one)]
+            why = reasons(one.statement.never, one.broken)
+            lines += [f"  - {_text(f'{words} ({source})')}" for words, source in why]
     return lines if lines[-1] else lines[:-1]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from underlay.intent import broken_words
+from underlay.intent import broken_words, reasons
 from underlay.report.page import Page, count
 
 if TYPE_CHECKING:
@@ -92,14 +91,11 @@ def _broken(one: Judged[Cell], page: Page) -> None:
         page.line(
             f"Not as predicted: {broken_words(statement.never, odd)}.", indent=4, first="    "
         )
-    by_rule: dict[tuple[str, str], list[Cell]] = defaultdict(list)
-    for cell in planned:
-        by_rule[cell.because, cell.reference].append(cell)
-    for (because, reference), cells in list(by_rule.items())[:RULES_SHOWN]:
-        words = f"As predicted: {broken_words(statement.never, cells)}. {because}"
-        page.line(words, indent=4, first="    ")
+    why = reasons(statement.never, planned)
+    for words, reference in why[:RULES_SHOWN]:
+        page.line(f"As predicted: {words}", indent=4, first="    ")
         page.line(reference, "dim", 6)
-    rest = len(by_rule) - RULES_SHOWN
+    rest = len(why) - RULES_SHOWN
     if rest > 0:
         page.line(f"and by {count(rest, 'rule')} more, in --json", indent=4, first="    ")
 

@@ -9,13 +9,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from underlay.expect import FAMILIES
+from underlay.expect import FAMILIES, asked_as
 from underlay.intent import stands_of
 from underlay.report.matrix import TO_BE_MIXED, predicted_matrix, predicted_sign
 from underlay.report.page import Page, count
 from underlay.report.terminal import common_values, mixed_line, plain, reasons_section
 from underlay.report.wanted import wanted_document, wanted_section
-from underlay.verdict import asked_as
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from underlay.intent import broken_words
+from underlay.intent import reasons
 from underlay.report.page import Page, count
 
 if TYPE_CHECKING:
@@ -40,10 +39,11 @@ def wanted_section(
             earlier = "" if before is None else f" ({before_words(one, before)})"
             sign = "X" if page.ascii_only else "✗"
             page.line(f"{broken_line(one)}{earlier}", "bold red", 4, f"  {sign}")
-            for words, reference in reasons(one)[:RULES_SHOWN]:
+            why = reasons(one.statement.never, one.broken)
+            for words, reference in why[:RULES_SHOWN]:
                 page.line(words, indent=4)
                 page.line(reference, "dim", 6)
-            rest = len(reasons(one)) - RULES_SHOWN
+            rest = len(why) - RULES_SHOWN
             if rest > 0:
                 page.line(f"and by {count(rest, 'rule')} more, in --json", indent=4)
 
@@ -59,17 +59,6 @@ def before_words(one: Judged[Expectation], before: Mapping[str, str]) -> str:
     """Return how it stood with a statement in the lab as it was, in words."""
     earlier = before.get(one.statement.text)
     return f"{earlier} before" if earlier else "not wanted before"
-
-
-def reasons(one: Judged[Expectation]) -> list[tuple[str, str]]:
-    """Return why a statement is broken, a rule at a time: whose cells, why, and who says so."""
-    rules: dict[tuple[str, str], list[Expectation]] = defaultdict(list)
-    for cell in one.broken:
-        rules[cell.because, cell.reference].append(cell)
-    return [
-        (f"{broken_words(one.statement.never, cells)}. {because}", reference)
-        for (because, reference), cells in rules.items()
-    ]
 
 
 def wanted_document(stands: Iterable[Judged[Expectation]]) -> list[dict[str, Any]]:

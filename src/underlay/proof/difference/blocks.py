@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from underlay.expect import asked_as
 from underlay.proof.difference.cells import WHAT, Change, Scope, reach_of
-from underlay.verdict import asked_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

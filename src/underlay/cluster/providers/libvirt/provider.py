@@ -86,6 +86,7 @@ class Libvirt(Provider):
         """Wait for the proof of readiness of a node that Vagrant has started."""
         limit = time.monotonic() + NODE_DEADLINE + ready.for_containers(plan)
         address = plan.node(node).management.address.ip
+        console = machine.console(state, node)
         try:
             if not ready.wait_for_ssh(
                 address, limit, lambda: self._check_running(plan, node, state)
@@ -93,10 +94,9 @@ class Libvirt(Provider):
                 raise Infrastructure(f"{node}: ssh did not answer within the deadline")
             self._set_ports(plan, node, state)
             left = limit - time.monotonic()
-            starving = ready.Starving(node, machine.console(state, node))
+            starving = ready.Starving(node, console)
             ready.prove(state / "ssh_config", node, left, starving)
         except Infrastructure as error:
-            console = machine.console(state, node)
             printed = console.read_text(errors="replace")
             told = ready.with_console(error, tail(printed, CONSOLE_LINES))
             raise ready.out_of_memory(told, plan, plan.node(node), printed) from error

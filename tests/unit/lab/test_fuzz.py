@@ -11,10 +11,11 @@ import json
 import resource
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,6 +33,7 @@ from underlay.lint.read import LabError, problems_of, read_lab_text
 from underlay.plan import make_plan
 from underlay.proof.records import keeping
 
+Input = TypeVar("Input")
 ROOT = Path(__file__).resolve().parents[3]
 LABS = [
     *sorted((ROOT / "labs").rglob("*.yml")),
@@ -215,14 +217,7 @@ def test_imports(tmp_path: Path, files: dict[str, bytes]) -> None:
 
 @pytest.mark.all
 def test_thousands_of_imports(tmp_path: Path) -> None:
-    seen: Counter[str] = Counter()
-
-    @rounds(ALL)
-    @given(files=host_files(cases=FLEETS * 20 + HOSTS))
-    def every(files: dict[str, bytes]) -> None:
-        seen[try_import(tmp_path, files)] += 1
-
-    every()
+    seen = thousands(host_files(cases=FLEETS * 20 + HOSTS), partial(try_import, tmp_path))
     assert seen["a lab"] > seen.total() / 10
 
 
@@ -240,28 +235,27 @@ def test_hosts(tmp_path: Path, files: dict[str, bytes]) -> None:
 
 @pytest.mark.all
 def test_thousands_of_labs(tmp_path: Path) -> None:
-    seen: Counter[str] = Counter()
-
-    @rounds(ALL)
-    @given(content=lab_files())
-    def every(content: bytes) -> None:
-        seen[try_lab(tmp_path, content)] += 1
-
-    every()
+    seen = thousands(lab_files(), partial(try_lab, tmp_path))
     keep("labs", seen)
 
 
 @pytest.mark.all
 def test_thousands_of_hosts(tmp_path: Path) -> None:
+    seen = thousands(host_files(), partial(try_hosts, tmp_path))
+    keep("hosts", seen)
+
+
+def thousands(inputs: st.SearchStrategy[Input], tried: Callable[[Input], str]) -> Counter[str]:
+    """Return how many of ``inputs`` became what, as ``tried`` says of each."""
     seen: Counter[str] = Counter()
 
     @rounds(ALL)
-    @given(files=host_files())
-    def every(files: dict[str, bytes]) -> None:
-        seen[try_hosts(tmp_path, files)] += 1
+    @given(one=inputs)
+    def every(one: Input) -> None:
+        seen[tried(one)] += 1
 
     every()
-    keep("hosts", seen)
+    return seen
 
 
 def keep(kind: str, seen: Counter[str]) -> None:

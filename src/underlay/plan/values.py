@@ -109,10 +109,27 @@ class ContainerRoute:
 
 
 @dataclass(frozen=True)
+class OwnFile:
+    """A file of the user's own that a node has at ``path``, word for word.
+
+    ``path`` is absolute on the node, ``program`` the one that its format belongs to, as
+    fleet/kinds.py calls it, ``mode`` its permissions, and ``source`` where it lies, as the user
+    sees it.
+    """
+
+    path: str
+    program: str
+    text: str
+    mode: int = 0o644
+    source: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
 class PlannedNode:
     """A node. ``index`` counts from 1; ``memory`` is in MiB.
 
-    ``forwards`` says that it forwards packets between its interfaces.
+    ``forwards`` says that it forwards packets between its interfaces, and ``own`` are the files
+    that its user wrote, which stand there instead of what is rendered.
     """
 
     name: str
@@ -126,6 +143,7 @@ class PlannedNode:
     links: tuple[NodeLink, ...] = ()
     forwards: bool = False
     profile: str = "full"
+    own: tuple[OwnFile, ...] = ()
 
     def below(self, interface: str) -> list[str]:
         """Return ``interface`` and those that its frames leave by, the uppermost first.
@@ -223,7 +241,8 @@ class PlannedNetwork:
     plugin that gives addresses, empty for the runtime's usual one; with ``slaac`` containers
     make their IPv6 address themselves. ``attach`` and ``own_mac`` say the nodes what its
     driver's ``traits`` say here. ``nic`` is the node's NIC or bond in the segment, below every
-    other interface of the network.
+    other interface of the network. ``made_by`` has nodes, each with the path of the user's own
+    file that makes the network there; on others it is made of what is rendered.
     """
 
     name: str
@@ -254,6 +273,7 @@ class PlannedNetwork:
     attach: str = ""
     own_mac: bool = True
     nic: str = ""
+    made_by: tuple[tuple[str, str], ...] = ()
 
     @property
     def traits(self) -> Driver:
@@ -352,7 +372,8 @@ class Attachment(Addressed):
 class PlannedContainer:
     """A container on one node, with one attachment per network.
 
-    ``forwards`` says that it forwards packets between its interfaces.
+    ``forwards`` says that it forwards packets between its interfaces. ``started_by`` is the path
+    of the user's own file that starts it; empty where the node program does.
     """
 
     name: str
@@ -360,6 +381,7 @@ class PlannedContainer:
     runtime: str
     attachments: tuple[Attachment, ...]
     forwards: bool = False
+    started_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -512,11 +534,18 @@ class Plan:
 
     def to_json(self) -> str:
         """Return the plan as JSON text, byte for byte the same for the same lab."""
-        told = asdict(self)
-        # What is wanted makes nothing: without it, what was made from this text stays as it is.
-        if not self.intent:
-            del told["intent"]
+        told = asdict(self, dict_factory=_told)
         return json.dumps(told, indent=2, sort_keys=True) + "\n"
+
+
+# Fields that are not said where they are empty: what was made of a plan before there were any
+# of them, such as a record, is still that plan's.
+_UNSAID: dict[str, object] = {"intent": (), "own": (), "started_by": "", "made_by": ()}
+
+
+def _told(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the fields of a value that are said; a network's ``own`` is a word, and always is."""
+    return {key: value for key, value in pairs if key not in _UNSAID or value != _UNSAID[key]}
 
 
 def plan_from_json(text: str) -> Plan:

@@ -11,7 +11,9 @@ import pytest
 from underlay.cluster.boot_files import Boot
 from underlay.cluster.prepare import load_plan
 from underlay.cluster.providers.libvirt import kvm, machine, wiring
+from underlay.cluster.providers.libvirt.provider import refuse_panicked
 from underlay.cluster.providers.libvirt.virsh import identity
+from underlay.errors import Infrastructure
 from underlay.plan import Plan
 from underlay.storage import paths
 
@@ -54,6 +56,17 @@ def test_segments_have_no_address_and_management_is_a_link(plan: Plan) -> None:
         assert address.find("dhcp") is None
     ids = [network.findtext("uuid") for network in found.values()]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_kernel_that_gave_up_is_not_waited_for(tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    refuse_panicked("core-02", console)
+    console.write_text("[    0.1] Booting\n")
+    refuse_panicked("core-02", console)
+    said = "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)"
+    console.write_text(f"[    0.1] Booting\n[    2.3] {said}\n")
+    with pytest.raises(Infrastructure, match=r"core-02: its kernel gave up .*: VFS: Unable"):
+        refuse_panicked("core-02", console)
 
 
 def test_identities_are_the_labs_own() -> None:

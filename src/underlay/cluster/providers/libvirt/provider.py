@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from underlay.cluster.providers.libvirt.virsh import (
 )
 from underlay.cluster.requirements.machine import Row, package_rows
 from underlay.cluster.state.lab import plan_in
+from underlay.cluster.watching import console_end
 from underlay.errors import Infrastructure, UnderlayError
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
 NODE_DEADLINE = 420.0
 CONSOLE_LINES = 15
+PANIC = re.compile(r"Kernel panic - not syncing: (.*)")
+SEARCHED = 1 << 16  # bytes of the console
 SWITCH_DEADLINE = 30.0
 EMULATED_PACE = 3.0
 ACCELERATION = "acceleration"
@@ -149,6 +153,17 @@ class Libvirt(Provider):
         word = self.states(plan, state)[node]
         if word != "running":
             raise Infrastructure(f"{node}: its machine ended while booting ({word})")
+        refuse_panicked(node, machine.console(state, node))
+
+
+def refuse_panicked(node: str, console: Path) -> None:
+    """Raise Infrastructure where the kernel of ``node`` has said on ``console`` that it gives up.
+
+    Its machine runs on, and says nothing more.
+    """
+    panic = PANIC.search(console_end(console, SEARCHED))
+    if panic:
+        raise Infrastructure(f"{node}: its kernel gave up while booting: {panic[1].strip()}")
 
 
 def _accelerated(state: Path) -> bool:

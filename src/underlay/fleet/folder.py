@@ -285,7 +285,7 @@ def _lies_in(path: Path, folder: Path | None, document: Document) -> bool:
         pass
     spot = Spot(document.file)
     message = "is a symbolic link that leads out of the host's folder, or nowhere"
-    document.report("file-unreadable", spot, message, "put the file itself in its place")
+    document.report("file-elsewhere", spot, message, "put the file itself in its place")
     return False
 
 

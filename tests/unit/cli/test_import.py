@@ -196,7 +196,7 @@ def test_what_no_lab_can_be_names_the_host_s_line(capfd: pytest.CaptureFixture[s
     put("a", ranged(20, mode="brigde"), "192.168.70.11/24")
     said = refused(capfd, "a")
     assert "a/net.d/20-lannet.conf:" in said
-    assert "found 'brigde', expected" in said
+    assert "'brigde' is no mode of macvlan [cni-mode-unknown]\n  hint: did you mean bridge?" in said
 
 
 def test_no_network_at_all(capfd: pytest.CaptureFixture[str]) -> None:
@@ -213,22 +213,67 @@ def test_names_that_a_lab_does_not_take(capfd: pytest.CaptureFixture[str]) -> No
     assert len(document["assumptions"]) == 3
 
 
-def test_errors_of_the_files_are_named(capfd: pytest.CaptureFixture[str]) -> None:
-    put("a", {**ranged(20), "cniVersion": "1.0"}, "192.168.70.11/24")
-    said = refused(capfd, "a", "--strict", code=1)
-    assert "error in the files: a/net.d/20-lannet.conf:2:2: cni-version-unknown" in said
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("eth1.network", "[Match]\nName=eth1\nbroken\n", "eth1.network:3:1: 'broken' is neither"),
+        ("eth1.network", NIC.format(nic="eth1", address="192.168.70.11"),
+         "eth1.network:5:1: '192.168.70.11' is no address with a prefix length [networkd-address]"),
+        ("net.d/30-more.conf", "{,}", "net.d/30-more.conf:1:2: expecting property name"),
+        ("net.d/30-more.conf", json.dumps(ranged(60, type="macvaln", name="x")),
+         "there is no plugin 'macvaln' [cni-type-misspelt]\n  hint: did you mean macvlan?"),
+        ("compose.yml", "networks:\n  lan: {drvier: macvlan}\n", "hint: did you mean driver?"),
+        ("lan.container", "[Container]\nImage=x\nNetwork=lan.network\nIP=10.1.1\n",
+         "lan.container:4:1: "),
+        ("user-data", "#cloud-config\nwrite_files: [{path: /etc/cni/net.d/1.conf}\n",
+         "a/user-data:2:"),
+    ],
+)  # fmt: skip
+def test_what_a_file_s_reader_would_refuse_is_bad_input(
+    file: str, text: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    Path("a", file).write_text(text)
+    said = refused(capfd, "a")
+    assert words in said
+    assert "`underlay lint --host a=…` says why each matters" in said
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("compose.yml", "services:\n  web: {image: x}\n"),
+        ("web.container", "[Container]\nImage=x\nImagee=y\nNetwork=host\n"),
+        ("user-data", "# comment\n#cloud-config\nusers: [{name: me}]\n"),
+        ("eth1.network", NIC.format(nic="eth1", address="192.168.70.11/24") +
+         "[Link]\n# underlay: ignore networkd-mtu: the driver's own\nMTUBytes=big\n"),
+    ],
+)  # fmt: skip
+def test_what_has_nothing_to_do_with_networks_or_is_silenced_is_no_bad_input(
+    file: str, text: str
+) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    Path("a", file).write_text(text)
+    assert main(["import", "a", "-o", "lab.yml"]) == 0
+
+
+def test_errors_between_files_are_carried_over_and_named(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.25/24")
+    put("b", ranged(40), "192.168.70.25/24")
+    said = refused(capfd, "a", "b", "--strict", code=1)
+    assert "error in the files: b/eth1.network:5:1: host-address-twice" in said
     assert "there are errors in the files" in said
-    assert main(["import", "a", "--json"]) == 0
+    assert main(["import", "a", "b", "--json"]) == 0
     (error,) = json.loads(capfd.readouterr().out)["errors"]
-    assert (error["id"], error["line"]) == ("cni-version-unknown", 2)
+    assert (error["id"], error["line"]) == ("host-address-twice", 5)
 
 
 def test_a_next_hop_that_is_no_gateway_is_left_out(capfd: pytest.CaptureFixture[str]) -> None:
-    routed = {"gateway": "10.1.1.1", "routes": [{"dst": "0.0.0.0/0", "gw": "10.9.9.9"}]}
+    routed = {"gateway": "10.1.1.1", "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.1.2"}]}
     put("a", net(ipam={"rangeStart": "10.1.1.20", **routed}), "192.168.70.11/24")
     assert main(["import", "a", "--json"]) == 0
     left = json.loads(capfd.readouterr().out)["left_out"]
-    assert "the next hop 10.9.9.9 of the default route of lannet" in {one["what"] for one in left}
+    assert "the next hop 10.1.1.2 of the default route of lannet" in {one["what"] for one in left}
 
 
 @pytest.mark.parametrize("on", [True, False])

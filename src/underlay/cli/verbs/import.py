@@ -58,9 +58,9 @@ def command(
     `check` take. Drivers, modes, VLANs, subnets, ranges, gateways and names stay as
     they are. A comment says of each value where it is from, and of each thing that
     had to be assumed what that is; the last lines name every file and key that a lab
-    can't say. Errors that `lint --host` finds in the files are named: a lab says what
-    they mean, and not what their reader makes of them. Nothing of a host's is changed
-    or run.
+    can't say. A file that its own reader would refuse, or pass over in part, is bad
+    input; what hosts' files do to one another is carried over, and the errors that
+    `lint --host` finds in that are named. Nothing of a host's is changed or run.
 
     Example:
       underlay import hosts/* -o lab.yml
@@ -69,11 +69,12 @@ def command(
     """
     from underlay.fleet import read_hosts
     from underlay.fleet.carried import carry, lab_text
-    from underlay.lint.hosts import lint_hosts
+    from underlay.lint.hosts import lint_hosts, refuse
 
     pairs = [_pair(folder) for folder in folders]
     _refuse_output(output, [Path(pair.partition("=")[2]) for pair in pairs], force=force)
     found = read_hosts(pairs, inside=True)
+    refuse(found)
     carried = carry(found, _stated(segments or []), _name(output, pairs))
     files = len({document.file for host in found for document in host.documents})
     text = lab_text(carried, files)

@@ -7,9 +7,10 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from underlay.lint.finding import Finding, RuleText
+from underlay.lint.hosts.refusing import refuse, refused
 from underlay.lint.hosts.rule import INTERFACES, RULES, Hosts
 
-__all__ = ["host_rules", "lint_hosts", "unjudged"]
+__all__ = ["host_rules", "lint_hosts", "refuse", "refused", "unjudged"]
 
 # Importing a module of rules adds them to the table.
 for _module in iter_modules(__path__, f"{__name__}."):

@@ -11,6 +11,7 @@ from underlay.expect import asked_as
 from underlay.lab.text import quoted
 from underlay.proof.difference.keys import NOTHING
 from underlay.report.page import Page, count
+from underlay.report.statement_changes import statement_changes_section
 from underlay.report.terminal import PAIRS_SHOWN, VALUES_SHOWN, plain, value_text
 from underlay.report.wanted import wanted_section
 
@@ -71,6 +72,9 @@ def all_in_a_line(results: Sequence[LabDifference]) -> str:
         head += f", {count(broken, 'statement')} not kept"
     if not differ:
         return head
+    gone = sum(change.what != "came" for result in results for change in result.statements)
+    if gone:
+        head += f", {count(gone, 'statement')} gone or changed"
     numbers = {what: sum(r.counts[what] for r in results) for what in ("lost", "changed", "gained")}
     return f"{head}: {', '.join(f'{number} {what}' for what, number in numbers.items())}"
 
@@ -98,11 +102,13 @@ def _of_lab(result: LabDifference, page: Page) -> None:
         head = f"{old} is gone" if old else f"{new} is new"
         page.line(f"{head}: {sum_of(result)}", STYLES["lost"] if old else STYLES["gained"])
         wanted_section(result.intent, page, result.intent_before)
+        statement_changes_section(result.statements, page)
         return
     page.line(f"{old} → {new}", "bold")
     page.line(sum_of(result))
     _keys(result.keys, page)
     wanted_section(result.intent, page, result.intent_before)
+    statement_changes_section(result.statements, page)
     for group in result.groups:
         if group.stays:
             _group(group, by_keys(result, group), page)

@@ -31,6 +31,11 @@ from underlay.report.difference import (
 )
 from underlay.report.page import count
 from underlay.report.prediction import expected
+from underlay.report.statement_changes import (
+    change_words,
+    loss_reasons,
+    statement_changes_document,
+)
 from underlay.report.wanted import before_words, broken_line, wanted_document
 
 if TYPE_CHECKING:
@@ -89,6 +94,7 @@ def _lab(result: LabDifference) -> dict[str, Any]:
             {**document, "before": result.intent_before.get(document["statement"])}
             for document in wanted_document(result.intent)
         ],
+        "statements": statement_changes_document(result.statements),
         "groups": [_group(result, group) for group in result.groups],
         "cells": [_change(change) for change in difference.changes] if difference else [],
     }
@@ -218,11 +224,13 @@ def _markdown_of_lab(result: LabDifference) -> list[str]:
     difference = result.difference
     if difference is None:
         gone_or_new = f"### {_code(old or new)} is {'gone' if old else 'new'}"
-        return [gone_or_new, "", sum_of(result), *_intent(result)]
+        head = [gone_or_new, "", sum_of(result)]
+        return [*head, *_intent(result), *_statements(result)]
     return [
         *(f"### {_code(old)} → {_code(new)}", "", sum_of(result)),
         *_keys(result),
         *_intent(result),
+        *_statements(result),
         *_groups(result),
         *_values(difference),
         *_ends(result, difference),
@@ -291,6 +299,16 @@ def _intent(result: LabDifference) -> list[str]:
             why = reasons(one.statement.never, one.broken)
             lines += [f"  - {_text(f'{words} ({source})')}" for words, source in why]
     return lines if lines[-1] else lines[:-1]
+
+
+def _statements(result: LabDifference) -> list[str]:
+    """Return a line for each statement that isn't as before; why, where one is lost."""
+    lines = ["", "Statements that differ:", ""] if result.statements else []
+    for change in result.statements:
+        words = _text(f"{change.what}: {change_words(change)}")
+        lines.append(f"- **{words}**" if change.loses else f"- {words}")
+        lines += [f"  - {_text(f'{why} ({source})')}" for why, source in loss_reasons(change)]
+    return lines
 
 
 def _row(result: LabDifference, group: Group) -> tuple[str, str, str, str]:

@@ -475,3 +475,26 @@ def test_a_file_with_a_colon_in_its_name_is_a_file(here: Path, said: Said) -> No
 )
 def test_values_are_told_as_yaml_has_them(value: object, words: str) -> None:
     assert yaml_words(value) == words
+
+
+def test_a_statement_that_is_deleted_does_not_pass(here: Path, said: Said) -> None:
+    wanted = "expect:\n  - lannet-1a -> lannet-1b icmp\n"
+    (here / "wanted.yml").write_text(LAB + wanted)
+    code, out, _ = said("wanted.yml", "old.yml")
+    assert code == 0
+    assert "- line 10, only before: lannet-1a -> lannet-1b icmp, which the new lab would keep" in (
+        in_one_line(out)
+    )
+    assert said("wanted.yml", "old.yml", "--strict")[0] == 1
+    # With what kept it, it is lost, and --strict isn't needed for that.
+    (here / "wanted.yml").write_text(PRIVATE.replace("private", "bridge") + wanted)
+    for shape, word in (
+        ("text", "which the new lab breaks by 1 of 1 cell"),
+        ("markdown", "**went: line 10, only before"),
+        ("json", '"would": "broken"'),
+    ):
+        code, out, _ = said("wanted.yml", "private.yml", "--format", shape)
+        assert code == 1
+        assert word in in_one_line(out)
+    code, out, _ = said("old.yml", "old.yml", "--json")
+    assert json.loads(out)["labs"][0]["statements"] == []

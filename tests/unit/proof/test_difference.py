@@ -413,3 +413,80 @@ def test_a_file_that_is_no_lab_is_refused_under_its_own_name() -> None:
         load_bytes(Path("mine.yml"), "mine.yml", b"#" * (1 << 21))
     with pytest.raises(BadInput, match="not UTF-8"):
         load_bytes(Path("mine.yml"), "mine.yml", b"\xff")
+
+
+WANTED = """\
+expect:
+  - lannet-1a -> lannet-2a
+  - lannet-1a -> lannet-1b icmp
+  - ipnet -x lannet
+"""
+
+
+def statements(old: str, new: str) -> list[tuple[str, str, bool]]:
+    """Return what became of each statement that isn't as before, and how it would stand with it."""
+    result = lab_difference(LabPair("", loaded(old), loaded(new)))
+    lost = [change for change in result.statements if change.what != "came"]
+    assert result.any or not lost
+    found = []
+    for change in result.statements:
+        would = change.would.word if change.would else ""
+        assert change.loses == (would == "broken")
+        found.append((change.what, would, result.breaks_intent))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (WANTED, []),
+        # Neither order nor spelling matters, nor does what is said twice.
+        (
+            "expect:\n  - {from: ipnet, to: lannet, never: true}\n"
+            "  - lannet-1a ->  lannet-1b icmp\n"
+            "  - lannet-1a -> lannet-2a\n  - lannet-1a -> lannet-2a\n",
+            [],
+        ),
+        (WANTED.replace("  - ipnet -x lannet\n", ""), [("went", "kept", False)]),
+        ("", [("went", "kept", False)] * 3),
+        (f"{WANTED}  - lannet -x ipnet\n", [("came", "", False)]),
+        (WANTED.replace("lannet-1b icmp", "lannet-1b tcp"), [("changed", "kept", False)]),
+    ],
+)
+def test_statements_that_differ_are_told(now: str, expected: list[tuple[str, str, bool]]) -> None:
+    assert statements(LAB + WANTED, LAB + now) == expected
+
+
+def test_a_statement_that_goes_with_what_keeps_it_is_lost() -> None:
+    private = changed(("driver: macvlan,", "driver: macvlan, mode: private,"))
+    silent = WANTED.replace("  - lannet-1a -> lannet-1b icmp\n", "")
+    assert statements(LAB + WANTED, private + silent) == [("went", "broken", True)]
+    # The same where it says the contrary now, and where nothing is wanted any more.
+    contrary = WANTED.replace("lannet-1a -> lannet-1b", "lannet-1a -x lannet-1b")
+    assert statements(LAB + WANTED, private + contrary) == [("changed", "broken", True)]
+    assert ("went", "broken", True) in statements(LAB + WANTED, private)
+
+
+def test_what_was_broken_before_is_not_lost() -> None:
+    forbidden = WANTED.replace("lannet-1a -> lannet-2a", "lannet-1a -x lannet-2a")
+    result = lab_difference(LabPair("", loaded(LAB + forbidden), loaded(LAB)))
+    assert {(one.before, one.would.word, one.loses) for one in result.statements if one.would} == {
+        ("broken", "broken", False),
+        ("kept", "kept", False),
+    }
+    assert not result.breaks_intent
+
+
+def test_a_statement_whose_ends_are_gone_is_about_no_cell() -> None:
+    fewer = changed(("count: 2", "count: 1"))
+    silent = WANTED.replace("  - lannet-1a -> lannet-1b icmp\n", "")
+    told = statements(LAB + WANTED, fewer + silent)
+    assert ("went", "not measured", False) in told
+
+
+def test_statements_of_a_lab_that_goes_go_with_it() -> None:
+    lab = loaded(LAB + WANTED)
+    gone = lab_difference(LabPair("mine.yml", lab, None))
+    assert [(one.what, one.would) for one in gone.statements] == [("went", None)] * 3
+    come = lab_difference(LabPair("mine.yml", None, lab))
+    assert [one.what for one in come.statements] == ["came"] * 3

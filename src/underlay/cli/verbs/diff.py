@@ -58,9 +58,10 @@ def command(
     OLD and NEW are lab files, names of labs, folders of lab files (compared by file name), or
     what git has: `HEAD~1:labs/coreos.yml`, or `HEAD~1:` for the other one's path at that
     revision. Nothing is checked out. What NEW says under `expect` is held against its
-    prediction. That lint finds errors in NEW is said on stderr: such a lab may do less than is
-    predicted. Exit code 1 where a cell is lost or a statement of NEW isn't kept, 0 otherwise;
-    with --strict 1 where anything isn't as before. 2 where OLD or NEW can't be read.
+    prediction, and so is what OLD says and NEW doesn't any more. That lint finds errors in NEW
+    is said on stderr: such a lab may do less than is predicted. Exit code 1 where a cell is
+    lost or a statement isn't kept, 0 otherwise; with --strict 1 where any cell or end isn't as
+    before, or a statement of OLD is gone or changed. 2 where OLD or NEW can't be read.
 
     Example:
       underlay diff labs/coreos.yml mine.yml

@@ -9,6 +9,7 @@ from underlay.proof.difference.cells import Change, Difference, Side, compare
 from underlay.proof.difference.keys import KeyChange, differing_keys
 from underlay.proof.difference.labs import LabPair, Pairs, read_pairs
 from underlay.proof.difference.results import LabDifference, lab_difference
+from underlay.proof.difference.statements import StatementChange, changed_statements
 
 __all__ = [
     "Block",
@@ -20,6 +21,8 @@ __all__ = [
     "LabPair",
     "Pairs",
     "Side",
+    "StatementChange",
+    "changed_statements",
     "compare",
     "differing_keys",
     "grouped",

@@ -12,6 +12,7 @@ from underlay.proof.difference.alone import keys_of_groups
 from underlay.proof.difference.blocks import grouped
 from underlay.proof.difference.cells import WHAT, compare
 from underlay.proof.difference.keys import differing_keys
+from underlay.proof.difference.statements import changed_statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from underlay.proof.difference.cells import Difference, Side, What
     from underlay.proof.difference.keys import KeyChange
     from underlay.proof.difference.labs import LabPair
+    from underlay.proof.difference.statements import StatementChange
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,17 @@ class LabDifference:
         stands = _stands(self.pair.old, self.difference.old if self.difference else None)
         return {one.statement.text: one.word for one in stands}
 
+    @cached_property
+    def statements(self) -> tuple[StatementChange, ...]:
+        """The statements of what is wanted that went, came or changed."""
+        now = self.difference.new.prediction if self.difference else None
+        return changed_statements(self.pair.old, self.pair.new, self.intent_before, now)
+
     @property
     def breaks_intent(self) -> bool:
-        """Whether a statement of the new lab isn't kept by its prediction."""
-        return any(one.word != "kept" for one in self.intent)
+        """Whether the new lab's prediction is against a statement, of its own or of the old lab."""
+        own = any(one.word != "kept" for one in self.intent)
+        return own or any(change.loses for change in self.statements)
 
     @property
     def cells(self) -> int:
@@ -89,8 +98,9 @@ class LabDifference:
 
     @property
     def any(self) -> bool:
-        """Whether anything but the text is another."""
-        return self.difference is None or self.difference.any
+        """Whether anything but the text is another; a statement that only comes loses nothing."""
+        cells = self.difference is None or self.difference.any
+        return cells or any(change.what != "came" for change in self.statements)
 
 
 def _stands(loaded: Loaded | None, side: Side | None) -> tuple[Judged[Expectation], ...]:

@@ -14,7 +14,7 @@ from underlay.lab import Lab
 from underlay.lab.statement import Said
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.plan import Plan, PlannedStatement
-from underlay.plan.statements import Named
+from underlay.plan.statements import Named, named_in
 
 
 def statement_problems(lab: Lab, text: LabText, plan: Plan) -> list[Problem]:
@@ -25,7 +25,7 @@ def statement_problems(lab: Lab, text: LabText, plan: Plan) -> list[Problem]:
     """
     if not plan.intent:
         return []
-    named = Named(lab, plan)
+    named = named_in(lab, plan)
     nobody: list[Problem] = []
     found: list[Problem] = []
     for said, one in zip(lab.statements, plan.intent, strict=True):
@@ -44,8 +44,7 @@ def _nobody(text: LabText, named: Named, said: Said, one: PlannedStatement) -> I
         unknown = [name for name in (*ends.names, *ends.without) if not named.matching(name)]
         place = ("expect", one.number, key)
         for name in unknown:
-            near = nearest(_WILD.sub("", name), named.keys)
-            hint = did_you_mean(near) or "`underlay status` and the matrix show all names"
+            hint = name_hint(name, named)
             expected = "the name of a container, network, node or host, or a pattern of such"
             yield text.problem(place, quoted(name), expected, hint, id="expect-nobody")
         if not meant and not unknown:
@@ -54,6 +53,16 @@ def _nobody(text: LabText, named: Named, said: Said, one: PlannedStatement) -> I
                 "`except` takes out everybody whom the names before it stand for",
                 id="expect-nobody",
             )
+
+
+def name_hint(name: str, named: Named) -> str:
+    """Return what helps with a name that stands for nobody: where it would, or one like it."""
+    who, at, _ = name.partition("@")
+    if at and who in named.keys:
+        there = [one for one in named.keys if one.startswith(f"{who}@")]
+        return f"{who} is there as {', '.join(there)}" if there else f"{who} alone, without an @"
+    near = nearest(_WILD.sub("", name), [*named.keys, *named.words])
+    return did_you_mean(near) or "`underlay predict` shows all names"
 
 
 def _mixed(text: LabText, said: Said, one: PlannedStatement) -> Iterator[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -12,11 +13,16 @@ from underlay.plan.containers import by_group
 from underlay.plan.values import PlannedStatement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from underlay.lab import Lab
     from underlay.lab.statement import Ends, Said
     from underlay.plan.values import Plan
+
+# Words for all of a kind; a name that is written alike comes first.
+NODES, HOSTS, CONTAINERS = "nodes", "hosts", "containers"
+# The number of a node and a letter, behind the name of several containers.
+_WHICH = re.compile(r"-[0-9]+[a-z]+$")
 
 
 def with_statements(lab: Lab, plan: Plan) -> Plan:
@@ -27,7 +33,7 @@ def with_statements(lab: Lab, plan: Plan) -> Plan:
     """
     if not lab.expect:
         return plan
-    found = Named(lab, plan)
+    found = named_in(lab, plan)
     return replace(
         plan,
         intent=tuple(
@@ -70,11 +76,11 @@ class Named:
 
     Each end of the matrix is known by a key: a node or an external host by its name, a container
     by CONTAINER@NETWORK for each of its interfaces, and a further address of one by
-    CONTAINER@ADDRESS.
+    CONTAINER@ADDRESS. ``group_of`` has the name of a container's group, where it has one.
     """
 
-    def __init__(self, lab: Lab, plan: Plan) -> None:
-        self._lab, self._plan = lab, plan
+    def __init__(self, plan: Plan, group_of: Mapping[str, str]) -> None:
+        self._plan, self._group_of = plan, group_of
 
     @cached_property
     def keys(self) -> dict[str, tuple[str, ...]]:
@@ -85,10 +91,25 @@ class Named:
                 found.setdefault(name, {})[key] = None
         return {name: tuple(keys) for name, keys in found.items()}
 
+    @cached_property
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """The keys that each word for all of a kind stands for."""
+        machines = {
+            NODES: tuple(node.name for node in self._plan.nodes),
+            HOSTS: tuple(host.name for host in self._plan.hosts),
+        }
+        others = {*machines[NODES], *machines[HOSTS]}
+        return {**machines, CONTAINERS: tuple(k for k, _ in self._every() if k not in others)}
+
     def matching(self, pattern: str) -> tuple[str, ...]:
-        """Return the keys of those that ``pattern`` names, as a shell would match it."""
+        """Return the keys of those that ``pattern`` names, as a shell would match it.
+
+        A word for all of a kind gives way to a name that is written alike.
+        """
         if pattern in self.keys:
             return self.keys[pattern]
+        if pattern in self.words:
+            return self.words[pattern]
         every = (keys for name, keys in self.keys.items() if fnmatchcase(name, pattern))
         return tuple(dict.fromkeys(key for keys in every for key in keys))
 
@@ -98,18 +119,31 @@ class Named:
         without = {key for name in ends.without for key in self.matching(name)}
         return tuple(key for key in named if key not in without)
 
-    def _every(self) -> Iterator[tuple[str, set[str]]]:
-        groups = by_group(self._lab, self._plan.nodes, self._plan.networks)
-        group_of = {name: group.name for group, name in groups if group.name}
+    def _every(self) -> Iterator[tuple[str, list[str]]]:
+        """Yield the key of every end with all of its names."""
         for container in self._plan.containers:
-            own = {container.name, group_of.get(container.name, container.name)}
+            own = dict.fromkeys((container.name, self._group_of.get(container.name, "")))
+            own.pop("", None)
             for one in container.attachments:
-                key = f"{container.name}@{one.network}"
-                yield key, {*own, one.network, key}
+                at = [f"{name}@{one.network}" for name in own]
+                yield at[0], [*own, *at, one.network]
             for one in container.attachments:
+                at = [f"{name}@{one.network}" for name in own]
                 for address in one.more:
                     key = f"{container.name}@{address.ip}"
-                    yield key, {*own, one.network, f"{container.name}@{one.network}", key}
+                    yield key, [*own, *at, key, one.network]
         nodes, hosts = self._plan.nodes, self._plan.hosts
         for name in (*(node.name for node in nodes), *(host.name for host in hosts)):
-            yield name, {name}
+            yield name, [name]
+
+
+def named_in(lab: Lab, plan: Plan) -> Named:
+    """Return who is in ``lab``, which is planned as ``plan``."""
+    groups = by_group(lab, plan.nodes, plan.networks)
+    return Named(plan, {name: group.name for group, name in groups if group.name})
+
+
+def named_in_plan(plan: Plan) -> Named:
+    """Return who is in ``plan``, whose lab file isn't at hand: a group is known by its names."""
+    names = (container.name for container in plan.containers)
+    return Named(plan, {name: stem for name in names if (stem := _WHICH.sub("", name)) != name})

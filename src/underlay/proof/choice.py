@@ -6,25 +6,23 @@ who was heard by others, and those may be among the cells that nobody asked to s
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.expect import ends, predict
+from underlay.intent import key_of
 from underlay.lab.statement import MUST, Ends, ends_in
+from underlay.lint.statements import name_hint
+from underlay.plan.statements import named_in_plan
 
 if TYPE_CHECKING:
-    from underlay.expect import End
     from underlay.intent import Judged
     from underlay.plan import Plan
     from underlay.proof.explain import Explanation
     from underlay.verdict import Cell, Verdict
-
-# The number of a node and a letter, behind the name of several containers.
-_WHICH = re.compile(r"-[0-9]+[a-z]+$")
 
 
 @dataclass(frozen=True)
@@ -114,13 +112,13 @@ class _Pair:
 
 
 class _Named:
-    """Who is in a plan: the names by which each end of its matrix may be called."""
+    """Who is in a plan: the names of the ends of its matrix that a name or pattern stands for."""
 
     def __init__(self, plan: Plan) -> None:
-        self._lab = plan.lab
-        self._ends = [(end.name, _names(end)) for end in ends(plan)]
+        self._lab, self._named = plan.lab, named_in_plan(plan)
+        self._ends = {key_of(end): end.name for end in ends(plan)}
         # A broadcast is asked of a network.
-        self._ends += [(network.name, {network.name}) for network in plan.networks]
+        self._networks = [network.name for network in plan.networks]
 
     def pair(self, option: str, text: str) -> _Pair:
         first, sign, second = text.partition(f" {MUST} ")
@@ -141,19 +139,10 @@ class _Named:
         without = {name for pattern in side.without for name in self._matching(option, pattern)}
         return named - without
 
-    def _matching(self, option: str, pattern: str) -> Iterator[str]:
-        found = [name for name, own in self._ends if _any(own, pattern)]
+    def _matching(self, option: str, pattern: str) -> set[str]:
+        found = {self._ends[key] for key in self._named.matching(pattern)}
+        found |= {name for name in self._networks if fnmatchcase(name, pattern)}
         if not found:
-            known = dict.fromkeys(name for _, own in self._ends for name in own)
-            hint = did_you_mean(nearest(pattern, known)) or "`underlay predict` shows all names"
+            hint = name_hint(pattern, self._named)
             raise BadInput(f"{option} {pattern!r}: nobody in {self._lab} is called so", hint=hint)
-        yield from found
-
-
-def _names(end: End) -> set[str]:
-    several = _WHICH.sub("", end.space)
-    return {end.name, end.space, several, *([end.network] if end.network else [])}
-
-
-def _any(names: Iterable[str], pattern: str) -> bool:
-    return any(fnmatchcase(name, pattern) for name in names)
+        return found

@@ -72,6 +72,13 @@ def findings(folder: Path, *statements: str) -> list[Finding]:
         ("'* except web, core-02, printer, both -x db'", "'* except web, core-02, printer -x db'"),
         ("both@guests -> guest icmp", "both@office -> guest icmp"),
         ("web -> web-1a icmp ipv6", "web -x web-1a icmp ipv6"),
+        # An end as the matrix prints it, and that of all of a group; also where there is but one.
+        ("web@office -> db@office tcp:5432", "web-2a@office -> db@office icmp"),
+        ("both@office -> web", "both@office -x web@office"),
+        # Words for all of a kind.
+        ("hosts -> web icmp", "nodes, hosts -> web icmp"),
+        ("hosts -> web@office icmp", "hosts -x containers except guests"),
+        ("web-1a -> containers except guests, both@guests tcp", "containers -x db"),
         ("{from: web, to: db, tcp: 5432}", "{from: web, to: db, tcp: 5432, never: true}"),
         ("{from: [guest, core-01], to: db, never: true}", "{from: [web], to: db, never: true}"),
         ("{from: web-1a, to: db, protocols: [tcp]}", "{from: web, to: db, protocols: [icmp, tcp]}"),
@@ -131,6 +138,11 @@ def test_a_request_that_gets_there_is_against_never(tmp_path: Path) -> None:
         ("web -> dbs*", "'dbs*'", "did you mean db?"),
         ("{from: web, to: ofice}", "'ofice'", "did you mean office?"),
         ("core-03 -x db", "'core-03'", "all names"),
+        ("web@ofice -> db", "'web@ofice'", "web is there as web@office"),
+        ("web@guests -> db", "'web@guests'", "web is there as web@office"),
+        ("both@lan -> db", "'both@lan'", "both is there as both@office, both@guests"),
+        ("printer@lan -> db", "'printer@lan'", "printer alone, without an @"),
+        ("node -> db", "'node'", "did you mean nodes?"),
         ("'* except wbe -x db'", "'wbe'", "did you mean web?"),
         ("db except db -> web", "'db except db'", "takes out everybody"),
     ],
@@ -321,6 +333,18 @@ def test_what_is_no_statement(text: str, tmp_path: Path) -> None:
     if text.isprintable():
         with pytest.raises(LabError, match=r"expected a statement such as 'web -> db tcp:5432'"):
             made(tmp_path, json.dumps(text))
+
+
+def test_a_name_comes_before_a_word_for_all_of_a_kind(tmp_path: Path) -> None:
+    statement = "nodes -> db tcp:5432"
+    (one,) = findings(tmp_path, statement)
+    assert one.message.startswith("core-01 does not reach db")
+    file = lab(tmp_path, statement)
+    file.write_text(
+        file.read_text().replace("name: guest,", "name: nodes,").replace("guest-1a", "nodes-1a")
+    )
+    (one,) = intent_findings(load(file))
+    assert one.message.startswith("nodes-1a does not reach db")
 
 
 def test_an_asterisk_without_quotes(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def measured(plan: Plan, wrong: str = "") -> Verdict:
         (Choice(("web -> db",), (), ("icmp",)), {"web-1a", "web-2a"}, {"db"}, {"icmp"}),
         (Choice(("web-1a -> *",), ("guests", "core-*")), {"web-1a"}, {"db", "web-2a"}, set()),
         (Choice(("guests -> web",), ("guest-2*",)), {GUEST, "guest-1b"}, set(), set()),
+        (Choice(("web@office -> db@office",)), {"web-1a", "web-2a"}, {"db"}, set()),
+        (Choice(("nodes -> db",)), {"core-01", "core-02"}, {"db"}, set()),
+        (Choice(("containers -> web-1a",), ("guests", "db")), {"web-2a"}, {"web-1a"}, set()),
         (Choice(("db -> web-1a", "db -> web-2a"), ("* -> web-2a",)), {"db"}, {"web-1a"}, set()),
     ],
 )  # fmt: skip

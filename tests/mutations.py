@@ -420,6 +420,12 @@ LATER = (
       "ignition-key-unknown"),
     M("a mode in quotes", IGN, '"mode": 420,\n        "overwrite"',
       '"mode": "0644",\n        "overwrite"', "ignition-mode", '"mode": "0644"'),
+    M("an MTU that only the others have", f"{ND}/20-eth1.network", "[Link]\nMTUBytes=9000\n\n", "",
+      "parent-mtu-unsaid", "Name=eth1"),
+    M("no IPv6 on one host", f"{ND}/20-eth1.network", "Address=fd00:70::11/64\n", "",
+      "host-address-missing", "Name=eth1"),
+    M("a network's own name for its unit's", f"core-02/{DB}", "Network=podnet.network",
+      "Network=podnet", "quadlet-network-unordered"),
     M("a folder that nobody reads", IGN, "/etc/systemd/network/20-eth3",
       "/etc/systemd/networks/20-eth3", "networkd-not-read", "Name%3Deth3"),
 )  # fmt: skip

@@ -38,6 +38,8 @@ KEYS = {
         NetworkAlias PodName PublishPort RemapGid RemapUid RemapUidSize RemapUsers ShmSize
         StopTimeout SubGIDMap SubUIDMap UIDMap UserNS Volume""",
 }  # fmt: skip
+# What makes a unit start with another one: systemd.unit(5), [Install].
+STARTERS = ("WantedBy", "RequiredBy", "UpheldBy")
 # What Network= may name without a unit of its own.
 BUILT_IN = ("none", "host", "private", "bridge", "slirp4netns", "pasta", "podman", "ns", "default")
 
@@ -166,6 +168,48 @@ def quadlet_network_undefined(hosts: Hosts) -> Iterator[Hit]:
             if name.endswith(".network") and name not in units:
                 cure = did_you_mean(nearest(name, units)) or f"write {name}"
                 yield Hit(document.at(entry.line), f"there is no unit {name}", cure)
+
+
+@rule("quadlet-network-unordered", "warning", QUADLET + ": Network=")
+def quadlet_network_unordered(hosts: Hosts) -> Iterator[Hit]:
+    """Only Network=NAME.network waits for the unit: a bare name is looked for as it is at boot."""
+    for host, document in _units(hosts, ".container", ".pod"):
+        units = {n.name: n for _, n in _networks((host,))}
+        said = settings(document)
+        for entry in (*said.every("Container", "Network"), *said.every("Pod", "Network")):
+            network = units.get(entry.value.partition(":")[0])
+            if network is not None:
+                unit = network.document.name
+                message = f"{network.name} is made by {unit}, for which nothing here waits"
+                cure = f"write Network={unit}"
+                yield Hit(document.at(entry.line), message, cure, (network.spot("name"),))
+
+
+@rule("quadlet-not-started", "warning", QUADLET + ": [Install]")
+def quadlet_not_started(hosts: Hosts) -> Iterator[Hit]:
+    """Without [Install] nothing starts a container at boot; most others here are started."""
+    units = list(_units(hosts, ".container"))
+    # What is inside of a pod is started with it.
+    alone = [(host, d) for host, d in units if not settings(d).value("Container", "Pod")]
+    started = [d for _, d in alone if any(settings(d).value("Install", key) for key in STARTERS)]
+    idle = [(host, d) for host, d in alone if all(d is not one for one in started)]
+    if len(started) <= len(idle):
+        return
+    asked = {name for _, d in units for name in _asked_for(d)}
+    for host, document in idle:
+        service = document.name.removesuffix(".container") + ".service"
+        if service not in asked:
+            message = f"nothing starts {service} when {host.name} boots, others are started"
+            related = (started[0].spot(("Install",)),)
+            cure = "[Install] with WantedBy=multi-user.target"
+            yield Hit(document.spot(("Container",)), message, cure, related)
+
+
+def _asked_for(document: Document) -> Iterator[str]:
+    """Yield the services that a unit has started by itself."""
+    for key in ("Wants", "Requires", "BindsTo", "Upholds"):
+        for entry in settings(document).every("Unit", key):
+            yield from entry.value.split()
 
 
 @rule("quadlet-address-outside", "error", "podman-run(1): --ip")

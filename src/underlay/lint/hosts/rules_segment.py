@@ -6,12 +6,17 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import combinations, product
 
+from underlay.drivers import DRIVERS
 from underlay.fleet.host import Host, Link, meet, within
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import INTERFACES, ONE_WIRE, Hosts, rule
 
+# What an Ethernet interface has where nobody says anything: IEEE 802.3.
+USUAL_MTU = 1500
+TOO_LARGE = "RFC 4821; a switch drops what is too large, without a word"
 
-@rule("parent-mtu-differs", "error", "RFC 4821; a switch drops what is too large, without a word")
+
+@rule("parent-mtu-differs", "error", TOO_LARGE)
 def parent_mtu_differs(hosts: Hosts) -> Iterator[Hit]:
     """NICs of one subnet with different MTUs: large packets one way, none the other."""
     segments: dict[object, dict[str, tuple[Host, Link, int]]] = {}
@@ -31,6 +36,41 @@ def parent_mtu_differs(hosts: Hosts) -> Iterator[Hit]:
                 yield Hit(link.at("mtu"), message, "one MTU in a segment", (near.at("mtu"),))
 
 
+@rule("parent-mtu-unsaid", "warning", TOO_LARGE)
+def parent_mtu_unsaid(hosts: Hosts) -> Iterator[Hit]:
+    """A NIC of which nothing is said has an MTU of 1500: its neighbours' are to be the same."""
+    segments: dict[object, dict[str, tuple[Host, Link]]] = {}
+    for host in hosts:
+        for link in host.links:
+            for interface, _ in link.addresses:
+                if interface.network.num_addresses > 1:
+                    segments.setdefault(interface.network, {}).setdefault(host.name, (host, link))
+    for subnet, found in segments.items():
+        said = [(host, link, _mtu(host, link)) for host, link in found.values()]
+        silent = [(host, link) for host, link, mtu in said if mtu is None]
+        loud = [(host, link, mtu) for host, link, mtu in said if mtu not in (None, USUAL_MTU)]
+        if not silent or not loud:
+            continue
+        # The odd ones out are to blame; where they are even, those that say something.
+        if len(silent) < len(loud):
+            other, near, mtu = loud[0]
+            for host, link in silent:
+                message = f"{host.name}'s {link.name} says no MTU in {subnet}, {other.name} {mtu}"
+                yield Hit(link.spot, message, "one MTU in a segment", (near.at("mtu"),))
+        else:
+            other, near = silent[0]
+            for host, link, mtu in loud:
+                message = f"{host.name}'s {link.name} has MTU {mtu} in {subnet}, {other.name} none"
+                yield Hit(link.at("mtu"), message, "one MTU in a segment", (near.spot,))
+
+
+def _mtu(host: Host, link: Link) -> int | None:
+    """Return the MTU that a host's files say of an interface, or of the one below it."""
+    named = host.link(link.name)
+    lower = host.link(link.lower) if link.lower else None
+    return link.mtu or (named.mtu if named else None) or (lower.mtu if lower else None)
+
+
 @rule("host-mask-differs", "error", "RFC 1122, section 3.3.1: what is on-link is told by the mask")
 def host_mask_differs(hosts: Hosts) -> Iterator[Hit]:
     """Hosts of one segment with different prefix lengths don't agree on who is a neighbour."""
@@ -39,6 +79,7 @@ def host_mask_differs(hosts: Hosts) -> Iterator[Hit]:
         for host in hosts
         for link in host.links
         for interface, spot in link.addresses
+        if not (is_shim(host, link) and interface.network.num_addresses == 1)
     ]
     often = Counter(interface.network for _, _, interface, _ in found)
     for one, two in combinations(found, 2):
@@ -49,6 +90,15 @@ def host_mask_differs(hosts: Hosts) -> Iterator[Hit]:
             message = f"{bad[1].name} of {bad[0].name} has {bad[2]},"
             message += f" {good[1].name} of {good[0].name} {good[2]}"
             yield Hit(bad[3], message, "one prefix length in a segment", (good[3],))
+
+
+def is_shim(host: Host, link: Link) -> bool:
+    """Whether ``link`` is a child of one of the host's own interfaces, as a shim is.
+
+    Such a one has an address alone, without a subnet: routes say whom the host reaches by it.
+    """
+    kinds = (one.kind for one in host.links if one.name == link.name)
+    return any(kind in DRIVERS and DRIVERS[kind].attach == "child" for kind in kinds)
 
 
 def _links_by_name(hosts: Hosts) -> Iterator[list[tuple[Host, Link]]]:
@@ -97,6 +147,29 @@ def host_address_apart(hosts: Hosts) -> Iterator[Hit]:
                 if host.name not in near and not meet(interface.network, usual):
                     message = f"{host.name}'s {link.name} is {interface}, others are in {usual}"
                     yield Hit(spot, message, f"take an address of {usual}", (there,))
+
+
+@rule("host-address-missing", "warning", "RFC 4291; RFC 1122, section 3.3.1")
+def host_address_missing(hosts: Hosts) -> Iterator[Hit]:
+    """Most hosts' interfaces of one name have an address of both families: one has one of them."""
+    for found in _links_by_name(hosts):
+        for version in (4, 6):
+            have = [
+                (link, spot)
+                for _, link in found
+                for interface, spot in link.addresses
+                if interface.version == version
+            ]
+            lack = [
+                (host, link)
+                for host, link in found
+                if link.addresses and all(one.version != version for one, _ in link.addresses)
+            ]
+            if len({link.host for link, _ in have}) <= len(lack):
+                continue
+            for host, link in lack:
+                message = f"{host.name}'s {link.name} has no IPv{version} address, most others do"
+                yield Hit(link.spot, message, "an address of each family", (have[0][1],))
 
 
 @rule(

@@ -1,0 +1,77 @@
+"""Rules about hosts that no mistake in a single file shows: what they find and what they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from archive import unpack
+from underlay.fleet import read_hosts
+from underlay.lint.hosts import lint_hosts
+
+NIC = "[Match]\nName=lan0\n[Network]\nAddress=192.168.70.{0}/24\nMACVLAN=sh0\n"
+NETDEV = "[NetDev]\nName=sh0\nKind=macvlan\n"
+SHIM = "[Match]\nName=sh0\n[Network]\nAddress=192.168.70.2{0}/32\n"
+CONTAINER = "[Container]\nImage=a\nNetwork=lan.network\n"
+INSTALL = "[Install]\nWantedBy=multi-user.target\n"
+MAKE = "docker network create -d macvlan --subnet 192.168.70.0/24 --gateway 192.168.70.1 {0}"
+LAN = MAKE.format("--ip-range 192.168.70.{0}/28 -o parent=lan0 lan") + "\n"
+
+
+def said(files: dict[str, str], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the rules that find something in ``files``."""
+    monkeypatch.chdir(folder)
+    return [finding.id for finding in lint_hosts(read_hosts(unpack(files, folder)))]
+
+
+def _shims(mode: str) -> dict[str, str]:
+    found = {}
+    for number, host in enumerate(("one", "two"), 1):
+        found[f"{host}/etc/systemd/network/10-lan0.network"] = NIC.format(number + 10)
+        found[f"{host}/etc/systemd/network/20-sh0.netdev"] = NETDEV + mode
+        found[f"{host}/etc/systemd/network/20-sh0.network"] = SHIM.format(number)
+        found[f"{host}/srv/net.sh"] = LAN.format(16 * (number + 3))
+    return found
+
+
+def test_a_shim_in_mode_bridge_is_clean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(_shims("[MACVLAN]\nMode=bridge\n"), tmp_path, monkeypatch) == []
+
+
+@pytest.mark.parametrize("mode", ["", "[MACVLAN]\nMode=private\n", "[MACVLAN]\nMode=vepa\n"])
+def test_a_shim_in_another_mode_hears_no_container(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said(_shims(mode), tmp_path, monkeypatch) == ["shim-mode", "shim-mode"]
+
+
+def _units(*installed: str) -> dict[str, str]:
+    network = "[Network]\nNetworkName=lan\nSubnet=10.1.0.0/24\n"
+    folder = "one/etc/containers/systemd"
+    return {
+        f"{folder}/lan.network": network,
+        **{
+            f"{folder}/{name}.container": CONTAINER + (INSTALL if name in installed else "")
+            for name in ("a", "b", "c")
+        },
+    }
+
+
+def test_a_container_that_nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert said(_units("a", "b"), tmp_path, monkeypatch) == ["quadlet-not-started"]
+
+
+@pytest.mark.parametrize("installed", [("a", "b", "c"), ("a",), ()])
+def test_containers_are_started_by_hand_where_most_are(
+    installed: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said(_units(*installed), tmp_path, monkeypatch) == []
+
+
+def test_a_container_that_another_one_wants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = _units("a", "b")
+    files["one/etc/containers/systemd/a.container"] += "[Unit]\nWants=c.service\n"
+    assert said(files, tmp_path, monkeypatch) == []

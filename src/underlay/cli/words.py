@@ -80,7 +80,7 @@ def _values(verb: str, parameter: Any, hint: Any) -> Iterable[str]:
         return (FILES,)
     if name == "lab" and parameter.param_type_name == "option" and verb != "env":
         return running_labs()
-    if name in ("lab", "file", "what", "old", "new"):
+    if name in ("lab", "labs", "file", "what", "old", "new"):
         return (*lab_names(), FILES)
     return BY_NAME.get(name, tuple)()
 

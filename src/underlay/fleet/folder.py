@@ -29,6 +29,14 @@ from underlay.fleet.host import Container, Fixed, Host, Link, Network
 from underlay.fleet.kinds import is_meant, kind_of
 from underlay.lab.text import shown
 
+# Folders of a host's own file system, or of its programs' configuration: no host is called so.
+OF_A_HOST = frozenset(
+    {
+        "boot", "cni", "conf.d", "containers", "etc", "home", "interfaces.d", "lib", "manifests",
+        "net.d", "netplan", "network", "networks", "NetworkManager", "nspawn", "opt", "root", "run",
+        "srv", "system-connections", "systemd", "usr", "var",
+    }
+)  # fmt: skip
 # All of /etc is some 2000 files.
 MAX_FILES = 4000
 MAX_DEPTH = 6
@@ -68,6 +76,36 @@ def read_hosts(pairs: list[str], *, inside: bool = False) -> tuple[Host, ...]:
             raise BadInput(f"the host {name} is named twice", hint="--host once per host")
         hosts[name] = read_host(name, Path(folder).expanduser(), inside=inside)
     return tuple(hosts.values())
+
+
+def host_pairs(folder: str) -> list[str]:
+    """Return NAME=DIR for a host's folder, or for each host's in a folder of such.
+
+    A folder holds hosts' folders where it has no file of its own that this reads, where none of
+    its folders is called as a part of a host's file system is, and where one of them holds
+    something. A host is called as its folder.
+    """
+    path = Path(folder).expanduser()
+    inside = sorted(one for one in path.iterdir() if one.is_dir() and one.name[0] != ".")
+    names = {one.name for one in (*inside, path.resolve())}
+    units = any(name.endswith(".d") for name in names)
+    if not (names & OF_A_HOST or units or _holds(path, 0)) and any(
+        _holds(one, MAX_DEPTH) for one in inside
+    ):
+        return [f"{one.name}={folder.rstrip('/')}/{one.name}" for one in inside]
+    return [f"{path.resolve().name or 'host'}={folder}"]
+
+
+def _holds(folder: Path, depth: int) -> bool:
+    """Whether a file in ``folder``, or so many folders further down, is one that this reads."""
+    for path in _files(folder):
+        if len(path.relative_to(folder).parts) > depth + 1:
+            continue
+        document = Document(shown(path), "")
+        document.text = _text(path, document) or ""
+        if kind_of(document) if document.text else is_meant(document):
+            return True
+    return False
 
 
 def read_host(name: str, folder: Path, *, inside: bool = False) -> Host:

@@ -313,3 +313,40 @@ def test_an_address_in_another_host_s_range_is_named_where_it_stands(
     document = json.loads(capfd.readouterr().out)
     assert [one["name"] for one in document["lab"]["containers"]] == ["b-container"]
     assert "no replica of it is started" in str(document["left_out"])
+
+
+@pytest.mark.parametrize("words", [["hosts"], ["hosts/"], ["hosts/a", "hosts/b"], ["."]])
+def test_a_folder_of_hosts_folders_is_each_of_them(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put("hosts/a", ranged(20), "192.168.70.11/24")
+    put("hosts/b", ranged(40), "192.168.70.12/24")
+    Path("hosts/README.md").write_text("Ours.\n")
+    if words == ["."]:
+        monkeypatch.chdir("hosts")
+    assert main(["import", *words, "--json"]) == 0
+    said = capfd.readouterr()
+    assert json.loads(said.out)["lab"]["nodes"]["names"] == ["a", "b"]
+    assert ("a folder for each host: a, b" in said.err) == (len(words) == 1)
+    assert main(["lint", *words]) == 0
+    assert "2 hosts, 4 files" in capfd.readouterr().out
+
+
+def test_a_host_s_own_folder_is_one_host(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    put("b/etc/cni", ranged(20))
+    put("srv/one", ranged(20))
+    for host in ("a", "b", "srv"):
+        assert main(["lint", host]) == 0
+        assert capfd.readouterr().out.splitlines()[-1].startswith("1 host,")
+    put("c/one", ranged(20))
+    assert main(["import", "c=c", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["lab"]["nodes"]["names"] == ["c"]
+
+
+def test_several_labs_are_linted_one_after_the_other(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    assert main(["lint", "a", "coreos"]) == 2
+    said = capfd.readouterr().err
+    assert "one lab at a time, and here are a, coreos" in said
+    assert "underlay lint coreos; of hosts several folders" in said

@@ -29,7 +29,9 @@ MOST_SHOWN = 12
 def command(
     folders: Annotated[
         list[str],
-        typer.Argument(help="A folder per host, called as the host, or NAME=DIR.", metavar="HOST"),
+        typer.Argument(
+            help="A host's folder, NAME=DIR, or a folder of hosts' folders.", metavar="HOST"
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -53,25 +55,27 @@ def command(
 ) -> None:
     """Make a lab file of the networks that hosts' own files describe.
 
-    Reads a folder per host, as it lies in a repository or on the host's disk, with
-    the readers of `underlay lint --host`, and writes a lab that `lint`, `up` and
-    `check` take. Drivers, modes, VLANs, subnets, ranges, gateways and names stay as
-    they are. A comment says of each value where it is from, and of each thing that
-    had to be assumed what that is; the last lines name every file and key that a lab
-    can't say. A file that its own reader would refuse, or pass over in part, is bad
-    input; what hosts' files do to one another is carried over, and the errors that
-    `lint --host` finds in that are named. Nothing of a host's is changed or run.
+    Reads a folder per host, as it lies in a repository or on the host's disk, or one
+    folder that holds these, with the readers of `underlay lint --host`, and writes a
+    lab that `lint`, `up` and `check` take. Drivers, modes, VLANs, subnets, ranges,
+    gateways and names stay as they are. A comment says of each value where it is
+    from, and of each thing that had to be assumed what that is; the last lines name
+    every file and key that a lab can't say. A file that its own reader would refuse,
+    or pass over in part, is bad input; what hosts' files do to one another is carried
+    over, and the errors that `lint --host` finds in that are named. Nothing of a host's
+    is changed or run.
 
     Example:
-      underlay import hosts/* -o lab.yml
+      underlay import hosts -o lab.yml
       underlay import core-01=etc/one core-02=etc/two --segment lan=core-01:eth1,core-02:ens3
       underlay import hosts/* --strict --json
     """
+    from underlay.cli.host_folders import named_pairs
     from underlay.fleet import read_hosts
     from underlay.fleet.carried import carry, lab_text
     from underlay.lint.hosts import lint_hosts, refuse
 
-    pairs = [_pair(folder) for folder in folders]
+    pairs = named_pairs(folders)
     _refuse_output(output, [Path(pair.partition("=")[2]) for pair in pairs], force=force)
     found = read_hosts(pairs, inside=True)
     refuse(found)
@@ -90,19 +94,6 @@ def command(
     _say(carried, findings, output, refused=refused)
     if refused:
         raise typer.Exit(EXIT_DIFFERS)
-
-
-def _pair(host: str) -> str:
-    """Return NAME=DIR for a folder, whose own name is the host's."""
-    if "=" in host:
-        return host
-    folder = Path(host).expanduser()
-    if not folder.exists():
-        raise BadInput(f"{host} is not there", hint="name a folder for each host, such as hosts/*")
-    if not folder.is_dir():
-        hint = f"NAME={host} says whose file that is"
-        raise BadInput(f"{host} is a file, expected a host's folder", hint=hint)
-    return f"{folder.resolve().name}={host}"
 
 
 def _stated(segments: list[str]) -> dict[str, list[tuple[str, str]]]:

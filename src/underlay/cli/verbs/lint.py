@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from underlay.cli.console import err, out, print_json
+from underlay.cli.host_folders import named_pairs
 from underlay.cli.which_lab import resolve_lab
-from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput
+from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput, listed
 from underlay.lab.text import LabError
 from underlay.report.page import count
 from underlay.storage.paths import root
@@ -36,10 +38,10 @@ MOST_NAMED = 12
 
 
 def command(
-    lab: Annotated[
-        str | None,
+    labs: Annotated[
+        list[str] | None,
         typer.Argument(
-            help="A lab file, the name of one in labs/, or a host's folder.", metavar="LAB"
+            help="A lab file, the name of one in labs/, or hosts' folders.", metavar="LAB"
         ),
     ] = None,
     hosts: Annotated[
@@ -78,29 +80,35 @@ def command(
     Reads the lab file (labs/coreos.yml where none is named), and says for each
     finding where it is, what it leads to, how to mend it and which source says so.
     Who must reach whom and who never, as the file expects it, is held against the prediction.
-    With --host, or for a folder, it reads what hosts are configured with instead:
-    CNI's net.d files, cloud-config, Ignition, Compose files, Docker's and podman's
-    networks, Quadlet's units, systemd-networkd, netplan, NetworkManager, ifupdown;
-    what each file says by itself, and what the hosts do to one another. A comment
-    `# underlay: ignore RULE: reason` silences a finding in its place. Exits 0 where
-    there are no errors, 1 where there are, and 2 where the file can't be read as a lab.
+    With --host, or for hosts' folders or one that holds these, it reads what hosts are
+    configured with instead: CNI's net.d files, cloud-config, Ignition, Compose files,
+    Docker's and podman's networks, Quadlet's units, systemd-networkd, netplan,
+    NetworkManager, ifupdown; what each file says by itself, and what the hosts do to
+    one another. A comment `# underlay: ignore RULE: reason` silences a finding in
+    its place. Exits 0 where there are no errors, 1 where there are, and 2 where
+    the file can't be read as a lab.
 
     Example:
       underlay lint
       underlay lint labs/broken/seed-as-written.yml
       underlay lint docker-vlan --format sarif
       underlay lint --host core-01=etc/one --host core-02=etc/two
+      underlay lint hosts/*
       underlay lint /etc --ignore 'range-public: a lab of our own'
     """
     if as_json and shape not in ("text", "json"):
         raise BadInput(f"--json and --format {shape} are two formats", hint="name one of them")
     shape = "json" if as_json else shape
     silencing = _Silencing(tuple(ignore or ()), baseline)
-    if hosts and lab:
+    if hosts and labs:
         raise BadInput("both a lab and --host", hint="lint one after the other")
-    folder = Path(lab).expanduser() if lab else None
-    if folder is not None and folder.is_dir() and not (root() / "labs" / f"{lab}.yml").is_file():
-        hosts = _hosts_in(folder)
+    lab = labs[0] if labs else None
+    if labs and all(_is_folder(one) for one in labs):
+        hosts = named_pairs(labs)
+    elif labs and len(labs) > 1:
+        files = [one for one in labs if not _is_folder(one)]
+        hint = f"underlay lint {shlex.quote(files[0])}; of hosts several folders are taken at once"
+        raise BadInput(f"lint takes one lab at a time, and here are {listed(labs)}", hint=hint)
     if hosts:
         _lint_hosts(hosts, shape, silencing)
     else:
@@ -145,16 +153,9 @@ def _text_of(file: str) -> str:
         return ""
 
 
-def _hosts_in(folder: Path) -> list[str]:
-    """Return NAME=DIR for a host's folder, or for each one in a folder of hosts.
-
-    A folder holds hosts where each folder in it has what only a host's own has.
-    """
-    inside = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] != ".")
-    marks = ("etc", "user-data", "node.json", "config.ign")
-    if inside and all(any((path / mark).exists() for mark in marks) for path in inside):
-        return [f"{path.name}={path}" for path in inside]
-    return [f"{folder.resolve().name or 'host'}={folder}"]
+def _is_folder(lab: str) -> bool:
+    """Whether ``lab`` is a folder, and no lab of that name."""
+    return Path(lab).expanduser().is_dir() and not (root() / "labs" / f"{lab}.yml").is_file()
 
 
 def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:

@@ -23,3 +23,24 @@ ProviderOption = Annotated[
 ]
 Timings = Annotated[bool, typer.Option("--timings", help="Show as a timeline where the time went.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+# Which of a lab's cells are shown and count.
+OnlyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="ENDS",
+        help="Show and judge only their cells: names, patterns, 'web -> db'; may be repeated.",
+    ),
+]
+NotOption = Annotated[
+    list[str] | None,
+    typer.Option("--not", metavar="ENDS", help="Leave their cells out; may be repeated."),
+]
+ProtocolOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--protocol",
+        metavar="WORD",
+        help="Only cells of this protocol or check; may be repeated.",
+    ),
+]

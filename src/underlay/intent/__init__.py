@@ -1,10 +1,19 @@
 """Intent: what is wanted of a lab, held against what is predicted and against what was measured."""
 
 from underlay.intent.before_boot import intent_findings, intent_rules
-from underlay.intent.judgement import Judged, Outcome, judged, key_of, of_predictions, stands_of
+from underlay.intent.judgement import (
+    Asked,
+    Judged,
+    Outcome,
+    judged,
+    key_of,
+    of_predictions,
+    stands_of,
+)
 from underlay.intent.words import broken_words, reasons
 
 __all__ = [
+    "Asked",
     "Judged",
     "Outcome",
     "broken_words",

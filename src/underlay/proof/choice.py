@@ -1,4 +1,4 @@
-"""Some of a lab's cells, as ``check --only``, ``--not`` and ``--protocol`` choose them.
+"""Some of a lab's cells, as ``--only``, ``--not`` and ``--protocol`` choose them.
 
 All cells are measured, whichever are chosen: that somebody can't be reached is believed of one
 who was heard by others, and those may be among the cells that nobody asked to see.
@@ -6,23 +6,26 @@ who was heard by others, and those may be among the cells that nobody asked to s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from underlay.errors import BadInput, did_you_mean, nearest
-from underlay.expect import ends, predict
+from underlay.expect import Prediction, ends
 from underlay.intent import key_of
 from underlay.lab.statement import MUST, Ends, ends_in
 from underlay.lint.statements import name_hint
 from underlay.plan.statements import named_in_plan
 
 if TYPE_CHECKING:
-    from underlay.intent import Judged
+    from underlay.expect import Expectation
+    from underlay.intent import Asked, Judged
     from underlay.plan import Plan
     from underlay.proof.explain import Explanation
-    from underlay.verdict import Cell, Verdict
+    from underlay.verdict import Verdict
+
+AnyCell = TypeVar("AnyCell", bound="Asked")
 
 
 @dataclass(frozen=True)
@@ -47,10 +50,15 @@ class Choice:
         Raises BadInput for what isn't to be understood, a name that nobody has, a protocol that
         isn't measured, and a choice of no cell.
         """
+        return self.of_prediction(Prediction(plan))
+
+    def of_prediction(self, prediction: Prediction) -> Chosen:
+        """Return the cells of ``prediction`` that are chosen; raise what ``of`` raises."""
+        plan = prediction.plan
         named = _Named(plan)
         only = [named.pair("--only", text) for text in self.only]
         without = [named.pair("--not", text) for text in self.without]
-        cells = [(c.source, c.destination, c.protocol) for c in predict(plan)]
+        cells = [(c.source, c.destination, c.protocol) for c in prediction.cells]
         asked = list(dict.fromkeys(protocol for *_, protocol in cells))
         for word in self.protocols:
             if word not in asked:
@@ -80,7 +88,7 @@ class Chosen:
     def verdict(self, whole: Verdict) -> Verdict:
         """Return ``whole`` with the chosen cells alone, and the statements that are about them."""
         cells = tuple(cell for cell in whole.cells if self._has(cell))
-        intent = tuple(one for one in map(self._judged, whole.intent) if one.cells)
+        intent = self.stands(whole.intent)
         return replace(whole, cells=cells, intent=intent, left_out=len(whole.cells) - len(cells))
 
     def explanation(self, whole: Explanation) -> Explanation:
@@ -89,10 +97,18 @@ class Chosen:
         rest = tuple(cell for cell in whole.unexplained if cell[:3] in self.cells)
         return replace(whole, causes=tuple(causes), unexplained=rest)
 
-    def _has(self, cell: Cell) -> bool:
+    def expectations(self, whole: Iterable[Expectation]) -> tuple[Expectation, ...]:
+        """Return those of ``whole`` that are chosen."""
+        return tuple(filter(self._has, whole))
+
+    def stands(self, whole: Iterable[Judged[AnyCell]]) -> tuple[Judged[AnyCell], ...]:
+        """Return the statements that are about chosen cells, as it stands with these alone."""
+        return tuple(one for one in map(self._judged, whole) if one.cells)
+
+    def _has(self, cell: Asked) -> bool:
         return (cell.source, cell.destination, cell.protocol) in self.cells
 
-    def _judged(self, one: Judged[Cell]) -> Judged[Cell]:
+    def _judged(self, one: Judged[AnyCell]) -> Judged[AnyCell]:
         parts = (one.cells, one.broken, one.untold)
         cells, broken, untold = (tuple(filter(self._has, part)) for part in parts)
         return replace(one, cells=cells, broken=broken, untold=untold)

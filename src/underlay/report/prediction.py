@@ -22,43 +22,59 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from underlay.expect import End, Expectation, Prediction, Value
+    from underlay.intent import Judged
+    from underlay.proof.choice import Chosen
 
 
 @dataclass(frozen=True)
-class PredictedSummary:
-    """How many cells there are; ``values`` are those that ask what is seen."""
+class Predicted:
+    """What is told of a prediction: its cells, how it stands with statements, what is left out."""
 
-    cells: int
-    reachable: int
-    unreachable: int
-    values: int
+    lab: str
+    reach: tuple[Expectation, ...]
+    values: tuple[Expectation, ...]
+    intent: tuple[Judged[Expectation], ...]
+    left_out: int = 0
+
+    @property
+    def cells(self) -> tuple[Expectation, ...]:
+        """All cells, in the order of the matrix."""
+        return (*self.reach, *self.values)
+
+    @property
+    def reachable(self) -> int:
+        """How many cells are to be reachable."""
+        return sum(cell.reachable for cell in self.reach)
 
 
-def predicted_summary(prediction: Prediction) -> PredictedSummary:
-    """Count the cells of ``prediction``."""
-    reach = prediction.reach
-    reachable = sum(cell.reachable for cell in reach)
-    values = len(prediction.values)
-    return PredictedSummary(len(reach) + values, reachable, len(reach) - reachable, values)
+def predicted(prediction: Prediction, chosen: Chosen | None = None) -> Predicted:
+    """Return what is told of ``prediction``: all of it, or what is about the ``chosen`` cells."""
+    lab, stands = prediction.plan.lab, stands_of(prediction)
+    if chosen is None:
+        return Predicted(lab, prediction.reach, prediction.values, stands)
+    reach, values = (chosen.expectations(c) for c in (prediction.reach, prediction.values))
+    left_out = len(prediction.cells) - len(reach) - len(values)
+    return Predicted(lab, reach, values, chosen.stands(stands), left_out)
 
 
-def prediction_document(prediction: Prediction) -> dict[str, Any]:
+def prediction_document(prediction: Prediction, chosen: Chosen | None = None) -> dict[str, Any]:
     """Return ``prediction`` as JSON values; fields of cells are those of ``check --json``.
 
     ``expected`` of a cell of kind ``value`` is a text or a list; ``expected_stop`` is null where
-    nothing stops.
+    nothing stops. With ``chosen`` these cells alone are in it.
     """
-    summary = predicted_summary(prediction)
+    told = predicted(prediction, chosen)
     return {
-        "lab": prediction.plan.lab,
+        "lab": told.lab,
         "summary": {
-            "cells": summary.cells,
-            "reachable": summary.reachable,
-            "unreachable": summary.unreachable,
-            "values": summary.values,
+            "cells": len(told.cells),
+            "reachable": told.reachable,
+            "unreachable": len(told.reach) - told.reachable,
+            "values": len(told.values),
+            "left_out": told.left_out,
         },
-        "intent": wanted_document(stands_of(prediction)),
-        "cells": [expectation_document(cell) for cell in prediction.cells],
+        "intent": wanted_document(told.intent),
+        "cells": [expectation_document(cell) for cell in told.cells],
     }
 
 
@@ -86,27 +102,35 @@ def expected(cell: Expectation) -> Value:
 
 
 def prediction_text(
-    prediction: Prediction, ends: Sequence[End], *, width: int = 100, ascii_only: bool = False
+    prediction: Prediction,
+    ends: Sequence[End],
+    chosen: Chosen | None = None,
+    *,
+    width: int = 100,
+    ascii_only: bool = False,
 ) -> Text:
     """Return what is to be expected as one text whose prose is wrapped at ``width`` columns.
 
-    Print it with ``soft_wrap=True``: lines of the matrix must not be wrapped again.
+    With ``chosen`` it is of these cells alone. Print it with ``soft_wrap=True``: lines of the
+    matrix must not be wrapped again.
     """
-    page = Page(width, ascii_only)
-    reach = prediction.reach
-    page.text.append("rows ask, columns answer\n\n", "dim")
-    page.text.append_text(predicted_matrix(reach, ends, width=width, ascii_only=ascii_only))
-    page.text.append("\n\n")
-    summary = predicted_summary(prediction)
-    page.text.append(f"{count(summary.cells, 'cell')}: ", "bold")
-    beside = f", {count(summary.values, 'value')}" if summary.values else ""
-    page.text.append(f"{summary.reachable} reachable, {summary.unreachable} unreachable{beside}\n")
+    told = predicted(prediction, chosen)
+    page, reach = Page(width, ascii_only), told.reach
+    if reach:
+        page.text.append("rows ask, columns answer\n\n", "dim")
+        page.text.append_text(predicted_matrix(reach, ends, width=width, ascii_only=ascii_only))
+        page.text.append("\n\n")
+    page.text.append(f"{count(len(told.cells), 'cell')}: ", "bold")
+    beside = f", {count(len(told.values), 'value')}" if told.values else ""
+    beside += f", {told.left_out} left out" if told.left_out else ""
+    unreachable = len(reach) - told.reachable
+    page.text.append(f"{told.reachable} reachable, {unreachable} unreachable{beside}\n")
     _families(reach, page)
     _mixed(reach, page)
-    _values(prediction.values, page)
-    wanted_section(stands_of(prediction), page)
-    told = [(cell.because, cell.stop, cell.reference) for cell in reach if not cell.reachable]
-    reasons_section(told, page, "Why cells are expected to be unreachable")
+    _values(told.values, page)
+    wanted_section(told.intent, page)
+    because = [(cell.because, cell.stop, cell.reference) for cell in reach if not cell.reachable]
+    reasons_section(because, page, "Why cells are expected to be unreachable")
     return plain(page)
 
 

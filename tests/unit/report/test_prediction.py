@@ -138,3 +138,56 @@ def test_bad_input_is_told_with_its_place(
     assert "mine.yml:" in said
     assert cli.main(["predict", "coreso"]) == 2
     assert "did you mean 'coreos'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "cells"),
+    [
+        (["--only", "web -> db"], 6),
+        (["--only", "web -> db", "--protocol", "tcp:5432"], 2),
+        (["--only", "web -> db", "--not", "web-1a"], 3),
+        (["--only", "web@office -> db@office", "--protocol", "icmp"], 2),
+        ([], 210),
+    ],
+)
+def test_some_cells_are_chosen_as_for_check(
+    words: list[str], cells: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = prediction_document(predicted("intent"))
+    assert cli.main(["predict", "intent", "--json", *words]) == 0
+    document = json.loads(capsys.readouterr().out)
+    summary = document["summary"]
+    assert (len(document["cells"]), summary["cells"]) == (cells, cells)
+    assert summary["left_out"] == len(whole["cells"]) - cells
+    assert summary["reachable"] + summary["unreachable"] + summary["values"] == cells
+    # Each is as it is in the whole, and statements are judged by them alone.
+    assert all(cell in whole["cells"] for cell in document["cells"])
+    abouts = {one["statement"]: one["about"] for one in whole["intent"]}
+    for one in document["intent"]:
+        assert 0 < one["about"] <= abouts[one["statement"]]
+    assert cli.main(["predict", "intent", *words]) == 0
+    out = capsys.readouterr().out
+    assert (f"{210 - cells} left out" in out) == bool(words)
+    assert "rows ask" in out
+
+
+def test_values_alone_have_no_matrix(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["predict", "seen", "--protocol", "source"]) == 0
+    out = capsys.readouterr().out
+    assert "rows ask" not in out
+    assert "What is to be seen" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--only", "dbb"], "did you mean db?"),
+        (["--protocol", "tpc"], "did you mean tcp?"),
+        (["--only", "db -> db"], "no cell of intent is left"),
+    ],
+)
+def test_a_choice_of_nothing_is_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["predict", "intent", *words]) == 2
+    assert said in capsys.readouterr().err

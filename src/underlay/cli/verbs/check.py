@@ -12,7 +12,7 @@ import typer
 
 from underlay.cli.console import err, out, people, print_json, progress
 from underlay.cli.lab_proof import prove_lab, show_proof
-from underlay.cli.options import AsJson, LabOption
+from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
 from underlay.errors import EXIT_DIFFERS, BadInput, UnderlayError
 
@@ -49,22 +49,9 @@ def command(
     strict: Annotated[
         bool, typer.Option("--strict", help="What is reachable and not planned differs, too.")
     ] = False,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--only",
-            metavar="ENDS",
-            help="Show and judge only their cells: names, patterns, 'web -> db'; may be repeated.",
-        ),
-    ] = None,
-    without: Annotated[
-        list[str] | None,
-        typer.Option("--not", metavar="ENDS", help="Leave their cells out; may be repeated."),
-    ] = None,
-    protocol: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WORD", help="Only cells of this protocol or check; may be repeated."),
-    ] = None,
+    only: OnlyOption = None,
+    without: NotOption = None,
+    protocol: ProtocolOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure who reaches whom in a lab and compare it with the prediction.

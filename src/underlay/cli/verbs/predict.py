@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from underlay.cli.console import out, print_json
 from underlay.cli.lint_errors import tell_errors
-from underlay.cli.options import AsJson, LabFile
+from underlay.cli.options import AsJson, LabFile, NotOption, OnlyOption, ProtocolOption
 from underlay.cli.which_lab import DEFAULT_LAB, resolve_lab
 
 GROUP = "Files"
@@ -13,6 +13,9 @@ ORDER = 22
 
 def command(
     lab: LabFile = None,
+    only: OnlyOption = None,
+    without: NotOption = None,
+    protocol: ProtocolOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the matrix that is to be expected of a lab, without starting a node.
@@ -29,17 +32,21 @@ def command(
     """
     from underlay.expect import Prediction, ends
     from underlay.lint import load
+    from underlay.proof.choice import Choice
     from underlay.report.prediction import prediction_document, prediction_text
     from underlay.report.terminal import ascii_only
 
     loaded = load(resolve_lab(lab))
     prediction = Prediction(loaded.plan)
+    choice = Choice(tuple(only or ()), tuple(without or ()), tuple(protocol or ()))
+    chosen = choice.of_prediction(prediction) if choice else None
     if as_json:
-        print_json(prediction_document(prediction))
+        print_json(prediction_document(prediction, chosen))
     else:
         page = prediction_text(
             prediction,
             ends(loaded.plan),
+            chosen,
             width=min(out.width, 100),
             ascii_only=ascii_only(out.encoding),
         )

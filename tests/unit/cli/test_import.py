@@ -350,3 +350,76 @@ def test_several_labs_are_linted_one_after_the_other(capfd: pytest.CaptureFixtur
     said = capfd.readouterr().err
     assert "one lab at a time, and here are a, coreos" in said
     assert "underlay lint coreos; of hosts several folders" in said
+
+
+COMPOSE = """\
+services:
+  web:
+    image: x
+    ports: ["80:80"]
+    environment: {A: b}
+    networks: [lan]
+networks:
+  lan:
+    driver: macvlan
+    driver_opts: {parent: eth1}
+    labels: {a: b}
+    ipam: {config: [{subnet: 10.2.0.0/24, ip_range: 10.2.0.32/27, gateway: 10.2.0.1}]}
+"""
+
+
+def test_strict_lets_pass_what_cannot_change_packets(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", {**ranged(20), "dns": {"nameservers": ["10.1.1.1"]}}, "192.168.70.11/24")
+    with Path("a/eth1.network").open("a") as file:
+        file.write("Gateway=192.168.70.1\nDNS=192.168.70.1\nDomains=example.org\n")
+    Path("a/eth0.network").write_text("[Match]\nName=eth0\n[Network]\nDHCP=yes\n")
+    Path("a/hostname").write_text("a\n")
+    Path("a/compose.yml").write_text(COMPOSE)
+    assert main(["import", "a", "-o", "lab.yml", "--strict"]) == 0
+    said = capfd.readouterr().err
+    assert "0 left out, 9 without bearing" in said
+    assert "without bearing on who reaches whom, 9 times, the first: a/hostname" in said
+    assert "hint: -v says each" in said
+    assert main(["import", "a", "-o", "lab.yml", "--force", "-v"]) == 0
+    said = capfd.readouterr().err
+    assert "a/eth1.network:7:1: Network.DNS: a lab's nodes have their own" in said
+    assert said.count("without bearing on who reaches whom:") == 9
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        ("eth1.network", "Address=", "IPForward=yes\nAddress=", "Network.IPForward"),
+        ("eth1.network", "Address=", "Gateway=192.168.70.1\nAddress=", "Network.Gateway"),
+        ("compose.yml", "image: x", "image: x\n    sysctls: {a: 1}", "services.web.sysctls"),
+        ("compose.yml", "networks: [lan]", "networks: [lan, default]", "services.web.ports"),
+        ("net.d/20-lannet.conf", '"type": "mac', '"promiscMode": true, "type": "mac', "promisc"),
+        ("nftables.conf", "", "flush ruleset\n", "nftables.conf: the file"),
+        ("eth0.network", "", NIC.format(nic="eth0", address="10.1.1.5/24"), "interface eth0"),
+    ],
+)
+def test_strict_refuses_what_may_change_packets(
+    file: str, old: str, new: str, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    l3 = "driver: ipvlan\n    driver_opts: {parent: eth1, ipvlan_mode: l3}"
+    Path("a/compose.yml").write_text(
+        COMPOSE.replace("driver: macvlan\n    driver_opts: {parent: eth1}", l3)
+        if "Gateway" in new
+        else COMPOSE
+    )
+    path = Path("a", file)
+    before = path.read_text() if path.exists() else ""
+    path.write_text(before.replace(old, new, 1) if old else new)
+    said = refused(capfd, "a", "--strict", code=1)
+    assert any(words in line for line in said.splitlines() if line.startswith("left out"))
+
+
+def test_what_is_alike_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    for name in ("one", "two", "three"):
+        Path(f"a/{name}.rules").write_text("x")
+    assert main(["import", "a", "-o", "lab.yml"]) == 0
+    said = capfd.readouterr().err
+    assert "left out, 3 times, the first: a/one.rules: the file: no reader for this file" in said
+    assert "two.rules" not in said

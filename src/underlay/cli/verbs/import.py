@@ -13,7 +13,7 @@ from underlay.errors import EXIT_DIFFERS, BadInput, Spot, reason
 from underlay.report.page import count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from underlay.fleet.carried import Carried
     from underlay.lab.text import LabText, Problem
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 GROUP = "Files"
 ORDER = 15
 
-# Of what isn't carried over people are shown so many lines; the file holds all of them.
-MOST_SHOWN = 12
+# What can't change packets is one kind, whatever it is.
+ASIDE = ""
 
 
 def command(
@@ -49,7 +49,14 @@ def command(
         bool, typer.Option("--force", help="Write over a lab file that is there already.")
     ] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 1 and write nothing where anything is left out.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Exit 1 and write nothing where what is left out may bear on who reaches whom.",
+        ),
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say each thing, not one of each kind.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -84,14 +91,14 @@ def command(
     text = lab_text(carried, files)
     _refuse_lab(carried, text, output)
     findings = [one for one in lint_hosts(found) if one.severity == "error"]
-    refused = strict and bool(carried.left_out or findings)
+    refused = strict and bool(findings or any(one.matters for one in carried.left_out))
     if output is not None and not refused:
         _write(output, text)
     if as_json:
         print_json(_document(carried, findings))
     elif output is None and not refused:
         print(text, end="")
-    _say(carried, findings, output, refused=refused)
+    _say(carried, findings, output, refused=refused, verbose=verbose)
     if refused:
         raise typer.Exit(EXIT_DIFFERS)
 
@@ -182,7 +189,13 @@ def _document(carried: Carried, findings: Sequence[Finding]) -> dict[str, object
             for one in carried.assumptions
         ],
         "left_out": [
-            {"file": one.spot.file, "line": one.spot.line, "what": one.what, "why": one.why}
+            {
+                "file": one.spot.file,
+                "line": one.spot.line,
+                "what": one.what,
+                "why": one.why,
+                "matters": one.matters,
+            }
             for one in carried.left_out
         ],
         "errors": [
@@ -193,32 +206,60 @@ def _document(carried: Carried, findings: Sequence[Finding]) -> dict[str, object
 
 
 def _say(
-    carried: Carried, findings: Sequence[Finding], output: Path | None, *, refused: bool
+    carried: Carried,
+    findings: Sequence[Finding],
+    output: Path | None,
+    *,
+    refused: bool,
+    verbose: bool,
 ) -> None:
-    """Say on stderr how much was made, what was assumed, what is left out, and what is wrong."""
+    """Say on stderr how much was made, what was assumed, what is left out, and what is wrong.
+
+    What is alike is one line with its number, unless ``verbose``.
+    """
     lab = carried.lab
     for wrong in findings:
         err.print(f"error in the files: {wrong.spot}: {wrong.id}: {wrong.message}")
-    for one in carried.assumptions:
-        err.print(f"assumed: {one.key}: {one.text}")
-    for left in carried.left_out[:MOST_SHOWN]:
-        err.print(f"left out: {left.spot}: {left.what}: {left.why}")
-    more = len(carried.left_out) - MOST_SHOWN
-    if more > 0:
-        err.print(f"left out: {more} more, which the lab file and --json name")
+    left = [one for one in carried.left_out if one.matters]
+    aside = [one for one in carried.left_out if not one.matters]
+    lines = [
+        *_kinds("assumed", ((one.shape, f"{one.key}: {one.text}") for one in carried.assumptions)),
+        *_kinds("left out", ((one.why, str(one)) for one in left)),
+        *_kinds("without bearing on who reaches whom", ((ASIDE, str(one)) for one in aside)),
+    ]
+    every = [
+        *(f"assumed: {one.key}: {one.text}" for one in carried.assumptions),
+        *(f"left out: {one}" for one in left),
+        *(f"without bearing on who reaches whom: {one}" for one in aside),
+    ]
+    for line in every if verbose else lines:
+        err.print(line)
+    if not verbose and len(lines) < len(every):
+        err.print("hint: -v says each; so do the lab file and --json")
     parts = (
         count(len(lab["nodes"]["names"]), "node"),
         count(len(lab["segments"]), "segment"),
         count(len(lab["networks"]), "network"),
         count(len(lab["containers"]), "group") + " of containers",
     )
-    said = f"{count(len(carried.assumptions), 'assumption')}, {len(carried.left_out)} left out"
+    said = f"{count(len(carried.assumptions), 'assumption')}, {len(left)} left out"
+    said += f", {len(aside)} without bearing" if aside else ""
     said += f", {count(len(findings), 'error')} in the files" if findings else ""
     err.print(f"{output or 'lab'}: {', '.join(parts)}; {said}")
     if refused:
-        what = "something is left out" if carried.left_out else "there are errors in the files"
+        what = "something is left out" if left else "there are errors in the files"
         err.print(f"error: --strict, and {what}: no lab file is written")
     elif findings:
         err.print("hint: `underlay lint --host NAME=DIR …` says of each error how to mend it")
     elif output is not None:
         err.print(f"hint: underlay lint {output}")
+
+
+def _kinds(head: str, said: Iterable[tuple[object, str]]) -> Iterator[str]:
+    """Yield a line for each kind of what is said: the first of it, and how many there are."""
+    kinds: dict[object, list[str]] = {}
+    for kind, text in said:
+        kinds.setdefault(kind, []).append(text)
+    for found in kinds.values():
+        times = f", {len(found)} times, the first" if len(found) > 1 else ""
+        yield f"{head}{times}: {found[0]}"

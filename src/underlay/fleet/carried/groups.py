@@ -115,7 +115,8 @@ def _of_files(
             group = _group(groups, host.name, network, container.runtime)
             if group is None:
                 what = f"{container.name} in {network or 'no network of its own'}"
-                carried.leave(container.spot, what, "the lab has no such network")
+                why = "the lab has no such network"
+                carried.leave(container.spot, what, why, matters=network != "none")
                 continue
             if group.name in entry.networks:
                 continue

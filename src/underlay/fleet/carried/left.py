@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from underlay.errors import Spot
+from underlay.fleet.carried.bearing import file_matters, key_matters, link_matters
 from underlay.fleet.carried.shims import shim_names
 from underlay.fleet.carried.values import Carried
 from underlay.fleet.carried.wires import Uplink, Wire
@@ -94,17 +95,20 @@ def put_left(
     its node's, from 1.
     """
     for file in host.ignored:
-        carried.leave(Spot(file), "the file", UNREAD)
+        carried.leave(Spot(file), "the file", UNREAD, matters=file_matters(file))
     for path, spot in host.passed_over:
         if spot.file not in host.ignored:
-            carried.leave(spot, f"the file {path}", UNREAD)
+            carried.leave(spot, f"the file {path}", UNREAD, matters=file_matters(path))
     used, shims = _used(host, uplinks, found), shim_names(carried)
     below = {"lo", *(m for link in host.links for m in link.members if link.name in used)}
     for link in host.links:
         idle_here = not any(link.fits(name) or link.name == name for name in used)
         if idle_here and not link.master and link.name not in {*below, *shims}:
             carried.leave(
-                link.spot, f"the interface {link.name}", "no network of the lab sits on it"
+                link.spot,
+                f"the interface {link.name}",
+                "no network of the lab sits on it",
+                matters=link_matters(host, link),
             )
     idle = {link.spot.file for link in host.links} - {
         link.spot.file
@@ -117,12 +121,12 @@ def put_left(
         for report in document.reports:
             carried.leave(report.spot, "what stands there", report.message)
         if document.kind not in INTERFACES or document.file not in idle:
-            _put_keys(carried, document, used, shims)
+            _put_keys(carried, host, document, used, shims)
         if document.kind == "script":
             _put_script(carried, document)
         for path, spot in _written(document):
             if path not in inner:
-                carried.leave(spot, f"the file {path}", UNREAD)
+                carried.leave(spot, f"the file {path}", UNREAD, matters=file_matters(path))
     _put_addresses(carried, host, number, used, found)
 
 
@@ -136,7 +140,9 @@ def _used(host: Host, uplinks: Sequence[Uplink], found: Sequence[Wire]) -> set[s
     return nics | own | (bridges - {""})
 
 
-def _put_keys(carried: Carried, document: Document, used: set[str], shims: set[str]) -> None:
+def _put_keys(
+    carried: Carried, host: Host, document: Document, used: set[str], shims: set[str]
+) -> None:
     shim = document.kind == "networkd" and settings(document).value("Match", "Name") in shims
     for place, spot, value in _keys(document):
         if shim and place == ("Route", "Destination"):
@@ -146,7 +152,8 @@ def _put_keys(carried: Carried, document: Document, used: set[str], shims: set[s
         path = "/".join(step for step in place if isinstance(step, str))
         if USUAL.fullmatch(path) and value in (False, [], "no", "false", True):
             continue
-        carried.leave(spot, dotted(place), WHY.get(document.kind, OWN))
+        matters = key_matters(host, document, place, value)
+        carried.leave(spot, dotted(place), WHY.get(document.kind, OWN), matters=matters)
 
 
 def _keys(document: Document) -> Iterator[tuple[Place, Spot, Any]]:

@@ -185,7 +185,8 @@ def _put_interface(
     for host, other in wire.ports:
         if other != wire.nic:
             what = f"the name {other} of a NIC of {host}"
-            carried.leave(spot, what, f"it is called {nic} on every node, as on most hosts")
+            why = f"it is called {nic} on every node, as on most hosts"
+            carried.leave(spot, what, why, matters=False)
 
 
 def _put_bond(

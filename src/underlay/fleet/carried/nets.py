@@ -209,6 +209,7 @@ def _put_parent(carried: Carried, group: Group, nic: str) -> None:
                 other.network.spot("master"),
                 f"the name {other.through} of the sub-interface of {other.network.host}",
                 f"it is called {uplink.through} on every node, as on {network.host}",
+                matters=False,
             )
 
 
@@ -237,7 +238,7 @@ def _put_file(carried: Carried, group: Group, position: int) -> None:
     for uplink in group.uplinks:
         own = uplink.network.document
         why = "a lab's CNI files are called NN-name.conf or .conflist, alike on every node"
-        carried.leave(Spot(own.file), f"the file's name {own.name}", why)
+        carried.leave(Spot(own.file), f"the file's name {own.name}", why, matters=False)
 
 
 def put_routed(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host]) -> None:

@@ -41,8 +41,14 @@ def lab_text(carried: Carried, files: int) -> str:
 def _left_out(carried: Carried) -> list[str]:
     if not carried.left_out:
         return ["", "# Everything in the files that were read is in this lab.", ""]
-    lines = ["", "# Not carried over:"]
-    lines += [_plain(f"# {one.spot}: {one.what}: {one.why}") for one in carried.left_out]
+    lines = [""]
+    for matters, head in (
+        (True, "# Not carried over:"),
+        (False, "# Not carried over, and without bearing on who reaches whom:"),
+    ):
+        found = [one for one in carried.left_out if one.matters is matters]
+        lines += [head] if found else []
+        lines += [_plain(f"# {one}") for one in found]
     return [*lines, ""]
 
 

@@ -32,14 +32,29 @@ class Assumption:
         """The key as people write it: networks.lannet.gateway."""
         return dotted(self.place)
 
+    @property
+    def shape(self) -> tuple[object, ...]:
+        """What is alike in those of one kind: the key without names, and how the text begins."""
+        plain = tuple(step for i, step in enumerate(self.place) if i in (0, 2))
+        words = [word for word in self.text.split() if word.islower() and word.isalpha()]
+        return (*plain, *words[:6])
+
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file or a key that the lab file doesn't say: where it stands, what it is, and why."""
+    """A file or a key that the lab file doesn't say: where it stands, what it is, and why.
+
+    ``matters`` is whether it may bear on who reaches whom.
+    """
 
     spot: Spot
     what: str
     why: str
+    matters: bool = True
+
+    def __str__(self) -> str:
+        """Return it as one line."""
+        return f"{self.spot}: {self.what}: {self.why}"
 
 
 @dataclass
@@ -66,9 +81,9 @@ class Carried:
         if all((one.place, one.text) != (place, text) for one in self.assumptions):
             self.assumptions.append(found)
 
-    def leave(self, spot: Spot, what: str, why: str) -> None:
+    def leave(self, spot: Spot, what: str, why: str, *, matters: bool = True) -> None:
         """Note what the lab file can't say; the same once only."""
-        found = LeftOut(spot, what, why)
+        found = LeftOut(spot, what, why, matters)
         if found not in self.left_out:
             self.left_out.append(found)
 

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from fleets.published import page as published
 from lies.page import page as lies
 from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
@@ -741,6 +742,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "troubleshooting.md": troubleshooting,
     "explained.md": explained,
     "recipes.md": recipes,
+    "published.md": published,
     "lies.md": lies,
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,8 @@ def folder(tmp_path: Path) -> Path:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m underlay "$@"\n')
     program.chmod(0o755)
     (tmp_path / "labs").symlink_to(ROOT / "labs")
+    # Blocks change these as their readers do.
+    shutil.copytree(ROOT / "examples", tmp_path / "examples")
     return tmp_path
 
 

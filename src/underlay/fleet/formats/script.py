@@ -215,8 +215,8 @@ def _network(command: Command) -> dict[str, Any]:
 
 def _mark(document: Document, place: Place, value: Any, mark: Mark) -> None:
     document.marks.keys[place] = document.marks.values[place] = mark
-    entries = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in entries if isinstance(value, (dict, list)) else ():
+    entries = value.items() if isinstance(value, dict) else enumerate(listed(value))
+    for key, inner in entries:
         _mark(document, (*place, key), inner, mark)
 
 

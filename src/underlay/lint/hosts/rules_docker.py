@@ -62,7 +62,7 @@ def _services(hosts: Hosts) -> Iterator[tuple[Document, str, dict[str, Any]]]:
 def docker_parent_missing(hosts: Hosts) -> Iterator[Hit]:
     """Without parent Docker makes a dummy device: no container reaches another host."""
     for network in _docker(hosts):
-        if not network.parent and not _borrowed(network):
+        if not (network.parent or network.internal or _borrowed(network)):
             message = f"{network.name} names no parent, and is cut off from the wire"
             yield Hit(network.spot("master"), message, "parent: eth1")
 

@@ -22,11 +22,11 @@ def _meetings(hosts: Hosts) -> Iterator[tuple[Network, Pool, Network, Pool, Addr
     The second of the two is the one to blame: what overlaps more of the others, or is of
     another size than they are.
     """
-    found = [(host, n) for host in hosts for n in host.networks if n.is_underlay]
+    found = [(host, n) for host in hosts for n in host.networks if _is_on_a_wire(n)]
     met = [
         (first, range_, second, pool, shared)
         for (host, first), (other, second) in combinations(found, 2)
-        if host is not other and first.vlan == second.vlan
+        if host is not other and (first.tag or first.vlan) == (second.tag or second.vlan)
         for pool, range_, shared in second.overlaps(first)
     ]
     often = Counter(id(pool) for _, one, _, two, _ in met for pool in (one, two))
@@ -85,6 +85,15 @@ def _subnets(_: Host, network: Network) -> tuple[str, ...]:
 
 def _gateways(_: Host, network: Network) -> tuple[str, ...]:
     return tuple(sorted({f"{pool.subnet} {pool.gateway}" for pool in network.pools}))
+
+
+def _is_on_a_wire(network: Network) -> bool:
+    """Whether other hosts' containers hear those of ``network``.
+
+    CNI's plugin vlan moves a sub-interface into the container: it is on the wire there, too.
+    """
+    shut = network.internal or network.on_dummy
+    return not shut and (network.is_underlay or network.driver == "vlan")
 
 
 @rule("range-twice", "error", UNIQUE)

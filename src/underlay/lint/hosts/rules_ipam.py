@@ -31,6 +31,17 @@ def _ranges(hosts: Hosts) -> Iterator[tuple[Document, Place, dict[str, Any]]]:
             yield document, (*place, *inner), entry
 
 
+def _addressed(hosts: Hosts) -> Iterator[tuple[Document, Place, dict[str, Any], Subnet]]:
+    """Yield what may name a gateway, ranges and fixed addresses, each with its subnet."""
+    yield from _subnets(hosts)
+    for document, place, ipam in _ipam(hosts, "static"):
+        for i, entry in enumerate(listed(ipam.get("addresses"))):
+            body = mapping(entry)
+            subnet = as_subnet(body.get("address"))
+            if subnet is not None:
+                yield document, (*place, "addresses", i), body, subnet
+
+
 def _subnets(hosts: Hosts) -> Iterator[tuple[Document, Place, dict[str, Any], Subnet]]:
     """Yield the ranges whose subnet can be read, with that."""
     for document, place, entry in _ranges(hosts):
@@ -73,6 +84,27 @@ def ipam_subnet_invalid(hosts: Hosts) -> Iterator[Hit]:
         if as_subnet(entry.get("subnet")) is None:
             spot = document.spot((*place, "subnet"))
             yield Hit(spot, f"{entry.get('subnet')!r} is no subnet", "write it as 10.1.0.0/24")
+    for document, place, text in _cluster_ranges(hosts):
+        low, dash, rest = text.partition("-")
+        first, last = as_interface(low if not dash else f"{low}/{rest.partition('/')[2]}"), rest
+        if first is None or (dash and as_interface(last) is None):
+            yield Hit(document.spot(place), f"{text!r} is no range", "write it as 10.1.0.0/24")
+
+
+def _cluster_ranges(hosts: Hosts) -> Iterator[tuple[Document, Place, str]]:
+    """Yield the ranges of the plugin whereabouts: a subnet, or FIRST-LAST/PREFIX."""
+    for document, place, ipam in _ipam(hosts, "whereabouts"):
+        bodies: list[tuple[Place, dict[str, Any]]] = [((), ipam)] if "range" in ipam else []
+        bodies += [
+            (("ipRanges", i), mapping(entry))
+            for i, entry in enumerate(listed(ipam.get("ipRanges")))
+        ]
+        for inner, body in bodies:
+            yield document, (*place, *inner, "range"), word(body.get("range"))
+            for i, left_out in enumerate(listed(body.get("exclude"))):
+                # A single address is left out without a prefix length, too.
+                if as_address(left_out) is None:
+                    yield document, (*place, *inner, "exclude", i), word(left_out)
 
 
 @rule("ipam-host-bits", "warning", "RFC 4632; the readers of a subnet cut them off")
@@ -146,7 +178,7 @@ def ipam_range_edge(hosts: Hosts) -> Iterator[Hit]:
 @rule("ipam-gateway-outside", "error", RANGE)
 def ipam_gateway_outside(hosts: Hosts) -> Iterator[Hit]:
     """A gateway outside of the subnet can't be reached by those who are in it."""
-    for document, place, entry, subnet in _subnets(hosts):
+    for document, place, entry, subnet in _addressed(hosts):
         gateway = as_address(entry.get("gateway"))
         if gateway is not None and gateway not in subnet and not gateway.is_link_local:
             message = f"gateway {gateway} is not in {subnet}"
@@ -182,8 +214,8 @@ def ipam_route_invalid(hosts: Hosts) -> Iterator[Hit]:
 @rule("ipam-route-outside", "error", "Linux, net/ipv4/fib_semantics.c: `network is unreachable`")
 def ipam_route_outside(hosts: Hosts) -> Iterator[Hit]:
     """A route's gateway is in one of the subnets, or the plugin fails when it adds the route."""
-    for document, place, ipam in _ipam(hosts, "host-local"):
-        subnets = [s for _, e in ranges(ipam) if (s := as_subnet(e.get("subnet"))) is not None]
+    for document, place, ipam in _ipam(hosts):
+        subnets = _subnets_of(ipam)
         for i, route in routes_of(ipam):
             gateway = as_address(route.get("gw"))
             alike = [s for s in subnets if gateway is not None and s.version == gateway.version]
@@ -193,6 +225,13 @@ def ipam_route_outside(hosts: Hosts) -> Iterator[Hit]:
                 message = f"the route's gateway {gateway} is not in {alike[0]}"
                 cure = f"did you mean {alike[0][1]}?"
                 yield Hit(document.spot((*place, "routes", i, "gw")), message, cure)
+
+
+def _subnets_of(ipam: dict[str, Any]) -> list[Subnet]:
+    """Return the subnets that the plugins host-local and static give addresses of."""
+    said = [entry.get("subnet") for _, entry in ranges(ipam)]
+    said += [mapping(entry).get("address") for entry in listed(ipam.get("addresses"))]
+    return [subnet for text in said if (subnet := as_subnet(text)) is not None]
 
 
 @rule("ipam-route-by-first", "warning", HOST_LOCAL)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from underlay.errors import Spot
 from underlay.expect import Prediction
 from underlay.intent.judgement import stands_of
+from underlay.intent.no_cell import why_no_cell
 from underlay.intent.words import broken_words
 from underlay.lint.finding import Finding, Hit, RuleText
 
@@ -58,10 +59,9 @@ def _findings(loaded: Loaded, one: Judged[Expectation]) -> Iterator[Finding]:
     statement = one.statement
     spot = Spot(loaded.text.file, *loaded.text.mark(("expect", statement.number)))
     if not one.cells:
-        cure = "name a container on one of its sides; nodes and hosts aren't asked by each other"
-        if statement.seen:
-            cure = "what is seen is asked of those alone whose packets get there: name some"
-        yield NO_CELL.finding(Hit(spot, f"no cell of this lab is about {statement.text}", cure))
+        why, cure = why_no_cell(statement, Prediction(loaded.plan))
+        message = f"no cell of this lab is about {statement.text}: {why}"
+        yield NO_CELL.finding(Hit(spot, message, cure))
     by_rule: dict[tuple[str, str], list[Expectation]] = defaultdict(list)
     for cell in one.broken:
         by_rule[cell.rule, cell.because].append(cell)

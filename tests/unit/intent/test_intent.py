@@ -288,12 +288,41 @@ def test_what_never_gets_there_is_not_seen(tmp_path: Path) -> None:
     file.write_text(f"{SEEN}  - server -> hidden pmtu:1000\n")
     (one,) = intent_findings(load(file))
     assert one.id == "intent-no-cell"
+    assert "nothing of server gets to hidden. " in one.message
     assert "whose packets get there" in one.cure
 
 
-@pytest.mark.parametrize("statement", ["core-01 -> core-02", "guest -> web ipv6", "db -x db"])
-def test_ends_that_do_not_ask_each_other(statement: str, tmp_path: Path) -> None:
+def test_a_segment_without_ipv6_is_why_its_node_is_not_asked(tmp_path: Path) -> None:
+    file = lab(tmp_path, "core-01 -> web-2a ipv6")
+    assert intent_findings(load(file)) == []
+    file.write_text(file.read_text().replace(', subnet6: "fd00:70::/64"}', "}"))
+    (one,) = intent_findings(load(file))
+    assert "core-01 has no IPv6 address there" in one.message
+    assert one.cure == "leave the family out, or give their segments a subnet6"
+
+
+@pytest.mark.parametrize(
+    ("statement", "why", "cure"),
+    [
+        ("core-01 -> core-02", "there are only nodes on both sides", "name a container"),
+        ("nodes -> printer", "there are only nodes and external hosts", "name a container"),
+        ("db -x db", "db is all that is on either side, and nobody asks itself", "somebody else"),
+        ("guest-1a -> guest-1a", "guest-1a is all that is on either side", "somebody else"),
+        ("both@office -> both@guests", "both is all that is on either side", "somebody else"),
+        (
+            "guest -> web ipv6",
+            "guest-1a, guest-2a have no IPv6 address",
+            "leave the family out, or give guests a subnet6",
+        ),
+        ("guest-1a -> db ipv6", "guest-1a has no IPv6 address", "give guests a subnet6"),
+    ],
+)
+def test_ends_that_do_not_ask_each_other(
+    statement: str, why: str, cure: str, tmp_path: Path
+) -> None:
     (one,) = findings(tmp_path, statement)
+    assert why in one.message
+    assert cure in one.cure
     assert (one.id, one.line) == ("intent-no-cell", FIRST)
     loaded = made(tmp_path, statement)
     plan = loaded.plan

@@ -19,7 +19,8 @@ from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
 from underlay.lab import Lab
 from underlay.lab.model import FORMATS
-from underlay.lab.statement import MUST, NEVER
+from underlay.lab.slips import names_meant, protocol_meant, slip_in
+from underlay.lab.statement import MUST, NEVER, PROTOCOL
 from underlay.lab.text import LabText, Place, Problem, quoted
 
 if TYPE_CHECKING:
@@ -65,12 +66,41 @@ def _told(text: LabText, detail: ErrorDetails, details: list[ErrorDetails]) -> I
         hint = did_you_mean(_as_word(place[-1]))
         expected = _expected(_key_schema(place[:-1]))
         yield text.problem(place, found, expected, hint, at_key=True, id="bad-name")
+    elif (place := _place(text, steps)) and _is_statement(place, detail["input"]):
+        yield _no_statement(text, place, detail["input"])
     else:
-        place = _place(text, steps)
         schema = _modes(text, place) or _schema(place)
-        yield text.problem(
-            place, quoted(detail["input"]), _expected(schema), _hint(detail["input"], schema)
-        )
+        value = detail["input"]
+        hint = _hint(value, schema) or _statements_hint(place, value)
+        yield text.problem(place, quoted(value), _expected(schema), hint)
+
+
+def _statements_hint(place: Place, value: object) -> str:
+    """Return what helps with a value below ``expect`` that is none, or nothing."""
+    if place == ("expect",) and value is None:
+        return "write statements below it, or leave the key out"
+    if place[:1] == ("expect",) and place[2:] in (("from",), ("to",)) and isinstance(value, str):
+        near = names_meant(value)
+        return did_you_mean(f"'{near}'" if near and near != value else "")
+    return ""
+
+
+def _is_statement(place: Place, value: object) -> bool:
+    return len(place) == 2 and place[0] == "expect" and isinstance(value, str)
+
+
+def _no_statement(text: LabText, place: Place, said: str) -> Problem:
+    """Name all that is wrong with a statement in one line, and the nearest one that is right."""
+    slip = slip_in(said)
+    found = f"{' and '.join(slip.found)} in {quoted(said)}" if said.strip() else quoted(said)
+    expected = f"{_expected(_resolved(_in_one_line()))}, with {'; '.join(slip.expected)}"
+    return text.problem(place, found, expected, did_you_mean(slip.nearest and f"'{slip.nearest}'"))
+
+
+def _in_one_line() -> dict[str, Any]:
+    """Return the schema of a statement in one line."""
+    options: list[dict[str, Any]] = _schema(("expect", 0))["oneOf"]
+    return options[0]
 
 
 def _modes(text: LabText, place: Place) -> dict[str, Any]:
@@ -93,16 +123,27 @@ def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
     mark = text.key_mark(steps)
     around = text.problem(place, f"the key {quoted(key)}", one_of(choices))
     hint = did_you_mean(nearest(key, [*choices, *ALIASES] if "parent" in choices else choices))
-    if place[:1] == ("expect",) and any(f" {sign} " in key for sign in (MUST, NEVER)):
-        hint = "write it in one line, without the colon"
+    if _has_direction(place, key):
+        beside = text.data["expect"][place[1]][key]
+        port = isinstance(beside, int) and not isinstance(beside, bool)
+        near = slip_in(f"{key} {'tcp:' if port else ''}{'' if beside is None else beside}").nearest
+        said = f": '{near}'" if near and not isinstance(beside, (dict, list)) else ""
+        hint = f"write it in one line, without the colon{said}"
     where = (text.file, mark.line, mark.column, around.where)
     return Problem(*where, around.found, around.expected, hint, "unknown-key")
+
+
+def _has_direction(place: Place, key: str) -> bool:
+    """Whether a key is rather a statement in one line, with a colon in it."""
+    return place[:1] == ("expect",) and any(f" {sign} " in f" {key} " for sign in (MUST, NEVER))
 
 
 def _is_misspelt(key: str, place: Place, details: list[ErrorDetails]) -> bool:
     """Whether an unknown key beside it is ``key`` with a slip: then one message is enough."""
     unknown = [d["loc"] for d in details if d["type"] == "extra_forbidden"]
     beside = [str(steps[-1]) for steps in unknown if steps[:-1] == place]
+    if any(_has_direction(place, str(steps[-1])) and steps[:2] == place for steps in unknown):
+        return True
     return any(nearest(word, _keys(place)) == key for word in beside)
 
 
@@ -237,6 +278,8 @@ def _hint(value: object, schema: dict[str, Any]) -> str:
         return did_you_mean(address if address != value and _is_address(address) else "")
     if kind == "array" and isinstance(value, str):
         return did_you_mean(f"[{value}]" if _as_word(value) == value else "")
+    if kind == "string" and isinstance(value, str) and schema.get("pattern") == f"^{PROTOCOL}$":
+        return did_you_mean(protocol_meant(value))
     words = (_schema(place) for place in (("name",), ("nodes", "names", 0)))
     if kind == "string" and schema.get("pattern") in {word["pattern"] for word in words}:
         return did_you_mean(_as_word(value))

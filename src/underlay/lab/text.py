@@ -381,6 +381,9 @@ class _Flattening:
             else:
                 self.text.keys[(*place, word)] = mark
                 data[word] = self.value(value, (*place, word))
+                if isinstance(value, ScalarNode) and not (value.value or value.style):
+                    # YAML has an empty value begin where the next key does, maybe past the end.
+                    self.text.values[(*place, word)] = mark
         return data
 
     def _bomb(self, mark: Mark) -> Problem:

@@ -6,6 +6,7 @@ was found, what was expected, and the nearest thing that would do.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from underlay.lab import Lab
@@ -44,11 +45,36 @@ def problems_of(text: LabText) -> list[Problem]:
     if not isinstance(text.data, dict):
         return [*text.problems, _not_a_lab(text)]
     problems = [*text.problems, *schema_problems(text), *cross_check(text)]
-    if problems or not text.data.get("expect"):
+    if not text.data.get("expect"):
         return problems
-    lab = Lab.model_validate(text.data)
-    # Whom a statement names, only the plan knows.
-    return statement_problems(lab, text, make_plan(lab))
+    # Whom a statement names, only the plan knows: none can be made of what is wrong elsewhere.
+    wrong = [_number_of(problem) for problem in problems]
+    if None in wrong:
+        return problems
+    able = _with_others(text, {number for number in wrong if number is not None})
+    lab = Lab.model_validate(able.data)
+    found = statement_problems(lab, able, make_plan(lab), leave_out=wrong)
+    return [*problems, *found]
+
+
+_STATEMENT = re.compile(r"expect\[([0-9]+)\]")
+# A statement in the place of one that can't be read: it is about nobody, and nothing is said of it.
+_IN_ITS_PLACE = "? -x ?"
+
+
+def _number_of(problem: Problem) -> int | None:
+    """Return the number of the statement that a problem is about, None where it is about others."""
+    found = _STATEMENT.match(problem.where)
+    return int(found[1]) if found else None
+
+
+def _with_others(text: LabText, wrong: set[int]) -> LabText:
+    """Return ``text`` with those statements alone that can be read, each in its own place."""
+    if not wrong:
+        return text
+    said = text.data["expect"]
+    expect = [_IN_ITS_PLACE if number in wrong else one for number, one in enumerate(said)]
+    return LabText(text.file, {**text.data, "expect": expect}, text.keys, text.values)
 
 
 def _beside(lab: Lab, folder: Path, text: LabText) -> Lab:

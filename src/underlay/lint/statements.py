@@ -6,7 +6,7 @@ Names are looked up in the plan: only there is it known what each container is c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import combinations
 
 from underlay.errors import did_you_mean, nearest
@@ -17,23 +17,26 @@ from underlay.plan import Plan, PlannedStatement
 from underlay.plan.statements import Named, named_in
 
 
-def statement_problems(lab: Lab, text: LabText, plan: Plan) -> list[Problem]:
+def statement_problems(
+    lab: Lab, text: LabText, plan: Plan, leave_out: Collection[int | None] = ()
+) -> list[Problem]:
     """Return what is wrong with the statements of ``lab``, which was read from ``text``.
 
     Those are names that stand for nobody, protocols that aren't measured, and two statements of
-    which one wants what the other doesn't.
+    which one wants what the other doesn't. Of those whose numbers are in ``leave_out`` nothing is
+    said.
     """
-    if not plan.intent:
-        return []
     named = named_in(lab, plan)
-    nobody: list[Problem] = []
     found: list[Problem] = []
+    clean: list[PlannedStatement] = []
     for said, one in zip(lab.statements, plan.intent, strict=True):
-        nobody += _nobody(text, named, said, one)
-        found += _mixed(text, said, one)
-        found += _unmeasured(lab, text, one)
-    # With a name that stands for nobody, `except` leaves more than is meant.
-    return [*nobody, *found, *([] if nobody else _conflicts(text, plan))]
+        if one.number in leave_out:
+            continue
+        nobody = list(_nobody(text, named, said, one))
+        found += [*nobody, *_mixed(text, said, one), *_unmeasured(lab, text, one)]
+        # With a name that stands for nobody, `except` leaves more than is meant.
+        clean += [] if nobody else [one]
+    return [*found, *_conflicts(text, plan, clean)]
 
 
 def _nobody(text: LabText, named: Named, said: Said, one: PlannedStatement) -> Iterator[Problem]:
@@ -61,6 +64,9 @@ def name_hint(name: str, named: Named) -> str:
     if at and who in named.keys:
         there = [one for one in named.keys if one.startswith(f"{who}@")]
         return f"{who} is there as {', '.join(there)}" if there else f"{who} alone, without an @"
+    stem, colon, port = name.rpartition(":")
+    if colon and port.isdigit() and named.matching(stem):
+        return f"a port stands behind the names: {stem} tcp:{port}"
     near = nearest(_WILD.sub("", name), [*named.keys, *named.words])
     return did_you_mean(near) or "`underlay predict` shows all names"
 
@@ -114,10 +120,12 @@ def _place_of(text: LabText, one: PlannedStatement, protocol: str) -> Place:
     return (*place, word)
 
 
-def _conflicts(text: LabText, plan: Plan) -> Iterator[Problem]:
+def _conflicts(
+    text: LabText, plan: Plan, statements: Iterable[PlannedStatement]
+) -> Iterator[Problem]:
     """Yield each statement of which an earlier one wants the contrary, with a cell of both."""
     machines = {*(node.name for node in plan.nodes), *(host.name for host in plan.hosts)}
-    for first, second in combinations(plan.intent, 2):
+    for first, second in combinations(statements, 2):
         if first.never == second.never or {first.family, second.family} == {4, 6}:
             continue
         asked = {*first.protocols} & {*second.protocols}

@@ -417,3 +417,41 @@ def test_a_lab_without_statements_has_no_findings() -> None:
     file = Path(__file__).resolve().parents[3] / "labs" / "coreos.yml"
     assert intent_findings(load(file)) == []
     assert make_plan(read_lab(file)).intent == ()
+
+
+def test_all_that_is_wrong_with_statements_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(LabError) as error:
+        made(
+            tmp_path,
+            *("web => db", "gest -> db", "web->db tcp/80", "web -> db udp", "web -> db: 5432"),
+            *("{from: web db, to: guest}", "web -> both", "'* -x both'", "web -> db:80"),
+            "{from: web, to: db, protocols: [tcp/80]}",
+        )
+    told = [(one.line - FIRST, one.id, one.hint) for one in error.value.problems]
+    assert told == [
+        (0, "bad-value", "did you mean 'web -> db'?"),
+        (1, "expect-nobody", "did you mean guest?"),
+        (2, "bad-value", "did you mean 'web -> db tcp:80'?"),
+        (3, "expect-unmeasured", "protocols: [icmp, tcp, tcp:5432, udp]"),
+        (4, "unknown-key", "write it in one line, without the colon: 'web -> db tcp:5432'"),
+        (5, "bad-value", "did you mean 'web, db'?"),
+        (7, "expect-conflict", "web-1a@office → both@office is in both"),
+        (8, "expect-nobody", "a port stands behind the names: db tcp:80"),
+        (9, "bad-value", "did you mean tcp:80?"),
+    ]
+
+
+def test_what_is_wrong_elsewhere_leaves_no_plan_to_look_names_up_in(tmp_path: Path) -> None:
+    file = lab(tmp_path, "gest -> db", "web => db")
+    file.write_text(file.read_text().replace("driver: macvlan", "driver: macvlam"))
+    with pytest.raises(LabError) as error:
+        load(file)
+    assert [one.id for one in error.value.problems] == ["bad-value", "bad-value"]
+
+
+def test_an_empty_list_of_statements_has_a_line(tmp_path: Path) -> None:
+    with pytest.raises(LabError) as error:
+        made(tmp_path)
+    (problem,) = error.value.problems
+    assert problem.line == FIRST - 1
+    assert problem.hint == "write statements below it, or leave the key out"

@@ -423,3 +423,33 @@ def test_what_is_alike_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     said = capfd.readouterr().err
     assert "left out, 3 times, the first: a/one.rules: the file: no reader for this file" in said
     assert "two.rules" not in said
+
+
+def test_spare_ranges_are_apart_from_all_that_files_say() -> None:
+    put("a", ranged(20), "10.1.1.250/24")
+    put("b", None, "10.1.1.12/24")
+    other = net(name="other", master="eth1.7", ipam={"subnet": "10.7.0.0/24"})
+    Path("b/net.d/20-lannet.conf").write_text(json.dumps(other))
+    Path("b/web.container").write_text("[Container]\nImage=x\nNetwork=x\nIP=10.1.1.241\n")
+    assert main(["import", "a", "b", "-o", "lab.yml"]) == 0
+    lab = load(Path("lab.yml"))
+    assert lab.lab.networks["lannet"].ranges["b"] == "10.1.1.232-10.1.1.239"
+    text = Path("lab.yml").read_text()
+    assert "it gets no container: 10.1.1.232-10.1.1.239, of which no file says anything" in text
+
+
+def test_a_small_subnet_has_small_spare_ranges() -> None:
+    small = {"subnet": "10.1.1.0/28", "rangeStart": "10.1.1.2", "rangeEnd": "10.1.1.9"}
+    put("a", net(ipam=small), "192.168.70.11/24")
+    put("b", net(ipam={"subnet": "10.9.0.0/24"}, name="other"), "192.168.70.12/24")
+    assert main(["import", "a", "b", "-o", "lab.yml"]) == 0
+    lab = load(Path("lab.yml"))
+    assert lab.lab.networks["lannet"].ranges["b"] == "10.1.1.12-10.1.1.15"
+
+
+def test_a_segment_s_own_subnet_is_nobody_s(capfd: pytest.CaptureFixture[str]) -> None:
+    put("a", ranged(20), "fd00:70::11/64")
+    Path("a/eth0.network").write_text(NIC.format(nic="eth0", address="198.18.0.7/24"))
+    assert main(["import", "a", "--json"]) == 0
+    lab = json.loads(capfd.readouterr().out)["lab"]
+    assert lab["segments"]["eth1"]["subnet"] == "198.18.1.0/24"

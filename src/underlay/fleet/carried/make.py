@@ -18,6 +18,7 @@ from underlay.fleet.carried.nets import (
 )
 from underlay.fleet.carried.pools import put_addresses
 from underlay.fleet.carried.shims import put_shims
+from underlay.fleet.carried.spare import taken
 from underlay.fleet.carried.uplinks import server_address, uplinks_of
 from underlay.fleet.carried.values import Carried, node_of, word_of
 from underlay.fleet.carried.wires import Port, Uplink, Wire, built, wires
@@ -57,8 +58,10 @@ def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Ca
     groups = grouped(uplinks, segments, subnets)
     put_networks(carried, groups, hosts)
     fixed = fixed_addresses(groups, hosts)
+    own = [network for host in hosts for network in host.networks]
+    known = taken(hosts, [*own, *(uplink.network for uplink in uplinks)])
     for group in groups:
-        put_addresses(carried, group, nodes, fixed.get(group.name, set()))
+        put_addresses(carried, group, nodes, fixed.get(group.name, set()), known)
     _put_servers(carried, groups)
     put_routed(carried, groups, hosts)
     put_shims(carried, groups, hosts, nodes)
@@ -120,6 +123,8 @@ def _free(hosts: Sequence[Host], found: Sequence[Wire]) -> Iterator[Subnet]:
     """Yield subnets that no file of the hosts says anything of."""
     used = [pool.subnet for host in hosts for one in host.networks for pool in one.pools]
     used += [subnet for wire in found for _, subnet in wire.marks]
+    used += [one.network for host in hosts for link in host.links for one, _ in link.addresses]
+    used += [to for host in hosts for link in host.links for to in link.routes if to.prefixlen]
     for subnet in NOBODYS.subnets(new_prefix=24):
         if not any(meet(one, subnet) for one in used):
             yield subnet

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import ip_network, summarize_address_range
+from ipaddress import ip_network
 from itertools import combinations
 from typing import Any
 
 from underlay.errors import BadInput, Spot
 from underlay.fleet.carried.nets import IPAM, Group, default_route, default_routes
+from underlay.fleet.carried.spare import Taken
 from underlay.fleet.carried.values import Carried, Contradiction
 from underlay.fleet.host import Address, Network, Pool, Subnet
 from underlay.lab.text import Place
 from underlay.plan.naming import node_address
-
-# Where no host hands anything out, a node's range is looked for in so many places from the end.
-FURTHEST = 4096
-# How many addresses such a range has, by its prefix length.
-SPARE = {4: 29, 6: 124}
 
 
 @dataclass
@@ -38,9 +33,11 @@ class Shared:
 
 
 def put_addresses(
-    carried: Carried, group: Group, nodes: dict[str, str], fixed: set[Address]
+    carried: Carried, group: Group, nodes: dict[str, str], fixed: set[Address], taken: Taken
 ) -> None:
     """Say the network's subnets, gateways, routes and ranges; ``nodes`` are the lab's, by host.
+
+    ``fixed`` are its containers' own addresses, ``taken`` all that is anybody's.
 
     Raises Contradiction where hosts name several gateways, or hand out an address twice.
     """
@@ -50,7 +47,7 @@ def put_addresses(
         _gateway(carried, group, one)
     _put_default(carried, group, shared)
     _put_ipam(carried, group)
-    entries = [_entry(carried, group, one, nodes, fixed) for one in shared]
+    entries = [_entry(carried, group, one, nodes, fixed, taken) for one in shared]
     families = [one.subnet.version for one in shared]
     several = len(families) > len(set(families))
     lone = len(entries) > 1 and any(
@@ -183,7 +180,12 @@ def _put_ipam(carried: Carried, group: Group) -> None:
 
 
 def _entry(
-    carried: Carried, group: Group, one: Shared, nodes: dict[str, str], fixed: set[Address]
+    carried: Carried,
+    group: Group,
+    one: Shared,
+    nodes: dict[str, str],
+    fixed: set[Address],
+    taken: Taken,
 ) -> dict[str, Any]:
     """Return what a lab says of one subnet: see lab/model.py, Pool."""
     entry: dict[str, Any] = {"subnet": str(one.subnet)}
@@ -219,12 +221,16 @@ def _entry(
         return entry
     _refuse_twice(network, one)
     ranges = {nodes[host]: _range(pool) for host, pool in one.parts.items()}
-    spare = _spare(one, fixed, docker=network.runtime == "docker")
+    if one.gateway is not None:
+        taken.add(one.gateway)
+    for address in _planned(carried, group, one, len(nodes)):
+        taken.add(address)
     for host, node in nodes.items():
         if host not in one.parts:
-            ranges[node] = next(spare, "")
+            ranges[node] = taken.spare(one.subnet, block=network.runtime == "docker")
             text = (
-                f"{host} has no such network; a lab wants a range for it, and it gets no container"
+                f"{host} has no such network; a lab wants a range for it, and it gets no"
+                f" container: {ranges[node] or 'none is left'}, of which no file says anything"
             )
             carried.assume((*place, "ranges", node), text, one.spot)
     entry["ranges"] = {node: ranges[node] for node in nodes.values() if ranges[node]}
@@ -268,6 +274,12 @@ def _named(pool: Pool) -> bool:
 
 def _nodes_own(carried: Carried, group: Group, one: Shared, count: int) -> set[Address]:
     """Return the addresses of the lab's nodes that a host would hand out on their wire."""
+    found = _planned(carried, group, one, count)
+    return {a for a in found if any(pool.holds(a) for pool in one.parts.values())}
+
+
+def _planned(carried: Carried, group: Group, one: Shared, count: int) -> set[Address]:
+    """Return the addresses of the lab's nodes in a subnet's wire: see plan/naming.py."""
     segment = carried.lab["segments"].get(group.segment, {})
     tagged = group.uplinks[0].vlan is not None
     own = ip_network(segment["subnet"]) if "subnet" in segment else None
@@ -276,8 +288,7 @@ def _nodes_own(carried: Carried, group: Group, one: Shared, count: int) -> set[A
     base = one.subnet if tagged or own is None else own
     if base.num_addresses < count + 12:
         return set()
-    found = {node_address(base, number) for number in range(1, count + 1)}
-    return {a for a in found if any(pool.holds(a) for pool in one.parts.values())}
+    return {node_address(base, number) for number in range(1, count + 1)}
 
 
 def _range(pool: Pool) -> str:
@@ -293,23 +304,4 @@ def _refuse_twice(network: Network, one: Shared) -> None:
                 f"{second.spot}: {network.name} of {other} hands out {shared}: expected a range"
                 f" apart from that of {host}, {first.first} to {first.last} in {first.spot}",
                 hint="`underlay lint --host NAME=DIR …` says all that the hosts' ranges do",
-            )
-
-
-def _spare(one: Shared, fixed: set[Address], *, docker: bool) -> Iterator[str]:
-    """Yield parts of the subnet that nobody hands out, from its end."""
-    size = 1 << (one.subnet.max_prefixlen - SPARE[one.subnet.version])
-    blocks = one.subnet.num_addresses // size
-    taken = {int(a) for a in fixed} | {int(one.gateway)} if one.gateway else {int(a) for a in fixed}
-    for number in range(blocks - 1, max(blocks - 1 - FURTHEST, -1), -1):
-        first, last = one.subnet[number * size], one.subnet[number * size + size - 1]
-        met = any(
-            int(pool.first) <= int(last) and int(first) <= int(pool.last)
-            for pool in one.parts.values()
-        )
-        if not met and not any(int(first) <= address <= int(last) for address in taken):
-            yield (
-                str(next(iter(summarize_address_range(first, last))))
-                if docker
-                else f"{first}-{last}"
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -84,27 +85,41 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     # Plugins give no address back where somebody has taken the namespace away.
     namespaces.make([name])
     for attachment in container["attachments"]:
-        words = _words(container, attachment, networks[attachment["network"]])
-        run([PROGRAM, "del", *words], check=False)
-        _release(name, attachment)
+        network = networks[attachment["network"]]
+        run([PROGRAM, "del", *_words(container, attachment, network)], check=False)
+        _release(name, called(network), attachment)
     namespaces.remove([name])
 
 
-def _release(name: str, attachment: dict) -> None:
+def _release(name: str, network: str, attachment: dict) -> None:
     """Give back what host-local has written down for ``name``, where the plugin would not.
 
     macvlan refuses to detach where its parent's MTU has become smaller than its own.
     """
     for address in routes.addresses(attachment):
-        lease = f"{LEASES}/{attachment['network']}/{address.partition('/')[0]}"
+        lease = f"{LEASES}/{network}/{address.partition('/')[0]}"
         if (files.read(lease) or "").startswith(name):
             os.unlink(lease)
+
+
+def called(network: dict) -> str:
+    """Return the network's name in its net.d file: the user's own may have another than the plan.
+
+    Raises Failed where the user's own file can't be read.
+    """
+    path = network.get("own_file")
+    if not path:
+        return str(network["name"])
+    try:
+        return str(json.loads(files.read(path) or "")["name"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failed(f"{path} names no network: {error!r}") from error
 
 
 def _words(container: dict, attachment: dict, network: dict) -> list[str]:
     """Return the arguments of the cni program: NETWORK CONTAINER NETNS IFNAME KEY=VALUE …."""
     name = container["name"]
-    words = [attachment["network"], name, namespaces.path(name), attachment["interface"]]
+    words = [called(network), name, namespaces.path(name), attachment["interface"]]
     own = routes.given(attachment, network)
     # CNI_ARGS ask host-local for one address; several, and those of the plugin static, are
     # given by the capability "ips". A DHCP server decides itself.

@@ -4,6 +4,7 @@
     node --check    say what would be changed
     node --ready    say whether the node is what its files say, and runs
     node -          take a bundle, {"files": {path: content}}, from standard input
+    node --engine   be docker or podman for a script of the user's own; see script.py
 
 It prints one JSON document, and exits 1 where something failed.
 """
@@ -15,6 +16,7 @@ import sys
 
 from .program import converge
 from .ready import statement
+from .script import engine
 
 
 def main(words: list[str]) -> int:
@@ -23,6 +25,8 @@ def main(words: list[str]) -> int:
         said = statement()
         print(json.dumps(said))
         return 1 if said["failed"] else 0
+    if words[:1] == ["--engine"]:
+        return engine(words[1:])
     unknown = set(words) - {"-", "--check"}
     if unknown:
         print((__doc__ or "").strip(), file=sys.stderr)

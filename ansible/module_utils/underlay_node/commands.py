@@ -14,11 +14,13 @@ class Failed(Exception):
     """Something could not be made; the text is the runtime's or the kernel's own."""
 
 
-def run(arguments: list[str], text: str = "", *, check: bool = True) -> str:
+def run(
+    arguments: list[str], text: str = "", *, check: bool = True, deadline: float = DEADLINE
+) -> str:
     """Run a command with ``text`` on its input; return its output, or raise Failed."""
     try:
         done = subprocess.run(
-            arguments, input=text, capture_output=True, text=True, timeout=DEADLINE, check=False
+            arguments, input=text, capture_output=True, text=True, timeout=deadline, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Failed(f"{' '.join(arguments[:4])}: {error}") from error

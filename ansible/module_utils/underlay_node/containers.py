@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import addressing, cni, docker, iproute2, namespaces, podman, routes, taps
+from . import addressing, cni, docker, iproute2, namespaces, own, podman, routes, taps
 from .commands import Failed, show
 
 RUNTIMES: dict[str, ModuleType] = {
@@ -14,6 +14,13 @@ RUNTIMES: dict[str, ModuleType] = {
     "iproute2": iproute2,
 }
 NAMED = ("cni", "iproute2")
+
+
+def wanted(node: dict) -> dict[str, dict]:
+    """Return by name what each container of a node.json's document is made from."""
+    networks = {network["name"]: own.network(network, node) for network in node["networks"]}
+    made = [own.container(container, node) for container in node["containers"]]
+    return {container["name"]: specification(container, networks) for container in made}
 
 
 def specification(container: dict, networks: dict[str, dict]) -> dict:
@@ -99,6 +106,27 @@ def inside(container: dict) -> list[str]:
     named = container["runtime"] in NAMED
     enter = namespaces.enter if named else RUNTIMES[container["runtime"]].enter
     return enter(container["name"])
+
+
+def prove(specified: dict) -> None:
+    """Raise Failed, with what was found, where a container isn't what the plan has of it."""
+    container = specified["container"]
+    enter = inside(container)
+    if not enter:
+        raise Failed("its process has ended")
+    present = {row["ifname"]: row for row in show(["address", "show"], enter)}
+    for attachment in container["attachments"]:
+        row = present.get(attachment["interface"])
+        if not _as_made(attachment, row):
+            found = ", ".join(
+                f"{entry['local']}/{entry['prefixlen']}"
+                for entry in (row or {}).get("addr_info", [])
+            )
+            wanted = ", ".join(routes.addresses(attachment))
+            raise Failed(
+                f"{attachment['interface']} has {found or 'no address'},"
+                f" and {wanted} is the planned one"
+            )
 
 
 def _as_made(attachment: dict, row: dict | None) -> bool:

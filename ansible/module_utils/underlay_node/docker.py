@@ -75,11 +75,23 @@ def running() -> set[str]:
     return {name.lstrip("/") for entry in found for name in entry["Names"]}
 
 
+def has_image(name: str) -> bool:
+    """Whether Docker has an image of that name."""
+    return ask("GET", f"/images/{name}/json", missing=True) is not None
+
+
+def take_image(repository: str, tag: str = "latest", *changes: str) -> None:
+    """Import the containers' file system as an image; ``changes`` are lines of a Dockerfile."""
+    said = "".join(f"&changes={urllib.parse.quote(line)}" for line in changes)
+    with open(LAYER, "rb") as layer:
+        path = f"/images/create?fromSrc=-&repo={repository}&tag={tag}{said}"
+        ask("POST", path, body=layer.read())
+
+
 def prepare(names: list[str]) -> None:
     """Import the containers' image and create those of the networks that Docker doesn't know."""
-    if ask("GET", f"/images/{IMAGE}/json", missing=True) is None:
-        with open(LAYER, "rb") as layer:
-            ask("POST", f"/images/create?fromSrc=-&repo={IMAGE}&tag=latest", body=layer.read())
+    if not has_image(IMAGE):
+        take_image(IMAGE)
     known = _networks()
     for name in names:
         if name not in known:
@@ -91,6 +103,50 @@ def forget(name: str) -> None:
     """Remove the network ``name``, if Docker knows it."""
     if name in _networks():
         ask("DELETE", f"/networks/{name}", missing=True)
+
+
+def called(network: dict) -> str:
+    """Return what Docker calls a network: the user's own file may have named it otherwise.
+
+    Compose puts the project's name before it. It is told by the interface below and its subnets.
+    Raises Failed where Docker has no such network.
+    """
+    if not network.get("own_file"):
+        return str(network["name"])
+    entries = ask("GET", "/networks") or ()
+    found = [entry for entry in entries if is_one(network, entry)]
+    named = [entry for entry in found if entry["Name"].endswith(network["name"])]
+    if not found:
+        raise Failed(f"{network['own_file']} has made no network {network['name']} in Docker")
+    return str((named or found)[0]["Name"])
+
+
+def is_one(network: dict, entry: dict) -> bool:
+    """Whether the plan's ``network`` is what Docker shows as ``entry``."""
+    below = (entry.get("Options") or {}).get("parent", "")
+    subnets = {config.get("Subnet") for config in (entry.get("IPAM") or {}).get("Config") or ()}
+    wanted = {pool["subnet"] for pool in network["pools"]}
+    told = not subnets or not wanted or bool(subnets & wanted)
+    return entry["Driver"] == network["driver"] and told and below in ("", network["parent"])
+
+
+def forget_unused() -> None:
+    """Remove the networks that no container is in: what the user's own files had made."""
+    ask("POST", "/networks/prune")
+
+
+def of_project(project: str) -> list[dict]:
+    """Return the containers of a Compose project, as ``docker ps --all`` has them."""
+    label = f"com.docker.compose.project={project}"
+    wanted = urllib.parse.quote(json.dumps({"label": [label]}))
+    return list(ask("GET", f"/containers/json?all=1&filters={wanted}") or ())
+
+
+def call(identity: str, name: str) -> None:
+    """Call a container ``name``, if it isn't called so."""
+    known = ask("GET", f"/containers/{identity}/json") or {}
+    if known.get("Name") != f"/{name}":
+        ask("POST", f"/containers/{identity}/rename?name={urllib.parse.quote(name)}")
 
 
 def _networks() -> set[str]:
@@ -136,7 +192,9 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     name = container["name"]
     _remove(name)
     endpoints = {
-        attachment["network"]: _endpoint(attachment, networks[attachment["network"]])
+        called(networks[attachment["network"]]): _endpoint(
+            attachment, networks[attachment["network"]]
+        )
         for attachment in container["attachments"]
     }
     first, *others = endpoints

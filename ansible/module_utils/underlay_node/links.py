@@ -23,6 +23,8 @@ class Links:
         self.routes: list[dict] = node.get("routes", [])
         self.forwards: bool = node.get("forwards", False)
         self.ports = dict(pair for link in self.links for pair in joined(link))
+        # Interfaces that a unit of the user's own configures: what it gave them stays.
+        self.theirs: set[str] = set()
 
     def made(self) -> dict[str, dict]:
         """Return the definitions of all interfaces but NICs, in the order of their making."""
@@ -94,6 +96,13 @@ def compare(wanted: Links, before: Links) -> Work:
         _configure(work, name, addresses, wanted, present)
     _route(work, wanted, before)
     return work
+
+
+def renaming(wanted: Links) -> list[list[str]]:
+    """Return ip's lines that give NICs the names that ``wanted`` has for them; see ``_rename``."""
+    work = Work()
+    _rename(work, wanted, {row["ifname"]: row for row in show(["-details", "address", "show"])})
+    return [work.renaming] if work.renaming else []
 
 
 def _remove(work: Work, wanted: Links, before: Links, present: dict[str, dict]) -> None:
@@ -224,6 +233,10 @@ def _configure(
     if leased and found != sorted(addresses):
         work.leases[name] = addresses[0]
         work.add(f"{name}: {addresses[0]} by DHCP", f"address flush dev {name} scope global")
+    elif name in wanted.theirs:
+        for address in sorted({*addresses} - {*found}):
+            line = f"address replace {address} {_more(address)}dev {name}"
+            work.add(f"{name}: {address}, which no unit of the user's gives it", line)
     elif found != sorted(addresses):
         # One by one would do it, too, but deleting a first address takes its subnet's others along.
         lines = [f"address flush dev {name} scope global"] if found else []

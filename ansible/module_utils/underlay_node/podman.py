@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import json
 import os
 from collections.abc import Iterable
 
-from . import leases, routes
+from . import files, leases, routes
 from .commands import Failed, batch, run, write
 from .crun import SLEEP
 
@@ -16,6 +18,7 @@ PODMAN = ["podman", "--events-backend=none", "--cgroup-manager=cgroupfs", "--log
 # netavark sets a firewall up even for drivers that need none, by nft if it isn't told
 # otherwise; User Mode Linux's nf_tables has the bridge family only.
 SETTINGS = "/run/underlay/containers.conf"
+NETWORKS = "/etc/containers/networks"
 SETTING = '[network]\nfirewall_driver = "iptables"\n'
 # Netavark is no DHCP client: the proxy is, and keeps the leases (netavark, commands/dhcp_proxy.rs).
 PROXY = "/run/podman/nv-proxy.sock"
@@ -32,10 +35,15 @@ RUN = ["--detach", "--pull=never", "--no-hosts", "--no-hostname", "--cgroups=dis
 def prepare(networks: list[dict]) -> None:
     """Import the containers' image, where podman hasn't it yet, and start the proxy for leases."""
     serve(networks)
-    write(SETTINGS, SETTING)
-    os.environ["CONTAINERS_CONF_OVERRIDE"] = SETTINGS
+    settle()
     if not run([*PODMAN, "images", "--quiet", IMAGE]).strip():
         run([*PODMAN, "import", "--quiet", LAYER, IMAGE])
+
+
+def settle() -> None:
+    """Have every podman that this program starts use the node's settings."""
+    write(SETTINGS, SETTING)
+    os.environ["CONTAINERS_CONF_OVERRIDE"] = SETTINGS
 
 
 def serve(networks: Iterable[dict]) -> None:
@@ -134,6 +142,38 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
         os.unlink(pid_file(container["name"]))
 
 
+def called(network: dict) -> str:
+    """Return what podman calls a network: the user's own file may have named it otherwise.
+
+    It is told by the interface below and its subnets. Raises Failed where there is no such one.
+    """
+    if not network.get("own_file"):
+        return str(network["name"])
+    wanted = {pool["subnet"] for pool in network["pools"]}
+    found = []
+    for path in sorted(glob.glob(f"{NETWORKS}/*.json")):
+        entry = json.loads(files.read(path) or "{}")
+        subnets = {subnet.get("subnet") for subnet in entry.get("subnets") or ()}
+        below = entry.get("network_interface", "")
+        told = not subnets or not wanted or bool(subnets & wanted)
+        if entry.get("driver") == network["driver"] and told and below in ("", network["parent"]):
+            found.append(str(entry["name"]))
+    if not found:
+        raise Failed(f"{network['own_file']} has made no network {network['name']} in podman")
+    return next((name for name in found if name.endswith(network["name"])), found[0])
+
+
+def forget_unused() -> None:
+    """Remove the networks that no container is in: what the user's own files had made."""
+    settle()
+    run([*PODMAN, "network", "prune", "--force"])
+
+
+def note(name: str, process: int) -> None:
+    """Note the process of a container that the user's own file has started."""
+    write(pid_file(name), f"{process}\n")
+
+
 def endpoint(attachment: dict, network: dict) -> str:
     """Return podman's --network: the network with this container's addresses in it.
 
@@ -144,4 +184,4 @@ def endpoint(attachment: dict, network: dict) -> str:
     if network["own_mac"] and network["mode"] != "passthru":
         words.append(f"mac={attachment['mac']}")
     words.append(f"interface_name={attachment['interface']}")
-    return f"{network['name']}:{','.join(words)}"
+    return f"{called(network)}:{','.join(words)}"

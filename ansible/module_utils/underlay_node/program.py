@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable
 
 from . import (
     addressing,
+    carried,
     cni,
     containers,
     docker,
@@ -28,6 +29,7 @@ from . import (
     links,
     namespaces,
     networkd,
+    own,
     podman,
     remember,
 )
@@ -115,13 +117,22 @@ def _converge(
     check: bool,
     install: Callable[[], None],
 ) -> None:
-    networks = {network["name"]: network for network in node["networks"]}
-    wanted = {c["name"]: containers.specification(c, networks) for c in node["containers"]}
+    wanted = containers.wanted(node)
+    changed, gone = own.differing(node, record.node)
+    report.changes += [
+        f"{file['path']}: written, {file['source']} word for word" for file in changed
+    ]
+    report.changes += [f"{path}: removed" for path in gone]
+    units = own.of_node(node, *own.UNITS)
+    if not check and units:
+        _have_units_acted_on(node, units, changed, record)
     before, after = links.Links(record.node.get("node", {})), links.Links(node["node"])
+    after.theirs = networkd.governed(units) if units else set()
     work = links.compare(after, before)
     known = record.containers
     stale = containers.stale(known, wanted, work.renewed)
     stale = containers.with_numbered(stale, known, wanted)
+    stale = carried.with_whole_files(stale, known, wanted)
     missing = [name for name in wanted if name not in known or name in stale]
     nat = addressing.Translation(after, before)
     obsolete = _obsolete(record.node, node)
@@ -144,6 +155,7 @@ def _converge(
     for name in obsolete:
         docker.forget(name)
     install()
+    own.install(changed, gone)
     report.lap("remove")
     moved = bool(record.node) and any(
         getattr(before, part) != getattr(after, part) for part in ("nics", "vlans", "routes")
@@ -151,7 +163,7 @@ def _converge(
     # From here on it is this lab's node, however far it gets.
     record.node = node
     record.write()
-    if moved:
+    if moved and not units:
         networkd.let_go()
     for lines in work.batches:
         batch(lines)
@@ -161,12 +173,28 @@ def _converge(
         run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")
     nat.apply()
     report.lap("links")
-    _start(missing, wanted, record, report)
+    _start(missing, node, wanted, record, report)
     record.write()
     report.lap("containers")
     report.failed += _set_filters(node, packets, record)
     record.write()
     report.lap("filters")
+
+
+def _have_units_acted_on(
+    node: dict, units: list[dict], changed: list[dict], record: remember.Record
+) -> None:
+    """Have networkd act on the user's own units, where that hasn't been done.
+
+    NICs get the names first that these know them by.
+    """
+    fresh = [file for file in changed if file["program"] in own.UNITS]
+    if not fresh and record.node:
+        return
+    for lines in links.renaming(links.Links(node["node"])):
+        batch(lines)
+    own.install(fresh, [])
+    networkd.act_on(units, node["node"]["management"]["interface"])
 
 
 def _filters(
@@ -223,11 +251,14 @@ def _obsolete(before: dict, after: dict) -> list[str]:
     return [
         network["name"]
         for network in before.get("networks", [])
-        if network["runtime"] == "docker" and network not in wanted
+        if network["runtime"] == "docker" and not network.get("made_by") and network not in wanted
     ]
 
 
 def _stop(names: list[str], record: remember.Record, report: Report) -> None:
+    stopping = {name: record.containers[name] for name in names}
+    carried.stop(record.node, stopping)
+
     def stop(name: str) -> None:
         containers.stop(record.containers[name])
         del record.containers[name]
@@ -241,15 +272,32 @@ def _stop(names: list[str], record: remember.Record, report: Report) -> None:
             filters.forget(name, record.filters)
     report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
     report.failed += at_once(stop, [name for name in names if name not in several])
+    carried.forget_networks(stopping)
 
 
 def _start(
-    names: list[str], wanted: dict[str, dict], record: remember.Record, report: Report
+    names: list[str],
+    node: dict,
+    wanted: dict[str, dict],
+    record: remember.Record,
+    report: Report,
 ) -> None:
+    starting = {name: wanted[name] for name in names}
+    undone = carried.start(node, starting)
+    report.failed += [f"{name}: {words}" for name, words in undone.items()]
+    names = [name for name in names if name not in undone]
+    theirs = [name for name in names if carried.is_one(wanted[name])]
+    record.containers |= {name: wanted[name] for name in theirs}
+    names = [name for name in names if name not in theirs]
     runtimes = {name: wanted[name]["container"]["runtime"] for name in names}
     namespaces.make([name for name in names if runtimes[name] in containers.NAMED])
     if "docker" in runtimes.values():
-        used = {n for name in names for n in wanted[name]["networks"] if runtimes[name] == "docker"}
+        used = {
+            n
+            for name in names
+            for n, network in wanted[name]["networks"].items()
+            if runtimes[name] == "docker" and not network.get("own_file")
+        }
         docker.prepare(sorted(used))
     cni.prepare([n for name in names for n in wanted[name]["networks"].values()])
     if "podman" in runtimes.values():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from . import containers, files, podman, remember
+from . import containers, files, own, podman, remember
 from .commands import Failed
 
 
@@ -42,9 +42,9 @@ def _failed(node: dict) -> list[str]:
     record = remember.recall()
     if record.failed or not record.node:
         return record.failed or ["the node program has not run"]
-    networks = {network["name"]: network for network in node["networks"]}
-    wanted = {c["name"]: containers.specification(c, networks) for c in node["containers"]}
-    failed = [
+    wanted = containers.wanted(node)
+    failed = own.missing(node)
+    failed += [
         f"{name}: was not started" for name in wanted if record.containers.get(name) != wanted[name]
     ]
     used = [n for name in wanted for n in wanted[name]["networks"].values()]

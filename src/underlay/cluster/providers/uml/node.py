@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 REACH_INTERVAL = 0.1
 CONSOLE_LINES = 15
 SHM = Path("/dev/shm")
+# All of this host that hostfs can reach from a node: a folder that isn't there.
+NO_HOST_FILES = SHM / "nothing-of-the-host"
 # What the node boots from beside its disk, and the hash of what that was made from.
 SEED, ORIGIN = "seed.iso", "seed.origin"
 # When the kernel was started, by this host's monotonic clock.
@@ -69,6 +71,9 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
         # No use for mandatory access control in a node; setting it up costs boot time.
         "lsm=capability",
         "audit=0",
+        # A node's root would read this host's files by mounting hostfs: what runs there, such as a
+        # user's own script, is to have none of them. See `linux.uml --help`.
+        f"hostfs={NO_HOST_FILES}",
         # An image is made whole: nothing in /etc or /var has to be brought up to date, for which
         # ldconfig alone takes a second of a boot. See kernel-command-line(7).
         "systemd.condition_needs_update=0",

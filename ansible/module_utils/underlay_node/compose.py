@@ -1,0 +1,200 @@
+"""Compose files of the user's own: ``docker compose`` acts on them, beside a file that overrides.
+
+Networks stay as they are written. What a service is beyond its network is put aside: its volumes,
+ports and devices, its command and what is asked of its health, since a stand-in runs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+
+from . import docker, own, routes, stand_in
+from .commands import Failed, run, write
+
+COMPOSE = ["docker", "compose", "--ansi", "never", "--progress", "plain"]
+# s for all of it, and for each container; Docker starts them one after the other.
+DEADLINE, EACH = 60.0, 20.0
+OVERRIDES = "/run/underlay/compose"
+# What of a service is left out: it reaches for what isn't on a node, or a stand-in can't do.
+OUTSIDE = (
+    "build", "cgroup", "cgroup_parent", "configs", "cpu_count", "cpu_percent", "cpu_period",
+    "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset",
+    "credential_spec", "develop", "device_cgroup_rules", "devices", "env_file",
+    "extra_hosts", "gpus", "group_add", "healthcheck", "init", "ipc", "isolation", "links",
+    "logging", "mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "pid",
+    "pids_limit", "platform", "ports", "privileged", "restart", "runtime", "secrets",
+    "security_opt", "shm_size", "storage_opt", "tmpfs", "ulimits", "userns_mode", "uts",
+    "volumes", "volumes_from",
+)  # fmt: skip
+# What only the user's own image can be asked for.
+OWN_IMAGE = ("command", "entrypoint", "user", "working_dir", "stop_signal")
+NO_ENV_FILE = re.compile(r"env file (\S+) not found")
+# Compose's remarks that no lab is about.
+REMARKS = ("IPv4 forwarding is disabled", "the attribute `version` is obsolete")
+MISSING_FILES = 20
+
+
+def start(file: dict, specified: dict[str, dict]) -> dict[str, str]:
+    """Bring the file's services up; return the id of each of the ``specified`` containers, by name.
+
+    Raises Failed with Compose's own words, and with the user's file and line where these tell it.
+    """
+    try:
+        return _start(file, specified)
+    except Failed as error:
+        words = _plain(str(error))
+        raise Failed(f"{own.where(file, words)}: {words}") from error
+
+
+def _start(file: dict, specified: dict[str, dict]) -> dict[str, str]:
+    said = _read(file["path"])
+    services = said.get("services") or {}
+    images = {name: _image(said, name) for name in services}
+    stood_in = stand_in.for_docker(sorted({*images.values()}))
+    given = pairs(said, specified)
+    beside = f"{OVERRIDES}/{said['name']}.yml"
+    write(beside, override(said, specified, given, images, stood_in))
+    files = ["--file", file["path"], "--file", beside]
+    run([*COMPOSE, *files, "up", "--detach", "--no-build", "--pull", "never", "--quiet-pull"],
+        deadline=DEADLINE + EACH * len(services))  # fmt: skip
+    return _named(said["name"], given)
+
+
+def _read(path: str) -> dict:
+    """Return the file as Compose itself reads it; an env file that isn't here is an empty one."""
+    for _ in range(MISSING_FILES):
+        try:
+            return dict(json.loads(run([*COMPOSE, "--file", path, "config", "--format", "json"])))
+        except Failed as error:
+            lacking = NO_ENV_FILE.search(str(error))
+            if not lacking or os.path.lexists(lacking[1].rstrip(":")):
+                raise
+            write(lacking[1].rstrip(":"), "")
+    raise Failed(f"{path} names more than {MISSING_FILES} env files that aren't here")
+
+
+def _image(said: dict, service: str) -> str:
+    """Return the name of a service's image; one that is built has the project's before it."""
+    return str(said["services"][service].get("image") or f"{said['name']}-{service}")
+
+
+def pairs(said: dict, specified: dict[str, dict]) -> dict[str, list[str]]:
+    """Return the names of the plan's containers by service: its own, or its own with a number."""
+    found: dict[str, list[str]] = {}
+    for service, body in (said.get("services") or {}).items():
+        known = {_word(service), _word(body.get("container_name") or service)}
+        found[service] = [
+            name
+            for name in specified
+            if name in known or re.sub(r"-([0-9]+[a-z]*|[a-z])$", "", name) in known
+        ]
+    return found
+
+
+def _word(name: str) -> str:
+    """Return a name as the plan spells it: small letters, digits and hyphens."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def override(
+    said: dict,
+    specified: dict[str, dict],
+    given: dict[str, list[str]],
+    images: dict[str, str],
+    stood_in: list[str],
+) -> str:
+    """Return the Compose file that is laid over the user's, which ``said`` is as Compose reads it.
+
+    ``given`` are the plan's containers by service, ``images`` each service's image, and
+    ``stood_in`` those of them that a stand-in is. Source: the merging rules of Compose,
+    https://docs.docker.com/reference/compose-file/merge/
+    """
+    lines = ["services:"]
+    for service, body in said["services"].items():
+        lines.append(f"  {json.dumps(service)}:")
+        lines.append(f"    image: {json.dumps(stand_in.usable(images[service]))}")
+        away = [*OUTSIDE, *(OWN_IMAGE if images[service] in stood_in else ())]
+        lines += [f"    {key}: !reset null" for key in away if body.get(key) not in (None, [], {})]
+        if (body.get("deploy") or {}).get("resources"):
+            lines += ["    deploy:", "      resources: !reset null"]
+        # In order, but whoever is waited for is a stand-in, which is never healthy nor done.
+        after = {name: {"condition": "service_started"} for name in body.get("depends_on") or ()}
+        if after:
+            lines.append(f"    depends_on: !override {json.dumps(after)}")
+        if len(given[service]) == 1:
+            lines += _endpoints(said, body, specified[given[service][0]])
+    return "\n".join(lines) + "\n"
+
+
+def _endpoints(said: dict, body: dict, specified: dict) -> list[str]:
+    """Return the lines that give a service's only container what its file leaves open.
+
+    That is an address of the network's range and a MAC address: Docker would take any.
+    """
+    found: dict[str, dict] = {}
+    for attachment in specified["container"]["attachments"]:
+        network = specified["networks"][attachment["network"]]
+        key = _key(said, body, network)
+        if key is None:
+            continue
+        settings = (body["networks"] or {}).get(key) or {}
+        own: dict[str, str] = {}
+        if (said["networks"][key].get("ipam") or {}).get("config"):
+            for address in routes.given(attachment, network):
+                word = "ipv6_address" if ":" in address else "ipv4_address"
+                own[word] = address.partition("/")[0]
+        if network["own_mac"] and not body.get("mac_address"):
+            own["mac_address"] = attachment["mac"]
+        found[key] = {word: value for word, value in own.items() if word not in settings}
+    return [f"    networks: {json.dumps(found)}"] if any(found.values()) else []
+
+
+def _key(said: dict, body: dict, network: dict) -> str | None:
+    """Return the file's key of one of a service's networks, which the plan knows as ``network``."""
+    keys = list(body.get("networks") or ())
+    shown = {key: _as_shown(said["networks"].get(key) or {}) for key in keys}
+    found = [key for key in keys if docker.is_one(network, shown[key])]
+    return next((key for key in found if key == network["name"]), found[0] if found else None)
+
+
+def _as_shown(entry: dict) -> dict:
+    """Return a network of the file as the Engine would show it."""
+    configs = (entry.get("ipam") or {}).get("config") or ()
+    return {
+        "Driver": entry.get("driver") or "bridge",
+        "Options": entry.get("driver_opts") or {},
+        "IPAM": {"Config": [{"Subnet": config.get("subnet")} for config in configs]},
+    }
+
+
+def _named(project: str, given: dict[str, list[str]]) -> dict[str, str]:
+    """Call the project's containers as the plan does; return the id of each by that name.
+
+    Whoever looks for a container asks Docker for it by the plan's name.
+    """
+    found: dict[str, str] = {}
+    for service, names in given.items():
+        entries = [e for e in docker.of_project(project) if _label(e, "service") == service]
+        entries.sort(key=lambda e: int(_label(e, "container-number") or 0))
+        for name, entry in zip(names, entries, strict=False):
+            docker.call(entry["Id"], name)
+            found[name] = entry["Id"]
+    return found
+
+
+def _label(entry: dict, key: str) -> str:
+    return str(entry["Labels"].get(f"com.docker.compose.{key}", ""))
+
+
+def _plain(words: str) -> str:
+    """Return Compose's words in one line, without those that are about what goes well."""
+    lines = [
+        line.strip()
+        for line in words.splitlines()
+        if line.strip()
+        and not re.search(r" (Creating|Created|Starting|Started|Running|Recreated?)\s*$", line)
+        and not any(remark in line for remark in REMARKS)
+    ]
+    return " ".join(lines)

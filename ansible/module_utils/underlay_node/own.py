@@ -1,0 +1,111 @@
+"""Files that the node's user wrote: at their real paths word for word, and who acts on them.
+
+They stand in node.json with all of their text, ``own`` of the node: path, program, text, mode and
+source. Nothing is rendered for what they make: the program that owns a file's format reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+
+from . import files
+from .commands import Failed, write
+
+# Where Underlay's own files are: there no user's file belongs.
+OURS = ("/etc/underlay/", "/usr/libexec/underlay/", "/run/underlay/", "/usr/share/underlay/")
+# What systemd-networkd reads.
+UNITS = ("networkd", "networkd_dropin")
+# A word that is long enough to be told from others in a program's message.
+WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:-]{2,}")
+
+
+def of_node(node: dict, *programs: str) -> list[dict]:
+    """Return the own files of a node.json's document, those of ``programs`` where any are named."""
+    found = node.get("node", {}).get("own") or []
+    return [file for file in found if not programs or file["program"] in programs]
+
+
+def by_path(node: dict) -> dict[str, dict]:
+    """Return the own files by their path on the node."""
+    return {file["path"]: file for file in of_node(node)}
+
+
+def differing(node: dict, before: dict) -> tuple[list[dict], list[str]]:
+    """Return the own files that must be written, and the paths of those that are none any more.
+
+    Raises Failed for a path where no user's file belongs.
+    """
+    wanted = by_path(node)
+    for path in wanted:
+        if path.startswith(OURS) or not path.startswith("/") or ".." in path.split("/"):
+            raise Failed(f"{path}: no file of a user's own belongs there")
+    changed = [file for path, file in wanted.items() if files.read(path) != file["text"]]
+    gone = [path for path in by_path(before) if path not in wanted and os.path.lexists(path)]
+    return changed, gone
+
+
+def install(changed: list[dict], gone: list[str]) -> None:
+    """Write and remove what ``differing`` returned."""
+    for path in gone:
+        os.unlink(path)
+    for file in changed:
+        write(file["path"], file["text"])
+        os.chmod(file["path"], file["mode"])
+
+
+def missing(node: dict) -> list[str]:
+    """Return in words which own files aren't on the node as the user wrote them."""
+    return [
+        f"{file['path']} is not {file['source']} word for word"
+        for file in of_node(node)
+        if files.read(file["path"]) != file["text"]
+    ]
+
+
+def digest(node: dict, path: str) -> str:
+    """Return a hash of the own file at ``path`` and of those beside it, which it may include."""
+    folder = os.path.dirname(path)
+    texts = sorted(
+        (file["path"], file["text"])
+        for file in of_node(node)
+        if os.path.dirname(file["path"]).startswith(folder)
+    )
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]
+
+
+def network(one: dict, node: dict) -> dict:
+    """Return a network with what the user's own file on this node says of it, if one makes it.
+
+    ``own_file`` is that file's path and ``own_digest`` its hash, by which a change is seen.
+    """
+    path = dict(one.get("made_by") or ()).get(node["node"]["name"], "")
+    if not path:
+        return one
+    return {**one, "own_file": path, "own_digest": digest(node, path)}
+
+
+def container(one: dict, node: dict) -> dict:
+    """Return a container with the hash of the user's own file that starts it, if one does."""
+    path = one.get("started_by") or ""
+    return {**one, "own_digest": digest(node, path)} if path else one
+
+
+def where(file: dict, words: str) -> str:
+    """Return the file as its user sees it, with the first line that has the longest of ``words``.
+
+    A program that fails names what it failed at, seldom where that stands.
+    """
+    lines = file["text"].splitlines()
+    for word in sorted(set(WORD.findall(words)), key=len, reverse=True):
+        stem = word.rstrip(".:")
+        found = [
+            n
+            for n, line in enumerate(lines, 1)
+            if re.search(rf"(?<!\w){re.escape(stem)}(?!\w)", line)
+        ]
+        if 0 < len(found) <= 3:
+            return f"{file['source']}:{found[0]}"
+    return str(file["source"])

@@ -1,0 +1,196 @@
+"""Shell scripts of the user's own: a shell of the node runs them, never the host's.
+
+``docker`` and ``podman`` are this program while they run. What makes a network goes to the real
+one word for word. Of what starts a container only that goes on which is about its network; a
+stand-in runs it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+from . import docker, own, podman, routes, stand_in
+from .commands import DEADLINE, Failed, write
+
+FOLDER = "/run/underlay/script"
+PLANNED = f"{FOLDER}/planned.json"
+STARTED = f"{FOLDER}/started"
+LIMIT = 300.0
+RUNNABLE = 0o755
+REAL = {"docker": "/usr/bin/docker", "podman": "/usr/bin/podman"}
+# In a mount namespace of its own each engine's name, with its folder or without, is ours.
+SHELL = """\
+for engine in docker podman; do
+    [ -e /usr/bin/$engine ] || continue
+    mount --bind /usr/bin/$engine /run/underlay/script/real-$engine &&
+    mount --bind /run/underlay/script/$engine /usr/bin/$engine || exit 125
+done
+cd "$1" && shift && exec "$@"
+"""
+OURS = """\
+#!/bin/sh
+exec python3 -I -S /usr/libexec/underlay/node --engine {engine} "$@"
+"""
+# Options of `run` that take no value; after any other one comes its value.
+PLAIN = frozenset(
+    (
+        "-d", "--detach", "-i", "--interactive", "-t", "--tty", "-it", "-ti", "-dit", "-itd",
+        "-di", "-dt", "-td", "--rm", "--init", "--privileged", "-P", "--publish-all",
+        "--read-only", "--no-healthcheck", "--oom-kill-disable", "--sig-proxy", "--quiet", "-q",
+        "--disable-content-trust", "--replace", "--tls-verify", "--no-hosts", "--no-hostname",
+        "--env-host", "--rmi", "--http-proxy", "--passwd", "--read-only-tmpfs",
+        "--unsetenv-all", "--help",
+    )
+)  # fmt: skip
+# Those that are about the container's network or name, and go on as they are written.
+KEPT = frozenset(
+    (
+        "--network", "--net", "--ip", "--ip6", "--mac-address", "--name", "--hostname", "-h",
+        "--network-alias", "--net-alias", "--link-local-ip", "--sysctl", "--label", "-l", "--dns",
+        "--dns-search", "--dns-option",
+    )
+)  # fmt: skip
+
+
+def run_script(file: dict, specified: dict[str, dict]) -> dict[str, str]:
+    """Run the script; return what it has started for ``specified`` containers, by name.
+
+    Raises Failed with its last words, and the user's file and line where these tell it.
+    """
+    os.makedirs(FOLDER, exist_ok=True)
+    for engine in REAL:
+        write(f"{FOLDER}/{engine}", OURS.format(engine=engine))
+        os.chmod(f"{FOLDER}/{engine}", RUNNABLE)
+        write(f"{FOLDER}/real-{engine}", "")
+    write(PLANNED, json.dumps(specified))
+    write(STARTED, "")
+    head = file["text"].splitlines()[:1]
+    shell = ["/bin/bash"] if head and "bash" in head[0] else ["/bin/sh"]
+    words = ["unshare", "--mount", "sh", "-c", SHELL, "sh", os.path.dirname(file["path"]), *shell]
+    podman.settle()
+    try:
+        done = subprocess.run(
+            [*words, file["path"]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, timeout=LIMIT, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise Failed(f"{file['source']}: has not ended after {LIMIT:.0f} s") from error
+    if done.returncode:
+        said = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        words_of_it = said[-1] if said else "it says nothing"
+        where = own.where(file, words_of_it)
+        raise Failed(f"{where}: exit {done.returncode}: {words_of_it}")
+    with open(STARTED, encoding="utf-8") as noted:
+        return dict(line.rstrip("\n").split("\t") for line in noted)
+
+
+def engine(called: list[str]) -> int:
+    """Do what a script asks of an engine: ``called`` are its name and the command line behind it.
+
+    Returns the exit code, where the real one doesn't take this process's place.
+    """
+    name, *asked = called
+    real = f"{FOLDER}/real-{name}"
+    verb = asked[1:] if asked[:1] == ["container"] else asked
+    if verb[:1] and verb[0] in ("pull", "build", "push", "login", "logout"):
+        words = f"{name} {verb[0]}: nothing is fetched on a node: stand-ins have the images' names"
+        sys.stdout.write(f"{words}\n")
+        return 0
+    if verb[:1] not in (["run"], ["create"]):
+        os.execv(real, [name, *asked])
+    kept, image = taken_apart(verb[1:])
+    if not image:
+        os.execv(real, [name, *asked])
+    with open(PLANNED, encoding="utf-8") as file:
+        specified = json.load(file)
+    planned = _planned(specified, kept.get("--name", [""])[-1])
+    (stand_in.for_docker if name == "docker" else stand_in.for_podman)([image])
+    options = [word for key, values in kept.items() for v in values for word in (key, v)]
+    options += endpoint(name, specified[planned], kept) if planned else []
+    detached = ["--detach"] if verb[0] == "run" else []
+    usual = ["--pull=never", *(podman_usual() if name == "podman" else [])]
+    done = subprocess.run(
+        [real, verb[0], *detached, *usual, *options, stand_in.usable(image)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=False,
+    )  # fmt: skip
+    sys.stdout.write(done.stdout)
+    lines = done.stdout.split()
+    if planned and lines and not done.returncode:
+        with open(STARTED, "a", encoding="utf-8") as file:
+            file.write(f"{planned}\t{lines[-1]}\n")
+    return done.returncode
+
+
+def taken_apart(words: list[str]) -> tuple[dict[str, list[str]], str]:
+    """Return the options of ``run`` that are about the network, and the image's name.
+
+    What follows the image is the user's command, which a stand-in has no use for.
+    """
+    kept: dict[str, list[str]] = {}
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-"):
+            return kept, word
+        key, equals, value = word.partition("=")
+        if key in PLAIN or (equals and key not in KEPT):
+            continue
+        if not equals and not key.startswith("--") and len(key) > 2:
+            # A short option with its value behind it at once, such as -p80:80.
+            if key[:2] in KEPT:
+                kept.setdefault(key[:2], []).append(key[2:])
+            continue
+        said = value if equals else (rest.pop(0) if rest else "")
+        if key in KEPT:
+            kept.setdefault("--network" if key == "--net" else key, []).append(said)
+    return kept, ""
+
+
+def _planned(specified: dict[str, dict], name: str) -> str:
+    """Return the plan's name of a container that the script calls ``name``, or not at all."""
+    with open(STARTED, encoding="utf-8") as noted:
+        started = {line.partition("\t")[0] for line in noted}
+    for one in specified:
+        stem = re.sub(r"-([0-9]+[a-z]*|[a-z])$", "", one)
+        unnamed = not name and one.startswith("line-")
+        if one not in started and (unnamed or (name and name in (one, stem))):
+            return one
+    return ""
+
+
+def endpoint(engine: str, specified: dict, kept: dict[str, list[str]]) -> list[str]:
+    """Return the options that give a container in one network what the script leaves open."""
+    told = kept.get("--network", [])
+    attachments = specified["container"]["attachments"]
+    if len(told) != 1 or len(attachments) != 1 or "ip=" in told[0] or told[0] == "host":
+        return []
+    attachment = attachments[0]
+    network = specified["networks"][attachment["network"]]
+    words: list[str] = []
+    for address in [] if podman.leased(network) else routes.given(attachment, network):
+        option = "--ip6" if ":" in address else "--ip"
+        if option not in kept:
+            words += [option, address.partition("/")[0]]
+    own_mac = network["own_mac"] and network["mode"] != "passthru"
+    if own_mac and "--mac-address" not in kept and "mac" not in told[0]:
+        words += ["--mac-address", attachment["mac"]]
+    return words
+
+
+def podman_usual() -> list[str]:
+    """Return what podman's containers on a node have: see podman.RUN."""
+    return [word for word in podman.RUN if word.startswith(("--cgroups", "--log-driver"))]
+
+
+def names(found: dict[str, str], specified: dict[str, dict]) -> None:
+    """Call what the script has started as the plan does, and note podman's processes."""
+    for name, identity in found.items():
+        if specified[name]["container"]["runtime"] == "docker":
+            docker.call(identity, name)
+        else:
+            words = [*podman.PODMAN, "inspect", "--format", "{{.State.Pid}}", identity]
+            podman.note(name, int(podman.run(words)))

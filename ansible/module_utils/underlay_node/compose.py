@@ -178,9 +178,9 @@ def _named(project: str, given: dict[str, list[str]]) -> dict[str, str]:
     for service, names in given.items():
         entries = [e for e in docker.of_project(project) if _label(e, "service") == service]
         entries.sort(key=lambda e: int(_label(e, "container-number") or 0))
-        for name, entry in zip(names, entries, strict=False):
-            docker.call(entry["Id"], name)
-            found[name] = entry["Id"]
+        for number, entry in enumerate(entries[: len(names)]):
+            docker.call(entry["Id"], names[number])
+            found[names[number]] = entry["Id"]
     return found
 
 

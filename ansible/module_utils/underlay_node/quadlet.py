@@ -96,7 +96,8 @@ def _networks(file: dict, specified: dict) -> list[str]:
     if len(told) != len(attachments):
         return []
     lines = ["Network="]
-    for text, attachment in zip(told, attachments, strict=True):
+    for number, text in enumerate(told):
+        attachment = attachments[number]
         network = specified["networks"][attachment["network"]]
         name, _, options = text.partition(":")
         words = [word for word in options.split(",") if word]

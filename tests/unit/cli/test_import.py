@@ -453,3 +453,42 @@ def test_a_segment_s_own_subnet_is_nobody_s(capfd: pytest.CaptureFixture[str]) -
     assert main(["import", "a", "--json"]) == 0
     lab = json.loads(capfd.readouterr().out)["lab"]
     assert lab["segments"]["eth1"]["subnet"] == "198.18.1.0/24"
+
+
+def test_an_address_that_no_file_says_is_told_for_each_host(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    put("b", ranged(40))
+    put("c", ranged(60))
+    Path("c/50-lan.yaml").write_text("network: {version: 2, ethernets: {eth1: {mtu: 1500}}}\n")
+    assert main(["import", "a", "b", "c", "-o", "lab.yml"]) == 0
+    said = capfd.readouterr().err
+    assert "b has 192.168.70.12/24 on eth1, which no file of its gives it" in said
+    assert "[Network] of a file etc/systemd/network/10-eth1.network" in said
+    assert "c has 192.168.70.13/24 on eth1" in said
+    assert "write `addresses: [192.168.70.13/24]` below eth1" in said
+    assert "a has " not in said
+    assert "a has " not in Path("lab.yml").read_text()
+    assert "# Assumed: c has 192.168.70.13/24" in Path("lab.yml").read_text()
+    # What is advised is what silences it.
+    put("b", None, "192.168.70.12/24")
+    assert main(["import", "a", "b", "-o", "lab.yml", "--force"]) == 0
+    assert "which no file" not in capfd.readouterr().err
+
+
+def test_one_name_with_two_subnets_is_two_networks_and_said(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    put("b", net(ipam={"subnet": "10.1.2.0/24"}), "192.168.70.12/24")
+    assert main(["import", "a", "b", "-o", "lab.yml"]) == 0
+    text = (
+        "lannet is 10.1.2.0/24 on b (b/net.d/20-lannet.conf:8:3) and 10.1.1.0/24 on a"
+        " (a/net.d/20-lannet.conf:9:3): the lab has two networks, lannet and lannet-2"
+    )
+    assert text in capfd.readouterr().err
+    assert text in Path("lab.yml").read_text()
+    put("b", ranged(40), "192.168.70.12/24")
+    assert main(["import", "a", "b", "-o", "lab.yml", "--force"]) == 0
+    assert "two networks" not in capfd.readouterr().err

@@ -11,6 +11,7 @@ from typing import Any
 
 from underlay.errors import Spot
 from underlay.fleet.carried.bearing import file_matters, key_matters, link_matters
+from underlay.fleet.carried.given import put_given
 from underlay.fleet.carried.shims import shim_names
 from underlay.fleet.carried.values import Carried
 from underlay.fleet.carried.wires import Uplink, Wire
@@ -128,6 +129,7 @@ def put_left(
             if path not in inner:
                 carried.leave(spot, f"the file {path}", UNREAD, matters=file_matters(path))
     _put_addresses(carried, host, number, used, found)
+    put_given(carried, host, number, found)
 
 
 def _used(host: Host, uplinks: Sequence[Uplink], found: Sequence[Wire]) -> set[str]:

@@ -20,12 +20,15 @@ NAME_LENGTH = 63
 class Assumption:
     """Something that the files don't say, or that a lab file says otherwise.
 
-    ``place`` is the key of the lab that it is about, and ``spot`` the line that led to it.
+    ``place`` is the key of the lab that it is about, and ``spot`` the line that led to it. One
+    that is ``weighty`` is said each time, however many are alike: the lab has something then that
+    no file has.
     """
 
     place: Place
     text: str
     spot: Spot
+    weighty: bool = False
 
     @property
     def key(self) -> str:
@@ -35,6 +38,8 @@ class Assumption:
     @property
     def shape(self) -> tuple[object, ...]:
         """What is alike in those of one kind: the key without names, and how the text begins."""
+        if self.weighty:
+            return (self.text,)
         plain = tuple(step for i, step in enumerate(self.place) if i in (0, 2))
         words = [word for word in self.text.split() if word.islower() and word.isalpha()]
         return (*plain, *words[:6])
@@ -75,9 +80,9 @@ class Carried:
         if spot is not None and spot.file:
             self.origins[place] = spot
 
-    def assume(self, place: Place, text: str, spot: Spot) -> None:
+    def assume(self, place: Place, text: str, spot: Spot, *, weighty: bool = False) -> None:
         """Note what had to be assumed for the key at ``place``; the same once only."""
-        found = Assumption(place, text, spot)
+        found = Assumption(place, text, spot, weighty)
         if all((one.place, one.text) != (place, text) for one in self.assumptions):
             self.assumptions.append(found)
 

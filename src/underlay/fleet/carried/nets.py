@@ -170,6 +170,7 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
         if group.name != network.name:
             text = f"called {group.name} here, where the files say {network.name or 'nothing'!r}"
             carried.assume(place, text, network.spot("name"))
+        _put_split(carried, groups[:position], group)
         carried.put((*place, "driver"), network.driver, network.spot("type"))
         if network.mode and network.driver in DRIVERS and DRIVERS[network.driver].modes:
             carried.put((*place, "mode"), network.mode, network.spot("mode"))
@@ -180,6 +181,25 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
         _put_mtu(carried, group)
         if network.runtime == "cni":
             _put_file(carried, group, position)
+
+
+def _put_split(carried: Carried, before: Sequence[Group], group: Group) -> None:
+    """Say that hosts' files have one name for what is two networks, for their subnets differ."""
+    second = group.first
+    for other in before:
+        first = other.first
+        alike = (first.name, first.runtime) == (second.name, second.runtime)
+        if alike and first.host != second.host and first.pools and second.pools:
+            (one, here), (two, there) = (
+                (", ".join(str(pool.subnet) for pool in n.pools), about_spot(n, "ipam"))
+                for n in (first, second)
+            )
+            text = (
+                f"{second.name or 'the network'} is {two} on {second.host} ({there}) and {one} on"
+                f" {first.host} ({here}): the lab has two networks, {other.name} and {group.name}"
+            )
+            carried.assume(("networks", group.name), text, there, weighty=True)
+            return
 
 
 def _put_parent(carried: Carried, group: Group, nic: str) -> None:

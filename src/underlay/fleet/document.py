@@ -45,6 +45,8 @@ class Document:
     text: str
     kind: str = ""
     target: str = ""
+    # Its path in the host's folder, empty for one that stands inside of another file.
+    within: str = ""
     line: int = 0
     column: int = 0
     inline: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
 from pathlib import Path
@@ -115,10 +115,19 @@ def read_host(name: str, folder: Path, *, inside: bool = False) -> Host:
     """
     if not folder.exists():
         raise BadInput(f"{folder} is not there", hint=f"--host {name}=DIR names a host's folder")
-    reading = _Reading(name)
     within = folder.resolve() if inside else None
-    for path in _files(folder):
-        reading.file(path, within)
+    return host_of(name, str(folder), (_from_disk(path, folder, within) for path in _files(folder)))
+
+
+def host_of(name: str, folder: str, files: Iterable[tuple[Document, bool]]) -> Host:
+    """Return what ``files`` say about the host called ``name``; they are what ``folder`` holds.
+
+    Each comes with whether its text could be read. Raises BadInput where they say nothing that
+    this reads.
+    """
+    reading = _Reading(name)
+    for document, readable in files:
+        reading.file(document, readable=readable)
     if not reading.documents:
         seen = f" ({', '.join(reading.ignored[:4])})" if reading.ignored else ""
         raise BadInput(
@@ -128,6 +137,34 @@ def read_host(name: str, folder: Path, *, inside: bool = False) -> Host:
             " and Docker's and podman's networks as JSON",
         )
     return reading.host()
+
+
+def _from_disk(path: Path, folder: Path, within: Path | None) -> tuple[Document, bool]:
+    """Return one file of a host's, where it lies ``within`` a folder if one is given."""
+    inner = path.relative_to(folder) if path != folder else Path(path.name)
+    document = Document(shown(path), "", within=inner.as_posix())
+    text = _text(path, document) if _lies_in(path, within, document) else None
+    document.text = text or ""
+    return document, text is not None
+
+
+def stored(file: str, within: str, content: bytes, mode: int) -> tuple[Document, bool]:
+    """Return a file that isn't on the disk as it is read here; messages call it ``file``.
+
+    ``within`` is its path in the host's folder.
+    """
+    document = Document(file, "", within=within, mode=mode, mode_spot=Spot(file))
+    text = _decoded(content, document)
+    document.text = text or ""
+    return document, text is not None
+
+
+def linked(file: str, within: str) -> tuple[Document, bool]:
+    """Return a symbolic link that isn't on the disk, and so isn't followed."""
+    document = Document(file, "", within=within)
+    message = "is a symbolic link, which isn't followed in a revision"
+    document.report("file-unreadable", Spot(file), message, "put the file itself in its place")
+    return document, False
 
 
 @dataclass
@@ -145,17 +182,14 @@ class _Reading:
     containers: list[Container] = field(default_factory=list)
     environment: dict[str, Document] = field(default_factory=dict)
 
-    def file(self, path: Path, within: Path | None = None) -> None:
-        """Read one file of the host, where it lies ``within`` a folder if one is given."""
-        document = Document(shown(path), "")
-        text = _text(path, document) if _lies_in(path, within, document) else None
-        if text is None:
+    def file(self, document: Document, *, readable: bool) -> None:
+        """Take one file of the host."""
+        if not readable:
             if is_meant(document):
                 self.documents.append(document)
             else:
                 self.ignored.append(document.file)
             return
-        document.text = text
         if document.name == ".env":
             self.environment[document.folder] = document
             return
@@ -343,6 +377,12 @@ def _text(path: Path, document: Document) -> str | None:
         message = f"cannot be read: {(error.strerror or '?').lower()}"
         document.report("file-unreadable", spot, message, "make it readable, or leave it out")
         return None
+    return _decoded(content, document)
+
+
+def _decoded(content: bytes, document: Document) -> str | None:
+    """Return the text of what a file holds; report what keeps it from being text."""
+    spot = Spot(document.file)
     if len(content) > MAX_BYTES:
         message = f"is larger than {MAX_BYTES >> 10} KiB"
         document.report("file-too-large", spot, message, "leave it out of the folder")

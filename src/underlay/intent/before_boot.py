@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from underlay.errors import Spot
 from underlay.expect import Prediction
 from underlay.intent.judgement import stands_of
 from underlay.intent.no_cell import why_no_cell
@@ -57,7 +56,7 @@ def intent_findings(
 
 def _findings(loaded: Loaded, one: Judged[Expectation]) -> Iterator[Finding]:
     statement = one.statement
-    spot = Spot(loaded.text.file, *loaded.text.mark(("expect", statement.number)))
+    spot = loaded.text.spot(("expect", statement.number))
     if not one.cells:
         why, cure = why_no_cell(statement, Prediction(loaded.plan))
         message = f"no cell of this lab is about {statement.text}: {why}"

@@ -34,7 +34,28 @@ def editor_schema() -> dict[str, Any]:
     models["Network"] = _network(models["Network"])
     schema = _plain(made)
     schema["properties"]["nodes"] = _in_short(schema)
+    schema |= _needed(schema)
     return {"$schema": DIALECT, "title": "Underlay lab", **_without(schema, "title")}
+
+
+def _needed(schema: dict[str, Any]) -> dict[str, Any]:
+    """What has to be said, but where a fleet may say it: keys are laid over those of its files."""
+    keys = {
+        "segments": ("additionalProperties", "Segment"),
+        "networks": ("additionalProperties", "Network"),
+        "containers": ("items", "Containers"),
+    }
+    whole = {}
+    for key, (inside, model) in keys.items():
+        entry = schema["$defs"][model]
+        needed = {word: entry.pop(word) for word in ("required", "oneOf") if word in entry}
+        whole[key] = {inside: needed}
+    without = [key for key in schema["required"] if key not in keys]
+    return {
+        "required": without,
+        "if": {"not": {"required": ["fleet"]}},
+        "then": {"required": [*keys], "properties": whole},
+    }
 
 
 def _network(model: dict[str, Any]) -> dict[str, Any]:

@@ -120,7 +120,7 @@ def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
         # Known, but given under both of its names: pydantic takes one, and finds one over.
         found = "both parent and master"
         return text.problem(steps, found, "one of them", at_key=True, id="unknown-key")
-    mark = text.key_mark(steps)
+    spot = text.spot(steps)
     around = text.problem(place, f"the key {quoted(key)}", one_of(choices))
     hint = did_you_mean(nearest(key, [*choices, *ALIASES] if "parent" in choices else choices))
     if _has_direction(place, key):
@@ -129,7 +129,7 @@ def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
         near = slip_in(f"{key} {'tcp:' if port else ''}{'' if beside is None else beside}").nearest
         said = f": '{near}'" if near and not isinstance(beside, (dict, list)) else ""
         hint = f"write it in one line, without the colon{said}"
-    where = (text.file, mark.line, mark.column, around.where)
+    where = (spot.file, spot.line, spot.column, around.where)
     return Problem(*where, around.found, around.expected, hint, "unknown-key")
 
 

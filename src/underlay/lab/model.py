@@ -22,6 +22,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     StrictBool,
     StringConstraints,
     Tag,
@@ -29,6 +30,7 @@ from pydantic import (
 )
 
 from underlay.drivers import DRIVERS, Driver
+from underlay.lab.own import NOTHING_OWN, Own
 from underlay.lab.statement import (
     LEAST,
     MOST,
@@ -42,6 +44,9 @@ from underlay.lab.statement import (
     said_in,
 )
 
+# How many nodes a lab has at most: their numbers stand in addresses of theirs.
+MOST_NODES = 100
+MOST_GROUPS = 512
 # What values of pydantic's formats look like, in words.
 FORMATS = {
     "ipv4network": "an IPv4 network such as 192.168.70.0/24",
@@ -299,11 +304,11 @@ class Nodes(Strict):
     ``nodes: 3`` is short for a count, and ``nodes: [alpha, beta]`` for names.
     """
 
-    count: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
+    count: Annotated[int, Field(strict=True, ge=1, le=MOST_NODES)] = 3
     """How many nodes there are."""
     prefix: Word = "core"
     """What the nodes' names begin with: core-01, core-02 and so on."""
-    names: Annotated[list[NodeName], Field(min_length=1, max_length=20)] | None = None
+    names: Annotated[list[NodeName], Field(min_length=1, max_length=MOST_NODES)] | None = None
     """What each node is called, in order, instead of a count and a prefix."""
     memory: Annotated[int, Field(strict=True, ge=256, le=16384)] = 512
     """Each node's memory in MiB."""
@@ -320,7 +325,8 @@ class Nodes(Strict):
             value = {"names": value}
         if isinstance(value, dict) and isinstance(value.get("names"), list):
             known = len(value["names"])
-            return value if "count" in value or not 1 <= known <= 20 else {**value, "count": known}
+            counted = "count" in value or not 1 <= known <= MOST_NODES
+            return value if counted else {**value, "count": known}
         return value
 
 
@@ -370,12 +376,16 @@ class Segment(Strict):
     ports: Annotated[
         dict[NodeName, SwitchPort],
         _such("{core-01: {trunk: [70, 80], native: 1}, core-02: {access: 70}}"),
-    ] = Field(default={}, max_length=32)
+    ] = Field(default={}, max_length=MOST_NODES + 8)
     """VLANs by node or host; with any, all other ports are access ports of VLAN 1, or trunks."""
     trunk: Annotated[list[Vlan], Field(min_length=1, max_length=64)] | None = None
     """The VLANs of every port that isn't named in ``ports``: a segment whose frames have tags."""
     native: Vlan | None = None
     """The VLAN of these trunks for frames without a tag; without it, they drop them."""
+    nics: Annotated[dict[NodeName, Interface], _such("{core-01: ens3, core-02: ens4}")] = Field(
+        default={}, max_length=MOST_NODES
+    )
+    """Which NIC of which host of the `fleet` is plugged into it, where their files don't say so."""
 
 
 class ExtraRoute(Strict):
@@ -398,7 +408,7 @@ class Pool(Strict):
     """The part of the subnet that nodes' slices are cut from; without it, all of it."""
     ranges: Annotated[
         dict[NodeName, AnyRange], _such("{core-01: 10.1.1.64/26, core-02: 10.1.1.130-10.1.1.139}")
-    ] = Field(default={}, max_length=20)
+    ] = Field(default={}, max_length=MOST_NODES)
     """What each node hands out, by node; without it, a slice of its own."""
     reserved: Annotated[list[Addresses], _such("[10.1.1.10, 10.1.1.200-10.1.1.220]")] = Field(
         default=[], max_length=64
@@ -427,7 +437,7 @@ class Shim(Strict):
     """A node's own child on a network's parent, by which it reaches its own containers."""
 
     addresses: Annotated[dict[NodeName, NodeAddresses], _such("{core-01: 10.1.1.250/32}")] = Field(
-        default={}, max_length=20
+        default={}, max_length=MOST_NODES
     )
     """Addresses by node, with prefix lengths; without any, one of the network's for every node.
 
@@ -525,7 +535,7 @@ class Network(Strict):
     """The part of the subnet that containers get addresses from; without it, all of it."""
     ranges: Annotated[
         dict[NodeName, AnyRange], _such("{core-01: 10.1.1.64/26, core-02: 10.1.1.130-10.1.1.139}")
-    ] = Field(default={}, max_length=20)
+    ] = Field(default={}, max_length=MOST_NODES)
     """What each node hands out of the subnet, by node; without it, a slice of its own."""
     ipam: Ipam | None = None
     """What gives containers addresses: a CNI plugin, a server (dhcp), the plan (cluster), none."""
@@ -810,6 +820,15 @@ class Lab(Strict):
 
     name: Word
     """The lab's name; two labs of the same name can't be up together."""
+    fleet: Annotated[
+        dict[NodeName, HostPath], _such("{core-01: hosts/core-01, core-02: hosts/core-02}")
+    ] = Field(default={}, max_length=MOST_NODES)
+    """Real hosts' configuration: a folder or file for each node, counted from the lab file.
+
+    Each time the lab is read, nodes, segments, networks and containers are taken from these
+    files, as `underlay import` does. What the lab file says itself is laid over that, key by key
+    and by name, so that nothing has to be said twice. The nodes boot with these files.
+    """
     description: str = ""
     """What the lab is for, in a sentence."""
     user: Word = "core"
@@ -832,7 +851,7 @@ class Lab(Strict):
     ]
     """The containers' networks by name."""
     containers: Annotated[
-        Annotated[list[Containers], Field(min_length=1, max_length=64)],
+        Annotated[list[Containers], Field(min_length=1, max_length=MOST_GROUPS)],
         _such("[{on: all, networks: [lannet]}]"),
     ]
     """The containers, group by group."""
@@ -860,6 +879,19 @@ class Lab(Strict):
         _such('[{from: web, to: db, tcp: 5432}, "guest* -x lan"]'),
     ] = Field(default=[], max_length=64)
     """What is wanted of the lab: who must reach whom and who never, statement by statement."""
+
+    _own: Own = PrivateAttr(default=NOTHING_OWN)
+
+    @property
+    def own(self) -> Own:
+        """What hosts' own files say beside the lab's keys; nothing without a `fleet`."""
+        return self._own
+
+    def with_own(self, own: Own) -> Lab:
+        """Return the lab with what hosts' own files say beside its keys."""
+        lab = self.model_copy()
+        lab._own = own
+        return lab
 
     @property
     def statements(self) -> tuple[Said, ...]:

@@ -23,7 +23,7 @@ from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.tag import Tag
 
-from underlay.errors import BadInput, did_you_mean, nearest
+from underlay.errors import BadInput, Spot, did_you_mean, nearest
 
 # A lab of 20 nodes, 16 networks and 64 groups of containers takes some 20 KiB.
 MAX_BYTES = 1 << 20
@@ -99,8 +99,11 @@ class Problem:
 
     @property
     def fact(self) -> str:
-        """What was found instead of what, without its place in the file."""
-        text = f"found {self.found}, expected {self.expected}"
+        """What was found instead of what, without its place in the file.
+
+        Without anything expected, ``found`` is a sentence of its own.
+        """
+        text = f"found {self.found}, expected {self.expected}" if self.expected else self.found
         return f"{self.where}: {text}" if self.where else text
 
     def __str__(self) -> str:
@@ -113,10 +116,13 @@ class Problem:
 class LabError(BadInput):
     """A lab file cannot be used. ``problems`` holds all that was found, in file order."""
 
-    def __init__(self, problems: list[Problem]) -> None:
-        unique = dict.fromkeys(sorted(problems, key=lambda p: (p.line, p.column)))
+    def __init__(self, problems: list[Problem], lab: str = "") -> None:
+        """Take the problems; ``lab`` is the lab's own file, where they may be in others."""
+        file = lab or problems[0].file
+        unique = dict.fromkeys(
+            sorted(problems, key=lambda p: (p.file != file, p.file, p.line, p.column))
+        )
         self.problems: tuple[Problem, ...] = tuple(unique)
-        file = self.problems[0].file
         super().__init__(
             "\n".join(str(problem) for problem in self.problems),
             hint=f"mend the file, then run `underlay lint {shlex.quote(file)}`"
@@ -131,7 +137,7 @@ class LabText:
 
     ``keys`` and ``values`` map a place, such as ``("networks", "lannet", "mode")``,
     to its mark. ``problems`` are those seen while reading; ``data`` is None where
-    the text isn't YAML.
+    the text isn't YAML. ``elsewhere`` has the files of places that stem from another file.
     """
 
     file: str
@@ -139,6 +145,7 @@ class LabText:
     keys: dict[Place, Mark] = field(default_factory=dict)
     values: dict[Place, Mark] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    elsewhere: dict[Place, str] = field(default_factory=dict)
 
     def problem(
         self,
@@ -151,18 +158,27 @@ class LabText:
         id: str = "bad-value",
     ) -> Problem:
         """Return a Problem with what stands at ``place`` (or at the nearest place around it)."""
+        spot = self.spot(place, at_key=at_key)
+        where = (spot.file, spot.line, spot.column, dotted(place))
+        return Problem(*where, found, expected, hint, id)
+
+    def spot(self, place: Place, *, at_key: bool = True) -> Spot:
+        """Return where the key at ``place`` stands, or its value; else the nearest around it."""
         mark = self.key_mark(place) if at_key else self.mark(place)
-        return Problem(self.file, mark.line, mark.column, dotted(place), found, expected, hint, id)
+        return Spot(self.elsewhere.get(self._near(place), self.file), *mark)
 
     def mark(self, place: Place) -> Mark:
         """Return where the value at ``place`` begins, or the nearest value around it."""
-        while place not in self.values and place:
-            place = place[:-1]
-        return self.values.get(place, Mark(1, 1))
+        return self.values.get(self._near(place), Mark(1, 1))
 
     def key_mark(self, place: Place) -> Mark:
         """Return where the key at ``place`` begins; list items have no key but themselves."""
         return self.keys.get(place) or self.mark(place)
+
+    def _near(self, place: Place) -> Place:
+        while place not in self.values and place:
+            place = place[:-1]
+        return place
 
 
 def read_text(path: Path) -> LabText:

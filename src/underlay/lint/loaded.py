@@ -12,27 +12,37 @@ from functools import cached_property
 from pathlib import Path
 
 from underlay.errors import BadInput
+from underlay.fleet.host import Host
 from underlay.lab import Lab
-from underlay.lab.text import LabText, text_of_bytes
+from underlay.lab.text import LabText, read_text, text_of_bytes
+from underlay.lint.derived import Derived, Reader
 from underlay.lint.finding import Finding
-from underlay.lint.read import lab_of_text, read_lab_text
+from underlay.lint.hosts import lint_hosts
+from underlay.lint.read import read_whole
 from underlay.lint.rules import lint_lab
 from underlay.plan import Plan, make_plan
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A lab that was read from ``file``, and the plan that it leads to."""
+    """A lab that was read from ``file``, and the plan that it leads to.
+
+    ``hosts`` are those of its fleet, as their files have them.
+    """
 
     file: Path
     lab: Lab
     text: LabText
     plan: Plan
+    hosts: tuple[Host, ...] = ()
 
     @cached_property
     def findings(self) -> list[Finding]:
-        """What lint says about the lab, in file order; its rules run when this is first asked."""
-        return lint_lab(self.lab, self.text, self.plan)
+        """What lint says about the lab, in file order; its rules run when this is first asked.
+
+        What it says of the files of hosts follows.
+        """
+        return [*lint_lab(self.lab, self.text, self.plan), *lint_hosts(self.hosts)]
 
     @property
     def errors(self) -> list[Finding]:
@@ -42,25 +52,27 @@ class Loaded:
 
 def load(file: Path) -> Loaded:
     """Read and plan the lab ``file``; raise LabError with all problems for which it can't be."""
-    return _planned(file, *read_lab_text(file))
+    return _planned(file, *read_whole(read_text(file), file.absolute().parent))
 
 
-def load_bytes(file: Path, named: str, content: bytes) -> Loaded:
+def load_bytes(file: Path, named: str, content: bytes, read: Reader | None = None) -> Loaded:
     """Read and plan a lab whose ``content`` isn't what ``file`` holds now; as ``load`` does.
 
-    It is called ``named``, and paths in it count from the folder of ``file``.
+    It is called ``named``, and paths in it count from the folder of ``file``. ``read`` reads a
+    host of its fleet.
     """
     text = text_of_bytes(named, content)
-    return _planned(file, *lab_of_text(text, file.absolute().parent))
+    return _planned(file, *read_whole(text, file.absolute().parent, read))
 
 
-def _planned(file: Path, lab: Lab, text: LabText) -> Loaded:
-    plan = make_plan(lab)
+def _planned(file: Path, lab: Lab, found: Derived) -> Loaded:
+    plan, text = make_plan(lab), found.text
     filters = tuple(
         replace(one, line=text.mark(("filters", one.number)).line) for one in plan.filters
     )
     intent = tuple(replace(one, line=text.mark(("expect", one.number)).line) for one in plan.intent)
-    return Loaded(file, lab, text, replace(plan, filters=filters, intent=intent))
+    plan = replace(plan, filters=filters, intent=intent)
+    return Loaded(file, lab, text, plan, found.hosts)
 
 
 def lint(file: Path) -> list[Finding]:

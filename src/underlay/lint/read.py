@@ -12,6 +12,7 @@ from pathlib import Path
 from underlay.lab import Lab
 from underlay.lab.messages import schema_problems
 from underlay.lab.text import LabError, LabText, Problem, quoted, read_text
+from underlay.lint.derived import Derived, Reader, derived, on_disk
 from underlay.lint.keys.checks import cross_check
 from underlay.lint.statements import statement_problems
 from underlay.plan import make_plan
@@ -26,18 +27,29 @@ def read_lab(path: Path) -> Lab:
 
 def read_lab_text(path: Path) -> tuple[Lab, LabText]:
     """Return the Lab and the text it came from, which knows where everything stands."""
-    return lab_of_text(read_text(path), path.absolute().parent)
+    lab, found = read_whole(read_text(path), path.absolute().parent)
+    return lab, found.text
 
 
-def lab_of_text(text: LabText, folder: Path) -> tuple[Lab, LabText]:
-    """Return the Lab that ``text`` says, and the text; paths in it count from ``folder``.
+def read_whole(text: LabText, folder: Path, read: Reader | None = None) -> tuple[Lab, Derived]:
+    """Return the Lab that ``text`` says, with what its fleet leads to; paths count from ``folder``.
+
+    ``read`` reads a host of the fleet; without it, hosts' files are those on the disk. Raises
+    LabError with all of its problems.
+    """
+    found = derived(text, read or on_disk(folder))
+    return lab_of_text(found.text, folder).with_own(found.own), found
+
+
+def lab_of_text(text: LabText, folder: Path) -> Lab:
+    """Return the Lab that ``text`` says by itself; paths in it count from ``folder``.
 
     Raises LabError with all of its problems.
     """
     problems = problems_of(text)
     if problems:
-        raise LabError(problems)
-    return _beside(Lab.model_validate(text.data), folder, text), text
+        raise LabError(problems, text.file)
+    return _beside(Lab.model_validate(text.data), folder, text)
 
 
 def problems_of(text: LabText) -> list[Problem]:

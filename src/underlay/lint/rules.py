@@ -60,7 +60,7 @@ class Subject:
 
     def spot(self, *place: str | int) -> Spot:
         """Return where the key at ``place`` stands in the lab file."""
-        return Spot(self.text.file, *self.text.key_mark(place))
+        return self.text.spot(place)
 
     def sharing(
         self, wanted: Callable[[Driver], bool]

@@ -164,7 +164,7 @@ def _on_node(
     }
     named: dict[str, int] = {}
     alone = alone_named(lab.containers, node_names(lab.nodes))
-    for group in lab.containers:
+    for place, group in enumerate(lab.containers):
         if not runs_on(group, node.name):
             continue
         for _ in range(group.count):
@@ -189,6 +189,7 @@ def _on_node(
                 runtime=first.network.runtime,
                 attachments=attachments,
                 forwards=group.forwards,
+                started_by=lab.own.starters.get((place, node.name), ""),
             )
             yield group, container
 

@@ -47,6 +47,7 @@ def plan_network(lab: Lab, name: str, network: Network, nodes: list[str]) -> Pla
         attach=driver.attach,
         own_mac=driver.own_mac,
         nic=below.nic,
+        made_by=tuple(sorted(lab.own.makers.get(name, {}).items())),
     )
 
 

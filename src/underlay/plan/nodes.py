@@ -17,7 +17,7 @@ from underlay.plan.naming import (
 )
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
 from underlay.plan.uplinks import member_names, segment_interfaces
-from underlay.plan.values import Member, Nic, NodeLink, PlannedNode, Route, VlanLink
+from underlay.plan.values import Member, Nic, NodeLink, OwnFile, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -69,6 +69,10 @@ def plan_node(
         links=links,
         forwards=any(network.nat for network in networks),
         profile=lab.nodes.profile,
+        own=tuple(
+            OwnFile(one.path, one.program, one.text, one.mode, one.source)
+            for one in lab.own.files.get(name, ())
+        ),
     )
 
 

@@ -135,9 +135,15 @@ def changed_words(key: KeyChange) -> str:
 
 def lines_words(key: KeyChange) -> str:
     """Return on which lines a key stands, in words."""
+    old, new = _line_of(key.old_file, key.old_line), _line_of(key.new_file, key.new_line)
     if key.old_line and key.new_line:
-        return f"line {key.old_line}, line {key.new_line}"
-    return f"line {key.new_line}, only now" if key.new_line else f"line {key.old_line}, only before"
+        return f"{old}, {new}"
+    return f"{new}, only now" if key.new_line else f"{old}, only before"
+
+
+def _line_of(file: str, line: int) -> str:
+    """Return a line of the lab file, or of a host's own file."""
+    return f"{file}:{line}" if file else f"line {line}"
 
 
 def yaml_words(value: Any) -> str:

@@ -107,6 +107,8 @@ def _key(key: KeyChange) -> dict[str, Any]:
         "new": None if key.new is NOTHING else yaml_flow(key.new),
         "old_line": key.old_line or None,
         "new_line": key.new_line or None,
+        "old_file": key.old_file or None,
+        "new_file": key.new_file or None,
     }
 
 

@@ -198,6 +198,8 @@ def test_json_has_each_changed_cell_and_adds_up(here: Path, said: Said) -> None:
             "new": "private",
             "old_line": None,
             "new_line": 6,
+            "old_file": None,
+            "new_file": None,
         }
     ]
     cell = lab["cells"][0]

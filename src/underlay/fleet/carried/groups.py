@@ -9,6 +9,7 @@ from typing import Any
 from underlay.errors import Spot
 from underlay.fleet.carried.nets import Group
 from underlay.fleet.carried.values import Carried, container_of
+from underlay.fleet.document import Document
 from underlay.fleet.host import Address, Host
 
 # Networks of engines that are no network of a file's: what stands for no network of its own.
@@ -34,6 +35,8 @@ class Entry:
     note: str = ""
     # Where the file says an address, by the key and the network that it is under.
     places: dict[tuple[str, str], Spot] = field(default_factory=dict)
+    # The file that starts it, by node, where one does.
+    documents: dict[str, Document] = field(default_factory=dict)
 
     @property
     def is_fixed(self) -> bool:
@@ -65,6 +68,8 @@ def put_containers(
     for position, entry in enumerate(entries):
         place = ("containers", position)
         carried.origins[place] = entry.spot
+        for node, document in entry.documents.items():
+            carried.starters[position, node] = document
         for (key, network), spot in entry.places.items():
             carried.origins[(*place, key, network)] = spot
         if entry.note:
@@ -105,7 +110,9 @@ def _of_files(
         if container.count < 1:
             carried.leave(container.spot, container.name, "no replica of it is started")
             continue
-        entry = Entry([nodes[host.name]], [], container.spot, count=container.count)
+        node = nodes[host.name]
+        entry = Entry([node], [], container.spot, count=container.count)
+        entry.documents[node] = container.document
         entry.name = container_of(container.name)
         if entry.name in {*nodes.values(), *MACHINES}:
             entry.name = f"{entry.name}-container"
@@ -173,6 +180,7 @@ def _joined(apart: Sequence[Entry]) -> list[Entry]:
         )
         if (other := next(alike, None)) is not None:
             other.on += entry.on
+            other.documents |= entry.documents
         else:
             found.append(entry)
     return found

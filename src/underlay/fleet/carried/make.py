@@ -23,10 +23,11 @@ from underlay.fleet.carried.uplinks import server_address, uplinks_of
 from underlay.fleet.carried.values import Carried, node_of, word_of
 from underlay.fleet.carried.wires import Port, Uplink, Wire, built, wires
 from underlay.fleet.host import Host, Subnet, meet
+from underlay.lab.model import MOST_GROUPS, MOST_NODES
 from underlay.plan import MANAGEMENT
 
 # What a lab file takes: see lab/model.py.
-MOST = {"nodes": 20, "segments": 8, "networks": 16, "containers": 64}
+MOST = {"nodes": MOST_NODES, "segments": 8, "networks": 16, "containers": MOST_GROUPS}
 # Names that nodes' NICs can't have: management's, and the one that the kernel gives a bond.
 TAKEN = (MANAGEMENT, "lo", "docker0", "podman0", "bond0")
 # The modes of bonds that a lab has: their names and numbers (bonding.rst).
@@ -57,6 +58,9 @@ def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Ca
     subnets = {name: entry["subnet"] for name, entry in carried.lab["segments"].items()}
     groups = grouped(uplinks, segments, subnets)
     put_networks(carried, groups, hosts)
+    for group in groups:
+        made = {nodes[one.network.host]: one.network.document for one in group.uplinks}
+        carried.makers[group.name] = made
     fixed = fixed_addresses(groups, hosts)
     own = [network for host in hosts for network in host.networks]
     known = taken(hosts, [*own, *(uplink.network for uplink in uplinks)])

@@ -7,10 +7,10 @@ from ipaddress import ip_network
 from itertools import combinations
 from typing import Any
 
-from underlay.errors import BadInput, Spot
+from underlay.errors import Spot
 from underlay.fleet.carried.nets import IPAM, Group, default_route, default_routes
 from underlay.fleet.carried.spare import Taken
-from underlay.fleet.carried.values import Carried, Contradiction
+from underlay.fleet.carried.values import Carried, Contradiction, NoLab
 from underlay.fleet.host import Address, Network, Pool, Subnet
 from underlay.lab.text import Place
 from underlay.plan.naming import node_address
@@ -300,8 +300,9 @@ def _refuse_twice(network: Network, one: Shared) -> None:
     for (host, first), (other, second) in combinations(one.parts.items(), 2):
         shared = first.overlap(second)
         if shared is not None:
-            raise BadInput(
-                f"{second.spot}: {network.name} of {other} hands out {shared}: expected a range"
+            raise NoLab(
+                second.spot,
+                f"{network.name} of {other} hands out {shared}: expected a range"
                 f" apart from that of {host}, {first.first} to {first.last} in {first.spot}",
                 hint="`underlay lint --host NAME=DIR …` says all that the hosts' ranges do",
             )

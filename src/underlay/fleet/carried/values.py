@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from underlay.errors import BadInput, Spot
+from underlay.fleet.document import Document
 from underlay.lab.text import Place, dotted
 
 # What the lab file takes for names of segments and networks, of nodes, and of devices.
@@ -70,6 +71,10 @@ class Carried:
     origins: dict[Place, Spot] = field(default_factory=dict)
     assumptions: list[Assumption] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    # The file that makes a network, by network and node, and the one that starts a container of
+    # a group, by the group's position and node.
+    makers: dict[str, dict[str, Document]] = field(default_factory=dict)
+    starters: dict[tuple[int, str], Document] = field(default_factory=dict)
 
     def put(self, place: Place, value: object, spot: Spot | None = None) -> None:
         """Say ``value`` at ``place``, which stems from ``spot``; mappings are made on the way."""
@@ -100,14 +105,23 @@ class Carried:
         return None
 
 
-class Contradiction(BadInput):
+class NoLab(BadInput):
+    """What hosts' files say leads to no lab: ``fact`` is why, and ``spot`` the line to mend."""
+
+    def __init__(self, spot: Spot, fact: str, hint: str = "") -> None:
+        super().__init__(f"{spot}: {fact}", hint=hint)
+        self.spot, self.fact = spot, fact
+
+
+class Contradiction(NoLab):
     """Files say two things where a lab has one; both places are named."""
 
     def __init__(
         self, what: str, first: tuple[str, Spot], second: tuple[str, Spot], hint: str = ""
     ) -> None:
         super().__init__(
-            f"{second[1]}: {what}: found {second[0]}, expected {first[0]} as in {first[1]}",
+            second[1],
+            f"{what}: found {second[0]}, expected {first[0]} as in {first[1]}",
             hint=hint
             or "mend one of the two; `underlay lint --host NAME=DIR …` says what else differs",
         )

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from underlay.errors import BadInput, Spot, did_you_mean, listed, nearest
+from underlay.fleet.carried.values import NoLab
 from underlay.fleet.host import Host, Link, Network, Subnet
 from underlay.plan.naming import nic_and_tag
 
@@ -83,8 +84,9 @@ def uplink_of(host: Host, network: Network) -> Uplink:
     if not found and host.links:
         names = [word for one in host.links for word in one.name.split()]
         choice = nearest(name, names)
-        raise BadInput(
-            f"{network.spot('master')}: {network.name or 'the network'} sits on {name!r}, expected"
+        raise NoLab(
+            network.spot("master"),
+            f"{network.name or 'the network'} sits on {name!r}, expected"
             f" an interface of {host.name}: {listed(dict.fromkeys(names))}",
             hint=did_you_mean(choice) or "name one of these, or add the file that makes it",
         )
@@ -277,8 +279,9 @@ def _refuse_untold(found: list[Wire], uplinks: Sequence[Uplink], hosts: Sequence
             continue
         uplink = here[0]
         named = listed(f"{host}:{nic}" for host, nic in dict.fromkeys(s.port for s in uplinks))
-        raise BadInput(
-            f"{uplink.network.spot('master')}: which other hosts are on the wire of {uplink.nic} of"
+        raise NoLab(
+            uplink.network.spot("master"),
+            f"which other hosts are on the wire of {uplink.nic} of"
             f" {uplink.network.host}? No file gives it an address, and {uplink.network.name} has no"
             " subnet",
             hint=f"{HINT}; the NICs under container networks are {named}",

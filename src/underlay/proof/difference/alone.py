@@ -90,7 +90,7 @@ def _with(old: Loaded, key: KeyChange) -> Plan | None:
         parent[last] = key.new
     text = LabText(old.text.file, data, old.text.keys, old.text.values)
     try:
-        return replace(make_plan(lab_of_text(text, Path())[0]), lab=old.plan.lab)
+        return replace(make_plan(lab_of_text(text, Path())), lab=old.plan.lab)
     except UnderlayError:
         return None
 

@@ -36,7 +36,8 @@ class KeyChange:
 
     ``path`` is dotted; items of lists count from 0, in the file that has them. ``old`` and
     ``new`` are plain YAML values, NOTHING where the key isn't there; its line is 0 then.
-    ``place`` is where it stands in the old file, or would stand there.
+    ``place`` is where it stands in the old file, or would stand there. ``old_file`` and
+    ``new_file`` are the hosts' files that it stems from, empty where the lab file says it.
     """
 
     path: str
@@ -45,6 +46,8 @@ class KeyChange:
     old_line: int
     new_line: int
     place: Place
+    old_file: str = ""
+    new_file: str = ""
 
 
 class _Places(NamedTuple):
@@ -66,6 +69,8 @@ def differing_keys(old: LabText, new: LabText) -> list[KeyChange]:
             old_line=old.key_mark(there.old).line if there.in_old else 0,
             new_line=new.key_mark(there.new).line if there.in_new else 0,
             place=there.old,
+            old_file=_elsewhere(old, there.old) if there.in_old else "",
+            new_file=_elsewhere(new, there.new) if there.in_new else "",
         )
         for there in _differing(old.data, new.data, _Places((), ()))
     ]
@@ -98,6 +103,12 @@ def _of_lists(old: list[Any], new: list[Any], at: _Places) -> Iterator[_Places]:
             yield _Places((*at.old, i), at.new, in_new=False)
         for j in range(j1 + both, j2):
             yield _Places((*at.old, i2), (*at.new, j), in_old=False)
+
+
+def _elsewhere(text: LabText, place: Place) -> str:
+    """Return the file that a key stems from, nothing where that is the lab file."""
+    file = text.spot(place).file
+    return "" if file == text.file else file
 
 
 def _at(data: Any, place: Place) -> Any:

@@ -11,6 +11,7 @@ from underlay.errors import BadInput
 from underlay.lab.text import shown
 from underlay.lint import load
 from underlay.lint.loaded import load_bytes
+from underlay.proof.difference.hosts import at_revision
 from underlay.proof.difference.revisions import FOLDER, Entry, Revision
 
 if TYPE_CHECKING:
@@ -152,4 +153,5 @@ def _at_revision(word: str, revision: Revision, path: str, beside: Path) -> _Sid
 
 def _load_entry(revision: Revision, entry: Entry, beside: Path) -> Loaded:
     named = f"{revision.name}:{beside / entry.path}"
-    return load_bytes(revision.folder / entry.path, named, revision.content(entry))
+    read = at_revision(revision, entry, beside)
+    return load_bytes(revision.folder / entry.path, named, revision.content(entry), read)

@@ -12,6 +12,7 @@ from underlay.lab.text import MAX_BYTES, shown
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
     from pathlib import Path
 
 DEADLINE = 20.0
@@ -66,6 +67,30 @@ class Revision:
         """Return the files directly in a folder of the revision."""
         where = ["--", f"{folder.path}/"] if folder.path else []
         return [entry for entry in self._list(*where) if entry.kind == FILE]
+
+    def below(self, path: str) -> list[Entry]:
+        """Return all files at or below ``path``, links too; none where it isn't there."""
+        found = self._list("--", path)
+        if found and found[0].kind == FOLDER:
+            return [one for one in self._list("-r", "--", f"{path}/") if one.kind == FILE]
+        return [one for one in found if one.kind == FILE]
+
+    def contents(self, entries: Sequence[Entry]) -> dict[str, bytes]:
+        """Return what files of the revision hold, by their paths, all asked for at once."""
+        asked = "".join(f"{entry.id}\n" for entry in entries).encode()
+        words = ["git", "-C", str(self.folder), "cat-file", "--batch"]
+        done = run_bytes(words, asked, deadline=DEADLINE)
+        if done.returncode:
+            raise Infrastructure(
+                f"git can't read files of {self.name}",
+                detail=tail(done.stderr.decode(errors="replace")),
+            )
+        found, rest = {}, done.stdout
+        for entry in entries:
+            head, _, rest = rest.partition(b"\n")
+            size = int(head.rpartition(b" ")[2])
+            found[entry.path], rest = rest[:size], rest[size + 1 :]
+        return found
 
     def content(self, entry: Entry) -> bytes:
         """Return what a file of the revision holds; raise BadInput where that is no lab file."""

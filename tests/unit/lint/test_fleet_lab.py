@@ -1,0 +1,251 @@
+"""A lab with a fleet: taken from hosts' files each time it is read, with its own keys over them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from underlay import cli
+from underlay.lab.text import Problem
+from underlay.lint import load
+from underlay.lint.read import LabError, read_lab
+from underlay.plan import make_plan
+
+NETWORK = "[Match]\nName=ens3\n\n[Network]\nAddress=192.168.70.{own}/24\n"
+CONF = """\
+{{
+  "cniVersion": "1.0.0",
+  "name": "lannet",
+  "type": "macvlan",
+  "master": "ens3",
+  "ipam": {{
+    "type": "host-local",
+    "subnet": "10.1.1.0/24",
+    "rangeStart": "10.1.1.{first}",
+    "rangeEnd": "10.1.1.{last}"
+  }}
+}}
+"""
+COMPOSE = """\
+services:
+  web:
+    image: nginx
+    networks: {front: {ipv4_address: 10.2.0.10}}
+networks:
+  front:
+    driver: macvlan
+    driver_opts: {parent: ens3}
+    ipam: {config: [{subnet: 10.2.0.0/24}]}
+"""
+LAB = "name: shop\nfleet: {alpha: hosts/alpha, beta: hosts/beta}\n"
+NET_D = "etc/cni/net.d/20-lannet.conf"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the folder that is worked in, with two hosts' folders and no lab file."""
+    monkeypatch.chdir(tmp_path)
+    for name, own, first, last in (("alpha", 11, 64, 95), ("beta", 12, 96, 127)):
+        folder = tmp_path / "hosts" / name
+        (folder / "etc/cni/net.d").mkdir(parents=True)
+        (folder / "etc/systemd/network").mkdir(parents=True)
+        (folder / "etc/systemd/network/10-ens3.network").write_text(NETWORK.format(own=own))
+        (folder / NET_D).write_text(CONF.format(first=first, last=last))
+    return tmp_path
+
+
+def lab_of(text: str) -> Path:
+    file = Path("lab.yml")
+    file.write_text(text)
+    return file
+
+
+def problems(text: str) -> tuple[Problem, ...]:
+    with pytest.raises(LabError) as raised:
+        read_lab(lab_of(text))
+    return raised.value.problems
+
+
+def test_all_of_a_lab_is_taken_from_hosts_files() -> None:
+    loaded = load(lab_of(LAB))
+    plan = loaded.plan
+    assert [node.name for node in plan.nodes] == ["alpha", "beta"]
+    network = plan.network("lannet")
+    assert (network.driver, network.parent, network.subnet) == ("macvlan", "ens3", "10.1.1.0/24")
+    assert [one.attachments[0].address for one in plan.containers] == [
+        "10.1.1.64/24",
+        "10.1.1.96/24",
+    ]
+    spot = loaded.text.spot(("networks", "lannet", "driver"))
+    assert str(spot) == f"hosts/alpha/{NET_D}:4:3"
+    assert loaded.text.spot(("name",)).file == "lab.yml"
+
+
+def test_a_change_in_a_hosts_file_is_seen_at_the_next_reading() -> None:
+    file = lab_of(LAB)
+    assert make_plan(read_lab(file)).network("lannet").mode == "bridge"
+    for name in ("alpha", "beta"):
+        path = Path("hosts", name, NET_D)
+        path.write_text(path.read_text().replace('"macvlan"', '"macvlan", "mode": "vepa"'))
+    assert make_plan(read_lab(file)).network("lannet").mode == "vepa"
+
+
+def test_keys_of_the_lab_file_win() -> None:
+    loaded = load(
+        lab_of(
+            LAB + "nodes: {memory: 768}\nsegments:\n  lan: {subnet: 192.168.70.0/24, mtu: 1400}\n"
+            "networks:\n  lannet: {mode: private}\n"
+            "containers:\n  - {on: alpha, count: 2, networks: [lannet]}\n"
+        )
+    )
+    plan = loaded.plan
+    assert (plan.nodes[0].name, plan.nodes[0].memory) == ("alpha", 768)
+    # The lab file names the segment, and the hosts' addresses say who is in it.
+    (segment,) = plan.segments
+    assert (segment.name, segment.mtu) == ("lan", 1400)
+    assert (plan.network("lannet").mode, plan.network("lannet").segment) == ("private", "lan")
+    assert [container.node for container in plan.containers] == ["alpha", "alpha"]
+    assert loaded.text.spot(("networks", "lannet", "mode")).file == "lab.yml"
+    assert loaded.text.spot(("networks", "lannet", "driver")).file == f"hosts/alpha/{NET_D}"
+
+
+def test_a_group_of_containers_is_laid_over_the_one_of_its_name() -> None:
+    Path("hosts/alpha/compose.yml").write_text(COMPOSE)
+    text = LAB + 'protocols: [icmp, "tcp:80"]\ncontainers: [{name: web, listens: ["tcp:80"]}]\n'
+    plan = load(lab_of(text)).plan
+    assert plan.container("web").attachments[0].address == "10.2.0.10/24"
+    assert plan.listens == {"web": ("tcp:80",)}
+    # That of CNI, which no file names, is still there.
+    assert [container.node for container in plan.containers if container.name != "web"] == [
+        "alpha",
+        "beta",
+    ]
+
+
+def test_nodes_have_the_files_and_networks_and_containers_know_theirs() -> None:
+    Path("hosts/alpha/compose.yml").write_text(COMPOSE)
+    plan = load(lab_of(LAB)).plan
+    alpha, beta = plan.nodes
+    assert [(own.path, own.program, own.source) for own in alpha.own] == [
+        ("/srv/compose.yml", "compose", "hosts/alpha/compose.yml"),
+        (f"/{NET_D}", "cni", f"hosts/alpha/{NET_D}"),
+        (
+            "/etc/systemd/network/10-ens3.network",
+            "networkd",
+            "hosts/alpha/etc/systemd/network/10-ens3.network",
+        ),
+    ]
+    assert alpha.own[1].text == Path("hosts/alpha", NET_D).read_text()
+    assert [own.path for own in beta.own] == [f"/{NET_D}", "/etc/systemd/network/10-ens3.network"]
+    assert plan.network("lannet").made_by == (("alpha", f"/{NET_D}"), ("beta", f"/{NET_D}"))
+    assert plan.network("front").made_by == (("alpha", "/srv/compose.yml"),)
+    assert plan.container("web").started_by == "/srv/compose.yml"
+    assert {one.started_by for one in plan.containers if one.name != "web"} == {""}
+
+
+@pytest.mark.parametrize(
+    ("path", "where", "found", "hint"),
+    [
+        ("hosts/alpho", "fleet.alpha", "which isn't there", "did you mean hosts/alpha?"),
+        ("../elsewhere", "fleet.alpha", "which lies elsewhere", ""),
+        ("/etc", "fleet.alpha", "which lies elsewhere", ""),
+    ],
+)
+def test_a_host_that_cannot_be_read_is_named(path: str, where: str, found: str, hint: str) -> None:
+    (problem,) = problems(LAB.replace("hosts/alpha", path))
+    assert (problem.where, problem.hint, problem.line) == (where, hint, 2)
+    assert found in problem.found
+
+
+def test_a_link_that_leads_out_of_the_lab_is_not_followed(tmp_path: Path) -> None:
+    Path("lab").mkdir()
+    Path("lab/hosts").symlink_to(tmp_path / "hosts")
+    Path("lab/lab.yml").write_text(LAB)
+    with pytest.raises(LabError) as raised:
+        read_lab(Path("lab/lab.yml"))
+    assert ["which lies elsewhere" in one.found for one in raised.value.problems] == [True, True]
+
+
+def test_a_host_without_anything_to_read_is_named() -> None:
+    Path("hosts/gamma").mkdir()
+    (problem,) = problems(LAB.replace("hosts/beta", "hosts/gamma"))
+    assert problem.where == "fleet.beta"
+    assert "no configuration of container networks" in problem.found
+
+
+def test_what_hosts_contradict_each_other_about_has_a_hosts_line() -> None:
+    path = Path("hosts/beta", NET_D)
+    path.write_text(path.read_text().replace("10.1.1.96", "10.1.1.90"))
+    (problem,) = problems(LAB)
+    assert (problem.file, problem.line) == (str(path), 9)
+    assert "hands out 10.1.1.90" in problem.fact
+
+
+def test_a_file_that_its_own_program_refuses_is_named() -> None:
+    path = Path("hosts/beta", NET_D)
+    path.write_text(path.read_text().replace('"macvlan",', '"macvlan"'))
+    assert [(one.file, one.id) for one in problems(LAB)] == [(str(path), "json-syntax")]
+
+
+def test_the_wiring_names_hosts_and_nics_that_are_there() -> None:
+    text = LAB + "segments: {lan: {nics: {alpha: ens4, bet: ens3}}}\n"
+    first, second = problems(text)
+    assert (first.where, first.expected) == ("segments.lan.nics.alpha", "a NIC of alpha: ens3")
+    assert second.hint == "did you mean beta?"
+
+
+def test_what_is_wrong_in_a_derived_key_is_said_of_the_hosts_file() -> None:
+    text = LAB + "segments: {lan: {subnet: 192.168.70.0/24}, wan: {subnet: 10.1.0.0/16}}\n"
+    found = problems(text)
+    assert f"hosts/alpha/{NET_D}" in {problem.file for problem in found}
+
+
+def test_lint_says_what_hosts_files_do_to_one_another(capsys: pytest.CaptureFixture[str]) -> None:
+    unit = Path("hosts/beta/etc/systemd/network/10-ens3.network")
+    unit.write_text(unit.read_text().replace("70.12", "70.11"))
+    assert cli.main(["lint", str(lab_of(LAB)), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    files = {finding["file"] for finding in document["findings"]}
+    assert str(unit) in files or "hosts/alpha/etc/systemd/network/10-ens3.network" in files
+
+
+def git(*words: str) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
+    subprocess.run(["git", *identity, *words], check=True, capture_output=True, timeout=30)
+
+
+def test_diff_reads_hosts_files_of_a_revision(capsys: pytest.CaptureFixture[str]) -> None:
+    file = lab_of(LAB)
+    git("init", "-q", ".")
+    git("add", "-A")
+    git("commit", "-q", "-m", "first")
+    for name in ("alpha", "beta"):
+        path = Path("hosts", name, NET_D)
+        path.write_text(path.read_text().replace('"macvlan"', '"macvlan",\n  "mode": "private"'))
+    assert cli.main(["diff", "HEAD:", str(file), "--json"]) == 0
+    (lab,) = json.loads(capsys.readouterr().out)["labs"]
+    assert lab["keys"] == [
+        {
+            "path": "networks.lannet.mode",
+            "old": None,
+            "new": "private",
+            "old_line": None,
+            "new_line": 5,
+            "old_file": None,
+            "new_file": f"hosts/alpha/{NET_D}",
+        }
+    ]
+
+
+def test_diff_names_a_host_that_a_revision_lacks(capsys: pytest.CaptureFixture[str]) -> None:
+    file = lab_of(LAB.replace("hosts/beta", "hosts/gamma"))
+    git("init", "-q", ".")
+    git("add", "-A")
+    git("commit", "-q", "-m", "first")
+    lab_of(LAB)
+    assert cli.main(["diff", "HEAD:", str(file)]) == 2
+    message = capsys.readouterr().err
+    assert "HEAD:lab.yml:2:35: fleet.beta: found 'hosts/gamma', which HEAD hasn't" in message

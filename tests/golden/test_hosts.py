@@ -5,6 +5,7 @@ A case is one text file that holds several: see tests/archive.py.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from archive import files_of, unpack
 from underlay.fleet import read_hosts
 from underlay.lint.hosts import host_rules, lint_hosts
+from underlay.lint.hosts.rule import with_prefix
 
 HERE = Path(__file__).resolve().parent
 CASES = HERE / "hosts"
@@ -40,6 +42,34 @@ def test_no_orphan_case() -> None:
 
 def test_there_are_many_rules() -> None:
     assert len(RULES) >= 50
+
+
+def test_sources_are_found_by_who_reads_them() -> None:
+    """A code that only this project's own notes have is no source."""
+    assert not [rule.source for rule in host_rules() if re.search(r"\bF-[A-Z]", rule.source)]
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "cure"),
+    [
+        ("10.9.8.7", 4, "10.9.8.7/24"),
+        ("10.9.8.7/99", 4, "10.9.8.7/24"),
+        ("fd00:9::1", 6, "fd00:9::1/64"),
+        ("fd00:9::1", 4, "ADDRESS/24"),
+        ("core", 6, "ADDRESS/64"),
+    ],
+)
+def test_a_cure_has_the_address_that_was_written(text: str, version: int, cure: str) -> None:
+    assert with_prefix(text, version) == cure
+
+
+def test_a_parents_names_are_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    case = (CASES / "parent-missing.txt").read_text(encoding="utf-8").replace("eht1", "enp7s0")
+    files = files_of(case + "-- core-01/20-eth1.network --\n[Match]\nName=eth1\n")
+    found = lint_hosts(read_hosts(unpack(files, tmp_path)))
+    (one,) = [finding for finding in found if finding.id == "parent-missing"]
+    assert one.cure == "one of eth1"
 
 
 @pytest.mark.parametrize("lab", sorted(path.name for path in FILES.iterdir() if path.is_dir()))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from underlay.errors import EXIT_OK, BadInput
+from underlay.errors import EXIT_OK, BadInput, did_you_mean, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # click refills paragraphs unless they start with this mark.
 KEEP_LINES = "\b\n"
@@ -30,8 +34,9 @@ def run_verb(verb: str, arguments: list[str]) -> int:
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     except typer.TyperException as error:
-        hint = f"`{program} --help` shows the arguments, with examples"
-        raise BadInput(_sentence(error.format_message()), hint=hint) from error
+        text = error.format_message()
+        options = [word for parameter in command.params for word in parameter.opts]
+        raise BadInput(_sentence(text), hint=_hint(program, text, options)) from error
     return EXIT_OK
 
 
@@ -63,7 +68,33 @@ def help_text(docstring: str) -> str:
     )
 
 
+# What the libraries below say, and what people read. The first that is found is written so.
+_PLAINER = (
+    (r"got unexpected extra arguments?(?:\(s\))? \((.*)\)", r"nothing more is expected: \1"),
+    (r" \(possible options: .*\)|\. did you mean .*", ""),
+    (r"value error, ", ""),
+    (r"input should be a valid (number|integer)(, .*)?", r"it is no \1"),
+    (r"input should be ", "it has to be "),
+    (r"'([^']*)' is not one of (.*)", r"it is '\1', not one of \2"),
+)
+
+
 def _sentence(text: str) -> str:
-    """Return click's error as Underlay writes them: in lower case and without a full stop."""
+    """Return click's error as Underlay writes them: plain words, lower case and no full stop."""
     text = text.strip().rstrip(".")
+    for found, plain in _PLAINER:
+        text = re.sub(found, plain, text, flags=re.IGNORECASE)
     return text[:1].lower() + text[1:]
+
+
+def _hint(program: str, text: str, options: Iterable[str]) -> str:
+    """Return the option or the value that was probably meant, or where all of them are told."""
+    option = re.match(r"No such option: (\S+)", text)
+    value = re.search(r"'([^']*)' is not one of (.*)", text)
+    # The hyphens, which all have, make nothing alike.
+    plain = {word.lstrip("-"): word for word in options}
+    near = plain.get(nearest(option[1].lstrip("-"), plain), "") if option else ""
+    if value:
+        near = nearest(value[1], re.findall(r"'([^']*)'", value[2]))
+    beside = f"`{program} --help` shows the arguments, with examples"
+    return f"{did_you_mean(near)}\n{beside}" if near else beside

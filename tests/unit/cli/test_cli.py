@@ -163,6 +163,28 @@ def test_unknown_option_is_bad_input(
     assert err.startswith("error: no such option: --nonsense\n\nhint: `underlay check --help`")
 
 
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["diff", "a", "b", "--format", "jsom"], "it is 'jsom', not one of 'text', ", "json?"),
+        (["diff", "a", "b", "--format", "html"], "it is 'html', not one of 'text', ", "--help`"),
+        (["check", "--format", "html"], "no such option: --format", "hint: `underlay check"),
+        (["check", "--strct"], "no such option: --strct", "did you mean --strict?"),
+        (["predict", "a", "b", "c"], "nothing more is expected: b c", "--help`"),
+        (["capture", "--seconds", "x"], "invalid value for '--seconds': it is no number", ""),
+    ],
+)
+def test_words_of_libraries_do_not_leak(
+    words: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    err = capsys.readouterr().err
+    assert message in err
+    assert hint in err
+    for leak in ("Value error", "Input should", "argument(s)", "Possible options", "parse string"):
+        assert leak.lower() not in err.lower()
+
+
 def test_result_of_a_verb_is_the_exit_code(verb: Callable[..., None]) -> None:
     def command(code: int) -> None:
         raise typer.Exit(code)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Hashable, Iterable, Iterator
 from typing import TypeVar
 
-from underlay.fleet.host import Host, Network
+from underlay.fleet.host import Host, Network, as_address
 from underlay.lint.finding import Rules
 
 Hosts = tuple[Host, ...]
@@ -58,6 +58,14 @@ def networks(hosts: Hosts, *drivers: str) -> Iterator[tuple[Host, Network]]:
 def unknown(text: object) -> bool:
     """Whether a value holds a variable that nothing at hand sets, so that it can't be judged."""
     return "$" in str(text)
+
+
+def with_prefix(text: object = "", version: int = 4) -> str:
+    """Return the address that is ``text`` with a prefix length, as a cure; in words for none."""
+    address = as_address(str(text).partition("/")[0].strip())
+    if address is None or address.version != version:
+        return f"ADDRESS/{24 if version == 4 else 64}"
+    return f"{address}/{24 if version == 4 else 64}"
 
 
 def number_of(text: object) -> int | None:

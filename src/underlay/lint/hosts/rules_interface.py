@@ -16,13 +16,14 @@ WIRELESS = re.compile(r"(wlan[0-9]|wl[opsx][0-9a-f])")
 @rule(
     "parent-missing",
     "error",
-    "F-PMISSING: `failed to lookup master: Link not found`",
+    "containernetworking/plugins, plugins/main/macvlan/macvlan.go: `failed to lookup master`",
     needs=INTERFACES,
 )
 def parent_missing(hosts: Hosts) -> Iterator[Hit]:
     """A parent that the host doesn't have: no container of this network starts."""
     for host, network in networks(hosts, "macvlan", "ipvlan"):
-        names = [link.name for link in host.links]
+        # Several files may name one interface.
+        names = list(dict.fromkeys(link.name for link in host.links))
         base = network.parent.rpartition(".")[0] if network.vlan else network.parent
         if not names or not base or unknown(network.parent):
             continue

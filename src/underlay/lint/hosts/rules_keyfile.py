@@ -10,7 +10,7 @@ from underlay.fleet.formats.ini import settings
 from underlay.fleet.formats.networkmanager import WIRED, address_entries
 from underlay.fleet.host import Host, as_address, as_interface, as_subnet
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import KEYFILE, Hosts, number_of, rule
+from underlay.lint.hosts.rule import KEYFILE, Hosts, number_of, rule, with_prefix
 from underlay.lint.hosts.rules_networkd import MODES as NETWORKD_MODES
 from underlay.lint.hosts.rules_networkd import is_name_server
 
@@ -115,7 +115,7 @@ def keyfile_address(hosts: Hosts) -> Iterator[Hit]:
             version = 4 if entry.section == "ipv4" else 6
             if interface is None or interface.version != version:
                 message = f"{text[:60]!r} is no IPv{version} address with a prefix length"
-                cure = "address1=192.168.70.11/24" if version == 4 else "address1=fd00::11/64"
+                cure = f"address1={with_prefix(text, version)}"
                 yield Hit(document.at(entry.line), message, cure)
 
 
@@ -129,7 +129,7 @@ def keyfile_no_address(hosts: Hosts) -> Iterator[Hit]:
             entry = said.last(section, "method")
             if entry is not None and entry.value == "manual" and section not in having:
                 message = f"[{section}] is manual and has no address"
-                yield Hit(document.at(entry.line), message, "address1=192.168.70.11/24, say")
+                yield Hit(document.at(entry.line), message, f"address1={with_prefix()}")
 
 
 @rule("keyfile-gateway", "error", KEYFILE)
@@ -154,7 +154,7 @@ def keyfile_dns(hosts: Hosts) -> Iterator[Hit]:
                     # NetworkManager 1.46 and later take URIs, too.
                     if not is_name_server(word) and "://" not in word:
                         message = f"{word[:60]!r} is no name server's address"
-                        yield Hit(document.at(entry.line), message, "dns=192.168.70.53;")
+                        yield Hit(document.at(entry.line), message, "dns=ADDRESS;")
 
 
 @rule("keyfile-route", "error", KEYFILE)
@@ -170,7 +170,7 @@ def keyfile_route(hosts: Hosts) -> Iterator[Hit]:
             bad = to if as_subnet(to.strip()) is None else ""
             bad = bad or (via if via and as_address(via) is None else "")
             if bad:
-                cure = "route1=10.1.0.0/24,192.168.70.1"
+                cure = "route1=SUBNET/24,ROUTER"
                 yield Hit(document.at(entry.line), f"{bad[:60]!r} can't be used", cure)
 
 

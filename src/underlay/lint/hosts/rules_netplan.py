@@ -11,7 +11,7 @@ from underlay.fleet.formats.netplan import DEFAULTS, KINDS, address_text, device
 from underlay.fleet.host import Host, as_address, as_interface, as_subnet
 from underlay.lab.text import Place
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import NETPLAN, Hosts, number_of, rule
+from underlay.lint.hosts.rule import NETPLAN, Hosts, number_of, rule, with_prefix
 
 RENDERERS = ("networkd", "NetworkManager", "sriov")
 BOND_MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3ad", "balance-tlb",
@@ -152,15 +152,21 @@ def netplan_address(hosts: Hosts) -> Iterator[Hit]:
             if as_interface(text) is None:
                 spot = document.spot((*place, "addresses", i))
                 message = f"{(text or str(each))[:60]!r} is no address with a prefix length"
-                yield Hit(spot, message, "write it as 192.168.70.11/24")
+                yield Hit(
+                    spot, message, f"write it as {with_prefix(text, 6 if ':' in str(text) else 4)}"
+                )
         if "addresses" in entry and not isinstance(entry["addresses"], list):
             spot = document.spot((*place, "addresses"))
-            yield Hit(spot, "addresses isn't a list", "addresses: [192.168.70.11/24]")
+            yield Hit(
+                spot, "addresses isn't a list", f"addresses: [{with_prefix(entry['addresses'])}]"
+            )
         for i, each in enumerate(listed(mapping(entry.get("nameservers")).get("addresses"))):
             if as_address(str(each).partition("#")[0].partition("%")[0]) is None:
                 spot = document.spot((*place, "nameservers", "addresses", i))
                 yield Hit(
-                    spot, f"{str(each)[:60]!r} is no name server's address", "write 10.1.0.53"
+                    spot,
+                    f"{str(each)[:60]!r} is no name server's address",
+                    "write an address alone",
                 )
 
 
@@ -275,7 +281,7 @@ def netplan_route(hosts: Hosts) -> Iterator[Hit]:
         gateway = as_address(via)
         if via is not None and gateway is None:
             message = f"{str(via)[:60]!r} is no gateway"
-            yield Hit(document.spot((*place, "via")), message, "via: 192.168.70.1")
+            yield Hit(document.spot((*place, "via")), message, "via: ADDRESS")
         if gateway is not None and target is not None and target.version != gateway.version:
             message = f"{to} can't be reached through {via}: they are of two families"
             yield Hit(document.spot((*place, "via")), message, "one family for both")

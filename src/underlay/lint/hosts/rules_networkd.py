@@ -59,7 +59,11 @@ def networkd_vlan_id(hosts: Hosts) -> Iterator[Hit]:
                 yield Hit(spot, message, "[VLAN] with Id=70, say")
 
 
-@rule("networkd-name-and-id", "warning", "F-WRONGTAG: a name that lies about its tag")
+@rule(
+    "networkd-name-and-id",
+    "warning",
+    "systemd.netdev(5), [VLAN] Id=: the tag, whatever the name says",
+)
 def networkd_name_and_id(hosts: Hosts) -> Iterator[Hit]:
     """A VLAN interface whose name tells another tag misleads whoever puts a network on it."""
     for host in hosts:
@@ -186,7 +190,7 @@ def networkd_dns(hosts: Hosts) -> Iterator[Hit]:
                 for word in entry.value.split():
                     if not is_name_server(word):
                         message = f"{word!r} is no name server's address"
-                        yield Hit(document.at(entry.line), message, "write DNS=192.168.70.53")
+                        yield Hit(document.at(entry.line), message, "write DNS=ADDRESS")
 
 
 def is_name_server(word: str) -> bool:
@@ -271,7 +275,7 @@ def networkd_gateway(hosts: Hosts) -> Iterator[Hit]:
             said = settings(document)
             for entry in (*said.every("Network", "Gateway"), *said.every("Route", "Gateway")):
                 if as_address(entry.value) is None and entry.value not in ("_dhcp4", "_ipv6ra"):
-                    cure = "write Gateway=192.168.70.1"
+                    cure = "write Gateway=ADDRESS"
                     yield Hit(document.at(entry.line), f"{entry.value!r} is no gateway", cure)
 
 

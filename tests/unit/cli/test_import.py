@@ -13,6 +13,22 @@ from underlay.lint import load
 NIC = "[Match]\nName={nic}\n\n[Network]\nAddress={address}\n"
 
 
+COMPOSE = """\
+services:
+  web:
+    image: x
+    ports: ["80:80"]
+    environment: {A: b}
+    networks: [lan]
+networks:
+  lan:
+    driver: macvlan
+    driver_opts: {parent: eth1}
+    labels: {a: b}
+    ipam: {config: [{subnet: 10.2.0.0/24, ip_range: 10.2.0.32/27, gateway: 10.2.0.1}]}
+"""
+
+
 def net(**said: object) -> dict[str, object]:
     ipam = {"type": "host-local", "subnet": "10.1.1.0/24", **said.pop("ipam", {})}  # type: ignore[dict-item]
     return {"cniVersion": "1.0.0", "name": "lannet", "type": "macvlan", "master": "eth1",
@@ -222,6 +238,16 @@ def test_names_that_a_lab_does_not_take(capfd: pytest.CaptureFixture[str]) -> No
         ("net.d/30-more.conf", "{,}", "net.d/30-more.conf:1:2: expecting property name"),
         ("net.d/30-more.conf", json.dumps(ranged(60, type="macvaln", name="x")),
          "there is no plugin 'macvaln' [cni-type-misspelt]\n  hint: did you mean macvlan?"),
+        ("net.d/30-more.conf", json.dumps(ranged(60, name="x")).replace("rangeSt", "range_st"),
+         "nobody reads the key 'range_start' [cni-key-unknown]\n  hint: did you mean rangeStart?"),
+        ("net.d/30-more.conf", json.dumps({**net(), "name": "x", "ipam": {
+            "type": "whereabouts", "range": "10.9.0.0/24", "rangeEnd": "10.9.0.9"}}),
+         "hint: did you mean range_end?"),
+        ("net.d/30-more.conf", json.dumps({**ranged(60), "type": "bridge", "isGatway": True}),
+         "hint: did you mean isGateway?"),
+        ("eth1.network", "[Match]\nName=eth1\n[Network]\nAdress=10.1.1.1/24\n",
+         "[networkd-key-unknown]\n  hint: did you mean Address?"),
+        ("compose.yml", COMPOSE.replace("parent:", "paretn:"), "hint: did you mean parent?"),
         ("compose.yml", "networks:\n  lan: {drvier: macvlan}\n", "hint: did you mean driver?"),
         ("lan.container", "[Container]\nImage=x\nNetwork=lan.network\nIP=10.1.1\n",
          "lan.container:4:1: "),
@@ -350,22 +376,6 @@ def test_several_labs_are_linted_one_after_the_other(capfd: pytest.CaptureFixtur
     said = capfd.readouterr().err
     assert "one lab at a time, and here are a, coreos" in said
     assert "underlay lint coreos; of hosts several folders" in said
-
-
-COMPOSE = """\
-services:
-  web:
-    image: x
-    ports: ["80:80"]
-    environment: {A: b}
-    networks: [lan]
-networks:
-  lan:
-    driver: macvlan
-    driver_opts: {parent: eth1}
-    labels: {a: b}
-    ipam: {config: [{subnet: 10.2.0.0/24, ip_range: 10.2.0.32/27, gateway: 10.2.0.1}]}
-"""
 
 
 def test_strict_lets_pass_what_cannot_change_packets(capfd: pytest.CaptureFixture[str]) -> None:

@@ -34,6 +34,9 @@ _TAKEN = frozenset(
 )  # fmt: skip
 # Rules of the modules above about words that are no address, MAC or name at all.
 _NO_VALUE = frozenset({"mac-invalid", "mac-group", "parent-name-invalid", "range-unusable"})
+# Words that a file's reader passes over: they count where it is plain what was meant instead.
+_UNKNOWN = ("-key-unknown", "-option-unknown", "-section-unknown")
+_MEANT = ("did you mean", "it belongs")
 # Files of these are about networks or interfaces, whatever they hold.
 _ALWAYS = (
     "attachment", "cni", "docker", "ifupdown", "keyfile", "netplan", "networkd",
@@ -60,9 +63,10 @@ def refused(hosts: Hosts) -> list[Finding]:
     found = {
         rule.finding(hit): None
         for rule in RULES
-        if rule.severity == "error" and _refuses(rule)
+        if _refuses(rule)
         for hit in rule.check(hosts)
-        if hit.spot.file in about or rule.id.endswith("-not-read")
+        if (hit.spot.file in about or rule.id.endswith("-not-read"))
+        and (rule.severity == "error" or hit.cure.startswith(_MEANT))
     }
     kept, _ = silence(list(found), lambda file: texts.get(file, ""), {}, Counter())
     return sorted(kept, key=lambda one: (one.file, one.line, one.column, one.id))
@@ -90,6 +94,8 @@ def said(findings: Sequence[Finding]) -> str:
 
 
 def _refuses(rule: Rule[Hosts]) -> bool:
+    if rule.severity != "error":
+        return rule.id.endswith(_UNKNOWN)
     module = rule.check.__module__.rpartition(".")[2]
     return rule.id in _NO_VALUE or (module not in _TOGETHER and rule.id not in _TAKEN)
 

@@ -48,15 +48,41 @@ CHILD: dict[str, type] = {"master": str, "mode": str, "mtu": int, "linkInContain
 KEYS: dict[str, dict[str, type]] = {
     "macvlan": {**CHILD, "mac": str, "bcqueuelen": int},
     "ipvlan": CHILD,
-}
+    "vlan": {"master": str, "mtu": int, "vlanId": int, "linkInContainer": bool},
+    "bridge": {
+        "bridge": str, "isGateway": bool, "isDefaultGateway": bool, "forceAddress": bool,
+        "ipMasq": bool, "ipMasqBackend": str, "mtu": int, "hairpinMode": bool,
+        "promiscMode": bool, "vlan": int, "preserveDefaultVlan": bool, "vlanTrunk": list,
+        "enabledad": bool, "macspoofchk": bool, "disableContainerInterface": bool,
+        "portIsolation": bool, "mac": str,
+    },
+}  # fmt: skip
 IPAM: dict[str, dict[str, type]] = {
     "host-local": {
         "type": str, "subnet": str, "rangeStart": str, "rangeEnd": str, "gateway": str,
         "routes": list, "dataDir": str, "resolvConf": str, "ranges": list, "name": str,
     },
     "static": {"type": str, "addresses": list, "routes": list, "dns": dict, "name": str},
+    "dhcp": {
+        "type": str, "daemonSocketPath": str, "request": list, "provide": list,
+        "priority": int, "name": str,
+    },
+    # k8snetworkplumbingwg/whereabouts, pkg/types/types.go: IPAMConfig.
+    "whereabouts": {
+        "type": str, "name": str, "range": str, "range_start": str, "range_end": str,
+        "exclude": list, "gateway": str, "routes": list, "addresses": list, "dns": dict,
+        "ipRanges": list, "datastore": str, "kubernetes": dict, "log_file": str,
+        "log_level": str, "reconciler_cron_expression": str, "configuration_path": str,
+        "enable_overlapping_ranges": bool, "overlapping_ranges": bool, "network_name": str,
+        "node_slice_size": str, "optimistic_ipam": bool, "sleep_for_race": int,
+        "leader_lease_duration": int, "leader_renew_deadline": int, "leader_retry_period": int,
+        "enable_l3": bool, "etcd_host": str, "etcd_username": str, "etcd_password": str,
+        "etcd_key_file": str, "etcd_cert_file": str, "etcd_ca_cert_file": str,
+    },
 }  # fmt: skip
 RANGE_KEYS: dict[str, type] = dict.fromkeys(("subnet", "rangeStart", "rangeEnd", "gateway"), str)
+# What begins a comment where JSON has none.
+MARKS = ("_", "//", "#")
 SPOKEN = {
     str: "text",
     int: "a whole number",
@@ -234,6 +260,11 @@ def cni_wrong_type(hosts: Hosts) -> Iterator[Hit]:
                 yield Hit(document.spot((*where, key)), message, f"{key} takes {SPOKEN[kind]}")
 
 
+def _bare(key: str) -> str:
+    """Return a key as it is without what writers take for a matter of taste."""
+    return key.lower().replace("_", "").replace("-", "")
+
+
 @rule("cni-key-unknown", "warning", f"{MACVLAN}; {IPVLAN}; {HOST_LOCAL}")
 def cni_key_unknown(hosts: Hosts) -> Iterator[Hit]:
     """Plugins pass over keys that they don't know: a misspelt one has no effect, and no error."""
@@ -251,10 +282,11 @@ def cni_key_unknown(hosts: Hosts) -> Iterator[Hit]:
             ),
         ):
             for key in entries if known else ():
-                if key in known or key.startswith(("_", "//", "#")):
+                if key in known or key.startswith(MARKS):
                     continue
                 at = "ipam" if where == place else "the plugin"
-                meant = nearest(key, tuple(known)) or nearest(key, tuple(elsewhere))
+                alike = next((one for one in known if _bare(one) == _bare(key)), "")
+                meant = alike or nearest(key, tuple(known)) or nearest(key, tuple(elsewhere))
                 cure = f"it belongs into {at}" if key in elsewhere else f"did you mean {meant}?"
                 cure = cure if key in elsewhere or meant else "leave it out"
                 yield Hit(document.spot((*where, key)), f"nobody reads the key {key!r}", cure)
@@ -266,7 +298,8 @@ def cni_master_missing(hosts: Hosts) -> Iterator[Hit]:
     for document, place, plugin in each_plugin(hosts):
         kind = word(plugin.get("type"))
         chained = place[1:] not in ((), (0,))  # it may sit on what an earlier plugin made
-        if kind in KEYS and not plugin.get("master") and not chained:
+        child = "master" in KEYS.get(kind, {})
+        if child and not plugin.get("master") and not chained:
             yield Hit(document.spot(place), f"{kind} names no master", '"master": "eth1"')
 
 

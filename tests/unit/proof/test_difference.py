@@ -415,6 +415,48 @@ def test_a_file_that_is_no_lab_is_refused_under_its_own_name() -> None:
         load_bytes(Path("mine.yml"), "mine.yml", b"\xff")
 
 
+NAMED = changed(
+    ("{count: 2, networks: [lannet]}", "{on: core-01, name: web, networks: [lannet, ipnet]}"),
+    ("nodes: 2", "nodes: 2\nchecks: [broadcast, source]"),
+)
+
+
+def test_a_container_that_is_only_called_otherwise_is_renamed() -> None:
+    found = compare(plan(NAMED), plan(changed(("name: web", "name: www"), lab=NAMED)))
+    assert (found.changes, found.come, found.go) == ((), (), ())
+    assert found.cells == found.same > 0
+    assert {(old.name, new.name) for old, new in found.moved} == {
+        ("web@lannet", "www@lannet"),
+        ("web@ipnet", "www@ipnet"),
+    }
+    # It is the same the other way round, and with something else that changes beside it.
+    mode = compare(
+        plan(NAMED), plan(changed(("name: web", "name: www"), ("macvlan,", "ipvlan,"), lab=NAMED))
+    )
+    assert (mode.come, mode.go) == ((), ())
+    # A list of who hears a broadcast names it as it is called now.
+    heard = [c for c in mode.changes if c.cell.protocol == "broadcast" and c.old]
+    assert not [c for c in heard if c.old and "web@lannet" in c.old.value]
+
+
+@pytest.mark.parametrize(
+    "replacements",
+    [
+        # On another node, in another network, at another address: somebody else.
+        [("on: core-01, name: web", "on: core-02, name: www")],
+        [("name: web, networks: [lannet, ipnet]", "name: www, networks: [lannet]")],
+        [("name: web,", "name: www, addresses: {lannet: 10.1.1.200},")],
+    ],
+)
+def test_another_container_by_another_name_comes_and_goes(
+    replacements: list[tuple[str, str]],
+) -> None:
+    found = compare(plan(NAMED), plan(changed(*replacements, lab=NAMED)))
+    assert "web" in {end.space for end in found.go}
+    assert "www" in {end.space for end in found.come}
+    assert found.lost
+
+
 WANTED = """\
 expect:
   - lannet-1a -> lannet-2a

@@ -6,13 +6,14 @@ compared with what the old lab would have answered there.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from underlay.expect import Prediction, ends
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from underlay.expect import End, Expectation
     from underlay.plan import Plan
@@ -133,6 +134,7 @@ def _matched(old: Side, new: Side) -> tuple[dict[str, str], tuple[tuple[End, End
         alike = new.ends.get(end.name)
         if end.name not in found and alike and alike.name not in taken and alike.kind == end.kind:
             found[end.name] = alike
+    found |= _renamed(old, new, found)
     # An interface's name says nothing about who reaches whom.
     moved = tuple(
         (end, found[end.name])
@@ -141,6 +143,45 @@ def _matched(old: Side, new: Side) -> tuple[dict[str, str], tuple[tuple[End, End
         and replace(end, interface="") != replace(found[end.name], interface="")
     )
     return {name: found[name].name for name in old.ends if name in found}, moved
+
+
+def _renamed(old: Side, new: Side, found: Mapping[str, End]) -> dict[str, End]:
+    """Return the ends of containers that are called otherwise now, and are the same in all else.
+
+    A container is known by all of its ends: by their node, network and addresses. Where two are
+    alike in that, nobody knows which of them it is.
+    """
+    known = {old.ends[name].space for name in found}, {end.space for end in found.values()}
+    gone, come = (
+        _by_looks(end for end in side.ends.values() if end.space not in spaces)
+        for side, spaces in zip((old, new), known, strict=True)
+    )
+    made: dict[str, End] = {}
+    for looks, spaces in gone.items():
+        there = come.get(looks, [])
+        if len(spaces) == len(there) == 1:
+            made |= {one.name: now for one, now in zip(spaces[0], there[0], strict=True)}
+    return made
+
+
+Looks = tuple[tuple[object, ...], ...]
+
+
+def _by_looks(ends_: Iterable[End]) -> dict[Looks, list[list[End]]]:
+    """Return containers, each as its ends in an order of their own, by all but their names."""
+    spaces: dict[str, list[End]] = defaultdict(list)
+    for end in ends_:
+        if end.kind == "container" and (end.address or end.address6):
+            spaces[end.space].append(end)
+    found: dict[Looks, list[list[End]]] = defaultdict(list)
+    for own in spaces.values():
+        own.sort(key=_looks)
+        found[tuple(map(_looks, own))].append(own)
+    return found
+
+
+def _looks(end: End) -> tuple[str, str, str, str, bool]:
+    return end.node, end.network, end.address, end.address6, end.further
 
 
 def _who(end: End) -> tuple[str, str, str, str]:
@@ -157,6 +198,8 @@ def _changes(old: Side, new: Side, names: Mapping[str, str]) -> tuple[int, tuple
     gone = old.ends.keys() - names.keys()
     come = new.ends.keys() - {*names.values()}
     before: dict[Place, Expectation] = {}
+    # A list of who hears something names ends; nobody is another one by another name.
+    called = {name: now for name, now in names.items() if name != now}
     changes: list[Change] = []
     for cell in old.prediction.cells:
         source = names.get(cell.source, cell.source)
@@ -165,7 +208,7 @@ def _changes(old: Side, new: Side, names: Mapping[str, str]) -> tuple[int, tuple
             what = _only(cell, "lost", "went")
             changes.append(Change(what, source, destination, False, cell, None))
         else:
-            before[source, destination, cell.protocol, cell.family] = cell
+            before[source, destination, cell.protocol, cell.family] = _as_called(cell, called)
     count = len(changes)
     for cell in new.prediction.cells:
         place: Place = (cell.source, cell.destination, cell.protocol, cell.family)
@@ -190,6 +233,13 @@ def _what(old: Expectation | None, new: Expectation) -> What | None:
     if new.reachable or (old.stop, old.rule) == (new.stop, new.rule):
         return None
     return "changed"
+
+
+def _as_called(cell: Expectation, called: Mapping[str, str]) -> Expectation:
+    """Return a cell of the old lab with the new names in its value: who hears something."""
+    if not called or isinstance(cell.value, str):
+        return cell
+    return replace(cell, value=tuple(sorted(called.get(one, one) for one in cell.value)))
 
 
 def _only(cell: Expectation, reachable: What, otherwise: What) -> What:

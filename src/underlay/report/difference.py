@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from underlay.expect import asked_as
 from underlay.lab.text import quoted
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from underlay.proof.difference.cells import Change, Difference, What
     from underlay.proof.difference.keys import KeyChange
     from underlay.proof.difference.results import LabDifference
+
+Verb = Literal["go", "come"]
 
 LONGEST_VALUE = 80
 LONGEST_TEXT = 50
@@ -109,11 +111,13 @@ def _of_lab(result: LabDifference, page: Page) -> None:
     _keys(result.keys, page)
     wanted_section(result.intent, page, result.intent_before)
     statement_changes_section(result.statements, page)
-    for group in result.groups:
-        if group.stays:
-            _group(group, by_keys(result, group), page)
+    # What is lost comes first, however much else there is.
+    _groups(result, page, lost=True)
+    _ends(result, "go", page)
+    _groups(result, page, lost=False)
     _values(difference, page)
-    _ends(result, difference, page)
+    _ends(result, "come", page)
+    _moved(difference, page)
 
 
 def _keys(keys: Iterable[KeyChange], page: Page) -> None:
@@ -233,6 +237,13 @@ def by_keys(result: LabDifference, group: Group) -> str:
     return f"{words}; some only by several keys together" if words else "several keys together"
 
 
+def _groups(result: LabDifference, page: Page, *, lost: bool) -> None:
+    """Append what becomes of cells whose ends stay: of those that are lost, or of the others."""
+    for group in result.groups:
+        if group.stays and lost == (group.what == "lost"):
+            _group(group, by_keys(result, group), page)
+
+
 def _group(group: Group, keys: str, page: Page) -> None:
     sign, style = SIGNS[group.what], STYLES[group.what]
     page.text.append("\n")
@@ -326,25 +337,37 @@ def moved_words(old: End, new: End) -> str:
     return f"{new.name}: {', '.join(words for words, differs in parts if differs)}"
 
 
-def _ends(result: LabDifference, difference: Difference, page: Page) -> None:
-    sides = (("go", difference.go, ("lost", "went")), ("come", difference.come, ("gained", "came")))
-    for verb, ends, whats in sides:
-        if not ends:
-            continue
-        page.text.append(f"\nEnds that {verb}: {len(ends)}\n", "bold")
-        page.line(ends_words(ends), indent=2, first="  ")
-        for group in result.groups:
-            if not group.stays and group.what in whats:
-                _group_of_ends(group, page)
+def ends_that(result: LabDifference, verb: Verb) -> tuple[tuple[End, ...], list[Group]]:
+    """Return the ends that come or go, and what becomes of the cells with them, losses first."""
+    difference = result.difference
+    if difference is None:
+        return (), []
+    ends = difference.come if verb == "come" else difference.go
+    whats = ("gained", "came") if verb == "come" else ("lost", "went")
+    return ends, [group for group in result.groups if not group.stays and group.what in whats]
+
+
+def _ends(result: LabDifference, verb: Verb, page: Page) -> None:
+    ends, groups = ends_that(result, verb)
+    if not ends:
+        return
+    page.text.append(f"\nEnds that {verb}: {len(ends)}\n", "bold")
+    page.line(ends_words(ends), indent=2, first="  ")
+    for group in groups:
+        _group_of_ends(group, page)
+
+
+def _moved(difference: Difference, page: Page) -> None:
     moved = difference.moved
-    if moved:
-        page.text.append(
-            f"\nEnds that stay under another address, node or name: {len(moved)}\n", "bold"
-        )
-        for old, new in moved[:MOVED_SHOWN]:
-            page.line(moved_words(old, new), indent=2, first="  ")
-        if len(moved) > MOVED_SHOWN:
-            page.line(f"and {len(moved) - MOVED_SHOWN} more", indent=2, first="  ")
+    if not moved:
+        return
+    page.text.append(
+        f"\nEnds that stay under another address, node or name: {len(moved)}\n", "bold"
+    )
+    for old, new in moved[:MOVED_SHOWN]:
+        page.line(moved_words(old, new), indent=2, first="  ")
+    if len(moved) > MOVED_SHOWN:
+        page.line(f"and {len(moved) - MOVED_SHOWN} more", indent=2, first="  ")
 
 
 def _group_of_ends(group: Group, page: Page) -> None:

@@ -500,3 +500,56 @@ def test_a_statement_that_is_deleted_does_not_pass(here: Path, said: Said) -> No
         assert word in in_one_line(out)
     code, out, _ = said("old.yml", "old.yml", "--json")
     assert json.loads(out)["labs"][0]["statements"] == []
+
+
+def test_what_is_lost_comes_first(here: Path, said: Said) -> None:
+    two = (
+        LAB.replace(
+            "networks:\n",
+            "networks:\n  ipnet: {driver: ipvlan, segment: lan, subnet: 10.2.0.0/24}\n",
+            1,
+        )
+        + "  - {on: core-02, name: gone, networks: [ipnet]}\n"
+    )
+    new = (
+        two.replace("  - {on: core-02, name: gone, networks: [ipnet]}\n", "").replace(
+            "driver: macvlan,", "driver: macvlan, mode: private,"
+        )
+        + "  - {on: core-01, name: come, networks: [ipnet]}\n"
+    )
+    (here / "two.yml").write_text(two)
+    (here / "new.yml").write_text(new.replace("lan: {subnet", "lan: {hairpin: true, subnet"))
+    out = said("two.yml", "new.yml")[1]
+    signs = [
+        line[:4].strip() for line in out.splitlines() if line[:1] in "-+~" or line[2:3] in "-+~"
+    ]
+    signs = [sign for sign in signs if sign in "-+~"]
+    assert "-" in signs
+    assert "+" in signs
+    last, first = len(signs) - 1 - signs[::-1].index("-"), signs.index("+")
+    assert last < first
+    out = said("two.yml", "new.yml", "--format", "markdown")[1]
+    assert out.index("**lost: ") < out.index("gained: ")
+    assert out.index("Ends that go") < out.index("Ends that come")
+
+
+def test_csv_says_why_and_by_which_key(here: Path, said: Said) -> None:
+    rows = list(csv.DictReader(io.StringIO(said("old.yml", "private.yml", "--format", "csv")[1])))
+    assert {row["keys"] for row in rows} == {"networks.lannet.mode"}
+    assert all("Bridge mode hands frames" in row["before_because"] for row in rows)
+    assert all("Private mode keeps children" in row["now_because"] for row in rows)
+    assert all("macvlan.c" in row["before_reference"] + row["now_reference"] for row in rows)
+    rows = list(csv.DictReader(io.StringIO(said("old.yml", "larger.yml", "--format", "csv")[1])))
+    assert {row["before_because"] for row in rows if row["stays"] == "false"} == {""}
+    assert {row["keys"] for row in rows} == {"containers[0].count"}
+
+
+def test_a_renamed_container_is_told_as_that(here: Path, said: Said) -> None:
+    named = LAB.replace("{count: 2,", "{on: core-01, name: web,")
+    (here / "web.yml").write_text(named)
+    (here / "www.yml").write_text(named.replace("name: web", "name: www"))
+    code, out, _ = said("web.yml", "www.yml")
+    assert code == 0
+    assert "0 lost" in out
+    assert "www: was web" in out
+    assert said("web.yml", "www.yml", "--strict")[0] == 1

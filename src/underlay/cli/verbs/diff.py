@@ -92,9 +92,14 @@ def _print(results: Sequence[LabDifference], shape: Format) -> None:
         width, plain = min(out.width, 100), ascii_only(out.encoding)
         out.print(difference_text(results, width=width, ascii_only=plain), end="")
         return
-    from underlay.report.difference_formats import difference_csv, difference_document, markdown
+    if shape == "markdown":
+        from underlay.report.difference_markdown import markdown
+
+        print(markdown(results), end="")
+        return
+    from underlay.report.difference_formats import difference_csv, difference_document
 
     if shape == "json":
         print_json(difference_document(results))
     else:
-        print((markdown if shape == "markdown" else difference_csv)(results), end="")
+        print(difference_csv(results), end="")

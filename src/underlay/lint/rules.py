@@ -619,7 +619,7 @@ def filter_unasked(subject: Subject) -> Iterator[Hit]:
         for pool in network.pools
     }
     for one in subject.plan.filters:
-        if not one.spaces or not nodes.issuperset(one.spaces):
+        if not one.spaces or not nodes.issuperset(one.spaces) or _from_other_nodes(subject, one):
             continue
         about = [subnet for subnet in (*one.sources, *one.destinations) if subnet in unseen]
         if about:
@@ -643,6 +643,25 @@ def filter_unasked(subject: Subject) -> Iterator[Hit]:
 def _passes_by(network: PlannedNetwork) -> bool:
     """Whether what a network's containers send and get never passes their node's IP stack."""
     return network.traits.has_children and network.mode not in network.traits.l3_modes
+
+
+def _from_other_nodes(subject: Subject, one: PlannedFilter) -> bool:
+    """Whether a filter of nodes is about what one says to other nodes' containers, or hears.
+
+    Those packets come by the wire, and end or begin in the node's own IP stack: it is asked then.
+    """
+    whom = {"in": one.sources, "out": one.destinations}.get(one.direction, ())
+    plan = subject.plan
+    return any(
+        ip_address(address.ip) in ip_network(subnet)
+        for container in plan.containers
+        if {*one.spaces} - {container.node}
+        for attachment in container.attachments
+        if plan.network(attachment.network).uplink
+        for address in attachment.addresses
+        for subnet in whom
+        if address
+    )
 
 
 def _unseen_alone(subject: Subject, one: PlannedFilter) -> tuple[str, PlannedNetwork] | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from underlay.cli import main
-from underlay.lint import Finding, lint
+from underlay.expect import predict
+from underlay.lint import Finding, lint, load
 from underlay.lint.read import LabError
 from underlay.lint.rules import RULES
 
@@ -245,10 +247,33 @@ def test_filter_nobody(make: Make) -> None:
 
 
 def test_filter_unasked(make: Make) -> None:
-    on_node = filtered("on: core-01, from: a, action: drop")
+    on_node = filtered("on: core-01, to: a, action: drop")
     assert ids(make(MAC, groups=on_node)) == [("filter-unasked", "warning")]
     assert make(MAC.replace("macvlan", "ipvlan, mode: l3s, routed: true"), groups=on_node) == []
     assert make(MAC, groups=filtered("on: a, from: a, action: drop")) == []
+
+
+@pytest.mark.parametrize("text", ["from: a", "from: a-2a", "direction: out, to: a"])
+def test_what_other_nodes_containers_say_to_a_node_passes_its_filter(
+    make: Make, text: str, tmp_path: Path
+) -> None:
+    """The prediction says so as well: cells change with the filter."""
+    one = filtered(f"on: core-01, {text}, action: drop")
+    assert make(MAC, groups=one) == []
+    file = tmp_path / "made.yml"
+    with_it = load(file).plan
+    without = replace(with_it, filters=(), rules={})
+    assert [cell.reachable for cell in predict(with_it)] != [c.reachable for c in predict(without)]
+    # Where all of them are on that node, it is about nobody that it hears.
+    alone = one[0].replace("networks: [a]", "on: core-01, networks: [a]", 1)
+    if text != "from: a-2a":
+        assert ids(make(MAC, groups=(alone,))) == [("filter-unasked", "warning")]
+        plan = load(file).plan
+        plain = replace(plan, filters=(), rules={})
+        assert [c.reachable for c in predict(plan)] == [c.reachable for c in predict(plain)]
+    # An internal network has no wire.
+    closed = make(MAC.replace("segment: lan", "segment: lan, internal: true"), groups=one)
+    assert ("filter-unasked", "warning") in ids(closed)
 
 
 @pytest.mark.parametrize(

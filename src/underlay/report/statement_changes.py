@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.intent import reasons
 from underlay.report.page import count
-from underlay.report.wanted import word
+from underlay.report.wanted import because_lines, word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from underlay.report.page import Page
 
 SIGNS = {"went": "-", "changed": "~", "came": "+"}
-RULES_SHOWN = 3
 
 
 def statement_changes_section(changes: Iterable[StatementChange], page: Page) -> None:
@@ -26,13 +25,7 @@ def statement_changes_section(changes: Iterable[StatementChange], page: Page) ->
     for change in changes:
         style = "bold red" if change.loses else ("green" if change.what == "came" else "yellow")
         page.line(change_words(change), style, 4, f"  {SIGNS[change.what]}")
-        why = loss_reasons(change)
-        for words, reference in why[:RULES_SHOWN]:
-            page.line(words, indent=4)
-            page.line(reference, "dim", 6)
-        if len(why) > RULES_SHOWN:
-            more = count(len(why) - RULES_SHOWN, "rule")
-            page.line(f"and by {more} more, in --json", indent=4)
+        because_lines(loss_reasons(change), page)
 
 
 def change_words(change: StatementChange) -> str:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from underlay.expect import FAMILIES
-from underlay.report.intent import intent_section, intent_words
+from underlay.report.intent import intent_words
 from underlay.report.matrix import DIFFERS, MIXED, NOT_MEASURED, matrix, sign_of
 from underlay.report.page import Page, count
 from underlay.report.unplanned import unplanned_section
+from underlay.report.wanted import wanted_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -57,7 +58,7 @@ def report(
     summary_line(verdict, page.text)
     _families(verdict, page)
     _mixed(verdict, page)
-    intent_section(verdict, page)
+    wanted_section(verdict.intent, page, measured=True)
     _owners(verdict, page)
     _differences(verdict, page)
     _value_table(verdict, page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from underlay.cli import main
 from underlay.cli.verbs import check
 from underlay.cluster.suite import Brought
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import BadInput, Infrastructure, Interrupted
 from underlay.expect import predict
 from underlay.lint import Loaded, load
 from underlay.lint.read import read_lab
@@ -236,3 +237,50 @@ def test_all_that_is_wrong_in_a_folder_is_told_at_once(
     said = capsys.readouterr().err
     assert "same-name.yml: its name is flat" in said
     assert "wrong.yml:" in said
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_what_is_known_is_told_where_it_is_interrupted(
+    as_json: bool,
+    plan: Plan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (LABS / "flat.yml").read_text()
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.yml").write_text(text.replace("name: flat", f"name: {name}", 1))
+
+    def proven(
+        loaded: list[Loaded], _: str, __: object, show: Callable[[LabResult], None], **___: object
+    ) -> LabResults:
+        show(LabResult(replace(seen(plan), lab="two")))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(labs, "prove_labs", proven)
+    assert main(["check", str(tmp_path), *(["--json"] if as_json else [])]) == 130
+    shown = capsys.readouterr()
+    assert "two: " in shown.err
+    assert "1 lab as expected; left: one, three" in shown.err
+    if as_json:
+        document = json.loads(shown.out)
+        assert (document["error"], document["left"]) == ("interrupted", ["one", "three"])
+        (known,) = document["labs"]
+        assert known["lab"] == "two"
+        assert known["summary"]["cells"] == len(known["cells"]) > 0
+    else:
+        assert shown.out == ""
+
+
+def test_an_interrupt_before_any_lab_says_that_none_is_known(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def proven(*_: object, **__: object) -> LabResults:
+        raise Interrupted("interrupted: it is still up", hint="underlay down")
+
+    monkeypatch.setattr(labs, "prove_labs", proven)
+    assert main(["check", "flat", "--json"]) == 130
+    shown = capsys.readouterr()
+    document = json.loads(shown.out)
+    assert (document["labs"], document["left"], document["hint"]) == ([], ["flat"], "underlay down")
+    assert "hint: underlay down" in shown.err

@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from underlay.cli.console import err, out, people, print_json, progress
+from underlay.cli.interrupt import reset_exit
 from underlay.cli.lab_proof import prove_lab, show_proof
 from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
-from underlay.errors import EXIT_DIFFERS, BadInput, UnderlayError
+from underlay.errors import (
+    EXIT_DIFFERS,
+    EXIT_INTERRUPTED,
+    BadInput,
+    Interrupted,
+    UnderlayError,
+    listed,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from underlay.cluster.state.lab import LabState
     from underlay.lint import Loaded
@@ -161,13 +169,20 @@ def _check_files(
     whole = len(labs) == 1 and not as_json
     tell = _show_only_errors if whole else show_result
 
-    def show(result: LabResult) -> None:
-        tell(_narrowed(result, chosen) if chosen else result)
+    done: dict[str, LabResult] = {}
 
-    with progress(f"rendering {named}") as running:
-        results = prove_labs(
-            labs, provider or DEFAULT, running.step, show, keep=keep, strict=strict
-        )
+    def show(result: LabResult) -> None:
+        result = _narrowed(result, chosen) if chosen else result
+        done[result.verdict.lab] = result
+        tell(result)
+
+    try:
+        with progress(f"rendering {named}") as running:
+            results = prove_labs(
+                labs, provider or DEFAULT, running.step, show, keep=keep, strict=strict
+            )
+    except KeyboardInterrupt as interrupt:
+        return _interrupted(labs, done, interrupt, as_json=as_json)
     seconds = round(time.monotonic() - began, 3)
     if chosen is not None:
         name = labs[0].plan.lab
@@ -185,6 +200,38 @@ def _check_files(
         _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab])
     people(as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
     return results.exit_code
+
+
+def _interrupted(
+    labs: Sequence[Loaded],
+    done: Mapping[str, LabResult],
+    interrupt: KeyboardInterrupt,
+    *,
+    as_json: bool,
+) -> int:
+    """Say what is known of the labs that were ``done`` and which are left; return the exit code.
+
+    All that was started has ended by now.
+    """
+    from underlay.proof.labs import LabResults
+
+    message, hint = "interrupted", ""
+    if isinstance(interrupt, Interrupted):
+        message, hint = interrupt.message, interrupt.hint
+    left = [loaded.plan.lab for loaded in labs if loaded.plan.lab not in done]
+    if as_json:
+        known = [
+            result_document(done[loaded.plan.lab]) for loaded in labs if loaded.plan.lab in done
+        ]
+        print_json({"error": message, "hint": hint, "labs": known, "left": left})
+    err.print(message)
+    if len(labs) > 1:
+        sums = sum_line(LabResults(dict(done))) if done else "none measured"
+        err.print(f"{sums}; left: {listed(left)}" if left else sums)
+    if hint:
+        err.print(f"\nhint: {hint}")
+    reset_exit()
+    return EXIT_INTERRUPTED
 
 
 def _narrowed(result: LabResult, chosen: Chosen) -> LabResult:

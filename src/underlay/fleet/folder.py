@@ -21,6 +21,7 @@ from underlay.fleet.formats import (
     netplan,
     networkd,
     networkmanager,
+    nspawn,
     quadlet,
     script,
 )
@@ -39,7 +40,8 @@ OF_A_HOST = frozenset(
 )  # fmt: skip
 # All of /etc is some 2000 files.
 MAX_FILES = 4000
-MAX_DEPTH = 6
+# var/lib/machines/NAME/etc/systemd/network is the deepest that is read.
+MAX_DEPTH = 8
 
 
 def _plain(document: Document) -> None:
@@ -54,6 +56,8 @@ _READ: dict[str, Callable[[Document], None]] = {
         ("networkd", "networkd_dropin"), lambda document: read_ini(document, "networkd-syntax")
     ),
     "quadlet": lambda document: read_ini(document, "quadlet-syntax"),
+    "nspawn": lambda document: read_ini(document, "nspawn-syntax"),
+    nspawn.INSIDE: lambda document: read_ini(document, "networkd-syntax"),
     "keyfile": lambda document: read_ini(document, "keyfile-syntax"),
     "ifupdown": _plain,
     "script": script.read_script,
@@ -133,7 +137,8 @@ def host_of(name: str, folder: str, files: Iterable[tuple[Document, bool]]) -> H
         raise BadInput(
             f"{folder} holds no configuration of container networks{seen}",
             hint="it takes net.d files, user-data, network-config, netplan's, networkd's,"
-            " NetworkManager's and ifupdown's files, Compose files, Quadlet's units, Ignition,"
+            " NetworkManager's and ifupdown's files, Compose files, Quadlet's units, .nspawn files,"
+            " Ignition,"
             " and Docker's and podman's networks as JSON",
         )
     return reading.host()
@@ -250,6 +255,12 @@ class _Reading:
         if link is not None:
             self.links.append(link)
 
+    def _nspawn(self, document: Document) -> None:
+        """A container's file is taken apart when all of the host's and the container's are read."""
+
+    def _machine(self, document: Document) -> None:
+        """A unit inside of a container is that one's: see ``_nspawn``."""
+
     def _networkd_dropin(self, document: Document) -> None:
         """A drop-in only adds to a file that is read by itself."""
 
@@ -297,6 +308,15 @@ class _Reading:
         )
         links = [changed(link, lower=link.lower or vlans.get(link.name, "")) for link in self.links]
         kept = _unique(self.documents)
+        inside = nspawn.found_in(
+            self.name,
+            [document for document in kept if document.kind == "nspawn"],
+            [document for document in kept if document.kind == nspawn.INSIDE],
+            links,
+        )
+        self.networks += inside.networks
+        self.fixed += inside.fixed
+        self.containers += inside.containers
         return Host(
             name=self.name,
             documents=tuple(kept),
@@ -316,7 +336,7 @@ def _unique(documents: list[Document]) -> list[Document]:
     """Leave out copies: a rendered folder holds a net.d file and the user-data that writes it."""
     kept: dict[tuple[str, str], Document] = {}
     for document in documents:
-        if not document.text or document.kind == "cloud_config":
+        if not document.text or document.kind in ("cloud_config", "nspawn", nspawn.INSIDE):
             key = (document.file, document.target)
         else:
             key = (document.name, document.text.strip())

@@ -160,6 +160,8 @@ class Network:
     masquerades: bool = False
     # The bridge that its containers are plugged into, where that isn't the parent.
     bridge: str = ""
+    # Subnets of addresses that its containers have by files of their own; nobody hands these out.
+    given: tuple[Pool, ...] = ()
 
     @property
     def is_underlay(self) -> bool:

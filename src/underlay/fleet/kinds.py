@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from underlay.fleet.document import Document, mapping, read_json, read_yaml
-from underlay.fleet.formats import cloud_config, cni, ignition, netplan, quadlet, script
+from underlay.fleet.formats import cloud_config, cni, ignition, netplan, nspawn, quadlet, script
 
 NETWORKD = (".network", ".netdev")
 YAML = (".yml", ".yaml")
@@ -20,10 +20,10 @@ KEYFILE = ".nmconnection"
 # What is in one of these is meant for its reader, however broken it may be.
 _OWN_FOLDER = re.compile(
     r"(^|/)(net\.d|netplan|system-connections|systemd/network|containers/systemd(/.*)?"
-    r"|containers/networks)$"
+    r"|containers/networks|systemd/nspawn)$"
 )
 _OWN_NAME = re.compile(
-    r"\.(conflist|network|netdev|nmconnection|container|ign)$"
+    r"\.(conflist|network|netdev|nmconnection|container|ign|nspawn)$"
     r"|^(user.data|cloud.config|network.config|(docker-)?compose[^/]*\.ya?ml)$"
 )
 # What tells JSON that can't be read: the words of the formats that would be looked for in it.
@@ -45,6 +45,13 @@ def is_meant(document: Document) -> bool:
 def kind_of(document: Document) -> str:
     """Return the name of the format that a document is in, nothing for one that none reads."""
     name, folder = document.name, document.folder
+    machine = nspawn.machine_of(document)
+    if name.endswith(nspawn.SUFFIX):
+        return "nspawn"
+    if machine:
+        # What lies in a container's root is its own, and of that its interfaces alone are read.
+        unit = folder.endswith("systemd/network") and name.endswith(".network")
+        return nspawn.INSIDE if unit else ""
     if _OWN_FOLDER.search(folder):
         return _by_folder(document, folder.rpartition("/")[2])
     if name.endswith(KEYFILE):
@@ -82,6 +89,8 @@ def _by_folder(document: Document, folder: str) -> str:
         return "networkd" if name.endswith(NETWORKD) else ""
     if folder == "networks":
         return "podman" if name.endswith(".json") else ""
+    if folder == "nspawn":
+        return ""
     return "quadlet" if name.endswith(quadlet.SUFFIXES) else ""
 
 

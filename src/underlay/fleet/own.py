@@ -38,6 +38,7 @@ _PROGRAMS = {
     "networkd_dropin": "networkd",
     "podman": "podman-network",
     "script": "docker-script",
+    "machine": "nspawn",
     "": "env",
 }
 # What these hold is put on the node itself: no program of a node reads them.

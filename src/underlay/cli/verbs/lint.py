@@ -82,8 +82,8 @@ def command(
     Who must reach whom and who never, as the file expects it, is held against the prediction.
     With --host, or for hosts' folders or one that holds these, it reads what hosts are
     configured with instead: CNI's net.d files, cloud-config, Ignition, Compose files,
-    Docker's and podman's networks, Quadlet's units, systemd-networkd, netplan,
-    NetworkManager, ifupdown; what each file says by itself, and what the hosts do to
+    Docker's and podman's networks, Quadlet's units, systemd-nspawn, systemd-networkd,
+    netplan, NetworkManager, ifupdown; what each file says by itself, and what the hosts do to
     one another. A comment `# underlay: ignore RULE: reason` silences a finding in
     its place. Exits 0 where there are no errors, 1 where there are, and 2 where
     the file can't be read as a lab.

@@ -42,7 +42,7 @@ _NONE = {
     for kind, pattern in {
         "cni": "(plugins/)?(dns(/.*)?|disableCheck|disableGC|cniVersions|([_#]|//).*"
         "|ipam/(dataDir|resolvConf|dns(/.*)?|name|log_file|log_level|datastore|kubernetes(/.*)?))",
-        **dict.fromkeys(("networkd", "networkd_dropin"), _NETWORKD),
+        **dict.fromkeys(("networkd", "networkd_dropin", "machine"), _NETWORKD),
         "netplan": "(network/)?[a-z]+/[^/]+/(nameservers|dhcp-identifier|dhcp[46]-overrides"
         "|optional-addresses|ignore-carrier|wakeonlan|emit-lldp|critical)(/.*)?",
         "keyfile": "ipv[46]/(dns[a-z-]*|ignore-auto-dns|addr-gen-mode|ip6-privacy|may-fail|dhcp-.*"

@@ -8,9 +8,9 @@ from typing import Any
 
 from underlay.errors import Spot
 from underlay.fleet.carried.nets import Group
-from underlay.fleet.carried.values import Carried, container_of
+from underlay.fleet.carried.values import INSTEAD, Carried, container_of
 from underlay.fleet.document import Document
-from underlay.fleet.host import Address, Host
+from underlay.fleet.host import Address, Container, Host
 
 # Networks of engines that are no network of a file's: what stands for no network of its own.
 MODES = ("host", "none", "bridge", "default", "private", "pasta", "slirp4netns")
@@ -94,6 +94,7 @@ def fixed_addresses(groups: Sequence[Group], hosts: Sequence[Host]) -> dict[str,
 
 def _group(groups: Sequence[Group], host: str, name: str, runtime: str = "") -> Group | None:
     """Return the lab's network that files of ``host`` call ``name``, by that or as its alias."""
+    runtime = INSTEAD.get(runtime, runtime)
     for group in groups:
         for uplink in group.uplinks:
             one = uplink.network
@@ -112,7 +113,8 @@ def _of_files(
             continue
         node = nodes[host.name]
         entry = Entry([node], [], container.spot, count=container.count)
-        entry.documents[node] = container.document
+        if container.runtime not in INSTEAD:
+            entry.documents[node] = container.document
         entry.name = container_of(container.name)
         if entry.name in {*nodes.values(), *MACHINES}:
             entry.name = f"{entry.name}-container"
@@ -128,8 +130,18 @@ def _of_files(
             if group.name in entry.networks:
                 continue
             entry.networks.append(group.name)
+            if container.runtime in INSTEAD:
+                entry.note = _not_given(container, group, addresses) or entry.note
             for address in addresses:
-                (entry.four if address.version == 4 else entry.six)[group.name] = str(address)
+                family = entry.four if address.version == 4 else entry.six
+                if group.name in family:
+                    what = f"the address {address} of {container.name}"
+                    known = family[group.name]
+                    why = f"a lab's container has one of each family in a network: {known}"
+                    spots = (one.spot for one in host.fixed if one.address == address)
+                    carried.leave(next(spots, container.spot), what, why)
+                    continue
+                family[group.name] = str(address)
                 key = "addresses" if address.version == 4 else "addresses6"
                 spots = (one.spot for one in host.fixed if one.address == address)
                 entry.places[key, group.name] = next(spots, container.spot)
@@ -137,6 +149,19 @@ def _of_files(
                 entry.macs[group.name] = mac.lower().replace("-", ":")
         if entry.networks:
             yield entry
+
+
+def _not_given(container: Container, group: Group, addresses: Sequence[Address]) -> str:
+    """Say which addresses the lab gives a container whose own files give it none."""
+    lacking = {pool.subnet.version for uplink in group.uplinks for pool in uplink.network.pools}
+    lacking -= {address.version for address in addresses}
+    if not lacking or group.first.ipam != "static":
+        return ""
+    which = " and ".join(f"IPv{version}" for version in sorted(lacking))
+    return (
+        f"no file gives {container.name} of {container.host} an {which} address in {group.name}:"
+        " the lab does"
+    )
 
 
 def _assumed(

@@ -16,7 +16,7 @@ from underlay.fleet.carried.shims import shim_names
 from underlay.fleet.carried.values import Carried
 from underlay.fleet.carried.wires import Uplink, Wire
 from underlay.fleet.document import Document, listed, mapping, word
-from underlay.fleet.formats import cni, ifupdown, ignition, script
+from underlay.fleet.formats import cni, ifupdown, ignition, nspawn, script
 from underlay.fleet.formats.ini import settings
 from underlay.fleet.host import Address, Host, Link
 from underlay.lab.text import Place, dotted
@@ -64,12 +64,17 @@ CARRIED = {
         "ignition": "ignition(/version)?|storage(/files(/.*)?)?",
         "ifupdown": "address|netmask|mtu|vlan-raw-device|vlan-id|bridge-ports|bond-(slaves|mode)",
         "networkd_dropin": "",
+        "nspawn": "Network/(MACVLAN|IPVLAN|Bridge|Interface|Zone|VirtualEthernet(Extra)?|Private"
+        "|Port)",
+        "machine": "Match/Name|Network/(Address|Gateway)|Address/Address"
+        "|Route/(Gateway|GatewayOnLink)",
     }.items()
 }
-INI = ("networkd", "keyfile", "quadlet", "networkd_dropin")
+INI = ("networkd", "keyfile", "quadlet", "networkd_dropin", "nspawn", "machine")
 # What a file says of an interface; keys of one without a container network aren't told one by one.
 INTERFACES = ("networkd", "keyfile", "netplan", "ifupdown")
 UNREAD = "no reader for this file"
+NO_MACHINE = "no .nspawn file is called as the container in whose root it lies"
 OWN = "a lab's nodes have their own"
 WHY = {
     "cni": "a lab's networks have no such key",
@@ -78,6 +83,7 @@ WHY = {
     "compose": "a lab's containers and networks have no such key",
     "quadlet": "a lab's containers and networks have no such key",
     "attachment": "a lab has no Kubernetes",
+    **dict.fromkeys(("nspawn", "machine"), "a lab's containers have no such key"),
     "cloud_config": "it doesn't run on a lab's nodes",
     "ignition": "it doesn't run on a lab's nodes",
 }
@@ -125,11 +131,21 @@ def put_left(
             _put_keys(carried, host, document, used, shims)
         if document.kind == "script":
             _put_script(carried, document)
+        if document.kind == "nspawn":
+            for spot, what, why in nspawn.unsaid(document, host.links):
+                carried.leave(spot, what, why)
+        if document.kind == nspawn.INSIDE and not _has_machine(host, document):
+            carried.leave(document.spot(), f"the unit {document.name}", NO_MACHINE)
         for path, spot in _written(document):
             if path not in inner:
                 carried.leave(spot, f"the file {path}", UNREAD, matters=file_matters(path))
     _put_addresses(carried, host, number, used, found)
     put_given(carried, host, number, found)
+
+
+def _has_machine(host: Host, unit: Document) -> bool:
+    names = (nspawn.name_of(one) for one in host.documents if one.kind == "nspawn")
+    return nspawn.machine_of(unit) in names
 
 
 def _used(host: Host, uplinks: Sequence[Uplink], found: Sequence[Wire]) -> set[str]:

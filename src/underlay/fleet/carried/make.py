@@ -20,7 +20,7 @@ from underlay.fleet.carried.pools import put_addresses
 from underlay.fleet.carried.shims import put_shims
 from underlay.fleet.carried.spare import taken
 from underlay.fleet.carried.uplinks import server_address, uplinks_of
-from underlay.fleet.carried.values import Carried, node_of, word_of
+from underlay.fleet.carried.values import INSTEAD, Carried, node_of, word_of
 from underlay.fleet.carried.wires import Port, Uplink, Wire, built, wires
 from underlay.fleet.host import Host, Subnet, meet
 from underlay.lab.model import MOST_GROUPS, MOST_NODES
@@ -59,8 +59,11 @@ def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Ca
     groups = grouped(uplinks, segments, subnets)
     put_networks(carried, groups, hosts)
     for group in groups:
-        made = {nodes[one.network.host]: one.network.document for one in group.uplinks}
-        carried.makers[group.name] = made
+        carried.makers[group.name] = {
+            nodes[one.network.host]: one.network.document
+            for one in group.uplinks
+            if one.network.document.kind not in INSTEAD
+        }
     fixed = fixed_addresses(groups, hosts)
     own = [network for host in hosts for network in host.networks]
     known = taken(hosts, [*own, *(uplink.network for uplink in uplinks)])

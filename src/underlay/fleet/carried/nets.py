@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from underlay.drivers import DRIVERS
 from underlay.errors import Spot
-from underlay.fleet.carried.values import Carried, Contradiction, word_of
+from underlay.fleet.carried.values import INSTEAD, Carried, Contradiction, word_of
 from underlay.fleet.carried.wires import HINT, Port, Uplink
 from underlay.fleet.host import Address, Host, Network, meet
 from underlay.plan.naming import default_file, vlan_link_name
@@ -170,6 +170,13 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
         if group.name != network.name:
             text = f"called {group.name} here, where the files say {network.name or 'nothing'!r}"
             carried.assume(place, text, network.spot("name"))
+        if network.document.kind in INSTEAD:
+            text = (
+                "systemd-nspawn doesn't run: the node program plugs the containers in, by CNI's"
+                f" plugin {network.driver}; they have no name for their network, which is"
+                f" called {group.name}"
+            )
+            carried.assume(place, text, network.spot("master"))
         _put_split(carried, groups[:position], group)
         carried.put((*place, "driver"), network.driver, network.spot("type"))
         if network.mode and network.driver in DRIVERS and DRIVERS[network.driver].modes:
@@ -179,7 +186,7 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
         carried.put((*place, "runtime"), network.runtime)
         _put_parent(carried, group, nics.get(group.segment, ""))
         _put_mtu(carried, group)
-        if network.runtime == "cni":
+        if network.runtime == "cni" and network.document.kind not in INSTEAD:
             _put_file(carried, group, position)
 
 

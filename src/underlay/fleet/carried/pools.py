@@ -90,7 +90,7 @@ def _shared(carried: Carried, group: Group) -> list[Shared]:
             if known is None or _size(pool) > _size(known):
                 one.parts[uplink.network.host] = pool
             smaller = known if known is not None and _size(pool) > _size(known) else pool
-            if known is not None:
+            if known is not None and uplink.network.ipam != "static":
                 what = f"the range {smaller.first} to {smaller.last} of {group.first.name}"
                 why = f"a lab has one range for each node and subnet: the largest of {pool.subnet}"
                 carried.leave(smaller.spot, what, why)
@@ -205,6 +205,8 @@ def _entry(
         entry["reserved"] = [str(address) for address in sorted({*reserved, *own})]
     if IPAM.get(network.ipam) == "cluster":
         _put_cluster(carried, group, one, entry)
+    if network.ipam == "static" and len(nodes) > 1:
+        _keep_apart(carried, group, one, nodes, entry, taken)
     if network.ipam in IPAM or (network.runtime == "cni" and not network.ipam):
         return entry
     if (network.internal or network.masquerades) and _met(one):
@@ -235,6 +237,31 @@ def _entry(
             carried.assume((*place, "ranges", node), text, one.spot)
     entry["ranges"] = {node: ranges[node] for node in nodes.values() if ranges[node]}
     return entry
+
+
+def _keep_apart(
+    carried: Carried,
+    group: Group,
+    one: Shared,
+    nodes: dict[str, str],
+    entry: dict[str, Any],
+    taken: Taken,
+) -> None:
+    """Give each node a range that no file says anything of, where all addresses are by hand.
+
+    Without it each node would have a part of the subnet, and an address that is in another
+    node's part is refused.
+    """
+    for address in _planned(carried, group, one, len(nodes)):
+        taken.add(address)
+    ranges = {node: taken.spare(one.subnet, block=False) for node in nodes.values()}
+    if all(ranges.values()):
+        entry["ranges"] = ranges
+        text = (
+            f"nobody hands out anything of {one.subnet}, where all addresses are by hand; a lab"
+            " wants a range for each node, of which no file says anything"
+        )
+        carried.assume(("networks", group.name, "ranges"), text, one.spot)
 
 
 def _put_cluster(carried: Carried, group: Group, one: Shared, entry: dict[str, Any]) -> None:

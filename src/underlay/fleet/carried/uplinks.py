@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from underlay.drivers import DRIVERS
-from underlay.fleet.carried.values import Carried, word_of
+from underlay.fleet.carried.values import INSTEAD, Carried, word_of
 from underlay.fleet.carried.wires import Uplink, built, marks_of, uplink_of
 from underlay.fleet.formats import cni
 from underlay.fleet.host import Address, Host, Link, Network, Pool, whole
@@ -23,9 +23,12 @@ def uplinks_of(carried: Carried, host: Host) -> Iterator[Uplink]:
     Raises BadInput for a parent that the host doesn't have.
     """
     for read in host.networks:
-        given = tuple(GIVEN[read.ipam](read)) if read.ipam in GIVEN else ()
+        given = read.given or (tuple(GIVEN[read.ipam](read)) if read.ipam in GIVEN else ())
         network = _without_ipv6(carried, replace(read, pools=given) if given else read)
+        network = replace(network, runtime=INSTEAD.get(read.runtime, read.runtime))
         why = _refused(network)
+        if read.runtime in INSTEAD and read.driver == "bridge" and not built(host, read.parent):
+            why = f"no file of {host.name} makes the bridge {read.parent}"
         uplink = None if why else _uplink(carried, host, network)
         if uplink is not None and not uplink.network.pools:
             uplink = _leased(carried, host, uplink)

@@ -15,6 +15,8 @@ from underlay.lab.text import Place, dotted
 WORD_LENGTH = 20
 NODE_LENGTH = 63
 NAME_LENGTH = 63
+# What runs containers in a lab in the place of a program that no node has.
+INSTEAD = {"nspawn": "cni"}
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ _UNKNOWN = ("-key-unknown", "-option-unknown", "-section-unknown")
 _MEANT = ("did you mean", "it belongs")
 # Files of these are about networks or interfaces, whatever they hold.
 _ALWAYS = (
-    "attachment", "cni", "docker", "ifupdown", "keyfile", "netplan", "networkd",
+    "attachment", "cni", "docker", "ifupdown", "keyfile", "machine", "netplan", "networkd",
     "networkd_dropin", "nspawn", "podman",
 )  # fmt: skip
 # What tells of networks in files of which only a part is about them, or that can't be taken apart.

@@ -69,6 +69,10 @@ READING = {
         "podman-systemd.unit(5); systemd.syntax(7)",
         "A line that can't be read keeps podman's generator from making a service of the unit.",
     ),
+    "nspawn-syntax": (
+        "systemd.nspawn(5); systemd.syntax(7)",
+        "A line that can't be read is skipped, and the container starts without what it says.",
+    ),
     "keyfile-syntax": (
         "nm-settings-keyfile(5)",
         "NetworkManager loads no profile from a keyfile with a line that it can't read.",

@@ -171,7 +171,12 @@ def _create(work: Work, wanted: Links, present: dict[str, dict]) -> None:
             work.renewed.add(name)
             present.pop(name, None)
     for link in wanted.links:
-        if link["interface"] not in present:
+        row = present.get(link["interface"])
+        if row and link["interface"] in wanted.theirs and _lacks_mac(row, link):
+            # Of a link that its user's unit gives no address, networkd makes one up.
+            line = f"link set dev {link['interface']} address {link['mac']}"
+            work.add(f"{link['interface']}: {link['mac']}", line)
+        if not row:
             work.add(f"{link['interface']}: made", creation(link))
             work.renewed.add(link["interface"])
             remotes = link["options"].get("fdb") or []
@@ -179,6 +184,11 @@ def _create(work: Work, wanted: Links, present: dict[str, dict]) -> None:
                 f"fdb append 00:00:00:00:00:00 dev {link['interface']} dst {remote}"
                 for remote in remotes
             ]
+
+
+def _lacks_mac(row: dict, link: dict) -> bool:
+    """Whether a link hasn't the MAC address that the plan has for it; ipvlan has its parent's."""
+    return link["kind"] == "macvlan" and link["mac"] not in ("", row["address"])
 
 
 def creation(link: dict) -> str:

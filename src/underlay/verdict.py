@@ -14,6 +14,7 @@ from underlay.intent import Judged, judged
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from underlay.cluster.beyond import Stranger
     from underlay.expect import Check, Expectation, Family, Protocol, Stop, Value
     from underlay.intent import Outcome
     from underlay.observe import Observation, Observed
@@ -141,7 +142,8 @@ class Verdict:
     ``looked`` is what is there beyond the plan, None where nobody looked. With ``strict`` that
     counts for the exit code, too. ``intent`` is how it stands with what is wanted of the lab,
     which a cell that is as predicted may be against. ``left_out`` is how many cells aren't here
-    because others were asked for.
+    because others were asked for. ``strangers`` are containers that the plan doesn't know, None
+    where nobody looked for any; they count as what is there beyond the plan.
     """
 
     lab: str
@@ -152,6 +154,7 @@ class Verdict:
     strict: bool = False
     intent: tuple[Judged[Cell], ...] = ()
     left_out: int = 0
+    strangers: tuple[Stranger, ...] | None = None
 
     @property
     def summary(self) -> Summary:
@@ -167,7 +170,7 @@ class Verdict:
             stopped_elsewhere=sum(cell.elsewhere for cell in self.cells),
             lost=sum(cell.lost for cell in self.cells),
             values=sum(cell.kind == "value" for cell in self.cells),
-            unplanned=len(self.unplanned),
+            unplanned=len(self.unplanned) + len(self.strangers or ()),
             leaks=sum(cell.leaks for cell in self.cells),
             statements=len(words),
             statements_broken=words.count("broken"),

@@ -8,7 +8,8 @@ from . import compose, containers, docker, own, podman, quadlet, script
 from .commands import Failed
 
 # In this order: a Compose file may use a network that a script has made.
-PROGRAMS = ("script", "compose", "quadlet")
+SCRIPTS = ("docker-script", "podman-script")
+PROGRAMS = (*SCRIPTS, "compose", "quadlet")
 
 
 def is_one(specified: dict) -> bool:
@@ -33,11 +34,12 @@ def with_whole_files(
     ]
 
 
-def start(node: dict, starting: dict[str, dict]) -> dict[str, str]:
+def start(node: dict, starting: dict[str, dict], notes: list[str]) -> dict[str, str]:
     """Have the programs act on the own files that ``starting`` containers need.
 
-    A file that only makes a network of theirs is acted on as well. Returns what failed by the
-    container's name; a container that isn't named runs as planned.
+    A file that only makes a network of theirs is acted on as well. What of a file was put aside is
+    added to ``notes``. Returns what failed by the container's name; a container that isn't named
+    runs as planned.
     """
     needed = {}
     for name, specified in starting.items():
@@ -45,8 +47,13 @@ def start(node: dict, starting: dict[str, dict]) -> dict[str, str]:
             needed.setdefault(path, []).append(name)
     files = [file for program in PROGRAMS for file in own.of_node(node, program)]
     failed: dict[str, str] = {}
-    if any(file["program"] == "quadlet" and file["path"] in needed for file in files):
-        failed |= _guarded(list(starting), lambda: quadlet.begin(node, starting))
+    quadlets = any(file["program"] == "quadlet" and file["path"] in needed for file in files)
+    again = [f for f in files if f["path"] in needed or (quadlets and f["program"] == "quadlet")]
+    # What was noted of a file that is acted on anew is noted anew.
+    known = tuple(f"{file['source']}: " for file in again)
+    notes[:] = [note for note in notes if not note.startswith(known)]
+    if quadlets:
+        failed |= _guarded(list(starting), lambda: quadlet.begin(node, starting, notes))
     for file in files:
         names = [name for name in needed.get(file["path"], []) if name not in failed]
         mine = {
@@ -55,7 +62,7 @@ def start(node: dict, starting: dict[str, dict]) -> dict[str, str]:
             if starting[name]["container"].get("started_by") == file["path"]
         }
         if names:
-            failed |= _guarded(names, lambda file=file, mine=mine: _act(file, mine))
+            failed |= _guarded(names, lambda file=file, mine=mine: _act(file, mine, notes))
     for name, specified in starting.items():
         if is_one(specified) and name not in failed:
             failed |= _guarded([name], lambda one=specified: containers.prove(one))
@@ -68,12 +75,12 @@ def _needs(specified: dict) -> list[str]:
     return [path for path in [*paths, specified["container"].get("started_by", "")] if path]
 
 
-def _act(file: dict, mine: dict[str, dict]) -> None:
+def _act(file: dict, mine: dict[str, dict], notes: list[str]) -> None:
     """Have the file's program act on it; note where the containers ``mine`` are."""
     if file["program"] == "compose":
-        found = compose.start(file, mine)
-    elif file["program"] == "script":
-        found = script.run_script(file, mine)
+        found = compose.start(file, mine, notes)
+    elif file["program"] in SCRIPTS:
+        found = script.run_script(file, mine, notes)
         script.names(found, mine)
     else:
         process = quadlet.start(file).get("pid")

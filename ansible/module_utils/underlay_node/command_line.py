@@ -4,6 +4,7 @@
     node --check    say what would be changed
     node --ready    say whether the node is what its files say, and runs
     node -          take a bundle, {"files": {path: content}}, from standard input
+    node --others   say which containers run that no plan knows, and what was put aside
     node --engine   be docker or podman for a script of the user's own; see script.py
 
 It prints one JSON document, and exits 1 where something failed.
@@ -14,8 +15,10 @@ from __future__ import annotations
 import json
 import sys
 
+from .others import unplanned
 from .program import converge
 from .ready import statement
+from .remember import recall
 from .script import engine
 
 
@@ -25,6 +28,9 @@ def main(words: list[str]) -> int:
         said = statement()
         print(json.dumps(said))
         return 1 if said["failed"] else 0
+    if words == ["--others"]:
+        print(json.dumps({"others": unplanned(), "notes": recall().notes}))
+        return 0
     if words[:1] == ["--engine"]:
         return engine(words[1:])
     unknown = set(words) - {"-", "--check"}

@@ -36,19 +36,20 @@ REMARKS = ("IPv4 forwarding is disabled", "the attribute `version` is obsolete")
 MISSING_FILES = 20
 
 
-def start(file: dict, specified: dict[str, dict]) -> dict[str, str]:
+def start(file: dict, specified: dict[str, dict], notes: list[str]) -> dict[str, str]:
     """Bring the file's services up; return the id of each of the ``specified`` containers, by name.
 
-    Raises Failed with Compose's own words, and with the user's file and line where these tell it.
+    What of the services was put aside is added to ``notes``. Raises Failed with Compose's own
+    words, and with the user's file and line where these tell it.
     """
     try:
-        return _start(file, specified)
+        return _start(file, specified, notes)
     except Failed as error:
         words = _plain(str(error))
         raise Failed(f"{own.where(file, words)}: {words}") from error
 
 
-def _start(file: dict, specified: dict[str, dict]) -> dict[str, str]:
+def _start(file: dict, specified: dict[str, dict], notes: list[str]) -> dict[str, str]:
     said = _read(file["path"])
     services = said.get("services") or {}
     images = {name: _image(said, name) for name in services}
@@ -56,6 +57,7 @@ def _start(file: dict, specified: dict[str, dict]) -> dict[str, str]:
     given = pairs(said, specified)
     beside = f"{OVERRIDES}/{said['name']}.yml"
     write(beside, override(said, specified, given, images, stood_in))
+    notes += [f"{file['source']}: {words}" for words in put_aside(said, images, stood_in)]
     files = ["--file", file["path"], "--file", beside]
     run([*COMPOSE, *files, "up", "--detach", "--no-build", "--pull", "never", "--quiet-pull"],
         deadline=DEADLINE + EACH * len(services))  # fmt: skip
@@ -115,8 +117,7 @@ def override(
     for service, body in said["services"].items():
         lines.append(f"  {json.dumps(service)}:")
         lines.append(f"    image: {json.dumps(stand_in.usable(images[service]))}")
-        away = [*OUTSIDE, *(OWN_IMAGE if images[service] in stood_in else ())]
-        lines += [f"    {key}: !reset null" for key in away if body.get(key) not in (None, [], {})]
+        lines += [f"    {key}: !reset null" for key in _away(body, images[service] in stood_in)]
         if (body.get("deploy") or {}).get("resources"):
             lines += ["    deploy:", "      resources: !reset null"]
         # In order, but whoever is waited for is a stand-in, which is never healthy nor done.
@@ -126,6 +127,25 @@ def override(
         if len(given[service]) == 1:
             lines += _endpoints(said, body, specified[given[service][0]])
     return "\n".join(lines) + "\n"
+
+
+def _away(body: dict, stood_in: bool) -> list[str]:
+    """Return the keys of a service that are put aside."""
+    keys = [*OUTSIDE, *(OWN_IMAGE if stood_in else ())]
+    return [key for key in keys if body.get(key) not in (None, [], {}, False)]
+
+
+def put_aside(said: dict, images: dict[str, str], stood_in: list[str]) -> list[str]:
+    """Return in words what of the services was put aside, and which run a stand-in."""
+    found = []
+    for service, body in said["services"].items():
+        stands = images[service] in stood_in
+        if stands:
+            found.append(f"a stand-in runs as {service}, for its image {images[service]}")
+        keys = _away(body, stands)
+        if keys:
+            found.append(f"of {service} put aside: {', '.join(keys)}")
+    return found
 
 
 def _endpoints(said: dict, body: dict, specified: dict) -> list[str]:

@@ -17,7 +17,7 @@ from .commands import Failed, write
 # Where Underlay's own files are: there no user's file belongs.
 OURS = ("/etc/underlay/", "/usr/libexec/underlay/", "/run/underlay/", "/usr/share/underlay/")
 # What systemd-networkd reads.
-UNITS = ("networkd", "networkd_dropin")
+UNITS = ("networkd",)
 # A word that is long enough to be told from others in a program's message.
 WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:-]{2,}")
 

@@ -283,8 +283,8 @@ def _start(
     report: Report,
 ) -> None:
     starting = {name: wanted[name] for name in names}
-    undone = carried.start(node, starting)
-    report.failed += [f"{name}: {words}" for name, words in undone.items()]
+    undone = carried.start(node, starting, record.notes)
+    report.failed += _together(undone)
     names = [name for name in names if name not in undone]
     theirs = [name for name in names if carried.is_one(wanted[name])]
     record.containers |= {name: wanted[name] for name in theirs}
@@ -313,6 +313,14 @@ def _start(
     in_order = [name for name in made if containers.numbered(wanted[name])]
     report.failed += at_once(start, in_order, workers=1)
     report.failed += at_once(start, [name for name in made if name not in in_order])
+
+
+def _together(failed: dict[str, str]) -> list[str]:
+    """Return what failed by container in words, each once for all that it kept from starting."""
+    names: dict[str, list[str]] = {}
+    for name, words in failed.items():
+        names.setdefault(words, []).append(name)
+    return [f"{', '.join(of)}: {words}" for words, of in names.items()]
 
 
 def at_once(

@@ -18,7 +18,7 @@ SETTINGS = "/etc/containers/containers.conf.d/50-underlay.conf"
 DEADLINE = 90.0
 # Keys of a [Container] that are put aside, and those that only the user's own image can do.
 OUTSIDE = (
-    "AddDevice", "AutoUpdate", "EnvironmentFile", "GroupAdd", "Mount", "PublishPort", "Pull",
+    "AddDevice", "AutoUpdate", "EnvironmentFile", "GroupAdd", "Mount", "PublishPort",
     "Secret", "ShmSize", "Tmpfs", "Ulimit", "UserNS", "Volume", "HealthCmd", "HealthInterval",
     "HealthOnFailure", "HealthRetries", "HealthStartPeriod", "HealthStartupCmd",
     "HealthStartupInterval", "HealthStartupRetries", "HealthStartupSuccess",
@@ -27,10 +27,10 @@ OUTSIDE = (
 OWN_IMAGE = ("Exec", "Entrypoint", "User", "Group", "WorkingDir", "StopSignal")
 
 
-def begin(node: dict, specified: dict[str, dict]) -> None:
+def begin(node: dict, specified: dict[str, dict], notes: list[str]) -> None:
     """Have podman's generator make units of the node's Quadlets; none of them is started yet.
 
-    Raises Failed with the generator's own words, and the user's file that they are about.
+    What of them was put aside is added to ``notes``. Raises Failed with podman's own words.
     """
     files = own.of_node(node, "quadlet")
     write(
@@ -42,6 +42,10 @@ def begin(node: dict, specified: dict[str, dict]) -> None:
     for file in containers:
         mine = [s for s in specified.values() if s["container"].get("started_by") == file["path"]]
         write(f"{file['path']}.d/{DROP_IN}", drop_in(file, mine[0] if mine else None, stood_in))
+        if value(file, "Image") in stood_in:
+            notes.append(f"{file['source']}: a stand-in runs for {value(file, 'Image')}")
+        if away := _away(file, stood_in):
+            notes.append(f"{file['source']}: put aside: {', '.join(away)}")
     if os.path.lexists(MASK):
         os.unlink(MASK)
     run(["systemctl", "daemon-reload"])
@@ -82,11 +86,16 @@ def drop_in(file: dict, specified: dict | None, stood_in: list[str]) -> str:
     lines = ["[Container]", "Pull=never"]
     image = value(file, "Image")
     lines.append(f"Image={stand_in.usable(image)}")
-    away = [*OUTSIDE, *(OWN_IMAGE if image in stood_in else ())]
-    lines += [f"{key}=" for key in away if key != "Pull" and values(file, key)]
+    lines += [f"{key}=" for key in _away(file, stood_in)]
     if specified:
         lines += _networks(file, specified)
     return "\n".join([*lines, "[Service]", "Restart=no", ""])
+
+
+def _away(file: dict, stood_in: list[str]) -> list[str]:
+    """Return the keys of a ``.container`` that are put aside."""
+    keys = [*OUTSIDE, *(OWN_IMAGE if value(file, "Image") in stood_in else ())]
+    return [key for key in keys if values(file, key)]
 
 
 def _networks(file: dict, specified: dict) -> list[str]:

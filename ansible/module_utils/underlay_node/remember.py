@@ -13,7 +13,8 @@ RECORD = "/run/underlay/applied.json"
 class Record:
     """The node.json that was applied last, what its containers were made from, what failed.
 
-    ``filters`` are the packet filters in force, by their files' names.
+    ``filters`` are the packet filters in force, by their files' names, and ``notes`` say what of
+    the user's own files was put aside, and why.
     """
 
     def __init__(
@@ -22,16 +23,18 @@ class Record:
         containers: dict[str, dict],
         failed: list[str] | None = None,
         filters: dict[str, str] | None = None,
+        notes: list[str] | None = None,
     ) -> None:
         self.node = node
         self.containers = containers
         self.failed = failed or []
         self.filters = {} if filters is None else filters
+        self.notes = notes or []
 
     def write(self) -> None:
         """Write the record, so that an interrupted run is taken up where it ended."""
-        held = {"node": self.node, "containers": self.containers}
-        write(RECORD, json.dumps({**held, "failed": self.failed, "filters": self.filters}))
+        held = {"node": self.node, "containers": self.containers, "failed": self.failed}
+        write(RECORD, json.dumps({**held, "filters": self.filters, "notes": self.notes}))
 
 
 def recall() -> Record:
@@ -41,4 +44,5 @@ def recall() -> Record:
             said = json.load(file)
     except FileNotFoundError:
         return Record({}, {})
-    return Record(said["node"], said["containers"], said.get("failed"), said.get("filters"))
+    held = (said.get(key) for key in ("failed", "filters", "notes"))
+    return Record(said["node"], said["containers"], *held)

@@ -19,6 +19,7 @@ from .commands import DEADLINE, Failed, write
 FOLDER = "/run/underlay/script"
 PLANNED = f"{FOLDER}/planned.json"
 STARTED = f"{FOLDER}/started"
+ASIDE = f"{FOLDER}/aside"
 LIMIT = 300.0
 RUNNABLE = 0o755
 REAL = {"docker": "/usr/bin/docker", "podman": "/usr/bin/podman"}
@@ -46,6 +47,11 @@ PLAIN = frozenset(
         "--unsetenv-all", "--help",
     )
 )  # fmt: skip
+# Those among them that make no difference to a container that is left alone.
+HARMLESS = frozenset(
+    ("-d", "--detach", "-i", "--interactive", "-t", "--tty", "-it", "-ti", "-dit", "-itd", "-di",
+     "-dt", "-td", "--quiet", "-q", "--init", "--help")
+)  # fmt: skip
 # Those that are about the container's network or name, and go on as they are written.
 KEPT = frozenset(
     (
@@ -56,10 +62,11 @@ KEPT = frozenset(
 )  # fmt: skip
 
 
-def run_script(file: dict, specified: dict[str, dict]) -> dict[str, str]:
+def run_script(file: dict, specified: dict[str, dict], notes: list[str]) -> dict[str, str]:
     """Run the script; return what it has started for ``specified`` containers, by name.
 
-    Raises Failed with its last words, and the user's file and line where these tell it.
+    What of its commands was put aside is added to ``notes``. Raises Failed with its last words,
+    and the user's file and line where these tell it.
     """
     os.makedirs(FOLDER, exist_ok=True)
     for engine in REAL:
@@ -68,6 +75,7 @@ def run_script(file: dict, specified: dict[str, dict]) -> dict[str, str]:
         write(f"{FOLDER}/real-{engine}", "")
     write(PLANNED, json.dumps(specified))
     write(STARTED, "")
+    write(ASIDE, "")
     head = file["text"].splitlines()[:1]
     shell = ["/bin/bash"] if head and "bash" in head[0] else ["/bin/sh"]
     words = ["unshare", "--mount", "sh", "-c", SHELL, "sh", os.path.dirname(file["path"]), *shell]
@@ -84,6 +92,8 @@ def run_script(file: dict, specified: dict[str, dict]) -> dict[str, str]:
         words_of_it = said[-1] if said else "it says nothing"
         where = own.where(file, words_of_it)
         raise Failed(f"{where}: exit {done.returncode}: {words_of_it}")
+    with open(ASIDE, encoding="utf-8") as noted:
+        notes += [f"{file['source']}: {line.strip()}" for line in noted]
     with open(STARTED, encoding="utf-8") as noted:
         return dict(line.rstrip("\n").split("\t") for line in noted)
 
@@ -98,17 +108,20 @@ def engine(called: list[str]) -> int:
     verb = asked[1:] if asked[:1] == ["container"] else asked
     if verb[:1] and verb[0] in ("pull", "build", "push", "login", "logout"):
         words = f"{name} {verb[0]}: nothing is fetched on a node: stand-ins have the images' names"
-        sys.stdout.write(f"{words}\n")
+        _note(words)
         return 0
     if verb[:1] not in (["run"], ["create"]):
         os.execv(real, [name, *asked])
-    kept, image = taken_apart(verb[1:])
+    kept, image, away = taken_apart(verb[1:])
     if not image:
         os.execv(real, [name, *asked])
     with open(PLANNED, encoding="utf-8") as file:
         specified = json.load(file)
     planned = _planned(specified, kept.get("--name", [""])[-1])
-    (stand_in.for_docker if name == "docker" else stand_in.for_podman)([image])
+    if (stand_in.for_docker if name == "docker" else stand_in.for_podman)([image]):
+        _note(f"a stand-in runs as {planned or 'a container'}, for its image {image}")
+    if away:
+        _note(f"of {planned or 'a container'} put aside: {', '.join(sorted({*away}))}")
     options = [word for key, values in kept.items() for v in values for word in (key, v)]
     options += endpoint(name, specified[planned], kept) if planned else []
     detached = ["--detach"] if verb[0] == "run" else []
@@ -125,29 +138,40 @@ def engine(called: list[str]) -> int:
     return done.returncode
 
 
-def taken_apart(words: list[str]) -> tuple[dict[str, list[str]], str]:
-    """Return the options of ``run`` that are about the network, and the image's name.
+def _note(words: str) -> None:
+    with open(ASIDE, "a", encoding="utf-8") as noted:
+        noted.write(f"{words}\n")
+
+
+def taken_apart(words: list[str]) -> tuple[dict[str, list[str]], str, list[str]]:
+    """Return the options of ``run`` that are about the network, the image, and other options.
 
     What follows the image is the user's command, which a stand-in has no use for.
     """
     kept: dict[str, list[str]] = {}
+    away: list[str] = []
     rest = list(words)
     while rest:
         word = rest.pop(0)
         if not word.startswith("-"):
-            return kept, word
+            return kept, word, away
         key, equals, value = word.partition("=")
         if key in PLAIN or (equals and key not in KEPT):
+            away += [] if key in HARMLESS else [key]
             continue
         if not equals and not key.startswith("--") and len(key) > 2:
             # A short option with its value behind it at once, such as -p80:80.
             if key[:2] in KEPT:
                 kept.setdefault(key[:2], []).append(key[2:])
+            else:
+                away.append(key[:2])
             continue
         said = value if equals else (rest.pop(0) if rest else "")
         if key in KEPT:
             kept.setdefault("--network" if key == "--net" else key, []).append(said)
-    return kept, ""
+        else:
+            away.append(key)
+    return kept, "", away
 
 
 def _planned(specified: dict[str, dict], name: str) -> str:
@@ -166,17 +190,18 @@ def endpoint(engine: str, specified: dict, kept: dict[str, list[str]]) -> list[s
     """Return the options that give a container in one network what the script leaves open."""
     told = kept.get("--network", [])
     attachments = specified["container"]["attachments"]
-    if len(told) != 1 or len(attachments) != 1 or "ip=" in told[0] or told[0] == "host":
+    if len(told) != 1 or len(attachments) != 1:
         return []
+    known = {word.partition("=")[0] for word in re.split("[:,]", told[0])}
     attachment = attachments[0]
     network = specified["networks"][attachment["network"]]
     words: list[str] = []
     for address in [] if podman.leased(network) else routes.given(attachment, network):
         option = "--ip6" if ":" in address else "--ip"
-        if option not in kept:
+        if option not in kept and option.lstrip("-") not in known:
             words += [option, address.partition("/")[0]]
     own_mac = network["own_mac"] and network["mode"] != "passthru"
-    if own_mac and "--mac-address" not in kept and "mac" not in told[0]:
+    if own_mac and "--mac-address" not in kept and not known & {"mac", "mac-address"}:
         words += ["--mac-address", attachment["mac"]]
     return words
 

@@ -7,17 +7,21 @@ namespaces. It says so by its label.
 from __future__ import annotations
 
 import glob
+import os
 
 from . import docker
-from .commands import Failed, run
+from .commands import run, write
 from .podman import PODMAN
 
 # The user's command comes behind it, and is no more than the names of the shell's parameters.
 ENTRYPOINT = 'ENTRYPOINT ["/bin/sh", "-c", "exec /bin/sleep 2147483647"]'
-LABEL = "LABEL underlay.stand-in=true"
+MARK = "underlay.stand-in"
+LABEL = f"LABEL {MARK}=true"
 NAME = "underlay/stand-in"
-# Archives that the lab file names, put here by the boot (see images.py of the host).
+# Archives that the lab file names, put here by the boot.
 ARCHIVES = "/var/lib/underlay/images"
+# Which of them an engine has by now.
+LOADED = "/run/underlay/loaded"
 LOAD_DEADLINE = 300.0
 
 
@@ -36,38 +40,47 @@ def usable(image: str) -> str:
 
 def for_docker(images: list[str]) -> list[str]:
     """Give Docker a stand-in for each of ``images`` that it hasn't; return those stood in for."""
-    for archive in archives():
-        run(["docker", "load", "--quiet", "--input", archive], deadline=LOAD_DEADLINE)
-    lacking = [image for image in images if not docker.has_image(usable(image))]
-    if lacking and not docker.has_image(NAME):
-        docker.take_image(NAME, "latest", ENTRYPOINT, LABEL)
-    for image in lacking:
-        repository, tag = split(image)
-        docker.ask("POST", f"/images/{NAME}/tag?repo={repository}&tag={tag}")
-    return lacking
+    _load("docker", ["docker"])
+    stood_in = []
+    for image in images:
+        known = docker.ask("GET", f"/images/{usable(image)}/json", missing=True)
+        if known is None:
+            if not docker.has_image(NAME):
+                docker.take_image(NAME, "latest", ENTRYPOINT, LABEL)
+            repository, tag = split(image)
+            docker.ask("POST", f"/images/{NAME}/tag?repo={repository}&tag={tag}")
+        if known is None or MARK in ((known.get("Config") or {}).get("Labels") or {}):
+            stood_in.append(image)
+    return stood_in
 
 
 def for_podman(images: list[str]) -> list[str]:
     """Give podman a stand-in for each of ``images`` that it hasn't; return those stood in for."""
-    for archive in archives():
-        run([*PODMAN, "load", "--quiet", "--input", archive], deadline=LOAD_DEADLINE)
-    lacking = [image for image in images if not _podman_has(usable(image))]
-    if lacking and not _podman_has(NAME):
-        changes = ["--change", ENTRYPOINT, "--change", LABEL]
-        run([*PODMAN, "import", "--quiet", *changes, docker.LAYER, NAME])
-    for image in lacking:
-        run([*PODMAN, "tag", NAME, usable(image)])
-    return lacking
+    _load("podman", PODMAN)
+    stood_in = []
+    for image in images:
+        known = _in_podman(usable(image))
+        if known is None:
+            if _in_podman(NAME) is None:
+                changes = ["--change", ENTRYPOINT, "--change", LABEL]
+                run([*PODMAN, "import", "--quiet", *changes, docker.LAYER, NAME])
+            run([*PODMAN, "tag", NAME, usable(image)])
+        if known is None or known == "true":
+            stood_in.append(image)
+    return stood_in
 
 
-def archives() -> list[str]:
-    """Return the archives of the user's own images on this node."""
-    return sorted(glob.glob(f"{ARCHIVES}/*"))
+def _in_podman(image: str) -> str | None:
+    """Return what podman's image says of being a stand-in; None where there is no such image."""
+    form = f'{{{{index .Labels "{MARK}"}}}}.'
+    said = run([*PODMAN, "image", "inspect", "--format", form, image], check=False).strip()
+    return said.rstrip(".") if said.endswith(".") else None
 
 
-def _podman_has(image: str) -> bool:
-    try:
-        run([*PODMAN, "image", "exists", image])
-    except Failed:
-        return False
-    return True
+def _load(engine: str, words: list[str]) -> None:
+    """Have an engine load the archives of the user's own images, once."""
+    for archive in sorted(glob.glob(f"{ARCHIVES}/*")):
+        mark = f"{LOADED}-{engine}/{os.path.basename(archive)}"
+        if not os.path.exists(mark):
+            run([*words, "load", "--quiet", "--input", archive], deadline=LOAD_DEADLINE)
+            write(mark, "")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster.access import spawn_as_root, start_at_switch
+from underlay.cluster.beyond import has_own, look
 from underlay.cluster.providers import provider
 from underlay.cluster.spans import span
 from underlay.cluster.state.lab import unfinished
@@ -97,11 +98,14 @@ def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
         observation = measure(
             plan, spawn_as_root(state), expectations=expectations, planned=asked_for, pace=pace
         )
+        beyond = look(plan, state.folder, [n.name for n in plan.nodes]) if has_own(plan) else None
     timings = {
         "predict": round(predicted - began, 3),
         "measure": round(time.monotonic() - predicted, 3),
     }
     verdict = judge(state.lab, state.provider, expectations, observation, timings)
+    if beyond is not None:
+        verdict = replace(verdict, strangers=beyond.strangers)
     return with_intent(verdict, wanted_now(state, plan))
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from underlay.report.intent import intent_document
+from underlay.report.strangers import strangers_document
 from underlay.report.unplanned import unplanned_document
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "timings": dict(verdict.timings),
         "intent": intent_document(verdict),
         **unplanned_document(verdict),
+        **strangers_document(verdict),
     }
 
 

@@ -11,6 +11,7 @@ from underlay.expect import FAMILIES
 from underlay.report.intent import intent_words
 from underlay.report.matrix import DIFFERS, MIXED, NOT_MEASURED, matrix, sign_of
 from underlay.report.page import Page, count
+from underlay.report.strangers import strangers_section
 from underlay.report.unplanned import unplanned_section
 from underlay.report.wanted import wanted_section
 
@@ -64,6 +65,7 @@ def report(
     _value_table(verdict, page)
     _not_measured(verdict, page)
     unplanned_section(verdict, page)
+    strangers_section(verdict, page)
     # On a red check these sentences would only push the facts off the screen.
     if not summary.differs:
         _reasons(verdict, page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -41,7 +42,9 @@ def command(
     Who runs is asked of what runs them. Names, addresses and ports are the plan's; each node
     and the switch are asked once which interfaces and addresses they and their containers
     have, and the column `seen` says whether that is so. Whoever could not be asked is called
-    that, with the reason. Whether packets pass is not looked at: that is `underlay check`.
+    that, with the reason. Containers that run there and that no plan knows are named, and what
+    was put aside of your own files. Whether packets pass is not looked at: that is `underlay
+    check`.
 
     Example:
       underlay status
@@ -57,6 +60,7 @@ def command(
 
 def describe(state: LabState) -> dict[str, Any]:
     """Return the status of a started lab as the document that ``--json`` prints."""
+    from underlay.cluster.beyond import look
     from underlay.cluster.providers import provider
     from underlay.proof import standing
     from underlay.proof.lab import look_into
@@ -67,12 +71,15 @@ def describe(state: LabState) -> dict[str, Any]:
     word = "running" if running == len(states) else "partly" if running else "stopped"
     evidence = look_into(state, plan, brief=True)
     answered, silent = standing.asked(plan, evidence)
+    beyond = look(plan, state.folder, [name for name in answered if states.get(name) == "running"])
     return {
         "lab": state.lab,
         "provider": state.provider,
         "state": word,
         "asked": answered,
-        "not_asked": silent,
+        "not_asked": {**silent, **beyond.silent},
+        "strangers": [asdict(one) for one in beyond.strangers],
+        "put_aside": beyond.notes,
         "nodes": [
             {
                 "name": node.name,
@@ -209,10 +216,19 @@ def _show_hosts(rows: list[dict[str, Any]]) -> None:
 
 def _show_found(status: dict[str, Any]) -> None:
     """Print what isn't as planned in words, and who was asked."""
+    from underlay.cluster.beyond import Stranger
+    from underlay.report.strangers import described
+
     rows = [*status["nodes"], *status["containers"], *status["switch"]["segments"]]
     for row in rows:
         if row["seen"] in ("differs", "missing"):
             out.print(f"\n{row['name']} {WORDS[row['seen']]}: {row['found'] or 'nothing is known'}")
+    for one in status["strangers"]:
+        out.print(f"\nnot planned: {described(Stranger(**one))}")
+    for node, notes in status["put_aside"].items():
+        out.print(f"\nput aside of {node}'s own files:")
+        for note in notes:
+            out.print(f"  {note}")
     asked = ", ".join(status["asked"]) or "nobody"
     out.print(f"\nasked for their interfaces and addresses: {asked}; all else is the plan's")
     for name, reason in status["not_asked"].items():

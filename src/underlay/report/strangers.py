@@ -1,0 +1,46 @@
+"""Containers that run on nodes and that no plan knows, as text and as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from underlay.report.page import count
+
+if TYPE_CHECKING:
+    from underlay.cluster.beyond import Stranger
+    from underlay.report.page import Page
+    from underlay.verdict import Verdict
+
+SHOWN = 8
+BECAUSE = (
+    "Somebody started it by hand, or a file of yours starts more than was read in it: its cells"
+    " are in no matrix, and its addresses may be others' as well."
+)
+
+
+def strangers_document(verdict: Verdict) -> dict[str, Any]:
+    """Return the containers as JSON values; nothing where nobody looked for any."""
+    if verdict.strangers is None:
+        return {}
+    return {"strangers": [asdict(one) for one in verdict.strangers]}
+
+
+def strangers_section(verdict: Verdict, page: Page) -> None:
+    """Append the containers to ``page``, if there are any."""
+    found = verdict.strangers or ()
+    if not found:
+        return
+    page.text.append("\nRuns, not planned\n", "bold")
+    page.line(f"{count(len(found), 'container')} that no plan knows", "yellow", 4, "  !")
+    for one in found[:SHOWN]:
+        page.line(described(one), indent=6, first="    ")
+    if len(found) > SHOWN:
+        page.line(f"and {len(found) - SHOWN} more, in --json", indent=4, first="    ")
+    page.line(BECAUSE, indent=4, first="    ")
+    page.text.append(f"      underlay exec {found[0].node} -- {found[0].runtime} ps\n", "dim")
+
+
+def described(one: Stranger) -> str:
+    """Say in a line which container runs where, and who started it."""
+    return f"{one.node}: {one.name} runs {one.image}, started by {one.by}"

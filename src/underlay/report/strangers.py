@@ -20,10 +20,8 @@ BECAUSE = (
 
 
 def strangers_document(verdict: Verdict) -> dict[str, Any]:
-    """Return the containers as JSON values; nothing where nobody looked for any."""
-    if verdict.strangers is None:
-        return {}
-    return {"strangers": [asdict(one) for one in verdict.strangers]}
+    """Return the containers as JSON values; none where nobody looked for any."""
+    return {"strangers": [asdict(one) for one in verdict.strangers or ()]}
 
 
 def strangers_section(verdict: Verdict, page: Page) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from fleets.page import page as mutations
 from fleets.published import page as published
 from lies.page import page as lies
 from underlay.drivers import DRIVERS
@@ -648,6 +649,7 @@ def _recipe(file: Path, proven: RecipeRow | None) -> Iterator[str]:
 ABOUT = {
     "labs": ("every shipped lab, cell by cell", "tests/cluster/test_all_labs.py"),
     "recipes": ("every recipe", "tests/cluster/test_recipes.py"),
+    "mutations": ("mistakes in example fleets' files", "tests/cluster/test_mutations.py"),
     "random-labs": ("random labs", "tests/cluster/test_random_labs.py"),
     "libvirt": ("a dozen labs on libvirt", "tests/cluster/test_libvirt.py"),
     "faults": ("faults by hand, and what was said of them", "tests/cluster/test_faults.py"),
@@ -743,6 +745,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "explained.md": explained,
     "recipes.md": recipes,
     "published.md": published,
+    "mutations.md": mutations,
     "lies.md": lies,
 }
 

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from itertools import combinations, product
 
 from underlay.drivers import DRIVERS
+from underlay.errors import Spot
 from underlay.fleet.host import Host, Link, meet, within
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import INTERFACES, ONE_WIRE, Hosts, rule
 
 # What an Ethernet interface has where nobody says anything: IEEE 802.3.
 USUAL_MTU = 1500
+# Words of all formats for addresses that somebody else gives.
+GIVEN = ("dhcp", "method=auto", "inet6 auto", "acceptra=y", "acceptra=true", "accept-ra: true")
 TOO_LARGE = "RFC 4821; a switch drops what is too large, without a word"
 
 
@@ -151,25 +154,30 @@ def host_address_apart(hosts: Hosts) -> Iterator[Hit]:
 
 @rule("host-address-missing", "warning", "RFC 4291; RFC 1122, section 3.3.1")
 def host_address_missing(hosts: Hosts) -> Iterator[Hit]:
-    """Most hosts' interfaces of one name have an address of both families: one has one of them."""
-    for found in _links_by_name(hosts):
-        for version in (4, 6):
-            have = [
-                (link, spot)
-                for _, link in found
-                for interface, spot in link.addresses
-                if interface.version == version
-            ]
-            lack = [
-                (host, link)
-                for host, link in found
-                if link.addresses and all(one.version != version for one, _ in link.addresses)
-            ]
-            if len({link.host for link, _ in have}) <= len(lack):
-                continue
+    """Most hosts' interfaces of one name have an address of the family: one has none."""
+    names = dict.fromkeys(link.name for found in _links_by_name(hosts) for _, link in found)
+    for name, version in product(names, (4, 6)):
+        have: dict[str, Spot] = {}
+        lack: list[tuple[Host, Link]] = []
+        for host in hosts:
+            links = [link for link in host.links if link.name == name]
+            spots = [s for link in links for one, s in link.addresses if one.version == version]
+            if spots:
+                have[host.name] = spots[0]
+            elif links and not _is_given_one(host, links):
+                # Of a .netdev and a .network the latter has the addresses.
+                lack.append((host, links[-1]))
+        if len(have) > len(lack):
             for host, link in lack:
-                message = f"{host.name}'s {link.name} has no IPv{version} address, most others do"
-                yield Hit(link.spot, message, "an address of each family", (have[0][1],))
+                message = f"{host.name}'s {name} has no IPv{version} address, most others do"
+                yield Hit(link.spot, message, "an address there, too", (next(iter(have.values())),))
+
+
+def _is_given_one(host: Host, links: list[Link]) -> bool:
+    """Whether a server or a router may give the interface its address."""
+    files = {link.spot.file for link in links}
+    said = (document.text.lower() for document in host.documents if document.file in files)
+    return any(word in text for text in said for word in GIVEN)
 
 
 @rule(

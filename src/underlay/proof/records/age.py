@@ -35,6 +35,7 @@ CLUSTER = "./underlay test --layer cluster -- --all"
 ANEW = {
     "labs": f'LABS="{{rows}}" {CLUSTER} -k every_shipped_lab',
     "recipes": f"{CLUSTER} -k every_recipe",
+    "mutations": f"{CLUSTER} -k test_mutations",
     "libvirt": f"{CLUSTER} -k labs_that_differ_most",
     "random-labs": f'{CLUSTER} -k "full_proof_of_random_labs or started_by_every_runtime"',
     "green": f"{CLUSTER} -k nothing_is_found_in_any_shipped_lab",

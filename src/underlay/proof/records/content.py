@@ -42,6 +42,7 @@ MEASURED = ("probe", MODEL, "verdict", "nodes")
 DEPENDS: dict[str, tuple[str, ...]] = {
     "labs": MEASURED,
     "recipes": MEASURED,
+    "mutations": (*MEASURED, "reading"),
     "libvirt": MEASURED,
     "random-labs": MEASURED,
     "green": (*MEASURED, "faults"),

@@ -127,6 +127,21 @@ class RecipeRow(OfLab):
     reach: tuple[Reach, ...]
 
 
+class MutationRow(Row):
+    """A mutation of an example fleet's files, on nodes.
+
+    ``files`` is the digest of the changed fleet. ``error`` is why it wasn't started; where it was,
+    ``changed`` counts the cells in which something else was measured than of the fleet as it is,
+    and ``broken`` the statements of what is wanted that aren't kept.
+    """
+
+    files: str
+    error: str = ""
+    summary: Summary | None = None
+    changed: Count = 0
+    broken: Count = 0
+
+
 class LibvirtRow(OfLab):
     """A shipped lab on libvirt."""
 
@@ -343,6 +358,7 @@ AnyRandom = RandomRow | StartedRow
 SCHEMAS: dict[str, TypeAdapter[Any]] = {
     "labs": TypeAdapter(LabRow),
     "recipes": TypeAdapter(RecipeRow),
+    "mutations": TypeAdapter(MutationRow),
     "libvirt": TypeAdapter(LibvirtRow),
     "green": TypeAdapter(GreenRow),
     "faults": TypeAdapter(AnyFault),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from underlay.cli.console import out, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan
     from underlay.proof.explain import Explanation
@@ -25,16 +27,19 @@ def measure_lab(state: LabState) -> Verdict:
         return measure_and_judge(RunningLab(state), running.step)
 
 
-def prove_lab(state: LabState, *, strict: bool = False) -> Proof:
+def prove_lab(
+    state: LabState, *, strict: bool = False, measured: Callable[[Verdict], None] | None = None
+) -> Proof:
     """Measure the running lab ``state`` and explain what differs, showing progress.
 
-    With ``strict`` the verdict counts what isn't planned as a difference. Raises Infrastructure
-    where its nodes are on the way to another lab.
+    With ``strict`` the verdict counts what isn't planned as a difference. ``measured`` is handed
+    the verdict before causes are looked for. Raises Infrastructure where the lab's nodes are on the
+    way to another lab.
     """
     from underlay.proof.lab import prove
 
     with progress(f"measuring {state.lab}") as running:
-        return prove(state, running.step, strict=strict)
+        return prove(state, running.step, strict=strict, measured=measured)
 
 
 def show_proof(plan: Plan, verdict: Verdict, explanation: Explanation | None) -> None:
@@ -42,27 +47,20 @@ def show_proof(plan: Plan, verdict: Verdict, explanation: Explanation | None) ->
 
     ``explanation`` is None where nothing differs, or where the lab could not be looked into.
     """
-    from underlay.report.explanation import explanation_text
+    from underlay.expect import ends
+    from underlay.report.results import proof_text
+    from underlay.report.terminal import ascii_only
 
-    show_matrix(plan, verdict)
-    if not verdict.as_predicted and explanation is not None:
-        out.print()
-        out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
+    width, plain = min(out.width, 100), ascii_only(out.encoding)
+    page = proof_text(verdict, ends(plan), explanation, width=width, ascii_only=plain)
+    out.print(page, end="")
 
 
 def show_matrix(plan: Plan, verdict: Verdict) -> None:
     """Print the matrix of ``verdict`` and what is to be said about it."""
     from underlay.expect import ends
-    from underlay.report.terminal import ascii_only, report
+    from underlay.report.results import matrix_text
+    from underlay.report.terminal import ascii_only
 
-    shown = ends(plan)
-    if verdict.left_out:
-        asked = {name for cell in verdict.reach for name in (cell.source, cell.destination)}
-        shown = tuple(end for end in shown if end.name in asked)
-    page = report(
-        verdict,
-        shown,
-        width=min(out.width, 100),
-        ascii_only=ascii_only(out.encoding),
-    )
-    out.print(page, end="")
+    width, plain = min(out.width, 100), ascii_only(out.encoding)
+    out.print(matrix_text(verdict, ends(plan), width=width, ascii_only=plain), end="")

@@ -138,6 +138,7 @@ class LabText:
     ``keys`` and ``values`` map a place, such as ``("networks", "lannet", "mode")``,
     to its mark. ``problems`` are those seen while reading; ``data`` is None where
     the text isn't YAML. ``elsewhere`` has the files of places that stem from another file.
+    ``content`` is the text itself, where it was read from a file.
     """
 
     file: str
@@ -146,6 +147,7 @@ class LabText:
     values: dict[Place, Mark] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     elsewhere: dict[Place, str] = field(default_factory=dict)
+    content: str = ""
 
     def problem(
         self,
@@ -217,7 +219,7 @@ def text_of(file: str, text: str) -> LabText:
 
     Raises LabError where it grows without bound once aliases are filled in.
     """
-    result = LabText(file)
+    result = LabText(file, content=text)
     root = _parsed(text)
     if root is not None:
         result.data = _Flattening(result).value(root, ())

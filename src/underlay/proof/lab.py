@@ -63,15 +63,24 @@ class Proof:
     explanation: Explanation
 
 
-def prove(state: LabState, tell: Callable[[str], None], *, strict: bool = False) -> Proof:
+def prove(
+    state: LabState,
+    tell: Callable[[str], None],
+    *,
+    strict: bool = False,
+    measured: Callable[[Verdict], None] | None = None,
+) -> Proof:
     """Prove the running lab of ``state``; ``tell`` is handed a line about each step.
 
-    With ``strict`` what isn't planned counts as a difference; only cells are explained. Raises
+    With ``strict`` what isn't planned counts as a difference; only cells are explained.
+    ``measured`` is handed the verdict before causes are looked for, which takes its time. Raises
     what ``measure_and_judge`` and ``explain_running`` raise.
     """
     lab = RunningLab(state)
-    verdict = measure_and_judge(lab, tell)
-    return Proof(replace(verdict, strict=strict), explain_running(lab, verdict, tell))
+    verdict = replace(measure_and_judge(lab, tell), strict=strict)
+    if measured is not None:
+        measured(verdict)
+    return Proof(verdict, explain_running(lab, verdict, tell))
 
 
 def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from underlay.cluster.state.separate import separate_state
 from underlay.cluster.suite import Suite, hand_over
@@ -26,8 +26,23 @@ if TYPE_CHECKING:
 
     from underlay.cluster.suite import Brought
     from underlay.lint import Loaded
+    from underlay.proof.choice import Chosen
     from underlay.proof.explain import Explanation
     from underlay.verdict import Verdict
+
+
+# What is done to a lab, or to all of them, one after the other.
+Step = Literal["rendering", "bringing up", "measuring"]
+
+
+class Steps(Protocol):
+    """Who is told of the steps of a proof as they come."""
+
+    def reach(self, reached: Step) -> None:
+        """Take note of what is done from now on."""
+
+    def measured(self, verdict: Verdict) -> None:
+        """Take note of a verdict, before causes are looked for."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +57,12 @@ class LabResult:
     explanation: Explanation | None = None
     error: UnderlayError | None = None
     timings: dict[str, float] = field(default_factory=dict)
+
+
+def narrowed(result: LabResult, chosen: Chosen) -> LabResult:
+    """Return ``result`` with the chosen cells alone."""
+    explanation = chosen.explanation(result.explanation) if result.explanation else None
+    return replace(result, verdict=chosen.verdict(result.verdict), explanation=explanation)
 
 
 @dataclass
@@ -92,25 +113,33 @@ def prove_labs(
     *,
     keep: bool = False,
     strict: bool = False,
+    steps: Steps | None = None,
 ) -> LabResults:
     """Bring up the ``labs`` in sandboxes of their own, prove each, and leave none of them up.
 
     ``tell`` is handed a line about each step, and ``show`` each result as soon as it is there.
     With ``keep`` the last lab stays up, where every verb finds it; BadInput is raised where a
     lab of that name is up already. With ``strict`` what isn't planned counts as a difference.
+    ``steps`` is told what is done by now.
     """
     results = LabResults()
 
     def visit(brought: Brought) -> None:
-        result = prove_brought(brought, provider_name, tell)
+        result = prove_brought(brought, provider_name, tell, steps)
         result = replace(result, verdict=replace(result.verdict, strict=strict))
         results.add(result)
         show(result)
+        if steps is not None:
+            steps.reach("bringing up")
 
     began = time.monotonic()
     with separate_state() as home:
         suite = Suite(provider_name, visit, tell)
+        if steps is not None:
+            steps.reach("rendering")
         suite.render(labs)
+        if steps is not None:
+            steps.reach("bringing up")
         results.timings["render"] = round(time.monotonic() - began, 3)
         groups = suite.groups(labs)
         if keep:
@@ -124,7 +153,12 @@ def prove_labs(
     return results
 
 
-def prove_brought(brought: Brought, provider_name: str, tell: Callable[[str], None]) -> LabResult:
+def prove_brought(
+    brought: Brought,
+    provider_name: str,
+    tell: Callable[[str], None],
+    steps: Steps | None = None,
+) -> LabResult:
     """Prove one lab that was brought up, or say of all its cells that they weren't measured."""
     if brought.state is None:
         plan = brought.loaded.plan
@@ -134,7 +168,11 @@ def prove_brought(brought: Brought, provider_name: str, tell: Callable[[str], No
     began = time.monotonic()
     # The line that is shown for each lab is enough: no others about its measurement.
     lab = RunningLab(brought.state)
+    if steps is not None:
+        steps.reach("measuring")
     verdict = measure_and_judge(lab, lambda _: None)
+    if steps is not None:
+        steps.measured(verdict)
     timings = {**brought.timings, "measure": round(time.monotonic() - began, 3)}
     explanation = None
     if verdict.exit_code:

@@ -21,6 +21,7 @@ from underlay.plan import Plan, make_plan
 from underlay.proof import labs
 from underlay.proof.explain import Explanation
 from underlay.proof.labs import LabResult, LabResults, prove_brought
+from underlay.report.results import result_document, sum_line
 from underlay.storage import paths
 from underlay.verdict import Verdict, judge, with_intent
 
@@ -72,23 +73,23 @@ def test_the_exit_code_is_that_of_the_worst_lab(plan: Plan) -> None:
 
 def test_the_last_line_says_in_words_how_many_labs_went_how(plan: Plan) -> None:
     green, differs, partly = seen(plan), seen(plan, wrong=1), seen(plan, missing=1)
-    assert check.sum_line(results(green)) == "1 lab as expected"
-    assert check.sum_line(results(differs)) == "1 lab differs"
-    assert check.sum_line(results(partly)) == "1 lab not measured in full"
+    assert sum_line(results(green)) == "1 lab as expected"
+    assert sum_line(results(differs)) == "1 lab differs"
+    assert sum_line(results(partly)) == "1 lab not measured in full"
     plan = load(LABS / "intent.yml").plan
     unwanted = replace(plan.intent[0], never=True)
     against = with_intent(seen(plan), replace(plan, intent=(unwanted,)))
-    assert check.sum_line(results(against)) == "1 lab not as wanted"
+    assert sum_line(results(against)) == "1 lab not as wanted"
     both = with_intent(seen(plan, wrong=1), replace(plan, intent=(unwanted,)))
-    assert check.sum_line(results(both)) == "1 lab differs"
+    assert sum_line(results(both)) == "1 lab differs"
     several = results(green, green, partly, differs, differs)
     several.boots = 2
-    assert check.sum_line(several) == (
+    assert sum_line(several) == (
         "5 labs: 2 as expected, 2 differ, 1 not measured in full · nodes booted 2 times"
     )
     several = results(green, green)
     several.boots = 1
-    assert check.sum_line(several) == "2 labs as expected · nodes booted once"
+    assert sum_line(several) == "2 labs as expected · nodes booted once"
 
 
 @pytest.mark.parametrize("wrong", [0, 3])
@@ -140,7 +141,7 @@ def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
     result = prove_brought(brought, "uml", print)
     made = LabResults()
     made.add(result)
-    document = check.result_document(result)
+    document = result_document(result)
     assert document["error"] == "core-01: its kernel ended"
     assert document["detail"] == "panic"
     assert document["summary"]["not_measured"] == document["summary"]["cells"] > 0

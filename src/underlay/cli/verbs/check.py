@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -14,15 +13,9 @@ from underlay.cli.console import err, out, people, print_json, progress
 from underlay.cli.interrupt import reset_exit
 from underlay.cli.lab_proof import prove_lab, show_proof
 from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption
+from underlay.cli.recording import recorded_in, source_of
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
-from underlay.errors import (
-    EXIT_DIFFERS,
-    EXIT_INTERRUPTED,
-    BadInput,
-    Interrupted,
-    UnderlayError,
-    listed,
-)
+from underlay.errors import EXIT_INTERRUPTED, BadInput, Interrupted, UnderlayError, listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,16 +23,13 @@ if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.lint import Loaded
     from underlay.plan import Plan
-    from underlay.proof.choice import Choice, Chosen
+    from underlay.proof.choice import Choice
     from underlay.proof.lab import Proof
-    from underlay.proof.labs import LabResult, LabResults
-    from underlay.verdict import Verdict
+    from underlay.proof.labs import LabResult
+    from underlay.proof.runs.recording import Recording
 
 GROUP = "Labs"
 ORDER = 30
-
-# Of a lab in which no cell differs, and a statement of what is wanted is broken.
-NOT_AS_WANTED = "not as wanted"
 
 
 def command(
@@ -60,6 +50,12 @@ def command(
     only: OnlyOption = None,
     without: NotOption = None,
     protocol: ProtocolOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keep the run in FILE, for `underlay report` and --baseline."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure who reaches whom in a lab and compare it with the prediction.
@@ -87,6 +83,10 @@ def command(
     and causes are printed, of several a line each. Their nodes are started by Underlay itself,
     without Vagrant; `underlay up` is what Vagrant has to do with.
 
+    With --save the run is kept as one file: cells, causes with their evidence, the lab file,
+    versions and dates. It is written also where the run ends early, and says how far it came;
+    `underlay report` makes every format of it, later and elsewhere.
+
     Example:
       underlay check
       underlay check --lab docker-vlan --json
@@ -94,28 +94,41 @@ def command(
       underlay check --only 'web* -> db' --protocol tcp:5432
       underlay check flat
       underlay check labs --json
+      underlay check coreos --save run.json
     """
     from underlay.proof.choice import Choice
 
     choice = Choice(tuple(only or ()), tuple(without or ()), tuple(protocol or ()))
-    if what is not None:
-        if lab is not None:
-            raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
-        code = _check_files(what, provider, choice, keep=keep, strict=strict, as_json=as_json)
-        raise typer.Exit(code)
-    if provider is not None or keep:
+    if what is not None and lab is not None:
+        raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
+    if what is None and (provider is not None or keep):
         raise BadInput("--provider and --keep need a FILE or DIR to start")
-    raise typer.Exit(_check_running(running_state(lab), choice, strict=strict, as_json=as_json))
+    of: Literal["running", "files"] = "running" if what is None else "files"
+    with recorded_in(save, of=of, strict=strict, choice=choice) as run:
+        if what is None:
+            code = _check_running(lab, choice, run, strict=strict, as_json=as_json)
+        else:
+            code = _check_files(
+                what, provider, choice, run, keep=keep, strict=strict, as_json=as_json
+            )
+    raise typer.Exit(code)
 
 
-def _check_running(state: LabState, choice: Choice, *, strict: bool, as_json: bool) -> int:
+def _check_running(
+    lab: str | None, choice: Choice, run: Recording, *, strict: bool, as_json: bool
+) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
+    from underlay.proof.labs import LabResult
     from underlay.report.document import document
     from underlay.report.explanation import causes
 
+    state = running_state(lab)
     chosen = choice.of(state.plan()) if choice else None
-    proof = prove_lab(state, strict=strict)
+    run.of_labs([source_of(state)], state.provider, chosen)
+    run.reach("measuring")
+    proof = prove_lab(state, strict=strict, measured=run.measured)
     verdict, explanation = proof.verdict, proof.explanation
+    run.add(LabResult(verdict, explanation))
     if chosen is not None:
         verdict, explanation = chosen.verdict(verdict), chosen.explanation(explanation)
     if as_json:
@@ -143,6 +156,7 @@ def _check_files(
     what: str,
     provider: str | None,
     choice: Choice,
+    run: Recording,
     *,
     keep: bool,
     strict: bool,
@@ -154,7 +168,9 @@ def _check_files(
     several labs are to be chosen.
     """
     from underlay.cluster.providers import DEFAULT
-    from underlay.proof.labs import prove_labs
+    from underlay.proof.labs import narrowed, prove_labs
+    from underlay.proof.runs.saving import Source
+    from underlay.report.results import results_document, sum_line
 
     began = time.monotonic()
     labs = _read_all(_files(what))
@@ -164,6 +180,8 @@ def _check_files(
             hint=f"underlay check {shlex.quote(str(labs[0].file))} --only …",
         )
     chosen = choice.of(labs[0].plan) if choice else None
+    by = provider or DEFAULT
+    run.of_labs([Source(str(one.file), one.text.content, one.plan) for one in labs], by, chosen)
     named = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
     # The whole of one lab is read as that of a running one is; of many, a line each.
     whole = len(labs) == 1 and not as_json
@@ -172,30 +190,25 @@ def _check_files(
     done: dict[str, LabResult] = {}
 
     def show(result: LabResult) -> None:
-        result = _narrowed(result, chosen) if chosen else result
+        run.add(result)
+        result = narrowed(result, chosen) if chosen else result
         done[result.verdict.lab] = result
         tell(result)
 
     try:
         with progress(f"rendering {named}") as running:
-            results = prove_labs(
-                labs, provider or DEFAULT, running.step, show, keep=keep, strict=strict
-            )
+            results = prove_labs(labs, by, running.step, show, keep=keep, strict=strict, steps=run)
     except KeyboardInterrupt as interrupt:
+        run.stopped_by(interrupt)
         return _interrupted(labs, done, interrupt, as_json=as_json)
     seconds = round(time.monotonic() - began, 3)
+    timings = {**results.timings, "total": seconds}
+    run.all_of(results, timings)
     if chosen is not None:
         name = labs[0].plan.lab
-        results.by_lab[name] = _narrowed(results.by_lab[name], chosen)
+        results.by_lab[name] = narrowed(results.by_lab[name], chosen)
     if as_json:
-        print_json(
-            {
-                "labs": [result_document(results.by_lab[loaded.plan.lab]) for loaded in labs],
-                "boots": results.boots,
-                "timings": {**results.timings, "total": seconds},
-                "coverage": results.coverage(),
-            }
-        )
+        print_json(results_document(results, [one.plan.lab for one in labs], timings))
     if whole:
         _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab])
     people(as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
@@ -214,16 +227,15 @@ def _interrupted(
     All that was started has ended by now.
     """
     from underlay.proof.labs import LabResults
+    from underlay.report.results import interrupted_document, sum_line
 
     message, hint = "interrupted", ""
     if isinstance(interrupt, Interrupted):
         message, hint = interrupt.message, interrupt.hint
     left = [loaded.plan.lab for loaded in labs if loaded.plan.lab not in done]
     if as_json:
-        known = [
-            result_document(done[loaded.plan.lab]) for loaded in labs if loaded.plan.lab in done
-        ]
-        print_json({"error": message, "hint": hint, "labs": known, "left": left})
+        known = [done[loaded.plan.lab] for loaded in labs if loaded.plan.lab in done]
+        print_json(interrupted_document(message, hint, known, left))
     err.print(message)
     if len(labs) > 1:
         sums = sum_line(LabResults(dict(done))) if done else "none measured"
@@ -232,12 +244,6 @@ def _interrupted(
         err.print(f"\nhint: {hint}")
     reset_exit()
     return EXIT_INTERRUPTED
-
-
-def _narrowed(result: LabResult, chosen: Chosen) -> LabResult:
-    """Return ``result`` with the chosen cells alone."""
-    explanation = chosen.explanation(result.explanation) if result.explanation else None
-    return replace(result, verdict=chosen.verdict(result.verdict), explanation=explanation)
 
 
 def _show_whole(plan: Plan, result: LabResult) -> None:
@@ -285,65 +291,8 @@ def _read_all(files: Sequence[Path]) -> list[Loaded]:
     return list(labs.values())
 
 
-def result_document(result: LabResult) -> dict[str, Any]:
-    """Return what ``--json`` prints about one of many labs."""
-    from underlay.report.document import document
-    from underlay.report.explanation import causes
-
-    page = document(result.verdict)
-    page["timings"] = {**page["timings"], **result.timings}
-    page["causes"] = causes(result.explanation) if result.explanation else []
-    if result.error is not None:
-        page["error"] = result.error.message
-        page["detail"] = result.error.detail
-    return page
-
-
 def show_result(result: LabResult) -> None:
     """Say on stderr how one lab went; it is printed while the others are still waited for."""
-    from underlay.report.explanation import explanation_text
-    from underlay.report.intent import intent_text, intent_words
+    from underlay.report.results import result_text
 
-    verdict, summary = result.verdict, result.verdict.summary
-    spent = " · ".join(f"{phase} {seconds:.1f} s" for phase, seconds in result.timings.items())
-    if result.error is not None:
-        err.print(f"{verdict.lab}: not up: {result.error.message} · {spent}", style="bold")
-        if result.error.detail:
-            err.print(result.error.detail)
-        return
-    cells = f"{summary.cells} cells: {summary.as_expected} as expected"
-    more = f", {summary.differs} differ, {summary.not_measured} not measured"
-    beside = f", {summary.unplanned} unplanned" if summary.unplanned else ""
-    beside += f", {wanted}" if (wanted := intent_words(verdict)) else ""
-    err.print(f"{verdict.lab}: {cells}{more if verdict.exit_code else ''}{beside} · {spent}")
-    if summary.statements_broken or summary.statements_not_measured:
-        err.print(intent_text(verdict, width=min(err.width, 100)), end="")
-    if result.explanation is not None:
-        err.print(explanation_text(result.explanation, width=min(err.width, 100)), end="")
-
-
-def sum_line(results: LabResults) -> str:
-    """Return how many labs are as expected and how many aren't, in words, without the time."""
-    from underlay.report.page import count
-
-    words = [_outcome(result.verdict) for result in results.by_lab.values()]
-    order = ("as expected", "differs", NOT_AS_WANTED, "not measured in full")
-    found = [(words.count(word), word) for word in order if word in words]
-    found = [(n, "differ" if word == "differs" and n > 1 else word) for n, word in found]
-    labs = count(len(words), "lab")
-    if len(found) == 1:
-        line = f"{labs} {found[0][1]}"
-    else:
-        line = f"{labs}: {', '.join(f'{number} {words}' for number, words in found)}"
-    # That one lab is booted once goes without saying.
-    if len(words) < 2:
-        return line
-    return f"{line} · nodes booted {'once' if results.boots == 1 else f'{results.boots} times'}"
-
-
-def _outcome(verdict: Verdict) -> str:
-    """Return how a lab went, in words."""
-    if verdict.exit_code == EXIT_DIFFERS:
-        alone = verdict.summary.statements_broken and not verdict.summary.differs
-        return NOT_AS_WANTED if alone else "differs"
-    return "not measured in full" if verdict.exit_code else "as expected"
+    err.print(result_text(result, width=min(err.width, 100)), end="")

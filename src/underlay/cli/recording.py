@@ -1,0 +1,80 @@
+"""The files in which ``check`` keeps its run, as its options name them."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from underlay.cli.console import err
+from underlay.errors import BadInput, UnderlayError, reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from underlay.cluster.state.lab import LabState
+    from underlay.proof.choice import Choice
+    from underlay.proof.runs.recording import Recording
+    from underlay.proof.runs.saving import Source
+    from underlay.proof.runs.schema import Run
+
+
+@contextmanager
+def recorded_in(
+    save: Path | None, *, of: Literal["running", "files"], strict: bool, choice: Choice
+) -> Iterator[Recording]:
+    """Yield what takes a run in, and have it kept in ``save`` however it ends.
+
+    Raises BadInput where the file can't be written, before anything is measured.
+    """
+    from underlay.proof.runs import schema
+    from underlay.proof.runs.file import write_run
+    from underlay.proof.runs.recording import Recording, recorded
+
+    writers: list[Callable[[Run], None]] = []
+    if save is not None:
+        writers.append(_writer("--save", save, write_run))
+    chosen = schema.Choice(only=choice.only, without=choice.without, protocols=choice.protocols)
+    run = Recording(writers, of=of, strict=strict, choice=chosen)
+    with recorded(run, err.print):
+        yield run
+
+
+def _writer(option: str, path: Path, write: Callable[[Run, Path], None]) -> Callable[[Run], None]:
+    """Return what writes a run to ``path``; raise BadInput where nothing can be written there."""
+    path = path.expanduser().absolute()
+    if path.is_dir():
+        raise BadInput(f"{option} {path}: it is a folder, expected a file to write")
+    if not path.parent.is_dir():
+        folder = shlex.quote(str(path.parent))
+        raise BadInput(f"{option} {path}: its folder isn't there", hint=f"mkdir -p {folder}")
+    first = True
+
+    def written(run: Run) -> None:
+        nonlocal first
+        try:
+            write(run, path)
+        except OSError as error:
+            if first:
+                why = reason(error)
+                raise BadInput(f"{option} {path}: it can't be written: {why}") from error
+            raise
+        first = False
+
+    return written
+
+
+def source_of(state: LabState) -> Source:
+    """Return where a running lab is from; without a text where its file leads elsewhere by now."""
+    from underlay.lint import load
+    from underlay.proof.runs.saving import Source
+
+    plan = state.plan()
+    try:
+        now = load(Path(state.file))
+    except UnderlayError:
+        return Source(state.file, "", plan)
+    same = replace(now.plan, intent=()) == replace(plan, intent=())
+    return Source(state.file, now.text.content if same else "", plan)

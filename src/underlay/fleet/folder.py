@@ -18,6 +18,7 @@ from underlay.fleet.formats import (
     docker,
     ifupdown,
     ignition,
+    inspected,
     netplan,
     networkd,
     networkmanager,
@@ -50,7 +51,7 @@ def _plain(document: Document) -> None:
 
 # How a document of each kind is read before it is taken apart.
 _READ: dict[str, Callable[[Document], None]] = {
-    **dict.fromkeys(("cni", "docker", "podman", "ignition"), read_json),
+    **dict.fromkeys(("cni", "docker", "podman", "ignition", "inspect"), read_json),
     **dict.fromkeys(("compose", "netplan", "cloud_config", "attachment"), read_yaml),
     **dict.fromkeys(
         ("networkd", "networkd_dropin"), lambda document: read_ini(document, "networkd-syntax")
@@ -225,13 +226,18 @@ class _Reading:
 
     def _docker(self, document: Document) -> None:
         self.networks += docker.api_networks(self.name, document)
+        self.containers += inspected.seen_in_network(self.name, document)
+
+    def _inspect(self, document: Document) -> None:
+        self.containers += inspected.inspected(self.name, document)
 
     def _script(self, document: Document) -> None:
         self.networks += script.script_networks(self.name, document)
         self.containers += script.script_containers(self.name, document)
 
     def _podman(self, document: Document) -> None:
-        self.networks.append(docker.podman_network(self.name, document))
+        self.networks += docker.podman_networks(self.name, document)
+        self.containers += inspected.seen_in_network(self.name, document)
 
     def _compose(self, document: Document) -> None:
         environment = self.environment.get(document.folder)
@@ -317,6 +323,9 @@ class _Reading:
         self.networks += inside.networks
         self.fixed += inside.fixed
         self.containers += inside.containers
+        started = [one for one in self.containers if any(one.document is d for d in kept)]
+        started = inspected.together(started)
+        self.fixed += inspected.fixed_of(started)
         return Host(
             name=self.name,
             documents=tuple(kept),
@@ -326,9 +335,7 @@ class _Reading:
             ignored=tuple(sorted(self.ignored)),
             hostname=self.hostname,
             passed_over=tuple(self.passed_over),
-            containers=tuple(
-                one for one in self.containers if any(one.document is d for d in kept)
-            ),
+            containers=tuple(started),
         )
 
 

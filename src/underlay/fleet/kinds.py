@@ -9,7 +9,16 @@ from __future__ import annotations
 import re
 
 from underlay.fleet.document import Document, mapping, read_json, read_yaml
-from underlay.fleet.formats import cloud_config, cni, ignition, netplan, nspawn, quadlet, script
+from underlay.fleet.formats import (
+    cloud_config,
+    cni,
+    ignition,
+    inspected,
+    netplan,
+    nspawn,
+    quadlet,
+    script,
+)
 
 NETWORKD = (".network", ".netdev")
 YAML = (".yml", ".yaml")
@@ -110,6 +119,8 @@ def _kind_of_json(document: Document) -> str:
     keys = mapping(first)
     if ignition.looks_like_ignition(data):
         return "ignition"
+    if inspected.looks_like_containers(data):
+        return "inspect"
     if "Driver" in keys and ("IPAM" in keys or "Options" in keys):
         return "docker"
     if "network_interface" in keys or ("driver" in keys and "subnets" in keys):

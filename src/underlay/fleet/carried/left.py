@@ -16,19 +16,22 @@ from underlay.fleet.carried.shims import shim_names
 from underlay.fleet.carried.values import Carried
 from underlay.fleet.carried.wires import Uplink, Wire
 from underlay.fleet.document import Document, listed, mapping, word
-from underlay.fleet.formats import cni, ifupdown, ignition, nspawn, script
+from underlay.fleet.formats import cni, ifupdown, ignition, inspected, nspawn, script
 from underlay.fleet.formats.ini import settings
 from underlay.fleet.host import Address, Host, Link
 from underlay.lab.text import Place, dotted
 from underlay.plan.naming import node_address
 
 _RANGE = "subnet|rangeStart|rangeEnd|gateway"
-_WIDE = "range|range_start|range_end"
+_WIDE = "range|range_start|range_end|exclude"
 _POOL = "Subnet|IPRange|Gateway|AuxiliaryAddresses(/.*)?"
 _OPTIONS = r"parent|macvlan_mode|ipvlan_mode|ipvlan_flag|com\.docker\.network\.driver\.mtu"
 _DEVICE = "addresses|mtu|id|link|match(/(name|macaddress))?|set-name|interfaces|parameters(/mode)?"
 # What `docker network inspect` says beside the configuration.
-_SEEN = "Id|Created|Scope|Containers|ConfigFrom(/Network)?|ConfigOnly|Attachable|Ingress|Labels"
+_SEEN = (
+    "Id|Created|Scope|ConfigFrom(/Network)?|ConfigOnly|Attachable|Ingress"
+    "|(Containers|Labels|Peers|Status)(/.*)?"
+)
 
 # The keys that a lab says in its own words, by the kind of file.
 CARRIED = {
@@ -46,7 +49,8 @@ CARRIED = {
         "|flags|interface-name)|ipv[46]/(method|addresse?s?[0-9]*)|.*/(uuid|mac-address)",
         "docker": f"Name|Driver|Internal|EnableIPv[46]|IPAM(/(Driver|Options|Config(/({_POOL}))?))?"
         f"|Options(/({_OPTIONS}))?|{_SEEN}",
-        "podman": "name|id|driver|network_interface|created|ipv6_enabled|internal"
+        "inspect": ".*",
+        "podman": "name|id|driver|network_interface|created|ipv6_enabled|internal|containers(/.*)?"
         "|subnets(/(subnet|gateway|lease_range(/(start_ip|end_ip))?))?|ipam_options(/driver)?"
         "|routes(/(destination|gateway))?|options(/(mode|mtu|no_default_route))?",
         "compose": "version|name|services|services/[^/]+(/(image|container_name|mac_address|scale"
@@ -131,6 +135,9 @@ def put_left(
             _put_keys(carried, host, document, used, shims)
         if document.kind == "script":
             _put_script(carried, document)
+        if document.kind == "inspect":
+            for spot, what, matters in inspected.unsaid(document):
+                carried.leave(spot, what, "a lab's containers have no such key", matters=matters)
         if document.kind == "nspawn":
             for spot, what, why in nspawn.unsaid(document, host.links):
                 carried.leave(spot, what, why)

@@ -11,7 +11,8 @@ from underlay.errors import Spot
 from underlay.fleet.carried.nets import IPAM, Group, default_route, default_routes
 from underlay.fleet.carried.spare import Taken
 from underlay.fleet.carried.values import Carried, Contradiction, NoLab
-from underlay.fleet.host import Address, Network, Pool, Subnet
+from underlay.fleet.formats import cni
+from underlay.fleet.host import Address, Network, Pool, Subnet, meet
 from underlay.lab.text import Place
 from underlay.plan.naming import node_address
 
@@ -175,8 +176,11 @@ def _put_ipam(carried: Carried, group: Group) -> None:
     elif network.ipam in ("none", *IPAM):
         carried.put(place, IPAM.get(network.ipam, network.ipam), spot)
     if network.ipam == "whereabouts":
-        text = "whereabouts itself doesn't run: the plan gives the addresses that it would give"
-        carried.assume(place, text, spot)
+        text = (
+            f"whereabouts itself doesn't run: the plan gives the containers of {group.name} the"
+            " addresses that it would give, by the plugin static"
+        )
+        carried.assume(place, text, spot, weighty=True)
 
 
 def _entry(
@@ -267,6 +271,7 @@ def _keep_apart(
 def _put_cluster(carried: Carried, group: Group, one: Shared, entry: dict[str, Any]) -> None:
     """Say the part of the subnet that all hosts hand out of together: the block around it."""
     pool = next(iter(one.parts.values()))
+    _agree_together(carried, group, one, entry)
     if not pool.bounded:
         return
     size = one.subnet.prefixlen
@@ -276,9 +281,44 @@ def _put_cluster(carried: Carried, group: Group, one: Shared, entry: dict[str, A
     if block == one.subnet:
         return
     entry["ip_range"] = str(block)
-    if (block[0], block[-1]) != (pool.first, pool.last):
-        what = f"the range {pool.first} to {pool.last} of {group.first.name}"
-        carried.leave(pool.spot, what, f"a lab's range for all nodes is a block: {block}")
+    # A lab's range for all nodes is a block: what of it isn't in the range is kept back.
+    around = []
+    if pool.first != block[0]:
+        around.append(f"{block[0]}-{pool.first - 1}")
+    if pool.last != block[-1]:
+        around.append(f"{pool.last + 1}-{block[-1]}")
+    if around:
+        entry["reserved"] = [*entry.get("reserved", []), *around]
+
+
+def _agree_together(carried: Carried, group: Group, one: Shared, entry: dict[str, Any]) -> None:
+    """Say what all hosts leave out of their common range; raise Contradiction where they differ."""
+    first = next(iter(one.parts.values()))
+    for pool in one.parts.values():
+        if (pool.first, pool.last) != (first.first, first.last):
+            raise Contradiction(
+                f"range of {group.first.name}, which hosts hand out of together",
+                (f"{first.first} to {first.last}", first.spot),
+                (f"{pool.first} to {pool.last}", pool.spot),
+            )
+    said = [_left_of(uplink.network, one) for uplink in group.uplinks]
+    blocks = said[0]
+    for uplink, found in zip(group.uplinks, said, strict=True):
+        if blocks.keys() != found.keys():
+            mine, theirs = (
+                (", ".join(each) or "nothing", next(iter(each.values()), network.spot("ipam")))
+                for each, network in ((blocks, group.first), (found, uplink.network))
+            )
+            raise Contradiction(f"what {group.first.name} leaves out", mine, theirs)
+    if blocks:
+        entry["reserved"] = [*entry.get("reserved", []), *blocks]
+        place: Place = ("networks", group.name, "reserved")
+        carried.origins[place] = next(iter(blocks.values()))
+
+
+def _left_of(network: Network, one: Shared) -> dict[str, Spot]:
+    found = cni.excluded(network)
+    return {text: spot for text, spot in found if meet(ip_network(text), one.subnet)}
 
 
 def _around(pool: Pool, size: int) -> Subnet | None:

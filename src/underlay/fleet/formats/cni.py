@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from underlay.errors import Spot
 from underlay.fleet.document import Document, listed, mapping, number, word
 from underlay.fleet.host import (
     Fixed,
@@ -139,6 +140,22 @@ def cluster_pools(network: Network) -> Iterator[Pool]:
         pool = pool_of(document, (*here, "range"), subnet, (start, end), gateway)
         if pool is not None:
             yield pool
+
+
+def excluded(network: Network) -> Iterator[tuple[str, Spot]]:
+    """Yield what the plugin whereabouts leaves out of its ranges: blocks, each with its line."""
+    place = (*network.place, "ipam")
+    ipam = mapping(network.document.value(place))
+    if network.ipam != "whereabouts":
+        return
+    entries = [(place, ipam)]
+    for i, entry in enumerate(listed(ipam.get("ipRanges"))):
+        entries.append(((*place, "ipRanges", i), mapping(entry)))
+    for here, body in entries:
+        for i, text in enumerate(listed(body.get("exclude"))):
+            block = as_subnet(text) or as_address(text)
+            if block is not None:
+                yield str(block), network.document.spot((*here, "exclude", i))
 
 
 def _routes(document: Document, place: Place, ipam: dict[str, Any]) -> Iterator[ToldRoute]:

@@ -150,25 +150,39 @@ def _fixed(
         yield Fixed(host, service, network, None, mac, document.spot((*place, "mac_address")))
 
 
-def podman_network(host: str, document: Document) -> Network:
-    """Return the network of a file in podman's ``networks`` folder (netavark's configuration)."""
-    data = mapping(document.data)
+def podman_networks(host: str, document: Document) -> list[Network]:
+    """Return the network of a file in podman's ``networks`` folder (netavark's configuration).
+
+    ``podman network inspect`` prints a list of such.
+    """
+    return [_podman_network(host, document, place, body) for place, body in bodies(document)]
+
+
+def bodies(document: Document) -> list[tuple[Place, dict[str, Any]]]:
+    """Return the mappings that a JSON document consists of: those of a list, or it itself."""
+    if isinstance(document.data, list):
+        found = enumerate(document.data)
+        return [((i,), entry) for i, entry in found if isinstance(entry, dict)]
+    return [((), document.data)] if isinstance(document.data, dict) else []
+
+
+def _podman_network(host: str, document: Document, place: Place, data: dict[str, Any]) -> Network:
     options = mapping(data.get("options"))
     pools, claims = [], []
     for i, entry in enumerate(listed(data.get("subnets"))):
         body = mapping(entry)
         lease = mapping(body.get("lease_range"))
-        place: Place = ("subnets", i)
+        here: Place = (*place, "subnets", i)
         bounds = (as_address(lease.get("start_ip")), as_address(lease.get("end_ip")))
-        gateway = (body.get("gateway"), (*place, "gateway"))
-        pools.append(pool_of(document, place, as_subnet(body.get("subnet")), bounds, gateway))
+        gateway = (body.get("gateway"), (*here, "gateway"))
+        pools.append(pool_of(document, here, as_subnet(body.get("subnet")), bounds, gateway))
         claims.append(
             Claim(
                 body.get("subnet"),
-                document.spot((*place, "subnet")),
+                document.spot((*here, "subnet")),
                 (gateway[0], document.spot(gateway[1])),
                 tuple(
-                    (lease[key], document.spot((*place, "lease_range", key)))
+                    (lease[key], document.spot((*here, "lease_range", key)))
                     for key in ("start_ip", "end_ip")
                     if key in lease
                 ),
@@ -186,16 +200,17 @@ def podman_network(host: str, document: Document) -> Network:
         pools=tuple(pool for pool in pools if pool is not None),
         ipam=word(mapping(data.get("ipam_options")).get("driver")),
         document=document,
+        place=place,
         keys={
-            "name": ("name",),
-            "type": ("driver",),
-            "master": ("network_interface",),
-            "mode": ("options", "mode"),
-            "mtu": ("options", "mtu"),
-            "ipam": ("subnets",),
+            "name": (*place, "name"),
+            "type": (*place, "driver"),
+            "master": (*place, "network_interface"),
+            "mode": (*place, "options", "mode"),
+            "mtu": (*place, "options", "mtu"),
+            "ipam": (*place, "subnets"),
         },
         claims=tuple(claims),
-        routes=tuple(_podman_routes(document, data)),
+        routes=tuple(_podman_routes(document, place, data)),
         # netavark gives a default route by the gateways that the file names.
         routes_by_gateway=options.get("no_default_route") not in ("true", "1", True)
         and any(pool is not None and pool.gateway for pool in pools),
@@ -203,13 +218,13 @@ def podman_network(host: str, document: Document) -> Network:
     )
 
 
-def _podman_routes(document: Document, data: dict[str, Any]) -> Iterator[ToldRoute]:
+def _podman_routes(document: Document, place: Place, data: dict[str, Any]) -> Iterator[ToldRoute]:
     """Yield the routes of a podman network: ``podman network create --route``."""
     for i, entry in enumerate(listed(data.get("routes"))):
         to = as_subnet(mapping(entry).get("destination"))
         if to is not None:
             via = as_address(mapping(entry).get("gateway"))
-            yield ToldRoute(to, via, document.spot(("routes", i)))
+            yield ToldRoute(to, via, document.spot((*place, "routes", i)))
 
 
 def _network(

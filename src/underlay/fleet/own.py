@@ -22,6 +22,7 @@ _ROOT = re.compile(r"(etc|usr|lib|opt|srv|var|home|root|run)/")
 _FOLDERS = {
     "cni": "/etc/cni/net.d",
     "networkd": "/etc/systemd/network",
+    "networkd_dropin": "/etc/systemd/network",
     "netplan": "/etc/netplan",
     "keyfile": "/etc/NetworkManager/system-connections",
     "ifupdown": "/etc/network",
@@ -35,9 +36,7 @@ _FOLDERS = {
 _ELSEWHERE = "/srv"
 _PROGRAMS = {
     "cloud_config": "user-data",
-    "networkd_dropin": "networkd",
     "podman": "podman-network",
-    "script": "docker-script",
     "machine": "nspawn",
     "": "env",
 }
@@ -91,8 +90,6 @@ def _files(host: Host) -> Iterator[HostFile]:
     NetworkAttachmentDefinition hold has nobody else who puts it there.
     """
     outer = {document.file: document.kind for document in host.documents if document.within}
-    podman = {one.document.file for one in host.networks if one.runtime == "podman"}
-    podman |= {one.document.file for one in host.containers if one.runtime == "podman"}
     seen: set[str] = set()
     for document in host.documents:
         inside = not document.within and outer.get(document.file) not in _TAKEN_APART
@@ -100,11 +97,8 @@ def _files(host: Host) -> Iterator[HostFile]:
         if not document.text or document.kind in _TAKEN_APART or inside or path in seen:
             continue
         seen.add(path)
-        program = program_of(document)
-        if program == "docker-script" and document.file in podman:
-            program = "podman-script"
         mode = document.mode if document.mode is not None else 0o644
-        yield HostFile(path, program, _text(document), mode & 0o777, document.file)
+        yield HostFile(path, program_of(document), _text(document), mode & 0o777, document.file)
 
 
 def _text(document: Document) -> str:

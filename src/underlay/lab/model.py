@@ -298,6 +298,28 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
+class ExtraRoute(Strict):
+    """A route: ``to`` by way of ``via``, or on the link."""
+
+    to: AnySubnet
+    """The subnet that it leads to."""
+    via: AnyAddress | None = None
+    """The next hop; without it, the subnet is asked for on the link itself."""
+
+
+class NodeInterface(Strict):
+    """What a node's own interface has instead of what the plan gives it."""
+
+    addresses: Annotated[list[AnyInterface], _such("[192.168.70.5/24]")] = Field(
+        default=[], max_length=2
+    )
+    """Its addresses with their prefix lengths, at most one of each family; without any, none."""
+    routes: Annotated[list[ExtraRoute], _such("[{to: 0.0.0.0/0, via: 192.168.70.1}]")] = Field(
+        default=[], max_length=64
+    )
+    """All of its routes but those that its addresses bring."""
+
+
 class Nodes(Strict):
     """How many nodes there are, what they are called, and their memory in MiB.
 
@@ -314,6 +336,14 @@ class Nodes(Strict):
     """Each node's memory in MiB."""
     profile: Literal["full", "lean"] = "full"
     """What nodes boot: all of the image's services, or only what containers need."""
+    interfaces: Annotated[
+        dict[NodeName, Annotated[dict[Interface, NodeInterface], Field(max_length=64)]],
+        _such("{core-01: {eth1: {addresses: [192.168.70.5/24]}}}"),
+    ] = Field(default={}, max_length=MOST_NODES)
+    """Addresses and routes of nodes' NICs, VLAN sub-interfaces and bridges, by node and name.
+
+    What isn't named has those that the plan gives it.
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -386,15 +416,6 @@ class Segment(Strict):
         default={}, max_length=MOST_NODES
     )
     """Which NIC of which host of the `fleet` is plugged into it, where their files don't say so."""
-
-
-class ExtraRoute(Strict):
-    """A route of every container in the network: ``to`` by way of ``via``, or on the link."""
-
-    to: AnySubnet
-    """The subnet that it leads to."""
-    via: AnyAddress | None = None
-    """The next hop; without it, the subnet is asked for on the link itself."""
 
 
 class Pool(Strict):

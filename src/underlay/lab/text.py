@@ -137,8 +137,9 @@ class LabText:
 
     ``keys`` and ``values`` map a place, such as ``("networks", "lannet", "mode")``,
     to its mark. ``problems`` are those seen while reading; ``data`` is None where
-    the text isn't YAML. ``elsewhere`` has the files of places that stem from another file.
-    ``content`` is the text itself, where it was read from a file.
+    the text isn't YAML. ``elsewhere`` has the files of places that stem from another file, and
+    ``written`` where a place is in the file itself, if that is another one. ``content`` is the
+    text itself, where it was read from a file.
     """
 
     file: str
@@ -147,6 +148,7 @@ class LabText:
     values: dict[Place, Mark] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     elsewhere: dict[Place, str] = field(default_factory=dict)
+    written: dict[Place, Place] = field(default_factory=dict)
     content: str = ""
 
     def problem(
@@ -161,7 +163,9 @@ class LabText:
     ) -> Problem:
         """Return a Problem with what stands at ``place`` (or at the nearest place around it)."""
         spot = self.spot(place, at_key=at_key)
-        where = (spot.file, spot.line, spot.column, dotted(place))
+        near = self._near(place)
+        shown = (*self.written.get(near, near), *place[len(near) :])
+        where = (spot.file, spot.line, spot.column, dotted(shown))
         return Problem(*where, found, expected, hint, id)
 
     def spot(self, place: Place, *, at_key: bool = True) -> Spot:

@@ -126,7 +126,7 @@ def _hosts(text: LabText, read: Reader) -> tuple[Host, ...]:
             problems.append(text.problem(place, *what, id="fleet-host"))
         except BadInput as error:
             expected = "a host's configuration of container networks"
-            found = f"{quoted(path)}: {error.message}"
+            found = f"{quoted(path)}, which holds {error.message.partition(' holds ')[2]}"
             problems.append(text.problem(place, found, expected, error.hint, id="fleet-host"))
     for one in refused(tuple(hosts)):
         where = (one.file, one.line, one.column, "")
@@ -140,7 +140,7 @@ def _carried(text: LabText, hosts: Sequence[Host]) -> Carried:
     """Return what the hosts' files lead to, with the wiring that the lab file says."""
     stated = _stated(text, hosts)
     try:
-        return carry(hosts, stated, word(text.data.get("name")))
+        return carry(hosts, stated, word(text.data.get("name")), real=True)
     except NoLab as error:
         hint = _in_lab(error.hint)
         where = (error.spot.file, error.spot.line, error.spot.column, "")
@@ -222,7 +222,7 @@ def laid_over(text: LabText, carried: Carried) -> tuple[LabText, dict[int, int]]
     its networks if it has none. Anything else is as the lab file has it. What comes second is
     where the groups of ``carried`` are now.
     """
-    made = LabText(text.file, problems=list(text.problems))
+    made = LabText(text.file, problems=list(text.problems), content=text.content)
     base = deepcopy(carried.lab)
     names = base["nodes"]["names"]
     groups = _groups(base["containers"], text.data.get("containers"), names)
@@ -304,6 +304,7 @@ class _Marking:
         """
         if own is not None and own in self.text.values:
             self.made.values[place] = self.text.values[own]
+            self.made.written[place] = own
             if own in self.text.keys:
                 self.made.keys[place] = self.text.keys[own]
         else:

@@ -22,6 +22,9 @@ from underlay.lint.read import read_whole
 from underlay.lint.rules import lint_lab
 from underlay.plan import Plan, make_plan
 
+# Rules about hosts' files, each with the rule about labs that says the same of one place.
+SAME = {"range-public": "public-range"}
+
 
 @dataclass(frozen=True)
 class Loaded:
@@ -42,7 +45,10 @@ class Loaded:
 
         What it says of the files of hosts follows.
         """
-        return [*lint_lab(self.lab, self.text, self.plan), *lint_hosts(self.hosts)]
+        of_hosts = lint_hosts(self.hosts)
+        said = {(SAME[one.id], one.file, one.line) for one in of_hosts if one.id in SAME}
+        of_lab = lint_lab(self.lab, self.text, self.plan)
+        return [*(o for o in of_lab if (o.id, o.file, o.line) not in said), *of_hosts]
 
     @property
     def errors(self) -> list[Finding]:

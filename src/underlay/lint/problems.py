@@ -28,6 +28,8 @@ READING = {
     "unknown-key": ("A key that means nothing would be silently ignored.", SOURCE),
     "bad-name": ("A name that can't be a name of interfaces, files and containers.", SOURCE),
     "bad-value": ("A value that its key can't take.", SOURCE),
+    "fleet-host": ("A host of the fleet about which nothing can be read.", SOURCE),
+    "fleet-lab": ("What hosts' files say together, or leave open, leads to no lab.", SOURCE),
     "expect-nobody": ("What is wanted of nobody is kept whatever happens.", SOURCE),
     "expect-unmeasured": ("What no cell asks for can't be kept or broken.", SOURCE),
     "expect-mixed": ("What is seen there is asked apart from whether anything gets there.", SOURCE),

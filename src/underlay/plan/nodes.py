@@ -12,6 +12,7 @@ from underlay.plan.naming import (
     link_name,
     mac,
     node_address,
+    node_names,
     port_name,
     second_port_name,
 )
@@ -20,10 +21,12 @@ from underlay.plan.uplinks import member_names, segment_interfaces
 from underlay.plan.values import Member, Nic, NodeLink, OwnFile, PlannedNode, Route, VlanLink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from underlay.drivers.driver import Overlay
     from underlay.lab import Lab
+    from underlay.lab.model import NodeInterface
+    from underlay.plan.addresses import Family
     from underlay.plan.values import PlannedNetwork, PlannedSegment
 
     Networks = tuple[PlannedNetwork, ...]
@@ -38,6 +41,7 @@ def plan_node(
 ) -> PlannedNode:
     """Return node ``index`` of ``lab``, with every device that ``networks`` need."""
     management, peer = management_link(index)
+    given = lab.nodes.interfaces.get(name, {})
     nics = tuple(_nic(lab, s, i, index) for i, s in enumerate(segments, 1))
     cards = {nic.interface: nic for nic in (management, *nics)}
     shims = {
@@ -45,16 +49,17 @@ def plan_node(
         for network in networks
         if (shim := lab.networks[network.name].own_shim) and shim.is_on(name)
     }
-    vlans = {link.interface: link for link in _vlans(networks, cards, index, shims)}
+    vlans = {link.interface: link for link in _vlans(networks, cards, index, shims, given)}
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
     # A tunnel over a bridge comes after it, whichever network the lab names first.
     bridges = {network.parent for network in networks if network.traits.bridges_uplink}
     found = _links(lab, networks, below, index, shims)
     links = tuple(sorted(found, key=lambda link: bool(link.master) and link.parent in bridges))
     cards_and_links: tuple[Nic | VlanLink | NodeLink, ...] = (*nics, *vlans.values(), *links)
+    planned = _routes(lab, networks, _connected(cards_and_links), index, shims)
     routes = {
         (route.to, route.interface): route
-        for route in _routes(lab, networks, _connected(cards_and_links), index, shims)
+        for route in (*(r for r in planned if r.interface not in given), *_given_routes(given))
     }
     held = {link.parent for link in links if link.kind == "bridge" and link.parent}
     return PlannedNode(
@@ -90,16 +95,37 @@ def _nic(lab: Lab, segment: PlannedSegment, number: int, index: int) -> Nic:
             Member(first, mac(number, index), port_name(segment.name, index)),
             Member(second, mac(number, index, 1), port),
         )
+    interface = segment_interfaces(list(lab.segments.items()))[segment.name]
+    given = lab.nodes.interfaces.get(node_names(lab.nodes)[index - 1], {}).get(interface)
     return Nic(
         segment.name,
-        segment_interfaces(list(lab.segments.items()))[segment.name],
+        interface,
         mac(number, index),
-        own_address(segment.subnet, index),
+        given_address(given, 4) if given else own_address(segment.subnet, index),
         segment.mtu,
-        own_address(segment.subnet6, index),
+        given_address(given, 6) if given else own_address(segment.subnet6, index),
         bond,
         members,
     )
+
+
+def given_address(given: NodeInterface, family: Family) -> Cidr:
+    """Return the address of ``family`` that the lab file gives an interface, nothing for none."""
+    found = (Cidr(text) for text in given.addresses)
+    return next((address for address in found if address.family == family), NO_ADDRESS)
+
+
+def _given_routes(given: Mapping[str, NodeInterface]) -> Iterator[Route]:
+    for interface, one in given.items():
+        for route in one.routes:
+            yield Route(route.to, interface, route.via or "")
+
+
+def _address_of(lab: Lab, index: int, interface: str, subnet: str) -> Cidr:
+    """Return the address of node ``index`` on ``interface``: given, or planned in ``subnet``."""
+    given = lab.nodes.interfaces.get(node_names(lab.nodes)[index - 1], {}).get(interface)
+    family = Cidr(subnet).family
+    return given_address(given, family) if given else own_address(subnet, index)
 
 
 def management_link(index: int) -> tuple[Nic, str]:
@@ -156,7 +182,11 @@ def _bare(link: Link) -> Link:
 
 
 def _vlans(
-    networks: Networks, cards: dict[str, Nic], index: int, shims: Shims
+    networks: Networks,
+    cards: dict[str, Nic],
+    index: int,
+    shims: Shims,
+    given: Mapping[str, NodeInterface],
 ) -> Iterator[VlanLink]:
     """One link for each tagged parent, in the subnet of the first network on it."""
     tagged: dict[tuple[str, int], list[PlannedNetwork]] = {}
@@ -167,14 +197,16 @@ def _vlans(
         link = above[0].nic
         addressed = [network for network in above if network.name not in shims]
         sixes = [network.subnet6 for network in addressed if network.subnet6]
+        own = given.get(interface)
+        four, six = addressed[0].subnet if addressed else "", sixes[0] if sixes else ""
         yield VlanLink(
             interface=interface,
             link=link,
             vlan=vlan,
             mac=cards[link].mac,
-            address=own_address(addressed[0].subnet, index) if addressed else NO_ADDRESS,
+            address=given_address(own, 4) if own else own_address(four, index),
             mtu=max(network.mtu for network in above),
-            address6=own_address(sixes[0], index) if sixes else NO_ADDRESS,
+            address6=given_address(own, 6) if own else own_address(six, index),
         )
 
 
@@ -182,11 +214,14 @@ def _links(
     lab: Lab, networks: Networks, below: dict[str, Nic | VlanLink], index: int, shims: Shims
 ) -> Iterator[NodeLink]:
     made: set[str] = set()
+    given = lab.nodes.interfaces.get(node_names(lab.nodes)[index - 1], {})
     for position, network in enumerate(networks):
         if network.parent not in made:
             made.add(network.parent)
             if network.traits.attach == "port":
-                yield _bridge(network, below, index, position)
+                own = given.get(network.parent)
+                bridge = _bridge(network, below, index, position)
+                yield replace(bridge, addresses=tuple(map(Cidr, own.addresses))) if own else bridge
             elif network.internal:
                 yield NodeLink("dummy", network.parent, mtu=network.mtu)
         if network.traits.overlay:
@@ -265,7 +300,7 @@ def _tunnels(
     local = below[network.uplink].address.ip
     subnet = str(lab.segments[network.segment].subnet)
     peers = {
-        peer: own_address(subnet, peer).ip
+        peer: _address_of(lab, peer, network.uplink, subnet).ip
         for peer in range(1, lab.nodes.count + 1)
         if peer != index
     }
@@ -331,7 +366,7 @@ def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[
         tagged = network.first_pool(pool.family).subnet
         subnet = tagged if network.vlan is not None else str(card or "")
         for peer, piece in enumerate(pool.slices.values(), 1):
-            if peer != index and subnet:
-                via = own_address(subnet, peer).ip
+            via = _address_of(lab, peer, network.uplink, subnet).ip if subnet else ""
+            if peer != index and via:
                 for block in piece.routed:
                     yield Route(block, network.parent, via)

@@ -203,13 +203,61 @@ def test_what_is_wrong_in_a_derived_key_is_said_of_the_hosts_file() -> None:
     assert f"hosts/alpha/{NET_D}" in {problem.file for problem in found}
 
 
-def test_lint_says_what_hosts_files_do_to_one_another(capsys: pytest.CaptureFixture[str]) -> None:
-    unit = Path("hosts/beta/etc/systemd/network/10-ens3.network")
-    unit.write_text(unit.read_text().replace("70.12", "70.11"))
-    assert cli.main(["lint", str(lab_of(LAB)), "--json"]) == 1
-    document = json.loads(capsys.readouterr().out)
-    files = {finding["file"] for finding in document["findings"]}
-    assert str(unit) in files or "hosts/alpha/etc/systemd/network/10-ens3.network" in files
+def test_lint_says_what_it_finds_in_hosts_files(capsys: pytest.CaptureFixture[str]) -> None:
+    for host in ("alpha", "beta"):
+        path = Path("hosts", host, NET_D)
+        path.write_text(path.read_text().replace("10.1.1.", "9.1.1."))
+    assert cli.main(["lint", str(lab_of(LAB)), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["findings"]
+    # The rule about labs that says the same is silent.
+    assert [(one["id"], one["file"], one["line"]) for one in found] == [
+        ("range-public", f"hosts/alpha/{NET_D}", 9)
+    ]
+
+
+def unit_of(host: str) -> Path:
+    return Path("hosts", host, "etc/systemd/network/10-ens3.network")
+
+
+def test_nodes_have_the_addresses_and_routes_of_the_files() -> None:
+    text = unit_of("alpha").read_text().replace("70.11/24", "70.77/24\nGateway=192.168.70.1")
+    unit_of("alpha").write_text(text + "[Route]\nDestination=10.9.0.0/16\nGateway=192.168.70.9\n")
+    loaded = load(lab_of(LAB))
+    alpha, beta = loaded.plan.nodes
+    assert (alpha.nics[0].address, beta.nics[0].address) == (
+        "192.168.70.77/24",
+        "192.168.70.12/24",
+    )
+    assert [(route.to, route.via) for route in alpha.routes] == [
+        ("10.9.0.0/16", "192.168.70.9"),
+        ("0.0.0.0/0", "192.168.70.1"),
+    ]
+    # No file says how beta gets to its containers' subnet.
+    assert beta.routes == ()
+    place = ("nodes", "interfaces", "alpha", "ens3")
+    assert loaded.text.spot(place).file == str(unit_of("alpha"))
+
+
+def test_a_sub_interface_without_an_address_has_none() -> None:
+    for host in ("alpha", "beta"):
+        path = Path("hosts", host, NET_D)
+        path.write_text(path.read_text().replace('"ens3"', '"ens3.70"'))
+        unit_of(host).write_text(unit_of(host).read_text() + "VLAN=ens3.70\n")
+        unit_of(host).with_name("20-vlan.netdev").write_text(
+            "[NetDev]\nName=ens3.70\nKind=vlan\n[VLAN]\nId=70\n"
+        )
+    plan = load(lab_of(LAB)).plan
+    assert [(link.interface, link.address) for node in plan.nodes for link in node.vlans] == [
+        ("ens3.70", ""),
+        ("ens3.70", ""),
+    ]
+
+
+def test_an_address_that_two_hosts_have_has_a_hosts_line() -> None:
+    unit_of("beta").write_text(unit_of("beta").read_text().replace("70.12", "70.11"))
+    (problem,) = problems(LAB)
+    assert (problem.file, problem.line) == (str(unit_of("beta")), 5)
+    assert problem.expected == "another: alpha's ens3 has it"
 
 
 def git(*words: str) -> None:

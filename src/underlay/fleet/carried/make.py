@@ -7,6 +7,7 @@ from ipaddress import IPv4Network
 
 from underlay.errors import BadInput, Spot
 from underlay.fleet.carried.groups import fixed_addresses, put_containers
+from underlay.fleet.carried.interfaces import put_interfaces
 from underlay.fleet.carried.left import put_left
 from underlay.fleet.carried.nets import (
     LARGEST_MTU,
@@ -36,14 +37,17 @@ BONDS = {"active-backup": "active-backup", "1": "active-backup"}
 NOBODYS = IPv4Network("198.18.0.0/15")
 
 
-def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Carried:
+def carry(
+    hosts: Sequence[Host], stated: dict[str, list[Port]], name: str, *, real: bool = False
+) -> Carried:
     """Return the lab called ``name`` that the files of ``hosts`` lead to.
 
-    ``stated`` are the segments that the user names, each with its hosts' NICs. Raises BadInput
+    ``stated`` are the segments that the user names, each with its hosts' NICs. With ``real`` the
+    nodes have the hosts' files, and so their addresses and routes. Raises BadInput
     where files contradict one another, where a parent isn't there, where nobody can tell which
     NICs are on one wire, and where nothing is left for a lab.
     """
-    carried = Carried()
+    carried = Carried(real=real)
     carried.put(("name",), word_of(name, (), "hosts"))
     nodes = _nodes(carried, hosts)
     uplinks = [uplink for host in hosts for uplink in uplinks_of(carried, host)]
@@ -73,6 +77,8 @@ def carry(hosts: Sequence[Host], stated: dict[str, list[Port]], name: str) -> Ca
     put_routed(carried, groups, hosts)
     put_shims(carried, groups, hosts, nodes)
     _in_order(carried)
+    if real:
+        put_interfaces(carried, hosts, nodes, uplinks, segments)
     put_containers(carried, groups, hosts, nodes)
     _refuse_many(carried)
     for number, host in enumerate(hosts, 1):

@@ -347,6 +347,8 @@ def _nodes_own(carried: Carried, group: Group, one: Shared, count: int) -> set[A
 
 def _planned(carried: Carried, group: Group, one: Shared, count: int) -> set[Address]:
     """Return the addresses of the lab's nodes in a subnet's wire: see plan/naming.py."""
+    if carried.real:
+        return set()
     segment = carried.lab["segments"].get(group.segment, {})
     tagged = group.uplinks[0].vlan is not None
     own = ip_network(segment["subnet"]) if "subnet" in segment else None

@@ -70,6 +70,8 @@ class Carried:
     """A lab that hosts' files lead to. ``origins`` has the place in them of a key's value."""
 
     lab: dict[str, Any] = field(default_factory=dict)
+    # Whether nodes have the hosts' own files, and with them their addresses and routes.
+    real: bool = False
     origins: dict[Place, Spot] = field(default_factory=dict)
     assumptions: list[Assumption] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)

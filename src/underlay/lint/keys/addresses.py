@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
@@ -12,7 +13,7 @@ from underlay.lab.text import Place, Problem
 from underlay.lint.keys.parts import NODE_OFFSET, Parts
 from underlay.plan import MANAGEMENT_RANGE
 from underlay.plan.addresses import Address, ends_of
-from underlay.plan.naming import node_address, runs_on
+from underlay.plan.naming import runs_on
 from underlay.plan.pools import pool_slices
 
 # Linux gives no interface an address of these (RFC 6890, RFC 5771, RFC 1112).
@@ -48,19 +49,24 @@ def usable(parts: Parts) -> Iterator[Problem]:
 
 def segments(parts: Parts) -> Iterator[Problem]:
     """Segments have room for the nodes, and share no address with one another."""
-    count = len(parts.node_names)
     names = list(parts.segments)
     for position, name in enumerate(names):
         subnet = parts.segments[name].subnet
         place: Place = ("segments", name, "subnet")
-        if subnet.num_addresses < NODE_OFFSET + count + 2:
+        count = parts.last_planned(parts.uplinks.nics.get(name, ""))
+        least = NODE_OFFSET + count + 2
+        if (count or not parts.node_names) and subnet.num_addresses < least:
             expected = f"room for {count} nodes from the eleventh address on"
-            wide = _widened(subnet, lambda s: s.num_addresses >= NODE_OFFSET + count + 2)
+            wide = _widened(subnet, partial(_has_room, least))
             yield parts.text.problem(place, str(subnet), expected, wide)
         for other in names[:position]:
             if subnet.overlaps(parts.segments[other].subnet):
                 expected = f"a range apart from {other}'s {parts.segments[other].subnet}"
                 yield parts.text.problem(place, str(subnet), expected)
+
+
+def _has_room(least: int, subnet: IPv4Network) -> bool:
+    return subnet.num_addresses >= least
 
 
 def networks(parts: Parts) -> Iterator[Problem]:
@@ -118,10 +124,13 @@ def _owned(parts: Parts, name: str, network: Network) -> Iterator[tuple[Place, s
     if network.gateway:
         yield (*place, "gateway"), "the gateway's", network.gateway
     segment = parts.segments.get(parts.segment_of(network))
-    subnet = network.subnet if parts.has_nodes(network) else segment and segment.subnet
+    apart = parts.has_nodes(network)
+    subnet = network.subnet if apart else segment and segment.subnet
+    interface = parts.uplink(network) if apart else parts.interface(network)
     for index, node in enumerate(parts.node_names, 1):
-        if subnet and subnet.num_addresses > NODE_OFFSET + index:
-            yield (*place, "subnet"), f"{node}'s own", node_address(subnet, index)
+        address = parts.own_address(index, interface, subnet) if subnet else None
+        if address is not None:
+            yield (*place, "subnet"), f"{node}'s own", address
 
 
 def gateways(parts: Parts) -> Iterator[Problem]:

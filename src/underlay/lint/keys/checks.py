@@ -9,7 +9,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from underlay.lab.text import LabText, Problem
-from underlay.lint.keys import addresses, filters, interfaces, names, networks, pools, ports, shims
+from underlay.lint.keys import (
+    addresses,
+    filters,
+    interfaces,
+    names,
+    networks,
+    own,
+    pools,
+    ports,
+    shims,
+)
 from underlay.lint.keys.parts import Parts, parts_of
 
 CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
@@ -55,6 +65,9 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     filters.filters_and_checks,
     filters.chosen_port,
     shims.shims,
+    own.fleet_node,
+    own.fleet_nics,
+    own.node_interfaces,
 )
 
 

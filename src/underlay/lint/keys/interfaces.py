@@ -65,6 +65,13 @@ def interface_name(parts: Parts) -> Iterator[Problem]:
             yield parts.text.problem(device.place, found, expected, at_key=at_key)
 
 
+def made_on_nodes(parts: Parts) -> Iterator[str]:
+    """Yield the names of nodes' interfaces with addresses of the plan: NICs, VLANs', bridges."""
+    for device in _devices(parts):
+        if device.what[0] not in ("member", "dummy", "shim"):
+            yield device.name
+
+
 def _number_of_the_kernel(name: str) -> str:
     numbered = name.startswith(KERNELS) and name.removeprefix(KERNELS).isdecimal()
     return "the kernel's first names of NICs are such" if numbered else ""

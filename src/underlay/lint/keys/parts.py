@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_interface
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +19,7 @@ from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.plan.addresses import Address, ends_of, free_addresses
 from underlay.plan.naming import (
     block_bits,
+    node_address,
     node_names,
     runs_on,
 )
@@ -113,6 +114,27 @@ class Parts:
             if name in group.addresses and name in group.networks and runs_on(group, node)
         }
 
+    def own_address(
+        self, index: int, interface: str, subnet: IPv4Network | IPv6Network
+    ) -> Address | None:
+        """Return the address of node ``index``, from 1, on ``interface``; None for none.
+
+        That is the one that the lab file gives it, or else the plan's in ``subnet``.
+        """
+        node = self.node_names[index - 1]
+        given = self.nodes.interfaces.get(node, {}).get(interface) if self.nodes else None
+        if given is None:
+            room = subnet.num_addresses > NODE_OFFSET + index
+            return node_address(subnet, index) if room else None
+        found = (ip_interface(text).ip for text in given.addresses)
+        return next((one for one in found if one.version == subnet.version), None)
+
+    def last_planned(self, interface: str) -> int:
+        """Return the number of the last node whose address on ``interface`` the plan gives."""
+        given = self.nodes.interfaces if self.nodes else {}
+        numbers = enumerate(self.node_names, 1)
+        return max((i for i, node in numbers if interface not in given.get(node, {})), default=0)
+
     def handed_out(self, name: str) -> Iterator[tuple[str, set[Address]]]:
         """Yield each node with the addresses that its containers get by themselves.
 
@@ -144,7 +166,9 @@ class Parts:
         network = self.networks[name]
         nodes = len(self.node_names)
         room = subnet.num_addresses
-        own = NODE_OFFSET + nodes * (1 + bool(network.shim)) if self.has_nodes(network) else 0
+        last = self.last_planned(self.uplink(network))
+        own = NODE_OFFSET + last + nodes * bool(network.shim) if self.has_nodes(network) else 0
+        own = own if last or network.shim else 0
         used = self.used(name).values()
         reserved = sum(_size(text) for text in network.reserved)
         most = (sum(used) if network.is_shared else max(used, default=0)) + reserved

@@ -8,9 +8,8 @@ from ipaddress import ip_interface, ip_network
 from underlay.lab import Network, Shim
 from underlay.lab.text import Place, Problem
 from underlay.lint.keys.networks import lease_problem
-from underlay.lint.keys.parts import NODE_OFFSET, Parts
+from underlay.lint.keys.parts import Parts
 from underlay.plan import family_of
-from underlay.plan.naming import node_address
 
 
 def shims(parts: Parts) -> Iterator[Problem]:
@@ -57,11 +56,13 @@ def _is_lease(address: str, network: Network) -> bool:
 
 def _taken(parts: Parts, name: str, network: Network) -> Iterator[tuple[str, str]]:
     """Yield the addresses of nodes, and of the network's containers, with who has them."""
-    for segment in parts.segments.values():
+    for segment_name, segment in parts.segments.items():
+        nic = parts.uplinks.nics.get(segment_name, "")
         for index, node in enumerate(parts.node_names, 1):
             for subnet in (segment.subnet, segment.subnet6):
-                if subnet is not None and subnet.num_addresses > NODE_OFFSET + index:
-                    yield str(node_address(subnet, index)), node
+                own = parts.own_address(index, nic, subnet) if subnet is not None else None
+                if own is not None:
+                    yield str(own), node
     for host in parts.hosts.values():
         for segment_name in host.on:
             for port in host.ports(segment_name):

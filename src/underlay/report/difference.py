@@ -11,6 +11,7 @@ from underlay.expect import asked_as
 from underlay.lab.text import quoted
 from underlay.proof.difference.keys import NOTHING
 from underlay.report.page import Page, count
+from underlay.report.proven import proven_section
 from underlay.report.statement_changes import statement_changes_section
 from underlay.report.terminal import PAIRS_SHOWN, VALUES_SHOWN, plain, value_text
 from underlay.report.wanted import wanted_section
@@ -62,7 +63,8 @@ def difference_text(
 
 def worth_showing(result: LabDifference) -> bool:
     """Whether there is anything to say of one of several labs."""
-    return bool(result.any or result.keys or result.breaks_intent)
+    otherwise = result.proof is not None and result.proof.exit_code
+    return bool(result.any or result.keys or result.breaks_intent or otherwise)
 
 
 def all_in_a_line(results: Sequence[LabDifference]) -> str:
@@ -118,6 +120,8 @@ def _of_lab(result: LabDifference, page: Page) -> None:
     _values(difference, page)
     _ends(result, "come", page)
     _moved(difference, page)
+    if result.proof is not None:
+        proven_section(result.proof, page)
 
 
 def _keys(keys: Iterable[KeyChange], page: Page) -> None:

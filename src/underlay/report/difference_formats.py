@@ -13,6 +13,7 @@ from underlay.report.difference import (
     yaml_flow,
 )
 from underlay.report.prediction import expected
+from underlay.report.proven import proven_document
 from underlay.report.statement_changes import (
     statement_changes_document,
 )
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
     from underlay.proof.difference.blocks import Block, Group, Outcome
     from underlay.proof.difference.cells import Change
     from underlay.proof.difference.keys import KeyChange
+    from underlay.proof.difference.proving import ProvenCell
     from underlay.proof.difference.results import LabDifference
 
 COLUMNS = (
     *("lab", "change", "source", "destination", "protocol", "family", "kind", "stays"),
     *("before", "before_stop", "before_rule", "now", "now_stop", "now_rule"),
     *("keys", "before_because", "before_reference", "now_because", "now_reference"),
+    *("before_observed", "now_observed"),
 )
 
 
@@ -74,6 +77,7 @@ def _lab(result: LabDifference) -> dict[str, Any]:
         "statements": statement_changes_document(result.statements),
         "groups": [_group(result, group) for group in result.groups],
         "cells": [_change(change) for change in difference.changes] if difference else [],
+        **({"measured": proven_document(result.proof)} if result.proof else {}),
     }
 
 
@@ -171,11 +175,13 @@ def difference_csv(results: Sequence[LabDifference]) -> str:
             continue
         lab = result.difference.new.prediction.plan.lab
         keys = _keys_of_changes(result)
-        for change in result.difference.changes:
+        proven = result.proof.changes if result.proof else ()
+        for number, change in enumerate(result.difference.changes):
             row = _change(change)
             sides = [value for side in ("before", "now") for value in row[side].values()]
             made_by = keys.get(id(change), ())
             values = [*(row[name] for name in COLUMNS[1:8]), *sides, made_by, *_reasons_of(change)]
+            values += _observed(proven[number]) if proven else [None, None]
             writer.writerow([lab, *map(_field, values)])
     return stream.getvalue()
 
@@ -188,6 +194,11 @@ def _keys_of_changes(result: LabDifference) -> dict[int, tuple[str, ...]]:
         for block in group.blocks
         for change in block.changes
     }
+
+
+def _observed(cell: ProvenCell) -> list[Any]:
+    """Return what was measured of a cell, in the old lab and in the new."""
+    return [side.observed if side else None for side in (cell.old, cell.new)]
 
 
 def _reasons_of(change: Change) -> list[str]:

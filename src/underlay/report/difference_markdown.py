@@ -27,6 +27,7 @@ from underlay.report.difference import (
     worth_showing,
 )
 from underlay.report.page import count
+from underlay.report.proven import cells_lines, proven_lines
 from underlay.report.statement_changes import change_words, loss_reasons
 from underlay.report.wanted import before_words, broken_line
 
@@ -73,6 +74,7 @@ def _markdown_of_lab(result: LabDifference) -> list[str]:
         *_values(difference),
         *_ends(result, "come"),
         *_moved(difference),
+        *_measured(result),
     ]
 
 
@@ -148,6 +150,16 @@ def _statements(result: LabDifference) -> list[str]:
         lines.append(f"- **{words}**" if change.loses else f"- {words}")
         lines += [f"  - {_text(f'{why} ({source})')}" for why, source in loss_reasons(change)]
     return lines
+
+
+def _measured(result: LabDifference) -> list[str]:
+    """Return what packets say of it, and the cells that aren't as predicted."""
+    if result.proof is None:
+        return []
+    odd = [cell for cell in result.proof.cells if cell.word != "as predicted"]
+    lines = [_text(words) for words in proven_lines(result.proof)]
+    lines += [f"**{_text(words)}**" for words in cells_lines(odd)]
+    return ["", "Measured:", "", *(f"- {line}" for line in lines)]
 
 
 def _row(result: LabDifference, group: Group) -> tuple[str, str, str, str]:

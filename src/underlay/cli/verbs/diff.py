@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from underlay.cli.console import out, print_json
+from underlay.cli.console import out, print_json, progress
 from underlay.cli.lint_errors import tell_errors
+from underlay.cli.options import ProviderOption
 from underlay.cli.which_lab import resolve_lab
-from underlay.errors import EXIT_DIFFERS, BadInput
+from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +41,13 @@ def command(
         bool,
         typer.Option("--strict", help="Exit 1 on any difference, not only where a cell is lost."),
     ] = False,
+    prove: Annotated[
+        bool,
+        typer.Option(
+            "--prove", help="Measure OLD and NEW on nodes, on one boot where that can be."
+        ),
+    ] = False,
+    provider: ProviderOption = None,
     shape: Annotated[
         Format, typer.Option("--format", help="How the difference is printed.")
     ] = "text",
@@ -63,25 +72,53 @@ def command(
     lost or a statement isn't kept, 0 otherwise; with --strict 1 where any cell or end isn't as
     before, or a statement of OLD is gone or changed. 2 where OLD or NEW can't be read.
 
+    With --prove both are measured by packets: OLD's nodes are booted, become NEW's without a
+    reboot, and what isn't as predicted in either is told, with the causes. Where the two need
+    other nodes, that is said and each is booted. It makes the exit code 1 where a cell isn't as
+    predicted or packets break a statement of NEW, and 3 where something wasn't measured.
+
     Example:
       underlay diff labs/coreos.yml mine.yml
       underlay diff HEAD~1: labs/coreos.yml
       underlay diff main:labs labs --format markdown
       underlay diff coreos mine.yml --strict --json
+      underlay diff HEAD: labs/coreos.yml --prove
     """
     if as_json and shape not in ("text", "json"):
         raise BadInput(f"--json and --format {shape} are two formats", hint="name one of them")
+    if provider is not None and not prove:
+        raise BadInput("--provider needs --prove: nothing runs without it")
     from underlay.proof.difference.labs import read_pairs
     from underlay.proof.difference.results import lab_difference
 
     results = [lab_difference(pair) for pair in read_pairs(old, new, resolve_lab).pairs]
+    if prove:
+        results = _proven(results, provider)
     _print(results, "json" if as_json else shape)
     for result in results:
         if result.pair.new and (result.any or len(results) == 1):
             tell_errors(result.pair.new, result.pair.new.text.file)
+    raise typer.Exit(_exit_code(results, strict=strict))
+
+
+def _proven(results: Sequence[LabDifference], provider: str | None) -> list[LabDifference]:
+    """Return ``results`` with what packets say of each lab that is on both sides."""
+    from underlay.cluster.providers import DEFAULT
+    from underlay.proof.difference.proving import prove_pairs
+
+    pairs = [(result.pair, result.difference) for result in results]
+    with progress("rendering both labs") as running:
+        proofs = prove_pairs(pairs, provider or DEFAULT, running.step)
+    return [replace(result, proof=one) for result, one in zip(results, proofs, strict=True)]
+
+
+def _exit_code(results: Sequence[LabDifference], *, strict: bool) -> int:
+    """Return 1 where anything is lost or otherwise than wanted, or not as predicted; else 3, 0."""
+    proven = {result.proof.exit_code for result in results if result.proof}
     worse = any(result.counts["lost"] or result.breaks_intent for result in results)
     if worse or (strict and any(result.any for result in results)):
-        raise typer.Exit(EXIT_DIFFERS)
+        return EXIT_DIFFERS
+    return next((code for code in (EXIT_DIFFERS, EXIT_INFRASTRUCTURE) if code in proven), EXIT_OK)
 
 
 def _print(results: Sequence[LabDifference], shape: Format) -> None:

@@ -8,6 +8,7 @@ from underlay.proof.difference.blocks import Block, Group, grouped
 from underlay.proof.difference.cells import Change, Difference, Side, compare
 from underlay.proof.difference.keys import KeyChange, differing_keys
 from underlay.proof.difference.labs import LabPair, Pairs, read_pairs
+from underlay.proof.difference.proving import LabProof, prove_pairs
 from underlay.proof.difference.results import LabDifference, lab_difference
 from underlay.proof.difference.statements import StatementChange, changed_statements
 
@@ -19,6 +20,7 @@ __all__ = [
     "KeyChange",
     "LabDifference",
     "LabPair",
+    "LabProof",
     "Pairs",
     "Side",
     "StatementChange",
@@ -27,5 +29,6 @@ __all__ = [
     "differing_keys",
     "grouped",
     "lab_difference",
+    "prove_pairs",
     "read_pairs",
 ]

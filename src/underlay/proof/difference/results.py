@@ -25,16 +25,21 @@ if TYPE_CHECKING:
     from underlay.proof.difference.cells import Difference, Side, What
     from underlay.proof.difference.keys import KeyChange
     from underlay.proof.difference.labs import LabPair
+    from underlay.proof.difference.proving import LabProof
     from underlay.proof.difference.statements import StatementChange
 
 
 @dataclass(frozen=True)
 class LabDifference:
-    """What changes in one lab. ``difference`` is None where only one side has the lab."""
+    """What changes in one lab. ``difference`` is None where only one side has the lab.
+
+    ``proof`` is what packets say of it, where both labs were measured.
+    """
 
     pair: LabPair
     difference: Difference | None
     keys: tuple[KeyChange, ...]
+    proof: LabProof | None = None
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

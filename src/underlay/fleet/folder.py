@@ -19,6 +19,7 @@ from underlay.fleet.formats import (
     ifupdown,
     ignition,
     inspected,
+    ip_commands,
     netplan,
     networkd,
     networkmanager,
@@ -30,6 +31,7 @@ from underlay.fleet.formats.ini import read_ini
 from underlay.fleet.host import Container, Fixed, Host, Link, Network
 from underlay.fleet.kinds import is_meant, kind_of
 from underlay.lab.text import shown
+from underlay.plan.naming import nic_and_tag
 
 # Folders of a host's own file system, or of its programs' configuration: no host is called so.
 OF_A_HOST = frozenset(
@@ -234,6 +236,7 @@ class _Reading:
     def _script(self, document: Document) -> None:
         self.networks += script.script_networks(self.name, document)
         self.containers += script.script_containers(self.name, document)
+        self.links += ip_commands.script_links(self.name, document)
 
     def _podman(self, document: Document) -> None:
         self.networks += docker.podman_networks(self.name, document)
@@ -306,6 +309,21 @@ class _Reading:
             elif not inner.kind:
                 self.pass_over(inner, inner.at(1))
 
+    def _unsaid_parents(self, links: list[Link]) -> Iterator[Link]:
+        """Yield the parents of networks where scripts alone tell of interfaces.
+
+        Scripts make a few interfaces more, and say nothing of the host's others.
+        """
+        scripts = {document.file for document in self.documents if document.kind == "script"}
+        if not links or any(link.spot.file not in scripts for link in links):
+            return
+        known = {link.name for link in links}
+        for network in self.networks:
+            base, _ = nic_and_tag(network.parent, ())
+            if network.parent and not known & {network.parent, base}:
+                known.add(base)
+                yield Link(self.name, base, network.spot("master"))
+
     def host(self) -> Host:
         """Return all of it, without what stands there twice because a render holds both."""
         self.ignored += [env.file for env in self.environment.values() if env not in self.documents]
@@ -313,6 +331,7 @@ class _Reading:
             [document for document in self.documents if document.kind == "networkd"]
         )
         links = [changed(link, lower=link.lower or vlans.get(link.name, "")) for link in self.links]
+        links += self._unsaid_parents(links)
         kept = _unique(self.documents)
         inside = nspawn.found_in(
             self.name,

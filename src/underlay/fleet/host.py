@@ -237,6 +237,8 @@ class Link:
     master: str = ""
     members: tuple[str, ...] = ()
     bond_mode: str = ""
+    # A child's mode, such as a macvlan's; empty where its file says none.
+    mode: str = ""
     # Routes by way of another machine: where to, and the next hop.
     hops: tuple[tuple[Subnet, Address], ...] = ()
 

@@ -14,6 +14,7 @@ from underlay.fleet.formats import (
     cni,
     ignition,
     inspected,
+    ip_commands,
     netplan,
     nspawn,
     quadlet,
@@ -80,7 +81,8 @@ def kind_of(document: Document) -> str:
     if name.endswith((*cni.SUFFIXES, ".ign")):
         return _kind_of_json(document)
     if name.endswith(".sh") or document.text.startswith("#!"):
-        return "script" if script.makes_something(document.text) else ""
+        able = script.makes_something(document.text) or ip_commands.makes_links(document.text)
+        return "script" if able else ""
     return _kind_of_yaml(document) if name.endswith(YAML) else ""
 
 

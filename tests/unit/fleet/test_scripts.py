@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from archive import unpack
+from underlay.fleet import read_hosts
+from underlay.fleet.carried import carry
 from underlay.fleet.folder import read_host
 from underlay.fleet.formats.script import makes_something
-from underlay.fleet.host import Host
+from underlay.fleet.host import Host, Link
 from underlay.lint.hosts import lint_hosts
 
 CREATE = "docker network create -d macvlan --subnet 10.1.0.0/24 -o parent=eth1 lan"
@@ -82,3 +85,69 @@ def test_lint_judges_a_script_s_network(tmp_path: Path) -> None:
 def test_nothing_is_run(tmp_path: Path) -> None:
     host(tmp_path, f"touch {tmp_path}/ran", f"{CREATE} $(touch {tmp_path}/ran)")
     assert not (tmp_path / "ran").exists()
+
+
+SHIM = """\
+#!/bin/sh
+NIC=eno1
+SHIM=mynet-shim
+docker network create -d macvlan -o parent=$NIC --subnet 192.168.1.0/24 \\
+  --gateway 192.168.1.1 --ip-range 192.168.1.192/27 --aux-address host=192.168.1.223 mynet
+sudo ip link add $SHIM link $NIC type macvlan mode bridge
+ip addr add 192.168.1.223 dev $SHIM && ip link set dev $SHIM up mtu 1400
+ip -4 route add 192.168.1.192/27 dev $SHIM
+ip link add link eth1 name foo type vlan id 40
+ip r a default via 192.168.1.1 dev eno1
+# ip link add nothing link eno1 type macvlan
+echo ip link delete $SHIM
+"""
+
+
+def _links(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Link]:
+    monkeypatch.chdir(tmp_path)
+    (host,) = read_hosts(unpack({"one/net.sh": text}, tmp_path))
+    return {link.name: link for link in host.links}
+
+
+def test_interfaces_that_ip_makes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    links = _links(SHIM, tmp_path, monkeypatch)
+    assert list(links) == ["mynet-shim", "foo", "eno1", "eth1"]
+    shim, vlan, nic = links["mynet-shim"], links["foo"], links["eno1"]
+    assert (shim.kind, shim.lower, shim.mode, shim.mtu) == ("macvlan", "eno1", "bridge", 1400)
+    assert [str(interface) for interface, _ in shim.addresses] == ["192.168.1.223/32"]
+    assert [str(to) for to in shim.routes] == ["192.168.1.192/27"]
+    assert (vlan.kind, vlan.lower, vlan.vlan) == ("vlan", "eth1", 40)
+    assert [str(one.gateway) for one in nic.defaults] == ["192.168.1.1"]
+    assert shim.spot.line == 6
+
+
+def test_a_script_that_makes_a_shim_alone_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = _links("ip link add s link lan0 type macvlan\n", tmp_path, monkeypatch)
+    # Without a word the kernel takes vepa, in which it hears no sibling.
+    assert links["s"].mode == "vepa"
+
+
+def test_other_lines_of_ip_are_no_interface(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "docker network create -d macvlan --subnet 10.1.0.0/24 -o parent=eth1 n\n"
+    text += "ip link show\nip addr flush dev eth1\nip route del default\nip\nip link add\n"
+    assert _links(text, tmp_path, monkeypatch) == {}
+
+
+def test_a_shim_of_a_script_is_a_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    hosts = read_hosts(unpack({"one/net.sh": SHIM}, tmp_path))
+    lab = carry(hosts, {}, "lab").lab
+    assert lab["networks"]["mynet"]["shim"] == {
+        "name": "mynet-shim",
+        "addresses": {"one": "192.168.1.223/32"},
+        "routes": ["192.168.1.192/27"],
+    }
+    unheard = read_hosts(unpack({"one/net.sh": SHIM.replace(" mode bridge", "")}, tmp_path))
+    carried = carry(unheard, {}, "lab")
+    assert "shim" not in carried.lab["networks"]["mynet"]
+    assert any("in mode vepa" in one.what for one in carried.left_out)
+    assert [finding.id for finding in lint_hosts(unheard)] == ["shim-mode"]

@@ -12,6 +12,8 @@ from underlay.fleet.host import Host
 
 # How many addresses a lab's shim has at most.
 MOST = 2
+# The only mode of macvlan in which children of one parent hear each other.
+HEARING = "bridge"
 CHILDREN = tuple(name for name, driver in DRIVERS.items() if driver.attach == "child")
 
 
@@ -26,7 +28,11 @@ def put_shims(
     for host in hosts:
         for name in dict.fromkeys(link.name for link in host.links if link.kind in CHILDREN):
             group = _group(groups, host, name)
-            if group is not None:
+            link = next(one for one in host.links if one.name == name and one.kind in CHILDREN)
+            if group is not None and link.kind == "macvlan" and link.mode not in ("", HEARING):
+                what = f"the interface {name} of {host.name} in mode {link.mode}"
+                carried.leave(link.at("mode"), what, "it hears none of the host's own containers")
+            elif group is not None:
                 _put(carried, group, host, name, nodes[host.name])
 
 

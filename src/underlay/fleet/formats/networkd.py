@@ -14,6 +14,7 @@ _PLACES = (
     ("mac", "Link", "MACAddress"),
     ("mac", "NetDev", "MACAddress"),
     ("vlan", "VLAN", "Id"),
+    ("mode", "MACVLAN", "Mode"),
 )
 STACKED = ("VLAN", "MACVLAN", "IPVLAN", "MACVTAP", "IPVTAP")
 
@@ -50,12 +51,19 @@ def networkd_link(host: str, document: Document) -> Link | None:
         kind=said.value("NetDev", "Kind").lower() if netdev else "",
         master=said.value("Network", "Bond") or said.value("Network", "Bridge"),
         bond_mode=said.value("Bond", "Mode") if netdev else "",
+        mode=_mode(said) if netdev else "",
         spots={
             name: document.at(entry.line)
             for name, section, key in _PLACES
             if (entry := said.last(section, key)) is not None
         },
     )
+
+
+def _mode(said: Settings) -> str:
+    """Return a child's mode; without a word the kernel takes vepa for a macvlan: ip-link(8)."""
+    kind = said.value("NetDev", "Kind").lower()
+    return said.value(kind.upper(), "Mode").lower() or ("vepa" if kind == "macvlan" else "")
 
 
 def _addresses(document: Document, said: Settings) -> list[tuple[Interface, Spot]]:

@@ -10,6 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from underlay.fleet.document import Document, listed, number
@@ -116,14 +117,27 @@ def unread_lines(document: Document) -> Iterator[int]:
 
 
 def _commands(document: Document) -> Iterator[Command]:
+    for words, line in simple_commands(document):
+        yield from _of_engine(words, line)
+
+
+def simple_commands(document: Document) -> Iterator[tuple[list[str], int]]:
+    """Yield the simple commands of a script as words, with their lines and variables filled in.
+
+    An assignment to a variable is taken note of, and isn't yielded.
+    """
     known: dict[str, str] = {}
     for line, text in _joined(document.text):
         words = _words(text) or []
         plain = words[1:] if words[:1] and words[0] in _DECLARED else words
         if len(plain) == 1 and (assigned := _ASSIGNED.fullmatch(plain[0])):
             known[assigned[1]] = filled_in(assigned[2], known)
-        else:
-            yield from _of_line([filled_in(word, known) for word in words], line)
+            continue
+        told = [filled_in(word, known) for word in words]
+        ends = [i for i, word in enumerate(told) if word in _ENDS]
+        for start, end in pairwise([-1, *ends, len(told)]):
+            if part := told[start + 1 : end]:
+                yield part, line
 
 
 def _words(text: str) -> list[str] | None:
@@ -137,21 +151,16 @@ def _words(text: str) -> list[str] | None:
         return None
 
 
-def _of_line(words: list[str], line: int) -> Iterator[Command]:
-    """Yield the commands of an engine in a line of shell."""
-    start = 0
-    while start < len(words):
-        end = next((i for i in range(start, len(words)) if words[i] in _ENDS), len(words))
-        part = words[start:end]
-        start = end + 1
-        at = next((i for i, word in enumerate(part) if word.rpartition("/")[2] in ENGINES), None)
-        if at is None:
-            continue
-        engine, rest = part[at].rpartition("/")[2], part[at + 1 :]
-        if rest[:2] == ["network", "create"]:
-            yield Command(engine, True, tuple(rest[2:]), line)
-        elif rest[:1] in (["run"], ["create"]) or rest[:2] == ["container", "run"]:
-            yield Command(engine, False, tuple(rest[1:]), line)
+def _of_engine(part: list[str], line: int) -> Iterator[Command]:
+    """Yield what a simple command asks of an engine, if it is one of an engine's."""
+    at = next((i for i, word in enumerate(part) if word.rpartition("/")[2] in ENGINES), None)
+    if at is None:
+        return
+    engine, rest = part[at].rpartition("/")[2], part[at + 1 :]
+    if rest[:2] == ["network", "create"]:
+        yield Command(engine, True, tuple(rest[2:]), line)
+    elif rest[:1] in (["run"], ["create"]) or rest[:2] == ["container", "run"]:
+        yield Command(engine, False, tuple(rest[1:]), line)
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:

@@ -93,25 +93,6 @@ def networkd_not_attached(hosts: Hosts) -> Iterator[Hit]:
                 yield Hit(spot, f"no .network file asks for {name}", cure)
 
 
-@rule("shim-mode", "error", "Linux drivers/net/macvlan.c; " + NETWORKD + ": [MACVLAN] Mode=")
-def shim_mode(hosts: Hosts) -> Iterator[Hit]:
-    """A host's own macvlan hears the containers on its parent in mode bridge alone."""
-    for host in hosts:
-        below = {n.parent: n for n in host.networks if n.driver == "macvlan"}
-        lower = wanted_vlans(_networkd(host, ".network"))
-        for document, kind, said in _netdevs(host):
-            network = below.get(lower.get(said.value("NetDev", "Name"), ""))
-            mode = said.value("MACVLAN", "Mode").lower()
-            if kind != "macvlan" or network is None or mode == "bridge":
-                continue
-            # Without a word the kernel takes vepa.
-            line = _line(said, "MACVLAN", "Mode") if mode else _line(said, "NetDev", "Kind")
-            message = f"{said.value('NetDev', 'Name')} in mode {mode or 'vepa'} doesn't reach"
-            message += f" {host.name}'s own containers of {network.name}"
-            spot = document.at(line)
-            yield Hit(spot, message, "Mode=bridge in [MACVLAN]", (network.spot("master"),))
-
-
 @rule("networkd-netdev-missing", "error", NETWORKD)
 def networkd_netdev_missing(hosts: Hosts) -> Iterator[Hit]:
     """A .network file that asks for an interface waits for a .netdev file that makes it."""

@@ -14,6 +14,8 @@ from underlay.lint.hosts.rule import INTERFACES, ONE_WIRE, Hosts, rule
 
 # What an Ethernet interface has where nobody says anything: IEEE 802.3.
 USUAL_MTU = 1500
+# The mode of macvlan in which children of one parent hear each other.
+HEARS = "bridge"
 # Words of all formats for addresses that somebody else gives.
 GIVEN = ("dhcp", "method=auto", "inet6 auto", "acceptra=y", "acceptra=true", "accept-ra: true")
 TOO_LARGE = "RFC 4821; a switch drops what is too large, without a word"
@@ -150,6 +152,19 @@ def host_address_apart(hosts: Hosts) -> Iterator[Hit]:
                 if host.name not in near and not meet(interface.network, usual):
                     message = f"{host.name}'s {link.name} is {interface}, others are in {usual}"
                     yield Hit(spot, message, f"take an address of {usual}", (there,))
+
+
+@rule("shim-mode", "error", "Linux drivers/net/macvlan.c; ip-link(8): the usual mode is vepa")
+def shim_mode(hosts: Hosts) -> Iterator[Hit]:
+    """A host's own macvlan hears the containers on its parent in mode bridge alone."""
+    for host in hosts:
+        below = {one.parent: one for one in host.networks if one.driver == "macvlan"}
+        for link in host.links:
+            network = below.get(link.lower)
+            if link.kind == "macvlan" and network is not None and link.mode not in ("", HEARS):
+                message = f"{link.name} in mode {link.mode} doesn't reach {host.name}'s own"
+                message += f" containers of {network.name}"
+                yield Hit(link.at("mode"), message, "mode bridge", (network.spot("master"),))
 
 
 @rule("host-address-missing", "warning", "RFC 4291; RFC 1122, section 3.3.1")

@@ -23,11 +23,16 @@ if TYPE_CHECKING:
 
 @contextmanager
 def recorded_in(
-    save: Path | None, *, of: Literal["running", "files"], strict: bool, choice: Choice
+    save: Path | None,
+    junit: Path | None,
+    *,
+    of: Literal["running", "files"],
+    strict: bool,
+    choice: Choice,
 ) -> Iterator[Recording]:
-    """Yield what takes a run in, and have it kept in ``save`` however it ends.
+    """Yield what takes a run in, and have it kept however it ends; in ``junit`` as XML.
 
-    Raises BadInput where the file can't be written, before anything is measured.
+    Raises BadInput where a file can't be written, before anything is measured.
     """
     from underlay.proof.runs import schema
     from underlay.proof.runs.file import write_run
@@ -36,10 +41,20 @@ def recorded_in(
     writers: list[Callable[[Run], None]] = []
     if save is not None:
         writers.append(_writer("--save", save, write_run))
+    if junit is not None:
+        writers.append(_writer("--junit", junit, _write_junit))
     chosen = schema.Choice(only=choice.only, without=choice.without, protocols=choice.protocols)
     run = Recording(writers, of=of, strict=strict, choice=chosen)
     with recorded(run, err.print):
         yield run
+
+
+def _write_junit(run: Run, path: Path) -> None:
+    from underlay.report.junit import junit_text
+    from underlay.report.run import Told
+    from underlay.storage.writing import write_whole
+
+    write_whole(path, junit_text(Told(run)))
 
 
 def _writer(option: str, path: Path, write: Callable[[Run, Path], None]) -> Callable[[Run], None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
@@ -26,8 +26,6 @@ from underlay.report.results import (
 
 if TYPE_CHECKING:
     from underlay.proof.runs.schema import Run
-
-Format = Literal["text", "json"]
 
 
 @dataclass(frozen=True)

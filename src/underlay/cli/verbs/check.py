@@ -56,6 +56,10 @@ def command(
             metavar="FILE", help="Keep the run in FILE, for `underlay report` and --baseline."
         ),
     ] = None,
+    junit: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write JUnit XML to FILE, however the run ends."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure who reaches whom in a lab and compare it with the prediction.
@@ -85,7 +89,9 @@ def command(
 
     With --save the run is kept as one file: cells, causes with their evidence, the lab file,
     versions and dates. It is written also where the run ends early, and says how far it came;
-    `underlay report` makes every format of it, later and elsewhere.
+    `underlay report` makes every format of it, later and elsewhere. --junit writes JUnit XML, as
+    surely: a suite per pair of networks and a case per source, which fails where a cell differs;
+    what wasn't measured is an error.
 
     Example:
       underlay check
@@ -94,7 +100,7 @@ def command(
       underlay check --only 'web* -> db' --protocol tcp:5432
       underlay check flat
       underlay check labs --json
-      underlay check coreos --save run.json
+      underlay check coreos --save run.json --junit junit.xml
     """
     from underlay.proof.choice import Choice
 
@@ -104,7 +110,7 @@ def command(
     if what is None and (provider is not None or keep):
         raise BadInput("--provider and --keep need a FILE or DIR to start")
     of: Literal["running", "files"] = "running" if what is None else "files"
-    with recorded_in(save, of=of, strict=strict, choice=choice) as run:
+    with recorded_in(save, junit, of=of, strict=strict, choice=choice) as run:
         if what is None:
             code = _check_running(lab, choice, run, strict=strict, as_json=as_json)
         else:

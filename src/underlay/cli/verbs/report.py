@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 GROUP = "Labs"
 ORDER = 35
 
-Format = Literal["text", "json"]
+Format = Literal["text", "json", "junit"]
 # Columns of a file, where no terminal says how wide it is.
 WIDTH = 100
 
@@ -38,6 +38,7 @@ def command(
     Example:
       underlay report run.json
       underlay report run.json --format json -o cells.json
+      underlay report run.json --format junit -o junit.xml
     """
     from underlay.proof.runs.file import read_run
     from underlay.report.run import Told
@@ -66,6 +67,10 @@ def _text(told: Told, shape: Format) -> str:
 
     if shape == "text":
         return run.run_text(told, width=WIDTH).plain
+    if shape == "junit":
+        from underlay.report.junit import junit_text
+
+        return junit_text(told)
     return run.json_text(told)
 
 

@@ -1,0 +1,219 @@
+"""A run as JUnit XML, for whatever shows tests: a suite per pair of networks, a case per source.
+
+A case fails where a cell of its source differs, with the cause where one is known. What wasn't
+measured is an error, and never skipped: it is no pass. Statements of what is wanted are a suite of
+their own, and so is, where it counts, what nobody planned.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+
+from underlay.expect import asked_as
+from underlay.intent import broken_words
+from underlay.report.page import count
+from underlay.report.pasted import commands
+from underlay.report.results import ended_early
+from underlay.report.terminal import STOPS, value_text
+from underlay.report.unplanned import KINDS, cause
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from underlay.expect import End
+    from underlay.faults import Cell as Name
+    from underlay.intent import Judged
+    from underlay.proof.explain import Cause, Explanation
+    from underlay.proof.labs import LabResult
+    from underlay.proof.runs.schema import Run, SavedLab
+    from underlay.report.run import Told
+    from underlay.verdict import Cell
+
+NAME = "underlay check"
+CELLS_SHOWN = 20
+LINES_SHOWN = 12
+# What XML 1.0 can't hold, whichever way it is written (2.2, Char).
+NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit_text(told: Told) -> str:
+    """Return a run as JUnit XML; one that ended early has an error that says so."""
+    run = told.run
+    page = JUnitXml(NAME)
+    named: list[tuple[str, list[TestCase]]] = []
+    for lab in run.labs:
+        result = told.results.by_lab[lab.lab]
+        named += [*_cells(lab, result), *_wanted(lab, result), *_not_planned(lab, result)]
+    if early := ended_early(run):
+        detail = run.error.detail if run.error else ""
+        named.append((NAME, [_case("the run comes to its end", Error(_xml(early)), detail)]))
+    for name, cases in named:
+        page.add_testsuite(_suite(run, _xml(name), cases))
+    page.update_statistics()
+    page.time = run.timings.get("total", 0.0)
+    stream = io.BytesIO()
+    page.write(stream)
+    return stream.getvalue().decode() + "\n"
+
+
+def _suite(run: Run, name: str, cases: Sequence[TestCase]) -> TestSuite:
+    suite = TestSuite(name)
+    suite.timestamp = run.began.partition("+")[0]
+    # They stand before the cases: the schemas of some readers have an order.
+    for part, version in {"kernel": run.kernel, **run.versions}.items():
+        suite.add_property(part, _xml(version))
+    for case in cases:
+        case.classname = name
+    suite.add_testcases(cases)
+    return suite
+
+
+def _cells(lab: SavedLab, result: LabResult) -> Iterator[tuple[str, list[TestCase]]]:
+    """Yield the name and the cases of each pair of networks; an error where there is no cell."""
+    networks = _networks(lab.ends)
+    pairs: dict[tuple[str, str], dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
+    for cell in result.verdict.cells:
+        pair = networks.get(cell.source, ""), networks.get(cell.destination, cell.destination)
+        pairs[pair][cell.source].append(cell)
+    for (source, destination), sources in pairs.items():
+        cases = [_of_source(name, cells, result) for name, cells in sources.items()]
+        yield f"{lab.lab}: {source} → {destination}", cases
+    if not result.verdict.cells:
+        why = result.error.message if result.error else "it has no cell"
+        yield lab.lab, [_case("its cells", Error(_xml(f"not measured: {why}"), "not measured"))]
+
+
+def _networks(ends: Iterable[End]) -> dict[str, str]:
+    """Return the network of each end, by its name; of machines what they are."""
+    return {end.name: end.network or f"{end.kind}s" for end in ends}
+
+
+def _of_source(source: str, cells: Sequence[Cell], result: LabResult) -> TestCase:
+    """Return the case of one source within a pair of networks."""
+    broken = [cell for cell in cells if cell.differs]
+    unknown = [cell for cell in cells if not cell.measured]
+    wrong = broken + unknown
+    if not wrong:
+        return _case(source)
+    causes = _causes(result.explanation, wrong)
+    head = "; ".join(f"{one.finding.fault.title} ({one.where})" for one in causes)
+    lines = _cell_lines(wrong)
+    for one in causes:
+        lines += ["", *_cause_lines(result.explanation, one)]
+    if broken:
+        words = f"{count(len(broken), 'cell')} of {len(cells)} differ: {head or 'no cause found'}"
+        return _case(source, Failure(_xml(words), "differs"), "\n".join(lines))
+    why = result.error.message if result.error else head or unknown[0].reason
+    words = f"{count(len(unknown), 'cell')} of {len(cells)} not measured: {why}"
+    lines += ["", result.error.detail] if result.error and result.error.detail else []
+    return _case(source, Error(_xml(words), "not measured"), "\n".join(lines))
+
+
+def _case(name: str, outcome: Failure | Error | None = None, text: str = "") -> TestCase:
+    case = TestCase(_xml(name))
+    if outcome is not None:
+        outcome.text = _xml(text)
+        case.result = [outcome]
+    return case
+
+
+def _causes(explanation: Explanation | None, cells: Iterable[Cell]) -> list[Cause]:
+    wanted = {_name(cell) for cell in cells}
+    causes = explanation.causes if explanation else ()
+    return [cause for cause in causes if not wanted.isdisjoint(cause.cells)]
+
+
+def _name(cell: Cell) -> Name:
+    return cell.source, cell.destination, str(cell.protocol), cell.family
+
+
+def _cell_lines(cells: Sequence[Cell]) -> list[str]:
+    lines = [f"{_asked(cell)}: {_became(cell)}" for cell in cells[:CELLS_SHOWN]]
+    rest = len(cells) - len(lines)
+    lines += [f"and {count(rest, 'cell')} more"] if rest else []
+    reasons = dict.fromkeys(f"{one.because} ({one.reference})" for one in cells if one.differs)
+    return lines + [f"Expected so because: {reason}" for reason in reasons]
+
+
+def _asked(cell: Cell) -> str:
+    label = asked_as(cell.protocol, cell.family)
+    return f"{cell.source} → {cell.destination} ({label})"
+
+
+def _became(cell: Cell) -> str:
+    if not cell.measured:
+        return f"not measured: {cell.reason}"
+    words = f"expected {value_text(cell.expected)}, observed {value_text(cell.observed)}"
+    if cell.elsewhere:
+        words += f", but stopped elsewhere: {cell.stopped_at} instead of {cell.expected_stop}"
+    elif cell.leaks:
+        words += ", but the request arrived"
+    elif cell.answered_by:
+        words += f": {cell.answered_by} answered"
+    elif cell.stopped_at:
+        words += f": {STOPS[cell.stopped_at]} ({cell.stopped_at})"
+    return words
+
+
+def _cause_lines(explanation: Explanation | None, one: Cause) -> list[str]:
+    fault = one.finding.fault
+    lines = [
+        f"Cause: {fault.title} ({fault.id}), {one.where}, {one.sureness}",
+        fault.cause,
+    ]
+    for proof in one.finding.proofs:
+        lines += [f"{proof.node}: {proof.command}", *(f"  {line}" for line in proof.lines)]
+    lines = lines[:LINES_SHOWN]
+    cures = commands(explanation, one) if explanation else []
+    lines += ["Cure:", *(f"  {line}" for line in cures or [one.finding.cure])]
+    return [*lines, fault.reference]
+
+
+def _wanted(lab: SavedLab, result: LabResult) -> Iterator[tuple[str, list[TestCase]]]:
+    """Yield the lab's statements, a case for each; nothing where there are none."""
+    if result.verdict.intent:
+        yield f"{lab.lab}: what is wanted", [_of_statement(one) for one in result.verdict.intent]
+
+
+def _of_statement(one: Judged[Cell]) -> TestCase:
+    name = f"line {one.statement.line}: {one.statement.text}"
+    if one.word == "broken":
+        words = f"broken by {len(one.broken)} of {count(len(one.cells), 'cell')}"
+        said = f"{words}: {broken_words(one.statement.never, one.broken)}"
+        text = "\n".join(_cell_lines([*one.broken, *one.untold]))
+        return _case(name, Failure(_xml(said), "broken"), text)
+    if one.word == "not measured":
+        why = f"{len(one.untold)} of {count(len(one.cells), 'cell')} not measured"
+        said = why if one.cells else "no cell of this lab is about it"
+        text = "\n".join(_cell_lines(one.untold))
+        return _case(name, Error(_xml(said), "not measured"), text)
+    return _case(name)
+
+
+def _not_planned(lab: SavedLab, result: LabResult) -> Iterator[tuple[str, list[TestCase]]]:
+    """Yield what nobody planned, where that counts: a case for each way, and for who is blind."""
+    verdict = result.verdict
+    if not verdict.strict or not verdict.cells:
+        return
+    cases = []
+    for one in verdict.unplanned:
+        words = f"{KINDS[one.kind].one}, heard by {', '.join(one.heard_by)}"
+        text = f"{KINDS[one.kind].because} {cause(one)}\n{KINDS[one.kind].reference}"
+        name = f"{one.end} {one.interface} {one.address}, {one.kind}"
+        cases.append(_case(name, Failure(_xml(words), one.kind), text))
+    if verdict.looked is None:
+        cases.append(_case("all ends", Error("it was not looked for", "not measured")))
+    for end, why in verdict.looked.blind if verdict.looked else ():
+        said = f"it could not look: {why}"
+        cases.append(_case(f"{end} looks", Error(_xml(said), "not measured")))
+    yield f"{lab.lab}: what nobody planned", cases or [_case("all ends")]
+
+
+def _xml(words: str) -> str:
+    """Return ``words`` without what no XML can hold."""
+    return NO_XML.sub("\ufffd", words)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
-from underlay.plan import Attachment, Plan, PlannedContainer, host_address, parent_address
+from underlay.plan import Attachment, Plan, PlannedContainer, asking_address, host_address
 from underlay.plan.naming import PROBE_PORT
 
 if TYPE_CHECKING:
@@ -134,7 +134,8 @@ def pairs(plan: Plan) -> Iterator[Pair]:
 
     Those are all ordered pairs of ends of different containers, and each
     container end with each node and external host in both directions. A node speaks
-    from, and is asked for, its own address on the parent of that container's network;
+    from, and is asked for, its own address on the parent of that container's network
+    (``asking_address``);
     an external host its address in that network's subnet, or else in its segment.
     """
     for family in FAMILIES:
@@ -143,7 +144,7 @@ def pairs(plan: Plan) -> Iterator[Pair]:
 
 def _pairs(plan: Plan, family: Family) -> Iterator[Pair]:
     own = {
-        (node.name, network.name): parent_address(plan, node, network, family)
+        (node.name, network.name): asking_address(plan, node, network, family)
         for node in plan.nodes
         for network in plan.networks
     }

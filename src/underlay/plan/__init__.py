@@ -2,7 +2,13 @@
 
 from underlay.plan.addresses import Cidr, Slice, child_address, family_of
 from underlay.plan.hosts import host_address
-from underlay.plan.make import NET_D, make_plan, own_addresses, parent_address
+from underlay.plan.make import (
+    NET_D,
+    asking_address,
+    make_plan,
+    own_addresses,
+    parent_address,
+)
 from underlay.plan.networks import MANAGEMENT, MANAGEMENT_SEGMENT
 from underlay.plan.nodes import MANAGEMENT_RANGE
 from underlay.plan.pools import Pool
@@ -56,6 +62,7 @@ __all__ = [
     "Route",
     "Slice",
     "VlanLink",
+    "asking_address",
     "child_address",
     "family_of",
     "host_address",

@@ -94,6 +94,20 @@ def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, famil
     return next((address.ip for address in found if address.family == family), "")
 
 
+def asking_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: int = 4) -> str:
+    """Return the address by which ``node`` asks, and is asked, in the cells of ``network``.
+
+    A node with files of its user's own may have none on that network's parent. Then it is its
+    NIC's there, or another NIC's: it is a station of the underlay all the same.
+    """
+    own = parent_address(plan, node, network, family)
+    if own or not node.own:
+        return own
+    addresses = own_addresses(node)
+    found = [*addresses.get(network.nic, ()), *chain(*(addresses[n.interface] for n in node.nics))]
+    return next((address.ip for address in found if address.family == family), "")
+
+
 def own_addresses(node: PlannedNode) -> dict[str, tuple[Cidr, ...]]:
     """Return a node's addresses, with their prefix lengths, by interface.
 

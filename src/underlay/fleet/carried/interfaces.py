@@ -65,23 +65,23 @@ def _interfaces(
             continue
         if uplink.through and uplink.port in segments and uplink.through not in seen:
             seen.add(uplink.through)
-            moved = DRIVERS[network.driver].attach == "moved"
-            own = vlan_link_name(nics[segments[uplink.port]], uplink.vlan or 0)
-            if not moved:
-                yield uplink.through, _called(lab, uplink, own)
+            segment = segments[uplink.port]
+            own = vlan_link_name(nics[segment], uplink.vlan or 0)
+            if DRIVERS[network.driver].attach != "moved":
+                yield uplink.through, _called(lab, segment, uplink.vlan) or own
         if network.bridge and DRIVERS[network.driver].bridges_uplink and network.bridge not in seen:
             seen.add(network.bridge)
             yield network.bridge, network.bridge
 
 
-def _called(lab: dict[str, Any], uplink: Uplink, own: str) -> str:
-    """Return what the lab calls the sub-interface that ``uplink`` leaves by."""
+def _called(lab: dict[str, Any], segment: str, vlan: int | None) -> str:
+    """Return what a network calls the sub-interface of a VLAN, which is one whoever sits on it."""
     names = (
         entry["interface"]
         for entry in lab["networks"].values()
-        if entry.get("vlan") == uplink.vlan and "interface" in entry
+        if (entry.get("segment"), entry.get("vlan")) == (segment, vlan) and "interface" in entry
     )
-    return next((name for name in names if name == uplink.through), own)
+    return next(names, "")
 
 
 def _said(carried: Carried, host: Host, name: str, links: Sequence[Link]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import os
 import re
 import time
 
-from .commands import Failed, run, show
+from .commands import Failed, run, show, write
 
 # systemd's own note that the unit is active.
 ACTIVE = "/run/systemd/units/invocation:systemd-networkd.service"
@@ -25,6 +25,7 @@ UNITS = ("systemd-networkd.socket", "systemd-networkd.service")
 RENDERED = "/etc/systemd/network/10-cloud-init-*.network"
 # What networkd notes of each link (sd-network's state files).
 LINKS = "/run/systemd/netif/links"
+DROP_INS = "/run/systemd/network"
 DEADLINE = 30.0
 # s for a link that a unit makes: one whose interface below isn't there is never made.
 MADE_DEADLINE = 5.0
@@ -38,16 +39,42 @@ def let_go() -> None:
         run(["systemctl", "stop", *UNITS], check=False)
 
 
-def act_on(units: list[dict], management: str) -> None:
+def act_on(units: list[dict], management: str, planned: dict[str, list[str]]) -> None:
     """Have networkd act on the user's own ``units``, and return once it has done so.
 
-    cloud-init's own units go, but for that of ``management``. Raises Failed, with networkd's
-    words, where a link isn't configured after DEADLINE seconds.
+    cloud-init's own units go, but for that of ``management``. An address that is ``planned`` for an
+    interface and that no unit gives it comes by a drop-in: one that somebody else adds, networkd
+    takes away as soon as it configures the link again. Raises Failed, with networkd's words, where
+    a link isn't configured after DEADLINE seconds.
     """
     for path in glob.glob(RENDERED):
         if not path.endswith(f"-{management}.network"):
             os.unlink(path)
     run(["systemctl", "start", *UNITS])
+    _reload(units)
+    if _add_addresses(units, planned):
+        _reload(units)
+
+
+def _add_addresses(units: list[dict], planned: dict[str, list[str]]) -> bool:
+    """Write drop-ins for ``planned`` addresses that units lack; say whether there are any."""
+    links = _links()
+    governed = [path for _, path in links.values()]
+    added = False
+    for row in show(["address", "show"]):
+        path = links.get(row["ifname"], ("", ""))[1]
+        mine = path in {unit["path"] for unit in units} and governed.count(path) == 1
+        found = {f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"]}
+        lacking = [one for one in planned.get(row["ifname"], ()) if one not in found]
+        if mine and lacking:
+            lines = "".join(f"Address={address}\n" for address in lacking)
+            write(f"{DROP_INS}/{os.path.basename(path)}.d/50-underlay.conf", f"[Network]\n{lines}")
+            added = True
+    return added
+
+
+def _reload(units: list[dict]) -> None:
+    """Have networkd read its units, and return once every link is configured."""
     run(["networkctl", "reload"])
     texts = {unit["path"]: unit for unit in units}
     began = time.monotonic()
@@ -58,7 +85,7 @@ def act_on(units: list[dict], management: str) -> None:
         if failed or time.monotonic() > began + DEADLINE:
             link = (failed or list(waiting))[0]
             state, path = waiting[link]
-            source = texts[path]["source"] if path in texts else path
+            source = texts[path]["source"] if path in texts else path or "systemd-networkd"
             raise Failed(f"{source}: networkd says that {link} is {state}{_journal(link)}")
         time.sleep(0.1)
 
@@ -70,11 +97,14 @@ def governed(units: list[dict]) -> set[str]:
 
 
 def _unsettled() -> dict[str, tuple[str, str]]:
-    """Return the state and the unit of each link that networkd has not configured yet."""
+    """Return the state and the unit of each link that networkd has not configured yet.
+
+    A new one is ``pending`` first, with no unit so far: what is added to it then, networkd removes.
+    """
     return {
         link: (state, path)
         for link, (state, path) in _links().items()
-        if path and state not in ("configured", "unmanaged")
+        if state not in ("configured", "unmanaged")
     }
 
 

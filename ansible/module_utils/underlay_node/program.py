@@ -194,7 +194,8 @@ def _have_units_acted_on(
     for lines in links.renaming(links.Links(node["node"])):
         batch(lines)
     own.install(fresh, [])
-    networkd.act_on(units, node["node"]["management"]["interface"])
+    planned = links.Links(node["node"]).addresses()
+    networkd.act_on(units, node["node"]["management"]["interface"], planned)
 
 
 def _filters(

@@ -404,7 +404,8 @@ def overlapping_networks(subject: Subject) -> Iterator[Hit]:
     """Two networks on one parent that hand out the same addresses."""
     for first, second in combinations(subject.plan.networks, 2):
         found = _overlap(first, second)
-        if first.parent == second.parent and found:
+        apart = _on_other_nodes(first, second) and not _meet(first, second)
+        if first.parent == second.parent and found and not apart:
             yield Hit(
                 subject.spot(*_subnet_key(subject.lab, second.name, found[1])),
                 f"{second.name}'s {found[1]} overlaps {first.name}'s {found[0]} on"
@@ -423,7 +424,7 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
     networks = [network for network in subject.plan.networks if network.runtime == "docker"]
     for first, second in combinations(networks, 2):
         found = _overlap(first, second)
-        if first.parent != second.parent and found:
+        if first.parent != second.parent and found and not _on_other_nodes(first, second):
             yield Hit(
                 subject.spot(*_subnet_key(subject.lab, second.name, found[1])),
                 f"Docker will not create {second.name}: {found[1]} overlaps"
@@ -806,6 +807,28 @@ def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> tuple[str, str] |
         if one.family == other.family and ip_network(one.subnet).overlaps(ip_network(other.subnet)):
             return one.subnet, other.subnet
     return None
+
+
+def _on_other_nodes(first: PlannedNetwork, second: PlannedNetwork) -> bool:
+    """Whether hosts' own files make the two, and no host has both."""
+    ones, others = dict(first.made_by), dict(second.made_by)
+    return bool(ones and others) and not ones.keys() & others.keys()
+
+
+def _meet(first: PlannedNetwork, second: PlannedNetwork) -> bool:
+    """Whether a host that makes the one hands out an address that another's file hands out, too."""
+    ones, others = (
+        [
+            pool.slices[node]
+            for pool in network.pools
+            for node, _ in network.made_by
+            if node in pool.slices
+        ]
+        for network in (first, second)
+    )
+    return any(
+        one.holds(other.first) or other.holds(one.first) for one, other in product(ones, others)
+    )
 
 
 def _subnet_key(lab: Lab, network: str, subnet: str) -> tuple[str | int, ...]:

@@ -297,3 +297,17 @@ def test_diff_names_a_host_that_a_revision_lacks(capsys: pytest.CaptureFixture[s
     assert cli.main(["diff", "HEAD:", str(file)]) == 2
     message = capsys.readouterr().err
     assert "HEAD:lab.yml:2:35: fleet.beta: found 'hosts/gamma', which HEAD hasn't" in message
+
+
+def test_hosts_of_several_kinds_may_share_a_subnet_by_ranges_of_their_own() -> None:
+    """Each host makes one of the two networks, and hands out what the other doesn't."""
+    shop = COMPOSE.replace("10.2.0.10", "10.1.1.130").replace("10.2.0.0/24", "10.1.1.0/24")
+    shop = shop.replace("{subnet: 10.1.1.0/24}", "{subnet: 10.1.1.0/24, ip_range: RANGE}")
+    Path("hosts/beta", NET_D).unlink()
+
+    def found(ip_range: str) -> set[str]:
+        Path("hosts/beta/compose.yml").write_text(shop.replace("RANGE", ip_range))
+        return {finding.id for finding in load(lab_of(LAB)).findings}
+
+    assert "overlapping-networks" not in found("10.1.1.128/26")
+    assert "overlapping-networks" in found("10.1.1.64/26")

@@ -1,0 +1,104 @@
+"""Hosts' own files on nodes: the programs that they are for act on them, and packets prove it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.running import Checkout, Lab
+
+FLEETS = Path(__file__).parents[1] / "fleets"
+NAME = "fleet-mixed"
+VLAN = "etc/systemd/network/20-ens3.70.netdev"
+
+
+@pytest.fixture(scope="module")
+def fleet(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Return the lab of a fleet that has hosts of three kinds, up, with files of its own."""
+    before = interfaces()
+    folder = tmp_path_factory.mktemp("fleet") / "mixed"
+    shutil.copytree(FLEETS / "mixed", folder)
+    lab = Lab(copy, NAME, folder / "lab.yml")
+    done = lab.up()
+    if done.code:
+        pytest.fail(str(done), pytrace=False)
+    yield lab
+    done = copy.underlay("down", "--all")
+    assert done.code == 0, str(done)
+    prove_nothing_is_left(copy, before)
+
+
+def test_what_the_files_say_is_what_packets_do(fleet: Lab) -> None:
+    matrix = fleet.check()
+    matrix.prove_green()
+    assert matrix.summary["statements"] == 2
+    assert matrix.summary["unplanned"] == 0, matrix.done.err
+
+
+def test_files_are_at_their_paths_word_for_word(fleet: Lab) -> None:
+    hosts = fleet.file.parent / "hosts"
+    files = [path for path in sorted(hosts.rglob("*")) if path.is_file()]
+    assert len(files) == 13
+    for path in files:
+        node, *rest = path.relative_to(hosts).parts
+        assert fleet.shell(node, 'cat "$1"', f"/{'/'.join(rest)}") == path.read_text()
+
+
+def test_the_real_programs_have_acted_on_them(fleet: Lab) -> None:
+    assert "shop" in fleet.shell("core-01", "docker compose ls --quiet")
+    assert "shop_lan" in fleet.shell("core-01", "docker network ls --format '{{.Name}}'")
+    assert fleet.shell("core-03", "systemctl is-active cache.service").strip() == "active"
+    assert "lan" in fleet.shell("core-03", "podman network ls --quiet").split()
+    assert "10.9.1.128" in fleet.shell("core-02", "ls /var/lib/cni/networks/lan")
+    for node in ("core-01", "core-02", "core-03"):
+        unit = fleet.shell(node, "networkctl status ens3.70 --json=pretty")
+        assert "/etc/systemd/network/20-ens3.70.network" in unit
+
+
+def test_what_was_put_aside_is_said(fleet: Lab) -> None:
+    status = fleet.status()
+    said = "\n".join(status["put_aside"]["core-01"])
+    assert "of web put aside: ports, volumes, command" in said
+    assert "a stand-in runs as db, for its image postgres:16" in said
+    assert "put aside: PublishPort, Volume" in "\n".join(status["put_aside"]["core-03"])
+    assert "core-02" not in status["put_aside"]
+    assert status["strangers"] == []
+
+
+def test_a_container_that_no_plan_knows_is_named(fleet: Lab) -> None:
+    fleet.shell("core-01", "docker run --detach --name visitor --network none nginx:1.27")
+    fleet.shell("core-03", "podman run --detach --name guest --network none redis:7")
+    found = {(one["node"], one["runtime"], one["name"]) for one in fleet.status()["strangers"]}
+    assert found == {("core-01", "docker", "visitor"), ("core-03", "podman", "guest")}
+    checked = fleet.verb("check")
+    assert "Runs, not planned" in checked.out
+    assert "visitor" in checked.out
+    fleet.shell("core-01", "docker rm --force visitor")
+    fleet.shell("core-03", "podman rm --force --time 0 guest")
+    assert fleet.status()["strangers"] == []
+
+
+def test_a_nodes_root_has_no_way_to_the_hosts_files(fleet: Lab) -> None:
+    done = fleet.execute("core-01", "mount", "-t", "hostfs", "none", "/mnt", "-o", "hostfs=/")
+    assert done.code != 0
+
+
+def test_a_vlan_that_was_mistyped_is_seen_by_intent_and_packets(fleet: Lab) -> None:
+    """The file says so itself, so that the prediction follows it: what is wanted doesn't."""
+    unit = fleet.file.parent / "hosts" / "core-03" / VLAN
+    before = unit.read_text()
+    unit.write_text(before.replace("Id=70", "Id=71"))
+    try:
+        switched = fleet.checkout.underlay("switch", str(fleet.file), "--lab", NAME, deadline=600)
+        assert switched.code == 0, str(switched)
+        matrix = fleet.check()
+        assert matrix.done.code == 1
+        assert matrix.summary["differs"] == 0
+        assert matrix.summary["statements_broken"] == 2
+        assert matrix.cells["web", "cache", "icmp"]["observed"] == "unreachable"
+    finally:
+        unit.write_text(before)

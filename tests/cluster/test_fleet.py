@@ -13,7 +13,6 @@ from cluster.running import Checkout, Lab
 
 FLEETS = Path(__file__).parents[1] / "fleets"
 NAME = "fleet-mixed"
-VLAN = "etc/systemd/network/20-ens3.70.netdev"
 
 
 @pytest.fixture(scope="module")
@@ -87,18 +86,19 @@ def test_a_nodes_root_has_no_way_to_the_hosts_files(fleet: Lab) -> None:
     assert done.code != 0
 
 
-def test_a_vlan_that_was_mistyped_is_seen_by_intent_and_packets(fleet: Lab) -> None:
+def test_a_parent_that_was_mistyped_is_seen_by_intent_and_packets(fleet: Lab) -> None:
     """The file says so itself, so that the prediction follows it: what is wanted doesn't."""
-    unit = fleet.file.parent / "hosts" / "core-03" / VLAN
+    unit = fleet.file.parent / "hosts" / "core-03" / "etc/containers/systemd/lan.network"
     before = unit.read_text()
-    unit.write_text(before.replace("Id=70", "Id=71"))
+    unit.write_text(before.replace("parent=ens3.70", "parent=ens3"))
     try:
         switched = fleet.checkout.underlay("switch", str(fleet.file), "--lab", NAME, deadline=600)
         assert switched.code == 0, str(switched)
         matrix = fleet.check()
         assert matrix.done.code == 1
-        assert matrix.summary["differs"] == 0
+        assert matrix.summary["differs"] == 0, matrix.done.err
         assert matrix.summary["statements_broken"] == 2
         assert matrix.cells["web", "cache", "icmp"]["observed"] == "unreachable"
+        assert matrix.summary["unplanned"] == 0, matrix.done.err
     finally:
         unit.write_text(before)

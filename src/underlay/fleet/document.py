@@ -56,6 +56,8 @@ class Document:
     data: Any = None
     marks: LabText = field(default_factory=lambda: LabText(""))
     reports: list[Report] = field(default_factory=list)
+    # Whether another file takes it in, so that nobody starts it by itself.
+    part: bool = False
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ from underlay.fleet.formats import (
     cloud_config,
     cni,
     compose,
+    compose_files,
     docker,
     ifupdown,
     ignition,
@@ -133,7 +134,11 @@ def host_of(name: str, folder: str, files: Iterable[tuple[Document, bool]]) -> H
     this reads.
     """
     reading = _Reading(name)
-    for document, readable in files:
+    every = list(files)
+    for document, readable in every:
+        if readable:
+            reading.files.add(document)
+    for document, readable in every:
         reading.file(document, readable=readable)
     if not reading.documents:
         seen = f" ({', '.join(reading.ignored[:4])})" if reading.ignored else ""
@@ -189,6 +194,7 @@ class _Reading:
     passed_over: list[tuple[str, Spot]] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
     environment: dict[str, Document] = field(default_factory=dict)
+    files: compose_files.Files = field(default_factory=compose_files.Files)
 
     def file(self, document: Document, *, readable: bool) -> None:
         """Take one file of the host."""
@@ -201,7 +207,7 @@ class _Reading:
         if document.name == ".env":
             self.environment[document.folder] = document
             return
-        document.kind = kind_of(document)
+        document.kind = kind_of(document) or ("compose" if self.files.names(document) else "")
         if document.kind:
             self.take(document)
         else:
@@ -243,13 +249,25 @@ class _Reading:
         self.containers += inspected.seen_in_network(self.name, document)
 
     def _compose(self, document: Document) -> None:
+        role = self.files.role(document)
+        document.part = bool(role)
         environment = self.environment.get(document.folder)
-        compose.interpolate(document, environment)
         if environment is not None and environment not in self.documents:
             self.documents.append(environment)
-        self.networks += docker.compose_networks(self.name, document)
+        if role == "variant":
+            base = self.files.base_of(compose_files.path_of(document)).rpartition("/")[2]
+            message = f"docker compose takes {base} of this folder, and this one where told to"
+            document.report("compose-variant", document.spot(), message, "COMPOSE_FILE in .env")
+        if role in ("part", "variant"):
+            document.kind = "compose_part"
+            return
+        compose_files.assemble(document, self.files, environment)
+        known = compose.environment(environment)
+        profiles = frozenset(known.get("COMPOSE_PROFILES", "").replace(",", " ").split())
+        project = docker.project_of(document, known)
+        self.networks += docker.compose_networks(self.name, document, project)
         self.fixed += docker.compose_fixed(self.name, document)
-        self.containers += docker.compose_containers(self.name, document)
+        self.containers += docker.compose_containers(self.name, document, profiles)
 
     def _quadlet(self, document: Document) -> None:
         if document.name.endswith(".network"):
@@ -302,6 +320,8 @@ class _Reading:
 
     def _inside(self, written: dict[str, Document]) -> None:
         """Take the files apart that another file puts on the host."""
+        for inner in written.values():
+            self.files.add(inner)
         for inner in written.values():
             inner.kind = kind_of(inner)
             if inner.kind and inner.kind not in ("cloud_config", "ignition"):

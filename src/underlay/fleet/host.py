@@ -125,6 +125,8 @@ class Container:
     spot: Spot
     document: Document
     count: int = 1
+    # Why nobody starts it, where that is so.
+    idle: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,8 @@ class Network:
     claims: tuple[Claim, ...] = ()
     # What the file that names its containers calls it there, where that is another name.
     alias: str = ""
+    # What the engine calls it, where others may name it so: Compose puts its project before it.
+    engine_name: str = ""
     # The tag of a sub-interface that goes into the container itself (CNI's plugin vlan).
     tag: int | None = None
     routes: tuple[ToldRoute, ...] = ()

@@ -80,6 +80,8 @@ def program_of(document: Document) -> str:
     """Return the program that a file is for, by the name that plans have for it."""
     if document.kind == "netplan" and document.name in NETWORK_CONFIG:
         return "network-config"
+    if document.part:
+        return "compose-part"
     return _PROGRAMS.get(document.kind, document.kind)
 
 

@@ -16,6 +16,10 @@ from underlay.fleet.host import Address, Container, Host
 MODES = ("host", "none", "bridge", "default", "private", "pasta", "slirp4netns")
 
 
+# Networks that are another container's.
+SHARED = ("service:", "container:")
+
+
 # What is called so in a lab already.
 MACHINES = ("switch", "dhcp-server", "all")
 
@@ -92,24 +96,37 @@ def fixed_addresses(groups: Sequence[Group], hosts: Sequence[Host]) -> dict[str,
     return found
 
 
-def _group(groups: Sequence[Group], host: str, name: str, runtime: str = "") -> Group | None:
-    """Return the lab's network that files of ``host`` call ``name``, by that or as its alias."""
+def _group(
+    groups: Sequence[Group],
+    host: str,
+    name: str,
+    runtime: str = "",
+    document: Document | None = None,
+) -> Group | None:
+    """Return the lab's network that files of ``host`` call ``name``, by that or as its alias.
+
+    Of several the one counts that ``document`` itself makes.
+    """
     runtime = INSTEAD.get(runtime, runtime)
+    found: Group | None = None
     for group in groups:
         for uplink in group.uplinks:
             one = uplink.network
-            called = name in (one.alias, one.name) if one.alias else name == one.name
-            if one.host == host and called and runtime in ("", one.runtime):
-                return group
-    return None
+            names = (one.alias, one.name, one.engine_name) if one.alias else (one.name,)
+            if one.host == host and name in names and runtime in ("", one.runtime):
+                if one.document is document:
+                    return group
+                found = found or group
+    return found
 
 
 def _of_files(
     carried: Carried, groups: Sequence[Group], host: Host, nodes: dict[str, str]
 ) -> Iterator[Entry]:
     for container in host.containers:
-        if container.count < 1:
-            carried.leave(container.spot, container.name, "no replica of it is started")
+        if container.count < 1 or container.idle:
+            why = container.idle or "no replica of it is started"
+            carried.leave(container.spot, container.name, why)
             continue
         node = nodes[host.name]
         entry = Entry([node], [], container.spot, count=container.count)
@@ -121,11 +138,13 @@ def _of_files(
         if entry.name != container.name:
             entry.note = f"{container.name!r} of {host.name} is called {entry.name} here"
         for network, addresses, mac in container.networks:
-            group = _group(groups, host.name, network, container.runtime)
+            group = _group(groups, host.name, network, container.runtime, container.document)
             if group is None:
                 what = f"{container.name} in {network or 'no network of its own'}"
-                why = "the lab has no such network"
-                carried.leave(container.spot, what, why, matters=network != "none")
+                shared = network.startswith(SHARED)
+                why = "it has that one's networks" if shared else "the lab has no such network"
+                matters = network != "none" and not shared
+                carried.leave(container.spot, what, why, matters=matters)
                 continue
             if group.name in entry.networks:
                 continue
@@ -172,7 +191,7 @@ def _assumed(
     for name in group.hosts:
         host = known[name]
         used = (
-            _group(groups, name, network, container.runtime)
+            _group(groups, name, network, container.runtime, container.document)
             for container in host.containers
             for network, _, _ in container.networks
         )

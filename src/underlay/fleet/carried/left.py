@@ -53,7 +53,9 @@ CARRIED = {
         "podman": "name|id|driver|network_interface|created|ipv6_enabled|internal|containers(/.*)?"
         "|subnets(/(subnet|gateway|lease_range(/(start_ip|end_ip))?))?|ipam_options(/driver)?"
         "|routes(/(destination|gateway))?|options(/(mode|mtu|no_default_route))?",
-        "compose": "version|name|services|services/[^/]+(/(image|container_name|mac_address|scale"
+        "compose": "version|name|include(/.*)?|services"
+        "|services/[^/]+(/(image|container_name|mac_address|scale|network_mode|profiles"
+        "|extends(/(file|service))?"
         "|deploy(/replicas)?"
         "|networks(/[^/]+(/(ipv4_address|ipv6_address|mac_address))?)?))?"
         "|networks|networks/[^/]+(/(name|driver|external|internal|enable_ipv[46]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -60,8 +61,11 @@ def api_networks(host: str, document: Document) -> list[Network]:
     ]
 
 
-def compose_networks(host: str, document: Document) -> list[Network]:
-    """Return the networks that a Compose file makes; those that exist already are left out."""
+def compose_networks(host: str, document: Document, project: str) -> list[Network]:
+    """Return the networks that a Compose file makes; those that exist already are left out.
+
+    ``project`` is what the engine puts before the name of one that has none of its own.
+    """
     found = []
     for key, entry in mapping(mapping(document.data).get("networks")).items():
         body = mapping(entry)
@@ -69,15 +73,29 @@ def compose_networks(host: str, document: Document) -> list[Network]:
             continue
         named = {**body, "name": word(body.get("name")) or key}
         made = _network(host, document, ("networks", key), named, COMPOSE)
-        found.append(replace(made, alias=key))
+        engine = word(body.get("name")) or f"{project}_{key}"
+        found.append(replace(made, alias=key, engine_name=engine))
     return found
 
 
-def compose_containers(host: str, document: Document) -> Iterator[Container]:
+def project_of(document: Document, known: dict[str, str]) -> str:
+    """Return the name of a Compose file's project; ``known`` is what its ``.env`` sets.
+
+    Source: https://docs.docker.com/compose/how-tos/project-name/.
+    """
+    said = word(mapping(document.data).get("name")) or known.get("COMPOSE_PROJECT_NAME", "")
+    name = said or document.folder.rpartition("/")[2]
+    return re.sub("[^a-z0-9_-]", "", name.lower()).lstrip("_-")
+
+
+def compose_containers(
+    host: str, document: Document, profiles: frozenset[str] = frozenset()
+) -> Iterator[Container]:
     """Yield the services of a Compose file as containers, each with the networks that it is in.
 
     Networks are called as the file's own keys call them, and one that exists already by the name
-    that it has. A service that shares somebody else's network has none of its own.
+    that it has; one by ``network_mode`` is called as that says. ``profiles`` are those that are
+    on: a service that has some, and none of these, isn't started.
     """
     data = mapping(document.data)
     known = mapping(data.get("networks"))
@@ -86,8 +104,10 @@ def compose_containers(host: str, document: Document) -> Iterator[Container]:
         place: Place = ("services", service)
         inside = body.get("networks")
         names = mapping(inside) or dict.fromkeys(filter(None, map(word, listed(inside))))
-        if not names and not body.get("network_mode"):
-            names = {"default": None}
+        mode = word(body.get("network_mode"))
+        if not names:
+            names = {mode or "default": None}
+        own = {word(one) for one in listed(body.get("profiles"))}
         yield Container(
             host=host,
             name=word(body.get("container_name")) or str(service),
@@ -99,7 +119,14 @@ def compose_containers(host: str, document: Document) -> Iterator[Container]:
             spot=document.spot(place),
             document=document,
             count=_replicas(body),
+            idle=_off(own, profiles),
         )
+
+
+def _off(own: set[str], profiles: frozenset[str]) -> str:
+    """Say that none of a service's ``own`` profiles is on, if it has some."""
+    on = not own or "*" in profiles or own & profiles
+    return "" if on else f"its profile {', '.join(sorted(own))} isn't on: COMPOSE_PROFILES in .env"
 
 
 def _named(known: dict[str, Any], name: str) -> str:

@@ -81,6 +81,10 @@ READING = {
         "https://docs.docker.com/reference/compose-file/interpolation/",
         "Compose warns, puts nothing in the variable's place and goes on.",
     ),
+    "compose-reference": (
+        "https://docs.docker.com/reference/compose-file/include/; …/services/#extends",
+        "A file that names one which isn't there is refused as a whole: no service starts.",
+    ),
     "cloud-config-header": (
         USER_DATA,
         "cloud-init tells kinds of user-data by their first line; the host boots unconfigured.",

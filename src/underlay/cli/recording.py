@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -91,5 +90,5 @@ def source_of(state: LabState) -> Source:
         now = load(Path(state.file))
     except UnderlayError:
         return Source(state.file, "", plan)
-    same = replace(now.plan, intent=()) == replace(plan, intent=())
+    same = now.plan.without_intent == plan.without_intent
     return Source(state.file, now.text.content if same else "", plan)

@@ -694,6 +694,8 @@ class Containers(Strict):
     """Whether the containers forward packets between their networks, as routers do."""
     listens: Annotated[list[Listened], _such('["tcp:5432"]')] = Field(default=[], max_length=16)
     """Ports of ``protocols`` that the containers listen on; others refuse them."""
+    labels: Annotated[list[Word], _such("[guests, untrusted]")] = Field(default=[], max_length=8)
+    """Names for statements of ``expect`` that several groups may share; they make nothing."""
 
 
 class HostPort(Strict):
@@ -773,11 +775,12 @@ class Statement(Strict):
 
     Short for it is one line: ``web -> db tcp:5432``, and ``guest* -x lan`` for never. After the
     names stand the protocols, if any, and ``ipv4`` or ``ipv6`` where one of the two is meant. A
-    name is a container's or that of its group, a network's, a node's or an external host's, an
-    end's as the matrix has it (``web-1a@lannet``, or ``web@lannet`` for the group's), or a pattern
-    of such with ``*``, ``?`` and ``[a-c]``; ``nodes``, ``hosts`` and ``containers`` are all of
-    them. Names have commas between, and those behind ``except`` are taken out: ``"* except web -x
-    db"`` is that nobody but web reaches db. YAML wants quotes around what begins with an asterisk.
+    name is a container's, its group's or a label of it, a network's, a node's or an external
+    host's, an end's as the matrix has it (``web-1a@lannet``, or ``web@lannet`` for the group's),
+    or a pattern of such with ``*``, ``?`` and ``[a-c]``; ``nodes``, ``hosts`` and ``containers``
+    are all of them. Names have commas between, and those behind ``except`` are taken out: ``"*
+    except web -x db"`` is that nobody but web reaches db. YAML wants quotes around what begins with
+    an asterisk.
 
     It is about every cell between these ends, and is kept if each of them is as it says: who must
     reach is answered; of whom must never, not even the request gets there. With ``source`` or

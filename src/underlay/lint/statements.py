@@ -48,7 +48,7 @@ def _nobody(text: LabText, named: Named, said: Said, one: PlannedStatement) -> I
         place = ("expect", one.number, key)
         for name in unknown:
             hint = name_hint(name, named)
-            expected = "the name of a container, network, node or host, or a pattern of such"
+            expected = "the name of a container, network, label, node or host, or a pattern of such"
             yield text.problem(place, quoted(name), expected, hint, id="expect-nobody")
         if not meant and not unknown:
             yield text.problem(

@@ -26,11 +26,14 @@ _WHICH = re.compile(r"-[0-9]+[a-z]+$")
 
 
 def with_statements(lab: Lab, plan: Plan) -> Plan:
-    """Return ``plan`` with what ``lab`` expects, statement by statement.
+    """Return ``plan`` with its labels and what ``lab`` expects, statement by statement.
 
     One that names nobody, or a protocol that isn't measured, is in it all the same: lint
     refuses it.
     """
+    groups = by_group(lab, plan.nodes, plan.networks)
+    labels = {name: tuple(dict.fromkeys(g.labels)) for g, name in groups if g.labels}
+    plan = replace(plan, labels=labels) if labels else plan
     if not lab.expect:
         return plan
     found = named_in(lab, plan)
@@ -122,7 +125,8 @@ class Named:
     def _every(self) -> Iterator[tuple[str, list[str]]]:
         """Yield the key of every end with all of its names."""
         for container in self._plan.containers:
-            own = dict.fromkeys((container.name, self._group_of.get(container.name, "")))
+            group = self._group_of.get(container.name, "")
+            own = dict.fromkeys((container.name, group, *self._plan.labels.get(container.name, ())))
             own.pop("", None)
             for one in container.attachments:
                 at = [f"{name}@{one.network}" for name in own]

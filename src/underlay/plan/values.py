@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -482,7 +482,8 @@ PROTOCOLS = ("icmp", "tcp", "udp")
 class Plan:
     """Everything that a lab leads to, before anything exists.
 
-    ``intent`` is what is wanted of it, by which nothing of the rest is decided.
+    ``intent`` is what is wanted of it, by which nothing of the rest is decided, and ``labels`` are
+    names of containers, by their own, for that alone.
 
     ``rules`` are the filters as iptables-restore (v4) and ip6tables-restore (v6) read them, by
     namespace. ``listens`` are the ports of the lab's own choice that somebody listens on, by name.
@@ -505,6 +506,7 @@ class Plan:
     listens: dict[str, tuple[str, ...]] = field(default_factory=dict)
     rules: dict[str, dict[str, str]] = field(default_factory=dict)
     intent: tuple[PlannedStatement, ...] = ()
+    labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def machines(self) -> tuple[PlannedNode, ...]:
@@ -515,6 +517,11 @@ class Plan:
     def hosts_at_switch(self) -> bool:
         """Whether the external hosts are in the switch that is a machine: one speaks VLANs."""
         return any(port.vlan is not None for host in self.hosts for port in host.ports)
+
+    @property
+    def without_intent(self) -> Plan:
+        """The same without what is wanted: what nodes, cells and predictions are made of."""
+        return replace(self, intent=(), labels={})
 
     def node(self, name: str) -> PlannedNode:
         """Return the node called ``name``, or the switch; raise KeyError where there is none."""
@@ -540,7 +547,13 @@ class Plan:
 
 # Fields that are not said where they are empty: what was made of a plan before there were any
 # of them, such as a record, is still that plan's.
-_UNSAID: dict[str, object] = {"intent": (), "own": (), "started_by": "", "made_by": ()}
+_UNSAID: dict[str, object] = {
+    "intent": (),
+    "labels": {},
+    "own": (),
+    "started_by": "",
+    "made_by": (),
+}
 
 
 def _told(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -128,8 +128,8 @@ def wanted_now(state: LabState, plan: Plan) -> Plan:
         now = load(Path(state.file)).plan
     except UnderlayError:
         return plan
-    same = replace(now, intent=()) == replace(plan, intent=())
-    return replace(plan, intent=now.intent) if same else plan
+    same = now.without_intent == plan.without_intent
+    return replace(plan, intent=now.intent, labels=now.labels) if same else plan
 
 
 def explain_running(lab: RunningLab, verdict: Verdict, tell: Callable[[str], None]) -> Explanation:

@@ -16,6 +16,7 @@ from underlay.lab.text import LabError
 from underlay.lint import Finding, Loaded, load
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan, plan_from_json
+from underlay.proof.choice import Choice
 
 LAB = """\
 name: made
@@ -374,6 +375,33 @@ def test_a_name_comes_before_a_word_for_all_of_a_kind(tmp_path: Path) -> None:
     )
     (one,) = intent_findings(load(file))
     assert one.message.startswith("nodes-1a does not reach db")
+
+
+def labelled(folder: Path, *statements: str) -> Path:
+    """Return the lab with a label on two of its groups."""
+    file = lab(folder, *statements)
+    text = file.read_text()
+    for group in ("name: web,", "name: both,"):
+        text = text.replace(group, f"{group} labels: [staff, trusted],")
+    file.write_text(text)
+    return file
+
+
+def test_a_label_names_all_that_have_it(tmp_path: Path) -> None:
+    plain = made(tmp_path, "web, both -> db tcp:5432").plan
+    named = load(labelled(tmp_path, "staff -> db tcp:5432", "trusted@office -> db tcp:5432")).plan
+    assert set(named.intent[0].sources) == set(plain.intent[0].sources)
+    assert set(named.intent[1].sources) == {"web-1a@office", "web-2a@office", "both@office"}
+    assert predict(named) == predict(plain)
+    # It makes nothing of what is planned otherwise.
+    assert named.without_intent == plain.without_intent
+    assert plan_from_json(named.to_json()) == named
+    assert "labels" not in plain.to_json()
+    choice = Choice(("staff -> db",)).of(named)
+    assert {source for source, _, _ in choice.cells} == {"web-1a", "web-2a", "both@office"}
+    with pytest.raises(LabError) as error:
+        load(labelled(tmp_path, "staf -> db"))
+    assert error.value.problems[0].hint == "did you mean staff?"
 
 
 def test_an_asterisk_without_quotes(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     addresses.gateways,
     addresses.fixed,
     names.container_name,
+    names.labels,
     addresses.reserved,
     addresses.ipv6,
     names.hosts,

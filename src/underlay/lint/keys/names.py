@@ -12,6 +12,7 @@ from underlay.lint.keys.parts import Parts
 from underlay.plan import MANAGEMENT_SEGMENT, SWITCH
 from underlay.plan.naming import bridge_name, second_port_name
 from underlay.plan.naming import port_name as node_port_name
+from underlay.plan.statements import CONTAINERS, HOSTS, NODES
 
 # What a node can't be called, and whose name it is.
 NODE_NAMES = {
@@ -145,6 +146,23 @@ def container_name(parts: Parts) -> Iterator[Problem]:
         if name in taken:
             expected = f"another: {taken[name]} has it"
             yield parts.text.problem(("hosts", name), quoted(name), expected, at_key=True)
+
+
+def labels(parts: Parts) -> Iterator[Problem]:
+    """A label is the name of nothing else, so that statements mean the same to all."""
+    taken = dict.fromkeys(parts.node_names, "a node") | dict.fromkeys(
+        parts.network_names, "a network"
+    )
+    taken |= dict.fromkeys(parts.hosts, "an external host")
+    taken |= {group.name: "a group" for group in parts.loose_groups.values() if group.name}
+    taken |= dict.fromkeys((NODES, HOSTS, CONTAINERS), "the word for all of a kind")
+    for index, group in parts.loose_groups.items():
+        place: Place = ("containers", index, "labels")
+        yield from parts.repeated(place, group.labels, "the label")
+        for position, name in enumerate(group.labels):
+            if name in taken:
+                expected = f"another label: {taken[name]} is called so"
+                yield parts.text.problem((*place, position), quoted(name), expected)
 
 
 def _by_docker(parts: Parts, group: Containers) -> bool:

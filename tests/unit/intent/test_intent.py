@@ -398,7 +398,8 @@ def test_a_label_names_all_that_have_it(tmp_path: Path) -> None:
     assert plan_from_json(named.to_json()) == named
     assert "labels" not in plain.to_json()
     choice = Choice(("staff -> db",)).of(named)
-    assert {source for source, _, _ in choice.cells} == {"web-1a", "web-2a", "both@office"}
+    sources = {"web-1a", "web-2a", "both@office", "both@guests"}
+    assert {source for source, _, _ in choice.cells} == sources
     with pytest.raises(LabError) as error:
         load(labelled(tmp_path, "staf -> db"))
     assert error.value.problems[0].hint == "did you mean staff?"

@@ -242,3 +242,19 @@ def test_no_file_outside_of_the_host_s_folder_is_looked_at(file: str) -> None:
     hosts = read_hosts(unpack(files_of(f"-- a/compose.yml --\n{text}{LAN}"), Path.cwd()))
     assert [one.id for one in lint_hosts(hosts)] == ["compose-reference"] * 2
     assert [one.line for one in lint_hosts(hosts)] == [1, 6]
+
+
+def test_a_service_of_an_included_file_may_be_extended_and_an_override_comes_last() -> None:
+    """Source: compose-go, loader.loadYamlFile: include, then extends, then the next file."""
+    main = f"include: [b.yml]\n{WEB}    extends: base\n  db: {{extends: web}}\n"
+    carried = made(
+        **{
+            "srv/compose.yml": main,
+            "srv/compose.override.yml": "services:\n  web: {mac_address: '02:00:00:00:00:01'}\n",
+            "srv/b.yml": "services:\n  base: {image: x, scale: 0, networks: [lan]}\n" + LAN,
+        }
+    )
+    assert left(carried, matters=True).count("no replica of it is started") == 3
+    (host,) = read_hosts(["a=a"])
+    macs = {one.name: one.networks[0][2] for one in host.containers}
+    assert macs == {"base": "", "web": "02:00:00:00:00:01", "db": ""}

@@ -142,14 +142,17 @@ def extended(data: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 def assemble(document: Document, files: Files, env: Document | None) -> None:
     """Make the ``data`` of a Compose file what Compose makes of it and of the files it names.
 
-    Those that aren't at hand are reported.
+    What extends a service is filled in file by file, before a file is laid over another one
+    (compose-go, loader.loadYamlFile). Files that aren't at hand are reported.
     """
     compose.interpolate(document, env)
     path = path_of(document)
+    _extend(document, files, env)
     for other in files.overriding(path) if files.base_of(path) == path else ():
         if other in files.known:
             over = _fresh(files.known[other])
             compose.interpolate(over, env)
+            _extend(over, files, env)
             document.data = merged(mapping(document.data), mapping(over.data))
         else:
             _lacks(document, (), f"COMPOSE_FILE names {other}")
@@ -157,9 +160,21 @@ def assemble(document: Document, files: Files, env: Document | None) -> None:
         for name in names:
             if beside(path, name) not in files.known:
                 _lacks(document, place, f"it includes {name}")
+
+
+def _extend(document: Document, files: Files, env: Document | None) -> None:
+    """Fill in what services of a file take over from those that they extend."""
     services = mapping(mapping(document.data).get("services"))
+    near = dict(services)
+    for _, names in included(mapping(document.data)):
+        # Files are included before anything is extended.
+        found = files.known.get(beside(path_of(document), names[0]))
+        if found is not None and any(True for _ in extended(mapping(document.data))):
+            other = _fresh(found)
+            compose.interpolate(other, env)
+            near = {**mapping(mapping(other.data).get("services")), **near}
     for service in list(services):
-        services[service] = _whole(document, services, service, files, env, 0)
+        services[service] = _whole(document, near, service, files, env, 0)
 
 
 def _whole(

@@ -9,8 +9,9 @@ import pytest
 from archive import unpack
 from underlay.fleet import read_hosts
 from underlay.fleet.carried import carry
+from underlay.fleet.document import Document
 from underlay.fleet.folder import read_host
-from underlay.fleet.formats.script import makes_something
+from underlay.fleet.formats.script import makes_something, other_lines
 from underlay.fleet.host import Host, Link
 from underlay.lint.hosts import lint_hosts
 
@@ -151,3 +152,29 @@ def test_a_shim_of_a_script_is_a_labs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "shim" not in carried.lab["networks"]["mynet"]
     assert any("in mode vepa" in one.what for one in carried.left_out)
     assert [finding.id for finding in lint_hosts(unheard)] == ["shim-mode"]
+
+
+def test_lines_that_may_do_more_are_told_each() -> None:
+    text = (
+        "#!/bin/sh\nset -eu\n# a comment\nA=1 B=2\nexport C=3\necho hello && exit 0\n"
+        "sudo docker network create -d macvlan -o parent=eth1 --subnet 10.1.0.0/24 lan || true\n"
+        "docker network rm lan; docker pull nginx\n/usr/bin/podman rm -f web\n"
+        "docker network connect lan web\nip link set eth1 promisc on\n"
+        "docker exec web ip route\nsudo iptables -P FORWARD ACCEPT && docker run nginx\n"
+    )
+    document = Document("x.sh", text)
+    assert list(other_lines(document)) == [
+        (10, "docker network connect lan web"),
+        (11, "ip link set eth1 promisc on"),
+        (12, "docker exec web ip route"),
+        (13, "sudo iptables -P FORWARD ACCEPT && docke…"),
+    ]
+
+
+def test_options_that_may_change_packets_are_told(tmp_path: Path) -> None:
+    run = "docker run --net lan --privileged --sysctl net.ipv4.ip_forward=1 --dns 9.9.9.9 nginx"
+    carried = carry([host(tmp_path, CREATE, run)], {}, "x")
+    assert [(one.what, one.spot.line) for one in carried.left_out] == [
+        ("--privileged", 3),
+        ("--sysctl", 3),
+    ]

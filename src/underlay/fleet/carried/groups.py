@@ -243,4 +243,5 @@ def _same_names(carried: Carried, entries: Sequence[Entry]) -> None:
                 f"{count[entry.name]} containers are called {entry.name}: a lab's have the"
                 f" number of their node and a letter behind it, such as {entry.name}-1a"
             )
-            carried.assume(("containers", position), text, entry.spot)
+            kind = "containers of one name"
+            carried.assume(("containers", position), text, entry.spot, kind=kind)

@@ -233,7 +233,10 @@ def _put_script(carried: Carried, document: Document) -> None:
             carried.leave(document.spot((position,)), option, "a lab's networks have no such key")
     for line in script.unread_lines(document):
         carried.leave(document.at(line), "the line", "a quote is open at its end")
-    carried.leave(document.at(1), "all other lines of the script", "it isn't run")
+    for line, option in script.other_options(document):
+        carried.leave(document.at(line), option, "a lab's containers have no such key")
+    for line, text in script.other_lines(document):
+        carried.leave(document.at(line), f"the line `{text}`", "it isn't read, nor run")
 
 
 def _written(document: Document) -> Iterator[tuple[str, Spot]]:
@@ -267,7 +270,7 @@ def _put_addresses(
                 text = (
                     f"{host.name} has {planned[0]} in {subnet}, where its file says {interface.ip}"
                 )
-                carried.assume(planned[1], text, spot)
+                carried.assume(planned[1], text, spot, kind="a node's own address")
 
 
 def _planned(

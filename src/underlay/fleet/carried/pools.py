@@ -238,7 +238,8 @@ def _entry(
                 f"{host} has no such network; a lab wants a range for it, and it gets no"
                 f" container: {ranges[node] or 'none is left'}, of which no file says anything"
             )
-            carried.assume((*place, "ranges", node), text, one.spot)
+            kind = "a range for a host without the network"
+            carried.assume((*place, "ranges", node), text, one.spot, kind=kind)
     entry["ranges"] = {node: ranges[node] for node in nodes.values() if ranges[node]}
     return entry
 

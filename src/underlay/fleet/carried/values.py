@@ -25,13 +25,14 @@ class Assumption:
 
     ``place`` is the key of the lab that it is about, and ``spot`` the line that led to it. One
     that is ``weighty`` is said each time, however many are alike: the lab has something then that
-    no file has.
+    no file has. Those of one ``kind`` are alike.
     """
 
     place: Place
     text: str
     spot: Spot
     weighty: bool = False
+    kind: str = ""
 
     @property
     def key(self) -> str:
@@ -41,8 +42,8 @@ class Assumption:
     @property
     def shape(self) -> tuple[object, ...]:
         """What is alike in those of one kind: the key without names, and how the text begins."""
-        if self.weighty:
-            return (self.text,)
+        if self.weighty or self.kind:
+            return (self.kind or self.text,)
         plain = tuple(step for i, step in enumerate(self.place) if i in (0, 2))
         words = [word for word in self.text.split() if word.islower() and word.isalpha()]
         return (*plain, *words[:6])
@@ -89,9 +90,11 @@ class Carried:
         if spot is not None and spot.file:
             self.origins[place] = spot
 
-    def assume(self, place: Place, text: str, spot: Spot, *, weighty: bool = False) -> None:
+    def assume(
+        self, place: Place, text: str, spot: Spot, *, weighty: bool = False, kind: str = ""
+    ) -> None:
         """Note what had to be assumed for the key at ``place``; the same once only."""
-        found = Assumption(place, text, spot, weighty)
+        found = Assumption(place, text, spot, weighty, kind)
         if all((one.place, one.text) != (place, text) for one in self.assumptions):
             self.assumptions.append(found)
 

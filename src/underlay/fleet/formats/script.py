@@ -22,6 +22,17 @@ from underlay.lab.text import LabText, Mark, Place
 MADE = re.compile(r"\b(docker|podman)\s+(network\s+create|run|create)\b")
 ENGINES = ("docker", "podman")
 _ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
+# Commands by which no packet goes another way.
+_IDLE = ("set", "echo", "printf", "exit", "sleep", "true", ":", "cd")
+# What stands before a command, and an engine's commands that leave networks as they are.
+_BEFORE = ("sudo", "exec", "time", "command")
+_HANDLED = ("run", "create", "container", "pull", "rm", "rmi", "stop", "start", "ps", "images",
+            "image", "volume", "logs", "build", "login", "kill", "wait", "info", "version",
+            "inspect")  # fmt: skip
+# Options of `run` that may change what becomes of a container's packets.
+SWITCHES = ("--sysctl", "--cap-add", "--cap-drop", "--privileged")
+# So much of a line is told.
+SHOWN = 40
 _DECLARED = ("export", "readonly", "local")
 _ENDS = frozenset({";", "&&", "||", "|", "&", "(", ")"})
 # Options of `network create` that take a value, by their short names and other spellings.
@@ -114,6 +125,46 @@ def unread_lines(document: Document) -> Iterator[int]:
     for line, text in _joined(document.text):
         if MADE.search(text) and _words(text) is None:
             yield line
+
+
+def other_options(document: Document) -> Iterator[tuple[int, str]]:
+    """Yield the options of ``run`` that may change a container's packets, each with its line."""
+    for command in _commands(document):
+        for word in () if command.makes_network else command.words:
+            key = word.partition("=")[0]
+            if key in SWITCHES:
+                yield command.line, key
+
+
+def other_lines(document: Document) -> Iterator[tuple[int, str]]:
+    """Yield the lines that may do more than make networks and containers, each with its number.
+
+    What only says something, sets a variable or handles images and containers is none of them.
+    """
+    for line, text in _joined(document.text):
+        parts: list[list[str]] = [[]]
+        for one in _words(text) or []:
+            if one in _ENDS:
+                parts.append([])
+            else:
+                parts[-1].append(one)
+        if not text.startswith("#!") and not all(map(_is_idle, parts)):
+            shown = " ".join(text.split())
+            yield line, shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
+
+
+def _is_idle(command: list[str]) -> bool:
+    """Whether a command changes nothing of networks beyond what is read of it."""
+    words = list(command)
+    while words and (words[0] in (*_DECLARED, *_BEFORE) or _ASSIGNED.fullmatch(words[0])):
+        words.pop(0)
+    if not words or words[0] in _IDLE:
+        return True
+    engine, *rest = words[0].rpartition("/")[2], *words[1:]
+    if engine not in ENGINES or not rest:
+        return False
+    inner = rest[1] if rest[0] == "network" and len(rest) > 1 else ""
+    return rest[0] in _HANDLED or inner in ("create", "rm", "inspect", "ls", "prune")
 
 
 def _commands(document: Document) -> Iterator[Command]:

@@ -102,8 +102,11 @@ def is_shim(host: Host, link: Link) -> bool:
 
     Such a one has an address alone, without a subnet: routes say whom the host reaches by it.
     """
-    kinds = (one.kind for one in host.links if one.name == link.name)
-    return any(kind in DRIVERS and DRIVERS[kind].attach == "child" for kind in kinds)
+    named = [one for one in host.links if one.name == link.name]
+    if any(one.kind in DRIVERS and DRIVERS[one.kind].attach == "child" for one in named):
+        return True
+    # Its parent asks for it, and what would make it isn't there.
+    return any(one.lower for one in named) and all(one.vlan is None for one in named)
 
 
 def _links_by_name(hosts: Hosts) -> Iterator[list[tuple[Host, Link]]]:

@@ -92,7 +92,10 @@ def test_a_parent_that_was_mistyped_is_seen_by_intent_and_packets(fleet: Lab) ->
     before = unit.read_text()
     unit.write_text(before.replace("parent=ens3.70", "parent=ens3"))
     try:
-        switched = fleet.checkout.underlay("switch", str(fleet.file), "--lab", NAME, deadline=600)
+        refused = fleet.checkout.underlay("lint", str(fleet.file))
+        assert "network-vlan-differs: lan is untagged on core-03, VLAN 70 on core-01" in refused.out
+        words = ("switch", str(fleet.file), "--lab", NAME, "--force")
+        switched = fleet.checkout.underlay(*words, deadline=600)
         assert switched.code == 0, str(switched)
         matrix = fleet.check()
         assert matrix.done.code == 1

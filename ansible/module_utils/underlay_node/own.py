@@ -16,6 +16,8 @@ from .commands import Failed, write
 
 # Where Underlay's own files are: there no user's file belongs.
 OURS = ("/etc/underlay/", "/usr/libexec/underlay/", "/run/underlay/", "/usr/share/underlay/")
+# The files that user-data of the user's own has written, once cloud-init has acted on it.
+WRITTEN = "/run/underlay/user-data/written.json"
 # What systemd-networkd reads.
 UNITS = ("networkd",)
 # A word that is long enough to be told from others in a program's message.
@@ -24,7 +26,9 @@ WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:-]{2,}")
 
 def of_node(node: dict, *programs: str) -> list[dict]:
     """Return the own files of a node.json's document, those of ``programs`` where any are named."""
-    found = node.get("node", {}).get("own") or []
+    found = list(node.get("node", {}).get("own") or [])
+    if any(file["program"] == "user-data" for file in found):
+        found += json.loads(files.read(WRITTEN) or "[]")
     return [file for file in found if not programs or file["program"] in programs]
 
 

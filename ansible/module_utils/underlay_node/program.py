@@ -32,6 +32,7 @@ from . import (
     own,
     podman,
     remember,
+    user_data,
 )
 from .commands import Failed, batch, run
 from .ready import statement
@@ -117,6 +118,8 @@ def _converge(
     check: bool,
     install: Callable[[], None],
 ) -> None:
+    if not check:
+        _have_user_data_acted_on(node, record)
     wanted = containers.wanted(node)
     changed, gone = own.differing(node, record.node)
     report.changes += [
@@ -179,6 +182,17 @@ def _converge(
     report.failed += _set_filters(node, packets, record)
     record.write()
     report.lap("filters")
+
+
+def _have_user_data_acted_on(node: dict, record: remember.Record) -> None:
+    """Have cloud-init act on the user's own user-data, where that is not the one it was before."""
+    fresh = own.of_node(node, "user-data")
+    if fresh and fresh != own.of_node(record.node, "user-data"):
+        own.install(fresh, [])
+        known = tuple(f"{file['source']}: " for file in fresh)
+        record.notes = [note for note in record.notes if not note.startswith(known)]
+        for file in fresh:
+            user_data.act_on(file, record.notes)
 
 
 def _have_units_acted_on(

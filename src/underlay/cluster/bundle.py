@@ -20,6 +20,7 @@ from underlay.plan import NET_D
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from underlay.plan import Plan
@@ -45,6 +46,9 @@ NODE_FILE = "/etc/underlay/node.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 # What cloud-config/user-data.yml.j2 looks for beside the seed.
 PROGRAM_IN_SEED = "node"
+IMAGES_IN_SEED = "images"
+# s for each archive of an image, which may hold a gigabyte.
+ARCHIVE_DEADLINE = 60.0
 APPLY_DEADLINE = 300.0
 # The program comes first on standard input, then its bundle. It runs in the Python that has
 # just been started; its file is for a person who looks, and for commands inside containers.
@@ -94,21 +98,28 @@ def bundle(files: Path) -> dict[str, str]:
     return found
 
 
-def make_seed(files: Path, output: Path) -> None:
+def make_seed(files: Path, output: Path, archives: Sequence[str] = ()) -> None:
     """Write the NoCloud seed ISO of one node from its rendered ``files`` folder.
 
     Beside the three files of a seed it holds the node program, so that an image
-    needn't be built anew when the program changes.
+    needn't be built anew when the program changes, and the ``archives`` of containers' images.
     """
     names = ("user-data", "meta-data", "network-config")
     # Of its own: seeds of several nodes may be made beside one another, all at once.
     with temporary.folder("seed") as own:
         started = own / PROGRAM_IN_SEED
         started.write_bytes(program())
+        held = own / IMAGES_IN_SEED
+        for number, path in enumerate(archives):
+            held.mkdir(exist_ok=True)
+            # Two may be called alike, and a name may hold what an option takes for its own.
+            (held / f"{number:02}.tar").symlink_to(path)
+        # Of a folder xorriso takes what is in it.
+        beside = ["-follow-links", str(own)] if archives else [str(started)]
         run(
             ["xorrisofs", "-quiet", "-volid", "cidata", "-joliet", "-rock", "-output", str(output),
-             *(str(files / name) for name in names), str(started)],
-            deadline=60,
+             *(str(files / name) for name in names), *beside],
+            deadline=60 + ARCHIVE_DEADLINE * len(archives),
         )  # fmt: skip
 
 

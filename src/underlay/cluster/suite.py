@@ -158,7 +158,7 @@ class Suite:
 def requirements(plan: Plan) -> tuple[object, ...]:
     """Return what labs must have in common to run on the same nodes."""
     nodes = tuple((node.name, *needs(node).values()) for node in plan.machines)
-    return plan.user, plan.image, nodes
+    return plan.user, plan.image, plan.images, nodes
 
 
 def hand_over(state: LabState, home: Path) -> LabState:

@@ -160,6 +160,7 @@ def differences(old: Plan, new: Plan) -> list[str]:
     for what, has, wants in (
         ("user", old.user, new.user),
         ("image", old.image and old.image.path, new.image and new.image.path),
+        ("images", ", ".join(old.images) or None, ", ".join(new.images) or None),
         ("nodes", _names(old), _names(new)),
     ):
         if has != wants:

@@ -861,6 +861,12 @@ class Lab(Strict):
     """The nodes, or just how many, or just their names."""
     image: Image | None = None
     """A box of your own that nodes boot instead of Underlay's."""
+    images: Annotated[list[HostPath], _such("[web.tar]")] = Field(default=[], max_length=16)
+    """Archives of containers' images, of `docker save` or OCI, counted from the lab file.
+
+    A container that a file of the `fleet` gives one of these images runs it, with its own command.
+    All others run a stand-in that has the image's name and does nothing.
+    """
     segments: Annotated[
         Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)],
         _such("{lan: {subnet: 192.168.70.0/24}}"),

@@ -7,6 +7,7 @@ was found, what was expected, and the nearest thing that would do.
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 from underlay.lab import Lab
@@ -90,7 +91,25 @@ def _with_others(text: LabText, wrong: set[int]) -> LabText:
 
 
 def _beside(lab: Lab, folder: Path, text: LabText) -> Lab:
-    """Return ``lab`` with the paths of its own image counted from ``folder``."""
+    """Return ``lab`` with the paths of its own images counted from ``folder``.
+
+    Raises LabError, with the line, where an archive of a container's image isn't there.
+    """
+    archives = [str(folder / Path(name).expanduser()) for name in lab.images]
+    lacking = [
+        text.problem(
+            ("images", number),
+            quoted(lab.images[number]),
+            "an archive of an image",
+            f"docker save IMAGE -o {shlex.quote(lab.images[number])}",
+            id="no-image",
+        )
+        for number, path in enumerate(archives)
+        if not Path(path).is_file()
+    ]
+    if lacking:
+        raise LabError(lacking)
+    lab = lab.model_copy(update={"images": archives})
     if lab.image is None:
         return lab
     paths, problems = {}, []

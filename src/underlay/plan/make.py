@@ -73,6 +73,7 @@ def make_plan(lab: Lab) -> Plan:
         networks=networks,
         containers=containers,
         image=PlannedImage(image.path, image.kernel or "", image.initrd or "") if image else None,
+        images=tuple(lab.images),
         hosts=with_services(lab, hosts, networks, nodes, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),

@@ -483,7 +483,8 @@ class Plan:
     """Everything that a lab leads to, before anything exists.
 
     ``intent`` is what is wanted of it, by which nothing of the rest is decided, and ``labels`` are
-    names of containers, by their own, for that alone.
+    names of containers, by their own, for that alone. ``images`` are the paths of archives, on the
+    user's machine, that containers' own images are in.
 
     ``rules`` are the filters as iptables-restore (v4) and ip6tables-restore (v6) read them, by
     namespace. ``listens`` are the ports of the lab's own choice that somebody listens on, by name.
@@ -507,6 +508,7 @@ class Plan:
     rules: dict[str, dict[str, str]] = field(default_factory=dict)
     intent: tuple[PlannedStatement, ...] = ()
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    images: tuple[str, ...] = ()
 
     @property
     def machines(self) -> tuple[PlannedNode, ...]:
@@ -553,6 +555,7 @@ _UNSAID: dict[str, object] = {
     "own": (),
     "started_by": "",
     "made_by": (),
+    "images": (),
 }
 
 

@@ -105,7 +105,7 @@ def management(plan: Plan, node: PlannedNode) -> dict[str, Any]:
     }
 
 
-def fresh_disks(node: PlannedNode, state: Path, boot: Boot) -> None:
+def fresh_disks(plan: Plan, node: PlannedNode, state: Path, boot: Boot) -> None:
     """Give a machine that doesn't run an empty layer over the image, and its seed.
 
     cloud-init and what it starts are of the first boot only, so no disk is used twice.
@@ -118,7 +118,7 @@ def fresh_disks(node: PlannedNode, state: Path, boot: Boot) -> None:
          str(disk)],
         deadline=DISK_DEADLINE,
     )  # fmt: skip
-    make_seed(state / "files" / node.name, disks / f"{node.name}-seed.iso")
+    make_seed(state / "files" / node.name, disks / f"{node.name}-seed.iso", plan.images)
     console(state, node.name).parent.mkdir(parents=True, exist_ok=True)
     # Vagrant has libvirt make volumes that the pool doesn't know, which would empty them.
     virsh("pool-refresh", identity(state, "pool"))

@@ -84,7 +84,7 @@ class Libvirt(Provider):
     def before(self, plan: Plan, node: str, state: Path) -> None:
         """Give the node fresh disks, unless it runs, before Vagrant starts it."""
         if self.states(plan, state)[node] != "running":
-            machine.fresh_disks(plan.node(node), state, boot_files(plan))
+            machine.fresh_disks(plan, plan.node(node), state, boot_files(plan))
 
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""

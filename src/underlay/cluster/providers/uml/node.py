@@ -184,7 +184,7 @@ def make_seed(plan: Plan, node: PlannedNode, state: Path) -> None:
         if node.profile == lean.PROFILE:
             lean.make_lean_seed(plan, node, files, fresh)
         else:
-            make_iso(files, fresh)
+            make_iso(files, fresh, plan.images)
     write_whole(noted, origin)
 
 
@@ -195,6 +195,9 @@ def _origin(plan: Plan, files: Path, state: Path) -> str:
         if path.is_file():
             content = hashlib.sha256(path.read_bytes()).hexdigest()
             found.update(f"{path.relative_to(state)} {content}\n".encode())
+    for path in map(Path, plan.images):
+        facts = path.stat()
+        found.update(f"{path} {facts.st_size} {facts.st_mtime_ns}\n".encode())
     return found.hexdigest()
 
 

@@ -97,7 +97,7 @@ class VirtualBox(Provider):
     def before(self, plan: Plan, node: str, state: Path) -> None:
         """Write the node's seed."""
         seed(state, node).parent.mkdir(parents=True, exist_ok=True)
-        make_seed(state / "files" / node, seed(state, node))
+        make_seed(state / "files" / node, seed(state, node), plan.images)
 
     def start(self, plan: Plan, node: str, state: Path) -> None:
         """Wait for the proof of readiness of a node that Vagrant has started."""

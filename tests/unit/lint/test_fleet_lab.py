@@ -311,3 +311,15 @@ def test_hosts_of_several_kinds_may_share_a_subnet_by_ranges_of_their_own() -> N
 
     assert "overlapping-networks" not in found("10.1.1.128/26")
     assert "overlapping-networks" in found("10.1.1.64/26")
+
+
+def test_images_are_archives_beside_the_lab_file() -> None:
+    text = f"{LAB}images: [web.tar, gone.tar]\n"
+    Path("web.tar").write_bytes(b"")
+    [problem] = problems(text)
+    assert (problem.id, problem.line, problem.found) == ("no-image", 3, "'gone.tar'")
+    assert problem.hint == "docker save IMAGE -o gone.tar"
+    Path("gone.tar").write_bytes(b"")
+    plan = load(lab_of(text)).plan
+    assert plan.images == tuple(str(Path.cwd() / name) for name in ("web.tar", "gone.tar"))
+    assert "images" not in json.loads(load(lab_of(LAB)).plan.to_json())

@@ -93,26 +93,43 @@ class Parts:
 
     def used(self, name: str) -> dict[str, int]:
         """Return how many containers each node attaches to the network called ``name``."""
-        return {
-            node: sum(
-                group.count
-                for group in self.containers.values()
-                if name in group.networks and runs_on(group, node)
-            )
-            for node in self.node_names
-        }
+        return self._counted.get(name) or dict.fromkeys(self.node_names, 0)
+
+    @cached_property
+    def _counted(self) -> dict[str, dict[str, int]]:
+        """How many containers are attached to each network, by node: a hundred nodes ask often."""
+        found: dict[str, dict[str, int]] = {}
+        for group, nodes in self._placed:
+            for name in dict.fromkeys(group.networks):
+                counts = found.setdefault(name, dict.fromkeys(self.node_names, 0))
+                for node in nodes:
+                    counts[node] += group.count
+        return found
+
+    @cached_property
+    def _placed(self) -> list[tuple[Containers, list[str]]]:
+        """Each group of containers with the nodes that it is on, in their order."""
+        names = self.node_names
+        return [
+            (group, [node for node in names if runs_on(group, node)])
+            for group in self.containers.values()
+        ]
 
     def fixed(self, name: str) -> dict[str, IPv4Address]:
         """Return the addresses in the network called ``name`` that groups give by themselves.
 
         They are told by the node that their container is on.
         """
-        return {
-            node: group.addresses[name]
-            for group in self.containers.values()
-            for node in self.node_names
-            if name in group.addresses and name in group.networks and runs_on(group, node)
-        }
+        return self._given.get(name, {})
+
+    @cached_property
+    def _given(self) -> dict[str, dict[str, IPv4Address]]:
+        found: dict[str, dict[str, IPv4Address]] = {}
+        for group, nodes in self._placed:
+            for name, address in group.addresses.items():
+                if name in group.networks:
+                    found.setdefault(name, {}).update(dict.fromkeys(nodes, address))
+        return found
 
     def own_address(
         self, index: int, interface: str, subnet: IPv4Network | IPv6Network

@@ -9,7 +9,7 @@ from .commands import Failed
 
 # In this order: a Compose file may use a network that a script has made.
 SCRIPTS = ("docker-script", "podman-script")
-PROGRAMS = (*SCRIPTS, "compose", "quadlet")
+PROGRAMS = (*SCRIPTS, "docker", "compose", "quadlet")
 
 
 def is_one(specified: dict) -> bool:
@@ -79,6 +79,9 @@ def _act(file: dict, mine: dict[str, dict], notes: list[str]) -> None:
     """Have the file's program act on it; note where the containers ``mine`` are."""
     if file["program"] == "compose":
         found = compose.start(file, mine, notes)
+    elif file["program"] == "docker":
+        docker.make(file["text"])
+        found = {}
     elif file["program"] in SCRIPTS:
         found = script.run_script(file, mine, notes)
         script.names(found, mine)

@@ -10,10 +10,11 @@ import time
 from types import ModuleType
 
 from . import crun, files, namespaces, pause, routes, settling
-from .commands import Failed, batch, run
+from .commands import Failed, batch, run, write
 
 PROGRAM = "/usr/libexec/underlay/cni"
 LEASES = "/var/lib/cni/networks"
+COPIES = "/run/underlay/net.d"
 # The plugin dhcp is a client of its own daemon, which keeps the leases.
 DHCP = "/usr/lib/cni/dhcp"
 DHCP_SOCKET = "/run/cni/dhcp.sock"
@@ -63,14 +64,14 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     try:
         for attachment in container["attachments"]:
             words = _words(container, attachment, networks[attachment["network"]])
-            attached.append(words)
-            run([PROGRAM, "add", *words])
+            attached.append((attachment["network"], words))
+            run([*_program(networks[attachment["network"]]), "add", *words])
         batch(_afterwards(container, networks), space=name)
         settling.wait(container, networks)
         holder().start(name)
     except Failed:
-        for words in attached:
-            run([PROGRAM, "del", *words], check=False)
+        for used, words in attached:
+            run([*_program(networks[used]), "del", *words], check=False)
         namespaces.remove([name])
         raise
 
@@ -86,7 +87,8 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     namespaces.make([name])
     for attachment in container["attachments"]:
         network = networks[attachment["network"]]
-        run([PROGRAM, "del", *_words(container, attachment, network)], check=False)
+        words = _words(container, attachment, network)
+        run([*_program(network), "del", *words], check=False)
         _release(name, called(network), attachment)
     namespaces.remove([name])
 
@@ -114,6 +116,27 @@ def called(network: dict) -> str:
         return str(json.loads(files.read(path) or "")["name"])
     except (ValueError, KeyError, TypeError) as error:
         raise Failed(f"{path} names no network: {error!r}") from error
+
+
+def _program(network: dict) -> list[str]:
+    """Return the words that start libcni for a network.
+
+    A plugin for one range of all nodes, such as whereabouts, is on no node. What the user's own
+    file says of it is put aside then, in a copy: the plugin static gives the planned addresses.
+    """
+    path = network.get("own_file")
+    if not path or network.get("ipam") != "cluster":
+        return [PROGRAM]
+    said = json.loads(files.read(path) or "")
+    for plugin in said.get("plugins", [said]):
+        if "ipam" in plugin:
+            kept = {key: plugin["ipam"][key] for key in ("routes",) if key in plugin["ipam"]}
+            plugin["ipam"] = {**kept, "type": "static"}
+            plugin["capabilities"] = {**plugin.get("capabilities", {}), "ips": True}
+    copy = f"{COPIES}/{os.path.basename(path)}"
+    if files.read(copy) != json.dumps(said):
+        write(copy, json.dumps(said))
+    return ["env", f"NETCONFPATH={COPIES}", PROGRAM]
 
 
 def _words(container: dict, attachment: dict, network: dict) -> list[str]:

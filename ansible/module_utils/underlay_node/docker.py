@@ -99,6 +99,15 @@ def prepare(names: list[str]) -> None:
                 ask("POST", "/networks/create", body=json.load(file))
 
 
+def make(text: str) -> None:
+    """Create the networks of an Engine API document that Docker doesn't know by their names."""
+    said = json.loads(text)
+    known = _networks()
+    for body in said if isinstance(said, list) else [said]:
+        if body["Name"] not in known:
+            ask("POST", "/networks/create", body=body)
+
+
 def forget(name: str) -> None:
     """Remove the network ``name``, if Docker knows it."""
     if name in _networks():

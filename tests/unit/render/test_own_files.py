@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from underlay_node import carried, compose, networkd, own, quadlet, script, stand_in, user_data
+from underlay_node import carried, cni, compose, networkd, own, quadlet, script, stand_in, user_data
 from underlay_node.commands import Failed
 
 from underlay.lint.read import read_lab
@@ -291,3 +291,23 @@ def test_archives_of_images_come_by_the_seed(tmp_path: Path) -> None:
     render(plan, KEY, tmp_path / "made")
     text = (tmp_path / "made" / "core-01" / "user-data").read_text()
     assert "[cp, -r, /run/underlay/seed/images, /var/lib/underlay/images]" in text
+
+
+def test_a_plugin_of_one_range_for_all_nodes_is_stood_in_for_by_static(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """whereabouts is on no node; its file stays, and libcni reads a copy."""
+    monkeypatch.setattr(cni, "COPIES", str(tmp_path / "copies"))
+    ours = {"type": "whereabouts", "range": "10.9.1.0/24", "routes": [{"dst": "0.0.0.0/0"}]}
+    held = tmp_path / "10-lan.conflist"
+    held.write_text(json.dumps({"name": "lan", "plugins": [{"type": "macvlan", "ipam": ours}]}))
+    network = {"name": "lan-2", "own_file": str(held), "ipam": "cluster"}
+    assert cni._program(network)[:2] == ["env", f"NETCONFPATH={tmp_path}/copies"]
+    [plugin] = json.loads((tmp_path / "copies" / held.name).read_text())["plugins"]
+    assert plugin["ipam"] == {"type": "static", "routes": ours["routes"]}
+    assert plugin["capabilities"] == {"ips": True}
+    assert cni.called(network) == "lan"
+    assert cni._program({**network, "ipam": ""}) == [cni.PROGRAM]
+    held.write_text("{")
+    with pytest.raises(Failed, match="names no network"):
+        cni.called(network)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from underlay.cli import main
+from underlay.fleet import read_hosts
+from underlay.fleet.carried import carry
 from underlay.lint import load
 
 NIC = "[Match]\nName={nic}\n\n[Network]\nAddress={address}\n"
@@ -502,3 +504,15 @@ def test_one_name_with_two_subnets_is_two_networks_and_said(
     put("b", ranged(40), "192.168.70.12/24")
     assert main(["import", "a", "b", "-o", "lab.yml", "--force"]) == 0
     assert "two networks" not in capfd.readouterr().err
+
+
+def test_a_fleet_s_node_has_what_its_files_say_and_what_it_has_beyond_is_told() -> None:
+    put("a", ranged(20), "192.168.70.11/24")
+    put("b", ranged(40))
+    put("c", ranged(60))
+    Path("c/eth1.network").write_text("[Match]\nName=eth1\n[Network]\nLinkLocalAddressing=no\n")
+    hosts = read_hosts([f"{name}={name}" for name in "abc"], inside=True)
+    carried = carry(hosts, {}, "lab", real=True)
+    said = [one.text for one in carried.assumptions if one.weighty]
+    assert [text.partition(",")[0] for text in said] == ["b has 192.168.70.12/24 on eth1"]
+    assert carried.lab["nodes"]["interfaces"]["c"] == {"eth1": {"addresses": []}}

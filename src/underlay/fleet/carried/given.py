@@ -28,7 +28,12 @@ def put_given(carried: Carried, host: Host, number: int, found: Sequence[Wire]) 
     lab/model.py, Segment. ``number`` is the node's, from 1.
     """
     names = list(carried.lab["segments"])
+    node = carried.lab["nodes"]["names"][number - 1]
+    own = carried.lab["nodes"].get("interfaces", {}).get(node, {})
     for name, wire in zip(names, found, strict=False):
+        if carried.lab["segments"][name].get("interface", f"eth{names.index(name) + 1}") in own:
+            # Its files configure the NIC: what they say of it, the node has, and no more.
+            continue
         nic = next((nic for other, nic in wire.ports if other == host.name), wire.nic)
         if any(vlan is None and subnet.version == 4 for (vlan, subnet), _ in marks_of(host, nic)):
             continue

@@ -148,10 +148,9 @@ def put_left(
         for path, spot in _written(document):
             if path not in inner:
                 carried.leave(spot, f"the file {path}", UNREAD, matters=file_matters(path))
-    if carried.real:
-        return
-    _put_addresses(carried, host, number, used, found)
     put_given(carried, host, number, found)
+    if not carried.real:
+        _put_addresses(carried, host, number, used, found)
 
 
 def _has_machine(host: Host, unit: Document) -> bool:

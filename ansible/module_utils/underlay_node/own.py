@@ -18,6 +18,7 @@ from .commands import Failed, write
 OURS = ("/etc/underlay/", "/usr/libexec/underlay/", "/run/underlay/", "/usr/share/underlay/")
 # The files that user-data of the user's own has written, once cloud-init has acted on it.
 WRITTEN = "/run/underlay/user-data/written.json"
+SYSTEMD = "/run/systemd/system"
 # What systemd-networkd reads.
 UNITS = ("networkd",)
 # A word that is long enough to be told from others in a program's message.
@@ -30,6 +31,11 @@ def of_node(node: dict, *programs: str) -> list[dict]:
     if any(file["program"] == "user-data" for file in found):
         found += json.loads(files.read(WRITTEN) or "[]")
     return [file for file in found if not programs or file["program"] in programs]
+
+
+def units(node: dict) -> list[dict]:
+    """Return the units that networkd is to act on; a lean node has none, nor systemd (sd_booted)."""
+    return of_node(node, *UNITS) if os.path.isdir(SYSTEMD) else []
 
 
 def by_path(node: dict) -> dict[str, dict]:

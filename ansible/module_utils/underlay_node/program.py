@@ -126,7 +126,7 @@ def _converge(
         f"{file['path']}: written, {file['source']} word for word" for file in changed
     ]
     report.changes += [f"{path}: removed" for path in gone]
-    units = own.of_node(node, *own.UNITS)
+    units = own.units(node)
     if not check and units:
         _have_units_acted_on(node, units, changed, record)
     before, after = links.Links(record.node.get("node", {})), links.Links(node["node"])

@@ -34,7 +34,7 @@ def of_node(node: dict, *programs: str) -> list[dict]:
 
 
 def units(node: dict) -> list[dict]:
-    """Return the units that networkd is to act on; a lean node has none, nor systemd (sd_booted)."""
+    """Return the units that networkd is to act on; a lean node has no systemd (sd_booted(3))."""
     return of_node(node, *UNITS) if os.path.isdir(SYSTEMD) else []
 
 

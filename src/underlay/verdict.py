@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from underlay.intent import Outcome
     from underlay.observe import Observation, Observed
     from underlay.observe.unplanned import Looked, Unplanned
-    from underlay.plan import Plan
+    from underlay.plan import Plan, PlannedStatement
 
 NEVER_PROBED = "nothing was measured for this cell"
 NEVER_LEFT = "nothing of it was seen to leave its source: nobody knows who would have got it"
@@ -277,9 +277,21 @@ def judge(
 def with_intent(verdict: Verdict, plan: Plan) -> Verdict:
     """Return ``verdict`` with how it stands with the statements of ``plan``.
 
-    A cell that wasn't measured can keep no statement.
+    A cell that wasn't measured can keep no statement, and an end that couldn't look for what isn't
+    planned none about that.
     """
-    return replace(verdict, intent=judged(plan.intent, ends(plan), verdict.cells, _outcome))
+    stands = judged(plan.intent, ends(plan), verdict.cells, _outcome)
+    beside = (_of_unplanned(verdict, one) for one in plan.intent if one.unplanned)
+    every = sorted((*stands, *beside), key=lambda one: one.statement.number)
+    return replace(verdict, intent=tuple(every))
+
+
+def _of_unplanned(verdict: Verdict, statement: PlannedStatement) -> Judged[Cell]:
+    ways = len(verdict.unplanned)
+    if ways:
+        return Judged(statement, (), told="broken", ways=ways)
+    blind = verdict.looked is None or verdict.looked.blind
+    return Judged(statement, (), told="not measured" if blind else "kept")
 
 
 def _outcome(cell: Cell) -> Outcome | Value:

@@ -56,23 +56,30 @@ AnyCell = TypeVar("AnyCell", bound=Asked)
 # What became of a request: answered; it got there without an answer; it never got there; or
 # nobody knows.
 Outcome = Literal["answered", "arrived", "stopped", "unknown"]
+Stand = Literal["kept", "broken", "not measured"]
 
 
 @dataclass(frozen=True)
 class Judged(Generic[AnyCell]):
     """A statement, with the ``cells`` that it is about: those that break it, and the untold ones.
 
-    Without any cell nothing is known of it: it is about two ends that don't ask each other.
+    Without any cell nothing is known of it: it is about two ends that don't ask each other. One
+    about what nobody planned has no cells: how it stands with it is ``told``, and ``ways`` is how
+    many such ways there are.
     """
 
     statement: PlannedStatement
     cells: tuple[AnyCell, ...]
     broken: tuple[AnyCell, ...] = ()
     untold: tuple[AnyCell, ...] = ()
+    told: Stand | None = None
+    ways: int = 0
 
     @property
-    def word(self) -> Literal["kept", "broken", "not measured"]:
+    def word(self) -> Stand:
         """How it stands with the statement. A single cell breaks it; all of them keep it."""
+        if self.told:
+            return self.told
         if self.broken:
             return "broken"
         return "kept" if self.cells and not self.untold else "not measured"
@@ -87,9 +94,10 @@ def judged(
     """Return how it stands with each of ``statements``, in their order.
 
     ``ends`` are those of the plan's matrix and ``cells`` its cells. ``outcome`` says what became of
-    one, of those of kind value the value, or that it is unknown.
+    one, of those of kind value the value, or that it is unknown. Of statements about what nobody
+    planned there is nothing: cells say nothing of that.
     """
-    wanted = tuple(statements)
+    wanted = tuple(one for one in statements if not one.unplanned)
     if not wanted:
         return ()
     names = {key_of(end): end.name for end in ends}

@@ -32,6 +32,7 @@ def editor_schema() -> dict[str, Any]:
     made = Lab.model_json_schema()
     models: dict[str, Any] = made["$defs"]
     models["Network"] = _network(models["Network"])
+    models["Statement"] = _statement(models["Statement"])
     schema = _plain(made)
     schema["properties"]["nodes"] = _in_short(schema)
     schema |= _needed(schema)
@@ -84,6 +85,14 @@ def _network(model: dict[str, Any]) -> dict[str, Any]:
         }
     )
     return {**model, "properties": properties, "oneOf": places, "allOf": modes}
+
+
+def _statement(model: dict[str, Any]) -> dict[str, Any]:
+    """Between ends, or about the whole lab, which is said alone."""
+    others = [{"required": [key]} for key in model["properties"] if key != "unplanned"]
+    alone = {"required": ["unplanned"], "not": {"anyOf": others}}
+    between = {"required": model["required"], "not": {"required": ["unplanned"]}}
+    return {**_without(model, "required"), "oneOf": [between, alone]}
 
 
 def _mode(driver: str) -> dict[str, Any] | bool:

@@ -784,8 +784,9 @@ class Statement(Strict):
 
     It is about every cell between these ends, and is kept if each of them is as it says: who must
     reach is answered; of whom must never, not even the request gets there. With ``source`` or
-    ``pmtu`` it is about what is seen there instead: ``inner -> server source:192.168.70.11``. It
-    changes nothing of what is planned or predicted.
+    ``pmtu`` it is about what is seen there instead: ``inner -> server source:192.168.70.11``.
+    ``unplanned: never`` alone is about the whole lab: that ``check`` finds nothing reachable that
+    nobody planned. A statement changes nothing of what is planned or predicted.
     """
 
     from_: Annotated[EndChoice, Field(alias="from")]
@@ -808,6 +809,16 @@ class Statement(Strict):
     """Over IPv4 or IPv6 alone; without it, both where there are both."""
     never: StrictBool = False
     """Whether they must never reach them."""
+    unplanned: Literal["never"] | None = None
+    """Alone: nothing must be reachable in the lab that nobody planned; told after measuring."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_whole_lab(cls, value: object) -> object:
+        """Take it without ends where it is about the whole lab."""
+        if isinstance(value, dict) and "unplanned" in value:
+            return {"from": "*", "to": "*", **value}
+        return value
 
     @property
     def said(self) -> Said:
@@ -816,7 +827,8 @@ class Statement(Strict):
         asked = tuple(dict.fromkeys([*self.protocols, *ports]))
         values = tuple((check, str(value)) for check in SEEN if (value := getattr(self, check)))
         who = (_ends(self.from_), _ends(self.to))
-        return Said(*who, self.never, asked, self.family or 0, values)
+        unplanned = self.unplanned is not None
+        return Said(*who, self.never, asked, self.family or 0, values, unplanned)
 
 
 def _ends(choice: str | list[str]) -> Ends:

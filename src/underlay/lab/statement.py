@@ -6,6 +6,8 @@ they must be seen there:
     ENDS ->|-x ENDS [icmp|tcp|udp|tcp:PORT|udp:PORT …] [ipv4|ipv6]
     ENDS -> ENDS [source:ADDRESS] [pmtu:BYTES] [ipv4|ipv6]
 
+One says nothing of ends, but of the whole lab: that nothing is reachable that nobody planned.
+
 ENDS are names or patterns with commas between, and maybe ``except`` and further ones, which are
 taken out again. Nothing here knows who is in a lab.
 """
@@ -22,6 +24,7 @@ PATTERN = r"[A-Za-z0-9*?\[\]!@._:-]+"
 PORT = r"([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 PROTOCOL = rf"(icmp|(tcp|udp)(:{PORT})?)"
 MUST, NEVER, EXCEPT = "->", "-x", "except"
+NOTHING_UNPLANNED = "unplanned: never"
 FAMILIES = {"ipv4": 4, "ipv6": 6}
 # The least and the largest size of a packet that a lab speaks of.
 LEAST, MOST = 576, 9000
@@ -48,7 +51,8 @@ class Ends:
 class Said:
     """What a statement says; without ``protocols`` it names none, and a ``family`` of 0 is both.
 
-    ``seen`` are values as what who asks must be seen, by the lab's word for the check.
+    ``seen`` are values as what who asks must be seen, by the lab's word for the check. With
+    ``unplanned`` it is that nothing unplanned is there, and the rest says nothing.
     """
 
     sources: Ends
@@ -57,9 +61,12 @@ class Said:
     protocols: tuple[str, ...] = ()
     family: int = 0
     seen: tuple[tuple[str, str], ...] = ()
+    unplanned: bool = False
 
     def __str__(self) -> str:
         """Return the statement in one line, whichever form the file has it in."""
+        if self.unplanned:
+            return NOTHING_UNPLANNED
         words = [str(self.sources), NEVER if self.never else MUST, str(self.destinations)]
         words += [*self.protocols, *(f"{check}:{value}" for check, value in self.seen)]
         words += [word for word, n in FAMILIES.items() if n == self.family]

@@ -32,6 +32,9 @@ def statement_problems(
     for said, one in zip(lab.statements, plan.intent, strict=True):
         if one.number in leave_out:
             continue
+        if said.unplanned:
+            found += _not_alone(text, one)
+            continue
         nobody = list(_nobody(text, named, said, one))
         found += [*nobody, *_mixed(text, said, one), *_unmeasured(lab, text, one)]
         # With a name that stands for nobody, `except` leaves more than is meant.
@@ -80,6 +83,19 @@ def _mixed(text: LabText, said: Said, one: PlannedStatement) -> Iterator[Problem
             f"{next(iter(one.seen))} beside {beside}",
             "a statement of its own for each",
             "what is seen of packets that arrive isn't asked by icmp, tcp or udp",
+            id="expect-mixed",
+        )
+
+
+def _not_alone(text: LabText, one: PlannedStatement) -> Iterator[Problem]:
+    """Yield a problem where something stands beside what is about the whole lab."""
+    beside = [key for key in text.data["expect"][one.number] if key != "unplanned"]
+    if beside:
+        yield text.problem(
+            ("expect", one.number),
+            f"unplanned beside {', '.join(beside)}",
+            "unplanned: never alone, which is about the whole lab",
+            "a statement of its own for each",
             id="expect-mixed",
         )
 

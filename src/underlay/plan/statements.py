@@ -43,12 +43,13 @@ def with_statements(lab: Lab, plan: Plan) -> Plan:
             PlannedStatement(
                 number=number,
                 text=str(said),
-                sources=found.meant(said.sources),
-                destinations=found.meant(said.destinations),
+                sources=() if said.unplanned else found.meant(said.sources),
+                destinations=() if said.unplanned else found.meant(said.destinations),
                 never=said.never,
                 protocols=_asked(lab, said),
                 family=_family(said),
                 seen=dict(said.seen),
+                unplanned=said.unplanned,
             )
             for number, said in enumerate(lab.statements)
         ),
@@ -61,6 +62,8 @@ def _asked(lab: Lab, said: Said) -> tuple[str, ...]:
     A port of the lab's own is asked of everybody and answered by who listens there. So who must
     reach must by what every end answers, and who never must by nothing that is measured.
     """
+    if said.unplanned:
+        return ()
     if said.seen or said.protocols:
         return tuple(check for check, _ in said.seen) or said.protocols
     asked = tuple(dict.fromkeys(lab.protocols))

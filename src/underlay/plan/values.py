@@ -461,7 +461,8 @@ class PlannedStatement:
     ``number`` is its place in the lab's list, from 0, ``line`` the one that it stands on, 0 where
     nobody knows, and ``text`` itself in one line. Ends are known by the keys of
     ``statements.Named``. A ``family`` of 0 is both. ``protocols`` are those of the cells that it is
-    about: with ``seen``, which holds what must be seen by the word of a check, these checks.
+    about: with ``seen``, which holds what must be seen by the word of a check, these checks. With
+    ``unplanned`` it is about no cell, but about what is there and that nobody planned.
     """
 
     number: int
@@ -473,6 +474,7 @@ class PlannedStatement:
     family: int = 0
     seen: dict[str, str] = field(default_factory=dict)
     line: int = field(default=0, compare=False)
+    unplanned: bool = False
 
 
 PROTOCOLS = ("icmp", "tcp", "udp")
@@ -550,6 +552,7 @@ class Plan:
 # Fields that are not said where they are empty: what was made of a plan before there were any
 # of them, such as a record, is still that plan's.
 _UNSAID: dict[str, object] = {
+    "unplanned": False,
     "intent": (),
     "labels": {},
     "own": (),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RULES_SHOWN = 3
 NO_CELL = "no cell"
 NONE = "no cell of this lab is about it"
+UNSEEN = "not everybody could look for what isn't planned"
 
 
 def word(one: Judged[Expectation]) -> str:
@@ -48,7 +49,7 @@ def wanted_section(
         if one.word == "kept":
             continue
         earlier = "" if before is None else f" ({before_words(one, before)})"
-        if measured and not one.broken:
+        if measured and one.word == "not measured":
             _not_measured(one, page)
             continue
         sign = "X" if page.ascii_only else "✗"
@@ -59,7 +60,7 @@ def wanted_section(
 def _not_measured(one: AnyJudged, page: Page) -> None:
     statement = one.statement
     page.line(f"line {statement.line}: {statement.text}: not measured", "bold yellow", 4, "  ?")
-    why = NONE
+    why = UNSEEN if statement.unplanned else NONE
     if one.cells:
         why = f"{len(one.untold)} of {count(len(one.cells), 'cell')} weren't measured"
     page.line(f"{why}.", indent=4)
@@ -87,6 +88,8 @@ def because_lines(why: Sequence[tuple[str, str]], page: Page, first: str = "") -
 
 def broken_line(one: AnyJudged) -> str:
     """Return what isn't so with a statement, and on which line it stands."""
+    if one.ways:
+        return f"line {one.statement.line}: {one.statement.text}: {count(one.ways, 'way')} found"
     said = f"broken by {len(one.broken)} of {count(len(one.cells), 'cell')}" if one.cells else NONE
     return f"line {one.statement.line}: {one.statement.text}: {said}"
 

@@ -509,6 +509,13 @@ def test_a_statement_that_goes_with_what_keeps_it_is_lost() -> None:
     assert ("went", "broken", True) in statements(LAB + WANTED, private)
 
 
+def test_that_nothing_is_unplanned_is_a_statement_that_may_go() -> None:
+    wanted = f"{WANTED}  - unplanned: never\n"
+    assert statements(LAB + wanted, LAB + wanted) == []
+    assert statements(LAB + wanted, LAB + WANTED) == [("went", "", False)]
+    assert statements(LAB + WANTED, LAB + wanted) == [("came", "", False)]
+
+
 def test_what_was_broken_before_is_not_lost() -> None:
     forbidden = WANTED.replace("lannet-1a -> lannet-2a", "lannet-1a -x lannet-2a")
     result = lab_difference(LabPair("", loaded(LAB + forbidden), loaded(LAB)))

@@ -11,9 +11,11 @@ import pytest
 from rich.console import Console
 
 import doc_pages
-from underlay.expect import Expectation, ends, predict
+from underlay.expect import Expectation, Prediction, ends, predict
+from underlay.intent import stands_of
 from underlay.lint import load
 from underlay.observe import Observation, Seen
+from underlay.observe.unplanned import Looked, Unplanned
 from underlay.plan import Plan
 from underlay.report import document
 from underlay.report.intent import intent_text
@@ -157,6 +159,37 @@ def test_what_was_seen_may_be_other_than_what_must_be(tmp_path: Path) -> None:
         assert list(words(verdict).values()).count("broken") == wrong
     told = "Not as predicted: hidden is seen by server with the source address 10.3.1.1."
     assert told in " ".join(printed(verdict, plan).split())
+
+
+WAY = Unplanned("address", "web-1a", "10.1.0.99", "eth0", "02:00:00:00:00:01", ("db",), ("db",))
+
+
+@pytest.mark.parametrize(
+    ("looked", "word", "code", "said"),
+    [
+        (Looked(), "kept", 0, "8 of 8 statements kept"),
+        (Looked((WAY,)), "broken", 1, "unplanned: never: 1 way found"),
+        # A way that was found is one, whoever else couldn't look.
+        (Looked((WAY,), (("db", "deaf"),)), "broken", 1, "unplanned: never: 1 way found"),
+        (Looked((), (("db", "deaf"),)), "not measured", 3, "not everybody could look for"),
+        (None, "not measured", 3, "not everybody could look for"),
+    ],
+)
+def test_nothing_unplanned_is_told_after_measuring(
+    looked: Looked | None, word: str, code: int, said: str, tmp_path: Path
+) -> None:
+    plan = planned(tmp_path, f"{LAB}  - unplanned: never\n")
+    seen = Observation(tuple(as_predicted(plan)), {}, {}, looked)
+    verdict = with_intent(judge("intent", "uml", predict(plan), seen), plan)
+    assert words(verdict)["unplanned: never"] == word
+    assert verdict.intent[-1].statement.text == "unplanned: never"
+    assert verdict.exit_code == code
+    assert verdict.summary.statements == 8
+    assert said in " ".join(printed(verdict, plan).split())
+    row = document(verdict)["intent"][-1]
+    assert (row["word"], row["kept"], row["cells"]) == (word, word == "kept", [])
+    # The prediction says nothing of it, so that nothing is counted or broken there.
+    assert len(stands_of(Prediction(plan))) == 7
 
 
 def test_nothing_was_measured_at_all(tmp_path: Path) -> None:

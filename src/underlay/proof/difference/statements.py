@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.expect import Prediction, ends
 from underlay.intent import of_predictions
-from underlay.lab.statement import said_in
+from underlay.lab.statement import Ends, said_in
 from underlay.plan.statements import with_statements
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from underlay.expect import Expectation
     from underlay.intent import Judged
-    from underlay.lab.statement import Ends
     from underlay.lint import Loaded
     from underlay.plan import PlannedStatement
 
@@ -72,7 +71,7 @@ def changed_statements(
     gone = [before for before, _ in pairs if before]
     would = _would(old, new, gone, prediction) if old and new and gone else {}
     return tuple(
-        StatementChange(was_said, now, stood[was_said.text], would.get(was_said.number))
+        StatementChange(was_said, now, stood.get(was_said.text, ""), would.get(was_said.number))
         if was_said
         else StatementChange(None, now)
         for was_said, now in pairs
@@ -100,7 +99,9 @@ def _paired(
 
 
 def _between(statement: PlannedStatement) -> tuple[Ends, Ends]:
-    """Return between whom a statement is, as it names them."""
+    """Return between whom a statement is, as it names them: of the whole lab, between nobody."""
+    if statement.unplanned:
+        return Ends(()), Ends(())
     said = said_in(statement.text)
     return said.sources, said.destinations
 

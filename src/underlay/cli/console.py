@@ -85,6 +85,18 @@ class Progress:
         """Print ``text`` as a line of its own, above the spinner where there is one."""
         err.print(text)
 
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leave the terminal alone within the block: somebody is asked for something."""
+        self.close()
+        if self._status is not None:
+            self._status.stop()
+        try:
+            yield
+        finally:
+            if self._status is not None:
+                self._status.start()
+
     def close(self) -> None:
         """Leave a line about the step just done where it took long and only a spinner showed it."""
         seconds = time.monotonic() - self._since

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -285,3 +286,75 @@ def test_an_interrupt_before_any_lab_says_that_none_is_known(
     document = json.loads(shown.out)
     assert (document["labs"], document["left"], document["hint"]) == ([], ["flat"], "underlay down")
     assert "hint: underlay down" in shown.err
+
+
+class Terminal(io.StringIO):
+    """Somebody at a terminal who presses Enter; what was said by then is kept."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        super().__init__("\n")
+        self._capsys, self.seen = capsys, ""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int = -1, /) -> str:
+        captured = self._capsys.readouterr()
+        self.seen += captured.out + captured.err
+        return super().readline(size)
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_lab_that_is_not_green_waits_for_enter(
+    wrong: int,
+    words: tuple[str, ...],
+    plan: Plan,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def proven(
+        loaded: list[Loaded], _: str, __: object, show: Callable[[LabResult], None], **___: object
+    ) -> LabResults:
+        made = LabResults()
+        made.add(LabResult(seen(plan, wrong=wrong)))
+        show(made.by_lab["flat"])
+        return made
+
+    terminal = Terminal(capsys)
+    monkeypatch.setattr(labs, "prove_labs", proven)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert main(["check", "flat", "--pause-on-fail", *words]) == wrong
+    rest = capsys.readouterr()
+    asked = "flat stays as it is until you press Enter here" in terminal.seen
+    assert asked == bool(wrong)
+    if wrong:
+        assert f"export {paths.HOME}={paths.home()}" in terminal.seen
+        assert "underlay exec --lab flat core-01 -- " in terminal.seen
+    # What there is to see is shown before, and once.
+    both = terminal.seen + rest.out + rest.err
+    assert both.count("rows ask, columns answer") == (0 if words else 1)
+    if words:
+        assert json.loads(rest.out)["labs"][0]["lab"] == "flat"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("flat", "--pause-on-fail"), "standard input is no terminal"),
+        (("--pause-on-fail",), "a lab that is up stays up"),
+    ],
+)
+def test_without_a_terminal_nothing_is_started(
+    words: tuple[str, ...],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def proven(*_: object, **__: object) -> LabResults:
+        raise AssertionError("must not start")
+
+    monkeypatch.setattr(labs, "prove_labs", proven)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(["check", *words]) == 2
+    assert said in capsys.readouterr().err

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -13,6 +13,7 @@ from underlay.cli.console import err, out, people, print_json, progress
 from underlay.cli.interrupt import reset_exit
 from underlay.cli.lab_proof import prove_lab, show_proof
 from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption
+from underlay.cli.pausing import refuse_without_terminal, wait_for_enter
 from underlay.cli.recording import recorded_in, source_of
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
 from underlay.errors import EXIT_INTERRUPTED, BadInput, Interrupted, UnderlayError, listed
@@ -46,6 +47,13 @@ def command(
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="What is reachable and not planned differs, too.")
+    ] = False,
+    pause: Annotated[
+        bool,
+        typer.Option(
+            "--pause-on-fail",
+            help="With FILE or DIR: leave a lab that isn't green as it is until Enter is pressed.",
+        ),
     ] = False,
     only: OnlyOption = None,
     without: NotOption = None,
@@ -87,6 +95,9 @@ def command(
     and causes are printed, of several a line each. Their nodes are started by Underlay itself,
     without Vagrant; `underlay up` is what Vagrant has to do with.
 
+    With --pause-on-fail a lab that isn't green stays as it is until you press Enter, and how to
+    look at it from another terminal is said; without a terminal that is an error at once.
+
     With --save the run is kept as one file: cells, causes with their evidence, the lab file,
     versions and dates. It is written also where the run ends early, and says how far it came;
     `underlay report` makes every format of it, later and elsewhere. --junit writes JUnit XML, as
@@ -109,15 +120,28 @@ def command(
         raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
     if what is None and (provider is not None or keep):
         raise BadInput("--provider and --keep need a FILE or DIR to start")
+    if pause:
+        if what is None:
+            raise BadInput("--pause-on-fail needs a FILE or DIR: a lab that is up stays up")
+        refuse_without_terminal()
     of: Literal["running", "files"] = "running" if what is None else "files"
     with recorded_in(save, junit, of=of, strict=strict, choice=choice) as run:
         if what is None:
             code = _check_running(lab, choice, run, strict=strict, as_json=as_json)
         else:
-            code = _check_files(
-                what, provider, choice, run, keep=keep, strict=strict, as_json=as_json
-            )
+            how = _How(provider, keep, strict, as_json, pause)
+            code = _check_files(what, choice, run, how)
     raise typer.Exit(code)
+
+
+class _How(NamedTuple):
+    """How files are checked: the command line's options."""
+
+    provider: str | None
+    keep: bool
+    strict: bool
+    as_json: bool
+    pause: bool
 
 
 def _check_running(
@@ -160,13 +184,9 @@ def _keep(state: LabState, proof: Proof) -> None:
 
 def _check_files(
     what: str,
-    provider: str | None,
     choice: Choice,
     run: Recording,
-    *,
-    keep: bool,
-    strict: bool,
-    as_json: bool,
+    how: _How,
 ) -> int:
     """Prove the labs that ``what`` means, print the results, and return the exit code.
 
@@ -186,13 +206,13 @@ def _check_files(
             hint=f"underlay check {shlex.quote(str(labs[0].file))} --only …",
         )
     chosen = choice.of(labs[0].plan) if choice else None
-    by = provider or DEFAULT
+    by = how.provider or DEFAULT
     run.of_labs([Source(str(one.file), one.text.content, one.plan) for one in labs], by, chosen)
     named = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
     # The whole of one lab is read as that of a running one is; of many, a line each.
-    whole = len(labs) == 1 and not as_json
+    whole = len(labs) == 1 and not how.as_json
     tell = _show_only_errors if whole else show_result
-
+    plans = {one.plan.lab: one.plan for one in labs}
     done: dict[str, LabResult] = {}
 
     def show(result: LabResult) -> None:
@@ -200,24 +220,30 @@ def _check_files(
         result = narrowed(result, chosen) if chosen else result
         done[result.verdict.lab] = result
         tell(result)
+        if how.pause and result.error is None and result.verdict.exit_code:
+            if whole:
+                _show_whole(plans[result.verdict.lab], result)
+            wait_for_enter(plans[result.verdict.lab], running)
 
     try:
         with progress(f"rendering {named}") as running:
-            results = prove_labs(labs, by, running.step, show, keep=keep, strict=strict, steps=run)
+            results = prove_labs(
+                labs, by, running.step, show, keep=how.keep, strict=how.strict, steps=run
+            )
     except KeyboardInterrupt as interrupt:
         run.stopped_by(interrupt)
-        return _interrupted(labs, done, interrupt, as_json=as_json)
+        return _interrupted(labs, done, interrupt, as_json=how.as_json)
     seconds = round(time.monotonic() - began, 3)
     timings = {**results.timings, "total": seconds}
     run.all_of(results, timings)
     if chosen is not None:
         name = labs[0].plan.lab
         results.by_lab[name] = narrowed(results.by_lab[name], chosen)
-    if as_json:
+    if how.as_json:
         print_json(results_document(results, [one.plan.lab for one in labs], timings))
-    if whole:
+    if whole and not (how.pause and results.exit_code):
         _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab])
-    people(as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
+    people(how.as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
     return results.exit_code
 
 

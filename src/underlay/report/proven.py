@@ -49,11 +49,22 @@ def proven_lines(proof: LabProof) -> list[str]:
     for side, result in zip(SIDES, (proof.old, proof.new), strict=True):
         if result.error is not None:
             lines.append(f"{side} did not come up: {result.error.message}")
+    lines += filter(None, [_seconds(proof)])
     return [
         *lines,
         f"{_counted(proof.changes, 'change')} as predicted",
         f"{_counted(proof.others, 'other cell')} as before, as predicted",
     ]
+
+
+def _seconds(proof: LabProof) -> str:
+    """Return the phases' seconds of each lab, those of a lab that didn't come up too."""
+    told = (
+        f"{side}: {', '.join(f'{phase} {taken:.1f} s' for phase, taken in result.timings.items())}"
+        for side, result in zip(SIDES, (proof.old, proof.new), strict=True)
+        if result.timings
+    )
+    return "; ".join(told)
 
 
 def _counted(cells: Sequence[ProvenCell], noun: str) -> str:

@@ -22,8 +22,8 @@ from underlay.lint.read import read_whole
 from underlay.lint.rules import lint_lab
 from underlay.plan import Plan, make_plan
 
-# Rules about hosts' files, each with the rule about labs that says the same of one place.
-SAME = {"range-public": "public-range"}
+# Rules about hosts' files, each with the rule about labs that says the same of them.
+SAME = {"range-public": "public-range", "range-twice": "duplicate-range"}
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ class Loaded:
         What it says of the files of hosts follows.
         """
         of_hosts = lint_hosts(self.hosts)
-        said = {(SAME[one.id], one.file, one.line) for one in of_hosts if one.id in SAME}
+        said = {SAME[one.id] for one in of_hosts if one.id in SAME}
         of_lab = lint_lab(self.lab, self.text, self.plan)
-        return [*(o for o in of_lab if (o.id, o.file, o.line) not in said), *of_hosts]
+        own = self.text.file
+        return [*(one for one in of_lab if one.file == own or one.id not in said), *of_hosts]
 
     @property
     def errors(self) -> list[Finding]:

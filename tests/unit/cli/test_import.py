@@ -205,7 +205,7 @@ def test_a_link_out_of_the_folder_is_not_followed(capfd: pytest.CaptureFixture[s
 def test_hosts_that_hand_out_all_of_a_subnet_do_so_in_the_lab() -> None:
     put("a", net(), "192.168.70.11/24")
     put("b", net(), "192.168.70.12/24")
-    assert main(["import", "a", "b", "-o", "lab.yml"]) == 0
+    assert main(["import", "a", "b", "-o", "lab.yml", "--whole"]) == 0
     lab = load(Path("lab.yml"))
     assert {finding.id for finding in lab.errors} == {"duplicate-range"}
 
@@ -387,12 +387,12 @@ def test_strict_lets_pass_what_cannot_change_packets(capfd: pytest.CaptureFixtur
     Path("a/eth0.network").write_text("[Match]\nName=eth0\n[Network]\nDHCP=yes\n")
     Path("a/hostname").write_text("a\n")
     Path("a/compose.yml").write_text(COMPOSE)
-    assert main(["import", "a", "-o", "lab.yml", "--strict"]) == 0
+    assert main(["import", "a", "-o", "lab.yml", "--strict", "--whole"]) == 0
     said = capfd.readouterr().err
     assert "0 left out, 9 without bearing" in said
     assert "without bearing on who reaches whom, 9 times, the first: a/hostname" in said
     assert "hint: -v says each" in said
-    assert main(["import", "a", "-o", "lab.yml", "--force", "-v"]) == 0
+    assert main(["import", "a", "-o", "lab.yml", "--whole", "--force", "-v"]) == 0
     said = capfd.readouterr().err
     assert "a/eth1.network:7:1: Network.DNS: a lab's nodes have their own" in said
     assert said.count("without bearing on who reaches whom:") == 9
@@ -423,7 +423,7 @@ def test_strict_refuses_what_may_change_packets(
     path = Path("a", file)
     before = path.read_text() if path.exists() else ""
     path.write_text(before.replace(old, new, 1) if old else new)
-    said = refused(capfd, "a", "--strict", code=1)
+    said = refused(capfd, "a", "--strict", "--whole", code=1)
     assert any(words in line for line in said.splitlines() if line.startswith("left out"))
 
 
@@ -474,7 +474,7 @@ def test_an_address_that_no_file_says_is_told_for_each_host(
     put("b", ranged(40))
     put("c", ranged(60))
     Path("c/50-lan.yaml").write_text("network: {version: 2, ethernets: {eth1: {mtu: 1500}}}\n")
-    assert main(["import", "a", "b", "c", "-o", "lab.yml"]) == 0
+    assert main(["import", "a", "b", "c", "-o", "lab.yml", "--whole"]) == 0
     said = capfd.readouterr().err
     assert "b has 192.168.70.12/24 on eth1, which no file of its gives it" in said
     assert "[Network] of a file etc/systemd/network/10-eth1.network" in said

@@ -253,11 +253,10 @@ def test_a_sub_interface_without_an_address_has_none() -> None:
     ]
 
 
-def test_an_address_that_two_hosts_have_has_a_hosts_line() -> None:
+def test_an_address_that_two_hosts_have_is_an_error_of_their_files() -> None:
     unit_of("beta").write_text(unit_of("beta").read_text().replace("70.12", "70.11"))
-    (problem,) = problems(LAB)
-    assert (problem.file, problem.line) == (str(unit_of("beta")), 5)
-    assert problem.expected == "another: alpha's ens3 has it"
+    errors = load(lab_of(LAB)).errors
+    assert [(one.id, one.file) for one in errors] == [("host-address-twice", str(unit_of("beta")))]
 
 
 def git(*words: str) -> None:

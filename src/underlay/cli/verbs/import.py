@@ -55,6 +55,12 @@ def command(
             help="Exit 1 and write nothing where what is left out may bear on who reaches whom.",
         ),
     ] = False,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole", help="Say in the lab file all that the files lead to, and have no fleet."
+        ),
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Say each thing, not one of each kind.")
     ] = False,
@@ -64,10 +70,13 @@ def command(
 
     Reads a folder per host, as it lies in a repository or on the host's disk, or one
     folder that holds these, with the readers of `underlay lint --host`, and writes a
-    lab that `lint`, `up` and `check` take. Drivers, modes, VLANs, subnets, ranges,
-    gateways and names stay as they are. A comment says of each value where it is
-    from, and of each thing that had to be assumed what that is; the last lines name
-    every file and key that a lab can't say. A file that its own reader would refuse,
+    lab that `lint`, `up` and `check` take. Its `fleet` names the folders: each time
+    the lab is read they are, and its nodes boot with the very files. In the lab file
+    stands only what had to be assumed, each with a comment; the last lines name every
+    file and key that a lab can't say. With --whole it says all that the files lead to,
+    with where each value is from, for a lab that goes its own way from then on:
+    drivers, modes, VLANs, subnets, ranges, gateways and names stay as they are, and
+    nodes have addresses of the plan. A file that its own reader would refuse,
     or pass over in part, is bad input; what hosts' files do to one another is carried
     over, and the errors that `lint --host` finds in that are named. Nothing of a host's
     is changed or run.
@@ -76,20 +85,29 @@ def command(
       underlay import hosts -o lab.yml
       underlay import core-01=etc/one core-02=etc/two --segment lan=core-01:eth1,core-02:ens3
       underlay import hosts/* --strict --json
+      underlay import hosts --whole -o copy.yml
     """
     from underlay.cli.host_folders import named_pairs
     from underlay.fleet import read_hosts
-    from underlay.fleet.carried import carry, lab_text
+    from underlay.fleet.carried import carry, lab_text, short_text
     from underlay.lint.hosts import lint_hosts, refuse
 
     pairs = named_pairs(folders)
     _refuse_output(output, [Path(pair.partition("=")[2]) for pair in pairs], force=force)
     found = read_hosts(pairs, inside=True)
     refuse(found)
-    carried = carry(found, _stated(segments or []), _name(output, pairs))
+    stated = _stated(segments or [])
+    carried = carry(found, stated, _name(output, pairs), real=not whole)
     files = len({document.file for host in found for document in host.documents})
     text = lab_text(carried, files)
-    _refuse_lab(carried, text, output)
+    if whole:
+        _refuse_lab(carried, text, output)
+    else:
+        fleet = _fleet(carried, pairs, output)
+        by_host = dict(zip((host.name for host in found), fleet, strict=True))
+        nics = {s: [(by_host[host], nic) for host, nic in each] for s, each in stated.items()}
+        text = short_text(carried, fleet, nics)
+        _refuse_fleet(carried, text, output)
     findings = [one for one in lint_hosts(found) if one.severity == "error"]
     refused = strict and bool(findings or any(one.matters for one in carried.left_out))
     if output is not None and not refused:
@@ -122,6 +140,22 @@ def _stated(segments: list[str]) -> dict[str, list[tuple[str, str]]]:
                 message = f"--segment {name}: {':'.join(port)} is in {seen[port]} already"
                 raise BadInput(message, hint="a NIC is in one segment")
             seen[port] = name
+    return found
+
+
+def _fleet(carried: Carried, pairs: list[str], output: Path | None) -> dict[str, str]:
+    """Return the path of each node's files, counted from the lab file; raise BadInput for none."""
+    base = (output.expanduser() if output else Path("lab.yml")).absolute().parent
+    found = {}
+    for node, pair in zip(carried.lab["nodes"]["names"], pairs, strict=True):
+        folder = Path(pair.partition("=")[2]).expanduser()
+        lies = folder.resolve()
+        if not lies.is_relative_to(base.resolve()):
+            raise BadInput(
+                f"{folder} isn't below {base}, where the lab file is: a fleet's files are",
+                hint="write the lab file beside the hosts' folders, or say all of it with --whole",
+            )
+        found[node] = lies.relative_to(base.resolve()).as_posix()
     return found
 
 
@@ -158,6 +192,20 @@ def _refuse_lab(carried: Carried, text: str, output: Path | None) -> None:
             detail="\n".join(_at_origin(carried, lab, problem) for problem in problems),
             hint="mend the hosts' files; `underlay lint --host NAME=DIR …` says more of them",
         )
+
+
+def _refuse_fleet(carried: Carried, text: str, output: Path | None) -> None:
+    """Raise LabError where the hosts lead to what no lab can be, as reading the lab file does."""
+    from underlay.lab.text import LabError, text_of
+    from underlay.lint.derived import laid_over
+    from underlay.lint.read import problems_of
+
+    file = str(output or "lab.yml")
+    problems = problems_of(laid_over(text_of(file, text), carried)[0])
+    if problems:
+        told = LabError(problems, file)
+        hint = "mend the hosts' files; `underlay lint --host NAME=DIR …` says more of them"
+        raise BadInput("what these hosts have is no lab", detail=told.message, hint=hint)
 
 
 def _at_origin(carried: Carried, lab: LabText, problem: Problem) -> str:

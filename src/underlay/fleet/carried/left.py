@@ -98,6 +98,12 @@ USUAL = re.compile(
     ".*/(dhcp[46]|accept-ra|optional|link-local|DHCP|IPv6AcceptRA|LinkLocalAddressing)"
 )
 
+# Keys of hosts' own routes, which nodes with the hosts' files have.
+ROUTES = re.compile(
+    r"Network/Gateway|Route/(Destination|Gateway|Metric)|.*/(routes|gateway[46])(/.*)?"
+    r"|[^/]+/gateway|ipv[46]/(gateway|route[0-9]*)"
+)
+
 
 def put_left(
     carried: Carried, host: Host, number: int, uplinks: Sequence[Uplink], found: Sequence[Wire]
@@ -178,6 +184,8 @@ def _put_keys(
         if document.kind in ("netplan", "ifupdown") and not used & {str(s) for s in place}:
             continue
         path = "/".join(step for step in place if isinstance(step, str))
+        if carried.real and ROUTES.fullmatch(path):
+            continue
         if USUAL.fullmatch(path) and value in (False, [], "no", "false", True):
             continue
         matters = key_matters(host, document, place, value)

@@ -9,11 +9,13 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 
 from underlay.errors import Spot
-from underlay.fleet.carried.values import Carried
+from underlay.fleet.carried.values import Assumption, Carried
 from underlay.lab.text import Place
 
 # Mappings that stand in a line of their own keys, and lists likewise.
-FLOW = ("nodes", "addresses", "addresses6", "macs", "networks", "on", "reserved", "names")
+FLOW = (
+    "nodes", "addresses", "addresses6", "macs", "networks", "nics", "on", "reserved", "names"
+)  # fmt: skip
 PARTS = ("segments", "networks", "hosts", "containers")
 # Where the places that values are from begin, beside short values.
 COLUMN = 52
@@ -30,15 +32,27 @@ def lab_text(carried: Carried, files: int) -> str:
         f"# Made by `underlay import` from {files} file{'' if files == 1 else 's'} of"
         f" {hosts} host{'' if hosts == 1 else 's'}. Behind a value stands where it is from.\n"
     )
+    return head + yaml_of(carried) + "\n".join(left_out_lines(carried))
+
+
+def yaml_of(carried: Carried) -> str:
+    """Return a lab's keys as YAML, with a comment for where each is from or what was assumed."""
     stream = io.StringIO()
     yaml = YAML()
     yaml.width = 4096
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump(_mapping(carried, carried.lab, ()), stream)
-    return head + stream.getvalue() + "\n".join(_left_out(carried))
+    return stream.getvalue()
 
 
-def _left_out(carried: Carried) -> list[str]:
+def assumed(one: Assumption, *, key: bool = False) -> str:
+    """Return in a line what was assumed; with its ``key``, where it doesn't stand above that."""
+    where = f" ({_line(one.spot)})" if one.spot.file else ""
+    return _plain(f"Assumed: {f'{one.key}: ' if key else ''}{one.text}{where}")
+
+
+def left_out_lines(carried: Carried) -> list[str]:
+    """Return the lines of a lab file's end, about what isn't carried over."""
     if not carried.left_out:
         return ["", "# Everything in the files that were read is in this lab.", ""]
     lines = [""]
@@ -122,10 +136,7 @@ def _above(carried: Carried, place: Place) -> list[str]:
             for one in carried.assumptions
             if one.place[:-1] == place and one.place[-1] not in lab
         ]
-    return [
-        _plain(f"Assumed: {one.text}" + (f" ({_line(one.spot)})" if one.spot.file else ""))
-        for one in found
-    ]
+    return [assumed(one) for one in found]
 
 
 def _comment(made: CommentedMap, key: str, lines: list[str], indent: int) -> None:

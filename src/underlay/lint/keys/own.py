@@ -30,7 +30,10 @@ def fleet_nics(parts: Parts) -> Iterator[Problem]:
 
 
 def node_interfaces(parts: Parts) -> Iterator[Problem]:
-    """Nodes' interfaces that are given addresses are there, and each address is one's alone."""
+    """Nodes' interfaces that are given addresses are there, and each address is one's alone.
+
+    What two hosts' files say the same of, the rules about hosts find.
+    """
     if parts.nodes is None:
         return
     made = list(dict.fromkeys(made_on_nodes(parts)))
@@ -50,7 +53,7 @@ def node_interfaces(parts: Parts) -> Iterator[Problem]:
                 address, family = str(ip_interface(text).ip), family_of(text)
                 if family in families:
                     yield parts.text.problem(spot, text, f"one IPv{family} address")
-                elif address in taken:
+                elif address in taken and spot not in parts.text.elsewhere:
                     yield parts.text.problem(spot, text, f"another: {taken[address]} has it")
                 families.add(family)
                 taken.setdefault(address, f"{node}'s {name}")

@@ -100,7 +100,8 @@ def command(
     carried = carry(found, stated, _name(output, pairs), real=not whole)
     files = len({document.file for host in found for document in host.documents})
     text = lab_text(carried, files)
-    if whole:
+    if whole or (as_json and output is None):
+        # The document says all of the lab, wherever the hosts' folders are.
         _refuse_lab(carried, text, output)
     else:
         fleet = _fleet(carried, pairs, output)

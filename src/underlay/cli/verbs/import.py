@@ -100,11 +100,11 @@ def command(
     carried = carry(found, stated, _name(output, pairs), real=not whole)
     files = len({document.file for host in found for document in host.documents})
     text = lab_text(carried, files)
-    if whole or (as_json and output is None):
-        # The document says all of the lab, wherever the hosts' folders are.
+    if whole:
         _refuse_lab(carried, text, output)
     else:
-        fleet = _fleet(carried, pairs, output)
+        # The document says all of the lab, wherever the hosts' folders are.
+        fleet = _fleet(carried, pairs, output, anywhere=as_json and output is None)
         by_host = dict(zip((host.name for host in found), fleet, strict=True))
         nics = {s: [(by_host[host], nic) for host, nic in each] for s, each in stated.items()}
         text = short_text(carried, fleet, nics)
@@ -144,19 +144,25 @@ def _stated(segments: list[str]) -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def _fleet(carried: Carried, pairs: list[str], output: Path | None) -> dict[str, str]:
-    """Return the path of each node's files, counted from the lab file; raise BadInput for none."""
+def _fleet(
+    carried: Carried, pairs: list[str], output: Path | None, *, anywhere: bool
+) -> dict[str, str]:
+    """Return the path of each node's files, counted from the lab file.
+
+    Raises BadInput for one that lies elsewhere, unless they may be ``anywhere``.
+    """
     base = (output.expanduser() if output else Path("lab.yml")).absolute().parent
     found = {}
     for node, pair in zip(carried.lab["nodes"]["names"], pairs, strict=True):
         folder = Path(pair.partition("=")[2]).expanduser()
         lies = folder.resolve()
-        if not lies.is_relative_to(base.resolve()):
+        inside = lies.is_relative_to(base.resolve())
+        if not inside and not anywhere:
             raise BadInput(
                 f"{folder} isn't below {base}, where the lab file is: a fleet's files are",
                 hint="write the lab file beside the hosts' folders, or say all of it with --whole",
             )
-        found[node] = lies.relative_to(base.resolve()).as_posix()
+        found[node] = lies.relative_to(base.resolve()).as_posix() if inside else str(folder)
     return found
 
 

@@ -7,11 +7,12 @@ text, even where somebody saves the file while the command works.
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from underlay.errors import BadInput
+from underlay.fleet.carried import Carried
 from underlay.fleet.host import Host
 from underlay.lab import Lab
 from underlay.lab.text import LabText, read_text, text_of_bytes
@@ -30,7 +31,8 @@ SAME = {"range-public": "public-range", "range-twice": "duplicate-range"}
 class Loaded:
     """A lab that was read from ``file``, and the plan that it leads to.
 
-    ``hosts`` are those of its fleet, as their files have them.
+    ``hosts`` are those of its fleet, as their files have them, and ``carried`` what was made of
+    these.
     """
 
     file: Path
@@ -38,6 +40,7 @@ class Loaded:
     text: LabText
     plan: Plan
     hosts: tuple[Host, ...] = ()
+    carried: Carried = field(default_factory=Carried)
 
     @cached_property
     def findings(self) -> list[Finding]:
@@ -79,7 +82,7 @@ def _planned(file: Path, lab: Lab, found: Derived) -> Loaded:
     )
     intent = tuple(replace(one, line=text.mark(("expect", one.number)).line) for one in plan.intent)
     plan = replace(plan, filters=filters, intent=intent)
-    return Loaded(file, lab, text, plan, found.hosts)
+    return Loaded(file, lab, text, plan, found.hosts, found.carried)
 
 
 def lint(file: Path) -> list[Finding]:

@@ -322,3 +322,25 @@ def test_images_are_archives_beside_the_lab_file() -> None:
     plan = load(lab_of(text)).plan
     assert plan.images == tuple(str(Path.cwd() / name) for name in ("web.tar", "gone.tar"))
     assert "images" not in json.loads(load(lab_of(LAB)).plan.to_json())
+
+
+def test_what_a_fleet_s_lab_has_beyond_its_files_is_said(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "hosts/a/manifests"
+    folder.mkdir(parents=True)
+    (folder / "lan.yaml").write_text(
+        "kind: NetworkAttachmentDefinition\nmetadata: {name: lan}\nspec:\n  config: '"
+        '{"cniVersion": "0.3.1", "type": "macvlan", "master": "eth1", "ipam": {"type":'
+        ' "whereabouts", "range": "10.30.0.0/24"}}' + "'\n"
+    )
+    (folder.parent / "nftables.conf").write_text("flush ruleset\n")
+    file = tmp_path / "lab.yml"
+    file.write_text("name: shop\nfleet: {a: hosts/a}\n")
+    assert cli.main(["lint", str(file)]) == 0
+    said = capfd.readouterr().out
+    assert "assumed: networks.lan.ipam: whereabouts itself doesn't run" in said
+    assert "a has 198.18.0.11/24 on eth1, which no file of its gives it" in said
+    assert "nftables.conf: the file: no reader for this file" in said
+    assert cli.main(["lint", str(file), "--json"]) == 0
+    assert len(json.loads(capfd.readouterr().out)["remarks"]) == 3

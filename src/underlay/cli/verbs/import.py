@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from underlay.cli.carried_over import kinds
 from underlay.cli.console import err, print_json
 from underlay.cli.options import AsJson
 from underlay.errors import EXIT_DIFFERS, BadInput, Spot, reason
 from underlay.report.page import count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from underlay.fleet.carried import Carried
     from underlay.lab.text import LabText, Problem
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 GROUP = "Files"
 ORDER = 15
-
-# What can't change packets is one kind, whatever it is.
-ASIDE = ""
 
 
 def command(
@@ -278,9 +276,10 @@ def _say(
     left = [one for one in carried.left_out if one.matters]
     aside = [one for one in carried.left_out if not one.matters]
     lines = [
-        *_kinds("assumed", ((one.shape, f"{one.key}: {one.text}") for one in carried.assumptions)),
-        *_kinds("left out", ((one.why, str(one)) for one in left)),
-        *_kinds("without bearing on who reaches whom", ((ASIDE, str(one)) for one in aside)),
+        *kinds("assumed", ((one.shape, f"{one.key}: {one.text}") for one in carried.assumptions)),
+        *kinds("left out", ((one.why, str(one)) for one in left)),
+        # What can't change packets is one kind, whatever it is.
+        *kinds("without bearing on who reaches whom", (("", str(one)) for one in aside)),
     ]
     every = [
         *(f"assumed: {one.key}: {one.text}" for one in carried.assumptions),
@@ -308,13 +307,3 @@ def _say(
         err.print("hint: `underlay lint --host NAME=DIR …` says of each error how to mend it")
     elif output is not None:
         err.print(f"hint: underlay lint {output}")
-
-
-def _kinds(head: str, said: Iterable[tuple[object, str]]) -> Iterator[str]:
-    """Yield a line for each kind of what is said: the first of it, and how many there are."""
-    kinds: dict[object, list[str]] = {}
-    for kind, text in said:
-        kinds.setdefault(kind, []).append(text)
-    for found in kinds.values():
-        times = f", {len(found)} times, the first" if len(found) > 1 else ""
-        yield f"{head}{times}: {found[0]}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from underlay.cli.carried_over import remarks
 from underlay.cli.console import err, out, print_json
 from underlay.cli.host_folders import named_pairs
 from underlay.cli.which_lab import resolve_lab
@@ -162,6 +163,7 @@ def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
     from underlay.expect import Prediction
     from underlay.intent import intent_findings, intent_rules, stands_of
     from underlay.lint import lab_rules, load
+    from underlay.lint.formats import Note
     from underlay.lint.problems import problem_findings
     from underlay.lint.silence import comments
 
@@ -186,9 +188,15 @@ def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
                 f"{text}, so that it counts\n\nhint: underlay: ignore {comment.rule}: because …"
             )
     kept = sum(one.word == "kept" for one in stands)
-    about = {"lab": loaded.lab.name, "statements": len(stands), "statements_kept": kept}
-    said = _Said(findings, silenced, rules, about)
+    about: dict[str, Any] = {"lab": loaded.lab.name, "statements": len(stands)}
+    about["statements_kept"] = kept
+    notes = tuple(Note("fleet", text) for text in remarks(loaded.carried))
+    if loaded.hosts:
+        about["remarks"] = [note.text for note in notes]
+    said = _Said(findings, silenced, rules, about, notes)
     _print(said, shape)
+    for note in notes if shape == "text" else ():
+        out.print(note.text)
     wanted = f", {kept} of {count(len(stands), 'statement')} kept" if stands else ""
     _conclude(said, loaded.text.file, shape, wanted)
 

@@ -1,0 +1,30 @@
+"""What people are told of hosts' files as a lab has them: assumed, and not carried over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from underlay.fleet.carried import Carried
+
+
+def kinds(head: str, said: Iterable[tuple[object, str]]) -> Iterator[str]:
+    """Yield a line for each kind of what is said: the first of it, and how many there are."""
+    found: dict[object, list[str]] = {}
+    for kind, text in said:
+        found.setdefault(kind, []).append(text)
+    for alike in found.values():
+        times = f", {len(alike)} times, the first" if len(alike) > 1 else ""
+        yield f"{head}{times}: {alike[0]}"
+
+
+def remarks(carried: Carried) -> Iterator[str]:
+    """Yield what a fleet's lab has that no file says, and what files say that it hasn't.
+
+    That are things which may bear on who reaches whom; ``import -v`` tells of all others.
+    """
+    weighty = [one for one in carried.assumptions if one.weighty]
+    yield from kinds("assumed", ((one.shape, f"{one.key}: {one.text}") for one in weighty))
+    left = [one for one in carried.left_out if one.matters]
+    yield from kinds("left out", ((one.why, str(one)) for one in left))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from underlay.fleet.document import mapping
 from underlay.fleet.kinds import NETWORK_CONFIG
-from underlay.lab.own import HostFile, Own
+from underlay.lab.own import HostFile, Origin, Own
 
 if TYPE_CHECKING:
     from underlay.fleet.carried import Carried
@@ -54,7 +54,33 @@ def own_of(carried: Carried, hosts: Sequence[Host]) -> Own:
             for network, by_node in carried.makers.items()
         },
         starters={key: path_of(document) for key, document in carried.starters.items()},
+        origins=tuple(_origins(carried)),
     )
+
+
+def _origins(carried: Carried) -> Iterator[Origin]:
+    """Yield where what is predicted by stands in hosts' files."""
+    for name, by_node in carried.networks.items():
+        for node, network in by_node.items():
+            spots = {"driver": network.spot("type"), "parent": network.spot("master")}
+            spots |= {"mode": network.spot("mode")} if network.mode else {}
+            gateways = (pool.gateway_spot for pool in network.pools if pool.gateway is not None)
+            spots |= {
+                word: spot
+                for word, spot in (
+                    ("range", next((pool.spot for pool in network.pools), None)),
+                    ("gateway", next(gateways, None)),
+                    ("route", next((route.spot for route in network.routes), None)),
+                )
+                if spot is not None
+            }
+            for what, spot in spots.items():
+                yield Origin(name, node, what, spot)
+    for node, interfaces in carried.lab["nodes"].get("interfaces", {}).items():
+        for interface in interfaces:
+            said = carried.origins.get(("nodes", "interfaces", node, interface))
+            if said is not None:
+                yield Origin("", node, interface, said)
 
 
 def path_of(document: Document) -> str:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from underlay.errors import Spot
-    from underlay.lab.text import Place
 
 
 @dataclass(frozen=True)
@@ -26,18 +25,31 @@ class HostFile:
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where ``what`` is said of a network on a node, or of a node's own interface without one.
+
+    ``what`` is a word such as parent or range, or the interface's name.
+    """
+
+    network: str
+    node: str
+    what: str
+    spot: Spot
+
+
+@dataclass(frozen=True)
 class Own:
     """Which files nodes have of their own, which make networks, and which start containers.
 
     ``files`` are by node; ``makers`` have the path of the file by network and node; ``starters``
-    by the position of the group of containers and the node. ``sources`` say of keys of the lab
-    where they stem from.
+    by the position of the group of containers and the node. ``origins`` say where what the lab is
+    made of stands in the files.
     """
 
     files: dict[str, tuple[HostFile, ...]] = field(default_factory=dict)
     makers: dict[str, dict[str, str]] = field(default_factory=dict)
     starters: dict[tuple[int, str], str] = field(default_factory=dict)
-    sources: dict[Place, Spot] = field(default_factory=dict)
+    origins: tuple[Origin, ...] = ()
 
 
 NOTHING_OWN = Own()

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from underlay.errors import BadInput, Spot, did_you_mean, nearest
+from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.fleet.carried import Carried, carry
 from underlay.fleet.carried.values import NoLab
 from underlay.fleet.carried.wires import HINT, LONGEST, Port
@@ -23,7 +23,7 @@ from underlay.fleet.folder import read_host
 from underlay.fleet.host import Host
 from underlay.fleet.own import own_of
 from underlay.lab.messages import schema_problems
-from underlay.lab.own import NOTHING_OWN, Own
+from underlay.lab.own import NOTHING_OWN, Origin, Own
 from underlay.lab.text import LabError, LabText, Mark, Place, Problem, quoted, shown
 from underlay.lint.hosts import refused
 
@@ -72,12 +72,22 @@ def derived(text: LabText, read: Reader) -> Derived:
         for (position, node), path in own.starters.items()
         if position in moved
     }
-    sources = {
-        place: Spot(whole.elsewhere[place], *mark)
-        for place, mark in whole.keys.items()
-        if whole.elsewhere.get(place, text.file) != text.file
-    }
-    return Derived(whole, replace(own, starters=starters, sources=sources), hosts, carried)
+    origins = tuple(_over_origin(one, text) for one in own.origins)
+    return Derived(whole, replace(own, starters=starters, origins=origins), hosts, carried)
+
+
+# The keys of a lab file's network by which it says otherwise what a host's file says.
+_KEYS = {"parent": ("segment", "parent", "master", "vlan"), "range": ("ranges", "subnet")}
+
+
+def _over_origin(one: Origin, text: LabText) -> Origin:
+    """Return where something is said: in the lab file, where that says it itself."""
+    places: list[Place] = [("nodes", "interfaces", one.node, one.what)]
+    if one.network:
+        keys = _KEYS.get(one.what, (one.what,))
+        places = [("networks", one.network, key) for key in keys]
+    said = next((place for place in places if place in text.keys), None)
+    return one if said is None else replace(one, spot=text.spot(said))
 
 
 def on_disk(folder: Path) -> Reader:

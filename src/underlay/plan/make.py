@@ -24,6 +24,7 @@ from underlay.plan.values import (
     PlannedImage,
     PlannedNetwork,
     PlannedNode,
+    PlannedOrigin,
     PlannedSegment,
     VlanLink,
 )
@@ -78,6 +79,10 @@ def make_plan(lab: Lab) -> Plan:
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
         switch=plan_switch(lab, segments, nodes, hosts),
+        origins=tuple(
+            PlannedOrigin(one.network, one.node, one.what, one.spot.file, one.spot.line)
+            for one in lab.own.origins
+        ),
     )
     own = {node.name: tuple(chain(*own_addresses(node).values())) for node in nodes}
     return with_statements(lab, with_filters(lab, plan, own))

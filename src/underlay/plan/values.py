@@ -477,6 +477,20 @@ class PlannedStatement:
     unplanned: bool = False
 
 
+@dataclass(frozen=True)
+class PlannedOrigin:
+    """Where ``what`` is said of a ``network`` on a node: parent, mode, range and so on.
+
+    Without a network it is about the node's own interface of that name.
+    """
+
+    network: str
+    node: str
+    what: str
+    file: str
+    line: int
+
+
 PROTOCOLS = ("icmp", "tcp", "udp")
 
 
@@ -490,6 +504,7 @@ class Plan:
 
     ``rules`` are the filters as iptables-restore (v4) and ip6tables-restore (v6) read them, by
     namespace. ``listens`` are the ports of the lab's own choice that somebody listens on, by name.
+    ``origins`` say where what was planned stands in files of hosts.
     ``switch`` is the machine that holds the segments' bridges where the host's own kernel may
     not be able to: a lean node, and a NIC of it is a port. None where the sandbox holds them.
     """
@@ -511,6 +526,7 @@ class Plan:
     intent: tuple[PlannedStatement, ...] = ()
     labels: dict[str, tuple[str, ...]] = field(default_factory=dict)
     images: tuple[str, ...] = ()
+    origins: tuple[PlannedOrigin, ...] = field(default=(), compare=False)
 
     @property
     def machines(self) -> tuple[PlannedNode, ...]:
@@ -559,6 +575,7 @@ _UNSAID: dict[str, object] = {
     "started_by": "",
     "made_by": (),
     "images": (),
+    "origins": (),
 }
 
 

@@ -63,6 +63,8 @@ def carry(
     groups = grouped(uplinks, segments, subnets)
     put_networks(carried, groups, hosts)
     for group in groups:
+        here = {nodes[one.network.host]: one.network for one in group.uplinks}
+        carried.networks[group.name] = here
         carried.makers[group.name] = {
             nodes[one.network.host]: one.network.document
             for one in group.uplinks

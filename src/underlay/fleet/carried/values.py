@@ -9,6 +9,7 @@ from typing import Any
 
 from underlay.errors import BadInput, Spot
 from underlay.fleet.document import Document
+from underlay.fleet.host import Network
 from underlay.lab.text import Place, dotted
 
 # What the lab file takes for names of segments and networks, of nodes, and of devices.
@@ -80,6 +81,8 @@ class Carried:
     # a group, by the group's position and node.
     makers: dict[str, dict[str, Document]] = field(default_factory=dict)
     starters: dict[tuple[int, str], Document] = field(default_factory=dict)
+    # Networks as the hosts' files have them, by the lab's network and node.
+    networks: dict[str, dict[str, Network]] = field(default_factory=dict)
 
     def put(self, place: Place, value: object, spot: Spot | None = None) -> None:
         """Say ``value`` at ``place``, which stems from ``spot``; mappings are made on the way."""

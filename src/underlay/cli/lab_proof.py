@@ -48,12 +48,14 @@ def show_proof(plan: Plan, verdict: Verdict, explanation: Explanation | None) ->
     ``explanation`` is None where nothing differs, or where the lab could not be looked into.
     """
     from underlay.expect import ends
+    from underlay.report.origins import origins_text
     from underlay.report.results import proof_text
     from underlay.report.terminal import ascii_only
 
     width, plain = min(out.width, 100), ascii_only(out.encoding)
     page = proof_text(verdict, ends(plan), explanation, width=width, ascii_only=plain)
     out.print(page, end="")
+    out.print(origins_text(plan, verdict, width=width), end="")
 
 
 def show_matrix(plan: Plan, verdict: Verdict) -> None:

@@ -151,6 +151,7 @@ def _check_running(
     from underlay.proof.labs import LabResult
     from underlay.report.document import document
     from underlay.report.explanation import causes
+    from underlay.report.origins import origins_document
 
     state = running_state(lab)
     chosen = choice.of(state.plan()) if choice else None
@@ -162,7 +163,8 @@ def _check_running(
     if chosen is not None:
         verdict, explanation = chosen.verdict(verdict), chosen.explanation(explanation)
     if as_json:
-        print_json({**document(verdict), "causes": causes(explanation)})
+        origins = origins_document(state.plan(), verdict)
+        print_json({**document(verdict), "causes": causes(explanation), **origins})
     else:
         show_proof(state.plan(), verdict, explanation)
     if verdict.exit_code:
@@ -196,6 +198,7 @@ def _check_files(
     from underlay.cluster.providers import DEFAULT
     from underlay.proof.labs import narrowed, prove_labs
     from underlay.proof.runs.saving import Source
+    from underlay.report.origins import origins_document
     from underlay.report.results import results_document, sum_line
 
     began = time.monotonic()
@@ -240,7 +243,10 @@ def _check_files(
         name = labs[0].plan.lab
         results.by_lab[name] = narrowed(results.by_lab[name], chosen)
     if how.as_json:
-        print_json(results_document(results, [one.plan.lab for one in labs], timings))
+        told = results_document(results, [one.plan.lab for one in labs], timings)
+        for page, one in zip(told["labs"], labs, strict=True):
+            page.update(origins_document(one.plan, results.by_lab[one.plan.lab].verdict))
+        print_json(told)
     if whole and not (how.pause and results.exit_code):
         _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab])
     people(how.as_json).print(f"{sum_line(results)} · {seconds:.1f} s")

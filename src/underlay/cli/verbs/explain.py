@@ -32,6 +32,7 @@ def command(
     """
     from underlay.report.explanation import document, explanation_text
     from underlay.report.intent import intent_document, intent_text
+    from underlay.report.origins import origins_document, origins_text
     from underlay.report.terminal import summary_line
     from underlay.report.unplanned import unplanned_document, unplanned_text
 
@@ -42,6 +43,7 @@ def command(
         beside = {
             "intent": intent_document(verdict),
             "unplanned": unplanned_document(verdict)["unplanned"],
+            **origins_document(state.plan(), verdict),
         }
         print_json({"lab": state.lab, **document(explanation), **beside})
     else:
@@ -51,6 +53,7 @@ def command(
         else:
             out.print()
             out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
+            out.print(origins_text(state.plan(), verdict, width=min(out.width, 100)), end="")
         out.print(intent_text(verdict, width=min(out.width, 100)), end="")
         out.print(unplanned_text(verdict, width=min(out.width, 100)), end="")
     raise typer.Exit(verdict.exit_code)

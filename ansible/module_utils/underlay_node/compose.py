@@ -15,7 +15,7 @@ from .commands import Failed, run, write
 
 COMPOSE = ["docker", "compose", "--ansi", "never", "--progress", "plain"]
 # s for all of it, and for each container; Docker starts them one after the other.
-DEADLINE, EACH = 60.0, 20.0
+DEADLINE, EACH = 120.0, 30.0
 OVERRIDES = "/run/underlay/compose"
 # What of a service is left out: it reaches for what isn't on a node, or a stand-in can't do.
 OUTSIDE = (
@@ -68,7 +68,11 @@ def _read(path: str) -> dict:
     """Return the file as Compose itself reads it; an env file that isn't here is an empty one."""
     for _ in range(MISSING_FILES):
         try:
-            return dict(json.loads(run([*COMPOSE, "--file", path, "config", "--format", "json"])))
+            return dict(
+                json.loads(
+                    run([*COMPOSE, "--file", path, "config", "--format", "json"], deadline=DEADLINE)
+                )
+            )
         except Failed as error:
             lacking = NO_ENV_FILE.search(str(error))
             if not lacking or os.path.lexists(lacking[1].rstrip(":")):

@@ -40,6 +40,7 @@ def _of_docker(planned: dict[str, str]) -> list[dict]:
 def _of_podman(planned: dict[str, str]) -> list[dict]:
     if not os.path.isdir(STORAGE):
         return []
+    podman.settle()
     ours = {podman.pid(name) for name, runtime in planned.items() if runtime == "podman"}
     try:
         entries = json.loads(run([*podman.PODMAN, "ps", "--format", "json"]) or "[]")

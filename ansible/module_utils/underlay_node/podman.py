@@ -136,7 +136,7 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     Netavark gives leases back to the proxy, and fails where there is none.
     """
     serve(networks.values())
-    os.environ["CONTAINERS_CONF_OVERRIDE"] = SETTINGS
+    settle()
     run([*PODMAN, "rm", "--force", "--time=0", "--ignore", container["name"]])
     if os.path.exists(pid_file(container["name"])):
         os.unlink(pid_file(container["name"]))

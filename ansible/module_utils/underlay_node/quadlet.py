@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 
-from . import own, podman, routes, stand_in
+from . import own, podman, routes, script, stand_in
 from .commands import Failed, run, write
 
 # The image masks it: no boot without such files needs it.
 MASK = "/etc/systemd/system-generators/podman-system-generator"
 DROP_IN = "50-underlay-stand-in.conf"
 SETTINGS = "/etc/containers/containers.conf.d/50-underlay.conf"
-DEADLINE = 90.0
+DEADLINE = 180.0
 # Keys of a [Container] that are put aside, and those that only the user's own image can do.
 OUTSIDE = (
     "AddDevice", "AutoUpdate", "EnvironmentFile", "GroupAdd", "Mount", "PublishPort",
@@ -24,6 +25,9 @@ OUTSIDE = (
     "HealthStartupInterval", "HealthStartupRetries", "HealthStartupSuccess",
     "HealthStartupTimeout", "HealthTimeout", "LogDriver", "Notify",
 )  # fmt: skip
+# podman's options that have no key of their own, and what of a [Service] needs other files.
+ARGUMENTS = "PodmanArgs"
+OF_SERVICE = ("EnvironmentFile", "ExecStartPre", "ExecStartPost")
 OWN_IMAGE = ("Exec", "Entrypoint", "User", "Group", "WorkingDir", "StopSignal")
 
 
@@ -32,6 +36,7 @@ def begin(node: dict, specified: dict[str, dict], notes: list[str]) -> None:
 
     What of them was put aside is added to ``notes``. Raises Failed with podman's own words.
     """
+    podman.settle()
     files = own.of_node(node, "quadlet")
     write(
         SETTINGS, f'{podman.SETTING}[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
@@ -86,16 +91,29 @@ def drop_in(file: dict, specified: dict | None, stood_in: list[str]) -> str:
     lines = ["[Container]", "Pull=never"]
     image = value(file, "Image")
     lines.append(f"Image={stand_in.usable(image)}")
-    lines += [f"{key}=" for key in _away(file, stood_in)]
+    away = _away(file, stood_in)
+    lines += [f"{key}=" for key in away if key not in OF_SERVICE]
+    if ARGUMENTS in away:
+        lines += [f"{ARGUMENTS}={shlex.join(kept)}" for kept in [_arguments(file)[0]] if kept]
     if specified:
         lines += _networks(file, specified)
-    return "\n".join([*lines, "[Service]", "Restart=no", ""])
+    service = [f"{key}=" for key in away if key in OF_SERVICE]
+    return "\n".join([*lines, "[Service]", *service, "Restart=no", ""])
 
 
 def _away(file: dict, stood_in: list[str]) -> list[str]:
     """Return the keys of a ``.container`` that are put aside."""
     keys = [*OUTSIDE, *(OWN_IMAGE if value(file, "Image") in stood_in else ())]
-    return [key for key in keys if values(file, key)]
+    found = [key for key in keys if values(file, key)]
+    found += [ARGUMENTS] if _arguments(file)[1] else []
+    return [*found, *(key for key in OF_SERVICE if values(file, key, "[Service]"))]
+
+
+def _arguments(file: dict) -> tuple[list[str], list[str]]:
+    """Return which of podman's own options a file adds go on, and which are put aside."""
+    words = [word for text in values(file, ARGUMENTS) for word in shlex.split(text)]
+    kept, _, away = script.taken_apart(words)
+    return [word for key, said in kept.items() for one in said for word in (key, one)], away
 
 
 def _networks(file: dict, specified: dict) -> list[str]:
@@ -105,6 +123,7 @@ def _networks(file: dict, specified: dict) -> list[str]:
     if len(told) != len(attachments):
         return []
     lines = ["Network="]
+    asked = _arguments(file)[0]
     for number, text in enumerate(told):
         attachment = attachments[number]
         network = specified["networks"][attachment["network"]]
@@ -113,24 +132,29 @@ def _networks(file: dict, specified: dict) -> list[str]:
         if not podman.leased(network):
             for address in routes.given(attachment, network):
                 key, own_key = ("ip6", "IP6") if ":" in address else ("ip", "IP")
-                if not value(file, own_key) and not any(w.startswith(f"{key}=") for w in words):
+                told_else = value(file, own_key) or f"--{key}" in asked
+                if not told_else and not any(w.startswith(f"{key}=") for w in words):
                     words.append(f"{key}={address.partition('/')[0]}")
         own_mac = network["own_mac"] and network["mode"] != "passthru"
+        own_mac = own_mac and "--mac-address" not in asked
         if own_mac and not any(word.startswith("mac=") for word in words):
             words.append(f"mac={attachment['mac']}")
         lines.append(f"Network={name}:{','.join(words)}" if words else f"Network={name}")
     return lines
 
 
-def values(file: dict, key: str) -> list[str]:
-    """Return all values of a key in the file's own section, an empty one resetting those before."""
+def values(file: dict, key: str, *sections: str) -> list[str]:
+    """Return all values of a key in its ``sections``, an empty one resetting those before.
+
+    Without any it is looked for in those that are podman's.
+    """
     found: list[str] = []
     section = ""
     text = re.sub(r"\\\n\s*", " ", file["text"])
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
             section = line
-        elif section in ("[Container]", "[Network]", "[Pod]"):
+        elif section in (sections or ("[Container]", "[Network]", "[Pod]")):
             name, equals, said = line.partition("=")
             if equals and name.strip() == key:
                 found = [*found, said.strip()] if said.strip() else []

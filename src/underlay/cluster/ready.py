@@ -30,6 +30,8 @@ REACH_INTERVAL = 0.25
 # Docker's, one after the other, are minutes.
 EACH = {"docker": 8.0, "podman": 4.0}
 EACH_OTHER = 1.0
+# s more for each that a file of its user's own starts: that takes a program of the engine's own.
+BY_OWN_FILE = 12.0
 
 # cloud-init's last word; and the node program's own, on a lean node, where no cloud-init is
 # that would pass it on.
@@ -82,6 +84,7 @@ def for_containers(plan: Plan) -> float:
     each: defaultdict[str, float] = defaultdict(float)
     for container in plan.containers:
         each[container.node] += EACH.get(container.runtime, EACH_OTHER)
+        each[container.node] += BY_OWN_FILE if container.started_by else 0.0
     return max(each.values(), default=0.0)
 
 

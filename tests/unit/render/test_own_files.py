@@ -145,6 +145,17 @@ def test_a_quadlet_keeps_its_network_and_loses_what_reaches_beyond() -> None:
         "[Service]",
         "Restart=no",
     ]
+    more = "PodmanArgs=--volume /:/host --sysctl net.ipv4.ip_forward=1\n[Service]\nExecStartPre=x\n"
+    held = file(held["path"], f"[Container]\nImage=a\n{more}", "quadlet")
+    assert quadlet.drop_in(held, None, []).splitlines()[2:] == [
+        "Image=a",
+        "PodmanArgs=",
+        "PodmanArgs=--sysctl net.ipv4.ip_forward=1",
+        "[Service]",
+        "ExecStartPre=",
+        "Restart=no",
+    ]
+    held = file("/etc/containers/systemd/web.container", CONTAINER, "quadlet")
     its_own = quadlet.drop_in(held, mine, [])
     assert "Exec=" not in its_own
     given = file(held["path"], CONTAINER.replace("Volume=/:/host", "IP=10.9.1.70"), "quadlet")

@@ -89,6 +89,7 @@ def test_what_runs_on_a_node_and_is_planned_is_no_stranger(
     monkeypatch.setattr(docker, "ask", lambda *words: entries)
     monkeypatch.setattr(podman, "pid", {"cache": 7, "db": 0}.get)
     pods = [{"Names": ["x"], "Image": "c", "Pid": 7}, {"Names": ["y"], "Image": "d", "Pid": 8}]
+    monkeypatch.setattr(podman, "settle", lambda: None)
     monkeypatch.setattr(others, "run", lambda words: json.dumps(pods))
     assert others.unplanned() == [
         {"runtime": "docker", "name": "db", "image": "b", "by": "docker compose, project shop"},

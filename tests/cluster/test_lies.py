@@ -11,7 +11,6 @@ leaves those that were whole. docs/reference.py makes docs/lies.md of them.
 
 from __future__ import annotations
 
-import json
 import subprocess
 import time
 from collections.abc import Iterator
@@ -42,6 +41,7 @@ from lies.tools import (
 )
 from underlay.cluster.access import run_in, spawn_as_root
 from underlay.cluster.process import close
+from underlay.cluster.state.lab import LabState
 from underlay.errors import Infrastructure
 from underlay.expect import Prediction
 from underlay.faults import RUNNING, Place, Scene, running_fault
@@ -86,32 +86,46 @@ def bench(
     program, version = debian_goss(tmp_path_factory.getbasetemp().parent / "goss")
     script = (WRITTEN / "curl-client.sh").read_bytes()
     files = {**curl_files(), "goss": program.read_bytes(), "curl-client.sh": script}
-    serving: list[subprocess.Popen[bytes]] = []
+    serving: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for node in plan.nodes:
             put(state, node.name, files)
-            spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node.name]
-            task = json.dumps({"spaces": spaces, "port": PORT, "folder": f"{FOLDER}/www"})
-            words = on_node("serving", json.loads(task))
-            serving.append(spawn_as_root(state)(node.name, words))
-        for process in serving:
-            assert process.stdout is not None
-            assert process.stdout.readline() == b"serving\n"
+        serve(state, serving)
         every = questions(plan)
         with Referee(state) as referee:
             healthy = look(referee, every)
-        made = Bench(lab, state, hosts, [q for q in every if kept(q, healthy.truth)])
+        asked = [q for q in every if kept(q, healthy.truth)]
+        made = Bench(lab, state, hosts, asked, serving)
         assert made.asked, healthy.truth
         put_goss_files(made)
         faults = sum(name == lab.name for name, _ in places()) - 1
         record.begin(lab.name, lab.file, every, healthy, versions(made, version), faults)
         yield made, healthy
     finally:
-        for process in serving:
+        for process in serving.values():
             close(process, 10)
         for node in plan.nodes:
             with suppress(Infrastructure):
                 run_in(state, node.name, ["rm", "-rf", FOLDER], deadline=30)
+
+
+def serve(state: LabState, serving: dict[str, subprocess.Popen[bytes]]) -> None:
+    """Start the web servers of each node whose own have ended, or haven't been started yet.
+
+    They end with the ssh connection that holds them, as a node's that hung does.
+    """
+    plan = state.plan()
+    started = []
+    for node in plan.nodes:
+        if node.name in serving and serving[node.name].poll() is None:
+            continue
+        spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node.name]
+        task = {"spaces": spaces, "port": PORT, "folder": f"{FOLDER}/www"}
+        serving[node.name] = spawn_as_root(state)(node.name, on_node("serving", task))
+        started.append(serving[node.name])
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"serving\n"
 
 
 @pytest.mark.parametrize(
@@ -148,10 +162,12 @@ def test_what_tools_say(
                 tools[word] = tally.row(timed(tool, made), seen.truth, changed)
                 tell(f"  {word} {tools[word]['seconds']} s: {tools[word]['worth']}")
             mend(state)
+            serve(state, made.serving)
             # A namespace that was made anew, or a node that hung, needs another one.
             mended = is_as_before(referee, every, healthy)
     finally:
         mend(state)
+        serve(state, made.serving)
         mended = mended or is_healthy(made, healthy)
     assert mended, f"{name} at {where} is mended, and the lab is not as before"
     record.keep(made.lab.name, name, record.row(where, seen, every, changed, tools))

@@ -58,12 +58,13 @@ class Said:
 
 @dataclass
 class Bench:
-    """A running lab, what is asked of it, and testinfra's hosts."""
+    """A running lab, what is asked of it, testinfra's hosts, and what serves on each node."""
 
     lab: Lab
     state: LabState
     hosts: dict[str, Host]
     asked: list[Question]
+    serving: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
 
 Tool = Callable[[Bench], Said]

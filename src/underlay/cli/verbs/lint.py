@@ -191,8 +191,7 @@ def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
     about: dict[str, Any] = {"lab": loaded.lab.name, "statements": len(stands)}
     about["statements_kept"] = kept
     notes = tuple(Note("fleet", text) for text in remarks(loaded.carried))
-    if loaded.hosts:
-        about["remarks"] = [note.text for note in notes]
+    about["remarks"] = [note.text for note in notes]
     said = _Said(findings, silenced, rules, about, notes)
     _print(said, shape)
     for note in notes if shape == "text" else ():

@@ -6,10 +6,10 @@ from underlay.intent.judgement import (
     Judged,
     Outcome,
     judged,
-    key_of,
     of_predictions,
     stands_of,
 )
+from underlay.intent.keys import key_of
 from underlay.intent.words import broken_words, reasons
 
 __all__ = [

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 from underlay.expect import ends
+from underlay.intent.keys import key_of
+from underlay.intent.no_cell import why_no_cell
 
 if TYPE_CHECKING:
     from underlay.expect import End, Expectation, Prediction, Value
@@ -63,9 +65,9 @@ Stand = Literal["kept", "broken", "not measured"]
 class Judged(Generic[AnyCell]):
     """A statement, with the ``cells`` that it is about: those that break it, and the untold ones.
 
-    Without any cell nothing is known of it: it is about two ends that don't ask each other. One
-    about what nobody planned has no cells: how it stands with it is ``told``, and ``ways`` is how
-    many such ways there are.
+    Without any cell nothing is known of it: it is about two ends that don't ask each other, and
+    ``why`` may say in words what keeps them from it. One about what nobody planned has no cells:
+    how it stands with it is ``told``, and ``ways`` is how many such ways there are.
     """
 
     statement: PlannedStatement
@@ -74,6 +76,7 @@ class Judged(Generic[AnyCell]):
     untold: tuple[AnyCell, ...] = ()
     told: Stand | None = None
     ways: int = 0
+    why: str = ""
 
     @property
     def word(self) -> Stand:
@@ -117,14 +120,11 @@ def of_predictions(
 def stands_of(prediction: Prediction) -> tuple[Judged[Expectation], ...]:
     """Return how it would stand with each statement of a lab if all were as predicted."""
     plan = prediction.plan
-    return of_predictions(plan.intent, ends(plan), prediction.cells) if plan.intent else ()
-
-
-def key_of(end: End) -> str:
-    """Return what a plan's statements call ``end``: see ``plan.statements.Named``."""
-    if end.kind != "container" or end.further:
-        return end.name
-    return f"{end.space}@{end.network}"
+    stands = of_predictions(plan.intent, ends(plan), prediction.cells) if plan.intent else ()
+    return tuple(
+        one if one.cells else replace(one, why=why_no_cell(one.statement, prediction)[0])
+        for one in stands
+    )
 
 
 def _judged(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from underlay.errors import listed
 from underlay.expect import ends
-from underlay.intent.judgement import key_of
+from underlay.intent.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

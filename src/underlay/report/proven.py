@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from underlay.verdict import Cell
 
 SHOWN = 12
+NO_CHANGE = "no cell should change"
 SIDES = ("OLD", "NEW")
 
 
@@ -52,7 +53,7 @@ def proven_lines(proof: LabProof) -> list[str]:
     lines += filter(None, [_seconds(proof)])
     return [
         *lines,
-        f"{_counted(proof.changes, 'change')} as predicted",
+        f"{_counted(proof.changes, 'change')} as predicted" if proof.changes else NO_CHANGE,
         f"{_counted(proof.others, 'other cell')} as before, as predicted",
     ]
 

@@ -91,6 +91,7 @@ def broken_line(one: AnyJudged) -> str:
     if one.ways:
         return f"line {one.statement.line}: {one.statement.text}: {count(one.ways, 'way')} found"
     said = f"broken by {len(one.broken)} of {count(len(one.cells), 'cell')}" if one.cells else NONE
+    said += f": {one.why}" if one.why else ""
     return f"line {one.statement.line}: {one.statement.text}: {said}"
 
 

@@ -172,10 +172,16 @@ def test_a_renamed_end_is_one_cell(measured: Callable[..., list[Loaded]]) -> Non
     ],
 )
 def test_where_nodes_differ_it_is_said_why_it_takes_two_boots(
-    old: str, new: str, why: str, measured: Callable[..., list[Loaded]]
+    old: str,
+    new: str,
+    why: str,
+    measured: Callable[..., list[Loaded]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     measured()
     assert proof(LAB, LAB.replace(old, new)).why[0].startswith(why)
+    # It is said before anything is booted, too.
+    assert f"booting each by itself: {why}" in capsys.readouterr().out
 
 
 def test_a_lab_with_errors_of_lint_is_not_measured(measured: Callable[..., list[Loaded]]) -> None:

@@ -171,6 +171,17 @@ def test_some_cells_are_chosen_as_for_check(
     assert "rows ask" in out
 
 
+def test_a_statement_about_no_cell_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (root() / "labs" / "intent.yml").read_text(encoding="utf-8")
+    file = tmp_path / "none.yml"
+    file.write_text(f"{text}  - db -x db\n", encoding="utf-8")
+    assert cli.main(["predict", str(file)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no cell of this lab is about it: db is all that is on either side" in said
+
+
 def test_values_alone_have_no_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["predict", "seen", "--protocol", "source"]) == 0
     out = capsys.readouterr().out

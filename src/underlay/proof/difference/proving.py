@@ -113,6 +113,8 @@ def prove_pairs(
         if difference and pair.old and pair.new:
             refuse_errors(pair.old)
             refuse_errors(pair.new)
+            for words in _why_two_boots(difference, provider_name):
+                tell(f"booting each by itself: {words}")
             labs.append(_to_measure(pair.old, difference.old, was, ()))
             labs.append(_to_measure(pair.new, difference.new, is_now, pair.new.plan.intent))
     proven = prove_labs(labs, provider_name, tell, lambda _: None).by_lab if labs else {}

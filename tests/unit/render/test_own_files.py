@@ -322,3 +322,26 @@ def test_a_plugin_of_one_range_for_all_nodes_is_stood_in_for_by_static(
     held.write_text("{")
     with pytest.raises(Failed, match="names no network"):
         cni.called(network)
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "words"),
+    [
+        ("sleep 30 & sleep 30\n", 1, "has not ended after 1 s"),
+        ("echo no such network ens9\nexit 3 # ens9\n", 9, ":1: exit 3: no such network ens9"),
+    ],
+)
+def test_a_script_that_fails_or_hangs_is_said_to(
+    text: str, limit: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FOLDER", "PLANNED", "STARTED", "ASIDE"):
+        monkeypatch.setattr(script, name, str(tmp_path / name.lower()))
+    monkeypatch.setattr(script, "LIMIT", limit)
+    # No namespace, and no engine's name in it: this is no node.
+    monkeypatch.setattr(script, "SHELL", 'cd "$1" && shift && exec "$@"')
+    monkeypatch.setattr(script.podman, "settle", lambda: None)
+    monkeypatch.setattr(script, "UNSHARE", [])
+    path = tmp_path / "setup.sh"
+    path.write_text(text)
+    with pytest.raises(Failed, match=words):
+        script.run_script(file(str(path), text, "docker-script"), {}, [])

@@ -23,9 +23,9 @@ from underlay.proof.records.keeping import Record
 # In the order in which they are measured.
 LABS = ("small-mtu", "one-of-each", "seen-l3")
 HEALTHY = "healthy"
-# Whom these faults hit is decided anew each time, by who comes first to what there is too little of:
-# the referee and each tool meet other cells, so that no word on a single cell can be held against
-# what the referee saw.
+# Whom these faults hit is decided anew each time, by who comes first to what there is too little
+# of: the referee and each tool meet other cells, so that no word on a single cell can be held
+# against what the referee saw.
 UNSTEADY = ("neighbour-table-full",)
 TOOLS = {
     "ping": "ping by testinfra",
@@ -237,8 +237,8 @@ def _cells(found: dict[str, Any]) -> Iterator[str]:
     yield from ("## Cell by cell", "")
     yield "What a tool said of a cell that it asked itself, in its own protocol, under all faults."
     yield "*Couldn't ask*: it says broken, but its own request was never made. Cells under"
-    yield f"{', '.join(f'`{name}`' for name in UNSTEADY)} are left out: who gets the table's last places is"
-    yield "decided anew each time, so that the referee and each tool meet other cells."
+    yield f"{', '.join(f'`{name}`' for name in UNSTEADY)} are left out: who gets the table's last"
+    yield "places is decided anew each time, so that the referee and each tool meet other cells."
     yield ""
     yield f"| Tool | Cells | {' | '.join(heads)} |"
     yield "|---" * (len(heads) + 2) + "|"

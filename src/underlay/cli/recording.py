@@ -28,10 +28,12 @@ def recorded_in(
     of: Literal["running", "files"],
     strict: bool,
     choice: Choice,
+    wanted: bool = False,
 ) -> Iterator[Recording]:
     """Yield what takes a run in, and have it kept however it ends; in ``junit`` as XML.
 
-    Raises BadInput where a file can't be written, before anything is measured.
+    It is taken in as well where it is ``wanted`` for something else. Raises BadInput where a file
+    can't be written, before anything is measured.
     """
     from underlay.proof.runs import schema
     from underlay.proof.runs.file import write_run
@@ -43,9 +45,17 @@ def recorded_in(
     if junit is not None:
         writers.append(_writer("--junit", junit, _write_junit))
     chosen = schema.Choice(only=choice.only, without=choice.without, protocols=choice.protocols)
-    run = Recording(writers, of=of, strict=strict, choice=chosen)
+    run = Recording(writers, of=of, strict=strict, choice=chosen, wanted=wanted)
     with recorded(run, err.print):
         yield run
+
+
+def baseline_of(file: Path | None) -> Run | None:
+    """Return the run that others are compared with; raise BadInput where there is none."""
+    from underlay.proof.runs.comparison import usable
+    from underlay.proof.runs.file import read_run
+
+    return None if file is None else usable(read_run(file.expanduser()), file)
 
 
 def _write_junit(run: Run, path: Path) -> None:

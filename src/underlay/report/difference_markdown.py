@@ -26,6 +26,7 @@ from underlay.report.difference import (
     value_words,
     worth_showing,
 )
+from underlay.report.markdown import as_code, as_table, as_text
 from underlay.report.page import count
 from underlay.report.proven import cells_lines, proven_lines
 from underlay.report.statement_changes import change_words, loss_reasons
@@ -37,11 +38,6 @@ if TYPE_CHECKING:
     from underlay.proof.difference.blocks import Group, Outcome
     from underlay.proof.difference.cells import Difference
     from underlay.proof.difference.results import LabDifference
-
-# What Markdown would make something of.
-ESCAPED = str.maketrans(
-    {**{sign: f"\\{sign}" for sign in "\\`*_|[]"}, "<": "&lt;", ">": "&gt;", "&": "&amp;"}
-)
 
 
 def markdown(results: Sequence[LabDifference]) -> str:
@@ -60,11 +56,11 @@ def _markdown_of_lab(result: LabDifference) -> list[str]:
     old, new = names_of(result)
     difference = result.difference
     if difference is None:
-        gone_or_new = f"### {_code(old or new)} is {'gone' if old else 'new'}"
+        gone_or_new = f"### {as_code(old or new)} is {'gone' if old else 'new'}"
         head = [gone_or_new, "", sum_of(result)]
         return [*head, *_intent(result), *_statements(result)]
     return [
-        *(f"### {_code(old)} → {_code(new)}", "", sum_of(result)),
+        *(f"### {as_code(old)} → {as_code(new)}", "", sum_of(result)),
         *_keys(result),
         *_intent(result),
         *_statements(result),
@@ -79,8 +75,8 @@ def _markdown_of_lab(result: LabDifference) -> list[str]:
 
 
 def _keys(result: LabDifference) -> list[str]:
-    rows = [(_code(k.path), _code(changed_words(k)), lines_words(k)) for k in result.keys]
-    return ["", *_table(("Key", "Before and now", "Lines"), rows)] if rows else []
+    rows = [(as_code(k.path), as_code(changed_words(k)), lines_words(k)) for k in result.keys]
+    return ["", *as_table(("Key", "Before and now", "Lines"), rows)] if rows else []
 
 
 def _groups(result: LabDifference) -> list[str]:
@@ -88,7 +84,7 @@ def _groups(result: LabDifference) -> list[str]:
     groups = [group for group in result.groups if group.stays]
     if not groups:
         return []
-    table = _table(
+    table = as_table(
         ("What", "From and to", "Before", "Now"), (_row(result, group) for group in groups)
     )
     folded = ["<details><summary>Why</summary>", "", *_reasons(groups), "", "</details>"]
@@ -97,10 +93,10 @@ def _groups(result: LabDifference) -> list[str]:
 
 def _values(difference: Difference) -> list[str]:
     rows = [
-        (_code(label), count(len(changes), "cell"), _code(value_words(changes)))
+        (as_code(label), count(len(changes), "cell"), as_code(value_words(changes)))
         for label, changes in value_changes(difference).items()
     ]
-    return ["", *_table(("What is seen", "Changed", "Before and now"), rows)] if rows else []
+    return ["", *as_table(("What is seen", "Changed", "Before and now"), rows)] if rows else []
 
 
 def _ends(result: LabDifference, verb: Verb) -> list[str]:
@@ -108,10 +104,10 @@ def _ends(result: LabDifference, verb: Verb) -> list[str]:
     ends, groups = ends_that(result, verb)
     if not ends:
         return []
-    lines = ["", f"Ends that {verb}: {_text(ends_words(ends))}", ""]
+    lines = ["", f"Ends that {verb}: {as_text(ends_words(ends))}", ""]
     for group in groups:
         for words in of_ends_words(group):
-            said = f"{group.what}: {_text(words)}"
+            said = f"{group.what}: {as_text(words)}"
             lines.append(f"- **{said}**" if group.what == "lost" else f"- {said}")
     return lines if lines[-1] else lines[:-1]
 
@@ -122,7 +118,7 @@ def _moved(difference: Difference) -> list[str]:
         return []
     lines = ["", "Ends that stay under another address, node or name:", ""]
     shown = difference.moved[:MOVED_SHOWN]
-    lines += [f"- {_text(moved_words(before, now))}" for before, now in shown]
+    lines += [f"- {as_text(moved_words(before, now))}" for before, now in shown]
     rest = len(difference.moved) - len(shown)
     return lines + ([f"- and {rest} more"] if rest else [])
 
@@ -136,9 +132,9 @@ def _intent(result: LabDifference) -> list[str]:
     for one in result.intent:
         if one.word != "kept":
             earlier = before_words(one, result.intent_before)
-            lines.append(f"- **{_text(broken_line(one))}** ({earlier})")
+            lines.append(f"- **{as_text(broken_line(one))}** ({earlier})")
             why = reasons(one.statement.never, one.broken)
-            lines += [f"  - {_text(f'{words} ({source})')}" for words, source in why]
+            lines += [f"  - {as_text(f'{words} ({source})')}" for words, source in why]
     return lines if lines[-1] else lines[:-1]
 
 
@@ -146,9 +142,9 @@ def _statements(result: LabDifference) -> list[str]:
     """Return a line for each statement that isn't as before; why, where one is lost."""
     lines = ["", "Statements that differ:", ""] if result.statements else []
     for change in result.statements:
-        words = _text(f"{change.what}: {change_words(change)}")
+        words = as_text(f"{change.what}: {change_words(change)}")
         lines.append(f"- **{words}**" if change.loses else f"- {words}")
-        lines += [f"  - {_text(f'{why} ({source})')}" for why, source in loss_reasons(change)]
+        lines += [f"  - {as_text(f'{why} ({source})')}" for why, source in loss_reasons(change)]
     return lines
 
 
@@ -157,26 +153,29 @@ def _measured(result: LabDifference) -> list[str]:
     if result.proof is None:
         return []
     odd = [cell for cell in result.proof.cells if cell.word != "as predicted"]
-    lines = [_text(words) for words in proven_lines(result.proof)]
-    lines += [f"**{_text(words)}**" for words in cells_lines(odd)]
+    lines = [as_text(words) for words in proven_lines(result.proof)]
+    lines += [f"**{as_text(words)}**" for words in cells_lines(odd)]
     return ["", "Measured:", "", *(f"- {line}" for line in lines)]
 
 
 def _row(result: LabDifference, group: Group) -> tuple[str, str, str, str]:
     blocks = [
         "<br>".join(
-            [_text(block_words(block)), *([] if block.whole else map(_text, pairs_words(block)))]
+            [
+                as_text(block_words(block)),
+                *([] if block.whole else map(as_text, pairs_words(block))),
+            ]
         )
         for block in group.blocks
     ]
     what = f"**{title(group)}**" if group.what == "lost" else title(group)
     keys = by_keys(result, group)
-    what += f"<br>by {_text(keys)}" if keys else ""
+    what += f"<br>by {as_text(keys)}" if keys else ""
     return (
         what,
         "<br>".join(blocks),
-        _text(outcome_words(group.before)),
-        _text(outcome_words(group.now)),
+        as_text(outcome_words(group.before)),
+        as_text(outcome_words(group.now)),
     )
 
 
@@ -187,23 +186,6 @@ def _reasons(groups: Iterable[Group]) -> list[str]:
             if outcome.rule:
                 told.setdefault(outcome.rule, outcome)
     return [
-        f"- {_code(rule)}: {_text(outcome.because)} ({_text(outcome.reference)})"
+        f"- {as_code(rule)}: {as_text(outcome.because)} ({as_text(outcome.reference)})"
         for rule, outcome in told.items()
     ]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
-    lines = [head, ["---"] * len(head), *rows]
-    return [f"| {' | '.join(line)} |" for line in lines]
-
-
-def _text(words: str) -> str:
-    """Return ``words`` so that Markdown makes nothing of them."""
-    return words.translate(ESCAPED)
-
-
-def _code(words: str) -> str:
-    """Return ``words`` as code, also in a table, where a bar ends a cell."""
-    fence = "``" if "`" in words else "`"
-    pad = " " if "`" in words else ""
-    return f"{fence}{pad}{words}{pad}{fence}".replace("|", "\\|")

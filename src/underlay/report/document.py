@@ -24,7 +24,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "lab": verdict.lab,
         "provider": verdict.provider,
         "summary": asdict(verdict.summary),
-        "cells": [_cell(cell) for cell in verdict.cells],
+        "cells": [cell_document(cell) for cell in verdict.cells],
         "timings": dict(verdict.timings),
         "intent": intent_document(verdict),
         **unplanned_document(verdict),
@@ -32,7 +32,8 @@ def document(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _cell(cell: Cell) -> dict[str, Any]:
+def cell_document(cell: Cell) -> dict[str, Any]:
+    """Return one cell as JSON values."""
     return {
         "source": cell.source,
         "destination": cell.destination,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.text import Text
 
 from underlay.errors import Infrastructure
 from underlay.proof.labs import LabResults, narrowed
 from underlay.proof.runs.restoring import chosen_of, results_of
 from underlay.proof.runs.schema import SavedError
-from underlay.report.document import document
+from underlay.report.comparison import baseline_document, comparison_text
+from underlay.report.document import cell_document, document
 from underlay.report.explanation import causes
 from underlay.report.results import (
     ended_early,
@@ -25,14 +30,38 @@ from underlay.report.results import (
 )
 
 if TYPE_CHECKING:
+    from underlay.proof.runs.comparison import Comparison
     from underlay.proof.runs.schema import Run
+
+
+WIDTH = 100
+TITLE = "UNDERLAY-TITLE"
+# What stands around the text; the words in braces are rich's.
+PAGE = f"""\
+<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>{TITLE}</title>
+<style>body {{{{color: {{foreground}}; background-color: {{background}};}}}}</style></head>
+<body><pre style="font-family: Menlo, 'DejaVu Sans Mono', Consolas, monospace">\
+<code>{{code}}</code></pre></body>
+</html>
+"""
+COLUMNS = (
+    *("source", "destination", "protocol", "family", "kind", "differs", "expected", "observed"),
+    *("expected_stop", "stopped_at", "answered_by", "arrived", "attempts", "rtt_ms", "reason"),
+    *("rule", "because", "reference"),
+)
 
 
 @dataclass(frozen=True)
 class Told:
-    """A run, and what became of its labs; of a choice the chosen cells alone."""
+    """A run, and what became of its labs; of a choice the chosen cells alone.
+
+    ``compared`` is what isn't as in an earlier run, None where it is compared with none.
+    """
 
     run: Run
+    compared: Comparison | None = None
 
     @cached_property
     def results(self) -> LabResults:
@@ -69,26 +98,60 @@ def run_text(told: Told, *, width: int, ascii_only: bool = False) -> Text:
         text.append("\n" if run.of == "files" else "")
     if run.of == "files" and run.labs and not early:
         text.append(f"{sum_line(results)} · {run.timings.get('total', 0.0):.1f} s\n")
+    if told.compared is not None:
+        text.append("\n")
+        text.append_text(comparison_text(told.compared, width=width, ascii_only=ascii_only))
     return text
 
 
 def run_document(told: Told) -> dict[str, Any]:
     """Return what ``check --json`` printed; of a run that ended early how far it came as well."""
     run, results = told.run, told.results
+    beside = baseline_document(told.compared)
     order = [lab.lab for lab in run.labs]
     if run.reached != "the end":
         error = run.error or SavedError(message="it was killed")
         known = {lab.lab: results.by_lab[lab.lab] for lab in run.labs if lab.phases}
         left = [lab for lab in order if lab not in known]
         page = interrupted_document(error.message, error.hint, known.values(), left)
-        return {**page, "reached": run.reached}
+        return {**page, "reached": run.reached, **beside}
     if run.of == "running" and run.labs:
         result = results.by_lab[run.labs[0].lab]
         told_causes = causes(result.explanation) if result.explanation else []
-        return {**document(result.verdict), "causes": told_causes}
-    return results_document(results, order, run.timings)
+        return {**document(result.verdict), "causes": told_causes, **beside}
+    return {**results_document(results, order, run.timings), **beside}
 
 
 def json_text(told: Told) -> str:
     """Return the JSON document as text."""
     return json.dumps(run_document(told), indent=2, ensure_ascii=False) + "\n"
+
+
+def html_text(told: Told) -> str:
+    """Return the text of a run as a page of HTML that stands alone, with its colours."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
+    console.print(run_text(told, width=WIDTH), soft_wrap=True, end="")
+    labs = ", ".join(lab.lab for lab in told.run.labs) or "no lab"
+    title = escape(f"underlay check: {labs}, {told.run.began}")
+    page = console.export_html(code_format=PAGE, inline_styles=True)
+    return page.replace(TITLE, title, 1)
+
+
+def csv_text(told: Told) -> str:
+    """Return a line for each cell, below a line with the columns' names; lists have spaces."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("lab", *COLUMNS))
+    for lab in told.run.labs:
+        for cell in told.results.by_lab[lab.lab].verdict.cells:
+            row = {**cell_document(cell), "differs": cell.differs}
+            writer.writerow([lab.lab, *(_field(row[name]) for name in COLUMNS)])
+    return stream.getvalue()
+
+
+def _field(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return " ".join(value) if isinstance(value, tuple) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from underlay.cli.interrupt import reset_exit
 from underlay.cli.lab_proof import prove_lab, show_proof
 from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption
 from underlay.cli.pausing import refuse_without_terminal, wait_for_enter
-from underlay.cli.recording import recorded_in, source_of
+from underlay.cli.recording import baseline_of, recorded_in, source_of
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
 from underlay.errors import EXIT_INTERRUPTED, BadInput, Interrupted, UnderlayError, listed
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from underlay.proof.choice import Choice
     from underlay.proof.lab import Proof
     from underlay.proof.labs import LabResult
+    from underlay.proof.runs.comparison import Comparison
     from underlay.proof.runs.recording import Recording
+    from underlay.proof.runs.schema import Run
 
 GROUP = "Labs"
 ORDER = 30
@@ -62,6 +65,12 @@ def command(
         Path | None,
         typer.Option(
             metavar="FILE", help="Keep the run in FILE, for `underlay report` and --baseline."
+        ),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Compare with the run in FILE; only what is worse counts."
         ),
     ] = None,
     junit: Annotated[
@@ -104,6 +113,10 @@ def command(
     surely: a suite per pair of networks and a case per source, which fails where a cell differs;
     what wasn't measured is an error.
 
+    With --baseline FILE, a run that --save kept, it says what is better, worse, new and gone since
+    then. Exit code 1 means then that something is worse, or new and not as it should be; what
+    differs as it did before doesn't count. 3 is as without it.
+
     Example:
       underlay check
       underlay check --lab docker-vlan --json
@@ -112,6 +125,7 @@ def command(
       underlay check flat
       underlay check labs --json
       underlay check coreos --save run.json --junit junit.xml
+      underlay check coreos --baseline run.json
     """
     from underlay.proof.choice import Choice
 
@@ -125,12 +139,16 @@ def command(
             raise BadInput("--pause-on-fail needs a FILE or DIR: a lab that is up stays up")
         refuse_without_terminal()
     of: Literal["running", "files"] = "running" if what is None else "files"
-    with recorded_in(save, junit, of=of, strict=strict, choice=choice) as run:
+    before = baseline_of(baseline)
+    earlier = _Earlier(str(baseline), before) if before else None
+    with recorded_in(
+        save, junit, of=of, strict=strict, choice=choice, wanted=before is not None
+    ) as run:
         if what is None:
-            code = _check_running(lab, choice, run, strict=strict, as_json=as_json)
+            code = _check_running(lab, choice, run, earlier, strict=strict, as_json=as_json)
         else:
             how = _How(provider, keep, strict, as_json, pause)
-            code = _check_files(what, choice, run, how)
+            code = _check_files(what, choice, run, how, earlier)
     raise typer.Exit(code)
 
 
@@ -145,10 +163,17 @@ class _How(NamedTuple):
 
 
 def _check_running(
-    lab: str | None, choice: Choice, run: Recording, *, strict: bool, as_json: bool
+    lab: str | None,
+    choice: Choice,
+    run: Recording,
+    earlier: _Earlier | None,
+    *,
+    strict: bool,
+    as_json: bool,
 ) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
     from underlay.proof.labs import LabResult
+    from underlay.report.comparison import baseline_document
     from underlay.report.document import document
     from underlay.report.explanation import causes
     from underlay.report.origins import origins_document
@@ -162,14 +187,17 @@ def _check_running(
     run.add(LabResult(verdict, explanation))
     if chosen is not None:
         verdict, explanation = chosen.verdict(verdict), chosen.explanation(explanation)
+    compared = earlier.compared(run) if earlier else None
     if as_json:
-        origins = origins_document(state.plan(), verdict)
-        print_json({**document(verdict), "causes": causes(explanation), **origins})
+        beside = {**origins_document(state.plan(), verdict), **baseline_document(compared)}
+        print_json({**document(verdict), "causes": causes(explanation), **beside})
     else:
         show_proof(state.plan(), verdict, explanation)
+    if compared and not as_json:
+        _show_comparison(compared)
     if verdict.exit_code:
         _keep(state, proof)
-    return verdict.exit_code
+    return compared.exit_code if compared else verdict.exit_code
 
 
 def _keep(state: LabState, proof: Proof) -> None:
@@ -189,6 +217,7 @@ def _check_files(
     choice: Choice,
     run: Recording,
     how: _How,
+    earlier: _Earlier | None,
 ) -> int:
     """Prove the labs that ``what`` means, print the results, and return the exit code.
 
@@ -198,6 +227,7 @@ def _check_files(
     from underlay.cluster.providers import DEFAULT
     from underlay.proof.labs import narrowed, prove_labs
     from underlay.proof.runs.saving import Source
+    from underlay.report.comparison import baseline_document
     from underlay.report.origins import origins_document
     from underlay.report.results import results_document, sum_line
 
@@ -242,15 +272,18 @@ def _check_files(
     if chosen is not None:
         name = labs[0].plan.lab
         results.by_lab[name] = narrowed(results.by_lab[name], chosen)
+    compared = earlier.compared(run) if earlier else None
     if how.as_json:
         told = results_document(results, [one.plan.lab for one in labs], timings)
         for page, one in zip(told["labs"], labs, strict=True):
             page.update(origins_document(one.plan, results.by_lab[one.plan.lab].verdict))
-        print_json(told)
+        print_json({**told, **baseline_document(compared)})
     if whole and not (how.pause and results.exit_code):
         _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab])
     people(how.as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
-    return results.exit_code
+    if compared and not how.as_json:
+        _show_comparison(compared)
+    return compared.exit_code if compared else results.exit_code
 
 
 def _interrupted(

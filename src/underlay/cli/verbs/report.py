@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from underlay.cli.console import out
+from underlay.cli.recording import baseline_of
 from underlay.errors import BadInput, reason
 
 if TYPE_CHECKING:
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 GROUP = "Labs"
 ORDER = 35
 
-Format = Literal["text", "json", "junit"]
-# Columns of a file, where no terminal says how wide it is.
-WIDTH = 100
+Format = Literal["text", "md", "html", "json", "csv", "junit"]
 
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="FILE", help="A run that `check --save` kept.")],
     shape: Annotated[Format, typer.Option("--format", help="How the run is told.")] = "text",
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Compare it with the run in FILE.")
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write it there instead of stdout."),
@@ -32,30 +34,37 @@ def command(
     """Tell a run that `check --save` kept, in any format, later and on any machine.
 
     `underlay check --save run.json` makes one. Nothing is measured, predicted or judged anew:
-    text and JSON are what `check` printed then. A run that ended early says how far it came.
-    Exit code 0 where the run could be told, however it went; 2 where FILE can't be read as a run.
+    text and JSON are what `check` printed then, and junit what --junit wrote. As md it is a
+    summary for a merge request, as html a page, as csv a line for each cell. A run that ended
+    early says how far it came. Exit code 0 where the run could be told, however it went; 2 where
+    FILE can't be read as a run. With --baseline, what is better, worse, new and gone since that run
+    follows, and the exit codes are those of `check --baseline`.
 
     Example:
       underlay report run.json
       underlay report run.json --format json -o cells.json
       underlay report run.json --format junit -o junit.xml
+      underlay report run.json --format md --baseline before.json
     """
+    from underlay.proof.runs.comparison import compare
     from underlay.proof.runs.file import read_run
     from underlay.report.run import Told
 
-    told = Told(read_run(run.expanduser()))
+    now, before = read_run(run.expanduser()), baseline_of(baseline)
+    compared = compare(before, now, str(baseline)) if before else None
+    told = Told(now, compared)
     if shape == "text" and output is None:
         _show(told)
-        return
-    text = _text(told, shape)
-    if output is None:
-        print(text, end="")
+    elif output is None:
+        print(_text(told, shape), end="")
     else:
-        _write(output.expanduser(), text)
+        _write(output.expanduser(), _text(told, shape))
+    if compared is not None:
+        raise typer.Exit(compared.exit_code)
 
 
 def _show(told: Told) -> None:
-    from underlay.report.run import run_text
+    from underlay.report.run import WIDTH, run_text
     from underlay.report.terminal import ascii_only
 
     width, plain = min(out.width, WIDTH), ascii_only(out.encoding)
@@ -65,13 +74,19 @@ def _show(told: Told) -> None:
 def _text(told: Told, shape: Format) -> str:
     from underlay.report import run
 
-    if shape == "text":
-        return run.run_text(told, width=WIDTH).plain
     if shape == "junit":
         from underlay.report.junit import junit_text
 
         return junit_text(told)
-    return run.json_text(told)
+    if shape == "md":
+        from underlay.report.summary import markdown_text
+
+        return markdown_text(told)
+    if shape == "html":
+        return run.html_text(told)
+    if shape == "csv":
+        return run.csv_text(told)
+    return run.json_text(told) if shape == "json" else run.run_text(told, width=run.WIDTH).plain
 
 
 def _write(path: Path, text: str) -> None:

@@ -37,7 +37,7 @@ LEAST_PAUSE = 10
 class Recording:
     """What is known of a run by now. Each of ``writers`` is handed it at every step.
 
-    Without writers nothing is done.
+    Without writers nothing is done, unless the run is ``wanted`` for something else.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Recording:
         of: Literal["running", "files"],
         strict: bool = False,
         choice: Choice | None = None,
+        wanted: bool = False,
     ) -> None:
         self.run: Run | None = None
         self._writers = writers
@@ -56,7 +57,7 @@ class Recording:
         self._known: set[str] = set()
         self._written, self._took = 0.0, 0.0
         self._error: BaseException | None = None
-        if writers:
+        if writers or wanted:
             self.run = Run(
                 began=_now(),
                 until=_now(),
@@ -102,6 +103,13 @@ class Recording:
             if result.verdict.lab not in self._known:
                 self.add(result)
         self._update(boots=results.boots, timings=timings)
+
+    @property
+    def so_far(self) -> Run:
+        """The run as it is known by now. Raises ValueError where nobody wanted it."""
+        if self.run is None:
+            raise ValueError("nothing is recorded")
+        return self.run.model_copy(update={"labs": tuple(self._labs.values())})
 
     def stopped_by(self, error: BaseException) -> None:
         """Take note of what ended the run early, where nobody else will hear of it."""

@@ -11,6 +11,7 @@ from underlay.expect import asked_as
 from underlay.proof.runs.comparison import WHAT
 from underlay.report.markdown import as_code, as_text
 from underlay.report.page import Page, count
+from underlay.report.strangers import described
 from underlay.report.terminal import PAIRS_SHOWN, plain, value_text
 
 if TYPE_CHECKING:
@@ -122,6 +123,9 @@ def others(lab: LabComparison) -> list[tuple[What, str]]:
         for what, one in lab.unplanned
     ]
     lines += [
+        (what, f"runs, not planned, {WORDS[what]}: {described(one)}") for what, one in lab.strangers
+    ]
+    lines += [
         (what, f"cause {WORDS[what]}: {one.finding.fault.title} ({one.where})")
         for what, one in lab.causes
     ]
@@ -228,6 +232,10 @@ def _lab(lab: LabComparison) -> dict[str, Any]:
         "unplanned": [
             {"change": what, "kind": one.kind, "end": one.end, "address": one.address}
             for what, one in lab.unplanned
+        ],
+        "strangers": [
+            {"change": what, "node": one.node, "runtime": one.runtime, "name": one.name}
+            for what, one in lab.strangers
         ],
         "causes": [
             {

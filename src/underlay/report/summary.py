@@ -12,6 +12,7 @@ from underlay.report.markdown import as_code, as_table, as_text
 from underlay.report.page import count
 from underlay.report.pasted import commands
 from underlay.report.results import ended_early, outcome
+from underlay.report.strangers import described
 from underlay.report.terminal import PAIRS_SHOWN, STOPS, value_text
 from underlay.report.unplanned import KINDS, cause
 
@@ -146,7 +147,10 @@ def _block(lines: Iterable[str]) -> list[str]:
 
 
 def _unplanned(verdict: Verdict) -> list[str]:
-    return [
+    strangers = [
+        f"- runs, not planned: {as_text(described(one))}" for one in verdict.strangers or ()
+    ]
+    return strangers + [
         f"- reachable, not planned: {as_text(f'{one.end} {one.interface} {one.address}')}: "
         f"{as_text(KINDS[one.kind].because)} {as_text(cause(one))}"
         for one in verdict.unplanned

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from rich.text import Text
 
 from underlay.cli import main
 from underlay.cli.verbs import check
+from underlay.cluster.beyond import Stranger
 from underlay.cluster.state.lab import LabState
 from underlay.cluster.suite import Brought
 from underlay.errors import BadInput, Infrastructure
 from underlay.expect import ends, predict
+from underlay.intent import Judged
 from underlay.lint import Loaded, load
 from underlay.lint.read import read_lab
 from underlay.observe.observation import Observation, Seen
@@ -26,7 +28,7 @@ from underlay.observe.unplanned import Looked
 from underlay.plan import Plan, make_plan
 from underlay.proof import labs
 from underlay.proof.choice import Choice
-from underlay.proof.explain import NOTHING
+from underlay.proof.explain import NOTHING, Cause, Doubted, Explanation
 from underlay.proof.lab import Proof
 from underlay.proof.labs import LabResult, narrowed
 from underlay.proof.runs import schema
@@ -35,12 +37,13 @@ from underlay.proof.runs.restoring import chosen_of, result_of
 from underlay.proof.runs.saving import Source, saved
 from underlay.report.results import proof_text, result_document
 from underlay.storage import paths
-from underlay.verdict import Verdict, judge, with_intent
+from underlay.verdict import Cell, Verdict, judge, with_intent
 from unit.proof.test_explain import FILES, Recorded, explained, judged, recorded, scene
 from unit.report.test_report import as_predicted, plan_of, troubled
 from unit.report.test_unplanned import BLIND, FOUND
 
 LABS = paths.root() / "labs"
+STRANGER = Stranger("core-01", "docker", "redis", "redis:7", "somebody")
 DATE = "2026-01-01T00:00:00+00:00"
 
 
@@ -123,7 +126,10 @@ def test_cells_and_what_nobody_planned_are_read_back(
 ) -> None:
     plan = plan_of()
     seen = Observation(tuple(see(plan)), {"probe": 2.5}, {}, Looked(FOUND, BLIND))
-    same(tmp_path, plan, LabResult(judge("shown", "uml", predict(plan), seen)))
+    verdict = judge("shown", "uml", predict(plan), seen)
+    same(tmp_path, plan, LabResult(verdict))
+    same(tmp_path, plan, LabResult(replace(verdict, strangers=())))
+    same(tmp_path, plan, LabResult(replace(verdict, strangers=(STRANGER,))))
 
 
 def test_values_statements_and_a_choice_are_read_back(tmp_path: Path) -> None:
@@ -152,6 +158,26 @@ def test_values_statements_and_a_choice_are_read_back(tmp_path: Path) -> None:
     assert again is not None
     assert narrowed(result_of(lab), again).verdict == chosen.verdict(result.verdict)
     assert result_of(lab).verdict == result.verdict
+
+
+def test_every_part_of_what_is_known_is_kept() -> None:
+    """Whoever gives one of these another part has it kept in proof/runs, and names it here."""
+    parts = {
+        Verdict: {"lab", "provider", "cells", "timings", "looked", "strict", "intent", "left_out"}
+        | {"strangers"},
+        Cell: {"source", "destination", "protocol", "family", "kind", "expected", "observed"}
+        | {"stopped_at", "answered_by", "because", "reference", "rtt_ms", "expected_stop", "also"}
+        | {"arrives", "attempts", "lost", "arrived", "reason", "rule", "destination_address"}
+        | {"unsent"},
+        LabResult: {"verdict", "explanation", "error", "timings"},
+        Explanation: {"causes", "unexplained", "ruled_out", "suspects", "unseen", "not_borne_out"}
+        | {"doubted", "lab", "file", "counts"},
+        Cause: {"finding", "sureness", "cells"},
+        Doubted: {"rule", "because", "reference", "cells"},
+        Judged: {"statement", "cells", "broken", "untold"},
+        Looked: {"found", "blind"},
+    }
+    assert {kind: {one.name for one in fields(kind)} for kind in parts} == parts
 
 
 def test_sixty_containers_take_less_than_a_megabyte() -> None:

@@ -25,7 +25,7 @@ from underlay.report.comparison import comparison_document, comparison_markdown,
 from underlay.verdict import Verdict, judge, with_intent
 from unit.proof import test_runs as runs
 from unit.proof.test_explain import FILES, Recorded, explained, judged, recorded, scene
-from unit.proof.test_runs import LABS, read_run, run_of, seen, source, write_run
+from unit.proof.test_runs import LABS, STRANGER, read_run, run_of, seen, source, write_run
 from unit.report.test_report import as_predicted, plan_of
 from unit.report.test_unplanned import BLIND, FOUND
 
@@ -164,6 +164,11 @@ def test_what_nobody_planned_counts_only_where_it_does_in_check() -> None:
     assert between(plan, some, some, strict=True).exit_code == 0
     assert between(plan, some, none, strict=True).exit_code == 0
     assert between(plan, none, verdict(Looked((), BLIND)), strict=True).exit_code == 3
+    stranger = replace(none, strangers=(STRANGER,))
+    assert between(plan, none, stranger).exit_code == 0
+    assert between(plan, none, stranger, strict=True).exit_code == 1
+    assert between(plan, stranger, stranger, strict=True).exit_code == 0
+    assert "runs, not planned, new: core-01: redis" in text_of(between(plan, none, stranger))
     said = text_of(between(plan, none, some))
     assert "reachable, not planned, new: lannet-1a 20.1.0.200 (address)" in said
 

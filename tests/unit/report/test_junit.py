@@ -132,8 +132,11 @@ def test_what_nobody_planned_fails_where_it_counts() -> None:
     page = read(told(plan, result, strict=True))
     assert (page.failures, page.errors) == (len(FOUND), len(BLIND))
     observation = Observation(tuple(as_predicted(plan)), {}, {}, Looked())
-    result = LabResult(judge("shown", "uml", predict(plan), observation))
-    assert read(told(plan, result, strict=True)).failures == 0
+    verdict = judge("shown", "uml", predict(plan), observation)
+    assert read(told(plan, LabResult(verdict), strict=True)).failures == 0
+    beside = LabResult(replace(verdict, strangers=(runs.STRANGER,)))
+    assert read(told(plan, beside)).failures == 0
+    assert read(told(plan, beside, strict=True)).failures == 1
 
 
 def test_what_xml_can_not_hold_is_left_out() -> None:

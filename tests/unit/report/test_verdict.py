@@ -119,6 +119,7 @@ def test_the_document_has_the_fields_that_were_promised() -> None:
         "intent",
         "unplanned",
         "blind",
+        "strangers",
     ]
     assert {"cells", "as_expected", "differs", "not_measured"} <= set(made["summary"])
     assert made["timings"] == {"probe": 2.0, "up": 9.0}

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
     from pathlib import Path
 
+    from underlay.cluster.beyond import Stranger
     from underlay.faults import Cell as Name
     from underlay.intent import Judged
     from underlay.observe.unplanned import Unplanned
@@ -69,7 +70,7 @@ class LabComparison:
     """What isn't as before in one lab; ``cells`` of it are there, ``same`` of them as before.
 
     ``there`` says whether the lab is in both runs, or in which one. ``replanned`` says that its
-    file led to another plan. Ways that nobody planned, and causes, are new or gone.
+    file led to another plan. Ways and containers that nobody planned, and causes, are new or gone.
     """
 
     lab: str
@@ -79,14 +80,15 @@ class LabComparison:
     changes: tuple[CellChange, ...]
     statements: tuple[StatementChange, ...] = ()
     unplanned: tuple[tuple[What, Unplanned], ...] = ()
+    strangers: tuple[tuple[What, Stranger], ...] = ()
     causes: tuple[tuple[What, Cause], ...] = ()
     replanned: bool = False
 
     @property
     def any(self) -> bool:
         """Whether anything is not as before."""
-        found = self.changes or self.statements or self.unplanned or self.causes
-        return bool(found) or self.there != "both" or self.replanned
+        beside = self.statements or self.unplanned or self.strangers or self.causes
+        return bool(self.changes or beside) or self.there != "both" or self.replanned
 
     @property
     def counts(self) -> dict[What, int]:
@@ -127,6 +129,7 @@ class Comparison:
             any(change.bad for change in lab.changes)
             or any(change.bad for change in lab.statements)
             or (self.strict and any(what == "new" for what, _ in lab.unplanned))
+            or (self.strict and any(what == "new" for what, _ in lab.strangers))
             for lab in self.labs
         )
 
@@ -205,6 +208,7 @@ def _lab(name: str, before: SavedLab | None, now: SavedLab | None) -> LabCompari
         tuple(changes),
         tuple(_statements(_intent(earlier), _intent(later))),
         tuple(_new_and_gone(_ways(earlier), _ways(later))),
+        tuple(_new_and_gone(_strangers(earlier), _strangers(later))),
         tuple(_new_and_gone(_causes(earlier), _causes(later))),
         bool(before and now and before.plan != now.plan),
     )
@@ -259,6 +263,11 @@ def _stands(before: str, now: str) -> What | None:
 def _ways(result: LabResult | None) -> dict[Hashable, Unplanned]:
     ways = result.verdict.unplanned if result else ()
     return {(one.kind, one.end, one.interface, one.address): one for one in ways}
+
+
+def _strangers(result: LabResult | None) -> dict[Hashable, Stranger]:
+    strangers = result.verdict.strangers if result else ()
+    return {(one.node, one.runtime, one.name): one for one in strangers or ()}
 
 
 def _causes(result: LabResult | None) -> dict[Hashable, Cause]:

@@ -67,7 +67,14 @@ def result_of(lab: SavedLab, *, strict: bool = False) -> LabResult:
     )
     looked = Looked(lab.looked.found, lab.looked.blind) if lab.looked else None
     verdict = Verdict(
-        lab.lab, lab.provider, cells, dict(lab.timings), looked, strict=strict, intent=intent
+        lab.lab,
+        lab.provider,
+        cells,
+        dict(lab.timings),
+        looked,
+        strict=strict,
+        intent=intent,
+        strangers=lab.strangers,
     )
     error = None
     if lab.error:

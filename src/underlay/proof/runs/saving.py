@@ -56,7 +56,7 @@ def unread(source: Source, provider: str) -> SavedLab:
         lab=source.plan.lab,
         file=source.file,
         text=source.text,
-        plan=hashlib.sha256(source.plan.to_json().encode()).hexdigest(),
+        plan=hashlib.sha256(source.plan.without_intent.to_json().encode()).hexdigest(),
         provider=provider,
     )
 
@@ -91,6 +91,7 @@ def saved(source: Source, result: LabResult, chosen: Chosen | None = None) -> Sa
             ),
             "looked": verdict.looked
             and SavedLooked(found=verdict.looked.found, blind=verdict.looked.blind),
+            "strangers": verdict.strangers,
             "explanation": _explanation(result.explanation),
             "error": result.error and saved_error(result.error),
             "timings": dict(verdict.timings),

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from underlay.cluster.beyond import Stranger
 from underlay.drivers.rule import Stop
 from underlay.expect import End
 from underlay.faults.fault import Entry, Sureness
@@ -164,6 +165,7 @@ class SavedLab(Strict):
 
     ``text`` is its file as it was read, and ``plan`` the digest of the plan that it led to (SHA-256
     of the plan as JSON). ``error`` says why it didn't come up, or why nothing is known of it.
+    ``strangers`` are containers that no plan knows, null where nobody looked for any.
     ``timings`` are the seconds of its measurement, ``phases`` those of the whole lab. A lab without
     ``cells`` is one of a run that was killed before it could say more.
     """
@@ -179,6 +181,7 @@ class SavedLab(Strict):
     cells: tuple[SavedPair, ...] = ()
     intent: tuple[SavedStatement, ...] = ()
     looked: SavedLooked | None = None
+    strangers: tuple[Stranger, ...] | None = None
     explanation: SavedExplanation | None = None
     error: SavedError | None = None
     timings: dict[str, float] = {}

@@ -186,11 +186,15 @@ def _of_statement(one: Judged[Cell]) -> TestCase:
     if one.word == "broken":
         words = f"broken by {len(one.broken)} of {count(len(one.cells), 'cell')}"
         said = f"{words}: {broken_words(one.statement.never, one.broken)}"
+        if one.told:
+            said = f"broken by {count(one.ways, 'way')} that nobody planned"
         text = "\n".join(_cell_lines([*one.broken, *one.untold]))
         return _case(name, Failure(_xml(said), "broken"), text)
     if one.word == "not measured":
         why = f"{len(one.untold)} of {count(len(one.cells), 'cell')} not measured"
         said = why if one.cells else "no cell of this lab is about it"
+        if one.told:
+            said = "what nobody planned was not looked for at every end"
         text = "\n".join(_cell_lines(one.untold))
         return _case(name, Error(_xml(said), "not measured"), text)
     return _case(name)

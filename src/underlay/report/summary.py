@@ -78,6 +78,8 @@ def _intent(verdict: Verdict) -> list[str]:
     for one in verdict.intent:
         if one.word != "kept":
             said = f"line {one.statement.line}: {one.statement.text}: {one.word}"
+            if one.told == "broken":
+                said += f" by {count(one.ways, 'way')} that nobody planned"
             why = f": {broken_words(one.statement.never, one.broken)}" if one.broken else ""
             lines.append(f"- **{as_text(said)}**{as_text(why)}")
     return lines

@@ -130,6 +130,9 @@ def test_cells_and_what_nobody_planned_are_read_back(
     same(tmp_path, plan, LabResult(verdict))
     same(tmp_path, plan, LabResult(replace(verdict, strangers=())))
     same(tmp_path, plan, LabResult(replace(verdict, strangers=(STRANGER,))))
+    statement = load(LABS / "intent.yml").plan.intent[0]
+    told = Judged[Cell](statement, (), told="broken", ways=3)
+    same(tmp_path, plan, LabResult(replace(verdict, intent=(told,))))
 
 
 def test_values_statements_and_a_choice_are_read_back(tmp_path: Path) -> None:
@@ -174,7 +177,7 @@ def test_every_part_of_what_is_known_is_kept() -> None:
         | {"doubted", "lab", "file", "counts"},
         Cause: {"finding", "sureness", "cells"},
         Doubted: {"rule", "because", "reference", "cells"},
-        Judged: {"statement", "cells", "broken", "untold"},
+        Judged: {"statement", "cells", "broken", "untold", "told", "ways"},
         Looked: {"found", "blind"},
     }
     assert {kind: {one.name for one in fields(kind)} for kind in parts} == parts

@@ -162,6 +162,28 @@ class _How(NamedTuple):
     pause: bool
 
 
+@dataclass(frozen=True)
+class _Earlier:
+    """The run that this one is compared with, and the file that it is kept in."""
+
+    file: str
+    run: Run
+
+    def compared(self, now: Recording) -> Comparison:
+        from underlay.proof.runs.comparison import compare
+
+        return compare(self.run, now.so_far, self.file)
+
+
+def _show_comparison(compared: Comparison) -> None:
+    from underlay.report.comparison import comparison_text
+    from underlay.report.terminal import ascii_only
+
+    width, plain = min(out.width, 100), ascii_only(out.encoding)
+    out.print()
+    out.print(comparison_text(compared, width=width, ascii_only=plain), end="")
+
+
 def _check_running(
     lab: str | None,
     choice: Choice,

@@ -62,6 +62,8 @@ def result_of(lab: SavedLab, *, strict: bool = False) -> LabResult:
             tuple(cells[number] for number in one.cells),
             tuple(cells[number] for number in one.broken),
             tuple(cells[number] for number in one.untold),
+            one.told,
+            one.ways,
         )
         for one in lab.intent
     )

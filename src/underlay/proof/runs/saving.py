@@ -86,6 +86,8 @@ def saved(source: Source, result: LabResult, chosen: Chosen | None = None) -> Sa
                     cells=numbers(one.cells),
                     broken=numbers(one.broken),
                     untold=numbers(one.untold),
+                    told=one.told,
+                    ways=one.ways,
                 )
                 for one in verdict.intent
             ),

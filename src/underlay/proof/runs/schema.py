@@ -101,12 +101,18 @@ class SavedPair(NamedTuple):
 
 
 class SavedStatement(Strict):
-    """A statement of what is wanted, and its cells by their places, counted through all pairs."""
+    """A statement of what is wanted, and its cells by their places, counted through all pairs.
+
+    One about what nobody planned has no cells: how it stands with it is ``told``, and ``ways`` is
+    how many such ways there are.
+    """
 
     statement: PlannedStatement
     cells: tuple[Count, ...]
     broken: tuple[Count, ...] = ()
     untold: tuple[Count, ...] = ()
+    told: Literal["kept", "broken", "not measured"] | None = None
+    ways: Count = 0
 
 
 class SavedCause(Strict):

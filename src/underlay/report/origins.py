@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -10,24 +11,44 @@ from underlay.expect import ends
 from underlay.report.page import Page, count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from underlay.expect import End
     from underlay.plan import Plan, PlannedOrigin
     from underlay.verdict import Verdict
 
 GROUPS_SHOWN = 8
 
 
-def origins_of(plan: Plan, pairs: Iterable[tuple[str, str]]) -> list[PlannedOrigin]:
+@dataclass(frozen=True)
+class Origins:
+    """Where a lab's values are said, with what leads there from its cells.
+
+    ``own`` is, by network, the node's own interface that stands for it there, if any does.
+    """
+
+    places: tuple[PlannedOrigin, ...]
+    ends: tuple[End, ...]
+    own: Mapping[str, str]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Origins:
+        """Return those of a plan."""
+        own = {network.name: network.own for network in plan.networks}
+        return cls(plan.origins, ends(plan) if plan.origins else (), own)
+
+
+def origins_of(plan: Plan | Origins, pairs: Iterable[tuple[str, str]]) -> list[PlannedOrigin]:
     """Return where what decides cells is said; ``pairs`` are their ends by name, in both orders.
 
     That are the network of each end as its node's files have it, and a node's own interface there.
     Nothing for a lab without a fleet.
     """
-    if not plan.origins:
+    origins = plan if isinstance(plan, Origins) else Origins.of(plan)
+    if not origins.places:
         return []
-    known = {end.name: end for end in ends(plan)}
-    networks = {network.name: network for network in plan.networks}
+    known = {end.name: end for end in origins.ends}
+    networks = origins.own
     wanted: set[tuple[str, str]] = set()
     for names in pairs:
         both = [known[name] for name in names if name in known]
@@ -38,10 +59,10 @@ def origins_of(plan: Plan, pairs: Iterable[tuple[str, str]]) -> list[PlannedOrig
             elif end.kind == "node":
                 wanted |= {(name, end.node) for name in here}
                 # An interface of its own is known by the node's name and its own.
-                wanted |= {(end.node, networks[name].own) for name in here}
+                wanted |= {(end.node, networks[name]) for name in here}
     return [
         one
-        for one in plan.origins
+        for one in origins.places
         if ((one.network, one.node) if one.network else (one.node, one.what)) in wanted
     ]
 
@@ -52,7 +73,7 @@ def differing(verdict: Verdict) -> list[tuple[str, str]]:
     return list(dict.fromkeys(found))
 
 
-def origins_document(plan: Plan, verdict: Verdict) -> dict[str, Any]:
+def origins_document(plan: Plan | Origins, verdict: Verdict) -> dict[str, Any]:
     """Return the places for the cells of ``verdict`` that differ, as JSON values."""
     found = origins_of(plan, differing(verdict))
     return {
@@ -69,7 +90,7 @@ def origins_document(plan: Plan, verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def origins_text(plan: Plan, verdict: Verdict, *, width: int = 100) -> Text:
+def origins_text(plan: Plan | Origins, verdict: Verdict, *, width: int = 100) -> Text:
     """Return the places for the cells of ``verdict`` that differ as people read them, or nothing.
 
     There is a line for each network and node, with the first line of a file in full.

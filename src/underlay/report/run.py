@@ -20,6 +20,7 @@ from underlay.proof.runs.schema import SavedError
 from underlay.report.comparison import baseline_document, comparison_text
 from underlay.report.document import cell_document, document
 from underlay.report.explanation import causes
+from underlay.report.origins import Origins, origins_document, origins_text
 from underlay.report.results import (
     ended_early,
     interrupted_document,
@@ -31,7 +32,7 @@ from underlay.report.results import (
 
 if TYPE_CHECKING:
     from underlay.proof.runs.comparison import Comparison
-    from underlay.proof.runs.schema import Run
+    from underlay.proof.runs.schema import Run, SavedLab
 
 
 WIDTH = 100
@@ -95,6 +96,7 @@ def run_text(told: Told, *, width: int, ascii_only: bool = False) -> Text:
                 result.verdict, lab.ends, result.explanation, width=width, ascii_only=ascii_only
             )
         )
+        text.append_text(origins_text(_origins(lab), result.verdict, width=width))
         text.append("\n" if run.of == "files" else "")
     if run.of == "files" and run.labs and not early:
         text.append(f"{sum_line(results)} · {run.timings.get('total', 0.0):.1f} s\n")
@@ -117,9 +119,17 @@ def run_document(told: Told) -> dict[str, Any]:
         return {**page, "reached": run.reached, **beside}
     if run.of == "running" and run.labs:
         result = results.by_lab[run.labs[0].lab]
+        origins = origins_document(_origins(run.labs[0]), result.verdict)
         told_causes = causes(result.explanation) if result.explanation else []
-        return {**document(result.verdict), "causes": told_causes, **beside}
-    return {**results_document(results, order, run.timings), **beside}
+        return {**document(result.verdict), "causes": told_causes, **origins, **beside}
+    page = results_document(results, order, run.timings)
+    for one, lab in zip(page["labs"], run.labs, strict=True):
+        one.update(origins_document(_origins(lab), results.by_lab[lab.lab].verdict))
+    return {**page, **beside}
+
+
+def _origins(lab: SavedLab) -> Origins:
+    return Origins(lab.origins, lab.ends, lab.own)
 
 
 def json_text(told: Told) -> str:

@@ -35,7 +35,11 @@ from underlay.proof.runs import schema
 from underlay.proof.runs.file import read_run, run_text, write_run
 from underlay.proof.runs.restoring import chosen_of, result_of
 from underlay.proof.runs.saving import Source, saved
+from underlay.report.origins import origins_document, origins_text
 from underlay.report.results import proof_text, result_document
+from underlay.report.run import Told
+from underlay.report.run import run_document as report_document
+from underlay.report.run import run_text as report_text
 from underlay.storage import paths
 from underlay.verdict import Cell, Verdict, judge, with_intent
 from unit.proof.test_explain import FILES, Recorded, explained, judged, recorded, scene
@@ -181,6 +185,20 @@ def test_every_part_of_what_is_known_is_kept() -> None:
         Looked: {"found", "blind"},
     }
     assert {kind: {one.name for one in fields(kind)} for kind in parts} == parts
+
+
+def test_what_a_fleets_cells_were_predicted_from_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(paths.root() / "examples" / "cni-vlans")
+    plan = load(Path("lab.yml")).plan
+    result = LabResult(seen(plan, wrong=4), timings={"boot": 1.0})
+    run = read_back(tmp_path, saved(source(plan), result))
+    said = origins_text(plan, result.verdict, width=100).plain
+    assert said.startswith("\nWhat they were predicted from\n")
+    assert said in report_text(Told(run), width=100).plain
+    (lab,) = report_document(Told(run))["labs"]
+    assert lab["origins"] == origins_document(plan, result.verdict)["origins"] != []
 
 
 def test_sixty_containers_take_less_than_a_megabyte() -> None:

@@ -77,6 +77,8 @@ def saved(source: Source, result: LabResult, chosen: Chosen | None = None) -> Sa
     return unread(source, verdict.provider).model_copy(
         update={
             "ends": ends(source.plan),
+            "origins": source.plan.origins,
+            "own": {one.name: one.own for one in source.plan.networks if source.plan.origins},
             "predictions": tuple(table.predictions),
             "outcomes": tuple(table.outcomes),
             "cells": cells,

@@ -17,7 +17,7 @@ from underlay.expect import End
 from underlay.faults.fault import Entry, Sureness
 from underlay.faults.step import Proof, Step
 from underlay.observe.unplanned import Unplanned
-from underlay.plan import PlannedStatement
+from underlay.plan import PlannedOrigin, PlannedStatement
 
 DOCUMENT: Final = "underlay run"
 VERSION: Final = 1
@@ -170,7 +170,9 @@ class SavedLab(Strict):
     """One lab of a run.
 
     ``text`` is its file as it was read, and ``plan`` the digest of the plan that it led to (SHA-256
-    of the plan as JSON). ``error`` says why it didn't come up, or why nothing is known of it.
+    of the plan as JSON). ``origins`` are the places in hosts' own files that a fleet's values stem
+    from, and ``own`` the node's own interface that stands for a network there, if any does.
+    ``error`` says why it didn't come up, or why nothing is known of it.
     ``strangers`` are containers that no plan knows, null where nobody looked for any.
     ``timings`` are the seconds of its measurement, ``phases`` those of the whole lab. A lab without
     ``cells`` is one of a run that was killed before it could say more.
@@ -182,6 +184,8 @@ class SavedLab(Strict):
     plan: str
     provider: str
     ends: tuple[End, ...] = ()
+    origins: tuple[PlannedOrigin, ...] = ()
+    own: dict[str, str] = {}
     predictions: tuple[Predicted, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
     cells: tuple[SavedPair, ...] = ()

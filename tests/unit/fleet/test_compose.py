@@ -258,3 +258,35 @@ def test_a_service_of_an_included_file_may_be_extended_and_an_override_comes_las
     (host,) = read_hosts(["a=a"])
     macs = {one.name: one.networks[0][2] for one in host.containers}
     assert macs == {"base": "", "web": "02:00:00:00:00:01", "db": ""}
+
+
+def test_networks_that_hosts_call_differently_on_one_wire_are_one() -> None:
+    """Docker takes one macvlan network on a parent, and nodes of a lab have all networks."""
+    nic = "[Match]\nName=eth1\n[Network]\nAddress=192.168.1.{}/24\n"
+    text = f"{WEB}    networks: [lan]\n{LAN}"
+    other = text.replace("lan", "media").replace("macvmedia", "macvlan").replace("web", "db")
+    other = other.replace("192.168.1.192", "192.168.1.160")
+    files = {
+        "a/10-eth1.network": nic.format(11),
+        "b/10-eth1.network": nic.format(12),
+        "a/compose.yml": text,
+        "b/compose.yml": other,
+    }
+    archive = "".join(f"-- {name} --\n{body}" for name, body in files.items())
+    hosts = read_hosts(unpack(files_of(archive), Path.cwd()), inside=True)
+    carried = carry(hosts, {}, "compose", real=True)
+    ((name, network),) = carried.lab["networks"].items()
+    assert name == "lan"
+    assert network["ranges"] == {"a": "192.168.1.192/27", "b": "192.168.1.160/27"}
+    assert {name: one["networks"] for name, one in of(carried).items()} == {
+        "web": ["lan"],
+        "db": ["lan"],
+    }
+    assert "media of b and lan of a are one network" in str(
+        [one.text for one in carried.assumptions]
+    )
+    assert sorted(carried.makers["lan"]) == ["a", "b"]
+    # Of another wire, subnet or gateway it is another network.
+    Path("b/compose.yml").write_text(other.replace("gateway: 192.168.1.1", "gateway: 192.168.1.9"))
+    hosts = read_hosts(["a=a", "b=b"], inside=True)
+    assert list(carry(hosts, {}, "compose").lab["networks"]) == ["lan", "media"]

@@ -9,7 +9,7 @@ import pytest
 from archive import files_of, unpack
 from underlay.errors import BadInput
 from underlay.fleet import read_hosts
-from underlay.fleet.carried import Carried, carry, lab_text
+from underlay.fleet.carried import Carried, carry, lab_text, short_text
 from underlay.lint import load
 from underlay.lint.hosts import lint_hosts
 
@@ -150,3 +150,18 @@ def test_a_bad_address_inside_is_an_error_with_its_line() -> None:
     text = f"{NIC}{WEB}MACVLAN=eth1\n{unit('mv-eth1', '192.168.70.101')}"
     (finding,) = lint_hosts(read_hosts(unpack(files_of(text), Path.cwd())))
     assert (finding.id, finding.line) == ("networkd-address", 4)
+
+
+def test_a_fleet_s_lab_file_says_nothing_of_what_its_files_name() -> None:
+    job = WEB.replace("web", "job")
+    text = f"{NIC}{WEB}MACVLAN=eth1\n{job}MACVLAN=eth1\n{unit('mv-eth1')}"
+    hosts = read_hosts(unpack(files_of(text), Path.cwd()), inside=True)
+    Path("lab.yml").write_text(short_text(carry(hosts, {}, "x", real=True), {"a": "a"}, {}))
+    loaded = load(Path("lab.yml"))
+    assert set(loaded.text.data) >= {"fleet", "networks"}
+    said = Path("lab.yml").read_text()
+    assert "\ncontainers:" not in said
+    assert "# Assumed: containers[0]: no file gives job of a an IPv4 address" in said
+    assert sorted(c.name for c in loaded.plan.containers) == ["job", "web"]
+    assert {own.program for node in loaded.plan.nodes for own in node.own} == {"networkd", "nspawn"}
+    assert not any(network.made_by for network in loaded.plan.networks)

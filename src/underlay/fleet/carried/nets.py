@@ -52,6 +52,7 @@ def grouped(
     found: list[Group] = []
     for uplink in uplinks:
         near = next((group for group in found if _is_one(group, uplink.network)), None)
+        near = near or _by_other_name(found, uplink, uplinks, segments, subnets)
         if near is None:
             found.append(Group([uplink], segment=segments.get(uplink.port, "")))
         else:
@@ -69,6 +70,39 @@ def _is_one(group: Group, network: Network) -> bool:
         return False
     both = [(one.subnet, two.subnet) for one in known.pools for two in network.pools]
     return any(meet(*pair) for pair in both) or not (known.pools or network.pools)
+
+
+def _by_other_name(
+    found: Sequence[Group],
+    uplink: Uplink,
+    uplinks: Sequence[Uplink],
+    segments: dict[Port, str],
+    subnets: dict[str, str],
+) -> Group | None:
+    """Return the network that a host has by another name, None for none.
+
+    Docker takes one network on a parent, and all nodes of a lab have all networks: what two hosts
+    call differently, on one wire and in one subnet, is one there.
+    """
+    network = uplink.network
+    mine = [one.network for one in uplinks if one.network.host == network.host]
+    if network.runtime != "docker" or network.internal or not network.pools:
+        return None
+    for group in found:
+        first = group.first
+        apart = network.host in group.hosts or first.internal or first.runtime != "docker"
+        if apart or any(_is_one(group, other) for other in mine):
+            continue
+        if {pool.subnet for pool in first.pools} != {pool.subnet for pool in network.pools}:
+            continue
+        if {pool.gateway for pool in first.pools} != {pool.gateway for pool in network.pools}:
+            continue
+        try:
+            _agree(group, uplink, segments, subnets)
+        except Contradiction:
+            continue
+        return group
+    return None
 
 
 def _agree(group: Group, uplink: Uplink, segments: dict[Port, str], known: dict[str, str]) -> None:
@@ -177,6 +211,14 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
                 f" called {group.name}"
             )
             carried.assume(place, text, network.spot("master"))
+        for one in group.uplinks[1:]:
+            other = one.network
+            if other.name != network.name:
+                text = (
+                    f"{other.name} of {other.host} and {network.name} of {network.host} are one"
+                    f" network, by wire and subnet: {group.name} here"
+                )
+                carried.assume(place, text, other.spot(), weighty=True)
         _put_split(carried, groups[:position], group)
         carried.put((*place, "driver"), network.driver, network.spot("type"))
         if network.mode and network.driver in DRIVERS and DRIVERS[network.driver].modes:

@@ -50,7 +50,8 @@ def _said(carried: Carried, told: Carried, one: Assumption) -> Assumption | None
     """Say the value that ``one`` is about, which no file says; None where there is no such one."""
     place, value = one.place, _value(carried.lab, one.place)
     if place[:1] == ("containers",) and len(place) == 2:
-        if value is None or any(position == place[1] for position, _ in carried.starters):
+        # What has a name is named by a file; also where no file on a node starts it.
+        if value is None or "name" in value:
             return None
         groups = told.lab.setdefault("containers", [])
         groups.append(value)

@@ -42,7 +42,7 @@ def test_mutations(fleet: str, here: Checkout, tmp_path: Path) -> None:
     assert found[AS_IT_IS]["summary"]["as_expected"] == len(before) > 0
     assert all(one["kept"] for one in found[AS_IT_IS]["intent"])
     keep("mutations", {
-        mutation.key: {"files": digest(tmp_path / name), **row(found[name], before)}
+        mutation.key: {"files": digest(tmp_path / name), **row(found[name], before, tmp_path / name)}
         for name, mutation in known.items()
     })  # fmt: skip
     # Whatever a mistake does, the prediction says so; what it doesn't, lint has named before.
@@ -77,10 +77,10 @@ def observed(entry: dict[str, Any]) -> dict[Cell, Any]:
     }
 
 
-def row(entry: dict[str, Any], before: dict[Cell, Any]) -> dict[str, Any]:
-    """Return what is kept of a mutation."""
+def row(entry: dict[str, Any], before: dict[Cell, Any], folder: Path) -> dict[str, Any]:
+    """Return what is kept of a mutation, whose hosts' files are below ``folder``."""
     if entry.get("error"):
-        return {"error": entry["error"].splitlines()[0]}
+        return {"error": entry["error"].splitlines()[0].replace(f"{folder}/", "")}
     now = observed(entry)
     return {
         "summary": entry["summary"],

@@ -344,3 +344,20 @@ def test_what_a_fleet_s_lab_has_beyond_its_files_is_said(
     assert "nftables.conf: the file: no reader for this file" in said
     assert cli.main(["lint", str(file), "--json"]) == 0
     assert len(json.loads(capfd.readouterr().out)["remarks"]) == 3
+
+
+def test_what_a_node_s_program_acts_on_is_said_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "hosts/a/etc/systemd/network"
+    folder.mkdir(parents=True)
+    (folder / "10-ens3.network").write_text(NETWORK.format(own=11) + "IPForward=yes\nDNS=9.9.9.9\n")
+    conf = tmp_path / "hosts/a/etc/cni/net.d/20-lannet.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text(CONF.format(first=20, last=29))
+    file = tmp_path / "lab.yml"
+    file.write_text("name: shop\nfleet: {a: hosts/a}\n")
+    assert cli.main(["lint", str(file)]) == 0
+    said = capfd.readouterr().out
+    assert "Network.IPForward: on a node its program acts on it, and no prediction knows" in said
+    assert "DNS" not in said

@@ -81,6 +81,9 @@ INI = ("networkd", "keyfile", "quadlet", "networkd_dropin", "nspawn", "machine")
 INTERFACES = ("networkd", "keyfile", "netplan", "ifupdown")
 UNREAD = "no reader for this file"
 NO_MACHINE = "no .nspawn file is called as the container in whose root it lies"
+# Files that their own programs act on, on nodes that boot with them.
+ACTING = ("cni", "compose", "networkd", "networkd_dropin", "quadlet")
+ACTED = "on a node its program acts on it, and no prediction knows of it"
 OWN = "a lab's nodes have their own"
 WHY = {
     "cni": "a lab's networks have no such key",
@@ -189,7 +192,9 @@ def _put_keys(
         if USUAL.fullmatch(path) and value in (False, [], "no", "false", True):
             continue
         matters = key_matters(host, document, place, value)
-        carried.leave(spot, dotted(place), WHY.get(document.kind, OWN), matters=matters)
+        acted = carried.real and document.kind in ACTING
+        why = ACTED if acted else WHY.get(document.kind, OWN)
+        carried.leave(spot, dotted(place), why, matters=matters)
 
 
 def _keys(document: Document) -> Iterator[tuple[Place, Spot, Any]]:

@@ -95,9 +95,13 @@ def drop_in(file: dict, specified: dict | None, stood_in: list[str]) -> str:
     lines += [f"{key}=" for key in away if key not in OF_SERVICE]
     if ARGUMENTS in away:
         lines += [f"{ARGUMENTS}={shlex.join(kept)}" for kept in [_arguments(file)[0]] if kept]
+    service = [f"{key}=" for key in away if key in OF_SERVICE]
     if specified:
         lines += _networks(file, specified)
-    service = [f"{key}=" for key in away if key in OF_SERVICE]
+        # Noted by podman itself, so that it is right when systemd starts the unit once more.
+        noted = podman.pid_file(specified["container"]["name"])
+        lines.append(f"{ARGUMENTS}=--pidfile={noted}")
+        service.append(f"ExecStartPre=/usr/bin/mkdir -p {os.path.dirname(noted)}")
     return "\n".join([*lines, "[Service]", *service, "Restart=no", ""])
 
 

@@ -131,7 +131,7 @@ def engine(called: list[str]) -> int:
     options = [word for key, values in kept.items() for v in values for word in (key, v)]
     options += endpoint(name, specified[planned], kept) if planned else []
     detached = ["--detach"] if verb[0] == "run" else []
-    usual = ["--pull=never", *(podman_usual() if name == "podman" else [])]
+    usual = ["--pull=never", *(podman_usual() if name == "podman" else []), *noted(name, planned)]
     done = subprocess.run(
         [real, verb[0], *detached, *usual, *options, stand_in.usable(image)],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, timeout=DEADLINE, check=False,
@@ -210,6 +210,11 @@ def endpoint(engine: str, specified: dict, kept: dict[str, list[str]]) -> list[s
     if own_mac and "--mac-address" not in kept and not known & {"mac", "mac-address"}:
         words += ["--mac-address", attachment["mac"]]
     return words
+
+
+def noted(engine: str, planned: str) -> list[str]:
+    """Return the option by which podman notes a planned container's process at each start."""
+    return [f"--pidfile={podman.pid_file(planned)}"] if engine == "podman" and planned else []
 
 
 def podman_usual() -> list[str]:

@@ -142,7 +142,9 @@ def test_a_quadlet_keeps_its_network_and_loses_what_reaches_beyond() -> None:
         "Exec=",
         "Network=",
         "Network=lan.network:ip=10.9.1.65,mac=02:75:10:01:00:01",
+        "PodmanArgs=--pidfile=/run/underlay/web.pid",
         "[Service]",
+        "ExecStartPre=/usr/bin/mkdir -p /run/underlay",
         "Restart=no",
     ]
     more = "PodmanArgs=--volume /:/host --sysctl net.ipv4.ip_forward=1\n[Service]\nExecStartPre=x\n"

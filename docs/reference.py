@@ -7,6 +7,7 @@ compares them with the files here; with ``--update-golden`` it writes them.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -58,6 +59,7 @@ from underlay.plan import make_plan
 from underlay.proof.records.age import MOST_COMMITS
 from underlay.proof.records.keeping import Record, read
 from underlay.proof.records.schema import FaultRow, FaultsRow, RecipeRow, Row
+from underlay.proof.runs.file import schema_of_runs
 from underlay.storage.paths import root
 
 # Which labs the patterns of faults are computed from: the first one that has a place for each.
@@ -735,7 +737,13 @@ def _sign(reachable: int, of: int) -> str:
     return "●" if reachable == of else f"{reachable} of {of}" if reachable else "·"
 
 
+def run_schema() -> str:
+    """The JSON Schema of a run's file."""
+    return json.dumps(schema_of_runs(), indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "schemas/run.schema.json": run_schema,
     "records.md": records,
     "lab-file.md": lab_file,
     "lint-rules.md": lint_rules,

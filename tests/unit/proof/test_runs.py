@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from rich.console import Console
 from rich.text import Text
 
@@ -32,7 +33,7 @@ from underlay.proof.explain import NOTHING, Cause, Doubted, Explanation
 from underlay.proof.lab import Proof
 from underlay.proof.labs import LabResult, narrowed
 from underlay.proof.runs import schema
-from underlay.proof.runs.file import read_run, run_text, write_run
+from underlay.proof.runs.file import read_run, run_text, schema_of_runs, write_run
 from underlay.proof.runs.restoring import chosen_of, result_of
 from underlay.proof.runs.saving import Source, saved
 from underlay.report.origins import origins_document, origins_text
@@ -48,6 +49,7 @@ from unit.report.test_unplanned import BLIND, FOUND
 
 LABS = paths.root() / "labs"
 STRANGER = Stranger("core-01", "docker", "redis", "redis:7", "somebody")
+VALIDATOR = Draft202012Validator(schema_of_runs())
 DATE = "2026-01-01T00:00:00+00:00"
 
 
@@ -70,6 +72,7 @@ def read_back(folder: Path, *saved_labs: schema.SavedLab) -> schema.Run:
     """Return the run of labs once it has been written and read."""
     run = run_of(*saved_labs)
     write_run(run, folder / "run.json")
+    VALIDATOR.validate(json.loads((folder / "run.json").read_text()))
     back = read_run(folder / "run.json")
     assert back == run
     return back
@@ -207,6 +210,15 @@ def test_sixty_containers_take_less_than_a_megabyte() -> None:
     observation = Observation(tuple(troubled(plan)), {}, {})
     result = LabResult(judge("shown", "uml", predict(plan), observation))
     assert len(run_text(run_of(saved(source(plan), result)))) < 1 << 20
+
+
+def test_the_schema_is_one_and_refuses_what_is_no_run() -> None:
+    Draft202012Validator.check_schema(schema_of_runs())
+    good = json.loads(run_text(run_of()))
+    assert VALIDATOR.is_valid(good)
+    assert not VALIDATOR.is_valid({**good, "version": 2})
+    assert not VALIDATOR.is_valid({**good, "colour": "red"})
+    assert not VALIDATOR.is_valid({key: one for key, one in good.items() if key != "document"})
 
 
 # How a run is refused: what stands in the file, and what is said of it.

@@ -31,6 +31,18 @@ def run_text(run: Run) -> str:
     return _text({"document": run.document, "version": run.version, **content}, 0) + "\n"
 
 
+def schema_of_runs() -> dict[str, Any]:
+    """Return the JSON Schema of the file, for programs that read it."""
+    made = Run.model_json_schema()
+    # A file without these two is none; the models have them by default.
+    made["required"] = ["document", "version", *made["required"]]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"A run of underlay check, version {VERSION}",
+        **{key: value for key, value in made.items() if key != "title"},
+    }
+
+
 def write_run(run: Run, path: Path) -> None:
     """Write ``run`` to ``path``, whole or not at all. Raises OSError."""
     write_whole(path, run_text(run))

@@ -42,12 +42,12 @@ def begin(node: dict, specified: dict[str, dict], notes: list[str]) -> None:
         SETTINGS, f'{podman.SETTING}[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
     )
     containers = [file for file in files if file["path"].endswith(".container")]
-    images = {value(file, "Image") for file in containers}
+    images = {_image(file) for file in containers}
     stood_in = stand_in.for_podman(sorted(filter(None, images)))
     for file in containers:
         mine = [s for s in specified.values() if s["container"].get("started_by") == file["path"]]
         write(f"{file['path']}.d/{DROP_IN}", drop_in(file, mine[0] if mine else None, stood_in))
-        if value(file, "Image") in stood_in:
+        if _image(file) in stood_in:
             notes.append(f"{file['source']}: a stand-in runs for {value(file, 'Image')}")
         if away := _away(file, stood_in):
             notes.append(f"{file['source']}: put aside: {', '.join(away)}")
@@ -89,7 +89,7 @@ def unit(path: str) -> str:
 def drop_in(file: dict, specified: dict | None, stood_in: list[str]) -> str:
     """Return the drop-in for a ``.container``; an empty value resets what its key had before."""
     lines = ["[Container]", "Pull=never"]
-    image = value(file, "Image")
+    image = _image(file)
     lines.append(f"Image={stand_in.usable(image)}")
     away = _away(file, stood_in)
     lines += [f"{key}=" for key in away if key not in OF_SERVICE]
@@ -107,10 +107,17 @@ def drop_in(file: dict, specified: dict | None, stood_in: list[str]) -> str:
 
 def _away(file: dict, stood_in: list[str]) -> list[str]:
     """Return the keys of a ``.container`` that are put aside."""
-    keys = [*OUTSIDE, *(OWN_IMAGE if value(file, "Image") in stood_in else ())]
+    keys = [*OUTSIDE, *(OWN_IMAGE if _image(file) in stood_in else ())]
     found = [key for key in keys if values(file, key)]
     found += [ARGUMENTS] if _arguments(file)[1] else []
     return [*found, *(key for key in OF_SERVICE if values(file, key, "[Service]"))]
+
+
+def _image(file: dict) -> str:
+    """Return the name of a container's image; one that another Quadlet fetches has that one's."""
+    said = value(file, "Image")
+    stem, _, kind = said.rpartition(".")
+    return f"localhost/{stem}:latest" if kind in ("image", "build") else said
 
 
 def _arguments(file: dict) -> tuple[list[str], list[str]]:

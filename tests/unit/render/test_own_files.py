@@ -347,3 +347,8 @@ def test_a_script_that_fails_or_hangs_is_said_to(
     path.write_text(text)
     with pytest.raises(Failed, match=words):
         script.run_script(file(str(path), text, "docker-script"), {}, [])
+
+
+def test_an_image_that_another_quadlet_fetches_is_stood_in_for() -> None:
+    held = file("/etc/containers/systemd/web.container", "[Container]\nImage=shop.build\n")
+    assert "Image=localhost/shop:latest" in quadlet.drop_in(held, None, []).splitlines()

@@ -14,7 +14,7 @@ from underlay.lab import Lab
 from underlay.lab.statement import Said
 from underlay.lab.text import LabText, Place, Problem, quoted
 from underlay.plan import Plan, PlannedStatement
-from underlay.plan.statements import Named, named_in
+from underlay.plan.statements import HOSTS, Named, named_in
 
 
 def statement_problems(
@@ -67,6 +67,8 @@ def name_hint(name: str, named: Named) -> str:
     if at and who in named.keys:
         there = [one for one in named.keys if one.startswith(f"{who}@")]
         return f"{who} is there as {', '.join(there)}" if there else f"{who} alone, without an @"
+    if name in named.words:
+        return f"this lab has no {'external hosts' if name == HOSTS else name}"
     stem, colon, port = name.rpartition(":")
     if colon and port.isdigit() and named.matching(stem):
         return f"a port stands behind the names: {stem} tcp:{port}"

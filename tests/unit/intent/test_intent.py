@@ -405,6 +405,17 @@ def test_a_label_names_all_that_have_it(tmp_path: Path) -> None:
     assert error.value.problems[0].hint == "did you mean staff?"
 
 
+def test_a_word_for_all_of_a_kind_that_is_not_there(tmp_path: Path) -> None:
+    file = lab(tmp_path, "hosts -> db")
+    text = file.read_text()
+    start, end = text.index("hosts:\n"), text.index("protocols:")
+    file.write_text(text[:start] + text[end:])
+    with pytest.raises(LabError) as error:
+        load(file)
+    (problem,) = error.value.problems
+    assert (problem.found, problem.hint) == ("'hosts'", "this lab has no external hosts")
+
+
 def test_an_asterisk_without_quotes(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="expected quotes around it"):
         made(tmp_path, "* -x db")

@@ -41,10 +41,11 @@ def test_mutations(fleet: str, here: Checkout, tmp_path: Path) -> None:
     before = observed(found[AS_IT_IS])
     assert found[AS_IT_IS]["summary"]["as_expected"] == len(before) > 0
     assert all(one["kept"] for one in found[AS_IT_IS]["intent"])
-    keep("mutations", {
-        mutation.key: {"files": digest(tmp_path / name), **row(found[name], before, tmp_path / name)}
-        for name, mutation in known.items()
-    })  # fmt: skip
+    rows = {}
+    for name, mutation in known.items():
+        folder = tmp_path / name
+        rows[mutation.key] = {"files": digest(folder), **row(found[name], before, folder)}
+    keep("mutations", rows)
     # Whatever a mistake does, the prediction says so; what it doesn't, lint has named before.
     wrong = {
         mutation.key: found[name]["summary"]

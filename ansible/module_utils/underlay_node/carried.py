@@ -8,7 +8,7 @@ from . import compose, containers, docker, own, podman, quadlet, script
 from .commands import Failed
 
 # In this order: a Compose file may use a network that a script has made.
-SCRIPTS = ("docker-script", "podman-script")
+SCRIPTS = ("script", "docker-script", "podman-script")
 PROGRAMS = (*SCRIPTS, "docker", "compose", "quadlet")
 
 

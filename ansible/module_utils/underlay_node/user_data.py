@@ -38,7 +38,7 @@ PROGRAMS = {
     "networkd": re.compile(r"^/etc/systemd/network/"),
     "quadlet": re.compile(r"^/etc/containers/systemd/"),
     "compose": re.compile(r"/(docker-)?compose[^/]*\.ya?ml$"),
-    "docker-script": re.compile(r"\.sh$"),
+    "script": re.compile(r"\.sh$"),
 }
 
 

@@ -241,7 +241,9 @@ class _Reading:
 
     def _script(self, document: Document) -> None:
         self.networks += script.script_networks(self.name, document)
-        self.containers += script.script_containers(self.name, document)
+        started = list(script.script_containers(self.name, document))
+        self.containers += started
+        self.fixed += script.script_fixed(started)
         self.links += ip_commands.script_links(self.name, document)
 
     def _podman(self, document: Document) -> None:

@@ -158,16 +158,17 @@ def test_lines_that_may_do_more_are_told_each() -> None:
     text = (
         "#!/bin/sh\nset -eu\n# a comment\nA=1 B=2\nexport C=3\necho hello && exit 0\n"
         "sudo docker network create -d macvlan -o parent=eth1 --subnet 10.1.0.0/24 lan || true\n"
+        "ip link add s link eth1 type macvlan mode bridge && ip addr add 10.1.0.9/32 dev s\n"
         "docker network rm lan; docker pull nginx\n/usr/bin/podman rm -f web\n"
-        "docker network connect lan web\nip link set eth1 promisc on\n"
+        "ip rule add from 10.1.0.0/24 table 7\nip link set eth1 promisc on\n"
         "docker exec web ip route\nsudo iptables -P FORWARD ACCEPT && docker run nginx\n"
     )
     document = Document("x.sh", text)
     assert list(other_lines(document)) == [
-        (10, "docker network connect lan web"),
-        (11, "ip link set eth1 promisc on"),
-        (12, "docker exec web ip route"),
-        (13, "sudo iptables -P FORWARD ACCEPT && docke…"),
+        (11, "ip rule add from 10.1.0.0/24 table 7"),
+        (12, "ip link set eth1 promisc on"),
+        (13, "docker exec web ip route"),
+        (14, "sudo iptables -P FORWARD ACCEPT && docke…"),
     ]
 
 
@@ -178,3 +179,41 @@ def test_options_that_may_change_packets_are_told(tmp_path: Path) -> None:
         ("--privileged", 3),
         ("--sysctl", 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("option", "address", "mac"),
+    [
+        ("--network lan --ip 10.1.0.9 --mac-address 02:00:00:00:00:01", "10.1.0.9",
+         "02:00:00:00:00:01"),
+        ("--network name=lan,ip=10.1.0.9,mac-address=02:00:00:00:00:01", "10.1.0.9",
+         "02:00:00:00:00:01"),
+        ("--network=lan:ip=10.1.0.9,mac=02:00:00:00:00:01", "10.1.0.9", "02:00:00:00:00:01"),
+        ("--net lan", "", ""),
+    ],
+)  # fmt: skip
+def test_addresses_of_a_container_s_networks(
+    option: str, address: str, mac: str, tmp_path: Path
+) -> None:
+    (container,) = host(tmp_path, CREATE, f"docker run -d {option} nginx").containers
+    ((network, addresses, found),) = container.networks
+    assert (network, "".join(map(str, addresses)), found) == ("lan", address, mac)
+
+
+def test_a_network_that_is_connected_later_counts_as_well(tmp_path: Path) -> None:
+    other = CREATE.replace("10.1.", "10.2.").replace("eth1 lan", "eth2 far")
+    one = host(
+        tmp_path, CREATE, other, "docker run -d --name web --net lan nginx",
+        "docker network connect --alias www --ip 10.2.0.9 far web",
+        "docker network connect --ip=10.2.0.9 far gone",
+    )  # fmt: skip
+    (web,) = one.containers
+    assert [network for network, _, _ in web.networks] == ["lan", "far"]
+    (container,) = carry([one], {}, "x").lab["containers"]
+    assert (container["networks"], container["addresses"]) == (["lan", "far"], {"far": "10.2.0.9"})
+
+
+def test_two_containers_of_scripts_with_one_address_are_named(tmp_path: Path) -> None:
+    run = "docker run -d --net lan --ip 10.1.0.9 --name"
+    findings = lint_hosts((host(tmp_path, CREATE, f"{run} a nginx", f"{run} b nginx"),))
+    assert ("address-twice", 4) in [(one.id, one.line) for one in findings]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from underlay.fleet.document import Document, listed, number
 from underlay.fleet.formats.compose import filled_in
 from underlay.fleet.formats.docker import api_networks
-from underlay.fleet.host import Address, Container, Network, as_address
+from underlay.fleet.host import Address, Container, Fixed, Network, as_address
 from underlay.lab.text import LabText, Mark, Place
 
 MADE = re.compile(r"\b(docker|podman)\s+(network\s+create|run|create)\b")
@@ -29,8 +29,17 @@ _BEFORE = ("sudo", "exec", "time", "command")
 _HANDLED = ("run", "create", "container", "pull", "rm", "rmi", "stop", "start", "ps", "images",
             "image", "volume", "logs", "build", "login", "kill", "wait", "info", "version",
             "inspect")  # fmt: skip
+# Options of `network connect` that take a value.
+CONNECT = ("--alias", "--driver-opt", "--gw-priority", "--ip", "--ip6", "--link",
+           "--link-local-ip", "--mac-address")  # fmt: skip
 # Options of `run` that may change what becomes of a container's packets.
 SWITCHES = ("--sysctl", "--cap-add", "--cap-drop", "--privileged")
+# What is read of `ip`, in ip_commands.py, and words of it that are not.
+_IP_READ = re.compile(
+    r"(l[a-z]* (a[a-z]*|set|show)|a[a-z]* (add|replace|show)|r[a-z]* (add|replace|append|show))\b"
+)
+_IP_UNREAD = frozenset({"promisc", "netns", "down", "arp", "multicast", "allmulticast", "vf",
+                        "table", "blackhole", "unreachable", "nexthop"})  # fmt: skip
 # So much of a line is told.
 SHOWN = 40
 _DECLARED = ("export", "readonly", "local")
@@ -52,14 +61,22 @@ RUN = {"--net": "--network", "--network": "--network", "--ip": "--ip", "--ip6": 
        "--mac-address": "--mac-address", "--name": "--name"}  # fmt: skip
 
 
+# A network that a container is in, with the addresses and the MAC that it has there.
+Joined = tuple[str, tuple[Address, ...], str]
+
+
 @dataclass(frozen=True)
 class Command:
-    """A command of an engine: its words behind ``network create`` or ``run``, and its line."""
+    """A command of an engine: its words behind ``network create`` or ``run``, and its line.
+
+    It ``connects`` a container to one more network where it is ``network connect``.
+    """
 
     engine: str
     makes_network: bool
     words: tuple[str, ...]
     line: int
+    connects: bool = False
 
 
 def makes_something(text: str) -> bool:
@@ -97,27 +114,78 @@ def script_networks(host: str, document: Document) -> Iterator[Network]:
 
 
 def script_containers(host: str, document: Document) -> Iterator[Container]:
-    """Yield the containers that a script starts, with the networks that it names for them."""
-    for command in _commands(document):
-        options = {} if command.makes_network else _options(command)
-        given = [as_address(text) for key in ("--ip", "--ip6") for text in options.get(key, [])]
-        mac = next(iter(options.get("--mac-address", [])), "")
-        networks: list[tuple[str, tuple[Address, ...], str]] = []
+    """Yield the containers that a script starts, with the networks that it names for them.
+
+    What it connects later to a container of its own counts as well.
+    """
+    commands = list(_commands(document))
+    later: dict[tuple[str, str], list[Joined]] = {}
+    for command in (one for one in commands if one.connects):
+        network, name, joined = _connected(command)
+        later.setdefault((command.engine, name), []).append((network, *joined))
+    for command in commands:
+        if command.makes_network or command.connects:
+            continue
+        options = _options(command)
+        name = next(iter(options.get("--name", [])), "") or f"line-{command.line}"
+        given = _given(options)
+        networks: list[Joined] = []
         for text in options.get("--network", ["bridge"]):
-            name, _, rest = text.partition(":")
-            pairs = [part.partition("=")[::2] for part in rest.split(",")]
-            own = [as_address(value) for key, value in pairs if key in ("ip", "ip6")]
-            own += [] if networks else given
-            networks.append((name, tuple(a for a in own if a), "" if networks else mac))
-        if not command.makes_network:
-            yield Container(
-                host=host,
-                name=next(iter(options.get("--name", [])), "") or f"line-{command.line}",
-                runtime=command.engine,
-                networks=tuple(networks),
-                spot=document.at(command.line),
-                document=document,
-            )
+            network, addresses, mac = _network_option(text)
+            first = not networks
+            networks.append((network, addresses or given[0] * first, mac or given[1] * first))
+        yield Container(
+            host=host,
+            name=name,
+            runtime=command.engine,
+            networks=(*networks, *later.get((command.engine, name), ())),
+            spot=document.at(command.line),
+            document=document,
+        )
+
+
+def script_fixed(containers: Iterable[Container]) -> Iterator[Fixed]:
+    """Yield the addresses and MACs that a script gives its containers."""
+    for one in containers:
+        for network, addresses, mac in one.networks:
+            for address in addresses:
+                yield Fixed(one.host, one.name, network, address, "", one.spot)
+            if mac:
+                yield Fixed(one.host, one.name, network, None, mac, one.spot)
+
+
+def _given(options: dict[str, list[str]]) -> tuple[tuple[Address, ...], str]:
+    """Return the addresses and the MAC that options of their own give."""
+    texts = [text for key in ("--ip", "--ip6") for text in options.get(key, [])]
+    found = tuple(one for one in map(as_address, texts) if one is not None)
+    return found, next(iter(options.get("--mac-address", [])), "")
+
+
+def _network_option(text: str) -> Joined:
+    """Return what ``--network`` says: a name, Docker's name=NAME,ip=IP or podman's NAME:ip=IP.
+
+    Sources: docker-run(1), docker/cli, opts/network.go; podman-run(1).
+    """
+    plain = text.partition(",")[0]
+    name, _, rest = ("", "", text) if "=" in plain and ":" not in plain else text.partition(":")
+    pairs = [part.strip('"').partition("=")[::2] for part in rest.split(",")]
+    name = name or next((value for key, value in pairs if key == "name"), "")
+    found = (as_address(value) for key, value in pairs if key in ("ip", "ip6"))
+    mac = next((value for key, value in pairs if key in ("mac", "mac-address")), "")
+    return name, tuple(one for one in found if one is not None), mac
+
+
+def _connected(command: Command) -> tuple[str, str, tuple[tuple[Address, ...], str]]:
+    """Return the network and the container of ``network connect``, and what it has there."""
+    plain: list[str] = []
+    words = iter(command.words)
+    for word in words:
+        if word in CONNECT:
+            next(words, "")
+        elif not word.startswith("-"):
+            plain.append(word)
+    network, name = (*plain, "", "")[:2]
+    return network, name, _given(_options(command))
 
 
 def unread_lines(document: Document) -> Iterator[int]:
@@ -130,7 +198,7 @@ def unread_lines(document: Document) -> Iterator[int]:
 def other_options(document: Document) -> Iterator[tuple[int, str]]:
     """Yield the options of ``run`` that may change a container's packets, each with its line."""
     for command in _commands(document):
-        for word in () if command.makes_network else command.words:
+        for word in () if command.makes_network or command.connects else command.words:
             key = word.partition("=")[0]
             if key in SWITCHES:
                 yield command.line, key
@@ -161,10 +229,13 @@ def _is_idle(command: list[str]) -> bool:
     if not words or words[0] in _IDLE:
         return True
     engine, *rest = words[0].rpartition("/")[2], *words[1:]
+    if engine == "ip":
+        plain = " ".join(word for word in rest if not word.startswith("-"))
+        return bool(_IP_READ.match(plain)) and not set(rest) & _IP_UNREAD
     if engine not in ENGINES or not rest:
         return False
     inner = rest[1] if rest[0] == "network" and len(rest) > 1 else ""
-    return rest[0] in _HANDLED or inner in ("create", "rm", "inspect", "ls", "prune")
+    return rest[0] in _HANDLED or inner in ("connect", "create", "rm", "inspect", "ls", "prune")
 
 
 def _commands(document: Document) -> Iterator[Command]:
@@ -210,6 +281,8 @@ def _of_engine(part: list[str], line: int) -> Iterator[Command]:
     engine, rest = part[at].rpartition("/")[2], part[at + 1 :]
     if rest[:2] == ["network", "create"]:
         yield Command(engine, True, tuple(rest[2:]), line)
+    elif rest[:2] == ["network", "connect"]:
+        yield Command(engine, False, tuple(rest[2:]), line, connects=True)
     elif rest[:1] in (["run"], ["create"]) or rest[:2] == ["container", "run"]:
         yield Command(engine, False, tuple(rest[1:]), line)
 

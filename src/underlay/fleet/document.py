@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from underlay.errors import Spot
+from underlay.fleet.json_places import places_in
 from underlay.lab.text import LabError, LabText, NotYaml, Place, text_of
 
 # Files of real hosts are a few kilobytes; YAML's reader takes seconds for a megabyte.
@@ -130,14 +131,9 @@ def read_json(document: Document) -> None:
 
 
 def _mark_json(document: Document) -> None:
-    """Find the places of keys by reading JSON as the YAML that it nearly is."""
-    if len(document.text) > MARKED:
-        return
-    try:
-        # A tab can't stand inside of a JSON string, so none of these is part of a value.
-        document.marks = text_of(document.file, document.text.replace("\t", " "))
-    except (NotYaml, LabError):
-        document.marks = LabText(document.file)
+    """Find the places of keys."""
+    if len(document.text) <= MARKED:
+        document.marks = places_in(document.file, document.text)
 
 
 def read_yaml(document: Document) -> None:

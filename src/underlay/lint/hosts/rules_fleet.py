@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import combinations, product
+from itertools import product
 
 from underlay.errors import nearest
 from underlay.fleet.host import Address, Host, Network, Pool, meet
@@ -25,7 +25,7 @@ def _meetings(hosts: Hosts) -> Iterator[tuple[Network, Pool, Network, Pool, Addr
     found = [(host, n) for host in hosts for n in host.networks if _is_on_a_wire(n)]
     met = [
         (first, range_, second, pool, shared)
-        for (host, first), (other, second) in combinations(found, 2)
+        for (host, first), (other, second) in _near(found)
         if host is not other and (first.tag or first.vlan) == (second.tag or second.vlan)
         for pool, range_, shared in second.overlaps(first)
     ]
@@ -41,6 +41,35 @@ def _meetings(hosts: Hosts) -> Iterator[tuple[Network, Pool, Network, Pool, Addr
             yield second, pool, first, range_, shared
         else:
             yield first, range_, second, pool, shared
+
+
+Placed = tuple[Host, Network]
+
+
+def _near(found: list[Placed]) -> Iterator[tuple[Placed, Placed]]:
+    """Yield each two networks of which ranges may overlap, the earlier one first.
+
+    Ranges in the order of their first addresses meet only those that haven't ended before them.
+    """
+    ranges = sorted(
+        (
+            (pool.first.version, int(pool.first), int(pool.last), position)
+            for position, (_, network) in enumerate(found)
+            for pool in network.pools
+        ),
+    )
+    pairs: set[tuple[int, int]] = set()
+    running: list[tuple[int, int, int]] = []
+    for version, first, last, position in ranges:
+        running = [one for one in running if one[0] == version and one[1] >= first]
+        pairs |= {
+            (min(other, position), max(other, position))
+            for _, _, other in running
+            if other != position
+        }
+        running.append((version, last, position))
+    for one, two in sorted(pairs):
+        yield found[one], found[two]
 
 
 def _size(pool: Pool) -> tuple[int, int]:

@@ -145,10 +145,9 @@ def ranges(parts: Parts) -> Iterator[Problem]:
                 else:
                     yield from _as_runtime_says(parts, network, (*spot, node), text, subnet)
                     yield from _roomy(parts, name, (*spot, node), pool)
-            for (one, first), (two, second) in combinations(pool.ranges.items(), 2):
-                if _meet(first, second):
-                    expected = f"a range apart from {one}'s {first}"
-                    yield parts.text.problem((*spot, two), second, expected)
+            for one, two in _meeting(pool.ranges):
+                expected = f"a range apart from {one}'s {pool.ranges[one]}"
+                yield parts.text.problem((*spot, two), pool.ranges[two], expected)
             yield from _of_cluster(parts, network, spot)
 
 
@@ -216,9 +215,23 @@ def _inside(text: str, subnet: Subnet) -> bool:
     return all(end in subnet for end in ends_of(text))
 
 
-def _meet(first: str, second: str) -> bool:
-    (low, high), (bottom, top) = ends_of(first), ends_of(second)
-    return low.version == bottom.version and int(low) <= int(top) and int(bottom) <= int(high)
+def _meeting(ranges: dict[str, str]) -> list[tuple[str, str]]:
+    """Return each two nodes whose ranges have an address in common, in the file's order."""
+    order = {node: position for position, node in enumerate(ranges)}
+    found = {node: ends_of(text) for node, text in ranges.items()}
+    sorted_by_start = sorted(found, key=lambda n: (found[n][0].version, int(found[n][0])))
+    met: list[tuple[str, str]] = []
+    open_ones: list[str] = []
+    for node in sorted_by_start:
+        start = found[node][0]
+        open_ones = [
+            one
+            for one in open_ones
+            if found[one][0].version == start.version and int(found[one][1]) >= int(start)
+        ]
+        met += [(one, node) if order[one] < order[node] else (node, one) for one in open_ones]
+        open_ones.append(node)
+    return sorted(met, key=lambda pair: (order[pair[0]], order[pair[1]]))
 
 
 def _size(text: str) -> int:

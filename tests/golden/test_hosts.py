@@ -72,7 +72,13 @@ def test_a_parents_names_are_told_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert one.cure == "one of eth1"
 
 
-@pytest.mark.parametrize("lab", sorted(path.name for path in FILES.iterdir() if path.is_dir()))
+# Nothing is rendered of a fleet's networks: its nodes have the hosts' own files.
+RENDERED = sorted(
+    path.name for path in FILES.iterdir() if path.is_dir() and not path.name.startswith("fleet-")
+)
+
+
+@pytest.mark.parametrize("lab", RENDERED)
 def test_what_underlay_renders_is_clean(lab: str) -> None:
     pairs = [f"{folder.name}={folder}" for folder in sorted((FILES / lab).iterdir())]
     hosts = read_hosts(pairs)

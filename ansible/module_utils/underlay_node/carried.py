@@ -8,8 +8,7 @@ from . import compose, containers, docker, own, podman, quadlet, script
 from .commands import Failed
 
 # In this order: a Compose file may use a network that a script has made.
-SCRIPTS = ("script", "docker-script", "podman-script")
-PROGRAMS = (*SCRIPTS, "docker", "compose", "quadlet")
+PROGRAMS = (*own.SCRIPTS, "docker", "compose", "quadlet")
 
 
 def is_one(specified: dict) -> bool:
@@ -34,14 +33,18 @@ def with_whole_files(
     ]
 
 
-def start(node: dict, starting: dict[str, dict], notes: list[str]) -> dict[str, str]:
+def start(
+    node: dict, starting: dict[str, dict], notes: list[str], to_run: dict[str, list[str]]
+) -> dict[str, str]:
     """Have the programs act on the own files that ``starting`` containers need.
 
-    A file that only makes a network of theirs is acted on as well. What of a file was put aside is
+    A file that only makes a network of theirs is acted on as well, and so are the scripts
+    ``to_run``, by their paths, that make interfaces. What of a file was put aside is
     added to ``notes``. Returns what failed by the container's name; a container that isn't named
     runs as planned.
     """
-    needed = {}
+    needed: dict[str, list[str]] = {path: [] for path in to_run}
+    makes = own.made_by_scripts(node)
     for name, specified in starting.items():
         for path in _needs(specified):
             needed.setdefault(path, []).append(name)
@@ -61,8 +64,12 @@ def start(node: dict, starting: dict[str, dict], notes: list[str]) -> dict[str, 
             for name in names
             if starting[name]["container"].get("started_by") == file["path"]
         }
-        if names:
-            failed |= _guarded(names, lambda file=file, mine=mine: _act(file, mine, notes))
+        if names or file["path"] in to_run:
+            # ip would refuse to make what is there.
+            script.remove_links(makes.get(file["path"], []))
+            failed |= _guarded(
+                names or [file["source"]], lambda file=file, mine=mine: _act(file, mine, notes)
+            )
     for name, specified in starting.items():
         if is_one(specified) and name not in failed:
             failed |= _guarded([name], lambda one=specified: containers.prove(one))
@@ -82,7 +89,7 @@ def _act(file: dict, mine: dict[str, dict], notes: list[str]) -> None:
     elif file["program"] == "docker":
         docker.make(file["text"])
         found = {}
-    elif file["program"] in SCRIPTS:
+    elif file["program"] in own.SCRIPTS:
         found = script.run_script(file, mine, notes)
         script.names(found, mine)
     else:

@@ -7,6 +7,8 @@ their definition has changed. eth0, management, is never touched.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from .commands import show
 
 # What isn't handed on to `ip link add … type KIND` as it stands.
@@ -16,11 +18,15 @@ OWN = ("fdb", "masquerade", "flag", "dhcp")
 class Links:
     """The links of one ``node`` object of a node.json; an empty object has none."""
 
-    def __init__(self, node: dict) -> None:
-        self.nics: list[dict] = node.get("nics", [])
-        self.vlans: list[dict] = node.get("vlans", [])
-        self.links: list[dict] = node.get("links", [])
-        self.routes: list[dict] = node.get("routes", [])
+    def __init__(self, node: dict, without: Collection[str] = ()) -> None:
+        """Take a node's links but for those ``without``, which a user's script makes later."""
+
+        def mine(key: str) -> list[dict]:
+            return [one for one in node.get(key) or () if one["interface"] not in without]
+
+        self.nics, self.vlans, self.links, self.routes = map(
+            mine, ("nics", "vlans", "links", "routes")
+        )
         self.forwards: bool = node.get("forwards", False)
         self.ports = dict(pair for link in self.links for pair in joined(link))
         # Interfaces that a unit of the user's own configures: what it gave them stays.

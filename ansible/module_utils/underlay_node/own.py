@@ -19,6 +19,8 @@ OURS = ("/etc/underlay/", "/usr/libexec/underlay/", "/run/underlay/", "/usr/shar
 # The files that user-data of the user's own has written, once cloud-init has acted on it.
 WRITTEN = "/run/underlay/user-data/written.json"
 SYSTEMD = "/run/systemd/system"
+SCRIPTS = ("script", "docker-script", "podman-script")
+MADE = r"\bl(?:ink)?\s+add\b[^\n]*(?<![\w.]){name}(?![\w.])"
 # What systemd-networkd reads.
 UNITS = ("networkd",)
 # A word that is long enough to be told from others in a program's message.
@@ -73,6 +75,30 @@ def missing(node: dict) -> list[str]:
         for file in of_node(node)
         if files.read(file["path"]) != file["text"]
     ]
+
+
+def made_by_scripts(node: dict) -> dict[str, list[str]]:
+    """Return by the path of each script which of the node's planned interfaces it makes by ip."""
+    here = node.get("node", {})
+    names = [one["interface"] for key in ("vlans", "links") for one in here.get(key) or ()]
+    found = {}
+    for file in of_node(node, *SCRIPTS):
+        text = re.sub(r"\\\n", " ", file["text"])
+        made = [one for one in names if re.search(MADE.format(name=re.escape(one)), text)]
+        if made:
+            found[file["path"]] = made
+    return found
+
+
+def to_run(node: dict, before: dict) -> dict[str, list[str]]:
+    """Return those scripts that are to make interfaces: changed ones, and what isn't there."""
+    known = by_path(before)
+    return {
+        path: names
+        for path, names in made_by_scripts(node).items()
+        if known.get(path, {}).get("text") != by_path(node)[path]["text"]
+        or not all(os.path.exists(f"/sys/class/net/{name}") for name in names)
+    }
 
 
 def digest(node: dict, path: str) -> str:

@@ -129,7 +129,10 @@ def _converge(
     units = own.units(node)
     if not check and units:
         _have_units_acted_on(node, units, changed, record)
-    before, after = links.Links(record.node.get("node", {})), links.Links(node["node"])
+    to_run = own.to_run(node, record.node)
+    later = {name for names in to_run.values() for name in names}
+    before = links.Links(record.node.get("node", {}))
+    after = links.Links(node["node"], later)
     after.theirs = networkd.governed(units) if units else set()
     work = links.compare(after, before)
     known = record.containers
@@ -176,7 +179,7 @@ def _converge(
         run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")
     nat.apply()
     report.lap("links")
-    _start(missing, node, wanted, record, report)
+    _start(missing, node, wanted, record, report, to_run)
     record.write()
     report.lap("containers")
     report.failed += _set_filters(node, packets, record)
@@ -296,10 +299,17 @@ def _start(
     wanted: dict[str, dict],
     record: remember.Record,
     report: Report,
+    to_run: dict[str, list[str]],
 ) -> None:
     starting = {name: wanted[name] for name in names}
-    undone = carried.start(node, starting, record.notes)
+    undone = carried.start(node, starting, record.notes, to_run)
     report.failed += _together(undone)
+    if own.made_by_scripts(node):
+        whole = links.Links(node["node"])
+        whole.theirs = {name for names in own.made_by_scripts(node).values() for name in names}
+        whole.theirs |= networkd.governed(units) if (units := own.units(node)) else set()
+        for lines in links.compare(whole, whole).batches:
+            batch(lines)
     names = [name for name in names if name not in undone]
     theirs = [name for name in names if carried.is_one(wanted[name])]
     record.containers |= {name: wanted[name] for name in theirs}

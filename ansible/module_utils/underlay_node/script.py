@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 from . import docker, own, podman, routes, stand_in
-from .commands import DEADLINE, Failed, write
+from .commands import DEADLINE, Failed, run, write
 
 FOLDER = "/run/underlay/script"
 PLANNED = f"{FOLDER}/planned.json"
@@ -102,6 +102,13 @@ def run_script(file: dict, specified: dict[str, dict], notes: list[str]) -> dict
         notes += [f"{file['source']}: {line.strip()}" for line in noted]
     with open(STARTED, encoding="utf-8") as noted:
         return dict(line.rstrip("\n").split("\t") for line in noted)
+
+
+def remove_links(names: list[str]) -> None:
+    """Remove the interfaces that a script is to make, as far as they are there."""
+    for name in names:
+        if os.path.exists(f"/sys/class/net/{name}"):
+            run(["ip", "link", "delete", name], check=False)
 
 
 def engine(called: list[str]) -> int:

@@ -352,3 +352,13 @@ def test_a_script_that_fails_or_hangs_is_said_to(
 def test_an_image_that_another_quadlet_fetches_is_stood_in_for() -> None:
     held = file("/etc/containers/systemd/web.container", "[Container]\nImage=shop.build\n")
     assert "Image=localhost/shop:latest" in quadlet.drop_in(held, None, []).splitlines()
+
+
+def test_what_a_script_makes_by_ip_is_left_to_it() -> None:
+    """ip refuses to make what is there: the script comes first, and the rest is seen to later."""
+    text = "ip link add lan-shim link ens3 \\\n  type macvlan mode bridge\n"
+    held = node(file("/srv/setup.sh", text, "script"))
+    held["node"]["links"] = [{"interface": name} for name in ("lan-shim", "lan-shim2", "other")]
+    assert own.made_by_scripts(held) == {"/srv/setup.sh": ["lan-shim"]}
+    assert own.to_run(held, held) == {"/srv/setup.sh": ["lan-shim"]}
+    assert own.to_run(node(), held) == {}

@@ -78,8 +78,10 @@ def _written(file: dict, entries: list[dict]) -> list[dict]:
         program = next((name for name, form in PROGRAMS.items() if form.search(path)), "")
         if program and text is not None:
             mode = os.stat(path).st_mode & 0o777
-            found.append({"path": path, "program": program, "text": text, "mode": mode})
-    return [{**one, "source": file["source"]} for one in found]
+            source = f"{file['source']}: {path}"
+            one = {"path": path, "program": program, "text": text, "mode": mode, "source": source}
+            found.append(one)
+    return found
 
 
 def without_outside(said: dict) -> tuple[dict, list[str]]:

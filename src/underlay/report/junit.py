@@ -66,7 +66,7 @@ def _suite(run: Run, name: str, cases: Sequence[TestCase]) -> TestSuite:
     suite = TestSuite(name)
     suite.timestamp = run.began.partition("+")[0]
     # They stand before the cases: the schemas of some readers have an order.
-    for part, version in {"kernel": run.kernel, **run.versions}.items():
+    for part, version in run.stands_on.items():
         suite.add_property(part, _xml(version))
     for case in cases:
         case.classname = name

@@ -40,8 +40,8 @@ def markdown_text(told: Told) -> str:
         lines += _details(results.by_lab[lab.lab])
     if told.compared is not None:
         lines += ["", *comparison_markdown(told.compared)]
-    versions = {"host's kernel": run.kernel, **run.versions}
-    told_versions = ", ".join(f"{part} {version}" for part, version in versions.items() if version)
+    stands_on = run.stands_on.items()
+    told_versions = ", ".join(f"{part} {version}" for part, version in stands_on if version)
     lines += ["", f"{as_text(run.began)} · {as_text(told_versions)}"]
     return "\n".join(lines) + "\n"
 

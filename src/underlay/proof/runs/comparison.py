@@ -161,8 +161,7 @@ def compare(before: Run, now: Run, file: str) -> Comparison:
     earlier = {lab.lab: lab for lab in before.labs}
     later = {lab.lab: lab for lab in now.labs}
     labs = [_lab(name, earlier.get(name), later.get(name)) for name in {**later, **earlier}]
-    then = {"kernel of the host": before.kernel, **before.versions}
-    today = {"kernel of the host": now.kernel, **now.versions}
+    then, today = before.stands_on, now.stands_on
     versions = {
         part: (then.get(part, ""), today.get(part, ""))
         for part in {**then, **today}

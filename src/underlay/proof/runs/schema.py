@@ -228,3 +228,10 @@ class Run(Strict):
     boots: Count = 0
     timings: dict[str, float] = {}
     labs: tuple[SavedLab, ...] = ()
+
+    @property
+    def stands_on(self) -> dict[str, str]:
+        """The versions of both kernels and of all tools, by names for people."""
+        named = {"kernel": "user-mode-linux"}
+        tools = {named.get(part, part): version for part, version in self.versions.items()}
+        return {"kernel of the host": self.kernel, **tools}

@@ -57,8 +57,15 @@ class Document:
     data: Any = None
     marks: LabText = field(default_factory=lambda: LabText(""))
     reports: list[Report] = field(default_factory=list)
-    # Whether another file takes it in, so that nobody starts it by itself.
+    # Whether another file takes it in, so that nobody starts it by itself; and by which one, where
+    # what it says is started by that.
     part: bool = False
+    taken_by: Document | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def starter(self) -> Document:
+        """The file that somebody starts for what this one says: itself, or who takes it in."""
+        return self.taken_by or self
 
     @property
     def name(self) -> str:

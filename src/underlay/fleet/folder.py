@@ -253,6 +253,7 @@ class _Reading:
     def _compose(self, document: Document) -> None:
         role = self.files.role(document)
         document.part = bool(role)
+        document.taken_by = self.files.starter(document) if role == "included" else None
         environment = self.environment.get(document.folder)
         if environment is not None and environment not in self.documents:
             self.documents.append(environment)

@@ -132,6 +132,9 @@ def test_include_brings_networks_and_services_of_another_file() -> None:
     assert sorted(of(carried)) == ["db", "web"]
     # The line is that of the file where it stands.
     assert carried.origins["networks", "lan", "subnet"].file == "a/srv/nets/lan.yml"
+    # Who starts it is the file that includes it.
+    assert {one.file for one in carried.starters.values()} == {"a/srv/compose.yml"}
+    assert {one.file for one in carried.makers["lan"].values()} == {"a/srv/compose.yml"}
 
 
 def test_an_override_is_laid_over_and_starts_nothing_itself() -> None:

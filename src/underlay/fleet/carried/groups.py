@@ -131,7 +131,7 @@ def _of_files(
         node = nodes[host.name]
         entry = Entry([node], [], container.spot, count=container.count)
         if container.runtime not in INSTEAD:
-            entry.documents[node] = container.document
+            entry.documents[node] = container.document.starter
         entry.name = container_of(container.name)
         if entry.name in {*nodes.values(), *MACHINES}:
             entry.name = f"{entry.name}-container"

@@ -66,7 +66,7 @@ def carry(
         here = {nodes[one.network.host]: one.network for one in group.uplinks}
         carried.networks[group.name] = here
         carried.makers[group.name] = {
-            nodes[one.network.host]: one.network.document
+            nodes[one.network.host]: one.network.document.starter
             for one in group.uplinks
             if one.network.document.kind not in INSTEAD
         }

@@ -34,6 +34,8 @@ class Files:
     # What is taken in by another file: by ``include`` it is read as a file of its own as well.
     included: set[str] = field(default_factory=set)
     extended: set[str] = field(default_factory=set)
+    # Which file includes one, by its path.
+    includers: dict[str, str] = field(default_factory=dict)
     _looked: bool = False
 
     def add(self, document: Document) -> None:
@@ -52,6 +54,7 @@ class Files:
                 for _, names in included(data):
                     found = [beside(path, name) for name in names]
                     self.included.update(found[:1])
+                    self.includers |= dict.fromkeys(found[:1], path)
                     self.extended.update(found[1:])
                 for _, file, _ in extended(data):
                     if file and beside(path, file) != path:
@@ -62,6 +65,14 @@ class Files:
         self.look()
         path = path_of(document)
         return path in self.included or path in self.extended
+
+    def starter(self, document: Document) -> Document | None:
+        """Return the file that takes an included one in, and isn't included itself."""
+        path, seen = path_of(document), set[str]()
+        while path in self.includers and path not in seen:
+            seen.add(path)
+            path = self.includers[path]
+        return self.known.get(path) if path not in seen else None
 
     def role(self, document: Document) -> str:
         """Return what a Compose file is beside others: ``included``, a ``part``, or itself.

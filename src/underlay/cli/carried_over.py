@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from underlay.cli.console import err
+
 if TYPE_CHECKING:
     from underlay.fleet.carried import Carried
+    from underlay.lint import Loaded
 
 
 def kinds(head: str, said: Iterable[tuple[object, str]]) -> Iterator[str]:
@@ -28,3 +32,18 @@ def remarks(carried: Carried) -> Iterator[str]:
     yield from kinds("assumed", ((one.shape, f"{one.key}: {one.text}") for one in weighty))
     left = [one for one in carried.left_out if one.matters]
     yield from kinds("left out", ((one.why, str(one)) for one in left))
+
+
+def tell_remarks(loaded: Loaded, named: str) -> None:
+    """Say on stderr how much a fleet's lab has beyond its files, and hasn't of them, if anything.
+
+    ``named`` is the lab as typed. What is counted are lines of hosts' files that may bear on who
+    reaches whom; `lint` names them.
+    """
+    carried = loaded.carried
+    left = sum(one.matters for one in carried.left_out)
+    assumed = sum(one.weighty for one in carried.assumptions)
+    told = [f"left out of the fleet and may matter: {left}"] if left else []
+    told += [f"assumed: {assumed}"] if assumed else []
+    if told:
+        err.print(f"{', '.join(told)}; underlay lint {shlex.quote(named)} says what")

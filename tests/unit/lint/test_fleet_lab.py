@@ -344,6 +344,18 @@ def test_what_a_fleet_s_lab_has_beyond_its_files_is_said(
     assert "nftables.conf: the file: no reader for this file" in said
     assert cli.main(["lint", str(file), "--json"]) == 0
     assert len(json.loads(capfd.readouterr().out)["remarks"]) == 3
+    assert cli.main(["predict", str(file)]) == 0
+    line = f"left out of the fleet and may matter: 1, assumed: 2; underlay lint {file} says what"
+    assert line in capfd.readouterr().err
+    assert cli.main(["predict", str(file), "--json"]) == 0
+    assert len(json.loads(capfd.readouterr().out)["remarks"]) == 3
+
+
+def test_a_prediction_of_a_lab_that_leaves_nothing_out_says_nothing_of_that(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["predict", str(lab_of(LAB))]) == 0
+    assert "left out" not in capfd.readouterr().err
 
 
 def test_what_a_node_s_program_acts_on_is_said_so(

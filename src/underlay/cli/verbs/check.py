@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
+from underlay.cli.carried_over import tell_remarks
 from underlay.cli.console import err, out, people, print_json, progress
 from underlay.cli.interrupt import reset_exit
 from underlay.cli.lab_proof import prove_lab, show_proof
@@ -255,6 +256,8 @@ def _check_files(
 
     began = time.monotonic()
     labs = _read_all(_files(what))
+    for loaded in labs:
+        tell_remarks(loaded, str(loaded.file))
     if choice and len(labs) > 1:
         raise BadInput(
             f"--only, --not and --protocol choose cells of one lab, and {what} has {len(labs)}",

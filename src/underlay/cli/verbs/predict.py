@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from underlay.cli.carried_over import remarks, tell_remarks
 from underlay.cli.console import out, print_json
 from underlay.cli.lint_errors import tell_errors
 from underlay.cli.options import AsJson, LabFile, NotOption, OnlyOption, ProtocolOption
@@ -23,7 +24,8 @@ def command(
     That is what `check` compares packets with: who reaches whom, and for what isn't reachable
     the rules by which it isn't, each with its reason and the source that says so. With --json
     each cell has them. A lab with errors of lint is predicted as it is written, and stderr says
-    that there are some. Exit code 0; 2 where the file can't be read as a lab.
+    that there are some, and how much of a fleet's files the lab hasn't. Exit code 0; 2 where the
+    file can't be read as a lab.
 
     Example:
       underlay predict
@@ -41,7 +43,8 @@ def command(
     choice = Choice(tuple(only or ()), tuple(without or ()), tuple(protocol or ()))
     chosen = choice.of_prediction(prediction) if choice else None
     if as_json:
-        print_json(prediction_document(prediction, chosen))
+        said = list(remarks(loaded.carried))
+        print_json({**prediction_document(prediction, chosen), "remarks": said})
     else:
         page = prediction_text(
             prediction,
@@ -52,3 +55,4 @@ def command(
         )
         out.print(page, end="")
     tell_errors(loaded, lab or DEFAULT_LAB)
+    tell_remarks(loaded, lab or DEFAULT_LAB)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from underlay.fleet.document import mapping
 from underlay.fleet.kinds import NETWORK_CONFIG
-from underlay.lab.own import HostFile, Origin, Own
+from underlay.lab.own import HostFile, Origin, Own, Renamed
 
 if TYPE_CHECKING:
     from underlay.fleet.carried import Carried
@@ -55,6 +55,7 @@ def own_of(carried: Carried, hosts: Sequence[Host]) -> Own:
         },
         starters={key: path_of(document) for key, document in carried.starters.items()},
         origins=tuple(_origins(carried)),
+        renamed=tuple(Renamed(*one) for one in carried.renamed),
     )
 
 

@@ -38,18 +38,29 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class Renamed:
+    """An interface that a host's files call ``name``, and that its node has as ``called``."""
+
+    node: str
+    name: str
+    called: str
+    spot: Spot
+
+
+@dataclass(frozen=True)
 class Own:
     """Which files nodes have of their own, which make networks, and which start containers.
 
     ``files`` are by node; ``makers`` have the path of the file by network and node; ``starters``
     by the position of the group of containers and the node. ``origins`` say where what the lab is
-    made of stands in the files.
+    made of stands in the files, and ``renamed`` are interfaces that nodes call otherwise.
     """
 
     files: dict[str, tuple[HostFile, ...]] = field(default_factory=dict)
     makers: dict[str, dict[str, str]] = field(default_factory=dict)
     starters: dict[tuple[int, str], str] = field(default_factory=dict)
     origins: tuple[Origin, ...] = ()
+    renamed: tuple[Renamed, ...] = ()
 
 
 NOTHING_OWN = Own()

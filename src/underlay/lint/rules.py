@@ -809,6 +809,21 @@ def _overlap(first: PlannedNetwork, second: PlannedNetwork) -> tuple[str, str] |
     return None
 
 
+@rule("fleet-interface-name", "warning", "lint/derived.py: nodes' NICs have one name in a segment")
+def fleet_interface_name(subject: Subject) -> Iterator[Hit]:
+    """The prediction is of the hosts. Their nodes have another interface of that name, or none.
+
+    So what the files say of it does nothing on a node, or something else.
+    """
+    for one in subject.lab.own.renamed:
+        message = f"{one.name} of {one.node} is called {one.called} on its node"
+        cure = (
+            "lint, predict and diff take it as it is meant; to boot the files, call it alike on"
+            " every host, and not eth0, which is a node's management"
+        )
+        yield Hit(one.spot, message, cure)
+
+
 def _on_other_nodes(first: PlannedNetwork, second: PlannedNetwork) -> bool:
     """Whether hosts' own files make the two, and no host has both."""
     ones, others = dict(first.made_by), dict(second.made_by)

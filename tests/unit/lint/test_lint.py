@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 
@@ -365,6 +366,16 @@ def test_memory_short(make: Make) -> None:
     assert 512 < int(enough) <= 1024
     assert make(docker, groups=("count: 20, networks: [a]",)) == []
     assert make(MAC, groups=("count: 62, networks: [a]",)) == []
+
+
+def test_a_node_calls_its_management_eth0_whatever_its_hosts_files_do(tmp_path: Path) -> None:
+    golden = ROOT / "tests/golden"
+    found = lint(golden / "rules/fleet-interface-name.yml")
+    assert ids(found) == [("fleet-interface-name", "warning")]
+    # A host's NIC of another name is called so on its node.
+    copytree(golden / "errors/fleet/alpha", tmp_path / "alpha")
+    (tmp_path / "lab.yml").write_text("name: made\nfleet: {alpha: alpha}\n")
+    assert ids(lint(tmp_path / "lab.yml")) == []
 
 
 def test_every_rule_is_tested() -> None:

@@ -31,12 +31,21 @@ def put_interfaces(
     for host in hosts:
         for name, called in _interfaces(carried, host, uplinks, segments):
             links = links_of(host, name)
+            if name != called:
+                spot = _spot(links) if links else _parent_spot(host, name)
+                carried.renamed.append((nodes[host.name], name, called, spot))
             place = ("nodes", "interfaces", nodes[host.name], called)
             if links:
                 carried.put(place, _said(carried, host, name, links), _spot(links))
             elif (host.name, name) not in segments:
                 # Whatever makes the sub-interface, nothing gives it an address.
                 carried.put(place, {"addresses": []})
+
+
+def _parent_spot(host: Host, name: str) -> Spot:
+    """Return where a network of the host's names the interface that it sits on."""
+    spots = (one.spot("master") for one in host.networks if one.parent == name)
+    return next(spots, Spot(host.documents[0].file))
 
 
 def links_of(host: Host, name: str) -> list[Link]:

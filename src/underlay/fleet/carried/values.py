@@ -81,6 +81,8 @@ class Carried:
     # a group, by the group's position and node.
     makers: dict[str, dict[str, Document]] = field(default_factory=dict)
     starters: dict[tuple[int, str], Document] = field(default_factory=dict)
+    # Interfaces that the lab calls otherwise than their host's files: node, name, and name here.
+    renamed: list[tuple[str, str, str, Spot]] = field(default_factory=list)
     # Networks as the hosts' files have them, by the lab's network and node.
     networks: dict[str, dict[str, Network]] = field(default_factory=dict)
 

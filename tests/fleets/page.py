@@ -109,6 +109,6 @@ def _packets(row: MutationRow | None, heard: Said) -> str:
     if row.summary is None:
         return "not measured"
     says = f"{row.changed} of {row.summary['cells']} cells other than before" if row.changed else ""
-    broken = f"{row.broken} wishes broken" if row.broken else ""
+    broken = f"{row.broken} statement{'s' * (row.broken > 1)} broken" if row.broken else ""
     differs = f"{row.summary['differs']} not as predicted" if row.summary["differs"] else ""
     return ", ".join(filter(None, (says, broken, differs))) or "as before"

@@ -24,8 +24,9 @@ node and are asked every day. Packets are measured by
 
 Hosts that contradict each other are no lab: `lint`, `predict`, `diff` and `check` all refuse the
 file then and name both lines, and no packet is sent. A mistake that changes packets is to be seen
-by at least one of the four. The mistakes themselves, old text and new, stand in `mutations.yml` of
-each fleet's folder in `examples/`.
+by at least one of the four. What systemd starts at boot, and in which order, isn't tried: the
+units of all containers are started one after the other. The mistakes themselves, old text and new,
+stand in `mutations.yml` of each fleet's folder in `examples/`.
 """
 CHANGES = ("lost", "gained", "changed", "came", "went")
 

@@ -31,9 +31,7 @@ examples/published/rook-dynamic/host/public-net.yaml:7:11: error: ipam-subnet-in
   cure: write it as 10.1.0.0/24
   source: containernetworking/plugins, plugins/ipam/host-local/backend/allocator/range.go
 
-one: not looked into: examples/published/rook-dynamic/host/shim.sh
-…
-1 host, 1 file: 1 error, 0 warnings
+1 host, 2 files: 1 error, 0 warnings
 $ echo $?
 1
 """

@@ -69,6 +69,7 @@ def test_what_was_put_aside_is_said(fleet: Lab) -> None:
     assert status["strangers"] == []
 
 
+@pytest.mark.all
 def test_a_container_that_no_plan_knows_is_named(fleet: Lab) -> None:
     fleet.shell("core-01", "docker run --detach --name visitor --network none nginx:1.27")
     fleet.shell("core-03", "podman run --detach --name guest --network none redis:7")

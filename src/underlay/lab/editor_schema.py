@@ -16,6 +16,12 @@ from underlay.lab.model import FORMATS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ALIAS, NAME = "master", "parent"
+# What a lab says, or its fleet's files do: where its entries are in the schema, and their model.
+NEEDED = {
+    "segments": ("additionalProperties", "Segment"),
+    "networks": ("additionalProperties", "Network"),
+    "containers": ("items", "Containers"),
+}
 # JSON Schema has no format for networks; a pattern tells at least their shape.
 NETWORK6 = r"^[0-9a-fA-F:.]+/[0-9]+$"
 NETWORK = r"^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+/[0-9]+$"
@@ -41,21 +47,16 @@ def editor_schema() -> dict[str, Any]:
 
 def _needed(schema: dict[str, Any]) -> dict[str, Any]:
     """What has to be said, but where a fleet may say it: keys are laid over those of its files."""
-    keys = {
-        "segments": ("additionalProperties", "Segment"),
-        "networks": ("additionalProperties", "Network"),
-        "containers": ("items", "Containers"),
-    }
     whole = {}
-    for key, (inside, model) in keys.items():
+    for key, (inside, model) in NEEDED.items():
         entry = schema["$defs"][model]
         needed = {word: entry.pop(word) for word in ("required", "oneOf") if word in entry}
         whole[key] = {inside: needed}
-    without = [key for key in schema["required"] if key not in keys]
+    without = [key for key in schema["required"] if key not in NEEDED]
     return {
         "required": without,
         "if": {"not": {"required": ["fleet"]}},
-        "then": {"required": [*keys], "properties": whole},
+        "then": {"required": [*NEEDED], "properties": whole},
     }
 
 

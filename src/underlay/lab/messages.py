@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
 from underlay.lab import Lab
+from underlay.lab.editor_schema import NEEDED
 from underlay.lab.model import FORMATS
 from underlay.lab.slips import names_meant, protocol_meant, slip_in
 from underlay.lab.statement import MUST, NEVER, PROTOCOL
@@ -144,7 +145,9 @@ def _is_misspelt(key: str, place: Place, details: list[ErrorDetails]) -> bool:
     beside = [str(steps[-1]) for steps in unknown if steps[:-1] == place]
     if any(_has_direction(place, str(steps[-1])) and steps[:2] == place for steps in unknown):
         return True
-    return any(nearest(word, _keys(place)) == key for word in beside)
+    # What a fleet's files say isn't missing where the fleet is what is misspelt.
+    meant = (key, "fleet") if not place and key in NEEDED else (key,)
+    return any(nearest(word, _keys(place)) in meant for word in beside)
 
 
 def _place(text: LabText, steps: tuple[int | str, ...]) -> Place:

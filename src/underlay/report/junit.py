@@ -192,7 +192,7 @@ def _of_statement(one: Judged[Cell]) -> TestCase:
         return _case(name, Failure(_xml(said), "broken"), text)
     if one.word == "not measured":
         why = f"{len(one.untold)} of {count(len(one.cells), 'cell')} not measured"
-        said = why if one.cells else "no cell of this lab is about it"
+        said = why if one.cells else one.why or "no cell of this lab is about it"
         if one.told:
             said = "what nobody planned was not looked for at every end"
         text = "\n".join(_cell_lines(one.untold))

@@ -138,7 +138,7 @@ def test_cells_and_what_nobody_planned_are_read_back(
     same(tmp_path, plan, LabResult(replace(verdict, strangers=())))
     same(tmp_path, plan, LabResult(replace(verdict, strangers=(STRANGER,))))
     statement = load(LABS / "intent.yml").plan.intent[0]
-    told = Judged[Cell](statement, (), told="broken", ways=3)
+    told = Judged[Cell](statement, (), told="broken", ways=3, why="nobody knows")
     same(tmp_path, plan, LabResult(replace(verdict, intent=(told,))))
 
 
@@ -184,7 +184,7 @@ def test_every_part_of_what_is_known_is_kept() -> None:
         | {"doubted", "lab", "file", "counts"},
         Cause: {"finding", "sureness", "cells"},
         Doubted: {"rule", "because", "reference", "cells"},
-        Judged: {"statement", "cells", "broken", "untold", "told", "ways"},
+        Judged: {"statement", "cells", "broken", "untold", "told", "ways", "why"},
         Looked: {"found", "blind"},
     }
     assert {kind: {one.name for one in fields(kind)} for kind in parts} == parts

@@ -64,6 +64,7 @@ def result_of(lab: SavedLab, *, strict: bool = False) -> LabResult:
             tuple(cells[number] for number in one.untold),
             one.told,
             one.ways,
+            one.why,
         )
         for one in lab.intent
     )

@@ -90,6 +90,7 @@ def saved(source: Source, result: LabResult, chosen: Chosen | None = None) -> Sa
                     untold=numbers(one.untold),
                     told=one.told,
                     ways=one.ways,
+                    why=one.why,
                 )
                 for one in verdict.intent
             ),

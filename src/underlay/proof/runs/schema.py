@@ -103,8 +103,9 @@ class SavedPair(NamedTuple):
 class SavedStatement(Strict):
     """A statement of what is wanted, and its cells by their places, counted through all pairs.
 
-    One about what nobody planned has no cells: how it stands with it is ``told``, and ``ways`` is
-    how many such ways there are.
+    Where it has none, ``why`` may say in words what keeps it from them. One about what nobody
+    planned has none either: how it stands with it is ``told``, and ``ways`` is how many such ways
+    there are.
     """
 
     statement: PlannedStatement
@@ -113,6 +114,7 @@ class SavedStatement(Strict):
     untold: tuple[Count, ...] = ()
     told: Literal["kept", "broken", "not measured"] | None = None
     ways: Count = 0
+    why: str = ""
 
 
 class SavedCause(Strict):

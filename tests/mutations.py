@@ -189,6 +189,8 @@ QUADLET = (
       "IPAMDriver=dhcp"),
     M("no network of that name", f"core-02/{DB}", "Network=podnet", "Network=pondet",
       "quadlet-network-undefined"),
+    M("a network that nobody makes", f"core-02/{DB}", "Network=podnet.network",
+      "Network=podnet.netwrok", "network-unmade", "[Container]"),
     M("an address with a prefix length", f"core-01/{DB}", "IP=192.168.72.201",
       "IP=192.168.72.201/24", "quadlet-address-invalid"),
     M("an address outside of its subnet", f"core-01/{DB}", "IP=192.168.72.201",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
+from underlay.fleet.document import listed, mapping, word
 from underlay.lab import Lab
 from underlay.lab.messages import schema_problems
 from underlay.lab.text import LabError, LabText, Problem, quoted, read_text
@@ -39,7 +41,26 @@ def read_whole(text: LabText, folder: Path, read: Reader | None = None) -> tuple
     LabError with all of its problems.
     """
     found = derived(text, read or on_disk(folder))
-    return lab_of_text(found.text, folder).with_own(found.own), found
+    try:
+        lab = lab_of_text(found.text, folder)
+    except LabError as error:
+        problems = [_of_lost(one, text, found) for one in error.problems]
+        raise LabError(problems, text.file) from error
+    return lab.with_own(found.own), found
+
+
+def _of_lost(problem: Problem, text: LabText, found: Derived) -> Problem:
+    """Return what is wrong about a container that hosts' files name, with why no lab has it."""
+    names = [problem.found.strip("'")] if problem.id == "expect-nobody" else []
+    group = re.match(r"containers\[([0-9]+)\]", problem.where)
+    if group:
+        words = listed(mapping(text.data).get("containers"))[int(group[1]) :]
+        names += [word(mapping(one).get("name")) for one in words[:1]]
+    for name in names:
+        if name in found.carried.lost:
+            hint = f"hosts' files name {name}, and the lab hasn't it: {found.carried.lost[name]}"
+            return replace(problem, hint=hint)
+    return problem
 
 
 def lab_of_text(text: LabText, folder: Path) -> Lab:

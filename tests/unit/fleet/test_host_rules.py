@@ -75,3 +75,24 @@ def test_a_container_that_another_one_wants(
     files = _units("a", "b")
     files["one/etc/containers/systemd/a.container"] += "[Unit]\nWants=c.service\n"
     assert said(files, tmp_path, monkeypatch) == []
+
+
+MACVLAN = (
+    "services: {{}}\nnetworks: {{lan: {{name: lan, driver: {0}, driver_opts: {{parent: lan0}}}}}}\n"
+)
+OUTSIDE = "services: {a: {image: a, networks: [out]}}\nnetworks: {out: {external: true}}\n"
+
+
+@pytest.mark.parametrize(
+    ("driver", "found"),
+    # A folder in which no network of Docker's is on a parent leaves out more than one.
+    [("macvlan", 1), ("bridge", 0)],
+)
+def test_a_network_that_somebody_else_makes(
+    driver: str, found: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"one/a/compose.yml": MACVLAN.format(driver), "one/b/compose.yml": OUTSIDE}
+    assert said(files, tmp_path, monkeypatch).count("network-unmade") == found
+    made = OUTSIDE.replace("external: true", "external: true, name: lan")
+    files["one/b/compose.yml"] = made
+    assert "network-unmade" not in said(files, tmp_path, monkeypatch)

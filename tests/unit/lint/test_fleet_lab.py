@@ -373,3 +373,20 @@ def test_what_a_node_s_program_acts_on_is_said_so(
     said = capfd.readouterr().out
     assert "Network.IPForward: on a node its program acts on it, and no prediction knows" in said
     assert "DNS" not in said
+
+
+def test_whom_a_statement_names_and_no_lab_has_is_told_with_the_host_s_line() -> None:
+    folder = Path("hosts/alpha/srv")
+    folder.mkdir()
+    lost = "  db:\n    image: a\n    networks: [outside]\nnetworks:\n  outside: {external: true}\n"
+    (folder / "compose.yml").write_text(
+        COMPOSE.replace("networks:\n  front:\n", lost + "  front:\n")
+    )
+    [problem] = problems(f"{LAB}expect: ['web -> db']\n")
+    assert problem.id == "expect-nobody"
+    assert problem.hint.endswith(
+        "hosts/alpha/srv/compose.yml:5:3: db in outside: the lab has no such network"
+    )
+    [problem] = problems(f"{LAB}containers: [{{on: alpha, name: db}}]\n")
+    assert "db in outside: the lab has no such network" in problem.hint
+    assert "network-unmade" in {one.id for one in load(lab_of(LAB)).errors}

@@ -8,7 +8,7 @@ from typing import Any
 
 from underlay.errors import Spot
 from underlay.fleet.carried.nets import Group
-from underlay.fleet.carried.values import INSTEAD, Carried, container_of
+from underlay.fleet.carried.values import INSTEAD, Carried, LeftOut, container_of
 from underlay.fleet.document import Document
 from underlay.fleet.host import Address, Container, Host
 
@@ -127,6 +127,8 @@ def _of_files(
         if container.count < 1 or container.idle:
             why = container.idle or "no replica of it is started"
             carried.leave(container.spot, container.name, why)
+            one = LeftOut(container.spot, container.name, why)
+            carried.lost.setdefault(container.name, one)
             continue
         node = nodes[host.name]
         entry = Entry([node], [], container.spot, count=container.count)
@@ -137,6 +139,7 @@ def _of_files(
             entry.name = f"{entry.name}-container"
         if entry.name != container.name:
             entry.note = f"{container.name!r} of {host.name} is called {entry.name} here"
+        lost: LeftOut | None = None
         for network, addresses, mac in container.networks:
             group = _group(groups, host.name, network, container.runtime, container.document)
             if group is None:
@@ -144,7 +147,8 @@ def _of_files(
                 shared = network.startswith(SHARED)
                 why = "it has that one's networks" if shared else "the lab has no such network"
                 matters = network != "none" and not shared
-                carried.leave(container.spot, what, why, matters=matters)
+                lost = LeftOut(container.spot, what, why, matters)
+                carried.leave(lost.spot, what, why, matters=matters)
                 continue
             if group.name in entry.networks:
                 continue
@@ -168,6 +172,8 @@ def _of_files(
                 entry.macs[group.name] = mac.lower().replace("-", ":")
         if entry.networks:
             yield entry
+        elif lost is not None:
+            carried.lost.setdefault(container.name, lost)
 
 
 def _not_given(container: Container, group: Group, addresses: Sequence[Address]) -> str:

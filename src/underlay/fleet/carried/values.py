@@ -83,6 +83,8 @@ class Carried:
     starters: dict[tuple[int, str], Document] = field(default_factory=dict)
     # Interfaces that the lab calls otherwise than their host's files: node, name, and name here.
     renamed: list[tuple[str, str, str, Spot]] = field(default_factory=list)
+    # Containers of hosts' files that the lab hasn't, by name: why not.
+    lost: dict[str, LeftOut] = field(default_factory=dict)
     # Networks as the hosts' files have them, by the lab's network and node.
     networks: dict[str, dict[str, Network]] = field(default_factory=dict)
 

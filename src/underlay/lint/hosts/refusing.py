@@ -21,8 +21,8 @@ from underlay.lint.silence import silence
 # Rules about what files do together, or to the wire: what is said can be read, and a lab says it
 # too, with errors of its own.
 _TOGETHER = (
-    "rules_address", "rules_fleet", "rules_interface", "rules_parent", "rules_route",
-    "rules_segment",
+    "rules_address", "rules_container", "rules_fleet", "rules_interface", "rules_parent",
+    "rules_route", "rules_segment",
 )  # fmt: skip
 # Rules about a single file whose reader takes it all the same.
 _TAKEN = frozenset(

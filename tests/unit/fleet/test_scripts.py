@@ -217,3 +217,23 @@ def test_two_containers_of_scripts_with_one_address_are_named(tmp_path: Path) ->
     run = "docker run -d --net lan --ip 10.1.0.9 --name"
     findings = lint_hosts((host(tmp_path, CREATE, f"{run} a nginx", f"{run} b nginx"),))
     assert ("address-twice", 4) in [(one.id, one.line) for one in findings]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("--ip 10.1.0.3$i", "--ip 10.1.0.3$i of web"),
+        ('--ip "${WEB_IP}"', "--ip ${WEB_IP} of web"),
+        ("--ip 10.1.0.300", "--ip 10.1.0.300 of web"),
+        ("--ip 10.1.0.30", ""),
+        ("", ""),
+    ],
+)
+def test_an_address_that_is_none_as_it_stands_is_said(
+    given: str, told: str, tmp_path: Path
+) -> None:
+    read = host(tmp_path, CREATE, f"docker run --network lan {given} --name web nginx")
+    carried = carry((read,), {}, "lab", real=True)
+    assert [one.what for one in carried.left_out if "--ip" in one.what] == ([told] if told else [])
+    found = [one.line for one in lint_hosts((read,)) if one.id == "script-address-unread"]
+    assert found == ([3] if told else [])

@@ -245,6 +245,9 @@ def _put_script(carried: Carried, document: Document) -> None:
             carried.leave(document.spot((position,)), option, "a lab's networks have no such key")
     for line in script.unread_lines(document):
         carried.leave(document.at(line), "the line", "a quote is open at its end")
+    for line, owner, option in script.unread_addresses(document):
+        what = f"{option} of {owner}"
+        carried.leave(document.at(line), what, "it is no address as it stands: the plan gives one")
     for line, option in script.other_options(document):
         carried.leave(document.at(line), option, "a lab's containers have no such key")
     for line, text in script.other_lines(document):

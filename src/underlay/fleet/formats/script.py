@@ -204,6 +204,27 @@ def other_options(document: Document) -> Iterator[tuple[int, str]]:
                 yield command.line, key
 
 
+def unread_addresses(document: Document) -> Iterator[tuple[int, str, str]]:
+    """Yield each option that gives a container what is no address as it stands.
+
+    With it come its line and the container's name. In a loop an address may hold the loop's
+    variable, and a variable may be set by whoever runs the script.
+    """
+    for command in _commands(document) if document.kind == "script" else ():
+        options = {} if command.makes_network else _options(command)
+        said = [(key, text) for key in ("--ip", "--ip6") for text in options.get(key, [])]
+        for text in options.get("--network", []):
+            pairs = [part.partition("=")[::2] for part in text.partition(":")[2].split(",")]
+            said += [(f"--network …:{key}", v) for key, v in pairs if key in ("ip", "ip6")]
+        for key, text in said:
+            if as_address(text) is None:
+                yield command.line, _owner(command, options), f"{key} {text}".rstrip()
+
+
+def _owner(command: Command, options: dict[str, list[str]]) -> str:
+    return next(iter(options.get("--name", [])), "") or f"line-{command.line}"
+
+
 def other_lines(document: Document) -> Iterator[tuple[int, str]]:
     """Yield the lines that may do more than make networks and containers, each with its number.
 

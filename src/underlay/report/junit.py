@@ -19,7 +19,7 @@ from underlay.intent import broken_words
 from underlay.report.page import count
 from underlay.report.pasted import commands
 from underlay.report.results import ended_early
-from underlay.report.strangers import BECAUSE, described
+from underlay.report.strangers import because, described
 from underlay.report.terminal import STOPS, value_text
 from underlay.report.unplanned import KINDS, cause
 
@@ -214,7 +214,7 @@ def _not_planned(lab: SavedLab, result: LabResult) -> Iterator[tuple[str, list[T
     for other in verdict.strangers or ():
         words = f"it runs, and no plan knows it: {described(other)}"
         name = f"{other.node} {other.runtime} {other.name}"
-        cases.append(_case(name, Failure(_xml(words), "stranger"), BECAUSE))
+        cases.append(_case(name, Failure(_xml(words), "stranger"), because((other,))))
     if verdict.looked is None:
         cases.append(_case("all ends", Error("it was not looked for", "not measured")))
     for end, why in verdict.looked.blind if verdict.looked else ():

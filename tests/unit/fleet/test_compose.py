@@ -184,7 +184,7 @@ def test_profiles(env: str, there: bool) -> None:
         ("service:web", "vpn in service:web: it has that one's networks", False),
         ("container:x", "vpn in container:x: it has that one's networks", False),
         ("none", "vpn in none", False),
-        ("host", "vpn in host: the lab has no such network", True),
+        ("host", "vpn in host: it has its host's own network", False),
     ],
 )
 def test_network_mode(mode: str, words: str, matters: bool) -> None:
@@ -293,3 +293,11 @@ def test_networks_that_hosts_call_differently_on_one_wire_are_one() -> None:
     Path("b/compose.yml").write_text(other.replace("gateway: 192.168.1.1", "gateway: 192.168.1.9"))
     hosts = read_hosts(["a=a", "b=b"], inside=True)
     assert list(carry(hosts, {}, "compose").lab["networks"]) == ["lan", "media"]
+
+
+@pytest.mark.parametrize(("mode", "matters"), [("host", False), ("none", False), ("other", True)])
+def test_a_service_in_its_host_s_network_bears_on_nobody(mode: str, matters: bool) -> None:
+    carried = made(**{"srv/compose.yml": f"{WEB}    network_mode: {mode}\n{LAN}"})
+    [found] = [one for one in carried.left_out if one.what == f"web in {mode}"]
+    assert found.matters is matters
+    assert ("its host's own" in found.why) is (mode == "host")

@@ -38,6 +38,20 @@ def test_a_container_that_no_plan_knows_is_named_and_counted() -> None:
     assert strangers_document(verdict)["strangers"][0]["name"] == "visitor"
 
 
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        (["docker"], "Somebody started it by hand"),
+        (["docker compose, project app"], "A file of yours starts it"),
+        (["podman, unit web.service"], "A file of yours starts it"),
+        (["docker compose, project app", "podman"], "Somebody started it by hand"),
+    ],
+)
+def test_what_a_file_starts_nobody_started_by_hand(by: list[str], told: str) -> None:
+    found = tuple(replace(STRANGER, by=one) for one in by)
+    assert told in shown(replace(NOTHING, strangers=found))
+
+
 def test_nothing_is_said_where_there_is_none() -> None:
     assert shown(NOTHING) == shown(replace(NOTHING, strangers=())) == ""
     assert NOTHING.summary.unplanned == 0

@@ -146,7 +146,10 @@ def _of_files(
                 what = f"{container.name} in {network or 'no network of its own'}"
                 shared = network.startswith(SHARED)
                 why = "it has that one's networks" if shared else "the lab has no such network"
-                matters = network != "none" and not shared
+                # Such a one has its host's addresses, which nobody meets any other way for it.
+                own = network in ("none", "host")
+                why = "it has its host's own network" if network == "host" else why
+                matters = not own and not shared
                 lost = LeftOut(container.spot, what, why, matters)
                 carried.leave(lost.spot, what, why, matters=matters)
                 continue

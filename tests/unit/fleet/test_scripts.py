@@ -226,6 +226,7 @@ def test_two_containers_of_scripts_with_one_address_are_named(tmp_path: Path) ->
         ('--ip "${WEB_IP}"', "--ip ${WEB_IP} of web"),
         ("--ip 10.1.0.300", "--ip 10.1.0.300 of web"),
         ("--ip 10.1.0.30", ""),
+        ("--ip6 fd00::9", ""),
         ("", ""),
     ],
 )

@@ -166,13 +166,18 @@ def _network_option(text: str) -> Joined:
 
     Sources: docker-run(1), docker/cli, opts/network.go; podman-run(1).
     """
-    plain = text.partition(",")[0]
-    name, _, rest = ("", "", text) if "=" in plain and ":" not in plain else text.partition(":")
-    pairs = [part.strip('"').partition("=")[::2] for part in rest.split(",")]
+    name, pairs = _apart(text)
     name = name or next((value for key, value in pairs if key == "name"), "")
     found = (as_address(value) for key, value in pairs if key in ("ip", "ip6"))
     mac = next((value for key, value in pairs if key in ("mac", "mac-address")), "")
     return name, tuple(one for one in found if one is not None), mac
+
+
+def _apart(text: str) -> tuple[str, list[tuple[str, str]]]:
+    plain = text.partition(",")[0]
+    name, _, rest = ("", "", text) if "=" in plain and ":" not in plain else text.partition(":")
+    pairs = (part.strip('"').partition("=") for part in rest.split(","))
+    return name, [(key, value) for key, _, value in pairs]
 
 
 def _connected(command: Command) -> tuple[str, str, tuple[tuple[Address, ...], str]]:
@@ -214,15 +219,14 @@ def unread_addresses(document: Document) -> Iterator[tuple[int, str, str]]:
         options = {} if command.makes_network else _options(command)
         said = [(key, text) for key in ("--ip", "--ip6") for text in options.get(key, [])]
         for text in options.get("--network", []):
-            pairs = [part.partition("=")[::2] for part in text.partition(":")[2].split(",")]
-            said += [(f"--network …:{key}", v) for key, v in pairs if key in ("ip", "ip6")]
+            said += [
+                (f"{key} in --network", v) for key, v in _apart(text)[1] if key in ("ip", "ip6")
+            ]
+        owner = _connected(command)[1] if command.connects else ""
+        owner = owner or next(iter(options.get("--name", [])), "") or f"line-{command.line}"
         for key, text in said:
             if as_address(text) is None:
-                yield command.line, _owner(command, options), f"{key} {text}".rstrip()
-
-
-def _owner(command: Command, options: dict[str, list[str]]) -> str:
-    return next(iter(options.get("--name", [])), "") or f"line-{command.line}"
+                yield command.line, owner, f"{key} {text}".rstrip()
 
 
 def other_lines(document: Document) -> Iterator[tuple[int, str]]:

@@ -50,12 +50,20 @@ def read_whole(text: LabText, folder: Path, read: Reader | None = None) -> tuple
 
 
 def _of_lost(problem: Problem, text: LabText, found: Derived) -> Problem:
-    """Return what is wrong about a container that hosts' files name, with why no lab has it."""
+    """Return what is wrong about something that hosts' files name, with why no lab has it."""
     names = [problem.found.strip("'")] if problem.id == "expect-nobody" else []
     group = re.match(r"containers\[([0-9]+)\]", problem.where)
     if group:
         words = listed(mapping(text.data).get("containers"))[int(group[1]) :]
         names += [word(mapping(one).get("name")) for one in words[:1]]
+    nic = problem.found.strip("'").partition(".")[0]
+    for network in (one for host in found.hosts for one in host.networks):
+        # Of a network that Docker cuts off from its parent no segment is made.
+        cut_off = network.runtime == "docker" and network.internal
+        if problem.id == "hosts" and cut_off and network.parent.partition(".")[0] == nic:
+            spot = network.spot("master")
+            hint = f"{network.name} is internal: Docker takes no notice of its parent ({spot})"
+            return replace(problem, hint=hint)
     for name in names:
         if name in found.carried.lost:
             hint = f"hosts' files name {name}, and the lab hasn't it: {found.carried.lost[name]}"

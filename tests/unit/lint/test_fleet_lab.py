@@ -390,3 +390,16 @@ def test_whom_a_statement_names_and_no_lab_has_is_told_with_the_host_s_line() ->
     [problem] = problems(f"{LAB}containers: [{{on: alpha, name: db}}]\n")
     assert "db in outside: the lab has no such network" in problem.hint
     assert "network-unmade" in {one.id for one in load(lab_of(LAB)).errors}
+
+
+def test_an_internal_network_s_parent_makes_no_segment_and_that_is_said() -> None:
+    for name in ("alpha", "beta"):
+        Path(f"hosts/{name}/{NET_D}").unlink()
+        Path(f"hosts/{name}/srv").mkdir()
+        shut = COMPOSE.replace("driver: macvlan", "driver: macvlan\n    internal: true")
+        Path(f"hosts/{name}/srv/compose.yml").write_text(shut)
+    [problem] = problems(f"{LAB}hosts: {{gw: {{on: {{ens3: {{addresses: [10.2.0.1/24]}}}}}}}}\n")
+    assert problem.found == "'ens3'"
+    assert problem.hint.startswith("front is internal: Docker takes no notice of its parent (hosts")
+    found = [one.id for one in load(lab_of(LAB)).findings]
+    assert found.count("docker-internal-parent") == 2

@@ -67,6 +67,23 @@ def docker_parent_missing(hosts: Hosts) -> Iterator[Hit]:
             yield Hit(network.spot("master"), message, "parent: eth1")
 
 
+@rule(
+    "docker-internal-parent",
+    "warning",
+    "moby, daemon/libnetwork/drivers/macvlan/macvlan_network.go: parseNetworkOptions",
+)
+def docker_internal_parent(hosts: Hosts) -> Iterator[Hit]:
+    """An internal network sits on a dummy of Docker's, whatever parent it names: it has no wire."""
+    for network in _docker(hosts):
+        if network.internal and network.parent and not network.on_dummy:
+            message = (
+                f"{network.name} is internal: Docker takes no notice of its parent"
+                f" {network.parent}, and no container leaves the host"
+            )
+            cure = "leave `internal` out for a network on the wire, else `parent`"
+            yield Hit(network.spot("master"), message, cure)
+
+
 @rule("docker-parent-invalid", "error", SETUP + ": parseVlan")
 def docker_parent_invalid(hosts: Hosts) -> Iterator[Hit]:
     """A parent with a dot is NAME.VLAN, with a VLAN from 1 to 4094; Docker refuses any other."""

@@ -10,7 +10,7 @@ import json
 import os
 import re
 
-from . import docker, own, routes, stand_in
+from . import docker, files, own, routes, stand_in
 from .commands import Failed, run, write
 
 COMPOSE = ["docker", "compose", "--ansi", "never", "--progress", "plain"]
@@ -30,6 +30,12 @@ OUTSIDE = (
 )  # fmt: skip
 # What only the user's own image can be asked for.
 OWN_IMAGE = ("command", "entrypoint", "user", "working_dir", "stop_signal")
+# The file that docker compose takes of a folder by itself, and what it then lays over it: the
+# first of these that is there (compose-go, cli/options.go).
+USUAL = re.compile(r"(docker-)?compose\.ya?ml")
+LAID_OVER = ("compose.override.yml", "compose.override.yaml",
+             "docker-compose.override.yml", "docker-compose.override.yaml")  # fmt: skip
+CHOSEN = re.compile(r"^\s*(?:export\s+)?COMPOSE_(FILE|PATH_SEPARATOR)=(.*?)\s*$", re.MULTILINE)
 NO_ENV_FILE = re.compile(r"env file (\S+) not found")
 # Compose's remarks that no lab is about.
 REMARKS = ("IPv4 forwarding is disabled", "the attribute `version` is obsolete")
@@ -50,7 +56,8 @@ def start(file: dict, specified: dict[str, dict], notes: list[str]) -> dict[str,
 
 
 def _start(file: dict, specified: dict[str, dict], notes: list[str]) -> dict[str, str]:
-    said = _read(file["path"])
+    chosen = composed_of(file["path"])
+    said = _read(chosen)
     services = said.get("services") or {}
     images = {name: _image(said, name) for name in services}
     stood_in = stand_in.for_docker(sorted({*images.values()}))
@@ -58,27 +65,45 @@ def _start(file: dict, specified: dict[str, dict], notes: list[str]) -> dict[str
     beside = f"{OVERRIDES}/{said['name']}.yml"
     write(beside, override(said, specified, given, images, stood_in))
     notes += [f"{file['source']}: {words}" for words in put_aside(said, images, stood_in)]
-    files = ["--file", file["path"], "--file", beside]
-    run([*COMPOSE, *files, "up", "--detach", "--no-build", "--pull", "never", "--quiet-pull"],
-        deadline=DEADLINE + EACH * len(services))  # fmt: skip
+    words = ["up", "--detach", "--no-build", "--pull", "never", "--quiet-pull"]
+    given_files = _by_name([*chosen, beside])
+    run([*COMPOSE, *given_files, *words], deadline=DEADLINE + EACH * len(services))
     return _named(said["name"], given)
 
 
-def _read(path: str) -> dict:
-    """Return the file as Compose itself reads it; an env file that isn't here is an empty one."""
+def composed_of(path: str) -> list[str]:
+    """Return the files that Compose puts together where it is started in the folder of ``path``.
+
+    Those are what the folder's ``.env`` names, else ``path`` and what is laid over it there.
+    """
+    folder, name = os.path.split(path)
+    said = files.read(f"{folder}/.env") or ""
+    named = {key: value.strip("'\"") for key, value in CHOSEN.findall(said)}
+    separator = named.get("PATH_SEPARATOR") or ":"
+    words = [word for word in named.get("FILE", "").split(separator) if word]
+    chosen = [os.path.normpath(os.path.join(folder, word)) for word in words]
+    if path in chosen:
+        return chosen
+    over = [f"{folder}/{word}" for word in LAID_OVER] if USUAL.fullmatch(name) else []
+    return [path, *[one for one in over if os.path.exists(one)][:1]]
+
+
+def _by_name(paths: list[str]) -> list[str]:
+    return [word for path in paths for word in ("--file", path)]
+
+
+def _read(chosen: list[str]) -> dict:
+    """Return the files as Compose reads them; an env file that isn't here is an empty one."""
+    words = [*COMPOSE, *_by_name(chosen), "config", "--format", "json"]
     for _ in range(MISSING_FILES):
         try:
-            return dict(
-                json.loads(
-                    run([*COMPOSE, "--file", path, "config", "--format", "json"], deadline=DEADLINE)
-                )
-            )
+            return dict(json.loads(run(words, deadline=DEADLINE)))
         except Failed as error:
             lacking = NO_ENV_FILE.search(str(error))
             if not lacking or os.path.lexists(lacking[1].rstrip(":")):
                 raise
             write(lacking[1].rstrip(":"), "")
-    raise Failed(f"{path} names more than {MISSING_FILES} env files that aren't here")
+    raise Failed(f"{chosen[0]} names more than {MISSING_FILES} env files that aren't here")
 
 
 def _image(said: dict, service: str) -> str:

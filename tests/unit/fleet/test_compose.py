@@ -151,6 +151,9 @@ def test_an_override_is_laid_over_and_starts_nothing_itself() -> None:
         "compose.yml": "compose",
         "compose.override.yml": "compose-part",
     }
+    # Of two that could be laid over, docker compose takes the first by its own order.
+    more = {**files, "srv/compose.override.yaml": over.replace("201", "202")}
+    assert of(made(**more))["web"]["addresses"] == {"lan": "192.168.1.201"}
 
 
 def test_a_variant_is_named_and_taken_where_env_says_so() -> None:

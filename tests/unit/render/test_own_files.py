@@ -84,6 +84,20 @@ def test_a_compose_service_keeps_its_network_and_loses_what_reaches_beyond() -> 
     assert 'image: "db:latest"' in db
 
 
+def test_compose_files_are_put_together_as_their_folder_says(tmp_path: Path) -> None:
+    there = ("compose.yml", "compose.override.yaml", "compose.override.yml", "prod.yml", ".env")
+    base, _, over, prod, env = (str(tmp_path / name) for name in there)
+    for name in there:
+        (tmp_path / name).write_text("")
+    assert compose.composed_of(base) == [base, over]
+    assert compose.composed_of(prod) == [prod]
+    Path(env).write_text("# COMPOSE_FILE=else.yml\nCOMPOSE_FILE='compose.yml:prod.yml'\n")
+    assert compose.composed_of(base) == [base, prod]
+    Path(env).write_text("COMPOSE_PATH_SEPARATOR=,\nCOMPOSE_FILE=prod.yml,compose.yml\n")
+    assert compose.composed_of(prod) == [prod, base]
+    assert compose.composed_of(over) == [over]
+
+
 def test_what_the_compose_file_says_of_networks_is_laid_over_by_nothing() -> None:
     lines = overlaid().splitlines()
     assert not [line for line in lines if line and not line.startswith(" ")][1:]

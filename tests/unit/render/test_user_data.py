@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "files"
-NODES = sorted(path.parent for path in GOLDEN.glob("*/*/user-data"))
+# Of a fleet's nodes only what is rendered for their own files is kept there: no meta-data.
+NODES = sorted(path.parent for path in GOLDEN.glob("*/*/meta-data"))
 
 # Where cloud-init puts what stands beside it in the node's folder.
 INSTALLED = {

@@ -18,9 +18,15 @@ from underlay.fleet.document import Document, listed, mapping, read_yaml, word
 from underlay.fleet.formats import compose
 from underlay.lab.text import LabText, Place
 
-# What ``docker compose`` takes of a folder, the first that is there, and what it lays over that.
+# What ``docker compose`` takes of a folder, the first that is there, and what it lays over that,
+# again the first (compose-go, cli/options.go).
 USUAL = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-OVERRIDE = re.compile(r"(docker-)?compose\.override\.ya?ml")
+LAID_OVER = (
+    "compose.override.yml",
+    "compose.override.yaml",
+    "docker-compose.override.yml",
+    "docker-compose.override.yaml",
+)
 VARIANT = re.compile(r"(docker-)?compose\.[^/]+\.ya?ml")
 DEEPEST = 8
 MISSING = "compose-reference"
@@ -114,11 +120,8 @@ class Files:
         folder, name = dirname(base), base.rpartition("/")[2]
         if name not in USUAL:
             return []
-        return sorted(
-            path
-            for path in self.known
-            if dirname(path) == folder and OVERRIDE.fullmatch(path.rpartition("/")[2])
-        )
+        over = (join(folder, name) for name in LAID_OVER)
+        return [path for path in over if path in self.known][:1]
 
 
 def path_of(document: Document) -> str:

@@ -15,26 +15,31 @@ if TYPE_CHECKING:
 
 # So many pairs are named, and the rest counted.
 PAIRS_NAMED = 3
+# What a matrix shows as reachable, and as a request that got there without an answer.
+ANSWERED = "{} reaches {}"
+ARRIVES = "a request of {} arrives at {}"
+STOPPED = "{} does not reach {}"
 VALUES = {"source": "the source address {}", "pmtu": "packets of at most {} bytes"}
 
 
 def broken_words(never: bool, cells: Iterable[Asked]) -> str:
     """Return in words which ``cells`` are against a statement: who, by what, and how many more.
 
-    They are against one that says ``never`` because they reach, against others as they don't, or
-    as what is seen is another value.
+    They are against one that says ``never`` because they reach or a request of theirs arrives,
+    against others as they don't, or as what is seen is another value.
     """
-    pairs: dict[tuple[str, str], list[str]] = defaultdict(list)
+    pairs: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     values: dict[tuple[str, str], list[str]] = defaultdict(list)
     for cell in cells:
         if cell.kind == "value":
-            words = VALUES[cell.protocol].format(seen_in(cell))
-            values[cell.source, cell.destination].append(words)
+            seen_as = VALUES[cell.protocol].format(seen_in(cell))
+            values[cell.source, cell.destination].append(seen_as)
             continue
-        pairs[cell.source, cell.destination].append(asked_as(cell.protocol, cell.family))
+        words = (ANSWERED if _answered(cell) else ARRIVES) if never else STOPPED
+        pairs[cell.source, cell.destination, words].append(asked_as(cell.protocol, cell.family))
     named = [
-        f"{source} {'reaches' if never else 'does not reach'} {destination} ({', '.join(asked)})"
-        for (source, destination), asked in list(pairs.items())[:PAIRS_NAMED]
+        f"{words.format(source, destination)} ({', '.join(asked)})"
+        for (source, destination, words), asked in list(pairs.items())[:PAIRS_NAMED]
     ]
     named += [
         f"{source} is seen by {destination} with {' and '.join(seen)}"
@@ -42,6 +47,13 @@ def broken_words(never: bool, cells: Iterable[Asked]) -> str:
     ]
     rest = len(pairs) + len(values) - len(named)
     return ", ".join(named) + (f" and {rest} more pair{'' if rest == 1 else 's'}" if rest else "")
+
+
+def _answered(cell: Asked) -> bool:
+    """Whether a request that gets there has an answer: so it is predicted, or was measured."""
+    if isinstance(cell, Expectation):
+        return cell.reachable
+    return bool(getattr(cell, "observed", "reachable") == "reachable")
 
 
 def reasons(never: bool, cells: Iterable[Asked]) -> list[tuple[str, str]]:

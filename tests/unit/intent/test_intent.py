@@ -132,7 +132,7 @@ def test_a_request_that_gets_there_is_against_never(tmp_path: Path) -> None:
         found = intent_findings(load(file))
         assert bool(found) == broken, statement
         # It is said as the matrix shows it, where it is a dot.
-        arrives = "a request of web-1a arrives at web-2a (tcp)"
+        arrives = "a request of web-1a arrives at web-2a (tcp, tcp6)"
         assert [arrives in one.message for one in found] == ["-x" in statement] * broken
         assert not any("web-1a reaches web-2a" in one.message for one in found)
 

@@ -29,13 +29,16 @@ def resolve_lab(argument: str | None) -> Path:
         path = path.expanduser()
         if path.is_file():
             return path
-        what = "is a folder, not a lab file" if path.is_dir() else "is not there"
-        raise BadInput(f"{argument} {what}", hint=_nearest_file(path.stem))
+        if path.is_dir():
+            raise BadInput(f"{argument} is a folder, not a lab file", hint=_of_folder(path))
+        raise BadInput(f"{argument} is not there", hint=_nearest_file(path.stem))
     named = root() / "labs" / f"{argument}.yml"
     if named.is_file():
         return named
     if path.is_file():
         return path
+    if path.is_dir():
+        raise BadInput(f"{argument} is a folder, not a lab file", hint=_of_folder(path))
     raise BadInput(f"there is no lab {argument!r} in labs/", hint=_nearest_file(argument))
 
 
@@ -94,6 +97,16 @@ def lab_names() -> tuple[str, ...]:
     folder = root() / "labs"
     names = [file.relative_to(folder).with_suffix("") for file in folder.rglob("*.yml")]
     return tuple(sorted(map(str, names), key=lambda name: (name != DEFAULT_LAB, name)))
+
+
+def _of_folder(folder: Path) -> str:
+    """Return which lab file may be meant by a folder, and how one is made of hosts' files."""
+    beside = [folder.parent / f"{folder.name}{suffix}" for suffix in SUFFIXES]
+    inside = sorted(path for path in folder.glob("*") if path.suffix in SUFFIXES)
+    near = next((path for path in (*beside, *inside) if path.is_file()), None)
+    if near is not None:
+        return f"did you mean {near}?"
+    return f"underlay import {shlex.quote(str(folder))} -o lab.yml  makes one of hosts' files"
 
 
 def _nearest_file(word: str) -> str:

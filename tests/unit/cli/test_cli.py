@@ -420,6 +420,28 @@ def test_lab_that_is_not_there(
     assert hint is None or caught.value.hint == hint
 
 
+def test_a_folder_that_a_lab_file_lies_beside(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    net_d = Path("hosts/one/etc/cni/net.d")
+    net_d.mkdir(parents=True)
+    (net_d / "10-lan.conf").write_text('{"cniVersion": "1.0.0", "name": "lan", "type": "macvlan"}')
+    for word in ("hosts", "./hosts", str(Path.cwd() / "hosts")):
+        with pytest.raises(BadInput, match="is a folder, not a lab file") as caught:
+            labs.resolve_lab(word)
+        assert caught.value.hint == f"underlay import {word.removeprefix('./')} -o lab.yml" + (
+            "  makes one of hosts' files"
+        )
+    Path("hosts.yml").write_text("name: shop\n")
+    for word in ("hosts", "./hosts", str(Path.cwd() / "hosts")):
+        with pytest.raises(BadInput) as caught:
+            labs.resolve_lab(word)
+        assert caught.value.hint.endswith("hosts.yml?")
+        # As a host's folder it stays one.
+        assert cli.main(["lint", word]) != 2
+
+
 def test_running_lab(checkout: Path) -> None:
     with pytest.raises(BadInput, match=r"^no lab is up$"):
         labs.running_lab(None)

@@ -155,8 +155,10 @@ def _text_of(file: str) -> str:
 
 
 def _is_folder(lab: str) -> bool:
-    """Whether ``lab`` is a folder, and no lab of that name."""
-    return Path(lab).expanduser().is_dir() and not (root() / "labs" / f"{lab}.yml").is_file()
+    """Whether ``lab`` is a folder, and no lab of that name in the checkout's ``labs/``."""
+    is_path = lab.startswith((".", "/", "~"))
+    is_lab = not is_path and (root() / "labs" / f"{lab}.yml").is_file()
+    return Path(lab).expanduser().is_dir() and not is_lab
 
 
 def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:

@@ -318,6 +318,12 @@ class NodeInterface(Strict):
         default=[], max_length=64
     )
     """All of its routes but those that its addresses bring."""
+    segment: Word | None = None
+    """Beside ``vlan``: the segment whose NIC a VLAN sub-interface of the node's own is on."""
+    vlan: Vlan | None = None
+    """The tag of that sub-interface: the node has it whether a network sits on it or not."""
+    absent: StrictBool = False
+    """Whether the node lacks this VLAN sub-interface, which others have for their networks."""
 
 
 class Nodes(Strict):

@@ -92,24 +92,26 @@ def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, famil
     """Return ``node``'s own address (no prefix length) in the cells of ``network``.
 
     That is its shim's, or its parent's where it has no shim. Empty where the node has none of
-    that ``family``; KeyError where it has no such interface.
+    that ``family``, and where it lacks the VLAN that the network is in.
     """
     addresses = own_addresses(node)
     lacking = network.shim and network.own not in addresses
-    found = addresses[network.uplink if lacking else network.own]
+    found = addresses.get(network.uplink if lacking else network.own, ())
     return next((address.ip for address in found if address.family == family), "")
 
 
 def asking_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: int = 4) -> str:
     """Return the address by which ``node`` asks, and is asked, in the cells of ``network``.
 
-    A node with files of its user's own may have none on that network's parent. Then it is its
-    NIC's there, or another NIC's: it is a station of the underlay all the same.
+    A node with files of its user's own may have none on that network's parent, and any node may
+    lack the VLAN that the network is in. Then it is its NIC's there, or another NIC's: it is a
+    station of the underlay all the same.
     """
     own = parent_address(plan, node, network, family)
-    if own or not node.own:
-        return own
     addresses = own_addresses(node)
+    lacks = bool(network.uplink) and network.uplink not in addresses
+    if own or not (node.own or lacks):
+        return own
     found = [*addresses.get(network.nic, ()), *chain(*(addresses[n.interface] for n in node.nics))]
     return next((address.ip for address in found if address.family == family), "")
 

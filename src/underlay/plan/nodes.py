@@ -49,7 +49,11 @@ def plan_node(
         for network in networks
         if (shim := lab.networks[network.name].own_shim) and shim.is_on(name)
     }
+    forwards = any(network.nat for network in networks)
+    networks = _with_uplink(networks, given)
     vlans = {link.interface: link for link in _vlans(networks, cards, index, shims, given)}
+    for link in _own_vlans(lab, cards, given):
+        vlans.setdefault(link.interface, link)
     below: dict[str, Nic | VlanLink] = {**cards, **vlans}
     # A tunnel over a bridge comes after it, whichever network the lab names first.
     bridges = {network.parent for network in networks if network.traits.bridges_uplink}
@@ -72,7 +76,7 @@ def plan_node(
         vlans=tuple(_bare(link) if link.interface in held else link for link in vlans.values()),
         routes=tuple(routes.values()),
         links=links,
-        forwards=any(network.nat for network in networks),
+        forwards=forwards,
         profile=lab.nodes.profile,
         own=tuple(
             OwnFile(one.path, one.program, one.text, one.mode, one.source)
@@ -173,6 +177,41 @@ def _planned_shim(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Cid
         yield Cidr(f"{address}/{subnet.max_prefixlen}")
 
 
+def _with_uplink(networks: Networks, given: Mapping[str, NodeInterface]) -> Networks:
+    """Return those networks whose VLAN sub-interface the node has; ``given`` are its interfaces.
+
+    It lacks one that is absent there, and one whose name its own files give another VLAN.
+    """
+
+    def lacks(network: PlannedNetwork) -> bool:
+        own = given.get(network.uplink)
+        if own is None or network.vlan is None or network.traits.attach == "moved":
+            return False
+        other = own.vlan is not None and (own.segment, own.vlan) != (network.segment, network.vlan)
+        return own.absent or other
+
+    return tuple(network for network in networks if not lacks(network))
+
+
+def _own_vlans(
+    lab: Lab, cards: dict[str, Nic], given: Mapping[str, NodeInterface]
+) -> Iterator[VlanLink]:
+    """One link for each VLAN that the lab file gives this node, whatever networks sit on."""
+    nics = segment_interfaces(list(lab.segments.items()))
+    for interface, one in given.items():
+        if one.segment is not None and one.vlan is not None:
+            card = cards[nics[one.segment]]
+            yield VlanLink(
+                interface=interface,
+                link=card.interface,
+                vlan=one.vlan,
+                mac=card.mac,
+                address=given_address(one, 4),
+                mtu=card.mtu,
+                address6=given_address(one, 6),
+            )
+
+
 Link = TypeVar("Link", Nic, VlanLink)
 
 
@@ -215,7 +254,9 @@ def _links(
 ) -> Iterator[NodeLink]:
     made: set[str] = set()
     given = lab.nodes.interfaces.get(node_names(lab.nodes)[index - 1], {})
-    for position, network in enumerate(networks):
+    numbers = {name: number for number, name in enumerate(lab.networks)}
+    for network in networks:
+        position = numbers[network.name]
         if network.parent not in made:
             made.add(network.parent)
             if network.traits.attach == "port":

@@ -69,6 +69,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     own.fleet_node,
     own.fleet_nics,
     own.node_interfaces,
+    own.node_vlans,
 )
 
 

@@ -72,6 +72,16 @@ def made_on_nodes(parts: Parts) -> Iterator[str]:
             yield device.name
 
 
+def taken_on_nodes(parts: Parts) -> dict[str, str]:
+    """Return the names that no VLAN sub-interface of a node's own can have, and who has each."""
+    found = {
+        device.name: f"{device.who} has it"
+        for device in _devices(parts)
+        if device.what[0] != "vlan"
+    }
+    return {**found, **TAKEN}
+
+
 def _number_of_the_kernel(name: str) -> str:
     numbered = name.startswith(KERNELS) and name.removeprefix(KERNELS).isdecimal()
     return "the kernel's first names of NICs are such" if numbered else ""

@@ -22,6 +22,7 @@ from underlay.drivers import DRIVERS
 from underlay.errors import Spot
 from underlay.fleet.document import Document
 from underlay.lab.text import Place
+from underlay.plan.naming import nic_and_tag
 
 Address = IPv4Address | IPv6Address
 Subnet = IPv4Network | IPv6Network
@@ -288,6 +289,17 @@ class Host:
         found = [link for link in self.links if link.name == name]
         found = found or [link for link in self.links if link.fits(name)]
         return next((link for link in found if link.mtu), found[0] if found else None)
+
+    def vlans(self) -> dict[str, tuple[str, int, Spot]]:
+        """Return the 802.1q sub-interfaces that its files make, by name: on what, tag, and line."""
+        lower = {link.name: link.lower for link in self.links if link.lower}
+        return {
+            link.name: (
+                lower.get(link.name) or nic_and_tag(link.name, ())[0], link.vlan, link.at("vlan")
+            )
+            for link in self.links
+            if link.vlan is not None
+        }  # fmt: skip
 
     def parent_mtu(self, network: Network) -> int | None:
         """Return the MTU of the network's parent, None where the host's files don't tell."""

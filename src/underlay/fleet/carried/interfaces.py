@@ -36,7 +36,7 @@ def put_interfaces(
                 carried.renamed.append((nodes[host.name], name, called, spot))
             place = ("nodes", "interfaces", nodes[host.name], called)
             if links:
-                carried.put(place, _said(carried, host, name, links), _spot(links))
+                carried.put(place, said_of(carried, host, name, links), _spot(links))
             elif (host.name, name) not in segments:
                 # Whatever makes the sub-interface, nothing gives it an address.
                 carried.put(place, {"addresses": []})
@@ -93,7 +93,7 @@ def _called(lab: dict[str, Any], segment: str, vlan: int | None) -> str:
     return next(names, "")
 
 
-def _said(carried: Carried, host: Host, name: str, links: Sequence[Link]) -> dict[str, Any]:
+def said_of(carried: Carried, host: Host, name: str, links: Sequence[Link]) -> dict[str, Any]:
     """Return an interface's addresses and routes in a lab's words: see lab/model.py."""
     addresses: dict[int, str] = {}
     for link in links:

@@ -122,6 +122,8 @@ def put_left(
         if spot.file not in host.ignored:
             carried.leave(spot, f"the file {path}", UNREAD, matters=file_matters(path))
     used, shims = _used(host, uplinks, found), shim_names(carried)
+    node = carried.lab["nodes"]["names"][number - 1]
+    used |= set(carried.lab["nodes"].get("interfaces", {}).get(node, {})) & set(host.vlans())
     below = {"lo", *(m for link in host.links for m in link.members if link.name in used)}
     for link in host.links:
         idle_here = not any(link.fits(name) or link.name == name for name in used)

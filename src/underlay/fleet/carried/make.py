@@ -22,6 +22,7 @@ from underlay.fleet.carried.shims import put_shims
 from underlay.fleet.carried.spare import taken
 from underlay.fleet.carried.uplinks import server_address, uplinks_of
 from underlay.fleet.carried.values import INSTEAD, Carried, node_of, word_of
+from underlay.fleet.carried.vlans import put_vlans
 from underlay.fleet.carried.wires import Port, Uplink, Wire, built, wires
 from underlay.fleet.host import Host, Subnet, meet
 from underlay.lab.model import MOST_GROUPS, MOST_NODES
@@ -81,6 +82,7 @@ def carry(
     _in_order(carried)
     if real:
         put_interfaces(carried, hosts, nodes, uplinks, segments)
+    put_vlans(carried, hosts, nodes, uplinks, segments)
     put_containers(carried, groups, hosts, nodes)
     _refuse_many(carried)
     for number, host in enumerate(hosts, 1):

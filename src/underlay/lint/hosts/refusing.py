@@ -32,8 +32,11 @@ _TAKEN = frozenset(
         "write-files-permissions", "write-files-twice",
     }
 )  # fmt: skip
-# Rules of the modules above about words that are no address, MAC or name at all.
-_NO_VALUE = frozenset({"mac-invalid", "mac-group", "parent-name-invalid", "range-unusable"})
+# Rules of the modules above about words that are no address, MAC or name at all, and about a
+# parent that the kernel never makes: a lab would have it.
+_NO_VALUE = frozenset(
+    {"mac-invalid", "mac-group", "parent-name-invalid", "parent-vlan-name", "range-unusable"}
+)
 # Words that a file's reader passes over: they count where it is plain what was meant instead.
 _UNKNOWN = ("-key-unknown", "-option-unknown", "-section-unknown")
 _MEANT = ("did you mean", "it belongs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from underlay.errors import did_you_mean, nearest
+from underlay.errors import Spot, did_you_mean, nearest
 from underlay.fleet.host import Host, Network
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, rule, unknown
@@ -50,10 +50,42 @@ def parent_vlan_missing(hosts: Hosts) -> Iterator[Hit]:
         base, dot, _ = network.parent.rpartition(".")
         made = any(network.parent in d.text for d in host.documents if d.kind == "cloud_config")
         lacking = dot and base in names and network.parent not in names
+        if _other_names(host, network):
+            continue
         if lacking and network.runtime != "docker" and not made:
             message = f"{host.name} has {base}, and nothing makes {network.parent}"
             cure = f"make the VLAN interface {network.parent} at boot"
             yield Hit(network.spot("master"), message, cure)
+
+
+@rule(
+    "parent-vlan-name",
+    "error",
+    "Linux, net/8021q/vlan.c: vlan_check_real_dev gives EEXIST; moby, macvlan_setup.go",
+    needs=INTERFACES,
+)
+def parent_vlan_name(hosts: Hosts) -> Iterator[Hit]:
+    """A VLAN of a NIC is one interface: where it has another name, the parent is never made."""
+    for host, network in networks(hosts, "macvlan", "ipvlan"):
+        for name, spot in _other_names(host, network):
+            base = network.parent.rpartition(".")[0]
+            does = "Docker would make" if network.runtime == "docker" else "nothing makes"
+            message = (
+                f"{network.name} sits on {network.parent}, which {does}: {host.name} has VLAN"
+                f" {network.vlan} of {base} as {name}"
+            )
+            cure = f"the parent {name}, or {network.parent} as the name of that interface"
+            yield Hit(network.spot("master"), message, cure, (spot,))
+
+
+def _other_names(host: Host, network: Network) -> list[tuple[str, Spot]]:
+    """Return what the host's files call the VLAN that ``network`` names, if none has that name."""
+    if network.vlan is None or any(link.name == network.parent for link in host.links):
+        return []
+    wanted = (network.parent.rpartition(".")[0], network.vlan)
+    return [
+        (name, spot) for name, (nic, tag, spot) in host.vlans().items() if (nic, tag) == wanted
+    ][:1]
 
 
 @rule("host-parent-missing", "warning", "the device below a VLAN: nm-settings(5), interfaces(5)")

@@ -348,7 +348,8 @@ class Nodes(Strict):
     ] = Field(default={}, max_length=MOST_NODES)
     """Addresses and routes of nodes' NICs, VLAN sub-interfaces and bridges, by node and name.
 
-    What isn't named has those that the plan gives it.
+    What isn't named has those that the plan gives it. `{vlan90: {segment: lan, vlan: 90}}` is a
+    VLAN sub-interface of the node's own, and `{eth1.80: {absent: true}}` one that it lacks.
     """
 
     @model_validator(mode="before")

@@ -96,8 +96,17 @@ def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, famil
     """
     addresses = own_addresses(node)
     lacking = network.shim and network.own not in addresses
-    found = addresses.get(network.uplink if lacking else network.own, ())
+    name = network.uplink if lacking else network.own
+    found = addresses.get(name) or addresses.get(_other_name(node, network), ())
     return next((address.ip for address in found if address.family == family), "")
+
+
+def _other_name(node: PlannedNode, network: PlannedNetwork) -> str:
+    """Return what a node calls the VLAN of ``network`` that it hasn't by the network's name."""
+    if any(link.interface == network.uplink for link in node.vlans):
+        return ""
+    here = (network.nic, network.vlan)
+    return next((one.interface for one in node.vlans if (one.link, one.vlan) == here), "")
 
 
 def asking_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: int = 4) -> str:

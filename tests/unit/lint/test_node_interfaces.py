@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from underlay.expect import predict
 from underlay.lint.read import LabError, read_lab
 from underlay.plan import Plan, make_plan
 
@@ -95,3 +96,54 @@ def test_mistakes_are_named(tmp_path: Path, old: str, new: str, where: str, expe
 def test_the_wiring_of_hosts_is_for_fleets(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="nics without a fleet"):
         plan_of(tmp_path, LAB.replace("0/24}\nn", "0/24, nics: {alpha: ens3}}\nn"))
+
+
+OWN_VLANS = LAB.replace(
+    "      eth1.80: {addresses: []}\n",
+    "      eth1.80: {absent: true}\n"
+    "      vlan90: {segment: lan, vlan: 90, addresses: [10.9.0.1/24]}\n",
+).replace("[vlannet]", "[vlannet], on: beta")
+
+
+def test_a_node_has_its_own_vlans_and_lacks_what_is_absent(tmp_path: Path) -> None:
+    alpha, beta = plan_of(tmp_path, OWN_VLANS).nodes
+    (own,) = alpha.vlans
+    assert (own.interface, own.link, own.vlan, own.address) == (
+        "vlan90",
+        "eth1",
+        90,
+        "10.9.0.1/24",
+    )
+    assert (own.mac, own.mtu) == (alpha.nics[0].mac, 1500)
+    assert [(one.interface, one.vlan) for one in beta.vlans] == [("eth1.80", 80)]
+    assert not [route for route in alpha.routes if route.interface == "eth1.80"]
+
+
+def test_who_lacks_a_vlan_doesnt_reach_what_is_in_it(tmp_path: Path) -> None:
+    def stops(text: str) -> set[tuple[bool, str]]:
+        cells = predict(plan_of(tmp_path, text))
+        return {
+            (cell.reachable, cell.rule)
+            for cell in cells
+            if (cell.source, cell.destination) == ("alpha", "vlannet-2a")
+        }
+
+    kept = LAB.replace("      eth1.80: {addresses: []}\n", "").replace(
+        "[vlannet]", "[vlannet], on: beta"
+    )
+    assert {reached for reached, _ in stops(kept)} == {True}
+    assert {reached for reached, _ in stops(OWN_VLANS)} == {False}
+    without = "\n".join(line for line in OWN_VLANS.splitlines() if "eth1: {" not in line) + "\n"
+    assert stops(without) == {(False, "no-route")}
+
+
+def test_a_node_gives_a_name_to_another_vlan(tmp_path: Path) -> None:
+    text = OWN_VLANS.replace("eth1.80: {absent: true}", "eth1.80: {segment: lan, vlan: 81}")
+    alpha, beta = plan_of(tmp_path, text).nodes
+    assert [(one.interface, one.vlan) for one in alpha.vlans] == [("eth1.80", 81), ("vlan90", 90)]
+    assert [(one.interface, one.vlan) for one in beta.vlans] == [("eth1.80", 80)]
+
+
+def test_a_vlan_that_networks_have_may_be_said_again(tmp_path: Path) -> None:
+    said = LAB.replace("eth1.80: {", "eth1.80: {segment: lan, vlan: 80, ")
+    assert plan_of(tmp_path, said) == plan_of(tmp_path, LAB)

@@ -33,10 +33,13 @@ _TAKEN = frozenset(
     }
 )  # fmt: skip
 # Rules of the modules above about words that are no address, MAC or name at all, and about a
-# parent that the kernel never makes: a lab would have it.
+# VLAN that the kernel doesn't make: a lab would have it.
 _NO_VALUE = frozenset(
-    {"mac-invalid", "mac-group", "parent-name-invalid", "parent-vlan-name", "range-unusable"}
-)
+    {
+        "host-vlan-twice", "mac-invalid", "mac-group", "parent-name-invalid", "parent-vlan-name",
+        "range-unusable",
+    }
+)  # fmt: skip
 # Words that a file's reader passes over: they count where it is plain what was meant instead.
 _UNKNOWN = ("-key-unknown", "-option-unknown", "-section-unknown")
 _MEANT = ("did you mean", "it belongs")

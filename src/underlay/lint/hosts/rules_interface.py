@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from underlay.errors import Spot, did_you_mean, nearest
 from underlay.fleet.host import Host, Network
 from underlay.lint.finding import Hit
-from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, rule, unknown
+from underlay.lint.hosts.rule import INTERFACES, Hosts, networks, repeated, rule, unknown
 
 WIRELESS = re.compile(r"(wlan[0-9]|wl[opsx][0-9a-f])")
 
@@ -76,6 +76,24 @@ def parent_vlan_name(hosts: Hosts) -> Iterator[Hit]:
             )
             cure = f"the parent {name}, or {network.parent} as the name of that interface"
             yield Hit(network.spot("master"), message, cure, (spot,))
+
+
+@rule(
+    "host-vlan-twice",
+    "error",
+    "Linux, net/8021q/vlan.c: vlan_check_real_dev gives EEXIST",
+    needs=INTERFACES,
+)
+def host_vlan_twice(hosts: Hosts) -> Iterator[Hit]:
+    """Of two interfaces for one VLAN of a NIC the kernel makes whichever is asked for first."""
+    for host in hosts:
+        found = (((nic, tag), (name, spot)) for name, (nic, tag, spot) in host.vlans().items())
+        for (first, before), (second, spot) in repeated(found):
+            nic, tag, _ = host.vlans()[second]
+            message = (
+                f"{host.name} has VLAN {tag} of {nic} as {first}, and {second} is to be it, too"
+            )
+            yield Hit(spot, message, f"another id, or {first} in the place of {second}", (before,))
 
 
 def _other_names(host: Host, network: Network) -> list[tuple[str, Spot]]:

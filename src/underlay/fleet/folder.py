@@ -122,7 +122,9 @@ def read_host(name: str, folder: Path, *, inside: bool = False) -> Host:
     With ``inside`` a symbolic link that leads out of the folder is not read, and named.
     """
     if not folder.exists():
-        raise BadInput(f"{folder} is not there", hint=f"--host {name}=DIR names a host's folder")
+        raise BadInput(
+            f"{folder} is not there", hint=f"{name}=DIR names a host's folder, DIR being there"
+        )
     within = folder.resolve() if inside else None
     return host_of(name, str(folder), (_from_disk(path, folder, within) for path in _files(folder)))
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from underlay.expect import Prediction
+from underlay.expect.filtering import NOBODY_LISTENS
 from underlay.intent.judgement import stands_of
 from underlay.intent.no_cell import why_no_cell
 from underlay.intent.words import broken_words
@@ -67,6 +68,18 @@ def _findings(loaded: Loaded, one: Judged[Expectation]) -> Iterator[Finding]:
     for (rule, because), cells in by_rule.items():
         says = f"{broken_words(statement.never, cells)}, although line {spot.line} says"
         message = f"{says} {statement.text}. {because} [{rule}]"
-        do = "don't" if statement.never else "do"
-        hit = Hit(spot, message, f"change the lab so that they {do}, or say here what is wanted")
+        hit = Hit(spot, message, _cure(loaded, statement.never, cells))
         yield replace(BROKEN.finding(hit), source=cells[0].reference)
+
+
+def _cure(loaded: Loaded, never: bool, cells: Sequence[Expectation]) -> str:
+    """Say what would keep a statement: where nobody listens, who would have to."""
+    one = cells[0]
+    name = one.destination.partition("@")[0]
+    is_container = any(name == container.name for container in loaded.plan.containers)
+    if one.rule == NOBODY_LISTENS.id and is_container:
+        return (
+            f'give {name} `listens: ["{one.protocol}"]` below `containers`, or say what is wanted'
+        )
+    do = "don't" if never else "do"
+    return f"change the lab so that they {do}, or say here what is wanted"

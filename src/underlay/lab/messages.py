@@ -124,6 +124,9 @@ def _unknown_key(text: LabText, steps: tuple[int | str, ...]) -> Problem:
     spot = text.spot(steps)
     around = text.problem(place, f"the key {quoted(key)}", one_of(choices))
     hint = did_you_mean(nearest(key, [*choices, *ALIASES] if "parent" in choices else choices))
+    if key in ("port", "ports") and place[:1] == ("expect",):
+        said = text.data["expect"][place[1]][key]
+        hint = f"write tcp: {said if isinstance(said, (int, str)) else 'PORT'}, or udp"
     if _has_direction(place, key):
         beside = text.data["expect"][place[1]][key]
         port = isinstance(beside, int) and not isinstance(beside, bool)

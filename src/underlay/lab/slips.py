@@ -60,6 +60,8 @@ _WORDS = {
     "mysql": "tcp:3306",
     **dict.fromkeys(("sctp", "gre", "arp", "igmp", "esp", "quic", "dhcp"), ""),
 }
+# What people write before a statement to deny it; who is called so has a direction behind.
+_DENIED = re.compile(rf"(not|never|no)\s+(?!{MUST}|{NEVER})", re.IGNORECASE)
 
 
 @dataclass
@@ -88,7 +90,11 @@ def slip_in(text: str) -> Slip:
     if not plain or len(plain) > LONGEST:
         slip.add("a text of more than a line" if plain else "an empty text", DIRECTION)
         return slip
-    sources, sign, rest = _sides(plain, slip)
+    denied = _DENIED.match(plain)
+    sources, sign, rest = _sides(plain[denied.end() :] if denied else plain, slip)
+    if denied and NO_DIRECTION not in slip.found:
+        slip.add(quoted(denied[1]), DIRECTION)
+        sign = NEVER
     names, behind = _parted(rest, slip)
     if NO_DIRECTION not in slip.found and not (sources and names):
         slip.add(f"nobody {'before' if not sources else 'behind'} the direction", NAMES)

@@ -23,6 +23,10 @@ from underlay.lint.read import read_whole
 from underlay.lint.rules import lint_lab
 from underlay.plan import Plan, make_plan
 
+# What helps where a folder holds no lab file: it may hold the files of hosts.
+END_IN = (
+    "they end in .yml; of hosts' folders `underlay import DIR -o lab.yml` makes one with a fleet"
+)
 # Rules about hosts' files, each with the rule about labs that says the same of them.
 SAME = {"range-public": "public-range", "range-twice": "duplicate-range"}
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from itertools import combinations
 
-from underlay.errors import did_you_mean, nearest
+from underlay.errors import did_you_mean, listed, nearest
 from underlay.lab import Lab
 from underlay.lab.statement import Said
 from underlay.lab.text import LabText, Place, Problem, quoted
@@ -72,8 +72,21 @@ def name_hint(name: str, named: Named) -> str:
     stem, colon, port = name.rpartition(":")
     if colon and port.isdigit() and named.matching(stem):
         return f"a port stands behind the names: {stem} tcp:{port}"
-    near = nearest(_WILD.sub("", name), [*named.keys, *named.words])
-    return did_you_mean(near) or "`underlay predict` shows all names"
+    if owner := named.owner_of(name):
+        return f"{name} is {owner}'s address: write {owner}"
+    plain = _WILD.sub("", name)
+    every = [*named.keys, *named.words]
+    near = nearest(plain, every) or min(
+        (one for one in every if _alike(plain, one)), key=len, default=""
+    )
+    names = [one for one in named.keys if "@" not in one]
+    return did_you_mean(near) or f"all names here: {listed(names)}"
+
+
+def _alike(written: str, name: str) -> bool:
+    """Whether a name is the word ``written`` with more around it, or with its letters mixed up."""
+    parts = re.split("[-_.]", name)
+    return len(written) > 1 and (written in parts or sorted(written) == sorted(name))
 
 
 def _mixed(text: LabText, said: Said, one: PlannedStatement) -> Iterator[Problem]:

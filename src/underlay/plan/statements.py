@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from underlay.plan.addresses import family_of
@@ -106,6 +107,18 @@ class Named:
         }
         others = {*machines[NODES], *machines[HOSTS]}
         return {**machines, CONTAINERS: tuple(k for k, _ in self._every() if k not in others)}
+
+    def owner_of(self, text: str) -> str:
+        """Return who has the address ``text`` in the plan, nothing for no address or nobody."""
+        try:
+            address = ip_address(text)
+        except ValueError:
+            return ""
+        plan = self._plan
+        found = [(one.name, a.addresses) for one in plan.containers for a in one.attachments]
+        found += [(n.name, nic.addresses) for n in plan.nodes for nic in (*n.nics, *n.vlans)]
+        owners = {ip_address(one.ip): name for name, each in found for one in each}
+        return owners.get(address, "")
 
     def matching(self, pattern: str) -> tuple[str, ...]:
         """Return the keys of those that ``pattern`` names, as a shell would match it.

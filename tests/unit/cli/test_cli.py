@@ -442,6 +442,23 @@ def test_a_folder_that_a_lab_file_lies_beside(
         assert cli.main(["lint", word]) != 2
 
 
+@pytest.mark.parametrize(
+    "words", [["check", "hosts"], ["diff", "hosts", "hosts"], ["import", "pien=hosts/pien"]]
+)
+def test_who_names_hosts_for_a_lab_is_told_what_to_name(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("hosts/pine/etc").mkdir(parents=True)
+    assert cli.main(words) == 2
+    said = capfd.readouterr().err
+    assert "--host" not in said
+    assert ("underlay import DIR -o lab.yml" in said) == (words[0] != "import")
+
+
 def test_running_lab(checkout: Path) -> None:
     with pytest.raises(BadInput, match=r"^no lab is up$"):
         labs.running_lab(None)

@@ -143,7 +143,9 @@ def test_a_request_that_gets_there_is_against_never(tmp_path: Path) -> None:
         ("webb -> db", "'webb'", "did you mean web?"),
         ("web -> dbs*", "'dbs*'", "did you mean db?"),
         ("{from: web, to: ofice}", "'ofice'", "did you mean office?"),
-        ("core-03 -x db", "'core-03'", "all names"),
+        ("core-03 -x db", "'core-03'", "all names here: "),
+        ("web -> bd", "'bd'", "did you mean db?"),
+        ("2a -> db", "'2a'", "did you mean web-2a?"),
         ("web@ofice -> db", "'web@ofice'", "web is there as web@office"),
         ("web@guests -> db", "'web@guests'", "web is there as web@office"),
         ("both@lan -> db", "'both@lan'", "both is there as both@office, both@guests"),
@@ -160,6 +162,31 @@ def test_who_stands_for_nobody(statement: str, where: str, hint: str, tmp_path: 
     assert (problem.id, problem.line) == ("expect-nobody", FIRST + 1)
     assert problem.found == where
     assert hint in problem.hint
+
+
+def test_an_address_is_told_as_whose_it_is(tmp_path: Path) -> None:
+    plan = make_plan(read_lab(lab(tmp_path, "web -> db")))
+    db = next(one for one in plan.containers if one.name == "db").attachments[0]
+    for address, owner in ((db.address.ip, "db"), (plan.nodes[0].nics[0].address.ip, "core-01")):
+        with pytest.raises(LabError) as error:
+            made(tmp_path, f"web -> {address}")
+        assert error.value.problems[0].hint == f"{address} is {owner}'s address: write {owner}"
+    with pytest.raises(LabError) as error:
+        made(tmp_path, "web -> 203.0.113.9")
+    assert error.value.problems[0].hint.startswith("all names here: ")
+
+
+def test_who_would_have_to_listen_is_the_cure(tmp_path: Path) -> None:
+    (one,) = findings(tmp_path, "db -> web-1a tcp:5432")
+    assert "[nobody-listens]" in one.message
+    assert one.cure.startswith('give web-1a `listens: ["tcp:5432"]` below `containers`')
+    assert "listens" not in findings(tmp_path, "web -> db icmp")[0].cure
+
+
+def test_a_port_is_a_protocol_s(tmp_path: Path) -> None:
+    with pytest.raises(LabError) as error:
+        made(tmp_path, "{from: web, to: db, port: 80}")
+    assert error.value.problems[0].hint == "write tcp: 80, or udp"
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,8 @@ def test_statements_are_those_about_chosen_cells() -> None:
     [
         (Choice(("webb",)), "--only 'webb': nobody in intent is called so", "did you mean web?"),
         (Choice((), ("gests",)), "--not 'gests': nobody", "did you mean guests?"),
-        (Choice(("core-03",)), "--only 'core-03'", "shows all names"),
+        (Choice(("core-03",)), "--only 'core-03'", "all names here: "),
+        (Choice(("web -> bd",)), "--only 'bd'", "did you mean db?"),
         (Choice(("web > db",)), "--only 'web > db' names nobody", "--only 'web -> db'"),
         (Choice(("web ->",)), "--only 'web ->' names nobody", "--only web"),
         (Choice((), (), ("udp",)), "--protocol 'udp': intent isn't measured by it", "icmp, tcp"),

@@ -362,7 +362,9 @@ def _files(what: str) -> list[Path]:
         return [resolve_lab(what)]
     files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
     if not files:
-        raise BadInput(f"there is no lab file directly in {what}", hint="they end in .yml")
+        from underlay.lint.loaded import END_IN
+
+        raise BadInput(f"there is no lab file directly in {what}", hint=END_IN)
     return files
 
 

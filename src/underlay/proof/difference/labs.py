@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from underlay.errors import BadInput
 from underlay.lab.text import shown
 from underlay.lint import load
-from underlay.lint.loaded import load_bytes
+from underlay.lint.loaded import END_IN, load_bytes
 from underlay.proof.difference.hosts import at_revision
 from underlay.proof.difference.revisions import FOLDER, Entry, Revision
 
@@ -122,7 +122,7 @@ def _side(given: _Given, other: _Given) -> _Side:
         return _Side({THE_FILE: partial(load, path)}, is_folder=False)
     files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     if not files:
-        raise BadInput(f"there is no lab file directly in {given.word}", hint="they end in .yml")
+        raise BadInput(f"there is no lab file directly in {given.word}", hint=END_IN)
     return _Side({file.name: partial(load, file) for file in files}, is_folder=True)
 
 
@@ -146,7 +146,7 @@ def _at_revision(word: str, revision: Revision, path: str, beside: Path) -> _Sid
         return _Side({THE_FILE: partial(_load_entry, revision, entry, beside)}, is_folder=False)
     files = [one for one in revision.inside(entry) if Path(one.path).suffix in SUFFIXES]
     if not files:
-        raise BadInput(f"{word} has no lab file directly in it", hint="they end in .yml")
+        raise BadInput(f"{word} has no lab file directly in it", hint=END_IN)
     readers = {Path(one.path).name: partial(_load_entry, revision, one, beside) for one in files}
     return _Side(readers, is_folder=True)
 

@@ -9,6 +9,7 @@ from underlay.errors import Spot
 from underlay.fleet.host import Host, Interface, Network, Pool, meet
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import INTERFACES, IPVLAN, Hosts, networks, rule
+from underlay.plan.naming import nic_and_tag
 
 
 def _pairs(hosts: Hosts) -> Iterator[tuple[Host, Network, Network]]:
@@ -115,3 +116,48 @@ def l3_parent_subnet(hosts: Hosts) -> Iterator[Hit]:
             message = f"{network.name} is in {interface.network}, as its parent is"
             cure = "a subnet of its own per host, and routes to it; or mode l2"
             yield Hit(pool.spot, message, cure, (spot,))
+
+
+@rule(
+    "parent-vlan-elsewhere",
+    "warning",
+    "Linux, net/ipv4/fib_frontend.c: an address's route is by its own interface",
+    needs=INTERFACES,
+)
+def parent_vlan_elsewhere(hosts: Hosts) -> Iterator[Hit]:
+    """A subnet is in one VLAN: a host that has it in another one seeks the containers there."""
+    for host, network in networks(hosts, "macvlan", "ipvlan"):
+        if network.wire_mode in ("l3", "l3s"):
+            continue
+        own = _addressed(host, network.parent)
+        beside = [
+            (name, interface, spot)
+            for name in _of_one_nic(host, network.parent)
+            for interface, spot in _addressed(host, name)
+        ]
+        for pool in network.pools:
+            if any(meet(interface.network, pool.subnet) for interface, _ in own):
+                continue
+            for name, interface, spot in beside:
+                if interface.network == pool.subnet:
+                    message = (
+                        f"{network.name} has {pool.subnet} on {network.parent} of {host.name},"
+                        f" whose own address {interface} there is on {name}"
+                    )
+                    yield Hit(network.spot("master"), message, f"the parent {name}", (spot,))
+                    break
+
+
+def _of_one_nic(host: Host, parent: str) -> list[str]:
+    """Return the NIC that ``parent`` is on, or is, and its VLANs' interfaces, but for its own."""
+    vlans = host.vlans()
+    nic, tag = nic_and_tag(parent, [link.name for link in host.links])
+    if parent in vlans:
+        nic, tag = vlans[parent][0], str(vlans[parent][1])
+    others = (name for name, (lower, vlan, _) in vlans.items() if (lower, str(vlan)) != (nic, tag))
+    names = [nic, *(name for name in others if vlans[name][0] == nic)]
+    return [name for name in names if name != parent]
+
+
+def _addressed(host: Host, name: str) -> list[tuple[Interface, Spot]]:
+    return [found for link in host.links if link.name == name for found in link.addresses]

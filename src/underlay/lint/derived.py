@@ -152,7 +152,7 @@ def _carried(text: LabText, hosts: Sequence[Host]) -> Carried:
     try:
         return carry(hosts, stated, word(text.data.get("name")), real=True)
     except NoLab as error:
-        hint = _in_lab(error.hint)
+        hint = "\n    ".join((*_unset(hosts), _in_lab(error.hint)))
         where = (error.spot.file, error.spot.line, error.spot.column, "")
         problem = Problem(*where, error.fact, "", hint, "fleet-lab")
     except BadInput as error:
@@ -160,6 +160,14 @@ def _carried(text: LabText, hosts: Sequence[Host]) -> Carried:
         where = (spot.file, spot.line, spot.column, KEY)
         problem = Problem(*where, error.message, "", _in_lab(error.hint), "fleet-lab")
     raise LabError([problem], text.file)
+
+
+def _unset(hosts: Sequence[Host]) -> Iterator[str]:
+    """Yield the variables of Compose files that nothing sets: what they leave out may be why."""
+    for host in hosts:
+        for report in (one for document in host.documents for one in document.reports):
+            if report.rule == "compose-variable-unset":
+                yield f"{report.spot}: {report.message}"
 
 
 def _in_lab(hint: str) -> str:

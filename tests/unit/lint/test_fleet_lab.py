@@ -403,3 +403,30 @@ def test_an_internal_network_s_parent_makes_no_segment_and_that_is_said() -> Non
     assert problem.hint.startswith("front is internal: Docker takes no notice of its parent (hosts")
     found = [one.id for one in load(lab_of(LAB)).findings]
     assert found.count("docker-internal-parent") == 2
+
+
+def _compose_on(name: str, text: str, env: str = "") -> None:
+    folder = Path(f"hosts/{name}/srv")
+    folder.mkdir()
+    (folder / "compose.yml").write_text(text)
+    (folder / ".env").write_text(env)
+
+
+def test_who_reserves_an_address_is_said_by_file_and_line() -> None:
+    aside = "{subnet: 10.2.0.0/24, ip_range: 10.2.0.64/27, aux_addresses: {nas: 10.2.0.10}}"
+    _compose_on("alpha", COMPOSE.replace("{subnet: 10.2.0.0/24}", aside))
+    [problem] = problems(LAB)
+    assert problem.expected == "one that is not reserved"
+    assert problem.hint.startswith("front keeps 10.2.0.10 back: hosts/alpha/srv/compose.yml:")
+
+
+def test_a_variable_that_nothing_sets_is_said_where_a_fleet_leads_to_no_lab() -> None:
+    part = "{subnet: 10.2.0.0/24, ip_range: '${RANGE}'}"
+    for name, env in (("alpha", "RANGE=10.2.0.64/27\n"), ("beta", "OTHER=1\n")):
+        text = COMPOSE.replace("{subnet: 10.2.0.0/24}", part).replace("10.2.0.10", "10.2.0.65")
+        _compose_on(name, text, env)
+    [problem] = problems(LAB)
+    said = "hosts/beta/srv/compose.yml:9:1: nothing sets ${RANGE}: Compose takes it for nothing"
+    assert (problem.id, problem.hint.splitlines()[0]) == ("fleet-lab", said)
+    Path("hosts/beta/srv/.env").write_text("RANGE=10.2.0.96/27\n")
+    assert not any("nothing sets" in one.hint for one in problems(LAB))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 from itertools import combinations
@@ -207,6 +208,10 @@ def _entry(
         carried.assume((*place, "reserved"), text, one.spot)
     if reserved or own:
         entry["reserved"] = [str(address) for address in sorted({*reserved, *own})]
+        said = {value: spot for uplink in group.uplinks for value, spot in _aside(uplink.network)}
+        for position, text in enumerate(entry["reserved"]):
+            if text in said:
+                carried.origins[(*place, "reserved", position)] = said[text]
     if IPAM.get(network.ipam) == "cluster":
         _put_cluster(carried, group, one, entry)
     if network.ipam == "static" and len(nodes) > 1:
@@ -333,6 +338,12 @@ def _around(pool: Pool, size: int) -> Subnet | None:
 def _met(one: Shared) -> bool:
     """Whether hosts hand out the same addresses."""
     return any(first.overlap(second) for first, second in combinations(one.parts.values(), 2))
+
+
+def _aside(network: Network) -> Iterator[tuple[str, Spot]]:
+    """Yield the addresses that a network's file keeps back, each with its place."""
+    for claim in network.claims:
+        yield from ((str(value), spot) for value, spot in claim.reserved)
 
 
 def _named(pool: Pool) -> bool:

@@ -183,7 +183,8 @@ def _fitting(
     elif subnet is None or address in (subnet[0], subnet[-1]):
         yield parts.text.problem(place, str(address), f"a host's address in {here}")
     elif any(_holds(text, address) for text in _reserved(network)):
-        yield parts.text.problem(place, str(address), "one that is not reserved")
+        hint = _reserved_where(parts, name, network, address)
+        yield parts.text.problem(place, str(address), "one that is not reserved", hint)
     elif str(address) in {pool.gateway for pool in network.pools} and not group.forwards:
         expected = "one that is not the gateway's, or `forwards: true` beside it"
         yield parts.text.problem(place, str(address), expected)
@@ -217,6 +218,15 @@ def _of_nobody_else(
 def _holds(text: str, address: Address) -> bool:
     first, last = ends_of(text)
     return first.version == address.version and int(first) <= int(address) <= int(last)
+
+
+def _reserved_where(parts: Parts, name: str, network: Network, address: Address) -> str:
+    """Return in words where an address is reserved, by file and line."""
+    for position, text in enumerate(network.reserved):
+        if _holds(text, address):
+            spot = parts.text.spot(("networks", name, "reserved", position))
+            return f"{name} keeps {text} back: {spot}"
+    return ""
 
 
 def _reserved(network: Network) -> list[str]:

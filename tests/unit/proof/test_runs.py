@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from rich.console import Console
 from rich.text import Text
 
-from underlay.cli import main
+from underlay.cli import console, main
 from underlay.cli.verbs import check
 from underlay.cluster.beyond import Stranger
 from underlay.cluster.state.lab import LabState
@@ -362,8 +362,11 @@ def test_a_report_is_what_check_printed(
     choice: list[str],
     suite: Any,
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # A file's lines are as long as those of a pipe, whatever the tests' own terminal is like.
+    monkeypatch.setattr(console.out, "width", console.PIPE_WIDTH)
     suite.wrong = wrong
     file = tmp_path / "run.json"
     for shape in ("text", "json"):

@@ -43,7 +43,16 @@ from underlay.render import render_all, rendered_files
 from underlay.storage import paths
 
 # Fields that take any text. Of each, the tests below say where it ends up.
-FREE = {("description",), ("image", "path"), ("image", "kernel"), ("image", "initrd")}
+FREE = {
+    ("description",),
+    ("image", "path"),
+    ("image", "kernel"),
+    ("image", "initrd"),
+    # A folder that is read here; a node has it only in JSON, as where its own files are from.
+    ("fleet", "extra"),
+    # An archive that is read here; on a node it is called by its number.
+    ("images", 0),
+}
 # What means nothing to any reader, whatever stands around it.
 PLAIN = re.compile(r"(?!.*\.\.)[A-Za-z0-9:][A-Za-z0-9:./-]*")
 LINE = re.compile(r"[A-Za-z0-9 :./,=_#+-]*")

@@ -122,6 +122,8 @@ def pair(inside: Inside, tmp_path: Path) -> Iterator[Lab]:
         lab.down()
 
 
+# Without KVM two emulated processors take one of the daily run's two for six of its minutes.
+@pytest.mark.all
 def test_up_check_down(inside: Inside, pair: Lab) -> None:
     """The smoke: what a user does with a lab, and nothing is left of it."""
     before = interfaces()

@@ -86,6 +86,8 @@ def test_the_document(lab: Lab) -> None:
                 for s in plan.segments
             ],
         },
+        "strangers": [],
+        "put_aside": {},
     }
 
 

@@ -22,7 +22,7 @@ from underlay.storage import paths
 
 INSTALL_DEADLINE = 400
 LAB_DEADLINE = 600
-LARGEST_WHEEL = 1 << 20
+LARGEST_WHEEL = 3 << 19  # an image or a capture would be far more
 PROGRAMS = ("ansible/bin/ansible-playbook", "image/boot/make", "inventory/underlay")
 
 # chmod doesn't bind root, a mount that is read-only does.

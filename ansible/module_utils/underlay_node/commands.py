@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 
 DEADLINE = 60
 WORDS = 2000
@@ -89,9 +90,12 @@ def show(arguments: list[str], enter: list[str] | None = None) -> list[dict]:
 
 
 def write(path: str, content: str) -> None:
-    """Write a file whole or not at all, readable for all, with its folder."""
+    """Write a file whole or not at all, readable for all, with its folder.
+
+    Several threads may write one at a time, each its own before it takes the file's place.
+    """
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    fresh = f"{path}.new"
+    fresh = f"{path}.{threading.get_native_id()}.new"
     with open(fresh, "w", encoding="utf-8") as file:
         file.write(content)
     os.chmod(fresh, 0o644)

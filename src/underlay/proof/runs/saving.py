@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from underlay.verdict import Cell
 
 # What a fault says of itself; the rest of it finds and mends, which a file can't.
-TEXTS = (*("id", "layer", "stage", "title", "symptom", "evidence", "cause", "cure", "reference"),)
+TEXTS = tuple(field.name for field in fields(Entry))
 
 
 @dataclass(frozen=True)

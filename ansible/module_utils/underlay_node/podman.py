@@ -42,7 +42,8 @@ def prepare(networks: list[dict]) -> None:
 
 def settle() -> None:
     """Have every podman that this program starts use the node's settings."""
-    write(SETTINGS, SETTING)
+    if files.read(SETTINGS) != SETTING:
+        write(SETTINGS, SETTING)
     os.environ["CONTAINERS_CONF_OVERRIDE"] = SETTINGS
 
 

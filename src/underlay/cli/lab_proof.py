@@ -50,9 +50,9 @@ def show_proof(plan: Plan, verdict: Verdict, explanation: Explanation | None) ->
     from underlay.expect import ends
     from underlay.report.origins import origins_text
     from underlay.report.results import proof_text
-    from underlay.report.terminal import ascii_only
+    from underlay.report.terminal import page_form
 
-    width, plain = min(out.width, 100), ascii_only(out.encoding)
+    width, plain = page_form(out)
     page = proof_text(verdict, ends(plan), explanation, width=width, ascii_only=plain)
     out.print(page, end="")
     out.print(origins_text(plan, verdict, width=width), end="")
@@ -62,7 +62,7 @@ def show_matrix(plan: Plan, verdict: Verdict) -> None:
     """Print the matrix of ``verdict`` and what is to be said about it."""
     from underlay.expect import ends
     from underlay.report.results import matrix_text
-    from underlay.report.terminal import ascii_only
+    from underlay.report.terminal import page_form
 
-    width, plain = min(out.width, 100), ascii_only(out.encoding)
+    width, plain = page_form(out)
     out.print(matrix_text(verdict, ends(plan), width=width, ascii_only=plain), end="")

@@ -29,13 +29,13 @@ from underlay.report.results import (
     results_document,
     sum_line,
 )
+from underlay.report.terminal import PAGE_WIDTH
 
 if TYPE_CHECKING:
     from underlay.proof.runs.comparison import Comparison
     from underlay.proof.runs.schema import Run, SavedLab
 
 
-WIDTH = 100
 TITLE = "UNDERLAY-TITLE"
 # What stands around the text; the words in braces are rich's.
 PAGE = f"""\
@@ -139,8 +139,8 @@ def json_text(told: Told) -> str:
 
 def html_text(told: Told) -> str:
     """Return the text of a run as a page of HTML that stands alone, with its colours."""
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
-    console.print(run_text(told, width=WIDTH), soft_wrap=True, end="")
+    console = Console(record=True, width=PAGE_WIDTH, file=io.StringIO(), force_terminal=True)
+    console.print(run_text(told, width=PAGE_WIDTH), soft_wrap=True, end="")
     labs = ", ".join(lab.lab for lab in told.run.labs) or "no lab"
     title = escape(f"underlay check: {labs}, {told.run.began}")
     page = console.export_html(code_format=PAGE, inline_styles=True)

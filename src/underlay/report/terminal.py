@@ -18,9 +18,13 @@ from underlay.report.wanted import wanted_section
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
+    from rich.console import Console
+
     from underlay.expect import End, Value
     from underlay.verdict import Cell, Verdict
 
+# Columns that a page's prose has at most: longer lines are hard to read.
+PAGE_WIDTH = 100
 PAIRS_SHOWN = 5
 ENDS_SHOWN = 4
 STOPS = {
@@ -42,6 +46,11 @@ def ascii_only(encoding: str | None) -> bool:
     except (UnicodeEncodeError, LookupError):
         return True
     return False
+
+
+def page_form(console: Console) -> tuple[int, bool]:
+    """Return the columns that a page has on ``console``, and whether it is ``ascii_only`` there."""
+    return min(console.width, PAGE_WIDTH), ascii_only(console.encoding)
 
 
 def report(

@@ -178,9 +178,9 @@ class _Earlier:
 
 def _show_comparison(compared: Comparison) -> None:
     from underlay.report.comparison import comparison_text
-    from underlay.report.terminal import ascii_only
+    from underlay.report.terminal import page_form
 
-    width, plain = min(out.width, 100), ascii_only(out.encoding)
+    width, plain = page_form(out)
     out.print()
     out.print(comparison_text(compared, width=width, ascii_only=plain), end="")
 
@@ -392,5 +392,7 @@ def _read_all(files: Sequence[Path]) -> list[Loaded]:
 def show_result(result: LabResult) -> None:
     """Say on stderr how one lab went; it is printed while the others are still waited for."""
     from underlay.report.results import result_text
+    from underlay.report.terminal import page_form
 
-    err.print(result_text(result, width=min(err.width, 100)), end="")
+    width, _ = page_form(err)
+    err.print(result_text(result, width=width), end="")

@@ -124,9 +124,9 @@ def _exit_code(results: Sequence[LabDifference], *, strict: bool) -> int:
 def _print(results: Sequence[LabDifference], shape: Format) -> None:
     if shape == "text":
         from underlay.report.difference import difference_text
-        from underlay.report.terminal import ascii_only
+        from underlay.report.terminal import page_form
 
-        width, plain = min(out.width, 100), ascii_only(out.encoding)
+        width, plain = page_form(out)
         out.print(difference_text(results, width=width, ascii_only=plain), end="")
         return
     if shape == "markdown":

@@ -33,7 +33,7 @@ def command(
     from underlay.report.explanation import document, explanation_text
     from underlay.report.intent import intent_document, intent_text
     from underlay.report.origins import origins_document, origins_text
-    from underlay.report.terminal import summary_line
+    from underlay.report.terminal import page_form, summary_line
     from underlay.report.unplanned import unplanned_document, unplanned_text
 
     state = running_state(lab)
@@ -47,13 +47,14 @@ def command(
         }
         print_json({"lab": state.lab, **document(explanation), **beside})
     else:
+        width, _ = page_form(out)
         out.print(summary_line(verdict), end="")
         if verdict.as_predicted:
             out.print("nothing to explain: every cell is as expected")
         else:
             out.print()
-            out.print(explanation_text(explanation, width=min(out.width, 100)), end="")
-            out.print(origins_text(state.plan(), verdict, width=min(out.width, 100)), end="")
-        out.print(intent_text(verdict, width=min(out.width, 100)), end="")
-        out.print(unplanned_text(verdict, width=min(out.width, 100)), end="")
+            out.print(explanation_text(explanation, width=width), end="")
+            out.print(origins_text(state.plan(), verdict, width=width), end="")
+        out.print(intent_text(verdict, width=width), end="")
+        out.print(unplanned_text(verdict, width=width), end="")
     raise typer.Exit(verdict.exit_code)

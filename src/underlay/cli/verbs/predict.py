@@ -36,7 +36,7 @@ def command(
     from underlay.lint import load
     from underlay.proof.choice import Choice
     from underlay.report.prediction import prediction_document, prediction_text
-    from underlay.report.terminal import ascii_only
+    from underlay.report.terminal import page_form
 
     loaded = load(resolve_lab(lab))
     prediction = Prediction(loaded.plan)
@@ -46,13 +46,8 @@ def command(
         said = list(remarks(loaded.carried))
         print_json({**prediction_document(prediction, chosen), "remarks": said})
     else:
-        page = prediction_text(
-            prediction,
-            ends(loaded.plan),
-            chosen,
-            width=min(out.width, 100),
-            ascii_only=ascii_only(out.encoding),
-        )
+        width, plain = page_form(out)
+        page = prediction_text(prediction, ends(loaded.plan), chosen, width=width, ascii_only=plain)
         out.print(page, end="")
     tell_errors(loaded, lab or DEFAULT_LAB)
     tell_remarks(loaded, lab or DEFAULT_LAB)

@@ -64,15 +64,16 @@ def command(
 
 
 def _show(told: Told) -> None:
-    from underlay.report.run import WIDTH, run_text
-    from underlay.report.terminal import ascii_only
+    from underlay.report.run import run_text
+    from underlay.report.terminal import page_form
 
-    width, plain = min(out.width, WIDTH), ascii_only(out.encoding)
+    width, plain = page_form(out)
     out.print(run_text(told, width=width, ascii_only=plain), end="")
 
 
 def _text(told: Told, shape: Format) -> str:
     from underlay.report import run
+    from underlay.report.terminal import PAGE_WIDTH
 
     if shape == "junit":
         from underlay.report.junit import junit_text
@@ -86,7 +87,7 @@ def _text(told: Told, shape: Format) -> str:
         return run.html_text(told)
     if shape == "csv":
         return run.csv_text(told)
-    return run.json_text(told) if shape == "json" else run.run_text(told, width=run.WIDTH).plain
+    return run.json_text(told) if shape == "json" else run.run_text(told, width=PAGE_WIDTH).plain
 
 
 def _write(path: Path, text: str) -> None:

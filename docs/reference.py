@@ -11,6 +11,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from pydantic.fields import FieldInfo
 from fleets.page import page as mutations
 from fleets.published import page as published
 from lies.page import page as lies
+from underlay.cli.overview import entries as verb_entries
 from underlay.drivers import DRIVERS
 from underlay.drivers.rule import Rule
 from underlay.expect import (
@@ -60,6 +63,10 @@ from underlay.proof.records.age import MOST_COMMITS
 from underlay.proof.records.keeping import Record, read
 from underlay.proof.records.schema import FaultRow, FaultsRow, RecipeRow, Row
 from underlay.proof.runs.file import schema_of_runs
+from underlay.proof.runs.schema import DOCUMENT as RUN
+from underlay.proof.runs.schema import VERSION as RUN_VERSION
+from underlay.report.documents.kinds import VERSIONS, name_of
+from underlay.report.documents.schemas import schema_of
 from underlay.storage.paths import root
 
 # Which labs the patterns of faults are computed from: the first one that has a place for each.
@@ -90,6 +97,7 @@ BESIDE: dict[type[BaseModel], str] = {
     Network: "More about subnets and `ipam`: [Who hands out which address](concepts/addresses.md).",
     Shim: "What for: [Why a host can't reach its macvlan child](concepts/macvlan-host.md).",
     Statement: "With an example of a broken one: [What is wanted](concepts/intent.md).",
+    Containers: "What `image` and `command` do: [Your own programs](concepts/own-programs.md).",
     Filter: "Which packets each is asked about: [What packet filters see](concepts/filters.md).",
 }
 
@@ -180,8 +188,8 @@ containers:
     networks: [lannet]
     addresses: {lannet: 10.1.1.70}
     listens: ["tcp:5432"]
-  - {on: [core-01, core-02], name: web, networks: [lannet]}
-protocols: [icmp, "tcp:5432"]
+  - {on: [core-01, core-02], name: web, networks: [lannet], command: [httpd, -f], ports: [80]}
+protocols: [icmp, "tcp:5432", "tcp:80"]
 """,
     Host: """
 hosts:
@@ -742,8 +750,92 @@ def run_schema() -> str:
     return json.dumps(schema_of_runs(), indent=2, ensure_ascii=False) + "\n"
 
 
+def document_schema(kind: str) -> str:
+    """The JSON Schema of what a verb prints with --json."""
+    return json.dumps(schema_of(kind), indent=2, ensure_ascii=False) + "\n"
+
+
+def json_documents() -> str:
+    """The page about what verbs print with --json: each document's version and its schema."""
+    rows = []
+    for kind, version in VERSIONS.items():
+        where = OTHER_DOCUMENTS.get(kind) or f"[`{kind} --json`](verbs/{kind}.md#json)"
+        schema = f"[{kind}.schema.json](schemas/{kind}.schema.json)"
+        rows.append(f"| `{name_of(kind)}` | {version} | {where} | {schema} |")
+    saved = "[`check --save`](verbs/check.md#a-run-as-a-file)"
+    schema = "[run.schema.json](schemas/run.schema.json)"
+    rows.append(f"| `{RUN}` | {RUN_VERSION} | {saved} | {schema} |")
+    return "\n".join([*DOCUMENTS_HEAD.splitlines(), *rows]) + "\n"
+
+
+OTHER_DOCUMENTS = {
+    "error": "any verb with `--json` that fails before it knows more: `error` and `hint`",
+    "version": "`underlay --version --json`",
+}
+DOCUMENTS_HEAD = f"""\
+{MADE}
+
+# JSON documents
+
+What do programs rely on that read what Underlay prints?
+
+Every document says first what it is, in `document`, and in which version, in `version`:
+
+```json
+{{
+  "document": "underlay check",
+  "version": 1,
+```
+
+Each has a [JSON Schema](https://json-schema.org/draft/2020-12) (draft 2020-12), made from the
+models that the tests hold real documents against. `underlay schema WHAT` prints it, where WHAT is
+the verb, `error`, `version` or `run`; what the fields mean stands on the verbs' pages.
+
+A schema names every field and which of them are always there, and lets others be: **new fields may
+come at any time**, in the same version. So read fields by their names, and don't refuse what you
+don't know.
+
+**A version counts up where a program that reads the older one could go wrong**: a field goes, is
+there less often, means something else, takes values of another kind, or words that the schema
+doesn't list. The changelog names it. A program that wants to be safe compares `document` and
+`version`, and stops at others:
+
+```sh
+underlay check --json > cells.json
+jq -e '.document == "underlay check" and .version == 1' cells.json > /dev/null
+```
+
+`report --format json` prints what `check --json` does. With `--json` a verb that can't do what it
+was asked prints `underlay error` in place of its own document, and exits as without `--json`.
+Standard formats have versions of their own: SARIF (`lint --format sarif`) and JUnit XML (`check
+--junit`).
+
+| `document` | `version` | Printed or written by | Schema |
+|---|---|---|---|
+"""
+
+
+def verbs() -> str:
+    """The page that lists the verbs, in the order and the words of ``--help``."""
+    lines = [
+        "# Verbs",
+        "",
+        MADE,
+        "",
+        "What `underlay --help` lists. Each verb has a page: its options, examples that are run,",
+        "the files it writes, and its exit codes.",
+    ]
+    for group, found in groupby(verb_entries(), key=lambda entry: entry.group):
+        lines += ["", f"## {group}", "", "| Verb | What it does |", "|---|---|"]
+        lines += [f"| [{one.name}]({one.name}.md) | {one.summary} |" for one in found]
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
+    "json-documents.md": json_documents,
+    "verbs/index.md": verbs,
     "schemas/run.schema.json": run_schema,
+    **{f"schemas/{kind}.schema.json": partial(document_schema, kind) for kind in VERSIONS},
     "records.md": records,
     "lab-file.md": lab_file,
     "lint-rules.md": lint_rules,

@@ -4,7 +4,10 @@
 
 log=$root/.underlay/setup.log
 ticker=''
+# The function that says in a line how far the command is that runs.
+so_far=last_line
 temporary=''
+updated=no
 
 say() {
     printf 'underlay: %s\n' "$*" >&2
@@ -57,10 +60,42 @@ start_ticker() {
         seconds=0
         while sleep 10 >/dev/null 2>&1 9>&- && kill -0 $$ 2>/dev/null; do
             seconds=$((seconds + 10))
-            say "  … ${seconds} s: $(tail -n 1 "$log" | cut -c 1-100)"
+            say "  … ${seconds} s: $("$so_far" | cut -c 1-100)"
         done
     ) 9>&- &
     ticker=$!
+}
+
+# What apt says last is what it unpacks or sets up just now.
+last_line() {
+    tail -n 1 "$log"
+}
+
+making_venv() {
+    printf 'making .venv\n'
+}
+
+# How many packages of requirements.txt there are by now, and which one is the last. pip names all
+# of them in one line before it installs the first, and says nothing more until it has the last:
+# each has its folder of metadata once it is there. Its own is there before.
+pip_so_far() {
+    all=$(grep '^[A-Za-z0-9]' "$root/requirements.txt" | grep -vc win32 || true)
+    done_by_now=0 last=''
+    if ! grep -q '^Installing collected packages' "$log"; then
+        done_by_now=$(grep -c '^Collecting ' "$log" || true)
+        last=$(sed -n 's/^Collecting \([^=<>~! ]*\).*/\1/p' "$log" | tail -n 1)
+        printf 'fetched %s of %s packages%s\n' "$done_by_now" "$all" "${last:+: $last}"
+        return
+    fi
+    # The newest comes last: ls sorts by time, and names of packages hold no spaces.
+    # shellcheck disable=SC2012
+    for metadata in $(ls -tr "$venv"/lib/python3*/site-packages 2>/dev/null); do
+        case $metadata in
+            pip-*.dist-info) ;;
+            *.dist-info) done_by_now=$((done_by_now + 1)) last=${metadata%%-*} ;;
+        esac
+    done
+    printf 'installed %s of %s packages%s\n' "$done_by_now" "$all" "${last:+: $last}"
 }
 
 stop_ticker() {
@@ -79,6 +114,7 @@ set_up() {
     trap 'stop_ticker; forget_temporary' EXIT
     trap 'say interrupted; exit 130' INT TERM HUP
     take_lock
+    install_bundle "$@"
     # Another first use may have done it all while this one waited.
     if ! is_ready; then
         : >"$log"
@@ -94,6 +130,56 @@ set_up() {
     rmdir "$root/.underlay" 2>/dev/null || true
     exec 9>&-
     trap - EXIT INT TERM HUP
+}
+
+# install_bundle bundle install FILE [--into FOLDER]: nothing is here yet that could read a bundle,
+# so its own script does it all, by default for this checkout. Anything else is left to Python.
+install_bundle() {
+    [ "${1:-} ${2:-}" = "bundle install" ] || return 0
+    shift 2
+    into=$root bundle=''
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --into) [ $# -gt 1 ] || return 0; into=$2; shift ;;
+            --into=*) into=${1#*=} ;;
+            -*) return 0 ;;
+            *) [ -z "$bundle" ] || return 0; bundle=$1 ;;
+        esac
+        shift
+    done
+    [ -f "$bundle" ] || return 0
+    # What a killed one has left is as large as the bundle.
+    for left in "$root"/.underlay/bundle.*; do
+        kill -0 "${left##*.}" 2>/dev/null || rm -rf "$left"
+    done
+    temporary=$root/.underlay/bundle.$$
+    mkdir "$temporary"
+    say "unpacking $bundle"
+    tar --extract --file="$bundle" --force-local --directory="$temporary" --strip-components=1 ||
+        fail "$bundle can't be unpacked" "copy it again, and compare  sha256sum FILE"
+    [ -f "$temporary/install" ] || fail "$bundle is no bundle" "underlay bundle FILE makes one"
+    # The script starts this launcher, which would wait for the lock.
+    exec 9>&-
+    code=0
+    sh "$temporary/install" "$into" || code=$?
+    forget_temporary
+    rmdir "$root/.underlay" 2>/dev/null || true
+    exit "$code"
+}
+
+# Without network, what to do is another thing than where something failed.
+without_network() {
+    grep -qiE 'temporary failure (in name resolution|resolving)|could not resolve|network is unreachable|name or service not known|failed to establish a new connection' "$log"
+}
+
+# hint_of WORDS: what to try next after apt or pip has failed.
+hint_of() {
+    if without_network; then
+        printf '%s' "this machine seems to have no network; a bundle brings all that is needed:\
+ ./underlay bundle FILE where there is network, and here ./underlay bundle install FILE"
+    else
+        printf '%s' "$1"
+    fi
 }
 
 # Who is interrupted may leave folders of temporary files: pip does. They are in one of our own.
@@ -150,13 +236,17 @@ apt_install() {
     apt="$as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Dpkg::Use-Pty=0"
     # An interrupted installation leaves packages that the next one would stumble over.
     [ -z "$(dpkg --audit 2>/dev/null)" ] || quietly $as_root dpkg --configure -a || true
-    say "updating apt's lists"
-    quietly $apt update || say "apt-get update failed; trying with the lists there are"
+    # Both lists of packages are of the same minute.
+    [ "$updated" = yes ] || {
+        say "updating apt's lists"
+        quietly $apt update || say "apt-get update failed; trying with the lists there are"
+        updated=yes
+    }
     say "installing them (some minutes)"
     quietly $apt install -y --no-install-recommends $missing || {
         tail -n 5 "$log" >&2
         fail "apt-get could not install:$missing" \
-            "Underlay is made for Debian 13; all that apt said is in $log"
+            "$(hint_of "Underlay is made for Debian 13; all that apt said is in $log")"
     }
 }
 
@@ -177,17 +267,19 @@ make_venv() {
     temporary=$venv/tmp
     mkdir "$temporary"
     say "making .venv and installing the Python packages of requirements.txt (half a minute)"
+    so_far=making_venv
     quietly env TMPDIR="$temporary" "$system_python" -I -m venv "$venv" || {
         tail -n 5 "$log" >&2
         fail "$system_python could not make $venv" "all that it said is in $log"
     }
+    so_far=pip_so_far
     # Wheels only: a source package would run its own code and fetch what no hash covers.
     quietly env TMPDIR="$temporary" PIP_USER=0 "$venv/bin/python" -I -m pip --disable-pip-version-check install \
         --no-input --progress-bar off --retries 2 --require-hashes --only-binary :all: \
         -r "$root/requirements.txt" || {
         tail -n 5 "$log" >&2
         fail "pip could not install the packages of requirements.txt" \
-            "is the network up? All that pip said is in $log"
+            "$(hint_of "is the network up? All that pip said is in $log")"
     }
     forget_temporary
 }

@@ -7,10 +7,14 @@ that nobody mistakes a rewriting run for a passing one. CI never passes it.
 from __future__ import annotations
 
 import difflib
+import gc
 import json
+import os
+import signal
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,13 @@ LAYERS = ("unit", "golden", "cluster")
 PATIENCE = 50.0
 # How many tests are left to --all.
 LEFT = pytest.StashKey[int]()
+
+# Tests are the same whoever starts them: in colours, on a narrow terminal, or behind a shell's `&`,
+# which has its jobs ignore interrupts, and all that they start as well.
+for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -54,6 +65,21 @@ def pytest_configure(config: pytest.Config) -> None:
     for layer in LAYERS:
         config.addinivalue_line("markers", f"{layer}: set for every test in tests/{layer}")
     config.addinivalue_line("markers", "all: too slow for every day; runs with --all only")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep Python's garbage collector from thousands of tests, which all stay.
+
+    While they are collected it would look through them again and again, and find nothing;
+    afterwards it looks at what tests leave alone.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(trylast=True)
@@ -161,6 +187,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         time.sleep(0.1)
 
 
+@cache
 def layer_of(path: Path) -> str:
     """Return the layer that the test file ``path`` belongs to, empty where it has none."""
     if not path.is_relative_to(TESTS):

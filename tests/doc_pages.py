@@ -23,6 +23,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import documents
+from underlay.report.documents.kinds import VERSIONS, stamped
 from underlay.storage.paths import cache, root
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -169,6 +171,8 @@ def fields(document: object, at: str = "") -> set[str]:
     return {at}
 
 
+# What every document says first; docs/json-documents.md tells of it for all.
+STAMP = {"document", "version"}
 CELL = ("source", "destination", "protocol", "family")
 
 
@@ -187,7 +191,7 @@ def wrong_fields(page: Path, document: object, empty: Collection[str] = ()) -> l
 
     A part in angle brackets, as in ``parents.<segment>``, stands for any key. A subsection
     is about another document. What of ``empty`` is an empty list or mapping in the document
-    shows none of its fields there.
+    shows none of its fields there. How the document differs from its schema is told, too.
     """
     hidden = [name for name in empty if name in fields(document)]
     listed = [
@@ -197,12 +201,14 @@ def wrong_fields(page: Path, document: object, empty: Collection[str] = ()) -> l
     ]
     patterns = {name: re.sub(r"<\w+>", r"[^.]+", re.sub(r"[\[\].]", r"\\\g<0>", name))
                 for name in listed}  # fmt: skip
-    real = fields(document) - set(hidden)
+    real = fields(document) - set(hidden) - STAMP
     problems = [
         f"{page.name} does not list {name}"
         for name in sorted(real)
         if not any(re.fullmatch(pattern, name) for pattern in patterns.values())
     ]
+    if page.stem in VERSIONS and isinstance(document, dict):
+        problems += documents.problems(page.stem, stamped(page.stem, document))
     return problems + [
         f"{page.name} lists {name}, which is not there"
         for name, pattern in patterns.items()

@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from underlay.drivers import DRIVERS
@@ -86,6 +87,12 @@ def planned(lab: dict[str, Any], name: str = "random") -> Plan | None:
             return None if loaded.errors else loaded.plan
         except BadInput:
             return None
+
+
+def rounds(count: int) -> settings:
+    """Return the settings of a test that is tried on ``count`` random labs, however slow one is."""
+    slow = [HealthCheck.filter_too_much, HealthCheck.too_slow]
+    return settings(max_examples=count, deadline=None, suppress_health_check=slow)
 
 
 def text(lab: dict[str, Any], name: str) -> str:

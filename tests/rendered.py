@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -23,6 +24,7 @@ SHIPPED = sorted(
 BATCH = 4
 NODE = {"node.json": "/etc/underlay/node.json"}
 SEED = {"user-data", "meta-data", "network-config"}
+IGNITION, NETWORKD = "config.ign", "/etc/systemd/network/10-cloud-init"
 
 
 def read_back(plan: Plan, node: PlannedNode, folder: Path, key: str) -> set[str]:
@@ -39,6 +41,9 @@ def read_back(plan: Plan, node: PlannedNode, folder: Path, key: str) -> set[str]
             _network(json.loads((folder / file).read_text()), network)
     targets |= NODE
     document = json.loads((folder / "node.json").read_text())
+    for each in told["nodes"]:
+        each.pop("config", None)
+        each.pop("ignition_as", None)
     assert document == {
         "lab": plan.lab,
         "node": next(each for each in told["nodes"] if each["name"] == node.name),
@@ -46,6 +51,9 @@ def read_back(plan: Plan, node: PlannedNode, folder: Path, key: str) -> set[str]
         "containers": [each for each in told["containers"] if each["node"] == node.name],
         "files": list(targets.values()),
     }
+    if node.config == "ignition":
+        _ignition(node, json.loads((folder / IGNITION).read_text()), targets, folder)
+        return {*targets, IGNITION}
     read = {name: yaml.safe_load((folder / name).read_text()) for name in SEED}
     assert read["meta-data"]["local-hostname"] == node.name
     assert read["meta-data"]["instance-id"].startswith(f"{plan.lab}-{node.name}-")
@@ -54,6 +62,32 @@ def read_back(plan: Plan, node: PlannedNode, folder: Path, key: str) -> set[str]
     _user_data(plan, node, read["user-data"], key)
     _network_config(node, read["network-config"])
     return {*targets, *SEED}
+
+
+def _ignition(
+    node: PlannedNode, read: dict[str, Any], targets: dict[str, str], folder: Path
+) -> None:
+    assert read["ignition"] == {"version": "3.3.0"}
+    written = {each["path"]: each for each in read["storage"]["files"]}
+    assert len(written) == len(read["storage"]["files"])
+    texts = {
+        path: unquote(each["contents"]["source"].removeprefix("data:,"))
+        for path, each in written.items()
+    }
+    for file, to in targets.items():
+        assert texts[to].strip() == (folder / file).read_text().strip()
+        assert (written[to]["mode"], written[to]["user"]["id"]) == (0o644, 0)
+    assert texts["/etc/hostname"] == f"{node.name}\n"
+    units = {path.rpartition("/10-cloud-init-")[2] for path in texts if "/network/" in path}
+    for nic in (node.management, *node.nics):
+        assert f"MACAddress={nic.mac}\n" in texts[f"{NETWORKD}-{nic.interface}.link"]
+        assert {f"{nic.interface}.link", f"{nic.interface}.network"} <= units
+    for vlan in node.vlans:
+        assert f"Id={vlan.vlan}\n" in texts[f"{NETWORKD}-{vlan.interface}.netdev"]
+        drop_in = f"{NETWORKD}-{vlan.link}.network.d/vlans.conf"
+        assert f"VLAN={vlan.interface}\n" in texts[drop_in]
+    (unit,) = read["systemd"]["units"]
+    assert (unit["name"], unit["enabled"]) == ("underlay-node.service", True)
 
 
 def strings(value: Any) -> Iterator[str]:

@@ -81,8 +81,10 @@ class Spot:
         return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
-def nearest(word: object, choices: Iterable[str]) -> str:
+def nearest(word: object, choices: Iterable[str], *, likeness: float = LIKENESS) -> str:
     """Return the one of ``choices`` that ``word`` was probably meant to be, or nothing.
+
+    ``likeness`` is how much of both has to be the same, of 1.
 
     Large letters and underscores count as small ones and hyphens. A name with other numbers is
     another thing, however like it looks: core-20 isn't meant to be core-02, nor eth9 eth1.
@@ -93,7 +95,7 @@ def nearest(word: object, choices: Iterable[str]) -> str:
     numbers = _numbers(written)
     plain = {_plain(choice): choice for choice in choices}
     able = [one for one in plain if not numbers or not _numbers(one) or _numbers(one) == numbers]
-    near = difflib.get_close_matches(written, able, n=1, cutoff=LIKENESS)
+    near = difflib.get_close_matches(written, able, n=1, cutoff=likeness)
     return plain[near[0]] if near else ""
 
 

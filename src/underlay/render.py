@@ -34,7 +34,7 @@ DEADLINE_PER_NODE = 10.0
 PLAYBOOK = "ansible.cli.playbook"
 SOURCES = ("ansible", "cloud-config")
 # The node program and what runs it are no part of the files that it is given.
-NOT_RENDERING = {"__pycache__", "module_utils", "bundle.py", "converge.yml"}
+NOT_RENDERING = {"__pycache__", "module_utils", "node_files.py", "converge.yml"}
 MESSAGE_LINES = 15
 # Rendered labs that the cache keeps: a copy of one is some hundred kilobytes at most.
 KEPT = 100
@@ -160,6 +160,15 @@ def _content_hashes(plans: Sequence[Plan], authorized_key: str) -> list[str]:
             digest.update(f"{len(text)}:{text}".encode())
         found.append(digest.hexdigest())
     return found
+
+
+def cached_entry(plan: Plan, authorized_keys: Sequence[str], cache: Path) -> Path | None:
+    """Return the entry of ``cache`` with the files of ``plan`` for one of the keys, if any."""
+    for key in authorized_keys:
+        entry = cache / content_hash(plan, key)
+        if (entry / MARKER).is_file():
+            return entry
+    return None
 
 
 def rendered_files(output: Path) -> list[Path]:

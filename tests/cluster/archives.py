@@ -31,6 +31,37 @@ def docker_archive(path: Path, name: str, *command: str) -> None:
     path.write_bytes(_tar(parts, mode=0o644))
 
 
+def oci_archive(path: Path, name: str, *command: str) -> None:
+    """Write the same as an OCI archive: blobs and an index, which names the image.
+
+    Source: the OCI image layout specification.
+    """
+    docker_archive(path, name, *command)
+    with tarfile.open(path) as made:
+        held = {one.name: made.extractfile(one).read() for one in made}  # type: ignore[union-attr]
+    blobs: dict[str, bytes] = {}
+
+    def kept(data: bytes, kind: str) -> dict[str, object]:
+        digest = hashlib.sha256(data).hexdigest()
+        blobs[f"blobs/sha256/{digest}"] = data
+        media = f"application/vnd.oci.image.{kind}"
+        return {"mediaType": media, "digest": f"sha256:{digest}", "size": len(data)}
+
+    config = next(data for held_name, data in held.items() if held_name.endswith(".json"))
+    said = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": kept(config, "config.v1+json"),
+        "layers": [kept(held["layer.tar"], "layer.v1.tar")],
+    }
+    entry = kept(json.dumps(said).encode(), "manifest.v1+json")
+    entry["annotations"] = {"org.opencontainers.image.ref.name": name}
+    index = {"schemaVersion": 2, "manifests": [entry]}
+    blobs["oci-layout"] = json.dumps({"imageLayoutVersion": "1.0.0"}).encode()
+    blobs["index.json"] = json.dumps(index).encode()
+    path.write_bytes(_tar(blobs, mode=0o644))
+
+
 def _tar(files: dict[str, bytes], mode: int) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:

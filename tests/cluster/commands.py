@@ -32,6 +32,11 @@ class Done:
         code = "past its deadline" if self.code == PAST_DEADLINE else f"exit {self.code}"
         return f"{' '.join(self.arguments)}: {code}\n{self.out}\n{self.err}".rstrip()
 
+    def variables(self) -> dict[str, str]:
+        """Return the environment variables of the document that ``env --json`` prints."""
+        found: dict[str, str] = self.document()["variables"]
+        return found
+
     def document(self) -> Any:
         """Return standard output as the one JSON document that it must be."""
         try:

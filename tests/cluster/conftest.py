@@ -1,7 +1,8 @@
-"""Labs for the tests of this layer: each boots once, and of this checkout's one is up at a time.
+"""Labs for the tests of this layer: each boots once, and of a checkout's one is up at a time.
 
 A test says which lab it wants by parametrising ``lab``; all tests of one lab run
-in a row. A lab that is up already is used as it is, and left up.
+in a row. A lab that is up already is used as it is, and left up. Where several processes
+share the tests, each of the longest rows has a lab of its own.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from testinfra.host import Host
 from testinfra.utils.ansible_runner import AnsibleRunner
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from barrier import Barrier
-from cluster.running import LABS, Checkout, Lab
+from cluster.running import LABS, SHARED, Checkout, Lab
 from underlay.storage import paths
 
 HERE = Path(__file__).parent
@@ -34,20 +36,49 @@ OF_THE_CHECKOUTS_LABS = {
     "test_exec",
     "test_faults",
     "test_files",
+    "test_forward",
     "test_lie_detector",
     "test_lies",
+    "test_networkd",
     "test_no_decoration",
+    "test_pytest_plugin",
     "test_reachability",
     "test_rendered",
     "test_status",
     "test_trace",
     "test_unplanned",
+    "test_watch",
 }
-# Where several processes share the tests, this lab is up beside the others, in a copy of the
-# checkout. Those of its tests that look into a lab in this very process are of the full proof.
-APART = "docker-vlan"
+# Where several processes share the tests, these have a lab beside the others', in a copy of the
+# checkout: of all that wait for the default lab they take half of the time, and the other lab is
+# the only one more that many tests want. Tests that look into a lab in this very process find it
+# in this checkout alone: they are none of these, or of the full proof, which one process runs.
+# The documents' own block that starts the default lab starts the one beside.
+OF_THE_CHECKOUT, BESIDE, APART = "lab", "lab beside", "docker-vlan"
+FILES_BESIDE = {"test_docs", "test_lie_detector"}
+# Their cases begin with the share that they are of, each of which a process takes by itself.
+BY_SHARE = {"test_courses"}
 # What takes longest comes first, so that no process is left with it at the end.
-LONGEST = ("test_libvirt", "test_switching", "test_lifecycle", "test_two_labs", "test_random_labs")
+LONGEST = (
+    "test_lifecycle",
+    "test_courses",
+    "test_fleet",
+    "test_two_labs",
+    "test_entering",
+    "test_random_labs",
+    "test_switching",
+    "test_killed",
+    "test_statement",
+    "test_pytest_plugin",
+    "test_own_image",
+    "test_intent",
+    "test_rootless",
+    "test_lean",
+    "test_listening",
+    "test_proving",
+    "test_environment",
+)
+PLACE = pytest.StashKey[str]()
 FIRST_USE = 1800.0
 
 
@@ -57,20 +88,50 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByLab |
 
 
 class ByLab(LoadScopeScheduling):
-    """Tests of this checkout's labs stay together, and each other file by itself.
+    """Tests of this checkout's labs stay together, and each other file or share by itself.
 
     By their names: xdist 3.8 can't group tests otherwise with pytest 9.2.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        path, _, name = nodeid.partition("::")
-        stem = Path(path).stem
-        if stem not in OF_THE_CHECKOUTS_LABS:
-            return stem
-        _, is_case, case = name.removesuffix("]").partition("[")
-        if not is_case or not any(of_lab(case, lab) for lab in LABS):
-            return f"{stem}, without a lab"
-        return APART if of_lab(case, APART) and not of_lab(case, "coreos") else "lab"
+        return place_of(nodeid)
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        """Hand out the longest, but the shortest to one that waits for what is long by itself.
+
+        A process begins a test once it knows the next, so it gets one before it needs it, and
+        nobody else can take that from it.
+        """
+        pending = [unit for unit in self.assigned_work.get(node, {}).values()
+                   if not all(unit.values())]  # fmt: skip
+        if pending and all(len(unit) == 1 for unit in pending):
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
+        super()._assign_work_unit(node)
+
+    def _reschedule(self, node: WorkerController) -> None:
+        if node.shutting_down or not self.workqueue or self._pending(node) <= 1:
+            super()._reschedule(node)
+
+    def _pending(self, node: WorkerController) -> int:
+        return int(self._pending_of(self.assigned_work[node]))
+
+
+def place_of(nodeid: str) -> str:
+    """Return by what a test stays with others: the lab that it shares with them, or its file."""
+    path, _, name = nodeid.partition("::")
+    stem = Path(path).stem
+    _, is_case, case = name.removesuffix("]").partition("[")
+    if stem in BY_SHARE and "/" in case:
+        return f"{stem}, {case.partition('/')[0]}"
+    if stem not in OF_THE_CHECKOUTS_LABS:
+        return stem
+    if stem in FILES_BESIDE and not of_lab(case, APART):
+        return BESIDE
+    if not is_case or not any(of_lab(case, lab) for lab in LABS):
+        return f"{stem}, without a lab"
+    if of_lab(case, APART) and not of_lab(case, "coreos"):
+        return APART
+    return OF_THE_CHECKOUT
 
 
 def of_lab(case: str, lab: str) -> bool:
@@ -79,7 +140,10 @@ def of_lab(case: str, lab: str) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the tests of one lab follow each other; those that boot labs of their own come last."""
+    """Let the tests of one lab follow each other; those that boot labs of their own come last.
+
+    A test that starts a lab in the manner of its users comes before those that use it.
+    """
     order = list(LABS)
 
     def place(item: pytest.Item) -> int:
@@ -88,9 +152,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if isinstance(item, pytest.Function) and hasattr(item, "callspec")
             else {}
         )
+        if "apart" in getattr(item, "fixturenames", ()):
+            return -1
         if "lab" in parameters:
             return order.index(parameters["lab"])
-        return len(order) + (item.path.stem not in LONGEST)
+        stem = item.path.stem
+        return len(order) + (LONGEST.index(stem) if stem in LONGEST else len(LONGEST))
 
     ours = [index for index, item in enumerate(items) if item.path.is_relative_to(HERE)]
     for index, item in zip(ours, sorted((items[i] for i in ours), key=place), strict=True):
@@ -99,6 +166,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             OF_THE_CHECKOUTS_LABS
         ):
             raise pytest.UsageError(f"{item.path.name} has to be in OF_THE_CHECKOUTS_LABS")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note where the lab is to be that the test is about to ask for."""
+    item.config.stash[PLACE] = place_of(item.nodeid)
 
 
 @pytest.fixture(scope="session")
@@ -112,15 +185,21 @@ def here() -> Checkout:
 
 
 @pytest.fixture(scope="session")
-def lab(
-    here: Checkout, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Lab]:
+def apart(here: Checkout) -> Iterator[Checkout]:
+    """Return a copy of the checkout for a lab beside this one's.
+
+    It is another one than `copy`: tests that follow in this process count and end the labs there.
+    """
+    with here.copied_apart() as checkout:
+        yield checkout
+
+
+@pytest.fixture(scope="session")
+def lab(here: Checkout, request: pytest.FixtureRequest) -> Iterator[Lab]:
     """Return the lab whose name is the parameter, up."""
     file, *options = LABS[request.param]
-    checkout = here
-    if request.param == APART and "PYTEST_XDIST_WORKER" in os.environ:
-        # One of its own: files that follow in this process count and end the labs of `copy`.
-        checkout = here.copied(tmp_path_factory.mktemp("apart") / "underlay")
+    beside = SHARED and request.config.stash[PLACE] in (BESIDE, APART)
+    checkout = request.getfixturevalue("apart") if beside else here
     lab = Lab(checkout, request.param, checkout.root / file)
     was_up = (lab.state / "lab.json").exists()
     done = lab.up(*options)
@@ -152,15 +231,14 @@ def hosts(lab: Lab) -> dict[str, Host]:
 
 
 @pytest.fixture(scope="session")
-def copy(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def copy(here: Checkout) -> Iterator[Checkout]:
     """Return a copy of the checkout, for tests that would disturb the labs of this one.
 
     Its default lab is another one than this checkout's. It shares the virtual
     environment, and ends with whatever it still runs.
     """
-    checkout = here.copied(tmp_path_factory.mktemp("copy") / "underlay")
-    yield checkout
-    checkout.underlay("down", "--all")
+    with here.copied_apart() as checkout:
+        yield checkout
 
 
 @pytest.fixture

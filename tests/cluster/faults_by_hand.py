@@ -342,6 +342,20 @@ MACHINES = (
     ),
 )  # fmt: skip
 COREOS = (*LINKS, *DRIVERS, *SWITCH, *ADDRESSES, *NEIGHBOURS, *ROUTES, *FILTERS, *MACHINES)
+SHIM_AGAIN = """
+ip link add link eth1 name sh-mac address 02:75:10:02:00:00 type macvlan mode bridge
+ip address add 10.1.1.12/32 dev sh-mac
+ip link set sh-mac up
+ip route add 10.1.1.64/26 dev sh-mac
+ip route add 10.1.1.128/26 dev sh-mac
+"""
+SHIMS = (
+    one(
+        "shim-missing", "core-02, sh-mac", "core-02", "ip link delete sh-mac",
+        SHIM_AGAIN, lab="shim",
+    ),
+)  # fmt: skip
+
 BY_HAND = (
     *COREOS,
     *DOCKER_VLAN,
@@ -357,4 +371,5 @@ BY_HAND = (
     *CARRIERS,
     *FINDING,
     *PODMAN_DHCP,
+    *SHIMS,
 )

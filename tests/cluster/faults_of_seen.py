@@ -1,4 +1,4 @@
-"""Faults by hand in the lab seen: those that only its checks of sizes and hearers show."""
+"""Faults by hand in the lab seen, which only its checks show: of sizes, hearers, MAC addresses."""
 
 from __future__ import annotations
 
@@ -18,5 +18,9 @@ SEEN = (
     one(
         "mtu-too-small", "switch, lan-2", "switch", "ip link set lan-2 mtu 1400",
         "ip link set lan-2 mtu 1500", lab=LAB, word="switch",
+    ),
+    one(
+        "other-mac", "own-2a, eth0", "own-2a", "ip link set eth0 address 06:00:00:00:00:2a",
+        "ip link set eth0 address 02:75:10:02:00:01", lab=LAB,
     ),
 )  # fmt: skip

@@ -15,7 +15,7 @@ GRACE = 5.0
 def processes(checkout: Checkout) -> list[str]:
     """Return the command lines of processes that run in ``checkout`` or name a path in it.
 
-    A lab's nodes name none, but they can't outlive the sandbox's first process, which does.
+    A lab's nodes name none, but they can't outlive the process that made the sandbox, which does.
     """
     found = []
     for entry in Path("/proc").iterdir():

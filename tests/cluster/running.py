@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ UP_DEADLINE = 900.0
 CHECK_DEADLINE = 300.0
 VERB_DEADLINE = 180.0
 
+# Whether several processes share the tests.
+SHARED = "PYTEST_XDIST_WORKER" in os.environ
 NOT_COPIED = (
     ".git", ".underlay", ".vagrant", ".venv", ".tox", ".hypothesis", ".*_cache",
 )  # fmt: skip
@@ -72,17 +76,20 @@ class Checkout:
         return run([program, *words], folder=folder or self.root, deadline=deadline, text=text)
 
     def start(
-        self, *words: str, environment: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        stdout: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[str]:
         """Start the checkout's ``underlay`` in a process group of its own, to be interrupted.
 
-        ``environment`` is added to ours.
+        ``environment`` is added to ours. What it prints is dropped, or ``stdout`` is a pipe for it.
         """
         return subprocess.Popen(
             [str(self.root / "underlay"), *words],
             cwd=self.root,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             env=clean_environment() | dict(environment or {}),
@@ -114,6 +121,19 @@ class Checkout:
         (root / ".venv" / "stamp").unlink()
         (root / ".venv" / "stamp").write_text(stamp.replace(str(self.root), str(root)))
         return Checkout(root)
+
+    @contextmanager
+    def copied_apart(self) -> Iterator[Checkout]:
+        """Copy the checkout to a folder of its own, and end whatever it still runs.
+
+        Where a run is interrupted, pytest removes its own folders before it ends fixtures.
+        """
+        with tempfile.TemporaryDirectory(prefix="underlay-copy-") as folder:
+            checkout = self.copied(Path(folder) / "underlay")
+            try:
+                yield checkout
+            finally:
+                checkout.underlay("down", "--all")
 
     def state(self, lab: str) -> Path:
         """Return the state folder of the lab called ``lab``."""

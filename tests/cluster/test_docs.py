@@ -13,7 +13,7 @@ import pytest
 from _pytest.mark.structures import ParameterSet
 
 import doc_pages
-from cluster.running import Checkout, Lab
+from cluster.running import SHARED, Checkout, Lab
 from doc_pages import Block
 
 on_coreos = pytest.mark.parametrize("lab", ["coreos"], indirect=True)
@@ -68,6 +68,10 @@ MEASURING = ("break", "check", "explain", "mend", "trace")
 SLOW_DOCUMENTS = ("demo", "check")
 # `down` has a test of its own below.
 ALONE = {"down": ["--all"]}
+# They run until they are interrupted; their own tests compare what they print.
+UNTIL_INTERRUPTED = {"forward": "test_forward.py", "watch": "test_watch.py"}
+# tests/unit/bundle compares what it prints of a small bundle.
+FETCHING = {"bundle": "test_verb.py"}
 SLOW_DEADLINE = 600.0
 DEADLINE = 120.0
 
@@ -115,21 +119,27 @@ def test_block(lab: Lab, block: Block, folder: Path, whole: list[Lab]) -> None:
     ],
     ids=str,
 )
-def test_block_that_starts_the_lab(block: Block, copy: Checkout, tmp_path: Path) -> None:
-    """In a copy of the checkout, where the lab isn't up and its nodes really boot."""
-    assert copy.underlay("down", "--all").code == 0
-    assert not copy.state("coreos").exists()
+def test_block_that_starts_the_lab(block: Block, apart: Checkout, tmp_path: Path) -> None:
+    """In a copy of the checkout, where the lab isn't up and its nodes really boot.
+
+    Where several processes share the tests, it stays up for the other blocks.
+    """
+    assert apart.underlay("down", "--all").code == 0
+    assert not apart.state("coreos").exists()
     for name in ("underlay", "labs"):
-        (tmp_path / name).symlink_to(copy.root / name)
+        (tmp_path / name).symlink_to(apart.root / name)
     try:
         problems = doc_pages.play(block, tmp_path)
-        nodes = copy.state("coreos") / "nodes"
+        nodes = apart.state("coreos") / "nodes"
         consoles = [path.stat().st_size for path in nodes.glob("*/console.log")]
         assert not problems, "\n\n".join(problems)
         assert len(consoles) == 3
         assert all(consoles)
-    finally:
-        copy.underlay("down", "--all", deadline=DEADLINE)
+    except BaseException:
+        apart.underlay("down", "--all", deadline=DEADLINE)
+        raise
+    if not SHARED:
+        apart.underlay("down", "--all", deadline=DEADLINE)
 
 
 def test_the_verbs_that_start_a_lab_have_such_a_block() -> None:

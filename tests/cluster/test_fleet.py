@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from hashlib import sha256
-from pathlib import Path
 
 import pytest
 
+from cluster.fleet_up import fleet_up
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab
-
-FLEETS = Path(__file__).parents[1] / "fleets"
-NAME = "fleet-mixed"
 
 
 @pytest.fixture(scope="module")
 def fleet(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Return the lab of a fleet that has hosts of three kinds, up, with files of its own."""
     before = interfaces()
-    folder = tmp_path_factory.mktemp("fleet") / "mixed"
-    shutil.copytree(FLEETS / "mixed", folder)
-    lab = Lab(copy, NAME, folder / "lab.yml")
-    done = lab.up()
-    if done.code:
-        pytest.fail(str(done), pytrace=False)
-    yield lab
-    done = copy.underlay("down", "--all")
-    assert done.code == 0, str(done)
+    with fleet_up(copy, tmp_path_factory.mktemp("fleet"), "mixed") as lab:
+        yield lab
     prove_nothing_is_left(copy, before)
 
 
@@ -96,7 +85,7 @@ def test_a_parent_that_was_mistyped_is_seen_by_intent_and_packets(fleet: Lab) ->
     try:
         refused = fleet.checkout.underlay("lint", str(fleet.file))
         assert "network-vlan-differs: lan is untagged on core-03, VLAN 70 on core-01" in refused.out
-        words = ("switch", str(fleet.file), "--lab", NAME, "--force")
+        words = ("switch", str(fleet.file), "--lab", fleet.name, "--force")
         switched = fleet.checkout.underlay(*words, deadline=600)
         assert switched.code == 0, str(switched)
         matrix = fleet.check()

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cluster.archives import docker_archive
+from cluster.fleet_up import fleet_up
 from cluster.running import Checkout, Lab
 
 pytestmark = pytest.mark.all
-
-FLEETS = Path(__file__).parents[1] / "fleets"
 
 
 @pytest.fixture(scope="module")
 def fleet(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """Return the lab of a fleet of scripts and user-data, up, with an image of its user's."""
-    folder = tmp_path_factory.mktemp("fleet") / "kinds"
-    shutil.copytree(FLEETS / "kinds", folder)
     words = ("/bin/busybox", "httpd", "-f", "-p", "80")
-    docker_archive(folder / "shop.tar", "localhost/mine/web:1", *words)
-    lab = Lab(copy, "fleet-kinds", folder / "lab.yml")
-    done = lab.up()
-    if done.code:
-        pytest.fail(str(done), pytrace=False)
-    yield lab
-    done = copy.underlay("down", "--all")
-    assert done.code == 0, str(done)
+
+    def prepare(own: Path) -> None:
+        docker_archive(own / "shop.tar", "localhost/mine/web:1", *words)
+
+    with fleet_up(copy, tmp_path_factory.mktemp("fleet"), "kinds", prepare) as lab:
+        yield lab
 
 
 def test_what_the_files_say_is_what_packets_do(fleet: Lab) -> None:

@@ -30,7 +30,6 @@ PATIENCE = 60.0
 HOLDER, KERNEL, ENGINE = "holder.py", "umid=core-", "underlay.cluster.engine"
 # Where `up` is held: the program that it calls next, a word of how it does, who runs by then.
 SANDBOX = ("unshare", "--map-root-user", ())
-SWITCH = ("ip", "-batch", (HOLDER,))
 # Vagrant's own action is what starts kernels, so none runs before it does.
 BOOTING = ("vagrant", "up", (HOLDER,))
 ASKED = ("ssh", "bash", (HOLDER, ENGINE, KERNEL))
@@ -72,10 +71,7 @@ def prove_records_are_whole(checkout: Checkout) -> None:
     ("name", "point"),
     [
         ("killed", ASKED),
-        *(
-            pytest.param("killed", each, marks=pytest.mark.all)
-            for each in (SANDBOX, SWITCH, BOOTING)
-        ),
+        *(pytest.param("killed", each, marks=pytest.mark.all) for each in (SANDBOX, BOOTING)),
         *(pytest.param("coreos", each, marks=pytest.mark.all) for each in (BOOTING, ASKED)),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
@@ -168,7 +164,7 @@ def test_a_killed_vagrant_fails_up_and_hinders_nobody(
     if was_up:
         done = killed.up()
         assert done.code == 0, str(done)
-        halted = copy.vagrant("halt", environment=killed.verb("env", "--json").document())
+        halted = copy.vagrant("halt", environment=killed.verb("env", "--json").variables())
         assert halted.code == 0, str(halted)
     program, word, there = ASKED
     held = barrier.hold(program, word)

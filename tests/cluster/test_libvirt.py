@@ -90,7 +90,7 @@ class Inside(Checkout):
 
     def vagrant_inside(self, lab: Lab, *words: str) -> Done:
         """Run Vagrant by hand inside, with the variables that ``env`` prints for ``lab``."""
-        variables = self.underlay("env", "--lab", lab.name, "--json").document()
+        variables = self.underlay("env", "--lab", lab.name, "--json").variables()
         command = self.daemon.enter(self.root, "vagrant", *words)
         return run(command, folder=self.root, deadline=60, environment=variables)
 

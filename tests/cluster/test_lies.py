@@ -23,8 +23,8 @@ from testinfra.host import Host
 from cluster.near import state_of
 from cluster.running import LABS, Lab
 from lies import page, record, tally
-from lies.questions import questions
-from lies.referee import Look, Referee, is_as_before, look, on_node
+from lies.questions import Cell, questions
+from lies.referee import Look, Referee, look, on_node, unlike
 from lies.tally import kept
 from lies.tools import (
     FOLDER,
@@ -148,7 +148,7 @@ def test_what_tools_say(
     scene = Scene(Prediction(state.plan()))
     place = None if name == HEALTHY else place_of(scene, name)
     where = str(place or "")
-    mended = False
+    left: list[Cell] = []
     try:
         if place:
             inject(state, scene, running_fault(name), place)
@@ -164,26 +164,25 @@ def test_what_tools_say(
             mend(state)
             serve(state, made.serving)
             # A namespace that was made anew, or a node that hung, needs another one.
-            mended = is_as_before(referee, every, healthy)
+            left = unlike(referee, every, healthy)
     finally:
         mend(state)
         serve(state, made.serving)
-        mended = mended or is_healthy(made, healthy)
-    assert mended, f"{name} at {where} is mended, and the lab is not as before"
+        left = left and still_unlike(made, healthy)
+    assert not left, f"{name} at {where} is mended, and not reached as before: {left}"
     record.keep(made.lab.name, name, record.row(where, seen, every, changed, tools))
     assert not seen.sampled_reached, "who wasn't reached in company was reached alone"
 
 
-def is_healthy(made: Bench, healthy: Look) -> bool:
-    """Whether the lab is as it was before anything was broken, within ``MENDED`` seconds."""
+def still_unlike(made: Bench, healthy: Look) -> list[Cell]:
+    """Return what isn't as it was before anything was broken, after ``MENDED`` seconds at most."""
     every = questions(made.state.plan())
     end = time.monotonic() + MENDED
     while True:
         with Referee(made.state) as referee:
-            if is_as_before(referee, every, healthy):
-                return True
-        if time.monotonic() > end:
-            return False
+            left = unlike(referee, every, healthy)
+        if not left or time.monotonic() > end:
+            return left
         time.sleep(0.5)
 
 

@@ -39,17 +39,16 @@ APPLETS = ("sh", "echo", "sleep", "ip", "nc", "mount")
 
 
 @pytest.fixture(scope="module")
-def hasty(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+def hasty(here: Checkout) -> Iterator[Checkout]:
     """A copy of the checkout in which a node must be ready within ``DEADLINE`` seconds."""
-    copy = here.copied(tmp_path_factory.mktemp("hasty") / "underlay")
-    module = copy.root / "src/underlay/cluster/providers/uml/provider.py"
-    text, changed = re.subn(
-        r"^NODE_DEADLINE = .*$", f"NODE_DEADLINE = {DEADLINE}.0", module.read_text(), flags=re.M
-    )
-    assert changed == 1
-    module.write_text(text)
-    yield copy
-    copy.underlay("down", "--all")
+    with here.copied_apart() as copy:
+        module = copy.root / "src/underlay/cluster/providers/uml/provider.py"
+        text, changed = re.subn(
+            r"^NODE_DEADLINE = .*$", f"NODE_DEADLINE = {DEADLINE}.0", module.read_text(), flags=re.M
+        )
+        assert changed == 1
+        module.write_text(text)
+        yield copy
 
 
 def stuck(checkout: Checkout, folder: Path, script: str) -> Lab:

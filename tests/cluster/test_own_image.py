@@ -14,7 +14,8 @@ from cluster.running import Checkout, Lab, written
 from cluster.small_lab import small_lab
 from underlay.cluster.image import build as image
 
-LAB = small_lab("own-image", 1, count=2, lean=False, more="image: {path: own.ext4}\n")
+# A lean node boots the same image every day; the full one's services are the full proof's.
+PROFILES = ["lean", pytest.param("full", marks=pytest.mark.all)]
 MARK = "/etc/made-by-its-user"
 
 
@@ -35,10 +36,12 @@ def own(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture
-def own_lab(copy: Checkout, own: Path) -> Iterator[Lab]:
-    """Return the lab of that image, not up."""
-    with written(copy, own.parent, "own-image", LAB) as lab:
+@pytest.fixture(params=PROFILES)
+def own_lab(copy: Checkout, own: Path, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """Return the lab of that image, not up, with a node of a profile."""
+    lean, more = request.param == "lean", "image: {path: own.ext4}\n"
+    text = small_lab("own-image", 1, count=2, lean=lean, more=more)
+    with written(copy, own.parent, "own-image", text) as lab:
         yield lab
 
 

@@ -24,7 +24,7 @@ def test_a_node_booted_again_gets_its_leases_again(copy: Checkout, name: str) ->
     try:
         lab.check().prove_green()
         before = lab.shell("core-01", BOOT_ID)
-        variables = lab.verb("env", "--json").document()
+        variables = lab.verb("env", "--json").variables()
         done = copy.vagrant("reload", "core-01", environment=variables)
         assert done.code == 0, str(done)
         assert lab.shell("core-01", BOOT_ID) != before

@@ -30,7 +30,7 @@ def test_up_says_what_of_a_node_does_not_run(here: Checkout, tmp_path: Path) -> 
 
 
 def test_a_start_that_fails_is_called_by_its_cause(here: Checkout, tmp_path: Path) -> None:
-    """A bundle that says what the kernel refuses."""
+    """Files that say what the kernel refuses."""
     before = interfaces()
     copy = here.copied(tmp_path / "underlay")
     module = copy.root / "ansible/module_utils/underlay_node/iproute2.py"

@@ -41,6 +41,8 @@ CHANGES = {
 def test_the_document(lab: Lab) -> None:
     plan, status = lab.plan, lab.status()
     assert status == {
+        "document": "underlay status",
+        "version": 1,
         "lab": lab.name,
         "provider": "uml",
         "state": "running",

@@ -50,7 +50,7 @@ class ByHand:
         self.lab, self.plain = lab, plain
         done = lab.checkout.underlay("env", "--lab", str(lab.file), "--json")
         assert done.code == 0, str(done)
-        self.variables: dict[str, str] = done.document()
+        self.variables = done.variables()
 
     def __call__(self, *words: str) -> Done:
         variables = {} if self.plain else self.variables

@@ -115,6 +115,22 @@ def copied(name: str, folder: Path) -> Path:
     return target
 
 
+def silence_in(folder: Path, *more: str) -> None:
+    """Silence in each file of the fleet in ``folder`` all that is said of it, and ``more`` rules.
+
+    That is as somebody does who says that the hosts are to differ.
+    """
+    rules = sorted({rule for _, rule in rules_of(folder)} | {"fleet-lab", *more})
+    for path in sorted(one for one in (folder / "hosts").rglob("*") if one.is_file()):
+        text = path.read_text(encoding="utf-8")
+        if text.lstrip().startswith("{"):
+            said = (f'"_{n}": "underlay: ignore {rule}: wanted",' for n, rule in enumerate(rules))
+            path.write_text(text.replace("{", "{" + "".join(said), 1), encoding="utf-8")
+        elif not path.name.startswith("."):
+            head = "".join(f"# underlay: ignore-file {rule}: wanted\n" for rule in rules)
+            path.write_text(head + text, encoding="utf-8")
+
+
 def rules_of(folder: Path) -> tuple[tuple[str, str], ...]:
     """Return the rules about hosts' files that find something in the fleet in ``folder``."""
     hosts = sorted(path for path in (folder / "hosts").iterdir() if path.is_dir())

@@ -23,10 +23,12 @@ node and are asked every day. Packets are measured by
 `./underlay test --layer cluster --all -- -k test_mutations`.
 
 Hosts that contradict each other are no lab: `lint`, `predict`, `diff` and `check` all refuse the
-file then and name both lines, and no packet is sent. A mistake that changes packets is to be seen
-by at least one of the four. What systemd starts at boot, and in which order, isn't tried: the
-units of all containers are started one after the other. The mistakes themselves, old text and new,
-stand in `mutations.yml` of each fleet's folder in `examples/`.
+file then and name both lines, and no packet is sent. A comment at one of the lines that
+[silences](verbs/lint.md#silencing) the rule says that they are to differ: then each host has a
+network of its own, and packets are asked (`tests/cluster/test_silenced.py`). A mistake that changes
+packets is to be seen by at least one of the four. What systemd starts at boot, and in which order,
+isn't tried: the units of all containers are started one after the other. The mistakes themselves,
+old text and new, stand in `mutations.yml` of each fleet's folder in `examples/`.
 """
 CHANGES = ("lost", "gained", "changed", "came", "went")
 

@@ -194,13 +194,13 @@ class Referee:
         return tags, ports
 
 
-def is_as_before(referee: Referee, asked: list[Question], healthy: Look) -> bool:
-    """Whether all that the healthy lab reaches is reached, all asked at once; a moment's look."""
+def unlike(referee: Referee, asked: list[Question], healthy: Look) -> list[Cell]:
+    """Return what the healthy lab reaches and isn't reached, all asked at once; a moment's look."""
     every = [(question, cell) for question in asked for cell in cells(question)]
     near = [(question, cell[2]) for question, cell in every if healthy.truth[cell] == REACHED]
     referee.flush_all()
     rows = referee.ask(near, COMPANY, AGAIN, None)
-    return all(row[1] == "answered" for row in rows.values())
+    return [cell for cell, row in rows.items() if row[1] != "answered"]
 
 
 def look(referee: Referee, asked: list[Question], *, turn: int = 0) -> Look:

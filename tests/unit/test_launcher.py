@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,84 @@ def test_failing_apt_shows_its_last_lines(checkout: Path) -> None:
     assert (result.returncode, result.stdout) == (3, "")
     assert "E: Unable to locate package nonsuch\n" in result.stderr
     assert "error: apt-get could not install: nonsuch\n" in result.stderr
+    assert "bundle" not in result.stderr
+
+
+def test_without_network_a_bundle_is_named(checkout: Path) -> None:
+    make_ready(checkout)
+    (checkout / "packages.txt").write_text("nonsuch  no-such-command  is missing\n")
+    stand_in(checkout, "id", "echo 0")
+    stand_in(checkout, "apt-get", "echo Temporary failure resolving a mirror; exit 100")
+    result = launch(checkout, "--version", "--json")
+    assert result.returncode == 3
+    hint = json.loads(result.stdout)["hint"]
+    assert hint.startswith("this machine seems to have no network; a bundle brings all")
+    assert "here ./underlay bundle install FILE" in hint
+
+
+def test_a_bundle_makes_a_bare_checkout_ready(checkout: Path, tmp_path: Path) -> None:
+    """Nothing is installed that could read it: its own script is run, for this checkout."""
+    script = 'echo "$1"; ls -A "${0%/*}" | tr "\\n" " "; exit 3'
+    bundle = tmp_path / "a bundle.tar"
+    with tarfile.open(bundle, "w") as tar:
+        for name, text in (("install", script), ("SHA256SUMS", "")):
+            entry = tarfile.TarInfo(f"top/{name}")
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text.encode()))
+    stand_in(checkout, "apt-get", "exit 1")
+    for words, into in (([], str(checkout)), (["--into", "elsewhere"], "elsewhere")):
+        result = launch(checkout, "bundle", "install", str(bundle), *words)
+        assert (result.returncode, result.stdout) == (3, f"{into}\nSHA256SUMS install ")
+        assert not (checkout / ".venv").exists()
+        assert not (checkout / ".underlay").exists()
+
+
+def test_what_is_no_bundle_is_refused_by_a_bare_checkout(checkout: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.tar").write_text("other")
+    result = launch(checkout, "bundle", "install", str(tmp_path / "other.tar"))
+    assert result.returncode == 3
+    assert "other.tar can't be unpacked" in result.stderr
+
+
+SO_FAR = 'root=.; . src/first-use.sh; venv=.venv log=log; "$so_far"; so_far=pip_so_far; "$so_far"'
+COLLECTING = (
+    "Collecting rich==14.3.3 (from -r requirements.txt (line 5))\n"
+    "  Downloading rich-14.3.3-py3-none-any.whl (310 kB)\n"
+)
+INSTALLING = "Installing collected packages: mdurl, markdown-it-py, rich\n"
+
+
+@pytest.mark.parametrize(
+    ("said", "there", "told"),
+    [
+        ("", [], "fetched 0 of 3 packages"),
+        (COLLECTING, ["pip-25.1.dist-info"], "fetched 1 of 3 packages: rich"),
+        (COLLECTING + INSTALLING, ["pip-25.1.dist-info"], "installed 0 of 3 packages"),
+        (
+            COLLECTING + INSTALLING,
+            ["pip-25.1.dist-info", "mdurl", "mdurl-0.1.2.dist-info", "markdown_it_py-4.dist-info"],
+            "installed 2 of 3 packages: markdown_it_py",
+        ),
+    ],
+)
+def test_a_first_use_counts_what_pip_has_installed(
+    checkout: Path, said: str, there: list[str], told: str
+) -> None:
+    (checkout / "requirements.txt").write_text(
+        "# made\nmarkdown-it-py==4 \\\n    --hash=sha256:0\nmdurl==0.1.2\n    # via rich\nrich==1\n"
+        "colorama==0.4.6 ; sys_platform == 'win32'\n"
+    )
+    packages = checkout / ".venv" / "lib" / "python3.13" / "site-packages"
+    packages.mkdir(parents=True)
+    for when, name in enumerate(there):
+        (packages / name).mkdir()
+        os.utime(packages / name, (when, when))
+    (checkout / "log").write_text(f"+ pip install\n{said}")
+    done = subprocess.run(
+        ["sh", "-euc", SO_FAR], cwd=checkout, capture_output=True, text=True, timeout=30
+    )
+    last = (said or "+ pip install").splitlines()[-1]
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{last}\n{told}\n", "")
 
 
 def test_closed_streams_are_opened(checkout: Path) -> None:
@@ -207,6 +287,19 @@ def test_packages_of_libvirt_only_where_it_is_asked_for(
     assert launch(checkout, *words).stderr == ""
     assert launch(checkout, "--version").stderr == ""
     assert not log.exists()
+
+
+def test_two_lists_of_packages_are_installed_after_one_update(checkout: Path) -> None:
+    make_ready(checkout)
+    log = checkout.parent / "apt"
+    for name in ("packages.txt", "packages-libvirt.txt"):
+        (checkout / name).write_text("nonsuch  no-such-command  is missing\n")
+    stand_in(checkout, "id", "echo 0")
+    stand_in(checkout, "apt-get", f'echo "$@" >> "{log}"')
+    assert launch(checkout, "test").returncode == 0
+    words = [line.split() for line in log.read_text().splitlines()]
+    assert ["update" in each for each in words] == [True, False, False]
+    assert ["install" in each for each in words] == [False, True, True]
 
 
 def test_an_ordinary_user_tests_without_libvirt(checkout: Path) -> None:

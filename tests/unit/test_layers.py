@@ -34,7 +34,10 @@ ORDER = (
     "faults",
     "proof",
     "report",
+    "workshop",
+    "bundle",
     "cli",
+    "pytest_plugin",
     "__main__",
 )
 RANK = {name: rank for rank, name in enumerate(ORDER)}

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from . import compose, containers, docker, own, podman, quadlet, script
 from .commands import Failed
 
-# In this order: a Compose file may use a network that a script has made.
-PROGRAMS = (*own.SCRIPTS, "docker", "compose", "quadlet")
+# In this order: a script may use a network of a body of Docker's API, and a Compose file either.
+PROGRAMS = ("docker", *own.SCRIPTS, "compose", "quadlet")
 
 
 def is_one(specified: dict) -> bool:

@@ -9,7 +9,7 @@ import subprocess
 import time
 from types import ModuleType
 
-from . import crun, files, namespaces, pause, routes, settling
+from . import crun, files, namespaces, pause, programs, routes, settling
 from .commands import Failed, batch, run, write
 
 PROGRAM = "/usr/libexec/underlay/cni"
@@ -65,10 +65,15 @@ def start(container: dict, networks: dict[str, dict]) -> None:
         for attachment in container["attachments"]:
             words = _words(container, attachment, networks[attachment["network"]])
             attached.append((attachment["network"], words))
+            if _noted(name, called(networks[attachment["network"]])):
+                run([*_program(networks[attachment["network"]]), "del", *words], check=False)
             run([*_program(networks[attachment["network"]]), "add", *words])
         batch(_afterwards(container, networks), space=name)
         settling.wait(container, networks)
-        holder().start(name)
+        if programs.has_one(container):
+            crun.start(name, programs.of_crun(container, crun.configuration(name)))
+        else:
+            holder().start(name)
     except Failed:
         for used, words in attached:
             run([*_program(networks[used]), "del", *words], check=False)
@@ -83,6 +88,8 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     """
     name = container["name"]
     holder().end(name)
+    if programs.has_one(container):
+        programs.forget(name)
     # Plugins give no address back where somebody has taken the namespace away.
     namespaces.make([name])
     for attachment in container["attachments"]:
@@ -91,6 +98,19 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
         run([*_program(network), "del", *words], check=False)
         _release(name, called(network), attachment)
     namespaces.remove([name])
+
+
+def _noted(name: str, network: str) -> bool:
+    """Whether host-local has an address written down for a container that has yet to start.
+
+    That is on the disk, and a reboot leaves it there: the container would be refused its own
+    address. Who starts it again gives the address back first, as kubelet does for the sandboxes
+    of before the boot.
+    """
+    folder = f"{LEASES}/{network}"
+    kept = os.listdir(folder) if os.path.isdir(folder) else ()
+    texts = [files.read(f"{folder}/{each}") or "" for each in kept]
+    return any(text.splitlines()[:1] == [name] for text in texts)
 
 
 def _release(name: str, network: str, attachment: dict) -> None:
@@ -151,8 +171,8 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
     elif own and network.get("ipam") != "dhcp":
         words.append(f"IP={own[0].partition('/')[0]}")
     # An ipvlan child and a VLAN link can't be given a MAC address: they have their parent's.
-    if network.get("own_mac"):
-        words.append(f"MAC={attachment['mac']}")
+    if mac := routes.given_mac(attachment, network):
+        words.append(f"MAC={mac}")
     return words
 
 

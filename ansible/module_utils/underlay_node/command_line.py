@@ -3,8 +3,9 @@
     node            make the node what its own files say
     node --check    say what would be changed
     node --ready    say whether the node is what its files say, and runs
-    node -          take a bundle, {"files": {path: content}}, from standard input
+    node -          take files, {"files": {path: content}}, from standard input
     node --others   say which containers run that no plan knows, and what was put aside
+    node --again W  do what happens in production, a word of again.py; a task on standard input
     node --engine   be docker or podman for a script of the user's own; see script.py
 
 It prints one JSON document, and exits 1 where something failed.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import json
 import sys
 
+from .again import act
 from .others import unplanned
 from .program import converge
 from .ready import statement
@@ -31,14 +33,18 @@ def main(words: list[str]) -> int:
     if words == ["--others"]:
         print(json.dumps({"others": unplanned(), "notes": recall().notes}))
         return 0
+    if words[:1] == ["--again"] and len(words) == 2:
+        done = act(words[1], json.load(sys.stdin))
+        print(json.dumps(done))
+        return 1 if done["failed"] else 0
     if words[:1] == ["--engine"]:
         return engine(words[1:])
     unknown = set(words) - {"-", "--check"}
     if unknown:
         print((__doc__ or "").strip(), file=sys.stderr)
         return 2
-    bundle = json.load(sys.stdin)["files"] if "-" in words else None
-    report = converge(bundle, check="--check" in words)
+    sent = json.load(sys.stdin)["files"] if "-" in words else None
+    report = converge(sent, check="--check" in words)
     for failure in report.failed:
         print(f"underlay: {failure}", file=sys.stderr)
     print(json.dumps(report.document()))

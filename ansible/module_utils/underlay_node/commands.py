@@ -15,6 +15,10 @@ class Failed(Exception):
     """Something could not be made; the text is the runtime's or the kernel's own."""
 
 
+class Ended(Failed):
+    """A container's process has ended; without it its namespace can't be told from the node's."""
+
+
 def run(
     arguments: list[str], text: str = "", *, check: bool = True, deadline: float = DEADLINE
 ) -> str:

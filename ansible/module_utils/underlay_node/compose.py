@@ -17,6 +17,7 @@ COMPOSE = ["docker", "compose", "--ansi", "never", "--progress", "plain"]
 # s for all of it, and for each container; Docker starts them one after the other.
 DEADLINE, EACH = 120.0, 30.0
 OVERRIDES = "/run/underlay/compose"
+LABEL = "com.docker.compose"
 # What of a service is left out: it reaches for what isn't on a node, or a stand-in can't do.
 OUTSIDE = (
     "build", "cgroup", "cgroup_parent", "configs", "cpu_count", "cpu_percent", "cpu_period",
@@ -24,7 +25,7 @@ OUTSIDE = (
     "credential_spec", "develop", "device_cgroup_rules", "devices", "env_file",
     "extra_hosts", "gpus", "group_add", "healthcheck", "init", "ipc", "isolation", "links",
     "logging", "mem_limit", "mem_reservation", "mem_swappiness", "memswap_limit", "pid",
-    "pids_limit", "platform", "ports", "privileged", "restart", "runtime", "secrets",
+    "pids_limit", "platform", "ports", "privileged", "runtime", "secrets",
     "security_opt", "shm_size", "storage_opt", "tmpfs", "ulimits", "userns_mode", "uts",
     "volumes", "volumes_from",
 )  # fmt: skip
@@ -190,12 +191,14 @@ def _endpoints(said: dict, body: dict, specified: dict) -> list[str]:
             continue
         settings = (body["networks"] or {}).get(key) or {}
         own: dict[str, str] = {}
-        if (said["networks"][key].get("ipam") or {}).get("config"):
+        entry = said["networks"][key]
+        if entry.get("external") or (entry.get("ipam") or {}).get("config"):
             for address in routes.given(attachment, network):
                 word = "ipv6_address" if ":" in address else "ipv4_address"
                 own[word] = address.partition("/")[0]
-        if network["own_mac"] and not body.get("mac_address"):
-            own["mac_address"] = attachment["mac"]
+        mac = routes.given_mac(attachment, network)
+        if mac and not body.get("mac_address"):
+            own["mac_address"] = mac
         found[key] = {word: value for word, value in own.items() if word not in settings}
     return [f"    networks: {json.dumps(found)}"] if any(found.values()) else []
 
@@ -203,7 +206,12 @@ def _endpoints(said: dict, body: dict, specified: dict) -> list[str]:
 def _key(said: dict, body: dict, network: dict) -> str | None:
     """Return the file's key of one of a service's networks, which the plan knows as ``network``."""
     keys = list(body.get("networks") or ())
-    shown = {key: _as_shown(said["networks"].get(key) or {}) for key in keys}
+    entries = {key: said["networks"].get(key) or {} for key in keys}
+    shown = {key: _as_shown(entry) for key, entry in entries.items()}
+    # One that is there already, the file tells by its name alone.
+    outer = {entry["name"]: key for key, entry in entries.items() if entry.get("external")}
+    there = docker.networks() if outer else []
+    shown |= {outer[entry["Name"]]: entry for entry in there if entry["Name"] in outer}
     found = [key for key in keys if docker.is_one(network, shown[key])]
     return next((key for key in found if key == network["name"]), found[0] if found else None)
 
@@ -229,12 +237,15 @@ def _named(project: str, given: dict[str, list[str]]) -> dict[str, str]:
         entries.sort(key=lambda e: int(_label(e, "container-number") or 0))
         for number, entry in enumerate(entries[: len(names)]):
             docker.call(entry["Id"], names[number])
+            labels = ("project", "service", "container-number")
+            told = {f"{LABEL}.{key}": _label(entry, key) for key in labels}
+            docker.remember(names[number], told)
             found[names[number]] = entry["Id"]
     return found
 
 
 def _label(entry: dict, key: str) -> str:
-    return str(entry["Labels"].get(f"com.docker.compose.{key}", ""))
+    return str(entry["Labels"].get(f"{LABEL}.{key}", ""))
 
 
 def _plain(words: str) -> str:

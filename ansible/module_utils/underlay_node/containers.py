@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import addressing, cni, docker, iproute2, namespaces, own, podman, routes, taps
-from .commands import Failed, show
+from . import addressing, cni, docker, iproute2, namespaces, own, podman, programs, routes, taps
+from .commands import Ended, Failed, show
 
 RUNTIMES: dict[str, ModuleType] = {
     "cni": cni,
@@ -98,6 +98,10 @@ def ended(specifications: dict[str, dict]) -> dict[str, str]:
             living |= docker.running()
         except Failed as error:
             words |= {name: str(error) for name, kind in kinds.items() if kind == "docker"}
+    for name, specified in specifications.items():
+        container = specified["container"]
+        if name not in living and programs.has_one(container) and "process" in words[name]:
+            words[name] = programs.ended(container)
     return {name: said for name, said in words.items() if name not in living}
 
 
@@ -132,6 +136,8 @@ def prove(specified: dict) -> None:
 def _as_made(attachment: dict, row: dict | None) -> bool:
     if row is None or "UP" not in row["flags"]:
         return False
+    if attachment.get("open_address"):
+        return True
     found = {f"{entry['local']}/{entry['prefixlen']}" for entry in row["addr_info"]}
     return set(routes.addresses(attachment)) <= found
 
@@ -139,7 +145,15 @@ def _as_made(attachment: dict, row: dict | None) -> bool:
 def start(specified: dict) -> None:
     """Start one container by its runtime; raise Failed with the runtime's words."""
     container = specified["container"]
-    RUNTIMES[container["runtime"]].start(container, specified["networks"])
+    said = []
+    if container["runtime"] in programs.ENGINES and programs.has_one(container):
+        said = [programs.for_engine(container)]
+    try:
+        RUNTIMES[container["runtime"]].start(container, specified["networks"], *said)
+    except Ended as error:
+        if not said:
+            raise
+        raise Failed(programs.ended(container)) from error
     _refuse_addresses(container, specified["networks"])
     if container.get("forwards"):
         addressing.make_router(inside(container))

@@ -38,12 +38,15 @@ def started(pid: int) -> int:
     return 0 if fields[0] in "ZX" else int(fields[19])
 
 
-def start(name: str) -> None:
-    """Run the container's process with crun in its network namespace."""
+def start(name: str, config: str = "") -> None:
+    """Run the container's process with crun in its network namespace.
+
+    ``config`` is its config.json; without one it sleeps.
+    """
     bundle = f"{BUNDLES}/{name}"
     os.makedirs(bundle, exist_ok=True)
     with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
-        json.dump(configuration(name), file)
+        file.write(config or json.dumps(configuration(name)))
     # cloud-init's unit has a notify socket; crun would wait for the container to answer on it.
     environment = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
     # Files, not pipes: the container's process keeps what it was started with.

@@ -9,14 +9,16 @@ import re
 import socket
 import urllib.parse
 
-from . import routes
-from .commands import DEADLINE, Failed, batch, run
+from . import files, routes
+from .commands import DEADLINE, Ended, Failed, batch, run, write
 from .crun import SLEEP
 
 SOCKET = "/run/docker.sock"
 IMAGE = "underlay/busybox"
 LAYER = "/usr/share/underlay/busybox.tar"
 DEFINITIONS = "/etc/underlay/docker"
+# What users' own files know containers by, whatever the plan calls them.
+NAMES = "/run/underlay/docker-names.json"
 # s for one answer: on an emulated processor the Engine takes minutes to start its first containers.
 PATIENCE = 3 * DEADLINE
 
@@ -72,7 +74,9 @@ def _words(text: str) -> str:
 def running() -> set[str]:
     """Return the names of the containers that run."""
     found = ask("GET", "/containers/json") or ()
-    return {name.lstrip("/") for entry in found for name in entry["Names"]}
+    names = {name.lstrip("/") for entry in found for name in entry["Names"]}
+    living = {entry["Id"] for entry in found}
+    return names | {name for name in _remembered() if name not in names and _known(name) in living}
 
 
 def has_image(name: str) -> bool:
@@ -136,7 +140,8 @@ def is_one(network: dict, entry: dict) -> bool:
     subnets = {config.get("Subnet") for config in (entry.get("IPAM") or {}).get("Config") or ()}
     wanted = {pool["subnet"] for pool in network["pools"]}
     told = not subnets or not wanted or bool(subnets & wanted)
-    return entry["Driver"] == network["driver"] and told and below in ("", network["parent"])
+    known = ("", network["parent"], *network.get("below", ()))
+    return entry["Driver"] == network["driver"] and told and below in known
 
 
 def forget_unused() -> None:
@@ -151,11 +156,17 @@ def of_project(project: str) -> list[dict]:
     return list(ask("GET", f"/containers/json?all=1&filters={wanted}") or ())
 
 
-def call(identity: str, name: str) -> None:
-    """Call a container ``name``, if it isn't called so."""
+def call(identity: str, name: str) -> str:
+    """Call a container ``name``, if it isn't called so; return what it was called."""
     known = ask("GET", f"/containers/{identity}/json") or {}
     if known.get("Name") != f"/{name}":
         ask("POST", f"/containers/{identity}/rename?name={urllib.parse.quote(name)}")
+    return str(known.get("Name", "")).lstrip("/")
+
+
+def networks() -> list[dict]:
+    """Return Docker's networks as ``docker network inspect`` shows them."""
+    return list(ask("GET", "/networks") or ())
 
 
 def _networks() -> set[str]:
@@ -163,7 +174,48 @@ def _networks() -> set[str]:
 
     Asked for one that isn't there, Docker takes its name to begin an id: "a" may be any network.
     """
-    return {entry["Name"] for entry in ask("GET", "/networks") or ()}
+    return {entry["Name"] for entry in networks()}
+
+
+def remember(name: str, labels: dict[str, str], called: str = "") -> None:
+    """Note by what the user's own file knows a container that the plan calls ``name``.
+
+    Those are the labels that Compose gives it, or what the file calls it. Whoever has it made
+    anew gives it that name, and not the plan's.
+    """
+    known = _remembered()
+    known[name] = {"labels": [f"{key}={value}" for key, value in labels.items()], "name": called}
+    write(NAMES, json.dumps(known))
+
+
+def _remembered() -> dict[str, dict]:
+    return dict(json.loads(files.read(NAMES) or "{}"))
+
+
+def _by_own_file(name: str) -> str:
+    """Return the id of a container by what the user's own file knows it by; nothing for none."""
+    said = _remembered().get(name)
+    if not said:
+        return ""
+    wanted: dict[str, list[str]] = {"label": said["labels"]} if said["labels"] else {}
+    if not wanted:
+        wanted = {"name": [f"^/{re.escape(said['name'])}$"]}
+    filters = urllib.parse.quote(json.dumps(wanted))
+    found = ask("GET", f"/containers/json?all=1&filters={filters}") or ()
+    living = [entry for entry in found if entry.get("State") == "running"]
+    return str((living or list(found))[0]["Id"]) if found else ""
+
+
+def identities(names: list[str]) -> set[str]:
+    """Return the ids of the containers that the plan calls so, whatever they are called now.
+
+    They are called as the plan does again: whoever looks for one asks for it by that name.
+    """
+    found = {name: _known(name) for name in names}
+    for name, identity in found.items():
+        if identity:
+            call(identity, name)
+    return {identity for identity in found.values() if identity}
 
 
 def _known(name: str) -> str:
@@ -174,7 +226,7 @@ def _known(name: str) -> str:
     """
     wanted = urllib.parse.quote(json.dumps({"name": [f"^/{re.escape(name)}$"]}))
     found = ask("GET", f"/containers/json?all=1&filters={wanted}")
-    return found[0]["Id"] if found else ""
+    return found[0]["Id"] if found else _by_own_file(name)
 
 
 def _remove(name: str) -> None:
@@ -196,9 +248,14 @@ def enter(name: str) -> list[str]:
     return ["nsenter", "--target", str(process), "--net", "--"] if process else []
 
 
-def start(container: dict, networks: dict[str, dict]) -> None:
-    """Create the container with its planned addresses, start it, and say what Docker can't."""
+def start(container: dict, networks: dict[str, dict], own: dict | None = None) -> None:
+    """Create the container with its planned addresses, start it, and say what Docker can't.
+
+    ``own`` says what runs in it by the API's words, where that is a program of the user's own;
+    what this says is kept.
+    """
     name = container["name"]
+    kept = {"LogConfig": {"Type": "json-file", "Config": {"max-size": "1m"}}} if own else {}
     _remove(name)
     endpoints = {
         called(networks[attachment["network"]]): _endpoint(
@@ -208,10 +265,9 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     }
     first, *others = endpoints
     body = {
-        "Image": IMAGE,
-        "Cmd": SLEEP,
+        **(own or {"Image": IMAGE, "Cmd": SLEEP}),
         "Hostname": name,
-        "HostConfig": {"NetworkMode": first, "CapAdd": ["NET_ADMIN"]},
+        "HostConfig": {"NetworkMode": first, "CapAdd": ["NET_ADMIN"], **kept},
         "NetworkingConfig": {"EndpointsConfig": {first: endpoints[first]}},
     }
     ask("POST", f"/containers/create?name={name}", body=body)
@@ -221,17 +277,33 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     for network in others:
         connection = {"Container": name, "EndpointConfig": endpoints[network]}
         ask("POST", f"/networks/{network}/connect", body=connection)
-    # It ignores the MAC address of what is joined later (moby/moby#48192).
+    try:
+        afterwards(container, networks)
+    except Failed as error:
+        # It may have ended meanwhile.
+        if enter(name):
+            raise
+        raise Ended("its process has ended") from error
+
+
+def afterwards(container: dict, networks: dict[str, dict]) -> None:
+    """Say to a running container's kernel what can't be said to Docker.
+
+    It ignores the MAC address of what is joined later (moby/moby#48192).
+    """
     links = [
-        f"link set dev {attachment['interface']} address {attachment['mac']}"
+        f"link set dev {attachment['interface']} address {mac}"
         for attachment in container["attachments"][1:]
-        if networks[attachment["network"]]["own_mac"]
+        if (mac := routes.given_mac(attachment, networks[attachment["network"]]))
     ]
     # Docker gives each container a default route by some gateway, whoever has that address,
     # and knows neither routes without one nor further ones.
+    inside = enter(container["name"])
+    if not inside:
+        raise Ended("its process has ended")
     for family in ("-4", "-6"):
-        run([*enter(name), "ip", family, "route", "flush", "exact", "default"])
-    batch([*links, *routes.lines(container, networks)], enter(name))
+        run([*inside, "ip", family, "route", "flush", "exact", "default"])
+    batch([*links, *routes.lines(container, networks)], inside)
 
 
 def stop(container: dict, networks: dict[str, dict]) -> None:
@@ -247,6 +319,6 @@ def _endpoint(attachment: dict, network: dict) -> dict:
     }
     settings: dict = {"IPAMConfig": own}
     # A passthru child is told its parent's MAC: Docker would make one up, and setting that fails.
-    if network["own_mac"]:
-        settings["MacAddress"] = attachment["mac"]
+    if mac := routes.given_mac(attachment, network):
+        settings["MacAddress"] = mac
     return settings

@@ -1,4 +1,4 @@
-"""The files that a bundle brings: those of the runtimes, and node.json itself."""
+"""The files that are sent to a node: those of the runtimes, and node.json itself."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import os
 from .commands import write
 
 NODE = "/etc/underlay/node.json"
-# A bundle writes nowhere else; cloud-init, which has no such bounds, isn't asked twice.
+# What is sent is written nowhere else; cloud-init, which has no such bounds, isn't asked twice.
 FOLDERS = ("/etc/underlay/", "/etc/rkt/net.d/", "/etc/containers/networks/")
 
 
 def differing(files: dict[str, str], known: list[str]) -> tuple[list[str], list[str]]:
     """Return which of ``files`` (path → content) must be written, and what must be removed.
 
-    ``known`` are the files of the bundle before. Raises ValueError for a path elsewhere.
+    ``known`` are the files that were sent before. Raises ValueError for a path elsewhere.
     """
     for path in files:
         if not path.startswith(FOLDERS) or ".." in path.split("/"):
-            raise ValueError(f"{path}: a bundle may not write there")
+            raise ValueError(f"{path}: nothing that is sent may be written there")
     changed = [path for path, content in files.items() if read(path) != content]
     gone = [path for path in known if path not in files and os.path.lexists(path)]
     return sorted(changed), sorted(gone)

@@ -21,15 +21,15 @@ PROGRAMS = {"v4": "iptables", "v6": "ip6tables"}
 HOOKS = {"UNDERLAY-IN": "INPUT", "UNDERLAY-OUT": "OUTPUT", "UNDERLAY-FORWARD": "FORWARD"}
 
 
-def wanted(node: dict, bundle: dict[str, str] | None) -> dict[str, str]:
+def wanted(node: dict, sent: dict[str, str] | None) -> dict[str, str]:
     """Return the filters that belong to a node.json, by their files' names.
 
-    They come with the ``bundle``, or lie on the node already.
+    They are among what is ``sent``, or lie on the node already.
     """
     found = {}
     for path in node.get("files", []):
         if path.startswith(FOLDER):
-            text = files.read(path) if bundle is None else bundle.get(path)
+            text = files.read(path) if sent is None else sent.get(path)
             found[path[len(FOLDER) :]] = text or ""
     return found
 

@@ -99,9 +99,10 @@ def creation(name: str, attachment: dict, network: dict) -> list[str]:
     if network["attach"] == "port":
         return _pair(name, attachment, network)
     words = ["link", "add", "link", network["parent"], "name", _passing(attachment)]
-    if network["own_mac"] and network["mode"] != "passthru":
+    mac = routes.given_mac(attachment, network)
+    if mac and network["mode"] != "passthru":
         # A passthru child has its parent's address, whatever is asked for.
-        words += ["address", attachment["mac"]]
+        words += ["address", mac]
     words += ["mtu", str(network["mtu"]), "netns", name, "type", network["driver"]]
     if network["attach"] == "moved":
         words += ["id", str(network["vlan"])]
@@ -120,7 +121,9 @@ def _pair(name: str, attachment: dict, network: dict) -> list[str]:
     """
     number = zlib.crc32(f"{name} {attachment['interface']}".encode())
     port, mtu = f"vp-{number:08x}", network["mtu"]
-    inner = f"name {_passing(attachment)} address {attachment['mac']} mtu {mtu} netns {name}"
+    mac = routes.given_mac(attachment, network)
+    own = f"address {mac} " if mac else ""
+    inner = f"name {_passing(attachment)} {own}mtu {mtu} netns {name}"
     return [
         f"link add name {port} mtu {mtu} type veth peer {inner}",
         f"link set {port} master {network['parent']} up",

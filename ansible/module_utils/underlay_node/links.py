@@ -111,6 +111,22 @@ def renaming(wanted: Links) -> list[list[str]]:
     return [work.renaming] if work.renaming else []
 
 
+def also(node: dict) -> list[str]:
+    """Return ip's lines that give interfaces the other names that the user's own files have.
+
+    ``node`` is a node.json's. Those that aren't there yet get theirs later.
+    """
+    pairs = [tuple(pair) for pair in node["node"].get("also") or ()]
+    if not pairs:
+        return []
+    present = {row["ifname"]: row for row in show(["-details", "link", "show"])}
+    return [
+        f"link property add dev {called} altname {name}"
+        for name, called in pairs
+        if called in present and name not in present[called].get("altnames", ())
+    ]
+
+
 def _remove(work: Work, wanted: Links, before: Links, present: dict[str, dict]) -> None:
     """Remove what isn't as wanted any more, and what sits on it, from the top down."""
     new, old, gone = wanted.made(), before.made(), set()

@@ -15,6 +15,7 @@ import glob
 import os
 import re
 import time
+from collections.abc import Iterable
 
 from .commands import Failed, run, show, write
 
@@ -37,6 +38,19 @@ def let_go() -> None:
     """Stop networkd, unless that has been done; a lean node has none."""
     if os.path.lexists(ACTIVE):
         run(["systemctl", "stop", *UNITS], check=False)
+
+
+def keep_masters(ports: Iterable[str]) -> None:
+    """Have networkd leave ``ports`` in the bridges that this program puts them into.
+
+    It takes a link that its unit names no bridge for out of any as often as it configures it: also
+    when its watchdog has started it again, on a node that stood still (systemd.network(5),
+    KeepMaster=).
+    """
+    for port in ports:
+        unit = RENDERED.replace("*", port)
+        if os.path.exists(unit):
+            write(f"{unit}.d/50-underlay.conf", "[Network]\nKeepMaster=yes\n")
 
 
 def act_on(units: list[dict], management: str, planned: dict[str, list[str]]) -> None:

@@ -28,9 +28,15 @@ def _of_docker(planned: dict[str, str]) -> list[dict]:
     if not os.path.exists("/run/docker.pid"):
         return []
     found = []
+    ours: set[str] | None = None
     for entry in docker.ask("GET", "/containers/json") or ():
         names = [name.lstrip("/") for name in entry["Names"]]
         if not any(planned.get(name) == "docker" for name in names):
+            if ours is None:
+                # Somebody may have made it anew from its own file, by its name there.
+                ours = docker.identities([n for n, kind in planned.items() if kind == "docker"])
+            if entry["Id"] in ours:
+                continue
             project = entry["Labels"].get(COMPOSE_PROJECT)
             by = f"docker compose, project {project}" if project else "docker"
             found.append(_one("docker", names[0], entry["Image"], by))
@@ -46,10 +52,12 @@ def _of_podman(planned: dict[str, str]) -> list[dict]:
         entries = json.loads(run([*podman.PODMAN, "ps", "--format", "json"]) or "[]")
     except ValueError as error:
         raise Failed(f"podman ps: {error}") from error
+    # What is in a planned pod has that one's network, and none of its own.
+    pods = {entry.get("Pod") for entry in entries or () if entry["Pid"] in ours} - {"", None}
     return [
         _one("podman", entry["Names"][0], entry["Image"], _starter(entry))
         for entry in entries or ()
-        if entry["Pid"] not in ours
+        if entry["Pid"] not in ours and entry.get("Pod") not in pods
     ]
 
 

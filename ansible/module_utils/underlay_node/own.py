@@ -20,7 +20,12 @@ OURS = ("/etc/underlay/", "/usr/libexec/underlay/", "/run/underlay/", "/usr/shar
 WRITTEN = "/run/underlay/user-data/written.json"
 SYSTEMD = "/run/systemd/system"
 SCRIPTS = ("script", "docker-script", "podman-script")
-MADE = r"\bl(?:ink)?\s+add\b[^\n]*(?<![\w.]){name}(?![\w.])"
+# What a script makes by ip, the words behind `ip link add` to the end of the command.
+MADE = re.compile(r"\bl(?:ink)?\s+add\b([^\n;&|]*)")
+ASSIGNED = re.compile(
+    r"^\s*(?:export\s+|readonly\s+)?(\w+)=[\"']?([\w.:/-]*)[\"']?\s*(?:#.*)?$", re.M
+)
+VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 # What systemd-networkd reads.
 UNITS = ("networkd",)
 # A word that is long enough to be told from others in a program's message.
@@ -83,10 +88,36 @@ def made_by_scripts(node: dict) -> dict[str, list[str]]:
     names = [one["interface"] for key in ("vlans", "links") for one in here.get(key) or ()]
     found = {}
     for file in of_node(node, *SCRIPTS):
-        text = re.sub(r"\\\n", " ", file["text"])
-        made = [one for one in names if re.search(MADE.format(name=re.escape(one)), text)]
+        forms = _names_made(re.sub(r"\\\n", " ", file["text"]))
+        made = [one for one in names if any(form.fullmatch(one) for form in forms)]
         if made:
             found[file["path"]] = made
+    return found
+
+
+def _names_made(text: str) -> list[re.Pattern[str]]:
+    """Return what the interfaces are called that a script makes by ip.
+
+    A variable that a loop sets may be anything; one that the script gives a value is that.
+    """
+    known = dict(ASSIGNED.findall(text))
+    found = []
+    for behind in MADE.findall(text):
+        words = iter(behind.replace('"', "").replace("'", "").split())
+        name = ""
+        for word in words:
+            if word == "type":
+                break
+            if word == "link":
+                next(words, "")
+            elif word in ("name", "dev"):
+                name = next(words, "")
+            else:
+                name = name or word
+        told = VARIABLE.sub(lambda one: known.get(one[1], one[0]), name)
+        if VARIABLE.sub("", told):
+            parts = VARIABLE.split(told)[::2]
+            found.append(re.compile(r"[\w.-]+".join(re.escape(part) for part in parts)))
     return found
 
 
@@ -120,7 +151,9 @@ def network(one: dict, node: dict) -> dict:
     path = dict(one.get("made_by") or ()).get(node["node"]["name"], "")
     if not path:
         return one
-    return {**one, "own_file": path, "own_digest": digest(node, path)}
+    names = [name for name, called in node["node"].get("also") or () if called == one["parent"]]
+    below = {"below": names} if names else {}
+    return {**one, "own_file": path, "own_digest": digest(node, path), **below}
 
 
 def container(one: dict, node: dict) -> dict:
@@ -134,7 +167,8 @@ def where(file: dict, words: str) -> str:
 
     A program that fails names what it failed at, seldom where that stands.
     """
-    lines = file["text"].splitlines()
+    # What a program made of the user's file says the same words on other lines.
+    lines = file.get("said", file["text"]).splitlines()
     for word in sorted(set(WORD.findall(words)), key=len, reverse=True):
         stem = word.rstrip(".:")
         found = [

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 
 from . import files, leases, routes
-from .commands import Failed, batch, run, write
+from .commands import Ended, Failed, batch, run, write
 from .crun import SLEEP
 
 IMAGE = "localhost/underlay/busybox"
@@ -98,19 +98,28 @@ def enter(name: str) -> list[str]:
     return ["nsenter", "--target", str(process), "--net", "--"] if process else []
 
 
-def start(container: dict, networks: dict[str, dict]) -> None:
-    """Run the container with its planned addresses, and say what netavark can't."""
+def start(container: dict, networks: dict[str, dict], own: dict | None = None) -> None:
+    """Run the container with its planned addresses, and say what netavark can't.
+
+    ``own`` says what runs in it by the words of Docker's API, where that is a program of the user's
+    own; what this says is kept.
+    """
     name = container["name"]
     words = [*PODMAN, "run", *RUN, f"--name={name}", f"--pidfile={pid_file(name)}"]
     for attachment in container["attachments"]:
         words += ["--network", endpoint(attachment, networks[attachment["network"]])]
+    if own:
+        words += [f"--env={each}" for each in own["Env"]] + ["--log-driver=k8s-file"]
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(pid_file(name))
+    held = [own["Image"], *own.get("Cmd", ())] if own else [IMAGE, *SLEEP]
     try:
-        run([*words, IMAGE, *SLEEP])
-        for attachment in container["attachments"]:
-            if leased(networks[attachment["network"]]):
-                _take_lease(attachment, enter(name))
-        batch(routes.lines(container, networks), enter(name))
+        run([*words, *held])
+        afterwards(container, networks)
     except Failed as error:
+        # One that has ended meanwhile keeps what it has said last.
+        if os.path.exists(pid_file(name)) and not enter(name):
+            raise Ended("its process has ended") from error
         # A container that was made and not started keeps its name.
         with contextlib.suppress(Failed):
             stop(container, networks)
@@ -119,6 +128,17 @@ def start(container: dict, networks: dict[str, dict]) -> None:
             said = f"no DHCP server answers on {' or '.join(sorted(asked))}"
             raise Failed(f"{said}: {error}") from error
         raise
+
+
+def afterwards(container: dict, networks: dict[str, dict]) -> None:
+    """Say to a running container's kernel what can't be said to netavark."""
+    inside = enter(container["name"])
+    if not inside:
+        raise Ended("its process has ended")
+    for attachment in container["attachments"]:
+        if leased(networks[attachment["network"]]):
+            _take_lease(attachment, inside)
+    batch(routes.lines(container, networks), inside)
 
 
 def _take_lease(attachment: dict, enter: list[str]) -> None:
@@ -157,7 +177,8 @@ def called(network: dict) -> str:
         subnets = {subnet.get("subnet") for subnet in entry.get("subnets") or ()}
         below = entry.get("network_interface", "")
         told = not subnets or not wanted or bool(subnets & wanted)
-        if entry.get("driver") == network["driver"] and told and below in ("", network["parent"]):
+        known = ("", network["parent"], *network.get("below", ()))
+        if entry.get("driver") == network["driver"] and told and below in known:
             found.append(str(entry["name"]))
     if not found:
         raise Failed(f"{network['own_file']} has made no network {network['name']} in podman")
@@ -182,7 +203,8 @@ def endpoint(attachment: dict, network: dict) -> str:
     """
     given = [] if leased(network) else routes.given(attachment, network)
     words = [f"ip={own.partition('/')[0]}" for own in given]
-    if network["own_mac"] and network["mode"] != "passthru":
-        words.append(f"mac={attachment['mac']}")
+    mac = routes.given_mac(attachment, network)
+    if mac and network["mode"] != "passthru":
+        words.append(f"mac={mac}")
     words.append(f"interface_name={attachment['interface']}")
     return f"{called(network)}:{','.join(words)}"

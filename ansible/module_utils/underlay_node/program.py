@@ -6,7 +6,7 @@
     node        this node: nics, vlans, links, routes …
     networks    every network of the lab
     containers  this node's containers
-    files       the paths that the bundle put on the node
+    files       the paths of what was sent to the node
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from . import (
     networkd,
     own,
     podman,
+    programs,
     remember,
     user_data,
 )
@@ -74,28 +75,26 @@ class Report:
         }
 
 
-def converge(bundle: dict[str, str] | None = None, *, check: bool = False) -> Report:
-    """Make the node what ``bundle`` (path → content, node.json among them) says.
+def converge(sent: dict[str, str] | None = None, *, check: bool = False) -> Report:
+    """Make the node what was ``sent`` (path → content, node.json among them) says.
 
-    Without a bundle, what its files say already. With ``check`` nothing is touched.
+    With nothing sent, what its files say already. With ``check`` nothing is touched.
     A failure is in the report, not raised: the other containers start all the same.
     """
     report = Report()
     record = remember.recall()
     try:
-        text = files.read(files.NODE) if bundle is None else bundle.get(files.NODE)
+        text = files.read(files.NODE) if sent is None else sent.get(files.NODE)
         if not text:
             raise Failed(f"there is no {files.NODE}")
         node = json.loads(text)
-        changed, gone = files.differing(
-            bundle or {}, record.node.get("files", []) if bundle else []
-        )
+        changed, gone = files.differing(sent or {}, record.node.get("files", []) if sent else [])
         report.changes += [f"{path}: written" for path in changed]
         report.changes += [f"{path}: removed" for path in gone]
-        report.looked["files"] = len(bundle or {})
-        packets = filters.wanted(node, bundle)
+        report.looked["files"] = len(sent or {})
+        packets = filters.wanted(node, sent)
         _converge(
-            node, packets, record, report, check, lambda: files.install(bundle or {}, changed, gone)
+            node, packets, record, report, check, lambda: files.install(sent or {}, changed, gone)
         )
     except (Failed, OSError, ValueError) as error:
         report.failed.append(str(error))
@@ -157,7 +156,7 @@ def _converge(
     report.lap("compare")
     if check:
         return
-    _stop(stale, record, report)
+    stop(stale, record, report)
     for name in obsolete:
         docker.forget(name)
     install()
@@ -171,18 +170,22 @@ def _converge(
     record.write()
     if moved and not units:
         networkd.let_go()
+    if not units:
+        networkd.keep_masters(after.ports)
     for lines in work.batches:
         batch(lines)
     for name, address in work.leases.items():
         leases.ask(name, address)
+    if lines := links.also(node):
+        batch(lines)
     if work.bridge:
         run(["bridge", "-batch", "-"], "\n".join(work.bridge) + "\n")
     nat.apply()
     report.lap("links")
-    _start(missing, node, wanted, record, report, to_run)
+    start(missing, node, wanted, record, report, to_run)
     record.write()
     report.lap("containers")
-    report.failed += _set_filters(node, packets, record)
+    report.failed += set_filters(node, packets, record)
     record.write()
     report.lap("filters")
 
@@ -210,6 +213,8 @@ def _have_units_acted_on(
         return
     for lines in links.renaming(links.Links(node["node"])):
         batch(lines)
+    if lines := links.also(node):
+        batch(lines)
     own.install(fresh, [])
     planned = links.Links(node["node"]).addresses()
     networkd.act_on(units, node["node"]["management"]["interface"], planned)
@@ -230,7 +235,7 @@ def _filters(
     return list(dict.fromkeys(said))
 
 
-def _set_filters(node: dict, packets: dict[str, str], record: remember.Record) -> list[str]:
+def set_filters(node: dict, packets: dict[str, str], record: remember.Record) -> list[str]:
     """Put every packet filter into force; return what failed, in words."""
     failed = []
     try:
@@ -273,11 +278,12 @@ def _obsolete(before: dict, after: dict) -> list[str]:
     ]
 
 
-def _stop(names: list[str], record: remember.Record, report: Report) -> None:
+def stop(names: list[str], record: remember.Record, report: Report) -> None:
+    """End the containers called ``names``, and take them out of the ``record``."""
     stopping = {name: record.containers[name] for name in names}
     carried.stop(record.node, stopping)
 
-    def stop(name: str) -> None:
+    def end(name: str) -> None:
         containers.stop(record.containers[name])
         del record.containers[name]
         filters.forget(name, record.filters)
@@ -289,18 +295,24 @@ def _stop(names: list[str], record: remember.Record, report: Report) -> None:
             del record.containers[name]
             filters.forget(name, record.filters)
     report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
-    report.failed += at_once(stop, [name for name in names if name not in several])
+    report.failed += at_once(end, [name for name in names if name not in several])
     carried.forget_networks(stopping)
 
 
-def _start(
+def start(
     names: list[str],
     node: dict,
     wanted: dict[str, dict],
     record: remember.Record,
     report: Report,
     to_run: dict[str, list[str]],
+    *,
+    together: bool = True,
 ) -> None:
+    """Start the containers called ``names`` as ``wanted``, and write them down in the ``record``.
+
+    Some at a time, or, where they aren't to start ``together``, one after the other.
+    """
     starting = {name: wanted[name] for name in names}
     undone = carried.start(node, starting, record.notes, to_run)
     report.failed += _together(undone)
@@ -324,20 +336,21 @@ def _start(
             if runtimes[name] == "docker" and not network.get("own_file")
         }
         docker.prepare(sorted(used))
+    programs.prepare([wanted[name]["container"] for name in names])
     cni.prepare([n for name in names for n in wanted[name]["networks"].values()])
     if "podman" in runtimes.values():
         podman.prepare([n for name in names for n in wanted[name]["networks"].values()])
 
-    def start(name: str) -> None:
+    def run_one(name: str) -> None:
         containers.start(wanted[name])
         record.containers[name] = wanted[name]
 
     failed = containers.create([wanted[name] for name in names])
     report.failed += [f"{name}: {words}" for name, words in sorted(failed.items())]
     made = [name for name in names if name not in failed]
-    in_order = [name for name in made if containers.numbered(wanted[name])]
-    report.failed += at_once(start, in_order, workers=1)
-    report.failed += at_once(start, [name for name in made if name not in in_order])
+    in_order = [name for name in made if not together or containers.numbered(wanted[name])]
+    report.failed += at_once(run_one, in_order, workers=1)
+    report.failed += at_once(run_one, [name for name in made if name not in in_order])
 
 
 def _together(failed: dict[str, str]) -> list[str]:

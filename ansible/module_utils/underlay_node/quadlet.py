@@ -51,6 +51,15 @@ def begin(node: dict, specified: dict[str, dict], notes: list[str]) -> None:
             notes.append(f"{file['source']}: a stand-in runs for {value(file, 'Image')}")
         if away := _away(file, stood_in):
             notes.append(f"{file['source']}: put aside: {', '.join(away)}")
+    for file in files:
+        if file["path"].endswith(".pod"):
+            stand_in.for_podman([f"localhost/{stand_in.NAME}:latest"])
+            mine = [
+                s for s in specified.values() if s["container"].get("started_by") == file["path"]
+            ]
+            write(f"{file['path']}.d/{DROP_IN}", pod_drop_in(file, mine[0] if mine else None))
+            if away := _away(file, []):
+                notes.append(f"{file['source']}: put aside: {', '.join(away)}")
     if os.path.lexists(MASK):
         os.unlink(MASK)
     run(["systemctl", "daemon-reload"])
@@ -64,6 +73,8 @@ def start(file: dict) -> dict[str, int]:
     name = unit(file["path"])
     try:
         run(["systemctl", "start", name], deadline=DEADLINE)
+        if file["path"].endswith(".pod"):
+            return {"pid": _of_pod(file)}
         if not file["path"].endswith(".container"):
             return {}
         with open(f"/run/{name.removesuffix('.service')}.cid", encoding="ascii") as noted:
@@ -73,6 +84,15 @@ def start(file: dict) -> dict[str, int]:
     except (Failed, OSError, ValueError) as error:
         said = _why(file, name) or str(error)
         raise Failed(f"{own.where(file, said)}: {said}") from error
+
+
+def _of_pod(file: dict) -> int:
+    """Return the process that holds a pod's namespaces."""
+    stem = os.path.basename(file["path"]).rpartition(".")[0]
+    name = value(file, "PodName") or f"systemd-{stem}"
+    words = [*podman.PODMAN, "pod", "inspect", "--format", "{{.InfraContainerID}}", name]
+    identity = run(words).strip()
+    return int(run([*podman.PODMAN, "inspect", "--format", "{{.State.Pid}}", identity]))
 
 
 def stop(path: str) -> None:
@@ -103,6 +123,16 @@ def drop_in(file: dict, specified: dict | None, stood_in: list[str]) -> str:
         lines.append(f"{ARGUMENTS}=--pidfile={noted}")
         service.append(f"ExecStartPre=/usr/bin/mkdir -p {os.path.dirname(noted)}")
     return "\n".join([*lines, "[Service]", *service, "Restart=no", ""])
+
+
+def pod_drop_in(file: dict, specified: dict | None) -> str:
+    """Return the drop-in for a ``.pod``: its networks' addresses, without what is beyond them."""
+    lines = ["[Pod]", *(f"{key}=" for key in _away(file, []) if key not in OF_SERVICE)]
+    # podman would make one of catatonit, which isn't in the image.
+    lines.append(f"{ARGUMENTS}=--infra-image=localhost/{stand_in.NAME}:latest")
+    if specified:
+        lines += _networks(file, specified)
+    return "\n".join([*lines, "[Service]", "Restart=no", ""])
 
 
 def _away(file: dict, stood_in: list[str]) -> list[str]:
@@ -146,10 +176,10 @@ def _networks(file: dict, specified: dict) -> list[str]:
                 told_else = value(file, own_key) or f"--{key}" in asked
                 if not told_else and not any(w.startswith(f"{key}=") for w in words):
                     words.append(f"{key}={address.partition('/')[0]}")
-        own_mac = network["own_mac"] and network["mode"] != "passthru"
-        own_mac = own_mac and "--mac-address" not in asked
-        if own_mac and not any(word.startswith("mac=") for word in words):
-            words.append(f"mac={attachment['mac']}")
+        mac = "" if network["mode"] == "passthru" else routes.given_mac(attachment, network)
+        told_mac = "--mac-address" in asked or any(word.startswith("mac=") for word in words)
+        if mac and not told_mac:
+            words.append(f"mac={mac}")
         lines.append(f"Network={name}:{','.join(words)}" if words else f"Network={name}")
     return lines
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from . import containers, files, own, podman, remember
+from . import containers, files, own, podman, programs, remember
 from .commands import Failed
 
 
@@ -40,9 +40,15 @@ def digest(text: str | None) -> str:
 def _failed(node: dict) -> list[str]:
     """Return what failed when the node was made, then what is missing or has ended since."""
     record = remember.recall()
-    if record.failed or not record.node:
+    if not record.node:
         return record.failed or ["the node program has not run"]
     wanted = containers.wanted(node)
+    if record.failed:
+        # What had been started may have ended all the same.
+        started = {n: one for n, one in record.containers.items() if wanted.get(n) == one}
+        own_ones = {n: one for n, one in started.items() if programs.has_one(one["container"])}
+        ended = containers.ended(own_ones)
+        return record.failed + [f"{name}: {words}" for name, words in ended.items()]
     failed = own.missing(node)
     failed += [
         f"{name}: was not started" for name in wanted if record.containers.get(name) != wanted[name]

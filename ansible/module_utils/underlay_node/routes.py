@@ -56,10 +56,16 @@ def gateway_of(address: str, network: dict) -> str:
 
 def given(attachment: dict, network: dict) -> list[str]:
     """Return those addresses that the runtime gives: the others the interface makes itself."""
-    if network.get("ipam") == "none":
+    if network.get("ipam") == "none" or attachment.get("open_address"):
         return []
     own = addresses(attachment)
     return [one for one in own if ":" not in one] if network.get("slaac") else own
+
+
+def given_mac(attachment: dict, network: dict) -> str:
+    """Return the MAC address that the runtime gives; empty where it takes one of its own."""
+    own = network["own_mac"] and not attachment.get("open_mac")
+    return str(attachment["mac"]) if own else ""
 
 
 def addresses(attachment: dict) -> list[str]:

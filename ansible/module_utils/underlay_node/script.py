@@ -23,10 +23,17 @@ ASIDE = f"{FOLDER}/aside"
 # s; timeout(1) ends a script with all that it has started, but for containers. It says so by 124.
 LIMIT, GRACE, LATE = 180, 30, 124
 RUNNABLE = 0o755
+# What fetches something, or would end the node or take its network: said, and not done.
+OUTSIDE = (
+    "apk", "apt", "apt-get", "cloud-init", "curl", "dnf", "docker-compose", "git", "netplan", "npm",
+    "pacman", "pip", "pip3", "podman-compose", "poweroff", "reboot", "shutdown", "snap", "wget",
+    "yum", "zypper",
+)  # fmt: skip
 REAL = {"docker": "/usr/bin/docker", "podman": "/usr/bin/podman"}
 UNSHARE = ["unshare", "--mount"]
 # In a mount namespace of its own each engine's name, with its folder or without, is ours.
 SHELL = """\
+export PATH=/run/underlay/script/outside:$PATH
 for engine in docker podman; do
     [ -e /usr/bin/$engine ] || continue
     mount --bind /usr/bin/$engine /run/underlay/script/real-$engine &&
@@ -37,6 +44,10 @@ cd "$1" && shift && exec "$@"
 OURS = """\
 #!/bin/sh
 exec python3 -I -S /usr/libexec/underlay/node --engine {engine} "$@"
+"""
+ASIDE_FROM = """\
+#!/bin/sh
+echo "${{0##*/}} $*: nothing is fetched on a node" >> {aside}
 """
 # Options of `run` that take no value; after any other one comes its value.
 PLAIN = frozenset(
@@ -75,6 +86,9 @@ def run_script(file: dict, specified: dict[str, dict], notes: list[str]) -> dict
         write(f"{FOLDER}/{engine}", OURS.format(engine=engine))
         os.chmod(f"{FOLDER}/{engine}", RUNNABLE)
         write(f"{FOLDER}/real-{engine}", "")
+    for program in OUTSIDE:
+        write(f"{FOLDER}/outside/{program}", ASIDE_FROM.format(aside=ASIDE))
+        os.chmod(f"{FOLDER}/outside/{program}", RUNNABLE)
     write(PLANNED, json.dumps(specified))
     write(STARTED, "")
     write(ASIDE, "")
@@ -119,6 +133,9 @@ def engine(called: list[str]) -> int:
     name, *asked = called
     real = f"{FOLDER}/real-{name}"
     verb = asked[1:] if asked[:1] == ["container"] else asked
+    if verb[:1] in (["compose"], ["kube"], ["play"]):
+        _note(f"{name} {' '.join(asked)}: what its file starts is started by that file itself")
+        return 0
     if verb[:1] and verb[0] in ("pull", "build", "push", "login", "logout"):
         words = f"{name} {verb[0]}: nothing is fetched on a node: stand-ins have the images' names"
         _note(words)
@@ -213,9 +230,9 @@ def endpoint(engine: str, specified: dict, kept: dict[str, list[str]]) -> list[s
         option = "--ip6" if ":" in address else "--ip"
         if option not in kept and option.lstrip("-") not in known:
             words += [option, address.partition("/")[0]]
-    own_mac = network["own_mac"] and network["mode"] != "passthru"
-    if own_mac and "--mac-address" not in kept and not known & {"mac", "mac-address"}:
-        words += ["--mac-address", attachment["mac"]]
+    mac = "" if network["mode"] == "passthru" else routes.given_mac(attachment, network)
+    if mac and "--mac-address" not in kept and not known & {"mac", "mac-address"}:
+        words += ["--mac-address", mac]
     return words
 
 
@@ -233,7 +250,7 @@ def names(found: dict[str, str], specified: dict[str, dict]) -> None:
     """Call what the script has started as the plan does, and note podman's processes."""
     for name, identity in found.items():
         if specified[name]["container"]["runtime"] == "docker":
-            docker.call(identity, name)
+            docker.remember(name, {}, docker.call(identity, name))
         else:
             words = [*podman.PODMAN, "inspect", "--format", "{{.State.Pid}}", identity]
             podman.note(name, int(podman.run(words)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import os
 
-from . import docker
+from . import archives, docker
 from .commands import run, write
 from .podman import PODMAN
 
@@ -23,6 +23,8 @@ ARCHIVES = "/var/lib/underlay/images"
 # Which of them an engine has by now.
 LOADED = "/run/underlay/loaded"
 LOAD_DEADLINE = 300.0
+# Where an archive is written anew for an engine that doesn't take it as it is.
+CONVERTED = "/var/lib/underlay/converted"
 
 
 def split(image: str) -> tuple[str, str]:
@@ -40,7 +42,7 @@ def usable(image: str) -> str:
 
 def for_docker(images: list[str]) -> list[str]:
     """Give Docker a stand-in for each of ``images`` that it hasn't; return those stood in for."""
-    _load("docker", ["docker"])
+    load("docker", ["docker"])
     stood_in = []
     for image in images:
         known = docker.ask("GET", f"/images/{usable(image)}/json", missing=True)
@@ -56,7 +58,7 @@ def for_docker(images: list[str]) -> list[str]:
 
 def for_podman(images: list[str]) -> list[str]:
     """Give podman a stand-in for each of ``images`` that it hasn't; return those stood in for."""
-    _load("podman", PODMAN)
+    load("podman", PODMAN)
     stood_in = []
     for image in images:
         known = _in_podman(usable(image))
@@ -77,10 +79,17 @@ def _in_podman(image: str) -> str | None:
     return said.rstrip(".") if said.endswith(".") else None
 
 
-def _load(engine: str, words: list[str]) -> None:
+def load(engine: str, words: list[str]) -> None:
     """Have an engine load the archives of the user's own images, once."""
     for archive in sorted(glob.glob(f"{ARCHIVES}/*")):
         mark = f"{LOADED}-{engine}/{os.path.basename(archive)}"
         if not os.path.exists(mark):
-            run([*words, "load", "--quiet", "--input", archive], deadline=LOAD_DEADLINE)
+            path = archive
+            if engine == "docker" and archives.is_oci(archive):
+                path = f"{CONVERTED}/{os.path.basename(archive)}"
+                os.makedirs(CONVERTED, exist_ok=True)
+                archives.for_docker(archive, path)
+            run([*words, "load", "--quiet", "--input", path], deadline=LOAD_DEADLINE)
+            if path != archive:
+                os.unlink(path)
             write(mark, "")

@@ -134,8 +134,9 @@ def leave() -> None:
 def creation(name: str, attachment: dict, network: dict) -> list[str]:
     """Return ip's lines, for the node's namespace, that make the device in HOLDER."""
     words = ["link", "add", "link", network["parent"], "name", device(name, attachment)]
-    if network["own_mac"] and network["mode"] != "passthru":
-        words += ["address", attachment["mac"]]
+    mac = routes.given_mac(attachment, network)
+    if mac and network["mode"] != "passthru":
+        words += ["address", mac]
     words += ["mtu", str(network["mtu"]), "netns", HOLDER, "type", network["driver"]]
     words += ["mode", network["mode"]]
     words += [network["flag"]] if network.get("flag") else []

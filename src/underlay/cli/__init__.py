@@ -11,9 +11,11 @@ import errno
 import os
 import sys
 
+from underlay.cli.error_lines import error_lines
 from underlay.cli.interrupt import reset_exit, survive_closed_terminal, treat_as_interrupt
 from underlay.cli.overview import is_verb, summaries, verb_lines
 from underlay.cli.streams import repair
+from underlay.cli.wrapping import columns, wrapped
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
@@ -25,6 +27,7 @@ from underlay.errors import (
     nearest,
     reason,
 )
+from underlay.storage.seated import in_seat
 
 # State is in a checkout's own folder, or in the user's own; either follows its variable.
 ELSEWHERE = (
@@ -142,13 +145,15 @@ def _fail(code: int, message: str, hint: str, detail: str, as_json: bool) -> int
         if as_json:
             import json
 
-            print(json.dumps({"error": message, "hint": hint}, indent=2), flush=True)
+            from underlay.report.documents.kinds import stamped
+
+            document = stamped("error", {"error": message, "hint": hint})
+            print(json.dumps(document, indent=2), flush=True)
         head = message if code == EXIT_INTERRUPTED else f"error: {message}"
-        print(head, file=sys.stderr)
-        if detail:
-            print(detail.rstrip(), file=sys.stderr)
-        if hint:
-            print("", *(f"hint: {line}" for line in hint.splitlines()), sep="\n", file=sys.stderr)
+        lines = "\n".join(error_lines(head, detail, hint))
+        if in_seat():
+            lines = wrapped(lines, columns(sys.stderr))
+        print(lines, file=sys.stderr)
     except BrokenPipeError:
         _stop_writing()
     return code

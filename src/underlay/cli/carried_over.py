@@ -34,12 +34,20 @@ def remarks(carried: Carried) -> Iterator[str]:
     yield from kinds("left out", ((one.why, str(one)) for one in left))
 
 
+def tell_silenced(loaded: Loaded) -> None:
+    """Say on stderr which errors a comment silences: somebody's word that it is to be so."""
+    for one in loaded.silenced:
+        found = one.finding
+        err.print(f"silenced: {found.spot}: {found.id}: {found.message} ({one.reason})")
+
+
 def tell_remarks(loaded: Loaded, named: str) -> None:
     """Say on stderr how much a fleet's lab has beyond its files, and hasn't of them, if anything.
 
     ``named`` is the lab as typed. What is counted are lines of hosts' files that may bear on who
     reaches whom; `lint` names them.
     """
+    tell_silenced(loaded)
     carried = loaded.carried
     left = sum(one.matters for one in carried.left_out)
     assumed = sum(one.weighty for one in carried.assumptions)

@@ -11,12 +11,14 @@ import os
 import sys
 import time
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from underlay.storage.seated import in_seat
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from rich.status import Status
 
@@ -34,7 +36,9 @@ def _console(stream: IO[str], *, stderr: bool) -> Console:
         highlight=False,
         markup=False,
         emoji=False,
-        soft_wrap=True,
+        # A terminal breaks a long line where it ends. Whoever copies such a line has it whole; a
+        # learner in a seat reads it, and has it broken between words.
+        soft_wrap=not (terminal and in_seat()),
         # Not None where it isn't a terminal: FORCE_COLOR must not colour a pipe.
         force_terminal=None if terminal else False,
         width=None if terminal or "COLUMNS" in os.environ else PIPE_WIDTH,
@@ -50,16 +54,33 @@ def people(as_json: bool) -> Console:
     return err if as_json else out
 
 
-def print_json(document: object) -> None:
-    """Print ``document`` (what json.dumps takes) as the one JSON document on stdout."""
-    text = json.dumps(document, indent=2, ensure_ascii=False)
+def print_json(document: object, *, indent: int | None = 2) -> None:
+    """Print ``document`` (what json.dumps takes) on stdout; without ``indent`` in one line."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
     try:
         text.encode()
     except UnicodeEncodeError:
         # The name of a file that isn't UTF-8: JSON has only this way to write it.
-        text = json.dumps(document, indent=2)
+        text = json.dumps(document, indent=indent)
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def print_document(verb: str, document: Mapping[str, Any]) -> None:
+    """Print what ``--json`` asked ``verb`` for, with what it is and its version first.
+
+    Each verb's document has a schema (``underlay schema VERB``).
+    """
+    from underlay.report.documents.kinds import stamped
+
+    print_json(stamped(verb, document))
+
+
+def print_document_line(kind: str, document: Mapping[str, Any]) -> None:
+    """Print one document of several, each in a line of its own, stamped as ``print_document``'s."""
+    from underlay.report.documents.kinds import stamped
+
+    print_json(stamped(kind, document), indent=None)
 
 
 class Progress:

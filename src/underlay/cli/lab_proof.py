@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan
+    from underlay.proof.captured import Captured
     from underlay.proof.explain import Explanation
     from underlay.proof.lab import Proof
     from underlay.verdict import Verdict
@@ -42,10 +43,13 @@ def prove_lab(
         return prove(state, running.step, strict=strict, measured=measured)
 
 
-def show_proof(plan: Plan, verdict: Verdict, explanation: Explanation | None) -> None:
+def show_proof(
+    plan: Plan, verdict: Verdict, explanation: Explanation | None, *, wide: bool = False
+) -> None:
     """Print the matrix of ``verdict`` and, where it isn't as expected, its causes.
 
-    ``explanation`` is None where nothing differs, or where the lab could not be looked into.
+    ``explanation`` is None where nothing differs, or where the lab could not be looked into;
+    ``wide`` the matrix isn't folded.
     """
     from underlay.expect import ends
     from underlay.report.origins import origins_text
@@ -53,7 +57,7 @@ def show_proof(plan: Plan, verdict: Verdict, explanation: Explanation | None) ->
     from underlay.report.terminal import page_form
 
     width, plain = page_form(out)
-    page = proof_text(verdict, ends(plan), explanation, width=width, ascii_only=plain)
+    page = proof_text(verdict, ends(plan), explanation, width=width, ascii_only=plain, wide=wide)
     out.print(page, end="")
     out.print(origins_text(plan, verdict, width=width), end="")
 
@@ -66,3 +70,28 @@ def show_matrix(plan: Plan, verdict: Verdict) -> None:
 
     width, plain = page_form(out)
     out.print(matrix_text(verdict, ends(plan), width=width, ascii_only=plain), end="")
+
+
+def captured(state: LabState, proof: Proof) -> tuple[Captured, ...]:
+    """Ask cells that differ again, captured, showing progress; nothing where that can't be done."""
+    from underlay.errors import UnderlayError
+    from underlay.proof.captured import ask_again, chosen
+    from underlay.proof.lab import RunningLab
+
+    if not chosen(proof.verdict, proof.explanation):
+        return ()
+    with progress(f"asking cells of {state.lab} again") as running:
+        try:
+            return ask_again(RunningLab(state), proof.verdict, proof.explanation, running.step)
+        except UnderlayError as error:
+            running.note(f"nothing is captured of the cells that differ: {error.message}")
+            return ()
+
+
+def show_captures(captures: tuple[Captured, ...]) -> None:
+    """Print where packets of cells that were asked again were last seen, if any were."""
+    from underlay.report.captures import captures_text
+    from underlay.report.terminal import page_form
+
+    width, plain = page_form(out)
+    out.print(captures_text(captures, width=width, ascii_only=plain), end="")

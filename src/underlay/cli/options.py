@@ -23,6 +23,10 @@ ProviderOption = Annotated[
 ]
 Timings = Annotated[bool, typer.Option("--timings", help="Show as a timeline where the time went.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Wide = Annotated[
+    bool,
+    typer.Option("--wide", help="Show a row and column for each end, however many there are."),
+]
 # Which of a lab's cells are shown and count.
 OnlyOption = Annotated[
     list[str] | None,

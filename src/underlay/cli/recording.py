@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from underlay.cluster.state.lab import LabState
+    from underlay.lint import Loaded
     from underlay.proof.choice import Choice
     from underlay.proof.runs.recording import Recording
     from underlay.proof.runs.saving import Source
@@ -24,16 +25,19 @@ if TYPE_CHECKING:
 def recorded_in(
     save: Path | None,
     junit: Path | None,
+    html: Path | None = None,
     *,
     of: Literal["running", "files"],
     strict: bool,
     choice: Choice,
+    before: tuple[str, Run] | None = None,
     wanted: bool = False,
 ) -> Iterator[Recording]:
     """Yield what takes a run in, and have it kept however it ends; in ``junit`` as XML.
 
-    It is taken in as well where it is ``wanted`` for something else. Raises BadInput where a file
-    can't be written, before anything is measured.
+    A page in ``html`` compares it with the run ``before``, which comes with its file. It is taken
+    in as well where it is ``wanted`` for something else. Raises BadInput where a file can't be
+    written, before anything is measured.
     """
     from underlay.proof.runs import schema
     from underlay.proof.runs.file import write_run
@@ -44,8 +48,12 @@ def recorded_in(
         writers.append(_writer("--save", save, write_run))
     if junit is not None:
         writers.append(_writer("--junit", junit, _write_junit))
+    if html is not None:
+        writers.append(_writer("--html", html, _html_writer(before)))
     chosen = schema.Choice(only=choice.only, without=choice.without, protocols=choice.protocols)
-    run = Recording(writers, of=of, strict=strict, choice=chosen, wanted=wanted)
+    run = Recording(
+        writers, of=of, strict=strict, choice=chosen, wanted=wanted, captures=save is not None
+    )
     with recorded(run, err.print):
         yield run
 
@@ -64,6 +72,26 @@ def _write_junit(run: Run, path: Path) -> None:
     from underlay.storage.writing import write_whole
 
     write_whole(path, junit_text(Told(run)))
+
+
+def _html_writer(before: tuple[str, Run] | None) -> Callable[[Run, Path], None]:
+    """Return what writes the page of a run: at first, to see that it can be, and at the end."""
+    written = False
+
+    def write(run: Run, path: Path) -> None:
+        nonlocal written
+        if written and run.reached != "the end" and run.error is None:
+            return
+        from underlay.proof.runs.comparison import compare
+        from underlay.report.run import Told
+        from underlay.report.run_page.page import page_text
+        from underlay.storage.writing import write_whole
+
+        compared = compare(before[1], run, before[0]) if before and written else None
+        write_whole(path, page_text(Told(run, compared)))
+        written = True
+
+    return write
 
 
 def _writer(option: str, path: Path, write: Callable[[Run, Path], None]) -> Callable[[Run], None]:
@@ -88,6 +116,13 @@ def _writer(option: str, path: Path, write: Callable[[Run, Path], None]) -> Call
         first = False
 
     return written
+
+
+def source_of_file(loaded: Loaded) -> Source:
+    """Return where the lab of a file is from."""
+    from underlay.proof.runs.saving import Source
+
+    return Source(str(loaded.file), loaded.text.content, loaded.plan)
 
 
 def source_of(state: LabState) -> Source:

@@ -20,7 +20,9 @@ def show(as_json: bool) -> None:
     """Print all versions, Underlay's own in the first line, or one JSON document of them."""
     current = versions()
     if as_json:
-        print(json.dumps(current, indent=2))
+        from underlay.report.documents.kinds import stamped
+
+        print(json.dumps(stamped("version", current), indent=2))
         return
     for name, label in LABELS.items():
         built = "" if name != "image" or current["image_built"] else " (not built)"

@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
-from underlay.cluster.bundle import PROGRAM, PROGRAM_FILE
+from underlay.cluster.node_files import PROGRAM, PROGRAM_FILE
 from underlay.cluster.process import run
 from underlay.cluster.providers import provider
 from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure, did_you_mean, listed, nearest
@@ -29,6 +29,12 @@ RUN = f"""
 command -v -- "$1" >/dev/null 2>&1 || {{ echo "$1: command not found" >&2; exit {EXIT_NOT_RUN}; }}
 exec "$@"
 """
+# As `ip netns exec` does, /sys shows the host's own devices; where the one outside is covered in
+# parts, as in a container, nobody may mount another, and it stays.
+OWN_SYS = """
+{ mount -t sysfs sysfs /sys || mount -t sysfs -o ro sysfs /sys; } 2>/dev/null
+exec "$@"
+"""
 # The namespaces are the container's, the tools are the node's: tcpdump and iptables are at
 # hand, and /sys shows the container's devices because it is mounted anew.
 ENTER = f"""
@@ -37,6 +43,13 @@ case $pid in ''|0) echo "the container {{name}} is not running" >&2; exit {EXIT_
 exec nsenter --target "$pid" --net --uts --ipc -- unshare --mount sh -c '
 mount -t sysfs sysfs /sys || exit {EXIT_NOT_RUN}
 {RUN}' sh "$@"
+"""
+# All namespaces are the container's, its mounts among them: so are tools and files. `sh` is looked
+# up in there.
+ENTER_WHOLE = f"""
+pid=$({{find}} 2>/dev/null) || pid=
+case $pid in ''|0) echo "the container {{name}} is not running" >&2; exit {EXIT_NOT_RUN};; esac
+exec nsenter --target "$pid" --all -- sh -c '{RUN}' sh "$@"
 """
 # The node program knows the process of a container of any runtime. Those that it has noted
 # (pause.py there: the process, and when that started) can be read without starting Python.
@@ -100,13 +113,20 @@ def start_at_switch(state: LabState, arguments: list[str]) -> subprocess.Popen[b
 
 
 def run_in(
-    state: LabState, target: str, arguments: list[str], *, deadline: float
+    state: LabState,
+    target: str,
+    arguments: list[str],
+    *,
+    deadline: float,
+    own_files: bool = False,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``arguments`` as root in ``target``, as ``execute`` does, and return what it says.
 
-    Raises Infrastructure past ``deadline`` seconds, BadInput for a target that isn't there.
+    With ``own_files`` tools and files are those of a container that has a file system of its own,
+    not the node's. Raises Infrastructure past ``deadline`` seconds, BadInput for a target that
+    isn't there.
     """
-    command, _ = _command(state, target, arguments)
+    command, _ = _command(state, target, arguments, own_files=own_files)
     return run(command, deadline=deadline, check=False)
 
 
@@ -141,7 +161,12 @@ def _left_to_the_command() -> Iterator[None]:
 
 
 def _command(
-    state: LabState, target: str, arguments: list[str], *, tty: bool = False
+    state: LabState,
+    target: str,
+    arguments: list[str],
+    *,
+    tty: bool = False,
+    own_files: bool = False,
 ) -> tuple[list[str], str]:
     """Return what runs ``arguments`` in ``target``, and the node that this needs ssh to, if any."""
     plan, by = state.plan(), provider(state.provider)
@@ -150,19 +175,22 @@ def _command(
         return by.at_switch(state.folder, wrapped, tty=tty), ""
     if target in {host.name for host in plan.hosts}:
         return by.at_external_hosts(state.folder, [*_in_host(target), *wrapped]), ""
-    node, inside = _inside(plan, target, arguments)
+    node, inside = _inside(plan, target, arguments, own_files=own_files)
     words = ["sudo", "-n", *inside]
     return ssh.command(state.folder / "ssh_config", node, words, tty=tty), node
 
 
-def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[str]]:
+def _inside(
+    plan: Plan, target: str, arguments: list[str], *, own_files: bool
+) -> tuple[str, list[str]]:
     """Return the node that ``target`` is on, and what to run there as root."""
     for node in plan.nodes:
         if node.name == target:
             return target, ["sh", "-c", RUN, "sh", *arguments]
     for container in plan.containers:
         if container.name == target.partition("@")[0]:
-            return container.node, ["sh", "-c", _enter(container), "sh", *arguments]
+            script = _enter(container, ENTER_WHOLE if own_files else ENTER)
+            return container.node, ["sh", "-c", script, "sh", *arguments]
     names = [node.name for node in plan.nodes] + [SWITCH] + [host.name for host in plan.hosts]
     names += [container.name for container in plan.containers]
     hint = (
@@ -174,12 +202,13 @@ def _inside(plan: Plan, target: str, arguments: list[str]) -> tuple[str, list[st
 
 def _in_host(name: str) -> list[str]:
     """What runs a command in an external host, from where their namespaces are."""
-    return ["ip", "netns", "exec", name]
+    enter = ["nsenter", f"--net=/run/netns/{name}", "unshare", "--mount"]
+    return [*enter, "sh", "-c", OWN_SYS, "sh"]
 
 
-def _enter(container: PlannedContainer) -> str:
+def _enter(container: PlannedContainer, script: str) -> str:
     find = FIND.replace("RUNTIME", container.runtime).replace("NAME", container.name)
-    return ENTER.replace("{find}", find).replace("{name}", container.name)
+    return script.replace("{find}", find).replace("{name}", container.name)
 
 
 def _reachable(state: LabState, node: str) -> bool:

@@ -9,28 +9,27 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import sys
-import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from underlay.cluster.bundle import bundle, judge
+from underlay.cluster.interrupts import interrupts_wait
+from underlay.cluster.node_files import files_of, judge
 from underlay.cluster.process import refuse, tail
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, unfinished
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes, rendered, still_up
-from underlay.errors import INTERRUPTS, BadInput, Infrastructure
+from underlay.errors import BadInput, Infrastructure
 from underlay.plan import SWITCH
 from underlay.storage import paths, temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
+    from underlay.lint import Loaded
     from underlay.plan import Plan
 
 DEADLINE = 600
@@ -57,18 +56,23 @@ class Converged:
 
 
 def converge(
-    state: LabState, progress: Callable[[str], None], *, check: bool = False, force: bool = False
+    state: LabState,
+    loaded: Loaded,
+    progress: Callable[[str], None],
+    *,
+    check: bool = False,
+    force: bool = False,
 ) -> Converged:
-    """Make the running lab ``state`` what its file says now; with ``check`` only say what differs.
+    """Make the running lab ``state`` what ``loaded`` says, its file as it is now.
+
+    With ``check`` it is only said what differs.
 
     Raises BadInput where the lab has errors (without ``force``), another name, or needs other
     nodes; Infrastructure where a node can't become what it should.
     """
-    from underlay.lint import load, refuse_errors
+    from underlay.lint import refuse_errors
 
-    file = Path(state.file)
-    loaded = load(file)
-    plan = loaded.plan
+    file, plan = loaded.file, loaded.plan
     if not force:
         refuse_errors(loaded)
     with turn(state.lab, progress):
@@ -117,7 +121,7 @@ def _wiring(plan: Plan) -> tuple[object, ...]:
 
 
 def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, dict[str, Any]]:
-    """Run ansible/converge.yml; return each node's result of the module ``bundle``."""
+    """Run ansible/converge.yml; return each node's result of the module ``node_files``."""
     import ansible_runner
 
     from underlay.render import environment
@@ -126,14 +130,16 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
         (work / "runner").mkdir()
         programs = paths.root() / "ansible" / "bin"
         for node in plan.nodes:
-            held = [{"path": p, "content": c} for p, c in bundle(files / node.name).items()]
+            held = [{"path": p, "content": c} for p, c in files_of(files / node.name).items()]
             (work / f"{node.name}.json").write_text(json.dumps(held), encoding="utf-8")
-        with _noting_signals() as noted:
+        # Ansible has a session of its own, which no Ctrl-C reaches. ansible-runner asks whether to
+        # stop, and then ends Ansible with all that it has started.
+        with interrupts_wait() as noted:
             done = ansible_runner.run(
                 private_data_dir=str(work / "runner"),
                 playbook=str(paths.root() / "ansible" / "converge.yml"),
                 inventory=str(paths.root() / "inventory" / "underlay"),
-                extravars={"bundles": str(work)},
+                extravars={"files_of_nodes": str(work)},
                 cmdline="--check --diff" if check else "--diff",
                 envvars={
                     **environment(work),
@@ -163,29 +169,3 @@ def _run(state: LabState, plan: Plan, files: Path, *, check: bool) -> dict[str, 
         failures += judge(result.get("said"), plan, node, files / node)
     refuse(failures)
     return results
-
-
-@contextmanager
-def _noting_signals() -> Iterator[Callable[[], bool]]:
-    """Hand out whether a signal has asked to stop; raise KeyboardInterrupt after the block then.
-
-    Ansible has a session of its own, which no Ctrl-C reaches. ansible-runner asks whether to stop,
-    and then ends Ansible with all that it has started. An interrupt that is raised while it runs
-    would leave all of that running.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    noted = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: noted.set())
-        for number in INTERRUPTS
-        if signal.getsignal(number) != signal.SIG_IGN
-    }
-    try:
-        yield noted.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if noted.is_set():
-        raise KeyboardInterrupt

@@ -24,7 +24,6 @@ from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from underlay.cluster.providers.base import Provider
     from underlay.lint import Loaded
@@ -32,17 +31,14 @@ if TYPE_CHECKING:
 
 
 def up(
-    file: Path, provider_name: str, progress: Callable[[str], None], *, force: bool = False
+    loaded: Loaded, provider_name: str, progress: Callable[[str], None], *, force: bool = False
 ) -> tuple[LabState, dict[str, float]]:
-    """Start the lab of ``file`` and return its state and the seconds of each phase.
+    """Start the lab that was ``loaded`` and return its state and the seconds of each phase.
 
     Nodes that run are left alone, so a second call changes nothing. If this call
     made the lab and fails or is interrupted, nothing of the lab is left. Raises
     what ``prepare`` raises, and Infrastructure with its own words when a node isn't ready.
     """
-    from underlay.lint import load
-
-    loaded = load(file)
     with turn(loaded.plan.lab, progress):
         return _up(loaded, provider_name, progress, force=force)
 
@@ -194,7 +190,8 @@ def _down(name: str, progress: Callable[[str], None]) -> None:
         forget(state)
         remove(name)
     if failure is not None:
-        progress(f"vagrant destroy failed; the lab was ended without it: {tail(failure.detail, 3)}")
+        why = tail(failure.detail, 3) or failure.message
+        progress(f"vagrant destroy failed; the lab was ended without it: {why}")
 
 
 def _end_unrecorded(name: str) -> None:

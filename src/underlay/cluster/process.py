@@ -6,13 +6,14 @@ import os
 import signal
 import subprocess
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from underlay.cluster.interrupts import interrupts_wait
 from underlay.errors import Infrastructure, reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
 TAIL_LINES = 20
@@ -49,45 +50,71 @@ def run(
     when the program is missing, is too slow, or (with ``check``) fails.
     """
     name = name or os.path.basename(arguments[0])
-    try:
-        process = subprocess.Popen(
-            arguments,
-            stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise Infrastructure(
-            f"{name} cannot be run: {reason(error)}", hint="underlay doctor"
-        ) from error
     said: list[str] = []
     reader = None
     try:
-        meanwhile()
-        if on_line is not None:
-            reader = threading.Thread(target=_read_lines, args=(process, said, on_line))
-            reader.start()
-            out = _read_all(process, deadline)
-            reader.join(timeout=5)
-            err = "".join(said)
-        else:
-            out, err = process.communicate(input_text, timeout=deadline)
+        with _program(
+            name,
+            arguments,
+            stdin=subprocess.DEVNULL if input_text is None else subprocess.PIPE,
+            folder=folder,
+            environment=environment or {},
+        ) as process:
+            meanwhile()
+            if on_line is not None:
+                reader = threading.Thread(target=_read_lines, args=(process, said, on_line))
+                reader.start()
+                out = _read_all(process, deadline)
+                reader.join(timeout=5)
+                err = "".join(said)
+            else:
+                out, err = process.communicate(input_text, timeout=deadline)
     except subprocess.TimeoutExpired as error:
-        end_group(process)
         raise Infrastructure(
             f"{name} did not finish within {deadline:.0f} s", detail=tail("".join(said))
         ) from error
-    except BaseException:
-        end_group(process)
-        raise
     if check and process.returncode:
         raise Infrastructure(how_it_failed(name, process.returncode), detail=tail(err or out))
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+
+@contextmanager
+def _program(
+    name: str,
+    arguments: list[str],
+    *,
+    stdin: int,
+    folder: Path | None,
+    environment: Mapping[str, str],
+) -> Iterator[subprocess.Popen[str]]:
+    """Start a program in a process group of its own; whatever is raised meanwhile ends the group.
+
+    ``name`` is what an error calls it. Raises Infrastructure where it can't be started.
+    """
+    process = None
+    try:
+        with interrupts_wait():
+            try:
+                process = subprocess.Popen(
+                    arguments,
+                    stdin=stdin,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    text=True,
+                    errors="replace",
+                    cwd=folder,
+                    env={**os.environ, **environment},
+                    start_new_session=True,
+                )
+            except OSError as error:
+                raise Infrastructure(
+                    f"{name} cannot be run: {reason(error)}", hint="underlay doctor"
+                ) from error
+        yield process
+    except BaseException:
+        if process is not None:
+            end_group(process)
+        raise
 
 
 def run_bytes(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FILE = "spans.jsonl"
 # The span that begins when a node's kernel does; the node's own clock counts from there.
 KERNEL_TO_SSH = "kernel to ssh"
+# The one after it, which ends when its set-up does.
+SSH_TO_READY = "ssh to ready"
 DEADLINE = 30.0
 # systemd keeps all its times in microseconds of the monotonic clock, which begins with the
 # kernel. A lean node's init notes its own in the same form, one `NAME BEGIN END` a line.

@@ -166,8 +166,12 @@ def close(state: Path) -> None:
 
 
 def command(config: Path, node: str, arguments: list[str], *, tty: bool = False) -> list[str]:
-    """Return the argument list that runs ``arguments`` on ``node``, each kept as one argument."""
-    terminal = ["-t"] if tty else []
+    """Return the argument list that runs ``arguments`` on ``node``, each kept as one argument.
+
+    With ``tty`` they have a terminal, and every key that is typed is theirs.
+    """
+    # ssh's own ~ would open ports on this machine for whoever types there, a learner at a seat too.
+    terminal = ["-t", "-e", "none"] if tty else []
     # Whoever tidies up the folder for temporary files may have removed the sockets' one.
     socket_folder(config.parent)
     return ["ssh", "-F", str(config), *terminal, node, "--", shlex.join(arguments)]

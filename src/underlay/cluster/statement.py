@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
-from underlay.cluster.bundle import PROGRAM_FILE, judge
+from underlay.cluster.node_files import PROGRAM_FILE, judge
 from underlay.cluster.process import refuse, run, tail
 from underlay.errors import Infrastructure
 

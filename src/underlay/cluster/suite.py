@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from underlay.cluster.providers.base import Provider
     from underlay.lint import Loaded
     from underlay.plan import Plan
 
@@ -88,6 +89,8 @@ class Suite:
                 brought = self._bring(loaded, state)
                 state = brought.state
                 self._visit(brought)
+                # Who was handed the lab may have switched it to another file.
+                state = brought.state
             kept, state = (state, None) if keep else (None, state)
             return kept
         finally:
@@ -119,33 +122,8 @@ class Suite:
         return brought
 
     def _boot(self, loaded: Loaded) -> LabState:
-        from underlay.render import copy_rendered
-
         self.boots += 1
-        plan = loaded.plan
-        folder = paths.state(plan.lab)
-        lab_key(plan.lab, cached_as=SUITE_KEY)
-        copy_rendered(self._entries[plan.lab], folder / "files")
-        state, _ = prepare(loaded, self._by.name, self._tell, force=True)
-        way = "by Vagrant" if self._by.needs_vagrant else "without Vagrant"
-        self._tell(f"booting {len(plan.nodes)} nodes for {plan.lab}, {way}")
-        if self._by.needs_vagrant:
-            Vagrant(state, force=True).start(self._by.name)
-            verify(plan, state.folder)
-            return state
-        with watching(folder, self._tell), ThreadPoolExecutor(len(plan.nodes)) as pool:
-            started = [
-                pool.submit(self._by.start, plan, node.name, state.folder) for node in plan.nodes
-            ]
-            try:
-                for each in started:
-                    each.result()
-            except BaseException:
-                # Those who still wait for a node are told so by its end.
-                self._by.destroy(state.folder)
-                raise
-        verify(plan, state.folder)
-        return state
+        return boot(self._by, loaded, self._entries[loaded.plan.lab], self._tell)
 
     def _end(self, state: LabState) -> None:
         if self._by.needs_vagrant:
@@ -153,6 +131,38 @@ class Suite:
         else:
             self._by.destroy(state.folder)
             remove(state.lab)
+
+
+def boot(by: Provider, loaded: Loaded, entry: Path, tell: Callable[[str], None]) -> LabState:
+    """Boot the nodes of ``loaded``, whose files are rendered in ``entry``, for nobody's Vagrant.
+
+    The lab ends with this process, unless the provider is told to ``keep`` it. Raises what
+    starting it raises; then what has been made of it is still there.
+    """
+    from underlay.render import copy_rendered
+
+    plan = loaded.plan
+    folder = paths.state(plan.lab)
+    lab_key(plan.lab, cached_as=SUITE_KEY)
+    copy_rendered(entry, folder / "files")
+    state, _ = prepare(loaded, by.name, tell, force=True)
+    way = "by Vagrant" if by.needs_vagrant else "without Vagrant"
+    tell(f"booting {len(plan.nodes)} nodes for {plan.lab}, {way}")
+    if by.needs_vagrant:
+        Vagrant(state, force=True).start(by.name)
+        verify(plan, state.folder)
+        return state
+    with watching(folder, tell), ThreadPoolExecutor(len(plan.nodes)) as pool:
+        started = [pool.submit(by.start, plan, node.name, state.folder) for node in plan.nodes]
+        try:
+            for each in started:
+                each.result()
+        except BaseException:
+            # Those who still wait for a node are told so by its end.
+            by.destroy(state.folder)
+            raise
+    verify(plan, state.folder)
+    return state
 
 
 def requirements(plan: Plan) -> tuple[object, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
 from underlay.cluster.access import refuse_stopped
-from underlay.cluster.bundle import apply
+from underlay.cluster.node_files import apply
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lab import LabState, read_state, remove, unfinished
 from underlay.cluster.state.lock import lock, turn
@@ -29,21 +29,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from underlay.lint import Loaded
     from underlay.plan import Plan, PlannedNode
 
 
 def switch(
-    state: LabState, file: Path, progress: Callable[[str], None], *, force: bool = False
+    state: LabState, loaded: Loaded, progress: Callable[[str], None], *, force: bool = False
 ) -> tuple[LabState, dict[str, float]]:
-    """Make the running lab ``state`` the one of ``file``; return its record and phases' seconds.
+    """Make the running lab ``state`` the one that was ``loaded``.
+
+    Returns the new one's record, and the seconds of each phase.
 
     Raises BadInput where the lab has errors (without ``force``), needs other nodes than run,
     or is up already; Infrastructure where a node can't become what it should, of which
     another try, another lab or ``down`` are the cures.
     """
-    from underlay.lint import load, refuse_errors
+    from underlay.lint import refuse_errors
 
-    loaded = load(file)
     plan = loaded.plan
     if not force:
         refuse_errors(loaded)
@@ -53,8 +55,8 @@ def switch(
         for name in sorted({state.lab, plan.lab}):
             turns.enter_context(turn(name, progress))
         known = still_up(state.lab)
-        _refuse(known, plan, file)
-        return _switch(known, plan, file, progress)
+        _refuse(known, plan, loaded.file)
+        return _switch(known, plan, loaded.file, progress)
 
 
 def _switch(
@@ -187,6 +189,7 @@ def needs(node: PlannedNode) -> dict[str, object]:
         "bonds": "; ".join(bonds) or "none",
         "MiB of memory": node.memory,
         "profile": node.profile,
+        "configuration": node.config,
     }
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
+from functools import cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING, Literal
 
 from underlay.plan import Attachment, Plan, PlannedContainer, asking_address, host_address
@@ -64,7 +65,12 @@ class Pair:
 
 def is_link_local(address: str) -> bool:
     """Whether an address is IPv6's for one link only."""
-    return ":" in address and ip_address(address).is_link_local
+    return ":" in address and _parsed(address).is_link_local
+
+
+@cache
+def _parsed(address: str) -> IPv4Address | IPv6Address:
+    return ip_address(address)
 
 
 def protocols(plan: Plan) -> tuple[Protocol, ...]:
@@ -142,27 +148,53 @@ def pairs(plan: Plan) -> Iterator[Pair]:
         yield from _pairs(plan, family)
 
 
-def _pairs(plan: Plan, family: Family) -> Iterator[Pair]:
+def asking_addresses(plan: Plan, family: Family) -> dict[tuple[str, str], str]:
+    """Return by which address each machine asks, and is asked, in the cells of each network.
+
+    It is empty where the machine has none of that ``family`` there.
+    """
     own = {
         (node.name, network.name): asking_address(plan, node, network, family)
         for node in plan.nodes
         for network in plan.networks
     }
-    own |= {
+    return own | {
         (host.name, network.name): host_address(host, network, family)
         for host in plan.hosts
         for network in plan.networks
     }
-    every = [end for end in ends(plan) if end.kind != "container" or end.own(family)]
+
+
+class Pairing:
+    """Makes pairs of a plan's ends in one address family."""
+
+    def __init__(self, plan: Plan, family: Family) -> None:
+        self.family = family
+        self._own = asking_addresses(plan, family)
+
+    def pair(self, source: End, destination: End) -> Pair | None:
+        """Return the pair of two ends; None where they don't ask each other."""
+        if source.space == destination.space:
+            return None
+        if "container" not in (source.kind, destination.kind):
+            return None
+        asker, asked = self._of(source, destination), self._of(destination, source)
+        # A link-local address is good for its link only, and so is who asks for it.
+        if asker and asked and is_link_local(asker) == is_link_local(asked):
+            return Pair(source, destination, asker, asked, self.family)
+        return None
+
+    def _of(self, end: End, other: End) -> str:
+        """Return the address of ``end`` towards ``other``, which is what a machine's depends on."""
+        if end.kind == "container":
+            return end.own(self.family)
+        return self._own[end.node, other.network]
+
+
+def _pairs(plan: Plan, family: Family) -> Iterator[Pair]:
+    every, pairing = ends(plan), Pairing(plan, family)
     for source in every:
         for destination in every:
-            if source.space == destination.space:
-                continue
-            if "container" not in (source.kind, destination.kind):
-                continue
-            network = source.network or destination.network
-            asker = source.own(family) or own[source.node, network]
-            asked = destination.own(family) or own[destination.node, network]
-            # A link-local address is good for its link only, and so is who asks for it.
-            if asker and asked and is_link_local(asker) == is_link_local(asked):
-                yield Pair(source, destination, asker, asked, family)
+            pair = pairing.pair(source, destination)
+            if pair is not None:
+                yield pair

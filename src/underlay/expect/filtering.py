@@ -14,7 +14,6 @@ from underlay.drivers.rule import Rule
 from underlay.expect import filter_hooks
 from underlay.expect.ends import FAMILIES, protocols, split_protocol
 from underlay.expect.filter_hooks import Hooks
-from underlay.expect.kinds import Kinds
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
@@ -66,7 +65,6 @@ class Filtering:
     def __init__(self, plan: Plan, paths: Mapping[Family, Paths]) -> None:
         self._plan, self._paths = plan, paths
         self._hooks = {family: Hooks(plan, paths[family].world) for family in FAMILIES}
-        self._kinds = Kinds(plan)
         self._decided: dict[Hashable, tuple[Rule, Pair]] = {}
         self._lists: dict[tuple[str, str], list[PlannedFilter]] = {}
         for one in plan.filters:
@@ -78,8 +76,7 @@ class Filtering:
         base = self._paths[pair.family].rule(pair).of(split_protocol(protocol)[0])
         if not self._plan.filters and ":" not in protocol:
             return base
-        kinds = self._kinds.of(pair.source), self._kinds.of(pair.destination)
-        key = (*kinds, pair.family, protocol)
+        key = (*self._paths[pair.family].kinds.key(pair), pair.family, protocol)
         if key not in self._decided:
             self._decided[key] = self._with_others(pair, protocol, base), pair
         return _at_own(*self._decided[key], pair)
@@ -193,12 +190,14 @@ def _inside(address: str, subnets: tuple[str, ...]) -> bool:
 def _at_own(rule: Rule, first: Pair, pair: Pair) -> Rule:
     """Return what was decided of ``first``, a pair of the same kinds, as ``pair`` says it.
 
-    A filter at one of the two is one at that of this pair, which has the same ones.
+    A filter at one of the two, or at the node of one, is one at that of this pair, which has the
+    same ones.
     """
     for one, own in ((first.source, pair.source), (first.destination, pair.destination)):
-        if one.space != own.space and rule.because.endswith(_at(one.space)):
-            because = rule.because.removesuffix(_at(one.space)) + _at(own.space)
-            return replace(rule, because=because)
+        for there, here in ((one.space, own.space), (one.node, own.node)):
+            if there != here and rule.because.endswith(_at(there)):
+                because = rule.because.removesuffix(_at(there)) + _at(here)
+                return replace(rule, because=because)
     return rule
 
 

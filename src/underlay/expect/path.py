@@ -55,12 +55,12 @@ class Paths:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._kinds = Kinds(world.plan)
+        self.kinds = Kinds(world)
         self._decided: dict[Hashable, Rule] = {}
 
     def rule(self, pair: Pair) -> Rule:
         """Return the rule that decides the cell of ``pair``: for its request, or its answer."""
-        kinds = self._kinds.of(pair.source), self._kinds.of(pair.destination)
+        kinds = self.kinds.key(pair)
         if kinds not in self._decided:
             self._decided[kinds] = self._followed(pair)
         return self._decided[kinds]
@@ -298,7 +298,7 @@ class Paths:
         owner = next(one for one in packet.target.links if one.address == packet.address)
         if "" in (link.domain.segment, owner.domain.segment):
             closed = routing.CLOSED
-            return closed if self._has_ports(link) else routing.without_carrier(closed)
+            return closed if self.world.has_ports(link) else routing.without_carrier(closed)
         if link.domain.segment != owner.domain.segment:
             return routing.OTHER_SEGMENT
         by_port = switch_ports.apart(self.world, link, owner)
@@ -307,14 +307,6 @@ class Paths:
         if link.domain.vlan != owner.domain.vlan:
             return routing.OTHER_VLAN
         return routing.MANAGEMENT_ALONE
-
-    def _has_ports(self, link: Link) -> bool:
-        """Whether a link isn't a bridge of its node's that has no container, tunnel or uplink."""
-        if link.space != link.node or link.domain.segment or self.world.overlay(link):
-            return True
-        spaces = self.world.spaces.values()
-        beside = (one for space in spaces if space.name != link.space for one in space.links)
-        return any((one.node, one.parent) == (link.node, link.parent) for one in beside)
 
     def _between(self, link: Link, other: Link, address: str, *words: Fact) -> Rule:
         """The rule for a frame from ``link`` to ``other``, both in one layer-2 domain."""

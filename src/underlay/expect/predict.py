@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from underlay.expect.ends import FAMILIES, Family, pairs, protocols
+from underlay.expect.alike import alike
+from underlay.expect.ends import FAMILIES, Family, Pairing, ends, pairs, protocols
 from underlay.expect.expectation import Expectation
 from underlay.expect.filtering import Filtering
 from underlay.expect.passages import Passages
@@ -21,8 +22,10 @@ from underlay.expect.value_cells import predict_values
 from underlay.expect.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from underlay.expect.alike import Alike
+    from underlay.expect.ends import End, Pair, Protocol
     from underlay.plan import Plan
 
 
@@ -68,26 +71,62 @@ class Prediction:
         """All cells, in the order of the matrix: those of reachability first, then values."""
         return (*self.reach, *self.values)
 
+    @cached_property
+    def ends(self) -> tuple[End, ...]:
+        """The ends of the matrix, in its order."""
+        return ends(self.plan)
+
+    @cached_property
+    def protocols(self) -> tuple[Protocol, ...]:
+        """By which protocols the cells about reachability are asked, in the matrix's order."""
+        return protocols(self.plan)
+
+    def alike(
+        self, sources: Iterable[End] | None = None, destinations: Iterable[End] | None = None
+    ) -> Iterator[Alike[Pair]]:
+        """Yield the pairs of ``sources`` with ``destinations``, all that fare alike at once.
+
+        Without either all ends are meant. IPv4 comes before IPv6.
+        """
+        asking = self.ends if sources is None else tuple(sources)
+        asked = self.ends if destinations is None else tuple(destinations)
+        for family, pairing in self.pairings.items():
+            yield from alike(self.paths[family].kinds.of, pairing.pair, asking, asked)
+
+    @cached_property
+    def pairings(self) -> Mapping[Family, Pairing]:
+        """What makes pairs of each address family that containers have addresses of."""
+        own = {family for family in FAMILIES for end in self.ends if end.own(family)}
+        return {family: Pairing(self.plan, family) for family in FAMILIES if family in own}
+
+    def cell(self, pair: Pair, protocol: Protocol) -> Expectation:
+        """Return the cell about reachability between a pair of ends."""
+        rule = self.filtering.rule(pair, protocol)
+        return Expectation(
+            source=pair.source.name,
+            destination=pair.destination.name,
+            protocol=protocol,
+            reachable=rule.reachable,
+            stop=rule.stop,
+            because=rule.because,
+            reference=rule.reference,
+            rule=rule.id,
+            also=rule.also,
+            arrives=rule.arrives,
+            source_address=pair.source_address,
+            destination_address=pair.destination_address,
+            family=pair.family,
+        )
+
+    @property
+    def count(self) -> int:
+        """How many cells there are, those of kind ``value`` too."""
+        return sum(one.count for one in self.alike()) * len(self.protocols) + len(self.values)
+
     def _reach(self) -> Iterator[Expectation]:
-        asked = protocols(self.plan)
         for pair in pairs(self.plan):
-            for protocol in asked:
-                rule = self.filtering.rule(pair, protocol)
-                yield Expectation(
-                    source=pair.source.name,
-                    destination=pair.destination.name,
-                    protocol=protocol,
-                    reachable=rule.reachable,
-                    stop=rule.stop,
-                    because=rule.because,
-                    reference=rule.reference,
-                    rule=rule.id,
-                    also=rule.also,
-                    arrives=rule.arrives,
-                    source_address=pair.source_address,
-                    destination_address=pair.destination_address,
-                    family=pair.family,
-                )
+            for protocol in self.protocols:
+                yield self.cell(pair, protocol)
 
 
 def predict(plan: Plan) -> tuple[Expectation, ...]:

@@ -113,7 +113,7 @@ class _Planning:
         self._heard = self._hearing()
 
     def planned(self) -> Planned:
-        addresses = _addresses(self._plan)
+        addresses = planned_addresses(self._plan)
         for space, more in self._advertised().items():
             addresses[space] = tuple(dict.fromkeys([*addresses[space], *sorted(more)]))
         owners: dict[str, set[str]] = defaultdict(set)
@@ -346,7 +346,7 @@ def _links(worlds: list[World]) -> dict[tuple[str, str], Link]:
     return found
 
 
-def _addresses(plan: Plan) -> dict[str, tuple[str, ...]]:
+def planned_addresses(plan: Plan) -> dict[str, tuple[str, ...]]:
     """Return the planned addresses of every namespace, of both families."""
     found: dict[str, list[str]] = {name: [] for name in machines(plan)}
     for node in plan.nodes:

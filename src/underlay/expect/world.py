@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -123,12 +124,25 @@ class Space:
     def route(self, address: str, parent: str = "") -> Route | None:
         """Return the route to ``address``; with ``parent``, of those over that interface."""
         wanted = _parsed(address)
-        fitting = [
-            route
-            for route in self.routes
-            if wanted in route.to and parent in ("", route.link.parent)
-        ]
-        return max(fitting, key=lambda route: route.to.prefixlen, default=None)
+        if parent:
+            fitting = [r for r in self.routes if wanted in r.to and r.link.parent == parent]
+            return max(fitting, key=lambda route: route.to.prefixlen, default=None)
+        number, bits = int(wanted), wanted.max_prefixlen
+        for prefix, routes in self._by_prefix:
+            found = routes.get((wanted.version, number >> (bits - prefix)))
+            if found:
+                return found
+        return None
+
+    @cached_property
+    def _by_prefix(self) -> list[tuple[int, dict[tuple[int, int], Route]]]:
+        """Its routes by what they lead to, the longest prefixes first; of equal ones the first."""
+        found: dict[int, dict[tuple[int, int], Route]] = {}
+        for route in self.routes:
+            to = route.to
+            lead = int(to.network_address) >> (to.max_prefixlen - to.prefixlen)
+            found.setdefault(to.prefixlen, {}).setdefault((to.version, lead), route)
+        return sorted(found.items(), reverse=True)
 
     def link(self, address: str) -> Link:
         """Return the first interface that has ``address``."""
@@ -197,6 +211,25 @@ class World:
     def answering(self, link: Link, address: str) -> list[Link]:
         """Return the links that answer for ``address`` on the wire that ``link`` is on."""
         return self._answering.get((link.domain, address), [])
+
+    def answer_for(self, domain: Domain, address: str) -> set[str]:
+        """Return the namespaces that answer for ``address`` in a layer-2 domain."""
+        return {link.space for link in self._answering.get((domain, address), ())}
+
+    def has_ports(self, link: Link) -> bool:
+        """Whether a link isn't a bridge of its node's that has no container, tunnel or uplink."""
+        if link.space != link.node or link.domain.segment or self.overlay(link):
+            return True
+        return bool(self._beside[link.node, link.parent] - {link.space})
+
+    @cached_property
+    def _beside(self) -> dict[tuple[str, str], set[str]]:
+        """The namespaces that are on each parent, or are it."""
+        found: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for space in self.spaces.values():
+            for link in space.links:
+                found[link.node, link.parent].add(space.name)
+        return found
 
     def _answers(self, space: Space, link: Link) -> set[str]:
         """A link answers ARP for all addresses of its machine, but ND for its own alone.

@@ -90,6 +90,22 @@ class Scene:
         return self.every - set(self.healthy)
 
     @cached_property
+    def arriving(self) -> dict[Cell, tuple[Passage, ...]]:
+        """Each cell whose request arrives while its answer is lost, with what the request passes.
+
+        What takes such a request away moves where the cell stops, and nothing else.
+        """
+        cells = [
+            cell_of(wanted)
+            for wanted in self.prediction.reach
+            if wanted.arrives and not wanted.reachable
+        ]
+        return {
+            cell: tuple(passed for passed in self._followed(cell) if passed.packet.request)
+            for cell in cells
+        }
+
+    @cached_property
     def _pairs(self) -> dict[tuple[str, str, int], Pair]:
         """Each pair by the names of its ends and its family."""
         found = pairs(self.plan)

@@ -194,6 +194,7 @@ class _Reading:
     ignored: list[str] = field(default_factory=list)
     hostname: tuple[str, Spot] | None = None
     passed_over: list[tuple[str, Spot]] = field(default_factory=list)
+    empty: list[str] = field(default_factory=list)
     containers: list[Container] = field(default_factory=list)
     environment: dict[str, Document] = field(default_factory=dict)
     files: compose_files.Files = field(default_factory=compose_files.Files)
@@ -214,6 +215,8 @@ class _Reading:
             self.take(document)
         else:
             self.ignored.append(document.file)
+            if not document.text.strip():
+                self.empty.append(document.file)
             self.pass_over(document, Spot(document.file, 1, 1))
 
     def pass_over(self, document: Document, spot: Spot) -> None:
@@ -314,6 +317,10 @@ class _Reading:
             self.hostname = (name, document.spot(("hostname",)))
         # Of two entries for one path cloud-init leaves the last.
         self._inside({inner.target: inner for inner in cloud_config.written_files(document)})
+        commands = cloud_config.commands(document)
+        if commands is not None and script.makes_any(commands.text):
+            commands.kind = "script"
+            self.take(commands)
 
     def _attachment(self, document: Document) -> None:
         inner = cloud_config.attached(document)
@@ -367,6 +374,13 @@ class _Reading:
         self.networks += inside.networks
         self.fixed += inside.fixed
         self.containers += inside.containers
+        resting = quadlet.unstarted(kept)
+        self.containers = [
+            changed(one, idle=quadlet.idle(one.document))
+            if any(one.document is document for document in resting)
+            else one
+            for one in self.containers
+        ]
         started = [one for one in self.containers if any(one.document is d for d in kept)]
         started = inspected.together(started)
         self.fixed += inspected.fixed_of(started)
@@ -380,6 +394,7 @@ class _Reading:
             hostname=self.hostname,
             passed_over=tuple(self.passed_over),
             containers=tuple(started),
+            empty=frozenset(self.empty),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
 from ipaddress import (
     IPv4Address,
     IPv4Interface,
@@ -58,12 +59,15 @@ class Pool:
             and address not in self.reserved
         )
 
+    @cached_property
+    def _ends(self) -> tuple[int, int]:
+        return int(self.first), int(self.last)
+
     def overlap(self, other: Pool) -> Address | None:
         """Return the first address that both hand out, None where there is none."""
-        if self.first.version != other.first.version:
+        low, high = max(self._ends[0], other._ends[0]), min(self._ends[1], other._ends[1])
+        if low > high or self.first.version != other.first.version:
             return None
-        low = max(int(self.first), int(other.first))
-        high = min(int(self.last), int(other.last))
         left_out = {int(a) for a in self.reserved | other.reserved}
         # As host-local does, each leaves out its own gateway.
         left_out |= {int(p.gateway) for p in (self, other) if p.gateway is not None}
@@ -263,6 +267,8 @@ class Link:
 class Host:
     """Everything that was read about one host; ``ignored`` are files that nothing here reads.
 
+    Those of them that hold nothing, as one does that was cut short, are ``empty``.
+
     ``passed_over`` are those that lie in a folder of a program which doesn't read them either:
     their path on the host, and their place.
     """
@@ -276,6 +282,7 @@ class Host:
     hostname: tuple[str, Spot] | None = None
     passed_over: tuple[tuple[str, Spot], ...] = ()
     containers: tuple[Container, ...] = ()
+    empty: frozenset[str] = frozenset()
 
     def unread(self, folder: str) -> Iterator[tuple[str, Spot]]:
         """Yield the name and the place of each file in ``folder`` that its reader passes over."""
@@ -324,7 +331,7 @@ def _read(read: Callable[[str], Value], text: object) -> Value | None:
 
 def as_address(text: object) -> Address | None:
     """Return ``text`` as an address, None where it isn't one."""
-    return _read(ip_address, text)
+    return _read(_address, text)
 
 
 def as_subnet(text: object) -> Subnet | None:
@@ -335,7 +342,18 @@ def as_subnet(text: object) -> Subnet | None:
 
 def as_interface(text: object) -> Interface | None:
     """Return ``text`` as an address with its prefix, None where it isn't one."""
-    return _read(ip_interface, text) if "/" in str(text) else None
+    return _read(_interface, text) if "/" in str(text) else None
+
+
+# What hosts of a fleet say of addresses is mostly the same, and asked for by many rules.
+@lru_cache(maxsize=8192)
+def _address(text: str) -> Address:
+    return ip_address(text)
+
+
+@lru_cache(maxsize=8192)
+def _interface(text: str) -> Interface:
+    return ip_interface(text)
 
 
 def whole(subnet: Subnet) -> tuple[Address, Address]:

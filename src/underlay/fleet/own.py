@@ -115,15 +115,16 @@ def program_of(document: Document) -> str:
 def _files(host: Host) -> Iterator[HostFile]:
     """Yield the files that are put on a node, each once.
 
-    What cloud-config writes it writes on the node; what Ignition and a
-    NetworkAttachmentDefinition hold has nobody else who puts it there.
+    What cloud-config writes it writes on the node; what a NetworkAttachmentDefinition holds has
+    nobody else who puts it there. What Ignition puts on its host is there whether it runs or not.
     """
     outer = {document.file: document.kind for document in host.documents if document.within}
     seen: set[str] = set()
     for document in host.documents:
         inside = not document.within and outer.get(document.file) not in _TAKEN_APART
         path = path_of(document)
-        if not document.text or document.kind in _TAKEN_APART or inside or path in seen:
+        nobodys = document.kind == "attachment"
+        if not document.text or nobodys or inside or path in seen:
             continue
         seen.add(path)
         mode = document.mode if document.mode is not None else 0o644

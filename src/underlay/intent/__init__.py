@@ -10,6 +10,7 @@ from underlay.intent.judgement import (
     stands_of,
 )
 from underlay.intent.keys import key_of
+from underlay.intent.proposal import proposed_statement
 from underlay.intent.words import broken_words, reasons
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "judged",
     "key_of",
     "of_predictions",
+    "proposed_statement",
     "reasons",
     "stands_of",
 ]

@@ -76,8 +76,11 @@ def _cure(loaded: Loaded, never: bool, cells: Sequence[Expectation]) -> str:
     """Say what would keep a statement: where nobody listens, who would have to."""
     one = cells[0]
     name = one.destination.partition("@")[0]
-    is_container = any(name == container.name for container in loaded.plan.containers)
-    if one.rule == NOBODY_LISTENS.id and is_container:
+    found = next((c for c in loaded.plan.containers if c.name == name), None)
+    if one.rule == NOBODY_LISTENS.id and found:
+        word, _, port = one.protocol.partition(":")
+        if word == "tcp" and found.has_program:
+            return f"give {name} `ports: [{port}]` below `containers` if its program listens there"
         return (
             f'give {name} `listens: ["{one.protocol}"]` below `containers`, or say what is wanted'
         )

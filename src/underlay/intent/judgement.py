@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, overload
 
-from underlay.expect import ends
 from underlay.intent.keys import key_of
 from underlay.intent.no_cell import why_no_cell
 
 if TYPE_CHECKING:
-    from underlay.expect import End, Expectation, Prediction, Value
+    from underlay.expect import End, Expectation, Pair, Prediction, Value
+    from underlay.expect.alike import Alike
     from underlay.plan import PlannedStatement
 
 
@@ -71,7 +72,7 @@ class Judged(Generic[AnyCell]):
     """
 
     statement: PlannedStatement
-    cells: tuple[AnyCell, ...]
+    cells: Sequence[AnyCell]
     broken: tuple[AnyCell, ...] = ()
     untold: tuple[AnyCell, ...] = ()
     told: Stand | None = None
@@ -111,20 +112,97 @@ def judged(
 
 
 def of_predictions(
-    statements: Iterable[PlannedStatement], ends: Iterable[End], cells: Iterable[Expectation]
+    statements: Iterable[PlannedStatement], prediction: Prediction
 ) -> tuple[Judged[Expectation], ...]:
     """Return how it would stand with each of ``statements`` if all were as predicted."""
-    return judged(statements, ends, cells, _predicted)
+    known = {key_of(end): end for end in prediction.ends}
+    return tuple(
+        _of_values(one, prediction) if one.seen else _of_reach(one, known, prediction)
+        for one in statements
+        if not one.unplanned
+    )
 
 
 def stands_of(prediction: Prediction) -> tuple[Judged[Expectation], ...]:
     """Return how it would stand with each statement of a lab if all were as predicted."""
-    plan = prediction.plan
-    stands = of_predictions(plan.intent, ends(plan), prediction.cells) if plan.intent else ()
     return tuple(
         one if one.cells else replace(one, why=why_no_cell(one.statement, prediction)[0])
-        for one in stands
+        for one in of_predictions(prediction.plan.intent, prediction)
     )
+
+
+def _of_values(statement: PlannedStatement, prediction: Prediction) -> Judged[Expectation]:
+    """Return how it would stand with a statement about what is seen."""
+    return judged([statement], prediction.ends, prediction.values, _predicted)[0]
+
+
+def _of_reach(
+    statement: PlannedStatement, known: Mapping[str, End], prediction: Prediction
+) -> Judged[Expectation]:
+    """Return how it would stand with a statement about who reaches whom.
+
+    Cells that fare alike are decided at once: a pattern may stand for thousands of them. Those
+    that keep it are made only where somebody looks at them.
+    """
+    sources, destinations = (
+        tuple(known[key] for key in keys if key in known)
+        for keys in (statement.sources, statement.destinations)
+    )
+    protocols = tuple(one for one in prediction.protocols if one in statement.protocols)
+    about = [
+        (alike, protocols)
+        for alike in prediction.alike(sources, destinations)
+        if statement.family in (0, alike.first.family)
+    ]
+    broken = [
+        (alike, tuple(word for word in words if _breaks(statement, prediction, alike.first, word)))
+        for alike, words in about
+    ]
+
+    def cells(of: Iterable[tuple[Alike[Pair], tuple[str, ...]]]) -> tuple[Expectation, ...]:
+        """Return cells in the order in which the statement names their ends."""
+        order = {end.name: place for place, end in enumerate(sources)}
+        then = {end.name: place for place, end in enumerate(destinations)}
+        pairs = [(pair, words) for alike, words in of if words for pair in alike.pairs()]
+        pairs.sort(key=lambda one: (order[one[0].source.name], then[one[0].destination.name]))
+        return tuple(prediction.cell(pair, word) for pair, words in pairs for word in words)
+
+    count = sum(alike.count * len(words) for alike, words in about)
+    return Judged(statement, Cells(count, partial(cells, about)), cells(broken))
+
+
+def _breaks(statement: PlannedStatement, prediction: Prediction, pair: Pair, protocol: str) -> bool:
+    cell = prediction.cell(pair, protocol)
+    return _against(statement, cell, _predicted(cell))
+
+
+class Cells(Sequence[AnyCell]):
+    """Cells that are counted, and made when somebody looks at the first of them."""
+
+    def __init__(self, count: int, make: Callable[[], tuple[AnyCell, ...]]) -> None:
+        self._count, self._make = count, make
+
+    @cached_property
+    def _made(self) -> tuple[AnyCell, ...]:
+        return self._make()
+
+    def __len__(self) -> int:
+        """Return how many they are."""
+        return self._count
+
+    @overload
+    def __getitem__(self, which: int) -> AnyCell: ...
+
+    @overload
+    def __getitem__(self, which: slice) -> tuple[AnyCell, ...]: ...
+
+    def __getitem__(self, which: int | slice) -> AnyCell | tuple[AnyCell, ...]:
+        """Return one of them, or some."""
+        return self._made[which]
+
+    def __iter__(self) -> Iterator[AnyCell]:
+        """Yield all of them."""
+        return iter(self._made)
 
 
 def _judged(

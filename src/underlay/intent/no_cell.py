@@ -6,7 +6,6 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from underlay.errors import listed
-from underlay.expect import ends
 from underlay.intent.keys import key_of
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def why_no_cell(statement: PlannedStatement, prediction: Prediction) -> tuple[st
 
 
 def _pairs(statement: PlannedStatement, prediction: Prediction) -> Iterator[tuple[End, End]]:
-    known = {key_of(end): end for end in ends(prediction.plan)}
+    known = {key_of(end): end for end in prediction.ends}
     sources, destinations = (
         [known[key] for key in keys if key in known]
         for keys in (statement.sources, statement.destinations)
@@ -56,8 +55,15 @@ def _unasked(
     statement: PlannedStatement, prediction: Prediction, able: list[tuple[End, End]]
 ) -> tuple[str, str]:
     """Return why ends that might ask each other don't: for an address, or as nothing gets there."""
-    between = {(one.name, other.name) for one, other in able}
-    cells = [c for c in prediction.reach if (c.source, c.destination) in between]
+    order = {end.name: place for place, end in enumerate(prediction.ends)}
+    ends = sorted(able, key=lambda pair: (order[pair[0].name], order[pair[1].name]))
+    cells = [
+        prediction.cell(pair, protocol)
+        for pairing in prediction.pairings.values()
+        for one, other in ends
+        if (pair := pairing.pair(one, other))
+        for protocol in prediction.protocols
+    ]
     family = statement.family
     asked = [cell for cell in cells if family in (0, cell.family)]
     if asked:

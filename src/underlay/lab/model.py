@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -187,6 +188,12 @@ HostPath = Annotated[
     StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
     _expected("a path without control characters"),
 ]
+# A word of a command line: what execve(2) takes.
+Argument = Annotated[
+    str,
+    StringConstraints(pattern=r"^[^\x00]*$", max_length=8192),
+    _expected("a word of a command line, in quotes where it is a number"),
+]
 # The first octet is even: not a group's address (IEEE 802, 8.2).
 Mac = Annotated[
     str,
@@ -342,6 +349,10 @@ class Nodes(Strict):
     """Each node's memory in MiB."""
     profile: Literal["full", "lean"] = "full"
     """What nodes boot: all of the image's services, or only what containers need."""
+    config: Literal["cloud-config", "ignition"] = "cloud-config"
+    """What makes a node at its first boot: cloud-init, or Debian's Ignition (specs up to 3.3.0)."""
+    ignition_as: Literal["3.3.0"] | None = None
+    """Hosts' own Ignition files of later specifications are read as of this one; `up` says so."""
     interfaces: Annotated[
         dict[NodeName, Annotated[dict[Interface, NodeInterface], Field(max_length=64)]],
         _such("{core-01: {eth1: {addresses: [192.168.70.5/24]}}}"),
@@ -627,7 +638,7 @@ class Network(Strict):
         """Where the containers' addresses come from: ``ip_range``, else all of the subnet."""
         return self.ip_range or self.subnet
 
-    @property
+    @cached_property
     def pools(self) -> tuple[Pool, ...]:
         """Its subnets in the long form, whichever form the file has; those of IPv4 first."""
         return tuple(sorted([*self._short, *self.subnets], key=lambda pool: pool.family))
@@ -701,6 +712,23 @@ class Containers(Strict):
     """Whether the containers forward packets between their networks, as routers do."""
     listens: Annotated[list[Listened], _such('["tcp:5432"]')] = Field(default=[], max_length=16)
     """Ports of ``protocols`` that the containers listen on; others refuse them."""
+    image: HostPath | None = None
+    """An archive of the image that they run, of `docker save` or OCI, counted from the lab file.
+
+    Without one they run busybox, which sleeps.
+    """
+    command: Annotated[list[Argument], _such('[httpd, -f, -p, "80"]')] = Field(
+        default=[], max_length=64
+    )
+    """The program that they run, word by word: the image's own one gives way, its entry point not.
+
+    Without an `image` it is one of busybox's.
+    """
+    ports: Annotated[list[Port], _such("[80]")] = Field(default=[], max_length=16)
+    """TCP ports that this program listens on; it answers there itself, and no probe of Underlay's.
+
+    Cells ask for those that `protocols` names: whether it takes a connection.
+    """
     labels: Annotated[list[Word], _such("[guests, untrusted]")] = Field(default=[], max_length=8)
     """Names for statements of ``expect`` that several groups may share; they make nothing."""
 
@@ -884,7 +912,8 @@ class Lab(Strict):
     """Archives of containers' images, of `docker save` or OCI, counted from the lab file.
 
     A container that a file of the `fleet` gives one of these images runs it, with its own command.
-    All others run a stand-in that has the image's name and does nothing.
+    All others run a stand-in that has the image's name and does nothing. Containers of the lab
+    file name theirs themselves, by `image`.
     """
     segments: Annotated[
         Annotated[dict[Word, Segment], Field(min_length=1, max_length=8)],
@@ -930,6 +959,12 @@ class Lab(Strict):
     """What is wanted of the lab: who must reach whom and who never, statement by statement."""
 
     _own: Own = PrivateAttr(default=NOTHING_OWN)
+
+    @property
+    def archives(self) -> tuple[str, ...]:
+        """The archives of containers' images, each once: of `images`, then of containers."""
+        own = (group.image for group in self.containers if group.image)
+        return tuple(dict.fromkeys((*self.images, *own)))
 
     @property
     def own(self) -> Own:

@@ -12,6 +12,7 @@ import re
 import shlex
 import stat
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent
 from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
+from ruamel.yaml.parser import Parser
 from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.tag import Tag
 
@@ -266,8 +268,13 @@ def shown(path: Path) -> str:
         return str(path)
 
 
+# A fleet before and after a change has the same text in most of its files, and reading YAML is the
+# largest part of what `diff` takes.
+@lru_cache(maxsize=256)
 def _parsed(text: str) -> Any:
     """Return the root node of the one document in ``text``, None where there is none.
+
+    Nobody changes it: it is the same one for the same text.
 
     What a file can cost is bounded while it is composed: a megabyte takes ruamel.yaml
     20 seconds. An alias stays one node however often it is used.
@@ -276,7 +283,7 @@ def _parsed(text: str) -> Any:
     or more than MAX_VALUES nodes.
     """
     yaml = YAML(typ="safe", pure=True)
-    yaml.Composer = _Composer
+    yaml.Parser, yaml.Composer = _Parser, _Composer
     try:
         return yaml.compose(text)
     except ReaderError as error:
@@ -293,6 +300,15 @@ def _parsed(text: str) -> Any:
         raise NotYaml(Mark(1, 1), f"no YAML ({error})", "YAML") from error
 
 
+class _Parser(Parser):
+    """Knows its scanner: ruamel.yaml would look for it anew at each token."""
+
+    @cached_property
+    def scanner(self) -> Any:
+        """What hands out tokens; there is one for each text."""
+        return super().scanner
+
+
 class _Composer(Composer):
     """Counts depth and size before they are paid for, and leaves words as they are written.
 
@@ -305,6 +321,11 @@ class _Composer(Composer):
         self.warn_double_anchors = False
         self.left = MAX_VALUES
         self.finished: dict[str, Node] = {}
+
+    @cached_property
+    def parser(self) -> Any:
+        """What hands out events; there is one for each text."""
+        return super().parser
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.parser.peek_event()

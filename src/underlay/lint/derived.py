@@ -26,6 +26,7 @@ from underlay.lab.messages import schema_problems
 from underlay.lab.own import NOTHING_OWN, Origin, Own
 from underlay.lab.text import LabError, LabText, Mark, Place, Problem, quoted, shown
 from underlay.lint.hosts import refused
+from underlay.lint.silence import silent_in
 
 # What reads a host: its name, and the path that the lab file has for it. It raises
 # FileNotFoundError, with the names of what is there instead, where nothing is at that path.
@@ -97,7 +98,7 @@ def on_disk(folder: Path) -> Reader:
 
 def _read_on_disk(folder: Path, name: str, path: str) -> Host:
     where = Path(os.path.normpath(folder / path))
-    if not where.is_relative_to(folder) or not _lies_in(where, folder):
+    if not where.is_relative_to(os.path.normpath(folder)) or not _lies_in(where, folder):
         expected = f"a folder or file below {shown(folder)}, where the lab file is"
         raise Nothing(f"{quoted(path)}, which lies elsewhere", expected)
     if not where.exists():
@@ -150,9 +151,11 @@ def _carried(text: LabText, hosts: Sequence[Host]) -> Carried:
     """Return what the hosts' files lead to, with the wiring that the lab file says."""
     stated = _stated(text, hosts)
     try:
-        return carry(hosts, stated, word(text.data.get("name")), real=True)
+        name = word(text.data.get("name"))
+        return carry(hosts, stated, name, real=True, silent=silent_in(hosts))
     except NoLab as error:
         hint = "\n    ".join((*_unset(hosts), _in_lab(error.hint)))
+        hint += f"\n    {_silencing(error)}" if error.other is not None else ""
         where = (error.spot.file, error.spot.line, error.spot.column, "")
         problem = Problem(*where, error.fact, "", hint, "fleet-lab")
     except BadInput as error:
@@ -160,6 +163,12 @@ def _carried(text: LabText, hosts: Sequence[Host]) -> Carried:
         where = (spot.file, spot.line, spot.column, KEY)
         problem = Problem(*where, error.message, "", _in_lab(error.hint), "fleet-lab")
     raise LabError([problem], text.file)
+
+
+def _silencing(error: NoLab) -> str:
+    """Say how what hosts contradict each other about may be as it is."""
+    comment = f"# underlay: ignore {error.rules[0]}: REASON"
+    return f"as wanted, by `{comment}` at one of the two lines: each is a network of its own then"
 
 
 def _unset(hosts: Sequence[Host]) -> Iterator[str]:
@@ -243,7 +252,7 @@ def laid_over(text: LabText, carried: Carried) -> tuple[LabText, dict[int, int]]
     made = LabText(text.file, problems=list(text.problems), content=text.content)
     base = deepcopy(carried.lab)
     names = base["nodes"]["names"]
-    groups = _groups(base["containers"], text.data.get("containers"), names)
+    groups = _groups(base["containers"], text.data.get("containers"), names, carried.split)
     made.data = _over(base, text.data)
     nodes = text.data.get("nodes")
     if isinstance(nodes, dict) and {"count", "prefix"} & {*nodes}:
@@ -266,13 +275,20 @@ def _over(base: Any, own: Any) -> Any:
     return both
 
 
-def _groups(base: list[dict[str, Any]], own: Any, nodes: list[str]) -> list[_Group] | None:
-    """Return the groups of containers of both lists; None where the lab file has no list."""
+def _groups(
+    base: list[dict[str, Any]], own: Any, nodes: list[str], split: dict[str, dict[str, str]]
+) -> list[_Group] | None:
+    """Return the groups of containers of both lists; None where the lab file has no list.
+
+    A network of the lab file's groups is on each node the one that the node's files call so:
+    ``split`` are those that are networks of their own.
+    """
     if own is not None and not (isinstance(own, list) and all(isinstance(g, dict) for g in own)):
         return None
     found = [_Group(words, base=position) for position, words in enumerate(base)]
     added: list[_Group] = []
-    for position, words in enumerate(listed(own)):
+    every = enumerate(listed(own))
+    for position, words in ((n, one) for n, group in every for one in _spread(group, split, nodes)):
         alike = [one for one in found if _is_one(one.words, words, nodes)]
         for one in alike:
             one.words, one.own = _over(one.words, words), position
@@ -285,6 +301,26 @@ def _groups(base: list[dict[str, Any]], own: Any, nodes: list[str]) -> list[_Gro
         if "name" in one.words or one.own is not None or not named & {*one.words["networks"]}
     ]
     return [*kept, *added]
+
+
+def _spread(
+    words: dict[str, Any], split: dict[str, dict[str, str]], nodes: list[str]
+) -> list[dict[str, Any]]:
+    """Return a group of the lab file's as one for all nodes on which its networks are the same."""
+    named = [str(name) for name in listed(words.get("networks"))]
+    if not any(name in split for name in named) or "on" not in words:
+        return [words]
+    found: dict[tuple[str, ...], list[str]] = {}
+    for node in (one for one in nodes if one in _on(words["on"], nodes)):
+        networks = tuple(split.get(name, {}).get(node, name) for name in named)
+        found.setdefault(networks, []).append(node)
+    made = []
+    for networks, on in found.items():
+        # They are called after their network as the lab file has it, where they are several.
+        several = len(on) > 1 or words.get("count", 1) != 1
+        called = {"name": named[0]} if [*networks] != named and several else {}
+        made.append({**called, **words, "on": on, "networks": [*networks]})
+    return made
 
 
 def _is_one(base: dict[str, Any], own: dict[str, Any], nodes: list[str]) -> bool:

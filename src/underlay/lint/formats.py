@@ -48,18 +48,26 @@ def sarif(
         "semanticVersion": __version__,
         "rules": [_rule(rule) for rule in known],
     }
-    return {
-        "$schema": SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": driver},
-                "columnKind": "unicodeCodePoints",
-                "results": [_result(finding, index[finding.id]) for finding in findings],
-                **({"invocations": [_invocation(notes)]} if notes else {}),
-            }
-        ],
+    base = _base()
+    run = {
+        "tool": {"driver": driver},
+        "columnKind": "unicodeCodePoints",
+        "results": [_result(finding, index[finding.id], base) for finding in findings],
     }
+    return _log(run | ({"invocations": [_invocation(notes, base)]} if notes else {}))
+
+
+def failed_sarif(message: str) -> dict[str, Any]:
+    """Return the log of a run that couldn't read what it was to look into: no result is no pass."""
+    told = {"level": "error", "descriptor": {"id": "not-read"}, "message": {"text": message}}
+    invocation = {"executionSuccessful": False, "toolExecutionNotifications": [told]}
+    driver = {"name": "underlay", "semanticVersion": __version__, "rules": []}
+    columns = {"columnKind": "unicodeCodePoints", "results": []}
+    return _log({"tool": {"driver": driver}, **columns, "invocations": [invocation]})
+
+
+def _log(run: dict[str, Any]) -> dict[str, Any]:
+    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
 
 
 def github(findings: Iterable[Finding], notes: Iterable[Note] = ()) -> Iterator[str]:
@@ -80,19 +88,24 @@ def github(findings: Iterable[Finding], notes: Iterable[Note] = ()) -> Iterator[
         yield f"::notice title={_escaped(note.title, ':,')}::{_escaped(note.text)}"
 
 
-def _invocation(notes: Iterable[Note]) -> dict[str, Any]:
-    notifications = [_notification(note) for note in notes]
+def failed_github(message: str) -> str:
+    """Return the workflow command that tells why nothing could be looked into."""
+    return f"::error title=not-read::{_escaped(message)}"
+
+
+def _invocation(notes: Iterable[Note], base: Path) -> dict[str, Any]:
+    notifications = [_notification(note, base) for note in notes]
     return {"executionSuccessful": True, "toolExecutionNotifications": notifications}
 
 
-def _notification(note: Note) -> dict[str, Any]:
+def _notification(note: Note, base: Path) -> dict[str, Any]:
     result: dict[str, Any] = {
         "level": "note",
         "descriptor": {"id": note.title},
         "message": {"text": note.text},
     }
     if note.files:
-        result["locations"] = [_location(Spot(file)) for file in note.files]
+        result["locations"] = [_location(Spot(file), base) for file in note.files]
     return result
 
 
@@ -115,7 +128,7 @@ def _rule(rule: RuleText) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, rule: int) -> dict[str, Any]:
+def _result(finding: Finding, rule: int, base: Path) -> dict[str, Any]:
     text = f"{finding.message}\n{finding.reason}\nCure: {finding.cure}\nSource: {finding.source}"
     # Of the content and not of the line, so that an alert survives an edit above it.
     marked = f"{finding.id}\0{finding.file}\0{finding.message}"
@@ -125,22 +138,33 @@ def _result(finding: Finding, rule: int) -> dict[str, Any]:
         "ruleIndex": rule,
         "level": finding.severity,
         "message": {"text": text},
-        "locations": [_location(finding.spot)],
+        "locations": [_location(finding.spot, base)],
         "partialFingerprints": {"underlayFinding/v1": mark[:32]},
     }
     if finding.related:
         related = finding.related[:MOST_RELATED]
         result["relatedLocations"] = [
-            {"id": number, **_location(spot), "message": {"text": "the other place"}}
+            {"id": number, **_location(spot, base), "message": {"text": "the other place"}}
             for number, spot in enumerate(related, 1)
         ]
     return result
 
 
-def _location(spot: Spot) -> dict[str, Any]:
-    """Return a place; a path below the working folder stays relative, as GitHub wants it."""
-    path = Path(spot.file)
-    artifact = {"uri": path.as_uri() if path.is_absolute() else _quoted(path)}
+def _base() -> Path:
+    """Return the folder that places count from: the repository's, else the working folder.
+
+    GitHub and GitLab show a place by its path from the root of the repository, wherever in it
+    Underlay was called.
+    """
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+
+
+def _location(spot: Spot, base: Path) -> dict[str, Any]:
+    """Return a place; a path below ``base`` is relative to it, and any other one whole."""
+    path = Path(os.path.normpath(Path.cwd() / spot.file))
+    inside = path.is_relative_to(base)
+    artifact = {"uri": _quoted(path.relative_to(base)) if inside else path.as_uri()}
     region = {"startLine": max(spot.line, 1), "startColumn": max(spot.column, 1)}
     return {"physicalLocation": {"artifactLocation": artifact, "region": region}}
 

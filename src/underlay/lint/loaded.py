@@ -7,6 +7,7 @@ text, even where somebody saves the file while the command works.
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,11 +17,12 @@ from underlay.fleet.carried import Carried
 from underlay.fleet.host import Host
 from underlay.lab import Lab
 from underlay.lab.text import LabText, read_text, text_of_bytes
-from underlay.lint.derived import Derived, Reader
+from underlay.lint.derived import Reader
 from underlay.lint.finding import Finding
 from underlay.lint.hosts import lint_hosts
-from underlay.lint.read import read_whole
+from underlay.lint.read import Whole, read_whole
 from underlay.lint.rules import lint_lab
+from underlay.lint.silence import Silenced, own_texts, silence
 from underlay.plan import Plan, make_plan
 
 # What helps where a folder holds no lab file: it may hold the files of hosts.
@@ -58,15 +60,27 @@ class Loaded:
         own = self.text.file
         return [*(one for one in of_lab if one.file == own or one.id not in said), *of_hosts]
 
+    @cached_property
+    def _judged(self) -> tuple[list[Finding], list[Silenced]]:
+        """The errors that count, and those that a comment in its place silences."""
+        texts = {**own_texts(self.hosts), self.text.file: self.text.content}
+        found = [finding for finding in self.findings if finding.severity == "error"]
+        return silence(found, lambda file: texts.get(file, ""), {}, Counter())
+
     @property
     def errors(self) -> list[Finding]:
-        """Those of the findings that are errors."""
-        return [finding for finding in self.findings if finding.severity == "error"]
+        """Those of the findings that are errors and that no comment in its place silences."""
+        return self._judged[0]
+
+    @property
+    def silenced(self) -> list[Silenced]:
+        """The errors that a comment silences: somebody's word that it is meant to be so."""
+        return self._judged[1]
 
 
 def load(file: Path) -> Loaded:
     """Read and plan the lab ``file``; raise LabError with all problems for which it can't be."""
-    return _planned(file, *read_whole(read_text(file), file.absolute().parent))
+    return _planned(file, read_whole(read_text(file), file.absolute().parent))
 
 
 def load_bytes(file: Path, named: str, content: bytes, read: Reader | None = None) -> Loaded:
@@ -76,11 +90,12 @@ def load_bytes(file: Path, named: str, content: bytes, read: Reader | None = Non
     host of its fleet.
     """
     text = text_of_bytes(named, content)
-    return _planned(file, *read_whole(text, file.absolute().parent, read))
+    return _planned(file, read_whole(text, file.absolute().parent, read))
 
 
-def _planned(file: Path, lab: Lab, found: Derived) -> Loaded:
-    plan, text = make_plan(lab), found.text
+def _planned(file: Path, whole: Whole) -> Loaded:
+    lab, found = whole.lab, whole.derived
+    plan, text = whole.plan or make_plan(lab), found.text
     filters = tuple(
         replace(one, line=text.mark(("filters", one.number)).line) for one in plan.filters
     )

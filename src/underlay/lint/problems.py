@@ -30,6 +30,10 @@ READING = {
     "bad-value": ("A value that its key can't take.", SOURCE),
     "fleet-host": ("A host of the fleet about which nothing can be read.", SOURCE),
     "fleet-lab": ("What hosts' files say together, or leave open, leads to no lab.", SOURCE),
+    "no-image": (
+        "An archive of a container's image isn't there, or holds none that a node can run.",
+        SOURCE,
+    ),
     "expect-nobody": ("What is wanted of nobody is kept whatever happens.", SOURCE),
     "expect-unmeasured": ("What no cell asks for can't be kept or broken.", SOURCE),
     "expect-mixed": ("What is seen there is asked apart from whether anything gets there.", SOURCE),
@@ -51,9 +55,12 @@ def lab_rules() -> tuple[RuleText, ...]:
     return (*problem_rules(), *RULES)
 
 
-def problem_findings(problems: Iterable[Problem]) -> list[Finding]:
-    """Return the problems for which a lab file can't be read, as findings, in their order."""
-    rules = {rule.id: rule for rule in problem_rules()}
+def problem_findings(problems: Iterable[Problem], more: Iterable[RuleText] = ()) -> list[Finding]:
+    """Return the problems for which a lab file can't be read, as findings, in their order.
+
+    ``more`` are the rules about hosts' files, which may refuse those of a fleet.
+    """
+    rules = {rule.id: rule for rule in (*more, *problem_rules())}
     return [
         rules[problem.id].finding(
             Hit(

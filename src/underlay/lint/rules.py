@@ -6,7 +6,7 @@ own nodes would do, and leaves what can't be planned at all to ``keys/``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network, ip_address, ip_network
@@ -177,7 +177,8 @@ def docker_parent(subject: Subject) -> Iterator[Hit]:
     by_docker = (n for n in subject.plan.networks if n.runtime == "docker")
     networks = [network for network in by_docker if network.traits.has_children]
     for first, second in combinations(networks, 2):
-        if first.parent == second.parent and first.driver == second.driver:
+        alike = (first.parent, first.driver) == (second.parent, second.driver)
+        if alike and not _on_other_nodes(first, second):
             yield Hit(
                 subject.spot(*parent_key(subject.text, second.name)),
                 f"Docker will not create {second.name}: its {first.driver} network {first.name}"
@@ -195,7 +196,7 @@ def docker_parent(subject: Subject) -> Iterator[Hit]:
 def ipvlan_mode_shared(subject: Subject) -> Iterator[Hit]:
     """An ipvlan mode belongs to the parent; the child made last sets it for all."""
     for first, second in subject.sharing(lambda driver: driver.by_address):
-        if first.mode != second.mode:
+        if first.mode != second.mode and not _on_other_nodes(first, second):
             key = "mode" if subject.lab.networks[second.name].mode else "driver"
             yield Hit(
                 subject.spot("networks", second.name, key),
@@ -236,33 +237,57 @@ def public_range(subject: Subject) -> Iterator[Hit]:
 )
 def gateway_unowned(subject: Subject) -> Iterator[Hit]:
     """A gateway that nobody answers for."""
-    plan = subject.plan
-    # Some interface by which a host could have the address.
-    shape = "hosts: {{router: {{on: {{{segment}: {{addresses: [{address}]{vlan}}}}}}}}}"
-    for network in plan.networks:
+    unowned = list(_unowned(subject))
+    router = _router(subject, unowned)
+    told = ""
+    for network, gateway in unowned:
+        # Docker gives containers of ipvlan l3 a default route on the link by itself.
+        dockers = network.runtime == "docker" and network.mode != "l3"
+        used = network.default_route == "gateway" or any(
+            route.via == gateway for route in network.routes
+        )
+        cure = "leave `gateway` out where nothing is to be routed"
+        if network.segment:
+            # One router is the cure for all, and is said once.
+            cure += f", or {f'have the router that {told} names' if told else router}"
+            told = told or network.name
+        yield Hit(
+            subject.spot(*gateway_key(subject.lab, network.name, gateway)),
+            f"no node, host or container on {network.parent} owns {gateway}: "
+            + (_LOST if used else _UNUSED)
+            + (_DOCKERS if not used and dockers else ""),
+            cure,
+        )
+
+
+def _unowned(subject: Subject) -> Iterator[tuple[PlannedNetwork, str]]:
+    """Yield each gateway that nobody on its network's wire has, with the network."""
+    for network in subject.plan.networks:
         gateways = [pool.gateway for pool in network.pools if pool.gateway and pool.family == 4]
         near = set(_near(subject, network)) if gateways else set()
-        for gateway in gateways:
-            if gateway not in near:
-                pool = network.pool_of(gateway)
-                # Docker gives containers of ipvlan l3 a default route on the link by itself.
-                dockers = network.runtime == "docker" and network.mode != "l3"
-                used = network.default_route == "gateway" or any(
-                    route.via == gateway for route in network.routes
-                )
-                given = shape.format(
-                    segment=network.segment,
-                    address=f"{gateway}/{pool.subnet.partition('/')[2]}",
-                    vlan=f", vlan: {network.vlan}" if network.vlan else "",
-                )
-                yield Hit(
-                    subject.spot(*gateway_key(subject.lab, network.name, gateway)),
-                    f"no node, host or container on {network.parent} owns {gateway}: "
-                    + (_LOST if used else _UNUSED)
-                    + (_DOCKERS if not used and dockers else ""),
-                    "leave `gateway` out where nothing is to be routed"
-                    + (f", or give it to a host: `{given}`" if network.segment else ""),
-                )
+        yield from ((network, gateway) for gateway in gateways if gateway not in near)
+
+
+def _router(subject: Subject, unowned: Iterable[tuple[PlannedNetwork, str]]) -> str:
+    """Return the external host that would have all these gateways, and forwards between them."""
+    ports: dict[str, dict[int | None, list[str]]] = {}
+    for network, gateway in unowned:
+        length = network.pool_of(gateway).subnet.partition("/")[2]
+        own = ports.setdefault(network.segment, {}).setdefault(network.vlan, [])
+        own += [] if f"{gateway}/{length}" in own else [f"{gateway}/{length}"]
+    ports.pop("", None)
+    sits = []
+    for segment, by_vlan in ports.items():
+        each = [
+            f"{{addresses: [{', '.join(own)}]" + (f", vlan: {vlan}}}" if vlan else "}")
+            for vlan, own in by_vlan.items()
+        ]
+        sits.append(f"{segment}: " + (each[0] if len(each) == 1 else f"[{', '.join(each)}]"))
+    taken = {node.name for node in subject.plan.nodes} | {host.name for host in subject.plan.hosts}
+    names = ("router", *(f"router-{number}" for number in range(2, len(taken) + 3)))
+    name = next(one for one in names if one not in taken)
+    host = f"{name}: {{on: {{{', '.join(sits)}}}, forwards: true}}"
+    return f"give it to a host that forwards: `hosts: {{{host}}}`"
 
 
 _LOST = "routes through it lead nowhere"
@@ -284,15 +309,19 @@ def gateway_key(lab: Lab, network: str, gateway: str) -> tuple[str | int, ...]:
     "whose answer is last heard gets the packets: RFC 5227 (address conflict detection), 1.2.1",
 )
 def address_taken(subject: Subject) -> Iterator[Hit]:
-    """A container has the address of a node or an external host on its own wire."""
+    """A container has the address of another one, a node or an external host on its own wire."""
     for network in subject.plan.networks:
         if not network.uplink:
             continue
         owners = {address: name for name, address in _machines(subject, network)}
+        # Where each node hands out the whole subnet, duplicate-range says it of all at once.
+        is_told = not subject.lab.networks[network.name].sliced
         for container in subject.plan.containers:
             mine = (each for each in container.attachments if each.network == network.name)
             for own in (address.ip for attachment in mine for address in attachment.addresses):
-                if own in owners:
+                if own not in owners:
+                    owners |= {} if is_told else {own: container.name}
+                else:
                     place, cure = _given(subject.lab, network.name, own)
                     message = f"{container.name} has {own}, and so has {owners[own]}"
                     yield Hit(subject.spot(*place), message, cure)
@@ -743,6 +772,11 @@ def port_unmeasured(subject: Subject) -> Iterator[Hit]:
             for name, entry in listening.items()
             for position, word in enumerate(entry.listens)
         ]
+    places += [
+        (("containers", number, "ports", position), f"tcp:{port}", "a program listens on")
+        for number, group in enumerate(lab.containers)
+        for position, port in enumerate(group.ports)
+    ]
     for place, word, what in places:
         if word not in measured:
             yield Hit(
@@ -815,11 +849,16 @@ def fleet_interface_name(subject: Subject) -> Iterator[Hit]:
 
     So what the files say of it does nothing on a node, or something else.
     """
+    nodes = {node.name: dict(node.also) for node in subject.plan.nodes}
     for one in subject.lab.own.renamed:
+        # It has that name as well, by which everybody finds it.
+        if nodes.get(one.node, {}).get(one.name) == one.called:
+            continue
         message = f"{one.name} of {one.node} is called {one.called} on its node"
         cure = (
             "lint, predict and diff take it as it is meant; to boot the files, call it alike on"
-            " every host, and not eth0, which is a node's management"
+            " every host, and not eth0, which is a node's management. Docker, CNI and networkd take"
+            " a second name, podman doesn't"
         )
         yield Hit(one.spot, message, cure)
 

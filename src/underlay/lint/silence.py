@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from underlay.errors import BadInput, did_you_mean, nearest
+from underlay.fleet.carried.values import NoLab, Silent
+from underlay.fleet.host import Host
 from underlay.lint.finding import Finding
 
 By = Literal["option", "comment", "baseline"]
@@ -91,6 +93,32 @@ def baseline_of(document: Any, file: str) -> Counter[tuple[str, str, str]]:
         )
     # What was silenced then is silenced by its own comment or option.
     return Counter((str(r.get("id")), str(r.get("file")), str(r.get("message"))) for r in rows)
+
+
+def silent_in(hosts: Sequence[Host]) -> Silent:
+    """Return what tells whether a comment in hosts' files silences what leads to no lab.
+
+    It may stand at either of the two lines that it is about, and name the rule of `lint --host`
+    that says the same, or the id that it has itself.
+    """
+    texts = own_texts(hosts)
+    said: dict[str, list[Comment]] = {}
+
+    def reason(wrong: NoLab) -> str:
+        for spot in (wrong.spot, wrong.other) if wrong.other is not None else ():
+            if spot.file not in said:
+                said[spot.file] = [c for c in comments(texts.get(spot.file, "")) if c.reason]
+            for one in said[spot.file]:
+                if one.rule in wrong.rules and (not one.lines or spot.line in one.lines):
+                    return one.reason
+        return ""
+
+    return reason
+
+
+def own_texts(hosts: Sequence[Host]) -> dict[str, str]:
+    """Return what hosts' files hold by their paths, without those that others write there."""
+    return {d.file: d.text for host in hosts for d in host.documents if d.within or not d.target}
 
 
 def silence(

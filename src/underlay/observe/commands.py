@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from underlay.plan import Plan
+    from underlay.plan import Plan, PlannedContainer
 
 PATIENCE = 60.0  # s that a probe waits for its caller's next word
 # Looking for site packages costs more than all that the probe imports.
@@ -28,6 +28,7 @@ _PROBING = (
     "spaces",
     "question",
     "loop",
+    "error_limits",
     "station",
     "renewing",
     "asking",
@@ -42,6 +43,8 @@ _PROBING = (
     "probe",
 )
 _GATHERING = ("rtnetlink", "namespaces", "gather")
+_PINGING = ("rtnetlink", "namespaces", "packets", "cells", "spaces", "pinging")
+_RELAYING = ("namespaces", "relaying")
 _SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
 # Makes modules of the sources that it is handed, and runs the last one's main.
 BOOTSTRAP = """\
@@ -70,10 +73,34 @@ def gather_command(plan: Plan, node: str, *, brief: bool = False) -> list[str]:
     With ``switch`` for ``node`` it is what runs where the segments' bridges are; an external
     host has no services of its own. With ``brief`` it is interfaces alone.
     """
-    spaces = [[c.name, c.runtime] for c in plan.containers if c.node == node]
+    spaces = [[c.name, c.space_kind] for c in plan.containers if c.node == node]
     own = not brief and node in {planned.name for planned in plan.nodes}
     task = pack({"node": node, "spaces": spaces, "services": own, "brief": brief})
     return [*PYTHON, "-c", BOOTSTRAP, _source(_GATHERING), task]
+
+
+def ping_command() -> list[str]:
+    """Return the argument list that asks cells again and again as root, as pinging.py says.
+
+    What it is to ask comes first on its stdin, packed.
+    """
+    return [*PYTHON, "-c", BOOTSTRAP, _source(_PINGING), ""]
+
+
+def relay_command(container: PlannedContainer, port: int, path: str) -> list[str]:
+    """Return the argument list that relays a socket to a container's port, as relaying.py says.
+
+    It runs as root on the container's node; ``path`` is where it makes the socket.
+    """
+    addresses = [one.ip for attachment in container.attachments for one in attachment.addresses]
+    task = {
+        "name": container.name,
+        "kind": container.space_kind,
+        "addresses": [address for address in addresses if address],
+        "port": port,
+        "path": path,
+    }
+    return [*PYTHON, "-c", BOOTSTRAP, _source(_RELAYING), pack(task)]
 
 
 def sniff_command(

@@ -19,7 +19,7 @@ from underlay.observe.patience import SharedDeadline
 from underlay.plan import SWITCH, Cidr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from underlay.plan import Plan
 
@@ -98,6 +98,14 @@ class Evidence:
                 before = self.earlier.space(name) if self.earlier else None
                 return Space(name, node, document["spaces"][name], before)
         return None
+
+    def spaces(self) -> Iterator[Space]:
+        """Yield every namespace that was seen, node by node."""
+        for document in self.documents.values():
+            for name in document["spaces"]:
+                space = self.space(name)
+                if space is not None:
+                    yield space
 
     def runtime(self, node: str) -> dict[str, Any]:
         """Return services, net.d files and Docker's containers of a node; empty where unseen."""

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import queue
 import secrets
-import subprocess
-import threading
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from underlay.cluster.process import close
-from underlay.errors import UnderlayError
 from underlay.expect import predict
 from underlay.observe.commands import probe_command
+from underlay.observe.led import Led
 from underlay.observe.observation import grown, merge
 from underlay.observe.on_node.asking import BEGUN
 from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER
@@ -28,15 +24,14 @@ from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from underlay.expect import Expectation
     from underlay.expect.unplanned import Planned
+    from underlay.observe.led import Spawn
     from underlay.observe.observation import Observation
     from underlay.observe.tasks import Asked
     from underlay.plan import Plan
-
-    Spawn = Callable[[str, list[str]], subprocess.Popen[bytes]]
 
 START = 30.0  # s until every probe listens; ssh to a busy node takes a second or two
 # Seconds for the probing itself, on an ordinary machine: what silence costs in each phase at worst,
@@ -50,7 +45,6 @@ ROUND = 10.0  # s that a node may take for one round; its loop turns many times 
 BETWEEN, BETWEEN_FEW = 0.02, 0.005
 FEW = 150  # cells of a node
 COLLECT = 15.0  # s until a node's document is there
-END = 2.0  # s that a probe gets to end by itself
 
 
 def measure(
@@ -194,63 +188,17 @@ class _Rounds:
         return int(rest[1])
 
 
-class _Run:
+class _Run(Led):
     """The probe of one node; ``error`` says why it is out of the measurement.
 
     ``seen`` is what it has told so far, as merge takes it.
     """
 
+    what = "its probe"
+
     def __init__(self, node: str, task: str, spawn: Spawn) -> None:
-        self.node = node
-        self.error = ""
         self.seen: dict[str, Any] = {}
-        self._spoke = threading.Event()
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._complaint: list[str] = []
-        self._process: subprocess.Popen[bytes] | None = None
-        self._threads = [threading.Thread(target=self._start, daemon=True)]
-        self._task = task.encode() + b"\n"
-        self._spawn = spawn
-        self._over = threading.Event()
-        self._threads[0].start()
-
-    def _start(self) -> None:
-        """Start the probe and read its output; runs in a thread, as an ssh may take its time."""
-        try:
-            process = self._spawn(self.node, probe_command())
-        except (OSError, UnderlayError) as error:
-            self.error = f"the probe did not start: {error}"
-            self._put("")
-            return
-        self._process = process
-        if self._over.is_set():
-            close(process, END)
-            return
-        reader = threading.Thread(target=self._read_complaint, args=(process,), daemon=True)
-        reader.start()
-        self._threads.append(reader)
-        self.say(self._task)
-        if process.stdout:
-            with contextlib.suppress(OSError, ValueError):
-                for line in process.stdout:
-                    self._put(line.decode(errors="replace").strip())
-        reader.join(END)
-        self._put("")
-
-    def _put(self, line: str) -> None:
-        self._lines.put(line)
-        self._spoke.set()
-
-    def _read_complaint(self, process: subprocess.Popen[bytes]) -> None:
-        if process.stderr:
-            with contextlib.suppress(OSError, ValueError):
-                for line in process.stderr:
-                    self._complaint.append(line.decode(errors="replace").rstrip())
-                    del self._complaint[:-5]
-
-    def wait(self, seconds: float) -> bool:
-        """Wait for the probe's first line, or its end, for so long; return whether it is there."""
-        return self._spoke.wait(seconds)
+        super().__init__(node, probe_command(), task, spawn)
 
     def line(self, until: float) -> str:
         """Return the next line; empty, with ``error`` set, where the probe ended or is late.
@@ -258,52 +206,19 @@ class _Run:
         Lines that tell what was seen are kept, and aren't it.
         """
         while True:
-            try:
-                line = self._lines.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                self.error = self.error or "its probe was too late"
-                return ""
+            line = super().line(until)
             word, _, told = line.partition(" ")
             if word != "seen":
-                break
+                return line
             # A line that was cut short stands for a probe that ended.
             with contextlib.suppress(ValueError):
                 self.seen = grown(self.seen, json.loads(told))
-        if not line:
-            self.error = self.error or "its probe ended early"
-        return line
 
     def expect(self, word: str) -> None:
         """Have the probe's next line be ``word``; one that hasn't said it by now is out."""
         said = self.line(time.monotonic())
         if said and said != word:
             self.error = f"its probe said {said!r} instead of {word!r}"
-
-    def say(self, words: bytes) -> None:
-        """Write to the probe; one that has gone is noticed when its next line is read."""
-        if self._process and self._process.stdin:
-            with contextlib.suppress(OSError, ValueError):
-                self._process.stdin.write(words)
-                self._process.stdin.flush()
-
-    def failure(self) -> str:
-        """Say why the node is out, with the last lines of its complaint."""
-        return ": ".join([self.error, *self._complaint])
-
-    def dismiss(self) -> None:
-        """Tell the probe to end, by closing its stdin."""
-        self._over.set()
-        if self._process and self._process.stdin:
-            with contextlib.suppress(OSError, ValueError):
-                self._process.stdin.close()
-
-    def end(self) -> None:
-        """End the probe, by force where it doesn't by itself."""
-        self.dismiss()
-        if self._process:
-            close(self._process, END)
-        for thread in self._threads:
-            thread.join(END)
 
 
 def _alive(runs: dict[str, _Run]) -> list[_Run]:
@@ -312,4 +227,4 @@ def _alive(runs: dict[str, _Run]) -> list[_Run]:
 
 def _tell(runs: dict[str, _Run], word: str) -> None:
     for run in _alive(runs):
-        run.say(word.encode() + b"\n")
+        run.say(word)

@@ -199,9 +199,12 @@ class _Records:
         arrived = pair.destination.space in receivers or (
             protocol.startswith("tcp") and self._is_begun(pair, protocol, phase)
         )
-        by = {probe["by"]} if probe.get("by") else set()
+        # What is no name of ours was said by a program of somebody's own: whose, shows there.
+        by = {probe["by"]} if probe.get("by") in self._ends else set()
         if "by" in probe and not by:
-            by = self._receivers[number, protocol, probe["attempt"]]
+            by = self._receivers[number, protocol, probe["attempt"]] or self._begun_at(
+                pair, protocol, phase
+            )
         unsaid = self._unsaid(pair.destination.node, phase)
         # Only who was meant, named by its own record or answer, needs no other record.
         if unsaid and pair.destination.space not in by:
@@ -231,6 +234,22 @@ class _Records:
         port = str(split_protocol(protocol)[1])
         addresses = pair.source_address, pair.destination_address
         return (pair.destination.space, port, *addresses, phase) in self._begun
+
+    def _begun_at(self, pair: Pair, protocol: Protocol, phase: str) -> set[str]:
+        """Return whom the first segment of a connection came to that nobody has put a name to.
+
+        So it is where a program of the user's own takes it. The source's node may have put its own
+        address in the place of the source's.
+        """
+        word, port = split_protocol(protocol)
+        nodes = {end.address for end in self._ends[pair.source.node]}
+        sources = {pair.source_address, *nodes} if word == "tcp" else set()
+        return {
+            space
+            for space, to_port, source, destination, when in self._begun
+            if (to_port, destination, when) == (str(port), pair.destination_address, phase)
+            and source in sources
+        }
 
     def value(self, number: int, wanted: Expectation) -> Seen:
         """Return what was seen in a cell of kind value."""

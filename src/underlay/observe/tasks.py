@@ -44,8 +44,17 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
     index: dict[str, int] = {}
     for home in machines(plan):
         own = [container for container in plan.containers if container.node == home]
-        kinds = [(home, "node"), *((c.name, c.runtime) for c in own)]
-        spaces = [[name, kind, "", *plan.listens.get(name, ())] for name, kind in kinds]
+        theirs = {c.name: c.own_protocols for c in own}
+        kinds = [(home, "node"), *((c.name, c.space_kind) for c in own)]
+        spaces = [
+            [
+                name,
+                kind,
+                "",
+                *(p for p in plan.listens.get(name, ()) if p not in theirs.get(name, ())),
+            ]
+            for name, kind in kinds
+        ]
         index |= {space[0]: number for number, space in enumerate(spaces)}
         tasks[home] = {
             "node": home,
@@ -56,8 +65,12 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
             "groups": [group for (check, _), group in EVERYBODY.items() if check == "multicast"],
             "values": {check: [] for check in plan.checks},
         }
+    answered = {c.name: c.own_protocols for c in plan.containers if c.own_ports}
     for one in asked.pairs:
         pair = one.pair
+        for protocol in answered.get(pair.destination.space, ()):
+            theirs_here = tasks[pair.source.node].setdefault("theirs", {})
+            theirs_here.setdefault(protocol, []).append(one.number)
         cell = Cell(
             one.number,
             index[pair.source.space],

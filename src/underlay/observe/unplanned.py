@@ -32,7 +32,7 @@ class Unplanned:
 
     ``heard_by`` are the ends that heard it, ``answered`` those of them that got an answer when
     they asked for the address. ``interface`` is the end's, empty where nobody knows; ``brought``
-    says of an address what it was made by.
+    says of an address what it was made by; an event is one of ``check --after``.
     """
 
     kind: Kind
@@ -42,7 +42,7 @@ class Unplanned:
     mac: str
     heard_by: tuple[str, ...]
     answered: tuple[str, ...]
-    brought: Literal["", "hand", "advertisement", "proxy"] = ""
+    brought: Literal["", "hand", "advertisement", "proxy", "event"] = ""
 
 
 @dataclass(frozen=True)

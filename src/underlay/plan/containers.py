@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import replace
 from ipaddress import IPv6Network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from underlay.plan.addresses import NO_ADDRESS, Cidr, free_addresses, own_made
-from underlay.plan.naming import FIRST_NETWORK_LINK, alone_named, letters, mac, node_names, runs_on
+from underlay.plan.naming import FIRST_NETWORK_LINK, alone_named, letters, mac, nodes_of
 from underlay.plan.pools import fixed_addresses
 from underlay.plan.values import Attachment, PlannedContainer
 
@@ -30,28 +31,79 @@ def plan_containers(
     lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
 ) -> tuple[PlannedContainer, ...]:
     """Return every container, node by node and group by group."""
-    containers = tuple(container for _, container in _grouped(lab, nodes, networks))
+    free = _free(lab, nodes, networks)
+    counters = {
+        (network.name, node.name): _Counter(position, network, node, free[network.name, node.name])
+        for position, network in enumerate(networks)
+        for node in nodes
+    }
+    containers = tuple(_container(lab, one, counters) for one in _named(lab, nodes))
     if not any(network.mode == "source" for network in networks):
         return containers
     return tuple(_with_allowed(lab, container, containers, nodes) for container in containers)
 
 
-def by_group(
-    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
-) -> list[tuple[Containers, str]]:
+def by_group(lab: Lab, nodes: Iterable[PlannedNode]) -> list[tuple[Containers, str]]:
     """Return the name of every container with the group that it is of."""
-    return [(group, container.name) for group, container in _grouped(lab, nodes, networks)]
+    return [(one.group, one.name) for one in _named(lab, nodes)]
 
 
-def _grouped(
-    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
-) -> Iterator[tuple[Containers, PlannedContainer]]:
+class _Named(NamedTuple):
+    """A container that has its name: its ``group``, the one at ``place``, and its node."""
+
+    group: Containers
+    place: int
+    node: PlannedNode
+    name: str
+
+
+def _named(lab: Lab, nodes: Iterable[PlannedNode]) -> Iterator[_Named]:
+    """Yield every container, node by node and group by group."""
     names = [node.name for node in nodes]
+    alone = alone_named(lab.containers, names)
     # What the lab file names outright is nobody else's.
-    taken = {*alone_named(lab.containers, names), *names, *lab.hosts}
-    free = _free(lab, nodes, networks)
+    taken = {*alone, *names, *lab.hosts}
+    groups: dict[str, list[tuple[int, Containers]]] = defaultdict(list)
+    for place, group in enumerate(lab.containers):
+        for name in nodes_of(group, names):
+            groups[name].append((place, group))
     for node in nodes:
-        yield from _on_node(lab, node, networks, free, taken)
+        # How many interfaces a network has on the node so far, and containers of each name.
+        used: Counter[str] = Counter()
+        called: Counter[str] = Counter()
+        for place, group in groups[node.name]:
+            for _ in range(group.count):
+                used.update(group.networks)
+                stem = group.name or group.networks[0]
+                called[stem] += 1
+                number = called[stem] if group.name else used[stem]
+                name = stem if group.name in alone else f"{stem}-{node.index}{letters(number)}"
+                while name in taken and group.name not in alone:
+                    number += 1
+                    name = f"{stem}-{node.index}{letters(number)}"
+                taken.add(name)
+                yield _Named(group, place, node, name)
+
+
+def _container(
+    lab: Lab, one: _Named, counters: dict[tuple[str, str], _Counter]
+) -> PlannedContainer:
+    """Return a container with the next addresses that ``counters`` of its node hand out."""
+    group, node = one.group, one.node.name
+    attachments = [
+        counters[name, node].next(group, f"eth{position}")
+        for position, name in enumerate(group.networks)
+    ]
+    return PlannedContainer(
+        name=one.name,
+        node=node,
+        runtime=counters[group.networks[0], node].network.runtime,
+        attachments=tuple(_with_one_link_local(attachments)),
+        forwards=group.forwards,
+        started_by=lab.own.starters.get((one.place, node), ""),
+        command=tuple(group.command),
+        own_ports=tuple(group.ports),
+    )
 
 
 class _Counter:
@@ -150,51 +202,7 @@ def _taken(pool: Pool, fixed: Iterable[str]) -> list[str]:
     return [*fixed, *pool.reserved, *filter(None, [pool.gateway, pool.spare])]
 
 
-def _on_node(
-    lab: Lab,
-    node: PlannedNode,
-    networks: tuple[PlannedNetwork, ...],
-    free: Free,
-    taken: set[str],
-) -> Iterator[tuple[Containers, PlannedContainer]]:
-    """Yield the containers of ``node``; their names are none of ``taken``, and go there."""
-    counters = {
-        network.name: _Counter(position, network, node, free[network.name, node.name])
-        for position, network in enumerate(networks)
-    }
-    named: dict[str, int] = {}
-    alone = alone_named(lab.containers, node_names(lab.nodes))
-    for place, group in enumerate(lab.containers):
-        if not runs_on(group, node.name):
-            continue
-        for _ in range(group.count):
-            attachments = tuple(
-                counters[name].next(group, f"eth{position}")
-                for position, name in enumerate(group.networks)
-            )
-            attachments = tuple(_with_one_link_local(attachments))
-            first = counters[group.networks[0]]
-            stem = group.name or first.network.name
-            named[stem] = number = named.get(stem, 0) + 1
-            if not group.name:
-                number = first.used
-            name = stem if group.name in alone else f"{stem}-{node.index}{letters(number)}"
-            while name in taken and group.name not in alone:
-                number += 1
-                name = f"{stem}-{node.index}{letters(number)}"
-            taken.add(name)
-            container = PlannedContainer(
-                name=name,
-                node=node.name,
-                runtime=first.network.runtime,
-                attachments=attachments,
-                forwards=group.forwards,
-                started_by=lab.own.starters.get((place, node.name), ""),
-            )
-            yield group, container
-
-
-def _with_one_link_local(attachments: tuple[Attachment, ...]) -> Iterator[Attachment]:
+def _with_one_link_local(attachments: Iterable[Attachment]) -> Iterator[Attachment]:
     """A second link-local address is asked for by nobody: which link is meant no route says."""
     seen = False
     for attachment in attachments:

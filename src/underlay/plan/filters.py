@@ -23,9 +23,11 @@ def with_filters(lab: Lab, plan: Plan, own: Mapping[str, Iterable[Cidr]]) -> Pla
 
     ``own`` holds the nodes' own addresses by their names.
     """
-    groups = by_group(lab, plan.nodes, plan.networks)
+    groups = by_group(lab, plan.nodes)
     listens = {name: tuple(host.listens) for name, host in lab.hosts.items()}
-    listens |= {name: tuple(group.listens) for group, name in groups}
+    listens |= {
+        name: (*group.listens, *(f"tcp:{port}" for port in group.ports)) for group, name in groups
+    }
     plan = replace(plan, listens={name: ports for name, ports in listens.items() if ports})
     if not lab.filters:
         return plan

@@ -7,13 +7,14 @@ plan's JSON can be read back without any third-party import.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from underlay.plan.containers import plan_containers
+from underlay.plan.containers import by_group, plan_containers
 from underlay.plan.filters import with_filters
 from underlay.plan.hosts import plan_hosts, with_services
-from underlay.plan.naming import bridge_name, node_names, port_name
+from underlay.plan.naming import archive_name, bridge_name, node_names, port_name
 from underlay.plan.networks import plan_network
 from underlay.plan.nodes import plan_node
 from underlay.plan.statements import with_statements
@@ -59,7 +60,6 @@ def make_plan(lab: Lab) -> Plan:
         )
         for name, segment in lab.segments.items()
     )
-    image = lab.image
     networks = tuple(
         plan_network(lab, name, network, names) for name, network in lab.networks.items()
     )
@@ -73,8 +73,6 @@ def make_plan(lab: Lab) -> Plan:
         segments=segments,
         networks=networks,
         containers=containers,
-        image=PlannedImage(image.path, image.kernel or "", image.initrd or "") if image else None,
-        images=tuple(lab.images),
         hosts=with_services(lab, hosts, networks, nodes, containers),
         checks=tuple(dict.fromkeys(lab.checks)),
         protocols=tuple(dict.fromkeys(lab.protocols)),
@@ -85,7 +83,25 @@ def make_plan(lab: Lab) -> Plan:
         ),
     )
     own = {node.name: tuple(chain(*own_addresses(node).values())) for node in nodes}
-    return with_statements(lab, with_filters(lab, plan, own))
+    return with_images(with_statements(lab, with_filters(lab, plan, own)), lab)
+
+
+def with_images(plan: Plan, lab: Lab) -> Plan:
+    """Return ``plan`` with the images of ``lab``: its nodes' own one, and its containers'.
+
+    Where these files are makes no difference to anything else.
+    """
+    own = lab.image
+    image = PlannedImage(own.path, own.kernel or "", own.initrd or "") if own else None
+    archives = lab.archives
+    groups = {name: group for group, name in by_group(lab, plan.nodes)}
+    containers = (
+        replace(one, archive=archive_name(archives.index(path)))
+        if (path := groups[one.name].image)
+        else one
+        for one in plan.containers
+    )
+    return replace(plan, image=image, images=archives, containers=tuple(containers))
 
 
 def parent_address(plan: Plan, node: PlannedNode, network: PlannedNetwork, family: int = 4) -> str:

@@ -33,6 +33,11 @@ def node_names(nodes: Nodes) -> list[str]:
     return [f"{nodes.prefix}-{index:02d}" for index in range(1, nodes.count + 1)]
 
 
+def archive_name(number: int) -> str:
+    """Return what a node calls the archive of a container's image, which the lab names as such."""
+    return f"{number:02}.tar"
+
+
 def bridge_name(segment: str) -> str:
     """Return the name of a segment's bridge, cut to the kernel's 15 characters."""
     return f"br-{segment}"[:15]
@@ -93,10 +98,12 @@ def block_bits(count: int) -> int:
     return count.bit_length()
 
 
-def runs_on(group: Containers, node: str) -> bool:
-    """Whether ``group`` puts containers on the node called ``node``."""
-    places = [group.on] if isinstance(group.on, str) else group.on
-    return group.on == "all" or node in places
+def nodes_of(group: Containers, nodes: Iterable[str]) -> list[str]:
+    """Return which of ``nodes`` the ``group`` puts containers on, in their order."""
+    if group.on == "all":
+        return list(nodes)
+    places = {group.on} if isinstance(group.on, str) else {*group.on}
+    return [node for node in nodes if node in places]
 
 
 def alone_named(groups: Iterable[Containers], nodes: list[str]) -> set[str]:
@@ -104,7 +111,7 @@ def alone_named(groups: Iterable[Containers], nodes: list[str]) -> set[str]:
     count: dict[str, int] = {}
     for group in groups:
         if group.name:
-            on = sum(runs_on(group, node) for node in nodes)
+            on = len(nodes_of(group, nodes))
             count[group.name] = count.get(group.name, 0) + group.count * on
     return {name for name, containers in count.items() if containers == 1}
 

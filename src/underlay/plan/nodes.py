@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, ip_network
 from typing import TYPE_CHECKING, TypeVar
 
 from underlay.plan.addresses import NO_ADDRESS, Cidr
+from underlay.plan.also import also
 from underlay.plan.naming import (
     FIRST_NETWORK_LINK,
     link_name,
@@ -66,6 +67,7 @@ def plan_node(
         for route in (*(r for r in planned if r.interface not in given), *_given_routes(given))
     }
     held = {link.parent for link in links if link.kind == "bridge" and link.parent}
+    named = {one.interface for one in (management, *cards_and_links)}
     return PlannedNode(
         name=name,
         index=index,
@@ -78,10 +80,15 @@ def plan_node(
         links=links,
         forwards=forwards,
         profile=lab.nodes.profile,
+        config=lab.nodes.config,
+        ignition_as=lab.nodes.ignition_as or "",
         own=tuple(
             OwnFile(one.path, one.program, one.text, one.mode, one.source)
             for one in lab.own.files.get(name, ())
+            # Elsewhere nobody reads it: what it puts on its host is put there all the same.
+            if one.program != "ignition" or lab.nodes.config == "ignition"
         ),
+        also=also(lab.own, name, named, networks),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 from ipaddress import ip_address, ip_network
@@ -18,7 +19,7 @@ from underlay.plan.addresses import (
     parts_of,
     slice_of,
 )
-from underlay.plan.naming import block_bits, node_names, runs_on
+from underlay.plan.naming import block_bits, node_names, nodes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +56,7 @@ class Pool:
 
     def holds(self, address: str) -> bool:
         """Whether ``address`` lies in its subnet."""
-        return bool(address and self.subnet) and ip_address(address) in _parsed(self.subnet)
+        return bool(address and self.subnet) and ends_of(address)[0] in _parsed(self.subnet)
 
 
 @cache
@@ -71,13 +72,13 @@ def fixed_addresses(lab: Lab, network: str) -> dict[str, str]:
 
     Each comes with the node of its container.
     """
+    nodes = node_names(lab.nodes)
     return {
         str(addresses[network]): node
         for group in lab.containers
         for addresses in (group.addresses, group.addresses6)
         if network in addresses
-        for node in node_names(lab.nodes)
-        if runs_on(group, node)
+        for node in nodes_of(group, nodes)
     }
 
 
@@ -107,8 +108,11 @@ def _pool(
     slices = pool_slices(network, stated, nodes)
     inside = {address: node for address, node in fixed.items() if ip_address(address) in subnet}
     parts = {}
+    own_of: dict[str, list[str]] = defaultdict(list)
+    for address, node in inside.items():
+        own_of[node].append(address)
     for node, piece in slices.items():
-        own = [address for address, place in inside.items() if place == node]
+        own = own_of[node]
         found = tuple(parts_of(piece, subnet, stated.reserved, own))
         if [(one.first, one.last) for one in found] != [(piece.first, piece.last)]:
             parts[node] = found

@@ -32,7 +32,7 @@ def with_statements(lab: Lab, plan: Plan) -> Plan:
     One that names nobody, or a protocol that isn't measured, is in it all the same: lint
     refuses it.
     """
-    groups = by_group(lab, plan.nodes, plan.networks)
+    groups = by_group(lab, plan.nodes)
     labels = {name: tuple(dict.fromkeys(g.labels)) for g, name in groups if g.labels}
     plan = replace(plan, labels=labels) if labels else plan
     if not lab.expect:
@@ -159,7 +159,7 @@ class Named:
 
 def named_in(lab: Lab, plan: Plan) -> Named:
     """Return who is in ``lab``, which is planned as ``plan``."""
-    groups = by_group(lab, plan.nodes, plan.networks)
+    groups = by_group(lab, plan.nodes)
     return Named(plan, {name: group.name for group, name in groups if group.name})
 
 

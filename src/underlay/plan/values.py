@@ -129,7 +129,8 @@ class PlannedNode:
     """A node. ``index`` counts from 1; ``memory`` is in MiB.
 
     ``forwards`` says that it forwards packets between its interfaces, and ``own`` are the files
-    that its user wrote, which stand there instead of what is rendered.
+    that its user wrote, which stand there instead of what is rendered. ``also`` are names that
+    these have for interfaces beside their own ones: the other name, and the interface.
     """
 
     name: str
@@ -143,7 +144,10 @@ class PlannedNode:
     links: tuple[NodeLink, ...] = ()
     forwards: bool = False
     profile: str = "full"
+    config: str = "cloud-config"
+    ignition_as: str = ""
     own: tuple[OwnFile, ...] = ()
+    also: tuple[tuple[str, str], ...] = ()
 
     def below(self, interface: str) -> list[str]:
         """Return ``interface`` and those that its frames leave by, the uppermost first.
@@ -373,7 +377,9 @@ class PlannedContainer:
     """A container on one node, with one attachment per network.
 
     ``forwards`` says that it forwards packets between its interfaces. ``started_by`` is the path
-    of the user's own file that starts it; empty where the node program does.
+    of the user's own file that starts it; empty where the node program does. ``archive`` is the
+    file, in the node's folder of archives, that its own image is in, ``command`` what it runs, and
+    ``own_ports`` are TCP ports that this listens on; without any of them it is busybox, and sleeps.
     """
 
     name: str
@@ -382,6 +388,27 @@ class PlannedContainer:
     attachments: tuple[Attachment, ...]
     forwards: bool = False
     started_by: str = ""
+    archive: str = ""
+    command: tuple[str, ...] = ()
+    own_ports: tuple[int, ...] = ()
+
+    @property
+    def has_program(self) -> bool:
+        """Whether it runs a program of the user's own: it ends when that does."""
+        return bool(self.archive or self.command)
+
+    @property
+    def space_kind(self) -> str:
+        """How its network namespace is found on its node: by its runtime, or by crun's process.
+
+        One of CNI has a name and stays without any process; what has a program ends with it.
+        """
+        return "crun" if self.has_program and self.runtime == "cni" else self.runtime
+
+    @property
+    def own_protocols(self) -> tuple[str, ...]:
+        """The protocols of cells that its own program answers, such as tcp:80."""
+        return tuple(f"tcp:{port}" for port in self.own_ports)
 
 
 @dataclass(frozen=True)
@@ -571,10 +598,16 @@ _UNSAID: dict[str, object] = {
     "unplanned": False,
     "intent": (),
     "labels": {},
+    "config": "cloud-config",
+    "ignition_as": "",
     "own": (),
+    "also": (),
     "started_by": "",
     "made_by": (),
     "images": (),
+    "archive": "",
+    "command": (),
+    "own_ports": (),
     "origins": (),
 }
 

@@ -33,12 +33,14 @@ class Choice:
     """What the command line says: whose cells, whose not, and by which protocols or checks.
 
     ``only`` and ``without`` are names or patterns as in a lab's statements, for who asks or
-    answers, or two of them with ``->`` between, for who asks whom.
+    answers, or two of them with ``->`` between, for who asks whom. ``called`` are the words by
+    which errors name the three: a test in Python has no options.
     """
 
     only: tuple[str, ...] = ()
     without: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
+    called: tuple[str, str, str] = ("--only", "--not", "--protocol")
 
     def __bool__(self) -> bool:
         """Whether anything is chosen at all."""
@@ -56,14 +58,17 @@ class Choice:
         """Return the cells of ``prediction`` that are chosen; raise what ``of`` raises."""
         plan = prediction.plan
         named = _Named(plan)
-        only = [named.pair("--only", text) for text in self.only]
-        without = [named.pair("--not", text) for text in self.without]
+        of_only, of_without, of_protocol = self.called
+        only = [named.pair(of_only, text) for text in self.only]
+        without = [named.pair(of_without, text) for text in self.without]
         cells = [(c.source, c.destination, c.protocol) for c in prediction.cells]
         asked = list(dict.fromkeys(protocol for *_, protocol in cells))
         for word in self.protocols:
             if word not in asked:
                 hint = did_you_mean(nearest(word, asked)) or f"one of {', '.join(asked)}"
-                raise BadInput(f"--protocol {word!r}: {plan.lab} isn't measured by it", hint=hint)
+                raise BadInput(
+                    f"{of_protocol} {word!r}: {plan.lab} isn't measured by it", hint=hint
+                )
         chosen = frozenset(
             (source, destination, protocol)
             for source, destination, protocol in cells

@@ -9,7 +9,7 @@ contradicts: a rule may be what is wrong. Nothing is guessed.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence
     from underlay.verdict import Cell as Judged
 
+# What a cell is one of: whom it is about, and by what.
+Way = tuple[str, ...]
 # A finding that less than this part of its certain cells bears out isn't what happened.
 LEAST_FIT = 0.6
 # Which of several findings is taken first: a surer one explains better. It is no rate, and isn't
@@ -77,7 +79,8 @@ class Explanation:
     hold here, as unexplained cells were measured otherwise than these say: most cells first.
     ``lab`` and ``file`` are what commands name: the running lab, and the file that it is from.
     ``counts`` says that something was found which isn't understood but counts packets: asking all
-    cells again, and looking again, would tell whether it counts theirs.
+    cells again, and looking again, would tell whether it counts theirs. ``keep_by`` is empty where
+    the lab stays up; where it is ended before anybody reads this, the command that leaves it up.
     """
 
     causes: tuple[Cause, ...]
@@ -90,6 +93,7 @@ class Explanation:
     lab: str = ""
     file: str = ""
     counts: bool = False
+    keep_by: str = ""
 
 
 # What there is to say of a lab in which every cell is as expected.
@@ -108,7 +112,11 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
         _with_values(one, credited.get((one.fault.id, str(one.place)), frozenset()))
         for one in found
     ]
-    fitting = [(_with_silent(one, silent), sure) for one, sure in _fitting(scene, wrong, found)]
+    ways = Counter(way for cell in scene.healthy for way in _ways(cell))
+    fitting = [
+        (_with_silent(scene, ways, one, silent), sure)
+        for one, sure in _fitting(scene, wrong, found)
+    ]
     causes = _fewest(fitting, wrong)
     covered = {cell for cause in causes for cell in cause.cells}
     unexplained = [cell for cell in map(_name, cells) if cell in wrong - covered]
@@ -246,17 +254,32 @@ def _is_silent(cell: Judged) -> bool:
     )
 
 
-def _with_silent(finding: Finding, silent: set[Cell]) -> Finding:
-    """What cuts an end off has its part in where that end's silent cells stop, too."""
-    cells = finding.effect.every
-    ends = {(end, cell[3]) for cell in cells for end in cell[:2]}
-    reached = frozenset(
-        cell for cell in silent if (cell[0], cell[3]) in ends or (cell[1], cell[3]) in ends
-    )
-    if not reached - cells:
+def _with_silent(scene: Scene, ways: Counter[Way], finding: Finding, silent: set[Cell]) -> Finding:
+    """What cuts an end off has its part in where that end's silent cells stop, too.
+
+    An end is cut off where all whom it reaches are lost to it, or it to all who reach it: in the
+    cell's protocol, or altogether. Who merely asks an end that is cut off isn't.
+    ``ways`` are those of all healthy cells.
+    """
+    lost = finding.effect.every
+    taken = Counter(way for cell in lost if cell in scene.healthy for way in _ways(cell))
+    cut = {way for way, count in taken.items() if count == ways[way]}
+    reached = frozenset(cell for cell in silent - lost if not cut.isdisjoint(_ways(cell)))
+    if not reached:
         return finding
     return replace(
         finding, effect=Effect(finding.effect.certain, finding.effect.possible | reached)
+    )
+
+
+def _ways(cell: Cell) -> tuple[Way, ...]:
+    """Return what a cell is one of: what each of its ends does, in its protocol and at all."""
+    source, destination, protocol, family = cell
+    return (
+        ("asks", source, protocol, str(family)),
+        ("is asked", destination, protocol, str(family)),
+        ("either", source, str(family)),
+        ("either", destination, str(family)),
     )
 
 

@@ -7,6 +7,7 @@ proven: it counts as not measured.
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,8 @@ from underlay.cluster.suite import Suite, hand_over
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
 from underlay.expect import predict
 from underlay.observe.observation import Observation
+from underlay.proof.captured import ask_again
+from underlay.proof.explain import NOTHING
 from underlay.proof.lab import RunningLab, explain_running, measure_and_judge
 from underlay.verdict import judge, with_intent
 
@@ -24,11 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from underlay.cluster.state.lab import LabState
     from underlay.cluster.suite import Brought
     from underlay.lint import Loaded
+    from underlay.proof.captured import Captured
     from underlay.proof.choice import Chosen
     from underlay.proof.explain import Explanation
+    from underlay.proof.runs.schema import Event
     from underlay.verdict import Verdict
+
+    Then = Callable[[LabState, "LabResult"], tuple[LabState, "LabResult"]]
 
 
 # What is done to a lab, or to all of them, one after the other.
@@ -36,7 +44,9 @@ Step = Literal["rendering", "bringing up", "measuring"]
 
 
 class Steps(Protocol):
-    """Who is told of the steps of a proof as they come."""
+    """Who is told of the steps of a proof as they come; ``captures`` says whether any is kept."""
+
+    captures: bool
 
     def reach(self, reached: Step) -> None:
         """Take note of what is done from now on."""
@@ -50,19 +60,40 @@ class LabResult:
     """What became of one lab; ``timings`` are its seconds by phase.
 
     ``error`` says why it didn't come up, and then no cell of the verdict was measured. There
-    is an explanation where cells aren't as expected and the lab could be looked into.
+    is an explanation where cells aren't as expected and the lab could be looked into. ``captures``
+    are cells that differ and were asked again, where that was wanted. ``after`` is what has
+    happened to it before it was measured, and what became of it then.
     """
 
     verdict: Verdict
     explanation: Explanation | None = None
     error: UnderlayError | None = None
     timings: dict[str, float] = field(default_factory=dict)
+    captures: tuple[Captured, ...] = ()
+    after: tuple[Event, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """1 where a cell differs, or is lost by an event and didn't heal; 3 where one is unknown.
+
+        Where it is strict, a cell that was silent for a while makes it 1 as well. An event that
+        failed makes it 3, whatever there was before it: nobody knows how the lab is now.
+        """
+        strict = self.verdict.strict
+        if any(one.error for one in self.after):
+            return EXIT_INFRASTRUCTURE
+        if any(one.lost or (strict and one.silent) for one in self.after):
+            return EXIT_DIFFERS
+        unknown = any(one.not_measured for one in self.after)
+        return self.verdict.exit_code or (EXIT_INFRASTRUCTURE if unknown else EXIT_OK)
 
 
 def narrowed(result: LabResult, chosen: Chosen) -> LabResult:
     """Return ``result`` with the chosen cells alone."""
     explanation = chosen.explanation(result.explanation) if result.explanation else None
-    return replace(result, verdict=chosen.verdict(result.verdict), explanation=explanation)
+    captures = tuple(one for one in result.captures if one.cell[:3] in chosen.cells)
+    verdict = chosen.verdict(result.verdict)
+    return replace(result, verdict=verdict, explanation=explanation, captures=captures)
 
 
 @dataclass
@@ -84,8 +115,8 @@ class LabResults:
 
     @property
     def exit_codes(self) -> list[int]:
-        """The exit code of each lab's verdict."""
-        return [result.verdict.exit_code for result in self.by_lab.values()]
+        """The exit code of each lab."""
+        return [result.exit_code for result in self.by_lab.values()]
 
     @property
     def exit_code(self) -> int:
@@ -114,19 +145,30 @@ def prove_labs(
     keep: bool = False,
     strict: bool = False,
     steps: Steps | None = None,
+    then: Then | None = None,
+    options: Sequence[str] = (),
 ) -> LabResults:
     """Bring up the ``labs`` in sandboxes of their own, prove each, and leave none of them up.
 
     ``tell`` is handed a line about each step, and ``show`` each result as soon as it is there.
     With ``keep`` the last lab stays up, where every verb finds it; BadInput is raised where a
     lab of that name is up already. With ``strict`` what isn't planned counts as a difference.
-    ``steps`` is told what is done by now.
+    ``steps`` is told what is done by now. ``then`` is done with each lab that was measured, and
+    returns its state and its result from then on. ``options`` are words of the command line that
+    belong to how the labs are made: an explanation names them where it says how one is kept.
     """
     results = LabResults()
+    stays: Loaded | None = None
 
     def visit(brought: Brought) -> None:
         result = prove_brought(brought, provider_name, tell, steps)
         result = replace(result, verdict=replace(result.verdict, strict=strict))
+        if brought.loaded is not stays:
+            result = _ended(result, brought.loaded, options)
+        if then is not None and brought.state is not None:
+            brought.state, result = then(brought.state, result)
+            if brought.loaded is not stays:
+                result = _ended(result, brought.loaded, options)
         results.add(result)
         show(result)
         if steps is not None:
@@ -143,7 +185,8 @@ def prove_labs(
         results.timings["render"] = round(time.monotonic() - began, 3)
         groups = suite.groups(labs)
         if keep:
-            _refuse_running(groups[-1][-1], home)
+            stays = groups[-1][-1]
+            _refuse_running(stays, home)
         kept = None
         for group in groups:
             kept = suite.prove(group, keep=keep and group is groups[-1])
@@ -178,7 +221,28 @@ def prove_brought(
     if verdict.exit_code:
         with suppress(UnderlayError):
             explanation = explain_running(lab, verdict, tell)
-    return LabResult(verdict, explanation, brought.error, timings)
+    captures: tuple[Captured, ...] = ()
+    if steps is not None and steps.captures:
+        with suppress(UnderlayError):
+            captures = ask_again(lab, verdict, explanation, tell)
+    return LabResult(verdict, explanation, brought.error, timings, captures)
+
+
+def _ended(result: LabResult, loaded: Loaded, options: Sequence[str]) -> LabResult:
+    """Return ``result`` with what can be run where the lab of a file has been ended.
+
+    Nothing is to be run where all is as it should be, or where the lab could not be looked into.
+    """
+    verdict = result.verdict
+    explanation = NOTHING if verdict.as_predicted else result.explanation
+    fine = verdict.as_predicted and not (verdict.unplanned or verdict.strangers)
+    if result.error is not None or explanation is None or fine or not loaded.file.is_file():
+        return result
+    upgrades = [one.file for one in result.after if one.file and one.error is None]
+    file = [str(loaded.file), *upgrades][-1]
+    words = ["underlay", "check", str(loaded.file), *options, "--keep"]
+    told = replace(explanation, lab=verdict.lab, file=file, keep_by=shlex.join(words))
+    return replace(result, explanation=told)
 
 
 def _refuse_running(last: Loaded, home: Path) -> None:

@@ -11,13 +11,15 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from underlay.cluster.process import run, tail
+from underlay.cluster.image.build import current
+from underlay.cluster.process import end_group, run, tail, with_its_starter
+from underlay.cluster.providers.uml.sandbox import available_kib
 from underlay.errors import Infrastructure
 from underlay.proof.parts import LAYERS, Share, SuiteTest, digest, split, units
 from underlay.proof.records import keeping
@@ -25,7 +27,7 @@ from underlay.storage import temporary
 from underlay.storage.paths import root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 # The option of pytest's that tests/conftest.py adds.
 ALL = "--all"
@@ -39,6 +41,10 @@ FAMILY = Path(__file__).resolve().parents[3] / "tests" / "pytest_family.py"
 
 # pytest's exit codes; see "Exit codes" in its documentation.
 PASSED, FAILED, NOTHING_COLLECTED = 0, 1, 5
+# Processes that share the tests with nodes, where there is so much memory for the labs of each: a
+# full node's 512 MiB and those of its disk, by three.
+WITH_NODES = 5
+GIB_OF_A_PROCESS = 2
 # Seconds that pytest and its family get after an interrupt, more than pytest_family.py takes:
 # the labs that its tests started are stopped, and whatever else is left is ended.
 GRACE = 90.0
@@ -155,6 +161,44 @@ def run_layer(
     return replace(result, left=more)
 
 
+@contextmanager
+def image_meanwhile(layers: Sequence[str]) -> Iterator[bool]:
+    """Build the nodes' image while those of ``layers`` run that come before the one with nodes.
+
+    Yields whether it is being built: not where it is there, or where nothing would run meanwhile.
+    Installing its packages mostly waits for one processor and the disk. Tests that need the image
+    build it themselves where this fails, and say why; what is left of a build at the end of the
+    run is ended.
+    """
+    launcher = root() / "underlay"
+    before = layers[: layers.index("cluster")] if "cluster" in layers else ()
+    if not before or not launcher.is_file() or _is_there():
+        yield False
+        return
+    with temporary.folder("image") as folder:
+        build = subprocess.Popen(
+            with_its_starter([str(launcher), "image", "build"]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(folder)},
+            start_new_session=True,
+            text=True,
+        )
+        try:
+            yield True
+        finally:
+            end_group(build)
+
+
+def _is_there() -> bool:
+    """Whether the nodes' image is built, or this machine lacks what it is built from."""
+    try:
+        return current().exists
+    except Infrastructure:
+        return True
+
+
 def judge_layer(
     name: str,
     code: int | None,
@@ -238,9 +282,9 @@ def _forget(record: str, stays: Callable[[str], bool]) -> None:
 def _workers(name: str, options: Sequence[str]) -> list[str]:
     """Return the options by which pytest runs several tests at once.
 
-    As many processes as there are processors, and one more: tests wait for programs, and nodes
-    for each other half of the time. With nodes three suffice: two have as many tests as the lab
-    of the longest.
+    As many processes as there are processors, and one more: tests wait for programs. With nodes
+    they wait two thirds of the time, for boots and for silence: five keep two processors busy, and
+    more would have no lab of their own.
     Tests run one after the other in the full proof of those with nodes, which looks for growth in
     caches that are everybody's, and where an option is no choice of tests: many of them, as for a
     debugger, need the terminal.
@@ -251,9 +295,14 @@ def _workers(name: str, options: Sequence[str]) -> list[str]:
         return []
     if name == "cluster":
         # What stays together is said in tests/cluster/conftest.py.
-        spread = [f"--numprocesses={min(processors, 2) + 1}", "--dist=loadscope"]
+        spread = [f"--numprocesses={_with_nodes()}", "--dist=loadscope"]
         return [] if everything else [*spread, "--no-loadscope-reorder"]
     return [f"--numprocesses={processors + 1}", "--dist=worksteal"]
+
+
+def _with_nodes() -> int:
+    """Return how many processes may have labs at once: two at least, as long as memory lasts."""
+    return min(WITH_NODES, max(2, (available_kib() >> 20) // GIB_OF_A_PROCESS))
 
 
 def _shared(options: Sequence[str]) -> bool:

@@ -15,6 +15,7 @@ from underlay.plan import SWITCH, family_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from underlay.expect import Pair
     from underlay.observe.capture import Frame, Summary
     from underlay.plan import Plan
 
@@ -151,7 +152,7 @@ class Trace:
             return SWITCH, SWITCH, "node"
         for container in self.plan.containers:
             if container.name == passage.where:
-                return container.node, container.name, container.runtime
+                return container.node, container.name, container.space_kind
         return passage.where, passage.where, "node"
 
 
@@ -177,11 +178,16 @@ def trace_of(plan: Plan, source: str, destination: str, packet: Packet) -> Trace
             or f"ends: {listed(names, more=f'underlay status --lab {plan.lab}')}"
         )
         raise BadInput(f"the lab {plan.lab} has no end {wrong!r}", hint=hint)
-    passages = tuple(p for p in Scene(Prediction(plan)).way(found) if p.kind != "route")
+    return trace_of_pair(Scene(Prediction(plan)), found, packet)
+
+
+def trace_of_pair(scene: Scene, found: Pair, packet: Packet) -> Trace:
+    """Return what ``packet`` passes between the two ends of a pair of the matrix."""
+    passages = tuple(p for p in scene.way(found) if p.kind != "route")
     return Trace(
-        plan=plan,
-        source=source,
-        destination=destination,
+        plan=scene.plan,
+        source=found.source.name,
+        destination=found.destination.name,
         source_space=found.source.space,
         destination_space=found.destination.space,
         source_address=found.source_address,

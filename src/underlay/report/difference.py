@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from underlay.expect import asked_as
 from underlay.lab.text import quoted
 from underlay.proof.difference.keys import NOTHING
+from underlay.report.found_errors import new_found_section
 from underlay.report.page import Page, count
 from underlay.report.proven import proven_section
 from underlay.report.statement_changes import statement_changes_section
@@ -64,7 +65,8 @@ def difference_text(
 def worth_showing(result: LabDifference) -> bool:
     """Whether there is anything to say of one of several labs."""
     otherwise = result.proof is not None and result.proof.exit_code
-    return bool(result.any or result.keys or result.breaks_intent or otherwise)
+    judged = result.breaks_intent or result.new_errors
+    return bool(result.any or result.keys or judged or otherwise)
 
 
 def all_in_a_line(results: Sequence[LabDifference]) -> str:
@@ -74,6 +76,9 @@ def all_in_a_line(results: Sequence[LabDifference]) -> str:
     broken = sum(one.word != "kept" for result in results for one in result.intent)
     if broken:
         head += f", {count(broken, 'statement')} not kept"
+    errors = sum(result.new_errors for result in results)
+    if errors:
+        head += f", {count(errors, 'error')} of lint only now"
     if not differ:
         return head
     gone = sum(change.what != "came" for result in results for change in result.statements)
@@ -105,11 +110,13 @@ def _of_lab(result: LabDifference, page: Page) -> None:
     if difference is None:
         head = f"{old} is gone" if old else f"{new} is new"
         page.line(f"{head}: {sum_of(result)}", STYLES["lost"] if old else STYLES["gained"])
+        new_found_section(result.errors, new, page)
         wanted_section(result.intent, page, result.intent_before)
         statement_changes_section(result.statements, page)
         return
     page.line(f"{old} → {new}", "bold")
     page.line(sum_of(result))
+    new_found_section(result.errors, new, page)
     _keys(result.keys, page)
     wanted_section(result.intent, page, result.intent_before)
     statement_changes_section(result.statements, page)

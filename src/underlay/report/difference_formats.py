@@ -12,6 +12,7 @@ from underlay.report.difference import (
     names_of,
     yaml_flow,
 )
+from underlay.report.found_errors import new_found_document
 from underlay.report.prediction import expected
 from underlay.report.proven import proven_document
 from underlay.report.statement_changes import (
@@ -64,6 +65,7 @@ def _lab(result: LabDifference) -> dict[str, Any]:
         "old": old or None,
         "new": new or None,
         "summary": {"cells": result.cells, "same": result.same, **result.counts},
+        "findings": new_found_document(result.errors),
         "keys": [_key(key) for key in result.keys],
         "ends": {
             "come": [end.name for end in come],

@@ -26,6 +26,7 @@ from underlay.report.difference import (
     value_words,
     worth_showing,
 )
+from underlay.report.found_errors import error_markdown
 from underlay.report.markdown import as_code, as_table, as_text
 from underlay.report.page import count
 from underlay.report.proven import cells_lines, proven_lines
@@ -58,9 +59,11 @@ def _markdown_of_lab(result: LabDifference) -> list[str]:
     if difference is None:
         gone_or_new = f"### {as_code(old or new)} is {'gone' if old else 'new'}"
         head = [gone_or_new, "", sum_of(result)]
-        return [*head, *_intent(result), *_statements(result)]
+        errors = error_markdown(result.errors)
+        return [*head, *errors, *_intent(result), *_statements(result)]
     return [
         *(f"### {as_code(old)} → {as_code(new)}", "", sum_of(result)),
+        *error_markdown(result.errors),
         *_keys(result),
         *_intent(result),
         *_statements(result),

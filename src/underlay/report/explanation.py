@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from underlay.report.page import count
-from underlay.report.pasted import commands
+from underlay.report.pasted import commands, ended_words
+from underlay.storage.seated import in_seat, typed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,9 @@ RULES_SHOWN = 3
 REPORT = (
     "Where the lab is as it was made, that is a defect of the prediction. Please report it, with "
     "the lab file, what `underlay explain --json` prints, and a node's kernel (`uname -r`)."
+)
+REPORT_IN_SEAT = (
+    "Where nobody has changed the lab, that is a defect of the prediction: tell your trainer."
 )
 
 
@@ -84,6 +88,8 @@ def explanation_text(explanation: Explanation, *, width: int = 100) -> Text:
         _leftover(text, explanation, width)
     for name, reason in explanation.unseen.items():
         _line(text, f"{name} could not be looked into: {reason}", width, style="yellow")
+    if ended := ended_words(explanation):
+        _line(text, ended, width)
     # One newline at the end, so that whoever prints more says how far it stands from this.
     text.rstrip()
     text.append("\n" if text else "")
@@ -137,7 +143,7 @@ def _leftover(text: Text, explanation: Explanation, width: int) -> None:
         _line(text, f"ruled out, {layer}: {'; '.join(titles)}", width, indent=2, style="dim")
     _doubts(text, explanation, width)
     source, there, _, _ = explanation.unexplained[0]
-    text.append(f"  `underlay trace {source} {there}` shows how far a packet gets\n\n")
+    text.append(f"  `{typed(f'trace {source} {there}')}` shows how far a packet gets\n\n")
 
 
 def _doubts(text: Text, explanation: Explanation, width: int) -> None:
@@ -149,9 +155,10 @@ def _doubts(text: Text, explanation: Explanation, width: int) -> None:
         _line(text, one.reference, width, indent=4, style="dim")
     rest = len(explanation.doubted) - RULES_SHOWN
     if rest > 0:
-        _line(text, f"and {count(rest, 'rule')} more, in --json", width, indent=2)
+        where = "" if in_seat() else ", in --json"
+        _line(text, f"and {count(rest, 'rule')} more{where}", width, indent=2)
     if explanation.doubted:
-        _line(text, REPORT, width, indent=2)
+        _line(text, REPORT_IN_SEAT if in_seat() else REPORT, width, indent=2)
 
 
 def _line(text: Text, words: str, width: int, *, indent: int = 0, style: str = "") -> None:

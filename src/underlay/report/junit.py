@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from underlay.expect import asked_as
 from underlay.intent import broken_words
+from underlay.report.after import lines
+from underlay.report.cell_words import asked, became
 from underlay.report.page import count
-from underlay.report.pasted import commands
+from underlay.report.pasted import commands, ended_words
 from underlay.report.results import ended_early
 from underlay.report.strangers import because, described
-from underlay.report.terminal import STOPS, value_text
 from underlay.report.unplanned import KINDS, cause
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from underlay.intent import Judged
     from underlay.proof.explain import Cause, Explanation
     from underlay.proof.labs import LabResult
-    from underlay.proof.runs.schema import Run, SavedLab
+    from underlay.proof.runs.schema import Event, Run, SavedLab
     from underlay.report.run import Told
     from underlay.verdict import Cell
 
@@ -42,21 +42,32 @@ LINES_SHOWN = 12
 NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+class _Suites(JUnitXml):  # type: ignore[misc]
+    """All suites, without an attribute that Jenkins' schema has for single ones alone.
+
+    Its xunit-plugin refuses a file by types/model/xsd/junit-10.xsd. What is assigned here stays an
+    attribute of the object.
+    """
+
+    skipped = 0
+
+
 def junit_text(told: Told) -> str:
     """Return a run as JUnit XML; one that ended early has an error that says so."""
     run = told.run
-    page = JUnitXml(NAME)
+    page = _Suites(NAME)
     named: list[tuple[str, list[TestCase]]] = []
     for lab in run.labs:
         result = told.results.by_lab[lab.lab]
         named += [*_cells(lab, result), *_wanted(lab, result), *_not_planned(lab, result)]
+        named += [(f"{lab.lab}: after {one.event}", _after(one)) for one in lab.after]
     if early := ended_early(run):
         detail = run.error.detail if run.error else ""
         named.append((NAME, [_case("the run comes to its end", Error(_xml(early)), detail)]))
     for name, cases in named:
         page.add_testsuite(_suite(run, _xml(name), cases))
     page.update_statistics()
-    page.time = run.timings.get("total", 0.0)
+    page.time = round(run.seconds, 3)
     stream = io.BytesIO()
     page.write(stream)
     return stream.getvalue().decode() + "\n"
@@ -81,12 +92,40 @@ def _cells(lab: SavedLab, result: LabResult) -> Iterator[tuple[str, list[TestCas
     for cell in result.verdict.cells:
         pair = networks.get(cell.source, ""), networks.get(cell.destination, cell.destination)
         pairs[pair][cell.source].append(cell)
+    # All cells are asked at once: a case has its share of the time, and cases add up to it.
+    share = result.verdict.timings.get("measure", 0.0) / max(1, len(result.verdict.cells))
     for (source, destination), sources in pairs.items():
         cases = [_of_source(name, cells, result) for name, cells in sources.items()]
+        for case, cells in zip(cases, sources.values(), strict=True):
+            case.time = round(share * len(cells), 4)
         yield f"{lab.lab}: {source} → {destination}", cases
     if not result.verdict.cells:
         why = result.error.message if result.error else "it has no cell"
         yield lab.lab, [_case("its cells", Error(_xml(f"not measured: {why}"), "not measured"))]
+
+
+def _after(event: Event) -> list[TestCase]:
+    """Return a case for each node's turn, which fails where cells didn't heal after it.
+
+    An event that didn't come to its end has an error beside them.
+    """
+    cases = []
+    if event.error:
+        cases.append(
+            _case("it comes to its end", Error(_xml(event.error.message)), event.error.detail)
+        )
+    for node in event.nodes:
+        never = [one for one in node.silent if one.healed is None]
+        outcome: Failure | Error | None = None
+        if never:
+            words = f"{count(len(never), 'cell')} silent and not healed within {event.limit:.0f} s"
+            outcome = Failure(_xml(words), "not healed")
+        elif node.unknown:
+            words = f"{count(node.unknown, 'cell')} not asked meanwhile"
+            outcome = Error(_xml(words), "not measured")
+        told = [f"{one.source} → {one.destination}" for one in never[:CELLS_SHOWN]]
+        cases.append(_case(node.node, outcome, "\n".join([*told, *lines(event)])))
+    return cases
 
 
 def _networks(ends: Iterable[End]) -> dict[str, str]:
@@ -134,31 +173,11 @@ def _name(cell: Cell) -> Name:
 
 
 def _cell_lines(cells: Sequence[Cell]) -> list[str]:
-    lines = [f"{_asked(cell)}: {_became(cell)}" for cell in cells[:CELLS_SHOWN]]
+    lines = [f"{asked(cell)}: {became(cell)}" for cell in cells[:CELLS_SHOWN]]
     rest = len(cells) - len(lines)
     lines += [f"and {count(rest, 'cell')} more"] if rest else []
     reasons = dict.fromkeys(f"{one.because} ({one.reference})" for one in cells if one.differs)
     return lines + [f"Expected so because: {reason}" for reason in reasons]
-
-
-def _asked(cell: Cell) -> str:
-    label = asked_as(cell.protocol, cell.family)
-    return f"{cell.source} → {cell.destination} ({label})"
-
-
-def _became(cell: Cell) -> str:
-    if not cell.measured:
-        return f"not measured: {cell.reason}"
-    words = f"expected {value_text(cell.expected)}, observed {value_text(cell.observed)}"
-    if cell.elsewhere:
-        words += f", but stopped elsewhere: {cell.stopped_at} instead of {cell.expected_stop}"
-    elif cell.leaks:
-        words += ", but the request arrived"
-    elif cell.answered_by:
-        words += f": {cell.answered_by} answered"
-    elif cell.stopped_at:
-        words += f": {STOPS[cell.stopped_at]} ({cell.stopped_at})"
-    return words
 
 
 def _cause_lines(explanation: Explanation | None, one: Cause) -> list[str]:
@@ -172,7 +191,8 @@ def _cause_lines(explanation: Explanation | None, one: Cause) -> list[str]:
     lines = lines[:LINES_SHOWN]
     cures = commands(explanation, one) if explanation else []
     lines += ["Cure:", *(f"  {line}" for line in cures or [one.finding.cure])]
-    return [*lines, fault.reference]
+    ended = ended_words(explanation) if explanation else ""
+    return [*lines, fault.reference, *filter(None, [ended])]
 
 
 def _wanted(lab: SavedLab, result: LabResult) -> Iterator[tuple[str, list[TestCase]]]:

@@ -7,6 +7,7 @@ predicted is drawn in the same way, with signs of its own.
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -16,13 +17,15 @@ from rich.text import Text
 from underlay.report.odd import odd_ones, troubled_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from underlay.expect import End, Expectation
     from underlay.verdict import Cell, Verdict
 
 # More rows or columns than this are folded: first by node, then by network.
 MOST = 24
+# So are those whose columns would stand in more parts than this below each other.
+PARTS = 2
 NODES = "nodes"
 SAME_NODE, OTHER_NODE = "same", "other"
 _T = TypeVar("_T")
@@ -80,15 +83,38 @@ class _Heading:
 
 @dataclass(frozen=True)
 class _Block:
-    """What stands where a row meets a column; ``some`` of ``of`` pairs, or 0 of 0 for all."""
+    """What stands where a row meets a column; ``some`` of ``of`` pairs, or 0 of 0 for all.
+
+    ``mark`` is a style beside the sign's own.
+    """
 
     sign: Sign
     some: int = 0
     of: int = 0
+    mark: str = ""
+
+    @property
+    def style(self) -> str:
+        """The styles of the sign and of the mark."""
+        return f"{self.sign.style} {self.mark}".strip()
 
     def text(self, ascii_only: bool) -> str:
         """Return the sign, with how many pairs have it where not all have."""
         return self.sign.text(ascii_only) + (f"{self.some}/{self.of}" if self.of else "")
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a matrix is drawn: in how many columns of text, in which signs, and whether unfolded."""
+
+    width: int
+    ascii_only: bool
+    wide: bool
+
+    @property
+    def room(self) -> int:
+        """The columns of text that a line of the matrix may have."""
+        return sys.maxsize if self.wide else self.width
 
 
 _Shown = dict[tuple[_Heading, _Heading], _Block]
@@ -109,15 +135,31 @@ def sign_of(cells: Iterable[Cell]) -> Sign:
 
 
 def matrix(
-    verdict: Verdict, ends: Sequence[End], *, width: int = 100, ascii_only: bool = False
+    verdict: Verdict,
+    ends: Sequence[End],
+    *,
+    width: int = 100,
+    ascii_only: bool = False,
+    wide: bool = False,
+    marked: Collection[tuple[str, str]] = (),
+    mark: str = "reverse",
 ) -> Text:
     """Return the matrix of ``verdict``, grouped by network and, where large, folded.
 
     Columns that don't fit in ``width`` stand below the others, beside the same rows; twelve
-    containers and three nodes need some 70. The legend names the signs that occur, so it can be
-    read without colour.
+    containers and three nodes need some 70. Where that takes more than two parts, it is folded as
+    well. ``wide`` it has a column for each end, whatever that takes. The legend names the signs
+    that occur, so it can be read without colour. What stands for any of the ``marked`` pairs has
+    the style ``mark`` as well.
     """
-    lines, counted = _grid(verdict.reach, ends, _block, SIGNS, width, ascii_only)
+
+    def block_of(cells: list[Cell]) -> _Block:
+        block = _block(cells)
+        here = any((cell.source, cell.destination) in marked for cell in cells)
+        return replace(block, mark=mark) if here else block
+
+    form = _Form(width, ascii_only, wide=wide)
+    lines, counted = _grid(verdict.reach, ends, block_of, SIGNS, form)
     if counted:
         signs = {"differs": DIFFERS, "not measured": NOT_MEASURED}
         for odd in odd_ones(verdict, ends):
@@ -132,15 +174,15 @@ def predicted_matrix(
     *,
     width: int = 100,
     ascii_only: bool = False,
+    wide: bool = False,
 ) -> Text:
     """Return the matrix of what is to be expected, drawn as that of a verdict.
 
     ``cells`` are those about reachability.
     """
     signs = (TO_BE_REACHABLE, TO_BE_UNREACHABLE, TO_BE_MIXED)
-    lines, _ = _grid(
-        cells, ends, lambda some: _Block(predicted_sign(some)), signs, width, ascii_only
-    )
+    form = _Form(width, ascii_only, wide=wide)
+    lines, _ = _grid(cells, ends, lambda some: _Block(predicted_sign(some)), signs, form)
     return _joined(lines)
 
 
@@ -157,13 +199,12 @@ def _grid(
     ends: Sequence[End],
     block_of: Callable[[list[_Asked]], _Block],
     signs: Sequence[Sign],
-    width: int,
-    ascii_only: bool,
+    form: _Form,
 ) -> tuple[list[Text], bool]:
     """Return the lines of a matrix with its legend, and whether any block is counted in part."""
     groups = _in_order(end.network for end in ends if end.network)
     ends = sorted(ends, key=lambda end: groups.index(end.network) if end.network else len(groups))
-    row_of, column_of = _folding(ends)
+    row_of, column_of = _folding(ends, form)
     by_name = {end.name: end for end in ends}
     rows = _in_order(row_of(end) for end in ends)
     columns = _in_order(column_of(a, b) for b in ends for a in ends)
@@ -176,9 +217,9 @@ def _grid(
     rows = [row for row in rows if any((row, c) in shown for c in columns)]
 
     lines: list[Text] = []
-    for panel in _panels(rows, columns, shown, width):
-        lines += [*([Text()] if lines else []), *_drawn(rows, panel, shown, ascii_only)]
-    lines += [Text(), *_legend(columns, shown, signs, width, ascii_only)]
+    for panel in _panels(rows, columns, shown, form.room):
+        lines += [*([Text()] if lines else []), *_drawn(rows, panel, shown, form.ascii_only)]
+    lines += [Text(), *_legend(columns, shown, signs, form.width, form.ascii_only)]
     return lines, any(block.of for block in shown.values())
 
 
@@ -200,7 +241,7 @@ def _block(cells: list[Cell]) -> _Block:
 def _wide(column: _Heading, rows: list[_Heading], shown: _Shown, least: int) -> int:
     """Return the columns of text that a column of the matrix takes, its gap included."""
     texts = (shown[row, column].text(ascii_only=False) for row in rows if (row, column) in shown)
-    return max(least, *map(len, texts)) + 1
+    return max((least, *map(len, texts))) + 1
 
 
 def _panels(
@@ -240,9 +281,11 @@ def _drawn(
     starts = [n == 0 or column.group != columns[n - 1].group for n, column in enumerate(columns)]
 
     groups = Text(" " * left)
-    for group in _in_order(column.group for column in columns):
-        room = 1 + sum(w for w, c in zip(wide, columns, strict=True) if c.group == group)
-        groups.append(f"  {group}"[:room].ljust(room), "bold")
+    rooms: dict[str, int] = defaultdict(lambda: 1)
+    for w, column in zip(wide, columns, strict=True):
+        rooms[column.group] += w
+    for shown_as, room in zip(cut_to(rooms, ascii_only), rooms.values(), strict=True):
+        groups.append(f"  {shown_as}"[:room].ljust(room), "bold")
     shorts = Text(" " * left)
     for start, column, w in zip(starts, columns, wide, strict=True):
         shorts.append(f"{' ' * start}{column.short:>{w}}", "bold")
@@ -257,9 +300,28 @@ def _drawn(
         for start, column, w in zip(starts, columns, wide, strict=True):
             block = shown.get((row, column))
             text = block.text(ascii_only) if block else ""
-            line.append(f"{' ' * start}{text:>{w}}", block.sign.style if block else "")
+            line.append(f"{' ' * start}{text:>{w}}", block.style if block else "")
         lines.append(line)
     return lines
+
+
+def cut_to(rooms: dict[str, int], ascii_only: bool) -> list[str]:
+    """Return the names of groups, each in its columns of text less the two it is indented by.
+
+    A name that is cut says so: vlan10 cut to vlan1 would name another network. Where two are alike
+    then, they are cut in the middle.
+    """
+    sign = "~" if ascii_only else "…"
+    lefts = {name: max(1, room - 2) for name, room in rooms.items()}
+    short = [name if len(name) <= left else name[: left - 1] + sign for name, left in lefts.items()]
+    found = []
+    for (name, left), tried in zip(lefts.items(), short, strict=True):
+        if tried != name and short.count(tried) > 1 and left > 1:
+            end = max(1, left // 2)
+            found.append(name[: left - 1 - end] + sign + name[-end:])
+        else:
+            found.append(tried)
+    return found
 
 
 def _legend(
@@ -287,18 +349,21 @@ def _legend(
 
 
 def _folding(
-    ends: Sequence[End],
+    ends: Sequence[End], form: _Form
 ) -> tuple[Callable[[End], _Heading], Callable[[End, End], _Heading]]:
     """Return how an end becomes a row, and how a pair's destination becomes a column."""
-    if len(ends) <= MOST:
+    if form.wide or len(ends) <= MOST:
         shorts = _shorts(ends)
-        wide = max((len(end.name) for end in ends), default=0)
+        longest = max((len(end.name) for end in ends), default=0)
 
         def end_row(end: End) -> _Heading:
             where = f"  {end.node}" if end.kind == "container" else ""
-            return _Heading(end.network or NODES, shorts[end.name], f"{end.name:<{wide}}{where}")
+            label = f"{end.name:<{longest}}{where}"
+            return _Heading(end.network or NODES, shorts[end.name], label)
 
-        return end_row, lambda _, end: end_row(end)
+        every = [end_row(end) for end in ends]
+        if form.wide or len(_panels(every, every, {}, form.room)) <= PARTS:
+            return end_row, lambda _, end: end_row(end)
 
     nodes = _in_order(end.node for end in ends)
     numbers = dict(zip(nodes, _told_apart(nodes), strict=True))

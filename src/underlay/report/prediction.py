@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.expect import FAMILIES, asked_as
 from underlay.intent import stands_of
+from underlay.report.found_errors import found_section
 from underlay.report.matrix import TO_BE_MIXED, predicted_matrix, predicted_sign
 from underlay.report.page import Page, count
 from underlay.report.terminal import common_values, mixed_line, plain, reasons_section
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from underlay.expect import End, Expectation, Prediction, Value
     from underlay.intent import Judged
+    from underlay.lint import Loaded
     from underlay.proof.choice import Chosen
 
 
@@ -105,20 +107,24 @@ def prediction_text(
     prediction: Prediction,
     ends: Sequence[End],
     chosen: Chosen | None = None,
+    errors: Loaded | None = None,
     *,
     width: int = 100,
     ascii_only: bool = False,
+    wide: bool = False,
 ) -> Text:
     """Return what is to be expected as one text whose prose is wrapped at ``width`` columns.
 
-    With ``chosen`` it is of these cells alone. Print it with ``soft_wrap=True``: lines of the
-    matrix must not be wrapped again.
+    With ``chosen`` it is of these cells alone; what lint finds in ``errors`` is said. Print
+    it with ``soft_wrap=True``: lines of the matrix must not be wrapped again.
     """
     told = predicted(prediction, chosen)
     page, reach = Page(width, ascii_only), told.reach
     if reach:
         page.text.append("rows ask, columns answer\n\n", "dim")
-        page.text.append_text(predicted_matrix(reach, ends, width=width, ascii_only=ascii_only))
+        page.text.append_text(
+            predicted_matrix(reach, ends, width=width, ascii_only=ascii_only, wide=wide)
+        )
         page.text.append("\n\n")
     page.text.append(f"{count(len(told.cells), 'cell')}: ", "bold")
     beside = f", {count(len(told.values), 'value')}" if told.values else ""
@@ -127,6 +133,8 @@ def prediction_text(
     page.text.append(f"{told.reachable} reachable, {unreachable} unreachable{beside}\n")
     _families(reach, page)
     _mixed(reach, page)
+    if errors:
+        found_section(errors.errors, errors.text.file, page)
     _values(told.values, page)
     wanted_section(told.intent, page)
     because = [(cell.because, cell.stop, cell.reference) for cell in reach if not cell.reachable]

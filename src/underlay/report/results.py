@@ -6,20 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from underlay.errors import EXIT_DIFFERS
+from underlay.errors import EXIT_DIFFERS, BadInput
+from underlay.report.after import after_document
+from underlay.report.captures import captures_document
 from underlay.report.document import document
 from underlay.report.explanation import causes, explanation_text
 from underlay.report.intent import intent_text, intent_words
+from underlay.report.origins import origins_document
 from underlay.report.page import count
 from underlay.report.terminal import report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from underlay.expect import End
+    from underlay.plan import Plan
     from underlay.proof.explain import Explanation
     from underlay.proof.labs import LabResult, LabResults
     from underlay.proof.runs.schema import Run
+    from underlay.report.origins import Origins
     from underlay.verdict import Verdict
 
 # Of a lab in which no cell differs, and a statement of what is wanted is broken.
@@ -33,24 +38,32 @@ def proof_text(
     *,
     width: int,
     ascii_only: bool,
+    wide: bool = False,
 ) -> Text:
     """Return the matrix of a lab with ``ends`` and, where it isn't as expected, its causes.
 
     ``explanation`` is None where nothing differs, or where the lab could not be looked into.
     """
-    text = matrix_text(verdict, ends, width=width, ascii_only=ascii_only)
-    if not verdict.as_predicted and explanation is not None:
+    text = matrix_text(verdict, ends, width=width, ascii_only=ascii_only, wide=wide)
+    if explanation is not None and (not verdict.as_predicted or explanation.keep_by):
         text.append("\n")
         text.append_text(explanation_text(explanation, width=width))
     return text
 
 
-def matrix_text(verdict: Verdict, ends: Sequence[End], *, width: int, ascii_only: bool) -> Text:
+def matrix_text(
+    verdict: Verdict,
+    ends: Sequence[End],
+    *,
+    width: int,
+    ascii_only: bool,
+    wide: bool = False,
+) -> Text:
     """Return the matrix of ``verdict``, of those ``ends`` whose cells weren't left out."""
     if verdict.left_out:
         asked = {name for cell in verdict.reach for name in (cell.source, cell.destination)}
         ends = tuple(end for end in ends if end.name in asked)
-    return report(verdict, ends, width=width, ascii_only=ascii_only)
+    return report(verdict, ends, width=width, ascii_only=ascii_only, wide=wide)
 
 
 def result_text(result: LabResult, *, width: int) -> Text:
@@ -59,8 +72,10 @@ def result_text(result: LabResult, *, width: int) -> Text:
     spent = " · ".join(f"{phase} {seconds:.1f} s" for phase, seconds in result.timings.items())
     text = Text()
     if result.error is not None:
-        # One that nobody got to has spent nothing.
+        # One that nobody got to has spent nothing, and one that is refused nothing to speak of.
         how, after = ("not up", f" · {spent}") if spent else ("not measured", "")
+        if isinstance(result.error, BadInput):
+            how, after = "refused", ""
         text.append(f"{verdict.lab}: {how}: {result.error.message}{after}\n", "bold")
         return text.append(f"{result.error.detail}\n" if result.error.detail else "")
     cells = f"{summary.cells} cells: {summary.as_expected} as expected"
@@ -76,11 +91,21 @@ def result_text(result: LabResult, *, width: int) -> Text:
     return text
 
 
-def result_document(result: LabResult) -> dict[str, Any]:
+def lab_document(result: LabResult, origins: Plan | Origins) -> dict[str, Any]:
+    """Return what ``--json`` prints about a lab: its cells, why, and what stands beside them."""
+    return {
+        **document(result.verdict),
+        "causes": causes(result.explanation) if result.explanation else [],
+        **origins_document(origins, result.verdict),
+        **captures_document(result.captures),
+        **after_document(result.after),
+    }
+
+
+def result_document(result: LabResult, origins: Plan | Origins) -> dict[str, Any]:
     """Return what ``--json`` prints about one of many labs."""
-    page = document(result.verdict)
+    page = lab_document(result, origins)
     page["timings"] = {**page["timings"], **result.timings}
-    page["causes"] = causes(result.explanation) if result.explanation else []
     if result.error is not None:
         page["error"] = result.error.message
         page["detail"] = result.error.detail
@@ -88,11 +113,14 @@ def result_document(result: LabResult) -> dict[str, Any]:
 
 
 def results_document(
-    results: LabResults, order: Iterable[str], timings: dict[str, float]
+    results: LabResults, origins: Mapping[str, Plan | Origins], timings: dict[str, float]
 ) -> dict[str, Any]:
-    """Return what ``check FILE|DIR --json`` prints: the labs in ``order``, their boots and time."""
+    """Return what ``check FILE|DIR --json`` prints: labs in order, their boots and time.
+
+    ``origins`` says by lab, in the order of their files, what it was predicted from.
+    """
     return {
-        "labs": [result_document(results.by_lab[lab]) for lab in order],
+        "labs": [result_document(results.by_lab[lab], one) for lab, one in origins.items()],
         "boots": results.boots,
         "timings": timings,
         "coverage": results.coverage(),
@@ -100,11 +128,15 @@ def results_document(
 
 
 def interrupted_document(
-    message: str, hint: str, known: Iterable[LabResult], left: Iterable[str]
+    message: str, hint: str, known: Mapping[str, LabResult], origins: Mapping[str, Plan | Origins]
 ) -> dict[str, Any]:
-    """Return what ``--json`` prints where labs are ``left`` that nothing is known of."""
-    labs = [result_document(result) for result in known]
-    return {"error": message, "hint": hint, "labs": labs, "left": list(left)}
+    """Return what ``--json`` prints where nothing is known of labs by the end.
+
+    ``known`` are the others by name, and ``origins`` as for all labs of the run.
+    """
+    labs = [result_document(known[lab], one) for lab, one in origins.items() if lab in known]
+    left = [lab for lab in origins if lab not in known]
+    return {"error": message, "hint": hint, "labs": labs, "left": left}
 
 
 def sum_line(results: LabResults) -> str:

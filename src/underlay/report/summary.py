@@ -7,10 +7,11 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from underlay.intent import broken_words
+from underlay.report.after import after_markdown
 from underlay.report.comparison import comparison_markdown
 from underlay.report.markdown import as_code, as_table, as_text
 from underlay.report.page import count
-from underlay.report.pasted import commands
+from underlay.report.pasted import commands, ended_words
 from underlay.report.results import ended_early, outcome
 from underlay.report.strangers import described
 from underlay.report.terminal import PAIRS_SHOWN, STOPS, value_text
@@ -62,14 +63,16 @@ def _row(result: LabResult) -> tuple[str, ...]:
 
 
 def _details(result: LabResult) -> list[str]:
-    """Return what isn't as it should be in one lab; nothing where all is."""
-    lines: list[str] = []
+    """Return what happened to one lab, and what isn't as it should be; nothing where all is."""
+    lines = [*after_markdown(result.after), ""] if result.after else []
     if result.error is not None:
         lines += [f"**{as_text(result.error.message)}**"]
         lines += ["", "```text", result.error.detail, "```"] if result.error.detail else []
     else:
         lines += _intent(result.verdict) + _cells(result.verdict.cells)
         lines += _causes(result.explanation) + _unplanned(result.verdict)
+        ended = ended_words(result.explanation) if result.explanation else ""
+        lines += ["", as_text(ended)] if ended else []
     return ["", f"### {as_code(result.verdict.lab)}", "", *lines] if lines else []
 
 

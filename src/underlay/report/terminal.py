@@ -54,7 +54,12 @@ def page_form(console: Console) -> tuple[int, bool]:
 
 
 def report(
-    verdict: Verdict, ends: Sequence[End], *, width: int = 100, ascii_only: bool = False
+    verdict: Verdict,
+    ends: Sequence[End],
+    *,
+    width: int = 100,
+    ascii_only: bool = False,
+    wide: bool = False,
 ) -> Text:
     """Return the whole report as one text whose prose is wrapped at ``width`` columns.
 
@@ -62,7 +67,7 @@ def report(
     """
     page = Page(width, ascii_only)
     page.text.append("rows ask, columns answer\n\n", "dim")
-    page.text.append_text(matrix(verdict, ends, width=width, ascii_only=ascii_only))
+    page.text.append_text(matrix(verdict, ends, width=width, ascii_only=ascii_only, wide=wide))
     page.text.append("\n\n")
     summary = verdict.summary
     summary_line(verdict, page.text)
@@ -83,9 +88,13 @@ def report(
 
 def plain(page: Page) -> Text:
     """Return the text of ``page``, without arrows and dots where only ASCII can be printed."""
-    if page.ascii_only:
-        page.text.plain = page.text.plain.translate({ord("→"): ">", ord("·"): "-"})
-    return page.text
+    return plain_text(page.text) if page.ascii_only else page.text
+
+
+def plain_text(text: Text) -> Text:
+    """Return ``text`` with what ASCII has in the place of arrows and dots."""
+    text.plain = text.plain.translate({ord("→"): ">", ord("·"): "-"})
+    return text
 
 
 def summary_line(verdict: Verdict, text: Text | None = None) -> Text:

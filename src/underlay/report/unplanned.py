@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.plan import SWITCH
 from underlay.report.page import Page, count
+from underlay.storage.seated import in_seat, typed
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # What is to be looked at where the segments' bridges are.
 AT_SWITCH = "bridge vlan show"
+# The word of a seat's shell that shows it.
+AT_SWITCH_IN_SEAT = "switch vlans"
 SHOWN = 5
 NAMED = 3
 
@@ -92,11 +95,16 @@ PROXYING = (
 PROXYING_LOOK = (
     "sysctl net.ipv4.conf.{dotted}.proxy_arp; sysctl net.ipv4.conf.{dotted}.proxy_arp_pvlan"
 )
+HANDED_OUT = (
+    "It has it since what happened to it in this run: nothing fixes its address, and the runtime "
+    "handed out another one."
+)
 
 
 def cause(one: Unplanned) -> str:
     """Return what most likely makes it, in words."""
-    words = {"advertisement": ADVERTISED, "proxy": PROXYING}.get(one.brought, KINDS[one.kind].cause)
+    known = {"advertisement": ADVERTISED, "proxy": PROXYING, "event": HANDED_OUT}
+    words = known.get(one.brought, KINDS[one.kind].cause)
     return words.replace("{dotted}", _dotted(one.interface))
 
 
@@ -111,9 +119,13 @@ def look(one: Unplanned) -> str:
     where = one.end.partition("@")[0]
     commands = words.replace("{interface}", interface).replace("{dotted}", dotted).split("; ")
     return "; ".join(
-        f"underlay exec {SWITCH if command == AT_SWITCH else where} -- {command}"
+        _at_switch() if command == AT_SWITCH else typed(f"exec {where} -- {command}")
         for command in commands
     )
+
+
+def _at_switch() -> str:
+    return AT_SWITCH_IN_SEAT if in_seat() else typed(f"exec {SWITCH} -- {AT_SWITCH}")
 
 
 def _dotted(interface: str) -> str:
@@ -164,7 +176,8 @@ def unplanned_section(verdict: Verdict, page: Page) -> None:
         for one in found[:SHOWN]:
             page.line(_described(one), indent=6, first="    ")
         if len(found) > SHOWN:
-            page.line(f"and {len(found) - SHOWN} alike, in --json", indent=4, first="    ")
+            where = "" if in_seat() else ", in --json"
+            page.line(f"and {len(found) - SHOWN} alike{where}", indent=4, first="    ")
         page.line(f"{words.because} {why}", indent=4, first="    ")
         page.line(words.reference, "dim", 6, "      ")
         for command in filter(None, look(found[0]).split("; ")):

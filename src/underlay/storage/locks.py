@@ -188,7 +188,10 @@ def _attempt(path: Path, folder: int | None = None) -> int:
 
 def _sign(descriptor: int) -> None:
     """Write into a lock that is held who holds it; a full disk must not keep anybody from it."""
-    words = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:LONGEST_COMMAND]
+    program = Path(sys.argv[0])
+    # Where Python was told a package by -m, people know it by the package's name.
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    words = " ".join([name, *sys.argv[1:]])[:LONGEST_COMMAND]
     since = datetime.now().astimezone().isoformat(timespec="seconds")
     text = json.dumps(asdict(Holder(os.getpid(), words, since)))
     with suppress(OSError):

@@ -18,6 +18,8 @@ PACKAGE = Path(__file__).resolve().parents[1]
 SHIPPED = PACKAGE / "data"
 # Names another folder for all state: `check DIR` keeps its labs apart from those that are up.
 HOME = "UNDERLAY_HOME"
+# Folders for labs that somebody's tests have left up, within the folder for all state.
+KEPT = "kept"
 
 
 def root() -> Path:
@@ -70,6 +72,20 @@ def remove_empty(*folders: Path) -> None:
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()
+
+
+def remove_empty_home() -> None:
+    """Remove the folders of states and locks, and ``home`` itself, as far as they are empty.
+
+    That of a lab which somebody's tests have left up is one of several in a folder: it goes, too.
+    """
+    own = home()
+    remove_empty(states(), locks(), own, *((own.parent,) if own.parent.name == KEPT else ()))
+
+
+def kept_home(outer: Path, name: str) -> Path:
+    """Return the folder that is ``home`` for a lab which stays up apart from those of ``outer``."""
+    return outer / KEPT / name
 
 
 def _xdg(variable: str, default: str) -> Path:

@@ -213,7 +213,12 @@ def test_error_as_json(verb: Callable[..., None], capsys: pytest.CaptureFixture[
     verb(command)
     assert cli.main(["check", "--json"]) == 2
     out, err = capsys.readouterr()
-    assert json.loads(out) == {"error": "no lab is up", "hint": "underlay up"}
+    assert json.loads(out) == {
+        "document": "underlay error",
+        "version": 1,
+        "error": "no lab is up",
+        "hint": "underlay up",
+    }
     assert err.startswith("error: no lab is up\n")
 
 

@@ -286,14 +286,54 @@ def test_two_formats_are_refused(here: Path, said: Said) -> None:
     assert "two formats" in err
 
 
-def test_errors_of_lint_in_the_new_lab_are_said_on_stderr(here: Path, said: Said) -> None:
-    wrong = LAB.replace("segment: lan,", "parent: eth0,")
-    (here / "wrong.yml").write_text(wrong)
+@pytest.fixture
+def wrong(here: Path) -> Path:
+    """Return a lab file with an error of lint, which is the old one but for that."""
+    file = here / "wrong.yml"
+    file.write_text(LAB.replace("segment: lan,", "parent: eth0,"))
+    return file
+
+
+def test_errors_of_lint_in_the_new_lab_alone_are_a_loss(wrong: Path, said: Said) -> None:
     code, out, err = said("old.yml", "wrong.yml")
+    assert (code, err) == (1, "")
+    assert "lint finds 1 error, 1 of them only now" in out
+    assert "wrong.yml:6:" in out
+    assert "management-master" in out
+    code, out, err = said("wrong.yml", "old.yml")
+    assert "lint" not in out + err
+
+
+def test_errors_of_lint_that_both_labs_have_are_no_loss(wrong: Path, said: Said) -> None:
+    # The same error on another line, in a file of another name.
+    (wrong.parent / "later.yml").write_text(f"# Moved down.\n{wrong.read_text()}")
+    code, out, _ = said("wrong.yml", "later.yml")
+    assert code == 0
+    assert "lint finds 1 error, 0 of them only now" in out
+    assert "(as before)" in out
+
+
+def test_errors_of_lint_are_in_each_format(wrong: Path, said: Said) -> None:
+    code, out, err = said("old.yml", "wrong.yml", "--json")
     assert code == 1
-    assert err.endswith("in the lab: underlay lint wrong.yml\n")
-    assert "lint" not in out
-    assert said("wrong.yml", "old.yml")[2] == ""
+    assert "1 error in the lab: underlay lint wrong.yml" in err
+    found = json.loads(out)["labs"][0]["findings"]
+    assert [(one["id"], one["new"], one["line"]) for one in found] == [
+        ("management-master", True, 6)
+    ]
+    assert "- **wrong.yml:6:" in said("old.yml", "wrong.yml", "--format", "markdown")[1]
+    assert json.loads(said("wrong.yml", "old.yml", "--json")[1])["labs"][0]["findings"] == []
+
+
+def test_errors_of_lint_count_in_folders(wrong: Path, said: Said) -> None:
+    here = wrong.parent
+    for folder, text in (("was", here / "old.yml"), ("now", wrong)):
+        (here / folder).mkdir()
+        (here / folder / "a.yml").write_text(text.read_text())
+        (here / folder / "b.yml").write_text(LAB)
+    code, out, _ = said("was", "now")
+    assert code == 1
+    assert "1 error of lint only now" in out
 
 
 def test_labs_are_named_as_up_names_them(here: Path, said: Said) -> None:

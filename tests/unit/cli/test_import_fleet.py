@@ -106,3 +106,51 @@ def test_what_is_laid_over_is_kept_apart_from_what_was_read() -> None:
     loaded = load(Path("lab.yml"))
     assert loaded.text.written["containers", 0] == ("containers", 0)
     assert loaded.text.elsewhere["networks", "lannet"].startswith("hosts/alpha/")
+
+
+def test_what_it_proposes_to_expect_holds() -> None:
+    put("alpha", 11)
+    put("beta", 12)
+    text = imported("hosts/alpha", "hosts/beta")
+    assert "# expect:\n#   - lannet -> lannet\n" in text
+    proposed = text.replace("# expect:\n#   - ", "expect:\n  - ")
+    Path("lab.yml").write_text(proposed)
+    assert cli.main(["lint", "lab.yml"]) == 0
+
+
+def test_nothing_is_proposed_where_nobody_could_be_asked() -> None:
+    put("alpha", 11)
+    text = imported("hosts/alpha")
+    assert "# expect:" not in text
+    assert "said below a key `expect`" in text
+
+
+DOCKER = (
+    "docker network create -d macvlan -o parent=eth1.10 --subnet 10.10.0.0/24"
+    " --gateway 10.10.0.1 --ip-range 10.10.0.64/26 vlan10\n"
+)
+QUADLET = (
+    "[Network]\nNetworkName=vlan10\nDriver=macvlan\nOptions=parent=eth1.{vlan}\n"
+    "Subnet=10.10.0.0/24\nGateway=10.10.0.1\nIPRange=10.10.0.128/26\n"
+)
+
+
+@pytest.mark.parametrize("vlan", [10, 20])
+def test_a_network_of_two_runtimes_is_two_and_it_is_said_why(vlan: int) -> None:
+    """In another VLAN it is another network, of which nothing has to be said but its name."""
+    files = {"one/networks.sh": DOCKER, "two/vlan10.network": QUADLET.format(vlan=vlan)}
+    for name, text in files.items():
+        Path("hosts", name).parent.mkdir(parents=True)
+        Path("hosts", name).write_text(text)
+    told = imported("hosts/one", "hosts/two", "--segment", "lan=one:eth1,two:eth1")
+    assert (
+        "# Assumed: networks.vlan10-2: vlan10 of one is Docker's, and vlan10 of two is podman's: a"
+        " lab's network has one runtime, so there are two, vlan10 and vlan10-2, on one wire"
+        " (segment lan, VLAN 10) and of one subnet, as these files have it" in told
+    ) is (vlan == 10)
+    assert ("Assumed: two has it by podman, as vlan10-2; but a lab's network" in told) is (
+        vlan == 10
+    )
+    assert ("Assumed: one has it by Docker, as vlan10; but" in told) is (vlan == 10)
+    assert ("called vlan10-2 here" in told) is (vlan == 20)
+    assert ("has no such network" in told) is (vlan == 20)

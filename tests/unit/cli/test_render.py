@@ -24,8 +24,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (output / "core-01" / "user-data").write_text(authorized_key, encoding="utf-8")
 
     monkeypatch.setattr("underlay.render._run_playbook", one_file)
-    monkeypatch.setattr(paths, "cache", lambda: tmp_path / "cache")
-    monkeypatch.setattr(paths, "states", lambda: tmp_path / "states")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv(paths.HOME, str(tmp_path))
     return tmp_path
 
 
@@ -33,8 +33,8 @@ def test_without_arguments_the_default_lab_goes_to_its_state_folder(
     elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["render"]) == 0
-    folder = elsewhere / "states" / "coreos" / "files"
-    key = (elsewhere / "cache" / "keys" / "coreos.pub").read_text(encoding="utf-8").strip()
+    folder = paths.state("coreos") / "files"
+    key = (paths.cache() / "keys" / "coreos.pub").read_text(encoding="utf-8").strip()
     # A lab that doesn't run has no key of its own.
     assert [path.name for path in folder.parent.iterdir()] == ["files"]
     assert (folder / "core-01" / "user-data").read_text(encoding="utf-8") == key
@@ -53,6 +53,8 @@ def test_json_is_one_document_and_tells_of_the_cache(
         document = json.loads(capsys.readouterr().out)
         assert document.pop("seconds") >= 0
         assert document == {
+            "document": "underlay render",
+            "version": 1,
             "lab": "docker-vlan",
             "output": output,
             "files": ["core-01/user-data"],
@@ -62,21 +64,18 @@ def test_json_is_one_document_and_tells_of_the_cache(
 
 def test_another_folder_leaves_nothing_in_the_state(elsewhere: Path) -> None:
     assert main(["render", "--output", str(elsewhere / "out")]) == 0
-    assert not (elsewhere / "states").exists()
+    assert not (elsewhere / "labs").exists()
 
 
 def test_down_of_all_lists_no_lab_that_was_only_rendered(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(paths, "home", lambda: elsewhere)
-    monkeypatch.setattr("underlay.cli.verbs.down.states", paths.states)
-    monkeypatch.setattr("underlay.cli.verbs.down.state", paths.state)
     assert main(["render"]) == 0
     capsys.readouterr()
     assert main(["down", "--all", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["labs"], document["rendered"]) == ([], ["coreos"])
-    assert not (elsewhere / "states").exists()
+    assert not (elsewhere / "labs").exists()
 
 
 def test_an_impossible_folder_is_bad_input(

@@ -19,6 +19,7 @@ import doc_pages
 from underlay import cli
 from underlay.cli.verbs import test as verb
 from underlay.cluster.providers.uml.sandbox import start_time
+from underlay.errors import Infrastructure
 from underlay.proof import own_tests
 from underlay.proof.own_tests import Layer, judge_layer, read_junit
 from underlay.proof.records import keeping
@@ -97,8 +98,9 @@ def test_junit_counts(tmp_path: Path) -> None:
 def test_a_failing_layer_hides_no_other(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Two processes share the tests of each, as they do on machines with two processors."""
+    """Some processes share the tests of each, as they do on machines with two processors."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(own_tests, "WITH_NODES", 2)
     write(checkout, "unit", "def test_bad(): assert False\n\ndef test_good(): pass\n")
     write(checkout, "golden", "import pytest\n\n@pytest.mark.all\ndef test_slow(): pass\n")
     assert cli.main(["test"]) == 1
@@ -214,7 +216,7 @@ def test_selection_that_finds_nothing_fails(
         ("unit", [], 5),
         ("golden", ["-k", "vlan and not docker", "-x"], 5),
         ("unit", ["--maxfail=2", "-m", "all", "-q", "--all"], 5),
-        ("cluster", ["-k", "docker"], 3),
+        ("cluster", ["-k", "docker"], own_tests.WITH_NODES),
         ("cluster", ["-k", "docker", "--all"], 1),
         ("unit", ["-s"], 1),
         ("unit", ["-k", "vlan", "--pdb"], 1),
@@ -227,8 +229,18 @@ def test_a_choice_of_tests_is_shared_and_what_needs_the_terminal_is_not(
     layer: str, options: list[str], processes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(own_tests, "available_kib", lambda: 24 << 20)
     found = own_tests._workers(layer, options)
     assert found[:1] == ([] if processes == 1 else [f"--numprocesses={processes}"])
+
+
+@pytest.mark.parametrize(("gib", "processes"), [(1, 2), (7, 3), (15, own_tests.WITH_NODES)])
+def test_no_more_labs_are_up_at_once_than_there_is_memory_for(
+    gib: int, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(own_tests, "available_kib", lambda: gib << 20)
+    assert own_tests._workers("cluster", [])[0] == f"--numprocesses={processes}"
 
 
 def test_unknown_layer(capsys: pytest.CaptureFixture[str]) -> None:
@@ -344,6 +356,53 @@ def test_golden_files(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None
     out = capfd.readouterr().out
     assert "-three\n" in out
     assert "+two\n" in out
+
+
+@pytest.mark.parametrize(
+    ("layers", "exists", "builds"),
+    [
+        (("unit", "golden", "cluster"), False, True),
+        (("unit", "golden", "cluster"), True, False),
+        (("unit", "golden"), False, False),
+        (("cluster",), False, False),
+    ],
+)
+def test_the_image_is_built_while_tests_run_that_need_none(
+    layers: tuple[str, ...],
+    exists: bool,
+    builds: bool,
+    checkout: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is not done by the end of the run is ended with it."""
+    said, pid = checkout / "said", checkout / "pid"
+    launcher = checkout / "underlay"
+    launcher.write_text(
+        f'#!/bin/sh\necho $$ >{pid}\necho "$@" >{said}.new; mv {said}.new {said}\nsleep 60\n'
+    )
+    launcher.chmod(0o755)
+    monkeypatch.setattr(own_tests, "current", lambda: SimpleNamespace(exists=exists))
+    with own_tests.image_meanwhile(layers) as building:
+        assert building == builds
+        if builds:
+            until(said.exists)
+            assert said.read_text() == "image build\n"
+            assert start_time(int(pid.read_text())) is not None
+    assert said.exists() == builds
+    if builds:
+        until(lambda: start_time(int(pid.read_text())) is None)
+
+
+def test_a_machine_that_can_build_no_image_runs_its_other_tests(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking() -> None:
+        raise Infrastructure("there is no kernel")
+
+    (checkout / "underlay").touch()
+    monkeypatch.setattr(own_tests, "current", lacking)
+    with own_tests.image_meanwhile(own_tests.LAYERS) as building:
+        assert not building
 
 
 def test_line_of_a_layer() -> None:

@@ -7,7 +7,6 @@ import hashlib
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from ending import ends
+from ending import ends, interrupted_once
 from underlay import cli
 from underlay.cluster.image import archive as image_archive
 from underlay.cluster.image import build as image
@@ -376,20 +375,8 @@ def test_an_interrupted_export_leaves_nothing(
     slow.chmod(0o755)
     monkeypatch.setitem(image_archive.COMPRESSORS, ".tar", (str(slow),))
 
-    def interrupt(*_: object) -> None:
-        if not pid.exists() or not pid.read_text():
-            signal.setitimer(signal.ITIMER_REAL, 0.05)
-            return
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, 0.05)
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            image_archive.export(built, tmp_path / "node.tar")
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with interrupted_once(pid), pytest.raises(KeyboardInterrupt):
+        image_archive.export(built, tmp_path / "node.tar")
     assert list(tmp_path.glob("*node*")) == []
     assert ends(int(pid.read_text())), "the compressor outlives the command"
 
@@ -442,3 +429,11 @@ def test_parts_of_this_machine_are_recorded() -> None:
     recorded = image_licences.built_from()
     assert recorded.keys() == image_licences.BUILT_FROM.keys()
     assert all(fact["licences"] for fact in recorded.values())
+
+
+def test_names_that_differ_by_case_alone_have_an_order(tmp_path: Path) -> None:
+    """Such as libdebconfclient0's; each process has an order of sets of its own."""
+    names = ["MIT", "mit", "BSD-2-clause", "BSD-2-Clause", "bsd-2-clause"]
+    (tmp_path / "copyright").write_text("".join(f"License: {name}\n" for name in names))
+    found = image_licences.licences(tmp_path)
+    assert found == ("BSD-2-Clause", "BSD-2-clause", "bsd-2-clause", "MIT", "mit")

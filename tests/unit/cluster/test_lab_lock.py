@@ -123,6 +123,14 @@ def _words() -> tuple[str, str]:
     return who.command, who.since
 
 
+def test_the_holder_is_called_as_its_user_called_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/underlay/__main__.py", "watch", "--serve"])
+    with turn("twice", patience=0):
+        assert _words()[0] == "underlay watch --serve"
+
+
 def test_other_labs_are_free(other: subprocess.Popen[str]) -> None:
     with turn("once", patience=0):
         assert other.poll() is None

@@ -21,6 +21,7 @@ from underlay.cluster.providers.base import Provider
 from underlay.cluster.ssh import lab_key
 from underlay.cluster.state.lab import LabState, read_state
 from underlay.errors import BadInput, Infrastructure
+from underlay.lint import load
 from underlay.plan import Plan
 from underlay.storage import paths
 
@@ -150,7 +151,7 @@ def up(file: Path) -> LabState:
     (paths.state("paper") / "files").mkdir(parents=True, exist_ok=True)
     # Without the key that they were rendered for they would count as somebody else's.
     lab_key("paper")
-    state, _ = lifecycle.up(file, "uml", lambda line: None)
+    state, _ = lifecycle.up(load(file), "uml", lambda line: None)
     return state
 
 

@@ -74,7 +74,8 @@ def test_an_interrupted_cleaning_says_what_is_left(
         assert cli.main(["up", "coreos", "--json"]) == 130
     out, err = capsys.readouterr()
     assert err.splitlines()[-3:] == [LEFT, "", f"hint: {DOWN}"]
-    assert json.loads(out) == {"error": LEFT, "hint": DOWN}
+    said = {"document": "underlay error", "version": 1, "error": LEFT, "hint": DOWN}
+    assert json.loads(out) == said
     assert cli.main(DOWN.split()[1:]) == 0
     assert [path for path in home.rglob("*") if path.is_file()] == []
 

@@ -6,15 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ending import ends
+from ending import ends, interrupted_once, noted
 from underlay.cluster.process import run, run_bytes, tail, with_its_starter
 from underlay.errors import Infrastructure
 
@@ -32,32 +30,6 @@ from underlay.cluster.process import run, with_its_starter
 words = ["sh", "-c", "echo $$ >pid; exec sleep 60"]
 run(with_its_starter(words), deadline=60, environment={"TMPDIR": sys.argv[1]})
 """
-
-
-def noted(file: Path) -> int:
-    for _ in range(200):
-        if file.exists() and file.read_text().strip():
-            return int(file.read_text())
-        time.sleep(0.05)
-    pytest.fail("the program has not started")
-
-
-@contextmanager
-def interrupted_once(file: Path) -> Iterator[None]:
-    """Interrupt this process as soon as there is something in ``file``, as Ctrl-C does."""
-
-    def interrupt() -> None:
-        noted(file)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    thread = threading.Thread(target=interrupt)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
-        signal.signal(signal.SIGINT, before)
 
 
 def test_both_streams_and_the_exit_code_are_returned() -> None:
@@ -174,6 +146,29 @@ def test_an_interrupt_leaves_no_child(tmp_path: Path, watched: bool) -> None:
             deadline=60, folder=tmp_path, on_line=(lambda _: None) if watched else None,
         )  # fmt: skip
     assert ends(int((tmp_path / "pid").read_text()))
+
+
+def test_an_interrupt_while_the_program_is_started_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes when the program runs already, and nobody has been told its number."""
+    start = subprocess.Popen
+
+    def interrupted(*words: Any, **more: Any) -> subprocess.Popen[str]:
+        program: subprocess.Popen[str] = start(*words, **more)
+        noted(tmp_path / "pid")
+        signal.raise_signal(signal.SIGINT)
+        return program
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(["sh", "-c", HANGS], deadline=60, folder=tmp_path)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert ends(noted(tmp_path / "pid"))
 
 
 def test_a_program_is_in_a_group_of_its_own() -> None:

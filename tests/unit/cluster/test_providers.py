@@ -22,6 +22,7 @@ DEMANDING = {
     "vlan-ports": "switch ports with VLANs",
     "bond": "bonds",
     "snooping": "multicast snooping",
+    "ignition": "nodes that Ignition makes",
 }
 
 
@@ -66,6 +67,15 @@ def test_a_lab_that_needs_more_than_its_provider_can_make_is_refused_by_name(
     what = DEMANDING[lab]
     assert refused.value.message == f"the lab {lab} has {what}, which {name} can't make"
     assert refused.value.hint == "leave --provider out: uml can"
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_fleet_is_refused_where_nobody_has_tried_its_files(name: str) -> None:
+    """What acts on hosts' own files has been measured on nodes of the default provider alone."""
+    plan = load_plan(LABS.parent / "examples" / "quadlet-ipvlan6" / "lab.yml")
+    with pytest.raises(BadInput, match="files of hosts' own, a fleet, which"):
+        provider(name).refuse_lacking(replace(plan, hosts=()))
+    provider(DEFAULT).refuse_lacking(plan)
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from underlay.cluster import ready
+from underlay.cluster.providers.uml import node as uml_node
+from underlay.cluster.providers.uml.sandbox import Sandbox
 from underlay.errors import Infrastructure
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
@@ -103,3 +106,23 @@ def test_a_node_without_memory_is_waited_for_a_while_only(
     now[0] += 1
     with pytest.raises(Infrastructure, match="core-01: its set-up had not finished 45 s after"):
         starving()
+
+
+def test_a_node_is_not_waited_for_once_its_sandbox_has_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Who interrupts a start ends the sandbox; every ssh fails from then on."""
+    plan = make_plan(read_lab(root() / "labs" / "lean.yml"))
+    tries: list[object] = []
+
+    def lost(*words: object, **_: object) -> subprocess.CompletedProcess[str]:
+        tries.append(words)
+        return subprocess.CompletedProcess([], ready.LOST, "", "")
+
+    monkeypatch.setattr(uml_node, "boot", lambda *_, **__: None)
+    monkeypatch.setattr(uml_node, "_wait_for_ssh", lambda *_: None)
+    monkeypatch.setattr(ready, "run", lost)
+    gone = Sandbox("another boot", 1, 1, 1, 1)
+    with pytest.raises(Infrastructure, match="core-01: the lab's sandbox has ended"):
+        uml_node.start(plan, plan.nodes[0], gone, tmp_path / "disk", tmp_path, 600.0)
+    assert len(tries) == 1

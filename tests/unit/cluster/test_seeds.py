@@ -1,4 +1,4 @@
-"""What a node's seed holds: a tar file that a lean one boots by, an ISO for cloud-init."""
+"""What a node's seed holds: an ISO for cloud-init, a tar file for lean nodes and Ignition's."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ import json
 import subprocess
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from underlay.cluster.bundle import make_seed, program
-from underlay.cluster.providers.uml import lean
+from underlay.cluster.node_files import make_seed, program
+from underlay.cluster.providers import provider
+from underlay.cluster.providers.uml import account, lean
+from underlay.cluster.providers.uml.ignited import (
+    APPLIED,
+    configurations,
+    make_ignition_seed,
+    rewritten,
+)
 from underlay.cluster.providers.uml.node import arguments
+from underlay.errors import BadInput
 from underlay.lint.read import read_lab
-from underlay.plan import Plan, make_plan
+from underlay.plan import OwnFile, Plan, make_plan
 from underlay.storage import paths
 
 KEY = "ssh-ed25519 AAAA lean\n"
@@ -33,7 +42,7 @@ def full(plan: Plan) -> Plan:
 
 @pytest.fixture
 def seed(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tarfile.TarFile:
-    monkeypatch.setattr(lean, "key_file", lambda lab: tmp_path / "key")
+    monkeypatch.setattr(account, "key_file", lambda lab: tmp_path / "key")
     (tmp_path / "key.pub").write_text(KEY)
     files = tmp_path / "files"
     (files / "net.d").mkdir(parents=True)
@@ -106,3 +115,124 @@ def test_a_seed_holds_its_files_and_leaves_nothing_beside_it(tmp_path: Path) -> 
     assert (found / "node").read_bytes() == program()
     for name in NAMES:
         assert (found / name).read_text() == f"this is {name}\n"
+
+
+CONFIG: dict[str, Any] = {
+    "ignition": {"version": "3.3.0"},
+    "storage": {
+        "files": [
+            {"path": "/etc/secret", "mode": 0o600, "contents": {"source": "data:,one%20line%0A"}}
+        ],
+    },
+    "systemd": {"units": [{"name": "one.service", "enabled": True, "contents": "[Service]\n"}]},
+}
+
+
+def ignited(plan: Plan) -> Plan:
+    nodes = tuple(dataclasses.replace(node, config="ignition") for node in full(plan).nodes)
+    return dataclasses.replace(plan, nodes=nodes)
+
+
+def ignition_seed(
+    plan: Plan, config: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tarfile.TarFile:
+    monkeypatch.setattr(account, "key_file", lambda lab: tmp_path / "key")
+    (tmp_path / "key.pub").write_text(KEY)
+    (tmp_path / "config.ign").write_text(json.dumps(config))
+    make_ignition_seed(plan, plan.nodes[0], tmp_path, tmp_path / "seed.iso")
+    return tarfile.open(tmp_path / "seed.iso")
+
+
+def test_ignition_itself_makes_the_files_of_a_seed(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = ignition_seed(ignited(plan), CONFIG, tmp_path, monkeypatch)
+    assert text(seed, "./etc/secret") == "one line\n"
+    secret = seed.getmember("./etc/secret")
+    assert (secret.mode, secret.uid, secret.gid) == (0o600, 0, 0)
+    preset = "./etc/systemd/system-preset/20-ignition.preset"
+    assert text(seed, preset) == "enable one.service\n"
+    assert text(seed, "home/core/.ssh/authorized_keys") == KEY
+    # A root's own folders keep their modes.
+    assert not [one.name for one in seed if one.isdir() and one.name.startswith(".")]
+
+
+def test_a_users_own_configuration_comes_first_and_loses(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = {
+        "ignition": {"version": "3.0.0"},
+        "passwd": {"users": [{"name": "core"}]},
+        "storage": {
+            "files": [
+                {"path": "/etc/secret", "contents": {"source": "data:,theirs"}},
+                {"path": "/srv/web", "user": {"name": "core"}, "contents": {"source": "data:,web"}},
+            ],
+            "directories": [{"path": "/srv/own", "mode": 0o750}],
+        },
+        "systemd": {"units": [{"name": "two.service", "enabled": True, "contents": "[Service]"}]},
+    }
+    ours = {**CONFIG["storage"]["files"][0], "overwrite": True}
+    wins = {**CONFIG, "storage": {"files": [ours]}}
+    file = OwnFile("/srv/my.ign", "ignition", json.dumps(mine), source="hosts/one/my.ign")
+    whole = ignited(plan)
+    first = dataclasses.replace(whole.nodes[0], own=(file,))
+    whole = dataclasses.replace(whole, nodes=(first, *whole.nodes[1:]))
+    seed = ignition_seed(whole, wins, tmp_path, monkeypatch)
+    assert text(seed, "./etc/secret") == "one line\n"
+    assert seed.getmember("./srv/web").uid == 1000
+    assert [one.name for one in seed if one.isdir() and one.name.startswith(".")] == ["./srv/own"]
+    assert seed.getmember("./srv/own").mode == 0o750
+    preset = "./etc/systemd/system-preset/20-ignition.preset"
+    assert set(text(seed, preset).split("\n")) >= {"enable one.service", "enable two.service"}
+
+
+def test_a_users_own_configuration_that_is_too_new_is_refused_before_anything_starts(
+    plan: Plan,
+) -> None:
+    newer = '{"x": {"version": "3.10.0"}, "ignition": {"version": "3.10.0"}}'
+    file = OwnFile("/srv/my.ign", "ignition", newer, source="hosts/one/my.ign")
+    own = dataclasses.replace(ignited(plan).nodes[0], own=(file,))
+    with pytest.raises(BadInput, match=r"one/my[.]ign: not judged: its specification is"):
+        provider("uml").refuse_lacking(dataclasses.replace(plan, nodes=(own,)))
+    # Read as an older one it is taken, and that is said; nothing but its version is another.
+    read = dataclasses.replace(plan, nodes=(dataclasses.replace(own, ignition_as="3.3.0"),))
+    provider("uml").refuse_lacking(read)
+    assert configurations(read.nodes[0]) == {
+        "hosts/one/my.ign": newer.replace(
+            'ignition": {"version": "3.10', 'ignition": {"version": "3.3'
+        )
+    }
+    assert rewritten(read) == ["hosts/one/my.ign says version 3.10.0, and is read as 3.3.0"]
+    assert rewritten(dataclasses.replace(plan, nodes=(own,))) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"ignition": {"version": "3.4.0"}}, "unsupported config version"),
+        ({"ignition": {"version": "3.3.0"}, "passwd": {"users": [{"name": "core"}]}}, "passwd"),
+    ],
+)
+def test_what_ignition_refuses_is_refused_in_its_words(
+    plan: Plan, wrong: object, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput, match=words) as caught:
+        ignition_seed(ignited(plan), wrong, tmp_path, monkeypatch)
+    assert "up to 3.3.0" in str(caught.value.hint)
+
+
+def test_user_data_is_refused_where_no_cloud_init_acts_on_it(plan: Plan) -> None:
+    file = OwnFile("/srv/user-data", "user-data", "#cloud-config\n", source="hosts/one/user-data")
+    node = dataclasses.replace(ignited(plan).nodes[0], own=(file,))
+    with pytest.raises(BadInput, match="hosts/one/user-data: cloud-init's user-data, and Ignition"):
+        provider("uml").refuse_lacking(dataclasses.replace(plan, nodes=(node,)))
+    by_cloud_init = dataclasses.replace(node, config="cloud-config")
+    provider("uml").refuse_lacking(dataclasses.replace(plan, nodes=(by_cloud_init,)))
+
+
+def test_a_node_of_ignition_lays_its_tree_once_and_becomes_systemd(plan: Plan) -> None:
+    whole = ignited(plan)
+    (words,) = [word for word in arguments(whole, whole.nodes[0]) if "/dev/ubdb" in word]
+    assert f"[ -e {APPLIED} ] ||" in words
+    assert words.endswith('&& exec /sbin/init"')

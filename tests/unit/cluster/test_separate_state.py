@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster.state.separate import separate_state, sweep
+from underlay.cluster.state.separate import end_kept, separate_state, sweep
 from underlay.storage import paths
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -77,3 +77,11 @@ def test_a_folder_that_is_swept_before_it_is_locked_is_made_again(home: Path) ->
     # The end of its input has ended the other one.
     assert other.returncode == 0
     assert not home.exists()
+
+
+def test_labs_that_tests_have_left_up_are_ended_wherever_they_are(home: Path) -> None:
+    for name in ("4711", "4712"):
+        (paths.kept_home(home, name) / "labs" / "web").mkdir(parents=True)
+    assert end_kept() == ["web", "web"]
+    assert not home.exists()
+    assert end_kept() == []

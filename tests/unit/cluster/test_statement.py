@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from underlay_node import containers, docker, files, ready, remember
 
-from underlay.cluster.bundle import NODE_FILE, judge
+from underlay.cluster.node_files import NODE_FILE, judge
 from underlay.cluster.process import headline, refuse
 from underlay.cluster.vagrant import cause
 from underlay.errors import Infrastructure

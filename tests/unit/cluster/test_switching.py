@@ -60,6 +60,12 @@ def test_labs_with_the_same_cards_differ_in_nothing_that_matters(tmp_path: Path)
         ("{count: 2, memory: 768}", ("lan",), "", "MiB of memory: it has 512, b needs 768"),
         ("{count: 2, prefix: web}", ("lan",), "", "b needs web-01, web-02"),
         ("{count: 2, profile: lean}", ("lan",), "", "profile: it has full, b needs lean"),
+        (
+            "{count: 2, config: ignition}",
+            ("lan",),
+            "",
+            "configuration: it has cloud-config, b needs ignition",
+        ),
         ("2", ("lan", "wan"), "", "NICs: it has 1, b needs 2"),
         ("2", ("lan",), "user: other", "user: core run, b needs other"),
     ],

@@ -11,7 +11,7 @@ from typing import get_args
 import pytest
 
 from underlay.cluster.access import FIND, piped
-from underlay.cluster.bundle import PROGRAM_FILE, program
+from underlay.cluster.node_files import PROGRAM_FILE, program
 from underlay.cluster.ssh import key_file, lab_key
 from underlay.lab import Runtime
 

@@ -26,6 +26,7 @@ DOCUMENTS = {
     "labs": ["docker"],
     "faults": [],
     "env": ["--lab", "docker-vlan"],
+    "workshop": [],
     "test": ["--layer", "golden", "--", "-k", "test_schema_beside_the_labs"],
 }
 
@@ -44,7 +45,12 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What blocks run has these sources, and one processor from Python 3.13 on.
+
+    Where a block runs a single test, several processes would each collect all others.
+    """
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    monkeypatch.setenv("PYTHON_CPU_COUNT", "1")
 
 
 @pytest.mark.parametrize("block", doc_pages.blocks("unit"), ids=str)

@@ -35,16 +35,18 @@ def page_of(verb: str) -> Path:
     return DOCS / "verbs" / f"{verb}.md"
 
 
+def sections() -> dict[str, list[str]]:
+    """Return the pages in the site's header, each with those below it, in their order."""
+    toc = YAML(typ="safe").load(DOCS / "_toc.yml")
+    return {
+        f"{entry['file']}.md": [f"{one['file']}.md" for one in entry["entries"]]
+        for entry in toc["entries"]
+    }
+
+
 def nav() -> list[str]:
     """Return the pages in the site's navigation, in its order."""
-
-    def leaves(entry: Any) -> list[str]:
-        if isinstance(entry, str):
-            return [entry]
-        parts = entry.values() if isinstance(entry, dict) else entry
-        return [leaf for part in parts for leaf in leaves(part)]
-
-    return leaves(YAML(typ="safe").load(ROOT / "mkdocs.yml")["nav"])
+    return ["index.md", *(page for top, below in sections().items() for page in (top, *below))]
 
 
 def parameters(verb: str) -> list[Any]:
@@ -63,9 +65,9 @@ def without_code(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return the anchors that Markdown's toc extension gives the page's headings."""
+    """Return the anchors that git hosts, and MyST after them, give the page's headings."""
     titles = re.findall(r"^#+ (.+)$", without_code(page), re.MULTILINE)
-    return {re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", t).strip().lower()) for t in titles}
+    return {re.sub(r"[^\w-]", "", t.strip().lower().replace(" ", "-")) for t in titles}
 
 
 def test_every_page_is_in_the_navigation_once() -> None:
@@ -74,8 +76,18 @@ def test_every_page_is_in_the_navigation_once() -> None:
 
 def test_verbs_pages_and_navigation_are_one_list() -> None:
     verbs = list(cli.summaries())
-    assert sorted(page.stem for page in (DOCS / "verbs").glob("*.md")) == sorted(verbs)
-    assert [Path(page).stem for page in nav() if page.startswith("verbs/")] == verbs
+    assert sorted(page.stem for page in (DOCS / "verbs").glob("*.md")) == sorted(["index", *verbs])
+    assert [Path(page).stem for page in nav() if page.startswith("verbs/")] == ["index", *verbs]
+
+
+@pytest.mark.parametrize("section", sections())
+def test_a_section_links_to_all_that_stands_below_it(section: str) -> None:
+    page = DOCS / section
+    linked = {
+        str((page.parent / target).resolve().relative_to(DOCS))
+        for target in LINK.findall(without_code(page))
+    }
+    assert set(sections()[section]) <= linked
 
 
 @every_verb

@@ -17,16 +17,22 @@ import pytest
 from underlay.errors import BadInput
 from underlay.expect import Prediction
 from underlay.faults import BOOT, RUNNING, Entry, Fault, Scene, running_fault
+from underlay.faults.choosing import choose_place
 from underlay.faults.entries import entries
+from underlay.faults.scene import cell_of
+from underlay.lint import load
 from underlay.lint.read import read_lab
+from underlay.observe.evidence import Evidence
+from underlay.observe.observation import Observation, Seen
 from underlay.plan import make_plan
+from underlay.proof.explain import explain
 from underlay.proof.records.keeping import read
 from underlay.proof.records.schema import FaultRow
+from underlay.verdict import judge
 
 ROOT = Path(__file__).resolve().parents[3]
 LABS = ROOT / "labs"
 CATALOGUE = ROOT / "src" / "underlay" / "faults" / "catalogue"
-choose = importlib.import_module("underlay.cli.verbs.break").choose_place
 
 
 def scene_of(lab: str) -> Scene:
@@ -136,6 +142,70 @@ def test_most_faults_fit_the_labs(coreos: Scene, docker_vlan: Scene) -> None:
     )
 
 
+def test_a_shim_that_is_gone_is_found_by_its_name_and_takes_what_asks_the_node() -> None:
+    scene, fault = scene_of("shim"), running_fault("shim-missing")
+    place = next(fault.places(scene))
+    assert str(place) == "core-02, sh-mac"
+    effect = fault.effect(scene, place)
+    assert {cell[:2] for cell in effect.certain} == {
+        (name, "core-02") for name in ("mac-1a", "mac-1b", "mac-2a", "mac-2b")
+    }
+    assert ("core-02", "mac-2a", "icmp", 4) in effect.possible
+    assert not any("ip-2a" in cell for cell in effect.every)
+    there = [{"ifname": name, "ifindex": 1} for name in ("eth1", "eth2", "sh-ip", "sh-mac")]
+
+    def found(links: list[dict[str, object]]) -> list[str]:
+        evidence = Evidence({"core-02": {"spaces": {"core-02": {"links": links}}}})
+        return [str(one.place) for one in fault.find(scene, evidence)]
+
+    assert found(there) == []
+    assert found(there[:-1]) == ["core-02, sh-mac"]
+    assert found(there[1:2]) == ["core-02, sh-mac", "core-02, sh-ip"]
+
+
+SHIMLESS_ANSWER = """\
+name: stop
+nodes: {count: 1, profile: lean}
+protocols: [icmp]
+segments: {lan: {subnet: 192.168.70.0/24}}
+networks: {mac: {driver: macvlan, shim: true, segment: lan, subnet: 10.1.1.0/24, runtime: cni}}
+containers: [{on: core-01, name: web, networks: [mac], addresses: {mac: 10.1.1.70}}]
+hosts: {peer: {on: {lan: {}}}}
+"""
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_shim_that_is_gone_is_why_a_cell_stops_elsewhere(gone: bool, tmp_path: Path) -> None:
+    """The node has no route to the containers, so that none is reached either way."""
+    file = tmp_path / "stop.yml"
+    file.write_text(SHIMLESS_ANSWER)
+    scene = Scene(Prediction(load(file).plan))
+    cell = ("web", "core-01", "icmp", 4)
+    there = ("eth1", *([] if gone else ["sh-mac"]))
+    links = [
+        {"ifname": name, "ifindex": n, "mtu": 1500, "flags": ["UP", "LOWER_UP"], "operstate": "UP"}
+        for n, name in enumerate(there, 1)
+    ]
+    seen = tuple(
+        Seen(
+            *(one.source, one.destination, one.protocol),
+            "reachable" if one.reachable else "unreachable",
+            stopped_at="no_neighbour" if cell_of(one) == cell else one.stop,
+            arrived=one.reachable,
+        )
+        for one in scene.prediction.reach
+    )
+    verdict = judge("stop", "uml", scene.prediction.cells, Observation(seen, {}, {}))
+    evidence = Evidence({"core-01": {"spaces": {"core-01": {"links": links}}}})
+    assert [one.elsewhere for one in verdict.cells if one.differs] == [True]
+    causes = explain(scene, verdict.cells, evidence).causes
+    assert [
+        (one.finding.fault.id, one.where, one.sureness, one.cells)
+        for one in causes
+        if one.finding.fault.id == "shim-missing"
+    ] == ([("shim-missing", "core-01, sh-mac", "proven", (cell,))] if gone else [])
+
+
 def test_a_parent_that_is_down_takes_macvlan_siblings_along(coreos: Scene) -> None:
     down = running_fault("parent-down")
     lost = {
@@ -149,9 +219,9 @@ def test_a_parent_that_is_down_takes_macvlan_siblings_along(coreos: Scene) -> No
 
 
 def test_break_takes_the_place_that_is_named(coreos: Scene) -> None:
-    place = choose(coreos, running_fault("parent-down"), "core-03", None)
+    place = choose_place(coreos, running_fault("parent-down"), "core-03", None)
     assert (place.node, place.device) == ("core-03", "eth1")
-    place = choose(coreos, running_fault("echo-ignored"), None, "ipnet-2b")
+    place = choose_place(coreos, running_fault("echo-ignored"), None, "ipnet-2b")
     assert place.target == "ipnet-2b"
 
 
@@ -169,7 +239,7 @@ def test_break_refuses_what_makes_no_sense(
     coreos: Scene, fault: str, node: str | None, container: str | None, words: str
 ) -> None:
     with pytest.raises(BadInput, match=words):
-        choose(coreos, running_fault(fault), node, container)
+        choose_place(coreos, running_fault(fault), node, container)
 
 
 def test_a_misspelt_fault_has_a_neighbour() -> None:

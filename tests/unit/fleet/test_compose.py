@@ -253,6 +253,7 @@ def test_no_file_outside_of_the_host_s_folder_is_looked_at(file: str) -> None:
 def test_a_service_of_an_included_file_may_be_extended_and_an_override_comes_last() -> None:
     """Source: compose-go, loader.loadYamlFile: include, then extends, then the next file."""
     main = f"include: [b.yml]\n{WEB}    extends: base\n  db: {{extends: web}}\n"
+    main += "  run: {image: x, networks: [lan]}\n"
     carried = made(
         **{
             "srv/compose.yml": main,
@@ -263,7 +264,7 @@ def test_a_service_of_an_included_file_may_be_extended_and_an_override_comes_las
     assert left(carried, matters=True).count("no replica of it is started") == 3
     (host,) = read_hosts(["a=a"])
     macs = {one.name: one.networks[0][2] for one in host.containers}
-    assert macs == {"base": "", "web": "02:00:00:00:00:01", "db": ""}
+    assert macs == {"base": "", "web": "02:00:00:00:00:01", "db": "", "run": ""}
 
 
 def test_networks_that_hosts_call_differently_on_one_wire_are_one() -> None:

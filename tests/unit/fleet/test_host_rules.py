@@ -62,11 +62,42 @@ def test_a_container_that_nothing_starts(tmp_path: Path, monkeypatch: pytest.Mon
     assert said(_units("a", "b"), tmp_path, monkeypatch) == ["quadlet-not-started"]
 
 
-@pytest.mark.parametrize("installed", [("a", "b", "c"), ("a",), ()])
-def test_containers_are_started_by_hand_where_most_are(
-    installed: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("installed", "count"), [(("a", "b", "c"), 0), (("a",), 2), ((), 3)])
+def test_each_container_that_nothing_starts_is_said(
+    installed: tuple[str, ...], count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert said(_units(*installed), tmp_path, monkeypatch) == []
+    files = _units(*installed)
+    assert said(files, tmp_path, monkeypatch) == ["quadlet-not-started"] * count
+    (host,) = read_hosts(unpack(files, tmp_path))
+    idle = {one.name for one in host.containers if one.idle}
+    assert idle == {f"systemd-{name}" for name in ("a", "b", "c") if name not in installed}
+
+
+@pytest.mark.parametrize(
+    ("file", "more"),
+    [
+        ("srv/up.sh", "#!/bin/sh\ndocker network create x\nsystemctl start a c b.service\n"),
+        ("user-data", "#cloud-config\nwrite_files: []\nruncmd: [[systemctl, start, a, b, c]]\n"),
+        ("etc/containers/systemd/d.pod", "[Pod]\nPodName=d\n[Install]\nWantedBy=default.target\n"
+         "[Unit]\nWants=a.service b.container\nUpholds=c.service\n"),
+    ],
+)  # fmt: skip
+def test_what_a_file_of_the_host_starts_is_started(
+    file: str, more: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = said({**_units(), f"one/{file}": more}, tmp_path, monkeypatch)
+    assert "quadlet-not-started" not in found
+
+
+def test_a_pod_starts_what_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = _units("a", "b", "c")
+    folder = "one/etc/containers/systemd"
+    files[f"{folder}/apps.pod"] = "[Pod]\nPodName=apps\nNetwork=lan.network\n"
+    files[f"{folder}/app.container"] = "[Container]\nImage=x\nPod=apps.pod\n"
+    assert said(files, tmp_path, monkeypatch) == ["quadlet-not-started"]
+    # A member that is started has its pod started.
+    files[f"{folder}/app.container"] += INSTALL
+    assert said(files, tmp_path, monkeypatch) == []
 
 
 def test_a_container_that_another_one_wants(

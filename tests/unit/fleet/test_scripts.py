@@ -238,3 +238,23 @@ def test_an_address_that_is_none_as_it_stands_is_said(
     assert [one.what for one in carried.left_out if "--ip" in one.what] == ([told] if told else [])
     found = [one.line for one in lint_hosts((read,)) if one.id == "script-address-unread"]
     assert found == ([3] if told else [])
+
+
+def test_commands_of_user_data_are_read_as_a_script(tmp_path: Path) -> None:
+    text = (
+        "#cloud-config\nruncmd:\n  - [sysctl, -w, a=1]\n"
+        f"  - {CREATE}\n"
+        "  - |\n    for i in a b; do\n      docker run -d --name $i --network lan x\n    done\n"
+        "  - [docker, run, -d, --name, c d, --network, lan, x]\n"
+    )
+    (tmp_path / "user-data").write_text(text)
+    found = read_host("a", tmp_path)
+    assert [(one.name, one.spot().line) for one in found.networks] == [("lan", 4)]
+    assert [(one.name, one.spot.line) for one in found.containers] == [
+        ("a", 7), ("b", 7), ("c d", 9)
+    ]  # fmt: skip
+
+
+def test_commands_of_user_data_that_make_nothing_are_none(tmp_path: Path) -> None:
+    (tmp_path / "user-data").write_text("#cloud-config\nruncmd: [[sysctl, -w, a=1], echo x, 3]\n")
+    assert [one.kind for one in read_host("a", tmp_path).documents] == ["cloud_config"]

@@ -9,7 +9,7 @@ import pytest
 
 from underlay.cli import main
 from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, EXIT_OK
-from underlay.expect import ends, predict
+from underlay.expect import Prediction, predict
 from underlay.intent import intent_findings, of_predictions
 from underlay.lab.statement import said_in
 from underlay.lab.text import LabError
@@ -359,7 +359,7 @@ def test_ends_that_do_not_ask_each_other(
     assert (one.id, one.line) == ("intent-no-cell", FIRST)
     loaded = made(tmp_path, statement)
     plan = loaded.plan
-    (stands,) = of_predictions(plan.intent, ends(plan), predict(plan))
+    (stands,) = of_predictions(plan.intent, Prediction(plan))
     assert stands.word == "not measured"
 
 

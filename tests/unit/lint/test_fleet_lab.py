@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+import documents
 from underlay import cli
+from underlay.cli.carried_over import tell_remarks
+from underlay.errors import BadInput
 from underlay.lab.text import Problem
-from underlay.lint import load
+from underlay.lint import load, refuse_errors
 from underlay.lint.read import LabError, read_lab
 from underlay.plan import make_plan
+from unit.lint.test_formats import checked
 
 NETWORK = "[Match]\nName=ens3\n\n[Network]\nAddress=192.168.70.{own}/24\n"
 CONF = """\
@@ -430,3 +434,139 @@ def test_a_variable_that_nothing_sets_is_said_where_a_fleet_leads_to_no_lab() ->
     assert (problem.id, problem.hint.splitlines()[0]) == ("fleet-lab", said)
     Path("hosts/beta/srv/.env").write_text("RANGE=10.2.0.96/27\n")
     assert not any("nothing sets" in one.hint for one in problems(LAB))
+
+
+def test_what_hosts_contradict_each_other_about_may_be_meant_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = Path("hosts/beta", NET_D)
+    private = path.read_text().replace('"macvlan",', '"macvlan", "mode": "private",')
+    path.write_text(private)
+    (problem,) = problems(LAB)
+    assert problem.id == "fleet-lab"
+    assert "`# underlay: ignore network-mode-differs: REASON`" in problem.hint
+    other = "underlay: ignore network-vlan-differs: another rule"
+    path.write_text(private.replace("{", f'{{"_comment": "{other}",', 1))
+    assert [one.id for one in problems(LAB)] == ["fleet-lab"]
+    wanted = "underlay: ignore network-mode-differs: beta's are apart"
+    path.write_text(private.replace("{", f'{{"_comment": "{wanted}",', 1))
+    loaded = load(lab_of(LAB))
+    assert [(one.name, one.mode) for one in loaded.plan.networks] == [
+        ("lannet", "bridge"),
+        ("lannet-2", "private"),
+    ]
+    (said,) = [one for one in loaded.carried.assumptions if "silenced" in one.text]
+    assert said.text.endswith("silenced (beta's are apart): a network of its own, lannet-2")
+    assert loaded.errors == []
+    assert [(one.finding.id, one.reason) for one in loaded.silenced] == [
+        ("network-mode-differs", "beta's are apart")
+    ]
+    tell_remarks(loaded, "lab.yml")
+    assert "silenced: hosts/beta/etc/cni/net.d/20-lannet.conf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule"),
+    [
+        ('"rangeStart": "10.1.1.96"', '"rangeStart": "10.1.1.90"', "range-overlap"),
+        ('"macvlan",', '"macvlan", "mode": "vepa",', "fleet-lab"),
+    ],
+)
+def test_a_comment_at_either_place_makes_two_networks(old: str, new: str, rule: str) -> None:
+    path, other = Path("hosts/beta", NET_D), Path("hosts/alpha", NET_D)
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    problems(LAB)
+    comment = f'{{"_comment": "underlay: ignore {rule}: as it was delivered",'
+    other.write_text(other.read_text().replace("{", comment, 1))
+    assert [one.name for one in load(lab_of(LAB)).plan.networks] == ["lannet", "lannet-2"]
+
+
+def test_an_error_that_a_comment_silences_stops_nobody() -> None:
+    path = Path("hosts/beta/etc/systemd/network/10-ens3.network")
+    text = path.read_text().replace("192.168.70.12", "192.168.70.11")
+    path.write_text(text)
+    loaded = load(lab_of(LAB))
+    assert "host-address-twice" in {one.id for one in loaded.errors}
+    with pytest.raises(BadInput, match="host-address-twice"):
+        refuse_errors(loaded)
+    comment = "# underlay: ignore-file host-address-twice: one of them is off\n"
+    for name in ("alpha", "beta"):
+        one = Path("hosts", name, "etc/systemd/network/10-ens3.network")
+        one.write_text(comment + one.read_text())
+    loaded = load(lab_of(LAB))
+    assert "host-address-twice" not in {one.id for one in loaded.errors}
+    assert {one.finding.id for one in loaded.silenced} == {"host-address-twice"}
+    refuse_errors(loaded)
+
+
+@pytest.mark.parametrize("shape", ["sarif", "github", "json"])
+def test_formats_for_programs_name_the_hosts_files(
+    shape: str, here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A rule about hosts' files that a lab's finding comes from is among the run's rules."""
+    (here / "lab.yml").write_text(LAB)
+    for name in ("alpha", "beta"):
+        lines = CONF.format(first=64, last=95).replace('.0/24",', '.0/24"').splitlines()
+        (here / "hosts" / name / NET_D).write_text("\n".join(lines[:8] + lines[-2:]))
+    assert cli.main(["lint", "lab.yml", "--format", shape]) == 1
+    out = capfd.readouterr().out
+    where = "hosts/beta/etc/cni/net.d/20-lannet.conf"
+    if shape == "github":
+        assert f"::error file={where},title=range-twice,line=8,col=" in out
+        return
+    found = json.loads(out)
+    if shape == "json":
+        assert documents.problems("lint", found) == []
+        assert ("range-twice", where, 8) in {
+            (one["id"], one["file"], one["line"]) for one in found["findings"]
+        }
+        return
+    run = checked(found)
+    twice = next(one for one in run.results if one.rule == "range-twice")
+    assert twice.locations[0].physical.artifact.uri == where
+    assert twice.locations[0].physical.region.start_line == 8
+    assert twice.related[0].physical.artifact.uri == where.replace("beta", "alpha")
+
+
+def test_a_file_that_its_own_program_refuses_is_a_result(
+    here: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (here / "lab.yml").write_text(LAB)
+    (here / "hosts/beta" / NET_D).write_text("{")
+    assert cli.main(["lint", "lab.yml", "--format", "sarif"]) == 2
+    (result,) = checked(json.loads(capfd.readouterr().out)).results
+    assert result.locations[0].physical.artifact.uri == f"hosts/beta/{NET_D}"
+    (here / "hosts/beta" / NET_D).write_text(CONF.format(first=96, last=127))
+    (here / "lab.yml").write_text(f"{LAB}images: [shop.tar]\n")
+    assert cli.main(["lint", "lab.yml", "--format", "sarif"]) == 2
+    (result,) = checked(json.loads(capfd.readouterr().out)).results
+    assert result.rule == "no-image"
+
+
+def test_a_lab_above_the_working_folder_is_read(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "lab.yml").write_text(LAB)
+    monkeypatch.chdir(here / "hosts")
+    assert cli.main(["lint", "../lab.yml"]) == 0
+
+
+def test_a_group_is_in_the_network_that_each_host_calls_so() -> None:
+    """What is silenced makes two networks, and the lab file names them as the hosts do."""
+    path = Path("hosts/beta", NET_D)
+    comment = '{"_comment": "underlay: ignore fleet-lab: wanted",'
+    path.write_text(
+        path.read_text()
+        .replace("{", comment, 1)
+        .replace('"macvlan",', '"macvlan", "mode": "private",')
+    )
+    loaded = load(lab_of(LAB + "containers: [{on: all, networks: [lannet], count: 2}]\n"))
+    found = {one.name: one.attachments[0].network for one in loaded.plan.containers}
+    assert found == {
+        "lannet-1a": "lannet",
+        "lannet-1b": "lannet",
+        "lannet-2a": "lannet-2",
+        "lannet-2b": "lannet-2",
+    }
+    assert {one.node for one in loaded.plan.containers if one.name[-2] == "2"} == {"beta"}

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+import documents
 from underlay.cli import main
 from underlay.errors import Spot
 from underlay.lint import lab_rules
@@ -94,14 +95,14 @@ class Descriptor(Strict):
 
 
 class Notification(Strict):
-    level: Literal["note"]
+    level: Literal["note", "error"]
     descriptor: Descriptor
     message: Text
     locations: list[Location] = []
 
 
 class Invocation(Strict):
-    successful: Literal[True] = Field(alias="executionSuccessful")
+    successful: bool = Field(alias="executionSuccessful")
     notifications: list[Notification] = Field(alias="toolExecutionNotifications", min_length=1)
 
 
@@ -208,6 +209,44 @@ def test_a_file_whose_name_is_no_text(shape: str, tmp_path: Path) -> None:
     assert (done.returncode, b"defect" in done.stderr) == (2, False), done.stderr
     if shape in ("json", "sarif"):
         json.loads(done.stdout.decode())
+
+
+def test_what_cannot_be_read_has_a_document_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    for words in (["--host", "one=empty"], ["no-such-lab"], ["--host", "one=nowhere"]):
+        assert main(["lint", *words, "--format", "sarif"]) == 2
+        said = capfd.readouterr()
+        run = checked(json.loads(said.out))
+        (invocation,) = run.invocations
+        assert not invocation.successful
+        assert said.err.startswith(f"error: {invocation.notifications[0].message.text}")
+        assert main(["lint", *words, "--format", "json"]) == 2
+        assert documents.problems("error", json.loads(capfd.readouterr().out)) == []
+        assert main(["lint", *words, "--format", "github"]) == 2
+        assert capfd.readouterr().out.startswith("::error title=not-read::")
+
+
+def test_places_count_from_the_root_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = tmp_path / "labs" / "ours"
+    below.mkdir(parents=True)
+    spots = ("x.yml", "../y.yml", str(tmp_path / "z z.yml"), "/elsewhere/w.yml")
+    findings = [Finding(**{**HERE.__dict__, "file": one}) for one in spots]
+
+    def uris() -> list[str]:
+        results = checked(sarif(findings, [RULE])).results
+        return [one.locations[0].physical.artifact.uri for one in results]
+
+    monkeypatch.chdir(below)
+    alone = ["x.yml", (below.parent / "y.yml").as_uri(), (tmp_path / "z z.yml").as_uri()]
+    assert uris() == [*alone, "file:///elsewhere/w.yml"]
+    (tmp_path / ".git").mkdir()
+    within = ["labs/ours/x.yml", "labs/y.yml", "z%20z.yml"]
+    assert uris() == [*within, "file:///elsewhere/w.yml"]
 
 
 def test_two_formats_are_one_too_many(capfd: pytest.CaptureFixture[str]) -> None:

@@ -127,9 +127,22 @@ def test_gateway_unowned(make: Make) -> None:
     assert "Docker" not in unused.message
     assert "Docker itself would route by it" in docker.message
     assert "routes through it lead nowhere" in used.message
-    assert "hosts: {router: {on: {lan: {addresses: [10.1.0.1/24]}}}}" in used.cure
+    router = "hosts: {router: {on: {lan: {addresses: [10.1.0.1/24]}}, forwards: true}}"
+    assert router in used.cure
     same = MAC.replace("10.1.0.0/24", "192.168.70.0/24")
     assert make(f"{same}, gateway: 192.168.70.12") == []
+
+
+def test_one_router_is_the_cure_for_every_gateway_and_is_complete(make: Make) -> None:
+    ten = f"{MAC}, vlan: 10, gateway: 10.1.0.1"
+    twenty = f"{MAC.replace('10.1.0.0', '10.2.0.0')}, vlan: 20, gateway: 10.2.0.1"
+    first, second = make(ten, twenty)
+    router = (
+        "hosts: {router: {on: {lan: [{addresses: [10.1.0.1/24], vlan: 10},"
+        " {addresses: [10.2.0.1/24], vlan: 20}]}, forwards: true}}"
+    )
+    assert router in first.cure
+    assert "or have the router that a names" in second.cure
 
 
 def test_passthru_single(make: Make) -> None:
@@ -353,6 +366,17 @@ def test_address_taken(make: Make) -> None:
     assert make(MAC, groups=(fixed.format(11),)) == []
     assert make(tagged, groups=(fixed.format(10),)) == []
     assert make(f"{MAC}, internal: true", groups=(fixed.format(11),)) == []
+
+
+def test_one_address_for_two_containers_is_taken(make: Make) -> None:
+    fixed = "on: core-0{0}, name: web-{0}, networks: [a], addresses: {{a: 10.1.0.{1}}}"
+    (finding,) = make(MAC, groups=(fixed.format(1, 9), fixed.format(2, 9)))
+    assert ids([finding]) == [("address-taken", "error")]
+    assert "web-2 has 10.1.0.9, and so has web-1" in finding.message
+    assert make(MAC, groups=(fixed.format(1, 9), fixed.format(2, 10))) == []
+    # There all addresses come twice, and one finding says so.
+    twice = make(f"{MAC}, sliced: false", groups=(fixed.format(1, 9), fixed.format(2, 9)))
+    assert ids(twice) == [("duplicate-range", "error")]
 
 
 def test_memory_short(make: Make) -> None:

@@ -156,6 +156,33 @@ def test_check_of_a_folder(
     assert counts == {"read": 2, "planned": 2}
 
 
+WRONG = (LABS / "coreos.yml").read_text().replace("segment: lan,", "parent: eth0,")
+
+
+@pytest.mark.parametrize("words", [(), ("--after", "recreate")])
+def test_check_refuses_a_lab_with_errors_before_anything_starts(
+    words: tuple[str, ...], tmp_path: Path, nodeless: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "wrong.yml"
+    file.write_text(WRONG)
+    assert main(["check", str(file), *words]) == 2
+    said = capsys.readouterr().err
+    assert f"lint finds 1 error in {file}, so nothing was started" in said
+    assert f"{file}:12:29: error: management-master: " in said
+    assert "  cure: " in said
+    assert f"underlay lint {file}" in said
+    assert HERE not in said
+
+
+def test_check_of_a_folder_goes_on_without_the_lab_with_errors(
+    tmp_path: Path, nodeless: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "wrong.yml").write_text(WRONG.replace("name: coreos", "name: wrong"))
+    (tmp_path / "flat.yml").write_text((LABS / "flat.yml").read_text())
+    assert main(["check", str(tmp_path)]) == 3
+    assert HERE in capsys.readouterr().err
+
+
 def test_rules_run_when_findings_are_first_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = []
     monkeypatch.setattr("underlay.lint.loaded.lint_lab", lambda *_: runs.append(1) or [])

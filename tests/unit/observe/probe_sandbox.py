@@ -8,6 +8,7 @@ builds PLAN's nodes as namespaces on bridges, with macvlan children, runs each
 COMMAND (arguments of ``ip``), measures, and prints the observation as JSON. More commands
 are ``silent NODE``, whose probe fails, ``stuck NODE: WORDS``, whose probe hangs once it is told
 WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node and the bridge,
+``serve SPACE PORT``, which has a program listen there that knows nothing of probes,
 ``within SECONDS``, in which the probing has to be done, ``pace TIMES``, as for slow nodes,
 and ``beyond``, which has what isn't planned looked for, too.
 """
@@ -34,6 +35,17 @@ for line in sys.stdin.buffer:
     probe.stdin.write(line)
     probe.stdin.flush()
 probe.stdin.close()
+"""
+# Takes connections, and says what no probe asks for.
+SERVER = """
+import contextlib, socket, sys
+server = socket.create_server(("0.0.0.0", int(sys.argv[1])))
+print("listens", flush=True)
+while True:
+    made, _ = server.accept()
+    with contextlib.suppress(OSError):
+        made.sendall(b"HTTP/1.0 400 Bad Request\\r\\n")
+    made.close()
 """
 NODAD = ("", " nodad")
 
@@ -122,6 +134,14 @@ def put_wire(plan: Plan, node: str, effects: list[str]) -> None:
     subprocess.Popen([sys.executable, "-S", program, port, inner, *effects], stdout=sys.stderr)
 
 
+def serve(space: str, port: str) -> None:
+    words = ["ip", "netns", "exec", space, sys.executable, "-S", "-c", SERVER, port]
+    # It ends with the PID namespace.
+    server = subprocess.Popen(words, stdout=subprocess.PIPE)
+    assert server.stdout is not None
+    server.stdout.readline()
+
+
 def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
     if node == SILENT:
         argv = ["sh", "-c", "echo out of order >&2; exit 7"]
@@ -148,6 +168,8 @@ if __name__ == "__main__":
         if command.startswith("wire "):
             its_node, _, words = command.removeprefix("wire ").partition(": ")
             put_wire(the_plan, its_node, words.split(", "))
+        elif command.startswith("serve "):
+            serve(*command.split()[1:])
         elif command.startswith("sysctl "):
             switch_on(*command.split()[1:])
         elif command.split()[0] not in ("silent", "stuck", "within", "pace", "beyond"):

@@ -154,7 +154,7 @@ def test_one_whose_caller_is_killed_ends_at_once() -> None:
 
 
 def test_a_measurement_ends_what_is_stuck(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("underlay.observe.measure"), "END", 0.3)
+    monkeypatch.setattr(import_module("underlay.observe.led"), "END", 0.3)
     started: list[subprocess.Popen[bytes]] = []
 
     def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:

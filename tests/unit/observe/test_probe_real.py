@@ -159,16 +159,31 @@ def test_a_word_of_refusal_on_the_way_is_told_from_silence(tmp_path: Path) -> No
         # net-2a no longer takes its address as its own, and says so as a router would.
         f"-n net-2a route del local {address} table local",
         f"-n net-2a route add prohibit {address}",
-        # A minimal system has no sysctl(8).
-        *(
-            f"netns exec net-2a python3 -c open('/proc/sys/net/ipv4/{name}','w').write('{value}')"
-            for name, value in (("ip_forward", 1), ("icmp_ratelimit", 0))
-        ),
+        "sysctl net-2a net.ipv4.ip_forward",
         f"-n net-1a neigh add {address} dev eth0 nud permanent lladdr {two.attachments[0].mac}",
     )
     for cell in cells(seen, one.name, two.name):
         assert (cell.observed, cell.stopped_at) == ("unreachable", "refused"), cell
         assert "code 13" in cell.reason
+
+
+def test_more_is_refused_than_a_kernel_tells_one_peer(tmp_path: Path) -> None:
+    # By IPv6, as IPv4 counts what a route refuses by a limit of the machine's own.
+    plan = plan_of(count=6, nodes=2, subnet6="2001:db8:1::/64")
+    address = {c.name: c.attachments[0].address6.partition("/")[0] for c in plan.containers}
+    others = ["net-2b", "net-2c", "net-2d", "net-2e", "net-2f"]
+    via = address["net-2a"]
+    commands = [f"-n net-1a route add {address[other]} via {via} dev eth0" for other in others]
+    commands += [f"-n net-2a route add prohibit {address[other]}" for other in others]
+    seen = run(plan, tmp_path, "sysctl net-2a net.ipv6.conf.all.forwarding", *commands)
+    refused = [
+        cell
+        for cell in seen.cells
+        if (cell.source, cell.family) == ("net-1a", 6) and cell.destination in others
+    ]
+    assert len(refused) == 3 * len(others)
+    for cell in refused:
+        assert (cell.observed, cell.stopped_at) == ("unreachable", "refused"), cell
 
 
 def test_of_two_owners_of_an_address_the_wrong_one_is_named(tmp_path: Path) -> None:
@@ -181,6 +196,57 @@ def test_of_two_owners_of_an_address_the_wrong_one_is_named(tmp_path: Path) -> N
     assert bad
     assert all(meant in (cell.source, cell.destination) for cell in bad)
     assert {cell.answered_by for cell in seen.cells} == {"", other}
+
+
+def serving(*ports: int) -> Plan:
+    """Return a plan in which a program of the user's own listens at ``ports`` of ``web``."""
+    lan = {"driver": "macvlan", "segment": "lan", "subnet": "20.1.1.0/24", "runtime": "iproute2"}
+    web = {"on": "core-01", "name": "web", "networks": ["net"], "command": ["serve"]}
+    lab = {
+        "name": "real",
+        "nodes": 2,
+        "protocols": ["icmp", "tcp:80"],
+        "segments": {"lan": {"subnet": "192.168.70.0/24"}},
+        "networks": {"net": lan},
+        "containers": [web | {"ports": list(ports)}, {"networks": ["net"]}],
+    }
+    return make_plan(Lab.model_validate(lab))
+
+
+def test_a_program_of_its_own_answers_at_its_port(tmp_path: Path) -> None:
+    plan = serving(80)
+    seen = run(plan, tmp_path, "serve web 80")
+    assert differing(plan, seen) == []
+    taken = {c.source for c in seen.cells if c.protocol == "tcp:80" and c.observed == "reachable"}
+    # Its own host's interface below it isn't one of them, and nobody else has the port.
+    assert taken == {"net-1b", "net-2a", "core-02"}
+    assert all(c.rtt_ms for c in seen.cells if c.observed == "reachable")
+
+
+def test_nobody_takes_its_place_where_it_does_not_listen(tmp_path: Path) -> None:
+    plan = serving(80)
+    bad = differing(plan, run(plan, tmp_path))
+    assert {(cell.source, cell.destination, cell.protocol, cell.stopped_at) for cell in bad} == {
+        (source, "web", "tcp:80", "refused") for source in ("net-1b", "net-2a", "core-02")
+    }
+
+
+def test_a_program_that_nobody_told_of_is_a_finding(tmp_path: Path) -> None:
+    plan = serving()
+    bad = differing(plan, run(plan, tmp_path, "serve web 80"))
+    assert {(cell.source, cell.destination, cell.observed, cell.answered_by) for cell in bad} == {
+        (source, "web", "reachable", "") for source in ("net-1b", "net-2a", "core-02")
+    }
+
+
+def test_a_program_at_a_doubled_address_is_named_by_where_it_is(tmp_path: Path) -> None:
+    plan = serving(80)
+    address = plan.container("web").attachments[0].address
+    seen = run(plan, tmp_path, f"-n net-2a address add {address} dev eth0", "serve net-2a 80")
+    at_port = [c for c in seen.cells if c.destination == "web" and c.protocol == "tcp:80"]
+    own = next(cell for cell in at_port if cell.source == "net-2a")
+    assert (own.observed, own.answered_by) == ("unreachable", "net-2a")
+    assert all(cell.observed == "unreachable" for cell in at_port)
 
 
 def test_a_dead_parent_costs_its_own_node(tmp_path: Path) -> None:

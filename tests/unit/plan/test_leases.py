@@ -170,16 +170,17 @@ def test_another_lease_than_the_planned_one_ends_the_container(
     ran = served(monkeypatch, tmp_path, UNIX)
     rows = [{"addr_info": [{"local": "10.1.1.99", "prefixlen": 24}]}]
     monkeypatch.setattr(leases, "show", lambda words, enter: rows)
+    monkeypatch.setattr(podman, "enter", lambda name: ["nsenter", name])
+    monkeypatch.setattr(podman, "batch", lambda lines, enter: None)
     own = {"network": "leased", "interface": "eth0", "address": "10.1.1.65/24", "mac": "02:75::"}
     container = {"name": "web", "attachments": [own]}
     with pytest.raises(Failed, match=r"eth0 was leased 10.1.1.99/24, and 10.1.1.65/24 is the"):
         podman.start(container, {"leased": LEASED})
     assert "rm" in ran[-1]
     own["address"] = "10.1.1.99/24"
-    monkeypatch.setattr(podman, "batch", lambda lines, enter: None)
     podman.start(container, {"leased": LEASED})
     # The lease's own default route has a metric, and would stay beside the plan's.
-    assert ran[-1] == ["ip", "-4", "route", "flush", "exact", "default"]
+    assert ran[-1] == ["nsenter", "web", "ip", "-4", "route", "flush", "exact", "default"]
 
 
 def test_silence_of_the_server_is_said_in_plain_words(

@@ -306,7 +306,24 @@ def test_what_a_fault_would_open_stays_shut_for_an_end_that_is_cut_off() -> None
     assert [cause.finding.fault.id for cause in found.causes] == ["hairpin"]
     # Nothing shows why lannet-2a is cut off: that isn't hairpin's doing.
     assert all("lannet-2a" in cell[:2] for cell in found.unexplained)
-    assert len(found.unexplained) == 42
+    assert len(found.unexplained) == 60
+
+
+def test_who_merely_asks_an_end_is_not_cut_off_with_it() -> None:
+    """Cells of an end that is cut off by something else aren't credited to whom it asked, too."""
+    one = Recorded(COREOS.file, "coreos-echo-ignored")
+    (deaf,) = {cell[1] for cell in one.wrong}
+    other = next(end for end in ("lannet-3a", "lannet-1a") if end != deaf)
+    wrong = {
+        (*cell[:3], str(cell[3])): "unreachable"
+        for cell in scene(one.file).healthy
+        if other in cell[:2]
+    }
+    found = explain(scene(one.file), judged(one, {**one.wrong, **wrong}).cells, one.evidence)
+    (cause,) = found.causes
+    assert cause.finding.fault.id == "echo-ignored"
+    assert {cell[1:3] for cell in cause.cells} == {(deaf, "icmp")}
+    assert {end for cell in found.unexplained for end in cell[:2]} >= {other}
 
 
 UNREAD = "[{}:0] -A INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"

@@ -12,6 +12,7 @@ import pytest
 
 from underlay.cli import main
 from underlay.cli.verbs import check
+from underlay.cluster.state.lab import LabState
 from underlay.cluster.suite import Brought
 from underlay.errors import BadInput, Infrastructure, Interrupted
 from underlay.expect import predict
@@ -142,7 +143,7 @@ def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
     result = prove_brought(brought, "uml", print)
     made = LabResults()
     made.add(result)
-    document = result_document(result)
+    document = result_document(result, brought.loaded.plan)
     assert document["error"] == "core-01: its kernel ended"
     assert document["detail"] == "panic"
     assert document["summary"]["not_measured"] == document["summary"]["cells"] > 0
@@ -195,6 +196,63 @@ def test_every_lab_is_shown_as_soon_as_it_is_proven(monkeypatch: pytest.MonkeyPa
     assert shown == ["flat did not start, keep=False", "coreos did not start, keep=True"]
     assert list(made.by_lab) == ["flat", "coreos"]
     assert (made.boots, made.timings["boot"], made.exit_code) == (2, 2.5, 3)
+
+
+class Up(Booted):
+    """A suite that brings up everything, as far as those know who are handed its labs."""
+
+    def prove(self, group: list[Loaded], *, keep: bool) -> None:
+        for loaded in group:
+            state = LabState(loaded.plan.lab, str(loaded.file), "uml")
+            self._visit(Brought(loaded, state))
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_an_explanation_says_whether_its_lab_has_been_ended(
+    keep: bool, plan: Plan, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but a lab that is kept are, and of those that are green nothing is to be said."""
+    files = [LABS / f"{name}.yml" for name in ("coreos", "dual-stack", "flat")]
+    wrong = {"coreos": 0, "dual-stack": 1, "flat": 1}
+
+    def proved(brought: Brought, *_: object) -> LabResult:
+        name = brought.loaded.plan.lab
+        why = Explanation((), (), {}, (), {}, lab=name) if wrong[name] else None
+        return LabResult(seen(brought.loaded.plan, wrong=wrong[name]), why)
+
+    monkeypatch.setattr(labs, "Suite", Up)
+    monkeypatch.setattr(labs, "prove_brought", proved)
+    made = labs.prove_labs(
+        list(map(load, files)), "uml", print, print, keep=keep, options=("--after", "reboot")
+    ).by_lab
+    assert made["coreos"].explanation is None
+    for name in ("dual-stack",) if keep else ("dual-stack", "flat"):
+        why = made[name].explanation
+        assert why is not None
+        assert why.file == str(LABS / f"{name}.yml")
+        assert why.keep_by == f"underlay check {why.file} --after reboot --keep"
+    last = made["flat"].explanation
+    assert last is not None
+    assert bool(last.keep_by) is not keep
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_run_that_is_kept_is_named_where_its_lab_has_been_ended(
+    keep: bool,
+    plan: Plan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "my run.json"
+
+    def proven(loaded: list[Loaded], *_: object, **__: object) -> LabResults:
+        return LabResults({each.plan.lab: LabResult(seen(plan, wrong=1)) for each in loaded})
+
+    monkeypatch.setattr(labs, "prove_labs", proven)
+    words = ["--keep"] if keep else []
+    assert main(["check", "flat", "--save", str(file), *words]) == 1
+    assert (f"underlay explain '{file}'" in capsys.readouterr().err) is not keep
 
 
 def test_a_lab_is_not_left_up_beside_one_of_its_name(
@@ -317,7 +375,11 @@ def test_a_lab_that_is_not_green_waits_for_enter(
         loaded: list[Loaded], _: str, __: object, show: Callable[[LabResult], None], **___: object
     ) -> LabResults:
         made = LabResults()
-        made.add(LabResult(seen(plan, wrong=wrong)))
+        cell = ("flat-1a", "flat-2a", "icmp", 4)
+        ended = Explanation(
+            (), (cell,), {}, (), {}, lab="flat", keep_by="underlay check flat --keep"
+        )
+        made.add(LabResult(seen(plan, wrong=wrong), ended if wrong else None))
         show(made.by_lab["flat"])
         return made
 
@@ -328,6 +390,9 @@ def test_a_lab_that_is_not_green_waits_for_enter(
     rest = capsys.readouterr()
     asked = "flat stays as it is until you press Enter here" in terminal.seen
     assert asked == bool(wrong)
+    # It is up by then, and nothing has to be brought up before it is looked into.
+    assert "has been ended" not in terminal.seen
+    assert ("underlay trace flat-1a flat-2a" in terminal.seen) == bool(wrong)
     if wrong:
         assert f"export {paths.HOME}={paths.home()}" in terminal.seen
         assert "underlay exec --lab flat core-01 -- " in terminal.seen

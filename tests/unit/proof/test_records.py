@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,8 +30,9 @@ FUZZ = {"inputs": 5, "ends": {"refused": 5}}
 DATE = "2026-01-02T03:04:05+00:00"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def history() -> History:
+    """Return the history of this checkout; what it has read once is read for all records."""
     found = History(root())
     if not (root() / ".git").exists():
         pytest.skip("needs the git repository: without it nobody knows how old records are")
@@ -50,8 +52,13 @@ def as_it_is(name: str) -> Now:
     """Return what the rows of the record ``name`` are held against."""
     folder = root() / "labs" / ("recipes" if name == "recipes" else "")
     files = {path.stem: digest(path) for path in folder.glob("*.yml")}
-    parts = content.digests(root(), DEPENDS[name])
-    return Now(files, parts, lambda lab: of_prediction(folder / f"{lab}.yml"))
+    parts = {part: part_as_it_is(part) for part in DEPENDS[name]}
+    return Now(files, parts, lambda lab: predicted_as_it_is(folder / f"{lab}.yml"))
+
+
+# Nobody changes this checkout while its records are looked at.
+part_as_it_is = cache(lambda part: content.digests(root(), [part])[part])
+predicted_as_it_is = cache(of_prediction)
 
 
 def stale(name: str, history: History) -> list[Old]:

@@ -28,6 +28,8 @@ from underlay.observe.observation import Observation, Seen
 from underlay.observe.unplanned import Looked
 from underlay.plan import Plan, make_plan
 from underlay.proof import labs
+from underlay.proof.after import Outcome
+from underlay.proof.captured import Captured
 from underlay.proof.choice import Choice
 from underlay.proof.explain import NOTHING, Cause, Doubted, Explanation
 from underlay.proof.lab import Proof
@@ -96,7 +98,7 @@ def same(folder: Path, plan: Plan, result: LabResult) -> None:
     """Whether a lab's part of a file tells of it just what was known."""
     back = result_of(read_back(folder, saved(source(plan), result)).labs[0])
     assert back.verdict == result.verdict
-    assert result_document(back) == result_document(result)
+    assert result_document(back, plan) == result_document(result, plan)
     assert shown(plan, back) == shown(plan, result)
 
 
@@ -179,9 +181,10 @@ def test_every_part_of_what_is_known_is_kept() -> None:
         | {"stopped_at", "answered_by", "because", "reference", "rtt_ms", "expected_stop", "also"}
         | {"arrives", "attempts", "lost", "arrived", "reason", "rule", "destination_address"}
         | {"unsent"},
-        LabResult: {"verdict", "explanation", "error", "timings"},
+        LabResult: {"verdict", "explanation", "error", "timings", "captures", "after"},
+        Captured: {"cell", "points", "last", "frames", "more"},
         Explanation: {"causes", "unexplained", "ruled_out", "suspects", "unseen", "not_borne_out"}
-        | {"doubted", "lab", "file", "counts"},
+        | {"doubted", "lab", "file", "counts", "keep_by"},
         Cause: {"finding", "sureness", "cells"},
         Doubted: {"rule", "because", "reference", "cells"},
         Judged: {"statement", "cells", "broken", "untold", "told", "ways", "why"},
@@ -214,8 +217,11 @@ def test_sixty_containers_take_less_than_a_megabyte() -> None:
 
 def test_the_schema_is_one_and_refuses_what_is_no_run() -> None:
     Draft202012Validator.check_schema(schema_of_runs())
-    good = json.loads(run_text(run_of()))
+    plan = plan_of()
+    good = json.loads(run_text(run_of(saved(source(plan), LabResult(seen(plan))))))
     assert VALIDATOR.is_valid(good)
+    killed = json.loads(run_text(run_of(reached="reading files")))
+    assert VALIDATOR.is_valid(killed)
     assert not VALIDATOR.is_valid({**good, "version": 2})
     assert not VALIDATOR.is_valid({**good, "colour": "red"})
     assert not VALIDATOR.is_valid({key: one for key, one in good.items() if key != "document"})
@@ -284,6 +290,35 @@ def test_a_run_that_was_changed_by_hand_is_refused(part: str, tmp_path: Path) ->
     file.write_text(json.dumps(content))
     with pytest.raises(BadInput, match=r"isn.t there|isn.t one in full"):
         read_run(file)
+
+
+def test_a_run_that_tells_nothing_or_of_nobody_is_refused_with_the_place(tmp_path: Path) -> None:
+    plan = plan_of()
+    text = run_text(run_of(saved(source(plan), LabResult(seen(plan)))))
+    file = tmp_path / "run.json"
+
+    def refused(change: Callable[[dict[str, Any], dict[str, Any]], object], by_schema: bool) -> str:
+        content = json.loads(text)
+        change(content, content["labs"][0])
+        file.write_text(json.dumps(content))
+        assert VALIDATOR.is_valid(content) is not by_schema
+        with pytest.raises(BadInput, match="isn't one in full") as found:
+            read_run(file)
+        return found.value.detail
+
+    assert "labs: there is none" in refused(lambda run, _: run.pop("labs"), True)
+    assert "labs: there is none" in refused(lambda run, _: run.update(labs=[]), True)
+    assert "labs.0.cells: shown has none" in refused(lambda _, lab: lab.update(cells=[]), True)
+    assert "is none of the lab's ends" in refused(lambda _, lab: lab.update(ends=[]), True)
+    said = refused(lambda _, lab: lab["cells"][2].__setitem__(0, "lannet-1x"), False)
+    assert said.startswith("labs.0.cells.2: 'lannet-1x' is none of the lab's ends, did you mean")
+    said = refused(lambda _, lab: lab["outcomes"][1].update(observed="maybe"), True)
+    assert said == (
+        "labs.0.outcomes.1.observed: found 'maybe', expected one of reachable, unreachable,"
+        " not_measured"
+    )
+    said = refused(lambda _, lab: lab["predictions"][0].update(expected=["no"]), True)
+    assert said.startswith("labs.0.predictions.0.expected: found ('no',), expected one of")
 
 
 def seen(plan: Plan, *, wrong: int = 0, missing: int = 0) -> Verdict:
@@ -383,6 +418,67 @@ def test_a_report_is_what_check_printed(
     assert run.labs[0].text == (LABS / "flat.yml").read_text()
     assert run.kernel
     assert {"underlay", "kernel", "image"} <= run.versions.keys()
+    # Its nodes are started without Vagrant.
+    assert "vagrant" not in run.versions
+
+
+def test_what_is_printed_after_an_event_has_all_that_a_check_has(
+    suite: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A fleet's places stand in it as well, and a report of the run prints the same."""
+
+    def after(state: LabState, verdict: Verdict, *_: object, **__: object) -> Outcome:
+        event = schema.Event(event="restart", lab=state.lab, limit=60.0)
+        return Outcome(state, load(Path(state.file)).plan, verdict, (event,))
+
+    def measured(lab: Any, tell: object) -> Verdict:
+        plan = load(Path(lab.state.file)).plan
+        return with_intent(seen(plan, wrong=4), plan)
+
+    monkeypatch.setattr("underlay.proof.after.after", after)
+    monkeypatch.setattr(labs, "measure_and_judge", measured)
+    file = tmp_path / "run.json"
+    words = [
+        "check",
+        str(paths.root() / "examples" / "cni-vlans" / "lab.yml"),
+        "--save",
+        str(file),
+        "--json",
+    ]
+    assert main(words) == 1
+    (before,) = json.loads(capsys.readouterr().out)["labs"]
+    assert main([*words, "--after", "restart"]) == 1
+    out = capsys.readouterr().out
+    (now,) = json.loads(out)["labs"]
+    assert now["origins"] == before["origins"] != []
+    assert now.keys() - before.keys() == {"after"}
+    assert report_of(file, capsys, "--format", "json") == out
+
+
+def test_the_ending_says_the_format_where_the_option_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of()
+    file = tmp_path / "run.json"
+    write_run(run_of(saved(source(plan), LabResult(seen(plan)))), file)
+    begins = {"x.csv": "lab,source", "x.MD": "## underlay", "x.json": "{", "x.xml": "<?xml"}
+    for name, text in begins.items():
+        assert main(["report", str(file), "-o", str(tmp_path / name)]) == 0
+        assert (tmp_path / name).read_text().startswith(text)
+    assert main(["report", str(file), "--format", "csv", "-o", str(tmp_path / "y.md")]) == 0
+    assert (tmp_path / "y.md").read_text().startswith("lab,source")
+    assert main(["report", str(file), "--html", str(tmp_path / "page")]) == 0
+    assert (tmp_path / "page").read_text().lower().startswith("<!doctype html>")
+    assert main(["report", str(file), "--html", str(tmp_path / "two"), "--format", "md"]) == 2
+    assert "--html says the format and the file" in capsys.readouterr().err
+    assert not (tmp_path / "two").exists()
+    assert main(["report", str(file), "-o", str(tmp_path / "x.png")]) == 2
+    told = capsys.readouterr().err
+    assert "'.png' says none of the formats of a run" in told
+    assert "name one with --format" in told
 
 
 @pytest.mark.parametrize("wrong", [0, 3])
@@ -422,7 +518,7 @@ def test_a_report_of_many_labs_says_what_was_said_of_each(
     told = report_of(file, capsys)
     assert told.endswith(said.out)
     assert "docker-macvlan: not up: core-01: its kernel ended" in told
-    steps = ("rendering", "measuring")
+    steps = ("rendering", "measuring", "the run is kept")
     lines = [line for line in said.err.splitlines() if not line.startswith(steps)]
     assert "\n".join(lines) + "\n" + said.out == told
     assert main(["check", str(folder), "--json", "--save", str(file)]) == 1

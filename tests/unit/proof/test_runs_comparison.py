@@ -19,10 +19,10 @@ from underlay.plan import Plan
 from underlay.proof.choice import Choice
 from underlay.proof.labs import LabResult
 from underlay.proof.runs import schema
-from underlay.proof.runs.comparison import Comparison, compare
+from underlay.proof.runs.comparison import Comparison, LabComparison, compare
 from underlay.proof.runs.saving import saved
 from underlay.report.comparison import comparison_document, comparison_markdown, comparison_text
-from underlay.verdict import Verdict, judge, with_intent
+from underlay.verdict import Cell, Verdict, judge, with_intent
 from unit.proof import test_runs as runs
 from unit.proof.test_explain import FILES, Recorded, explained, judged, recorded, scene
 from unit.proof.test_runs import LABS, STRANGER, read_run, run_of, seen, source, write_run
@@ -45,6 +45,18 @@ def text_of(compared: Comparison) -> str:
     return comparison_text(compared, width=100).plain
 
 
+def name(cell: Cell) -> tuple[str, str, str, int]:
+    return cell.source, cell.destination, str(cell.protocol), cell.family
+
+
+def cells_that(lab: LabComparison, became: str) -> set[tuple[str, str, str, int]]:
+    return {change.name for change in lab.changes if change.what == became}
+
+
+def test_there_are_many_faults_to_compare() -> None:
+    assert len(every_fault()) >= 20
+
+
 def every_fault() -> list[Recorded]:
     found = []
     for file in FILES:
@@ -60,14 +72,16 @@ def test_a_fault_is_worse_in_just_its_cells_and_its_mending_better(one: Recorded
     broken = run_of(saved(source(plan), LabResult(red, explained(one))))
     whole = run(plan, green)
     harmed = compare(whole, broken, "old.json")
-    wrong = {c.source + c.destination for c in red.cells if c.differs or not c.measured}
     (lab,) = harmed.labs
-    assert {c.name[0] + c.name[1] for c in lab.changes} == wrong
-    assert {change.what for change in lab.changes} <= {"worse", "unknown"}
+    assert cells_that(lab, "worse") == {name(cell) for cell in red.cells if cell.differs}
+    assert cells_that(lab, "unknown") == {name(cell) for cell in red.cells if not cell.measured}
+    assert lab.same == len(red.cells) - len(lab.changes)
+    assert {cell[:3] for cell in one.wrong} <= {change.name[:3] for change in lab.changes}
     assert harmed.exit_code == (1 if red.summary.differs else 3)
     assert [what for what, _ in lab.causes] == ["new"] * len(explained(one).causes)
     mended = compare(broken, whole, "old.json")
-    assert {change.what for change in mended.labs[0].changes} == {"better"}
+    assert cells_that(mended.labs[0], "better") == {change.name for change in lab.changes}
+    assert len(mended.labs[0].changes) == len(lab.changes)
     assert mended.exit_code == 0
     # What is known already is no news, and a run differs from itself in nothing.
     for each in (whole, broken):

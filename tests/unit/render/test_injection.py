@@ -52,6 +52,9 @@ FREE = {
     ("fleet", "extra"),
     # An archive that is read here; on a node it is called by its number.
     ("images", 0),
+    ("containers", 0, "image"),
+    # A word that a container's program is told, by execve(2): no shell reads it on its way.
+    ("containers", 0, "command", 0),
 }
 # What means nothing to any reader, whatever stands around it.
 PLAIN = re.compile(r"(?!.*\.\.)[A-Za-z0-9:][A-Za-z0-9:./-]*")

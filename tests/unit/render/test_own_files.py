@@ -223,7 +223,7 @@ def test_of_user_data_what_reaches_outside_is_taken_out() -> None:
     said = {
         "hostname": "one",
         "packages": ["nginx"],
-        "runcmd": ["curl -s x | sh", ["apt-get", "update"], "sysctl -w a=1", "docker run x"],
+        "runcmd": ["curl -s x | sh", ["apt-get", "update"], "sysctl -w a=1", "docker ps"],
         "write_files": [
             {"path": "/etc/a", "content": "a", "owner": "web:web"},
             {"path": "/etc/b", "source": {"uri": "http://b"}},
@@ -237,10 +237,38 @@ def test_of_user_data_what_reaches_outside_is_taken_out() -> None:
         "packages",
         "runcmd: curl -s x | sh",
         "runcmd: apt-get update",
-        "runcmd: docker run x",
+        "runcmd: docker ps",
         "write_files: /etc/b",
         "write_files: /etc/underlay/node.json",
     ]
+
+
+def test_commands_of_user_data_that_make_something_wait_for_networkd() -> None:
+    """Programs that fetch are stood in for in such a script, and what starts later isn't asked."""
+    quadlet_file = {"path": "/etc/containers/systemd/shop.container", "content": "[Container]"}
+    commands = [
+        "curl -s x | sh", "docker network create lan", ["systemctl", "start", "shop.service"],
+        "systemctl enable --now shop", "systemctl start shop-db", "ip link add a type dummy",
+    ]  # fmt: skip
+    kept, away = user_data.without_outside({"runcmd": commands, "write_files": [quadlet_file]})
+    assert kept["runcmd"] == [commands[0], commands[1], commands[4], commands[5]]
+    assert away == ["runcmd: systemctl start shop.service", "runcmd: systemctl enable --now shop"]
+    assert user_data.makes(kept["runcmd"])
+    assert not user_data.makes(["sysctl -w a=1", ["echo", "x"]])
+
+
+def test_users_and_the_clock_of_user_data_are_let_through() -> None:
+    said = {
+        "timezone": "Europe/Berlin",
+        "users": ["default", {"name": "me", "ssh_import_id": ["gh:me"], "shell": "/bin/bash"}],
+        "groups": ["web"],
+        "locale": "de_DE.UTF-8",
+    }
+    kept, away = user_data.without_outside(said)
+    assert kept["timezone"] == "Europe/Berlin"
+    assert kept["users"] == [{"name": "me", "shell": "/bin/bash"}]
+    assert kept["groups"] == ["web"]
+    assert away == ["locale", "users: me: ssh_import_id"]
 
 
 def test_no_file_of_a_users_own_takes_the_place_of_underlays() -> None:
@@ -376,3 +404,23 @@ def test_what_a_script_makes_by_ip_is_left_to_it() -> None:
     assert own.made_by_scripts(held) == {"/srv/setup.sh": ["lan-shim"]}
     assert own.to_run(held, held) == {"/srv/setup.sh": ["lan-shim"]}
     assert own.to_run(node(), held) == {}
+
+
+def test_a_pod_keeps_its_network_and_loses_what_reaches_beyond() -> None:
+    text = "[Pod]\nPodName=apps\nNetwork=lan.network\nPublishPort=80:80\nVolume=/a:/b\n"
+    held = file("/etc/containers/systemd/apps.pod", text)
+    network = {**NETWORK, "runtime": "podman", "ipam": ""}
+    attachment = {
+        "network": "lan",
+        "address": "10.9.1.7/24",
+        "address6": "",
+        "mac": "02:00:00:00:00:07",
+    }
+    specified = {
+        "container": {"name": "apps", "attachments": [attachment]}, "networks": {"lan": network},
+    }  # fmt: skip
+    lines = quadlet.pod_drop_in(held, specified).splitlines()
+    assert lines[:3] == ["[Pod]", "PublishPort=", "Volume="]
+    assert "PodmanArgs=--infra-image=localhost/underlay/stand-in:latest" in lines
+    assert any(line.startswith("Network=lan.network:ip=10.9.1.7,mac=02:") for line in lines)
+    assert quadlet.unit(held["path"]) == "apps-pod.service"

@@ -37,8 +37,8 @@ def node(*paths: str) -> dict[str, Any]:
 
 
 def test_the_filters_of_a_node_are_among_its_files() -> None:
-    bundle = {f"{filters.FOLDER}web.v4": TEXT, "/etc/other": "x"}
-    assert filters.wanted(node("web.v4"), bundle) == {"web.v4": TEXT}
+    sent = {f"{filters.FOLDER}web.v4": TEXT, "/etc/other": "x"}
+    assert filters.wanted(node("web.v4"), sent) == {"web.v4": TEXT}
     assert filters.names({"web.v4": TEXT, "web.v6": "", "bridges.sysctl": ""}) == ["web"]
 
 

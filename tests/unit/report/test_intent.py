@@ -220,7 +220,8 @@ def test_without_statements_nothing_is_said(tmp_path: Path) -> None:
 def test_the_page_lists_the_documents_fields(
     change: Callable[[Seen], Seen], tmp_path: Path
 ) -> None:
-    made = {**document(measured(forgotten(tmp_path), change)), "causes": [], "origins": []}
+    measured_now = document(measured(forgotten(tmp_path), change))
+    made = {**measured_now, "causes": [], "origins": [], "captures": []}
     rows = made["intent"]
     assert [row["kept"] for row in rows] == [row["word"] == "kept" for row in rows]
     assert (rows[-1]["line"], rows[-1]["statement"]) == (FIRST + 6, "guests -x core-*")

@@ -114,9 +114,17 @@ def test_the_verb_prints_one_document(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_errors_of_lint_are_said_and_don_t_count(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["predict", "broken/seed-eth0"]) == 0
-    assert "1 error in the lab: underlay lint broken/seed-eth0" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert "lint finds 1 error\n" in said.out
+    assert "management-master: lannet sits on eth0" in said.out
+    assert said.err == ""
+    assert cli.main(["predict", "broken/seed-eth0", "--json"]) == 0
+    said = capsys.readouterr()
+    assert [one["id"] for one in json.loads(said.out)["findings"]] == ["management-master"]
+    assert "1 error in the lab: underlay lint broken/seed-eth0" in said.err
     assert cli.main(["predict", "coreos"]) == 0
-    assert capsys.readouterr().err == ""
+    said = capsys.readouterr()
+    assert "lint" not in said.out + said.err
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from underlay.lint.read import read_lab
 from underlay.observe import Observation, Seen
 from underlay.plan import Plan, make_plan
 from underlay.proof.bench.command_line import PseudoTerminal
-from underlay.report.matrix import matrix
+from underlay.report.matrix import cut_to, matrix
 from underlay.report.terminal import ascii_only, report
 from underlay.storage.paths import root
 from underlay.verdict import Verdict, judge
@@ -226,6 +226,21 @@ def test_columns_that_do_not_fit_stand_below(width: int) -> None:
     assert len(rows) == {40: 3, 60: 2, 80: 1, 100: 1}[width]
 
 
+def test_a_matrix_much_wider_than_the_terminal_is_folded_and_wide_it_never_is() -> None:
+    plan = plan_of(nodes=3, count=3)
+    wrong = lost(plan, lambda cell: cell.destination == "ipnet-3b")
+    every = matrix(judged(plan, wrong), ends(plan), width=100).plain
+    assert "lannet-1a  core-01" in every
+    folded = shown_matrix(plan, wrong, width=44)
+    assert "lannet on core-01" in folded
+    assert "✗ to ipnet-3b (core-03): " in folded
+    assert "ipnet-3b" in matrix(judged(plan, wrong), ends(plan), width=44, wide=True).plain
+    large = plan_of(nodes=5, count=4)
+    text = matrix(judged(large, as_predicted(large)), ends(large), width=80, wide=True).plain
+    assert sum(line.startswith(("lannet-", "ipnet-")) for line in text.splitlines()) == 40
+    assert max(map(len, text.splitlines())) > 140
+
+
 def test_a_large_matrix_of_many_troubles_names_a_few() -> None:
     plan = plan_of(nodes=5, count=4)
     text = shown_matrix(plan, lost(plan, lambda cell: cell.source[-1] != cell.destination[-1]))
@@ -296,3 +311,9 @@ def test_which_protocols_get_there_is_said_where_some_do() -> None:
     assert re.search(r"icmp \d+ of \d+", line)
     assert re.search(r"tcp:5432 \d+ of \d+ \(to [\w, -]+\)", line), line
     assert "◐" not in shipped("coreos")
+
+
+def test_a_name_that_is_cut_above_the_matrix_says_so_and_stays_apart() -> None:
+    rooms = {"vlan10": 7, "vlan20": 7, "nodes": 7, "passthru": 7}
+    assert cut_to(rooms, False) == ["vl…10", "vl…20", "nodes", "pass…"]
+    assert cut_to({"vlan10": 7}, True) == ["vlan~"]

@@ -1,21 +1,23 @@
-"""A run as Markdown, HTML and CSV; text, JSON and JUnit XML are compared with what check makes."""
+"""A run as Markdown and CSV; text, JSON and JUnit XML are compared with what check makes."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cluster.small_lab import small_lab
 from confusion import GREEN
 from underlay.cli import main
+from underlay.lint import load
 from underlay.proof.labs import LabResult
+from underlay.proof.runs.file import write_run
 from underlay.proof.runs.saving import saved
-from underlay.report.run import COLUMNS, Told, csv_text, html_text, run_text
+from underlay.report.run import COLUMNS, Told, csv_text, run_text
 from underlay.report.summary import markdown_text
 from unit.proof import test_runs as runs
 from unit.proof.test_explain import FILES, Recorded, explained, judged, recorded, scene
@@ -51,37 +53,6 @@ def test_a_red_run_is_a_summary_with_causes_in_markdown(
     golden(GOLDEN / "run-red.md", markdown_text(broken()))
 
 
-class Page(HTMLParser):
-    """The text of a page, with a note of each element that is open."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: object) -> None:
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open[-1:] not in (["style"], ["title"]) and "body" in self.open:
-            self.text += data
-
-
-@pytest.mark.parametrize("told", [green(), broken()], ids=["green", "red"])
-def test_html_is_the_text_on_a_page_that_stands_alone(told: Told) -> None:
-    text = html_text(told)
-    page = Page()
-    page.feed(text)
-    assert not page.open
-    assert page.text.strip() == run_text(told, width=100).plain.strip()
-    assert "<title>underlay check: " in text
-    assert "http" not in text.partition("<body>")[0]
-
-
 def test_csv_has_a_line_for_each_cell() -> None:
     told = broken()
     rows = list(csv.DictReader(io.StringIO(csv_text(told))))
@@ -105,3 +76,20 @@ def test_every_format_of_an_early_end_says_so(
     assert main(["report", str(file), "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["observed"] for row in rows} == {"not_measured"}
+
+
+def test_a_large_run_grows_with_its_cells_and_its_text_does_not(tmp_path: Path) -> None:
+    """Twice the containers are four times the cells: a file's bytes for each, and one screen."""
+    sizes, lines = [], []
+    for number in (12, 24):
+        file = tmp_path / "large.yml"
+        text = small_lab("large", 3, count=number, runtime="iproute2")
+        file.write_text(text)
+        plan = load(file).plan
+        verdict = seen(plan, wrong=number * number, missing=number)
+        run = run_of(saved(source(plan), LabResult(verdict)))
+        write_run(run, tmp_path / "run.json")
+        sizes.append((tmp_path / "run.json").stat().st_size / len(verdict.cells))
+        lines.append(run_text(Told(run), width=100).plain.count("\n"))
+    assert sizes[1] <= sizes[0] < 60
+    assert max(lines) < 60

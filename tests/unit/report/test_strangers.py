@@ -97,9 +97,12 @@ def test_what_runs_on_a_node_and_is_planned_is_no_stranger(
     monkeypatch.setattr(others.os.path, "isdir", lambda path: True)
     label = {others.COMPOSE_PROJECT: "shop"}
     entries = [
-        {"Names": ["/web"], "Image": "a", "Labels": {}},
-        {"Names": ["/db"], "Image": "b", "Labels": label},
+        {"Names": ["/web"], "Image": "a", "Labels": {}, "Id": "1"},
+        {"Names": ["/db"], "Image": "b", "Labels": label, "Id": "2"},
+        # Made anew from its own file, under that one's name.
+        {"Names": ["/shop-web-1"], "Image": "a", "Labels": label, "Id": "3"},
     ]
+    monkeypatch.setattr(docker, "identities", lambda names: {"3"} if names == ["web"] else set())
     monkeypatch.setattr(docker, "ask", lambda *words: entries)
     monkeypatch.setattr(podman, "pid", {"cache": 7, "db": 0}.get)
     pods = [{"Names": ["x"], "Image": "c", "Pid": 7}, {"Names": ["y"], "Image": "d", "Pid": 8}]

@@ -109,7 +109,7 @@ def test_it_is_counted_beside_the_cells() -> None:
 
 def test_the_page_lists_the_documents_fields() -> None:
     page = doc_pages.DOCS / "verbs" / "check.md"
-    made = {**document(verdict(Looked(FOUND, BLIND))), "causes": [], "origins": []}
+    made = {**document(verdict(Looked(FOUND, BLIND))), "causes": [], "origins": [], "captures": []}
     assert not doc_pages.wrong_fields(page, made, ("intent",))
 
 

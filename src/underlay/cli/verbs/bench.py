@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from underlay.cli.console import out, people, print_json, progress
+from underlay.cli.console import out, people, print_document, progress
 from underlay.cli.options import AsJson, ProviderOption
 from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, listed, nearest
 
@@ -93,7 +93,7 @@ def command(
     if record:
         people(as_json).print(f"written: {write_record(document)}")
     if as_json:
-        print_json(document)
+        print_document("bench", document)
     else:
         show(document)
     if document["not_run"]:
@@ -151,7 +151,7 @@ def _dataplane(as_json: bool, provider: str | None, *, quick: bool) -> None:
     with progress("measuring") as running:
         document = dataplane(running.step, provider_name=provider or DEFAULT, quick=quick)
     if as_json:
-        print_json(document)
+        print_document("bench", document)
     else:
         out.print(bars(document, ascii_only=ascii_only(out.encoding)))
     if document["not_run"]:

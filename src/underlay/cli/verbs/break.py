@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput, did_you_mean, listed, nearest
+from underlay.errors import BadInput
 
 if TYPE_CHECKING:
-    from underlay.faults import Fault, Place, Scene
+    from underlay.faults import Scene
 
 GROUP = "Faults"
 ORDER = 20
@@ -58,6 +58,7 @@ def command(
     from underlay.cluster.state.lock import turn
     from underlay.expect import Prediction
     from underlay.faults import Scene, running_fault
+    from underlay.faults.choosing import choose_place
     from underlay.faults.record import inject
 
     state = running_state(lab)
@@ -75,13 +76,14 @@ def command(
     if as_json:
         from underlay.report.explanation import cell_document
 
-        print_json(
+        print_document(
+            "break",
             {
                 "fault": broken.fault,
                 "where": broken.where,
                 "cells": [cell_document(cell) for cell in sorted(effect.certain)],
                 "possible": [cell_document(cell) for cell in sorted(effect.every)],
-            }
+            },
         )
         return
     count = len(effect.certain) or len(effect.every)
@@ -90,56 +92,16 @@ def command(
     out.print("next: underlay check · underlay explain · underlay mend")
 
 
-def choose_place(scene: Scene, fault: Fault, node: str | None, container: str | None) -> Place:
-    """Return the first place for ``fault`` that fits and changes a cell; raise BadInput."""
-    _refuse_unknown(scene, node, container)
-    places = list(fault.places(scene))
-    if not places:
-        raise BadInput(f"{fault.id} makes no sense here: {fault.no_place}", hint=_HINT)
-    fitting = [
-        place
-        for place in places
-        if (node is None or place.node == node)
-        and (container is None or container in (place.target, *place.detail))
-    ]
-    if not fitting:
-        where = container or node
-        there = ", ".join(dict.fromkeys(str(place) for place in places[:6]))
-        raise BadInput(f"{fault.id} makes no sense at {where}", hint=f"it fits: {there}")
-    for place in fitting:
-        if fault.effect(scene, place).every:
-            return place
-    raise BadInput(f"{fault.id} would change no cell at {fitting[0]}: {fault.symptom}", hint=_HINT)
-
-
-_HINT = "`underlay break --list` shows which faults fit this lab, and where"
-
-
-def _refuse_unknown(scene: Scene, node: str | None, container: str | None) -> None:
-    nodes = [planned.name for planned in scene.plan.nodes]
-    if node is not None and node not in nodes:
-        hint = did_you_mean(nearest(node, nodes)) or f"nodes: {listed(nodes)}"
-        raise BadInput(f"there is no node {node!r}", hint=hint)
-    names = [planned.name for planned in scene.plan.containers]
-    if container is not None and container not in names:
-        more = f"they are {listed(names, more=f'underlay status --lab {scene.plan.lab}')}"
-        hint = did_you_mean(nearest(container, names)) or more
-        raise BadInput(f"there is no container {container!r}", hint=hint)
-
-
 def _list(scene: Scene, as_json: bool) -> None:
-    from underlay.faults import RUNNING
+    from underlay.faults.fitting import fitting
 
-    rows = []
-    for fault in RUNNING:
-        places = [p for p in fault.places(scene) if fault.effect(scene, p).every]
-        if places:
-            first = places[0]
-            count = len(fault.effect(scene, first).every)
-            rows.append((fault.id, str(first), count, len(places), fault.title))
+    rows = [
+        (one.fault.id, str(one.places[0]), one.cells, len(one.places), one.fault.title)
+        for one in fitting(scene)
+    ]
     if as_json:
         keys = ("id", "where", "cells", "places", "title")
-        print_json({"faults": [dict(zip(keys, row, strict=True)) for row in rows]})
+        print_document("break", {"faults": [dict(zip(keys, row, strict=True)) for row in rows]})
         return
     table = Table("fault", "first place", "cells", "places", "what", box=None, pad_edge=False)
     for name, where, cells, count, title in rows:

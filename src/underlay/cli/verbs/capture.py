@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli.console import err, print_json, progress
+from underlay.cli.console import err, print_document, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput, Infrastructure, did_you_mean, listed, nearest, reason
@@ -59,6 +59,7 @@ def command(
     """
     from underlay.observe.capture import pcap, sniff
     from underlay.observe.frame_filter import compiled
+    from underlay.report.page import count as count_of
 
     state = running_state(lab)
     plan = state.plan()
@@ -77,7 +78,8 @@ def command(
         )
         if missing:
             raise Infrastructure(f"can't capture at {target}: {'; '.join(missing.values())}")
-        running.note(f"{len(frames)} frames")
+        told = count_of(len(frames), "frame") if frames else f"no frames in {seconds:g} s"
+        running.note(told)
     data = pcap(frames)
     if str(path) == STDOUT:
         sys.stdout.buffer.write(data)
@@ -88,9 +90,9 @@ def command(
     except OSError as error:
         raise BadInput(f"{path} can't be written: {reason(error)}") from error
     if as_json:
-        print_json({"file": str(path), "frames": len(frames), "bytes": len(data)})
+        print_document("capture", {"file": str(path), "frames": len(frames), "bytes": len(data)})
     else:
-        err.print(f"{path}: {len(frames)} frames")
+        err.print(f"{path}: {count_of(len(frames), 'frame')}")
 
 
 def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
@@ -103,7 +105,7 @@ def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:
     for container in plan.containers:
         if container.name == target:
             devices = [attachment.interface for attachment in container.attachments]
-            return container.node, container.name, container.runtime, devices
+            return container.node, container.name, container.space_kind, devices
     node, _, device = target.partition(":")
     for planned in plan.nodes:
         if planned.name == node and device:

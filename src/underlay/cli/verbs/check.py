@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
 from underlay.cli.carried_over import tell_remarks
-from underlay.cli.console import err, out, people, print_json, progress
+from underlay.cli.console import err, out, people, print_document, progress
 from underlay.cli.interrupt import reset_exit
-from underlay.cli.lab_proof import prove_lab, show_proof
-from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption
+from underlay.cli.lab_proof import captured, prove_lab, show_captures, show_proof
+from underlay.cli.lint_errors import refuse_wrong
+from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption, Wide
 from underlay.cli.pausing import refuse_without_terminal, wait_for_enter
-from underlay.cli.recording import baseline_of, recorded_in, source_of
+from underlay.cli.recording import baseline_of, recorded_in, source_of, source_of_file
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
 from underlay.errors import EXIT_INTERRUPTED, BadInput, Interrupted, UnderlayError, listed
 
@@ -78,6 +79,25 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="Write JUnit XML to FILE, however the run ends."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the run to FILE as a page to look at."),
+    ] = None,
+    after: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EVENT",
+            help="Have recreate, restart, reboot or upgrade=FILE happen, and measure again;"
+            " may be repeated.",
+        ),
+    ] = None,
+    healing: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS", help="With --after: how long to ask cells that fell silent, 60 s."
+        ),
+    ] = 60.0,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure who reaches whom in a lab and compare it with the prediction.
@@ -112,11 +132,19 @@ def command(
     versions and dates. It is written also where the run ends early, and says how far it came;
     `underlay report` makes every format of it, later and elsewhere. --junit writes JUnit XML, as
     surely: a suite per pair of networks and a case per source, which fails where a cell differs;
-    what wasn't measured is an error.
+    what wasn't measured is an error. --html writes the page that `report --format html` makes.
 
     With --baseline FILE, a run that --save kept, it says what is better, worse, new and gone since
     then. Exit code 1 means then that something is worse, or new and not as it should be; what
     differs as it did before doesn't count. 3 is as without it.
+
+    With --after the lab is measured, something that happens in production is done to it, node by
+    node, and it is measured again: recreate makes all containers anew, restart restarts the
+    runtimes, reboot boots each node from its disk, upgrade=FILE switches to another lab file.
+    Given several times, they happen one after the other. All the while the other nodes ask by
+    ICMP, without flushing what they know of their neighbours: what fell silent, what healed and
+    when, and which addresses and MAC addresses changed is said. Only what a file fixes stays.
+    Exit code 1 means that a cell is lost and didn't heal; with --strict, that any fell silent.
 
     Example:
       underlay check
@@ -126,7 +154,10 @@ def command(
       underlay check flat
       underlay check labs --json
       underlay check coreos --save run.json --junit junit.xml
+      underlay check coreos --html coreos.html
       underlay check coreos --baseline run.json
+      underlay check shim --after recreate --after reboot --healing 90
+      underlay check old.yml --after upgrade=new.yml
     """
     from underlay.proof.choice import Choice
 
@@ -140,17 +171,63 @@ def command(
             raise BadInput("--pause-on-fail needs a FILE or DIR: a lab that is up stays up")
         refuse_without_terminal()
     of: Literal["running", "files"] = "running" if what is None else "files"
+    if after:
+        _refuse_beside_after(choice, baseline=baseline is not None, pause=pause)
+        from underlay.cli.after import check_file, check_running, events_asked_for
+
+        events = events_asked_for(after, healing)
+        with recorded_in(save, junit, html, of=of, strict=strict, choice=choice) as run:
+            how_long = {"healing": healing}
+            if what is None:
+                code = check_running(lab, events, run, strict=strict, as_json=as_json, **how_long)
+            else:
+                code = check_file(
+                    what, provider, events, run, keep=keep, strict=strict, as_json=as_json,
+                    **how_long,
+                )  # fmt: skip
+        _tell_where(save, code, ended=what is not None and not keep)
+        raise typer.Exit(code)
     before = baseline_of(baseline)
     earlier = _Earlier(str(baseline), before) if before else None
     with recorded_in(
-        save, junit, of=of, strict=strict, choice=choice, wanted=before is not None
+        save,
+        junit,
+        html,
+        of=of,
+        strict=strict,
+        choice=choice,
+        before=(str(baseline), before) if before else None,
+        wanted=before is not None,
     ) as run:
         if what is None:
-            code = _check_running(lab, choice, run, earlier, strict=strict, as_json=as_json)
+            code = _check_running(
+                lab, choice, run, earlier, strict=strict, wide=wide, as_json=as_json
+            )
         else:
-            how = _How(provider, keep, strict, as_json, pause)
+            how = _How(provider, keep, strict, as_json, pause, wide)
             code = _check_files(what, choice, run, how, earlier)
+    _tell_where(save, code, ended=what is not None and not keep)
     raise typer.Exit(code)
+
+
+def _tell_where(save: Path | None, code: int, *, ended: bool) -> None:
+    """Say on stderr how a run that isn't green is explained again, where its lab has been ended."""
+    if save is not None and code and ended:
+        err.print(f"the run is kept: underlay explain {shlex.quote(str(save))}  tells it again")
+
+
+def _refuse_beside_after(choice: Choice, *, baseline: bool, pause: bool) -> None:
+    """Raise BadInput for what --after can't be given with."""
+    for given, option, why in (
+        (baseline, "--baseline", "it compares with what was before the event"),
+        (bool(choice), "--only, --not and --protocol", "all cells are asked meanwhile"),
+        (pause, "--pause-on-fail", "--keep leaves the lab as the last event has left it"),
+    ):
+        if given:
+            raise BadInput(
+                f"{option} can't be given with --after: {why}",
+                hint="underlay check LAB --after recreate --save run.json",
+            )
 
 
 class _How(NamedTuple):
@@ -161,6 +238,7 @@ class _How(NamedTuple):
     strict: bool
     as_json: bool
     pause: bool
+    wide: bool
 
 
 @dataclass(frozen=True)
@@ -192,30 +270,34 @@ def _check_running(
     earlier: _Earlier | None,
     *,
     strict: bool,
+    wide: bool,
     as_json: bool,
 ) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
-    from underlay.proof.labs import LabResult
+    from underlay.proof.explain import NOTHING
+    from underlay.proof.labs import LabResult, narrowed
     from underlay.report.comparison import baseline_document
-    from underlay.report.document import document
-    from underlay.report.explanation import causes
-    from underlay.report.origins import origins_document
+    from underlay.report.results import lab_document
 
     state = running_state(lab)
     chosen = choice.of(state.plan()) if choice else None
     run.of_labs([source_of(state)], state.provider, chosen)
     run.reach("measuring")
     proof = prove_lab(state, strict=strict, measured=run.measured)
-    verdict, explanation = proof.verdict, proof.explanation
-    run.add(LabResult(verdict, explanation))
-    if chosen is not None:
-        verdict, explanation = chosen.verdict(verdict), chosen.explanation(explanation)
+    run.add(LabResult(proof.verdict, proof.explanation))
+    run.reach("looking for causes")
+    captures = captured(state, proof) if run.captures else ()
+    result = LabResult(proof.verdict, proof.explanation, captures=captures)
+    run.add(result)
+    result = narrowed(result, chosen) if chosen is not None else result
+    verdict, explanation = result.verdict, result.explanation or NOTHING
     compared = earlier.compared(run) if earlier else None
     if as_json:
-        beside = {**origins_document(state.plan(), verdict), **baseline_document(compared)}
-        print_json({**document(verdict), "causes": causes(explanation), **beside})
+        page = lab_document(result, state.plan())
+        print_document("check", {**page, **baseline_document(compared)})
     else:
-        show_proof(state.plan(), verdict, explanation)
+        show_proof(state.plan(), verdict, explanation, wide=wide)
+        show_captures(result.captures)
     if compared and not as_json:
         _show_comparison(compared)
     if verdict.exit_code:
@@ -249,9 +331,7 @@ def _check_files(
     """
     from underlay.cluster.providers import DEFAULT
     from underlay.proof.labs import narrowed, prove_labs
-    from underlay.proof.runs.saving import Source
     from underlay.report.comparison import baseline_document
-    from underlay.report.origins import origins_document
     from underlay.report.results import results_document, sum_line
 
     began = time.monotonic()
@@ -265,7 +345,8 @@ def _check_files(
         )
     chosen = choice.of(labs[0].plan) if choice else None
     by = how.provider or DEFAULT
-    run.of_labs([Source(str(one.file), one.text.content, one.plan) for one in labs], by, chosen)
+    run.of_labs([source_of_file(one) for one in labs], by, chosen)
+    refuse_wrong(labs, what)
     named = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
     # The whole of one lab is read as that of a running one is; of many, a line each.
     whole = len(labs) == 1 and not how.as_json
@@ -277,17 +358,21 @@ def _check_files(
         run.add(result)
         result = narrowed(result, chosen) if chosen else result
         done[result.verdict.lab] = result
+        pauses = how.pause and result.error is None and result.verdict.exit_code
+        # While it waits for Enter the lab is up.
+        result = _up_now(result) if pauses else result
         tell(result)
-        if how.pause and result.error is None and result.verdict.exit_code:
+        if pauses:
             if whole:
-                _show_whole(plans[result.verdict.lab], result)
+                _show_whole(plans[result.verdict.lab], result, wide=how.wide)
             wait_for_enter(plans[result.verdict.lab], running)
 
     try:
         with progress(f"rendering {named}") as running:
             results = prove_labs(
-                labs, by, running.step, show, keep=how.keep, strict=how.strict, steps=run
-            )
+                labs, by, running.step, show, keep=how.keep, strict=how.strict, steps=run,
+                options=("--provider", by) if how.provider else (),
+            )  # fmt: skip
     except KeyboardInterrupt as interrupt:
         run.stopped_by(interrupt)
         return _interrupted(labs, done, interrupt, as_json=how.as_json)
@@ -299,12 +384,10 @@ def _check_files(
         results.by_lab[name] = narrowed(results.by_lab[name], chosen)
     compared = earlier.compared(run) if earlier else None
     if how.as_json:
-        told = results_document(results, [one.plan.lab for one in labs], timings)
-        for page, one in zip(told["labs"], labs, strict=True):
-            page.update(origins_document(one.plan, results.by_lab[one.plan.lab].verdict))
-        print_json({**told, **baseline_document(compared)})
+        told = results_document(results, plans, timings)
+        print_document("check", {**told, **baseline_document(compared)})
     if whole and not (how.pause and results.exit_code):
-        _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab])
+        _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab], wide=how.wide)
     people(how.as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
     if compared and not how.as_json:
         _show_comparison(compared)
@@ -330,8 +413,8 @@ def _interrupted(
         message, hint = interrupt.message, interrupt.hint
     left = [loaded.plan.lab for loaded in labs if loaded.plan.lab not in done]
     if as_json:
-        known = [done[loaded.plan.lab] for loaded in labs if loaded.plan.lab in done]
-        print_json(interrupted_document(message, hint, known, left))
+        plans = {loaded.plan.lab: loaded.plan for loaded in labs}
+        print_document("check", interrupted_document(message, hint, done, plans))
     err.print(message)
     if len(labs) > 1:
         sums = sum_line(LabResults(dict(done))) if done else "none measured"
@@ -342,11 +425,19 @@ def _interrupted(
     return EXIT_INTERRUPTED
 
 
-def _show_whole(plan: Plan, result: LabResult) -> None:
+def _show_whole(plan: Plan, result: LabResult, *, wide: bool) -> None:
     """Print one lab's matrix and causes; nothing of a lab that didn't come up, which was said."""
     if result.error is None:
-        show_proof(plan, result.verdict, result.explanation)
+        show_proof(plan, result.verdict, result.explanation, wide=wide)
+        show_captures(result.captures)
         out.print()
+
+
+def _up_now(result: LabResult) -> LabResult:
+    """Return ``result`` as it is to be told while its lab is up."""
+    if result.explanation is None:
+        return result
+    return replace(result, explanation=replace(result.explanation, keep_by=""))
 
 
 def _show_only_errors(result: LabResult) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.carried_over import tell_silenced
+from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import refuse_broken, running_state
 from underlay.errors import listed
@@ -48,15 +50,19 @@ def command(
       underlay converge --check --diff
     """
     from underlay.cluster.converging import converge
+    from underlay.lint import load
 
     began = time.monotonic()
     state = running_state(lab)
     refuse_broken(state)
+    loaded = load(Path(state.file))
+    tell_silenced(loaded)
     with progress(f"converging {state.lab}") as running:
-        done = converge(state, running.step, check=check, force=force)
+        done = converge(state, loaded, running.step, check=check, force=force)
     seconds = round(time.monotonic() - began, 3)
     if as_json:
-        print_json(
+        print_document(
+            "converge",
             {
                 "lab": state.lab,
                 "check": check,
@@ -65,7 +71,7 @@ def command(
                 "looked_at": done.looked_at,
                 **({"diff": done.diffs} if diff else {}),
                 "seconds": seconds,
-            }
+            },
         )
         return
     _show(done, diff=diff)

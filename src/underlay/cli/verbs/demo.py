@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import typer
 
-from underlay.cli.console import err, out, print_json
+from underlay.cli.console import err, out, print_document
 from underlay.cli.lab_proof import measure_lab, show_matrix
 from underlay.cli.options import AsJson, Timings
 from underlay.cli.verbs import up
 from underlay.cluster.providers import DEFAULT
 from underlay.errors import EXIT_OK
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from underlay.cluster.state.lab import LabState
+    from underlay.verdict import Verdict
 
 GROUP = "Labs"
 ORDER = 10
@@ -35,7 +42,8 @@ def command(
 
     Vagrant boots three Debian nodes in the manner of CoreOS: user core, CNI macvlan on eth1
     and CNI ipvlan on eth2, written by cloud-config. The first run builds the nodes' image,
-    which takes about a minute. The exit code is that of ``check``.
+    which takes about a minute. The last line names a page with the lab's picture and its matrix,
+    for a browser. The exit code is that of ``check``.
 
     Example:
       underlay demo
@@ -54,13 +62,28 @@ def command(
         page["timings"] = {**phases, **page["timings"], "total": total}
         if timings:
             page["spans"] = timeline.document(start_spans(state))
-        print_json(page)
+        print_document("demo", page)
         raise typer.Exit(verdict.exit_code)
     show_matrix(state.plan(), verdict)
+    page_of_it = _page(state, verdict)
     spent = " · ".join(f"{phase.replace('_', ' ')} {s:.1f} s" for phase, s in phases.items())
     err.print(f"{spent} · in all {total:.1f} s", style="dim")
     if timings:
         up.show_timeline(state)
     if verdict.exit_code == EXIT_OK:
         out.print(NEXT.rstrip())
+    out.print(f"\nThe same to look at, in any browser: {page_of_it}", soft_wrap=True)
     raise typer.Exit(verdict.exit_code)
+
+
+def _page(state: LabState, verdict: Verdict) -> Path:
+    """Write the run as a page into the lab's folder, which `down` takes away, and say where."""
+    from underlay.cli.recording import recorded_in, source_of
+    from underlay.proof.choice import Choice
+    from underlay.proof.labs import LabResult
+
+    page = state.folder / "matrix.html"
+    with recorded_in(None, None, page, of="running", strict=False, choice=Choice()) as run:
+        run.of_labs([source_of(state)], state.provider)
+        run.add(LabResult(verdict))
+    return page

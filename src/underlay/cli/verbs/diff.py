@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, print_document, progress
 from underlay.cli.lint_errors import tell_errors
 from underlay.cli.options import ProviderOption
 from underlay.cli.which_lab import resolve_lab
@@ -67,10 +67,11 @@ def command(
     OLD and NEW are lab files, names of labs, folders of lab files (compared by file name), or
     what git has: `HEAD~1:labs/coreos.yml`, or `HEAD~1:` for the other one's path at that
     revision. Nothing is checked out. What NEW says under `expect` is held against its
-    prediction, and so is what OLD says and NEW doesn't any more. That lint finds errors in NEW
-    is said on stderr: such a lab may do less than is predicted. Exit code 1 where a cell is
-    lost or a statement isn't kept, 0 otherwise; with --strict 1 where any cell or end isn't as
-    before, or a statement of OLD is gone or changed. 2 where OLD or NEW can't be read.
+    prediction, and so is what OLD says and NEW doesn't any more. Errors that lint finds in NEW
+    are named: such a lab may do less than is predicted. Exit code 1 where a cell is lost, a
+    statement isn't kept or NEW has an error that OLD hasn't, 0 otherwise; with --strict 1
+    where any cell or end isn't as before, or a statement of OLD is gone or changed. 2 where OLD
+    or NEW can't be read.
 
     With --prove both are measured by packets: OLD's nodes are booted, become NEW's without a
     reboot, and what isn't as predicted in either is told, with the causes. Where the two need
@@ -95,8 +96,8 @@ def command(
     if prove:
         results = _proven(results, provider)
     _print(results, "json" if as_json else shape)
-    for result in results:
-        if result.pair.new and (result.any or len(results) == 1):
+    for result in results if as_json or shape in ("json", "csv") else ():
+        if result.pair.new and result.errors:
             tell_errors(result.pair.new, result.pair.new.text.file)
     raise typer.Exit(_exit_code(results, strict=strict))
 
@@ -113,9 +114,14 @@ def _proven(results: Sequence[LabDifference], provider: str | None) -> list[LabD
 
 
 def _exit_code(results: Sequence[LabDifference], *, strict: bool) -> int:
-    """Return 1 where anything is lost or otherwise than wanted, or not as predicted; else 3, 0."""
+    """Return 1 where anything is lost, otherwise than wanted or predicted, or an error; else 3, 0.
+
+    An error of lint counts where the old lab is without it: it may lose what is predicted.
+    """
     proven = {result.proof.exit_code for result in results if result.proof}
-    worse = any(result.counts["lost"] or result.breaks_intent for result in results)
+    worse = any(
+        result.counts["lost"] or result.breaks_intent or result.new_errors for result in results
+    )
     if worse or (strict and any(result.any for result in results)):
         return EXIT_DIFFERS
     return next((code for code in (EXIT_DIFFERS, EXIT_INFRASTRUCTURE) if code in proven), EXIT_OK)
@@ -137,6 +143,6 @@ def _print(results: Sequence[LabDifference], shape: Format) -> None:
     from underlay.report.difference_formats import difference_csv, difference_document
 
     if shape == "json":
-        print_json(difference_document(results))
+        print_document("diff", difference_document(results))
     else:
         print(difference_csv(results), end="")

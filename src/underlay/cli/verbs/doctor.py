@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, print_document, progress
 from underlay.cluster.providers import DEFAULT, NAMES
 from underlay.cluster.providers import provider as by_name
 from underlay.cluster.requirements.machine import CHECKS, Row, package_rows
@@ -58,7 +58,7 @@ def command(
         if not image:
             rows += by_name(provider).requirements()
     if as_json:
-        print_json(document(rows))
+        print_document("doctor", document(rows))
     else:
         well = "this image can be a node" if image else "this machine can run labs"
         show(rows, out, well)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.console import out, people, print_json, progress
+from underlay.cli.console import out, people, print_document, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_lab
 from underlay.storage.paths import state, states
@@ -35,7 +35,7 @@ def command(
     from underlay.cluster.lifecycle import down
     from underlay.cluster.state.lab import only_rendered
     from underlay.cluster.state.lock import forget_unheld
-    from underlay.cluster.state.separate import sweep
+    from underlay.cluster.state.separate import end_kept, sweep
     from underlay.storage import temporary
 
     # Every folder: one without a record is of a start that was cut short, or `render` left it.
@@ -50,11 +50,13 @@ def command(
     temporary.sweep()
     forget_unheld()
     if every:
-        # What a `check DIR` that was killed has left.
-        names = (*names, *sweep())
+        # What a `check DIR` that was killed has left, and tests of somebody's own have kept.
+        names = (*names, *sweep(), *end_kept())
     seconds = time.monotonic() - began
     if as_json:
-        print_json({"labs": list(names), "rendered": rendered, "seconds": round(seconds, 3)})
+        print_document(
+            "down", {"labs": list(names), "rendered": rendered, "seconds": round(seconds, 3)}
+        )
     elif names:
         out.print(f"{', '.join(names)}: down, {seconds:.1f} s")
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.console import print_json
+from underlay.cli.console import print_document
 from underlay.cli.options import AsJson
 from underlay.cli.which_lab import resolve_lab
 
@@ -51,7 +51,7 @@ def command(
         "ANSIBLE_INVENTORY": str(paths.root() / "inventory"),
     }
     if as_json:
-        print_json(values)
+        print_document("env", {"variables": values})
         return
     if DOTFILE not in values:
         # Another lab's folder, exported before, must not hold for the default lab.

@@ -1,60 +1,87 @@
-"""The verb ``explain``: why cells of a running lab differ from the prediction."""
+"""The verb ``explain``: why cells differ from the prediction, of a running lab or a saved run."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
-from underlay.cli.console import out, print_json
+from underlay.cli.console import out, print_document
 from underlay.cli.lab_proof import prove_lab
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
+from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 GROUP = "Labs"
 ORDER = 60
 
 
 def command(
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="FILE", help="A run that `check --save` kept, instead of a lab."),
+    ] = None,
     lab: LabOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say why cells of a running lab differ from the prediction.
+    """Say why cells of a running lab, or of a saved run, differ from the prediction.
 
     The lab is measured, and every node, container and the switch are looked into at
     once. The causes named are as few as account for the differing cells, each with
     what was seen, the cells, the cure and a source. What none accounts for is said
     to be unexplained, with what was ruled out. Statements of what is wanted that are broken
     follow, with the cells that break them, and then what is reachable and not planned, with
-    what makes it. Exit codes are those of `check`.
+    what makes it. With FILE nothing is measured or looked into: it says what was found then, on
+    any machine, with what `check --after` did to the lab, and how far a run came that ended early.
+    Exit codes are those of `check`.
 
     Example:
       underlay explain
       underlay explain --lab docker-vlan --json
+      underlay explain run.json
     """
-    from underlay.report.explanation import document, explanation_text
-    from underlay.report.intent import intent_document, intent_text
-    from underlay.report.origins import origins_document, origins_text
-    from underlay.report.terminal import page_form, summary_line
-    from underlay.report.unplanned import unplanned_document, unplanned_text
+    if run is not None and lab is not None:
+        raise BadInput("--lab is for a lab that is up, and FILE is a run")
+    code = _running(lab, as_json=as_json) if run is None else _saved(run, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _running(lab: str | None, *, as_json: bool) -> int:
+    from underlay.proof.labs import LabResult
+    from underlay.report.explained import explained_document, explained_text
+    from underlay.report.terminal import page_form
 
     state = running_state(lab)
     proof = prove_lab(state)
-    verdict, explanation = proof.verdict, proof.explanation
+    result = LabResult(proof.verdict, proof.explanation)
     if as_json:
-        beside = {
-            "intent": intent_document(verdict),
-            "unplanned": unplanned_document(verdict)["unplanned"],
-            **origins_document(state.plan(), verdict),
-        }
-        print_json({"lab": state.lab, **document(explanation), **beside})
+        print_document("explain", explained_document(result, state.plan()))
     else:
-        width, _ = page_form(out)
-        out.print(summary_line(verdict), end="")
-        if verdict.as_predicted:
-            out.print("nothing to explain: every cell is as expected")
-        else:
-            out.print()
-            out.print(explanation_text(explanation, width=width), end="")
-            out.print(origins_text(state.plan(), verdict, width=width), end="")
-        out.print(intent_text(verdict, width=width), end="")
-        out.print(unplanned_text(verdict, width=width), end="")
-    raise typer.Exit(verdict.exit_code)
+        width, plain = page_form(out)
+        _show(explained_text(result, state.plan(), width=width, ascii_only=plain))
+    return proof.verdict.exit_code
+
+
+def _saved(file: Path, *, as_json: bool) -> int:
+    from underlay.proof.runs.file import read_run
+    from underlay.report.explained import run_explained_document, run_explained_text
+    from underlay.report.run import Told
+    from underlay.report.terminal import page_form
+
+    told = Told(read_run(file.expanduser()))
+    if as_json:
+        print_document("explain", run_explained_document(told))
+    else:
+        width, plain = page_form(out)
+        _show(run_explained_text(told, width=width, ascii_only=plain))
+    code = told.results.exit_code
+    early = told.run.reached != "the end"
+    return code or (EXIT_INFRASTRUCTURE if early else 0)
+
+
+def _show(text: Text) -> None:
+    out.print(text, end="")

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 from rich.table import Table
 
-from underlay.cli.console import out, print_json
+from underlay.cli.console import out, print_document
 from underlay.cli.options import AsJson
 
 GROUP = "Faults"
@@ -33,7 +33,7 @@ def command(
     if as_json:
         keys = [field.name for field in fields(Entry)]
         rows = [{key: getattr(entry, key) for key in keys} for entry in known]
-        print_json({"faults": rows})
+        print_document("faults", {"faults": rows})
         return
     for stage in ("running", "boot", "file"):
         table = Table("fault", "layer", "what is wrong", box=None, pad_edge=False)

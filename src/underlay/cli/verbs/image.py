@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson
 from underlay.errors import BadInput, UnderlayError
 
@@ -79,14 +79,15 @@ def _show(*, build: bool, anew: bool, as_json: bool) -> None:
             image.ensure(running.step, anew=anew)
     size = current.disk.stat().st_blocks * 512 if current.exists else 0
     if as_json:
-        print_json(
+        print_document(
+            "image",
             {
                 "key": current.key,
                 "built": current.exists,
                 "folder": str(current.folder),
                 "bytes": size,
                 "seconds": round(time.monotonic() - began, 3),
-            }
+            },
         )
         return
     words = f"built, {size >> 20} MiB on disk" if current.exists else "not built yet"
@@ -117,7 +118,8 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
     size = file.stat().st_size
     seconds = time.monotonic() - began
     if as_json:
-        print_json(
+        print_document(
+            "image",
             {
                 "key": current.key,
                 "file": str(file),
@@ -125,7 +127,7 @@ def _export(file: Path, *, force: bool, as_json: bool) -> None:
                 "packages_file": str(beside),
                 "packages": len(packages),
                 "seconds": round(seconds, 3),
-            }
+            },
         )
         return
     out.print(f"image {current.key}: {file}, {size >> 20} MiB, in {seconds:.1f} s")
@@ -140,14 +142,15 @@ def _import(file: Path, *, as_json: bool) -> None:
         image, is_new = image_archive.import_(file, running.step)
     wanted = _is_wanted(image)
     if as_json:
-        print_json(
+        print_document(
+            "image",
             {
                 "key": image.key,
                 "folder": str(image.folder),
                 "imported": is_new,
                 "current": wanted,
                 "seconds": round(time.monotonic() - began, 3),
-            }
+            },
         )
         return
     out.print(f"image {image.key}: {'imported' if is_new else 'was in the cache already'}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from underlay.cli.carried_over import kinds
-from underlay.cli.console import err, print_json
+from underlay.cli.console import err, print_document
 from underlay.cli.options import AsJson
 from underlay.errors import EXIT_DIFFERS, BadInput, Spot, reason
 from underlay.report.page import count
@@ -89,13 +89,16 @@ def command(
     from underlay.fleet import read_hosts
     from underlay.fleet.carried import carry, lab_text, short_text
     from underlay.lint.hosts import lint_hosts, refuse
+    from underlay.lint.silence import silent_in
 
     pairs = named_pairs(folders)
     _refuse_output(output, [Path(pair.partition("=")[2]) for pair in pairs], force=force)
     found = read_hosts(pairs, inside=True)
     refuse(found)
     stated = _stated(segments or [])
-    carried = carry(found, stated, _name(output, pairs), real=not whole)
+    name = _name(output, pairs)
+    silent = silent_in(found)
+    carried = carry(found, stated, name, real=True, files=not whole, silent=silent)
     files = len({document.file for host in found for document in host.documents})
     text = lab_text(carried, files)
     if whole:
@@ -106,13 +109,14 @@ def command(
         by_host = dict(zip((host.name for host in found), fleet, strict=True))
         nics = {s: [(by_host[host], nic) for host, nic in each] for s, each in stated.items()}
         text = short_text(carried, fleet, nics)
-        _refuse_fleet(carried, text, output)
+        statement = _proposed(_refuse_fleet(carried, text, output))
+        text = short_text(carried, fleet, nics, statement) if statement else text
     findings = [one for one in lint_hosts(found) if one.severity == "error"]
     refused = strict and bool(findings or any(one.matters for one in carried.left_out))
     if output is not None and not refused:
         _write(output, text)
     if as_json:
-        print_json(_document(carried, findings))
+        print_document("import", _document(carried, findings))
     elif output is None and not refused:
         print(text, end="")
     _say(carried, findings, output, refused=refused, verbose=verbose)
@@ -199,18 +203,38 @@ def _refuse_lab(carried: Carried, text: str, output: Path | None) -> None:
         )
 
 
-def _refuse_fleet(carried: Carried, text: str, output: Path | None) -> None:
-    """Raise LabError where the hosts lead to what no lab can be, as reading the lab file does."""
+def _refuse_fleet(carried: Carried, text: str, output: Path | None) -> LabText:
+    """Return all that the lab says with its hosts' files.
+
+    Raises BadInput where the hosts lead to what no lab can be, as reading the lab file does.
+    """
     from underlay.lab.text import LabError, text_of
     from underlay.lint.derived import laid_over
     from underlay.lint.read import problems_of
 
     file = str(output or "lab.yml")
-    problems = problems_of(laid_over(text_of(file, text), carried)[0])
+    whole = laid_over(text_of(file, text), carried)[0]
+    problems = problems_of(whole)
     if problems:
         told = LabError(problems, file)
         hint = "mend the hosts' files; `underlay lint --host NAME=DIR …` says more of them"
         raise BadInput("what these hosts have is no lab", detail=told.message, hint=hint)
+    return whole
+
+
+def _proposed(whole: LabText) -> str:
+    """Return a statement that the lab keeps as it is, nothing where none is found."""
+    from underlay.expect import Prediction
+    from underlay.intent import proposed_statement
+    from underlay.lint.read import lab_of_text
+    from underlay.plan import make_plan
+
+    try:
+        lab = lab_of_text(whole, Path(whole.file).absolute().parent)
+    except BadInput:
+        # An image's archive isn't there, say: reading the lab file says so.
+        return ""
+    return proposed_statement(Prediction(make_plan(lab)))
 
 
 def _at_origin(carried: Carried, lab: LabText, problem: Problem) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from underlay.cli.console import out, print_json
+from underlay.cli.console import out, print_document
 from underlay.cli.options import AsJson
 from underlay.cli.which_lab import lab_names
 from underlay.storage.paths import root
@@ -38,7 +38,7 @@ def command(
     """
     found = [row for row in map(_row, lab_names()) if _is_about(row, words or [])]
     if as_json:
-        print_json({"labs": found})
+        print_document("labs", {"labs": found})
         return
     if not found:
         out.print(f"no lab is about {' '.join(words or [])}; `underlay labs` lists all")

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from underlay.cli.carried_over import remarks
-from underlay.cli.console import err, out, print_json
+from underlay.cli.console import err, out, print_document, print_json
 from underlay.cli.host_folders import named_pairs
 from underlay.cli.which_lab import resolve_lab
-from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput, listed
+from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput, UnderlayError, listed
 from underlay.lab.text import LabError
 from underlay.report.page import count
 from underlay.storage.paths import root
@@ -99,8 +99,19 @@ def command(
     """
     if as_json and shape not in ("text", "json"):
         raise BadInput(f"--json and --format {shape} are two formats", hint="name one of them")
-    shape = "json" if as_json else shape
     silencing = _Silencing(tuple(ignore or ()), baseline)
+    try:
+        _lint(labs, hosts, "json" if as_json else shape, silencing)
+    except UnderlayError as error:
+        # Whoever uploads a document has one also where nothing could be read.
+        _print_failure(error, shape)
+        raise
+
+
+def _lint(
+    labs: list[str] | None, hosts: list[str] | None, shape: Format, silencing: _Silencing
+) -> None:
+    """Lint what the command line means; raise BadInput where that makes no sense."""
     if hosts and labs:
         raise BadInput("both a lab and --host", hint="lint one after the other")
     lab = labs[0] if labs else None
@@ -114,6 +125,20 @@ def command(
         _lint_hosts(hosts, shape, silencing)
     else:
         _lint_lab(resolve_lab(lab), shape, silencing)
+
+
+def _print_failure(error: UnderlayError, shape: Format) -> None:
+    """Say in formats for programs what went wrong; of --json the frame does."""
+    if shape == "json":
+        print_document("error", {"error": error.message, "hint": error.hint})
+    elif shape == "sarif":
+        from underlay.lint.formats import failed_sarif
+
+        print_json(failed_sarif(error.message))
+    elif shape == "github":
+        from underlay.lint.formats import failed_github
+
+        print(failed_github(error.message))
 
 
 @dataclass(frozen=True)
@@ -166,20 +191,24 @@ def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
     from underlay.intent import intent_findings, intent_rules, stands_of
     from underlay.lint import lab_rules, load
     from underlay.lint.formats import Note
+    from underlay.lint.hosts import host_rules
     from underlay.lint.problems import problem_findings
     from underlay.lint.silence import comments
 
-    rules = (*lab_rules(), *intent_rules())
+    rules: tuple[RuleText, ...] = (*lab_rules(), *intent_rules())
     try:
         loaded = load(path)
     except LabError as error:
         if shape == "text":
             raise
-        findings = problem_findings(error.problems)
+        findings = problem_findings(error.problems, host_rules())
+        rules = (*rules, *host_rules()) if any(one.file != str(path) for one in findings) else rules
         said = _Said(findings, [], rules, {"error": error.message, "hint": error.hint})
         _print(said, shape)
         err.print(f"error: {error.message}")
         raise typer.Exit(EXIT_BAD_INPUT) from error
+    if loaded.hosts:
+        rules = (*rules, *host_rules())
     stands = stands_of(Prediction(loaded.plan))
     every = [*loaded.findings, *intent_findings(loaded, stands)]
     findings, silenced = silencing.of(sorted(every, key=lambda f: (f.line, f.column)), rules)
@@ -269,7 +298,7 @@ def _print(said: _Said, shape: Format) -> None:
         rows = [asdict(finding) for finding in said.findings]
         silenced = [{**asdict(s.finding), "by": s.by, "because": s.reason} for s in said.silenced]
         document = {**said.about, "findings": rows, "silenced": silenced}
-        print_json({**document, "summary": _summary(said)})
+        print_document("lint", {**document, "summary": _summary(said)})
         return
     if shape == "text":
         for finding in said.findings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, print_document, progress
 from underlay.cli.lab_proof import measure_lab
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
@@ -36,12 +36,13 @@ def command(
         mended = mend(state)
     verdict = measure_lab(state)
     if as_json:
-        print_json(
+        print_document(
+            "mend",
             {
                 "lab": state.lab,
                 "mended": [{"fault": one.fault, "where": one.where} for one in mended],
                 "green": verdict.exit_code == 0,
-            }
+            },
         )
     else:
         for one in mended:

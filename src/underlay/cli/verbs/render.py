@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli.console import err, out, print_json
+from underlay.cli.console import err, out, print_document
 from underlay.cli.options import AsJson, LabFile
 from underlay.cli.which_lab import resolve_lab
 from underlay.errors import BadInput
@@ -36,9 +36,9 @@ def command(
     """Write every file of a lab's nodes without starting any.
 
     Ansible renders each node's cloud-config seed (user-data, meta-data and
-    network-config) and whatever it installs: CNI's net.d files, Docker's networks
-    and the list of containers. The output folder then holds these files and
-    nothing else; a folder with other files in it is refused.
+    network-config) or its Ignition configuration, and whatever that installs: CNI's
+    net.d files, Docker's networks and the list of containers. The output folder then
+    holds these files and nothing else; a folder with other files in it is refused.
 
     Example:
       underlay render
@@ -62,14 +62,15 @@ def command(
     seconds = time.monotonic() - started
     files = rendered_files(folder)
     if as_json:
-        print_json(
+        print_document(
+            "render",
             {
                 "lab": name,
                 "output": str(folder),
                 "files": [str(path) for path in files],
                 "seconds": round(seconds, 3),
                 "cached": cached,
-            }
+            },
         )
         return
     _print_tree(folder, files)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from underlay.cli.console import out
+from underlay.cli.options import Wide
 from underlay.cli.recording import baseline_of
 from underlay.errors import BadInput, reason
 
@@ -17,12 +19,28 @@ if TYPE_CHECKING:
 GROUP = "Labs"
 ORDER = 35
 
-Format = Literal["text", "md", "html", "json", "csv", "junit"]
+Format = Literal["text", "md", "html", "json", "csv", "junit", "pcap"]
+# What a file's name ends in where --format doesn't say it; a name without an ending is text.
+ENDINGS: dict[str, Format] = {
+    "": "text",
+    ".txt": "text",
+    ".md": "md",
+    ".html": "html",
+    ".htm": "html",
+    ".json": "json",
+    ".csv": "csv",
+    ".xml": "junit",
+    ".pcap": "pcap",
+    ".pcapng": "pcap",
+}
 
 
 def command(
     run: Annotated[Path, typer.Argument(metavar="FILE", help="A run that `check --save` kept.")],
-    shape: Annotated[Format, typer.Option("--format", help="How the run is told.")] = "text",
+    shape: Annotated[
+        Format | None,
+        typer.Option("--format", help="How the run is told; as the ending of -o says, or text."),
+    ] = None,
     baseline: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Compare it with the run in FILE.")
     ] = None,
@@ -30,48 +48,81 @@ def command(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write it there instead of stdout."),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the page there: --format html and -o in one."),
+    ] = None,
+    wide: Wide = False,
 ) -> None:
     """Tell a run that `check --save` kept, in any format, later and on any machine.
 
     `underlay check --save run.json` makes one. Nothing is measured, predicted or judged anew:
     text and JSON are what `check` printed then, and junit what --junit wrote. As md it is a
-    summary for a merge request, as html a page, as csv a line for each cell. A run that ended
-    early says how far it came. Exit code 0 where the run could be told, however it went; 2 where
-    FILE can't be read as a run. With --baseline, what is better, worse, new and gone since that run
-    follows, and the exit codes are those of `check --baseline`.
+    summary for a merge request, as html a page to look at that needs no network, as csv a line
+    for each cell, as pcap the frames that were captured of cells that differ, for Wireshark. A run
+    that ended early says how far it came. Exit code 0 where the run could be told, however it went;
+    2 where FILE can't be read as a run, -o can't be written or its ending says no format, or there
+    are no frames for pcap. With --baseline, what is better, worse, new and gone since
+    that run follows, and the exit codes are those of `check --baseline`.
 
     Example:
       underlay report run.json
-      underlay report run.json --format json -o cells.json
-      underlay report run.json --format junit -o junit.xml
+      underlay report run.json --html run.html
+      underlay report run.json --format junit -o results.xml
+      underlay report run.json -o run.pcapng
       underlay report run.json --format md --baseline before.json
     """
     from underlay.proof.runs.comparison import compare
     from underlay.proof.runs.file import read_run
     from underlay.report.run import Told
 
+    if html is not None:
+        if shape or output:
+            raise BadInput(
+                "--html says the format and the file",
+                hint="leave out --format and -o, or run `underlay report` once for each",
+            )
+        shape, output = "html", html
+    shape = shape or _format_of(output)
     now, before = read_run(run.expanduser()), baseline_of(baseline)
     compared = compare(before, now, str(baseline)) if before else None
     told = Told(now, compared)
     if shape == "text" and output is None:
-        _show(told)
+        _show(told, wide=wide)
+    elif shape == "pcap":
+        _write_frames(told, output)
     elif output is None:
-        print(_text(told, shape), end="")
+        print(_text(told, shape, wide=wide), end="")
     else:
-        _write(output.expanduser(), _text(told, shape))
+        _write(output.expanduser(), _text(told, shape, wide=wide))
     if compared is not None:
         raise typer.Exit(compared.exit_code)
 
 
-def _show(told: Told) -> None:
+def _format_of(output: Path | None) -> Format:
+    """Return what the ending of a file's name says, text without a file.
+
+    :raises BadInput: if it says none of the formats.
+    """
+    found = ENDINGS.get(output.suffix.lower()) if output else "text"
+    if found is None:
+        raise BadInput(
+            f"{output}: '{output.suffix if output else ''}' says none of the formats of a run",
+            hint="End it in .txt, .md, .html, .json, .csv, .xml (junit) or .pcapng, or name one"
+            " with --format.",
+        )
+    return found
+
+
+def _show(told: Told, *, wide: bool) -> None:
     from underlay.report.run import run_text
     from underlay.report.terminal import page_form
 
     width, plain = page_form(out)
-    out.print(run_text(told, width=width, ascii_only=plain), end="")
+    out.print(run_text(told, width=width, ascii_only=plain, wide=wide), end="")
 
 
-def _text(told: Told, shape: Format) -> str:
+def _text(told: Told, shape: Format, *, wide: bool) -> str:
     from underlay.report import run
     from underlay.report.terminal import PAGE_WIDTH
 
@@ -84,13 +135,30 @@ def _text(told: Told, shape: Format) -> str:
 
         return markdown_text(told)
     if shape == "html":
-        return run.html_text(told)
+        from underlay.report.run_page.page import page_text
+
+        return page_text(told)
     if shape == "csv":
         return run.csv_text(told)
-    return run.json_text(told) if shape == "json" else run.run_text(told, width=PAGE_WIDTH).plain
+    if shape == "json":
+        return run.json_text(told)
+    return run.run_text(told, width=PAGE_WIDTH, wide=wide).plain
 
 
-def _write(path: Path, text: str) -> None:
+def _write_frames(told: Told, output: Path | None) -> None:
+    from underlay.report.run import pcap_bytes
+
+    frames = pcap_bytes(told)
+    if output is not None:
+        _write(output.expanduser(), frames)
+    elif sys.stdout.isatty():
+        raise BadInput("a capture is nothing for a terminal", hint="-o run.pcapng")
+    else:
+        sys.stdout.buffer.write(frames)
+        sys.stdout.buffer.flush()
+
+
+def _write(path: Path, text: str | bytes) -> None:
     from underlay.storage.writing import write_whole
 
     try:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson
 from underlay.errors import EXIT_DIFFERS
 
@@ -72,7 +72,7 @@ def command(
     )
     document["ok"] = not failed
     if as_json:
-        print_json(document)
+        print_document("soak", document)
     else:
         show(document)
     if failed:

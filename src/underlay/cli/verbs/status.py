@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from underlay.cli.console import out, print_json
+from underlay.cli.console import out, print_document
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 
@@ -53,7 +53,7 @@ def command(
     state = running_state(lab)
     status = describe(state)
     if as_json:
-        print_json(status)
+        print_document("status", status)
     else:
         _show(status)
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.carried_over import tell_silenced
+from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import refuse_broken, resolve_lab, running_state
 
@@ -36,17 +37,21 @@ def command(
       underlay switch labs/flat.yml --lab seen
     """
     from underlay.cluster.switching import switch
+    from underlay.lint import load
 
     began = time.monotonic()
     wanted = resolve_lab(file)
     state = running_state(lab)
     refuse_broken(state)
+    loaded = load(wanted)
+    tell_silenced(loaded)
     with progress(f"switching {state.lab} to {wanted.stem}") as running:
-        new, phases = switch(state, wanted, running.step, force=force)
+        new, phases = switch(state, loaded, running.step, force=force)
     seconds = time.monotonic() - began
     plan = new.plan()
     if as_json:
-        print_json(
+        print_document(
+            "switch",
             {
                 "lab": new.lab,
                 "was": state.lab,
@@ -54,7 +59,7 @@ def command(
                 "nodes": [node.name for node in plan.nodes],
                 "containers": [container.name for container in plan.containers],
                 "timings": {**phases, "total": round(seconds, 3)},
-            }
+            },
         )
         return
     out.print(

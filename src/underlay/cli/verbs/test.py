@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli.console import people, print_json
+from underlay.cli.console import people, print_document
 from underlay.errors import EXIT_DIFFERS, BadInput
 from underlay.proof.parts import LAYERS, MINUTES, Share, enough, parse_part, units
 from underlay.storage.paths import is_checkout
@@ -91,7 +91,9 @@ def command(
     share = found[number - 1] if found else None
     if only_plan:
         if as_json:
-            print_json({"layers": [], **dict.fromkeys(COUNTS, 0), "part": planned(share, found)})
+            print_document(
+                "test", {"layers": [], **dict.fromkeys(COUNTS, 0), "part": planned(share, found)}
+            )
         return
     durations: dict[str, float] = {}
     results = _run(chosen, extra, everything, as_json, console, share, durations)
@@ -102,7 +104,7 @@ def command(
         path = write_records(share, tests, results, durations)
         console.print(f"written: {path}")
     if as_json:
-        print_json({**document(results), "part": planned(share, found)})
+        print_document("test", {**document(results), "part": planned(share, found)})
     for result in results:
         console.print(layer_line(result))
     console.print(last_line(results))
@@ -205,24 +207,27 @@ def _run(
     share: Share | None,
     durations: dict[str, float],
 ) -> list[Layer]:
-    from underlay.proof.own_tests import run_layer
+    from underlay.proof.own_tests import image_meanwhile, run_layer
 
     deadline = time.monotonic() + (ALL_DEADLINE if everything else DAILY_DEADLINE)
     options = ["--all", *extra] if everything else extra
     results = []
-    for name in chosen:
-        console.print(f"== {name}", style="bold")
-        left = deadline - time.monotonic()
-        result = run_layer(
-            name,
-            options,
-            left,
-            to_stderr=as_json,
-            selected=bool(extra),
-            only=share.names(name) if share is not None and share.of > 1 else None,
-            durations=durations if share is not None else None,
-        )
-        results.append(result)
+    with image_meanwhile(() if extra else chosen) as building:
+        if building:
+            console.print("building the nodes' image meanwhile")
+        for name in chosen:
+            console.print(f"== {name}", style="bold")
+            left = deadline - time.monotonic()
+            result = run_layer(
+                name,
+                options,
+                left,
+                to_stderr=as_json,
+                selected=bool(extra),
+                only=share.names(name) if share is not None and share.of > 1 else None,
+                durations=durations if share is not None else None,
+            )
+            results.append(result)
     return results
 
 

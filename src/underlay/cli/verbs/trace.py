@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
-from underlay.cli.console import out, print_json, progress
+from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
 from underlay.errors import EXIT_DIFFERS, EXIT_OK, BadInput
+from underlay.storage.seated import in_seat
 
 if TYPE_CHECKING:
-    from underlay.cluster.state.lab import LabState
     from underlay.proof.trace import Packet, Point, Trace
 
 GROUP = "Running labs"
 ORDER = 50
-
-PATIENCE = 3.0  # s that an answer may take; ARP alone asks three times, a second apart
-LONGEST = 30.0
-# Source ports that no service has, and that the kernel gives to nobody: below its own range.
-SOURCE_PORTS = range(20000, 30000)
 
 Protocol = Literal["icmp", "tcp", "udp"]
 
@@ -31,29 +25,6 @@ REFUSALS = {
     "refused": ": nobody listens at this port, or somebody says so",
     "accepted": ": somebody listens at this port",
 }
-
-FORGET = """
-ip neighbour delete "$1" dev "$2" 2>/dev/null || :
-shift 2
-exec "$@"
-"""
-# Sends a SYN or a datagram from its own port, and waits for a word of whoever is there.
-ASK = """
-import socket, sys
-protocol, source, source_port, destination, port, patience = sys.argv[1:]
-family = socket.AF_INET6 if ":" in destination else socket.AF_INET
-kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
-with socket.socket(family, kind) as asking:
-    asking.settimeout(float(patience))
-    asking.bind((source, int(source_port)))
-    try:
-        asking.connect((destination, int(port)))
-        if protocol == "udp":
-            asking.send(b"underlay trace")
-            asking.recv(1)
-    except OSError:
-        pass
-"""
 
 
 def command(
@@ -85,60 +56,38 @@ def command(
       underlay trace lannet-1a core-02 --protocol udp --port 53
       underlay trace core-01 ipnet-3b --json
     """
+    from underlay.proof.followed import followed
     from underlay.proof.trace import trace_of
 
     packet = _packet(protocol, port)
     state = running_state(lab)
     trace = trace_of(state.plan(), source, destination, packet)
     with progress(f"sending {packet.words} from {source} to {destination}"):
-        points = _seen(state, trace)
+        points = followed(state, trace)
     back = bool(points) and points[-1].seen
     if as_json:
-        print_json(_document(trace, points, back))
+        print_document("trace", _document(trace, points, back))
     else:
         _show(trace, points, back)
     raise typer.Exit(EXIT_OK if back else EXIT_DIFFERS)
 
 
 def _packet(protocol: Protocol | None, port: int | None) -> Packet:
-    from underlay.proof.trace import Packet
+    from underlay.proof.followed import packet_of
 
     if port is None and protocol in ("tcp", "udp"):
         hint = "--port 5432, say"
         raise BadInput(f"--protocol {protocol} without a port", hint=hint)
     if port is None:
-        return Packet(mark=secrets.token_bytes(8))
+        return packet_of()
     if protocol == "icmp":
         raise BadInput("an ICMP echo has no port", hint="leave out --port, or --protocol icmp")
-    return Packet(protocol or "tcp", port, secrets.choice(SOURCE_PORTS))
-
-
-def _seen(state: LabState, trace: Trace) -> list[Point]:
-    from underlay.cluster.access import run_in
-    from underlay.observe.capture import sniff
-    from underlay.proof.trace import seen_points
-
-    packet, source, there = trace.packet, trace.source_address, trace.destination_address
-    if packet.protocol == "icmp":
-        ask = ["ping", "-n", "-q", "-c", "1", "-W", f"{PATIENCE:g}", "-p", packet.mark.hex()]
-        ask += ["-I", source, there]
-    else:
-        words = [source, str(packet.source_port), there, str(packet.port), f"{PATIENCE:g}"]
-        ask = ["python3", "-I", "-S", "-c", ASK, packet.protocol, *words]
-
-    def send() -> None:
-        # Otherwise the destination may just now be confirming the source it knew before.
-        forget = ["ip", "neighbour", "flush", "to", source]
-        run_in(state, trace.destination_space, forget, deadline=LONGEST)
-        arguments = ["sh", "-c", FORGET, "sh", there, trace.device, *ask]
-        run_in(state, trace.source_space, arguments, deadline=LONGEST)
-
-    marks = (*packet.marks(), *trace.arp_marks())
-    frames, missing = sniff(state, trace.spaces(), seconds=LONGEST, marks=marks, meanwhile=send)
-    return seen_points(trace, frames, missing)
+    return packet_of(protocol or "tcp", port)
 
 
 def _document(trace: Trace, points: list[Point], back: bool) -> dict[str, Any]:
+    from underlay.report.captures import hops_document
+
     return {
         "source": trace.source,
         "destination": trace.destination,
@@ -147,18 +96,7 @@ def _document(trace: Trace, points: list[Point], back: bool) -> dict[str, Any]:
         "answer": _answer(points) or None,
         "reached": back,
         "last_seen": trace.last(points),
-        "hops": [
-            {
-                "way": point.packet,
-                "at": point.at,
-                "point": point.kind,
-                "direction": point.direction,
-                "seen": point.seen,
-                "arp": list(point.arp),
-                "frame": point.frame or None,
-            }
-            for point in points
-        ],
+        "hops": hops_document(points),
     }
 
 
@@ -186,4 +124,6 @@ def _show(trace: Trace, points: list[Point], back: bool) -> None:
         out.print(f"The answer came back{REFUSALS.get(_answer(points), '')}.")
     else:
         out.print(f"No answer. {trace.last(points)}")
-        out.print("next: underlay explain")
+        # Whether a learner may ask for the cause is the exercise's to say.
+        if not in_seat():
+            out.print("next: underlay explain")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from underlay.cli.console import err, people, print_json, progress
+from underlay.cli.carried_over import tell_silenced
+from underlay.cli.console import err, people, print_document, progress
 from underlay.cli.options import AsJson, LabFile, ProviderOption, Timings
 from underlay.cli.which_lab import resolve_lab, running_labs
 
@@ -60,7 +61,7 @@ def command(
         }
         if timings:
             document["spans"] = timeline.document(start_spans(state))
-        print_json(document)
+        print_document("up", document)
         return
     say = people(as_json)
     say.print(
@@ -84,13 +85,16 @@ def start(
     from underlay.cluster.lifecycle import up
     from underlay.cluster.providers import DEFAULT
     from underlay.cluster.state.lab import state_of_file
+    from underlay.lint import load
 
     file = resolve_lab(lab)
     if provider is None:
         known = state_of_file(file)
         provider = known.provider if known else DEFAULT
+    loaded = load(file)
+    tell_silenced(loaded)
     with progress(f"starting {file.stem}") as running:
-        return up(file, provider, running.step, force=force)
+        return up(loaded, provider, running.step, force=force)
 
 
 def show_timeline(state: LabState) -> None:

@@ -91,7 +91,8 @@ def licences(documents: Path) -> tuple[str, ...]:
     except OSError:
         return (UNNAMED,)
     names = {name.rstrip(",") for name in SHORT_NAME.findall(text)} or set(COMMON.findall(text))
-    return tuple(sorted(names, key=str.lower)) or (UNNAMED,)
+    # Names that differ by their case alone have an order, too: the same files give the same list.
+    return tuple(sorted(names, key=lambda name: (name.lower(), name))) or (UNNAMED,)
 
 
 def built_from() -> dict[str, dict[str, Any]]:

@@ -47,11 +47,15 @@ class Provider(ABC):
     lean_nodes: ClassVar[bool] = False
     # Whether running nodes can become another lab's: it implements ``change_segments``.
     can_switch: ClassVar[bool] = False
+    # Whether a node can be booted again with its own disk: it implements ``start_again``.
+    can_reboot: ClassVar[bool] = False
     # What a lab may have. One that has what its provider can't make is refused by name.
     external_hosts: ClassVar[bool] = False
     vlan_ports: ClassVar[bool] = False
     bonds: ClassVar[bool] = False
     multicast_snooping: ClassVar[bool] = False
+    own_files: ClassVar[bool] = False
+    ignition: ClassVar[bool] = False
 
     # Whether Vagrant alone can start its machines; where not, ``start`` does it by itself.
     needs_vagrant: ClassVar[bool] = True
@@ -92,6 +96,21 @@ class Provider(ABC):
     def boots_for(self, plan: Plan, node: str, state: Path) -> float:
         """Return the seconds in which a node that runs may still boot; 0 where nobody knows."""
         return 0.0
+
+    def start_again(self, plan: Plan, node: str, state: Path) -> None:
+        """Boot a node that ends itself, with the disk that it has, and return when ssh answers.
+
+        Raises BadInput where the provider's nodes lose their disk when they end: by default.
+        """
+        self.refuse_to_reboot()
+
+    def refuse_to_reboot(self) -> None:
+        """Raise BadInput where a node can't be booted again as a machine is."""
+        if not self.can_reboot:
+            raise BadInput(
+                f"nodes of provider {self.name} can't be rebooted as check --after reboot does it",
+                hint="underlay check FILE --after reboot  without --provider: uml can",
+            )
 
     @abstractmethod
     def stop(self, plan: Plan, node: str, state: Path) -> None:
@@ -170,11 +189,14 @@ class Provider(ABC):
         """Raise BadInput where the lab of ``plan`` has what this provider can't make."""
         bonded = any(nic.bond for node in plan.nodes for nic in node.nics)
         snooping = any(segment.snooping for segment in plan.segments)
+        ignited = any(node.config == "ignition" for node in plan.nodes)
         for needed, can, what in (
             (plan.hosts, self.external_hosts, "external hosts"),
             (plan.switch, self.vlan_ports, "switch ports with VLANs"),
             (bonded, self.bonds, "bonds"),
             (snooping, self.multicast_snooping, "multicast snooping"),
+            (any(node.own for node in plan.nodes), self.own_files, "files of hosts' own, a fleet"),
+            (ignited, self.ignition, "nodes that Ignition makes"),
         ):
             if needed and not can:
                 raise BadInput(

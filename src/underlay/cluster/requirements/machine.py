@@ -7,6 +7,7 @@ import glob
 import os
 import platform
 import re
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass
@@ -14,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run
-from underlay.cluster.providers.uml.sandbox import UNSHARE, memory_kib
+from underlay.cluster.providers.uml.sandbox import UNSHARE, available_kib, memory_kib
+from underlay.cluster.requirements.container import RESTRICTION, engine, missing, tun_hint
 from underlay.errors import UnderlayError, reason
 from underlay.storage.paths import cache, programs, root
 
@@ -39,7 +41,8 @@ WIRING = (
 )
 # Relative to the root of the machine that is looked at, which tests replace by one of their own.
 HERE = Path("/")
-RESTRICTION = "proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+# What no container can change.
+OUTSIDE = "on the machine that the container is on: "
 # Settings that keep user namespaces from everybody: 0 in any of them does.
 FORBIDDING = ("user/max_user_namespaces", "kernel/unprivileged_userns_clone")
 
@@ -112,6 +115,22 @@ def vagrant_version(said: str) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
+def container(root: Path = HERE) -> Row | None:
+    """Whether podman or Docker, in whose container this is, lets labs in; None outside of one."""
+    found = engine(root)
+    if found is None:
+        return None
+    flags = missing(found, root)
+    lacking = " ".join(flags)
+    return row(
+        "container",
+        f"{found.name}'s, started without {lacking}" if lacking else f"{found.name}'s",
+        not lacking,
+        "what labs need and a container hasn't by default",
+        f"start it anew: {found.name} run {shlex.join(flags)} …",
+    )
+
+
 def sandbox() -> Row:
     """Whether this user may make the namespaces that a lab lives in."""
     failure = _failure([*UNSHARE, "true"])
@@ -120,8 +139,15 @@ def sandbox() -> Row:
         failure or "user, network, mount and PID namespaces can be made",
         not failure,
         "user namespaces (a plain chroot forbids them, and so do some containers)",
-        "see the rows below" if user_namespaces() else "leave the chroot or container",
+        _sandbox_fix(),
     )
+
+
+def _sandbox_fix() -> str:
+    rows = (check() for check in (container, user_namespaces, app_armor))
+    if any(found is not None and not found.ok for found in rows):
+        return "see the rows around this one"
+    return "leave the chroot or container"
 
 
 def user_namespaces(root: Path = HERE) -> Row | None:
@@ -145,12 +171,15 @@ def app_armor(root: Path = HERE) -> Row | None:
     if not setting:
         return None
     restricted = setting == "1"
+    inside = engine(root)
     found = "restricts user namespaces" if restricted else "leaves user namespaces alone"
     return row(
         "AppArmor",
         found,
-        not restricted or os.geteuid() == 0,
+        # It doesn't bind root, but a container's root need not be one that it doesn't bind.
+        not restricted or (os.geteuid() == 0 and not (inside and _failure([*UNSHARE, "true"]))),
         "user namespaces for ordinary users",
+        f"{OUTSIDE if inside else ''}"
         "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0;"
         " to keep it: the same line in /etc/sysctl.d/60-underlay.conf",
     )
@@ -161,9 +190,10 @@ def tun(root: Path = HERE) -> Row:
     try:
         os.close(os.open(root / "dev/net/tun", os.O_RDWR))
     except FileNotFoundError:
-        found, fix = "is missing", "sudo modprobe tun"
+        found, fix = "is missing", tun_hint(root)
     except OSError as error:
-        found, fix = f"cannot be opened: {reason(error)}", "sudo chmod 0666 /dev/net/tun"
+        where = OUTSIDE if engine(root) else ""
+        found, fix = f"cannot be opened: {reason(error)}", f"{where}sudo chmod 0666 /dev/net/tun"
     else:
         found, fix = "can be opened", ""
     return row("/dev/net/tun", found, not fix, "readable and writable for this user", fix)
@@ -172,12 +202,15 @@ def tun(root: Path = HERE) -> Row:
 def wiring() -> Row:
     """Whether a bridge and a tap can be made in a sandbox: segments consist of nothing else."""
     failure = _failure([*UNSHARE, "sh", "-c", WIRING])
+    where = OUTSIDE if engine() else ""
+    inside = container()
+    fix = f"{where}sudo modprobe -a bridge tun; sudo chmod 0666 /dev/net/tun"
     return row(
         "bridge and tap",
         failure or "can be made in a sandbox",
         not failure,
         "the drivers bridge and tun, usable by this user",
-        "sudo modprobe -a bridge tun; sudo chmod 0666 /dev/net/tun",
+        fix if inside is None or inside.ok else "see the rows above",
     )
 
 
@@ -206,19 +239,11 @@ def disk() -> Row:
 
 def memory(root: Path = HERE) -> Row:
     """Whether enough memory is free for three nodes and a build."""
-    free = memory_kib(root)["MemAvailable"] * 1024
+    free = available_kib(root) * 1024
     fix = "end other programs, or lower `memory` under `nodes` in the lab file"
+    if free < memory_kib(root)["MemAvailable"] * 1024:
+        fix = "start the container with more --memory, or none"
     return row("free memory", _gib(free), free >= MEMORY_NEEDED, _gib(MEMORY_NEEDED), fix)
-
-
-def shared_memory(root: Path = HERE) -> Row:
-    """Whether /dev/shm has room: User Mode Linux keeps a node's memory there as a file."""
-    try:
-        free = shutil.disk_usage(root / "dev/shm").free
-    except OSError:
-        free = 0
-    fix = "sudo mount -o remount,size=50% /dev/shm"
-    return row("room in /dev/shm", _gib(free), free >= MEMORY_NEEDED, _gib(MEMORY_NEEDED), fix)
 
 
 def image() -> Row:
@@ -234,8 +259,8 @@ def image() -> Row:
 
 
 CHECKS: tuple[Callable[[], Row | None], ...] = (
-    python, mke2fs, vagrant, sandbox, user_namespaces, app_armor, tun, wiring, subordinate_ids,
-    disk, memory, shared_memory, image,
+    python, mke2fs, vagrant, container, sandbox, user_namespaces, app_armor, tun, wiring,
+    subordinate_ids, disk, memory, image,
 )  # fmt: skip
 
 

@@ -93,4 +93,4 @@ def state_of_file(file: Path) -> LabState | None:
 def remove(lab: str) -> None:
     """Remove the lab's state folder and those above it that are empty then."""
     shutil.rmtree(paths.state(lab), ignore_errors=True)
-    paths.remove_empty(paths.states(), paths.locks(), paths.home())
+    paths.remove_empty_home()

@@ -72,4 +72,4 @@ def _hold(name: str, lab: str, waiting: Callable[[str], None], patience: float) 
         with locks.held(paths.locks() / name, busy, deadline=patience, waiting=waiting):
             yield
     finally:
-        paths.remove_empty(paths.locks(), paths.home())
+        paths.remove_empty_home()

@@ -49,6 +49,15 @@ def sweep() -> list[str]:
     return found
 
 
+def end_kept() -> list[str]:
+    """End the labs that tests of somebody's own have left up; return their names."""
+    found = []
+    for folder in sorted((paths.home() / paths.KEPT).glob("*")):
+        found += [path.name for path in (folder / "labs").glob("*")]
+        _end_labs(folder)
+    return found
+
+
 def _end_labs(folder: Path) -> None:
     """End whatever runs of the labs in ``folder``, by identity, and remove it."""
     with _home_at(folder):

@@ -12,7 +12,7 @@ from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.faults.healing import given_back
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at, unused_address
-from underlay.faults.scene import Passage, Scene, involving
+from underlay.faults.scene import Passage, Scene, cell_of, involving
 from underlay.faults.step import Proof, Step
 from underlay.plan import Cidr, family_of, own_addresses
 
@@ -236,6 +236,54 @@ class DuplicateMac(Fault):
             proofs = [link_proof(space, child.interface)]
             proofs += [link_proof(other, victim.interface)] if other else []
             yield self.found(scene, place, *proofs)
+
+
+class OtherMac(Fault):
+    """A container's interface has another MAC address than planned."""
+
+    id = "other-mac"
+    shows_otherwise = ("arp", "nd", "macs")
+    layer = "addressing"
+    title = "a container has another MAC address than planned"
+    symptom = "all is reached; what goes by the MAC address is not: leases, port security, filters"
+    evidence = "`ip link show` in the container: another link/ether than `underlay status` plans"
+    cause = (
+        "Nothing fixes it, so whoever made the interface anew drew another one; or a hand set it."
+    )
+    cure = "fix it (macs in the lab file, --mac-address, mac_address:) and make the container anew"
+    reference = "moby/moby#47176; Linux drivers/net/macvlan.c, macvlan_common_newlink"
+    no_place = "this lab has no container with a MAC address of its own"
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        for child in scene.children:
+            if child.network.traits.by_mac:
+                yield Place.of(child, child.end, child.mac)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Who hears frames of it, or asks for its address, sees the other one."""
+        seen = (one for one in scene.values if one.protocol in self.shows_otherwise)
+        planned = place.detail[1]
+        return Effect(frozenset(cell_of(one) for one in seen if one.value == planned))
+
+    def inject(self, scene: Scene, place: Place) -> list[Step]:
+        return [self._set(place, _drawn(place.detail[1]))]
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        return [self._set(place, place.detail[1])]
+
+    def _set(self, place: Place, mac: str) -> Step:
+        return Step(place.target, 'ip link set "$1" address "$2"', (place.device, mac))
+
+    def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
+        """Yield the link of a child whose MAC address isn't its own, nor that of another one."""
+        mac = space.links.get(place.device, {}).get("address", "")
+        if mac and mac not in {child.mac for child in scene.children}:
+            yield link_proof(space, place.device)
+
+
+def _drawn(mac: str) -> str:
+    """Return a MAC address that no plan has: planned ones begin otherwise."""
+    return f"06{mac[2:]}"
 
 
 class NodeAddressMissing(AddressFault):

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 SUBJECT = "filters"
 
 PROGRAMS = {4: "iptables", 6: "ip6tables"}
-# Where a node has the text of each of its filters (cluster/bundle.py), for itself and containers.
+# Where a node has the text of each of its filters (cluster/node_files.py), for itself and for
+# containers.
 FOLDER = "/etc/underlay/filters"
 
 

@@ -17,8 +17,9 @@ from underlay.plan import SWITCH
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from underlay.expect.passages import Kind
+    from underlay.expect.passages import Kind, Passage
     from underlay.observe.evidence import Evidence, Space
+    from underlay.plan import NodeLink
 
 SUBJECT = "links"
 
@@ -165,6 +166,91 @@ class ChildMissing(ChildFault):
             if node is None or child.network.parent in node.links:
                 place = Place.of(child, child.end)
                 yield self.found(scene, place, link_proof(space, child.interface))
+
+
+class ShimMissing(Fault):
+    """A node's own child on a network of containers, its shim, is gone."""
+
+    id = "shim-missing"
+    layer = "link"
+    title = "a node has lost its own child on a network (its shim)"
+    symptom = (
+        "nobody reaches the node in that network, and it doesn't reach its own containers;"
+        " containers go on among themselves"
+    )
+    evidence = "`ip link show` on the node lacks the shim"
+    cause = (
+        "The shim was deleted, or nothing has made it again: what `ip link add` makes is gone after"
+        " a boot, while units of systemd-networkd, netplan or ifupdown come back."
+    )
+    cure = (
+        "make it again with its addresses and routes, and have a file do so at each boot: a .netdev"
+        " with [MACVLAN] or [IPVLAN], MACVLAN= or IPVLAN= in the parent's .network, and a .network"
+    )
+    reference = "systemd.netdev(5); docker/docs#5394; measured: a node's boot brings none back"
+    no_place = "no network of this lab has a shim"
+    loses_addresses = True
+    break_script = 'ip link delete "$1"'
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Yield each shim whose addresses the plan knows: a server's can't be given back."""
+        for place, shim in self._shims(scene):
+            if not shim.options.get("dhcp"):
+                yield place
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Who asks the shim's own address gets no answer, nor does a container from its own node.
+
+        That one asks a shim for any of the node's addresses: the parent's own macvlan children
+        never hear the parent. What the node asks itself may take another way. A cell whose request
+        arrives by the shim, and whose answer has no way back, stops elsewhere without it.
+        """
+        shims = (shim for at, shim in self._shims(scene) if at == place)
+        own = {one.ip for shim in shims for one in shim.addresses}
+
+        def asked(passage: Passage) -> bool:
+            packet = passage.packet
+            to_node = packet.request and packet.cell[1] == place.target
+            return to_node and (packet.destination in own or passage.sibling)
+
+        certain = scene.cells("space", place.target, place.device, asked)
+        here = ("space", place.target, place.device)
+        moved = {
+            cell
+            for cell, passages in scene.arriving.items()
+            if any(passage[:3] == here for passage in passages)
+        }
+        passing = scene.cells("space", place.target, place.device)
+        return Effect(certain, (passing | moved) - certain)
+
+    def undo(self, scene: Scene, place: Place) -> list[Step]:
+        """Make it again by the plan, where it isn't there."""
+        (shim,) = (shim for at, shim in self._shims(scene) if at == place)
+        words = [shim.kind, "mode", shim.options["mode"], shim.options.get("flag", "")]
+        own = f" address {shim.mac}" if shim.kind == "macvlan" else ""
+        # An ipvlan child has its parent's MAC address.
+        made = f"ip link add link {shim.parent} name {shim.interface}{own} mtu {shim.mtu}"
+        script = f'ip link show "$1" >/dev/null 2>&1 || {made} type {" ".join(filter(None, words))}'
+        return [
+            Step(place.target, script, (place.device,)),
+            Step(place.target, UP, (place.device,)),
+            *given_back(scene, place.target, place.device),
+        ]
+
+    def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
+        """Find planned shims that aren't there; the kernel removes them with their parent."""
+        for place, _ in self._shims(scene):
+            space = evidence.space(place.target)
+            if space is not None and place.device not in space.links:
+                proof = link_proof(space, place.device)
+                yield self.found(scene, place, proof, follows=ParentMissing.id)
+
+    def _shims(self, scene: Scene) -> Iterator[tuple[Place, NodeLink]]:
+        names = {network.shim for network in scene.plan.networks if network.shim}
+        for node in second_first(scene):
+            for made in node.links:
+                if made.interface in names:
+                    yield Place(node.name, made.interface, node.name), made
 
 
 class CableCut(Fault):

@@ -259,9 +259,18 @@ class NamespaceGone(ContainerGone):
 
     id = "namespace-gone"
     title = "a container's network namespace is gone"
-    evidence = "/run/netns on the node lacks the container's name"
-    cause = "The namespace was deleted, or the container was never started."
-    cure = "underlay down, underlay up; the runtime's own words are in `underlay up`'s output"
+    evidence = (
+        "/run/netns on the node lacks the container's name; or, with a program of its own,"
+        " `podman ps --all` or `crun list` shows that this has ended"
+    )
+    cause = (
+        "The namespace was deleted, or the container was never started, or a program of its own has"
+        " ended: its namespace ends with that."
+    )
+    cure = (
+        "underlay down, underlay up; the runtime's own words are in `underlay up`'s output, and a"
+        " program's last ones in `podman logs` or, with CNI, in /run/underlay/CONTAINER/log"
+    )
     reference = "ip-netns(8)"
     needs_restart = True
 
@@ -273,8 +282,15 @@ class NamespaceGone(ContainerGone):
                 # Without the proxy a restarted container is gone, too.
                 follows = LeaseProxyDown.id if _has_lease(scene, container) else ""
                 place = Place(container.name, "", container.node)
-                proof = Proof(container.node, f"ls /run/netns/{container.name}", (reason,))
+                proof = Proof(container.node, _shown_by(container), (reason,))
                 yield self.found(scene, place, proof, follows=follows)
+
+
+def _shown_by(container: PlannedContainer) -> str:
+    """Return the command that shows on its node whether a container has a namespace."""
+    kinds = {"crun": "crun list", "podman": "podman ps --all"}
+    own = kinds.get(container.space_kind, "") if container.has_program else ""
+    return own or f"ls /run/netns/{container.name}"
 
 
 def _docker(scene: Scene, node: str) -> list[str]:

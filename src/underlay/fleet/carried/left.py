@@ -16,7 +16,15 @@ from underlay.fleet.carried.shims import shim_names
 from underlay.fleet.carried.values import Carried
 from underlay.fleet.carried.wires import Uplink, Wire
 from underlay.fleet.document import Document, listed, mapping, word
-from underlay.fleet.formats import cni, ifupdown, ignition, inspected, nspawn, script
+from underlay.fleet.formats import (
+    cloud_config,
+    cni,
+    ifupdown,
+    ignition,
+    inspected,
+    nspawn,
+    script,
+)
 from underlay.fleet.formats.ini import settings
 from underlay.fleet.host import Address, Host, Link
 from underlay.lab.text import Place, dotted
@@ -80,10 +88,15 @@ INI = ("networkd", "keyfile", "quadlet", "networkd_dropin", "nspawn", "machine")
 # What a file says of an interface; keys of one without a container network aren't told one by one.
 INTERFACES = ("networkd", "keyfile", "netplan", "ifupdown")
 UNREAD = "no reader for this file"
+EMPTY = "it is empty"
+IN_POD = "it shares the network of {pod}, which is the lab's one container for all in that pod"
+KUBE = "what a Kubernetes file says isn't read, and on a node it isn't started"
 NO_MACHINE = "no .nspawn file is called as the container in whose root it lies"
 # Files that their own programs act on, on nodes that boot with them.
 ACTING = ("cni", "compose", "networkd", "networkd_dropin", "quadlet")
 ACTED = "on a node its program acts on it, and no prediction knows of it"
+# What of user-data cloud-init does on a node: see ansible/module_utils/underlay_node/user_data.py.
+DONE = ("bootcmd", "runcmd", "users", "groups", "timezone")
 OWN = "a lab's nodes have their own"
 WHY = {
     "cni": "a lab's networks have no such key",
@@ -94,7 +107,7 @@ WHY = {
     "attachment": "a lab has no Kubernetes",
     **dict.fromkeys(("nspawn", "machine"), "a lab's containers have no such key"),
     "cloud_config": "it doesn't run on a lab's nodes",
-    "ignition": "it doesn't run on a lab's nodes",
+    "ignition": "Ignition puts it on nodes of `config: ignition`, and no cell is told by it",
 }
 # What every node does: to say it again is nothing that could be lost.
 USUAL = re.compile(
@@ -117,7 +130,8 @@ def put_left(
     its node's, from 1.
     """
     for file in host.ignored:
-        carried.leave(Spot(file), "the file", UNREAD, matters=file_matters(file))
+        why = EMPTY if file in host.empty else UNREAD
+        carried.leave(Spot(file), "the file", why, matters=file_matters(file))
     for path, spot in host.passed_over:
         if spot.file not in host.ignored:
             carried.leave(spot, f"the file {path}", UNREAD, matters=file_matters(path))
@@ -183,7 +197,14 @@ def _put_keys(
     carried: Carried, host: Host, document: Document, used: set[str], shims: set[str]
 ) -> None:
     shim = document.kind == "networkd" and settings(document).value("Match", "Name") in shims
+    if document.kind == "quadlet" and document.name.endswith(".kube"):
+        carried.leave(document.spot(), f"the unit {document.name}", KUBE)
+        return
+    made = {(one.file, one.target) for one in host.documents}
     for place, spot, value in _keys(document):
+        # A script of its own, of which each line that isn't read is named.
+        if place == ("runcmd",) and (document.file, cloud_config.RUNCMD) in made:
+            continue
         if shim and place == ("Route", "Destination"):
             continue
         if document.kind in ("netplan", "ifupdown") and not used & {str(s) for s in place}:
@@ -194,8 +215,11 @@ def _put_keys(
         if USUAL.fullmatch(path) and value in (False, [], "no", "false", True):
             continue
         matters = key_matters(host, document, place, value)
-        acted = carried.real and document.kind in ACTING
+        told = document.kind == "cloud_config" and place[0] in DONE
+        acted = carried.acting and (document.kind in ACTING or told)
         why = ACTED if acted else WHY.get(document.kind, OWN)
+        if document.kind == "quadlet" and place[:2] == ("Container", "Pod"):
+            why = IN_POD.format(pod=value)
         carried.leave(spot, dotted(place), why, matters=matters)
 
 

@@ -21,7 +21,15 @@ from underlay.fleet.carried.pools import put_addresses
 from underlay.fleet.carried.shims import put_shims
 from underlay.fleet.carried.spare import taken
 from underlay.fleet.carried.uplinks import server_address, uplinks_of
-from underlay.fleet.carried.values import INSTEAD, Carried, node_of, word_of
+from underlay.fleet.carried.values import (
+    INSTEAD,
+    Carried,
+    NoLab,
+    Silent,
+    node_of,
+    nothing_silent,
+    word_of,
+)
 from underlay.fleet.carried.vlans import put_vlans
 from underlay.fleet.carried.wires import Port, Uplink, Wire, built, wires
 from underlay.fleet.host import Host, Subnet, meet
@@ -39,16 +47,24 @@ NOBODYS = IPv4Network("198.18.0.0/15")
 
 
 def carry(
-    hosts: Sequence[Host], stated: dict[str, list[Port]], name: str, *, real: bool = False
+    hosts: Sequence[Host],
+    stated: dict[str, list[Port]],
+    name: str,
+    *,
+    real: bool = False,
+    files: bool | None = None,
+    silent: Silent = nothing_silent,
 ) -> Carried:
     """Return the lab called ``name`` that the files of ``hosts`` lead to.
 
     ``stated`` are the segments that the user names, each with its hosts' NICs. With ``real`` the
-    nodes have the hosts' files, and so their addresses and routes. Raises BadInput
+    nodes have the hosts' addresses, VLANs and routes; with ``files``, and where that isn't said,
+    they have their files as well, and programs act on these. What hosts contradict one
+    another about is no hindrance where ``silent`` gives a reason. Raises BadInput
     where files contradict one another, where a parent isn't there, where nobody can tell which
     NICs are on one wire, and where nothing is left for a lab.
     """
-    carried = Carried(real=real)
+    carried = Carried(real=real, acting=real if files is None else files)
     carried.put(("name",), word_of(name, (), "hosts"))
     nodes = _nodes(carried, hosts)
     uplinks = [uplink for host in hosts for uplink in uplinks_of(carried, host)]
@@ -61,9 +77,12 @@ def carry(
     found = wires(hosts, [uplink for uplink in uplinks if not uplink.network.internal], stated)
     segments = _segments(carried, found, hosts, uplinks)
     subnets = {name: entry["subnet"] for name, entry in carried.lab["segments"].items()}
-    groups = grouped(uplinks, segments, subnets)
+    groups = grouped(uplinks, segments, subnets, silent)
     put_networks(carried, groups, hosts)
     for group in groups:
+        like = next(one for one in groups if one.first.name == group.first.name)
+        for name_of_host in group.hosts if group.apart else ():
+            carried.split.setdefault(like.name, {})[nodes[name_of_host]] = group.name
         here = {nodes[one.network.host]: one.network for one in group.uplinks}
         carried.networks[group.name] = here
         carried.makers[group.name] = {
@@ -84,6 +103,10 @@ def carry(
         put_interfaces(carried, hosts, nodes, uplinks, segments)
     put_vlans(carried, hosts, nodes, uplinks, segments)
     put_containers(carried, groups, hosts, nodes)
+    if not carried.lab["containers"] and carried.lost:
+        first = next(iter(carried.lost.values()))
+        fact = f"no container of these hosts is started: {first.what}: {first.why}"
+        raise NoLab(first.spot, fact, "a lab has a container at least")
     _refuse_many(carried)
     for number, host in enumerate(hosts, 1):
         put_left(carried, host, number, uplinks, found)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from underlay.drivers import DRIVERS
 from underlay.errors import Spot
-from underlay.fleet.carried.values import INSTEAD, Carried, Contradiction, word_of
+from underlay.fleet.carried.values import (
+    INSTEAD,
+    Carried,
+    Contradiction,
+    NoLab,
+    Silent,
+    nothing_silent,
+    word_of,
+)
 from underlay.fleet.carried.wires import HINT, Port, Uplink
-from underlay.fleet.host import Address, Host, Network, meet
+from underlay.fleet.host import Address, Host, Network, Pool, meet
 from underlay.plan.naming import default_file, vlan_link_name
 
 # What a lab file takes as a CNI file's name: see lab/model.py, FileName.
@@ -30,6 +38,10 @@ class Group:
     uplinks: list[Uplink] = field(default_factory=list)
     name: str = ""
     segment: str = ""
+    # Why it is apart from another of its name, where a comment silences that: what, and the reason.
+    apart: list[tuple[NoLab, str]] = field(default_factory=list)
+    # Networks that other hosts have on the same wire and of the same subnet, by another runtime.
+    beside: list[Group] = field(default_factory=list)
 
     @property
     def first(self) -> Network:
@@ -43,22 +55,102 @@ class Group:
 
 
 def grouped(
-    uplinks: Sequence[Uplink], segments: dict[Port, str], subnets: dict[str, str]
+    uplinks: Sequence[Uplink],
+    segments: dict[Port, str],
+    subnets: dict[str, str],
+    silent: Silent = nothing_silent,
 ) -> list[Group]:
     """Return the networks of the lab in order; raise Contradiction where hosts don't agree.
 
-    ``segments`` are the lab's by the NICs that are in them, ``subnets`` theirs by name.
+    ``segments`` are the lab's by the NICs that are in them, ``subnets`` theirs by name. What is
+    ``silent`` makes two networks of it: each host has its own then, as its file says.
     """
     found: list[Group] = []
     for uplink in uplinks:
-        near = next((group for group in found if _is_one(group, uplink.network)), None)
-        near = near or _by_other_name(found, uplink, uplinks, segments, subnets)
+        apart: list[tuple[NoLab, str]] = []
+        near = None
+        for group in (one for one in found if _is_one(one, uplink.network)):
+            wrong = _contradiction(group, uplink, segments, subnets, silent)
+            if wrong is None:
+                near = group
+                break
+            apart.append(wrong)
+        if near is None and not apart:
+            near = _by_other_name(found, uplink, uplinks, segments, subnets)
         if near is None:
-            found.append(Group([uplink], segment=segments.get(uplink.port, "")))
+            found.append(Group([uplink], segment=segments.get(uplink.port, ""), apart=apart))
         else:
-            _agree(near, uplink, segments, subnets)
             near.uplinks.append(uplink)
+    for group in found:
+        group.beside = [other for other in found if _is_beside(group, other)]
     return found
+
+
+def _is_beside(group: Group, other: Group) -> bool:
+    """Whether hosts mean one network, and each of them has it by a runtime of its own."""
+    (first, one), (second, two) = ((g.uplinks[0], g.first) for g in (group, other))
+    one_wire = group.segment and group.segment == other.segment and first.vlan == second.vlan
+    if not one_wire or one.runtime == two.runtime or not set(group.hosts).isdisjoint(other.hosts):
+        return False
+    return any(mine.subnet == theirs.subnet for mine in one.pools for theirs in two.pools)
+
+
+def _contradiction(
+    group: Group,
+    uplink: Uplink,
+    segments: dict[Port, str],
+    subnets: dict[str, str],
+    silent: Silent,
+) -> tuple[NoLab, str] | None:
+    """Return why ``uplink`` isn't in ``group``, and the reason of the comment that silences it.
+
+    Raises Contradiction where no comment does. What ranges and gateways contradict each other
+    about is refused once they are put into the lab: see pools.py.
+    """
+    try:
+        _agree(group, uplink, segments, subnets)
+    except Contradiction as wrong:
+        reason = silent(wrong)
+        if not reason:
+            raise
+        return wrong, reason
+    found = ((wrong, silent(wrong)) for wrong in _apart(group, uplink.network))
+    return next((pair for pair in found if pair[1]), None)
+
+
+def _apart(group: Group, network: Network) -> Iterator[NoLab]:
+    """Yield what the ranges and gateways of a network contradict its group's about."""
+    for other in (one.network for one in group.uplinks):
+        for mine in other.pools:
+            for pool in (one for one in network.pools if one.subnet == mine.subnet):
+                if mine.gateway and pool.gateway and mine.gateway != pool.gateway:
+                    yield gateways_differ(network.name, mine, pool)
+                shared = mine.overlap(pool)
+                if shared is not None and (mine.bounded or pool.bounded):
+                    yield handed_out_twice(network.name, (other.host, mine), (network.host, pool))
+
+
+def gateways_differ(network: str, first: Pool, second: Pool) -> Contradiction:
+    """Return what two hosts' gateways in one subnet are to a lab."""
+    return Contradiction(
+        f"gateway of {network}",
+        (str(first.gateway), first.gateway_spot),
+        (str(second.gateway), second.gateway_spot),
+        rules=("network-gateway-differs",),
+    )
+
+
+def handed_out_twice(network: str, one: tuple[str, Pool], two: tuple[str, Pool]) -> NoLab:
+    """Return what two hosts' ranges with an address in common are to a lab."""
+    (host, first), (other, second) = one, two
+    return NoLab(
+        second.spot,
+        f"{network} of {other} hands out {first.overlap(second)}: expected a range"
+        f" apart from that of {host}, {first.first} to {first.last} in {first.spot}",
+        hint="`underlay lint --host NAME=DIR …` says all that the hosts' ranges do",
+        rules=("range-overlap", "range-twice", "slice-missing"),
+        other=first.spot,
+    )
 
 
 def _is_one(group: Group, network: Network) -> bool:
@@ -124,19 +216,21 @@ def _agree(group: Group, uplink: Uplink, segments: dict[Port, str], known: dict[
         return f"{network.wire_mode} {network.flag or ''}".strip()
 
     what = f"the network {second.name} of {second.host}"
-    for key, about, mine, theirs in (
-        ("type", "driver", first.driver, second.driver),
-        ("mode", "mode", mode(first), mode(second)),
-        ("ipam", "subnets", subnets(first), subnets(second)),
-        ("master", "VLAN", _tag(one), _tag(two)),
-        ("master", "segment", segment(group.segment), segment(segments.get(two.port, ""))),
-        ("mtu", "MTU", str(first.mtu or "no MTU"), str(second.mtu or "no MTU")),
-        ("name", "uplink", _closed(first), _closed(second)),
-        ("ipam", "default route", default_route(first), default_route(second)),
-        ("ipam", "routes", routes(first), routes(second)),
-        ("ipam", "IPAM plugin", first.ipam, second.ipam),
-        ("master", "bridge", first.bridge, second.bridge),
-    ):
+    for key, about, rule, mine, theirs in (
+        ("type", "driver", "network-driver-differs", first.driver, second.driver),
+        ("mode", "mode", "network-mode-differs", mode(first), mode(second)),
+        ("ipam", "subnets", "network-mask-differs", subnets(first), subnets(second)),
+        ("master", "VLAN", "network-vlan-differs", _tag(one), _tag(two)),
+        ("master", "segment", "network-parent-differs",
+         segment(group.segment), segment(segments.get(two.port, ""))),
+        ("mtu", "MTU", "network-mtu-differs",
+         str(first.mtu or "no MTU"), str(second.mtu or "no MTU")),
+        ("name", "uplink", "", _closed(first), _closed(second)),
+        ("ipam", "default route", "", default_route(first), default_route(second)),
+        ("ipam", "routes", "", routes(first), routes(second)),
+        ("ipam", "IPAM plugin", "network-ipam-differs", first.ipam, second.ipam),
+        ("master", "bridge", "", first.bridge, second.bridge),
+    ):  # fmt: skip
         if mine != theirs:
             here, there = (about_spot(n, key) for n in (first, second))
             raise Contradiction(
@@ -144,6 +238,7 @@ def _agree(group: Group, uplink: Uplink, segments: dict[Port, str], known: dict[
                 (mine or "none", here),
                 (theirs or "none", there),
                 hint=HINT if about == "segment" else "",
+                rules=(rule,) if rule else (),
             )
 
 
@@ -201,7 +296,10 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
         names.append(group.name)
         place = ("networks", group.name)
         carried.put(place, {}, network.spot())
-        if group.name != network.name:
+        twin = next((one for one in group.beside if one.name), None)
+        if twin is not None:
+            _put_beside(carried, twin, group)
+        elif group.name != network.name:
             text = f"called {group.name} here, where the files say {network.name or 'nothing'!r}"
             carried.assume(place, text, network.spot("name"))
         if network.document.kind in INSTEAD:
@@ -220,6 +318,9 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
                 )
                 carried.assume(place, text, other.spot(), weighty=True)
         _put_split(carried, groups[:position], group)
+        for wrong, reason in group.apart:
+            text = f"{wrong.fact}; silenced ({reason}): a network of its own, {group.name}"
+            carried.assume(place, text, wrong.spot, weighty=True)
         carried.put((*place, "driver"), network.driver, network.spot("type"))
         if network.mode and network.driver in DRIVERS and DRIVERS[network.driver].modes:
             carried.put((*place, "mode"), network.mode, network.spot("mode"))
@@ -230,6 +331,27 @@ def put_networks(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host
         _put_mtu(carried, group)
         if network.runtime == "cni" and network.document.kind not in INSTEAD:
             _put_file(carried, group, position)
+
+
+def _put_beside(carried: Carried, before: Group, group: Group) -> None:
+    """Say that one network of the hosts' is two of the lab's, as its hosts have two runtimes."""
+    (first, one), (second, two) = (
+        (network, f"{network.name or 'a network'} of {', '.join(each.hosts)} is")
+        for each, network in ((before, before.first), (group, group.first))
+    )
+    vlan = group.uplinks[0].vlan
+    wire = f"segment {group.segment}" + (f", VLAN {vlan}" if vlan is not None else "")
+    text = (
+        f"{one} {by_name(first.runtime)}'s, and {two} {by_name(second.runtime)}'s: a lab's network"
+        f" has one runtime, so there are two, {before.name} and {group.name}, on one wire ({wire})"
+        " and of one subnet, as these files have it"
+    )
+    carried.assume(("networks", group.name), text, second.spot("name"), weighty=True)
+
+
+def by_name(runtime: str) -> str:
+    """Return how people write the name of a runtime."""
+    return {"docker": "Docker", "cni": "CNI"}.get(runtime, runtime)
 
 
 def _put_split(carried: Carried, before: Sequence[Group], group: Group) -> None:

@@ -9,9 +9,17 @@ from itertools import combinations
 from typing import Any
 
 from underlay.errors import Spot
-from underlay.fleet.carried.nets import IPAM, Group, default_route, default_routes
+from underlay.fleet.carried.nets import (
+    IPAM,
+    Group,
+    by_name,
+    default_route,
+    default_routes,
+    gateways_differ,
+    handed_out_twice,
+)
 from underlay.fleet.carried.spare import Taken
-from underlay.fleet.carried.values import Carried, Contradiction, NoLab
+from underlay.fleet.carried.values import Carried, Contradiction
 from underlay.fleet.formats import cni
 from underlay.fleet.host import Address, Network, Pool, Subnet, meet
 from underlay.lab.text import Place
@@ -105,14 +113,13 @@ def _size(pool: Pool) -> int:
 
 def _gateway(carried: Carried, group: Group, one: Shared) -> None:
     """Find the one gateway of a subnet, named or the runtime's own choice."""
-    named = [(pool.gateway, pool.gateway_spot) for pool in one.parts.values() if pool.gateway]
-    for gateway, spot in named[1:]:
-        if gateway != named[0][0]:
-            first = (str(named[0][0]), named[0][1])
-            raise Contradiction(f"gateway of {group.first.name}", first, (str(gateway), spot))
+    named = [pool for pool in one.parts.values() if pool.gateway]
+    for pool in named[1:]:
+        if pool.gateway != named[0].gateway:
+            raise gateways_differ(group.first.name, named[0], pool)
     key = "gateway" if one.subnet.version == 4 else "gateway6"
-    if named and named[0][0] is not None:
-        one.gateway, one.gateway_spot = named[0]
+    if named:
+        one.gateway, one.gateway_spot = named[0].gateway, named[0].gateway_spot
         return
     routes = default_routes(group.first)
     via = routes.get(one.subnet.version)
@@ -243,6 +250,14 @@ def _entry(
                 f"{host} has no such network; a lab wants a range for it, and it gets no"
                 f" container: {ranges[node] or 'none is left'}, of which no file says anything"
             )
+            twin = next((other for other in group.beside if host in other.hosts), None)
+            if twin is not None:
+                text = (
+                    f"{host} has it by {by_name(twin.first.runtime)}, as {twin.name}; but a lab's"
+                    f" network has a range on every node, so {host} gets one of {group.name} as"
+                    f" well, and no container in it: {ranges[node] or 'none is left'}, which no"
+                    " file hands out"
+                )
             kind = "a range for a host without the network"
             carried.assume((*place, "ranges", node), text, one.spot, kind=kind)
     entry["ranges"] = {node: ranges[node] for node in nodes.values() if ranges[node]}
@@ -378,12 +393,6 @@ def _range(pool: Pool) -> str:
 
 def _refuse_twice(network: Network, one: Shared) -> None:
     """Raise BadInput where two hosts hand out one address: a lab has a range for each."""
-    for (host, first), (other, second) in combinations(one.parts.items(), 2):
-        shared = first.overlap(second)
-        if shared is not None:
-            raise NoLab(
-                second.spot,
-                f"{network.name} of {other} hands out {shared}: expected a range"
-                f" apart from that of {host}, {first.first} to {first.last} in {first.spot}",
-                hint="`underlay lint --host NAME=DIR …` says all that the hosts' ranges do",
-            )
+    for first, second in combinations(one.parts.items(), 2):
+        if first[1].overlap(second[1]) is not None:
+            raise handed_out_twice(network.name, first, second)

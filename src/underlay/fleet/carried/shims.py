@@ -33,7 +33,21 @@ def put_shims(
                 what = f"the interface {name} of {host.name} in mode {link.mode}"
                 carried.leave(link.at("mode"), what, "it hears none of the host's own containers")
             elif group is not None:
+                group = _with_shim(carried, groups, group, name)
                 _put(carried, group, host, name, nodes[host.name])
+
+
+def _with_shim(carried: Carried, groups: Sequence[Group], own: Group, name: str) -> Group:
+    """Return the network that other hosts have that shim for: ``own``, or what it is apart from.
+
+    What hosts contradict each other about may be two networks of a lab, and has one parent still.
+    """
+    for group in groups:
+        alike = (group.segment, group.uplinks[0].vlan) == (own.segment, own.uplinks[0].vlan)
+        shim = carried.lab["networks"][group.name].get("shim")
+        if own.apart and group.first.name == own.first.name and alike and shim:
+            return group if shim["name"] == name else own
+    return own
 
 
 def shim_names(carried: Carried) -> set[str]:

@@ -18,16 +18,24 @@ HEAD = """\
 WANTED = """
 # Who must reach whom, and who never:
 # expect:
-#   - {one} -> {other}
+#   - {statement}
+"""
+NOT_PROPOSED = """
+# Who must reach whom, and who never, is said below a key `expect`.
 """
 
 
-def short_text(carried: Carried, fleet: Mapping[str, str], stated: Mapping[str, list[Port]]) -> str:
+def short_text(
+    carried: Carried,
+    fleet: Mapping[str, str],
+    stated: Mapping[str, list[Port]],
+    statement: str = "",
+) -> str:
     """Return the lab file as YAML: its ``fleet``, the wiring that is ``stated``, what was assumed.
 
     ``fleet`` has the path of each node's files, counted from the lab file. A key stands there
-    with a comment where a value was assumed; what else was assumed is a comment. At the end is
-    what no lab says.
+    with a comment where a value was assumed; what else was assumed is a comment, and so is the
+    ``statement`` that is proposed. At the end is what no lab says.
     """
     told = Carried({"name": carried.lab["name"], "fleet": dict(fleet)})
     for name, ports in stated.items():
@@ -41,8 +49,7 @@ def short_text(carried: Carried, fleet: Mapping[str, str], stated: Mapping[str, 
             told.assumptions.append(said)
     lines = [f"# {assumed(one, key=True)}" for one in rest]
     block = "\n" + "\n".join(lines) + "\n" if lines else ""
-    network = next(iter(carried.lab["networks"]))
-    wanted = WANTED.format(one=network, other=network)
+    wanted = WANTED.format(statement=statement) if statement else NOT_PROPOSED
     return HEAD + yaml_of(_in_order(told)) + block + wanted + "\n".join(left_out_lines(carried))
 
 

@@ -83,7 +83,8 @@ def _mapping(carried: Carried, entries: dict[str, Any], place: Place) -> Comment
 
 def _value(carried: Carried, value: Any, place: Place) -> Any:
     if isinstance(value, dict):
-        if (place[-1] in FLOW and len(place) > 1) or place == ("nodes",):
+        short = place == ("nodes",) and "interfaces" not in value
+        if (place[-1] in FLOW and len(place) > 1) or short:
             return _flow(value)
         return _mapping(carried, value, place)
     if isinstance(value, list):

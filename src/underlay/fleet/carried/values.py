@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,8 +72,10 @@ class Carried:
     """A lab that hosts' files lead to. ``origins`` has the place in them of a key's value."""
 
     lab: dict[str, Any] = field(default_factory=dict)
-    # Whether nodes have the hosts' own files, and with them their addresses and routes.
+    # Whether nodes have the hosts' own addresses, VLANs and routes, and whether they have their
+    # files, which programs act on.
     real: bool = False
+    acting: bool = False
     origins: dict[Place, Spot] = field(default_factory=dict)
     assumptions: list[Assumption] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
@@ -85,6 +87,8 @@ class Carried:
     renamed: list[tuple[str, str, str, Spot]] = field(default_factory=list)
     # Containers of hosts' files that the lab hasn't, by name: why not.
     lost: dict[str, LeftOut] = field(default_factory=dict)
+    # What a node's files call as others do and is a network of its own: by that name and node.
+    split: dict[str, dict[str, str]] = field(default_factory=dict)
     # Networks as the hosts' files have them, by the lab's network and node.
     networks: dict[str, dict[str, Network]] = field(default_factory=dict)
 
@@ -119,25 +123,58 @@ class Carried:
         return None
 
 
-class NoLab(BadInput):
-    """What hosts' files say leads to no lab: ``fact`` is why, and ``spot`` the line to mend."""
+# The id of what leads to no lab, where no rule about hosts' files says the same.
+NO_LAB = "fleet-lab"
 
-    def __init__(self, spot: Spot, fact: str, hint: str = "") -> None:
+
+class NoLab(BadInput):
+    """What hosts' files say leads to no lab: ``fact`` is why, and ``spot`` the line to mend.
+
+    ``rules`` are the rules about hosts' files that say the same, and ``other`` is the second line
+    that it is about, where there is one: a comment at either may silence it.
+    """
+
+    def __init__(
+        self,
+        spot: Spot,
+        fact: str,
+        hint: str = "",
+        *,
+        rules: tuple[str, ...] = (),
+        other: Spot | None = None,
+    ) -> None:
         super().__init__(f"{spot}: {fact}", hint=hint)
-        self.spot, self.fact = spot, fact
+        self.spot, self.fact, self.other = spot, fact, other
+        self.rules = (*rules, NO_LAB)
+
+
+# What tells why a comment in hosts' files silences what leads to no lab; nothing where none does.
+Silent = Callable[[NoLab], str]
+
+
+def nothing_silent(_: NoLab) -> str:
+    """Return nothing: no comment silences anything."""
+    return ""
 
 
 class Contradiction(NoLab):
     """Files say two things where a lab has one; both places are named."""
 
     def __init__(
-        self, what: str, first: tuple[str, Spot], second: tuple[str, Spot], hint: str = ""
+        self,
+        what: str,
+        first: tuple[str, Spot],
+        second: tuple[str, Spot],
+        hint: str = "",
+        rules: tuple[str, ...] = (),
     ) -> None:
         super().__init__(
             second[1],
             f"{what}: found {second[0]}, expected {first[0]} as in {first[1]}",
             hint=hint
             or "mend one of the two; `underlay lint --host NAME=DIR …` says what else differs",
+            rules=rules,
+            other=first[1],
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,9 @@ from underlay.fleet.document import Document, inflated, listed, mapping, read_js
 from underlay.lab.text import Place
 
 HEADER = "#cloud-config"
+# Where a node has the commands of runcmd as a script: cloud-init has those of the node's own
+# user-data at the usual path.
+RUNCMD = "/var/lib/cloud/own/runcmd"
 ENCODED = {
     "b64": ("b64",), "base64": ("b64",), "gz": ("gzip",), "gzip": ("gzip",),
     "gz+b64": ("b64", "gzip"), "gz+base64": ("b64", "gzip"),
@@ -49,6 +53,26 @@ def written_files(document: Document) -> Iterator[Document]:
         if name.endswith((".network", ".netdev")) and text:
             path = f"/etc/systemd/network/{name}"
             yield _inside(document, ("coreos", "units", i, "content"), text, path)
+
+
+def commands(document: Document) -> Document | None:
+    """Return the script that cloud-init makes of ``runcmd``; None where there is none.
+
+    Each command stands on its own line of the user-data. Source: cloud-init, cc_runcmd.py.
+    """
+    lines: dict[int, list[str]] = {}
+    for i, entry in enumerate(listed(mapping(document.data).get("runcmd"))):
+        mark = document.marks.mark(("runcmd", i))
+        if isinstance(entry, list):
+            lines.setdefault(mark.line, []).append(shlex.join(map(str, entry)))
+        elif isinstance(entry, str):
+            block = document.text.splitlines()[mark.line - 1][mark.column - 1 :][:1] in ("|", ">")
+            for offset, text in enumerate(entry.splitlines(), block):
+                lines.setdefault(mark.line + offset, []).append(text)
+    if not lines:
+        return None
+    text = "\n".join("; ".join(lines.get(n, ())) for n in range(1, max(lines) + 1)) + "\n"
+    return Document(document.file, text, target=RUNCMD, line=document.line, inline=document.inline)
 
 
 def attached(document: Document) -> Document | None:

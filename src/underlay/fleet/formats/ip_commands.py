@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from underlay.errors import Spot
 from underlay.fleet.document import Document, number
-from underlay.fleet.formats.script import simple_commands
+from underlay.fleet.formats.shell import simple_commands
 from underlay.fleet.host import (
     Address,
     DefaultRoute,

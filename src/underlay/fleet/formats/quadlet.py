@@ -6,7 +6,8 @@ is, and where that isn't known its sections and keys do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 
 from underlay.fleet.document import Document, number
 from underlay.fleet.formats.ini import Setting, Settings, settings
@@ -24,6 +25,12 @@ from underlay.fleet.host import (
 
 SUFFIXES = (".network", ".container", ".pod", ".volume", ".kube", ".build", ".image", ".artifact")
 TRUE = ("true", "yes", "1", "on")
+# What starts a unit by hand, up to the end of the command.
+_STARTED = re.compile(
+    r"\bsystemctl\b[^;&|\n]*?\b(?:re)?start\b([^;&|\n]*)|"
+    r"\bsystemctl\b[^;&|\n]*\benable\b([^;&|\n]*--now[^;&|\n]*)"
+)
+_WORDS = re.compile(r"\.service\b|[\[\],\"']")
 # [Network] keys of Quadlet that networkd doesn't have.
 OWN = frozenset(
     {"Driver", "Subnet", "IPRange", "IPv6", "IPAMDriver", "Internal", "NetworkName", "Options",
@@ -142,6 +149,73 @@ def _pools(document: Document, said: Settings) -> Iterator[Pool]:
         pool = pool_of(document, ("Network", key), as_subnet(subnet.value), bounds, told)
         if pool is not None:
             yield pool
+
+
+# What makes a unit start with another one: systemd.unit(5), [Install].
+STARTERS = ("WantedBy", "RequiredBy", "UpheldBy")
+# By these a unit has another one started with it: systemd.unit(5), [Unit].
+ASKING = ("Wants", "Requires", "BindsTo", "Upholds")
+
+
+def service_of(document: Document) -> str:
+    """Return the service that podman's generator makes of a unit."""
+    said = settings(document).value("Quadlet", "ServiceName") or settings(document).value(
+        document.name.rpartition(".")[2].capitalize(), "ServiceName"
+    )
+    stem, _, kind = document.name.rpartition(".")
+    usual = stem if kind in ("container", "kube") else f"{stem}-{kind}"
+    return f"{said.removesuffix('.service') or usual}.service"
+
+
+def idle(document: Document) -> str:
+    """Say why nothing starts a unit."""
+    service = service_of(document)
+    return f"nothing starts {service} at boot: no [Install] with WantedBy=, and no unit that is up"
+
+
+def unstarted(documents: Sequence[Document]) -> list[Document]:
+    """Return the ``.container`` and ``.pod`` units of a host that nothing starts at its boot.
+
+    A unit is started by its [Install], by another one that is started and wants it, by the pod
+    that it is in, or by a ``systemctl start`` in a file of the host. Sources: systemd.unit(5);
+    podman-systemd.unit(5), StartWithPod=.
+    """
+    units = [
+        d for d in documents if d.kind == "quadlet" and d.name.endswith((".container", ".pod"))
+    ]
+    by_service = {service_of(unit): unit for unit in units}
+    told = " ".join(
+        found[1] or found[2]
+        for d in documents
+        if d.kind != "quadlet"
+        for found in _STARTED.finditer(d.text)
+    )
+    waiting = [
+        unit
+        for unit in units
+        if any(settings(unit).value("Install", key) for key in STARTERS)
+        or service_of(unit).removesuffix(".service") in _WORDS.sub(" ", told).split()
+    ]
+    started: list[Document] = []
+    while waiting:
+        unit = waiting.pop()
+        if any(unit is one for one in started):
+            continue
+        started.append(unit)
+        names = [
+            w for key in ASKING for e in settings(unit).every("Unit", key) for w in e.value.split()
+        ]
+        # Quadlet takes the names of its own units there as well.
+        known = {**by_service, **{one.name: one for one in units}}
+        waiting += [known[name] for name in names if name in known]
+        for other in units:
+            inside = settings(other).value("Container", "Pod") == unit.name
+            with_it = settings(other).value("Container", "StartWithPod").lower()
+            if inside and with_it in ("", *TRUE):
+                waiting.append(other)
+        pod = settings(unit).value("Container", "Pod")
+        waiting += [known[pod]] if pod in known else []
+    return [unit for unit in units if all(unit is not one for one in started)]
 
 
 def quadlet_container(host: str, document: Document) -> Container | None:

@@ -1,27 +1,37 @@
 """Shell scripts that make networks and containers by ``docker`` or ``podman``: options alone.
 
-Nothing is run. What a line does in a loop or behind a condition is taken once, as it is written;
-a variable is filled in where the script itself gives it a plain value.
+Nothing is run. What a line does behind a condition is taken once, as it is written; loops over
+literal words are taken as often as these say: see shell.py.
 """
 
 from __future__ import annotations
 
 import re
-import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 from underlay.fleet.document import Document, listed, number
-from underlay.fleet.formats.compose import filled_in
 from underlay.fleet.formats.docker import api_networks
+from underlay.fleet.formats.shell import (
+    ASSIGNED,
+    DECLARED,
+    ENDS,
+    Loop,
+    begins_loop,
+    ends_loop,
+    lines_of,
+    parts_of,
+    simple_commands,
+    unread_loops,
+    words_of,
+)
 from underlay.fleet.host import Address, Container, Fixed, Network, as_address
 from underlay.lab.text import LabText, Mark, Place
 
 MADE = re.compile(r"\b(docker|podman)\s+(network\s+create|run|create)\b")
 ENGINES = ("docker", "podman")
-_ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 # Commands by which no packet goes another way.
 _IDLE = ("set", "echo", "printf", "exit", "sleep", "true", ":", "cd")
 # What stands before a command, and an engine's commands that leave networks as they are.
@@ -38,12 +48,11 @@ SWITCHES = ("--sysctl", "--cap-add", "--cap-drop", "--privileged")
 _IP_READ = re.compile(
     r"(l[a-z]* (a[a-z]*|set|show)|a[a-z]* (add|replace|show)|r[a-z]* (add|replace|append|show))\b"
 )
+_MAKES_LINK = re.compile(r"\bip\b[^;|&]*\bl(?:ink)?\s+add\b")
 _IP_UNREAD = frozenset({"promisc", "netns", "down", "arp", "multicast", "allmulticast", "vf",
                         "table", "blackhole", "unreachable", "nexthop"})  # fmt: skip
 # So much of a line is told.
 SHOWN = 40
-_DECLARED = ("export", "readonly", "local")
-_ENDS = frozenset({";", "&&", "||", "|", "&", "(", ")"})
 # Options of `network create` that take a value, by their short names and other spellings.
 VALUED = {
     "-d": "--driver", "-o": "--opt", "--option": "--opt", "--label": "--label",
@@ -82,6 +91,11 @@ class Command:
 def makes_something(text: str) -> bool:
     """Whether a script makes a network or a container by an engine."""
     return bool(MADE.search(re.sub(r"\\\n", " ", text)))
+
+
+def makes_any(text: str) -> bool:
+    """Whether a script makes a network, a container or an interface."""
+    return makes_something(text) or any(map(_MAKES_LINK.search, text.splitlines()))
 
 
 def read_script(document: Document) -> None:
@@ -123,11 +137,14 @@ def script_containers(host: str, document: Document) -> Iterator[Container]:
     for command in (one for one in commands if one.connects):
         network, name, joined = _connected(command)
         later.setdefault((command.engine, name), []).append((network, *joined))
-    for command in commands:
+    # A loop starts one that has no name as often as it is taken.
+    times = Counter(commands)
+    for command in dict.fromkeys(commands):
         if command.makes_network or command.connects:
             continue
         options = _options(command)
-        name = next(iter(options.get("--name", [])), "") or f"line-{command.line}"
+        named = next(iter(options.get("--name", [])), "")
+        name = named or f"line-{command.line}"
         given = _given(options)
         networks: list[Joined] = []
         for text in options.get("--network", ["bridge"]):
@@ -141,6 +158,7 @@ def script_containers(host: str, document: Document) -> Iterator[Container]:
             networks=(*networks, *later.get((command.engine, name), ())),
             spot=document.at(command.line),
             document=document,
+            count=1 if named else times[command],
         )
 
 
@@ -195,9 +213,16 @@ def _connected(command: Command) -> tuple[str, str, tuple[tuple[Address, ...], s
 
 def unread_lines(document: Document) -> Iterator[int]:
     """Yield the lines that make something and can't be taken apart: a quote is open there."""
-    for line, text in _joined(document.text):
-        if MADE.search(text) and _words(text) is None:
+    for line, text in lines_of(document.text):
+        if MADE.search(text) and words_of(text) is None:
             yield line
+
+
+def unread_makers(document: Document) -> Iterator[Loop]:
+    """Yield the loops that make networks, containers or interfaces, nobody can tell how often."""
+    for loop in unread_loops(document) if document.kind == "script" else ():
+        if any(MADE.search(text) or _MAKES_LINK.search(text) for _, text in loop.body):
+            yield loop
 
 
 def other_options(document: Document) -> Iterator[tuple[int, str]]:
@@ -234,13 +259,17 @@ def other_lines(document: Document) -> Iterator[tuple[int, str]]:
 
     What only says something, sets a variable or handles images and containers is none of them.
     """
-    for line, text in _joined(document.text):
+    unread = {loop.line for loop in unread_loops(document)}
+    for line, text in lines_of(document.text):
         parts: list[list[str]] = [[]]
-        for one in _words(text) or []:
-            if one in _ENDS:
-                parts.append([])
-            else:
-                parts[-1].append(one)
+        for part in parts_of(text):
+            known_loop = begins_loop(part) and line not in unread
+            for one in [] if known_loop or ends_loop(part) else words_of(part) or []:
+                if one in ENDS:
+                    parts.append([])
+                else:
+                    parts[-1].append(one)
+            parts.append([])
         if not text.startswith("#!") and not all(map(_is_idle, parts)):
             shown = " ".join(text.split())
             yield line, shown if len(shown) <= SHOWN else f"{shown[:SHOWN]}…"
@@ -249,7 +278,8 @@ def other_lines(document: Document) -> Iterator[tuple[int, str]]:
 def _is_idle(command: list[str]) -> bool:
     """Whether a command changes nothing of networks beyond what is read of it."""
     words = list(command)
-    while words and (words[0] in (*_DECLARED, *_BEFORE) or _ASSIGNED.fullmatch(words[0])):
+    before = ("do", *DECLARED, *_BEFORE)
+    while words and (words[0] in before or ASSIGNED.fullmatch(words[0])):
         words.pop(0)
     if not words or words[0] in _IDLE:
         return True
@@ -268,36 +298,6 @@ def _commands(document: Document) -> Iterator[Command]:
         yield from _of_engine(words, line)
 
 
-def simple_commands(document: Document) -> Iterator[tuple[list[str], int]]:
-    """Yield the simple commands of a script as words, with their lines and variables filled in.
-
-    An assignment to a variable is taken note of, and isn't yielded.
-    """
-    known: dict[str, str] = {}
-    for line, text in _joined(document.text):
-        words = _words(text) or []
-        plain = words[1:] if words[:1] and words[0] in _DECLARED else words
-        if len(plain) == 1 and (assigned := _ASSIGNED.fullmatch(plain[0])):
-            known[assigned[1]] = filled_in(assigned[2], known)
-            continue
-        told = [filled_in(word, known) for word in words]
-        ends = [i for i, word in enumerate(told) if word in _ENDS]
-        for start, end in pairwise([-1, *ends, len(told)]):
-            if part := told[start + 1 : end]:
-                yield part, line
-
-
-def _words(text: str) -> list[str] | None:
-    """Return the words of a line of shell; None where a quote is open at its end."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=True)
-    lexer.commenters = "#"
-    lexer.whitespace_split = True
-    try:
-        return list(lexer)
-    except ValueError:
-        return None
-
-
 def _of_engine(part: list[str], line: int) -> Iterator[Command]:
     """Yield what a simple command asks of an engine, if it is one of an engine's."""
     at = next((i for i, word in enumerate(part) if word.rpartition("/")[2] in ENGINES), None)
@@ -310,22 +310,6 @@ def _of_engine(part: list[str], line: int) -> Iterator[Command]:
         yield Command(engine, False, tuple(rest[2:]), line, connects=True)
     elif rest[:1] in (["run"], ["create"]) or rest[:2] == ["container", "run"]:
         yield Command(engine, False, tuple(rest[1:]), line)
-
-
-def _joined(text: str) -> Iterator[tuple[int, str]]:
-    """Yield the lines of a script with their numbers; a backslash at the end joins two."""
-    begun, start = "", 0
-    for line, raw in enumerate(text.splitlines(), 1):
-        start = start if begun else line
-        whole = begun + raw
-        if whole.endswith("\\"):
-            begun = whole[:-1] + " "
-            continue
-        begun = ""
-        if whole.strip() and not whole.lstrip().startswith("#"):
-            yield start, whole
-    if begun.strip():
-        yield start, begun
 
 
 def _pairs(words: tuple[str, ...]) -> Iterator[tuple[str, str]]:

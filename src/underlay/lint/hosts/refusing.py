@@ -16,7 +16,7 @@ from underlay.fleet.formats.ini import settings
 from underlay.fleet.host import Host
 from underlay.lint.finding import Finding, Rule
 from underlay.lint.hosts.rule import RULES, Hosts
-from underlay.lint.silence import silence
+from underlay.lint.silence import own_texts, silence
 
 # Rules about what files do together, or to the wire: what is said can be read, and a lab says it
 # too, with errors of its own.
@@ -65,7 +65,7 @@ def refused(hosts: Hosts) -> list[Finding]:
     that has nothing to do with networks.
     """
     about = {d.file for host in hosts for d in host.documents if bears_on_networks(d, host)}
-    texts = {d.file: d.text for host in hosts for d in host.documents if not d.target}
+    texts = own_texts(hosts)
     found = {
         rule.finding(hit): None
         for rule in RULES

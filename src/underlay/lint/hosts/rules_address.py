@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
+from operator import itemgetter
 
 from underlay.errors import Spot
 from underlay.fleet.host import Address, Fixed, Host, Link, Network, Pool
@@ -47,8 +50,10 @@ def address_twice(hosts: Hosts) -> Iterator[Hit]:
 @rule("address-in-range", "error", ARP)
 def address_in_range(hosts: Hosts) -> Iterator[Hit]:
     """An address that is given by hand is in a range that somebody else hands out."""
+    pools = [(network, pool, int(pool.first), int(pool.last)) for network, pool in _pools(hosts)]
     for fixed in _fixed(hosts):
-        for network, pool in _pools(hosts):
+        number = -1 if fixed.address is None else int(fixed.address)
+        for network, pool in ((n, p) for n, p, first, last in pools if first <= number <= last):
             if fixed.address is None or not pool.holds(fixed.address):
                 continue
             # Docker and podman keep the addresses of their own containers apart by themselves.
@@ -63,8 +68,13 @@ def address_in_range(hosts: Hosts) -> Iterator[Hit]:
 @rule("range-holds-host", "error", ARP, needs=INTERFACES)
 def range_holds_host(hosts: Hosts) -> Iterator[Hit]:
     """A container may get a host's own address, and the host is cut off."""
+    own = list(_own(hosts))
+    numbers = sorted((int(address), place) for place, (_, _, address, _) in enumerate(own))
     for network, pool in _pools(hosts):
-        for host, link, address, spot in _own(hosts):
+        first = bisect_left(numbers, (int(pool.first), 0))
+        last = bisect_left(numbers, (int(pool.last) + 1, 0))
+        for _, place in sorted(numbers[first:last], key=itemgetter(1)):
+            host, link, address, spot = own[place]
             if pool.holds(address) and address != pool.gateway:
                 message = f"{network.name} hands out {address}, which is {host.name}'s {link.name}"
                 cure = "end the range before it, or start it behind (Docker: aux_addresses)"
@@ -74,11 +84,13 @@ def range_holds_host(hosts: Hosts) -> Iterator[Hit]:
 @rule("address-is-host", "error", ARP, needs=INTERFACES)
 def address_is_host(hosts: Hosts) -> Iterator[Hit]:
     """A container has a host's own address, and one of the two is cut off."""
+    own: dict[Address, list[tuple[Host, Link, Spot]]] = defaultdict(list)
+    for host, link, address, spot in _own(hosts):
+        own[address].append((host, link, spot))
     for fixed in _fixed(hosts):
-        for host, link, address, spot in _own(hosts):
-            if fixed.address == address:
-                message = f"{fixed.owner} has {address}, which is {host.name}'s {link.name}"
-                yield Hit(fixed.spot, message, "give it another address", (spot,))
+        for host, link, spot in own.get(fixed.address, ()) if fixed.address is not None else ():
+            message = f"{fixed.owner} has {fixed.address}, which is {host.name}'s {link.name}"
+            yield Hit(fixed.spot, message, "give it another address", (spot,))
 
 
 def _claimed(hosts: Hosts) -> Iterator[tuple[Fixed, Network, Pool]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
@@ -201,22 +202,23 @@ def docker_pool_overlap(hosts: Hosts) -> Iterator[Hit]:
                     yield Hit(pool.spot, message, cure, (other.spot("ipam"),))
 
 
-def _beside(hosts: Hosts, document: Document) -> list[dict[str, Any]]:
-    """Return the Compose files of the document's folder, which Compose merges into one."""
-    return [
-        mapping(other.data)
-        for host in hosts
-        for other in host.documents
-        if other.kind == "compose" and other.folder == document.folder
-    ]
+def _by_folder(hosts: Hosts) -> dict[str, list[dict[str, Any]]]:
+    """Return the Compose files of each folder, which Compose merges into one."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for host in hosts:
+        for document in host.documents:
+            if document.kind == "compose":
+                found[document.folder].append(mapping(document.data))
+    return found
 
 
 @rule("compose-network-undefined", "error", COMPOSE)
 def compose_network_undefined(hosts: Hosts) -> Iterator[Hit]:
     """Compose refuses a service in a network that the file doesn't define."""
+    files = _by_folder(hosts)
     for document, service, entry in _services(hosts):
         named = entry.get("networks")
-        beside = _beside(hosts, document)
+        beside = files[document.folder]
         defined = {name for each in beside for name in mapping(each.get("networks"))} | {"default"}
         if any("include" in each for each in beside):
             continue

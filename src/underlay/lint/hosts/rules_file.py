@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from underlay.errors import Spot, did_you_mean, nearest
+from underlay.fleet.carried.values import NO_LAB
 from underlay.fleet.document import Document, listed, mapping, word
 from underlay.fleet.formats.cni import SUFFIXES, plugins
 from underlay.fleet.host import Host
 from underlay.lint.finding import Check, Hit, Rule, Severity
 from underlay.lint.hosts.rule import NETWORKD, RULES, SPEC, WRITE_FILES, Hosts, repeated, rule
+from underlay.lint.rules import RULES as LAB_RULES
 from underlay.lint.silence import Comment, comments
 
 JSON = "RFC 8259"
@@ -144,7 +146,7 @@ def ignore_no_reason(hosts: Hosts) -> Iterator[Hit]:
 @rule("ignore-rule-unknown", "warning", "docs/verbs/lint.md")
 def ignore_rule_unknown(hosts: Hosts) -> Iterator[Hit]:
     """A comment that names a rule which isn't there silences nothing."""
-    known = [each.id for each in RULES]
+    known = [*(one.id for one in RULES), *(one.id for one in LAB_RULES), NO_LAB]
     for document, comment in _comments(hosts):
         if comment.rule not in known:
             cure = did_you_mean(nearest(comment.rule, known)) or "docs/host-rules.md lists them"

@@ -211,9 +211,11 @@ def networkd_section_unknown(hosts: Hosts) -> Iterator[Hit]:
         for document in _networkd(host, ".network", ".netdev"):
             known = known_keys(f".{document.name.rpartition('.')[2]}")
             for name, line in settings(document).sections:
+                if name in known or name in ("IPv6SendRA", "DHCPServer"):
+                    continue
                 meant = nearest(name.lower(), tuple(k.lower() for k in known))
                 spelt = next((key for key in known if key.lower() == meant), "")
-                if name not in known and spelt and name not in ("IPv6SendRA", "DHCPServer"):
+                if spelt:
                     message = f"there is no section [{name}]"
                     yield Hit(document.at(line), message, f"did you mean [{spelt}]?")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from underlay.errors import did_you_mean, nearest
 from underlay.fleet.document import Document
 from underlay.fleet.formats.ini import settings
-from underlay.fleet.formats.quadlet import SUFFIXES, options
+from underlay.fleet.formats.quadlet import SUFFIXES, options, service_of
 from underlay.fleet.host import Host, Network, as_address
 from underlay.lint.finding import Hit
 from underlay.lint.hosts.rule import QUADLET, Hosts, networks, rule
@@ -38,8 +38,6 @@ KEYS = {
         NetworkAlias PodName PublishPort RemapGid RemapUid RemapUidSize RemapUsers ShmSize
         StopTimeout SubGIDMap SubUIDMap UIDMap UserNS Volume""",
 }  # fmt: skip
-# What makes a unit start with another one: systemd.unit(5), [Install].
-STARTERS = ("WantedBy", "RequiredBy", "UpheldBy")
 # What Network= may name without a unit of its own.
 BUILT_IN = ("none", "host", "private", "bridge", "slirp4netns", "pasta", "podman", "ns", "default")
 
@@ -187,29 +185,14 @@ def quadlet_network_unordered(hosts: Hosts) -> Iterator[Hit]:
 
 @rule("quadlet-not-started", "warning", QUADLET + ": [Install]")
 def quadlet_not_started(hosts: Hosts) -> Iterator[Hit]:
-    """Without [Install] nothing starts a container at boot; most others here are started."""
-    units = list(_units(hosts, ".container"))
-    # What is inside of a pod is started with it.
-    alone = [(host, d) for host, d in units if not settings(d).value("Container", "Pod")]
-    started = [d for _, d in alone if any(settings(d).value("Install", key) for key in STARTERS)]
-    idle = [(host, d) for host, d in alone if all(d is not one for one in started)]
-    if len(started) <= len(idle):
-        return
-    asked = {name for _, d in units for name in _asked_for(d)}
-    for host, document in idle:
-        service = document.name.removesuffix(".container") + ".service"
-        if service not in asked:
-            message = f"nothing starts {service} when {host.name} boots, others are started"
-            related = (started[0].spot(("Install",)),)
-            cure = "[Install] with WantedBy=multi-user.target"
-            yield Hit(document.spot(("Container",)), message, cure, related)
-
-
-def _asked_for(document: Document) -> Iterator[str]:
-    """Yield the services that a unit has started by itself."""
-    for key in ("Wants", "Requires", "BindsTo", "Upholds"):
-        for entry in settings(document).every("Unit", key):
-            yield from entry.value.split()
+    """Without [Install] nothing starts a container at boot, unless another unit wants it."""
+    for host in hosts:
+        for container in host.containers:
+            if container.idle and container.document.kind == "quadlet":
+                service = service_of(container.document)
+                message = f"nothing starts {service} when {host.name} boots"
+                cure = "[Install] with WantedBy=multi-user.target"
+                yield Hit(container.spot, message, cure)
 
 
 @rule("quadlet-address-outside", "error", "podman-run(1): --ip")

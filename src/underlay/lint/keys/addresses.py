@@ -13,8 +13,7 @@ from underlay.lab.text import Place, Problem
 from underlay.lint.keys.parts import NODE_OFFSET, Parts
 from underlay.plan import MANAGEMENT_RANGE
 from underlay.plan.addresses import Address, ends_of
-from underlay.plan.naming import runs_on
-from underlay.plan.pools import pool_slices
+from underlay.plan.naming import nodes_of
 
 # Linux gives no interface an address of these (RFC 6890, RFC 5771, RFC 1112).
 UNUSABLE = {
@@ -203,14 +202,12 @@ def _of_nobody_else(
     if not parts.nodes or network.is_shared or not network.sliced:
         return
     stated = next(pool for pool in network.pools if address in ip_network(pool.subnet))
-    try:
-        slices = pool_slices(network, stated, parts.node_names)
-    except (ValueError, IndexError):
-        return
+    slices = parts.slices(name, stated)
+    here = nodes_of(group, parts.node_names)
     for node, piece in slices.items():
-        if not runs_on(group, node) and piece.holds(str(address)):
+        if node not in here and piece.holds(str(address)):
             expected = f"an address outside {node}'s range, {piece.first} to {piece.last}"
-            own = next((slices[one] for one in parts.node_names if runs_on(group, one)), None)
+            own = next((slices[one] for one in here), None)
             hint = f"its own node has {own.first} to {own.last}" if own else ""
             yield parts.text.problem(place, str(address), expected, hint)
 
@@ -234,7 +231,7 @@ def _reserved(network: Network) -> list[str]:
 
 
 def _alone(parts: Parts, group: Containers) -> bool:
-    return group.count == 1 and sum(runs_on(group, node) for node in parts.node_names) <= 1
+    return group.count == 1 and len(nodes_of(group, parts.node_names)) <= 1
 
 
 def reserved(parts: Parts) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from underlay.lab.text import LabText, Problem
 from underlay.lint.keys import (
     addresses,
+    configuration,
     filters,
     interfaces,
     names,
@@ -18,6 +19,7 @@ from underlay.lint.keys import (
     own,
     pools,
     ports,
+    programs,
     shims,
 )
 from underlay.lint.keys.parts import Parts, parts_of
@@ -33,6 +35,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     interfaces.interface_name,
     interfaces.interface_key,
     networks.profile,
+    configuration.config,
     networks.gateway_route,
     networks.driver_key,
     networks.needed_key,
@@ -65,6 +68,8 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     filters.filters,
     filters.filters_and_checks,
     filters.chosen_port,
+    programs.program,
+    programs.program_ports,
     shims.shims,
     own.fleet_node,
     own.fleet_nics,

@@ -13,16 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from underlay.drivers import DRIVERS
 from underlay.errors import did_you_mean, nearest
-from underlay.lab import Containers, Filter, Host, Network, Nodes, Segment
+from underlay.lab import Containers, Filter, Host, Network, Nodes, Pool, Segment
 from underlay.lab.messages import one_of
 from underlay.lab.text import LabText, Place, Problem, quoted
-from underlay.plan.addresses import Address, ends_of, free_addresses
-from underlay.plan.naming import (
-    block_bits,
-    node_address,
-    node_names,
-    runs_on,
-)
+from underlay.plan.addresses import Address, Slices, ends_of, free_addresses
+from underlay.plan.naming import block_bits, node_address, node_names, nodes_of
 from underlay.plan.pools import pool_slices
 from underlay.plan.uplinks import Uplinks, segment_interfaces
 
@@ -110,10 +105,7 @@ class Parts:
     def _placed(self) -> list[tuple[Containers, list[str]]]:
         """Each group of containers with the nodes that it is on, in their order."""
         names = self.node_names
-        return [
-            (group, [node for node in names if runs_on(group, node)])
-            for group in self.containers.values()
-        ]
+        return [(group, nodes_of(group, names)) for group in self.containers.values()]
 
     def fixed(self, name: str) -> dict[str, IPv4Address]:
         """Return the addresses in the network called ``name`` that groups give by themselves.
@@ -167,6 +159,23 @@ class Parts:
                 free = free_addresses(piece, taken)
             count = self.used(name)[node]
             yield node, set(itertools.islice(free, count - (node in fixed)))
+
+    def slices(self, name: str, pool: Pool) -> Slices:
+        """Return what each node hands out of a pool of a network; nothing where it is too small.
+
+        Each fixed address asks for that of all nodes.
+        """
+        key = name, pool.subnet
+        if key not in self._sliced:
+            try:
+                self._sliced[key] = pool_slices(self.networks[name], pool, self.node_names)
+            except (ValueError, IndexError):
+                self._sliced[key] = {}
+        return self._sliced[key]
+
+    @cached_property
+    def _sliced(self) -> dict[tuple[str, str], Slices]:
+        return {}
 
     def can_plan(self, name: str) -> bool:
         """Whether the nodes' ranges of the network's subnet can be told, and have room."""

@@ -15,6 +15,8 @@ longer, once: the way to it may be slow, and nobody has measured it yet.
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 import time
 from collections import deque
@@ -317,6 +319,9 @@ class Connection:
         if self.over:
             return
         try:
+            if question.theirs:
+                self.on_taken()
+                return
             if not self.connected:
                 made.send(self.asking.token(question, self.attempt))
                 self.connected = question.connected = station.loop.now
@@ -338,3 +343,27 @@ class Connection:
         except OSError as error:
             self.over = True
             question.refused(made, error)
+
+    def on_taken(self) -> None:
+        """Whoever listens has taken the connection, or hasn't yet; raise OSError where it won't.
+
+        That is their kernel's word for them (tcp(7)): nothing is said to a program of the user's
+        own, which knows no probe. Who it was shows by the first segment that came there.
+        """
+        made, question, station = self.made, self.question, self.asking.station
+        error = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error:
+            raise OSError(error, os.strerror(error))
+        try:
+            made.getpeername()
+        except OSError as waiting:
+            if waiting.errno != errno.ENOTCONN:
+                raise
+            question.read_errors(made)
+            return
+        self.over, self.connected = True, station.loop.now
+        question.connected = self.connected
+        if question.open:
+            question.count_resent(made)
+            took = question.answered("", self.attempt, self.connected)
+            station.learn(took, question)

@@ -23,9 +23,13 @@ def opened(name: str, kind: str, path: str) -> int:
     if kind == "docker":
         path = f"/proc/{_docker_pid(name)}/ns/net"
     try:
+        if kind == "crun":
+            path = f"/proc/{_crun_pid(name)}/ns/net"
         if kind == "podman":
             with open(f"/run/underlay/{name}.pid", encoding="ascii") as file:
                 path = f"/proc/{int(file.read())}/ns/net"
+            if not os.path.exists(path):
+                raise Missing(f"container {name}: its process has ended")
         return os.open(path or f"/run/netns/{name}", os.O_RDONLY)
     except (FileNotFoundError, ValueError) as error:
         raise Missing(f"container {name} has no network namespace: {error}") from None
@@ -38,6 +42,27 @@ def enter(namespace: int) -> None:
     elif ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+
+
+def _crun_pid(name: str) -> int:
+    """Return the PID of a container's own program, as crun has written it down.
+
+    Its namespace has a name and would be there without it. crun's word is of a process that
+    started then, and not of another that has its number by now.
+    """
+    try:
+        with open(f"/run/crun/{name}/status", encoding="utf-8") as file:
+            status = json.load(file)
+    except FileNotFoundError:
+        raise Missing(f"container {name}: its own program was not started") from None
+    try:
+        with open(f"/proc/{status['pid']}/stat", encoding="utf-8") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        fields = ["X"]
+    if fields[0] in "ZX" or int(fields[19]) != status["process-start-time"]:
+        raise Missing(f"container {name}: its own program has ended")
+    return int(status["pid"])
 
 
 def _docker_pid(name: str) -> int:

@@ -18,7 +18,8 @@ So nobody sends before everybody listens, and nobody leaves before everybody has
 decided every cell, or has been told to leave it. SECONDS is the slowest round trip, of this
 node or of all. The end of stdin, or ``patience`` seconds without a word, ends the process with
 exit code 3, whatever it is waiting for: a caller that is stuck doesn't read either. It makes
-nothing but sockets, so nothing is left.
+nothing but sockets, and the limits that it lifts are as before at its end (error_limits.py), so
+nothing is left.
 
 The specification, which observe/tasks.py writes:
 
@@ -27,12 +28,14 @@ The specification, which observe/tasks.py writes:
      "cells": [a Cell of cells.py, as a list, …],
      "groups": [multicast address, …],
      "values": {check: [a Cell, …]},
+     "theirs": {protocol: [number of a Cell, …]},
      "unplanned": {"points": [a Spec of unplanned.py, …], "planned": {name: [address, …]},
                    "alone": [interface, …]}}
 
 The node's own namespace is the first. ``pace`` multiplies waits. A phase is one of cells.py,
 or the word of a check. A port is one that the namespace listens on besides ``port``, as
-tcp:5432; ``protocols`` may have the same ones.
+tcp:5432; ``protocols`` may have the same ones. ``theirs``, where there are any, are cells whose
+destination has a program of its own at that port.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ import resource
 import signal
 import sys
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.answering import Answering
@@ -71,7 +74,7 @@ if TYPE_CHECKING:
 
 
 def _asking(station: Station, cells: Iterable[Cell], protocols: Iterable[str]) -> Asking:
-    return Asking(station, questions(cells, protocols, station.spaces))
+    return Asking(station, questions(cells, protocols, station.spaces, station.theirs))
 
 
 CHECKS: dict[str, Callable[[Station, list[Cell], str], Work]] = {
@@ -102,7 +105,20 @@ class Prober:
 
     def run(self) -> int:
         """Go through all steps; return the exit code."""
-        self.station.open()
+        signal.signal(signal.SIGALRM, lambda *_: self.give_up())
+        try:
+            self.station.open()
+            return self.go_through()
+        finally:
+            self.station.close()
+
+    def give_up(self) -> NoReturn:
+        """End the process wherever it is: nobody has said a word for too long."""
+        self.station.close()
+        os._exit(3)
+
+    def go_through(self) -> int:
+        """Say that it is ready, do what the caller says; return the exit code."""
         self.answering = Answering(self.station, self.station.checks)
         self.witness = Witness(self.station)
         self.station.loop.watch(0, self.on_stdin, None)
@@ -171,13 +187,15 @@ class Prober:
             return CHECKS[name](self.station, self.station.checks.get(name, []), name)
         if name.startswith(AGAIN):
             asked = [
-                Question(before.cell, before.protocol, before.space, before)
+                Question(before.cell, before.protocol, before.space, before, theirs=before.theirs)
                 for before in self.left()
                 if before.cell.again == name
             ]
         else:
             cells = [cell for cell in self.station.cells if cell.phase == name]
-            asked = questions(cells, self.spec["protocols"], self.station.spaces)
+            asked = questions(
+                cells, self.spec["protocols"], self.station.spaces, self.station.theirs
+            )
         return Asking(self.station, asked, together=True)
 
     def left(self) -> list[Question]:

@@ -17,7 +17,7 @@ from underlay.observe.on_node.cells import Answer
 from underlay.observe.on_node.packets import UNREACHABLE, UNREACHABLE6, echo, family_of, ported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from underlay.observe.on_node.cells import Cell
     from underlay.observe.on_node.packets import Token
@@ -40,11 +40,21 @@ NO_ROUTE = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES
 
 
 def questions(
-    cells: Iterable[Cell], protocols: Iterable[str], spaces: Sequence[Space | None]
+    cells: Iterable[Cell],
+    protocols: Iterable[str],
+    spaces: Sequence[Space | None],
+    theirs: Mapping[str, Container[int]],
 ) -> list[Question]:
-    """Return what is asked of ``cells``: each by each protocol, out of its namespace."""
+    """Return what is asked of ``cells``: each by each protocol, out of its namespace.
+
+    ``theirs`` holds by protocol the numbers of those that a program of the user's own answers.
+    """
     asked = tuple(protocols)
-    return [Question(cell, protocol, spaces[cell.space]) for cell in cells for protocol in asked]
+    return [
+        Question(cell, protocol, spaces[cell.space], theirs=cell.number in theirs.get(protocol, ()))
+        for cell in cells
+        for protocol in asked
+    ]
 
 
 class Question:
@@ -58,12 +68,22 @@ class Question:
 
     ``before`` is the same question, asked together with others. Packets of the two are told apart
     by their attempts: ``first`` is that of the first packet here.
+
+    ``theirs`` says that a program of the user's own answers at the port: it knows nothing of
+    probes, and a connection that it takes is all that is asked.
     """
 
     def __init__(
-        self, cell: Cell, protocol: str, space: Space | None, before: Question | None = None
+        self,
+        cell: Cell,
+        protocol: str,
+        space: Space | None,
+        before: Question | None = None,
+        *,
+        theirs: bool = False,
     ) -> None:
         self.cell, self.number, self.before = cell, cell.number, before
+        self.theirs = theirs
         self.first = FIRST_AGAIN if before else 0
         self.phase = cell.again if before else cell.phase
         self.source, self.destination = cell.source, cell.destination

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.cells import Cell
+from underlay.observe.on_node.error_limits import ErrorLimits
 from underlay.observe.on_node.loop import Loop
 from underlay.observe.on_node.namespaces import Missing
 from underlay.observe.on_node.spaces import Space
@@ -34,7 +35,8 @@ class Station:
     ``checks`` those of each check. ``heard`` holds the addresses to which
     one was seen from here, and the node's own, to which no way leads over a wire; ``waited``
     those to which none was seen, however long. ``idle`` holds sockets for datagrams that are as
-    good as new, by namespace and source address.
+    good as new, by namespace and source address. ``theirs`` are the numbers of the cells that a
+    program of the user's own answers, by protocol.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -45,9 +47,11 @@ class Station:
         self.checks = {
             check: [Cell(*row) for row in rows] for check, rows in spec["values"].items()
         }
+        self.theirs = {word: set(found) for word, found in spec.get("theirs", {}).items()}
         self.pace: float = spec["pace"]
         self.loop = Loop()
         self.spaces: list[Space | None] = []
+        self.limits: list[ErrorLimits] = []
         self.missing: dict[str, str] = {}
         self.flying: dict[tuple[int, str], Question] = {}
         self.round = 0
@@ -57,7 +61,7 @@ class Station:
         self.heard: set[str] = {cell.source for cell in self.cells}
 
     def open(self) -> None:
-        """Enter and listen in every namespace, then empty all neighbour tables."""
+        """Enter and listen in every namespace, lift their limits, empty all neighbour tables."""
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
         port, families = self.spec["port"], self.spec["families"]
         for name, kind, path, *listens in self.spec["spaces"]:
@@ -68,7 +72,15 @@ class Station:
                 self.missing[name] = str(error)
         if 6 in families:
             self.settle()
+        for space in self.present():
+            with space:
+                self.limits.append(ErrorLimits())
         self.forget()
+
+    def close(self) -> None:
+        """Leave every namespace as it was found."""
+        for limits in self.limits:
+            limits.restore()
 
     def forget(self, spaces: Iterable[Space] | None = None) -> None:
         """Empty the neighbour tables of ``spaces``, or of all namespaces."""

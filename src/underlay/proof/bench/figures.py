@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import Infrastructure
 from underlay.proof.bench import baseline, command_line, labs
+from underlay.proof.bench.fleets import SIZES, fleet
 from underlay.proof.bench.labs import DOWN_DEADLINE
 from underlay.storage import paths
 
@@ -36,6 +37,8 @@ ONE_A_NODE = "ssh_fping_60_s"
 ICMP = "matrix_60_icmp_s"
 # How many pairs of containers are measured by ssh and ping, of all that there are.
 SAMPLE = 30
+# What is done to fleets, and what is said of it beside the verb.
+FLEET_VERBS = {"import": "", "lint": ", with what is wanted", "diff": " and the same before"}
 
 
 @dataclass
@@ -91,6 +94,11 @@ class Figure:
 FIGURES = (
     Figure("cli_start_s", "`underlay --version`", 0.15),
     Figure("lint_s", "`lint` of the default lab", 0.3),
+    *(
+        Figure(f"fleet_{hosts}_{verb}_s", f"`{verb}` of a fleet of {hosts} hosts{what}", 1)
+        for hosts in SIZES
+        for verb, what in FLEET_VERBS.items()
+    ),
     Figure("up_to_matrix_s", "warm `up` and `check`, default lab, 3 full nodes", 10),
     Figure(LEAN, "the same, 3 lean nodes with 60 containers", 6),
     Figure(ENGINE, "the same by `check FILE`: without Vagrant, but with the lab's end", 5),
@@ -127,6 +135,26 @@ def command_lines(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
         _repeat(watch, found, "cli_start_s", 10, "--version")
     if "lint_s" in wanted:
         _repeat(watch, found, "lint_s", 5, "lint", str(paths.root() / "labs" / "coreos.yml"))
+
+
+def fleets(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
+    """Time what is said of fleets of some hosts, and of many, before any node starts."""
+    for hosts in SIZES:
+        before, now = (
+            fleet(watch.folder / f"fleet-{hosts}-{name}", hosts, routed=name == "now")
+            for name in ("before", "now")
+        )
+        folders = [str(folder) for folder in sorted((now.parent / "hosts").iterdir())]
+        imported = str(watch.folder / f"imported-{hosts}.yml")
+        words = {
+            "import": ["import", *folders, "--output", imported, "--force"],
+            "lint": ["lint", str(now)],
+            "diff": ["diff", str(before), str(now)],
+        }
+        for verb in FLEET_VERBS:
+            name = f"fleet_{hosts}_{verb}_s"
+            if name in wanted:
+                _repeat(watch, found, name, 3, *words[verb])
 
 
 def lean(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
@@ -234,6 +262,7 @@ def image_build(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
 # In the order in which they are run, the long ones last; each with the figures that it yields.
 MEASURES: tuple[tuple[Callable[[Stopwatch, Found, set[str]], None], tuple[str, ...]], ...] = (
     (command_lines, ("cli_start_s", "lint_s")),
+    (fleets, tuple(f"fleet_{hosts}_{verb}_s" for hosts in SIZES for verb in FLEET_VERBS)),
     (lean, (LEAN, ENGINE)),
     (matrix_60, ("matrix_60_s",)),
     (icmp_60, (ICMP, ONE_A_NODE, ONE_BY_ONE_SHARED, ONE_BY_ONE)),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from underlay.expect import asked_as
-from underlay.proof.difference.cells import WHAT, Change, Scope, reach_of
+from underlay.proof.difference.cells import WHAT, Change, Scope, counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -127,10 +127,9 @@ class _Places:
     def __init__(self, difference: Difference) -> None:
         renamed = {difference.names.get(n, n): end for n, end in difference.old.ends.items()}
         self._ends: dict[str, End] = {**renamed, **difference.new.ends}
-        self._of: Counter[tuple[Way, str]] = Counter(
-            (self._way(source, destination, scope), asked_as(cell.protocol, cell.family))
-            for source, destination, cell, scope in reach_of(difference)
-        )
+        self._of: Counter[tuple[Way, str]] = Counter()
+        for source, destination, asked, scope, count in counted(difference):
+            self._of[self._way(source, destination, scope), asked] += count
         self._asked: dict[Way, list[str]] = defaultdict(list)
         for way, label in self._of:
             self._asked[way].append(label)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
-from underlay.expect import Prediction, ends
+from underlay.expect import Prediction, asked_as, ends
+from underlay.proof.difference.reach import reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from underlay.expect import End, Expectation
+    from underlay.expect import End, Expectation, Pair
+    from underlay.expect.alike import Alike
     from underlay.plan import Plan
 
 # gained: reachable now, and wasn't, or wasn't there. lost: the other way round. changed: in both
@@ -113,7 +116,7 @@ def compare(old: Plan, new: Plan) -> Difference:
     go = tuple(end for name, end in before.ends.items() if name not in names)
     # Equal plans have equal predictions: a comment that differs needs none.
     same = before.prediction.plan == now.prediction.plan
-    count, changes = (len(now.prediction.cells), ()) if same else _changes(before, now, names)
+    count, changes = (now.prediction.count, ()) if same else _changes(before, now, names)
     return Difference(before, now, count, changes, come, go, moved, names)
 
 
@@ -194,36 +197,81 @@ Place = tuple[str, str, str, int]
 
 def _changes(old: Side, new: Side, names: Mapping[str, str]) -> tuple[int, tuple[Change, ...]]:
     """Return how many cells there are, and those that aren't as before, in the matrix's order."""
+    before, now = old.prediction, new.prediction
+    reach = reached(before, now, names, lambda cells: _what(*cells) is not None)
+    gone = [_change(cell, None, names, stays=False) for cell, _ in reach.gone if cell]
+    come = new.ends.keys() - {*names.values()}
+    changed = [
+        _change(*cells, names, stays=not come & {cells.new.source, cells.new.destination})
+        for cells in reach.now
+        if cells.new
+    ]
+    left = [_change(cell, None, names, stays=True) for cell, _ in reach.left if cell]
+    values = _values(old, new, names)
+    changes = chain(gone, values.gone, changed, values.changed, left, values.left)
+    return reach.count + values.count, tuple(changes)
+
+
+@dataclass(frozen=True)
+class _Values:
+    """How many cells of kind value there are in either lab, and those that aren't as before."""
+
+    count: int
+    gone: list[Change]
+    changed: list[Change]
+    left: list[Change]
+
+
+def _values(old: Side, new: Side, names: Mapping[str, str]) -> _Values:
     # A broadcast's destination is a network, which is called as it is in both.
     gone = old.ends.keys() - names.keys()
     come = new.ends.keys() - {*names.values()}
     before: dict[Place, Expectation] = {}
     # A list of who hears something names ends; nobody is another one by another name.
     called = {name: now for name, now in names.items() if name != now}
-    changes: list[Change] = []
-    for cell in old.prediction.cells:
-        source = names.get(cell.source, cell.source)
-        destination = names.get(cell.destination, cell.destination)
+    lost: list[Change] = []
+    for cell in old.prediction.values:
         if cell.source in gone or cell.destination in gone:
-            what = _only(cell, "lost", "went")
-            changes.append(Change(what, source, destination, False, cell, None))
+            lost.append(_change(cell, None, names, stays=False))
         else:
-            before[source, destination, cell.protocol, cell.family] = _as_called(cell, called)
-    count = len(changes)
-    for cell in new.prediction.cells:
-        place: Place = (cell.source, cell.destination, cell.protocol, cell.family)
+            before[_place(cell, names)] = _as_called(cell, called)
+    changed: list[Change] = []
+    for cell in new.prediction.values:
         stays = cell.source not in come and cell.destination not in come
-        earlier = before.pop(place, None) if stays else None
-        became = _what(earlier, cell)
-        if became is not None:
-            changes.append(Change(became, cell.source, cell.destination, stays, earlier, cell))
-    for (source, destination, *_), cell in before.items():
-        changes.append(Change(_only(cell, "lost", "went"), source, destination, True, cell, None))
-    return count + len(new.prediction.cells) + len(before), tuple(changes)
+        earlier = before.pop(_place(cell, {}), None) if stays else None
+        if _what(earlier, cell) is not None:
+            changed.append(_change(earlier, cell, names, stays=stays))
+    left = [
+        Change(_only(cell, "lost", "went"), source, destination, True, cell, None)
+        for (source, destination, *_), cell in before.items()
+    ]
+    count = len(lost) + len(new.prediction.values) + len(before)
+    return _Values(count, lost, changed, left)
 
 
-def _what(old: Expectation | None, new: Expectation) -> What | None:
-    """Return what became of a cell that is there now, None where it is as before."""
+def _place(cell: Expectation, names: Mapping[str, str]) -> Place:
+    source = names.get(cell.source, cell.source)
+    destination = names.get(cell.destination, cell.destination)
+    return source, destination, cell.protocol, cell.family
+
+
+def _change(
+    old: Expectation | None, new: Expectation | None, names: Mapping[str, str], *, stays: bool
+) -> Change:
+    """Return what became of a cell, which isn't as before."""
+    what = _what(old, new)
+    assert what is not None
+    if new is not None:
+        return Change(what, new.source, new.destination, stays, old, new)
+    assert old is not None
+    source, destination, *_ = _place(old, names)
+    return Change(what, source, destination, stays, old, None)
+
+
+def _what(old: Expectation | None, new: Expectation | None) -> What | None:
+    """Return what became of a cell that is in either lab, None where it is as before."""
+    if new is None:
+        return None if old is None else _only(old, "lost", "went")
     if old is None:
         return _only(new, "gained", "came")
     if new.kind == "value":
@@ -247,13 +295,25 @@ def _only(cell: Expectation, reachable: What, otherwise: What) -> What:
     return reachable if cell.kind == "reach" and cell.reachable else otherwise
 
 
-def reach_of(difference: Difference) -> Iterator[tuple[str, str, Expectation, Scope]]:
-    """Yield each cell of reachability in either lab once: its ends' names, itself, its scope."""
-    stay = {*difference.names.values()}
-    for cell in difference.new.prediction.reach:
-        stays = cell.source in stay and cell.destination in stay
-        yield cell.source, cell.destination, cell, "stays" if stays else "comes"
+def counted(difference: Difference) -> Iterator[tuple[str, str, str, Scope, int]]:
+    """Yield how many cells of reachability in either lab fare alike, each cell in one of them.
+
+    They are told by the ends of one of them, how it is asked, and their scope.
+    """
+    new, stay = difference.new.prediction, {*difference.names.values()}
+    stays = [end for end in new.ends if end.name in stay]
+    come = [end for end in new.ends if end.name not in stay]
+    scopes: tuple[tuple[Scope, Iterable[Alike[Pair]]], ...] = (
+        ("stays", new.alike(stays, stays)),
+        ("comes", chain(new.alike(come), new.alike(stays, come))),
+    )
+    for scope, all_alike in scopes:
+        for one in all_alike:
+            names = one.first.source.name, one.first.destination.name
+            for protocol in new.protocols:
+                yield *names, asked_as(protocol, one.first.family), scope, one.count
     # A cell of the old lab alone is no longer there, which is a change.
     for change in difference.changes:
         if change.new is None and change.cell.kind == "reach":
-            yield change.source, change.destination, change.cell, change.scope
+            asked = asked_as(change.cell.protocol, change.cell.family)
+            yield change.source, change.destination, asked, change.scope, 1

@@ -11,6 +11,7 @@ from underlay.intent import stands_of
 from underlay.proof.difference.alone import keys_of_groups
 from underlay.proof.difference.blocks import grouped
 from underlay.proof.difference.cells import WHAT, compare
+from underlay.proof.difference.errors import errors_of
 from underlay.proof.difference.keys import differing_keys
 from underlay.proof.difference.statements import changed_statements
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from underlay.proof.difference.alone import GroupKeys
     from underlay.proof.difference.blocks import Group
     from underlay.proof.difference.cells import Difference, Side, What
+    from underlay.proof.difference.errors import NewLabError
     from underlay.proof.difference.keys import KeyChange
     from underlay.proof.difference.labs import LabPair
     from underlay.proof.difference.proving import LabProof
@@ -54,8 +56,13 @@ class LabDifference:
         loaded = self.pair.old or self.pair.new
         assert loaded is not None
         prediction = Prediction(loaded.plan)
-        reachable = sum(cell.reachable for cell in prediction.reach)
-        rest = len(prediction.cells) - reachable
+        reachable = sum(
+            one.count
+            for one in prediction.alike()
+            for protocol in prediction.protocols
+            if prediction.cell(one.first, protocol).reachable
+        )
+        rest = prediction.count - reachable
         there: Mapping[What, int] = dict.fromkeys(WHAT, 0)
         if self.pair.old:
             return {**there, "lost": reachable, "went": rest}
@@ -84,6 +91,21 @@ class LabDifference:
         """The statements of what is wanted that went, came or changed."""
         now = self.difference.new.prediction if self.difference else None
         return changed_statements(self.pair.old, self.pair.new, self.intent_before, now)
+
+    @cached_property
+    def errors(self) -> tuple[NewLabError, ...]:
+        """The errors that lint finds in the new lab.
+
+        Not looked for where both labs are of one text and no files of hosts: none can be new.
+        """
+        old, new = self.pair.old, self.pair.new
+        alike = old and new and old.text.content == new.text.content and not new.hosts
+        return () if alike else errors_of(old, new)
+
+    @property
+    def new_errors(self) -> int:
+        """How many errors lint finds in the new lab that the old one hasn't."""
+        return sum(one.new for one in self.errors)
 
     @property
     def breaks_intent(self) -> bool:

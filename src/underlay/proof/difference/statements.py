@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from underlay.expect import Prediction, ends
+from underlay.expect import Prediction
 from underlay.intent import of_predictions
 from underlay.lab.statement import Ends, said_in
 from underlay.plan.statements import with_statements
@@ -113,5 +113,5 @@ def _would(
     asked = new.lab.model_copy(update={"expect": old.lab.expect})
     numbers = {one.number for one in gone}
     statements = [one for one in with_statements(asked, new.plan).intent if one.number in numbers]
-    cells = (prediction or Prediction(new.plan)).cells
-    return {one.statement.number: one for one in of_predictions(statements, ends(new.plan), cells)}
+    found = of_predictions(statements, prediction or Prediction(new.plan))
+    return {one.statement.number: one for one in found}

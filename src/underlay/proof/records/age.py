@@ -9,8 +9,9 @@ without digests, which older code kept, count every commit that touched what the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run, run_bytes
@@ -76,9 +77,14 @@ class Old:
 
 @dataclass(frozen=True)
 class History:
-    """The commits of the repository at ``folder``."""
+    """The commits of the repository at ``folder``.
+
+    ``meanings`` are digests of what git's objects were found to mean, by the files that they were:
+    most records depend on the same files, and to parse each version once takes long enough.
+    """
 
     folder: Path
+    meanings: dict[tuple[str, str], bytes] = field(default_factory=dict, compare=False, repr=False)
 
     def prove(self) -> None:
         """Raise NoHistory where commits can't be counted, and say what to do."""
@@ -105,16 +111,16 @@ class History:
     def changed(self, commit: str, names: tuple[str, ...]) -> int:
         """Return how many commits after ``commit`` have changed what the files ``names`` mean."""
         commits = self._changes(commit, names)
-        blobs = self._blobs({blob for each in commits for change in each for blob in change[1:]})
-
-        @cache
-        def means(path: str, blob: str) -> bytes:
-            return meaning(path, blobs[blob])
-
+        wanted = {(path, blob) for each in commits for path, *two in each for blob in two}
+        lacking = wanted - self.meanings.keys()
+        blobs = self._blobs({blob for _, blob in lacking})
+        for path, blob in lacking:
+            self.meanings[path, blob] = sha256(meaning(path, blobs[blob])).digest()
         return sum(
-            any(means(path, before) != means(path, after) for path, before, after in each)
+            any(self.meanings[path, before] != self.meanings[path, after]
+                for path, before, after in each)
             for each in commits
-        )
+        )  # fmt: skip
 
     def _changes(self, commit: str, names: tuple[str, ...]) -> list[list[Change]]:
         """Return for each commit after ``commit`` what it has changed of ``names``."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from underlay.proof.explain import Cause
     from underlay.proof.labs import LabResult
     from underlay.proof.runs.schema import Run, SavedLab
-    from underlay.verdict import Cell
+    from underlay.verdict import Cell, Verdict
 
 One = TypeVar("One")
 # ``changed`` is as expected as before, where something else was expected by then.
@@ -141,6 +141,17 @@ class Comparison:
         return EXIT_INFRASTRUCTURE if self.unsure else EXIT_OK
 
 
+def cell_changes(before: Verdict, now: Verdict) -> list[CellChange]:
+    """Return which cells of a lab aren't as they were when it was measured ``before``."""
+    old = {_name(cell): cell for cell in before.cells}
+    new = {_name(cell): cell for cell in now.cells}
+    return [
+        CellChange(what, cell, old.get(cell), new.get(cell))
+        for cell in {**new, **old}
+        if (what := _became(old.get(cell), new.get(cell)))
+    ]
+
+
 def usable(run: Run, file: Path) -> Run:
     """Return a ``run`` that others can be compared with; raise BadInput where it has no cell."""
     if not any(lab.cells for lab in run.labs):
@@ -160,19 +171,23 @@ def compare(before: Run, now: Run, file: str) -> Comparison:
     """
     earlier = {lab.lab: lab for lab in before.labs}
     later = {lab.lab: lab for lab in now.labs}
-    labs = [_lab(name, earlier.get(name), later.get(name)) for name in {**later, **earlier}]
+    # What became of a large lab takes as long to restore as to compare.
+    shown = {name: _shown(lab) for name, lab in later.items()}
+    labs = [
+        _lab(name, earlier.get(name), later.get(name), shown.get(name))
+        for name in {**later, **earlier}
+    ]
     then, today = before.stands_on, now.stands_on
     versions = {
         part: (then.get(part, ""), today.get(part, ""))
         for part in {**then, **today}
         if then.get(part) != today.get(part)
     }
-    unsure = not now.labs or any(_unsure(lab, strict=now.strict) for lab in now.labs)
+    unsure = not now.labs or any(_unsure(one, strict=now.strict) for one in shown.values())
     return Comparison(file, before.began, tuple(labs), versions, now.strict, unsure)
 
 
-def _unsure(lab: SavedLab, *, strict: bool) -> bool:
-    result = _shown(lab)
+def _unsure(result: LabResult, *, strict: bool) -> bool:
     verdict = result.verdict
     blind = strict and (verdict.looked is None or bool(verdict.looked.blind))
     summary = verdict.summary
@@ -186,9 +201,10 @@ def _shown(lab: SavedLab) -> LabResult:
     return narrowed(result, chosen) if chosen else result
 
 
-def _lab(name: str, before: SavedLab | None, now: SavedLab | None) -> LabComparison:
+def _lab(
+    name: str, before: SavedLab | None, now: SavedLab | None, later: LabResult | None
+) -> LabComparison:
     chosen = chosen_of(now) if now else None
-    later = _shown(now) if now else None
     earlier = result_of(before) if before else None
     if earlier is not None and chosen is not None:
         earlier = narrowed(earlier, chosen)

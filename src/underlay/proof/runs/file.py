@@ -6,6 +6,7 @@ What can't be read as a run is told as any bad input is: where, what was found, 
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from underlay.errors import BadInput, Spot, reason
 from underlay.proof.runs.schema import DOCUMENT, VERSION, Run
+from underlay.proof.runs.whole import problems, with_wholeness
 from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 # Lists deeper than this stand on one line each.
 OPEN = 3
 MAKE = "a run is what check keeps: underlay check --save run.json"
+CHANGED = "a file changed by hand or by another program can't be trusted: make it anew"
 SHOWN = 3
 
 
@@ -36,6 +39,7 @@ def schema_of_runs() -> dict[str, Any]:
     made = Run.model_json_schema()
     # A file without these two is none; the models have them by default.
     made["required"] = ["document", "version", *made["required"]]
+    made = with_wholeness(made)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"A run of underlay check, version {VERSION}",
@@ -72,9 +76,9 @@ def read_run(path: Path) -> Run:
         raise BadInput(
             f"{path} says that it is a run, and isn't one in full",
             detail="\n".join(_problem(one) for one in error.errors()[:SHOWN]),
-            hint="a file changed by hand or by another program can't be trusted: make it anew",
+            hint=CHANGED,
         ) from error
-    _refuse_lost(path, run)
+    _refuse_torn_apart(path, run)
     return run
 
 
@@ -108,22 +112,14 @@ def _refuse_others(path: Path, content: Any) -> None:
         )
 
 
-def _refuse_lost(path: Path, run: Run) -> None:
-    """Refuse places of cells and predictions that there are none of."""
-    for lab in run.labs:
-        number_of_cells = sum(len(pair.cells) for pair in lab.cells)
-        outcomes = {cell.outcome for pair in lab.cells for cell in pair.cells}
-        predictions = {outcome.prediction for outcome in lab.outcomes}
-        named = {number for one in lab.intent for number in one.cells + one.broken + one.untold}
-        if (
-            max(outcomes, default=-1) >= len(lab.outcomes)
-            or max(predictions, default=-1) >= len(lab.predictions)
-            or max(named, default=-1) >= number_of_cells
-        ):
-            raise BadInput(
-                f"{path}: a part of {lab.lab} names a cell or a prediction that isn't there",
-                hint="a file changed by hand or by another program can't be trusted: make it anew",
-            )
+def _refuse_torn_apart(path: Path, run: Run) -> None:
+    found = list(islice(problems(run), SHOWN))
+    if found:
+        raise BadInput(
+            f"{path} says that it is a run, and isn't one in full",
+            detail="\n".join(found),
+            hint=CHANGED,
+        )
 
 
 def _problem(one: ErrorDetails) -> str:

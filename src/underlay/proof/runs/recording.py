@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Literal
 
+from underlay.cluster.providers import provider as named
 from underlay.cluster.versions import versions
 from underlay.errors import Infrastructure, UnderlayError
 from underlay.expect import predict
@@ -30,14 +31,17 @@ if TYPE_CHECKING:
 
     Writer = Callable[[Run], None]
 
-# Writing what is known takes no more than this part of the time.
+# Writing what is known of many labs takes no more than this part of the time. Of few each step is
+# written: one that isn't is a step that a killed run never came to, as far as its file says.
 LEAST_PAUSE = 10
+FEW = 5
 
 
 class Recording:
     """What is known of a run by now. Each of ``writers`` is handed it at every step.
 
-    Without writers nothing is done, unless the run is ``wanted`` for something else.
+    Without writers nothing is done, unless the run is ``wanted`` for something else. ``captures``
+    says whether cells that differ are asked again for it.
     """
 
     def __init__(
@@ -48,8 +52,10 @@ class Recording:
         strict: bool = False,
         choice: Choice | None = None,
         wanted: bool = False,
+        captures: bool = False,
     ) -> None:
         self.run: Run | None = None
+        self.captures = captures
         self._writers = writers
         self._chosen: Chosen | None = None
         self._sources: dict[str, Source] = {}
@@ -76,12 +82,21 @@ class Recording:
         self._chosen = chosen
         self._sources = {one.plan.lab: one for one in sources}
         if self.run is not None:
+            if self.run.of == "files" and not named(provider).needs_vagrant:
+                # Their nodes are started without it, whatever version is installed.
+                versions = {k: one for k, one in self.run.versions.items() if k != "vagrant"}
+                self._update(versions=versions)
             self._labs = {lab: unread(one, provider) for lab, one in self._sources.items()}
+
+    def becomes(self, source: Source) -> None:
+        """Say that the nodes are another lab's from now on, which may have the name of before."""
+        self._sources[source.plan.lab] = source
 
     def reach(self, reached: Reached) -> None:
         """Say what is done now."""
         self._update(reached=reached)
-        if time.monotonic() - self._written >= LEAST_PAUSE * self._took:
+        pause = time.monotonic() - self._written
+        if len(self._labs) <= FEW or pause >= LEAST_PAUSE * self._took:
             with suppress(OSError):  # what can't be written is told at the end
                 self.write()
 

@@ -6,12 +6,15 @@ read.
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING
 
 from underlay.errors import Infrastructure
 from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.intent import Judged
+from underlay.observe.capture import Frame
 from underlay.observe.unplanned import Looked
+from underlay.proof.captured import Captured
 from underlay.proof.choice import Chosen
 from underlay.proof.explain import Cause, Doubted, Explanation
 from underlay.proof.labs import LabResult, LabResults
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
         Outcome,
         Predicted,
         Run,
+        SavedCapture,
         SavedCause,
         SavedCell,
         SavedExplanation,
@@ -83,7 +87,8 @@ def result_of(lab: SavedLab, *, strict: bool = False) -> LabResult:
     if lab.error:
         error = Infrastructure(lab.error.message, hint=lab.error.hint, detail=lab.error.detail)
     explanation = _explanation(lab.explanation, lab.lab) if lab.explanation else None
-    return LabResult(verdict, explanation, error, dict(lab.phases))
+    captures = tuple(_capture(one) for one in lab.captures)
+    return LabResult(verdict, explanation, error, dict(lab.phases), captures, lab.after)
 
 
 def chosen_of(lab: SavedLab) -> Chosen | None:
@@ -147,6 +152,7 @@ def _explanation(told: SavedExplanation, lab: str) -> Explanation:
         ),
         lab=lab,
         file=told.file,
+        keep_by=told.keep_by,
     )
 
 
@@ -161,6 +167,15 @@ def _cause(cause: SavedCause) -> Cause:
         cause.steps,
     )
     return Cause(finding, cause.sureness, _names(cause.cells))
+
+
+def _capture(one: SavedCapture) -> Captured:
+    frames = tuple(
+        Frame(frame.at, frame.time, frame.out, frame.length, base64.b64decode(frame.data))
+        for frame in one.frames
+    )
+    (cell,) = _names([one.cell])
+    return Captured(cell, one.points, one.last, frames, one.more)
 
 
 def _names(cells: Iterable[CellName]) -> tuple[Name, ...]:

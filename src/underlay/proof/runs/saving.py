@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass, fields
 from itertools import groupby
@@ -14,11 +15,13 @@ from underlay.proof.runs.schema import (
     CellName,
     Outcome,
     Predicted,
+    SavedCapture,
     SavedCause,
     SavedCell,
     SavedDoubt,
     SavedError,
     SavedExplanation,
+    SavedFrame,
     SavedLab,
     SavedLooked,
     SavedPair,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from underlay.expect import Family
     from underlay.faults import Cell as Name
     from underlay.plan import Plan
+    from underlay.proof.captured import Captured
     from underlay.proof.choice import Chosen
     from underlay.proof.explain import Cause, Explanation
     from underlay.proof.labs import LabResult
@@ -98,9 +102,11 @@ def saved(source: Source, result: LabResult, chosen: Chosen | None = None) -> Sa
             and SavedLooked(found=verdict.looked.found, blind=verdict.looked.blind),
             "strangers": verdict.strangers,
             "explanation": _explanation(result.explanation),
+            "captures": tuple(_capture(one) for one in result.captures),
             "error": result.error and saved_error(result.error),
             "timings": dict(verdict.timings),
             "phases": dict(result.timings),
+            "after": result.after,
         }
     )
 
@@ -188,6 +194,7 @@ def _explanation(explanation: Explanation | None) -> SavedExplanation | None:
             for one in explanation.doubted
         ),
         file=explanation.file,
+        keep_by=explanation.keep_by,
     )
 
 
@@ -204,6 +211,21 @@ def _cause(cause: Cause) -> SavedCause:
         cure=finding.cure,
         steps=finding.steps,
     )
+
+
+def _capture(one: Captured) -> SavedCapture:
+    frames = tuple(
+        SavedFrame(
+            frame.at,
+            frame.time,
+            frame.out,
+            frame.length,
+            base64.b64encode(frame.data).decode(),
+        )
+        for frame in one.frames
+    )
+    (cell,) = _names([one.cell])
+    return SavedCapture(cell=cell, last=one.last, points=one.points, frames=frames, more=one.more)
 
 
 def _names(cells: Iterable[Name]) -> tuple[CellName, ...]:

@@ -7,6 +7,7 @@ reader would misunderstand counts ``VERSION`` up.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,7 @@ from underlay.faults.fault import Entry, Sureness
 from underlay.faults.step import Proof, Step
 from underlay.observe.unplanned import Unplanned
 from underlay.plan import PlannedOrigin, PlannedStatement
+from underlay.proof.trace import Point
 
 DOCUMENT: Final = "underlay run"
 VERSION: Final = 1
@@ -141,7 +143,10 @@ class SavedDoubt(Strict):
 
 
 class SavedExplanation(Strict):
-    """Why cells aren't as predicted, as ``explain --json`` has it."""
+    """Why cells aren't as predicted, as ``explain --json`` has it.
+
+    ``keep_by`` is the command that leaves the lab up, where the run has ended it.
+    """
 
     causes: tuple[SavedCause, ...] = ()
     unexplained: tuple[CellName, ...] = ()
@@ -151,6 +156,30 @@ class SavedExplanation(Strict):
     not_borne_out: tuple[str, ...] = ()
     doubted: tuple[SavedDoubt, ...] = ()
     file: str = ""
+    keep_by: str = ""
+
+
+class SavedFrame(NamedTuple):
+    """A frame where it was seen, at a machine's time; ``data`` are its first bytes in base64."""
+
+    at: str
+    time: float
+    out: bool
+    length: Count
+    data: str
+
+
+class SavedCapture(Strict):
+    """A cell that differs, asked again: the points that its packets pass, and what was seen there.
+
+    ``last`` says where the packet was last seen; ``more`` is how many frames were left out.
+    """
+
+    cell: CellName
+    last: str
+    points: tuple[Point, ...] = ()
+    frames: tuple[SavedFrame, ...] = ()
+    more: Count = 0
 
 
 class SavedError(Strict):
@@ -168,6 +197,127 @@ class SavedLooked(Strict):
     blind: tuple[tuple[str, str], ...] = ()
 
 
+class Healed(Strict):
+    """A cell that fell silent for a while. ``lost`` are its requests that nobody answered.
+
+    ``after`` is when the first of them was sent, in seconds since the event began on that node;
+    ``healed`` when it answered again, in seconds since the event had ended there, zero where that
+    was before, and null where it didn't as long as it was asked.
+    """
+
+    source: str
+    destination: str
+    family: Family
+    lost: Count
+    after: float
+    healed: float | None = None
+
+
+class Changed(Strict):
+    """What a container's interface had before an event, and has now; empty where it hasn't any."""
+
+    container: str
+    interface: str
+    what: Literal["address", "MAC address"]
+    before: str = ""
+    now: str = ""
+
+
+class Announcement(Strict):
+    """A gratuitous ARP packet (``arp``) or an unsolicited neighbour advertisement (``nd``).
+
+    ``after`` is when it was heard, in seconds since the event began on that node.
+    """
+
+    how: Literal["arp", "nd"]
+    address: str
+    mac: str
+    container: str = ""
+    after: float
+
+
+class NodeEvent(Strict):
+    """What an event did to one node, while the others went on.
+
+    ``did`` and ``failed`` are the node's own words. ``asked`` is how many cells were asked all the
+    while, and ``silent`` are those of them that fell silent; of ``unknown`` ones nobody knows, for
+    their machine didn't ask. ``unasked`` says why a machine or a container didn't, by its name.
+    """
+
+    node: str
+    seconds: float
+    did: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    asked: Count = 0
+    unknown: Count = 0
+    silent: tuple[Healed, ...] = ()
+    announced: tuple[Announcement, ...] = ()
+    unasked: dict[str, str] = {}
+
+
+class Became(Strict):
+    """A cell that isn't as it was before an event: how it stood, and how it does, in words."""
+
+    what: Literal["worse", "better", "changed", "unknown", "new", "gone"]
+    cell: CellName
+    before: str
+    now: str
+
+
+class Reason(Strict):
+    """Why cells fell silent by an event: ``where`` it is, and how many ``cells`` it explains.
+
+    ``least`` and ``most`` are the seconds in which those healed that did; ``never`` counts the
+    others. ``evidence`` is what shows it, a line each.
+    """
+
+    id: Literal["stale-neighbour", "address-changed", "interface-lost", "not-started", "away"]
+    title: str
+    where: str
+    because: str
+    cure: str
+    reference: str
+    evidence: tuple[str, ...] = ()
+    cells: Count = 0
+    never: Count = 0
+    least: float | None = None
+    most: float | None = None
+
+
+class Event(Strict):
+    """Something that happens in production, and what became of the lab by it.
+
+    ``limit`` are the seconds that silent cells were asked for, at most. ``same`` cells are as
+    before, ``cells`` aren't; both as measured before and after, with neighbour tables flushed.
+    ``lab`` is the lab afterwards: that of ``file`` with an upgrade. ``not_measured`` counts the
+    cells that nobody knows anything of, then or meanwhile. ``error`` says why it didn't come to its
+    end: then ``nodes`` are those whose turn was over, and the lab wasn't measured afterwards.
+    """
+
+    event: Literal["recreate", "restart", "reboot", "upgrade"]
+    lab: str
+    file: str = ""
+    limit: float
+    nodes: tuple[NodeEvent, ...] = ()
+    changed: tuple[Changed, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    same: Count = 0
+    cells: tuple[Became, ...] = ()
+    not_measured: Count = 0
+    error: SavedError | None = None
+
+    @property
+    def silent(self) -> tuple[Healed, ...]:
+        """All cells that fell silent."""
+        return tuple(one for node in self.nodes for one in node.silent)
+
+    @property
+    def lost(self) -> bool:
+        """Whether a cell is lost that didn't heal."""
+        never = any(one.healed is None for one in self.silent)
+        return never or any(one.what == "worse" for one in self.cells)
+
+
 class SavedLab(Strict):
     """One lab of a run.
 
@@ -176,7 +326,8 @@ class SavedLab(Strict):
     from, and ``own`` the node's own interface that stands for a network there, if any does.
     ``error`` says why it didn't come up, or why nothing is known of it.
     ``strangers`` are containers that no plan knows, null where nobody looked for any.
-    ``timings`` are the seconds of its measurement, ``phases`` those of the whole lab. A lab without
+    ``timings`` are the seconds of its measurement, ``phases`` those of the whole lab. ``after`` is
+    what happened to it before that measurement, in order (``check --after``). A lab without
     ``cells`` is one of a run that was killed before it could say more.
     """
 
@@ -195,9 +346,11 @@ class SavedLab(Strict):
     looked: SavedLooked | None = None
     strangers: tuple[Stranger, ...] | None = None
     explanation: SavedExplanation | None = None
+    captures: tuple[SavedCapture, ...] = ()
     error: SavedError | None = None
     timings: dict[str, float] = {}
     phases: dict[str, float] = {}
+    after: tuple[Event, ...] = ()
 
 
 class Choice(Strict):
@@ -230,6 +383,16 @@ class Run(Strict):
     boots: Count = 0
     timings: dict[str, float] = {}
     labs: tuple[SavedLab, ...] = ()
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, as it was counted; of a running lab alone that is its measurement.
+
+        What was counted of neither is the time between both dates, which are of whole seconds.
+        """
+        measured = sum(sum(lab.timings.values()) for lab in self.labs)
+        between = datetime.fromisoformat(self.until) - datetime.fromisoformat(self.began)
+        return self.timings.get("total") or measured or between.total_seconds()
 
     @property
     def stands_on(self) -> dict[str, str]:

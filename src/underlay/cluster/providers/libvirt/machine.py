@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from underlay.cluster.bundle import make_seed
+from underlay.cluster.node_files import make_seed
 from underlay.cluster.process import run
 from underlay.cluster.providers.libvirt.virsh import identity, virsh
 from underlay.cluster.providers.libvirt.wiring import management_network, pool_name, segment_network

@@ -1,8 +1,9 @@
 """PID 1 of a lab's sandbox: makes the switch, starts nodes, reaps them, answers questions.
 
 Runs as a script with the standard library alone, inside new user, network, mount
-and PID namespaces. When it ends, by whatever cause, the kernel ends every node
-and removes every interface, mount and memory file: nothing has to be tidied up.
+and PID namespaces, in the root that ``confine.py`` has made. When it ends, by whatever
+cause, the kernel ends every node and removes every interface, mount and memory file: nothing
+has to be tidied up.
 
 Standard input carries ``{"tmpfs_mib", "commands"}`` as JSON, as ``wiring.py``
 makes them; ``ready`` on standard output says that the switch stands. ``keep`` on standard
@@ -10,10 +11,12 @@ input says that the lab is up: if it ends without, at any time, so does the sand
 unix socket in its private /dev/shm, reached from outside as /proc/PID/root/dev/shm/holder.
 One JSON object a line, one answer a line:
 
-    {"do": "start", "node", "arguments", "links", "environment", "console"}   → {"ok": true}
+    {"do": "start", "node", "arguments", "links", "environment", "disk"} → {"ok": true}
     {"do": "states"}                                  → {"states": {node: "running" | "exited N"}}
     {"do": "reach", "address", "port"}                → {"ok": bool}
     {"do": "kill", "node"}                            → {"ok": bool}
+
+With ``start`` comes a descriptor of the file that takes what the node's console prints.
 """
 
 from __future__ import annotations
@@ -24,17 +27,29 @@ import os
 import signal
 import socket
 import socketserver
+import struct
 import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import IO, Any
 
 SHM = "/dev/shm"
 SOCKET = f"{SHM}/holder"
 SETUP_DEADLINE = 60
 REACH_DEADLINE = 1.0
 REAP_INTERVAL = 1.0
+REQUEST_SIZE = 1 << 16
+# What is kept of a console, in bytes: whoever is root on a node could fill this host's disk by it.
+CONSOLE_SIZE, CHUNK = 16 << 20, 1 << 16
+# s in which the last words of a node that has ended are read.
+LAST_WORDS = 2.0
+# A node's process needs no right but those to its files: its ports stand, and are anybody's.
+POWERLESS = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--"]
+# Magic, version, time, size, sector size, alignment, format; the image's path follows
+# (Linux arch/um/drivers/cow_user.c, cow_header_v3).
+COW = struct.Struct(">IIIQIII")
+COW_MAGIC, COW_VERSION, COW_PATH = 0x4F4F4F4D, 3, 4096
 
 
 class Nodes:
@@ -43,6 +58,7 @@ class Nodes:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._consoles: dict[str, threading.Thread] = {}
 
     def start(
         self,
@@ -50,34 +66,48 @@ class Nodes:
         arguments: list[str],
         links: dict[str, str],
         environment: dict[str, str],
-        console: str,
+        console: int,
+        disk: str = "fresh",
     ) -> dict[str, Any]:
-        """Start ``node`` unless it runs; its console is appended to the file ``console``."""
+        """Start ``node`` unless it runs; its console is appended to the descriptor ``console``.
+
+        Its ``disk`` is a fresh one, or the ``same`` that it has written to before.
+        """
         with self._lock:
             known = self._processes.get(node)
             if known is None or known.poll() is not None:
                 # A fresh disk: cloud-init and what it starts are of the first boot only.
-                for stale in (f"{SHM}/{node}.cow", *links):
+                written = [f"{SHM}/{node}.cow"] if disk == "fresh" else []
+                if disk == "same":
+                    mend(f"{SHM}/{node}.cow")
+                for stale in (*written, *links):
                     with contextlib.suppress(FileNotFoundError):
                         os.unlink(stale)
                 for link, target in links.items():
                     os.symlink(target, link)
-                with open(console, "ab") as log:
-                    self._processes[node] = subprocess.Popen(
-                        arguments,
-                        stdin=subprocess.DEVNULL,
-                        stdout=log,
-                        stderr=log,
-                        start_new_session=True,
-                        env={"TMPDIR": SHM, "HOME": SHM, "PATH": "/usr/bin:/bin:/usr/lib/uml"}
-                        | environment,
-                    )
+                process = self._processes[node] = subprocess.Popen(
+                    [*POWERLESS, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    env={"TMPDIR": SHM, "HOME": SHM, "PATH": "/usr/bin:/bin:/usr/lib/uml"}
+                    | environment,
+                )
+                copied = threading.Thread(
+                    target=copy_console, args=(process.stdout, console), daemon=True
+                )
+                self._consoles[node] = copied
+                copied.start()
             return {"ok": True}
 
     def states(self) -> dict[str, Any]:
         """Return what each node started so far is doing."""
         with self._lock:
             codes = {node: process.poll() for node, process in self._processes.items()}
+            ended = [self._consoles[node] for node, code in codes.items() if code is not None]
+        for console in ended:
+            console.join(LAST_WORDS)
         return {
             "states": {
                 node: "running" if code is None else f"exited {code}"
@@ -102,6 +132,51 @@ class Nodes:
         return {"ok": True}
 
 
+def copy_console(printed: IO[bytes], console: int) -> None:
+    """Write what a node has ``printed`` to ``console``, up to its bound, and drop the rest.
+
+    A node has no file of this host's in its hands, not even its own console.
+    """
+    left = CONSOLE_SIZE
+    with printed, open(console, "wb", buffering=0) as file:
+        while chunk := os.read(printed.fileno(), CHUNK):
+            with contextlib.suppress(OSError):  # this host's disk may be full
+                file.write(chunk[:left])
+            left -= len(chunk[:left])
+
+
+def mend(path: str) -> None:
+    """Have a node's copy-on-write file say of all blocks that were written that they were.
+
+    Whether a sector is the node's own or its image's stands in a bitmap. The kernel marks in its
+    memory what a request is about before it is carried out; where one fails, as each that is to
+    write zeros does, the file's bitmap is never told, nor by later ones of the same sectors (Linux
+    arch/um/drivers/ubd_kern.c, cowify_bitmap and do_io). That is noticed when the file is opened
+    again: what was written there is gone. A block of the root file system is a page, and a page
+    that was never written is a hole. Raises OSError.
+    """
+    with open(path, "r+b", buffering=0) as file:
+        magic, version, _, size, sector, alignment, _ = COW.unpack(file.read(COW.size))
+        if (magic, version) != (COW_MAGIC, COW_VERSION):
+            return
+        start = -(-(COW.size + COW_PATH) // alignment) * alignment
+        length = size // sector // 8
+        data = -(-(start + -(-size // sector // 8)) // alignment) * alignment
+        file.seek(start)
+        bitmap = bytearray(file.read(length))
+        at = data
+        while at < data + size:
+            try:
+                begin = os.lseek(file.fileno(), at, os.SEEK_DATA)
+                at = os.lseek(file.fileno(), begin, os.SEEK_HOLE)
+            except OSError:  # there is nothing more
+                break
+            first, last = (begin - data) // (8 * sector), -(-(at - data) // (8 * sector))
+            bitmap[first:last] = b"\xff" * (last - first)
+        file.seek(start)
+        file.write(bitmap[:length])
+
+
 def reach(address: str, port: int) -> dict[str, Any]:
     """Try one TCP connection from the sandbox to a node's management address."""
     try:
@@ -119,9 +194,18 @@ class Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answer requests until the other side closes."""
-        for line in self.rfile:
-            request = json.loads(line)
-            self.wfile.write(json.dumps(self.answer(request)).encode() + b"\n")
+        read, handed = b"", []
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(self.request, REQUEST_SIZE, 1)
+            handed += descriptors
+            *lines, read = (read + data).split(b"\n")
+            for line in lines:
+                request = json.loads(line) | ({"console": handed.pop(0)} if handed else {})
+                self.wfile.write(json.dumps(self.answer(request)).encode() + b"\n")
+            if not data:
+                break
+        for descriptor in handed:
+            os.close(descriptor)
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one request; a failure becomes ``{"error": text}``."""
@@ -151,7 +235,8 @@ class Server(socketserver.ThreadingUnixStreamServer):
 
 def make_switch(wiring: dict[str, Any]) -> None:
     """Mount the private memory file system, then make bridges and ports."""
-    size = f"size={wiring['tmpfs_mib']}m,mode=0700"
+    # Of nodes, too, the kernel keeps what isn't counted as size: a file's name and facts.
+    size = f"size={wiring['tmpfs_mib']}m,nr_inodes=65536,nosuid,nodev,mode=0700"
     command(["mount", "-t", "tmpfs", "-o", size, "underlay", SHM])
     # Frames that cross the switch are no business of the host's IP filters.
     for name in ("iptables", "ip6tables", "arptables"):
@@ -160,7 +245,7 @@ def make_switch(wiring: dict[str, Any]) -> None:
             with open(path, "w") as setting:
                 setting.write("0")
     # Where iproute2 keeps the names of namespaces; this host's /run may belong to root.
-    command(["mount", "-t", "tmpfs", "-o", "mode=0755", "underlay", "/run"])
+    command(["mount", "-t", "tmpfs", "-o", "size=16m,mode=0755", "underlay", "/run"])
     for arguments, text in wiring["commands"]:
         command(arguments, text)
 
@@ -195,6 +280,8 @@ def main() -> None:
     threading.Thread(target=watch_starter, daemon=True).start()
     make_switch(wiring)
     server = Server(SOCKET, Handler)
+    # What is mounted can't be removed: no node can put something else in its place.
+    command(["mount", "--bind", SOCKET, SOCKET])
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -11,10 +11,10 @@ import tarfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.cluster.bundle import PROGRAM_FILE, bundle, program
 from underlay.cluster.image.build import add
+from underlay.cluster.node_files import PROGRAM_FILE, files_of, program
 from underlay.cluster.providers.uml import wiring
-from underlay.cluster.ssh import key_file
+from underlay.cluster.providers.uml.account import add_account, with_account
 
 if TYPE_CHECKING:
     from underlay.plan import Plan, PlannedNode
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PROFILE = "lean"
 SCRIPT = Path(__file__).with_name("lean.sh")
 SEED = "usr/share/underlay/seed"
-OWNER = 1000
 # The kernel hands on what stands after `--`. devtmpfs is mounted already by some kernels.
 FIRST = f"[ -b /dev/ubdb ] || mount -t devtmpfs dev /dev; tar -xf /dev/ubdb -C / && . /{SEED}/start"
 # systemd's own mounts, as far as containers and ssh need them.
@@ -42,10 +41,7 @@ def first_process() -> list[str]:
 
 def make_lean_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> None:
     """Write the tar file that makes a root the one of ``node``, from its rendered ``files``."""
-    name, home = node.name, "root" if plan.user == "root" else f"home/{plan.user}"
-    owner = 0 if plan.user == "root" else OWNER
-    key = key_file(plan.lab).with_suffix(".pub").read_bytes()
-    script = f"user={plan.user}\n".encode() + SCRIPT.read_bytes()
+    name, script = node.name, with_account(SCRIPT, plan)
     with tarfile.open(output, "w") as tar:
         for folder, mode in (("dev/pts", 0o755), ("dev/shm", 0o755)):
             add(tar, folder, None, mode)
@@ -55,15 +51,11 @@ def make_lean_seed(plan: Plan, node: PlannedNode, files: Path, output: Path) -> 
         add(tar, "etc/hostname", f"{name}\n".encode())
         hosts = f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n"
         add(tar, "etc/hosts", hosts.encode())
-        sudo = f"{plan.user} ALL=(ALL) NOPASSWD:ALL\n"
-        add(tar, "etc/sudoers.d/90-underlay", sudo.encode(), 0o440)
-        add(tar, home, None, 0o700, owner)
-        add(tar, f"{home}/.ssh", None, 0o700, owner)
-        add(tar, f"{home}/.ssh/authorized_keys", key, 0o600, owner)
+        add_account(tar, plan)
         is_switch = node == plan.switch
         first = wiring.machine_program(plan) if is_switch else program()
         add(tar, PROGRAM_FILE[1:], first, 0o755)
-        for path, content in () if is_switch else bundle(files).items():
+        for path, content in () if is_switch else files_of(files).items():
             add(tar, path[1:], content.encode())
 
 

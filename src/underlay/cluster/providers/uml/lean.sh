@@ -37,14 +37,7 @@ echo 0 >/proc/sys/net/ipv6/conf/default/accept_ra
 ip -batch $seed/links
 took network
 
-while IFS=: read -r known rest; do
-    [ "$known" != "$user" ] || user=
-done </etc/passwd
-if [ -n "$user" ]; then
-    echo "$user:x:1000:1000::/home/$user:/bin/bash" >>/etc/passwd
-    echo "$user:x:1000:" >>/etc/group
-    echo "$user:!:20000:0:99999:7:::" >>/etc/shadow
-fi
+. account
 # As systemd has it; what a session may open follows from its server's.
 ulimit -Hn 524288
 /usr/sbin/sshd

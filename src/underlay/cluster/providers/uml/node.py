@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ready
-from underlay.cluster.bundle import make_seed as make_iso
-from underlay.cluster.bundle import program
 from underlay.cluster.image.build import KERNEL
+from underlay.cluster.node_files import make_seed as make_iso
+from underlay.cluster.node_files import program
 from underlay.cluster.process import run, tail
-from underlay.cluster.providers.uml import lean
+from underlay.cluster.providers.uml import ignited, lean
+from underlay.cluster.providers.uml.sandbox import NODES, inside
 from underlay.cluster.providers.uml.wiring import card_name, management_port
-from underlay.cluster.spans import KERNEL_TO_SSH, Span, record, span
+from underlay.cluster.spans import KERNEL_TO_SSH, SSH_TO_READY, Span, record, span
 from underlay.cluster.watching import console_end
 from underlay.errors import Infrastructure
 from underlay.storage import paths
@@ -48,8 +49,8 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
     """Return the command line of the node's kernel, as run inside the sandbox.
 
     The root disk is the shared image plus a copy-on-write file in the sandbox's
-    own memory file system; the seed is a NoCloud ISO, found by its label, or a lean
-    node's tar file. Both are reached by the links of ``links``.
+    own memory file system; the seed is a NoCloud ISO, found by its label, or the tar file of a node
+    that is lean or that Ignition makes. Both are reached by the links of ``links``.
     """
     ports = [(management_port(node.index), node.management.mac)]
     cards = enumerate(node.cards, 1)
@@ -82,25 +83,44 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
         "con=null",
         "con0=null,fd:1",
         "con1=null",
-        *(lean.first_process() if node.profile == lean.PROFILE else ()),
+        *_first_process(node),
     ]
 
 
-def links(node: PlannedNode, disk: Path, seed: Path) -> dict[str, str]:
+def _first_process(node: PlannedNode) -> list[str]:
+    """Return the words that name a kernel's first process, where that isn't the image's own."""
+    if node.profile == lean.PROFILE:
+        return lean.first_process()
+    return ignited.first_process() if node.config == ignited.CONFIG else []
+
+
+def links(node: PlannedNode, disk: Path) -> dict[str, str]:
     """Return the symbolic links, name to target, through which a node finds its files.
+
+    They lead to what the sandbox shows of them, see ``files``.
 
     UML makes one command line of its arguments and the loader splits LD_PRELOAD, so
     a space or comma in a user's path must not get there.
     """
     return {
-        f"{SHM / node.name}.disk": str(disk),
-        f"{SHM / node.name}.seed": str(seed),
-        f"{SHM / node.name}.so": str(preload()),
+        f"{SHM / node.name}.disk": inside(disk),
+        f"{SHM / node.name}.seed": f"{NODES}/{node.name}/{SEED}",
+        f"{SHM / node.name}.so": inside(preload()),
     }
 
 
-def boot(plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Path) -> None:
-    """Start the kernel of ``node``, unless it runs, and return at once."""
+def files(disk: Path) -> list[Path]:
+    """Return the files that a sandbox has to show to nodes that boot from ``disk``."""
+    return [disk, preload()]
+
+
+def boot(
+    plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Path, *, again: bool = False
+) -> None:
+    """Start the kernel of ``node``, unless it runs, and return at once.
+
+    With ``again`` it goes on with the disk that it has written to, as a machine does.
+    """
     folder = state / "nodes" / node.name
     folder.mkdir(parents=True, exist_ok=True)
     if state_of(sandbox, node.name) == "running":
@@ -109,40 +129,60 @@ def boot(plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Pat
     console = folder / "console.log"
     console.write_bytes(b"")
     (folder / BEGAN).write_text(str(time.monotonic()))
-    sandbox.ask(
-        {
-            "do": "start",
-            "node": node.name,
-            "arguments": arguments(plan, node),
-            "links": links(node, disk, folder / SEED),
-            "environment": {"LD_PRELOAD": f"{SHM / node.name}.so"},
-            "console": str(console),
-        }
-    )
+    request = {
+        "do": "start",
+        "node": node.name,
+        "arguments": arguments(plan, node),
+        "links": links(node, disk),
+        "environment": {"LD_PRELOAD": f"{SHM / node.name}.so"},
+        "disk": "same" if again else "fresh",
+    }
+    with console.open("ab") as file:
+        sandbox.ask(request, console=file)
 
 
 def start(
-    plan: Plan, node: PlannedNode, sandbox: Sandbox, disk: Path, state: Path, deadline: float
+    plan: Plan,
+    node: PlannedNode,
+    sandbox: Sandbox,
+    disk: Path,
+    state: Path,
+    deadline: float,
+    *,
+    again: bool = False,
 ) -> None:
     """Start ``node`` and return when it has proven to be ready; idempotent.
 
-    ``state`` is the lab's state folder, with rendered files and ssh_config.
+    ``state`` is the lab's state folder, with rendered files and ssh_config. With ``again`` the
+    node has its own disk still, and is there when its ssh answers: what its files bring back may
+    be less than the lab.
     Raises Infrastructure with the console's last lines past ``deadline`` seconds,
     or as soon as the kernel ends.
     """
     limit = time.monotonic() + deadline
-    boot(plan, node, sandbox, disk, state)
+    boot(plan, node, sandbox, disk, state, again=again)
     folder = state / "nodes" / node.name
     console = folder / "console.log"
     try:
         _wait_for_ssh(plan, sandbox, node, limit, console)
         if (start := began(state, node.name)) is not None:
             record(state, Span(node.name, KERNEL_TO_SSH, start, time.monotonic()))
-        with span(state, node.name, "ssh to ready"):
+        if again:
+            return
+        with span(state, node.name, SSH_TO_READY):
             left = limit - time.monotonic()
             starving = ready.Starving(node.name, console)
-            ready.prove(state / "ssh_config", node.name, left, starving)
+
+            def meanwhile() -> None:
+                if not sandbox.alive:
+                    raise Infrastructure(f"{node.name}: the lab's sandbox has ended")
+                starving()
+
+            ready.prove(state / "ssh_config", node.name, left, meanwhile)
     except Infrastructure as error:
+        if not sandbox.alive:
+            # Whoever interrupts a start ends the sandbox: there is no node left to end or to ask.
+            raise
         # What didn't get ready isn't left running: status would call it fine.
         sandbox.ask({"do": "kill", "node": node.name})
         printed = console.read_text(errors="replace")
@@ -183,6 +223,8 @@ def make_seed(plan: Plan, node: PlannedNode, state: Path) -> None:
     with span(state, node.name, "seed"), whole(folder / SEED) as fresh:
         if node.profile == lean.PROFILE:
             lean.make_lean_seed(plan, node, files, fresh)
+        elif node.config == ignited.CONFIG:
+            ignited.make_ignition_seed(plan, node, files, fresh)
         else:
             make_iso(files, fresh, plan.images)
     write_whole(noted, origin)

@@ -13,8 +13,8 @@ from underlay.cluster import ssh
 from underlay.cluster.image import build as image
 from underlay.cluster.process import run
 from underlay.cluster.providers.base import Provider
+from underlay.cluster.providers.uml import ignited, sandbox, wiring
 from underlay.cluster.providers.uml import node as uml_node
-from underlay.cluster.providers.uml import sandbox, wiring
 from underlay.cluster.providers.uml.wiring import changes
 from underlay.cluster.ready import SSH_PORT, for_containers
 from underlay.cluster.spans import span
@@ -31,6 +31,8 @@ NODE_DEADLINE = 180.0
 # Nodes of a processor that get by with it; ten take 140 s and more, and overran it once.
 PER_PROCESSOR = 4
 SWITCH_DEADLINE = 30.0
+# s that a node gets to end all that runs on it, and how often it is looked at meanwhile.
+HALT_DEADLINE, HALT_INTERVAL = 60.0, 0.1
 
 
 def patience(plan: Plan) -> float:
@@ -47,8 +49,8 @@ class Uml(Provider):
 
     name = "uml"
     title = "User Mode Linux"
-    lean_nodes = can_switch = True
-    external_hosts = vlan_ports = bonds = multicast_snooping = True
+    lean_nodes = can_switch = can_reboot = True
+    external_hosts = vlan_ports = bonds = multicast_snooping = own_files = ignition = True
     # What Vagrant needs of it is the shim in vagrant/, which `start` does without.
     needs_vagrant = loads_plugins = False
     prepares_beside_vagrant = True
@@ -58,8 +60,15 @@ class Uml(Provider):
         " measure of what hardware does."
     )
 
+    def refuse_lacking(self, plan: Plan) -> None:
+        """Raise BadInput where the lab has what these nodes, or their Ignition, can't take."""
+        super().refuse_lacking(plan)
+        ignited.refuse(plan)
+
     def build(self, plan: Plan, progress: Callable[[str], None]) -> None:
         """Build the nodes' image where it is missing and the lab has none of its own."""
+        for words in ignited.rewritten(plan):
+            progress(words)
         if plan.image is None:
             image.ensure(progress)
 
@@ -69,7 +78,7 @@ class Uml(Provider):
         if not self.stands(state):
             progress("making the sandbox and its switch")
             with span(state, "host", "sandbox"):
-                sandbox.start(plan, state)
+                sandbox.start(plan, state, uml_node.files(_disk(plan)))
         if plan.switch is not None:
             progress("booting the switch, a machine of its own")
             living, disk = self._sandbox(state), _disk(plan)
@@ -90,6 +99,19 @@ class Uml(Provider):
         """Boot one node and wait for its proof of readiness."""
         living = self._sandbox(state)
         uml_node.start(plan, plan.node(node), living, _disk(plan), state, patience(plan))
+
+    def start_again(self, plan: Plan, node: str, state: Path) -> None:
+        """Boot one node that has ended itself, from the disk that it has written to."""
+        limit = time.monotonic() + HALT_DEADLINE
+        living = self._sandbox(state)
+        while uml_node.state_of(living, node) == "running":
+            if time.monotonic() > limit:
+                # Its file systems had their time; a machine's watchdog does no less.
+                living.ask({"do": "kill", "node": node})
+                break
+            time.sleep(HALT_INTERVAL)
+        patient = patience(plan)
+        uml_node.start(plan, plan.node(node), living, _disk(plan), state, patient, again=True)
 
     def boots_for(self, plan: Plan, node: str, state: Path) -> float:
         """Return the seconds until a node that runs is late; 0 where it should have booted."""

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from underlay.cluster.providers.uml.wiring import setup
+from underlay.cluster.requirements.container import tun_hint
 from underlay.errors import Infrastructure, reason
 from underlay.storage import paths
 from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from underlay.plan import Plan
 
@@ -35,9 +36,23 @@ STOP_DEADLINE = 30.0
 REQUEST_DEADLINE = 15.0
 IDENTITY = "sandbox.id"
 TUN = "/dev/net/tun"
+# Where a container finds what its memory is limited to, by cgroups of both versions: the folder,
+# and in it the limit (a word where there is none), what is taken, and of that the cached files.
+LIMITS = (
+    ("sys/fs/cgroup", "memory.max", "memory.current", "inactive_file"),
+    (
+        "sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes",
+        "total_inactive_file",
+    ),
+)  # fmt: skip
+# Where a sandbox shows the files that its nodes boot from, each by its path out here, and the
+# folder of what is made for each node.
+FILES, NODES = "/lab/files", "/lab/nodes"
+# Folders of this host that it shows as they are, for programs and libraries, but without Underlay.
+SHOWN = ("/usr",)
 # What makes the namespaces; `doctor` tries it, too.
 UNSHARE = (
-    "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid",
+    "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--ipc",
     "--fork", "--kill-child", "--mount-proc", "--",
 )  # fmt: skip
 
@@ -73,14 +88,20 @@ class Sandbox:
             "--preserve-credentials", "--", "env", f"PATH={paths.programs()}", *arguments,
         ]  # fmt: skip
 
-    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Send one request to the holder and return its answer; raise Infrastructure if none."""
+    def ask(self, request: dict[str, Any], *, console: IO[bytes] | None = None) -> dict[str, Any]:
+        """Send one request to the holder and return its answer; raise Infrastructure if none.
+
+        With ``console`` it is handed that file, which it can't open: it sees none of this host.
+        """
         path = f"/proc/{self.pid}/root/dev/shm/holder"
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(REQUEST_DEADLINE)
                 connection.connect(path)
-                connection.sendall(json.dumps(request).encode() + b"\n")
+                words = json.dumps(request).encode() + b"\n"
+                handed = [console.fileno()] if console else []
+                sent = socket.send_fds(connection, [words], handed)
+                connection.sendall(words[sent:])
                 answer: dict[str, Any] = json.loads(connection.makefile().readline())
         except (OSError, ValueError) as error:
             raise Infrastructure(
@@ -107,18 +128,20 @@ class Sandbox:
         raise Infrastructure(f"process {self.pid} of the lab's sandbox does not end")
 
 
-def start(plan: Plan, state: Path) -> Sandbox:
+def start(plan: Plan, state: Path, files: Sequence[Path] = ()) -> Sandbox:
     """Start the sandbox of ``plan``: switch and ports stand when this returns.
 
-    It ends with this process, until ``keep`` is called. Its identity is written to
-    ``state/sandbox.json``. Raises Infrastructure with
+    Its nodes can boot from ``files`` and from what is in ``state/nodes``; it sees nothing else
+    of this host but the system's programs. It ends with this process, until ``keep`` is called.
+    Its identity is written to ``state/sandbox.json``. Raises Infrastructure with
     the reason where namespaces or interfaces cannot be made.
     """
     _check_room(plan)
     _check_tun()
+    (state / "nodes").mkdir(parents=True, exist_ok=True)
     with (state / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
-            [*UNSHARE, sys.executable, "-I", "-S", str(Path(__file__).with_name("holder.py"))],
+            [*UNSHARE, *_first_process(state, files)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -135,6 +158,25 @@ def start(plan: Plan, state: Path) -> Sandbox:
     assert process.stdin is not None
     _leases[state] = process.stdin
     return sandbox
+
+
+def _first_process(state: Path, files: Sequence[Path]) -> list[str]:
+    """Return what runs as the sandbox's first process: the holder, in a root of its own."""
+    shown = [(str(file.resolve()), inside(file)) for file in files]
+    wanted = {
+        "trees": SHOWN,
+        # Installed below /usr, Underlay itself has what no learner is to see: courses' solutions.
+        "covered": [str(folder) for folder in {paths.PACKAGE, paths.root().resolve()}],
+        "binds": [*shown, (str((state / "nodes").resolve()), NODES)],
+        "script": str(Path(__file__).with_name("holder.py")),
+    }
+    script = Path(__file__).with_name("confine.py")
+    return [sys.executable, "-I", "-S", str(script), json.dumps(wanted)]
+
+
+def inside(file: Path) -> str:
+    """Return where a sandbox that was given ``file`` shows it."""
+    return f"{FILES}{file.resolve()}"
 
 
 def _made(process: subprocess.Popen[bytes], plan: Plan, state: Path) -> Sandbox:
@@ -255,7 +297,7 @@ def _child_of(pid: int) -> int:
 
 def _check_room(plan: Plan) -> None:
     """A node dies by SIGBUS when its memory file finds no room; say so before it starts."""
-    free = memory_kib()["MemAvailable"] >> 10
+    free = available_kib() >> 10
     needed = sum(node.memory for node in plan.machines)
     if free < needed:
         raise Infrastructure(
@@ -269,7 +311,7 @@ def _check_tun() -> None:
     try:
         os.close(os.open(TUN, os.O_RDWR | os.O_CLOEXEC))
     except FileNotFoundError:
-        raise Infrastructure(f"{TUN} is missing", hint="sudo modprobe tun") from None
+        raise Infrastructure(f"{TUN} is missing", hint=tun_hint()) from None
     except OSError as error:
         raise Infrastructure(
             f"{TUN} cannot be opened: {reason(error)}", hint=f"sudo chmod 0666 {TUN}"
@@ -280,6 +322,23 @@ def memory_kib(root: Path = Path("/")) -> dict[str, int]:
     """Return this machine's memory as the kernel counts it, such as ``MemAvailable``, in KiB."""
     lines = (root / "proc/meminfo").read_text(encoding="ascii").splitlines()
     return {key: int(rest.split()[0]) for key, _, rest in (line.partition(":") for line in lines)}
+
+
+def available_kib(root: Path = Path("/")) -> int:
+    """Return how much memory a lab may take: what is free here, or what a container has left.
+
+    A container's processes see all of the machine's memory and are killed at their own limit
+    (Linux Documentation/admin-guide/cgroup-v2.rst, memory.max). Files that are only cached
+    count as taken and as free.
+    """
+    free = memory_kib(root)["MemAvailable"]
+    for folder, limit, taken, cached in LIMITS:
+        with suppress(OSError, ValueError, KeyError):
+            group = root / folder
+            facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+            used = int((group / taken).read_text()) - int(facts[cached])
+            free = min(free, max(0, int((group / limit).read_text()) - used) >> 10)
+    return free
 
 
 def _memory(plan: Plan) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster import ready, ssh
-from underlay.cluster.bundle import make_seed
+from underlay.cluster.node_files import make_seed
 from underlay.cluster.process import run
 from underlay.cluster.providers.base import VIRTUAL_MACHINES, Provider
 from underlay.cluster.state.lab import plan_in

@@ -1,7 +1,7 @@
 #!/bin/bash
 # What somebody typed into a shell once and kept.
 set -eu
-PARENT=ens3
+PARENT=enp7s0
 docker pull nginx:1.27
 docker network create -d macvlan \
     --subnet=10.9.1.0/24 --gateway=10.9.1.1 --ip-range=10.9.1.64/26 \

@@ -1,0 +1,1 @@
+"""A lab's page, served on the loopback to whoever knows its address."""

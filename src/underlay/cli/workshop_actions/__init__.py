@@ -1,0 +1,1 @@
+"""What the verb ``workshop`` does: a module for each of its actions, with a function ``run``."""

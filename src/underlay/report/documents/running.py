@@ -1,0 +1,221 @@
+"""Documents about labs that are up, their faults, and what is seen on the wire."""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from underlay.report.documents.matrix import CellName, Hop, Span, Stranger
+
+Seen = Literal["as_planned", "differs", "missing", "not_asked"]
+
+
+class Up(TypedDict):
+    """A lab that has been started; ``timings`` are seconds by phase."""
+
+    lab: str
+    provider: str
+    nodes: list[str]
+    containers: list[str]
+    timings: dict[str, float]
+    spans: NotRequired[list[Span]]
+
+
+class Down(TypedDict):
+    """Labs that were stopped, and those that were only rendered and whose files were removed."""
+
+    labs: list[str]
+    rendered: list[str]
+    seconds: float
+
+
+class Switched(TypedDict):
+    """A lab that runs on the nodes that another ran on before."""
+
+    lab: str
+    was: str
+    provider: str
+    nodes: list[str]
+    containers: list[str]
+    timings: dict[str, float]
+
+
+class Converged(TypedDict):
+    """What was changed of a running lab, by node; the host's side is ``switch``."""
+
+    lab: str
+    check: bool
+    changed: int
+    changes: dict[str, list[str]]
+    looked_at: dict[str, dict[str, int]]
+    diff: NotRequired[dict[str, list[dict[str, str]]]]
+    seconds: float
+
+
+class NodeStatus(TypedDict):
+    """A node; ``found`` says what differs, or why it wasn't asked."""
+
+    name: str
+    state: Literal["running", "poweroff", "not_created"]
+    address: str
+    parents: dict[str, str]
+    seen: Seen
+    found: str | None
+
+
+class ContainerStatus(TypedDict):
+    """An attachment of a container to a network."""
+
+    name: str
+    node: str
+    network: str
+    runtime: str
+    address: str
+    addresses: list[str]
+    mac: str
+    seen: Seen
+    found: str | None
+
+
+class HostStatus(TypedDict):
+    """A port of an external host."""
+
+    name: str
+    segment: str
+    vlan: int | None
+    interface: str
+    port: str
+    addresses: list[str]
+    mac: str
+
+
+class Machine(TypedDict):
+    """The machine that holds the bridges."""
+
+    name: str
+    state: str
+    address: str
+
+
+class SegmentStatus(TypedDict):
+    """A segment's bridge in the switch, with the port of each node."""
+
+    name: str
+    bridge: str
+    ports: dict[str, str]
+    vlans: dict[str, str] | None
+    seen: Seen
+    found: str | None
+
+
+class Switch(TypedDict):
+    """The switch; ``machine`` is null where the bridges are in the lab's sandbox."""
+
+    machine: Machine | None
+    segments: list[SegmentStatus]
+
+
+class Status(TypedDict):
+    """A running lab, and what was seen of it."""
+
+    lab: str
+    provider: str
+    state: Literal["running", "partly", "stopped"]
+    asked: list[str]
+    not_asked: dict[str, str]
+    strangers: list[Stranger]
+    put_aside: dict[str, list[str]]
+    nodes: list[NodeStatus]
+    containers: list[ContainerStatus]
+    hosts: list[HostStatus]
+    switch: Switch
+
+
+class Broken(TypedDict):
+    """A fault that was brought about: the cells that must differ now, and all that may."""
+
+    fault: str
+    where: str
+    cells: list[CellName]
+    possible: list[CellName]
+
+
+class FittingFault(TypedDict):
+    """A fault that fits a lab: its first place, and how many cells may change there."""
+
+    id: str
+    where: str
+    cells: int
+    places: int
+    title: str
+
+
+class FittingFaults(TypedDict):
+    """What ``break --list`` prints."""
+
+    faults: list[FittingFault]
+
+
+class Undone(TypedDict):
+    """A fault that was taken back."""
+
+    fault: str
+    where: str
+
+
+class Mended(TypedDict):
+    """What was taken back, and whether every cell is as expected since."""
+
+    lab: str
+    mended: list[Undone]
+    green: bool
+
+
+class Traced(TypedDict):
+    """Where one packet and its answer were seen."""
+
+    source: str
+    destination: str
+    protocol: Literal["icmp", "tcp", "udp"]
+    port: int | None
+    answer: Literal["replied", "accepted", "refused"] | None
+    reached: bool
+    last_seen: str
+    hops: list[Hop]
+
+
+class Captured(TypedDict):
+    """A file of captured frames."""
+
+    file: str
+    frames: int
+    bytes: int
+
+
+class Forwarded(TypedDict):
+    """A container's port that answers here for as long as the command runs."""
+
+    lab: str
+    container: str
+    node: str
+    port: int
+    local_port: int
+    address: str
+
+
+class Variables(TypedDict):
+    """What Vagrant and Ansible take from the environment."""
+
+    UNDERLAY_LAB: str
+    UNDERLAY_PROVIDER: str
+    UNDERLAY_PYTHON: str
+    VAGRANT_DOTFILE_PATH: NotRequired[str]
+    VAGRANT_CWD: str
+    ANSIBLE_INVENTORY: str
+
+
+class Environment(TypedDict):
+    """Variables for using Vagrant by hand on a lab."""
+
+    variables: Variables

@@ -1,0 +1,1 @@
+"""Workshops: courses of exercises, and a seat with a lab of its own for each who takes part."""

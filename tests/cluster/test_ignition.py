@@ -1,0 +1,207 @@
+"""Ignition and cloud-init make the same of a lab: file for file, and cell for cell on nodes.
+
+Trees are made here: by Debian's Ignition, and by the very cloud-init of the nodes' image, out of
+the files that are rendered of one lab for either. Few labs are compared daily, all shipped ones in
+the full proof.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cluster.fleet_up import FLEETS, fleet_up
+from cluster.running import Checkout, Lab, written
+from rendered import BATCH, KEY, SHIPPED
+from underlay.cluster import ignition
+from underlay.cluster.image import build as image
+from underlay.lint.read import read_lab
+from underlay.plan import Plan, make_plan
+from underlay.render import render_all
+
+# A lab of each kind of file: VLANs, both families, routes, filters, each runtime.
+DAILY = ("coreos", "docker-vlan", "dual-stack-router", "filters", "one-of-each", "podman-vlan")
+PROGRAM = Path(__file__).with_name("cloud_init_tree.py")
+NETWORKD = "/etc/systemd/network/"
+# What cloud-init does itself while it boots, a node of Ignition's has files for: NICs get their
+# names by .link, VLAN sub-interfaces are made by .netdev, and the last command is a unit.
+OURS = (".link", ".netdev", ".network.d/vlans.conf")
+UNIT = "/etc/systemd/system/underlay-node.service"
+BESIDE = {UNIT, "/etc/systemd/system-preset/20-ignition.preset", "/etc/cloud/cloud-init.disabled"}
+
+Tree = dict[str, list[object]]
+
+
+@pytest.fixture(scope="session")
+def packages(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the image's Python packages, taken out of its file system."""
+    folder = tmp_path_factory.mktemp("image")
+    disk = image.current().disk
+    words = ["debugfs", "-R", f"rdump /usr/lib/python3/dist-packages {folder}", str(disk)]
+    subprocess.run(words, capture_output=True, check=True, timeout=120)
+    return folder / "dist-packages"
+
+
+def made_by(config: str, plan: Plan) -> Plan:
+    """Return ``plan`` with full nodes that ``config`` makes."""
+    nodes = tuple(replace(node, config=config, profile="full") for node in plan.nodes)
+    return replace(plan, nodes=nodes)
+
+
+def cloud_inits(seeds: list[Path], packages: Path, folder: Path) -> dict[str, Tree]:
+    """Return what cloud-init makes of each of ``seeds``, all in one process."""
+    pairs = []
+    for number, seed in enumerate(seeds):
+        root = folder / f"root-{number}"
+        root.mkdir()
+        pairs.append((str(seed), str(root)))
+    done = subprocess.run(
+        [*ignition.UNSHARE, "/usr/bin/python3", "-I", "-S", str(PROGRAM), str(packages)],
+        input=json.dumps(pairs),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    trees: dict[str, Tree] = json.loads(done.stdout)
+    return trees
+
+
+def ignitions(config: Path, folder: Path) -> Tree:
+    """Return what Ignition makes of ``config``."""
+    ignition.apply(config, folder / "tree.tar")
+    found: Tree = {}
+    with tarfile.open(folder / "tree.tar") as tar:
+        for entry in tar:
+            path = entry.name.removeprefix(".")
+            file = tar.extractfile(entry)
+            kind, text = ("file", file.read().decode()) if file else ("folder", "")
+            if path:
+                found[path] = [kind, entry.mode, entry.uid, entry.gid, text]
+    return found
+
+
+def prove_equal(labs: list[Path], packages: Path, folder: Path) -> None:
+    """Compare all nodes of ``labs``: every path, and its kind, mode, owner, group and bytes."""
+    plans = [make_plan(read_lab(lab)) for lab in labs]
+    seeds, configs = (
+        render_all([made_by(config, plan) for plan in plans], KEY, folder / "cache")
+        for config in ("cloud-config", "ignition")
+    )
+    pairs = {
+        seed / node.name: config / node.name / "config.ign"
+        for plan, seed, config in zip(plans, seeds, configs, strict=True)
+        for node in plan.nodes
+    }
+    theirs = cloud_inits(list(pairs), packages, folder)
+    for seed, config in pairs.items():
+        assert ignition.validate(config) == "", config
+        ours, wanted = ignitions(config, folder), theirs[str(seed)]
+        # Every file of cloud-init's is there, and whatever else there is is known by name.
+        assert {path: ours.get(path) for path in wanted} == wanted
+        more = {path for path in ours.keys() - wanted.keys() if ours[path][0] == "file"}
+        assert {path for path in more if not path.endswith(OURS)} == BESIDE
+
+
+def test_trees_of_labs_of_each_kind(packages: Path, tmp_path: Path) -> None:
+    labs = [path for path in SHIPPED if path.stem in DAILY]
+    assert len(labs) == len(DAILY)
+    prove_equal(labs, packages, tmp_path)
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("first", range(0, len(SHIPPED), BATCH))
+def test_trees_of_all_shipped_labs(first: int, packages: Path, tmp_path: Path) -> None:
+    prove_equal(SHIPPED[first : first + BATCH], packages, tmp_path)
+
+
+# NICs, a VLAN sub-interface and each kind of container that comes back by itself.
+BOOTED = """\
+name: ignited
+nodes: {count: 2, config: ignition}
+segments:
+  lan: {subnet: 192.168.70.0/24, subnet6: "fd00:70::/64"}
+networks:
+  tagged: {driver: macvlan, segment: lan, vlan: 70, subnet: 10.70.0.0/24, runtime: cni}
+  shared: {driver: ipvlan, segment: lan, subnet: 10.80.0.0/24, runtime: docker}
+containers:
+  - {on: all, networks: [tagged]}
+  - {on: all, networks: [shared]}
+"""
+# What a node is that Ignition and systemd have made, without what differs from boot to boot.
+NODE = """
+cat /proc/1/comm /etc/hostname
+ip -brief address show | grep -v '^docker\\|^lo'
+ip route show
+systemctl is-active systemd-networkd
+ls /run/cloud-init/disabled
+stat -c '%n %a %U:%G' /etc/underlay/node.json /etc /tmp /etc/cni/net.d
+"""
+
+
+@pytest.fixture
+def booted(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
+    with written(copy, tmp_path, "ignited", BOOTED) as lab:
+        yield lab
+
+
+def test_a_lab_that_ignition_makes_is_as_predicted_at_its_first_boot_and_its_second(
+    booted: Lab,
+) -> None:
+    done = booted.up()
+    assert done.code == 0, str(done)
+    booted.check().prove_green()
+    first = booted.shell("core-01", NODE)
+    assert first.startswith("systemd\ncore-01\n")
+    assert "eth1.70@eth1" in first
+    assert "/etc/underlay/node.json 644 root:root" in first
+    assert "/tmp 1777 root:root" in first
+    words = ("--after", "reboot", "--healing", "90", "--json")
+    done = booted.verb("check", *words, deadline=900)
+    assert done.code == 0, str(done)
+    (reboot,) = done.document()["after"]
+    assert reboot["cells"] == []
+    assert booted.shell("core-01", NODE) == first
+    # The unit that starts containers is of the first boot, as cloud-init's last command is.
+    unit = "systemctl show --value --property=ConditionResult underlay-node.service"
+    assert booted.shell("core-01", unit).strip() == "no"
+
+
+OWN = """
+cat /etc/hostname
+readlink /etc/localtime
+stat -c '%n %a %U:%G' /etc/motd.d/site /opt/bin
+systemctl is-active site
+"""
+
+
+@pytest.mark.all
+def test_hosts_own_configurations_make_three_nodes(copy: Checkout, tmp_path: Path) -> None:
+    with fleet_up(copy, tmp_path, "ignition") as lab:
+        lab.check().prove_green()
+        assert lab.shell("core-02", OWN).splitlines() == [
+            "core-02",
+            "../usr/share/zoneinfo/Europe/Zurich",
+            "/etc/motd.d/site 640 core:core",
+            "/opt/bin 755 root:root",
+            "active",
+        ]
+
+
+def test_a_configuration_that_is_too_new_is_not_judged(copy: Checkout, tmp_path: Path) -> None:
+    fleet = tmp_path / "ignition"
+    shutil.copytree(FLEETS / "ignition", fleet)
+    config = fleet / "hosts" / "core-02" / "config.ign"
+    config.write_text(config.read_text().replace("3.3.0", "3.4.0"))
+    done = copy.underlay("up", str(fleet / "lab.yml"))
+    assert done.code == 2, str(done)
+    assert "core-02/config.ign: not judged: its specification is 3.4.0" in done.err
+    assert "ignition_as: 3.3.0" in done.err

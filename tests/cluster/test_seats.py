@@ -1,0 +1,227 @@
+"""Seats of a workshop: alike and apart, limited, and gone afterwards, whatever was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from barrier import Barrier
+from cluster.commands import Done, run
+from cluster.left_behind import interfaces, prove_nothing_is_left
+from cluster.running import VERB_DEADLINE, Checkout
+from course_folder import LAB, course_in
+from underlay.cluster.providers.uml.sandbox import start_time
+
+# A container each will do.
+ONE_EACH = LAB.replace("count: 2, networks", "count: 1, networks")
+DEADLINE = 900.0
+SANDBOX, ASKED = ("unshare", "--map-root-user"), ("ssh", "bash")
+
+
+class Workshops:
+    """A course of one exercise, and the workshops of it in a checkout."""
+
+    def __init__(self, checkout: Checkout, folder: Path) -> None:
+        self.checkout = checkout
+        self.course = course_in(folder, lab=ONE_EACH)
+        self.folder = checkout.root / ".underlay" / "workshops" / "two-rooms"
+
+    def words(self, seats: int) -> list[str]:
+        return ["workshop", "up", str(self.course), "--seats", str(seats), "--port", "0"]
+
+    def up(self, seats: int) -> Done:
+        return self.checkout.underlay(*self.words(seats), "--json", deadline=DEADLINE)
+
+    def down(self) -> Done:
+        return self.checkout.underlay("workshop", "down", "--json")
+
+    def at(self, number: int, *words: str) -> Done:
+        """Run a verb at a seat, as its learner's words do."""
+        home = {"UNDERLAY_HOME": str(self.seat(number) / "home")}
+        program = str(self.checkout.root / "underlay")
+        return run(
+            [program, *words],
+            folder=self.checkout.root, deadline=VERB_DEADLINE, environment=home,
+        )  # fmt: skip
+
+    def line(self, number: int, line: str) -> Done:
+        """Type a line in the shell of a seat."""
+        shell = [self.checkout.tool("python"), "-P", "-m", "underlay.cli.seat_shell"]
+        return run(
+            [*shell, str(self.folder), str(number), "--line", line],
+            folder=self.checkout.root,
+            deadline=VERB_DEADLINE,
+            environment={"PYTHONPATH": str(self.checkout.root / "src")},
+        )
+
+    def seat(self, number: int) -> Path:
+        return self.folder / "seats" / f"{number:02d}"
+
+    @property
+    def record(self) -> dict[str, Any]:
+        record: dict[str, Any] = json.loads((self.folder / "workshop.json").read_text())
+        return record
+
+
+@pytest.fixture
+def two_rooms(copy: Checkout, tmp_path: Path) -> Iterator[Workshops]:
+    workshops = Workshops(copy, tmp_path)
+    before = interfaces()
+    yield workshops
+    if workshops.folder.exists():
+        workshops.down()
+    prove_nothing_is_left(copy, before)
+
+
+def test_seats_are_alike_and_know_nothing_of_each_other(two_rooms: Workshops) -> None:
+    done = two_rooms.up(1)
+    assert done.code == 0, str(done)
+    assert [seat["up"] for seat in done.document()["seats"]] == [True, True]
+    plans = {(two_rooms.seat(n) / "home/labs/left/plan.json").read_text() for n in (0, 1)}
+    assert len(plans) == 1, "not the same names and addresses"
+    for number in (0, 1):
+        assert two_rooms.at(number, "check").code == 1
+    cured = two_rooms.at(1, "mend")
+    assert cured.code == 0, str(cured)
+    assert two_rooms.at(1, "check").code == 0
+    assert two_rooms.at(0, "check").code == 1
+
+    groups = [Path(group) for group in two_rooms.record["groups"]]
+    if groups:
+        for number in (0, 1):
+            prove_all_is_in_its_groups(two_rooms, number, groups)
+    else:
+        assert len(two_rooms.record["unlimited"]) == 3
+    # A learner's `reset` boots the nodes anew, from their own shell: within the same limits.
+    done = two_rooms.line(1, "reset")
+    assert done.code == 0, str(done)
+    assert two_rooms.at(1, "check").code == 1
+    if groups:
+        prove_all_is_in_its_groups(two_rooms, 1, groups)
+    again = two_rooms.up(1)
+    assert again.code == 2, str(again)
+    assert "is up already" in again.err + again.out
+    assert two_rooms.down().code == 0
+    assert not two_rooms.folder.exists()
+    assert [group for group in groups if group.exists()] == []
+
+
+def prove_all_is_in_its_groups(two_rooms: Workshops, number: int, groups: list[Path]) -> None:
+    identity = two_rooms.seat(number) / "home/labs/left/sandbox.json"
+    space = os.readlink(f"/proc/{json.loads(identity.read_text())['pid']}/ns/pid")
+    own = [group for group in groups if group.name == f"seat-{number:02d}"]
+    assert own
+    inside = [set((group / "cgroup.procs").read_text().split()) for group in own]
+    kernels = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if os.readlink(process / "ns/pid") == space:
+                kernels += b"linux.uml" in (process / "cmdline").read_bytes()
+                assert all(process.name in members for members in inside), process
+    assert kernels >= 2
+
+
+@pytest.mark.all
+def test_a_seat_takes_no_memory_of_the_others(two_rooms: Workshops) -> None:
+    """Nodes' disks are in memory: whoever fills them is ended, and nobody else."""
+    assert two_rooms.up(1).code == 0
+    groups = [Path(group) for group in two_rooms.record["groups"]]
+    own = [group for group in groups if group.name == "seat-01" and "/memory/" in str(group)]
+    if not own or not (own[0] / "memory.limit_in_bytes").exists():
+        two_rooms.down()
+        pytest.skip("here memory is limited by no control group of version 1")
+    limit = int((own[0] / "memory.limit_in_bytes").read_text())
+    fill = "dd if=/dev/urandom of=/root/full-NUMBER bs=1M count=900; sync"
+    for number in (1, 2):
+        words = fill.replace("NUMBER", str(number))
+        two_rooms.at(1, "exec", f"core-0{number}", "--", "sh", "-c", words)
+    assert int((own[0] / "memory.max_usage_in_bytes").read_text()) <= limit
+    assert int((own[0] / "memory.failcnt").read_text()) > 0, "it never came to the limit"
+    well = two_rooms.at(0, "exec", "core-02", "--", "true")
+    assert well.code == 0, str(well)
+    assert two_rooms.line(1, "reset").code == 0
+    assert two_rooms.at(1, "exec", "core-02", "--", "true").code == 0
+    assert two_rooms.down().code == 0
+
+
+@pytest.mark.parametrize(
+    "point", [SANDBOX, pytest.param(ASKED, marks=pytest.mark.all)], ids=lambda point: point[0]
+)
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+def test_a_broken_off_up_leaves_nothing(
+    two_rooms: Workshops, sign: signal.Signals, point: tuple[str, str], barrier: Barrier
+) -> None:
+    held = barrier.hold(*point)
+    up = two_rooms.checkout.start(*two_rooms.words(2), environment=barrier.environment)
+    held.wait(lambda: up.poll() is None)
+    os.kill(up.pid, sign)
+    held.release()
+    code = up.wait(timeout=120)
+    if sign == signal.SIGINT:
+        assert code == 130
+        assert not two_rooms.folder.exists()
+        return
+    assert two_rooms.folder.exists()
+    if point == SANDBOX:
+        # What it has left gives way, and not to `down` alone.
+        again = two_rooms.up(1)
+        assert again.code == 0, str(again)
+        assert "was not brought up to its end" in again.err + again.out
+    done = two_rooms.down()
+    assert done.code == 0, str(done)
+    assert not two_rooms.folder.exists()
+
+
+def test_down_ends_an_up_that_is_still_at_work(two_rooms: Workshops, barrier: Barrier) -> None:
+    held = barrier.hold(*SANDBOX)
+    up = two_rooms.checkout.start(*two_rooms.words(2), environment=barrier.environment)
+    held.wait(lambda: up.poll() is None)
+    down = two_rooms.checkout.start("workshop", "down")
+    assert up.wait(timeout=120) == 130
+    held.release()
+    # Which of the two has ended the last of it, nobody can tell.
+    assert down.wait(timeout=120) in (0, 2)
+    assert not two_rooms.folder.exists()
+
+
+def test_down_needs_neither_the_server_nor_the_course(two_rooms: Workshops) -> None:
+    assert two_rooms.up(1).code == 0
+    server = json.loads((two_rooms.folder / "sign-in/server.json").read_text())
+    os.kill(server["pid"], signal.SIGKILL)
+    (two_rooms.course / "course.yml").unlink()
+    done = two_rooms.down()
+    assert done.code == 0, str(done)
+    assert not two_rooms.folder.exists()
+
+
+def working_for(token: str) -> subprocess.Popen[bytes]:
+    """Start a process as the workshop's own are, which ends by itself."""
+    words = [sys.executable, "-c", "import time; time.sleep(20)"]
+    return subprocess.Popen(words, env={**os.environ, "UNDERLAY_WORKSHOP": token})
+
+
+def test_down_ends_whoever_works_for_the_workshop_and_nobody_else(two_rooms: Workshops) -> None:
+    assert two_rooms.up(1).code == 0
+    own, stranger = working_for(two_rooms.record["token"]), working_for("0" * 32)
+    began = start_time(stranger.pid)
+    assert two_rooms.down().code == 0
+    assert own.wait(timeout=10) == -signal.SIGKILL
+    assert start_time(stranger.pid) == began
+    stranger.kill()
+    stranger.wait(timeout=10)
+
+
+def test_more_seats_than_fit_are_refused_with_the_sum(two_rooms: Workshops) -> None:
+    done = two_rooms.up(5000)
+    assert done.code == 2, str(done)
+    assert "5001 ×" in done.out + done.err
+    assert not two_rooms.folder.exists()

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.interrupts import interrupts_wait
-from underlay.cluster.process import run, tail
+from underlay.cluster.inventory import variables_of
+from underlay.cluster.process import tail
 from underlay.errors import BadInput, Infrastructure
 from underlay.storage import paths, temporary
 
@@ -28,7 +29,6 @@ PLAYBOOK = "workshop.yml"
 TASK = "Do what was asked"
 # Twenty seats of full nodes take some minutes on one machine.
 DEADLINE = 3600.0
-READ_DEADLINE = 60.0
 AT_MOST = "seats_at_most"
 # Where a server keeps a course of the trainer's own: counted from where Ansible comes in.
 COURSES = "./.cache/underlay/courses"
@@ -53,29 +53,8 @@ def servers_of(inventory: Path) -> dict[str, int | None]:
 
     Raises BadInput where Ansible can't read it, or it names none.
     """
-    if not inventory.exists():
-        raise BadInput(f"{inventory} is not there", hint="an Ansible inventory of seat servers")
-    command = [sys.executable, "-P", "-m", "ansible.cli.inventory", "--list", "-i"]
-    with temporary.folder("inventory") as work:
-        done = run(
-            [*command, str(inventory.resolve())],
-            deadline=READ_DEADLINE,
-            environment=_environment(work),
-            check=False,
-            name="ansible-inventory",
-        )
-    try:
-        found = json.loads(done.stdout)
-    except ValueError:
-        raise BadInput(f"Ansible can't read {inventory}", hint=tail(done.stderr, 1)) from None
-    variables = found.get("_meta", {}).get("hostvars", {})
-    names: dict[str, None] = {}
-    for group, content in found.items():
-        if group != "_meta":
-            names.update(dict.fromkeys(content.get("hosts", ())))
-    if not names:
-        raise BadInput(f"{inventory} names no server", hint="an Ansible inventory of seat servers")
-    return {name: _at_most(inventory, name, variables.get(name, {})) for name in names}
+    found = variables_of(inventory, what="server")
+    return {name: _at_most(inventory, name, each) for name, each in found.items()}
 
 
 def _at_most(inventory: Path, name: str, variables: Mapping[str, Any]) -> int | None:

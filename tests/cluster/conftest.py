@@ -22,6 +22,7 @@ from xdist.workermanage import WorkerController
 
 from barrier import Barrier
 from cluster.running import LABS, SHARED, Checkout, Lab
+from foreign import RACK, Foreign, foreign_machines
 from underlay.storage import paths
 
 HERE = Path(__file__).parent
@@ -58,6 +59,8 @@ OF_THE_CHECKOUT, BESIDE, APART = "lab", "lab beside", "docker-vlan"
 FILES_BESIDE = {"test_docs", "test_lie_detector"}
 # Their cases begin with the share that they are of, each of which a process takes by itself.
 BY_SHARE = {"test_courses"}
+# They share machines that the engine doesn't know (tests/foreign.py), booted once for all of them.
+OF_FOREIGN_MACHINES = {"test_hosts_reader", "test_hosts_probe", "test_survey"}
 # What takes longest comes first, so that no process is left with it at the end.
 LONGEST = (
     "test_lifecycle",
@@ -123,6 +126,8 @@ def place_of(nodeid: str) -> str:
     _, is_case, case = name.removesuffix("]").partition("[")
     if stem in BY_SHARE and "/" in case:
         return f"{stem}, {case.partition('/')[0]}"
+    if stem in OF_FOREIGN_MACHINES:
+        return "foreign machines"
     if stem not in OF_THE_CHECKOUTS_LABS:
         return stem
     if stem in FILES_BESIDE and not of_lab(case, APART):
@@ -239,6 +244,16 @@ def copy(here: Checkout) -> Iterator[Checkout]:
     """
     with here.copied_apart() as checkout:
         yield checkout
+
+
+@pytest.fixture(scope="session")
+def foreign(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
+    """Return three lean nodes that the engine has an inventory of, and nothing more."""
+    with (
+        here.copied_apart() as checkout,
+        foreign_machines(checkout, tmp_path_factory.mktemp("foreign"), "rack", RACK) as machines,
+    ):
+        yield machines
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 """Run by the machine's own Python in a namespace: what cloud-init makes of seeds, on empty trees.
 
-    python3 cloud_init_tree.py PACKAGES
+    python3 cloud_init_tree.py PACKAGES ID
 
-PACKAGES are the Python packages of the nodes' image, cloud-init among them. Standard input is a
+PACKAGES are the Python packages of the nodes' image, cloud-init among them, and ID is the one that
+networkd's account and group have there. Standard input is a
 JSON list of [folder of a seed, folder for its tree]; standard output the trees: by seed, path and
 [kind, mode, owner, group, content]. Each tree is the root of a process of its own. What cloud-init
 does beside files, such as setting a host's name, isn't done.
@@ -24,9 +25,9 @@ from cloudinit.config import cc_update_etc_hosts, cc_write_files
 from cloudinit.net import network_state, networkd
 from cloudinit.sources import DataSourceNone
 
-# Ids other than root's aren't mapped here, so that networkd's account has root's.
-PASSWD = "root:x:0:0::/root:/bin/sh\nsystemd-network:x:0:0::/:/bin/false\n"
-GROUP = "root:x:0:\nsystemd-network:x:0:\n"
+NETWORKD = int(sys.argv[2])
+PASSWD = f"root:x:0:0::/root:/bin/sh\nsystemd-network:x:{NETWORKD}:{NETWORKD}::/:/bin/false\n"
+GROUP = f"root:x:0:\nsystemd-network:x:{NETWORKD}:\n"
 # image/setup.sh
 HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 GIVEN = {"etc/passwd": PASSWD, "etc/group": GROUP, "etc/hosts": HOSTS}

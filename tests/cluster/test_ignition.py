@@ -8,11 +8,12 @@ the full proof.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -39,14 +40,35 @@ BESIDE = {UNIT, "/etc/systemd/system-preset/20-ignition.preset", "/etc/cloud/clo
 Tree = dict[str, list[object]]
 
 
+@dataclass(frozen=True)
+class Image:
+    """What is taken out of the nodes' image: its Python packages, and the id of networkd there."""
+
+    packages: Path
+    networkd: int
+
+
 @pytest.fixture(scope="session")
-def packages(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the image's Python packages, taken out of its file system."""
+def taken(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Image:
+    """Return what cloud-init needs of the image, out of its file system."""
     folder = tmp_path_factory.mktemp("image")
-    disk = image.current().disk
-    words = ["debugfs", "-R", f"rdump /usr/lib/python3/dist-packages {folder}", str(disk)]
-    subprocess.run(words, capture_output=True, check=True, timeout=120)
-    return folder / "dist-packages"
+    disk = str(image.current().disk)
+
+    def debugfs(request: str) -> str:
+        words = ["debugfs", "-R", request, disk]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=120)
+        return done.stdout
+
+    debugfs(f"rdump /usr/lib/python3/dist-packages {folder}")
+    ids = {
+        line.split(":")[2]
+        for file in ("passwd", "group")
+        for line in debugfs(f"cat /etc/{file}").splitlines()
+        if line.startswith("systemd-network:")
+    }
+    (networkd,) = ids
+    assert networkd != "0"
+    return Image(folder / "dist-packages", int(networkd))
 
 
 def made_by(config: str, plan: Plan) -> Plan:
@@ -55,15 +77,16 @@ def made_by(config: str, plan: Plan) -> Plan:
     return replace(plan, nodes=nodes)
 
 
-def cloud_inits(seeds: list[Path], packages: Path, folder: Path) -> dict[str, Tree]:
+def cloud_inits(seeds: list[Path], taken: Image, folder: Path) -> dict[str, Tree]:
     """Return what cloud-init makes of each of ``seeds``, all in one process."""
     pairs = []
     for number, seed in enumerate(seeds):
         root = folder / f"root-{number}"
         root.mkdir()
         pairs.append((str(seed), str(root)))
+    space, networkd = ignition.EVERYBODY[os.geteuid() == 0], str(taken.networkd)
     done = subprocess.run(
-        [*ignition.UNSHARE, "/usr/bin/python3", "-I", "-S", str(PROGRAM), str(packages)],
+        [*space, "/usr/bin/python3", "-I", "-S", str(PROGRAM), str(taken.packages), networkd],
         input=json.dumps(pairs),
         capture_output=True,
         text=True,
@@ -89,8 +112,12 @@ def ignitions(config: Path, folder: Path) -> Tree:
     return found
 
 
-def prove_equal(labs: list[Path], packages: Path, folder: Path) -> None:
-    """Compare all nodes of ``labs``: every path, and its kind, mode, owner, group and bytes."""
+def prove_equal(labs: list[Path], taken: Image, folder: Path) -> None:
+    """Compare all nodes of ``labs``: every path, and its kind, mode, owner, group and bytes.
+
+    cloud-init gives networkd's units to networkd's account (cloudinit/net/networkd.py,
+    create_network_file), Ignition gives what names no owner to root: each is held against that.
+    """
     plans = [make_plan(read_lab(lab)) for lab in labs]
     seeds, configs = (
         render_all([made_by(config, plan) for plan in plans], KEY, folder / "cache")
@@ -101,26 +128,31 @@ def prove_equal(labs: list[Path], packages: Path, folder: Path) -> None:
         for plan, seed, config in zip(plans, seeds, configs, strict=True)
         for node in plan.nodes
     }
-    theirs = cloud_inits(list(pairs), packages, folder)
+    theirs = cloud_inits(list(pairs), taken, folder)
     for seed, config in pairs.items():
         assert ignition.validate(config) == "", config
         ours, wanted = ignitions(config, folder), theirs[str(seed)]
+        units = {path for path in wanted if path.startswith(NETWORKD) and wanted[path][0] == "file"}
+        assert units
+        for path in units:
+            assert wanted[path][2:4] == [taken.networkd] * 2, path
+            wanted[path][2:4] = [0, 0]
         # Every file of cloud-init's is there, and whatever else there is is known by name.
         assert {path: ours.get(path) for path in wanted} == wanted
         more = {path for path in ours.keys() - wanted.keys() if ours[path][0] == "file"}
         assert {path for path in more if not path.endswith(OURS)} == BESIDE
 
 
-def test_trees_of_labs_of_each_kind(packages: Path, tmp_path: Path) -> None:
+def test_trees_of_labs_of_each_kind(taken: Image, tmp_path: Path) -> None:
     labs = [path for path in SHIPPED if path.stem in DAILY]
     assert len(labs) == len(DAILY)
-    prove_equal(labs, packages, tmp_path)
+    prove_equal(labs, taken, tmp_path)
 
 
 @pytest.mark.all
 @pytest.mark.parametrize("first", range(0, len(SHIPPED), BATCH))
-def test_trees_of_all_shipped_labs(first: int, packages: Path, tmp_path: Path) -> None:
-    prove_equal(SHIPPED[first : first + BATCH], packages, tmp_path)
+def test_trees_of_all_shipped_labs(first: int, taken: Image, tmp_path: Path) -> None:
+    prove_equal(SHIPPED[first : first + BATCH], taken, tmp_path)
 
 
 # NICs, a VLAN sub-interface and each kind of container that comes back by itself.
@@ -197,11 +229,26 @@ def test_hosts_own_configurations_make_three_nodes(copy: Checkout, tmp_path: Pat
 
 
 def test_a_configuration_that_is_too_new_is_not_judged(copy: Checkout, tmp_path: Path) -> None:
+    """``lint`` says so, ``up`` before it starts anything, and who makes the nodes with --force."""
     fleet = tmp_path / "ignition"
     shutil.copytree(FLEETS / "ignition", fleet)
     config = fleet / "hosts" / "core-02" / "config.ign"
     config.write_text(config.read_text().replace("3.3.0", "3.4.0"))
-    done = copy.underlay("up", str(fleet / "lab.yml"))
+    lab = fleet / "lab.yml"
+    for verb, code in (("lint", 1), ("up", 2), ("check", 2)):
+        done = copy.underlay(verb, str(lab))
+        assert done.code == code, str(done)
+        assert "core-02/config.ign:3:16: " in done.out + done.err, str(done)
+        assert "not judged: its specification is 3.4.0" in done.out + done.err
+        assert "ignition_as: 3.3.0" in done.out + done.err
+        assert "--force" not in done.out + done.err
+    done = copy.underlay("up", str(lab), "--force")
     assert done.code == 2, str(done)
     assert "core-02/config.ign: not judged: its specification is 3.4.0" in done.err
     assert "ignition_as: 3.3.0" in done.err
+    lab.write_text(
+        lab.read_text().replace("config: ignition", "config: ignition, ignition_as: 3.3.0")
+    )
+    done = copy.underlay("lint", str(lab))
+    assert done.code == 0, str(done)
+    assert "not judged" not in done.out + done.err

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -38,10 +38,11 @@ containers:
   - {on: all, count: 2, networks: [ipnet]}
 """
 # $1 is the user's home, $2 the images of whoever runs the tests, $3 the virtual environment that
-# both share and $4 a folder above it that is closed to others, if any; then comes the command.
+# both share and $4 a folder above it that is closed to others, if any; $5 is the line of subuid(5)
+# and subgid(5) that grants ids, if any, which is a setuid program's work; then comes the command.
 SCRIPT = f"""
-home=$1 images=$2 environment=$3 closed=$4
-shift 4
+home=$1 images=$2 environment=$3 closed=$4 granted=$5
+shift 5
 mkdir -p "$home/.cache/underlay/images"
 mount --bind "$images" "$home/.cache/underlay/images"
 chown {UID}:{UID} "$home" "$home/.cache" "$home/.cache/underlay"
@@ -57,8 +58,14 @@ mknod /dev/net/tun c 10 200
 chmod 666 /dev/net/tun
 {{ cat /etc/passwd; echo "{NAME}:x:{UID}:{UID}::$home:/bin/sh"; }} >/dev/net/passwd
 mount --bind /dev/net/passwd /etc/passwd
+for file in subuid subgid; do
+    printf '%s\\n' "$granted" >/dev/net/$file
+    [ ! -e /etc/$file ] || mount --bind /dev/net/$file /etc/$file
+done
+never=--no-new-privs
+[ -z "$granted" ] || never=
 cd "$home"
-exec setpriv --reuid={UID} --regid={UID} --clear-groups --no-new-privs \\
+exec setpriv --reuid={UID} --regid={UID} --clear-groups $never \\
     env -i HOME="$home" USER={NAME} PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 "$@"
 """
 
@@ -69,14 +76,18 @@ class Somebody:
 
     home: Path
     checkout: Checkout
+    granted: str = ""
 
     def __call__(self, *words: str) -> Done:
+        return self.start(str(self.checkout.root / "underlay"), *words)
+
+    def start(self, *command: str) -> Done:
+        """Run ``command`` as this user; return what it did."""
         images = str(paths.cache() / "images")
         inside = ["unshare", "--mount", "--propagation", "private", "sh", "-euc", SCRIPT, "sh"]
-        program = str(self.checkout.root / "underlay")
         environment = paths.root() / ".venv"
-        shared = [str(environment), closed_above(environment)]
-        arguments = [*inside, str(self.home), images, *shared, program, *words]
+        shared = [str(environment), closed_above(environment), self.granted]
+        arguments = [*inside, str(self.home), images, *shared, *command]
         return run(arguments, folder=self.home, deadline=UP_DEADLINE)
 
 
@@ -143,3 +154,41 @@ def test_it_really_is_an_ordinary_user(somebody: Somebody) -> None:
     program.write_text(f"#!/bin/sh\nset -e\n[ $(id -u) = {UID} ]\n{script}\n")
     program.chmod(0o755)
     assert somebody().code == 7
+
+
+# A host's own configuration, whose one file belongs to the node's user.
+CONFIG = """{"ignition": {"version": "3.3.0"}, "storage": {"files": [{"path": "/etc/motd",
+"mode": 416, "user": {"name": "core"}, "contents": {"source": "data:,mine"}}]}}"""
+APPLY = """
+import sys, tarfile
+from pathlib import Path
+from underlay.cluster import ignition
+from underlay.errors import UnderlayError
+
+ours, tree = Path("ours.ign"), Path("tree.tar")
+ours.write_text('{"ignition": {"version": "3.3.0"}}')
+accounts = {"etc/passwd": "core:x:1000:1000::/:/bin/sh\\n", "etc/group": "core:x:1000:\\n"}
+try:
+    ignition.apply(ours, tree, {"hosts/core-01/config.ign": sys.argv[1]}, accounts)
+except UnderlayError as error:
+    sys.exit(f"{error.message}\\n{error.hint}")
+with tarfile.open(tree) as tar:
+    print(tar.getmember("./etc/motd").uid)
+"""
+
+
+def test_owners_of_hosts_files_need_ids_to_hand_out(somebody: Somebody) -> None:
+    """Ignition gives files to whom they say; whoever has no ids is told how to get them."""
+    python = str(somebody.checkout.root / ".venv" / "bin" / "python")
+    path = f"PYTHONPATH={somebody.checkout.root / 'src'}"
+    command = ("env", path, python, "-P", "-c", APPLY, CONFIG)
+    done = somebody.start(*command)
+    assert done.code == 1, str(done)
+    assert f"{NAME} has none in /etc/subuid and /etc/subgid" in done.err
+    assert (
+        f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {NAME}" in done.err
+    )
+    assert f"a line {NAME}:100000:65536" in done.err
+    done = replace(somebody, granted=f"{NAME}:10000:20000").start(*command)
+    assert done.code == 0, str(done)
+    assert done.out == "1000\n"

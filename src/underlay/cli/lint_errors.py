@@ -39,6 +39,6 @@ def refuse_wrong(labs: Sequence[Loaded], what: str) -> None:
     which = listed(f"{one.id} ({one.file}:{one.line})" for one in found)
     first = shlex.quote(str(labs[0].file))
     hint = f"mend the file, then run `underlay lint {first}`"
-    if len(labs) == 1:
+    if len(labs) == 1 and labs[0].can_be_forced:
         hint += f"\nunderlay up {first} --force  starts it all the same, for `underlay check`"
     raise BadInput(f"{head}: {which}", detail=f"\n{told}", hint=hint)

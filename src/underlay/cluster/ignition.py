@@ -7,22 +7,20 @@ so it gets a namespace that looks like one, in which it may do nothing to this h
 
 from __future__ import annotations
 
-import json
+import getpass
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run, tail
 from underlay.errors import BadInput, Infrastructure
+from underlay.fleet.formats.ignition import NEWEST, is_newer, not_judged, version_of
 from underlay.storage import temporary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# What Debian's 2.14 takes: everything newer it calls an unsupported version.
-NEWEST = "3.3.0"
 BINARY = "/usr/lib/dracut/modules.d/30ignition/ignition"
 VALIDATE = "ignition-validate"
 DEADLINE = 60.0
@@ -52,7 +50,6 @@ EVERYBODY = {
     True: ("unshare", "--user", "--map-users=all", "--map-groups=all", "--mount"),
     False: ("unshare", "--user", "--map-root-user", "--map-auto", "--mount"),
 }
-VERSION = re.compile(r"[0-9]+(\.[0-9]+){2}(-[a-z]+)?")
 # Its log says each step twice; what went wrong it says once.
 SAID = re.compile(r"^(?:CRITICAL|ERR|error|ERROR)\s*: *(.*)$", re.MULTILINE)
 
@@ -90,6 +87,8 @@ def apply(
     if done.returncode:
         said = SAID.findall(done.stderr)
         if not said:
+            if own:
+                _refuse_without_ids(done.stderr)
             raise Infrastructure(
                 "Ignition could not be run here", detail=tail(done.stderr), hint="underlay doctor"
             )
@@ -100,18 +99,18 @@ def apply(
         )
 
 
-def is_newer(version: str) -> bool:
-    """Whether a specification, such as 3.4.0, is later than those that Ignition knows here."""
-    numbers = tuple(int(number) for number in version.partition("-")[0].split("."))
-    return numbers > tuple(map(int, NEWEST.split(".")))
+def _refuse_without_ids(said: str) -> None:
+    """Raise Infrastructure where the user has no ids for the owners of files of their own."""
+    from underlay.cluster.requirements.machine import subordinate_ids
 
-
-def version_of(text: str) -> str:
-    """Return the specification that a configuration names; empty where it isn't one."""
-    with suppress(ValueError, TypeError, KeyError):
-        version = str(json.loads(text)["ignition"]["version"])
-        return version if VERSION.fullmatch(version) else ""
-    return ""
+    row = subordinate_ids()
+    if row is not None and not row.ok:
+        raise Infrastructure(
+            "Ignition could not be run here: hosts' files may belong to any account, and"
+            f" {row.found}",
+            detail=tail(said),
+            hint=f"{row.fix}\nor a line {getpass.getuser()}:100000:65536 in each of the two files",
+        )
 
 
 def refuse_newer(source: str, text: str) -> None:
@@ -121,23 +120,8 @@ def refuse_newer(source: str, text: str) -> None:
     """
     version = version_of(text)
     if version and is_newer(version):
-        raise BadInput(
-            f"{source}: not judged: its specification is {version}, and Debian's Ignition"
-            f" knows up to {NEWEST}",
-            hint=f"nodes: {{ignition_as: {NEWEST}}} in the lab, where it has nothing newer in it",
-        )
-
-
-def read_as(text: str, version: str) -> str:
-    """Return a configuration of a later specification as one of ``version``: that line alone."""
-    found = version_of(text)
-    if not found or not is_newer(found):
-        return text
-    for place in re.finditer(rf'("version"\s*:\s*")({re.escape(found)})"', text):
-        rewritten = text[: place.start(2)] + version + text[place.end(2) :]
-        if version_of(rewritten) == version:
-            return rewritten
-    return text
+        message, hint = not_judged(version)
+        raise BadInput(f"{source}: {message}", hint=hint)
 
 
 def validate(config: Path) -> str:

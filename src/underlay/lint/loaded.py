@@ -31,6 +31,8 @@ END_IN = (
 )
 # Rules about hosts' files, each with the rule about labs that says the same of them.
 SAME = {"range-public": "public-range", "range-twice": "duplicate-range"}
+# With these a lab is refused by who makes its nodes, whatever is said to lint.
+UNFORCED = {"ignition-newer"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Loaded:
         return self._judged[0]
 
     @property
+    def can_be_forced(self) -> bool:
+        """Whether nodes come up although lint finds these errors."""
+        return not any(one.id in UNFORCED for one in self.errors)
+
+    @property
     def silenced(self) -> list[Silenced]:
         """The errors that a comment silences: somebody's word that it is meant to be so."""
         return self._judged[1]
@@ -113,7 +120,13 @@ def refuse_errors(loaded: Loaded) -> None:
     """Raise BadInput where lint finds errors in the lab."""
     if loaded.errors:
         word = shlex.quote(str(loaded.file))
+        forced = f"underlay up {word} --force  starts it all the same"
+        hints = (
+            [forced]
+            if loaded.can_be_forced
+            else dict.fromkeys(one.cure for one in loaded.errors if one.id in UNFORCED)
+        )
         raise BadInput(
             "\n".join(f"{f.file}:{f.line}:{f.column}: {f.id}: {f.message}" for f in loaded.errors),
-            hint=f"underlay lint {word}\nunderlay up {word} --force  starts it all the same",
+            hint="\n".join((f"underlay lint {word}", *hints)),
         )

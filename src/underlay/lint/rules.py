@@ -14,6 +14,7 @@ from itertools import combinations, product
 
 from underlay.drivers import Driver
 from underlay.errors import Spot
+from underlay.fleet.formats.ignition import is_newer, not_judged, spot_of_version, version_of
 from underlay.lab import Lab
 from underlay.lab.text import LabText
 from underlay.lint.finding import Finding, Hit, Rules
@@ -861,6 +862,23 @@ def fleet_interface_name(subject: Subject) -> Iterator[Hit]:
             " a second name, podman doesn't"
         )
         yield Hit(one.spot, message, cure)
+
+
+@rule(
+    "ignition-newer",
+    "error",
+    "Ignition, config/config.go, Parse: `unsupported config version`;"
+    " Debian 13 has Ignition 2.14: https://packages.debian.org/trixie/ignition",
+)
+def ignition_newer(subject: Subject) -> Iterator[Hit]:
+    """Nodes of this lab are made by Debian's Ignition, which refuses a later specification."""
+    for node in subject.plan.nodes:
+        if node.config != "ignition" or node.ignition_as:
+            continue
+        for file in node.own:
+            version = version_of(file.text) if file.program == "ignition" else ""
+            if version and is_newer(version):
+                yield Hit(spot_of_version(file.source, file.text), *not_judged(version))
 
 
 def _on_other_nodes(first: PlannedNetwork, second: PlannedNetwork) -> bool:

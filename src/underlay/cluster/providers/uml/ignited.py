@@ -18,6 +18,7 @@ from underlay.cluster.image.build import add
 from underlay.cluster.node_files import IMAGES_IN_SEED, PROGRAM_FILE, program
 from underlay.cluster.providers.uml.account import OWNER, add_account, with_account
 from underlay.errors import BadInput
+from underlay.fleet.formats.ignition import read_as, version_of
 from underlay.plan.naming import archive_name
 from underlay.storage import temporary
 
@@ -76,7 +77,7 @@ def configurations(node: PlannedNode) -> dict[str, str]:
     Those of a later specification are as of another one where the lab says so.
     """
     return {
-        one.source: ignition.read_as(one.text, node.ignition_as) if node.ignition_as else one.text
+        one.source: read_as(one.text, node.ignition_as) if node.ignition_as else one.text
         for one in node.own
         if one.program == CONFIG
     }
@@ -85,8 +86,7 @@ def configurations(node: PlannedNode) -> dict[str, str]:
 def rewritten(plan: Plan) -> list[str]:
     """Return in words which configurations are read as of another specification than they say."""
     return [
-        f"{one.source} says version {ignition.version_of(one.text)}, and is read as"
-        f" {node.ignition_as}"
+        f"{one.source} says version {version_of(one.text)}, and is read as {node.ignition_as}"
         for node in plan.nodes
         for one in node.own
         if one.program == CONFIG and configurations(node)[one.source] != one.text

@@ -169,6 +169,13 @@ def refused(record: Record, history: History) -> Iterator[Old]:
             yield Old(record.name, name, why)
 
 
+def without(record: Record, found: Iterable[Old]) -> Record:
+    """Return ``record`` without the rows ``found``: what they say counts as not measured."""
+    gone = {each.row for each in found}
+    rows = {name: row for name, row in record.rows.items() if name not in gone}
+    return type(record)(record.name, record.origins, rows)
+
+
 @dataclass(frozen=True)
 class Now:
     """What rows are held against: the labs and the code as they are.
@@ -231,13 +238,14 @@ def anew(record: str, rows: Iterable[str]) -> str:
 
 
 def marked(record: Record, found: list[Old]) -> Record:
-    """Return ``record`` with those rows marked as stale that were ``found`` so, and no others.
+    """Return ``record`` with those rows marked as stale, too, that were ``found`` so.
 
-    A mark that is there stays as it is: its number would otherwise change with each commit.
+    A mark that is there stays as it is until its row is measured anew: its number would otherwise
+    change with each commit, and a history with fewer commits would make old rows young.
     """
     why = {each.row: each.why for each in found}
     rows = {
-        name: row.model_copy(update={"stale": (row.stale or why[name]) if name in why else None})
+        name: row.model_copy(update={"stale": row.stale or why.get(name)})
         for name, row in record.rows.items()
     }
     return type(record)(record.name, record.origins, rows)

@@ -122,9 +122,12 @@ def down(inventory: Path, name: str, tell: Tell) -> dict[str, Answer]:
     return ask(inventory, _down(servers_of(inventory), name), tell)
 
 
-def entries(inventory: Path, name: str, tell: Tell) -> dict[str, Answer]:
-    """Ask the servers of ``inventory`` how the seats of the workshop ``name`` are entered."""
-    words = {server: ["seats", name, "--json"] for server in servers_of(inventory)}
+def told(inventory: Path, action: str, name: str, tell: Tell, *options: str) -> dict[str, Answer]:
+    """Ask the servers of ``inventory`` what ``action`` says of the workshop ``name`` there.
+
+    A server that doesn't answer is among them, with why.
+    """
+    words = {server: [action, name, *options, "--json"] for server in servers_of(inventory)}
     return ask(inventory, words, tell)
 
 
@@ -174,12 +177,12 @@ def ask(
         elif event["event"] in ("runner_on_failed", "runner_on_unreachable"):
             message = str(result.get("msg", "")).strip() or "Ansible could not do it"
             answers[server] = Answer(server, 3, {"error": message})
-    missing = set(words) - set(answers)
-    if missing:
+    if not answers:
         raise Infrastructure(
-            f"Ansible brought no answer of {', '.join(sorted(missing))}", detail=tail(said)
+            f"Ansible brought no answer of {', '.join(sorted(words))}", detail=tail(said)
         )
-    return answers
+    nothing = {"error": "Ansible brought no answer"}
+    return {server: answers.get(server) or Answer(server, 3, nothing) for server in words}
 
 
 def _answer(server: str, result: Mapping[str, Any]) -> Answer:

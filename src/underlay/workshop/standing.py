@@ -10,7 +10,6 @@ from underlay.workshop.seat import progress_of
 
 if TYPE_CHECKING:
     from underlay.workshop.grading import StageGrade
-    from underlay.workshop.record import Workshop
     from underlay.workshop.seat import Seat
 
 
@@ -29,11 +28,6 @@ class Standing:
     whole: bool
     finished: bool
     grade: SeatGrade
-
-
-def standings(workshop: Workshop, now: float) -> list[Standing]:
-    """Return where all seats of ``workshop`` are at ``now``, the trainer's first."""
-    return [standing(seat, now) for seat in workshop.all_seats()]
 
 
 def standing(seat: Seat, now: float) -> Standing:

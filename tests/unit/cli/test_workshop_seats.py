@@ -13,6 +13,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from course_folder import course_in
 from documents import problems
 from underlay import cli
 from underlay.cli import seats_screen
+from underlay.cli.workshop_actions.told import standing_document
 from underlay.errors import BadInput
 from underlay.proof.bench.command_line import PseudoTerminal
 from underlay.storage import paths
@@ -30,7 +33,7 @@ from underlay.workshop import sign_in
 from underlay.workshop.reading import load_course
 from underlay.workshop.record import Workshop, workshops_folder
 from underlay.workshop.room import end_half, new, starting
-from underlay.workshop.standing import standings
+from underlay.workshop.standing import standing
 
 
 @pytest.fixture
@@ -173,14 +176,19 @@ def test_watch_tells_where_all_seats_are(
 
 def test_twenty_seats_fit_on_a_screen_of_80_columns(room: Workshop) -> None:
     console = Console(width=80, height=24, file=io.StringIO(), force_terminal=True, no_color=True)
-    console.print(seats_screen.screen("A course", standings(room, time.time()), time.time()))
+    now = time.time()
+    seats = [standing_document(standing(seat, now)) for seat in room.all_seats()]
+    title = "A course with a title of more than one line of a screen of 80 columns"
+    console.print(seats_screen.screen(title, seats, now, live=True))
     assert isinstance(console.file, io.StringIO)
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in console.file.getvalue().splitlines()]
-    assert len(lines) <= 24
+    # A line about all of it, the heads, and 21 seats.
+    assert len(lines) == 23
+    assert lines[0].startswith("20 seats and your own, 1 of 20 stages done, 1 skipped · A course")
     assert max(map(len, lines)) <= 80
-    seats = [line for line in lines if re.match(r"\d\d\*? ", line)]
-    assert len(seats) == 21
-    assert "Left alone" in seats[1]
+    shown = [line for line in lines if re.match(r"\d\d\*? ", line) and " seats " not in line]
+    assert len(shown) == 21
+    assert "Left alone" in shown[1]
 
 
 def answer(address: str) -> tuple[int, str]:
@@ -191,39 +199,73 @@ def answer(address: str) -> tuple[int, str]:
         return error.code, ""
 
 
-def test_the_page_shows_the_same_to_who_knows_its_address(room: Workshop) -> None:
-    command = [sys.executable, "-P", "-m", "underlay", "workshop", "watch", "--serve"]
-    environment = os.environ | {"PYTHONPATH": str(paths.PACKAGE.parent)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as serving:
-        assert serving.stdout is not None
-        line = serving.stdout.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/", line)
-        assert address, line
-        status, page = answer(address[0])
-        assert (status, "<script>" in page) == (200, True)
-        status, text = answer(f"{address[0]}state?revision=0&cells=0")
-        shown = json.loads(text)
-        assert len(shown["seats"]) == 21
-        assert shown["seats"][2]["cells"][3] == "✗ 1 noticed, now"
-        assert shown["seats"][2]["sign"] == "bad"
-        assert answer(address[0].rsplit("/", 2)[0] + "/guessed/")[0] == 404
-        serving.send_signal(signal.SIGINT)
-        assert serving.wait(60) == 130
-
-
-def test_watch_ends_with_the_workshop(room: Workshop) -> None:
+@contextmanager
+def serving() -> Iterator[subprocess.Popen[str]]:
+    """Run ``workshop watch --serve``, and end it whatever becomes of the test."""
     command = [sys.executable, "-P", "-m", "underlay", "workshop", "watch", "--serve"]
     environment = os.environ | {"PYTHONPATH": str(paths.PACKAGE.parent)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as serving:
-        assert serving.stdout is not None
-        serving.stdout.readline()
-        down = subprocess.run([*command[:5], "down"], env=environment, timeout=60)
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def address_of(process: subprocess.Popen[str]) -> str:
+    """Return where ``process`` serves its page, as it says when it does."""
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/", line)
+    assert found, line
+    return found[0]
+
+
+def test_the_page_shows_the_same_to_who_knows_its_address(room: Workshop) -> None:
+    with serving() as process:
+        address = address_of(process)
+        status, page = answer(address)
+        assert (status, "<script>" in page) == (200, True)
+        status, text = answer(f"{address}state?revision=0&cells=0")
+        shown = json.loads(text)
+        assert len(shown["seats"]) == 21
+        assert shown["seats"][2]["cells"][3] == "✗ 1 noticed, now"
+        assert shown["seats"][2]["sign"] == "bad"
+        assert answer(address.rsplit("/", 2)[0] + "/guessed/")[0] == 404
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+
+
+def test_a_test_that_fails_leaves_no_server_and_does_not_wait_for_one(room: Workshop) -> None:
+    """The twin: what a test finds wrong ends the command that it looks at."""
+    began = time.monotonic()
+
+    def wrong() -> None:
+        with serving() as process:
+            seen.append((process, address_of(process)))
+            pytest.fail("another page was expected")
+
+    seen: list[tuple[subprocess.Popen[str], str]] = []
+    with pytest.raises(pytest.fail.Exception, match="another page"):
+        wrong()
+    ((process, address),) = seen
+    assert process.returncode == -signal.SIGKILL
+    assert time.monotonic() - began < 60
+    with pytest.raises(OSError, match="refused"):
+        answer(address)
+
+
+def test_watch_ends_with_the_workshop(room: Workshop) -> None:
+    with serving() as process:
+        address_of(process)
+        words = [sys.executable, "-P", "-m", "underlay", "workshop", "down"]
+        environment = os.environ | {"PYTHONPATH": str(paths.PACKAGE.parent)}
+        down = subprocess.run(words, env=environment, timeout=60)
         assert down.returncode == 0
-        _, complaint = serving.communicate(timeout=60)
+        _, complaint = process.communicate(timeout=60)
         assert "the workshop two-rooms is down" in complaint
-        assert serving.returncode == 0
+        assert process.returncode == 0
 
 
 def test_watch_does_not_go_on_to_another_workshop(room: Workshop) -> None:

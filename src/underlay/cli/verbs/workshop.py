@@ -18,11 +18,11 @@ ORDER = 10
 ACTIONS = {
     "list": ("courses_here", {"json"}),
     "try": ("try_here", set()),
-    "prove": ("prove", {"no-nodes"}),
+    "prove": ("prove", {"no-nodes", "json"}),
     "up": ("up", {"seats", "listen", "port", "inventory", "json"}),
-    "seats": ("seats", {"keys", "new-password", "skip", "json"}),
-    "watch": ("watch", {"serve", "port", "json"}),
-    "grade": ("grade", {"json", "csv"}),
+    "seats": ("seats", {"keys", "new-password", "skip", "inventory", "json"}),
+    "watch": ("watch", {"serve", "port", "inventory", "json"}),
+    "grade": ("grade", {"inventory", "json", "csv"}),
     "down": ("down", {"inventory", "json"}),
 }
 
@@ -72,7 +72,8 @@ def command(
             "--inventory",
             "-i",
             metavar="FILE",
-            help="`up`, `down`: the Ansible inventory of the machines that hold the seats.",
+            help="All but `list`, `try` and `prove`: the Ansible inventory of the machines that"
+            " hold the seats.",
         ),
     ] = None,
     keys: Annotated[

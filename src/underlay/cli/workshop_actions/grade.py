@@ -17,7 +17,7 @@ from underlay.report.page import count
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from underlay.workshop.grading import SeatGrade, StageGrade
+    from underlay.report.documents.workshop import GradedSeat, GradedStage
 
 COLUMNS = (
     "seat", "exercise", "stage", "title", "how", "hints", "of_hints", "checks", "resets",
@@ -28,7 +28,10 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def run(asked: Asked) -> None:
-    """Print the grades of all learners' seats; raise BadInput where no such workshop is up."""
+    """Print the grades of all learners' seats; raise BadInput where no such workshop is up.
+
+    With an inventory exits with 3 where a server doesn't answer.
+    """
     from underlay.cli.workshop_actions.told import grade_document
     from underlay.workshop.grading import grade
     from underlay.workshop.record import running_workshop
@@ -36,31 +39,38 @@ def run(asked: Asked) -> None:
 
     if asked.as_json and asked.as_csv:
         raise BadInput("stdout takes either the document or the table", hint="--json or --csv")
+    if asked.inventory is not None:
+        from underlay.cli.workshop_actions.on_servers import run_grade
+
+        run_grade(asked)
+        return
     workshop = running_workshop(asked.course)
     say_amiss(workshop)
     seats = workshop.all_seats()
-    grades = [grade(seat) for seat in seats if seat.number != TRAINER]
+    grades = [grade_document(grade(seat)) for seat in seats if seat.number != TRAINER]
     if asked.as_json:
         title = seats[0].course.title
-        told = [grade_document(one) for one in grades]
-        print_document("workshop", {"workshop": workshop.name, "title": title, "grades": told})
-    elif asked.as_csv:
-        _table(grades)
+        print_document("workshop", {"workshop": workshop.name, "title": title, "grades": grades})
     else:
-        for one in grades:
-            _show(one)
+        show(asked, grades)
 
 
-def _table(grades: Iterable[SeatGrade]) -> None:
-    from underlay.cli.workshop_actions.told import grade_document
+def show(asked: Asked, grades: Iterable[GradedSeat]) -> None:
+    """Print ``grades`` for people, or as the table that was ``asked`` for."""
+    if asked.as_csv:
+        _table(grades)
+        return
+    for one in grades:
+        _show(one)
 
+
+def _table(grades: Iterable[GradedSeat]) -> None:
     written = csv.writer(sys.stdout, lineterminator="\n")
     written.writerow(COLUMNS)
     for grade in grades:
-        told = grade_document(grade)
-        for stage in told["stages"]:
-            texts = {name: "; ".join(stage[name]) for name in ("noticed", "reasons")}
-            row = {**stage, **texts, "seat": told["seat"]}
+        for stage in grade["stages"]:
+            texts = {"noticed": "; ".join(stage["noticed"]), "reasons": "; ".join(stage["reasons"])}
+            row = {**stage, **texts, "seat": grade["seat"]}
             written.writerow([_plain(row[column]) for column in COLUMNS])
     sys.stdout.flush()
 
@@ -70,27 +80,27 @@ def _plain(value: object) -> object:
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
-def _show(grade: SeatGrade) -> None:
-    from underlay.workshop.sign_in import user
-
-    skipped = f", {grade.skipped} skipped" if grade.skipped else ""
-    stages, hints = count(len(grade.stages), "stage"), count(grade.hints, "hint")
-    head = f"{grade.own} of {stages}{skipped}, {hints}, {grade.minutes:.0f} min"
-    out.print(Text.assemble((user(grade.number), "bold"), f"  {head}"))
-    for stage in grade.stages:
-        if stage.how != "not begun":
+def _show(grade: GradedSeat) -> None:
+    skipped = f", {grade['skipped']} skipped" if grade["skipped"] else ""
+    stages, hints = count(len(grade["stages"]), "stage"), count(grade["hints"], "hint")
+    head = f"{grade['done']} of {stages}{skipped}, {hints}, {grade['minutes']:.0f} min"
+    out.print(Text.assemble((grade["seat"], "bold"), f"  {head}"))
+    for stage in grade["stages"]:
+        if stage["how"] != "not begun":
             _show_stage(stage)
 
 
-def _show_stage(stage: StageGrade) -> None:
-    of = [f"{stage.minutes:.0f} min", f"{stage.hints} of {count(stage.of_hints, 'hint')}"]
-    of += [count(stage.checks, "check")]
-    of += [count(stage.resets, "reset")] if stage.resets else []
-    of += [count(stage.wrong_answers, "wrong answer")] if stage.wrong_answers else []
-    place = f"{stage.exercise} {stage.number + 1}"
-    out.print(f"  {stage.how:<8} {place}: {stage.title} ({', '.join(of)})")
-    if stage.how in ("open", "skipped") and stage.last_check:
-        for reason in stage.last_check.reasons:
+def _show_stage(stage: GradedStage) -> None:
+    of = [f"{stage['minutes']:.0f} min", f"{stage['hints']} of {count(stage['of_hints'], 'hint')}"]
+    of += [count(stage["checks"], "check")]
+    of += [count(stage["resets"], "reset")] if stage["resets"] else []
+    wrong = stage["wrong_answers"]
+    of += [count(wrong, "wrong answer")] if wrong else []
+    place = f"{stage['exercise']} {stage['stage']}"
+    out.print(f"  {stage['how']:<8} {place}: {stage['title']} ({', '.join(of)})")
+    for reason in stage["reasons"] if stage["how"] in ("open", "skipped") else ():
+        # That it was skipped stands in front.
+        if reason != stage["how"]:
             out.print(f"           {reason}")
-    for sentence in stage.noticed:
+    for sentence in stage["noticed"]:
         out.print(f"           a guard noticed: {sentence}")

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import typer
 
-from underlay.cli.console import err, out, progress
+from underlay.cli.console import err, out, people, print_document, progress
 from underlay.cli.workshop_actions.asked import Asked
 from underlay.report.page import count
 
 if TYPE_CHECKING:
-    from underlay.workshop.course import Course
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from underlay.report.documents.workshop import ProvenCourse, ProvenExercise
+    from underlay.workshop.course import Course, Exercise
     from underlay.workshop.proving import Proven
 
 
@@ -29,16 +35,61 @@ def run(asked: Asked) -> None:
     if problems := course_problems(course):
         raise CourseError(problems, course.folder)
     if asked.no_nodes:
-        _say_read(course)
+        if asked.as_json:
+            print_document("workshop", _read_document(course, chosen))
+        else:
+            _say_read(course)
         return
+    told, began = people(asked.as_json), time.monotonic()
     with progress(f"proving {course.name}") as running:
-        proofs = prove(chosen, running.step, _show)
-    right = sum(not one.problems for one in proofs.proven)
-    of = count(len(proofs.proven), "exercise")
-    so = "is as it says" if len(proofs.proven) == 1 else "are as they say"
-    out.print(f"{right} of {of} {so}, on {count(proofs.boots, 'boot')}")
+        proofs = prove(chosen, running.step, lambda one: _show(one, told))
+    if asked.as_json:
+        document: ProvenCourse = {
+            "course": course.name,
+            "boots": proofs.boots,
+            "seconds": round(time.monotonic() - began, 3),
+            "exercises": [_document(one) for one in proofs.proven],
+        }
+        print_document("workshop", document)
+    else:
+        right = sum(not one.problems for one in proofs.proven)
+        of = count(len(proofs.proven), "exercise")
+        so = "is as it says" if len(proofs.proven) == 1 else "are as they say"
+        out.print(f"{right} of {of} {so}, on {count(proofs.boots, 'boot')}")
     if proofs.exit_code:
         raise typer.Exit(proofs.exit_code)
+
+
+def _document(one: Proven) -> ProvenExercise:
+    return {
+        "exercise": one.exercise,
+        "result": "not known" if one.down else "not so" if one.problems else "proven",
+        "problems": list(one.problems),
+        "stages": one.stages,
+        "cells": one.cells,
+        "seconds": one.seconds,
+        "fresh": one.fresh,
+    }
+
+
+def _read_document(course: Course, chosen: Sequence[Exercise]) -> ProvenCourse:
+    return {
+        "course": course.name,
+        "boots": 0,
+        "seconds": 0.0,
+        "exercises": [
+            {
+                "exercise": one.name,
+                "result": "read",
+                "problems": [],
+                "stages": len(one.stages),
+                "cells": 0,
+                "seconds": 0.0,
+                "fresh": False,
+            }
+            for one in chosen
+        ],
+    }
 
 
 def _say_read(course: Course) -> None:
@@ -52,13 +103,13 @@ def _say_read(course: Course) -> None:
     )
 
 
-def _show(one: Proven) -> None:
+def _show(one: Proven, told: Console) -> None:
     """Say how one exercise went, while the others are still waited for."""
     stages = count(one.stages, "stage")
     if not one.problems:
-        out.print(f"✓ {one.exercise}: {stages}, {one.cells} cells, {one.seconds:.0f} s")
+        told.print(f"✓ {one.exercise}: {stages}, {one.cells} cells, {one.seconds:.0f} s")
         return
-    out.print(f"✗ {one.exercise}: {stages}")
+    told.print(f"✗ {one.exercise}: {stages}")
     for problem in one.problems:
-        out.print(f"    {problem}")
+        told.print(f"    {problem}")
     err.print("")

@@ -11,8 +11,12 @@ from underlay.cli.console import err, out, people, print_document
 from underlay.cli.workshop_actions.amiss import NOBODY, say_amiss
 from underlay.cli.workshop_actions.asked import Asked
 from underlay.errors import BadInput
+from underlay.workshop.seat import TRAINER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from underlay.report.documents.workshop import Entries, Entry
     from underlay.workshop.record import Workshop
 
 
@@ -26,6 +30,11 @@ def run(asked: Asked) -> None:
     from underlay.workshop import sign_in
     from underlay.workshop.record import VARIABLE, running_workshop
 
+    if asked.inventory is not None:
+        from underlay.cli.workshop_actions.on_servers import run_seats
+
+        run_seats(asked)
+        return
     workshop = running_workshop(asked.course)
     if asked.keys is not None:
         for number, many in sign_in.take_keys(
@@ -56,7 +65,7 @@ def run(asked: Asked) -> None:
         _show(told)
 
 
-def _document(workshop: Workshop) -> dict[str, object]:
+def _document(workshop: Workshop) -> Entries:
     from underlay.workshop import sign_in
 
     server = sign_in.find(workshop.folder)
@@ -79,15 +88,18 @@ def _document(workshop: Workshop) -> dict[str, object]:
     }
 
 
-def _show(told: dict[str, object]) -> None:
+def doors(entries: Iterable[Entry]) -> Table:
+    """Return a table of how seats are entered."""
     table = Table("seat", "enter by", "password", "keys", box=None, pad_edge=False)
-    entries = told["entries"]
-    assert isinstance(entries, list)
     for one in entries:
+        trainer = " (yours)" if one["seat"].endswith(f"seat-{TRAINER:02d}") else ""
         keys = str(one["keys"] or "-")
-        trainer = " (yours)" if one is entries[0] else ""
         table.add_row(f"{one['seat']}{trainer}", one["command"] or "-", one["password"], keys)
-    out.print(table)
+    return table
+
+
+def _show(told: Entries) -> None:
+    out.print(doors(told["entries"]))
     if not told["listening"]:
         err.print(f"\n{NOBODY}")
         err.print(f"hint: underlay workshop down {told['workshop']}  and  up  begin anew")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from underlay.workshop.sign_in import user
 
 if TYPE_CHECKING:
+    from underlay.report.documents.workshop import GradedSeat, GradedStage, LastCheck, WatchedSeat
     from underlay.workshop.grading import Check, SeatGrade, StageGrade
     from underlay.workshop.standing import Standing
 
@@ -17,7 +18,7 @@ def utc(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def standing_document(one: Standing) -> dict[str, Any]:
+def standing_document(one: Standing) -> WatchedSeat:
     """Return where a seat is."""
     here = one.stage
     return {
@@ -26,10 +27,12 @@ def standing_document(one: Standing) -> dict[str, Any]:
         "title": one.title,
         "stage": here.number + 1 if here else 0,
         "stages": one.stages,
+        "how": here.how if here else "not begun",
         "whole": one.whole,
         "finished": one.finished,
         "minutes": here.minutes if here else 0.0,
         "hints": here.hints if here else 0,
+        "of_hints": here.of_hints if here else 0,
         "done": one.grade.own,
         "skipped": one.grade.skipped,
         "of": len(one.grade.stages),
@@ -37,7 +40,7 @@ def standing_document(one: Standing) -> dict[str, Any]:
     }
 
 
-def grade_document(one: SeatGrade) -> dict[str, Any]:
+def grade_document(one: SeatGrade) -> GradedSeat:
     """Return what a seat has done."""
     return {
         "seat": user(one.number),
@@ -57,7 +60,7 @@ def reasons(stage: StageGrade) -> list[str]:
     return [*found, *(stage.last_check.reasons if stage.last_check else ())]
 
 
-def _stage(stage: StageGrade) -> dict[str, Any]:
+def _stage(stage: StageGrade) -> GradedStage:
     return {
         "exercise": stage.exercise,
         "stage": stage.number + 1,
@@ -75,7 +78,7 @@ def _stage(stage: StageGrade) -> dict[str, Any]:
     }
 
 
-def _check(check: Check | None) -> dict[str, Any] | None:
+def _check(check: Check | None) -> LastCheck | None:
     if check is None:
         return None
     return {

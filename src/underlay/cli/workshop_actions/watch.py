@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from underlay.cli.console import err, out, print_document
 from underlay.cli.workshop_actions.amiss import amiss, say_amiss
@@ -11,13 +11,13 @@ from underlay.cli.workshop_actions.asked import Asked
 from underlay.errors import BadInput, Infrastructure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from underlay.report.documents.workshop import WatchedSeat, WatchedSeats
     from underlay.workshop.record import Workshop
-    from underlay.workshop.standing import Standing
 
     # The course's title, where all seats are, when, and what is amiss.
-    Look = tuple[str, list[Standing], float, list[str]]
+    Look = tuple[str, Sequence[WatchedSeat], float, Sequence[str]]
 
 # Seconds between two looks at the journals, of which each costs next to nothing.
 INTERVAL = 2.0
@@ -26,69 +26,87 @@ INTERVAL = 2.0
 def run(asked: Asked) -> None:
     """Show all seats until Ctrl-C; once, where it isn't a terminal, and as one document for JSON.
 
-    Raises BadInput where no such workshop is up.
+    Raises BadInput where no such workshop is up. With an inventory exits with 3 where a server
+    doesn't answer.
     """
     from underlay.workshop.record import running_workshop
-    from underlay.workshop.standing import standings
 
     if asked.port is not None and not asked.serve:
         raise BadInput("--port needs --serve: nothing listens otherwise")
     if asked.serve and asked.as_json:
         raise BadInput("--serve shows a page, and --json prints one document")
+    if asked.inventory is not None:
+        from underlay.cli.workshop_actions.on_servers import run_watch
+
+        run_watch(asked)
+        return
     workshop = running_workshop(asked.course)
-    if asked.serve:
-        _serve(workshop, asked.port or 0)
+    if asked.serve or stays(asked):
+        show(asked, workshop.name, _looks(workshop))
         return
+    say_amiss(workshop)
     now = time.time()
-    if asked.as_json or not out.is_terminal or out.is_dumb_terminal:
-        say_amiss(workshop)
     if asked.as_json:
-        print_document("workshop", _document(workshop, standings(workshop, now), now))
-        return
-    if out.is_terminal and not out.is_dumb_terminal:
-        _stay(workshop)
-        return
+        print_document("workshop", _document(workshop, now))
+    else:
+        show_once(_look(workshop, now))
+
+
+def stays(asked: Asked) -> bool:
+    """Whether the seats are shown again and again, on this terminal."""
+    return out.is_terminal and not out.is_dumb_terminal and not asked.as_json
+
+
+def show_once(look: Look) -> None:
+    """Print where all seats are."""
     from underlay.cli.seats_screen import screen
 
-    table = screen(workshop.course().title, standings(workshop, now), now, wrong=amiss(workshop))
-    out.print(table)
+    title, seats, now, wrong = look
+    out.print(screen(title, seats, now, wrong=wrong))
 
 
-def _document(workshop: Workshop, seats: Sequence[Standing], now: float) -> dict[str, Any]:
-    from underlay.cli.workshop_actions.told import standing_document, utc
+def show(asked: Asked, name: str, looks: Iterable[Look]) -> None:
+    """Show each of ``looks`` at the workshop called ``name`` in place of the one before."""
+    if asked.serve:
+        _serve(name, looks, asked.port or 0)
+    else:
+        _stay(looks)
+
+
+def _document(workshop: Workshop, now: float) -> WatchedSeats:
+    from underlay.cli.workshop_actions.told import utc
     from underlay.workshop import sign_in
 
+    title, seats, _, _ = _look(workshop, now)
     return {
         "workshop": workshop.name,
-        "title": workshop.course().title,
+        "title": title,
         "at": utc(now),
         "listening": sign_in.find(workshop.folder) is not None,
-        "seats": [standing_document(one) for one in seats],
+        "seats": list(seats),
     }
 
 
-def _stay(workshop: Workshop) -> None:
+def _stay(looks: Iterable[Look]) -> None:
     """Draw the screen again and again in its place."""
     from rich.live import Live
 
     from underlay.cli.seats_screen import screen
 
     with Live(console=out, auto_refresh=False, screen=True) as live:
-        for title, seats, now, wrong in _looks(workshop):
+        for title, seats, now, wrong in looks:
             live.update(screen(title, seats, now, live=True, wrong=wrong), refresh=True)
             time.sleep(INTERVAL)
 
 
-def _serve(workshop: Workshop, port: int) -> None:
+def _serve(name: str, looks: Iterable[Look], port: int) -> None:
     """Serve the page until Ctrl-C, or until the workshop ends."""
     from underlay.cli.seats_screen import cells, sign, sum_of
     from underlay.cli.served.board import Board
     from underlay.cli.served.server import served
     from underlay.report.seats_page.page import seats_page
-    from underlay.workshop.standing import standings
 
     board = Board()
-    page = seats_page(workshop.course().title, workshop.name)
     ended = "The command has ended: this is how it was then."
 
     def put(look: Look) -> None:
@@ -97,12 +115,17 @@ def _serve(workshop: Workshop, port: int) -> None:
         board.put(seats=shown, sum=sum_of(seats), wrong="; ".join(wrong))
 
     # Whoever follows the address at once finds something there.
-    put((workshop.course().title, standings(workshop, now := time.time()), now, amiss(workshop)))
+    following = iter(looks)
+    first = next(following, None)
+    if first is None:
+        return
+    put(first)
+    page = seats_page(first[0], name)
     with served(board, lambda: page, port) as address:
-        out.print(f"{workshop.name} is at {address} · Ctrl-C ends it")
+        out.print(f"{name} is at {address} · Ctrl-C ends it")
         out.file.flush()
         try:
-            for look in _looks(workshop):
+            for look in following:
                 put(look)
                 time.sleep(INTERVAL)
             ended = "The workshop is down: this is how it was before."
@@ -113,14 +136,20 @@ def _serve(workshop: Workshop, port: int) -> None:
 
 
 def _looks(workshop: Workshop) -> Iterator[Look]:
-    """Yield the course's title, where all seats are, when, and what is amiss, until it is down."""
+    """Yield a look at ``workshop`` whenever somebody asks for one, until it is down."""
+    while (known := _as_it_is(workshop)) is not None:
+        yield _look(known, time.time())
+    err.print(f"the workshop {workshop.name} is down")
+
+
+def _look(workshop: Workshop, now: float) -> Look:
+    """Return the course's title, where all seats are, when, and what is amiss."""
+    from underlay.cli.workshop_actions.told import standing_document
     from underlay.workshop.standing import standing
 
     seats = workshop.all_seats()
-    while (known := _as_it_is(workshop)) is not None:
-        now = time.time()
-        yield seats[0].course.title, [standing(seat, now) for seat in seats], now, amiss(known)
-    err.print(f"the workshop {workshop.name} is down")
+    where = [standing_document(standing(seat, now)) for seat in seats]
+    return seats[0].course.title, where, now, amiss(workshop)
 
 
 def _as_it_is(workshop: Workshop) -> Workshop | None:

@@ -46,11 +46,15 @@ MODELS: Final[dict[str, tuple[Any, ...]]] = {
     "watch": (matrix.Watched,),
     "workshop": (
         workshop.Courses,
+        workshop.ProvenCourse,
         workshop.WorkshopUp,
         workshop.WorkshopOnServers,
         workshop.Entries,
+        workshop.EntriesOnServers,
         workshop.WatchedSeats,
+        workshop.WatchedOnServers,
         workshop.Grades,
+        workshop.GradesOnServers,
         workshop.WorkshopDown,
     ),
 }

@@ -56,6 +56,25 @@ class Entries(TypedDict):
     entries: list[Entry]
 
 
+class EntryServer(TypedDict):
+    """A seat server that was asked how its seats are entered; the rest is empty if it isn't ok."""
+
+    server: str
+    ok: bool
+    error: str
+    listening: bool
+    fingerprint: str
+    may_skip: bool
+
+
+class EntriesOnServers(TypedDict):
+    """How the seats on several machines are entered; ``seat`` is server/seat."""
+
+    workshop: str
+    servers: list[EntryServer]
+    entries: list[Entry]
+
+
 class LastCheck(TypedDict):
     """What a seat's last check came to, and what it had against the stage.
 
@@ -83,10 +102,12 @@ class WatchedSeat(TypedDict):
     title: str
     stage: int
     stages: int
+    how: How
     whole: bool
     finished: bool
     minutes: float
     hints: int
+    of_hints: int
     done: int
     skipped: int
     of: int
@@ -100,6 +121,25 @@ class WatchedSeats(TypedDict):
     title: str
     at: str
     listening: bool
+    seats: list[WatchedSeat]
+
+
+class WatchedServer(TypedDict):
+    """A seat server that was asked where its seats are; ``at`` is by its clock, if it is ok."""
+
+    server: str
+    ok: bool
+    error: str
+    at: str
+    listening: bool
+
+
+class WatchedOnServers(TypedDict):
+    """All seats on several machines; ``seat`` is server/seat."""
+
+    workshop: str
+    title: str
+    servers: list[WatchedServer]
     seats: list[WatchedSeat]
 
 
@@ -140,6 +180,48 @@ class Grades(TypedDict):
     workshop: str
     title: str
     grades: list[GradedSeat]
+
+
+class AskedServer(TypedDict):
+    """A seat server that was asked; ``error`` is empty where it is ``ok``."""
+
+    server: str
+    ok: bool
+    error: str
+
+
+class GradesOnServers(TypedDict):
+    """What all learners' seats on several machines have done; ``seat`` is server/seat."""
+
+    workshop: str
+    title: str
+    servers: list[AskedServer]
+    grades: list[GradedSeat]
+
+
+class ProvenExercise(TypedDict):
+    """What became of an exercise: ``problems`` are all that it says of itself and isn't so.
+
+    ``fresh`` says that it was proven on nodes of its own, after it had failed on shared ones. It is
+    ``not known`` where its nodes didn't come up, and ``read`` where its files alone were judged.
+    """
+
+    exercise: str
+    result: Literal["proven", "not so", "not known", "read"]
+    problems: list[str]
+    stages: int
+    cells: int
+    seconds: float
+    fresh: bool
+
+
+class ProvenCourse(TypedDict):
+    """What became of the proof of a course's exercises, on so many boots."""
+
+    course: str
+    boots: int
+    seconds: float
+    exercises: list[ProvenExercise]
 
 
 class BootedSeat(TypedDict):

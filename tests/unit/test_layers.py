@@ -31,6 +31,7 @@ ORDER = (
     "cluster",
     "observe",
     "verdict",
+    "survey",
     "faults",
     "proof",
     "report",

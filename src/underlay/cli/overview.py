@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "verbs"
-GROUPS = ("Labs", "Running labs", "Faults", "Workshops", "Files", "This machine")
+GROUPS = ("Labs", "Running labs", "Faults", "Workshops", "Your machines", "Files", "This machine")
 COMMAND = "command"
 QUOTES = '"""'
 

@@ -38,6 +38,7 @@ VERSIONS = {
     "render": 1,
     "soak": 1,
     "status": 1,
+    "survey": 1,
     "switch": 1,
     "test": 1,
     "trace": 1,

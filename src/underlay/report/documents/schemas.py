@@ -8,7 +8,15 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from underlay.report.documents import difference, figures, files, matrix, running, workshop
+from underlay.report.documents import (
+    difference,
+    figures,
+    files,
+    matrix,
+    running,
+    surveyed,
+    workshop,
+)
 from underlay.report.documents.kinds import VERSIONS, name_of
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -38,6 +46,7 @@ MODELS: Final[dict[str, tuple[Any, ...]]] = {
     "render": (files.Rendered,),
     "soak": (figures.Soak,),
     "status": (running.Status,),
+    "survey": (surveyed.Surveyed,),
     "switch": (running.Switched,),
     "test": (files.Tests,),
     "trace": (running.Traced,),

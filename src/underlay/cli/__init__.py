@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from itertools import pairwise
+from typing import Literal
 
 from underlay.cli.error_lines import error_lines
 from underlay.cli.interrupt import reset_exit, survive_closed_terminal, treat_as_interrupt
@@ -45,6 +47,11 @@ REFUSALS = {
     errno.ENOMEM: "end other programs; `underlay doctor` says how much memory is needed",
 }
 
+# What a failure is on stdout, for programs that read it there; on stderr it is text for people.
+Told = Literal["text", "json", "nagios"]
+# The verbs that a monitoring system may ask, with --format.
+PROBES = ("check", "report")
+
 # What a shell reports for a command that SIGPIPE ended, as in `underlay status | head -1`.
 EXIT_READER_GONE = 141
 
@@ -52,12 +59,13 @@ EXIT_READER_GONE = 141
 def main(argv: list[str]) -> int:
     """Run the command line ``argv`` (without the program's name); return the exit code.
 
-    Failures are printed to stderr, and as one JSON document to stdout where
-    ``--json`` was asked for. Nothing is raised.
+    Failures are printed to stderr. On stdout they are one JSON document where ``--json`` was
+    asked for, and a plugin's line with ``--format nagios``, which has exit codes of its own.
+    Nothing is raised.
     """
     repair()
     completing = os.environ.get("_UNDERLAY_COMPLETE", "")
-    as_json = not completing and "--json" in _options(argv)
+    told = "text" if completing else _told(_options(argv))
     try:
         treat_as_interrupt()
         survive_closed_terminal()
@@ -65,19 +73,19 @@ def main(argv: list[str]) -> int:
         sys.stdout.flush()
         return code
     except UnderlayError as error:
-        return _fail(error.exit_code, error.message, error.hint, error.detail, as_json)
+        return _fail(error.exit_code, error.message, error.hint, error.detail, told)
     except Interrupted as interrupt:
         reset_exit()
-        return _fail(EXIT_INTERRUPTED, interrupt.message, interrupt.hint, "", as_json)
+        return _fail(EXIT_INTERRUPTED, interrupt.message, interrupt.hint, "", told)
     except KeyboardInterrupt:
         reset_exit()
-        return _fail(EXIT_INTERRUPTED, "interrupted", "", "", as_json)
+        return _fail(EXIT_INTERRUPTED, "interrupted", "", "", told)
     except Exception as error:  # noqa: BLE001 -- no traceback ever reaches a user
         if isinstance(error, BrokenPipeError) and _reader_is_gone():
             return _stop_writing()
         if isinstance(error, OSError) and error.errno in REFUSALS:
-            return _refused(error, as_json)
-        return _unexpected(error, as_json)
+            return _refused(error, told)
+        return _unexpected(error, told)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -140,16 +148,29 @@ def _options(argv: list[str]) -> list[str]:
     return argv[: argv.index("--")] if "--" in argv else argv
 
 
-def _fail(code: int, message: str, hint: str, detail: str, as_json: bool) -> int:
+def _told(options: list[str]) -> Told:
+    """Return how a failure is told on stdout, as far as the words of the command line say it."""
+    if "--json" in options:
+        return "json"
+    asked = "--format=nagios" in options or ("--format", "nagios") in pairwise(options)
+    return "nagios" if asked and options[0] in PROBES else "text"
+
+
+def _fail(code: int, message: str, hint: str, detail: str, told: Told) -> int:
+    head = message if code == EXIT_INTERRUPTED else f"error: {message}"
     try:
-        if as_json:
+        if told == "nagios":
+            from underlay.report.nagios import nagios_failure
+
+            line, code = nagios_failure(message)
+            print(line, flush=True)
+        if told == "json":
             import json
 
             from underlay.report.documents.kinds import stamped
 
             document = stamped("error", {"error": message, "hint": hint})
             print(json.dumps(document, indent=2), flush=True)
-        head = message if code == EXIT_INTERRUPTED else f"error: {message}"
         lines = "\n".join(error_lines(head, detail, hint))
         if in_seat():
             lines = wrapped(lines, columns(sys.stderr))
@@ -159,7 +180,7 @@ def _fail(code: int, message: str, hint: str, detail: str, as_json: bool) -> int
     return code
 
 
-def _unexpected(error: Exception, as_json: bool) -> int:
+def _unexpected(error: Exception, told: Told) -> int:
     """Report a defect of Underlay itself: a line for the user, a traceback for who mends it."""
     from underlay.cli.crash import write_crash
 
@@ -169,17 +190,17 @@ def _unexpected(error: Exception, as_json: bool) -> int:
         traceback.print_exception(error)
     path = write_crash(error)
     message = f"this is a defect of Underlay ({type(error).__name__}); its traceback is in {path}"
-    return _fail(EXIT_INFRASTRUCTURE, message, "", "", as_json)
+    return _fail(EXIT_INFRASTRUCTURE, message, "", "", told)
 
 
-def _refused(error: OSError, as_json: bool) -> int:
+def _refused(error: OSError, told: Told) -> int:
     """Report that a file system doesn't take what is written: it is full, read-only or broken."""
     if error.filename is None and error.errno in (errno.ENOSPC, errno.EFBIG):
         # It was stdout that filled up; nothing more can be said there.
         _stop_writing()
-        as_json = False
+        told = "text"
     message = f"{reason(error)}: {error.filename or 'stdout'}"
-    return _fail(EXIT_INFRASTRUCTURE, message, REFUSALS[error.errno or 0], "", as_json)
+    return _fail(EXIT_INFRASTRUCTURE, message, REFUSALS[error.errno or 0], "", told)
 
 
 def _reader_is_gone() -> bool:

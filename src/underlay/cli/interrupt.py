@@ -9,9 +9,13 @@ import errno
 import os
 import signal
 import sys
-from typing import Any, TextIO
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TextIO
 
-from underlay.errors import INTERRUPTS
+from underlay.errors import INTERRUPTS, Infrastructure, Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 AGAIN = 0.05  # s until an interrupt that went astray comes back
 
@@ -63,6 +67,50 @@ def _come_back() -> None:
     again = threading.Timer(AGAIN, signal.pthread_kill, (main, signal.SIGINT))
     again.daemon = True
     again.start()
+
+
+class Limit:
+    """How long something may take; ``passed`` says that it took longer."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds
+        self.passed = False
+
+    def interrupt(self, number: int, frame: object) -> None:
+        """End what is under way as Ctrl-C does, for it has the same cleaning to do."""
+        self.passed = True
+        raise Interrupted(self.message, hint=self.hint)
+
+    @property
+    def message(self) -> str:
+        """What is said of it."""
+        return f"not done within {self.seconds:g} s"
+
+    hint = "give it longer: --timeout SECONDS"
+
+
+@contextmanager
+def within(seconds: float | None) -> Iterator[Limit]:
+    """Have the body interrupted after ``seconds``, once; never where that is None.
+
+    Raises Infrastructure where it ended by that. A body that ends an interrupt itself asks the
+    limit whether it has passed.
+    """
+    limit = Limit(seconds)
+    if seconds is None:
+        yield limit
+        return
+    before = signal.signal(signal.SIGALRM, limit.interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield limit
+    except KeyboardInterrupt as error:
+        if limit.passed:
+            raise Infrastructure(limit.message, hint=limit.hint) from error
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def survive_closed_terminal() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from underlay.cli.console import err
+from underlay.cli.probing import metrics_writer
 from underlay.errors import BadInput, UnderlayError, reason
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def recorded_in(
     junit: Path | None,
     html: Path | None = None,
     *,
+    metrics: Callable[[Run], None] | None = None,
     of: Literal["running", "files"],
     strict: bool,
     choice: Choice,
@@ -35,9 +37,9 @@ def recorded_in(
 ) -> Iterator[Recording]:
     """Yield what takes a run in, and have it kept however it ends; in ``junit`` as XML.
 
-    A page in ``html`` compares it with the run ``before``, which comes with its file. It is taken
-    in as well where it is ``wanted`` for something else. Raises BadInput where a file can't be
-    written, before anything is measured.
+    A page in ``html`` compares it with the run ``before``, which comes with its file. ``metrics``
+    is handed it, too. It is taken in as well where it is ``wanted`` for something else. Raises
+    BadInput where a file can't be written, before anything is measured.
     """
     from underlay.proof.runs import schema
     from underlay.proof.runs.file import write_run
@@ -50,6 +52,8 @@ def recorded_in(
         writers.append(_writer("--junit", junit, _write_junit))
     if html is not None:
         writers.append(_writer("--html", html, _html_writer(before)))
+    if metrics is not None:
+        writers.append(metrics)
     chosen = schema.Choice(only=choice.only, without=choice.without, protocols=choice.protocols)
     run = Recording(
         writers, of=of, strict=strict, choice=chosen, wanted=wanted, captures=save is not None
@@ -92,6 +96,12 @@ def _html_writer(before: tuple[str, Run] | None) -> Callable[[Run, Path], None]:
         written = True
 
     return write
+
+
+def metrics_to(output: Path | None) -> Callable[[Run], None]:
+    """Return what writes the metrics of a run; raise BadInput where it can't be written."""
+    write = metrics_writer(output)
+    return _writer("--output", output or Path("/dev/stdout"), write)
 
 
 def _writer(option: str, path: Path, write: Callable[[Run, Path], None]) -> Callable[[Run], None]:

@@ -1,4 +1,4 @@
-"""One judged cell in words, as JUnit XML and pytest's reports have it."""
+"""One judged cell in words, as JUnit XML, pytest's reports and monitoring have it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from underlay.expect import asked_as
 from underlay.report.terminal import STOPS, value_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from underlay.expect import End
     from underlay.verdict import Cell
+
+
+def networks(ends: Iterable[End]) -> dict[str, str]:
+    """Return the network of each end, by its name; of machines what they are."""
+    return {end.name: end.network or f"{end.kind}s" for end in ends}
 
 
 def asked(cell: Cell) -> str:

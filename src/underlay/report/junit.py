@@ -16,7 +16,7 @@ from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
 from underlay.intent import broken_words
 from underlay.report.after import lines
-from underlay.report.cell_words import asked, became
+from underlay.report.cell_words import asked, became, networks
 from underlay.report.page import count
 from underlay.report.pasted import commands, ended_words
 from underlay.report.results import ended_early
@@ -26,7 +26,6 @@ from underlay.report.unplanned import KINDS, cause
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from underlay.expect import End
     from underlay.faults import Cell as Name
     from underlay.intent import Judged
     from underlay.proof.explain import Cause, Explanation
@@ -87,10 +86,13 @@ def _suite(run: Run, name: str, cases: Sequence[TestCase]) -> TestSuite:
 
 def _cells(lab: SavedLab, result: LabResult) -> Iterator[tuple[str, list[TestCase]]]:
     """Yield the name and the cases of each pair of networks; an error where there is no cell."""
-    networks = _networks(lab.ends)
+    network_of = networks(lab.ends)
     pairs: dict[tuple[str, str], dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for cell in result.verdict.cells:
-        pair = networks.get(cell.source, ""), networks.get(cell.destination, cell.destination)
+        pair = (
+            network_of.get(cell.source, ""),
+            network_of.get(cell.destination, cell.destination),
+        )
         pairs[pair][cell.source].append(cell)
     # All cells are asked at once: a case has its share of the time, and cases add up to it.
     share = result.verdict.timings.get("measure", 0.0) / max(1, len(result.verdict.cells))
@@ -126,11 +128,6 @@ def _after(event: Event) -> list[TestCase]:
         told = [f"{one.source} → {one.destination}" for one in never[:CELLS_SHOWN]]
         cases.append(_case(node.node, outcome, "\n".join([*told, *lines(event)])))
     return cases
-
-
-def _networks(ends: Iterable[End]) -> dict[str, str]:
-    """Return the network of each end, by its name; of machines what they are."""
-    return {end.name: end.network or f"{end.kind}s" for end in ends}
 
 
 def _of_source(source: str, cells: Sequence[Cell], result: LabResult) -> TestCase:

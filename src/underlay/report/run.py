@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, Infrastructure
 from underlay.proof.labs import LabResults, narrowed
 from underlay.proof.runs.restoring import chosen_of, results_of
 from underlay.proof.runs.schema import SavedError
@@ -64,6 +64,17 @@ class Told:
                 result = replace(result, error=Infrastructure(ended_early(self.run)))
             results.by_lab[lab.lab] = narrowed(result, chosen) if chosen else result
         return results
+
+    @property
+    def exit_code(self) -> int:
+        """0 only where the run came to its end and all is as it should be.
+
+        1 where something isn't, however early the run ended; else 3, for something isn't known.
+        """
+        code = self.results.exit_code
+        failed = any(result.error for result in self.results.by_lab.values())
+        unknown = failed or self.run.reached != "the end"
+        return EXIT_INFRASTRUCTURE if code == EXIT_OK and unknown else code
 
 
 def run_text(told: Told, *, width: int, ascii_only: bool = False, wide: bool = False) -> Text:

@@ -168,7 +168,7 @@ def test_unknown_option_is_bad_input(
     [
         (["diff", "a", "b", "--format", "jsom"], "it is 'jsom', not one of 'text', ", "json?"),
         (["diff", "a", "b", "--format", "html"], "it is 'html', not one of 'text', ", "--help`"),
-        (["check", "--format", "html"], "no such option: --format", "hint: `underlay check"),
+        (["up", "--format", "html"], "no such option: --format", "hint: `underlay up"),
         (["check", "--strct"], "no such option: --strct", "did you mean --strict?"),
         (["predict", "a", "b", "c"], "nothing more is expected: b c", "--help`"),
         (["capture", "--seconds", "x"], "invalid value for '--seconds': it is no number", ""),

@@ -12,14 +12,28 @@ import typer
 
 from underlay.cli.carried_over import tell_remarks
 from underlay.cli.console import err, out, people, print_document, progress
-from underlay.cli.interrupt import reset_exit
+from underlay.cli.interrupt import reset_exit, within
 from underlay.cli.lab_proof import captured, prove_lab, show_captures, show_proof
 from underlay.cli.lint_errors import refuse_wrong
 from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption, Wide
 from underlay.cli.pausing import refuse_without_terminal, wait_for_enter
-from underlay.cli.recording import baseline_of, recorded_in, source_of, source_of_file
+from underlay.cli.probing import (
+    FormatOption,
+    OutputOption,
+    TimeoutOption,
+    nagios_result,
+    refuse_beside_probe,
+)
+from underlay.cli.recording import baseline_of, metrics_to, recorded_in, source_of, source_of_file
 from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
-from underlay.errors import EXIT_INTERRUPTED, BadInput, Interrupted, UnderlayError, listed
+from underlay.errors import (
+    EXIT_INFRASTRUCTURE,
+    EXIT_INTERRUPTED,
+    BadInput,
+    Interrupted,
+    UnderlayError,
+    listed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,6 +111,9 @@ def command(
             metavar="SECONDS", help="With --after: how long to ask cells that fell silent, 60 s."
         ),
     ] = 60.0,
+    shape: FormatOption = "text",
+    output: OutputOption = None,
+    timeout: TimeoutOption = None,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
@@ -146,6 +163,14 @@ def command(
     when, and which addresses and MAC addresses changed is said. Only what a file fixes stays.
     Exit code 1 means that a cell is lost and didn't heal; with --strict, that any fell silent.
 
+    With --format it is a probe of monitoring, which compares nothing and takes no --after.
+    prometheus prints metrics for node_exporter's textfile collector; with --output they take the
+    file's place in one step, also where the check fails, and exit codes are as above. nagios
+    prints one line with performance data, and its exit codes are Nagios's: 0 OK, 1 WARNING where
+    something is reachable and not planned, 2 CRITICAL where a cell differs or a statement is
+    broken, 3 UNKNOWN where anything wasn't measured, nodes don't boot, the command line is wrong
+    or --timeout is over.
+
     Example:
       underlay check
       underlay check --lab docker-vlan --json
@@ -156,6 +181,8 @@ def command(
       underlay check coreos --save run.json --junit junit.xml
       underlay check coreos --html coreos.html
       underlay check coreos --baseline run.json
+      underlay check --format prometheus -o /var/lib/prometheus/node-exporter/underlay.prom
+      underlay check flat --format nagios --timeout 50
       underlay check shim --after recreate --after reboot --healing 90
       underlay check old.yml --after upgrade=new.yml
     """
@@ -171,12 +198,17 @@ def command(
             raise BadInput("--pause-on-fail needs a FILE or DIR: a lab that is up stays up")
         refuse_without_terminal()
     of: Literal["running", "files"] = "running" if what is None else "files"
+    probes = {"--json": as_json, "--after": bool(after), "--baseline": baseline is not None}
+    refuse_beside_probe(shape, output, {**probes, "--pause-on-fail": pause})
     if after:
         _refuse_beside_after(choice, baseline=baseline is not None, pause=pause)
         from underlay.cli.after import check_file, check_running, events_asked_for
 
         events = events_asked_for(after, healing)
-        with recorded_in(save, junit, html, of=of, strict=strict, choice=choice) as run:
+        with (
+            recorded_in(save, junit, html, of=of, strict=strict, choice=choice) as run,
+            within(timeout) as limit,
+        ):
             how_long = {"healing": healing}
             if what is None:
                 code = check_running(lab, events, run, strict=strict, as_json=as_json, **how_long)
@@ -185,29 +217,33 @@ def command(
                     what, provider, events, run, keep=keep, strict=strict, as_json=as_json,
                     **how_long,
                 )  # fmt: skip
+        code = EXIT_INFRASTRUCTURE if limit.passed else code
         _tell_where(save, code, ended=what is not None and not keep)
         raise typer.Exit(code)
     before = baseline_of(baseline)
     earlier = _Earlier(str(baseline), before) if before else None
-    with recorded_in(
-        save,
-        junit,
-        html,
-        of=of,
-        strict=strict,
-        choice=choice,
-        before=(str(baseline), before) if before else None,
-        wanted=before is not None,
-    ) as run:
+    how = _How(provider, keep, strict, as_json, pause, wide, quiet=shape != "text")
+    with (
+        recorded_in(
+            save,
+            junit,
+            html,
+            metrics=metrics_to(output) if shape == "prometheus" else None,
+            of=of,
+            strict=strict,
+            choice=choice,
+            before=(str(baseline), before) if before else None,
+            wanted=before is not None or shape == "nagios",
+        ) as run,
+        within(timeout) as limit,
+    ):
         if what is None:
-            code = _check_running(
-                lab, choice, run, earlier, strict=strict, wide=wide, as_json=as_json
-            )
+            code = _check_running(lab, choice, run, how, earlier)
         else:
-            how = _How(provider, keep, strict, as_json, pause, wide)
             code = _check_files(what, choice, run, how, earlier)
+    code = EXIT_INFRASTRUCTURE if limit.passed else code
     _tell_where(save, code, ended=what is not None and not keep)
-    raise typer.Exit(code)
+    raise typer.Exit(nagios_result(run.so_far) if shape == "nagios" else code)
 
 
 def _tell_where(save: Path | None, code: int, *, ended: bool) -> None:
@@ -231,7 +267,7 @@ def _refuse_beside_after(choice: Choice, *, baseline: bool, pause: bool) -> None
 
 
 class _How(NamedTuple):
-    """How files are checked: the command line's options."""
+    """How labs are checked: the command line's options; ``quiet`` leaves stdout to a probe."""
 
     provider: str | None
     keep: bool
@@ -239,6 +275,7 @@ class _How(NamedTuple):
     as_json: bool
     pause: bool
     wide: bool
+    quiet: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,11 +304,8 @@ def _check_running(
     lab: str | None,
     choice: Choice,
     run: Recording,
+    how: _How,
     earlier: _Earlier | None,
-    *,
-    strict: bool,
-    wide: bool,
-    as_json: bool,
 ) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
     from underlay.proof.explain import NOTHING
@@ -283,7 +317,7 @@ def _check_running(
     chosen = choice.of(state.plan()) if choice else None
     run.of_labs([source_of(state)], state.provider, chosen)
     run.reach("measuring")
-    proof = prove_lab(state, strict=strict, measured=run.measured)
+    proof = prove_lab(state, strict=how.strict, measured=run.measured)
     run.add(LabResult(proof.verdict, proof.explanation))
     run.reach("looking for causes")
     captures = captured(state, proof) if run.captures else ()
@@ -292,13 +326,13 @@ def _check_running(
     result = narrowed(result, chosen) if chosen is not None else result
     verdict, explanation = result.verdict, result.explanation or NOTHING
     compared = earlier.compared(run) if earlier else None
-    if as_json:
+    if how.as_json:
         page = lab_document(result, state.plan())
         print_document("check", {**page, **baseline_document(compared)})
-    else:
-        show_proof(state.plan(), verdict, explanation, wide=wide)
+    elif not how.quiet:
+        show_proof(state.plan(), verdict, explanation, wide=how.wide)
         show_captures(result.captures)
-    if compared and not as_json:
+    if compared and not how.as_json:
         _show_comparison(compared)
     if verdict.exit_code:
         _keep(state, proof)
@@ -349,7 +383,7 @@ def _check_files(
     refuse_wrong(labs, what)
     named = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
     # The whole of one lab is read as that of a running one is; of many, a line each.
-    whole = len(labs) == 1 and not how.as_json
+    whole = len(labs) == 1 and not how.as_json and not how.quiet
     tell = _show_only_errors if whole else show_result
     plans = {one.plan.lab: one.plan for one in labs}
     done: dict[str, LabResult] = {}
@@ -388,7 +422,7 @@ def _check_files(
         print_document("check", {**told, **baseline_document(compared)})
     if whole and not (how.pause and results.exit_code):
         _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab], wide=how.wide)
-    people(how.as_json).print(f"{sum_line(results)} · {seconds:.1f} s")
+    people(how.as_json or how.quiet).print(f"{sum_line(results)} · {seconds:.1f} s")
     if compared and not how.as_json:
         _show_comparison(compared)
     return compared.exit_code if compared else results.exit_code

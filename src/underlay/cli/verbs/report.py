@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 GROUP = "Labs"
 ORDER = 35
 
-Format = Literal["text", "md", "html", "json", "csv", "junit", "pcap"]
+Format = Literal["text", "md", "html", "json", "csv", "junit", "pcap", "prometheus", "nagios"]
 # What a file's name ends in where --format doesn't say it; a name without an ending is text.
 ENDINGS: dict[str, Format] = {
     "": "text",
@@ -32,6 +32,7 @@ ENDINGS: dict[str, Format] = {
     ".xml": "junit",
     ".pcap": "pcap",
     ".pcapng": "pcap",
+    ".prom": "prometheus",
 }
 
 
@@ -60,16 +61,18 @@ def command(
     text and JSON are what `check` printed then, and junit what --junit wrote. As md it is a
     summary for a merge request, as html a page to look at that needs no network, as csv a line
     for each cell, as pcap the frames that were captured of cells that differ, for Wireshark. A run
-    that ended early says how far it came. Exit code 0 where the run could be told, however it went;
-    2 where FILE can't be read as a run, -o can't be written or its ending says no format, or there
-    are no frames for pcap. With --baseline, what is better, worse, new and gone since
-    that run follows, and the exit codes are those of `check --baseline`.
+    that ended early says how far it came. prometheus and nagios are what `check` tells monitoring
+    in these formats; nagios has exit codes of its own, as there. Else exit code 0 means that the
+    run could be told, however it went; 2 that FILE can't be read as a run, -o can't be written or
+    its ending says no format, or there are no frames for pcap. With --baseline, what is better,
+    worse, new and gone since that run follows, and the exit codes are those of `check --baseline`.
 
     Example:
       underlay report run.json
       underlay report run.json --html run.html
       underlay report run.json --format junit -o results.xml
       underlay report run.json -o run.pcapng
+      underlay report run.json --format nagios
       underlay report run.json --format md --baseline before.json
     """
     from underlay.proof.runs.comparison import compare
@@ -87,6 +90,8 @@ def command(
     now, before = read_run(run.expanduser()), baseline_of(baseline)
     compared = compare(before, now, str(baseline)) if before else None
     told = Told(now, compared)
+    if shape == "nagios":
+        raise typer.Exit(_plugin(told, output))
     if shape == "text" and output is None:
         _show(told, wide=wide)
     elif shape == "pcap":
@@ -108,8 +113,8 @@ def _format_of(output: Path | None) -> Format:
     if found is None:
         raise BadInput(
             f"{output}: '{output.suffix if output else ''}' says none of the formats of a run",
-            hint="End it in .txt, .md, .html, .json, .csv, .xml (junit) or .pcapng, or name one"
-            " with --format.",
+            hint="End it in .txt, .md, .html, .json, .csv, .xml (junit), .pcapng or .prom, or"
+            " name one with --format.",
         )
     return found
 
@@ -138,11 +143,33 @@ def _text(told: Told, shape: Format, *, wide: bool) -> str:
         from underlay.report.run_page.page import page_text
 
         return page_text(told)
+    if shape == "prometheus":
+        from underlay.report.prometheus import prometheus_text
+
+        return prometheus_text(told)
     if shape == "csv":
         return run.csv_text(told)
     if shape == "json":
         return run.json_text(told)
     return run.run_text(told, width=PAGE_WIDTH, wide=wide).plain
+
+
+def _plugin(told: Told, output: Path | None) -> int:
+    """Tell a run as Nagios's plugins do, and return the exit code that goes with it."""
+    from underlay.report.nagios import nagios_line
+
+    if told.compared is not None:
+        raise BadInput(
+            "--format nagios can't be given with --baseline: it tells how the lab was, not what"
+            " became worse",
+            hint="underlay report run.json --baseline before.json",
+        )
+    line, code = nagios_line(told)
+    if output is None:
+        print(line)
+    else:
+        _write(output.expanduser(), f"{line}\n")
+    return code
 
 
 def _write_frames(told: Told, output: Path | None) -> None:

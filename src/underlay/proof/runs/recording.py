@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.cluster.providers import provider as named
 from underlay.cluster.versions import versions
-from underlay.errors import Infrastructure, UnderlayError
+from underlay.errors import Infrastructure, Interrupted, UnderlayError
 from underlay.expect import predict
 from underlay.observe.observation import Observation
 from underlay.proof.labs import LabResult
@@ -192,6 +192,8 @@ def recorded(recording: Recording, tell: Callable[[str], None]) -> Iterator[Reco
 def _told(error: BaseException) -> SavedError:
     if isinstance(error, UnderlayError):
         return saved_error(error)
+    if isinstance(error, Interrupted):
+        return SavedError(message=error.message, hint=error.hint)
     if isinstance(error, KeyboardInterrupt):
         return SavedError(message="interrupted")
     return SavedError(message=f"a defect of Underlay ended it ({type(error).__name__})")

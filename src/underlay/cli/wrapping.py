@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import textwrap
 from contextlib import suppress
-from typing import IO
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 
 def columns(stream: IO[str]) -> int:
@@ -30,3 +34,20 @@ def wrapped(text: str, width: int, *, indent: int = 0) -> str:
         )
         lines += broken or [""]
     return "\n".join(lines)
+
+
+def hanging(text: Text, console: Console) -> Text:
+    """Return ``text`` as it looks where ``console`` breaks its lines: each goes on as far in.
+
+    Where the terminal breaks them, or nobody, it is as it was.
+    """
+    if console.soft_wrap:
+        return text
+    lines = []
+    for line in text.split("\n", allow_blank=True):
+        pad = len(line.plain) - len(line.plain.lstrip())
+        for part in line[pad:].wrap(console, max(console.width - pad, 1)) or [line]:
+            part.rstrip()
+            part.pad_left(pad)
+            lines.append(part)
+    return type(text)("\n").join(lines)

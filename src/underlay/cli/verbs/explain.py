@@ -11,6 +11,7 @@ from underlay.cli.console import out, print_document
 from underlay.cli.lab_proof import prove_lab
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import running_state
+from underlay.cli.wrapping import hanging
 from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
 
 if TYPE_CHECKING:
@@ -84,4 +85,4 @@ def _saved(file: Path, *, as_json: bool) -> int:
 
 
 def _show(text: Text) -> None:
-    out.print(text, end="")
+    out.print(hanging(text, out), end="")

@@ -1,7 +1,8 @@
 """The ssh server of a workshop: it knows seats and their words, and nothing else that ssh can do.
 
 ``python -m underlay.workshop.ssh_server WORKSHOP ADDRESS PORT``. It says on standard output, as one
-line of JSON, at which port it listens or why it doesn't, and ends by SIGTERM with all sessions.
+line of JSON, at which port it listens or why it doesn't, and ends by SIGTERM with all sessions, or
+when nothing of its workshop lives any more.
 There is no forwarding of ports, sockets, agents or displays, no sftp and no scp; the client's
 environment is dropped, and the one program that it starts is the seat's shell.
 """
@@ -27,6 +28,7 @@ import asyncssh
 
 from underlay.errors import listed, reason
 from underlay.workshop import sign_in
+from underlay.workshop.outlived import LOOK, Outlived
 from underlay.workshop.seat import Seat
 from underlay.workshop.ssh_session import PATIENCE, Session
 
@@ -224,7 +226,7 @@ def bound(address: str, port: int) -> socket.socket:
 
 
 async def serve(workshop: Path, listening: socket.socket) -> None:
-    """Serve at a socket that listens until SIGTERM comes."""
+    """Serve at a socket that listens until SIGTERM comes, or nothing is left to serve."""
     seats, over = Seats(workshop), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -232,9 +234,20 @@ async def serve(workshop: Path, listening: socket.socket) -> None:
     key = workshop / sign_in.FOLDER / "host_key"
     async with await asyncssh.listen(sock=listening, options=options(seats, key)) as acceptor:
         _tell({"port": listening.getsockname()[1]})
-        await over.wait()
+        await _end(over, seats)
         acceptor.close()
         await seats.end()
+
+
+async def _end(over: asyncio.Event, seats: Seats) -> None:
+    """Wait until it is ``over``, or the server has outlived its workshop."""
+    outlived = Outlived(seats.workshop)
+    while not over.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), LOOK)
+        if why := outlived.why(busy=bool(seats.sessions)):
+            log.info("ended: %s", why)
+            return
 
 
 def main(workshop: Path, address: str, port: int) -> int:

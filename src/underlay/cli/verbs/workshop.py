@@ -26,6 +26,9 @@ ACTIONS = {
     "down": ("down", {"inventory", "json"}),
 }
 
+# Those that ask all machines of an inventory, by their functions in on_servers.
+ON_SERVERS = {"seats": "run_seats", "watch": "run_watch", "grade": "run_grade"}
+
 
 def command(
     action: Annotated[
@@ -144,7 +147,10 @@ def command(
         _refuse(action, f"exercise, such as {exercise}")
     if course is not None and action == "list":
         _refuse(action, f"course, such as {course}")
-    run = import_module(f"underlay.cli.workshop_actions.{module}").run
+    function = "run"
+    if inventory is not None and action in ON_SERVERS:
+        module, function = "on_servers", ON_SERVERS[action]
+    run = getattr(import_module(f"underlay.cli.workshop_actions.{module}"), function)
     run(
         Asked(
             course, exercise, seats, listen, port, inventory, as_json, as_csv, no_nodes,

@@ -28,22 +28,13 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def run(asked: Asked) -> None:
-    """Print the grades of all learners' seats; raise BadInput where no such workshop is up.
-
-    With an inventory exits with 3 where a server doesn't answer.
-    """
+    """Print the grades of all learners' seats; raise BadInput where no such workshop is up."""
     from underlay.cli.workshop_actions.told import grade_document
     from underlay.workshop.grading import grade
     from underlay.workshop.record import running_workshop
     from underlay.workshop.seat import TRAINER
 
-    if asked.as_json and asked.as_csv:
-        raise BadInput("stdout takes either the document or the table", hint="--json or --csv")
-    if asked.inventory is not None:
-        from underlay.cli.workshop_actions.on_servers import run_grade
-
-        run_grade(asked)
-        return
+    refuse(asked)
     workshop = running_workshop(asked.course)
     say_amiss(workshop)
     seats = workshop.all_seats()
@@ -53,6 +44,12 @@ def run(asked: Asked) -> None:
         print_document("workshop", {"workshop": workshop.name, "title": title, "grades": grades})
     else:
         show(asked, grades)
+
+
+def refuse(asked: Asked) -> None:
+    """Raise BadInput where two things are asked for at once."""
+    if asked.as_json and asked.as_csv:
+        raise BadInput("stdout takes either the document or the table", hint="--json or --csv")
 
 
 def show(asked: Asked, grades: Iterable[GradedSeat]) -> None:

@@ -110,6 +110,7 @@ def run_watch(asked: Asked) -> None:
     """Show where all seats are; exits with 3 where a server doesn't answer."""
     from underlay.cli.workshop_actions import watch
 
+    watch.refuse(asked)
     if asked.serve or watch.stays(asked):
         name = Path(asked.needed_course("watch")).name
         watch.show(asked, name, _looks(asked))
@@ -157,8 +158,9 @@ def _look(name: str, answers: Sequence[Answer]) -> Look:
 
 def run_grade(asked: Asked) -> None:
     """Print what each seat has done; exits with 3 where a server doesn't answer."""
-    from underlay.cli.workshop_actions.grade import show
+    from underlay.cli.workshop_actions.grade import refuse, show
 
+    refuse(asked)
     name, answers = _asked_of_all(asked, "grade")
     grades: list[GradedSeat] = _seats(answers, "grades")
     if asked.as_json:

@@ -30,11 +30,6 @@ def run(asked: Asked) -> None:
     from underlay.workshop import sign_in
     from underlay.workshop.record import VARIABLE, running_workshop
 
-    if asked.inventory is not None:
-        from underlay.cli.workshop_actions.on_servers import run_seats
-
-        run_seats(asked)
-        return
     workshop = running_workshop(asked.course)
     if asked.keys is not None:
         for number, many in sign_in.take_keys(

@@ -26,20 +26,11 @@ INTERVAL = 2.0
 def run(asked: Asked) -> None:
     """Show all seats until Ctrl-C; once, where it isn't a terminal, and as one document for JSON.
 
-    Raises BadInput where no such workshop is up. With an inventory exits with 3 where a server
-    doesn't answer.
+    Raises BadInput where no such workshop is up.
     """
     from underlay.workshop.record import running_workshop
 
-    if asked.port is not None and not asked.serve:
-        raise BadInput("--port needs --serve: nothing listens otherwise")
-    if asked.serve and asked.as_json:
-        raise BadInput("--serve shows a page, and --json prints one document")
-    if asked.inventory is not None:
-        from underlay.cli.workshop_actions.on_servers import run_watch
-
-        run_watch(asked)
-        return
+    refuse(asked)
     workshop = running_workshop(asked.course)
     if asked.serve or stays(asked):
         show(asked, workshop.name, _looks(workshop))
@@ -50,6 +41,14 @@ def run(asked: Asked) -> None:
         print_document("workshop", _document(workshop, now))
     else:
         show_once(_look(workshop, now))
+
+
+def refuse(asked: Asked) -> None:
+    """Raise BadInput where two things are asked for at once, or one that needs another."""
+    if asked.port is not None and not asked.serve:
+        raise BadInput("--port needs --serve: nothing listens otherwise")
+    if asked.serve and asked.as_json:
+        raise BadInput("--serve shows a page, and --json prints one document")
 
 
 def stays(asked: Asked) -> bool:

@@ -96,6 +96,8 @@ class Places:
     segments: tuple[str, ...] = ()
     # NODE:DEVICE of each parent.
     devices: tuple[str, ...] = ()
+    # External hosts: namespaces where the switch is, mostly with this machine's own programs.
+    hosts: tuple[str, ...] = ()
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -115,6 +117,7 @@ def places_of(plan: Plan) -> Places:
         tuple(container.name for container in plan.containers),
         tuple(segment.name for segment in plan.segments),
         tuple(f"{node.name}:{nic.interface}" for node in plan.nodes for nic in node.nics),
+        tuple(host.name for host in plan.hosts),
     )
 
 
@@ -213,7 +216,7 @@ def completions(words: Sequence[str], places: Places) -> list[str]:
 def _ssh(words: Sequence[str], places: Places) -> list[list[str]]:
     if len(words) != 2:
         raise _use("ssh", "it needs a NODE, and nothing more")
-    return [["exec", "--", _name(words[1], places.nodes, "node")]]
+    return [["exec", "--", _name(words[1], places.nodes, "node", places)]]
 
 
 def _exec(words: Sequence[str], places: Places) -> list[list[str]]:
@@ -229,14 +232,14 @@ def _exec(words: Sequence[str], places: Places) -> list[list[str]]:
     if command[:1] == ["--"]:
         del command[0]
     # Behind -- nothing is an option of ours, whatever it looks like.
-    return [["exec", "--", _name(target, places.targets, "node or container"), *command]]
+    return [["exec", "--", _name(target, places.targets, "node or container", places), *command]]
 
 
 def _trace(words: Sequence[str], places: Places) -> list[list[str]]:
     names, options = _parted(words, _TRACE)
     if len(names) != 2:
         raise _use("trace", f"it needs A and B, and got {count(len(names), 'name')}")
-    ends = [_name(name, places.targets, "node or container") for name in names]
+    ends = [_name(name, places.targets, "node or container", places) for name in names]
     return [["trace", *options, "--", *ends]]
 
 
@@ -244,7 +247,7 @@ def _capture(words: Sequence[str], places: Places) -> list[list[str]]:
     names, options = _parted(words, _CAPTURE)
     if len(names) != 1:
         raise _use("capture", f"it needs one WHERE, and got {len(names)}")
-    point = _name(names[0], places.points, "segment, container or NODE:DEVICE")
+    point = _name(names[0], places.points, "segment, container or NODE:DEVICE", places)
     given = {option.partition("=")[0] for option in options}
     # Never without both: frames are kept in this machine's memory.
     options += [f"{each}={most}" for each, most in CAPTURED.items() if each not in given]
@@ -333,10 +336,17 @@ def _parted(words: Sequence[str], allowed: Options) -> tuple[list[str], list[str
     return names, options
 
 
-def _name(word: str, names: Sequence[str], what: str) -> str:
+def _name(word: str, names: Sequence[str], what: str, places: Places) -> str:
     """Return ``word`` where it is one of ``names``; raise BadInput for any other."""
     if word in names:
         return word
+    if word in places.hosts:
+        raise BadInput(
+            f"{word} is an external host: it stands beside the nodes, where the switch is, and"
+            " nobody but the trainer runs anything there",
+            hint=f"look at it from a node: exec {places.nodes[0]} -- ip neighbour; and from its"
+            f" wire: capture {places.segments[0]}",
+        )
     hint = did_you_mean(nearest(word, names)) or f"here are: {listed(names)}"
     raise BadInput(f"your lab has no {what} {word!r}", hint=hint)
 

@@ -26,6 +26,7 @@ PLACES = Places(
     containers=("lannet-1a", "lannet-2a"),
     segments=("lan",),
     devices=("core-01:eth1", "core-02:eth1"),
+    hosts=("router",),
 )
 # What may stand behind the option of a word, and nothing else may.
 ALLOWED = {
@@ -52,6 +53,7 @@ HOSTILE = (
     "~", "~/.ssh", "../..", "\\", "'", '"', "'\"'\"'", "#", "!", "\x00", "\n", "\r", "\x1b[A", "…",
     "switch", "core-01", "core-02", "lannet-1a", "lan", "core-01:eth1", "CORE-01", "core-1", "",
     "--port", "--port=80", "--protocol", "tcp", "80", "=", "--=", "@", "lannet-1a@", "core-01;id",
+    "router",
 )  # fmt: skip
 TYPED = st.one_of(
     st.text(max_size=60),
@@ -175,6 +177,11 @@ def test_an_option_that_is_named_passes(word: str, option: str) -> None:
     ("typed", "why"),
     [
         ("exec switch -- id", "nothing can be run there"),
+        ("exec router -- id", "router is an external host: it stands beside the nodes"),
+        ("ssh router", "nobody but the trainer runs anything there"),
+        ("trace core-01 router", "exec core-01 -- ip neighbour; and from its wire: capture lan"),
+        ("capture router", "router is an external host"),
+        ("ssh routers", "here are: core-01, core-02"),
         ("exec lan -- id", "has no node or container 'lan'"),
         ("ssh lannet-1a", "has no node 'lannet-1a'"),
         ("ssh core-01 id", "nothing more"),

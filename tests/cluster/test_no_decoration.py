@@ -24,7 +24,7 @@ mv /etc/rkt/net.d/20-lannet.conf /root/
 """
 BRING_BACK = """
 mv /root/20-lannet.conf /etc/rkt/net.d/
-/usr/libexec/underlay/node
+/opt/underlay/node
 """
 
 
@@ -79,7 +79,7 @@ def prove_no_kernel_ran(done: Done) -> None:
 def test_without_its_file_the_runtime_refuses_the_container(lab: Lab) -> None:
     lab.shell("core-01", TAKE_AWAY)
     try:
-        done = lab.execute("core-01", "/usr/libexec/underlay/node")
+        done = lab.execute("core-01", "/opt/underlay/node")
         assert done.code == 1, str(done)
         assert 'no net configuration with name "lannet" in /etc/cni/net.d' in done.err, str(done)
         report = done.document()

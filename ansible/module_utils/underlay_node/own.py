@@ -15,7 +15,10 @@ from . import files
 from .commands import Failed, write
 
 # Where Underlay's own files are: there no user's file belongs.
-OURS = ("/etc/underlay/", "/usr/libexec/underlay/", "/run/underlay/", "/usr/share/underlay/")
+OURS = (
+    "/etc/underlay/", "/opt/underlay/", "/run/underlay/", "/usr/libexec/underlay/",
+    "/usr/share/underlay/",
+)  # fmt: skip
 # The files that user-data of the user's own has written, once cloud-init has acted on it.
 WRITTEN = "/run/underlay/user-data/written.json"
 SYSTEMD = "/run/systemd/system"

@@ -43,7 +43,7 @@ cd "$1" && shift && exec "$@"
 """
 OURS = """\
 #!/bin/sh
-exec python3 -I -S /usr/libexec/underlay/node --engine {engine} "$@"
+exec python3 -I -S /opt/underlay/node --engine {engine} "$@"
 """
 ASIDE_FROM = """\
 #!/bin/sh

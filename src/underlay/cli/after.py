@@ -63,7 +63,7 @@ def check_running(
     from underlay.report.results import lab_document
 
     state = running_state(lab)
-    _refuse(state.provider, events)
+    _refuse(state.provider, events, state.plan())
     _of_labs(run, source_of(state), events, state.provider)
     run.reach("measuring")
     proof = prove_lab(state, strict=strict, measured=run.measured)
@@ -109,7 +109,7 @@ def check_file(
     began = time.monotonic()
     loaded = load(resolve_lab(what))
     by = provider or DEFAULT
-    _refuse(by, events)
+    _refuse(by, events, loaded.plan)
     _of_labs(run, source_of_file(loaded), events, by)
     refuse_wrong([loaded], what)
     outcomes: list[Outcome] = []
@@ -188,15 +188,18 @@ def _happened(
     return outcome, known(outcome)
 
 
-def _refuse(name: str, events: Sequence[Asked]) -> None:
-    """Raise BadInput where nodes of the provider ``name`` can't do what is asked for.
+def _refuse(name: str, events: Sequence[Asked], plan: Plan) -> None:
+    """Raise BadInput where nodes of the provider ``name`` and of ``plan`` can't do what is asked.
 
     Nothing has happened to them by then: an event that is refused amid others leaves a lab halfway.
     """
     from underlay.cluster.providers import provider
 
-    if any(one.event == "reboot" for one in events):
-        provider(name).refuse_to_reboot()
+    for one in events:
+        if one.event == "reboot":
+            provider(name).refuse_to_reboot()
+        elif one.image is not None:
+            provider(name).refuse_to_update(plan)
 
 
 def _of_labs(run: Recording, own: Source, events: Sequence[Asked], provider: str) -> None:

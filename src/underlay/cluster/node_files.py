@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
 
 PROGRAM = "underlay_node"
-# Where the program is on a node, for its boot and for whoever asks it something.
-PROGRAM_FILE = "/usr/libexec/underlay/node"
+# Where the program is on a node, for its boot and for whoever asks it something: not below /usr,
+# which is another one after an update.
+PROGRAM_FILE = "/opt/underlay/node"
 START = """\
 import sys
 from underlay_node.command_line import main

@@ -16,10 +16,18 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.cluster.access import spawn_as_root
 from underlay.cluster.happening import EVENTS, happen
+from underlay.cluster.requirements.usr_image import is_ext4, refuse_unfit
 from underlay.cluster.state.lab import read_state
 from underlay.cluster.state.lock import turn
 from underlay.cluster.switching import switch
-from underlay.errors import BadInput, Infrastructure, UnderlayError, did_you_mean, nearest
+from underlay.errors import (
+    BadInput,
+    Infrastructure,
+    UnderlayError,
+    did_you_mean,
+    listed,
+    nearest,
+)
 from underlay.expect import pairs, predict
 from underlay.lint import load
 from underlay.observe.pinging import Pingers, Seen
@@ -64,20 +72,27 @@ HEALING = 60.0
 LOOK = 0.5  # s between two looks at cells that are silent
 STEADY = 6.0  # s until each cell has answered once, before anything happens
 UPGRADE = "upgrade="
+# What a text has nowhere: a file with one at its beginning is no lab file.
+NUL, HEAD = b"\0", 4096
 WORDS = ("recreate", "restart", "reboot", f"{UPGRADE}FILE")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """An event that was asked for; with ``file`` it is an upgrade to that lab."""
+    """An event that was asked for.
+
+    With ``file`` it is an upgrade to that lab, with ``image`` an update of the nodes to its /usr.
+    """
 
     event: Happening | Literal["upgrade"]
     file: Path | None = None
+    image: Path | None = None
 
     @property
     def words(self) -> str:
         """How the command line names it."""
-        return self.event if self.file is None else f"{UPGRADE}{self.file}"
+        to = self.file or self.image
+        return self.event if to is None else f"{UPGRADE}{to}"
 
     @cached_property
     def loaded(self) -> Loaded:
@@ -107,20 +122,43 @@ class Outcome:
 
 
 def asked_for(words: Iterable[str]) -> list[Asked]:
-    """Return the events that ``--after`` names; raise BadInput with the nearest for another."""
+    """Return the events that ``--after`` names.
+
+    Raises BadInput with the nearest for another word, and for an upgrade to what is neither a lab
+    file nor an image whose /usr nodes can run from.
+    """
     found = []
     for word in words:
         if word.startswith(UPGRADE):
-            file = Path(word[len(UPGRADE) :]).expanduser()
-            if not file.is_file():
-                raise BadInput(f"--after {word}: there is no lab file {file}", hint="underlay labs")
-            found.append(Asked("upgrade", file))
+            found.append(_upgrade_to(word, Path(word[len(UPGRADE) :]).expanduser()))
         elif word in EVENTS:
             found.append(Asked(word))
         else:
             hint = did_you_mean(nearest(word, WORDS)) or f"one of {', '.join(WORDS)}"
             raise BadInput(f"--after {word}: there is no such event", hint=hint)
     return found
+
+
+def _upgrade_to(word: str, file: Path) -> Asked:
+    """Return what it is to upgrade to ``file``: an image is told by its first bytes."""
+    if not file.is_file():
+        what = "a folder" if file.is_dir() else "nothing"
+        raise BadInput(
+            f"--after {word}: found {what} at {file}, expected a lab file or an ext4 image",
+            hint="underlay labs  names lab files,  underlay image build FILE  makes an image",
+        )
+    with file.open("rb") as opened:
+        head = opened.read(HEAD)
+    if is_ext4(file):
+        refuse_unfit(file)
+        return Asked("update", image=file)
+    if NUL in head:
+        raise BadInput(
+            f"--after {word}: {file} is no text and no ext4 file system, expected a lab file, or"
+            " an image with /usr and no partition table",
+            hint="underlay image build FILE  makes an image",
+        )
+    return Asked("upgrade", file)
 
 
 def after(
@@ -164,6 +202,7 @@ def _broken_off(
         event=asked.event,
         lab=known.state.lab,
         file=str(asked.file or ""),
+        image=str(asked.image or ""),
         limit=limit,
         nodes=tuple(turns),
         error=saved_error(error),
@@ -193,8 +232,12 @@ def _one(
         fixed = fixed_of(Path(state.file))
         pairs_of = asked_pairs(was, before)
         for node in was.nodes:
-            told = _on_node(state, asked.event, node.name, pairs_of, fixed, tell, limit)
+            told = _on_node(
+                state, asked.event, node.name, pairs_of, fixed, tell, limit, asked.image
+            )
             turns.append(told)
+            if told.lost is not None:
+                raise _stopped(was, turns)
             # What is lost by one node's turn says nothing of the next one's.
             lost = {(one.source, one.destination) for one in told.silent if one.healed is None}
             pairs_of = {
@@ -232,6 +275,7 @@ def _one(
             "event": asked.event,
             "lab": state.lab,
             "file": str(asked.file or ""),
+            "image": str(asked.image or ""),
             "limit": limit,
             "nodes": tuple(turns),
             "changed": changed,
@@ -244,6 +288,22 @@ def _one(
     return state, event, now
 
 
+def _stopped(plan: Plan, turns: Sequence[NodeEvent]) -> Infrastructure:
+    """Return the error of an update whose last node didn't come back, with those that it spares.
+
+    CoreOS's locksmith hands out one lock, and a machine gives it back once it has booted.
+    """
+    had = {one.node for one in turns}
+    spared = [node.name for node in plan.nodes if node.name not in had]
+    rest = f"; not updated, with the /usr of before: {listed(spared)}" if spared else ""
+    lost = turns[-1].lost
+    return Infrastructure(
+        f"{turns[-1].node} did not come back, and the update stops with it{rest}",
+        detail=lost.message if lost else "",
+        hint=lost.hint if lost else "",
+    )
+
+
 def _on_node(
     state: LabState,
     event: Happening,
@@ -252,6 +312,7 @@ def _on_node(
     fixed: set[str],
     tell: Callable[[str], None],
     limit: float,
+    image: Path | None = None,
 ) -> NodeEvent:
     """Have ``event`` happen to one node while all others ask it; return what became of that."""
     plan = state.plan()
@@ -261,16 +322,19 @@ def _on_node(
         _wait_until(lambda: all(one.answered for one in pingers.look().cells.values()), STEADY)
         pingers.began()
         began = time.monotonic()
-        done = happen(state, event, node, fixed)
+        done = happen(state, event, node, fixed, image)
         pingers.ended()
         ended = time.monotonic()
-        tell(f"{event} on {node}: waiting for silent cells, {limit:.0f} s at most")
-        _wait_for_silent(pingers, limit)
+        # A node that is lost had its time: it has been waited for until its boot was late.
+        healing = 0.0 if done.lost else limit
+        tell(f"{event} on {node}: waiting for silent cells, {healing:.0f} s at most")
+        _wait_for_silent(pingers, healing)
         seen, failed = pingers.look(), dict(pingers.failed)
     # Whoever was made anew asks as well, by now from new namespaces, and remembers nobody.
     own = {n: p for n, p in every.items() if p.source.node == node}
     late = time.monotonic() - ended
-    fresh, more = _afterwards(state, plan, own, max(STEADY, limit - late))
+    asking = {} if done.lost else own
+    fresh, more = _afterwards(state, plan, asking, max(STEADY, limit - late))
     silents = [
         _healed(every[number], went.lost, went.first_lost or 0.0, went.fine)
         for number, went in seen.cells.items()
@@ -293,6 +357,8 @@ def _on_node(
         silent=tuple(silents),
         announced=_announcements(plan, node, seen),
         unasked={**failed, **seen.missing, **more, **fresh.missing},
+        lost=saved_error(done.lost) if done.lost else None,
+        lacks=done.lacks,
     )
 
 

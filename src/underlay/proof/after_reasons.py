@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence
     from underlay.plan import Plan
 
-Word = Literal["stale-neighbour", "address-changed", "interface-lost", "not-started", "away"]
+Word = Literal[
+    "usr-lacks", "stale-neighbour", "address-changed", "interface-lost", "not-started", "away"
+]
 # s from which on silence isn't only that of a container on its way.
 AWAY = 1.0
 
@@ -33,6 +35,15 @@ class Kind:
     reference: str
 
 
+LACKS = Kind(
+    "usr-lacks",
+    "the new /usr lacks what a container's network is made by",
+    "An update replaces /usr as a whole. /etc, with the networks' files, and /var stay as they"
+    " were: they ask for a program that isn't there any more. No restart brings it back.",
+    "an image with it, or the one of before: check --after upgrade=IMAGE, or down and up",
+    "Flatcar docs, reference/developer-guides/sdk-disk-partitions (USR-A, USR-B); measured: what"
+    " the runtime said, and what debugfs finds in both images",
+)
 STALE = Kind(
     "stale-neighbour",
     "neighbours remember the MAC address of before",
@@ -114,9 +125,12 @@ def reasons(
         if mine or kind is not GONE:
             found.append(_reason(kind, where, tuple(evidence), mine))
 
+    lacking = {name: turn.lacks for turn in nodes if turn.lacks for name in _of(turn.node, plan)}
     for name in sorted(gone):
         words = [said for node in nodes for said in node.failed if said.startswith(f"{name}: ")]
-        take(ORDER, name, words, [one for _, one in left if _has(one, name)])
+        lacks = lacking.get(name, ())
+        mine = [one for _, one in left if _has(one, name)]
+        take(LACKS if lacks else ORDER, name, [*lacks, *words], mine)
     for name, change in moved.items():
         evidence = [f"{change.interface}: {change.before or 'none'} → {change.now}"]
         take(CHANGED, name, evidence, [one for _, one in left if _has(one, name)])
@@ -150,6 +164,10 @@ def reasons(
         mine = [one for node, one in left if node is turn and one.healed is not None]
         take(GONE, turn.node, turn.did, mine)
     return tuple(found)
+
+
+def _of(node: str, plan: Plan) -> list[str]:
+    return [container.name for container in plan.containers if container.node == node]
 
 
 def _has(one: Healed, name: str) -> bool:

@@ -20,9 +20,10 @@ TITLES = {
     "restart": "runtimes restarted",
     "reboot": "nodes rebooted",
     "upgrade": "switched to",
+    "update": "nodes rebooted, one by one, with the /usr of",
 }
 # The worst first.
-ORDER = ("not-started", "interface-lost", "address-changed", "stale-neighbour", "away")
+ORDER = ("usr-lacks", "not-started", "interface-lost", "address-changed", "stale-neighbour", "away")
 SHOWN = 12
 NOT_MEASURED = "not measured by now"
 
@@ -55,7 +56,7 @@ def _indent(words: str) -> str:
 
 def head(event: Event) -> str:
     """Return what happened, and what that comes to, in one line."""
-    what = f"{TITLES[event.event]} {event.file}".strip()
+    what = f"{TITLES[event.event]} {event.file or event.image}".strip()
     told = f"it failed: {event.error.message}" if event.error else sum_of(event)
     return f"After {event.event} ({what}): {told}"
 
@@ -88,11 +89,16 @@ def lines(event: Event) -> list[str]:
     """Return the lines below the head; what is below another is indented by two more."""
     found: list[str] = []
     if event.error:
-        found += [*event.error.detail.splitlines(), *filter(None, [event.error.hint])]
+        # Of a node that is lost it stands with that one's turn.
+        lost = any(node.lost for node in event.nodes)
+        found += [] if lost else event.error.detail.splitlines()
+        found += filter(None, [event.error.hint])
         found.append("The lab wasn't measured after it: cells are told as they were before it.")
     for node in event.nodes:
         found.append(_node(node))
         found += [f"  failed: {words}" for words in node.failed]
+        if node.lost:
+            found += [f"  {words}" for words in (node.lost.message, *node.lost.detail.splitlines())]
         found += [f"  {name} couldn't ask: {why}" for name, why in node.unasked.items()]
         found += [
             f"  announced after {one.after:.1f} s by"

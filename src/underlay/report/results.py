@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Of a lab in which no cell differs, and a statement of what is wanted is broken.
 NOT_AS_WANTED = "not as wanted"
+# Of one in which no cell differs by now, and cells fell silent by an event and never healed.
+LOST = "lost cells"
 
 
 def proof_text(
@@ -141,8 +143,8 @@ def interrupted_document(
 
 def sum_line(results: LabResults) -> str:
     """Return how many labs are as expected and how many aren't, in words, without the time."""
-    words = [outcome(result.verdict) for result in results.by_lab.values()]
-    order = ("as expected", "differs", NOT_AS_WANTED, "not measured in full")
+    words = [outcome_of(result) for result in results.by_lab.values()]
+    order = ("as expected", "differs", NOT_AS_WANTED, LOST, "not measured in full")
     found = [(words.count(word), word) for word in order if word in words]
     found = [(n, "differ" if word == "differs" and n > 1 else word) for n, word in found]
     labs = count(len(words), "lab")
@@ -154,6 +156,15 @@ def sum_line(results: LabResults) -> str:
     if len(words) < 2:
         return line
     return f"{line} · nodes booted {'once' if results.boots == 1 else f'{results.boots} times'}"
+
+
+def outcome_of(result: LabResult) -> str:
+    """Return how a lab went with all that has happened to it, in words."""
+    if any(one.error for one in result.after):
+        return "not measured in full"
+    word = outcome(result.verdict)
+    lost = word == "as expected" and any(one.lost for one in result.after)
+    return LOST if lost else word
 
 
 def outcome(verdict: Verdict) -> str:

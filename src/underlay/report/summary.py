@@ -12,7 +12,7 @@ from underlay.report.comparison import comparison_markdown
 from underlay.report.markdown import as_code, as_table, as_text
 from underlay.report.page import count
 from underlay.report.pasted import commands, ended_words
-from underlay.report.results import ended_early, outcome
+from underlay.report.results import ended_early, outcome_of
 from underlay.report.strangers import described
 from underlay.report.terminal import PAIRS_SHOWN, STOPS, value_text
 from underlay.report.unplanned import KINDS, cause
@@ -50,7 +50,7 @@ def markdown_text(told: Told) -> str:
 def _row(result: LabResult) -> tuple[str, ...]:
     verdict = result.verdict
     summary = verdict.summary
-    word = outcome(verdict) if result.error is None else "not measured"
+    word = outcome_of(result) if result.error is None else "not measured"
     kept = summary.statements - summary.statements_broken - summary.statements_not_measured
     return (
         as_code(verdict.lab),

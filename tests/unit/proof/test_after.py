@@ -14,6 +14,7 @@ import pytest
 from underlay_node import again, cni, routes
 
 from underlay.cli import after as verb
+from underlay.cluster.happening import Done
 from underlay.cluster.providers import provider
 from underlay.errors import (
     EXIT_DIFFERS,
@@ -383,7 +384,7 @@ def test_what_falls_silent_in_the_last_moment_of_a_turn_is_waited_for(
     monkeypatch.setattr(happened, "Pingers", Late)
     monkeypatch.setattr(happened, "turn", lambda *_: nullcontext())
     monkeypatch.setattr(happened, "spawn_as_root", lambda _: None)
-    monkeypatch.setattr(happened, "happen", lambda *_: SimpleNamespace(did=(), failed=()))
+    monkeypatch.setattr(happened, "happen", lambda *_: Done((), ()))
     state: Any = SimpleNamespace(lab="shown", plan=lambda: plan)
     event = happened._on_node(state, "recreate", "core-01", pairs, set(), lambda _: None, 5.0)
     towards = [one for one in event.silent if one.destination != "core-01"]
@@ -391,11 +392,56 @@ def test_what_falls_silent_in_the_last_moment_of_a_turn_is_waited_for(
     assert {(one.lost, one.healed) for one in event.silent} == {(3, 0.6)}
 
 
+def test_an_update_stops_at_the_node_that_does_not_come_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locksmith's order: those behind it aren't touched, and what the lost one had is lost."""
+    plan, asked = plan_of(), list[str]()
+    (tmp_path / "lab.yml").write_text("")
+    why = Infrastructure("core-01 did not come back", detail="no ssh", hint="underlay doctor")
+
+    def one(state: Any, event: str, node: str, fixed: object, image: Path | None) -> Done:
+        asked.append(f"{event} {node} {image}")
+        return Done(("the node ends itself",), (), lost=why)
+
+    monkeypatch.setattr(happened, "Pingers", Late)
+    monkeypatch.setattr(happened, "turn", lambda *_: nullcontext())
+    monkeypatch.setattr(happened, "spawn_as_root", lambda _: None)
+    monkeypatch.setattr(happened, "look_into", lambda *_, **__: Evidence({}, {}))
+    monkeypatch.setattr(happened, "happen", one)
+    state = state_of(plan, tmp_path)
+    state.file = str(tmp_path / "lab.yml")
+    image = Path("next.ext4")
+    outcome = after(state, verdict_of(plan), [Asked("update", image=image)], lambda _: None)
+    assert asked == ["update core-01 next.ext4"]
+    (event,) = outcome.events
+    assert (event.event, event.image, event.file) == ("update", "next.ext4", "")
+    (turn,) = event.nodes
+    assert turn.lost == SavedError(
+        message="core-01 did not come back", detail="no ssh", hint="underlay doctor"
+    )
+    assert {one.healed for one in turn.silent if one.source != "core-01"} >= {None}
+    assert outcome.failed is not None
+    rest = ", ".join(node.name for node in plan.nodes[1:])
+    assert outcome.failed.message == (
+        "update: core-01 did not come back, and the update stops with it; not updated, with the"
+        f" /usr of before: {rest}"
+    )
+    assert outcome.failed.hint == "underlay doctor"
+    said = after_text(outcome.events, width=200).plain
+    assert "After update (nodes rebooted, one by one, with the /usr of next.ext4): it fail" in said
+    assert "  core-01 did not come back\n" in said
+    run = read_back(
+        tmp_path, saved(source(plan), LabResult(verdict_of(plan), after=outcome.events))
+    )
+    assert "core-01 did not come back" in page_text(Told(run))
+
+
 def test_a_reboot_is_refused_before_anything_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(provider("uml")), "can_reboot", False)
     with pytest.raises(BadInput, match="can't be rebooted"):
-        verb._refuse("uml", [Asked("recreate"), Asked("reboot")])
-    verb._refuse("uml", [Asked("recreate")])
+        verb._refuse("uml", [Asked("recreate"), Asked("reboot")], plan_of())
+    verb._refuse("uml", [Asked("recreate")], plan_of())
 
 
 def test_what_the_new_file_says_otherwise_is_no_loss_of_an_upgrade() -> None:

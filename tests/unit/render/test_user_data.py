@@ -72,7 +72,7 @@ def test_the_user_logs_in_by_key_alone_and_may_use_sudo(node: Path) -> None:
 @each_node
 def test_the_node_applies_the_files_and_installs_nothing(node: Path) -> None:
     data = load(node / "user-data")
-    assert data["runcmd"][-1] == ["/usr/libexec/underlay/node"]
+    assert data["runcmd"][-1] == ["/opt/underlay/node"]
     assert ["mount", "-o", "ro", "LABEL=cidata", "/run/underlay/seed"] in data["runcmd"]
     assert not {"packages", "package_update", "package_upgrade", "apt"} & set(data)
 

@@ -101,8 +101,8 @@ def command(
         list[str] | None,
         typer.Option(
             metavar="EVENT",
-            help="Have recreate, restart, reboot or upgrade=FILE happen, and measure again;"
-            " may be repeated.",
+            help="Have recreate, restart, reboot or upgrade=FILE (a lab, or an ext4 image) happen,"
+            " and measure again; may be repeated.",
         ),
     ] = None,
     healing: Annotated[
@@ -158,6 +158,8 @@ def command(
     With --after the lab is measured, something that happens in production is done to it, node by
     node, and it is measured again: recreate makes all containers anew, restart restarts the
     runtimes, reboot boots each node from its disk, upgrade=FILE switches to another lab file.
+    With upgrade=IMAGE.ext4 nodes take the image's /usr, read-only, and boot one by one, as CoreOS
+    updates: one that doesn't come back stops it.
     Given several times, they happen one after the other. All the while the other nodes ask by
     ICMP, without flushing what they know of their neighbours: what fell silent, what healed and
     when, and which addresses and MAC addresses changed is said. Only what a file fixes stays.
@@ -185,6 +187,7 @@ def command(
       underlay check flat --format nagios --timeout 50
       underlay check shim --after recreate --after reboot --healing 90
       underlay check old.yml --after upgrade=new.yml
+      underlay check ignition --after upgrade=next.ext4
     """
     from underlay.proof.choice import Choice
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 GROUP = "Files"
 ORDER = 30
 
+# Debian Policy 5.6.1.
+PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 ACTIONS = ("show", "build", "export", "import")
 
 
@@ -31,18 +35,33 @@ def command(
         ),
     ] = "show",
     file: Annotated[
-        Path | None, typer.Argument(help="The file to export to or to import.", metavar="[FILE]")
+        Path | None,
+        typer.Argument(help="The file to build, to export to or to import.", metavar="[FILE]"),
     ] = None,
     force: Annotated[
         bool,
         typer.Option("--force", help="Build anew, or replace a file that is there already."),
     ] = False,
+    added: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--with", metavar="PACKAGE", help="`build FILE`: install this Debian package as well."
+        ),
+    ] = None,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option("--without", metavar="PACKAGE", help="`build FILE`: leave this package out."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build the nodes' image, show what is cached, or carry it to another machine.
 
     The image is named by the hash of all that goes into it and is built on first
     need, by mmdebstrap from this system's own Debian mirror, without root or KVM.
+
+    `build FILE` writes the root file system of another image to a file, from the packages that
+    the mirror has today, with some more of them or without some: `underlay check LAB --after
+    upgrade=FILE` updates running nodes to it.
 
     `export` writes it to one file, whose name says how it is compressed: .tar.zst,
     .tar.gz or .tar. Beside it, FILE.packages.tsv lists all packages in it with
@@ -52,17 +71,25 @@ def command(
     Example:
       underlay image
       underlay image build
+      underlay image build next.ext4 --without containernetworking-plugins
       underlay image export node.tar.zst
       underlay image import node.tar.zst
     """
     if action not in ACTIONS:
         raise BadInput(f"there is no action {action!r}", hint=f"underlay image {'|'.join(ACTIONS)}")
     needs_file = action in ("export", "import")
-    if needs_file != (file is not None):
+    if needs_file != (file is not None) and action != "build":
         which = "needs a FILE" if needs_file else f"takes no file, such as {file}"
         raise BadInput(f"`underlay image {action}` {which}", hint="underlay image --help")
+    if (added or left_out) and (action != "build" or file is None):
+        raise BadInput(
+            "--with and --without are of another image: `underlay image build` has no FILE for it",
+            hint="underlay image build FILE --without PACKAGE",
+        )
     if file is None:
         _show(build=action == "build", anew=force, as_json=as_json)
+    elif action == "build":
+        _build(file, added or [], left_out or [], force=force, as_json=as_json)
     elif action == "export":
         _export(file, force=force, as_json=as_json)
     else:
@@ -95,6 +122,31 @@ def _show(*, build: bool, anew: bool, as_json: bool) -> None:
     out.print(f"folder: {current.folder}")
     if not current.exists:
         out.print("next: underlay image build", style="dim")
+
+
+def _build(
+    file: Path, added: list[str], left_out: list[str], *, force: bool, as_json: bool
+) -> None:
+    from underlay.cluster.image import build as image
+
+    for option, names in (("--with", added), ("--without", left_out)):
+        for name in names:
+            if not PACKAGE.fullmatch(name):
+                raise BadInput(f"{option} {name!r}: that is no name of a Debian package")
+    began = time.monotonic()
+    if file.exists() and not force:
+        raise BadInput(f"{file} is there already", hint="--force replaces it")
+    if not file.parent.is_dir():
+        raise BadInput(f"there is no folder {file.parent}")
+    with progress(f"building {file.name}") as running:
+        image.build_file(file, running.step, added=added, left_out=left_out)
+    size, seconds = file.stat().st_blocks * 512, round(time.monotonic() - began, 3)
+    if as_json:
+        facts = {"file": str(file), "bytes": size, "added": added, "left_out": left_out}
+        print_document("image", {**facts, "seconds": seconds})
+        return
+    out.print(f"{file}: {size >> 20} MiB on disk, in {seconds:.1f} s")
+    out.print(f"next: underlay check LAB --after upgrade={shlex.quote(str(file))}", style="dim")
 
 
 def _export(file: Path, *, force: bool, as_json: bool) -> None:

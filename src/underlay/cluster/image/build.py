@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.process import run, tail, with_its_starter
-from underlay.errors import Infrastructure
+from underlay.errors import BadInput, Infrastructure, did_you_mean, listed, nearest
 from underlay.storage import locks, paths, temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
 # Where the packages are unpacked.
@@ -145,19 +145,9 @@ def _build(image: Image, progress: Callable[[str], None]) -> None:
 
     _remove_abandoned(image.folder.parent)
     _check_room(image.folder.parent, 3072, "set XDG_CACHE_HOME to a folder with more room")
-    _check_room(UNPACKED, 1536, f"make room in {UNPACKED}")
     with tempfile.TemporaryDirectory(prefix=".building-", dir=image.folder.parent) as name:
         work = Path(name)
-        progress("image: compiling the CNI runtime program")
-        compile_cni(work / "cni")
-        overlay = work / "overlay.tar"
-        pack(overlay, work / "cni")
-        progress("image: installing Debian packages (about a minute)")
-        _bootstrap(work, overlay, progress)
-        overlay.unlink()
-        progress("image: writing the root file system")
-        _write_disk(work)
-        (work / "root.tar").unlink()
+        _make(work, listed_packages(), progress)
         facts = {
             "key": image.key,
             "suite": SUITE,
@@ -173,6 +163,64 @@ def _build(image: Image, progress: Callable[[str], None]) -> None:
         work.mkdir()
 
 
+def build_file(
+    file: Path,
+    progress: Callable[[str], None],
+    *,
+    added: Sequence[str] = (),
+    left_out: Sequence[str] = (),
+) -> None:
+    """Write the root file system of another image to ``file``, from today's packages.
+
+    It is of the same recipe, with packages ``added`` and others ``left_out``, and nodes boot it
+    only where they are told to. Raises BadInput for a package to leave out that the recipe doesn't
+    name, or that others of it need; Infrastructure where the image can't be built.
+    """
+    from underlay.cluster.image.licences import installed
+
+    packages = listed_packages()
+    for name in left_out:
+        if name not in packages:
+            near = did_you_mean(nearest(name, packages))
+            raise BadInput(
+                f"--without {name}: image/packages.txt has no such package",
+                hint=near or f"one of {', '.join(packages)}",
+            )
+    _check_room(file.parent, 3072, "write it to a folder with more room")
+    wanted = [name for name in (*packages, *added) if name not in left_out]
+    with temporary.beside(file) as work:
+        _make(work, wanted, progress)
+        has = {package for package, *_ in installed((work / "status").read_text("utf-8"))}
+        if still := sorted(has.intersection(left_out)):
+            raise BadInput(
+                f"--without {listed(still)}: other packages need it, and it is in the image all"
+                " the same",
+                hint=f"apt-cache rdepends --installed {still[0]}  names them",
+            )
+        (work / "root.ext4").rename(file)
+
+
+def listed_packages() -> list[str]:
+    """Return the packages that the recipe names."""
+    lines = (paths.root() / "image" / "packages.txt").read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def _make(work: Path, packages: Sequence[str], progress: Callable[[str], None]) -> None:
+    """Make all files of an image in the folder ``work``."""
+    _check_room(UNPACKED, 1536, f"make room in {UNPACKED}")
+    progress("image: compiling the CNI runtime program")
+    compile_cni(work / "cni")
+    overlay = work / "overlay.tar"
+    pack(overlay, work / "cni")
+    progress("image: installing Debian packages (about a minute)")
+    _bootstrap(work, overlay, packages, progress)
+    overlay.unlink()
+    progress("image: writing the root file system")
+    _write_disk(work)
+    (work / "root.tar").unlink()
+
+
 def _check_room(folder: Path, needed: int, hint: str) -> None:
     room = shutil.disk_usage(folder).free >> 20
     if room < needed:
@@ -181,9 +229,9 @@ def _check_room(folder: Path, needed: int, hint: str) -> None:
         )
 
 
-def _bootstrap(work: Path, overlay: Path, progress: Callable[[str], None]) -> None:
-    lines = (paths.root() / "image" / "packages.txt").read_text().splitlines()
-    packages = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+def _bootstrap(
+    work: Path, overlay: Path, packages: Sequence[str], progress: Callable[[str], None]
+) -> None:
     target = shlex.quote(str(work))
     arguments = [
         "mmdebstrap",

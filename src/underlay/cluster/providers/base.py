@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from underlay.cluster.ready import SSH_PORT
-from underlay.errors import BadInput
+from underlay.errors import BadInput, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +49,8 @@ class Provider(ABC):
     can_switch: ClassVar[bool] = False
     # Whether a node can be booted again with its own disk: it implements ``start_again``.
     can_reboot: ClassVar[bool] = False
+    # Whether it boots with the /usr of another image then: it implements ``replace_usr``.
+    can_update: ClassVar[bool] = False
     # What a lab may have. One that has what its provider can't make is refused by name.
     external_hosts: ClassVar[bool] = False
     vlan_ports: ClassVar[bool] = False
@@ -110,6 +112,27 @@ class Provider(ABC):
             raise BadInput(
                 f"nodes of provider {self.name} can't be rebooted as check --after reboot does it",
                 hint="underlay check FILE --after reboot  without --provider: uml can",
+            )
+
+    def replace_usr(self, plan: Plan, node: str, state: Path, image: Path) -> None:
+        """Have ``node`` boot again with the /usr of ``image``, read-only, until it's made anew.
+
+        Raises BadInput where the provider's nodes can't: by default.
+        """
+        self.refuse_to_update(plan)
+
+    def refuse_to_update(self, plan: Plan) -> None:
+        """Raise BadInput where nodes of ``plan`` can't boot with another image's /usr."""
+        if not self.can_update:
+            raise BadInput(
+                f"nodes of provider {self.name} can't boot with another image's /usr",
+                hint="underlay check FILE --after upgrade=IMAGE  without --provider: uml can",
+            )
+        lean = [node.name for node in plan.nodes if node.profile == "lean"]
+        if lean:
+            raise BadInput(
+                f"lean nodes are made anew at each boot, and have no update: {listed(lean)}",
+                hint="profile: full  in the lab file's nodes",
             )
 
     @abstractmethod

@@ -79,15 +79,15 @@ def examine(file: Path) -> list[Row]:
     system = _file_system(file)
     if not system.ok:
         return [system]
-    releases = _names(file, MODULES)
+    releases = names(file, MODULES)
     wanted = [path for need in NEEDS for path in need.paths]
-    wanted += [path for release in releases for name in DRIVERS for path in _drivers(release, name)]
-    present = _list_present(file, wanted)
+    wanted += [path for release in releases for name in DRIVERS for path in drivers(release, name)]
+    present = list_present(file, wanted)
     return [system, *(_row(need, present) for need in NEEDS), *_modules(releases, present)]
 
 
 def _file_system(file: Path) -> Row:
-    said = _debugfs(file, ["show_super_stats -h"])
+    said = debugfs(file, ["show_super_stats -h"])
     found = re.search(r"^Filesystem volume name: +(.*)$", said, re.MULTILINE)
     return row(
         "file system",
@@ -108,7 +108,7 @@ def _modules(releases: list[str], present: set[str]) -> list[Row]:
     """Every kernel in the image has the drivers; which one is booted is not the image's to say."""
     rows = []
     for name in DRIVERS:
-        lacking = [r for r in releases if not present.intersection(_drivers(r, name))]
+        lacking = [r for r in releases if not present.intersection(drivers(r, name))]
         ok = bool(releases) and not lacking
         found = f"for {', '.join(releases)}" if ok else f"not for {', '.join(lacking or ['any'])}"
         fix = f"copy the modules of the kernel that boots it to {MODULES}"
@@ -116,24 +116,27 @@ def _modules(releases: list[str], present: set[str]) -> list[Row]:
     return rows
 
 
-def _drivers(release: str, name: str) -> list[str]:
+def drivers(release: str, name: str) -> list[str]:
+    """Return where a driver's module may be, of the kernel ``release``."""
     return [f"{MODULES}/{release}/{DRIVERS[name]}{end}" for end in MODULE_FILES]
 
 
-def _list_present(file: Path, paths: list[str]) -> set[str]:
+def list_present(file: Path, paths: list[str]) -> set[str]:
     """Return those of ``paths`` that the image has; debugfs prints a heading per request."""
-    said = _debugfs(file, [f'stat "{path}"' for path in paths])
+    said = debugfs(file, [f'stat "{path}"' for path in paths])
     parts = re.split(r'^debugfs: +stat "([^"]*)"\n', said, flags=re.MULTILINE)
     return {path for path, text in zip(parts[1::2], parts[2::2], strict=True) if "Inode:" in text}
 
 
-def _names(file: Path, folder: str) -> list[str]:
-    said = _debugfs(file, [f"ls -p {folder}"])
-    names = [line.split("/")[5] for line in said.splitlines() if line.count("/") >= 6]
-    return sorted(name for name in names if name not in (".", ".."))
+def names(file: Path, folder: str) -> list[str]:
+    """Return the names in a folder of the image; none where there is no such folder."""
+    said = debugfs(file, [f"ls -p {folder}"])
+    found = [line.split("/")[5] for line in said.splitlines() if line.count("/") >= 6]
+    return sorted(name for name in found if name not in (".", ".."))
 
 
-def _debugfs(file: Path, requests: list[str]) -> str:
+def debugfs(file: Path, requests: list[str]) -> str:
+    """Return what debugfs says to ``requests`` about the image, with a heading for each."""
     done = run(
         ["debugfs", "-f", "-", str(file)],
         deadline=DEADLINE,

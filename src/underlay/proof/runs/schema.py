@@ -242,6 +242,8 @@ class NodeEvent(Strict):
     ``did`` and ``failed`` are the node's own words. ``asked`` is how many cells were asked all the
     while, and ``silent`` are those of them that fell silent; of ``unknown`` ones nobody knows, for
     their machine didn't ask. ``unasked`` says why a machine or a container didn't, by its name.
+    ``lost`` says why the node didn't come back from an update; where it did and something failed,
+    ``lacks`` is what its /usr hasn't any more.
     """
 
     node: str
@@ -253,6 +255,8 @@ class NodeEvent(Strict):
     silent: tuple[Healed, ...] = ()
     announced: tuple[Announcement, ...] = ()
     unasked: dict[str, str] = {}
+    lost: SavedError | None = None
+    lacks: tuple[str, ...] = ()
 
 
 class Became(Strict):
@@ -271,7 +275,9 @@ class Reason(Strict):
     others. ``evidence`` is what shows it, a line each.
     """
 
-    id: Literal["stale-neighbour", "address-changed", "interface-lost", "not-started", "away"]
+    id: Literal[
+        "usr-lacks", "stale-neighbour", "address-changed", "interface-lost", "not-started", "away"
+    ]
     title: str
     where: str
     because: str
@@ -289,14 +295,16 @@ class Event(Strict):
 
     ``limit`` are the seconds that silent cells were asked for, at most. ``same`` cells are as
     before, ``cells`` aren't; both as measured before and after, with neighbour tables flushed.
-    ``lab`` is the lab afterwards: that of ``file`` with an upgrade. ``not_measured`` counts the
-    cells that nobody knows anything of, then or meanwhile. ``error`` says why it didn't come to its
-    end: then ``nodes`` are those whose turn was over, and the lab wasn't measured afterwards.
+    ``lab`` is the lab afterwards: that of ``file`` with an upgrade. ``image`` is whose /usr nodes
+    have since an update. ``not_measured`` counts the cells that nobody knows anything of, then or
+    meanwhile. ``error`` says why it didn't come to its end: then ``nodes`` are those whose turn was
+    over, and the lab wasn't measured afterwards.
     """
 
-    event: Literal["recreate", "restart", "reboot", "upgrade"]
+    event: Literal["recreate", "restart", "reboot", "upgrade", "update"]
     lab: str
     file: str = ""
+    image: str = ""
     limit: float
     nodes: tuple[NodeEvent, ...] = ()
     changed: tuple[Changed, ...] = ()

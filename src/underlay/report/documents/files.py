@@ -172,6 +172,16 @@ class Image(TypedDict):
     seconds: float
 
 
+class BuiltFile(TypedDict):
+    """The root file system of another image, as ``image build FILE`` has it."""
+
+    file: str
+    bytes: int
+    added: list[str]
+    left_out: list[str]
+    seconds: float
+
+
 class ExportedImage(TypedDict):
     """A file with the image, and the list of its packages."""
 

@@ -37,7 +37,7 @@ MODELS: Final[dict[str, tuple[Any, ...]]] = {
     "explain": (matrix.Explained, matrix.ExplainedRun),
     "faults": (files.Faults,),
     "forward": (running.Forwarded,),
-    "image": (files.Image, files.ExportedImage, files.ImportedImage),
+    "image": (files.Image, files.BuiltFile, files.ExportedImage, files.ImportedImage),
     "import": (files.Imported,),
     "labs": (files.Labs,),
     "lint": (files.LintOfLab, files.LintOfUnreadLab, files.LintOfHosts),

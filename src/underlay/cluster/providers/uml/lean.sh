@@ -43,7 +43,7 @@ ulimit -Hn 524288
 /usr/sbin/sshd
 took sshd
 
-/usr/libexec/underlay/node >/run/underlay/report.new 2>/run/underlay/log
+/opt/underlay/node >/run/underlay/report.new 2>/run/underlay/log
 took containers
 mv /run/underlay/report.new /run/underlay/report.json
 stay

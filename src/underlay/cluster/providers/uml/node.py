@@ -15,7 +15,7 @@ from underlay.cluster.image.build import KERNEL
 from underlay.cluster.node_files import make_seed as make_iso
 from underlay.cluster.node_files import program
 from underlay.cluster.process import run, tail
-from underlay.cluster.providers.uml import ignited, lean
+from underlay.cluster.providers.uml import ignited, lean, usr
 from underlay.cluster.providers.uml.sandbox import NODES, inside
 from underlay.cluster.providers.uml.wiring import card_name, management_port
 from underlay.cluster.spans import KERNEL_TO_SSH, SSH_TO_READY, Span, record, span
@@ -45,12 +45,13 @@ SEARCHED = 1 << 16
 XSTATE = Path(__file__).with_name("xstate.c")
 
 
-def arguments(plan: Plan, node: PlannedNode) -> list[str]:
+def arguments(plan: Plan, node: PlannedNode, *, updated: bool = False) -> list[str]:
     """Return the command line of the node's kernel, as run inside the sandbox.
 
     The root disk is the shared image plus a copy-on-write file in the sandbox's
     own memory file system; the seed is a NoCloud ISO, found by its label, or the tar file of a node
-    that is lean or that Ignition makes. Both are reached by the links of ``links``.
+    that is lean or that Ignition makes. One that is ``updated`` has a third disk, whose /usr it
+    takes. All are reached by the links of ``links``.
     """
     ports = [(management_port(node.index), node.management.mac)]
     cards = enumerate(node.cards, 1)
@@ -66,6 +67,7 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
         f"mem={node.memory}M",
         f"ubda={SHM / node.name}.cow,{SHM / node.name}.disk",
         f"ubdbr={SHM / node.name}.seed",
+        *([f"ubdcr={SHM / node.name}.usr"] if updated else []),
         "root=/dev/ubda",
         "rw",
         "net.ifnames=0",
@@ -83,12 +85,14 @@ def arguments(plan: Plan, node: PlannedNode) -> list[str]:
         "con=null",
         "con0=null,fd:1",
         "con1=null",
-        *_first_process(node),
+        *_first_process(node, updated=updated),
     ]
 
 
-def _first_process(node: PlannedNode) -> list[str]:
+def _first_process(node: PlannedNode, *, updated: bool) -> list[str]:
     """Return the words that name a kernel's first process, where that isn't the image's own."""
+    if updated:
+        return usr.first_process()
     if node.profile == lean.PROFILE:
         return lean.first_process()
     return ignited.first_process() if node.config == ignited.CONFIG else []
@@ -105,6 +109,7 @@ def links(node: PlannedNode, disk: Path) -> dict[str, str]:
     return {
         f"{SHM / node.name}.disk": inside(disk),
         f"{SHM / node.name}.seed": f"{NODES}/{node.name}/{SEED}",
+        f"{SHM / node.name}.usr": f"{NODES}/{node.name}/{usr.KEPT}",
         f"{SHM / node.name}.so": inside(preload()),
     }
 
@@ -119,20 +124,23 @@ def boot(
 ) -> None:
     """Start the kernel of ``node``, unless it runs, and return at once.
 
-    With ``again`` it goes on with the disk that it has written to, as a machine does.
+    With ``again`` it goes on with the disk that it has written to, as a machine does, and with
+    the /usr that was kept for it.
     """
     folder = state / "nodes" / node.name
     folder.mkdir(parents=True, exist_ok=True)
     if state_of(sandbox, node.name) == "running":
         return
     make_seed(plan, node, state)
+    if not again:
+        usr.forget(folder)
     console = folder / "console.log"
     console.write_bytes(b"")
     (folder / BEGAN).write_text(str(time.monotonic()))
     request = {
         "do": "start",
         "node": node.name,
-        "arguments": arguments(plan, node),
+        "arguments": arguments(plan, node, updated=usr.is_kept(folder)),
         "links": links(node, disk),
         "environment": {"LD_PRELOAD": f"{SHM / node.name}.so"},
         "disk": "same" if again else "fresh",

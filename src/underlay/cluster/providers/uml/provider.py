@@ -13,7 +13,7 @@ from underlay.cluster import ssh
 from underlay.cluster.image import build as image
 from underlay.cluster.process import run
 from underlay.cluster.providers.base import Provider
-from underlay.cluster.providers.uml import ignited, sandbox, wiring
+from underlay.cluster.providers.uml import ignited, sandbox, usr, wiring
 from underlay.cluster.providers.uml import node as uml_node
 from underlay.cluster.providers.uml.wiring import changes
 from underlay.cluster.ready import SSH_PORT, for_containers
@@ -49,7 +49,7 @@ class Uml(Provider):
 
     name = "uml"
     title = "User Mode Linux"
-    lean_nodes = can_switch = can_reboot = True
+    lean_nodes = can_switch = can_reboot = can_update = True
     external_hosts = vlan_ports = bonds = multicast_snooping = own_files = ignition = True
     # What Vagrant needs of it is the shim in vagrant/, which `start` does without.
     needs_vagrant = loads_plugins = False
@@ -112,6 +112,11 @@ class Uml(Provider):
             time.sleep(HALT_INTERVAL)
         patient = patience(plan)
         uml_node.start(plan, plan.node(node), living, _disk(plan), state, patient, again=True)
+
+    def replace_usr(self, plan: Plan, node: str, state: Path, image: Path) -> None:
+        """Keep ``image`` with the node's files, where the sandbox shows it: it boots with that."""
+        self.refuse_to_update(plan)
+        usr.keep(state / "nodes", node, image)
 
     def boots_for(self, plan: Plan, node: str, state: Path) -> float:
         """Return the seconds until a node that runs is late; 0 where it should have booted."""

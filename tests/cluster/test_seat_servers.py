@@ -21,13 +21,15 @@ from ruamel.yaml import YAML
 
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout
-from cluster.test_seats import COURSE, EXERCISE, LAB
+from course_folder import LAB, course_in
 
 NAMESPACES = (
     "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
 )  # fmt: skip
 PORT = 2200
 DEADLINE = 900.0
+# A container each will do.
+ONE_EACH = LAB.replace("count: 2, networks", "count: 1, networks")
 
 
 @contextmanager
@@ -89,13 +91,7 @@ def machines(copy: Checkout, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
     """A course of the trainer's own, which no server has."""
-    folder = tmp_path / "two-rooms"
-    (folder / "left").mkdir(parents=True)
-    (folder / "course.yml").write_text(COURSE)
-    texts = {"exercise.yml": EXERCISE, "lab.yml": LAB, "story.md": "Silence.\n", "aha.md": "Up.\n"}
-    for name, text in texts.items():
-        (folder / "left" / name).write_text(text)
-    return folder
+    return course_in(tmp_path, lab=ONE_EACH)
 
 
 def test_two_machines_share_the_seats(copy: Checkout, machines: Path, course: Path) -> None:
@@ -115,6 +111,13 @@ def test_two_machines_share_the_seats(copy: Checkout, machines: Path, course: Pa
     for name, its in seats.items():
         state = machines.parent / name / "state/workshops/two-rooms"
         assert json.loads((state / "workshop.json").read_text())["seats"] == len(its) - 1
+    # By ssh, as `up` was: what all of them say, seat by seat.
+    done = copy.underlay("workshop", "watch", "two-rooms", *words, deadline=DEADLINE)
+    assert done.code == 0, str(done)
+    assert [one["seat"] for one in done.document()["seats"]] == [
+        f"{name}/{seat}" for name, its in seats.items() for seat in its
+    ]
+    assert all(one["whole"] for one in done.document()["seats"])
     done = copy.underlay("workshop", "down", "two-rooms", *words, deadline=DEADLINE)
     assert done.code == 0, str(done)
     for name in seats:

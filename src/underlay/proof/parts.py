@@ -83,14 +83,16 @@ class Share:
         return sum(len(unit.tests) for unit in self.units)
 
 
-def parse_part(text: str) -> tuple[int, int]:
-    """Return K and N from ``K/N``; raise BadInput for anything else."""
+def parse_part(
+    text: str, *, what: str = "part", example: str = "underlay test --all --part 1/4"
+) -> tuple[int, int]:
+    """Return K and N from ``K/N``; raise BadInput, which says ``what`` it is, for anything else."""
     found = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", text)
     number, of = (int(found[1]), int(found[2])) if found else (0, 0)
     if not 1 <= number <= of <= MOST:
         raise BadInput(
-            f"there is no part {text!r}",
-            hint=f"K/N with 1 ≤ K ≤ N ≤ {MOST}: underlay test --all --part 1/4",
+            f"there is no {what} {text!r}",
+            hint=f"K/N with 1 ≤ K ≤ N ≤ {MOST}: {example}",
         )
     return number, of
 

@@ -20,6 +20,8 @@ from underlay.cluster.requirements.container import ENGINES, ROOT_FLAG, TUN_FLAG
 ROOT = Path(__file__).resolve().parents[3]
 FOLDER = ROOT / "examples" / "ci"
 GITHUB, GITLAB = FOLDER / "github-actions.yml", FOLDER / "gitlab-ci.yml"
+GITHUB_MATRIX, GITLAB_MATRIX = FOLDER / "github-matrix.yml", FOLDER / "gitlab-matrix.yml"
+ON_GITHUB = (GITHUB, GITHUB_MATRIX)
 PAGE = ROOT / "docs" / "containers-and-ci.md"
 FILES = sorted(FOLDER.iterdir())
 
@@ -32,7 +34,7 @@ def load(path: Path) -> dict[str, Any]:
 def scripts(path: Path) -> list[str]:
     """Return what the recipe has a shell run, a text for each shell."""
     document = load(path)
-    if path == GITHUB:
+    if path in ON_GITHUB:
         steps = [step for job in document["jobs"].values() for step in job["steps"]]
         return [step["run"] for step in steps if "run" in step]
     jobs = [job for job in document.values() if isinstance(job, dict) and "script" in job]
@@ -41,8 +43,8 @@ def scripts(path: Path) -> list[str]:
     return first + ["\n".join(job["after_script"]) for job in jobs if "after_script" in job]
 
 
-def test_each_system_has_one() -> None:
-    assert FILES == [GITHUB, GITLAB]
+def test_each_system_has_one_and_one_for_many_labs() -> None:
+    assert [GITHUB, GITHUB_MATRIX, GITLAB, GITLAB_MATRIX] == FILES
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -58,7 +60,10 @@ def test_shells_can_read_it(path: Path) -> None:
     for script in scripts(path):
         plain = re.sub(r"\$\{\{.*?\}\}", "word", script)
         done = subprocess.run(
-            ["bash" if path == GITHUB else "sh", "-n"], input=plain, capture_output=True, text=True
+            ["bash" if path in ON_GITHUB else "sh", "-n"],
+            input=plain,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, f"{script}\n{done.stderr}"
 
@@ -74,19 +79,25 @@ def test_verbs_and_options_are_there(path: Path) -> None:
         assert set(options) <= known, (verb, options)
         found.append((verb, *options))
     assert ("doctor",) in found
-    assert ("check", "--save", "--junit") in found
     assert ("report", "--format", "-o") in found
-    assert "--baseline last-run.json" in joined
+    if path in (GITHUB_MATRIX, GITLAB_MATRIX):
+        assert ("check", "--shard", "--save") in found
+        assert ("report", "--save", "--format", "-o") in found
+    else:
+        assert ("check", "--save", "--junit") in found
+        assert "--baseline last-run.json" in joined
 
 
-def test_githubs_flags_are_those_that_labs_need_and_what_they_do_without() -> None:
-    flags = load(GITHUB)["env"]["FLAGS"].split()
+@pytest.mark.parametrize("path", ON_GITHUB, ids=lambda path: path.stem)
+def test_githubs_flags_are_those_that_labs_need_and_what_they_do_without(path: Path) -> None:
+    flags = load(path)["env"]["FLAGS"].split()
     withheld = ["--network=none", "--cap-drop=all", ROOT_FLAG, "--security-opt=no-new-privileges"]
     assert flags == [TUN_FLAG, ENGINES[0].proc, *withheld]
 
 
-def test_what_hosted_runners_restrict_is_lifted_before_anything_is_measured() -> None:
-    text = "\n".join(scripts(GITHUB))
+@pytest.mark.parametrize("path", ON_GITHUB, ids=lambda path: path.stem)
+def test_what_hosted_runners_restrict_is_lifted_before_anything_is_measured(path: Path) -> None:
+    text = "\n".join(scripts(path))
     lifted = text.index("kernel.apparmor_restrict_unprivileged_userns")
     assert lifted < text.index("underlay doctor") < text.index("underlay check")
 
@@ -104,14 +115,38 @@ def test_runs_and_junit_are_kept_however_the_job_ends() -> None:
     assert artifacts["paths"] == ["run.json", "junit.xml", "summary.md"]
 
 
-def test_gitlabs_container_is_that_of_the_submodules_commit() -> None:
-    document = load(GITLAB)
+def test_a_matrix_measures_every_shard_and_joins_what_there_is_however_they_ended() -> None:
+    document = load(GITHUB_MATRIX)
+    check, report = document["jobs"]["check"], document["jobs"]["report"]
+    shards = check["strategy"]["matrix"]["shard"]
+    assert shards == list(range(1, document["env"]["SHARDS"] + 1))
+    assert check["strategy"]["fail-fast"] is False
+    (kept,) = [step for step in check["steps"] if step.get("uses", "").startswith("actions/upload")]
+    assert kept["if"] == "always()"
+    assert kept["with"]["path"] == "run-${{ matrix.shard }}.json"
+    assert "!cancelled()" in report["if"]
+    assert set(report["needs"]) == {"image", "check"}
+    document = load(GITLAB_MATRIX)
+    check, report = document["underlay-check"], document["underlay-report"]
+    assert check["parallel"] > 1
+    assert "$CI_NODE_INDEX/$CI_NODE_TOTAL" in check["script"][0]
+    assert check["artifacts"]["when"] == "always"
+    assert {rule["when"] for rule in report["rules"]} == {"always"}
+    assert [rule["if"] for rule in report["rules"]] == [rule["if"] for rule in check["rules"]]
+    # Both tell the whole, and fail by what joining says: a shard that is missing.
+    for path in (GITHUB_MATRIX, GITLAB_MATRIX):
+        assert 'exit "$joined"' in scripts(path)[-1]
+
+
+@pytest.mark.parametrize("path", [GITLAB, GITLAB_MATRIX], ids=lambda path: path.stem)
+def test_gitlabs_container_is_that_of_the_submodules_commit(path: Path) -> None:
+    document = load(path)
     made, check = document["underlay-image"], document["underlay-check"]
     assert made["rules"] == check["rules"]
     assert not any("when" in rule for rule in made["rules"])
     lines = "\n".join(made["script"])
     assert "rev-parse HEAD:underlay" in lines
-    assert ":latest" not in GITLAB.read_text()
+    assert ":latest" not in path.read_text()
     assert check["image"] == "$UNDERLAY_IMAGE"
     assert "UNDERLAY_IMAGE=$image" in lines
     assert made["artifacts"]["reports"]["dotenv"] == "image.env"

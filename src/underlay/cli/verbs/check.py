@@ -13,6 +13,7 @@ import typer
 from underlay.cli.carried_over import tell_remarks
 from underlay.cli.console import err, out, people, print_document, progress
 from underlay.cli.interrupt import reset_exit, within
+from underlay.cli.lab_folder import dealt_to, files_of, read_all, shard_of
 from underlay.cli.lab_proof import captured, prove_lab, show_captures, show_proof
 from underlay.cli.lint_errors import refuse_wrong
 from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption, Wide
@@ -25,13 +26,12 @@ from underlay.cli.probing import (
     refuse_beside_probe,
 )
 from underlay.cli.recording import baseline_of, metrics_to, recorded_in, source_of, source_of_file
-from underlay.cli.which_lab import SUFFIXES, resolve_lab, running_state
+from underlay.cli.which_lab import running_state
 from underlay.errors import (
     EXIT_INFRASTRUCTURE,
     EXIT_INTERRUPTED,
     BadInput,
     Interrupted,
-    UnderlayError,
     listed,
 )
 
@@ -111,6 +111,10 @@ def command(
             metavar="SECONDS", help="With --after: how long to ask cells that fell silent, 60 s."
         ),
     ] = 60.0,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="K/N", help="With DIR: only share K of N of its labs."),
+    ] = None,
     shape: FormatOption = "text",
     output: OutputOption = None,
     timeout: TimeoutOption = None,
@@ -165,6 +169,10 @@ def command(
     when, and which addresses and MAC addresses changed is said. Only what a file fixes stays.
     Exit code 1 means that a cell is lost and didn't heal; with --strict, that any fell silent.
 
+    With --shard, machines that know nothing of each other share a folder's labs, as the jobs of a
+    CI's matrix do: each measures its share and keeps it with --save, and `underlay report` joins
+    the runs and names what is missing. Labs of the same nodes stay together.
+
     With --format it is a probe of monitoring, which compares nothing and takes no --after.
     prometheus prints metrics for node_exporter's textfile collector; with --output they take the
     file's place in one step, also where the check fails, and exit codes are as above. nagios
@@ -183,6 +191,7 @@ def command(
       underlay check coreos --save run.json --junit junit.xml
       underlay check coreos --html coreos.html
       underlay check coreos --baseline run.json
+      underlay check labs --shard 2/4 --save run-2.json
       underlay check --format prometheus -o /var/lib/prometheus/node-exporter/underlay.prom
       underlay check flat --format nagios --timeout 50
       underlay check shim --after recreate --after reboot --healing 90
@@ -196,6 +205,7 @@ def command(
         raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
     if what is None and (provider is not None or keep):
         raise BadInput("--provider and --keep need a FILE or DIR to start")
+    part = shard_of(shard, what, baseline=baseline is not None, after=bool(after))
     if pause:
         if what is None:
             raise BadInput("--pause-on-fail needs a FILE or DIR: a lab that is up stays up")
@@ -225,7 +235,7 @@ def command(
         raise typer.Exit(code)
     before = baseline_of(baseline)
     earlier = _Earlier(str(baseline), before) if before else None
-    how = _How(provider, keep, strict, as_json, pause, wide, quiet=shape != "text")
+    how = _How(provider, keep, strict, as_json, pause, wide, shape != "text", part)
     with (
         recorded_in(
             save,
@@ -279,6 +289,7 @@ class _How(NamedTuple):
     pause: bool
     wide: bool
     quiet: bool = False
+    shard: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -372,7 +383,9 @@ def _check_files(
     from underlay.report.results import results_document, sum_line
 
     began = time.monotonic()
-    labs = _read_all(_files(what))
+    labs = read_all(files_of(what))
+    if how.shard is not None:
+        labs = dealt_to(labs, how.shard, how.provider, run)
     for loaded in labs:
         tell_remarks(loaded, str(loaded.file))
     if choice and len(labs) > 1:
@@ -481,40 +494,6 @@ def _show_only_errors(result: LabResult) -> None:
     """Say on stderr that a lab didn't come up, if it didn't."""
     if result.error is not None:
         show_result(result)
-
-
-def _files(what: str) -> list[Path]:
-    """Return the lab files that ``what`` means: those directly in a folder, or the one of a lab."""
-    folder = Path(what).expanduser()
-    if not folder.is_dir():
-        return [resolve_lab(what)]
-    files = sorted(path for path in folder.iterdir() if path.suffix in SUFFIXES)
-    if not files:
-        from underlay.lint.loaded import END_IN
-
-        raise BadInput(f"there is no lab file directly in {what}", hint=END_IN)
-    return files
-
-
-def _read_all(files: Sequence[Path]) -> list[Loaded]:
-    """Read all files, and say at once what is wrong with any of them."""
-    from underlay.lint import load
-
-    labs: dict[str, Loaded] = {}
-    wrong = []
-    for file in files:
-        try:
-            loaded = load(file)
-        except UnderlayError as error:
-            wrong.append("\n".join(filter(None, (error.message, error.detail))))
-            continue
-        name = loaded.plan.lab
-        if name in labs:
-            wrong.append(f"{file}: its name is {name}, as in {labs[name].file}")
-        labs.setdefault(name, loaded)
-    if wrong:
-        raise BadInput("\n".join(wrong))
-    return list(labs.values())
 
 
 def show_result(result: LabResult) -> None:

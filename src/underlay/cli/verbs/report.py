@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from underlay.cli.console import out
+from underlay.cli.console import err, out
 from underlay.cli.options import Wide
 from underlay.cli.recording import baseline_of
-from underlay.errors import BadInput, reason
+from underlay.errors import EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, reason
 
 if TYPE_CHECKING:
     from underlay.report.run import Told
@@ -37,7 +37,12 @@ ENDINGS: dict[str, Format] = {
 
 
 def command(
-    run: Annotated[Path, typer.Argument(metavar="FILE", help="A run that `check --save` kept.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE", help="A run that `check --save` kept; of several, one is made."
+        ),
+    ],
     shape: Annotated[
         Format | None,
         typer.Option("--format", help="How the run is told; as the ending of -o says, or text."),
@@ -53,6 +58,9 @@ def command(
         Path | None,
         typer.Option(metavar="FILE", help="Write the page there: --format html and -o in one."),
     ] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep several runs as one, in FILE.")
+    ] = None,
     wide: Wide = False,
 ) -> None:
     """Tell a run that `check --save` kept, in any format, later and on any machine.
@@ -67,8 +75,14 @@ def command(
     its ending says no format, or there are no frames for pcap. With --baseline, what is better,
     worse, new and gone since that run follows, and the exit codes are those of `check --baseline`.
 
+    Several runs are joined: the shards of `check DIR --shard K/N`, or runs of different labs.
+    Each shard that is missing is named, its labs count as not measured, and the exit code is 3.
+    What is in two of them is refused, and so are shards of different folders. --save keeps what
+    they are joined to.
+
     Example:
       underlay report run.json
+      underlay report run-*.json --save run.json --format md -o summary.md
       underlay report run.json --html run.html
       underlay report run.json --format junit -o results.xml
       underlay report run.json -o run.pcapng
@@ -76,7 +90,8 @@ def command(
       underlay report run.json --format md --baseline before.json
     """
     from underlay.proof.runs.comparison import compare
-    from underlay.proof.runs.file import read_run
+    from underlay.proof.runs.file import read_run, run_text
+    from underlay.proof.runs.joining import joined
     from underlay.report.run import Told
 
     if html is not None:
@@ -87,7 +102,12 @@ def command(
             )
         shape, output = "html", html
     shape = shape or _format_of(output)
-    now, before = read_run(run.expanduser()), baseline_of(baseline)
+    whole = joined([(path, read_run(path.expanduser())) for path in runs])
+    now, before = whole.run, baseline_of(baseline)
+    for line in whole.missing:
+        err.print(line)
+    if save is not None:
+        _write(save.expanduser(), run_text(now))
     compared = compare(before, now, str(baseline)) if before else None
     told = Told(now, compared)
     if shape == "nagios":
@@ -100,8 +120,10 @@ def command(
         print(_text(told, shape, wide=wide), end="")
     else:
         _write(output.expanduser(), _text(told, shape, wide=wide))
-    if compared is not None:
-        raise typer.Exit(compared.exit_code)
+    code = compared.exit_code if compared is not None else EXIT_OK
+    if whole.missing and code == EXIT_OK:
+        code = EXIT_INFRASTRUCTURE
+    raise typer.Exit(code)
 
 
 def _format_of(output: Path | None) -> Format:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from underlay.proof.choice import Chosen
     from underlay.proof.labs import LabResults
     from underlay.proof.runs.saving import Source
-    from underlay.proof.runs.schema import Reached, SavedLab
+    from underlay.proof.runs.schema import Reached, SavedLab, Shard
     from underlay.verdict import Verdict
 
     Writer = Callable[[Run], None]
@@ -87,6 +87,10 @@ class Recording:
                 versions = {k: one for k, one in self.run.versions.items() if k != "vagrant"}
                 self._update(versions=versions)
             self._labs = {lab: unread(one, provider) for lab, one in self._sources.items()}
+
+    def of_shard(self, shard: Shard) -> None:
+        """Say which share of a folder's labs it is of."""
+        self._update(shard=shard)
 
     def becomes(self, source: Source) -> None:
         """Say that the nodes are another lab's from now on, which may have the name of before."""

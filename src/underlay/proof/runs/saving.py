@@ -54,13 +54,18 @@ class Source:
     plan: Plan
 
 
+def digest(plan: Plan) -> str:
+    """Return what tells whether two plans are the same, whatever is wanted of them."""
+    return hashlib.sha256(plan.without_intent.to_json().encode()).hexdigest()
+
+
 def unread(source: Source, provider: str) -> SavedLab:
     """Return a lab of which nothing is known yet."""
     return SavedLab(
         lab=source.plan.lab,
         file=source.file,
         text=source.text,
-        plan=hashlib.sha256(source.plan.without_intent.to_json().encode()).hexdigest(),
+        plan=digest(source.plan),
         provider=provider,
     )
 

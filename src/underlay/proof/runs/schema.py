@@ -361,6 +361,26 @@ class SavedLab(Strict):
     after: tuple[Event, ...] = ()
 
 
+class DealtLab(Strict):
+    """A lab of the folder that a shard is of: the ``shard`` that measures it, and its plan."""
+
+    lab: str
+    file: str
+    plan: str
+    shard: Annotated[int, Field(ge=1)]
+
+
+class Shard(Strict):
+    """Which share of a folder's labs a run is of, and who measures what (``check --shard``).
+
+    ``labs`` are those of all shards in the folder's order, empty where they weren't read.
+    """
+
+    number: Annotated[int, Field(ge=1)]
+    of: Annotated[int, Field(ge=1)]
+    labs: tuple[DealtLab, ...] = ()
+
+
 class Choice(Strict):
     """What the command line chose: the words of --only, --not and --protocol."""
 
@@ -374,7 +394,8 @@ class Run(Strict):
 
     ``of`` says whether it was a running lab, or files whose labs were brought up for it.
     ``error`` says what ended it before its end; without one it came as far as ``reached`` says.
-    ``versions`` are those of tools and of the nodes' kernel, ``kernel`` is the host's.
+    ``versions`` are those of tools and of the nodes' kernel, ``kernel`` is the host's. ``shard``
+    says which share of a folder's labs it is of, where it isn't of all.
     """
 
     document: Literal["underlay run"] = DOCUMENT
@@ -386,6 +407,7 @@ class Run(Strict):
     error: SavedError | None = None
     strict: bool = False
     choice: Choice = Choice()
+    shard: Shard | None = None
     kernel: str = ""
     versions: dict[str, str] = {}
     boots: Count = 0

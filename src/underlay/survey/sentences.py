@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BETWEEN, BESIDE, ITSELF = "between machines", "on one machine", "with their own machine"
 MACVLAN, IPVLAN = "Linux drivers/net/macvlan.c", "Linux drivers/net/ipvlan/ipvlan_core.c"
 VXLAN_HEADERS = 50  # Ethernet 14, IPv4 20, UDP 8, VXLAN 8: RFC 7348, 5
-WORDS: dict[Verdict, str] = {"works": "will work", "fails": "won't work", "unknown": "may work"}
+WORDS: dict[Verdict, str] = {"works": "will work", "fails": "won't work"}
 
 
 class Sentence(Seen):
@@ -35,6 +35,12 @@ class Sentence(Seen):
     """The sentence."""
     source: str = ""
     """The rule's source, in the kernel or a standard."""
+    what: str = ""
+    """Of a way to attach containers: what it is called."""
+    where: str = ""
+    """And whom it is to connect."""
+    reason: str = ""
+    """And what was seen that decides, or the rule that does on any wire."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +158,25 @@ def sentences(survey: Survey) -> list[Sentence]:
 
 def _of_rule(rule: Rule, wiring: Wiring) -> Sentence:
     known = decided(need(wiring) for need in rule.needs)
-    if known.verdict == "unknown":
-        text = f"{rule.what} {rule.where}: {known.reason}"
-    else:
-        text = f"{rule.what} {WORDS[known.verdict]} {rule.where}: {known.reason}"
     slug = {BETWEEN: "between", BESIDE: "beside", ITSELF: "itself"}[rule.where]
-    return _made(f"{rule.id}-{slug}", wiring, known.verdict, text, rule.source)
+    return Sentence(
+        id=f"{rule.id}-{slug}",
+        segment=wiring.group.name,
+        verdict=known.verdict,
+        text=told([rule.what], rule.where, known.verdict, known.reason),
+        source=rule.source,
+        what=rule.what,
+        where=rule.where,
+        reason=known.reason,
+    )
+
+
+def told(whats: Sequence[str], where: str, verdict: Verdict, reason: str) -> str:
+    """Return the sentence about one or several ways to attach containers that fare alike."""
+    *others, last = whats
+    names = f"{', '.join(others)} and {last}" if others else last
+    word = "" if verdict == "unknown" else f" {WORDS[verdict]}"
+    return f"{names}{word} {where}: {reason}."
 
 
 def _made(ident: str, wiring: Wiring, verdict: Verdict, text: str, source: str) -> Sentence:
@@ -329,8 +348,24 @@ def _of_machine(machine: Machine, survey: Survey) -> Iterator[Sentence]:
 
 
 def by_segment(found: Sequence[Sentence]) -> dict[str, list[Sentence]]:
-    """Return sentences by segment, those about no segment under an empty name, last."""
-    kept: dict[str, list[Sentence]] = {}
+    """Return sentences by segment, those about no segment under an empty name, last.
+
+    Those about ways to attach containers that fare alike, by the same reason, are one.
+    """
+    kept: dict[str, dict[object, list[Sentence]]] = {}
     for one in sorted(found, key=lambda sentence: not sentence.segment):
-        kept.setdefault(one.segment, []).append(one)
-    return kept
+        alike = (one.verdict, one.where, one.reason) if one.where else one.text
+        kept.setdefault(one.segment, {}).setdefault(alike, []).append(one)
+    return {
+        segment: [_as_one(those) for those in by_likeness.values()]
+        for segment, by_likeness in kept.items()
+    }
+
+
+def _as_one(those: Sequence[Sentence]) -> Sentence:
+    first = those[0]
+    if not first.where:
+        return first
+    text = told([one.what for one in those], first.where, first.verdict, first.reason)
+    sources = "; ".join(dict.fromkeys(one.source for one in those))
+    return first.model_copy(update={"text": text, "source": sources})

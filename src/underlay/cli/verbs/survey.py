@@ -71,6 +71,15 @@ def command(
             "--baseline", help="Compare with such a file; exit 1 where something drifted."
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Write a lab file that mirrors the machines' segments."
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a lab file that is there already.")
+    ] = False,
     sources: Annotated[
         bool, typer.Option("--sources", help="Below each sentence, the source of its rule.")
     ] = False,
@@ -90,18 +99,22 @@ def command(
     command, however that ends. A switch that takes offence at a MAC address may close its port:
     the NIC by which ssh comes in is left alone unless --segment names it.
 
-    It ends with sentences, each with what was seen, and "not known" where nobody looked. Exit
+    It ends with sentences, each with what was seen, and "not known" where nobody looked. With
+    -o it writes a lab whose switch does the same, so that the network can be tried on nodes. Exit
     code 1 where something differs from the baseline, 3 where a machine could not be asked.
 
     Example:
       underlay survey -i hosts.yml
       underlay survey -i hosts.yml --segment lan=eth1 --send --vlans 10,20
+      underlay survey -i hosts.yml --segment lan=eth1 --send -o lab.yml
       underlay survey -i hosts.yml --send --save rack.json
       underlay survey -i hosts.yml --send --baseline rack.json
     """
     from underlay.report.survey import survey_document, survey_text
     from underlay.report.terminal import page_form
+    from underlay.survey.drift import stable
     from underlay.survey.inventory import survey_of
+    from underlay.survey.lab_file import lab_text
     from underlay.survey.sentences import sentences
     from underlay.survey.surveying import Wanted
 
@@ -117,17 +130,20 @@ def command(
     )
     if wanted.vlans and not send:
         raise BadInput("--vlans needs --send: whether a tag passes is seen by frames alone")
+    _refuse_output(output, send=send, force=force)
     with progress("reading the inventory") as running:
         seen = survey_of(inventory, wanted, running.step, limit=limit)
     found = sentences(seen)
     changes = _drift(old, seen)
     if save:
-        _save(save, seen)
+        _write(save, stable(seen).model_dump_json(indent=2) + "\n")
     if as_json:
         print_document("survey", survey_document(seen, found, changes))
     else:
         width, plain = page_form(out)
         out.print(survey_text(seen, found, width=width, ascii_only=plain, sources=sources), end="")
+    if output:
+        _write(output, lab_text(seen, output.stem))
     for words in changes or ():
         people(as_json).print(f"drift: {words}")
     if changes == []:
@@ -193,11 +209,21 @@ def _drift(old: Stable | None, seen: Survey) -> list[str] | None:
     return None if old is None else drift(old, stable(seen))
 
 
-def _save(file: Path, seen: Survey) -> None:
+def _refuse_output(output: Path | None, *, send: bool, force: bool) -> None:
+    if output is None:
+        return
+    if not send:
+        raise BadInput("-o needs --send: what a switch does is seen by frames alone")
+    if output.is_dir():
+        raise BadInput(f"{output} is a folder, expected a file", hint=f"-o {output / 'lab.yml'}")
+    if output.exists() and not force:
+        raise BadInput(f"{output} is there already", hint="--force writes over it")
+
+
+def _write(file: Path, text: str) -> None:
     from underlay.storage.writing import write_whole
-    from underlay.survey.drift import stable
 
     try:
-        write_whole(file, stable(seen).model_dump_json(indent=2) + "\n")
+        write_whole(file, text)
     except OSError as error:
         raise BadInput(f"{file} can't be written: {reason(error)}") from error

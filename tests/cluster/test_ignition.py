@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from cluster.fleet_up import FLEETS, fleet_up
+from cluster.images import marked
 from cluster.running import Checkout, Lab, written
 from rendered import BATCH, KEY, SHIPPED
 from underlay.cluster import ignition
@@ -177,6 +178,7 @@ systemctl is-active systemd-networkd
 ls /run/cloud-init/disabled
 stat -c '%n %a %U:%G' /etc/underlay/node.json /etc /tmp /etc/cni/net.d
 """
+MARK = "/usr/lib/underlay-next"
 
 
 @pytest.fixture
@@ -185,9 +187,10 @@ def booted(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
-def test_a_lab_that_ignition_makes_is_as_predicted_at_its_first_boot_and_its_second(
-    booted: Lab,
+def test_a_lab_that_ignition_makes_is_as_predicted_at_its_first_boot_and_after_an_update(
+    booted: Lab, tmp_path: Path
 ) -> None:
+    """The second boot has another image's /usr, which holds a file more: see test_update.py."""
     done = booted.up()
     assert done.code == 0, str(done)
     booted.check().prove_green()
@@ -196,12 +199,22 @@ def test_a_lab_that_ignition_makes_is_as_predicted_at_its_first_boot_and_its_sec
     assert "eth1.70@eth1" in first
     assert "/etc/underlay/node.json 644 root:root" in first
     assert "/tmp 1777 root:root" in first
-    words = ("--after", "reboot", "--healing", "90", "--json")
+    image = marked(tmp_path / "next.ext4", MARK, "next\n")
+    words = ("--after", f"upgrade={image}", "--healing", "90", "--json")
     done = booted.verb("check", *words, deadline=900)
     assert done.code == 0, str(done)
-    (reboot,) = done.document()["after"]
-    assert reboot["cells"] == []
+    (update,) = done.document()["after"]
+    assert (update["event"], update["cells"]) == ("update", [])
+    assert [(one["node"], one["lost"]) for one in update["nodes"]] == [
+        ("core-01", None),
+        ("core-02", None),
+    ]
     assert booted.shell("core-01", NODE) == first
+    for node in ("core-01", "core-02"):
+        assert booted.shell(node, f"cat {MARK}") == "next\n"
+        refused = booted.execute(node, "touch", "/usr/written")
+        assert refused.code, str(refused)
+        assert "Read-only file system" in refused.err, str(refused)
     # The unit that starts containers is of the first boot, as cloud-init's last command is.
     unit = "systemctl show --value --property=ConditionResult underlay-node.service"
     assert booted.shell("core-01", unit).strip() == "no"

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from cluster.commands import run
+from cluster.images import change, marked
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
 from cluster.small_lab import small_lab
-from underlay.cluster.image import build as image
 
 # A lean node boots the same image every day; the full one's services are the full proof's.
 PROFILES = ["lean", pytest.param("full", marks=pytest.mark.all)]
@@ -22,18 +20,7 @@ MARK = "/etc/made-by-its-user"
 @pytest.fixture(scope="module")
 def own(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return an image that a user has made: Underlay's, with a file of the user's own in it."""
-    folder = tmp_path_factory.mktemp("own")
-    file = folder / "own.ext4"
-    done = run(
-        ["cp", "--sparse=always", str(image.current().disk), str(file)],
-        folder=folder,
-        deadline=60,
-    )
-    assert done.code == 0, str(done)
-    file.chmod(0o644)
-    (folder / "mark").write_text("mine\n")
-    change(file, f"write {folder / 'mark'} {MARK}")
-    return file
+    return marked(tmp_path_factory.mktemp("own") / "own.ext4", MARK, "mine\n")
 
 
 @pytest.fixture(params=PROFILES)
@@ -43,15 +30,6 @@ def own_lab(copy: Checkout, own: Path, request: pytest.FixtureRequest) -> Iterat
     text = small_lab("own-image", 1, count=2, lean=lean, more=more)
     with written(copy, own.parent, "own-image", text) as lab:
         yield lab
-
-
-def change(file: Path, request: str) -> None:
-    """Have debugfs change the file system in ``file``."""
-    program = shutil.which("debugfs", path="/usr/sbin:/sbin") or "debugfs"
-    done = run([program, "-w", "-R", request, str(file)], folder=file.parent, deadline=60)
-    assert done.code == 0, str(done)
-    # Its first line of stderr is its version; it fails with exit code 0.
-    assert len(done.err.strip().splitlines()) <= 1, str(done)
 
 
 def test_nodes_boot_it_and_the_matrix_is_proven(own_lab: Lab) -> None:

@@ -437,3 +437,28 @@ def test_names_that_differ_by_case_alone_have_an_order(tmp_path: Path) -> None:
     (tmp_path / "copyright").write_text("".join(f"License: {name}\n" for name in names))
     found = image_licences.licences(tmp_path)
     assert found == ("BSD-2-Clause", "BSD-2-clause", "bsd-2-clause", "MIT", "mit")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["build", "next.ext4", "--without", "dcker.io"], "did you mean docker.io?"),
+        (["build", "--without", "docker.io"], "has no FILE for it"),
+        (["export", "next.tar", "--with", "dash"], "has no FILE for it"),
+        (["build", "next.ext4", "--with", "a,b"], "'a,b': that is no name of a Debian package"),
+        (["build", "nowhere/next.ext4"], "there is no folder nowhere"),
+        (["build", "there"], "there is there already"),
+    ],
+)
+def test_another_image_that_cannot_be_built_is_refused_before_anything_is(
+    words: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").touch()
+    assert cli.main(["image", *words]) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["there"]

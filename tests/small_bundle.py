@@ -8,8 +8,8 @@ import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from underlay.bundle import making
-from underlay.bundle.contents import (
+from underlay.cluster.bundle import making
+from underlay.cluster.bundle.contents import (
     CHECKOUT,
     DEBS,
     IMAGE,
@@ -66,7 +66,7 @@ def small_bundle(
 
 def this_system(packages: list[Needed] | None = None, *, room: int = 0) -> str:
     """Return what needs.txt says where this very machine is wanted."""
-    from underlay.bundle.debian import system
+    from underlay.cluster.bundle.debian import system
 
     distribution, release, architecture = system()
     said = needs(packages or [], {"system": room, "folder": room, "cache": room}).splitlines()

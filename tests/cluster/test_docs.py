@@ -70,7 +70,7 @@ SLOW_DOCUMENTS = ("demo", "check")
 ALONE = {"down": ["--all"]}
 # They run until they are interrupted; their own tests compare what they print.
 UNTIL_INTERRUPTED = {"forward": "test_forward.py", "watch": "test_watch.py"}
-# tests/unit/bundle compares what it prints of a small bundle.
+# tests/unit/cluster/bundle compares what it prints of a small bundle.
 FETCHING = {"bundle": "test_verb.py"}
 SLOW_DEADLINE = 600.0
 DEADLINE = 120.0

@@ -36,7 +36,6 @@ ORDER = (
     "proof",
     "report",
     "workshop",
-    "bundle",
     "cli",
     "pytest_plugin",
     "__main__",

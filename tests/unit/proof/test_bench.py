@@ -17,12 +17,12 @@ import pytest
 import doc_pages
 import documents
 from underlay import cli
+from underlay.cluster import checkout
 from underlay.cluster.providers import NAMES as PROVIDERS
 from underlay.cluster.providers import provider
 from underlay.errors import Infrastructure
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
-from underlay.proof import checkout
 from underlay.proof.bench import baseline, bench, command_line, dataplane, figures, labs
 from underlay.proof.bench.bench import document, machine
 from underlay.proof.bench.figures import (

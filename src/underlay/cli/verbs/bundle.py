@@ -13,7 +13,7 @@ from underlay.cli.options import AsJson
 from underlay.errors import BadInput, did_you_mean, nearest
 
 if TYPE_CHECKING:
-    from underlay.bundle.contents import Manifest
+    from underlay.cluster.bundle.contents import Manifest
 
 GROUP = "Workshops"
 ORDER = 20
@@ -80,8 +80,8 @@ def command(
 
 
 def _make(file: Path, *, force: bool, as_json: bool) -> None:
-    from underlay.bundle.contents import sha256
-    from underlay.bundle.making import make
+    from underlay.cluster.bundle.contents import sha256
+    from underlay.cluster.bundle.making import make
 
     began = time.monotonic()
     if file.suffix != SUFFIX:
@@ -106,8 +106,8 @@ def _make(file: Path, *, force: bool, as_json: bool) -> None:
 
 
 def _check(file: Path, *, as_json: bool) -> None:
-    from underlay.bundle.contents import sha256
-    from underlay.bundle.reading import check
+    from underlay.cluster.bundle.contents import sha256
+    from underlay.cluster.bundle.reading import check
 
     began = time.monotonic()
     with progress(f"checking {file.name}") as running:
@@ -123,7 +123,7 @@ def _check(file: Path, *, as_json: bool) -> None:
 
 
 def _install(file: Path, folder: Path, *, as_json: bool) -> None:
-    from underlay.bundle.installing import install
+    from underlay.cluster.bundle.installing import install
 
     began = time.monotonic()
     with progress(f"installing {file.name}") as running:
@@ -138,7 +138,7 @@ def _install(file: Path, folder: Path, *, as_json: bool) -> None:
 
 
 def _facts(file: Path, manifest: Manifest) -> dict[str, Any]:
-    from underlay.bundle.contents import CHECKOUT, DEBS, IMAGE, WHEELS
+    from underlay.cluster.bundle.contents import CHECKOUT, DEBS, IMAGE, WHEELS
 
     sizes = {held.name: held.bytes for held in manifest.files}
     packages, wheels = manifest.within(DEBS), manifest.within(WHEELS)
@@ -177,7 +177,7 @@ def _say_what_it_is(manifest: Manifest) -> None:
 
 
 def _parts(manifest: Manifest) -> list[str]:
-    from underlay.bundle.contents import CHECKOUT, DEBS, IMAGE, WHEELS
+    from underlay.cluster.bundle.contents import CHECKOUT, DEBS, IMAGE, WHEELS
 
     sizes = {held.name: held.bytes for held in manifest.files}
     packages, wheels = manifest.within(DEBS), manifest.within(WHEELS)

@@ -9,9 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from underlay import __version__
+from underlay.cluster import checkout
 from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import UnderlayError
-from underlay.proof import checkout
 from underlay.proof.bench.figures import (
     FIGURES,
     ICMP,

@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from underlay.cluster import checkout
 from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.cluster.versions import versions
-from underlay.proof import checkout
 from underlay.proof.records.content import digests
 from underlay.proof.records.schema import Machine, Origin
 from underlay.storage.paths import root

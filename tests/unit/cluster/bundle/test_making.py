@@ -8,8 +8,8 @@ import pytest
 
 from ending import ends, interrupted_once, noted
 from underlay import cli
-from underlay.bundle import debian
-from underlay.bundle.contents import Needed
+from underlay.cluster.bundle import debian
+from underlay.cluster.bundle.contents import Needed
 from underlay.cluster.image import build
 from underlay.cluster.image.build import Image
 

@@ -11,8 +11,8 @@ import pytest
 import doc_pages
 from small_bundle import Change, changed, small_bundle, this_system
 from underlay import cli
-from underlay.bundle import debian
-from underlay.bundle.contents import MANIFEST, sha256
+from underlay.cluster.bundle import debian
+from underlay.cluster.bundle.contents import MANIFEST, sha256
 from underlay.storage import paths
 
 DEB = "debs/python3_3.13.5-1_amd64.deb"
@@ -104,7 +104,7 @@ def test_too_small_a_disk_is_refused_before_anything_is_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(debian, "system", lambda: ("debian", "13", "amd64"))
-    monkeypatch.setattr("underlay.bundle.making.ROOM", 1 << 40)
+    monkeypatch.setattr("underlay.cluster.bundle.making.ROOM", 1 << 40)
     code, _, err = said(capsys, str(tmp_path / "a.tar"))
     assert code == 2
     assert "MiB free, a bundle needs" in err

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.bundle.contents import INSTALL, Manifest
-from underlay.bundle.reading import check
+from underlay.cluster.bundle.contents import INSTALL, Manifest
+from underlay.cluster.bundle.reading import check
 from underlay.cluster.process import run, tail
 from underlay.errors import EXIT_BAD_INPUT, BadInput, Infrastructure, reason
 from underlay.storage import temporary

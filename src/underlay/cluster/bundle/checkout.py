@@ -8,9 +8,9 @@ import tarfile
 from pathlib import Path
 from typing import IO
 
+from underlay.cluster import checkout as repository
 from underlay.cluster.process import run
 from underlay.errors import BadInput
-from underlay.proof import checkout as repository
 from underlay.storage import paths
 
 DEADLINE = 60.0

@@ -8,7 +8,7 @@ from email.parser import Parser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.bundle.contents import WHEELS, Licensed
+from underlay.cluster.bundle.contents import WHEELS, Licensed
 from underlay.cluster.image.licences import UNNAMED
 from underlay.cluster.process import run
 from underlay.storage import paths

@@ -12,7 +12,7 @@ import pytest
 
 from barrier import Point
 from small_bundle import LAUNCHER, small_bundle, this_system
-from underlay.bundle.contents import Needed, needs
+from underlay.cluster.bundle.contents import Needed, needs
 
 DEADLINE = 60
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay import __version__
-from underlay.bundle import checkout, debian, wheels
-from underlay.bundle.contents import (
+from underlay.cluster.bundle import checkout, debian, wheels
+from underlay.cluster.bundle.contents import (
     ARCHITECTURE,
     CHECKOUT,
     DISTRIBUTION,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from underlay.bundle.contents import (
+from underlay.cluster.bundle.contents import (
     ARCHITECTURE,
     DEBS,
     DISTRIBUTION,

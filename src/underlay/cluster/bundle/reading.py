@@ -8,7 +8,7 @@ import tarfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from underlay.bundle.contents import BLOCK, MANIFEST, SUMS, Manifest, parsed
+from underlay.cluster.bundle.contents import BLOCK, MANIFEST, SUMS, Manifest, parsed
 from underlay.errors import BadInput, listed, reason
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from small_bundle import small_bundle
-from underlay.bundle import checkout, debian, wheels
-from underlay.bundle.contents import Licensed, Needed, needs, sha256
-from underlay.bundle.reading import check
+from underlay.cluster.bundle import checkout, debian, wheels
+from underlay.cluster.bundle.contents import Licensed, Needed, needs, sha256
+from underlay.cluster.bundle.reading import check
 from underlay.errors import Infrastructure
 
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}.5-1"

@@ -402,6 +402,11 @@ def test_a_node_calls_its_management_eth0_whatever_its_hosts_files_do(tmp_path: 
     assert ids(lint(tmp_path / "lab.yml")) == []
 
 
+def test_a_hosts_ignition_file_may_be_newer_than_its_nodes_ignition() -> None:
+    found = lint(ROOT / "tests/golden/rules/ignition-newer.yml")
+    assert ids(found) == [("ignition-newer", "error")]
+
+
 def test_every_rule_is_tested() -> None:
     here = Path(__file__).read_text(encoding="utf-8")
     assert [rule.id for rule in RULES if f'("{rule.id}", "{rule.severity}")' not in here] == []

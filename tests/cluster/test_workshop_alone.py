@@ -11,6 +11,7 @@ import pytest
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout
 from cluster.small_course import EXERCISE, write_course
+from documents import problems
 from underlay.proof.bench.soak import waited
 
 DEADLINE = 400.0
@@ -64,11 +65,16 @@ def test_an_author_is_told_what_is_not_so(copy: Checkout, course: Path) -> None:
     done = copy.underlay("workshop", "prove", str(course), deadline=DEADLINE)
     assert done.code == 0, str(done)
     assert "1 of 1 exercise is as it says, on 1 boot" in done.out
+    # What is so is told as text, and what isn't as a document.
     file = course / "one" / "exercise.yml"
     file.write_text(EXERCISE.replace("web-1a, web-1c", "web-1a"))
-    done = copy.underlay("workshop", "prove", str(course), deadline=DEADLINE)
+    done = copy.underlay("workshop", "prove", str(course), "--json", deadline=DEADLINE)
     assert done.code == 1, str(done)
-    assert "stage 1 (Heard again) begins with red cells that it doesn't name: web-1b →" in done.out
+    assert problems("workshop", done.document()) == []
+    (one,) = done.document()["exercises"]
+    assert (one["exercise"], one["result"]) == ("one", "not so")
+    unnamed = "stage 1 (Heard again) begins with red cells that it doesn't name: web-1b →"
+    assert any(unnamed in problem for problem in one["problems"])
     file.write_text(EXERCISE.replace("web-1a, web-1c", "web-1x"))
     done = copy.underlay("workshop", "prove", str(course), "--no-nodes")
     assert done.code == 2, str(done)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import pytest
 
+from documents import problems
 from underlay import cli
 from underlay.cli.verbs.workshop import ACTIONS
 from underlay.cli.workshop_actions.up import counted
+from underlay.workshop import proving
+from underlay.workshop.proving import Proofs, Proven
 
 OPTIONS = {
     "seats": ["--seats", "2"],
@@ -74,3 +80,39 @@ def test_only_try_and_prove_take_an_exercise(capsys: pytest.CaptureFixture[str])
 def test_the_list_is_of_all_courses(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["workshop", "list", "find-the-fault"]) == 2
     assert "takes no course" in capsys.readouterr().err
+
+
+def test_proofs_are_one_document(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nodes would show is made up; each word of what became of an exercise is told."""
+    proofs = Proofs(
+        [
+            Proven("half-of-the-room", (), 1, 40, 12.5),
+            Proven("second", ("stage 1 isn't red",), 2, 40, 3.0, fresh=True),
+            Proven("third", ("its lab: no node came up",), 2, down=True),
+        ],
+        boots=3,
+    )
+
+    def prove(exercises: object, tell: object, show: Callable[[Proven], None]) -> Proofs:
+        for one in proofs.proven:
+            show(one)
+        return proofs
+
+    monkeypatch.setattr(proving, "prove", prove)
+    assert cli.main(["workshop", "prove", "find-the-fault", "--json"]) == 1
+    told = capsys.readouterr()
+    document = json.loads(told.out)
+    assert problems("workshop", document) == []
+    assert document["boots"] == 3
+    results = [one["result"] for one in document["exercises"]]
+    assert results == ["proven", "not so", "not known"]
+    assert document["exercises"][1]["problems"] == ["stage 1 isn't red"]
+    # While the others are still waited for, people read how one went.
+    assert "✓ half-of-the-room" in told.err
+    assert cli.main(["workshop", "prove", "find-the-fault", "--no-nodes", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert problems("workshop", document) == []
+    assert {one["result"] for one in document["exercises"]} == {"read"}
+    assert len(document["exercises"]) > 1

@@ -33,7 +33,7 @@ DEADLINE = 900
 
 
 @pytest.fixture
-def lab(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
+def updated(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
     with written(copy, tmp_path, "updated", LAB) as made:
         done = made.up()
         assert done.code == 0, str(done)
@@ -47,12 +47,12 @@ def without(path: str, folder: Path) -> Path:
 
 
 def test_without_a_plugin_networks_do_not_come_back_and_each_node_says_why(
-    lab: Lab, tmp_path: Path
+    updated: Lab, tmp_path: Path
 ) -> None:
     """Locksmith asks for the machine alone: the second node is updated as well."""
     image = without(PLUGIN, tmp_path)
     words = ("--after", f"upgrade={image}", "--healing", "5", "--json")
-    done = lab.verb("check", *words, deadline=DEADLINE)
+    done = updated.verb("check", *words, deadline=DEADLINE)
     assert done.code == 1, str(done)
     (event,) = done.document()["after"]
     assert [one["node"] for one in event["nodes"]] == ["core-01", "core-02"]
@@ -64,18 +64,18 @@ def test_without_a_plugin_networks_do_not_come_back_and_each_node_says_why(
     assert {one["id"] for one in event["reasons"]} <= {"usr-lacks", "away"}
     # It is the node's until it is made anew, also where the file is gone by then.
     image.unlink()
-    lab.verb("check", "--after", "reboot", "--healing", "5", deadline=DEADLINE)
-    assert lab.shell("core-02", USR).startswith("/dev/ubdc ro")
-    assert lab.down().code == 0
-    assert lab.up().code == 0
-    assert lab.shell("core-02", USR) == ""
-    lab.check().prove_green()
+    updated.verb("check", "--after", "reboot", "--healing", "5", deadline=DEADLINE)
+    assert updated.shell("core-02", USR).startswith("/dev/ubdc ro")
+    assert updated.down().code == 0
+    assert updated.up().code == 0
+    assert updated.shell("core-02", USR) == ""
+    updated.check().prove_green()
 
 
-def test_a_node_that_does_not_come_back_stops_the_update(lab: Lab, tmp_path: Path) -> None:
+def test_a_node_that_does_not_come_back_stops_the_update(updated: Lab, tmp_path: Path) -> None:
     image = without(NETWORKD, tmp_path)
     words = ("--after", f"upgrade={image}", "--after", "reboot", "--healing", "5", "--json")
-    done = lab.verb("check", *words, deadline=DEADLINE)
+    done = updated.verb("check", *words, deadline=DEADLINE)
     assert done.code == 3, str(done)
     assert "core-01 did not come back, and the update stops with it" in done.err, str(done)
     assert "not updated, with the /usr of before: core-02" in done.err, str(done)
@@ -85,4 +85,4 @@ def test_a_node_that_does_not_come_back_stops_the_update(lab: Lab, tmp_path: Pat
     assert NETWORKD in turn["lost"]["message"]
     assert {one["healed"] for one in turn["silent"]} == {None}
     assert len(turn["silent"]) == turn["asked"]
-    assert lab.shell("core-02", USR) == ""
+    assert updated.shell("core-02", USR) == ""

@@ -48,6 +48,7 @@ OF_THE_CHECKOUTS_LABS = {
     "test_status",
     "test_trace",
     "test_unplanned",
+    "test_update",
     "test_watch",
 }
 # Where several processes share the tests, these have a lab beside the others', in a copy of the

@@ -127,6 +127,8 @@ def show(document: dict[str, Any]) -> None:
         out.print(f"{name}: {value}")
     if document["libvirt_ratio"] is not None:
         out.print(f"libvirt takes {document['libvirt_ratio']} times as long")
+    if document["floor_ratio"] is not None:
+        out.print(f"`up` takes {document['floor_ratio']} times as long as its floor")
     for name, what in BASELINES.items():
         if document[name] is not None:
             out.print(f"{what} takes {document[name]:.1f} times as long as `check` of ICMP")

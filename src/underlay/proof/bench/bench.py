@@ -14,12 +14,14 @@ from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.errors import UnderlayError
 from underlay.proof.bench.figures import (
     FIGURES,
+    FLOOR,
     ICMP,
     LIBVIRT,
     MEASURES,
     ONE_A_NODE,
     ONE_BY_ONE,
     ONE_BY_ONE_SHARED,
+    UP,
     Found,
 )
 from underlay.proof.bench.labs import Stopwatch
@@ -37,6 +39,7 @@ QUICK = 600.0
 # How many times as long another way takes: the figures whose quotient each is.
 RATIOS = {
     "libvirt_ratio": (LIBVIRT, "up_to_matrix_s"),
+    "floor_ratio": (UP, FLOOR),
     "ssh_ping_ratio": (ONE_BY_ONE, ICMP),
     "ssh_ping_shared_ratio": (ONE_BY_ONE_SHARED, ICMP),
     "ssh_fping_ratio": (ONE_A_NODE, ICMP),

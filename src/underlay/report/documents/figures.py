@@ -59,6 +59,7 @@ class Bench(TypedDict):
     not_run: list[NotRun]
     growth: dict[str, float]
     libvirt_ratio: float | None
+    floor_ratio: float | None
     ssh_fping_ratio: float | None
     ssh_ping_shared_ratio: float | None
     ssh_ping_ratio: float | None

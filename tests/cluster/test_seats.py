@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +21,7 @@ from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import VERB_DEADLINE, Checkout
 from course_folder import LAB, course_in
 from underlay.cluster.providers.uml.sandbox import start_time
+from underlay.workshop.outlived import GRACE, LOOK
 
 # A container each will do.
 ONE_EACH = LAB.replace("count: 2, networks", "count: 1, networks")
@@ -198,6 +200,28 @@ def test_down_needs_neither_the_server_nor_the_course(two_rooms: Workshops) -> N
     server = json.loads((two_rooms.folder / "sign-in/server.json").read_text())
     os.kill(server["pid"], signal.SIGKILL)
     (two_rooms.course / "course.yml").unlink()
+    done = two_rooms.down()
+    assert done.code == 0, str(done)
+    assert not two_rooms.folder.exists()
+
+
+@pytest.mark.all
+def test_the_server_ends_by_itself_where_all_sandboxes_were_killed(two_rooms: Workshops) -> None:
+    """As a killed test of nodes leaves it, or a machine whose memory ran out."""
+    assert two_rooms.up(1).code == 0
+    server = json.loads((two_rooms.folder / "sign-in/server.json").read_text())
+    found = [json.loads(one.read_text()) for one in two_rooms.folder.rglob("sandbox.json")]
+    assert len(found) == 2
+    first, second = (one["outer"] for one in found)
+    time.sleep(2 * LOOK)
+    os.kill(first, signal.SIGKILL)
+    time.sleep(GRACE + 2 * LOOK)
+    assert start_time(server["pid"]) == server["started"], "a seat is still there"
+    os.kill(second, signal.SIGKILL)
+    limit = time.monotonic() + 120
+    while start_time(server["pid"]) == server["started"]:
+        assert time.monotonic() < limit
+        time.sleep(0.5)
     done = two_rooms.down()
     assert done.code == 0, str(done)
     assert not two_rooms.folder.exists()

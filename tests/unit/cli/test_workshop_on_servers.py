@@ -19,6 +19,7 @@ from underlay import cli
 from underlay.storage import paths
 from underlay.workshop import sign_in
 from underlay.workshop.record import Workshop, workshops_folder
+from unit.cli.test_workshop_seats import address_of, answer, serving
 
 SERVER = """\
 #!/bin/sh
@@ -121,6 +122,22 @@ def test_where_each_server_answers_that_is_no_failure(
     complaint = capsys.readouterr().err
     assert "room-a: " in complaint
     assert "room-b: " in complaint
+
+
+@pytest.mark.all
+def test_the_page_shows_the_seats_of_all_servers_until_no_server_has_them(servers: Path) -> None:
+    pytest.importorskip("starlette", reason="pip install starlette uvicorn")
+    with serving("two-rooms", "-i", str(servers)) as process:
+        address = address_of(process)
+        shown = json.loads(answer(f"{address}state?revision=0&cells=0")[1])
+        names = [one["cells"][0] for one in shown["seats"]]
+        assert names == ["room-a/00*", "room-a/01", "room-a/02", "room-b/00*", "room-b/01"]
+        assert "room-a: nobody can come in" in shown["wrong"]
+        for name in ("room-a", "room-b"):
+            (servers.parent / name / "workshops" / "two-rooms" / "workshop.json").unlink()
+        _, complaint = process.communicate(timeout=300)
+        assert "the workshop two-rooms is down" in complaint
+        assert process.returncode == 0
 
 
 @pytest.mark.parametrize("words", [("--new-password", "1"), ("--keys", "keys")])

@@ -200,9 +200,9 @@ def answer(address: str) -> tuple[int, str]:
 
 
 @contextmanager
-def serving() -> Iterator[subprocess.Popen[str]]:
+def serving(*more: str) -> Iterator[subprocess.Popen[str]]:
     """Run ``workshop watch --serve``, and end it whatever becomes of the test."""
-    command = [sys.executable, "-P", "-m", "underlay", "workshop", "watch", "--serve"]
+    command = [sys.executable, "-P", "-m", "underlay", "workshop", "watch", "--serve", *more]
     environment = os.environ | {"PYTHONPATH": str(paths.PACKAGE.parent)}
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment

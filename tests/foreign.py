@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socket import inet_ntoa
 
 from ruamel.yaml import YAML
 
@@ -35,6 +36,8 @@ containers:
 """
 USER = "visitor"
 SSH_DEADLINE = 120.0
+# Who may send echo requests: systemd says so (sysctl.d/50-default.conf), and lean nodes have none.
+ANYBODY = "0 2147483647"
 # The user is nobody in particular: no group, no password, no right to become anybody else.
 ACCOUNT = f"""
 id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh --password '*' {USER}
@@ -42,6 +45,8 @@ install -d -m 700 -o {USER} /home/{USER}/.ssh
 cat >/home/{USER}/.ssh/authorized_keys
 chown {USER} /home/{USER}/.ssh/authorized_keys
 chmod 600 /home/{USER}/.ssh/authorized_keys
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+echo '{ANYBODY}' >/proc/sys/net/ipv4/ping_group_range
 """
 SUDOERS = "/etc/sudoers.d/visitor"
 INSTALL = f"""
@@ -113,6 +118,13 @@ class Foreign:
         """Return links, addresses, routes, settings, files and processes of each machine."""
         return {name: self.root(name, LISTING) for name in names or self.names}
 
+    def install(self, path: str, text: str) -> None:
+        """Put a program at ``path`` on all machines, as an administrator does: only root writes."""
+        for name in self.names:
+            script = f"cat >{path}.new; chmod 755 {path}.new; mv {path}.new {path}"
+            done = self.lab.verb("exec", name, "--", "sh", "-euc", script, text=text)
+            assert done.code == 0, str(done)
+
     @contextmanager
     def sudoers(self, *lines: str) -> Iterator[None]:
         """Have ``lines`` in the sudoers of all machines, as an administrator puts them there."""
@@ -138,20 +150,35 @@ class Foreign:
             yaml.dump(document, open_file)
         yield file
 
-    def captured_at_switch(self, bridge: str, filter_words: Sequence[str]) -> Capture:
-        """Start to capture what passes a segment's bridge; see Capture."""
-        return Capture(self, bridge, filter_words)
+    def captured_at_switch(self) -> Capture:
+        """Capture what comes to the ports of all segments; see Capture."""
+        return Capture(self)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A packet at a port of the switch: ``kind`` is arp, icmp, tcp, udp or a number.
+
+    ``opens`` says that it is TCP's first segment; ``text`` is the beginning of what it carries.
+    """
+
+    port: str
+    kind: str
+    source: str
+    destination: str
+    source_port: int = 0
+    opens: bool = False
+    text: bytes = b""
 
 
 class Capture:
-    """Frames that pass the switch while the block runs; ``lines`` are tcpdump's, one a frame."""
+    """What passes the switch while the block runs, by which port it came there: ``heard``."""
 
-    def __init__(self, machines: Foreign, bridge: str, filter_words: Sequence[str]) -> None:
-        self.lines: list[str] = []
-        words = ["tcpdump", "-n", "-l", "-e", "--immediate-mode", "-i", bridge, *filter_words]
+    def __init__(self, machines: Foreign) -> None:
+        self.heard: list[Heard] = []
         lab = machines.lab
         self._command = [str(lab.checkout.root / "underlay"), "exec", "--lab", lab.name]
-        self._command += ["switch", "--", *words]
+        self._command += ["switch", "--", "python3", "-I", "-S", "-c", SNIFFER]
         self._folder = lab.checkout.root
         self._process: subprocess.Popen[str] | None = None
 
@@ -159,29 +186,53 @@ class Capture:
         self._process = subprocess.Popen(
             self._command,
             cwd=self._folder,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
             env=clean_environment(),
         )
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            if "listening on" in line:
-                return self
-        raise AssertionError("tcpdump does not listen at the switch")
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
+        return self
 
     def __exit__(self, *_: object) -> None:
         assert self._process is not None
-        time.sleep(0.5)  # what has been sent has arrived, and is written by then
-        self._process.terminate()
-        try:
-            out, _err = self._process.communicate(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            out, _err = self._process.communicate()
-        self.lines = [line for line in out.splitlines() if line.strip()]
+        time.sleep(0.5)  # what has been sent has arrived by then
+        out, _err = self._process.communicate("", timeout=60)
+        rows = (line.split() for line in out.splitlines())
+        self.heard = [heard(port, bytes.fromhex(frame)) for port, frame in rows]
+
+
+# Runs where the bridges are, until its standard input ends.
+SNIFFER = """
+import os, select, socket, sys
+made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 23)
+print("ready", flush=True)
+over = False
+while not over:
+    found, _, _ = select.select([0, made], [], [])
+    over = 0 in found and not os.read(0, 1)
+    if made in found:
+        data, place = made.recvfrom(256)
+        # What comes to a port, once: bridges have it as well, and so has the port it leaves by.
+        if place[2] != 4 and data[12:14] in (b"\\x08\\x00", b"\\x08\\x06"):
+            print(place[0], data.hex())
+"""
+
+
+def heard(port: str, frame: bytes) -> Heard:
+    """Return what a frame with an ARP or IPv4 packet says."""
+    body = frame[14:]
+    if frame[12:14] == b"\x08\x06":
+        return Heard(port, "arp", inet_ntoa(body[14:18]), inet_ntoa(body[24:28]))
+    inside = body[(body[0] & 15) * 4 :]
+    kind = {1: "icmp", 6: "tcp", 17: "udp"}.get(body[9], str(body[9]))
+    opens = kind == "tcp" and inside[13] & 0x12 == 0x02
+    own = int.from_bytes(inside[:2], "big") if kind in ("tcp", "udp") else 0
+    places = inet_ntoa(body[12:16]), inet_ntoa(body[16:20])
+    return Heard(port, kind, *places, own, opens, inside[8:])
 
 
 @contextmanager

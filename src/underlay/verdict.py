@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from underlay.expect import Check, Expectation, Family, Protocol, Stop, Value
     from underlay.intent import Outcome
     from underlay.observe import Observation, Observed
+    from underlay.observe.live import Live
     from underlay.observe.unplanned import Looked, Unplanned
     from underlay.plan import Plan, PlannedStatement
 
@@ -143,7 +144,8 @@ class Verdict:
     counts for the exit code, too. ``intent`` is how it stands with what is wanted of the lab,
     which a cell that is as predicted may be against. ``left_out`` is how many cells aren't here
     because others were asked for. ``strangers`` are containers that the plan doesn't know, None
-    where nobody looked for any; they count as what is there beyond the plan.
+    where nobody looked for any; they count as what is there beyond the plan. ``live`` says how a
+    network of machines in use was measured, None for a lab of Underlay's own nodes.
     """
 
     lab: str
@@ -155,6 +157,7 @@ class Verdict:
     intent: tuple[Judged[Cell], ...] = ()
     left_out: int = 0
     strangers: tuple[Stranger, ...] | None = None
+    live: Live | None = None
 
     @property
     def summary(self) -> Summary:

@@ -5,6 +5,7 @@ A verb writes ``lab: LabOption = None``; the parameter's name is the verb's own.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -26,6 +27,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 Wide = Annotated[
     bool,
     typer.Option("--wide", help="Show a row and column for each end, however many there are."),
+]
+InventoryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--inventory", "-i", metavar="FILE", help="Machines that exist, as Ansible's inventory."
+    ),
+]
+LimitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--limit", metavar="PATTERN", help="With --inventory: only these of its machines."
+    ),
 ]
 # Which of a lab's cells are shown and count.
 OnlyOption = Annotated[

@@ -11,7 +11,7 @@ import json
 import zlib
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from underlay.plan import Plan, PlannedContainer
@@ -20,7 +20,7 @@ PATIENCE = 60.0  # s that a probe waits for its caller's next word
 # Looking for site packages costs more than all that the probe imports.
 PYTHON = ("python3", "-I", "-S")
 
-_PROBING = (
+PROBED = (
     "rtnetlink",
     "namespaces",
     "packets",
@@ -45,6 +45,7 @@ _PROBING = (
 _GATHERING = ("rtnetlink", "namespaces", "gather")
 _PINGING = ("rtnetlink", "namespaces", "packets", "cells", "spaces", "pinging")
 _RELAYING = ("namespaces", "relaying")
+_READING = ("rtnetlink", "namespaces", "packets", "gather", "reader")
 _SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
 # Makes modules of the sources that it is handed, and runs the last one's main.
 BOOTSTRAP = """\
@@ -57,6 +58,13 @@ for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))):
     exec(compile(text, name, "exec"), module.__dict__)
 sys.exit(module.main(sys.argv[2]))"""
 
+# The same, for a program whose sources come as the first line of stdin and whose argument is the
+# second: on a machine that others use too nothing of it stands in the list of processes.
+FED = (
+    BOOTSTRAP.replace("sys.argv[1]", "sys.stdin.readline()")
+    .replace("sys.argv[2]", "sys.stdin.readline()")
+)  # fmt: skip
+
 
 def probe_command(patience: float = PATIENCE) -> list[str]:
     """Return the argument list that runs the probe as root on a node.
@@ -64,7 +72,7 @@ def probe_command(patience: float = PATIENCE) -> list[str]:
     What it is to do comes first on its stdin, within ``patience`` seconds: a line of
     ``tasks.py``. How it is led after that is described in probe.py.
     """
-    return [*PYTHON, "-c", BOOTSTRAP, _source(_PROBING), f"{patience:g}"]
+    return [*PYTHON, "-c", BOOTSTRAP, _source(PROBED), f"{patience:g}"]
 
 
 def gather_command(plan: Plan, node: str, *, brief: bool = False) -> list[str]:
@@ -128,13 +136,32 @@ def sniff_command(
     return [*PYTHON, "-c", BOOTSTRAP, _source(_SNIFFING), pack(task)]
 
 
+def reader_command(python: str) -> list[str]:
+    """Return the argument list that runs reader.py on a machine, as any user."""
+    return [python, *PYTHON[1:], "-c", FED]
+
+
+def reader_input(task: object) -> str:
+    """Return what the program of ``reader_command`` reads: its sources, and its ``task``."""
+    return f"{_source(_READING)}\n{pack(task)}\n"
+
+
 @cache
 def _source(modules: tuple[str, ...]) -> str:
-    here = Path(__file__).parent / "on_node"
-    return pack([(name, (here / f"{name}.py").read_text("utf-8")) for name in modules])
+    return pack([(name, source_of_module(name)) for name in modules])
+
+
+def source_of_module(name: str) -> str:
+    """Return the source of a module that runs on nodes."""
+    return (Path(__file__).parent / "on_node" / f"{name}.py").read_text("utf-8")
 
 
 def pack(value: object) -> str:
     """Return ``value`` as one line of text, which the programs unpack."""
     text = json.dumps(value, separators=(",", ":"))
     return base64.b64encode(zlib.compress(text.encode(), 6)).decode()
+
+
+def unpacked(line: str) -> Any:
+    """Return what ``pack`` made a line of."""
+    return json.loads(zlib.decompress(base64.b64decode(line)))

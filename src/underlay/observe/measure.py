@@ -12,10 +12,11 @@ import json
 import secrets
 import time
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from underlay.expect import predict
-from underlay.observe.commands import probe_command
+from underlay.observe.commands import pack, probe_command, unpacked
 from underlay.observe.led import Led
 from underlay.observe.observation import grown, merge
 from underlay.observe.on_node.asking import BEGUN
@@ -24,7 +25,7 @@ from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from underlay.expect import Expectation
     from underlay.expect.unplanned import Planned
@@ -47,6 +48,21 @@ FEW = 150  # cells of a node
 COLLECT = 15.0  # s until a node's document is there
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How probes are run on machines that aren't a lab's own nodes.
+
+    ``command`` starts the pinned program (pinned.py) on any of ``machines``, and ``adapt(name,
+    task)`` returns what is to be done there instead of a node's ``task``. ``absent`` says why the
+    others have no probe.
+    """
+
+    machines: frozenset[str]
+    command: Sequence[str]
+    adapt: Callable[[str, dict[str, Any]], dict[str, Any]]
+    absent: dict[str, str]
+
+
 def measure(
     plan: Plan,
     spawn: Spawn,
@@ -57,6 +73,7 @@ def measure(
     start: float = START,
     deadline: float | None = None,
     pace: float = 1,
+    manner: Manner | None = None,
 ) -> Observation:
     """Measure every cell of ``plan``'s matrix and return what was seen.
 
@@ -73,6 +90,7 @@ def measure(
     set the order of the cells, and how long a probe may take in all; no verdict depends on them.
     With ``planned`` what is there beyond it is looked for once all cells are measured. ``asked``
     is for a caller that wants other cells, or in other phases: the observation has those alone.
+    ``manner`` is how probes are run where they aren't as on a lab's own nodes.
     """
     nonce = secrets.token_hex(4)
     expectations = predict(plan) if expectations is None else expectations
@@ -83,7 +101,14 @@ def measure(
     patience = start + deadline + COLLECT
     began = time.monotonic()
     tasks = packed_tasks(plan, asked, nonce, patience=patience, pace=pace)
-    runs = {node: _Run(node, task, spawn) for node, task in tasks.items()}
+    if manner is not None:
+        tasks = {
+            node: f"probe {start:g}\n{pack(manner.adapt(node, unpacked(task)))}"
+            for node, task in tasks.items()
+            if node in manner.machines
+        }
+    command = probe_command() if manner is None else list(manner.command)
+    runs = {node: _Run(node, task, spawn, command) for node, task in tasks.items()}
     timings = {}
     try:
         _await(runs, SharedDeadline([node.name for node in plan.nodes], start))
@@ -114,7 +139,7 @@ def measure(
     found = {name: run.seen for name, run in runs.items() if run.seen}
     failed = {name: run.failure() for name, run in runs.items() if run.error}
     rounded = {phase: round(seconds, 3) for phase, seconds in timings.items()}
-    return merge(plan, asked, found, failed, rounded)
+    return merge(plan, asked, found, failed | (manner.absent if manner else {}), rounded)
 
 
 def _await(runs: dict[str, _Run], deadline: SharedDeadline) -> None:
@@ -196,9 +221,9 @@ class _Run(Led):
 
     what = "its probe"
 
-    def __init__(self, node: str, task: str, spawn: Spawn) -> None:
+    def __init__(self, node: str, task: str, spawn: Spawn, command: Sequence[str]) -> None:
         self.seen: dict[str, Any] = {}
-        super().__init__(node, probe_command(), task, spawn)
+        super().__init__(node, command, task, spawn)
 
     def line(self, until: float) -> str:
         """Return the next line; empty, with ``error`` set, where the probe ended or is late.

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from underlay.report.intent import intent_document
+from underlay.report.live import live_document
 from underlay.report.strangers import strangers_document
 from underlay.report.unplanned import unplanned_document
 
@@ -29,6 +30,7 @@ def document(verdict: Verdict) -> dict[str, Any]:
         "intent": intent_document(verdict),
         **unplanned_document(verdict),
         **strangers_document(verdict),
+        **live_document(verdict),
     }
 
 

@@ -17,6 +17,7 @@ from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 from underlay.intent import broken_words
 from underlay.report.after import lines
 from underlay.report.cell_words import asked, became, networks
+from underlay.report.live import warmth
 from underlay.report.page import count
 from underlay.report.pasted import commands, ended_words
 from underlay.report.results import ended_early
@@ -78,6 +79,9 @@ def _suite(run: Run, name: str, cases: Sequence[TestCase]) -> TestSuite:
     # They stand before the cases: the schemas of some readers have an order.
     for part, version in run.stands_on.items():
         suite.add_property(part, _xml(version))
+    for lab in run.labs:
+        if lab.live is not None and name.startswith(lab.lab):
+            suite.add_property("tables", _xml(warmth(lab.live)))
     for case in cases:
         case.classname = name
     suite.add_testcases(cases)

@@ -25,10 +25,13 @@ OF_A_SHELL = set("|&;<>$`\n(){}*~")
 def commands(explanation: Explanation, cause: Cause) -> list[str]:
     """Return the lines that put ``cause`` right in the lab that is explained.
 
+    Of machines that exist the explanation names no lab: lines are what root runs there.
     One that was ended has to be brought up first, and needs no end.
     """
     if in_seat():
         return _in_seat(cause)
+    if not explanation.lab:
+        return [] if cause.finding.fault.needs_restart else _in_place(cause)
     lab, up = explanation.lab, _up(explanation)
     if cause.finding.fault.needs_restart:
         return [up] if explanation.keep_by else [f"underlay down --lab {shlex.quote(lab)}", up]
@@ -44,6 +47,13 @@ def _in_seat(cause: Cause) -> list[str]:
     if any(step.target == SWITCH for step in steps):
         return []
     return list(dict.fromkeys(pasted(step, "") for step in steps))
+
+
+def _in_place(cause: Cause) -> list[str]:
+    """Return what root runs on machines that exist, which no command of Underlay's changes."""
+    return list(
+        dict.fromkeys(f"{_words(step)}  # in {step.target}" for step in cause.finding.steps)
+    )
 
 
 def ended_words(explanation: Explanation) -> str:
@@ -65,11 +75,16 @@ def pasted(step: Step, lab: str) -> str:
     """Return the line that runs ``step`` on the running lab called ``lab``; a seat has only one."""
     named = [] if in_seat() else ["--lab", lab]
     where = [*typed("exec").split(), step.target, *named, "--"]
+    return f"{shlex.join(where)} {_words(step)}"
+
+
+def _words(step: Step) -> str:
+    """Return the words that do ``step`` where it is to be done: plain ones, or a script's."""
     script = step.script.strip().removesuffix(QUIETLY)
     plain = script.replace('"$@"', shlex.join(step.arguments))
     for number, argument in enumerate(step.arguments, 1):
         plain = plain.replace(f'"${number}"', shlex.quote(argument))
     words = shlex.split(plain) if not OF_A_SHELL & set(plain) else []
     if words:
-        return shlex.join([*where, *words])
-    return shlex.join([*where, "sh", "-euc", script, "sh", *step.arguments])
+        return shlex.join(words)
+    return shlex.join(["sh", "-euc", script, "sh", *step.arguments])

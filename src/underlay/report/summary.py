@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from underlay.intent import broken_words
 from underlay.report.after import after_markdown
 from underlay.report.comparison import comparison_markdown
+from underlay.report.live import warmth
 from underlay.report.markdown import as_code, as_table, as_text
 from underlay.report.page import count
 from underlay.report.pasted import commands, ended_words
@@ -69,6 +70,8 @@ def _details(result: LabResult) -> list[str]:
         lines += [f"**{as_text(result.error.message)}**"]
         lines += ["", "```text", result.error.detail, "```"] if result.error.detail else []
     else:
+        live = result.verdict.live
+        lines += [f"_{as_text(warmth(live))}_", ""] if live else []
         lines += _intent(result.verdict) + _cells(result.verdict.cells)
         lines += _causes(result.explanation) + _unplanned(result.verdict)
         ended = ended_words(result.explanation) if result.explanation else ""

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from underlay.expect import FAMILIES
 from underlay.report.intent import intent_words
+from underlay.report.live import live_section
 from underlay.report.matrix import DIFFERS, MIXED, NOT_MEASURED, matrix, sign_of
 from underlay.report.page import Page, count
 from underlay.report.strangers import strangers_section
@@ -78,6 +79,7 @@ def report(
     _differences(verdict, page)
     _value_table(verdict, page)
     _not_measured(verdict, page)
+    live_section(verdict, page)
     unplanned_section(verdict, page)
     strangers_section(verdict, page)
     # On a red check these sentences would only push the facts off the screen.

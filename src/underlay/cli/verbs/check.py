@@ -16,7 +16,16 @@ from underlay.cli.interrupt import reset_exit, within
 from underlay.cli.lab_folder import dealt_to, files_of, read_all, shard_of
 from underlay.cli.lab_proof import captured, prove_lab, show_captures, show_proof
 from underlay.cli.lint_errors import refuse_wrong
-from underlay.cli.options import AsJson, LabOption, NotOption, OnlyOption, ProtocolOption, Wide
+from underlay.cli.options import (
+    AsJson,
+    InventoryOption,
+    LabOption,
+    LimitOption,
+    NotOption,
+    OnlyOption,
+    ProtocolOption,
+    Wide,
+)
 from underlay.cli.pausing import refuse_without_terminal, wait_for_enter
 from underlay.cli.probing import (
     FormatOption,
@@ -38,6 +47,7 @@ from underlay.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from underlay.cli.on_machines import OnMachines
     from underlay.cluster.state.lab import LabState
     from underlay.lint import Loaded
     from underlay.plan import Plan
@@ -118,6 +128,30 @@ def command(
     shape: FormatOption = "text",
     output: OutputOption = None,
     timeout: TimeoutOption = None,
+    inventory: InventoryOption = None,
+    pattern: LimitOption = None,
+    rate: Annotated[
+        float,
+        typer.Option(
+            metavar="PACKETS",
+            help="With --inventory: packets a second that may leave each machine, 100.",
+        ),
+    ] = 100.0,
+    probe: Annotated[
+        bool,
+        typer.Option(
+            "--probe",
+            help="With --inventory: measure from inside the containers, by the pinned program.",
+        ),
+    ] = False,
+    probe_path: Annotated[
+        str,
+        typer.Option(metavar="PATH", help="With --probe: where that program lies."),
+    ] = "/usr/local/lib/underlay-probe",
+    flush: Annotated[
+        bool,
+        typer.Option("--flush", help="With --probe: empty neighbour tables first, as in a lab."),
+    ] = False,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
@@ -181,6 +215,15 @@ def command(
     broken, 3 UNKNOWN where anything wasn't measured, nodes don't boot, the command line is wrong
     or --timeout is over.
 
+    With --inventory nothing is brought up: FILE is a lab of machines that exist, which Ansible's
+    inventory names as the lab does, and each is asked over ssh, as whatever user that is. Rows of
+    these hosts are measured, and between them the largest packet that comes whole; a container's
+    row is not, as nobody but root enters its namespace. Nothing is installed, changed or flushed:
+    verdicts are warm, as every report says. Probes carry a mark, go to addresses of the plan alone,
+    and to no host that the inventory lacks. A machine that isn't reached costs its own cells.
+    With --probe all rows are measured, by one program that sudo lets the user run: `underlay hosts`
+    prints it, and the line that allows it. It enters the containers that are there.
+
     Example:
       underlay check
       underlay check --lab docker-vlan --json
@@ -197,6 +240,7 @@ def command(
       underlay check shim --after recreate --after reboot --healing 90
       underlay check old.yml --after upgrade=new.yml
       underlay check ignition --after upgrade=next.ext4
+      underlay check rack.yml -i inventory.yml --only 'host-* -> *'
     """
     from underlay.proof.choice import Choice
 
@@ -206,11 +250,28 @@ def command(
     if what is None and (provider is not None or keep):
         raise BadInput("--provider and --keep need a FILE or DIR to start")
     part = shard_of(shard, what, baseline=baseline is not None, after=bool(after))
+    machines = None
+    if inventory is not None:
+        from underlay.cli.on_machines import asked_machines
+
+        beside = {
+            "--provider": provider,
+            "--keep": keep,
+            "--pause-on-fail": pause,
+            "--after": after,
+            "--shard": shard,
+        }
+        from underlay.proof.live import How
+
+        how_there = How(rate, probe, flush, probe_path)
+        machines = asked_machines(inventory, pattern, how_there, what, beside)
+    elif pattern is not None or probe or flush:
+        raise BadInput("--limit, --probe and --flush need --inventory: they are about its machines")
     if pause:
         if what is None:
             raise BadInput("--pause-on-fail needs a FILE or DIR: a lab that is up stays up")
         refuse_without_terminal()
-    of: Literal["running", "files"] = "running" if what is None else "files"
+    of: Literal["running", "files"] = "running" if what is None or machines else "files"
     probes = {"--json": as_json, "--after": bool(after), "--baseline": baseline is not None}
     refuse_beside_probe(shape, output, {**probes, "--pause-on-fail": pause})
     if after:
@@ -250,12 +311,14 @@ def command(
         ) as run,
         within(timeout) as limit,
     ):
-        if what is None:
+        if machines is not None and what is not None:
+            code = _check_machines(what, machines, choice, run, how, earlier)
+        elif what is None:
             code = _check_running(lab, choice, run, how, earlier)
         else:
             code = _check_files(what, choice, run, how, earlier)
     code = EXIT_INFRASTRUCTURE if limit.passed else code
-    _tell_where(save, code, ended=what is not None and not keep)
+    _tell_where(save, code, ended=what is not None and not keep and machines is None)
     raise typer.Exit(nagios_result(run.so_far) if shape == "nagios" else code)
 
 
@@ -322,10 +385,7 @@ def _check_running(
     earlier: _Earlier | None,
 ) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
-    from underlay.proof.explain import NOTHING
     from underlay.proof.labs import LabResult, narrowed
-    from underlay.report.comparison import baseline_document
-    from underlay.report.results import lab_document
 
     state = running_state(lab)
     chosen = choice.of(state.plan()) if choice else None
@@ -338,18 +398,64 @@ def _check_running(
     result = LabResult(proof.verdict, proof.explanation, captures=captures)
     run.add(result)
     result = narrowed(result, chosen) if chosen is not None else result
+    code = _tell_one(state.plan(), result, run, how, earlier)
+    if result.verdict.exit_code:
+        _keep(state, proof)
+    return code
+
+
+def _check_machines(
+    what: str,
+    machines: OnMachines,
+    choice: Choice,
+    run: Recording,
+    how: _How,
+    earlier: _Earlier | None,
+) -> int:
+    """Prove a lab of machines that exist, print the result, and return the exit code.
+
+    Raises BadInput where ``what`` isn't one lab, or the inventory has none of its hosts.
+    """
+    from underlay.proof.labs import LabResult, narrowed
+    from underlay.proof.live import PROVIDER
+
+    labs = read_all(files_of(what))
+    if len(labs) > 1:
+        raise BadInput(f"{what} has {len(labs)} labs, and machines that exist are of one")
+    loaded = labs[0]
+    tell_remarks(loaded, str(loaded.file))
+    chosen = choice.of(loaded.plan) if choice else None
+    run.of_labs([source_of_file(loaded)], PROVIDER, chosen)
+    run.reach("measuring")
+    proof = machines.prove(loaded, strict=how.strict, measured=run.measured)
+    result = LabResult(proof.verdict, proof.explanation)
+    run.add(result)
+    result = narrowed(result, chosen) if chosen is not None else result
+    return _tell_one(loaded.plan, result, run, how, earlier)
+
+
+def _tell_one(
+    plan: Plan,
+    result: LabResult,
+    run: Recording,
+    how: _How,
+    earlier: _Earlier | None,
+) -> int:
+    """Print what became of the one lab that was measured where it is; return the exit code."""
+    from underlay.proof.explain import NOTHING
+    from underlay.report.comparison import baseline_document
+    from underlay.report.results import lab_document
+
     verdict, explanation = result.verdict, result.explanation or NOTHING
     compared = earlier.compared(run) if earlier else None
     if how.as_json:
-        page = lab_document(result, state.plan())
+        page = lab_document(result, plan)
         print_document("check", {**page, **baseline_document(compared)})
     elif not how.quiet:
-        show_proof(state.plan(), verdict, explanation, wide=how.wide)
+        show_proof(plan, verdict, explanation, wide=how.wide)
         show_captures(result.captures)
     if compared and not how.as_json:
         _show_comparison(compared)
-    if verdict.exit_code:
-        _keep(state, proof)
     return compared.exit_code if compared else verdict.exit_code
 
 

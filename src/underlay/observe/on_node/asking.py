@@ -128,7 +128,8 @@ class Asking:
     def eager(self) -> bool:
         """Whether there is something to send at once."""
         ready = self.station.round >= self.begins
-        return ready and bool(self.waiting) and len(self.recent) < WINDOW
+        free = len(self.recent) < WINDOW and self.station.may_send()
+        return ready and bool(self.waiting) and free
 
     def step(self) -> None:
         """Start some questions; look after those under way."""
@@ -138,6 +139,8 @@ class Asking:
         while self.recent and (self.recent[0][1].result or now - self.recent[0][0] > RECENT):
             self.recent.popleft()
         for _ in range(min(BURST, len(self.waiting), WINDOW - len(self.recent))):
+            if not self.station.may_send():
+                break
             question = self.waiting.pop()
             self.start(question)
             self.recent.append((now, question))
@@ -157,6 +160,7 @@ class Asking:
     def ask(self, question: Question) -> None:
         """Send one more packet, or a first SYN of one more connection."""
         question.round = self.station.round
+        self.station.sends()
         try:
             if question.word == "tcp":
                 self.connect(question)

@@ -48,6 +48,14 @@ SERVICES = ("docker", "containerd", "systemd-networkd", "ssh", "netavark-dhcp-pr
 NET_D = ("/etc/cni/net.d", "/etc/rkt/net.d")
 
 
+def refused(_: dict[str, Any]) -> str:
+    """Return what of a task isn't allowed: nothing, but in the pinned program (pinned.py)."""
+    return ""
+
+
+REFUSED = refused
+
+
 class Gatherer:
     """Collects one document; ``lacking`` are the programs that this machine hasn't.
 
@@ -228,6 +236,8 @@ def counters() -> dict[str, int]:
 def main(argument: str) -> int:
     """Gather what the packed ``argument`` asks for, and print it as one JSON document."""
     task = json.loads(zlib.decompress(base64.b64decode(argument)))
+    if why := REFUSED(task):
+        sys.exit(f"its task asks for {why}")
     # sudo and a sandbox's first process may leave the administrator's programs out.
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     gatherer = Gatherer(brief=task.get("brief", False))
@@ -236,9 +246,9 @@ def main(argument: str) -> int:
     if task["services"]:
         document["runtime"] = gatherer.runtime()
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
-    for name, kind in task["spaces"]:
+    for name, kind, *path in task["spaces"]:
         try:
-            own = opened(name, kind, "")
+            own = opened(name, kind, *(path or [""]))
         except (Missing, OSError) as error:
             document["missing"][name] = str(error)
             continue

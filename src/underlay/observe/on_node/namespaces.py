@@ -8,10 +8,20 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CLONE_NEWNET = 0x40000000
 DOCKER = "/var/run/docker.sock"
+
+# What Docker calls its containers; a name goes into a request to its engine.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# By kind: how a namespace is found where a runtime's own ways don't lead there.
+FINDERS: dict[str, Callable[[str, str], int]] = {}
 
 
 class Missing(Exception):
@@ -19,9 +29,14 @@ class Missing(Exception):
 
 
 def opened(name: str, kind: str, path: str) -> int:
-    """Return a descriptor of a container's network namespace; raise Missing or OSError."""
+    """Return a descriptor of a container's network namespace; raise Missing or OSError.
+
+    Of a kind that ``FINDERS`` has, that finds it by its name and what stands for its path.
+    """
+    if kind in FINDERS:
+        return FINDERS[kind](name, path)
     if kind == "docker":
-        path = f"/proc/{_docker_pid(name)}/ns/net"
+        path = f"/proc/{docker_pid(name)}/ns/net"
     try:
         if kind == "crun":
             path = f"/proc/{_crun_pid(name)}/ns/net"
@@ -65,8 +80,10 @@ def _crun_pid(name: str) -> int:
     return int(status["pid"])
 
 
-def _docker_pid(name: str) -> int:
+def docker_pid(name: str) -> int:
     """Return the PID of a running Docker container, as the engine's API tells it."""
+    if not NAME.fullmatch(name):
+        raise Missing(f"{name!r} is no name of a container of Docker's")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as engine:
         engine.settimeout(10)
         try:

@@ -32,6 +32,9 @@ The specification, which observe/tasks.py writes:
      "unplanned": {"points": [a Spec of unplanned.py, …], "planned": {name: [address, …]},
                    "alone": [interface, …]}}
 
+With ``warm`` no table is emptied and no limit lifted, and with ``rate`` no more packets than that
+leave in a second, but for the requests for neighbours that go with them.
+
 The node's own namespace is the first. ``pace`` multiplies waits. A phase is one of cells.py,
 or the word of a check. A port is one that the namespace listens on besides ``port``, as
 tcp:5432; ``protocols`` may have the same ones. ``theirs``, where there are any, are cells whose
@@ -88,6 +91,14 @@ CHECKS: dict[str, Callable[[Station, list[Cell], str], Work]] = {
     # After all cells: what nobody planned.
     "unplanned": lambda station, cells, check: Unplanned(station),
 }
+
+
+def refused(_: dict[str, Any]) -> str:
+    """Return what of a task isn't allowed: nothing, but in the pinned program (pinned.py)."""
+    return ""
+
+
+REFUSED: Callable[[dict[str, Any]], str] = refused
 
 
 class Prober:
@@ -286,6 +297,8 @@ def main(argument: str) -> int:
         encoded += data
     encoded, _, rest = encoded.partition(b"\n")
     spec = json.loads(zlib.decompress(base64.b64decode(encoded)))
+    if why := REFUSED(spec):
+        sys.exit(f"its task asks for {why}")
     end_after(spec["patience"])
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -36,7 +36,8 @@ class Station:
     one was seen from here, and the node's own, to which no way leads over a wire; ``waited``
     those to which none was seen, however long. ``idle`` holds sockets for datagrams that are as
     good as new, by namespace and source address. ``theirs`` are the numbers of the cells that a
-    program of the user's own answers, by protocol.
+    program of the user's own answers, by protocol. In a network that is in use it is ``warm``: no
+    table is emptied and no limit lifted, and ``rate`` packets a second leave at most.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -49,6 +50,9 @@ class Station:
         }
         self.theirs = {word: set(found) for word, found in spec.get("theirs", {}).items()}
         self.pace: float = spec["pace"]
+        self.warm: bool = spec.get("warm", False)
+        self.rate: float = spec.get("rate", 0.0)
+        self._due = 0.0
         self.loop = Loop()
         self.spaces: list[Space | None] = []
         self.limits: list[ErrorLimits] = []
@@ -72,7 +76,7 @@ class Station:
                 self.missing[name] = str(error)
         if 6 in families:
             self.settle()
-        for space in self.present():
+        for space in [] if self.warm else self.present():
             with space:
                 self.limits.append(ErrorLimits())
         self.forget()
@@ -83,19 +87,30 @@ class Station:
             limits.restore()
 
     def forget(self, spaces: Iterable[Space] | None = None) -> None:
-        """Empty the neighbour tables of ``spaces``, or of all namespaces."""
+        """Empty the neighbour tables of ``spaces``, or of all namespaces; of warm ones none."""
+        if self.warm:
+            return
         for space in self.present() if spaces is None else spaces:
             with contextlib.suppress(OSError):
                 rtnetlink.flush(space.netlink)
 
     def forget_routes(self) -> None:
         """Take back what routers' redirects have changed of all namespaces' routes."""
-        for space in self.present():
+        for space in [] if self.warm else self.present():
             space.forget_routes()
 
     def present(self) -> list[Space]:
         """Return the namespaces that are there."""
         return [space for space in self.spaces if space]
+
+    def may_send(self) -> bool:
+        """Whether one more packet may leave by now, as far as there is a rate."""
+        return not self.rate or time.monotonic() >= self._due
+
+    def sends(self) -> None:
+        """Count a packet that leaves."""
+        if self.rate:
+            self._due = max(self._due, time.monotonic()) + 1 / self.rate
 
     def learn(self, seconds: float, question: Question | None = None) -> None:
         """Keep how long a round trip took, if none took longer, and to whom it was."""

@@ -82,11 +82,14 @@ def result_of(lab: SavedLab, *, strict: bool = False) -> LabResult:
         strict=strict,
         intent=intent,
         strangers=lab.strangers,
+        live=lab.live,
     )
     error = None
     if lab.error:
         error = Infrastructure(lab.error.message, hint=lab.error.hint, detail=lab.error.detail)
-    explanation = _explanation(lab.explanation, lab.lab) if lab.explanation else None
+    explanation = (
+        _explanation(lab.explanation, "" if lab.live else lab.lab) if lab.explanation else None
+    )
     captures = tuple(_capture(one) for one in lab.captures)
     return LabResult(verdict, explanation, error, dict(lab.phases), captures, lab.after)
 

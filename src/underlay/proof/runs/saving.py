@@ -106,6 +106,7 @@ def saved(source: Source, result: LabResult, chosen: Chosen | None = None) -> Sa
             "looked": verdict.looked
             and SavedLooked(found=verdict.looked.found, blind=verdict.looked.blind),
             "strangers": verdict.strangers,
+            "live": verdict.live,
             "explanation": _explanation(result.explanation),
             "captures": tuple(_capture(one) for one in result.captures),
             "error": result.error and saved_error(result.error),

@@ -17,6 +17,7 @@ from underlay.drivers.rule import Stop
 from underlay.expect import End
 from underlay.faults.fault import Entry, Sureness
 from underlay.faults.step import Proof, Step
+from underlay.observe.live import Live
 from underlay.observe.unplanned import Unplanned
 from underlay.plan import PlannedOrigin, PlannedStatement
 from underlay.proof.trace import Point
@@ -333,7 +334,8 @@ class SavedLab(Strict):
     of the plan as JSON). ``origins`` are the places in hosts' own files that a fleet's values stem
     from, and ``own`` the node's own interface that stands for a network there, if any does.
     ``error`` says why it didn't come up, or why nothing is known of it.
-    ``strangers`` are containers that no plan knows, null where nobody looked for any.
+    ``strangers`` are containers that no plan knows, null where nobody looked for any. ``live`` says
+    how a network of machines in use was measured, and is null for nodes of Underlay's own.
     ``timings`` are the seconds of its measurement, ``phases`` those of the whole lab. ``after`` is
     what happened to it before that measurement, in order (``check --after``). A lab without
     ``cells`` is one of a run that was killed before it could say more.
@@ -353,6 +355,7 @@ class SavedLab(Strict):
     intent: tuple[SavedStatement, ...] = ()
     looked: SavedLooked | None = None
     strangers: tuple[Stranger, ...] | None = None
+    live: Live | None = None
     explanation: SavedExplanation | None = None
     captures: tuple[SavedCapture, ...] = ()
     error: SavedError | None = None

@@ -29,6 +29,7 @@ VERSIONS = {
     "explain": 1,
     "faults": 1,
     "forward": 1,
+    "hosts": 1,
     "image": 1,
     "import": 1,
     "labs": 1,

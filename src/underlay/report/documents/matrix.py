@@ -213,6 +213,38 @@ class Capture(CellName):
     hops: list[Hop]
 
 
+class LiveWay(TypedDict):
+    """From one machine to another by their own addresses; ``mtu`` is null where none is known.
+
+    ``missed`` says by protocol where it stopped, and ``reason`` why nothing else is known.
+    """
+
+    source: str
+    destination: str
+    source_address: str
+    destination_address: str
+    reached: list[str]
+    missed: dict[str, str]
+    mtu: int | None
+    reason: str | None
+
+
+class Live(TypedDict):
+    """How a network of machines in use was measured, and what isn't known of it therefore.
+
+    Verdicts are ``warm`` unless tables were flushed. ``cannot`` is what its tier can't see, in
+    words; ``unread`` is by machine what it wasn't told, and ``icmp`` how it sent echo requests.
+    """
+
+    tier: Literal["reader", "probe"]
+    warm: bool
+    rate: float
+    cannot: list[str]
+    unread: dict[str, str]
+    icmp: dict[str, str]
+    ways: list[LiveWay]
+
+
 class Verdict(TypedDict):
     """A lab's cells and what was found beside them; ``timings`` are seconds by phase."""
 
@@ -233,6 +265,7 @@ class RunningLab(Verdict):
     causes: list[Cause]
     origins: list[Origin]
     captures: list[Capture]
+    live: NotRequired[Live]
     baseline: NotRequired[Baseline]
     after: NotRequired[list[Event]]
 

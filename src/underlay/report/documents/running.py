@@ -219,3 +219,24 @@ class Environment(TypedDict):
     """Variables for using Vagrant by hand on a lab."""
 
     variables: Variables
+
+
+class HostRights(TypedDict):
+    """A machine of an inventory, and the most that can be measured there."""
+
+    name: str
+    address: str
+    tier: Literal["none", "reader", "probe"]
+    user: str | None
+    python: str | None
+    probe: Literal["allowed", "not there", "another version", "not allowed"] | None
+    error: str | None
+    hint: str | None
+
+
+class Hosts(TypedDict):
+    """What ``hosts`` says: machines, and the ``digest`` of the program that lies at ``path``."""
+
+    path: str
+    digest: str
+    machines: list[HostRights]

@@ -37,6 +37,7 @@ MODELS: Final[dict[str, tuple[Any, ...]]] = {
     "explain": (matrix.Explained, matrix.ExplainedRun),
     "faults": (files.Faults,),
     "forward": (running.Forwarded,),
+    "hosts": (running.Hosts,),
     "image": (files.Image, files.BuiltFile, files.ExportedImage, files.ImportedImage),
     "import": (files.Imported,),
     "labs": (files.Labs,),

@@ -18,6 +18,7 @@ from jinja2 import Environment, FunctionLoader
 from markupsafe import Markup
 
 from underlay.expect import asked_as
+from underlay.report.live import warmth
 from underlay.report.run_page.data import page_document
 from underlay.report.topology.svg import style as picture_style
 
@@ -109,6 +110,7 @@ def _labs(told: Told, document: Shown) -> Iterator[Shown]:
         yield {
             **lab,
             "reasons": reasons.most_common(),
+            "warmth": warmth(verdict.live) if verdict.live else "",
             "retried": sum(1 for cell in verdict.cells if cell.lost),
             "odd": list(_odd(verdict)),
             "bars": list(_bars(_spent(document, lab))),

@@ -1,0 +1,139 @@
+"""The verb ``hosts``: machines that exist, what one may do there, and how to be allowed more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from underlay.cli.console import out, print_document, progress
+from underlay.cli.options import AsJson, InventoryOption, LimitOption
+from underlay.errors import EXIT_INFRASTRUCTURE, EXIT_OK, BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from underlay.cluster.inventory import Machine
+    from underlay.observe.rights import Rights
+
+GROUP = "This machine"
+ORDER = 15
+SENTENCES = {
+    "none": "nothing: {error}",
+    "reader": "rows of the host: underlay check LAB -i …",
+    "probe": "all rows: underlay check LAB -i … --probe",
+}
+
+
+def command(
+    inventory: InventoryOption = None,
+    limit: LimitOption = None,
+    print_probe: Annotated[
+        bool, typer.Option("--print-probe", help="Print the program that --probe runs there.")
+    ] = False,
+    print_sudoers: Annotated[
+        bool,
+        typer.Option("--print-sudoers", help="Print the line of sudoers that allows it alone."),
+    ] = False,
+    path: Annotated[
+        str, typer.Option(metavar="PATH", help="Where that program lies on the machines.")
+    ] = "/usr/local/lib/underlay-probe",
+    as_json: AsJson = False,
+) -> None:
+    """Show what one may do on the machines of an inventory, and how to get more rights.
+
+    Each is asked over ssh, as the user of the inventory: whether it is reached, whether there is
+    Python, and whether sudo lets that user run the probe. Nothing is run by sudo for that, and
+    nothing is written. With ssh alone you are a reader: rows of hosts are measured. With the
+    probe, containers are entered as well.
+
+    The probe is one file of Python to read. An administrator of the machines puts what
+    --print-probe prints to PATH, and what --print-sudoers prints into sudoers: it allows that file
+    alone, by its digest, and without an argument. Another version of Underlay may have another.
+    Exit code 0 means that every machine was reached, 3 that one wasn't.
+
+    Example:
+      underlay hosts -i inventory.yml
+      underlay hosts --print-probe > underlay-probe
+      underlay hosts -i inventory.yml --print-sudoers
+    """
+    if not path.startswith("/") or any(sign in path for sign in ' \\,:="'):
+        raise BadInput(f"--path {path}: expected an absolute path, without signs of sudoers' own")
+    if print_probe:
+        from underlay.observe.pinned import program
+
+        print(program(), end="")
+        return
+    if inventory is None:
+        raise BadInput("hosts needs --inventory", hint="underlay hosts -i inventory.yml")
+    from underlay.cluster.inventory import machines_of
+
+    machines = machines_of(inventory, limit or "")
+    if print_sudoers:
+        _print_sudoers(machines, path)
+        return
+    found = _asked(machines, path)
+    if as_json:
+        print_document("hosts", _document(found, path))
+    else:
+        _show(found)
+    raise typer.Exit(EXIT_INFRASTRUCTURE if any(each.error for each in found) else EXIT_OK)
+
+
+def _asked(machines: Sequence[Machine], path: str) -> list[Rights]:
+    from underlay.cluster.machines import ways_to
+    from underlay.observe.rights import rights
+
+    with progress(f"asking {len(machines)} machines"), ways_to(machines) as ways:
+        return rights(ways, path)
+
+
+def _print_sudoers(machines: Sequence[Machine], path: str) -> None:
+    """Print a line for each user of the inventory; who leaves that to ssh is asked for."""
+    from underlay.observe.pinned import sudoers
+
+    users = dict.fromkeys(machine.user for machine in machines)
+    unnamed = [machine.name for machine in machines if not machine.user]
+    if unnamed:
+        raise BadInput(
+            f"the inventory says of {unnamed[0]} no ansible_user, for whom the line would be",
+            hint="underlay hosts -i …  shows who you are there",
+        )
+    for user in users:
+        print(sudoers(user, path))
+
+
+def _document(found: Sequence[Rights], path: str) -> dict[str, Any]:
+    from underlay.observe.pinned import digest
+
+    return {
+        "path": path,
+        "digest": digest(),
+        "machines": [
+            {
+                "name": each.name,
+                "address": each.address,
+                "tier": each.tier,
+                "user": each.user or None,
+                "python": each.python or None,
+                "probe": None if each.error else each.probe,
+                "error": each.error or None,
+                "hint": each.hint or None,
+            }
+            for each in found
+        ],
+    }
+
+
+def _show(found: Sequence[Rights]) -> None:
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for title in ("machine", "user", "Python", "probe", "what can be measured"):
+        table.add_column(title, overflow="fold")
+    for each in found:
+        words = SENTENCES[each.tier].format(error=each.error.removeprefix(f"{each.name}: "))
+        probe = "" if each.error else each.probe
+        table.add_row(each.name, each.user or "?", each.python or "?", probe, words)
+    out.print(table)
+    for hint in dict.fromkeys(each.hint for each in found if each.hint):
+        out.print(f"\nhint: {hint}", markup=False, soft_wrap=True)

@@ -220,6 +220,12 @@ def test_the_reasons_that_do_not_heal_are_told_by_what_is_gone() -> None:
     ]
     assert found[0].evidence == ("lannet-1a: no parent",)
     assert found[2].evidence == ("sh-lannet is gone",)
+    # After an update the same silence has another reason where the new /usr lacks something.
+    lacks = node.model_copy(update={"lacks": ("CNI macvlan isn't in it",)})
+    first, *rest = reasons(plan, before, now, changes_of(plan, before, now), [lacks])
+    assert (first.id, first.where, first.never) == ("usr-lacks", "lannet-1a", 1)
+    assert first.evidence == ("CNI macvlan isn't in it", "lannet-1a: no parent")
+    assert rest == list(found[1:])
 
 
 @pytest.mark.parametrize(

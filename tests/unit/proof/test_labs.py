@@ -23,6 +23,7 @@ from underlay.plan import Plan, make_plan
 from underlay.proof import labs
 from underlay.proof.explain import Explanation
 from underlay.proof.labs import LabResult, LabResults, prove_brought
+from underlay.proof.runs.schema import Event, Healed, NodeEvent, SavedError
 from underlay.report.results import result_document, sum_line
 from underlay.storage import paths
 from underlay.verdict import Verdict, judge, with_intent
@@ -60,6 +61,9 @@ def seen(plan: Plan, *, wrong: int = 0, missing: int = 0) -> Verdict:
     return judge(plan.lab, "uml", expected, Observation(cells, {}, {}))
 
 
+NEVER = Healed(source="a", destination="b", family=4, lost=5, after=0.5, healed=None)
+
+
 def results(*verdicts: Verdict) -> LabResults:
     return LabResults({str(number): LabResult(each) for number, each in enumerate(verdicts)})
 
@@ -77,6 +81,15 @@ def test_the_last_line_says_in_words_how_many_labs_went_how(plan: Plan) -> None:
     green, differs, partly = seen(plan), seen(plan, wrong=1), seen(plan, missing=1)
     assert sum_line(results(green)) == "1 lab as expected"
     assert sum_line(results(differs)) == "1 lab differs"
+    lost = NodeEvent(node="core-01", seconds=1, silent=(NEVER,))
+    for event, words in (
+        ({"nodes": (lost,)}, "1 lab lost cells"),
+        ({"error": SavedError(message="core-01 did not come back")}, "1 lab not measured in full"),
+        ({}, "1 lab as expected"),
+    ):
+        happened = Event.model_validate({"event": "update", "lab": "x", "limit": 1, **event})
+        had = LabResults({"x": LabResult(green, after=(happened,))})
+        assert (sum_line(had), bool(had.exit_code)) == (words, "expected" not in words)
     assert sum_line(results(partly)) == "1 lab not measured in full"
     plan = load(LABS / "intent.yml").plan
     unwanted = replace(plan.intent[0], never=True)

@@ -24,6 +24,7 @@ from underlay.expect import ends, predict
 from underlay.intent import Judged
 from underlay.lint import Loaded, load
 from underlay.lint.read import read_lab
+from underlay.observe.live import Live, Way
 from underlay.observe.observation import Observation, Seen
 from underlay.observe.unplanned import Looked
 from underlay.plan import Plan, make_plan
@@ -53,6 +54,11 @@ LABS = paths.root() / "labs"
 STRANGER = Stranger("core-01", "docker", "redis", "redis:7", "somebody")
 VALIDATOR = Draft202012Validator(schema_of_runs())
 DATE = "2026-01-01T00:00:00+00:00"
+WAYS = (
+    Way("core-01", "core-02", "192.0.2.1", "192.0.2.2", ("icmp",), {"udp": "no_answer"}, 1500),
+    Way("core-02", "core-01", "192.0.2.2", "192.0.2.1", reason="core-02 is not in the inventory"),
+)
+LIVE = Live("reader", False, 100, ("filters",), {"core-01": "nft"}, {"core-01": "ping"}, WAYS)
 
 
 @pytest.fixture(autouse=True)
@@ -139,6 +145,7 @@ def test_cells_and_what_nobody_planned_are_read_back(
     same(tmp_path, plan, LabResult(verdict))
     same(tmp_path, plan, LabResult(replace(verdict, strangers=())))
     same(tmp_path, plan, LabResult(replace(verdict, strangers=(STRANGER,))))
+    same(tmp_path, plan, LabResult(replace(verdict, live=LIVE)))
     statement = load(LABS / "intent.yml").plan.intent[0]
     told = Judged[Cell](statement, (), told="broken", ways=3, why="nobody knows")
     same(tmp_path, plan, LabResult(replace(verdict, intent=(told,))))
@@ -176,7 +183,10 @@ def test_every_part_of_what_is_known_is_kept() -> None:
     """Whoever gives one of these another part has it kept in proof/runs, and names it here."""
     parts = {
         Verdict: {"lab", "provider", "cells", "timings", "looked", "strict", "intent", "left_out"}
-        | {"strangers"},
+        | {"strangers", "live"},
+        Live: {"tier", "flushed", "rate", "cannot", "unread", "icmp", "ways"},
+        Way: {"source", "destination", "source_address", "destination_address", "reached"}
+        | {"missed", "mtu", "reason"},
         Cell: {"source", "destination", "protocol", "family", "kind", "expected", "observed"}
         | {"stopped_at", "answered_by", "because", "reference", "rtt_ms", "expected_stop", "also"}
         | {"arrives", "attempts", "lost", "arrived", "reason", "rule", "destination_address"}

@@ -15,7 +15,8 @@ from typing import Any, NoReturn
 
 from underlay.errors import Spot
 from underlay.fleet.json_places import places_in
-from underlay.lab.text import LabError, LabText, NotYaml, Place, text_of
+from underlay.lab.nodes import NotYaml
+from underlay.lab.text import LabError, LabText, Place, text_of
 
 # Files of real hosts are a few kilobytes; YAML's reader takes seconds for a megabyte.
 MAX_BYTES = 1 << 18

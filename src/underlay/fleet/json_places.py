@@ -10,7 +10,8 @@ import json
 import re
 from bisect import bisect_right
 
-from underlay.lab.text import MAX_DEPTH, LabText, Mark, Place
+from underlay.lab.nodes import MAX_DEPTH, Mark
+from underlay.lab.text import LabText, Place
 
 _TOKEN = re.compile(r'[ \t\r\n]*("(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+)')
 

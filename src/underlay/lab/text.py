@@ -12,27 +12,15 @@ import re
 import shlex
 import stat
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from ruamel.yaml import YAML
-from ruamel.yaml.composer import Composer
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent
-from ruamel.yaml.nodes import Node, ScalarNode, SequenceNode
-from ruamel.yaml.parser import Parser
-from ruamel.yaml.reader import ReaderError
-from ruamel.yaml.tag import Tag
+from typing import Any
 
 from underlay.errors import BadInput, Spot, did_you_mean, nearest
+from underlay.lab.nodes import MAX_DEPTH, MAX_VALUES, Mark, Node, NotYaml, Unsure, quickly
 
 # A lab of 20 nodes, 16 networks and 64 groups of containers takes some 20 KiB.
 MAX_BYTES = 1 << 20
-
-# Aliases of aliases grow without bound; a real lab has a few hundred keys and values.
-MAX_VALUES = 20_000
-MAX_DEPTH = 12
 
 TEXT_TAGS = ("!", "tag:yaml.org,2002:str")
 
@@ -44,42 +32,7 @@ _WORDS = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-# Keeps ruamel.yaml from looking for a tag.
-_UNRESOLVED = Tag(suffix="unresolved")
-
-# What ruamel.yaml says, and what people can do with: (part of its problem, found, expected).
-_PLAINER = (
-    (r"found character '\t'", "a tab", "spaces"),
-    ("mapping values are not allowed", "a ':' that begins no value", "one 'key: value' a line"),
-    ("could not find expected ':'", "a line without ':'", "'key: value'"),
-    ("cannot start any token", "a character that cannot begin a value", "quotes around the value"),
-    ("found unknown escape", "an unknown escape", "\\\\ for a backslash, or single quotes"),
-    ("expected '<document start>'", "text after the end of the lab", "nothing more"),
-    ("found undefined tag", "an undefined tag", "no tag"),
-    ("expected <block end>", "a line that is indented like nothing above it", "equal indentation"),
-    ("the node content", "no value", "a value"),
-    ("expected alphabetic or numeric", "a value that begins with * or &", "quotes around it"),
-    ("found another document", "a second document", "one lab a file"),
-)
-
 Place = tuple[str | int, ...]
-
-
-class Mark(NamedTuple):
-    """A place in a file; both count from 1."""
-
-    line: int
-    column: int
-
-
-class NotYaml(Exception):
-    """The text is not YAML, or not YAML that a lab may use."""
-
-    def __init__(self, mark: Mark, found: str, expected: str) -> None:
-        super().__init__(f"{mark.line}:{mark.column}: found {found}, expected {expected}")
-        self.mark = mark
-        self.found = found
-        self.expected = expected
 
 
 @dataclass(frozen=True)
@@ -271,88 +224,25 @@ def shown(path: Path) -> str:
 # A fleet before and after a change has the same text in most of its files, and reading YAML is the
 # largest part of what `diff` takes.
 @lru_cache(maxsize=256)
-def _parsed(text: str) -> Any:
+def _parsed(text: str) -> Node | None:
     """Return the root node of the one document in ``text``, None where there is none.
 
-    Nobody changes it: it is the same one for the same text.
-
-    What a file can cost is bounded while it is composed: a megabyte takes ruamel.yaml
-    20 seconds. An alias stays one node however often it is used.
-
-    Raises NotYaml for a syntax error, a second document, more than MAX_DEPTH levels
-    or more than MAX_VALUES nodes.
+    Nobody changes it: it is the same one for the same text. Raises NotYaml.
     """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Parser, yaml.Composer = _Parser, _Composer
     try:
-        return yaml.compose(text)
-    except ReaderError as error:
-        before = text[: error.position]
-        mark = Mark(before.count("\n") + 1, error.position - before.rfind("\n"))
-        found = f"the control character U+{ord(text[error.position]):04X}"
-        raise NotYaml(mark, found, "printable text") from error
-    except MarkedYAMLError as error:
-        raise _plainer(error) from error
-    except (YAMLError, ArithmeticError, AttributeError, LookupError, RuntimeError) as error:
-        raise NotYaml(Mark(1, 1), "text that YAML's reader chokes on", "YAML") from error
-    except (AssertionError, TypeError, ValueError) as error:
-        # ruamel.yaml lets some of its own through, chr() of a wrong escape for one.
-        raise NotYaml(Mark(1, 1), f"no YAML ({error})", "YAML") from error
+        return quickly(text)
+    except Unsure:
+        from underlay.lab.yaml_syntax import carefully
+
+        return carefully(text)
 
 
-class _Parser(Parser):
-    """Knows its scanner: ruamel.yaml would look for it anew at each token."""
-
-    @cached_property
-    def scanner(self) -> Any:
-        """What hands out tokens; there is one for each text."""
-        return super().scanner
-
-
-class _Composer(Composer):
-    """Counts depth and size before they are paid for, and leaves words as they are written.
-
-    ruamel.yaml would resolve them by the rules of the version in ``%YAML``, or fail for
-    one that it doesn't know.
-    """
-
-    def __init__(self, loader: Any = None) -> None:
-        super().__init__(loader)
-        self.warn_double_anchors = False
-        self.left = MAX_VALUES
-        self.finished: dict[str, Node] = {}
-
-    @cached_property
-    def parser(self) -> Any:
-        """What hands out events; there is one for each text."""
-        return super().parser
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.parser.peek_event()
-        mark = _mark(event.start_mark)
-        self.left -= 1
-        if self.depth > MAX_DEPTH or self.left < 0:
-            raise NotYaml(mark, "too much: it is nested too deep or too long", "a lab")
-        if isinstance(event, AliasEvent):
-            self.parser.get_event()
-            # Not among ruamel.yaml's anchors, where a node stands before all of it is there.
-            if event.anchor not in self.finished:
-                raise NotYaml(mark, f"the alias *{event.anchor}", f"&{event.anchor} before it")
-            return self.finished[event.anchor]
-        tag, event.ctag = event.ctag, _UNRESOLVED
-        node = super().compose_node(parent, index)
-        node.ctag = tag
-        if event.anchor:
-            self.finished[event.anchor] = node
-        return node
-
-
-def _scalar(node: ScalarNode) -> Any:
+def _scalar(node: Node) -> Any:
     """A scalar's value by YAML 1.2's core schema: text where it is quoted or tagged.
 
     Numbers of absurd length stay text, too.
     """
-    word: str = node.value
+    word = node.word
     if node.style or node.tag:
         return word
     if word in _WORDS:
@@ -366,26 +256,6 @@ def _scalar(node: ScalarNode) -> Any:
     return word
 
 
-def _plainer(error: MarkedYAMLError) -> NotYaml:
-    problem = str(error.problem or "text that cannot be read")
-    mark = _mark(error.problem_mark or error.context_mark)
-    start = error.context_mark
-    if "end of stream" in problem or "<stream end>" in problem:
-        opened = _mark(start) if start else mark
-        what = "an end of file inside of what began here"
-        return NotYaml(opened, what, "its closing quote or bracket")
-    if problem.startswith("expected ',' or"):
-        return NotYaml(mark, problem.rpartition("but got ")[2], problem.partition(", but")[0][9:])
-    for part, found, expected in _PLAINER:
-        if part in problem:
-            return NotYaml(mark, found, expected)
-    return NotYaml(mark, f"no YAML ({problem})", "YAML")
-
-
-def _mark(mark: Any) -> Mark:
-    return Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
-
-
 class _Flattening:
     """Turns nodes into plain data, and notes every place on the way."""
 
@@ -395,26 +265,26 @@ class _Flattening:
 
     def value(self, node: Node, place: Place) -> Any:
         self.count += 1
-        mark = _mark(node.start_mark)
+        mark = node.mark
         if self.count > MAX_VALUES or len(place) > MAX_DEPTH:
             raise LabError([self._bomb(mark)])
         self.text.values[place] = mark
-        if node.tag and not (isinstance(node, ScalarNode) and node.tag in TEXT_TAGS):
+        if node.tag and not (node.kind == "scalar" and node.tag in TEXT_TAGS):
             tag = node.tag.replace("tag:yaml.org,2002:", "!!")
             self._add("yaml-tag", mark, place, f"the tag {tag}", "a value without a tag")
-        if isinstance(node, ScalarNode):
+        if node.kind == "scalar":
             return _scalar(node)
-        if isinstance(node, SequenceNode):
-            return [self.value(item, (*place, i)) for i, item in enumerate(node.value)]
+        if node.kind == "sequence":
+            return [self.value(item, (*place, i)) for i, item in enumerate(node.items)]
         return self._mapping(node, place)
 
     def _mapping(self, node: Node, place: Place) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        for key, value in node.value:
-            mark = _mark(key.start_mark)
-            word = _scalar(key) if isinstance(key, ScalarNode) else None
+        for key, value in node.pairs:
+            mark = key.mark
+            word = _scalar(key) if key.kind == "scalar" else None
             if not isinstance(word, str):
-                kind = {"sequence": "a list", "mapping": "a mapping"}.get(key.id, quoted(word))
+                kind = {"sequence": "a list", "mapping": "a mapping"}.get(key.kind, quoted(word))
                 self._add("key-no-word", mark, place, f"{kind} as a key", "a word")
             elif word in data:
                 first = self.text.keys[(*place, word)]
@@ -424,7 +294,7 @@ class _Flattening:
             else:
                 self.text.keys[(*place, word)] = mark
                 data[word] = self.value(value, (*place, word))
-                if isinstance(value, ScalarNode) and not (value.value or value.style):
+                if value.kind == "scalar" and not (value.word or value.style):
                     # YAML has an empty value begin where the next key does, maybe past the end.
                     self.text.values[(*place, word)] = mark
         return data

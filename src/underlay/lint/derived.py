@@ -23,8 +23,9 @@ from underlay.fleet.folder import read_host
 from underlay.fleet.host import Host
 from underlay.fleet.own import own_of
 from underlay.lab.messages import schema_problems
+from underlay.lab.nodes import Mark
 from underlay.lab.own import NOTHING_OWN, Origin, Own
-from underlay.lab.text import LabError, LabText, Mark, Place, Problem, quoted, shown
+from underlay.lab.text import LabError, LabText, Place, Problem, quoted, shown
 from underlay.lint.hosts import refused
 from underlay.lint.silence import silent_in
 

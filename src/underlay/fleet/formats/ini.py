@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from underlay.fleet.document import Document
-from underlay.lab.text import LabText, Mark
+from underlay.lab.nodes import Mark
+from underlay.lab.text import LabText
 
 _SECTION = re.compile(r"\[([^\[\]]+)\]")
 

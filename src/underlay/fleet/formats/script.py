@@ -28,7 +28,8 @@ from underlay.fleet.formats.shell import (
     words_of,
 )
 from underlay.fleet.host import Address, Container, Fixed, Network, as_address
-from underlay.lab.text import LabText, Mark, Place
+from underlay.lab.nodes import Mark
+from underlay.lab.text import LabText, Place
 
 MADE = re.compile(r"\b(docker|podman)\s+(network\s+create|run|create)\b")
 ENGINES = ("docker", "podman")

@@ -4,6 +4,6 @@
 of them. Nothing here starts a node or looks at the machine it runs on.
 """
 
-from underlay.fleet.folder import host_pairs, read_hosts
+from underlay.fleet.folder import host_pairs, hosts_inside, read_hosts
 
-__all__ = ["host_pairs", "read_hosts"]
+__all__ = ["host_pairs", "hosts_inside", "read_hosts"]

@@ -104,6 +104,25 @@ def host_pairs(folder: str) -> list[str]:
     return [f"{path.resolve().name or 'host'}={folder}"]
 
 
+def hosts_inside(folder: str) -> list[str]:
+    """Return the folders in ``folder`` that are hosts' own, by what is in them.
+
+    Where there are several, ``folder`` itself is hardly that of one host.
+    """
+    path = Path(folder).expanduser()
+    inside = sorted(one for one in path.iterdir() if one.is_dir() and one.name[0] != ".")
+    if {one.name for one in inside} & OF_A_HOST:
+        return []
+    return [one.name for one in inside if _is_of_a_host(one)]
+
+
+def _is_of_a_host(folder: Path) -> bool:
+    try:
+        return any(one.name in OF_A_HOST and one.is_dir() for one in folder.iterdir())
+    except OSError:
+        return False
+
+
 def _holds(folder: Path, depth: int) -> bool:
     """Whether a file in ``folder``, or so many folders further down, is one that this reads."""
     for path in _files(folder):

@@ -91,7 +91,7 @@ def command(
     from underlay.lint.hosts import lint_hosts, refuse
     from underlay.lint.silence import silent_in
 
-    pairs = named_pairs(folders)
+    pairs = named_pairs(folders, "import")
     _refuse_output(output, [Path(pair.partition("=")[2]) for pair in pairs], force=force)
     found = read_hosts(pairs, inside=True)
     refuse(found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -116,7 +117,8 @@ def _lint(
         raise BadInput("both a lab and --host", hint="lint one after the other")
     lab = labs[0] if labs else None
     if labs and all(_is_folder(one) for one in labs):
-        hosts = named_pairs(labs)
+        _refuse_labs(labs)
+        hosts = named_pairs(labs, "lint")
     elif labs and len(labs) > 1:
         files = [one for one in labs if not _is_folder(one)]
         hint = f"underlay lint {shlex.quote(files[0])}; of hosts several folders are taken at once"
@@ -125,6 +127,29 @@ def _lint(
         _lint_hosts(hosts, shape, silencing)
     else:
         _lint_lab(resolve_lab(lab), shape, silencing)
+
+
+def _refuse_labs(folders: Sequence[str]) -> None:
+    """Raise BadInput for a folder that holds lab files and nothing of a host."""
+    from underlay.fleet import host_pairs, hosts_inside
+
+    for folder in folders:
+        files = sorted(path for path in Path(folder).expanduser().iterdir() if _is_lab(path))
+        if not files or hosts_inside(folder) or len(host_pairs(folder)) > 1:
+            continue
+        names = listed(path.name for path in files)
+        raise BadInput(
+            f"{folder} is a folder of lab files ({names}), and lint takes one lab at a time",
+            hint=f"underlay lint {shlex.quote(str(files[0]))}; `underlay check"
+            f" {shlex.quote(folder)}` measures all of them",
+        )
+
+
+def _is_lab(path: Path) -> bool:
+    """Whether a file is a lab's, by the keys that no other file of that name has."""
+    if path.suffix not in (".yml", ".yaml") or not path.is_file():
+        return False
+    return re.search(r"^(?:segments|nodes|fleet):", _text_of(str(path)), re.MULTILINE) is not None
 
 
 def _print_failure(error: UnderlayError, shape: Format) -> None:

@@ -60,6 +60,10 @@ class Revision:
         every = [entry.path for entry in self._list("-r") if entry.path.endswith((".yml", ".yaml"))]
         near = nearest(path, every) or next((p for p in every if p.endswith(f"/{path}")), "")
         hint = did_you_mean(f"{self.name}:{near}" if near else "")
+        if not self.from_root and (self.folder / path).is_file():
+            here = quote(shown(self.folder / path))
+            fresh = f"{path} is new since then: underlay predict {here}  says who will reach whom"
+            hint = "\n".join(filter(None, (fresh, hint)))
         listing = f"`git ls-tree -r --name-only {self.name}` lists its files"
         raise BadInput(f"the revision {self.name} has no {path}", hint=hint or listing)
 

@@ -54,7 +54,12 @@ def read_facts(start: Start, names: Sequence[str]) -> list[Machine]:
         except OSError as error:
             running[name] = str(error)
     end = time.monotonic() + FACTS_DEADLINE
-    return [_machine(name, one, end) for name, one in running.items()]
+    try:
+        return [_machine(name, one, end) for name, one in running.items()]
+    finally:
+        for one in running.values():
+            if not isinstance(one, str) and one.poll() is None:
+                one.kill()
 
 
 def _machine(name: str, process: subprocess.Popen[bytes] | str, end: float) -> Machine:
@@ -128,6 +133,7 @@ class Leading:
     ) -> None:
         self.amiss: list[str] = []
         self.frames = 0
+        self._rate = rate
         self.unheard: set[tuple[str, str]] = set()
         self._led: dict[str, _Led] = {}
         for machine, names in nics.items():
@@ -169,7 +175,8 @@ class Leading:
             for machine, each in frames.items()
             if each
         }
-        for machine, said in self._all(orders).items():
+        most = max((len(each) for each in frames.values()), default=0)
+        for machine, said in self._all(orders, ANSWER + most / self._rate).items():
             self.frames += said["sent"]
             for text, times in () if refusable else said["failed"].items():
                 self.amiss.append(f"{machine}:{text} ({times} frames were not sent)")

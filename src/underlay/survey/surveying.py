@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 RATE = 200.0  # frames a second that each machine sends at most
 MACS = 4
 LIFE = 300.0  # s after which what sends ends by itself, whatever became of its caller
+MOST_FRAMES = 20000  # of one machine's, for which it has more time at a low rate
 AT_MOST_NICS = 200
 # What may have a cable, or be the way to one.
 SENDING_KINDS = ("nic", "bond", "team")
@@ -66,7 +67,7 @@ def _by_frames(
     for nic in nics:
         by_machine.setdefault(nic.machine, []).append(nic.nic)
     tell("opening packet sockets")
-    life = LIFE + wanted.listen
+    life = LIFE + wanted.listen + MOST_FRAMES / wanted.rate
     with Leading(start, by_machine, nonce, rate=wanted.rate, life=life) as leading:
         began = time.monotonic()
         nics = [

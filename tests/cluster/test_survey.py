@@ -319,7 +319,7 @@ def test_a_command_that_is_killed_leaves_nothing(here: Checkout, machines: Forei
         process = here.start(*words(machines, DAILY, "--send", "--rate", "1"))
         try:
             for name in machines.names:
-                machines.root(name, f"until [ $({SOCKETS}) -ge 4 ]; do sleep 0.2; done")
+                machines.root(name, f"until [ $({SOCKETS}) -ge {len(DAILY)} ]; do sleep 0.2; done")
             assert looks(machines) != before
         finally:
             os.killpg(process.pid, signal.SIGKILL)

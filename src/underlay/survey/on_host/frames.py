@@ -96,26 +96,29 @@ class Agent:
                 self.missing[nic] = error.strerror or str(error)
         self.by_file = {port.socket.fileno(): port for port in self.ports.values()}
         self.waiting = b""
+        self.left = False
 
     def listen(self, until: float, *, told: bool = False) -> str | None:
         """Take frames until a moment, or with ``told`` until a line comes.
 
-        Returns that line, empty where stdin is closed, and None where the time is over.
+        Returns that line, empty where stdin is closed, and None where the time is over. Whoever
+        leads may be gone at any time, also while frames are sent.
         """
         stdin = sys.stdin.fileno()
         while True:
             if told and b"\n" in self.waiting:
                 line, _, self.waiting = self.waiting.partition(b"\n")
                 return line.decode()
+            if self.left:
+                return "" if told else None
             patience = min(until, self.end) - time.monotonic()
-            files = [*self.by_file, *([stdin] if told else [])]
             # One last look, however late: what waits has arrived in time.
+            files = [*self.by_file, stdin]
             readable, _, _ = select.select(files, [], [], max(0.0, patience))
             if stdin in readable:
                 more = os.read(stdin, 1 << 16)
                 self.waiting += more
-                if not more or len(self.waiting) > LONGEST_LINE:
-                    return ""
+                self.left = not more or len(self.waiting) > LONGEST_LINE
             for file in readable:
                 if file in self.by_file:
                     self.take(self.by_file[file])
@@ -136,7 +139,7 @@ class Agent:
         for nic, text, length in frames:
             due = max(due + self.gap, time.monotonic())
             self.listen(due)
-            if time.monotonic() >= self.end:
+            if self.left or time.monotonic() >= self.end:
                 break
             why = self.ports[nic].send(bytes.fromhex(text).ljust(length, b"\0"))
             if why:

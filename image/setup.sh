@@ -23,6 +23,7 @@ update-alternatives --quiet --set ip6tables /usr/sbin/ip6tables-legacy
 update-alternatives --quiet --set arptables /usr/sbin/arptables-legacy || true
 update-alternatives --quiet --set ebtables /usr/sbin/ebtables-legacy || true
 
+chmod 0440 /etc/sudoers.d/underlay
 printf '127.0.0.1 localhost\n::1 localhost\n' > /etc/hosts
 printf 'node\n' > /etc/hostname
 # What the root is called differs between providers; whoever boots the kernel mounts it.

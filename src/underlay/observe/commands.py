@@ -47,6 +47,18 @@ _PINGING = ("rtnetlink", "namespaces", "packets", "cells", "spaces", "pinging")
 _RELAYING = ("namespaces", "relaying")
 _READING = ("rtnetlink", "namespaces", "packets", "gather", "reader")
 _SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
+# Has the kernel hand out memory in pieces, and not page by page: on a node of User Mode Linux each
+# page is three turns of ptrace, a third of all that the start of a probe takes there. Who has no
+# right to lock memory would have too little of it.
+AT_ONCE = """\
+import ctypes, resource
+MCL_FUTURE = 2
+try:
+    resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    ctypes.CDLL(None).mlockall(MCL_FUTURE)
+except (OSError, ValueError):
+    pass
+"""
 # Makes modules of the sources that it is handed, and runs the last one's main.
 BOOTSTRAP = """\
 import base64, json, sys, types, zlib
@@ -72,7 +84,7 @@ def probe_command(patience: float = PATIENCE) -> list[str]:
     What it is to do comes first on its stdin, within ``patience`` seconds: a line of
     ``tasks.py``. How it is led after that is described in probe.py.
     """
-    return [*PYTHON, "-c", BOOTSTRAP, _source(PROBED), f"{patience:g}"]
+    return [*PYTHON, "-c", AT_ONCE + BOOTSTRAP, _source(PROBED), f"{patience:g}"]
 
 
 def gather_command(plan: Plan, node: str, *, brief: bool = False) -> list[str]:

@@ -37,6 +37,14 @@ containers:
   - {name: web, on: all, count: 2, networks: [web]}
 """
 
+# The same on one node, for tests of a workshop that have no question about its labs.
+ON_ONE_NODE = {
+    "lab": LAB.replace("{count: 2, profile", "{count: 1, profile"),
+    "exercise": EXERCISE.replace("core-02", "core-01").replace(
+        "web-1* <-> web-2*", "web-1a <-> web-1b"
+    ),
+}
+
 
 def course_in(
     folder: Path,

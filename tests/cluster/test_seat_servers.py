@@ -21,15 +21,13 @@ from ruamel.yaml import YAML
 
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout
-from course_folder import LAB, course_in
+from course_folder import ON_ONE_NODE, course_in
 
 NAMESPACES = (
     "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--",
 )  # fmt: skip
 PORT = 2200
 DEADLINE = 900.0
-# A container each will do.
-ONE_EACH = LAB.replace("count: 2, networks", "count: 1, networks")
 
 
 @contextmanager
@@ -91,7 +89,7 @@ def machines(copy: Checkout, tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
     """A course of the trainer's own, which no server has."""
-    return course_in(tmp_path, lab=ONE_EACH)
+    return course_in(tmp_path, **ON_ONE_NODE)
 
 
 def test_two_machines_share_the_seats(copy: Checkout, machines: Path, course: Path) -> None:

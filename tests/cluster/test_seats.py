@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from barrier import Barrier
 from cluster.commands import Done, run
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import VERB_DEADLINE, Checkout
-from course_folder import LAB, course_in
+from course_folder import LAB, ON_ONE_NODE, course_in
 from underlay.cluster.providers.uml.sandbox import start_time
 from underlay.workshop.outlived import GRACE, LOOK
 
@@ -32,9 +32,9 @@ SANDBOX, ASKED = ("unshare", "--map-root-user"), ("ssh", "bash")
 class Workshops:
     """A course of one exercise, and the workshops of it in a checkout."""
 
-    def __init__(self, checkout: Checkout, folder: Path) -> None:
+    def __init__(self, checkout: Checkout, folder: Path, **parts: str) -> None:
         self.checkout = checkout
-        self.course = course_in(folder, lab=ONE_EACH)
+        self.course = course_in(folder, **parts)
         self.folder = checkout.root / ".underlay" / "workshops" / "two-rooms"
 
     def words(self, seats: int) -> list[str]:
@@ -74,14 +74,29 @@ class Workshops:
         return record
 
 
+@contextmanager
+def workshops(copy: Checkout, folder: Path, **parts: str) -> Iterator[Workshops]:
+    """Yield the workshops of a course with ``parts``; end what is up then, which leaves nothing."""
+    found = Workshops(copy, folder, **parts)
+    before = interfaces()
+    yield found
+    if found.folder.exists():
+        found.down()
+    prove_nothing_is_left(copy, before)
+
+
 @pytest.fixture
 def two_rooms(copy: Checkout, tmp_path: Path) -> Iterator[Workshops]:
-    workshops = Workshops(copy, tmp_path)
-    before = interfaces()
-    yield workshops
-    if workshops.folder.exists():
-        workshops.down()
-    prove_nothing_is_left(copy, before)
+    """Seats of two nodes, with a container each."""
+    with workshops(copy, tmp_path, lab=ONE_EACH) as found:
+        yield found
+
+
+@pytest.fixture
+def small_rooms(copy: Checkout, tmp_path: Path) -> Iterator[Workshops]:
+    """Seats of one node, for what has no question about their labs."""
+    with workshops(copy, tmp_path, **ON_ONE_NODE) as found:
+        yield found
 
 
 def test_seats_are_alike_and_know_nothing_of_each_other(two_rooms: Workshops) -> None:
@@ -160,49 +175,49 @@ def test_a_seat_takes_no_memory_of_the_others(two_rooms: Workshops) -> None:
 )
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
 def test_a_broken_off_up_leaves_nothing(
-    two_rooms: Workshops, sign: signal.Signals, point: tuple[str, str], barrier: Barrier
+    small_rooms: Workshops, sign: signal.Signals, point: tuple[str, str], barrier: Barrier
 ) -> None:
     held = barrier.hold(*point)
-    up = two_rooms.checkout.start(*two_rooms.words(2), environment=barrier.environment)
+    up = small_rooms.checkout.start(*small_rooms.words(2), environment=barrier.environment)
     held.wait(lambda: up.poll() is None)
     os.kill(up.pid, sign)
     held.release()
     code = up.wait(timeout=120)
     if sign == signal.SIGINT:
         assert code == 130
-        assert not two_rooms.folder.exists()
+        assert not small_rooms.folder.exists()
         return
-    assert two_rooms.folder.exists()
+    assert small_rooms.folder.exists()
     if point == SANDBOX:
         # What it has left gives way, and not to `down` alone.
-        again = two_rooms.up(1)
+        again = small_rooms.up(1)
         assert again.code == 0, str(again)
         assert "was not brought up to its end" in again.err + again.out
-    done = two_rooms.down()
+    done = small_rooms.down()
     assert done.code == 0, str(done)
-    assert not two_rooms.folder.exists()
+    assert not small_rooms.folder.exists()
 
 
-def test_down_ends_an_up_that_is_still_at_work(two_rooms: Workshops, barrier: Barrier) -> None:
+def test_down_ends_an_up_that_is_still_at_work(small_rooms: Workshops, barrier: Barrier) -> None:
     held = barrier.hold(*SANDBOX)
-    up = two_rooms.checkout.start(*two_rooms.words(2), environment=barrier.environment)
+    up = small_rooms.checkout.start(*small_rooms.words(2), environment=barrier.environment)
     held.wait(lambda: up.poll() is None)
-    down = two_rooms.checkout.start("workshop", "down")
+    down = small_rooms.checkout.start("workshop", "down")
     assert up.wait(timeout=120) == 130
     held.release()
     # Which of the two has ended the last of it, nobody can tell.
     assert down.wait(timeout=120) in (0, 2)
-    assert not two_rooms.folder.exists()
+    assert not small_rooms.folder.exists()
 
 
-def test_down_needs_neither_the_server_nor_the_course(two_rooms: Workshops) -> None:
-    assert two_rooms.up(1).code == 0
-    server = json.loads((two_rooms.folder / "sign-in/server.json").read_text())
+def test_down_needs_neither_the_server_nor_the_course(small_rooms: Workshops) -> None:
+    assert small_rooms.up(1).code == 0
+    server = json.loads((small_rooms.folder / "sign-in/server.json").read_text())
     os.kill(server["pid"], signal.SIGKILL)
-    (two_rooms.course / "course.yml").unlink()
-    done = two_rooms.down()
+    (small_rooms.course / "course.yml").unlink()
+    done = small_rooms.down()
     assert done.code == 0, str(done)
-    assert not two_rooms.folder.exists()
+    assert not small_rooms.folder.exists()
 
 
 @pytest.mark.all
@@ -233,19 +248,19 @@ def working_for(token: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(words, env={**os.environ, "UNDERLAY_WORKSHOP": token})
 
 
-def test_down_ends_whoever_works_for_the_workshop_and_nobody_else(two_rooms: Workshops) -> None:
-    assert two_rooms.up(1).code == 0
-    own, stranger = working_for(two_rooms.record["token"]), working_for("0" * 32)
+def test_down_ends_whoever_works_for_the_workshop_and_nobody_else(small_rooms: Workshops) -> None:
+    assert small_rooms.up(1).code == 0
+    own, stranger = working_for(small_rooms.record["token"]), working_for("0" * 32)
     began = start_time(stranger.pid)
-    assert two_rooms.down().code == 0
+    assert small_rooms.down().code == 0
     assert own.wait(timeout=10) == -signal.SIGKILL
     assert start_time(stranger.pid) == began
     stranger.kill()
     stranger.wait(timeout=10)
 
 
-def test_more_seats_than_fit_are_refused_with_the_sum(two_rooms: Workshops) -> None:
-    done = two_rooms.up(5000)
+def test_more_seats_than_fit_are_refused_with_the_sum(small_rooms: Workshops) -> None:
+    done = small_rooms.up(5000)
     assert done.code == 2, str(done)
     assert "5001 ×" in done.out + done.err
-    assert not two_rooms.folder.exists()
+    assert not small_rooms.folder.exists()

@@ -93,9 +93,14 @@ def facts(
     overlay, segment = world.overlay(link), world.carrier(link)
     if any(to.mode == "source" and by.mac not in to.allow for by, to in ways):
         yield "unlisted"
-    if segment and segment.reflects and overlay is None:
+    # In an overlay's own frames the addresses are the nodes', which are let in.
+    wire = segment if overlay is None else None
+    kept_out = bool(wire and wire.locked) and any(world.is_foreign(by) for by, _ in ways)
+    siblings = together(link, other)
+    # What a locked port doesn't let in, it can't send back either.
+    if wire and wire.reflects and not (siblings and kept_out):
         yield "hairpin"
-    if together(link, other):
+    if siblings:
         return
     if any(world.tunnel_is_taken(one) for one in (link, other)):
         yield "tunnel taken"
@@ -103,8 +108,7 @@ def facts(
         return
     if segment.isolated and link.port and other.port:
         yield "isolated"
-    # In an overlay's own frames the addresses are the nodes', which are let in.
-    if segment.locked and overlay is None and any(world.is_foreign(by) for by, _ in ways):
+    if kept_out:
         yield "locked"
     if to_group and segment.swallows_multicast:
         yield "no multicast"

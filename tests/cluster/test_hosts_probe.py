@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import doc_pages
 from cluster.commands import Done
 from cluster.running import CHECK_DEADLINE, Checkout
 from foreign import Foreign
@@ -40,7 +41,9 @@ def allowed(here: Checkout, foreign: Foreign) -> Iterator[Foreign]:
 def tier(here: Checkout, foreign: Foreign) -> set[tuple[str, str]]:
     done = here.underlay("hosts", "-i", str(foreign.inventory), "--json")
     assert done.code == 0, str(done)
-    return {(each["tier"], each["probe"]) for each in done.document()["machines"]}
+    document = done.document()
+    assert not doc_pages.wrong_fields(doc_pages.DOCS / "verbs" / "hosts.md", document)
+    return {(each["tier"], each["probe"]) for each in document["machines"]}
 
 
 @pytest.mark.all

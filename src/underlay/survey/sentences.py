@@ -293,7 +293,7 @@ def _duplicates(survey: Survey) -> Iterator[Sentence]:
         link.mac: f"{machine.name}:{link.name}"
         for machine in survey.machines
         for link in machine.links
-        if link.kind not in ("vlan", "macvlan", "ipvlan")
+        if not link.parent
     }
     for address, macs in duplicate_addresses(survey).items():
         who = [f"{mac} ({owners.get(mac, 'no machine of the inventory')})" for mac in macs]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+import doc_pages
 from documents import problems
 from underlay.report.documents.kinds import stamped
 from underlay.report.survey import survey_document, survey_text
@@ -156,6 +159,23 @@ def test_the_document_is_as_its_schema_says_and_can_be_read_again() -> None:
     document = stamped("survey", survey_document(seen, sentences(seen), ["eth1 is gone."]))
     assert not problems("survey", document)
     assert Survey.model_validate(document) == seen
+
+
+def test_the_page_lists_the_documents_fields() -> None:
+    named = {
+        "routes": [{"dst": "default"}],
+        "plugins": {"/opt/cni/bin": ["macvlan"]},
+        "sysctls": {"ip_forward": "0"},
+    }
+    machines = [machine(name, **named) for name in ("a1", "a2")]
+    answer = Answer(address="192.168.1.1", owner="a1:eth1", asked_from="a2:eth1", macs=["x"])
+    sender = Sender(kind="DHCP offer", at="a1:eth1", mac="x", address="192.168.1.9")
+    more = {"machines": machines, "answers": [answer], "senders": [sender]}
+    seen = survey(vlans={10: ["a2:eth1=10"]}).model_copy(update=more)
+    document = survey_document(seen, sentences(seen), ["eth1 is gone."])
+    # A document has texts as keys of mappings.
+    document = json.loads(json.dumps(document))
+    assert not doc_pages.wrong_fields(doc_pages.DOCS / "verbs" / "survey.md", document)
 
 
 def test_the_text_names_the_ports_and_every_sentence() -> None:

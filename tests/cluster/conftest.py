@@ -66,6 +66,12 @@ OF_FOREIGN_MACHINES = {"test_hosts_reader", "test_hosts_probe", "test_survey"}
 LONGEST = (
     "test_lifecycle",
     "test_courses",
+    "test_hosts_reader",
+    "test_hosts_probe",
+    "test_survey",
+    "test_ignition",
+    "test_workshop_on_servers",
+    "test_seat_servers",
     "test_fleet",
     "test_two_labs",
     "test_entering",

@@ -189,7 +189,7 @@ def needs(node: PlannedNode) -> dict[str, object]:
         "bonds": "; ".join(bonds) or "none",
         "MiB of memory": node.memory,
         "profile": node.profile,
-        "configuration": node.config,
+        "configuration": node.config + " in an initrd" * (node.ignition_in == "initrd"),
     }
 
 

@@ -353,6 +353,8 @@ class Nodes(Strict):
     """What makes a node at its first boot: cloud-init, or Debian's Ignition (specs up to 3.3.0)."""
     ignition_as: Literal["3.3.0"] | None = None
     """Hosts' own Ignition files of later specifications are read as of this one; `up` says so."""
+    ignition_in: Literal["host", "initrd"] = "host"
+    """Where Ignition runs: on your machine before a node boots, or in the initrd of each node."""
     interfaces: Annotated[
         dict[NodeName, Annotated[dict[Interface, NodeInterface], Field(max_length=64)]],
         _such("{core-01: {eth1: {addresses: [192.168.70.5/24]}}}"),

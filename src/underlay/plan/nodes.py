@@ -82,6 +82,7 @@ def plan_node(
         profile=lab.nodes.profile,
         config=lab.nodes.config,
         ignition_as=lab.nodes.ignition_as or "",
+        ignition_in=lab.nodes.ignition_in,
         own=tuple(
             OwnFile(one.path, one.program, one.text, one.mode, one.source)
             for one in lab.own.files.get(name, ())

@@ -146,6 +146,7 @@ class PlannedNode:
     profile: str = "full"
     config: str = "cloud-config"
     ignition_as: str = ""
+    ignition_in: str = "host"
     own: tuple[OwnFile, ...] = ()
     also: tuple[tuple[str, str], ...] = ()
 
@@ -600,6 +601,7 @@ _UNSAID: dict[str, object] = {
     "labels": {},
     "config": "cloud-config",
     "ignition_as": "",
+    "ignition_in": "host",
     "own": (),
     "also": (),
     "started_by": "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 
 from underlay.cluster.node_files import make_seed, program
 from underlay.cluster.providers import provider
-from underlay.cluster.providers.uml import account, lean
+from underlay.cluster.providers.uml import account, initrd, lean
 from underlay.cluster.providers.uml.ignited import (
     APPLIED,
+    SEED,
     configurations,
     make_ignition_seed,
     rewritten,
@@ -27,6 +29,7 @@ from underlay.plan import OwnFile, Plan, make_plan
 from underlay.storage import paths
 
 KEY = "ssh-ed25519 AAAA lean\n"
+SPACE = ("unshare", "--user", "--map-root-user")
 NAMES = ("user-data", "meta-data", "network-config")
 
 
@@ -155,6 +158,52 @@ def test_ignition_itself_makes_the_files_of_a_seed(
     assert text(seed, "home/core/.ssh/authorized_keys") == KEY
     # A root's own folders keep their modes.
     assert not [one.name for one in seed if one.isdir() and one.name.startswith(".")]
+
+
+def test_where_ignition_runs_in_an_initrd_a_seed_has_its_configurations_and_no_tree(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = '{"ignition": {"version": "3.0.0"}}'
+    file = OwnFile("/srv/my.ign", "ignition", mine, source="hosts/one/my.ign")
+    first = dataclasses.replace(ignited(plan).nodes[0], ignition_in="initrd", own=(file,))
+    whole = dataclasses.replace(plan, nodes=(first, *plan.nodes[1:]))
+    seed = ignition_seed(whole, CONFIG, tmp_path, monkeypatch)
+    assert not [name for name in seed.getnames() if name.startswith("./")]
+    assert text(seed, "home/core/.ssh/authorized_keys") == KEY
+    merge = json.loads(text(seed, f"{SEED}/user.ign"))["ignition"]["config"]["merge"]
+    found = [one["source"].removeprefix("data:;base64,") for one in merge]
+    # The user's own come first, as of two that differ the later wins.
+    assert [base64.b64decode(one).decode() for one in found] == [mine, json.dumps(CONFIG)]
+    assert seed.getmember(f"{SEED}/user.ign").mode == 0o600
+    script = tmp_path / "account"
+    script.write_text(text(seed, f"{SEED}/account"))
+    assert script.read_text().startswith("user=core\n")
+    subprocess.run(["sh", "-n", str(script)], check=True, timeout=10)
+    words = arguments(whole, first)
+    assert [word for word in words if word.startswith("initrd=")]
+    # The second boot with another /usr has nothing left for Ignition to do.
+    for node, updated in ((first, True), (ignited(plan).nodes[0], False)):
+        given = arguments(whole, node, updated=updated)
+        assert not [word for word in given if word.startswith("initrd=")]
+
+
+def test_an_initrd_is_an_archive_that_busybox_reads(tmp_path: Path) -> None:
+    made = initrd.initrd(APPLIED, SEED)
+    assert initrd.initrd(APPLIED, SEED) == made
+    words = ["busybox", "cpio", "-idm", "bin/*", "init", "usr/lib/*", "lib*"]
+    with made.open("rb") as archive:
+        subprocess.run(
+            words, stdin=archive, cwd=tmp_path, capture_output=True, check=True, timeout=60
+        )
+    subprocess.run(["sh", "-n", str(tmp_path / "init")], check=True, timeout=10)
+    assert (tmp_path / "usr/lib/ignition").is_dir()
+    assert (tmp_path / "bin/mount").readlink() == Path("busybox")
+    ignition = tmp_path / "bin/ignition"
+    assert ignition.read_bytes() == Path(initrd.BINARY).read_bytes()
+    # All that it is linked to is there: it starts with this archive for a root.
+    inside = [*SPACE, "chroot", str(tmp_path), "/bin/ignition", "--version"]
+    done = subprocess.run(inside, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("Ignition ")
 
 
 def test_a_users_own_configuration_comes_first_and_loses(

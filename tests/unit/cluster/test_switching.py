@@ -66,6 +66,12 @@ def test_labs_with_the_same_cards_differ_in_nothing_that_matters(tmp_path: Path)
             "",
             "configuration: it has cloud-config, b needs ignition",
         ),
+        (
+            "{count: 2, config: ignition, ignition_in: initrd}",
+            ("lan",),
+            "",
+            "configuration: it has cloud-config, b needs ignition in an initrd",
+        ),
         ("2", ("lan", "wan"), "", "NICs: it has 1, b needs 2"),
         ("2", ("lan",), "user: other", "user: core run, b needs other"),
     ],

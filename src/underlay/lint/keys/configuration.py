@@ -29,3 +29,11 @@ def config(parts: Parts) -> Iterator[Problem]:
             "hosts' files are read, and not applied, where cloud-init makes the nodes",
             at_key=True,
         )
+    if parts.nodes.ignition_in != "host" and not by_ignition:
+        yield parts.text.problem(
+            ("nodes", "ignition_in"),
+            "ignition_in without Ignition",
+            "config: ignition beside it",
+            "cloud-init makes the nodes, and that in their running system",
+            at_key=True,
+        )

@@ -4,6 +4,8 @@ Ignition itself runs on this host (cluster/ignition.py). What it makes comes as 
 place of a NoCloud ISO, with what Ignition's files stage isn't for: the account, the node program
 and archives of images. The kernel starts a shell that lays it over the root and becomes systemd, at
 the first boot alone.
+
+Or it runs in an initrd (initrd.py): then the tar file has the configuration, and no tree.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster import ignition
 from underlay.cluster.image.build import add
 from underlay.cluster.node_files import IMAGES_IN_SEED, PROGRAM_FILE, program
+from underlay.cluster.providers.uml import initrd as first_boot
 from underlay.cluster.providers.uml.account import OWNER, add_account, with_account
 from underlay.errors import BadInput
 from underlay.fleet.formats.ignition import read_as, version_of
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 CONFIG = "ignition"
 RENDERED = "config.ign"
 SCRIPT = Path(__file__).with_name("ignited.sh")
-START = "usr/share/underlay/seed/start"
+ACCOUNT = Path(__file__).with_name("initrd_account.sh")
+SEED = "usr/share/underlay/seed"
+START = f"{SEED}/start"
 # That the files stage is over; on the disk, as a second boot finds the root as the first left it.
 APPLIED = "/var/lib/underlay/ignited"
 ARCHIVES = f"var/lib/underlay/{IMAGES_IN_SEED}"
@@ -54,7 +59,22 @@ def make_ignition_seed(plan: Plan, node: PlannedNode, files: Path, output: Path)
     can't be run.
     """
     script = f"applied={APPLIED}\n".encode() + with_account(SCRIPT, plan)
-    with temporary.folder("ignition-tree") as own, tarfile.open(output, "w") as tar:
+    with tarfile.open(output, "w") as tar:
+        if first_boot.wanted(node):
+            _add_configuration(tar, plan, node, files)
+        else:
+            _add_tree(tar, plan, node, files)
+        add_account(tar, plan)
+        add(tar, START, script)
+        add(tar, PROGRAM_FILE[1:], program(), 0o755)
+        add(tar, "var/lib/underlay", None, 0o755)
+        for number, path in enumerate(plan.images):
+            tar.add(Path(path).resolve(), f"{ARCHIVES}/{archive_name(number)}")
+
+
+def _add_tree(tar: tarfile.TarFile, plan: Plan, node: PlannedNode, files: Path) -> None:
+    """Add to ``tar`` what Ignition makes here of the configurations of ``node``."""
+    with temporary.folder("ignition-tree") as own:
         theirs = configurations(node)
         ignition.apply(files / RENDERED, own / "tree.tar", theirs, accounts(plan) if theirs else {})
         asked = {path for text in theirs.values() for path in folders(text)}
@@ -63,12 +83,19 @@ def make_ignition_seed(plan: Plan, node: PlannedNode, files: Path, output: Path)
                 # Folders are just the way to its files: those that a root has keep their modes.
                 if not entry.isdir() or entry.name.removeprefix(".") in asked:
                     tar.addfile(entry, tree.extractfile(entry) if entry.isreg() else None)
-        add_account(tar, plan)
-        add(tar, START, script)
-        add(tar, PROGRAM_FILE[1:], program(), 0o755)
-        add(tar, "var/lib/underlay", None, 0o755)
-        for number, path in enumerate(plan.images):
-            tar.add(Path(path).resolve(), f"{ARCHIVES}/{archive_name(number)}")
+
+
+def _add_configuration(tar: tarfile.TarFile, plan: Plan, node: PlannedNode, files: Path) -> None:
+    """Add to ``tar`` what the initrd hands to Ignition, and what makes the account before it."""
+    texts = [*configurations(node).values(), (files / RENDERED).read_text()]
+    account = with_account(ACCOUNT, plan)
+    add(tar, f"{SEED}/user.ign", first_boot.merged(texts).encode(), 0o600)
+    add(tar, f"{SEED}/account", account, 0o600)
+
+
+def initrd() -> Path:
+    """Return the initrd in which Ignition makes nodes; see initrd.py for what it raises."""
+    return first_boot.initrd(APPLIED, SEED)
 
 
 def configurations(node: PlannedNode) -> dict[str, str]:

@@ -15,7 +15,7 @@ from underlay.cluster.image.build import KERNEL
 from underlay.cluster.node_files import make_seed as make_iso
 from underlay.cluster.node_files import program
 from underlay.cluster.process import tail
-from underlay.cluster.providers.uml import ignited, lean, usr
+from underlay.cluster.providers.uml import ignited, initrd, lean, usr
 from underlay.cluster.providers.uml.preload import preload
 from underlay.cluster.providers.uml.sandbox import NODES, inside
 from underlay.cluster.providers.uml.wiring import card_name, management_port
@@ -66,6 +66,8 @@ def arguments(plan: Plan, node: PlannedNode, *, updated: bool = False) -> list[s
         f"ubda={SHM / node.name}.cow,{SHM / node.name}.disk",
         f"ubdbr={SHM / node.name}.seed",
         *([f"ubdcr={SHM / node.name}.usr"] if updated else []),
+        # Ignition has made a node before another /usr can have been put on it.
+        *([f"initrd={SHM / node.name}.initrd"] if initrd.wanted(node) and not updated else []),
         "root=/dev/ubda",
         "rw",
         "net.ifnames=0",
@@ -106,7 +108,9 @@ def links(node: PlannedNode, disk: Path) -> dict[str, str]:
     UML makes one command line of its arguments and the loader splits LD_PRELOAD, so
     a space or comma in a user's path must not get there.
     """
+    first = {f"{SHM / node.name}.initrd": inside(ignited.initrd())} if initrd.wanted(node) else {}
     return {
+        **first,
         f"{SHM / node.name}.disk": inside(disk),
         f"{SHM / node.name}.seed": f"{NODES}/{node.name}/{SEED}",
         f"{SHM / node.name}.usr": f"{NODES}/{node.name}/{usr.KEPT}",
@@ -114,9 +118,10 @@ def links(node: PlannedNode, disk: Path) -> dict[str, str]:
     }
 
 
-def files(disk: Path) -> list[Path]:
-    """Return the files that a sandbox has to show to nodes that boot from ``disk``."""
-    return [disk, preload()]
+def files(plan: Plan, disk: Path) -> list[Path]:
+    """Return the files that a sandbox has to show to nodes of ``plan`` that boot from ``disk``."""
+    first = [ignited.initrd()] if any(map(initrd.wanted, plan.nodes)) else []
+    return [disk, preload(), *first]
 
 
 def boot(

@@ -78,7 +78,7 @@ class Uml(Provider):
         if not self.stands(state):
             progress("making the sandbox and its switch")
             with span(state, "host", "sandbox"):
-                sandbox.start(plan, state, uml_node.files(_disk(plan)))
+                sandbox.start(plan, state, uml_node.files(plan, _disk(plan)))
         if plan.switch is not None:
             progress("booting the switch, a machine of its own")
             living, disk = self._sandbox(state), _disk(plan)

@@ -150,10 +150,11 @@ def _options(argv: list[str]) -> list[str]:
 
 def _told(options: list[str]) -> Told:
     """Return how a failure is told on stdout, as far as the words of the command line say it."""
-    if "--json" in options:
-        return "json"
     asked = "--format=nagios" in options or ("--format", "nagios") in pairwise(options)
-    return "nagios" if asked and options[0] in PROBES else "text"
+    if asked and options[0] in PROBES:
+        # A monitoring system takes the exit code for a verdict, whatever else is asked for.
+        return "nagios"
+    return "json" if "--json" in options else "text"
 
 
 def _fail(code: int, message: str, hint: str, detail: str, told: Told) -> int:

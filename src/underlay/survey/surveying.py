@@ -188,6 +188,12 @@ def _stated(
     for name, ports in segments.items():
         found[name] = []
         for wanted, nic in ports:
+            known = sorted(machine.name for machine in machines)
+            if wanted and wanted not in known:
+                raise BadInput(
+                    f"--segment {name}: found {wanted}, expected a machine of the inventory",
+                    hint=did_you_mean(nearest(wanted, known)) or f"it has {listed(known)}",
+                )
             having = [
                 machine.name
                 for machine in read

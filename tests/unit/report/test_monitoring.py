@@ -264,6 +264,7 @@ def test_a_check_that_fails_leaves_metrics_that_say_so(
         (["check"], "no lab is up"),
         (["check", "nothing-of-that-name"], "nothing-of-that-name"),
         (["check", "flat", "--colour"], "no such option: --colour"),
+        (["check", "--json"], "can't be given with --json"),
         (["check", "flat", "--timeout", "soon"], "'--timeout': it is no number"),
         (["report", "/nowhere/run.json"], "can't be read"),
     ],
@@ -280,6 +281,14 @@ def test_a_plugin_that_comes_to_no_result_is_unknown(
         assert data == {}
     # Exit codes are Underlay's own without it.
     assert main(words) == 2
+
+
+@pytest.mark.parametrize("words", [["--rate", "5"], ["--probe-path", "/x"], ["--flush"]])
+def test_what_is_about_machines_boots_no_lab(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "flat", *words]) == 2
+    assert "need --inventory" in capsys.readouterr().err
 
 
 def test_a_plugins_exit_codes_are_of_nagios(

@@ -8,8 +8,10 @@ import pytest
 
 from underlay.cli.verbs.survey import command, stated, tags
 from underlay.errors import BadInput
+from underlay.survey import surveying
 from underlay.survey.drift import Stable, drift, stable
 from underlay.survey.model import Answer, Link, Sender, Survey
+from underlay.survey.surveying import Wanted
 from unit.survey.test_sentences import machine, survey
 
 
@@ -130,3 +132,13 @@ def test_a_baseline_that_is_none_is_refused_before_any_machine_is_reached(tmp_pa
     with pytest.raises(BadInput) as raised:
         command(inventory=tmp_path / "nothing.yml", vlans="10")
     assert "--vlans needs --send" in raised.value.message
+
+
+def test_a_segment_of_a_machine_that_is_not_in_the_inventory_is_refused() -> None:
+    def start(machine: str, *more: object) -> object:
+        raise OSError(f"{machine} isn't there")
+
+    wanted = Wanted(segments={"lan": [("a9", "eth1")]})
+    with pytest.raises(BadInput, match="found a9, expected a machine of the inventory") as raised:
+        surveying.survey(start, ["a1", "a2"], wanted)  # type: ignore[arg-type]
+    assert "a1" in str(raised.value.hint)

@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 
 GROUP = "Labs"
 ORDER = 30
+# As observe/live.py and observe/pinned.py say, which this verb needs with --inventory alone.
+RATE, PROBE_PATH = 100.0, "/usr/local/lib/underlay-probe"
 
 
 def command(
@@ -136,7 +138,7 @@ def command(
             metavar="PACKETS",
             help="With --inventory: packets a second that may leave each machine, 100.",
         ),
-    ] = 100.0,
+    ] = RATE,
     probe: Annotated[
         bool,
         typer.Option(
@@ -147,7 +149,7 @@ def command(
     probe_path: Annotated[
         str,
         typer.Option(metavar="PATH", help="With --probe: where that program lies."),
-    ] = "/usr/local/lib/underlay-probe",
+    ] = PROBE_PATH,
     flush: Annotated[
         bool,
         typer.Option("--flush", help="With --probe: empty neighbour tables first, as in a lab."),
@@ -240,7 +242,7 @@ def command(
       underlay check shim --after recreate --after reboot --healing 90
       underlay check old.yml --after upgrade=new.yml
       underlay check ignition --after upgrade=next.ext4
-      underlay check rack.yml -i inventory.yml --only 'host-* -> *'
+      underlay check rack.yml -i inventory.yml --only 'core-* -> *'
     """
     from underlay.proof.choice import Choice
 
@@ -265,8 +267,11 @@ def command(
 
         how_there = How(rate, probe, flush, probe_path)
         machines = asked_machines(inventory, pattern, how_there, what, beside)
-    elif pattern is not None or probe or flush:
-        raise BadInput("--limit, --probe and --flush need --inventory: they are about its machines")
+    elif pattern is not None or probe or flush or rate != RATE or probe_path != PROBE_PATH:
+        raise BadInput(
+            "--limit, --probe, --probe-path, --flush and --rate need --inventory: they are about"
+            " its machines"
+        )
     if pause:
         if what is None:
             raise BadInput("--pause-on-fail needs a FILE or DIR: a lab that is up stays up")

@@ -62,7 +62,9 @@ def run(
         ) as process:
             meanwhile()
             if on_line is not None:
-                reader = threading.Thread(target=_read_lines, args=(process, said, on_line))
+                reader = threading.Thread(
+                    target=_read_lines, args=(process, said, on_line), daemon=True
+                )
                 reader.start()
                 out = _read_all(process, deadline)
                 reader.join(timeout=5)
@@ -219,7 +221,7 @@ def _read_all(process: subprocess.Popen[str], deadline: float) -> str:
     assert process.stdout is not None
     stdout = process.stdout
     out: list[str] = []
-    reader = threading.Thread(target=lambda: out.extend(stdout))
+    reader = threading.Thread(target=lambda: out.extend(stdout), daemon=True)
     reader.start()
     process.wait(timeout=deadline)
     reader.join(timeout=5)

@@ -48,12 +48,14 @@ def watching(
             progress(f"booting since {time.monotonic() - began:.0f} s{waiting}")
 
     thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
     try:
+        thread.start()
         yield
     finally:
         over.set()
-        thread.join()
+        # An interrupt may have come before it was started.
+        if thread.is_alive():
+            thread.join()
 
 
 def _waiting(state: Path, began: float, since: float) -> str:

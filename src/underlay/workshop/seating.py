@@ -202,9 +202,9 @@ class Starting:
         assert process.stdin is not None
         assert process.stdout is not None
         timer = threading.Timer(SEAT_DEADLINE, process.kill)
-        timer.start()
         last: dict[str, Any] = {}
         try:
+            timer.start()
             task = {
                 "course": str(self._room.course_folder),
                 "folder": str(seat.folder),

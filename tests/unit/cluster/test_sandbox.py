@@ -85,6 +85,28 @@ def test_an_interrupt_while_the_switch_is_made_leaves_nothing(
     assert not (tmp_path / "sandbox.json").exists()
 
 
+def test_an_interrupt_while_its_deadline_is_set_leaves_no_thread_that_waits_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A command's end waits for its threads: it once came 90 seconds after Ctrl-C."""
+    before = threading.enumerate()
+    start = threading.Timer.start
+
+    def start_interrupted(timer: threading.Timer) -> None:
+        start(timer)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(threading.Timer, "start", start_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sandbox.start(load_plan(paths.root() / "labs" / "coreos.yml"), tmp_path)
+    left = [each for each in threading.enumerate() if each not in before]
+    assert [each for each in left if not each.daemon] == []
+    for each in left:
+        each.join(timeout=30)
+        assert not each.is_alive()
+    assert holders() == []
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [

@@ -221,8 +221,11 @@ def _ended_after(seconds: float, process: subprocess.Popen[bytes]) -> Iterator[t
             os.killpg(process.pid, signal.SIGKILL)
 
     timer = threading.Timer(seconds, end)
-    timer.start()
+    # An interrupt may come while the timer starts, and nothing would cancel it. The command would
+    # end as late as that then.
+    timer.daemon = True
     try:
+        timer.start()
         yield late
     finally:
         timer.cancel()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from underlay.cli.console import err
 from underlay.cli.probing import metrics_writer
+from underlay.cli.to_write import refuse_misplaced
 from underlay.errors import BadInput, UnderlayError, reason
 
 if TYPE_CHECKING:
@@ -107,11 +107,7 @@ def metrics_to(output: Path | None) -> Callable[[Run], None]:
 def _writer(option: str, path: Path, write: Callable[[Run, Path], None]) -> Callable[[Run], None]:
     """Return what writes a run to ``path``; raise BadInput where nothing can be written there."""
     path = path.expanduser().absolute()
-    if path.is_dir():
-        raise BadInput(f"{option} {path}: it is a folder, expected a file to write")
-    if not path.parent.is_dir():
-        folder = shlex.quote(str(path.parent))
-        raise BadInput(f"{option} {path}: its folder isn't there", hint=f"mkdir -p {folder}")
+    refuse_misplaced(option, path)
     first = True
 
     def written(run: Run) -> None:

@@ -14,6 +14,7 @@ from underlay.survey.sentences import by_segment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from underlay.survey.drift import Coverage
     from underlay.survey.model import Machine, Survey
     from underlay.survey.sentences import Sentence
 
@@ -84,9 +85,15 @@ def _sum(survey: Survey, found: Sequence[Sentence]) -> str:
 
 
 def survey_document(
-    survey: Survey, found: Sequence[Sentence], changes: Sequence[str] | None
+    survey: Survey,
+    found: Sequence[Sentence],
+    changes: Sequence[str] | None,
+    coverage: Coverage | None = None,
 ) -> dict[str, Any]:
-    """Return the survey with its sentences as JSON values; ``changes`` since a baseline, if any."""
+    """Return the survey with its sentences as JSON values.
+
+    With a baseline ``changes`` are those since then, and ``coverage`` says what they are out of.
+    """
     counted = Counter[str](one.verdict for one in found)
     document = {
         **survey.model_dump(mode="json"),
@@ -95,4 +102,6 @@ def survey_document(
     }
     if changes is not None:
         document["drift"] = list(changes)
+    if coverage is not None:
+        document |= {"compared": coverage.compared, "not_compared": coverage.left}
     return document

@@ -9,8 +9,10 @@ Pure: reading and writing the file is the caller's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from underlay.errors import listed
 from underlay.survey.model import Seen
 from underlay.survey.sentences import duplicate_addresses
 from underlay.survey.wiring import Wiring
@@ -58,6 +60,16 @@ class Stable(Seen):
     """Who advertises a router or offers leases."""
     asked: bool = False
     """Whether these were asked for: one that only announces itself may be silent for minutes."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How far two surveys can be compared at all, in words for people."""
+
+    compared: list[str]
+    """What both of them looked at."""
+    left: list[str]
+    """What only one of them knows, and why: no drift there is no proof of anything."""
 
 
 def stable(survey: Survey) -> Stable:
@@ -155,6 +167,50 @@ def drift(old: Stable, new: Stable) -> list[str]:
     return found
 
 
+def coverage(old: Stable, new: Survey) -> Coverage:
+    """Return what of an older survey can be held against a new one, and what can't."""
+    now = stable(new)
+    machines = _both(old.machines, now.machines)
+    compared = [f"links and routes of {listed(machines)}"] if machines else []
+    unread = {machine.name for machine in new.machines if machine.failed}
+    left = [
+        f"{name}: {'it could not be read now' if name in unread else 'not in this survey'}"
+        for name in old.machines
+        if name not in now.machines
+    ]
+    frames = "segments, what their ports let through, addresses that several answer for"
+    if old.segments is not None and now.segments is not None:
+        compared.append(frames)
+        left += _unknown_of_ports(old, now)
+    else:
+        left += _only_one(frames, "sent frames", old.segments is not None, new.sent)
+    servers = "who advertises a router or offers leases"
+    if old.senders is not None and now.senders is not None:
+        compared.append(servers)
+        if old.senders and not (old.asked and now.asked):
+            left.append(f"which of {len(old.senders)} of these are gone: not both asked for them")
+    else:
+        left += _only_one(servers, "listened", old.senders is not None, now.senders is not None)
+    return Coverage(compared, left)
+
+
+def _only_one(what: str, did: str, then: bool, now: bool) -> list[str]:
+    """Return that only one of two surveys looked at something; nothing where neither did."""
+    if not then and not now:
+        return []
+    return [f"{what}: only {'the baseline' if then else 'this survey'} {did}"]
+
+
+def _unknown_of_ports(old: Stable, new: Stable) -> Iterator[str]:
+    """Yield what of a segment that both have seen only one of them can say."""
+    for segment in _both(old.passing, new.passing):
+        was, now = (old.passing or {})[segment], (new.passing or {})[segment]
+        for known, other, when in ((was, now, "now"), (now, was, "in the baseline")):
+            alone = [what for what in known if what not in other]
+            if alone:
+                yield f"{segment}: {listed(alone)}: not known {when}"
+
+
 def _machines(old: Stable, new: Stable) -> Iterator[str]:
     for name in _both(old.machines, new.machines):
         was, now = old.machines[name], new.machines[name]
@@ -175,11 +231,6 @@ def _machines(old: Stable, new: Stable) -> Iterator[str]:
     yield from (
         f"{name} is new in the inventory." for name in new.machines if name not in old.machines
     )
-
-
-def missing(old: Stable, new: Stable) -> list[str]:
-    """Return the machines of the older survey of which the newer one knows nothing."""
-    return [name for name in old.machines if name not in new.machines]
 
 
 def _changes(what: str, old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

@@ -23,6 +23,10 @@ MACS = 4
 LIFE = 300.0  # s after which what sends ends by itself, whatever became of its caller
 MOST_FRAMES = 20000  # of one machine's, for which it has more time at a low rate
 AT_MOST_NICS = 200
+NO_NIC_LEFT = (
+    "nothing was asked by frames: there is no NIC that may send. That which ssh comes in by is"
+    " left alone unless --segment NAME=NIC names it."
+)
 # What may have a cable, or be the way to one.
 SENDING_KINDS = ("nic", "bond", "team")
 
@@ -54,8 +58,11 @@ def survey(
     stated = _stated(machines, wanted.segments)
     nics = sending(machines, stated)
     seen = Survey(machines=machines, groups=groups_by_statement(stated))
-    if nics and (wanted.send or wanted.listen or wanted.discover):
+    by_frames = wanted.send or wanted.listen or wanted.discover
+    if nics and by_frames:
         seen = _by_frames(start, seen, nics, wanted, tell)
+    elif by_frames and not all(machine.failed for machine in machines):
+        seen = seen.model_copy(update={"amiss": [NO_NIC_LEFT]})
     return seen.model_copy(update={"seconds": round(time.monotonic() - began, 2)})
 
 

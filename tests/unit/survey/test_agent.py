@@ -9,6 +9,7 @@ import time
 import pytest
 
 from underlay.survey.commands import frames_command
+from underlay.survey.surveying import Wanted, survey
 from underlay.survey.wire import marked
 
 UNSHARE = [
@@ -66,3 +67,16 @@ def test_a_frame_that_is_sent_is_heard_with_its_number() -> None:
     heard = json.loads(led.stdout.readline())["heard"]
     assert heard == [["lo", -1, 86, 1, ""]] * 3
     led.communicate(timeout=30)
+
+
+def test_frames_that_no_nic_may_send_are_not_passed_over() -> None:
+    def start(name: str, arguments: list[str], as_root: bool) -> subprocess.Popen[bytes]:
+        assert (name, as_root) == ("bare", False)
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen([*UNSHARE, *arguments], **streams)
+
+    seen = survey(start, ["bare"], Wanted(send=True))
+    assert not seen.machines[0].failed
+    assert not seen.sent
+    assert "--segment NAME=NIC" in seen.amiss[0]
+    assert survey(start, ["bare"], Wanted()).amiss == []

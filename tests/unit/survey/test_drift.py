@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import typer
 
 from underlay.cli.verbs.survey import command, stated, tags
 from underlay.errors import BadInput
 from underlay.survey import surveying
-from underlay.survey.drift import Stable, drift, stable
-from underlay.survey.model import Answer, Link, Sender, Survey
+from underlay.survey.drift import Stable, coverage, drift, stable
+from underlay.survey.model import Answer, Link, Machine, Sender, Survey
 from underlay.survey.surveying import Wanted
 from unit.survey.test_sentences import machine, survey
 
@@ -79,6 +80,106 @@ def test_machines_that_went_or_could_not_be_read_are_no_changes_of_links() -> No
     assert drift(stable(seen), stable(fewer)) == []
     more = changed(seen, machines=[*seen.machines, machine("a3")])
     assert drift(stable(seen), stable(more)) == ["a3 is new in the inventory."]
+
+
+def test_what_was_compared_is_said_and_what_was_not() -> None:
+    seen = survey()
+    known = coverage(stable(seen), seen)
+    assert (known.compared[0], known.left) == ("links and routes of a1, a2", [])
+    assert "what their ports let through" in known.compared[1]
+    read = coverage(stable(seen), survey(sent=False))
+    assert read.compared == ["links and routes of a1, a2"]
+    assert [one.rpartition(": ")[2] for one in read.left] == ["only the baseline sent frames"]
+    (first,) = coverage(stable(survey(sent=False)), seen).left
+    assert first.endswith(": only this survey sent frames")
+
+
+def test_a_machine_or_a_port_of_which_only_one_survey_knows_is_named() -> None:
+    seen = survey()
+    fewer = changed(seen, machines=seen.machines[:1])
+    assert coverage(stable(seen), fewer).left == ["a2: not in this survey"]
+    failed = Machine(name="a2", failed="no route to host")
+    unread = changed(seen, machines=[seen.machines[0], failed])
+    assert coverage(stable(seen), unread).left == ["a2: it could not be read now"]
+    others = changed(seen, machines=[machine("b1")], sent=False)
+    assert coverage(stable(seen), others).compared == []
+    unsized = survey(largest=None, tried=None)
+    assert coverage(stable(seen), unsized).left == ["lan: largest packet: not known now"]
+    assert coverage(stable(unsized), seen).left == [
+        "lan: largest packet: not known in the baseline"
+    ]
+
+
+def test_that_a_router_is_gone_is_compared_only_where_both_asked_for_it() -> None:
+    sender = Sender(kind="DHCP offer", at="a1:eth1", mac="02:00:00:00:00:fe", address="10.0.0.9")
+    quiet, heard = survey(), changed(survey(), listened=5.0, senders=[sender])
+    listened = changed(quiet, listened=5.0)
+    (left,) = coverage(stable(heard), listened).left
+    assert left == "which of 1 of these are gone: not both asked for them"
+    asked = [changed(one, asked=True) for one in (heard, listened)]
+    assert coverage(stable(asked[0]), asked[1]).left == []
+    (left,) = coverage(stable(heard), quiet).left
+    assert left.endswith("only the baseline listened")
+
+
+def told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: Survey, new: Survey, **more: object
+) -> int:
+    """Return the verb's exit code where ``old`` was saved, and ``new`` is seen."""
+    baseline = tmp_path / "rack.json"
+    baseline.write_text(stable(old).model_dump_json())
+    monkeypatch.setattr("underlay.survey.inventory.survey_of", lambda *_, **__: new)
+    try:
+        command(inventory=Path("hosts.yml"), baseline=baseline, **more)  # type: ignore[arg-type]
+    except typer.Exit as result:
+        return result.exit_code
+    return 0
+
+
+def test_no_drift_is_claimed_of_what_was_not_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(tmp_path, monkeypatch, survey(), survey(sent=False)) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "rack.json: links and routes of a1, a2" in said
+    assert "not compared: segments, what their ports let through" in said
+    other = changed(survey(sent=False), machines=[machine("a3")], groups=[])
+    assert told(tmp_path, monkeypatch, survey(), other) == 1
+    assert "nothing drifted" not in capsys.readouterr().err
+    none = changed(survey(sent=False), machines=[], groups=[])
+    assert told(tmp_path, monkeypatch, survey(), none) == 3
+    assert "could be compared" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_survey_that_sent_nothing_names_the_command_that_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(tmp_path, monkeypatch, survey(sent=False), survey(sent=False))
+    assert "next: underlay survey -i hosts.yml --segment lan=eth1 --send" in capsys.readouterr().out
+    told(tmp_path, monkeypatch, survey(), survey(), send=True)
+    assert "next:" not in capsys.readouterr().out
+
+
+def test_files_that_cannot_be_written_are_refused_before_any_machine_is_reached(
+    tmp_path: Path,
+) -> None:
+    nothing, kept = tmp_path / "nothing.yml", tmp_path / "rack.json"
+    kept.write_text("precious")
+    for files, words in (
+        ({"output": tmp_path / "nodir" / "x"}, "nodir/x: its folder isn't there"),
+        ({"save": tmp_path / "nodir" / "x"}, "nodir/x: its folder isn't there"),
+        ({"save": tmp_path}, "it is a folder"),
+        ({"save": kept}, f"--save {kept}: it is there already"),
+        ({"output": kept}, f"-o {kept}: it is there already"),
+        ({"save": Path("/proc/x")}, "--save /proc/x: it can't be written"),
+    ):
+        with pytest.raises(BadInput, match=words):
+            command(inventory=nothing, send=True, **files)  # type: ignore[arg-type]
+    assert kept.read_text() == "precious"
+    # With --force it is the inventory that isn't there.
+    with pytest.raises(BadInput) as raised:
+        command(inventory=nothing, save=kept, force=True)
+    assert "nothing.yml" in raised.value.message
 
 
 def test_routes_duplicates_and_senders_are_compared() -> None:

@@ -10,8 +10,9 @@ import typer
 from underlay.cli.carried_over import tell_remarks
 from underlay.cli.lint_errors import tell_errors
 from underlay.cli.options import LabFile
+from underlay.cli.to_write import write
 from underlay.cli.which_lab import DEFAULT_LAB, resolve_lab
-from underlay.errors import BadInput, reason
+from underlay.errors import BadInput
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
@@ -65,7 +66,7 @@ def command(
     if output is None:
         print(text, end="")
     else:
-        _write(output.expanduser(), text)
+        write(output.expanduser(), text)
     tell_errors(loaded, lab or DEFAULT_LAB)
     tell_remarks(loaded, lab or DEFAULT_LAB)
 
@@ -107,12 +108,3 @@ def _text(plan: Plan, shape: Format) -> str:
     from underlay.report.topology.svg import svg_text
 
     return svg_text(picture, layout_of(picture))
-
-
-def _write(path: Path, text: str) -> None:
-    from underlay.storage.writing import write_whole
-
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise BadInput(f"{path} can't be written: {reason(error)}") from error

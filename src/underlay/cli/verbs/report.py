@@ -11,7 +11,8 @@ import typer
 from underlay.cli.console import err, out
 from underlay.cli.options import Wide
 from underlay.cli.recording import baseline_of
-from underlay.errors import EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, reason
+from underlay.cli.to_write import write
+from underlay.errors import EXIT_INFRASTRUCTURE, EXIT_OK, BadInput
 
 if TYPE_CHECKING:
     from underlay.report.run import Told
@@ -107,7 +108,7 @@ def command(
     for line in whole.missing:
         err.print(line)
     if save is not None:
-        _write(save.expanduser(), run_text(now))
+        write(save.expanduser(), run_text(now))
     compared = compare(before, now, str(baseline)) if before else None
     told = Told(now, compared)
     if shape == "nagios":
@@ -119,7 +120,7 @@ def command(
     elif output is None:
         print(_text(told, shape, wide=wide), end="")
     else:
-        _write(output.expanduser(), _text(told, shape, wide=wide))
+        write(output.expanduser(), _text(told, shape, wide=wide))
     code = compared.exit_code if compared is not None else EXIT_OK
     if whole.missing and code == EXIT_OK:
         code = EXIT_INFRASTRUCTURE
@@ -190,7 +191,7 @@ def _plugin(told: Told, output: Path | None) -> int:
     if output is None:
         print(line)
     else:
-        _write(output.expanduser(), f"{line}\n")
+        write(output.expanduser(), f"{line}\n")
     return code
 
 
@@ -199,18 +200,9 @@ def _write_frames(told: Told, output: Path | None) -> None:
 
     frames = pcap_bytes(told)
     if output is not None:
-        _write(output.expanduser(), frames)
+        write(output.expanduser(), frames)
     elif sys.stdout.isatty():
         raise BadInput("a capture is nothing for a terminal", hint="-o run.pcapng")
     else:
         sys.stdout.buffer.write(frames)
         sys.stdout.buffer.flush()
-
-
-def _write(path: Path, text: str | bytes) -> None:
-    from underlay.storage.writing import write_whole
-
-    try:
-        write_whole(path, text)
-    except OSError as error:
-        raise BadInput(f"{path} can't be written: {reason(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,10 +10,11 @@ import typer
 
 from underlay.cli.console import err, out, people, print_document, progress
 from underlay.cli.options import AsJson
+from underlay.cli.to_write import refuse_existing, refuse_unwritable, write
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, BadInput, reason
 
 if TYPE_CHECKING:
-    from underlay.survey.drift import Stable
+    from underlay.survey.drift import Coverage, Stable
     from underlay.survey.model import Survey
 
 GROUP = "Your machines"
@@ -78,7 +80,7 @@ def command(
         ),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Write over a lab file that is there already.")
+        bool, typer.Option("--force", help="Write over a file that is there already.")
     ] = False,
     sources: Annotated[
         bool, typer.Option("--sources", help="Below each sentence, the source of its rule.")
@@ -101,7 +103,8 @@ def command(
 
     It ends with sentences, each with what was seen, and "not known" where nobody looked. With
     -o it writes a lab whose switch does the same, so that the network can be tried on nodes. Exit
-    code 1 where something differs from the baseline, 3 where a machine could not be asked.
+    code 1 where something differs from the baseline, 3 where a machine could not be asked or
+    nothing could be compared.
 
     Example:
       underlay survey -i hosts.yml
@@ -112,7 +115,7 @@ def command(
     """
     from underlay.report.survey import survey_document, survey_text
     from underlay.report.terminal import page_form
-    from underlay.survey.drift import stable
+    from underlay.survey.drift import coverage, drift, stable
     from underlay.survey.inventory import survey_of
     from underlay.survey.lab_file import lab_text
     from underlay.survey.sentences import sentences
@@ -130,27 +133,29 @@ def command(
     )
     if wanted.vlans and not send:
         raise BadInput("--vlans needs --send: whether a tag passes is seen by frames alone")
-    _refuse_output(output, send=send, force=force)
+    _refuse_files(save, output, send=send, force=force)
     with progress("reading the inventory") as running:
         seen = survey_of(inventory, wanted, running.step, limit=limit)
     found = sentences(seen)
-    changes = _drift(old, seen)
+    changes = drift(old, stable(seen)) if old else None
+    compared = coverage(old, seen) if old else None
     if save:
-        _write(save, stable(seen).model_dump_json(indent=2) + "\n")
+        write(save, stable(seen).model_dump_json(indent=2) + "\n")
     if as_json:
-        print_document("survey", survey_document(seen, found, changes))
+        print_document("survey", survey_document(seen, found, changes, compared))
     else:
         width, plain = page_form(out)
         out.print(survey_text(seen, found, width=width, ascii_only=plain, sources=sources), end="")
     if output:
-        _write(output, lab_text(seen, output.stem))
-    for words in changes or ():
-        people(as_json).print(f"drift: {words}")
-    if changes == []:
-        err.print(f"nothing drifted since {baseline}")
+        write(output, lab_text(seen, output.stem))
+    if changes is not None and compared is not None:
+        _tell_drift(changes, compared, baseline, as_json=as_json)
+    if not (send or as_json) and any(not machine.failed for machine in seen.machines):
+        out.print(f"next: {_next(seen, inventory)}", style="dim", markup=False, soft_wrap=True)
     if changes:
         raise typer.Exit(EXIT_DIFFERS)
-    if seen.amiss or any(machine.failed for machine in seen.machines):
+    nothing = compared is not None and not compared.compared
+    if nothing or seen.amiss or any(machine.failed for machine in seen.machines):
         raise typer.Exit(EXIT_INFRASTRUCTURE)
 
 
@@ -203,27 +208,40 @@ def _read_baseline(file: Path) -> Stable:
         raise BadInput(f"{file}: {where}: {said['msg']}", hint=hint) from error
 
 
-def _drift(old: Stable | None, seen: Survey) -> list[str] | None:
-    from underlay.survey.drift import drift, stable
-
-    return None if old is None else drift(old, stable(seen))
-
-
-def _refuse_output(output: Path | None, *, send: bool, force: bool) -> None:
-    if output is None:
-        return
-    if not send:
+def _refuse_files(save: Path | None, output: Path | None, *, send: bool, force: bool) -> None:
+    """Raise BadInput for what can't be written, before any machine is reached."""
+    if output is not None and not send:
         raise BadInput("-o needs --send: what a switch does is seen by frames alone")
-    if output.is_dir():
-        raise BadInput(f"{output} is a folder, expected a file", hint=f"-o {output / 'lab.yml'}")
-    if output.exists() and not force:
-        raise BadInput(f"{output} is there already", hint="--force writes over it")
+    for option, path in (("--save", save), ("-o", output)):
+        if path is not None:
+            refuse_unwritable(option, path)
+            refuse_existing(option, path, force=force)
 
 
-def _write(file: Path, text: str) -> None:
-    from underlay.storage.writing import write_whole
+def _tell_drift(
+    changes: list[str], coverage: Coverage, baseline: Path | None, *, as_json: bool
+) -> None:
+    """Print each change, and what they are out of: what wasn't compared may have drifted."""
+    for words in changes:
+        people(as_json).print(f"drift: {words}", markup=False)
+    if not coverage.compared:
+        err.print(f"nothing of {baseline} could be compared", markup=False)
+    else:
+        told = f"compared with {baseline}" if changes else f"nothing drifted since {baseline}"
+        err.print(f"{told}: {'; '.join(coverage.compared)}", markup=False)
+    for words in coverage.left:
+        err.print(f"not compared: {words}", markup=False)
 
-    try:
-        write_whole(file, text)
-    except OSError as error:
-        raise BadInput(f"{file} can't be written: {reason(error)}") from error
+
+def _next(seen: Survey, inventory: Path) -> str:
+    """Return the command that asks the switch, with an interface that all machines have."""
+    from underlay.survey.surveying import may_send
+
+    there = [
+        {link.name for link in machine.links if may_send(machine, link)}
+        for machine in seen.machines
+        if not machine.failed
+    ]
+    shared = sorted(set.intersection(*there)) if there else []
+    nic = shared[0] if shared else "NIC"
+    return f"underlay survey -i {shlex.quote(str(inventory))} --segment lan={nic} --send"

@@ -35,3 +35,5 @@ class Surveyed(TypedDict):
     sentences: list[Sentence]
     summary: Verdicts
     drift: NotRequired[list[str]]
+    compared: NotRequired[list[str]]
+    not_compared: NotRequired[list[str]]

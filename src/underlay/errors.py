@@ -112,6 +112,11 @@ def did_you_mean(choice: str) -> str:
     return f"did you mean {choice}?" if choice else ""
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, as people write them."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def listed(names: Iterable[str], *, more: str = "") -> str:
     """Return ``names`` as one line that can be read: of many the first, and how many follow.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def tell_errors(loaded: Loaded, named: str) -> None:
     """Say on stderr that lint finds errors in the lab, if it does; ``named`` is as typed."""
-    from underlay.report.page import count
+    from underlay.errors import count
 
     if loaded.errors:
         found = f"lint finds {count(len(loaded.errors), 'error')} in the lab"
@@ -31,7 +31,7 @@ def refuse_wrong(labs: Sequence[Loaded], what: str) -> None:
     """
     if not labs or not all(loaded.errors for loaded in labs):
         return
-    from underlay.report.page import count
+    from underlay.errors import count
 
     found = list(chain.from_iterable(loaded.errors for loaded in labs))
     told = "\n\n".join(map(str, found))

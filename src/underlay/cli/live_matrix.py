@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.text import Text
 
 from underlay.cli.console import out
+from underlay.errors import count
 from underlay.expect import ends
 from underlay.report.matrix import matrix
-from underlay.report.page import count
 from underlay.report.terminal import page_form, plain_text, summary_line
 from underlay.report.watched import FEW, clock, lines
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from underlay.cli.console import progress
-from underlay.errors import BadInput
+from underlay.errors import BadInput, count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +35,7 @@ class OnMachines:
         from underlay.proof.live import of_plan, prove_machines
 
         own = of_plan(loaded.plan, self.machines)
-        with progress(f"reading {len(own)} machines") as running, ways_to(own) as ways:
+        with progress(f"reading {count(len(own), 'machine')}") as running, ways_to(own) as ways:
             how = replace(self.how, strict=strict)
             return prove_machines(
                 loaded.plan, ways, running.step, how, file=str(loaded.file), measured=measured

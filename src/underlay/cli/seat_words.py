@@ -24,8 +24,8 @@ from underlay.errors import (
     EXIT_OK,
     BadInput,
     UnderlayError,
+    count,
 )
-from underlay.report.page import count
 from underlay.workshop import words
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from underlay.cluster.state.lab import LabState, unfinished
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.switching import refuse_other_nodes, rendered, still_up
-from underlay.errors import BadInput, Infrastructure
+from underlay.errors import BadInput, Infrastructure, count
 from underlay.plan import SWITCH
 from underlay.storage import paths, temporary
 
@@ -102,7 +102,7 @@ def _converge(
                 copy_rendered(entry, state.folder / "files")
                 if rewired:
                     provider(state.provider).change_segments(plan, state.folder)
-        progress(f"converging {len(plan.nodes)} nodes by Ansible")
+        progress(f"converging {count(len(plan.nodes), 'node')} by Ansible")
         results = _run(state, plan, entry, check=check)
     except Infrastructure as error:
         keep_failure(state.lab, "converge", error, alive=state)

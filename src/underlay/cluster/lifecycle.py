@@ -19,7 +19,7 @@ from underlay.cluster.state.run_folder import keep_failure
 from underlay.cluster.statement import verify
 from underlay.cluster.vagrant import Vagrant, forget
 from underlay.cluster.watching import watching
-from underlay.errors import Infrastructure, Interrupted, UnderlayError, listed
+from underlay.errors import Infrastructure, Interrupted, UnderlayError, count, listed
 from underlay.storage import paths
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _down(name: str, progress: Callable[[str], None]) -> None:
     failure: UnderlayError | None = None
     words = _states(state).values()
     if any(word != "not_created" for word in words):
-        progress(f"ending {len(words)} nodes through Vagrant")
+        progress(f"ending {count(len(words), 'node')} through Vagrant")
         try:
             Vagrant(state).end()
             left = [name for name, word in _states(state).items() if word == "running"]

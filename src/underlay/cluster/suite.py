@@ -21,7 +21,7 @@ from underlay.cluster.statement import verify
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
 from underlay.cluster.watching import watching
-from underlay.errors import BadInput, UnderlayError
+from underlay.errors import BadInput, UnderlayError, count
 from underlay.storage import paths
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def boot(by: Provider, loaded: Loaded, entry: Path, tell: Callable[[str], None])
     copy_rendered(entry, folder / "files")
     state, _ = prepare(loaded, by.name, tell, force=True)
     way = "by Vagrant" if by.needs_vagrant else "without Vagrant"
-    tell(f"booting {len(plan.nodes)} nodes for {plan.lab}, {way}")
+    tell(f"booting {count(len(plan.nodes), 'node')} for {plan.lab}, {way}")
     if by.needs_vagrant:
         Vagrant(state, force=True).start(by.name)
         verify(plan, state.folder)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster.access import spawn_as_root
 from underlay.cluster.providers import provider
 from underlay.cluster.state.lock import turn
+from underlay.errors import count
 from underlay.expect import pairs
 from underlay.faults import Scene
 from underlay.observe import measure
@@ -93,7 +94,7 @@ def ask_again(
         )
 
     with turn(state.lab, tell):
-        tell(f"asking {len(cells)} cells of {state.lab} again")
+        tell(f"asking {count(len(cells), 'cell')} of {state.lab} again")
         marks = tuple(chain((MAGIC + b" ", ARP), *(_marks(pair) for pair in numbers)))
         spaces = _together(traces.values())
         frames, missing = sniff(

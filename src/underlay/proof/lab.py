@@ -20,7 +20,7 @@ from underlay.cluster.providers import provider
 from underlay.cluster.spans import span
 from underlay.cluster.state.lab import unfinished
 from underlay.cluster.state.lock import turn
-from underlay.errors import Infrastructure, UnderlayError
+from underlay.errors import Infrastructure, UnderlayError, count
 from underlay.expect import Prediction
 from underlay.expect.unplanned import planned
 from underlay.faults import Scene
@@ -100,7 +100,7 @@ def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
     expectations = lab.prediction.cells
     asked_for = planned(lab.prediction)
     predicted = time.monotonic()
-    what = f"measuring {len(expectations)} cells of {state.lab}"
+    what = f"measuring {count(len(expectations), 'cell')} of {state.lab}"
     # Two measurements at once would flush each other's neighbour tables.
     with turn(state.lab, tell), span(state.folder, "host", "measure"):
         tell(what)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, listed
+from underlay.errors import BadInput, count, listed
 from underlay.expect import Prediction, machines
 from underlay.faults import Scene
 from underlay.observe.live import RATE, read_machines
@@ -76,7 +76,8 @@ def prove_machines(
     began = time.monotonic()
     expectations = prediction.cells
     predicted = time.monotonic()
-    tell(f"{'probing' if how.probe else 'reading'} {len(ways.machines)} machines of {plan.lab}")
+    doing = "probing" if how.probe else "reading"
+    tell(f"{doing} {count(len(ways.machines), 'machine')} of {plan.lab}")
     evidence = None
     if how.probe:
         observation, live = probe_machines(

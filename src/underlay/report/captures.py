@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from underlay.errors import count
 from underlay.expect import asked_as
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 from underlay.report.terminal import plain
 
 if TYPE_CHECKING:

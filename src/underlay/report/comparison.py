@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from underlay.errors import count
 from underlay.expect import asked_as
 from underlay.proof.runs.comparison import WHAT
 from underlay.report.markdown import as_code, as_text
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 from underlay.report.strangers import described
 from underlay.report.terminal import PAIRS_SHOWN, plain, value_text
 

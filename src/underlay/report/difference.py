@@ -7,11 +7,12 @@ import re
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Literal
 
+from underlay.errors import count
 from underlay.expect import asked_as
 from underlay.lab.text import quoted
 from underlay.proof.difference.keys import NOTHING
 from underlay.report.found_errors import new_found_section
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 from underlay.report.proven import proven_section
 from underlay.report.statement_changes import statement_changes_section
 from underlay.report.terminal import PAIRS_SHOWN, VALUES_SHOWN, plain, value_text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from underlay.errors import count
 from underlay.intent import reasons
 from underlay.report.difference import (
     MOVED_SHOWN,
@@ -28,7 +29,6 @@ from underlay.report.difference import (
 )
 from underlay.report.found_errors import error_markdown
 from underlay.report.markdown import as_code, as_table, as_text
-from underlay.report.page import count
 from underlay.report.proven import cells_lines, proven_lines
 from underlay.report.statement_changes import change_words, loss_reasons
 from underlay.report.wanted import before_words, broken_line

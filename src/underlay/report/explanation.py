@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from underlay.report.page import count
+from underlay.errors import count
 from underlay.report.pasted import commands, ended_words
 from underlay.storage.seated import in_seat, typed
 

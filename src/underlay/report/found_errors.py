@@ -6,8 +6,9 @@ import shlex
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from underlay.errors import count
 from underlay.report.markdown import as_code, as_text
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from underlay.report.page import Page, count
+from underlay.errors import count
+from underlay.report.page import Page
 from underlay.report.wanted import statement_document, wanted_section
 
 if TYPE_CHECKING:

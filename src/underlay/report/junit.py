@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
+from underlay.errors import count
 from underlay.intent import broken_words
 from underlay.report.after import lines
 from underlay.report.cell_words import asked, became, networks
 from underlay.report.live import warmth
-from underlay.report.page import count
 from underlay.report.pasted import commands, ended_words
 from underlay.report.results import ended_early
 from underlay.report.strangers import because, described

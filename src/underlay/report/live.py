@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from underlay.errors import count
 from underlay.report.matrix import DIFFERS, NOT_MEASURED
-from underlay.report.page import count
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

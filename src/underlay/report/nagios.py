@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
-from underlay.errors import EXIT_DIFFERS
+from underlay.errors import EXIT_DIFFERS, count
 from underlay.intent import broken_words
-from underlay.report.page import count
 from underlay.report.results import ended_early, outcome
 
 if TYPE_CHECKING:

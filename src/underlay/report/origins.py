@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from underlay.errors import count
 from underlay.expect import ends
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -32,8 +32,3 @@ class Page:
             break_on_hyphens=not hang,
         )
         self.text.append("\n".join(lines) + "\n", style)
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, as people write them."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -9,11 +9,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from underlay.errors import count
 from underlay.expect import FAMILIES, asked_as
 from underlay.intent import stands_of
 from underlay.report.found_errors import found_section
 from underlay.report.matrix import TO_BE_MIXED, predicted_matrix, predicted_sign
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 from underlay.report.terminal import common_values, mixed_line, plain, reasons_section
 from underlay.report.wanted import wanted_document, wanted_section
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from underlay.errors import count
 from underlay.report.explanation import causes, explanation_text
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 from underlay.report.terminal import value_text
 from underlay.report.wanted import wanted_section
 

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from underlay.errors import EXIT_DIFFERS, BadInput
+from underlay.errors import EXIT_DIFFERS, BadInput, count
 from underlay.report.after import after_document
 from underlay.report.captures import captures_document
 from underlay.report.document import document
 from underlay.report.explanation import causes, explanation_text
 from underlay.report.intent import intent_text, intent_words
 from underlay.report.origins import origins_document
-from underlay.report.page import count
 from underlay.report.terminal import report
 
 if TYPE_CHECKING:

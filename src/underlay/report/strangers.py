@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from underlay.report.page import count
+from underlay.errors import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

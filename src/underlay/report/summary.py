@@ -6,12 +6,12 @@ from collections import defaultdict
 from html import escape
 from typing import TYPE_CHECKING
 
+from underlay.errors import count
 from underlay.intent import broken_words
 from underlay.report.after import after_markdown
 from underlay.report.comparison import comparison_markdown
 from underlay.report.live import warmth
 from underlay.report.markdown import as_code, as_table, as_text
-from underlay.report.page import count
 from underlay.report.pasted import commands, ended_words
 from underlay.report.results import ended_early, outcome_of
 from underlay.report.strangers import described

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from underlay.report.page import Page, count
+from underlay.errors import count
+from underlay.report.page import Page
 from underlay.report.terminal import plain
 from underlay.survey.sentences import by_segment
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from underlay.errors import count
 from underlay.expect import FAMILIES
 from underlay.report.intent import intent_words
 from underlay.report.live import live_section
 from underlay.report.matrix import DIFFERS, MIXED, NOT_MEASURED, matrix, sign_of
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 from underlay.report.strangers import strangers_section
 from underlay.report.unplanned import unplanned_section
 from underlay.report.wanted import wanted_section

@@ -9,8 +9,9 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from underlay.errors import count
 from underlay.plan import SWITCH
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 from underlay.storage.seated import in_seat, typed
 
 if TYPE_CHECKING:

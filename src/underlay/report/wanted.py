@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from underlay.errors import count
 from underlay.expect import Expectation
 from underlay.intent import broken_words, reasons
-from underlay.report.page import Page, count
+from underlay.report.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

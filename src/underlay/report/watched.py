@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from underlay.errors import count
 from underlay.report.document import cell_document
 from underlay.report.matrix import sign_of
-from underlay.report.page import count
 from underlay.report.terminal import plain_text, summary_line
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, did_you_mean, listed, nearest
+from underlay.errors import BadInput, count, did_you_mean, listed, nearest
 from underlay.survey.asking import Asking
 from underlay.survey.machines import Leading, Start, read_facts
 from underlay.survey.model import Group, Link, Machine, Survey
@@ -53,7 +53,7 @@ def survey(
     BadInput where a segment names an interface that no machine has.
     """
     began = time.monotonic()
-    tell(f"reading {len(names)} machines")
+    tell(f"reading {count(len(names), 'machine')}")
     machines = read_facts(start, names)
     stated = _stated(machines, wanted.segments)
     nics = sending(machines, stated)

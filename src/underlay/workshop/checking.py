@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from underlay.errors import count
 from underlay.intent import broken_words
 from underlay.lint import load
 from underlay.plan.statements import with_statements
 from underlay.proof.lab import RunningLab, measure_and_judge
 from underlay.report.cell_words import asked, became
-from underlay.report.page import count
 from underlay.report.unplanned import KINDS
 from underlay.verdict import with_intent
 from underlay.workshop.deeds import done

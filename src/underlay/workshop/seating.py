@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from underlay.cluster.interrupts import interrupts_wait
 from underlay.cluster.providers import DEFAULT, provider
 from underlay.cluster.providers.uml.sandbox import SHOWN
-from underlay.errors import BadInput, Infrastructure, UnderlayError
+from underlay.errors import BadInput, Infrastructure, UnderlayError, count
 from underlay.lint import load, refuse_errors
 from underlay.storage import paths
 from underlay.workshop import capacity, limits, sign_in
@@ -111,7 +111,7 @@ def make_ready(course: Course, tell: Tell) -> None:
     for loaded in labs:
         refuse_errors(loaded)
         provider(DEFAULT).build(loaded.plan, tell)
-    tell(f"rendering the files of {len(labs)} labs")
+    tell(f"rendering the files of {count(len(labs), 'lab')}")
     rendered(labs)
 
 

@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, did_you_mean, listed, nearest
+from underlay.errors import BadInput, count, did_you_mean, listed, nearest
 from underlay.plan import SWITCH, Plan
-from underlay.report.page import count
 from underlay.report.pasted import OF_A_SHELL
 
 if TYPE_CHECKING:

@@ -57,9 +57,9 @@ def command(
       underlay capture core-01:eth1 --output - | tcpdump -nr -
       underlay capture lan --filter 'arp or (vlan 70 and udp port 53)'
     """
+    from underlay.errors import count as count_of
     from underlay.observe.capture import pcap, sniff
     from underlay.observe.frame_filter import compiled
-    from underlay.report.page import count as count_of
 
     state = running_state(lab)
     plan = state.plan()

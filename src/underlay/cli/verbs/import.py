@@ -10,8 +10,7 @@ import typer
 from underlay.cli.carried_over import kinds
 from underlay.cli.console import err, print_document
 from underlay.cli.options import AsJson
-from underlay.errors import EXIT_DIFFERS, BadInput, Spot, reason
-from underlay.report.page import count
+from underlay.errors import EXIT_DIFFERS, BadInput, Spot, count, reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,9 +16,8 @@ from underlay.cli.carried_over import remarks
 from underlay.cli.console import err, out, print_document, print_json
 from underlay.cli.host_folders import named_pairs
 from underlay.cli.which_lab import resolve_lab
-from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput, UnderlayError, listed
+from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, BadInput, UnderlayError, count, listed
 from underlay.lab.text import LabError
-from underlay.report.page import count
 from underlay.storage.paths import root
 
 if TYPE_CHECKING:

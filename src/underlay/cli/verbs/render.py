@@ -11,8 +11,7 @@ import typer
 from underlay.cli.console import err, out, print_document
 from underlay.cli.options import AsJson, LabFile
 from underlay.cli.which_lab import resolve_lab
-from underlay.errors import BadInput
-from underlay.report.page import count
+from underlay.errors import BadInput, count
 from underlay.storage import paths
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from underlay.cli.carried_over import tell_silenced
 from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson, LabOption
 from underlay.cli.which_lab import refuse_broken, resolve_lab, running_state
+from underlay.errors import count
 
 GROUP = "Labs"
 ORDER = 40
@@ -63,6 +64,6 @@ def command(
         )
         return
     out.print(
-        f"{state.lab} is {new.lab} now: {len(plan.nodes)} nodes, {len(plan.containers)}"
-        f" containers, {seconds:.1f} s"
+        f"{state.lab} is {new.lab} now: {count(len(plan.nodes), 'node')},"
+        f" {count(len(plan.containers), 'container')}, {seconds:.1f} s"
     )

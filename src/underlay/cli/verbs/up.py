@@ -11,6 +11,7 @@ from underlay.cli.carried_over import tell_silenced
 from underlay.cli.console import err, people, print_document, progress
 from underlay.cli.options import AsJson, LabFile, ProviderOption, Timings
 from underlay.cli.which_lab import resolve_lab, running_labs
+from underlay.errors import count
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
@@ -65,7 +66,8 @@ def command(
         return
     say = people(as_json)
     say.print(
-        f"{state.lab} is up: {len(plan.nodes)} nodes, {len(plan.containers)} containers, "
+        f"{state.lab} is up: {count(len(plan.nodes), 'node')},"
+        f" {count(len(plan.containers), 'container')}, "
         f"{seconds:.1f} s"
     )
     if timings:

@@ -11,8 +11,7 @@ from rich.text import Text
 from underlay.cli.console import out, print_document
 from underlay.cli.workshop_actions.amiss import say_amiss
 from underlay.cli.workshop_actions.asked import Asked
-from underlay.errors import BadInput
-from underlay.report.page import count
+from underlay.errors import BadInput, count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ import typer
 
 from underlay.cli.console import err, out, people, print_document, progress
 from underlay.cli.workshop_actions.asked import Asked
-from underlay.report.page import count
+from underlay.errors import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

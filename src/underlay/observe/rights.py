@@ -12,25 +12,36 @@ if TYPE_CHECKING:
     from underlay.cluster.machines import Answered, Ways
 
 DEADLINE = 45.0
-# Asks sudo what it would allow, and runs nothing by it.
+# Asks sudo what it would allow, and runs nothing by it. Echo requests are as reader.py sends them:
+# by a socket of its own, else by a ping that may, which asks that machine itself.
 SCRIPT = """\
 echo user $(id -un)
 echo python $({python} -c 'import sys; print(sys.version.split()[0])' 2>/dev/null)
+icmp=none
+if {python} -c 'import socket; socket.socket(2, 2, 1)' 2>/dev/null; then icmp=datagram
+elif LC_ALL=C ping -n -c 1 -W 1 127.0.0.1 2>/dev/null | grep -q ' 1 received'; then icmp=ping; fi
+echo icmp $icmp
 echo digest $(sha256sum {path} 2>/dev/null)
 sudo -n -l {path} >/dev/null 2>&1; echo sudo $?
 """
+Icmp = Literal["datagram", "ping", "none"]
 Probe = Literal["allowed", "not there", "another version", "not allowed"]
 
 
 @dataclass(frozen=True)
 class Rights:
-    """What one may do on a machine: ``tier`` is the most, and ``error`` why there is nothing."""
+    """What one may do on a machine: ``tier`` is the most, and ``error`` why there is nothing.
+
+    ``icmp`` is how this user may send echo requests there, without which a reader has no such
+    rows, and nobody the largest packet between machines. ``hint`` says what would allow more.
+    """
 
     name: str
     address: str
     user: str = ""
     python: str = ""
     probe: Probe = "not there"
+    icmp: Icmp = "none"
     error: str = ""
     hint: str = ""
 
@@ -49,10 +60,10 @@ def rights(ways: Ways, path: str = PATH) -> list[Rights]:
         for name, machine in ways.machines.items()
     }
     answers = ways.ask(commands, deadline=DEADLINE)
-    return [_rights(ways, answers[name]) for name in ways.machines]
+    return [_rights(ways, answers[name], path) for name in ways.machines]
 
 
-def _rights(ways: Ways, answer: Answered) -> Rights:
+def _rights(ways: Ways, answer: Answered, path: str) -> Rights:
     address = ways.machines[answer.machine].address
     if answer.error:
         return Rights(answer.machine, address, error=answer.error, hint=answer.hint)
@@ -70,4 +81,30 @@ def _rights(ways: Ways, answer: Answered) -> Rights:
         probe = "not allowed"
     python = told.get("python", "")
     error = "" if python else f"{answer.machine}: there is no Python for this user"
-    return Rights(answer.machine, address, told.get("user", ""), python, probe, error)
+    icmp: Icmp = "datagram" if told.get("icmp") == "datagram" else "none"
+    icmp = "ping" if told.get("icmp") == "ping" else icmp
+    hints = [] if error else [*_icmp_hint(icmp), *_probe_hint(probe, path)]
+    hint = "\n".join(hints)
+    return Rights(answer.machine, address, told.get("user", ""), python, probe, icmp, error, hint)
+
+
+def _icmp_hint(icmp: Icmp) -> list[str]:
+    if icmp != "none":
+        return []
+    return [
+        "no ICMP for this user: its rows and the largest packet can't be measured. An administrator"
+        " allows it by  sysctl net.ipv4.ping_group_range='0 2147483647'"
+    ]
+
+
+def _probe_hint(probe: Probe, path: str) -> list[str]:
+    """Return what an administrator does so that containers can be entered."""
+    line = "`underlay hosts -i … --print-sudoers` prints the line that allows it"
+    return {
+        "allowed": [],
+        "not there": [f"{path} is what `underlay hosts --print-probe` prints; {line}"],
+        "another version": [
+            f"{path} is of another version: `underlay hosts --print-probe`; {line}"
+        ],
+        "not allowed": [f"sudo doesn't let this user run {path}: {line}"],
+    }[probe]

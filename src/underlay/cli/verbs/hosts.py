@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import os
+import stat
+import sys
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 from rich.table import Table
 
 from underlay.cli.console import out, print_document, progress
 from underlay.cli.options import AsJson, InventoryOption, LimitOption
-from underlay.errors import EXIT_INFRASTRUCTURE, EXIT_OK, BadInput
+from underlay.errors import EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, count, listed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +23,12 @@ if TYPE_CHECKING:
 GROUP = "This machine"
 ORDER = 15
 SENTENCES = {
-    "none": "nothing: {error}",
-    "reader": "rows of the host: underlay check LAB -i …",
-    "probe": "all rows: underlay check LAB -i … --probe",
+    ("none", True): "nothing: {error}",
+    ("none", False): "nothing: {error}",
+    ("reader", True): "rows of the host: underlay check LAB -i …",
+    ("reader", False): "rows of the host by TCP and UDP alone: underlay check LAB -i …",
+    ("probe", True): "all rows: underlay check LAB -i … --probe",
+    ("probe", False): "all rows, no sizes: underlay check LAB -i … --probe",
 }
 
 
@@ -44,9 +50,9 @@ def command(
     """Show what one may do on the machines of an inventory, and how to get more rights.
 
     Each is asked over ssh, as the user of the inventory: whether it is reached, whether there is
-    Python, and whether sudo lets that user run the probe. Nothing is run by sudo for that, and
-    nothing is written. With ssh alone you are a reader: rows of hosts are measured. With the
-    probe, containers are entered as well.
+    Python, whether that user may send echo requests, and whether sudo lets it run the probe.
+    Nothing is run by sudo for that, and nothing is written. With ssh alone you are a reader: rows
+    of hosts are measured. With the probe, containers are entered as well.
 
     The probe is one file of Python to read. An administrator of the machines puts what
     --print-probe prints to PATH, and what --print-sudoers prints into sudoers: it allows that file
@@ -85,23 +91,37 @@ def _asked(machines: Sequence[Machine], path: str) -> list[Rights]:
     from underlay.cluster.machines import ways_to
     from underlay.observe.rights import rights
 
-    with progress(f"asking {len(machines)} machines"), ways_to(machines) as ways:
+    with progress(f"asking {count(len(machines), 'machine')}"), ways_to(machines) as ways:
         return rights(ways, path)
 
 
 def _print_sudoers(machines: Sequence[Machine], path: str) -> None:
-    """Print a line for each user of the inventory; who leaves that to ssh is asked for."""
+    """Print a line for each user of the inventory; refuse one that leaves the user to ssh."""
     from underlay.observe.pinned import sudoers
 
     users = dict.fromkeys(machine.user for machine in machines)
     unnamed = [machine.name for machine in machines if not machine.user]
     if unnamed:
+        hint = (
+            f"set ansible_user of {listed(unnamed)}; `underlay hosts -i …` shows who you are there"
+        )
+        if _is_an_empty_file(sys.stdout):
+            hint += "\nthe file that this was redirected to is empty now, and no line of sudoers"
         raise BadInput(
             f"the inventory says of {unnamed[0]} no ansible_user, for whom the line would be",
-            hint="underlay hosts -i …  shows who you are there",
+            hint=hint,
         )
     for user in users:
         print(sudoers(user, path))
+
+
+def _is_an_empty_file(stream: TextIO) -> bool:
+    """Whether a shell has made or emptied a file for what would have been printed to ``stream``."""
+    try:
+        found = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(found.st_mode) and not found.st_size
 
 
 def _document(found: Sequence[Rights], path: str) -> dict[str, Any]:
@@ -118,6 +138,7 @@ def _document(found: Sequence[Rights], path: str) -> dict[str, Any]:
                 "user": each.user or None,
                 "python": each.python or None,
                 "probe": None if each.error else each.probe,
+                "icmp": None if each.error else each.icmp,
                 "error": each.error or None,
                 "hint": each.hint or None,
             }
@@ -131,9 +152,20 @@ def _show(found: Sequence[Rights]) -> None:
     for title in ("machine", "user", "Python", "probe", "what can be measured"):
         table.add_column(title, overflow="fold")
     for each in found:
-        words = SENTENCES[each.tier].format(error=each.error.removeprefix(f"{each.name}: "))
+        sentence = SENTENCES[each.tier, each.icmp != "none"]
+        words = sentence.format(error=each.error.removeprefix(f"{each.name}: "))
         probe = "" if each.error else each.probe
         table.add_row(each.name, each.user or "?", each.python or "?", probe, words)
     out.print(table)
-    for hint in dict.fromkeys(each.hint for each in found if each.hint):
-        out.print(f"\nhint: {hint}", markup=False, soft_wrap=True)
+    for hint, names in _by_hint(found).items():
+        whose = "" if len(names) == len(found) else f" ({listed(names)})"
+        out.print(f"\nhint: {hint}{whose}", markup=False, soft_wrap=True)
+
+
+def _by_hint(found: Sequence[Rights]) -> dict[str, list[str]]:
+    """Return what would allow more, with the machines on which it would."""
+    names: dict[str, list[str]] = {}
+    for each in found:
+        for hint in filter(None, each.hint.splitlines()):
+            names.setdefault(hint, []).append(each.name)
+    return names

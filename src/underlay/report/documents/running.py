@@ -230,6 +230,7 @@ class HostRights(TypedDict):
     user: str | None
     python: str | None
     probe: Literal["allowed", "not there", "another version", "not allowed"] | None
+    icmp: Literal["datagram", "ping", "none"] | None
     error: str | None
     hint: str | None
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from underlay.expect import Check, Expectation, Family, Protocol, Stop, Value
     from underlay.intent import Outcome
     from underlay.observe import Observation, Observed
-    from underlay.observe.live import Live
+    from underlay.observe.live import Live, Way
     from underlay.observe.unplanned import Looked, Unplanned
     from underlay.plan import Plan, PlannedStatement
 
@@ -207,12 +207,18 @@ class Verdict:
         return tuple(Rivals(*key, count) for key, count in counted.items())
 
     @property
+    def unsized(self) -> tuple[Way, ...]:
+        """The ways between machines in use of which the largest packet wasn't measured."""
+        return tuple(way for way in self.live.ways if not way.mtu) if self.live else ()
+
+    @property
     def exit_code(self) -> int:
         """Return 0 where there are cells, all as expected, and every statement is kept.
 
-        A cell that differs, or a broken statement, makes it 1; else one that wasn't measured, or
-        no cell at all, 3. If it is ``strict``, a way that nobody planned is as a cell that
-        differs, and an end that couldn't look for any as one that wasn't measured.
+        A cell that differs, or a broken statement, makes it 1; else a cell or a size between
+        machines that wasn't measured, or no cell at all, 3. If it is ``strict``, a way that nobody
+        planned is as a cell that differs, and an end that couldn't look for any as one that wasn't
+        measured.
         """
         summary = self.summary
         unwanted = summary.statements_broken or (self.strict and summary.unplanned)
@@ -220,6 +226,7 @@ class Verdict:
             return EXIT_DIFFERS
         blind = self.strict and (self.looked is None or self.looked.blind)
         unsure = summary.not_measured or summary.statements_not_measured or not summary.cells
+        unsure = unsure or self.unsized
         return EXIT_INFRASTRUCTURE if unsure or blind else EXIT_OK
 
     @property

@@ -21,6 +21,7 @@ from underlay.plan.statements import named_in_plan
 if TYPE_CHECKING:
     from underlay.expect import Expectation
     from underlay.intent import Asked, Judged
+    from underlay.observe.live import Live
     from underlay.plan import Plan
     from underlay.proof.explain import Explanation
     from underlay.verdict import Verdict
@@ -94,7 +95,16 @@ class Chosen:
         """Return ``whole`` with the chosen cells alone, and the statements that are about them."""
         cells = tuple(cell for cell in whole.cells if self._has(cell))
         intent = self.stands(whole.intent)
-        return replace(whole, cells=cells, intent=intent, left_out=len(whole.cells) - len(cells))
+        left_out = len(whole.cells) - len(cells)
+        return replace(whole, cells=cells, intent=intent, left_out=left_out, live=self._live(whole))
+
+    def _live(self, whole: Verdict) -> Live | None:
+        """Return how it was measured, with the ways of machines that ask by ICMP themselves."""
+        if whole.live is None:
+            return None
+        asking = {source for source, _, protocol in self.cells if protocol == "icmp"}
+        ways = tuple(way for way in whole.live.ways if way.source in asking)
+        return replace(whole.live, ways=ways)
 
     def explanation(self, whole: Explanation) -> Explanation:
         """Return ``whole`` with the causes that are about a chosen cell."""

@@ -48,6 +48,12 @@ def live_document(verdict: Verdict) -> dict[str, Any]:
     return {"live": told}
 
 
+def unsized_words(verdict: Verdict) -> str:
+    """Return how many sizes between machines weren't measured; nothing where all were."""
+    many = len(verdict.unsized)
+    return f"{count(many, 'size')} not measured" if many else ""
+
+
 def live_section(verdict: Verdict, page: Page) -> None:
     """Append how the machines reach each other, and what is to be known of such a measurement."""
     live = verdict.live
@@ -79,10 +85,10 @@ def _by_value(told: dict[str, str]) -> dict[str, list[str]]:
 
 
 def _sign(way: Way, page: Page) -> tuple[str, str]:
-    if way.reason and not way.reached:
-        return NOT_MEASURED.text(page.ascii_only), NOT_MEASURED.style
     if way.missed:
         return DIFFERS.text(page.ascii_only), DIFFERS.style
+    if not way.mtu:
+        return NOT_MEASURED.text(page.ascii_only), NOT_MEASURED.style
     return "", ""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from underlay.errors import EXIT_DIFFERS, count
 from underlay.intent import broken_words
+from underlay.report.live import unsized_words
 from underlay.report.results import ended_early, outcome
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def _unknown(result: LabResult) -> Iterator[str]:
         yield "it has no cell"
     if summary.statements_not_measured:
         yield f"{count(summary.statements_not_measured, 'statement')} not measured"
+    if sizes := unsized_words(result.verdict):
+        yield f"{sizes}: {result.verdict.unsized[0].reason}"
     looked = result.verdict.looked
     if result.verdict.strict and result.error is None and (looked is None or looked.blind):
         yield "not everywhere was looked for what nobody planned"

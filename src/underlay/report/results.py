@@ -12,6 +12,7 @@ from underlay.report.captures import captures_document
 from underlay.report.document import document
 from underlay.report.explanation import causes, explanation_text
 from underlay.report.intent import intent_text, intent_words
+from underlay.report.live import unsized_words
 from underlay.report.origins import origins_document
 from underlay.report.terminal import report
 
@@ -83,6 +84,7 @@ def result_text(result: LabResult, *, width: int) -> Text:
     more = f", {summary.differs} differ, {summary.not_measured} not measured"
     beside = f", {summary.unplanned} unplanned" if summary.unplanned else ""
     beside += f", {wanted}" if (wanted := intent_words(verdict)) else ""
+    beside += f", {sizes}" if (sizes := unsized_words(verdict)) else ""
     told = f"{cells}{more if verdict.exit_code else ''}{beside}"
     text.append(f"{verdict.lab}: {told} · {spent}\n")
     if summary.statements_broken or summary.statements_not_measured:

@@ -10,7 +10,7 @@ from rich.text import Text
 from underlay.errors import count
 from underlay.expect import FAMILIES
 from underlay.report.intent import intent_words
-from underlay.report.live import live_section
+from underlay.report.live import live_section, unsized_words
 from underlay.report.matrix import DIFFERS, MIXED, NOT_MEASURED, matrix, sign_of
 from underlay.report.page import Page
 from underlay.report.strangers import strangers_section
@@ -120,6 +120,9 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
     if wanted := intent_words(verdict):
         text.append(", ")
         text.append(wanted, "green" if fine else "bold red" if summary.statements_broken else "")
+    if sizes := unsized_words(verdict):
+        text.append(", ")
+        text.append(sizes, "bold yellow")
     if summary.left_out:
         text.append(f", {summary.left_out} left out")
     text.append(f" · {seconds:.1f} s\n" if seconds else "\n")

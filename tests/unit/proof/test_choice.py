@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from underlay.cli import main
-from underlay.errors import EXIT_BAD_INPUT, BadInput
+from underlay.errors import EXIT_BAD_INPUT, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput
 from underlay.expect import predict
 from underlay.lint import load
 from underlay.observe import Observation, Seen
+from underlay.observe.live import Live, Way
 from underlay.plan import Plan
 from underlay.proof.choice import Choice
+from underlay.proof.labs import LabResult
+from underlay.report.nagios import _unknown
 from underlay.report.terminal import summary_line
 from underlay.storage.paths import root
 from underlay.verdict import Verdict, judge, with_intent
@@ -123,3 +127,33 @@ def test_cells_of_several_labs_are_refused(
 def test_a_wrong_name_is_refused_before_anything_boots(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(root() / "labs" / "intent.yml"), "--not", "gest"]) == EXIT_BAD_INPUT
     assert "--not 'gest': nobody in intent is called so" in capsys.readouterr().err
+
+
+def sizes(*mtus: int) -> Verdict:
+    """Return a verdict about machines in use, all as predicted, whose ways have these sizes."""
+    names = [("core-01", "core-02"), ("core-02", "core-01")]
+    ways = tuple(
+        Way(*name, "192.0.2.1", "192.0.2.2", ("tcp",), {}, mtu, "" if mtu else "no ICMP")
+        for name, mtu in zip(names, mtus, strict=True)
+    )
+    live = Live("probe", flushed=False, rate=100, ways=ways)
+    return replace(measured(PLAN), live=live)
+
+
+def test_a_size_between_machines_that_was_not_measured_is_no_success() -> None:
+    whole, lacking = sizes(1500, 1500), sizes(1500, 0)
+    assert (whole.exit_code, lacking.exit_code) == (EXIT_OK, EXIT_INFRASTRUCTURE)
+    assert "1 size not measured" in summary_line(lacking).plain
+    assert "size" not in summary_line(whole).plain
+    assert list(_unknown(LabResult(lacking))) == ["1 size not measured: no ICMP"]
+
+
+def test_sizes_count_where_a_machine_was_chosen_that_asks_by_icmp() -> None:
+    lacking = sizes(1500, 0)
+    for choice, code in (
+        (Choice(("core-02 -> *",)), EXIT_INFRASTRUCTURE),
+        (Choice(("core-02 -> *",), (), ("tcp",)), EXIT_OK),
+        (Choice(("core-01 -> *",)), EXIT_OK),
+        (Choice(("web -> db",)), EXIT_OK),
+    ):
+        assert choice.of(PLAN).verdict(lacking).exit_code == code, choice

@@ -192,7 +192,7 @@ def _unsure(result: LabResult, *, strict: bool) -> bool:
     blind = strict and (verdict.looked is None or bool(verdict.looked.blind))
     summary = verdict.summary
     unknown = summary.not_measured or summary.statements_not_measured or not summary.cells
-    return bool(unknown) or blind or result.error is not None
+    return bool(unknown or verdict.unsized) or blind or result.error is not None
 
 
 def _shown(lab: SavedLab) -> LabResult:

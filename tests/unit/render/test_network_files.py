@@ -10,7 +10,7 @@ import pytest
 
 from underlay.lint.read import read_lab
 from underlay.plan import make_plan
-from underlay.render import render
+from underlay.render import render_all
 
 LAB = """\
 name: options
@@ -38,15 +38,27 @@ ON_LINK = [{"dst": "0.0.0.0/0", "gw": "0.0.0.0"}]
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of core-02's files in a lab that uses every option."""
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return the folder of each lab's files, rendered by one run of Ansible.
+
+    ``options`` uses every option, ``bare`` has no container on core-02.
+    """
     folder = tmp_path_factory.mktemp("options")
-    containers = "  - {on: core-02, networks: [plain, routed]}\n  - {networks: [dock]}\n"
-    text = LAB + containers
-    (folder / "options.yml").write_text(text, encoding="utf-8")
-    plan = make_plan(read_lab(folder / "options.yml"))
-    render(plan, "ssh-ed25519 AAAA options", folder / "files")
-    return folder / "files" / "core-02"
+    (folder / "options.yml").write_text(
+        LAB + "  - {on: core-02, networks: [plain, routed]}\n  - {networks: [dock]}\n"
+    )
+    bare = LAB + "  - {on: core-01, networks: [plain]}\n"
+    (folder / "bare.yml").write_text(bare.replace("name: options", "name: bare"))
+    files = (folder / "options.yml", folder / "bare.yml", LABS / "podman-dhcp.yml")
+    plans = [make_plan(read_lab(file)) for file in files]
+    entries = render_all(plans, "ssh-ed25519 AAAA options", folder / "cache")
+    return {plan.lab: entry for plan, entry in zip(plans, entries, strict=True)}
+
+
+@pytest.fixture
+def node(made: dict[str, Path]) -> Path:
+    """Return the folder of core-02's files in the lab that uses every option."""
+    return made["options"] / "core-02"
 
 
 def load(path: Path) -> Any:
@@ -141,18 +153,12 @@ def test_the_list_of_containers_is_the_nodes_own(node: Path) -> None:
     assert (docked["name"], docked["runtime"]) == ("dock-2a", "docker")
 
 
-def test_a_node_without_containers_has_an_empty_list(node: Path, tmp_path: Path) -> None:
-    text = LAB + "  - {on: core-01, networks: [plain]}\n"
-    (tmp_path / "options.yml").write_text(text, encoding="utf-8")
-    plan = make_plan(read_lab(tmp_path / "options.yml"))
-    render(plan, "ssh-ed25519 AAAA options", tmp_path / "files")
-    assert load(tmp_path / "files" / "core-02" / "node.json")["containers"] == []
+def test_a_node_without_containers_has_an_empty_list(made: dict[str, Path]) -> None:
+    assert load(made["bare"] / "core-02" / "node.json")["containers"] == []
 
 
-def test_podman_is_told_no_subnet_of_what_a_server_leases(tmp_path: Path) -> None:
-    plan = make_plan(read_lab(LABS / "podman-dhcp.yml"))
-    render(plan, "ssh-ed25519 AAAA leases", tmp_path)
-    network = load(tmp_path / "core-01" / "podman" / "tagged.json")
+def test_podman_is_told_no_subnet_of_what_a_server_leases(made: dict[str, Path]) -> None:
+    network = load(made["podman-dhcp"] / "core-01" / "podman" / "tagged.json")
     assert network["ipam_options"] == {"driver": "dhcp"}
     assert network["subnets"] == []
     assert (network["network_interface"], network["driver"]) == ("eth1.70", "macvlan")

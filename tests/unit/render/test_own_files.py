@@ -13,7 +13,7 @@ from underlay_node.commands import Failed
 
 from underlay.lint.read import read_lab
 from underlay.plan import OwnFile, make_plan
-from underlay.render import render, rendered_files
+from underlay.render import render_all, rendered_files
 
 ROOT = Path(__file__).resolve().parents[3]
 FLEET = ROOT / "tests" / "fleets" / "mixed" / "lab.yml"
@@ -324,28 +324,39 @@ def test_a_netdev_unit_names_the_link_that_it_makes() -> None:
     assert networkd.made_by({**unit, "path": "/etc/systemd/network/20-a.network"}) == ""
 
 
-def test_nothing_is_rendered_for_what_own_files_make(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Return the folders of the fleet's files, and of those with an archive of images.
+
+    One run of Ansible has rendered both.
+    """
     plan = make_plan(read_lab(FLEET))
-    render(plan, KEY, tmp_path / "made")
-    names = {str(path) for path in rendered_files(tmp_path / "made")}
+    archived = replace(plan, lab="archived", images=("/somewhere/web.tar",))
+    cache = tmp_path_factory.mktemp("made")
+    without, with_images = render_all([plan, archived], KEY, cache)
+    return without, with_images
+
+
+def test_nothing_is_rendered_for_what_own_files_make(made: tuple[Path, Path]) -> None:
+    plan, folder = make_plan(read_lab(FLEET)), made[0]
+    names = {str(path) for path in rendered_files(folder)}
     seed = ("meta-data", "network-config", "node.json", "user-data")
     assert names == {f"{one.name}/{name}" for one in plan.nodes for name in seed}
-    config = (tmp_path / "made" / "core-01" / "network-config").read_text()
+    config = (folder / "core-01" / "network-config").read_text()
     assert "set-name: ens3" in config
     assert "192.168.50.11" not in config
     assert "vlans:" not in config
-    held = json.loads((tmp_path / "made" / "core-01" / "node.json").read_text())
+    held = json.loads((folder / "core-01" / "node.json").read_text())
     assert (
         own.by_path(held)["/srv/shop/compose.yml"]["text"]
         == (FLEET.parent / "hosts/core-01/srv/shop/compose.yml").read_text()
     )
 
 
-def test_archives_of_images_come_by_the_seed(tmp_path: Path) -> None:
-    plan = replace(make_plan(read_lab(FLEET)), images=("/somewhere/web.tar",))
-    render(plan, KEY, tmp_path / "made")
-    text = (tmp_path / "made" / "core-01" / "user-data").read_text()
-    assert "[cp, -r, /run/underlay/seed/images, /var/lib/underlay/images]" in text
+def test_archives_of_images_come_by_the_seed(made: tuple[Path, Path]) -> None:
+    copied = "[cp, -r, /run/underlay/seed/images, /var/lib/underlay/images]"
+    said = [copied in (folder / "core-01" / "user-data").read_text() for folder in made]
+    assert said == [False, True]
 
 
 def test_a_plugin_of_one_range_for_all_nodes_is_stood_in_for_by_static(

@@ -52,6 +52,19 @@ def plan() -> Plan:
     return make_plan(read_lab(paths.root() / "labs" / "coreos.yml"))
 
 
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the files of the lab `flat`, rendered by itself in another home and locale."""
+    folder = tmp_path_factory.mktemp("alone")
+    (folder / "home").mkdir()
+    flat = make_plan(read_lab(paths.root() / "labs" / "flat.yml"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(folder / "home"))
+        patch.setenv("LC_ALL", "POSIX")
+        render(flat, KEY, folder / "files")
+    return folder / "files"
+
+
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a copy of the checkout's sources of files, which render uses instead."""
@@ -234,16 +247,9 @@ def until(true: Callable[[], bool], seconds: float = 10) -> bool:
     return True
 
 
-def test_nothing_is_left_in_the_home_folder(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    monkeypatch.setenv("LC_ALL", "POSIX")
-    render(plan, KEY, tmp_path / "files")
-    assert list(home.iterdir()) == []
-    assert rendered_files(tmp_path / "files")
+def test_nothing_is_left_in_the_home_folder(alone: Path) -> None:
+    assert rendered_files(alone)
+    assert list((alone.parent / "home").iterdir()) == []
 
 
 def test_the_cache_is_used_until_something_changes(
@@ -307,15 +313,16 @@ def test_many_plans_are_rendered_in_one_run_and_only_those_that_are_missing(
     assert (tmp_path / "out" / "files" / MARKER).is_file()
 
 
-def test_ansible_gives_each_of_many_labs_a_folder_of_the_same_files(tmp_path: Path) -> None:
+def test_ansible_gives_each_of_many_labs_a_folder_of_the_same_files(
+    alone: Path, tmp_path: Path
+) -> None:
     labs = paths.root() / "labs"
     plans = [make_plan(read_lab(labs / f"{name}.yml")) for name in ("flat", "basics-vlan")]
     entries = render_all(plans, KEY, tmp_path / "cache")
     for plan, entry in zip(plans, entries, strict=True):
         assert {path.parts[0] for path in rendered_files(entry)} == {n.name for n in plan.nodes}
-    render(plans[0], KEY, tmp_path / "alone")
-    alone = {p: (tmp_path / "alone" / p).read_text() for p in rendered_files(tmp_path / "alone")}
-    assert {p: (entries[0] / p).read_text() for p in rendered_files(entries[0])} == alone
+    by_itself = {p: (alone / p).read_text() for p in rendered_files(alone)}
+    assert {p: (entries[0] / p).read_text() for p in rendered_files(entries[0])} == by_itself
 
 
 def test_only_old_entries_beyond_the_bound_are_removed(

@@ -669,6 +669,7 @@ ABOUT = {
     "memory-full": ("what containers cost a full node", "tests/cluster/test_memory.py"),
     "memory-lean": ("what containers cost a lean node", "tests/cluster/test_memory.py"),
     "bench": ("how fast Underlay is", "underlay bench --record"),
+    "growth": ("what more of each costs", "underlay bench growth --record"),
     "soak": ("commands ended at random", "tests/cluster/test_soak.py"),
     "tests": ("the full proof, share by share", "underlay test --all"),
     "durations": ("how long each test took", "underlay test --all"),

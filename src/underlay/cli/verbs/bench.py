@@ -14,7 +14,9 @@ from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, listed,
 GROUP = "This machine"
 ORDER = 20
 
-DATAPLANE = "dataplane"
+DATAPLANE, GROWTH = "dataplane", "growth"
+# Each is a bench of its own.
+OTHERS = (DATAPLANE, GROWTH)
 BASELINES = {
     "ssh_fping_ratio": "one ssh per node with fping in each namespace",
     "ssh_ping_shared_ratio": "one ping per pair over a shared ssh",
@@ -26,7 +28,7 @@ def figure_names() -> list[str]:
     """Return all that can be measured, for shell completion."""
     from underlay.proof.bench.figures import NAMES
 
-    return [*NAMES, DATAPLANE]
+    return [*NAMES, *OTHERS]
 
 
 def command(
@@ -34,7 +36,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="NAME",
-            help="The figures to measure, all without one; or dataplane.",
+            help="The figures to measure, all without one; or dataplane, or growth.",
             autocompletion=figure_names,
         ),
     ] = None,
@@ -43,7 +45,7 @@ def command(
         bool, typer.Option("--quick", help="Measure each figure once, within ten minutes.")
     ] = False,
     record: Annotated[
-        bool, typer.Option("--record", help="Keep the figures in docs/proof/bench.json.")
+        bool, typer.Option("--record", help="Keep the figures in docs/proof.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -53,11 +55,12 @@ def command(
     their own, with image and files cached, and nothing of them is left, however it
     ends. It all takes less than 20 minutes. `dataplane` measures instead how the
     drivers compare: throughput, latency, connections and processor time, on the
-    nodes of any provider. Three scripts are what Underlay replaces: one ssh and ping
+    nodes of any provider, and `growth` what more nodes, containers, labs and hosts
+    cost, in processor seconds. Three scripts are what Underlay replaces: one ssh and ping
     for each pair (`ssh_ping_60_s`), over connections that are open
     (`ssh_ping_shared_60_s`), both scaled from 30 pairs, and one ssh a node with fping
     in each namespace (`ssh_fping_60_s`). With --record the figures take the place of
-    those in docs/proof/bench.json; others stay. Exits with 3 where a figure couldn't
+    those in docs/proof; others stay. Exits with 3 where a figure couldn't
     be measured as often as it should be, and says why.
 
     Example:
@@ -67,11 +70,15 @@ def command(
       underlay bench up_to_matrix_s --record
       underlay bench dataplane
       underlay bench dataplane --provider libvirt
+      underlay bench growth
     """
+    from underlay.storage.paths import is_checkout
+
     chosen = names or []
-    if DATAPLANE in chosen:
-        if len(chosen) > 1:
-            raise BadInput("dataplane is a bench of its own", hint="underlay bench dataplane")
+    for other in OTHERS:
+        if other in chosen and len(chosen) > 1:
+            raise BadInput(f"{other} is a bench of its own", hint=f"underlay bench {other}")
+    if chosen == [DATAPLANE]:
         if record:
             raise BadInput("dataplane isn't recorded", hint="underlay bench dataplane --json")
         _dataplane(as_json, provider, quick=quick)
@@ -81,13 +88,15 @@ def command(
             "--provider is for dataplane: every other figure says what runs its nodes",
             hint=f"underlay bench dataplane --provider {provider}",
         )
-    from underlay.proof.bench.bench import bench
-    from underlay.proof.bench.bench import record as write_record
-    from underlay.storage.paths import is_checkout
-
-    wanted = _wanted(chosen)
     if record and not is_checkout():
         raise BadInput("the record is in a checkout of Underlay only, and this one is installed")
+    if chosen == [GROWTH]:
+        _growth(as_json, quick=quick, record=record)
+        return
+    from underlay.proof.bench.bench import bench
+    from underlay.proof.bench.bench import record as write_record
+
+    wanted = _wanted(chosen)
     with progress("measuring") as running:
         document = bench(wanted, running.step, quick=quick)
     if record:
@@ -105,7 +114,7 @@ def _wanted(names: list[str]) -> set[str]:
 
     for name in names:
         if name not in NAMES:
-            near = nearest(name, [*NAMES, DATAPLANE])
+            near = nearest(name, [*NAMES, *OTHERS])
             hint = did_you_mean(near) or f"figures: {listed(NAMES, more='docs/verbs/bench.md')}"
             raise BadInput(f"there is no figure {name!r}", hint=hint)
     return set(names or NAMES)
@@ -136,7 +145,10 @@ def show(document: dict[str, Any]) -> None:
     for row in document["not_run"]:
         what = "partly run" if row["name"] in measured else "not run"
         out.print(f"{what}: {row['name']}: {row['reason']}")
-    machine = document["machine"]
+    _show_machine(document["machine"])
+
+
+def _show_machine(machine: dict[str, Any]) -> None:
     out.print(
         f"seconds; {machine['cores']} cores, load {machine['load_before']} before and"
         f" {machine['load_after']} after, {machine['seconds']:.0f} s in all",
@@ -158,3 +170,41 @@ def _dataplane(as_json: bool, provider: str | None, *, quick: bool) -> None:
         out.print(bars(document, ascii_only=ascii_only(out.encoding)))
     if document["not_run"]:
         raise typer.Exit(EXIT_INFRASTRUCTURE)
+
+
+def _growth(as_json: bool, *, quick: bool, record: bool) -> None:
+    from underlay.proof.bench.descendants import continue_in_child
+    from underlay.proof.bench.growth import growth
+    from underlay.proof.bench.growth import record as write_record
+
+    ancestor = continue_in_child()
+    with progress("measuring") as running:
+        document = growth(ancestor, running.step, quick=quick)
+    if record:
+        people(as_json).print(f"written: {write_record(document)}")
+    if as_json:
+        print_document("bench", document)
+    else:
+        show_growth(document)
+    if document["not_run"]:
+        raise typer.Exit(EXIT_INFRASTRUCTURE)
+
+
+def show_growth(document: dict[str, Any]) -> None:
+    """Print what each step cost, in all and for each of what there was more of."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("", "processor s", "of each", "wall s", "MiB", "cells"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("what", overflow="fold")
+    for row in document["results"]:
+        what = row["what"]
+        for step in row["steps"]:
+            each = step["processor_s"] / step["size"]
+            seconds = (step["processor_s"], each, step["wall_s"])
+            more = ("" if step[key] is None else f"{step[key]:,.0f}" for key in ("mib", "cells"))
+            table.add_row(str(step["size"]), *(f"{each:.2f}" for each in seconds), *more, what)
+            what = ""
+    out.print(table)
+    for row in document["not_run"]:
+        out.print(f"not run: {row['name']}: {row['reason']}")
+    _show_machine(document["machine"])

@@ -30,12 +30,19 @@ def nodes_seconds(lab: str) -> list[float]:
     # A process of the node's keeps its kernel's command line.
     first = [each for each in kernels if each.parent == living.pid]
     return [
-        sum(_seconds(pid) for pid in (kernel.pid, *(one.pid for one in descendants(kernel.pid))))
+        sum(
+            process_seconds(pid)
+            for pid in (kernel.pid, *(one.pid for one in descendants(kernel.pid)))
+        )
         for kernel in first
     ]
 
 
-def _seconds(pid: int) -> float:
+def process_seconds(pid: int) -> float:
+    """Return the processor seconds of a process and of those of its children that have ended.
+
+    None are counted of one that is gone.
+    """
     with suppress(OSError):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[TIMES])) / os.sysconf("SC_CLK_TCK")

@@ -46,6 +46,7 @@ ANEW = {
     "memory-full": f"{CLUSTER} -k plan_knows_what_containers_cost",
     "memory-lean": f"{CLUSTER} -k plan_knows_what_containers_cost",
     "bench": "./underlay bench --record",
+    "growth": "./underlay bench growth --record",
     "soak": f"{CLUSTER} -k no_rule_is_broken",
     "tests": "./underlay test --all",
     "durations": "./underlay test --all",

@@ -52,6 +52,7 @@ DEPENDS: dict[str, tuple[str, ...]] = {
     "memory-full": ("nodes",),
     "memory-lean": ("nodes",),
     "bench": (*MEASURED, "cluster", "rendering"),
+    "growth": (*MEASURED, "cluster", "rendering"),
     "soak": ("cluster", "probe", "storage"),
     # Each says of which commit it is, and is of no use for any other.
     "tests": (),

@@ -256,6 +256,24 @@ class BenchRow(Row):
     growth: dict[str, float] | None = None
 
 
+class GrowthStep(Strict):
+    """What so many of something cost."""
+
+    size: Annotated[int, Field(gt=0)]
+    processor_s: Seconds
+    wall_s: Seconds
+    mib: float | None
+    cells: Count | None
+
+
+class GrowthRow(Row):
+    """What more and more of something cost."""
+
+    what: str
+    steps: Annotated[tuple[GrowthStep, ...], Field(min_length=1)]
+    load: Load
+
+
 class SoakRow(Row):
     """One of the three things that `soak` does; ``seed`` is that of its trials."""
 
@@ -368,6 +386,7 @@ SCHEMAS: dict[str, TypeAdapter[Any]] = {
     "memory-lean": TypeAdapter(MemoryRow),
     "random-labs": TypeAdapter(AnyRandom),
     "bench": TypeAdapter(BenchRow),
+    "growth": TypeAdapter(GrowthRow),
     "soak": TypeAdapter(SoakRow),
     "tests": TypeAdapter(PartRow),
     "durations": TypeAdapter(DurationRow),

@@ -1,4 +1,4 @@
-"""Documents with figures: ``bench``, ``bench dataplane`` and ``soak``."""
+"""Documents with figures: ``bench``, ``bench dataplane``, ``bench growth`` and ``soak``."""
 
 from __future__ import annotations
 
@@ -83,6 +83,32 @@ class Dataplane(TypedDict):
     results: list[Path]
     not_run: list[NotRun]
     caveat: str
+
+
+class Step(TypedDict):
+    """What ``size`` of something cost; memory and cells are null where there are none."""
+
+    size: int
+    processor_s: float
+    wall_s: float
+    mib: float | None
+    cells: int | None
+
+
+class Way(TypedDict):
+    """What there was more and more of."""
+
+    name: str
+    what: str
+    steps: list[Step]
+
+
+class Grown(TypedDict):
+    """What ``bench growth`` prints."""
+
+    machine: Machine
+    results: list[Way]
+    not_run: list[NotRun]
 
 
 class Trial(TypedDict):

@@ -22,7 +22,7 @@ from underlay.report.documents.kinds import VERSIONS, name_of
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # What a verb prints; of several which one follows from how it was called, and how that went.
 MODELS: Final[dict[str, tuple[Any, ...]]] = {
-    "bench": (figures.Bench, figures.Dataplane),
+    "bench": (figures.Bench, figures.Dataplane, figures.Grown),
     "break": (running.Broken, running.FittingFaults),
     "bundle": (files.Bundle, files.InstalledBundle),
     "capture": (running.Captured,),

@@ -1,0 +1,231 @@
+"""How cost grows: with nodes, containers, labs and hosts.
+
+What grows is the processor seconds of all that a command runs, nodes and Vagrant among it, as the
+kernel counts them of each process. They hardly move with what else the machine does; wall time
+stands beside them. Memory is what the nodes' memory and disks take, which lie in the sandbox.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from underlay.cluster.providers.uml import sandbox
+from underlay.errors import Infrastructure, UnderlayError
+from underlay.proof.bench import command_line, labs
+from underlay.proof.bench.bench import machine, reason
+from underlay.proof.bench.descendants import descendants
+from underlay.proof.bench.fleets import SIZES, fleet
+from underlay.proof.bench.labs import DOWN_DEADLINE, Stopwatch
+from underlay.proof.bench.node_processes import process_seconds
+from underlay.proof.records.keeping import keep
+from underlay.storage import paths, temporary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+LONGEST, QUICK = 1200.0, 600.0
+# The least that a node can have.
+MIB = 256
+
+
+@dataclass(frozen=True)
+class Step:
+    """What ``size`` of something cost: processor and wall seconds; memory or cells where known."""
+
+    size: int
+    processor_s: float
+    wall_s: float
+    mib: float | None = None
+    cells: int | None = None
+
+
+@dataclass
+class Grown:
+    """The steps that were measured along one way, and why there aren't more."""
+
+    steps: list[Step] = field(default_factory=list)
+    not_run: str = ""
+
+
+@dataclass(frozen=True)
+class Way:
+    """Something that there can be more and more of; ``measure`` yields a step for each size."""
+
+    name: str
+    what: str
+    sizes: tuple[int, ...]
+    measure: Callable[[Stopwatch, Account, tuple[int, ...]], Iterator[Step]]
+
+
+def growth(ancestor: int, say: Callable[[str], None], *, quick: bool = False) -> dict[str, Any]:
+    """Measure every way and return the document about it.
+
+    ``ancestor`` is this process's parent, to which its orphans come (``continue_in_child``).
+    ``quick`` leaves out the largest size of each. What can't be measured is in ``not_run``, with
+    the reason. However it ends, no lab of the bench is left.
+    """
+    facts, began = machine(), time.monotonic()
+    found: dict[str, Grown] = {}
+    account = Account(ancestor)
+    with temporary.folder("bench") as folder:
+        watch = Stopwatch(folder, QUICK if quick else LONGEST, say, quick=quick)
+        for way in WAYS:
+            grown = found[way.name] = Grown()
+            try:
+                for step in way.measure(watch, account, way.sizes[: -1 if quick else None]):
+                    grown.steps.append(step)
+            except UnderlayError as error:
+                grown.not_run = reason(error)
+    facts |= {"load_after": round(os.getloadavg()[0], 2)}
+    facts |= {"seconds": round(time.monotonic() - began, 1)}
+    return document(found, facts)
+
+
+def document(found: Mapping[str, Grown], machine: dict[str, Any]) -> dict[str, Any]:
+    """Return what ``--json`` prints of what was ``found`` along each way."""
+    return {
+        "machine": machine,
+        "results": [
+            {
+                "name": way.name,
+                "what": way.what,
+                "steps": [vars(step) for step in found[way.name].steps],
+            }
+            for way in WAYS
+            if found[way.name].steps
+        ],
+        "not_run": [
+            {"name": name, "reason": grown.not_run}
+            for name, grown in found.items()
+            if grown.not_run
+        ],
+    }
+
+
+def record(document: Mapping[str, Any]) -> Path:
+    """Keep what grows in docs/proof/growth.json, but for ways that weren't measured to the end.
+
+    Returns the path of that file.
+    """
+    lacking = {row["name"] for row in document["not_run"]}
+    load = {side: document["machine"][f"load_{side}"] for side in ("before", "after")}
+    return keep(
+        "growth",
+        {
+            row["name"]: {"what": row["what"], "steps": row["steps"], "load": load}
+            for row in document["results"]
+            if row["name"] not in lacking
+        },
+    )
+
+
+class Account:
+    """What the processes have cost that this one started, and those that they did.
+
+    ``ancestor`` is its parent, the subreaper of them all: who is orphaned becomes its child.
+    """
+
+    def __init__(self, ancestor: int) -> None:
+        self._ancestor = ancestor
+
+    @property
+    def processor_s(self) -> float:
+        """The processor seconds so far, of the living and of those that have ended."""
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # Its own time is that of its orphans: it does nothing but wait.
+        others = [self._ancestor, *(each.pid for each in descendants(self._ancestor))]
+        return ended.ru_utime + ended.ru_stime + sum(map(process_seconds, others))
+
+    def begin(self) -> Callable[..., Step]:
+        """Return what makes a step of all that is spent from now on, until it is called."""
+        processor, began = self.processor_s, time.monotonic()
+
+        def step(size: int, **more: Any) -> Step:
+            wall = time.monotonic() - began
+            return Step(size, round(self.processor_s - processor, 2), round(wall, 2), **more)
+
+        return step
+
+
+def nodes_mib(lab: str) -> float:
+    """Return what the memory and the disks of the nodes of ``lab`` take of this host's memory.
+
+    Raises Infrastructure where the lab has no sandbox.
+    """
+    living = sandbox.find(paths.state(lab))
+    if living is None:
+        raise Infrastructure(f"the lab {lab} has no sandbox")
+    held = os.statvfs(f"/proc/{living.pid}/root/dev/shm")
+    return round((held.f_blocks - held.f_bfree) * held.f_frsize / (1 << 20), 1)
+
+
+def nodes(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what `up` costs of so many lean nodes, each with a container."""
+    for size in sizes:
+        file = labs.many(f"grown-{size}", watch.folder, nodes=size, count=1, memory=MIB)
+        watch.warm(file)
+        step = account.begin()
+        with watch.lab(file) as (lab, _):
+            yield step(size, mib=nodes_mib(lab))
+
+
+def containers(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what `check` costs of so many containers on three lean nodes, all pairs by ICMP."""
+    for size in sizes:
+        file = labs.many(
+            f"filled-{size}", watch.folder, count=size // 3, memory=1024, protocols="icmp"
+        )
+        with watch.lab(file) as (lab, _):
+            step = account.begin()
+            done = watch.run("check", "--lab", lab, "--json")
+            yield step(size, cells=done.document()["summary"]["cells"])
+
+
+def suites(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what `check DIR` costs of so many labs of two lean nodes, each other than the last."""
+    for size in sizes:
+        folder = watch.folder / f"suite-{size}"
+        folder.mkdir()
+        with ExitStack() as stack:
+            for number in range(1, size + 1):
+                name, driver = f"of-{size}-{number}", ("macvlan", "ipvlan")[number % 2]
+                file = labs.many(name, folder, nodes=2, count=1 + number // 2, driver=driver)
+                watch.warm(file)
+                stack.callback(_end, file.stem)
+            step = account.begin()
+            done = watch.run("check", str(folder), "--json")
+            measured = done.document()["labs"]
+            yield step(size, cells=sum(lab["summary"]["cells"] for lab in measured))
+
+
+def hosts(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what `lint` costs of a fleet of so many hosts, with what is wanted of it."""
+    for size in sizes:
+        file = fleet(watch.folder / f"fleet-{size}", size)
+        step = account.begin()
+        watch.run("lint", str(file))
+        yield step(size)
+
+
+def _end(lab: str) -> None:
+    """End a lab that an interrupted suite may have left."""
+    command_line.run("down", "--lab", lab, deadline=DOWN_DEADLINE)
+
+
+WAYS = (
+    Way("hosts", "`lint` of a fleet of so many hosts", SIZES, hosts),
+    Way("nodes", "`up` of so many lean nodes, a container on each", (1, 2, 5, 10, 20, 40), nodes),
+    Way(
+        "containers",
+        "`check` of so many containers on 3 lean nodes, all pairs, ICMP",
+        (12, 60, 150, 300),
+        containers,
+    ),
+    Way("labs", "`check DIR` of so many labs of 2 lean nodes", (1, 4, 8, 16), suites),
+)

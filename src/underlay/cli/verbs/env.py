@@ -9,7 +9,7 @@ import typer
 
 from underlay.cli.console import print_document
 from underlay.cli.options import AsJson
-from underlay.cli.which_lab import resolve_lab
+from underlay.cli.which_lab import resolve_lab, running_lab, running_labs
 
 GROUP = "Running labs"
 ORDER = 60
@@ -17,7 +17,10 @@ ORDER = 60
 
 def command(
     lab: Annotated[
-        str | None, typer.Option("--lab", help="A lab file, or the name of a lab.")
+        str | None,
+        typer.Option(
+            "--lab", help="A lab file, or the name of a lab; else the one that is up, or coreos."
+        ),
     ] = None,
     provider: Annotated[
         str | None, typer.Option(help="For a lab that isn't up: what is to run its nodes.")
@@ -28,7 +31,9 @@ def command(
 
     Plain `vagrant` in the checkout works on the default lab. With these variables
     set it works on another one, up or not, with a dotfile folder of its own. From
-    an installed Underlay every lab needs them. Ansible finds its inventory by them too.
+    an installed Underlay every lab needs them. Without --lab they are those of the
+    lab that is up; where none is, or --provider is given, of the default one.
+    Ansible finds its inventory by them too.
 
     Example:
       underlay env --lab docker-vlan
@@ -41,6 +46,9 @@ def command(
     from underlay.cluster.vagrant import DOTFILE, variables
     from underlay.storage import paths
 
+    if lab is None and provider is None and running_labs():
+        # Whoever names no lab means the one that is up, as with every verb about a running lab.
+        lab = running_lab(None)
     state = read_state(lab) if lab else None
     if state is None:
         file = resolve_lab(lab)

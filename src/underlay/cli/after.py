@@ -194,12 +194,17 @@ def _refuse(name: str, events: Sequence[Asked], plan: Plan) -> None:
     Nothing has happened to them by then: an event that is refused amid others leaves a lab halfway.
     """
     from underlay.cluster.providers import provider
+    from underlay.cluster.requirements.usr_image import refuse_unfit
 
     for one in events:
         if one.event == "reboot":
             provider(name).refuse_to_reboot()
         elif one.image is not None:
             provider(name).refuse_to_update(plan)
+    # Images take seconds to read, and are nobody's business where nodes take none.
+    for one in events:
+        if one.image is not None:
+            refuse_unfit(one.image)
 
 
 def _of_labs(run: Recording, own: Source, events: Sequence[Asked], provider: str) -> None:

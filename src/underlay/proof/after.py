@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.cluster.access import spawn_as_root
 from underlay.cluster.happening import EVENTS, happen
-from underlay.cluster.requirements.usr_image import is_ext4, refuse_unfit
+from underlay.cluster.requirements.usr_image import is_ext4
 from underlay.cluster.state.lab import read_state
 from underlay.cluster.state.lock import turn
 from underlay.cluster.switching import switch
@@ -74,6 +74,9 @@ STEADY = 6.0  # s until each cell has answered once, before anything happens
 UPGRADE = "upgrade="
 # What a text has nowhere: a file with one at its beginning is no lab file.
 NUL, HEAD = b"\0", 4096
+LAB_SUFFIXES = (".yml", ".yaml")
+# What images are called: of one that is none nothing is said about labs.
+IMAGES = (".ext4", ".img", ".raw", ".qcow2", ".iso", ".squashfs")
 WORDS = ("recreate", "restart", "reboot", f"{UPGRADE}FILE")
 
 
@@ -125,7 +128,7 @@ def asked_for(words: Iterable[str]) -> list[Asked]:
     """Return the events that ``--after`` names.
 
     Raises BadInput with the nearest for another word, and for an upgrade to what is neither a lab
-    file nor an image whose /usr nodes can run from.
+    file nor an ext4 image. Whether nodes can run from its /usr is ``refuse_unfit``'s question.
     """
     found = []
     for word in words:
@@ -150,12 +153,13 @@ def _upgrade_to(word: str, file: Path) -> Asked:
     with file.open("rb") as opened:
         head = opened.read(HEAD)
     if is_ext4(file):
-        refuse_unfit(file)
         return Asked("update", image=file)
-    if NUL in head:
+    if NUL in head or file.suffix not in LAB_SUFFIXES:
+        kind = "no ext4 file system" if file.suffix in IMAGES else "no lab file and no ext4 image"
+        other = "" if file.suffix in IMAGES else f"a lab file ({' or '.join(LAB_SUFFIXES)}), or "
         raise BadInput(
-            f"--after {word}: {file} is no text and no ext4 file system, expected a lab file, or"
-            " an image with /usr and no partition table",
+            f"--after {word}: {file} is {kind}, expected {other}an image with /usr and no partition"
+            " table",
             hint="underlay image build FILE  makes an image",
         )
     return Asked("upgrade", file)

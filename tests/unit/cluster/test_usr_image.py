@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from underlay.cli.after import _refuse
 from underlay.cluster.image.build import kernel_release
 from underlay.cluster.providers import provider
 from underlay.cluster.providers.uml import node as uml_node
@@ -107,8 +108,9 @@ def test_a_file_system_that_no_node_can_run_from_is_refused(
     files: dict[str, bytes], said: str, tmp_path: Path
 ) -> None:
     image = image_of(tmp_path, files)
+    (asked,) = asked_for([f"upgrade={image}"])
     with pytest.raises(BadInput, match=r"root\.ext4") as refused:
-        asked_for([f"upgrade={image}"])
+        _refuse("uml", [asked], plan_of(tmp_path))
     assert said in refused.value.message
     assert "underlay image build" in refused.value.hint
 
@@ -126,22 +128,30 @@ def test_a_journal_that_was_not_replayed_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("name", "content", "said"),
     [
-        (b"\x1f\x8b\0\0", "is no text and no ext4 file system"),
-        (None, "found a folder at"),
-        ("none", "found nothing at"),
+        ("next", b"\x1f\x8b\0\0", "is no lab file and no ext4 image, expected a lab file"),
+        (
+            "next",
+            b"name: other\n",
+            "is no lab file and no ext4 image, expected a lab file (.yml or",
+        ),
+        ("next.yml", b"\x1f\x8b\0\0", "is no lab file and no ext4 image"),
+        ("next.img", b"wrong", "is no ext4 file system, expected an image with /usr"),
+        ("next.ext4", b"", "is no ext4 file system, expected an image with /usr"),
+        ("next", None, "found a folder at"),
+        ("next", "none", "found nothing at"),
     ],
 )
 def test_what_is_neither_a_lab_file_nor_an_image_is_refused(
-    content: bytes | str | None, said: str, tmp_path: Path
+    name: str, content: bytes | str | None, said: str, tmp_path: Path
 ) -> None:
-    file = tmp_path / "next"
+    file = tmp_path / name
     if content is None:
         file.mkdir()
     elif isinstance(content, bytes):
         file.write_bytes(content)
-    with pytest.raises(BadInput, match="expected a lab file") as refused:
+    with pytest.raises(BadInput, match="expected a") as refused:
         asked_for([f"upgrade={file}"])
     assert said in refused.value.message
 
@@ -152,6 +162,12 @@ def test_lean_nodes_and_other_providers_have_no_update(tmp_path: Path) -> None:
         provider("uml").refuse_to_update(plan_of(tmp_path, "lean"))
     with pytest.raises(BadInput, match="libvirt can't boot with another image's /usr"):
         provider("libvirt").replace_usr(plan_of(tmp_path), "core-01", tmp_path, tmp_path / "x")
+
+
+def test_an_image_is_not_judged_where_nodes_take_none(tmp_path: Path) -> None:
+    image = image_of(tmp_path, {"/etc/hosts": b""})
+    with pytest.raises(BadInput, match=r"lean nodes .* no update"):
+        _refuse("uml", asked_for([f"upgrade={image}"]), plan_of(tmp_path, "lean"))
 
 
 def test_an_image_is_kept_for_later_boots_and_copied_once(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cli.console import err
 from underlay.cli.which_lab import SUFFIXES, resolve_lab
-from underlay.errors import BadInput, UnderlayError
+from underlay.errors import BadInput, UnderlayError, did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +64,15 @@ def shard_of(
     from underlay.proof.parts import parse_part
 
     part = parse_part(text, what="shard", example=EXAMPLE)
-    if what is None or not Path(what).expanduser().is_dir():
+    if what is None:
         raise BadInput("--shard is a share of a folder's labs, expected a folder", hint=EXAMPLE)
+    folder = Path(what).expanduser()
+    if not folder.is_dir():
+        beside = folder.parent.glob("*") if folder.parent.is_dir() else ()
+        folders = [str(each) for each in beside if each.is_dir()]
+        found = "a file" if folder.exists() else "nothing"
+        hint = did_you_mean(nearest(str(folder), folders)) or EXAMPLE
+        raise BadInput(f"--shard {text}: found {found} at {what}, expected a folder", hint=hint)
     if baseline:
         raise BadInput(
             "--shard can't be given with --baseline: labs of other shards would be gone",

@@ -224,7 +224,9 @@ def test_a_shard_that_read_no_lab_leaves_its_labs_unmeasured(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["flat", "--shard", "1/2"], "expected a folder"),
+        (["flat", "--shard", "1/2"], "found nothing at flat, expected a folder"),
+        ([f"{LABS}x", "--shard", "1/2"], "did you mean"),
+        ([str(LABS / "flat.yml"), "--shard", "1/2"], "found a file at"),
         (["--shard", "1/2"], "expected a folder"),
         ([str(LABS), "--shard", "5/4"], "there is no shard '5/4'"),
         ([str(LABS), "--shard", "half"], "there is no shard 'half'"),

@@ -61,11 +61,11 @@ def refuse_beside_probe(
     return shape
 
 
-def metrics_writer(output: Path | None) -> Callable[[Run, Path], None]:
+def metrics_writer(output: Path | None, asked: str | None = None) -> Callable[[Run, Path], None]:
     """Return what writes the metrics of a run at its end; to stdout without an ``output``.
 
-    Metrics of a run under way would say that nothing is known. The first time it only proves
-    that something can be written there.
+    ``asked`` is the lab that the command line names. Metrics of a run under way would say that
+    nothing is known. The first time it only proves that something can be written there.
     """
     first = True
 
@@ -85,7 +85,7 @@ def metrics_writer(output: Path | None) -> Callable[[Run, Path], None]:
         from underlay.report.run import Told
         from underlay.storage.writing import write_whole
 
-        text = prometheus_text(Told(run))
+        text = prometheus_text(Told(run), asked)
         if output is None:
             sys.stdout.write(text)
         else:

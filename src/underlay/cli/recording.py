@@ -98,9 +98,12 @@ def _html_writer(before: tuple[str, Run] | None) -> Callable[[Run, Path], None]:
     return write
 
 
-def metrics_to(output: Path | None) -> Callable[[Run], None]:
-    """Return what writes the metrics of a run; raise BadInput where it can't be written."""
-    write = metrics_writer(output)
+def metrics_to(output: Path | None, asked: str | None = None) -> Callable[[Run], None]:
+    """Return what writes the metrics of a run; raise BadInput where it can't be written.
+
+    ``asked`` is the lab that the command line names, which may not be up.
+    """
+    write = metrics_writer(output, asked)
     return _writer("--output", output or Path("/dev/stdout"), write)
 
 

@@ -30,13 +30,18 @@ if TYPE_CHECKING:
     from underlay.verdict import Cell
 
 VERDICTS: Final = ("as_expected", "differs", "not_measured")
+CELLS: Final = "Cells of the lab by what became of them; NaN where nobody knows, as it isn't up."
 KEPT: Final = {"kept": 1.0, "broken": 0.0, "not measured": math.nan}
 
 
-def prometheus_text(told: Told) -> str:
-    """Return a run as metrics, with their types and what each means."""
+def prometheus_text(told: Told, asked: str | None = None) -> str:
+    """Return a run as metrics, with their types and what each means.
+
+    A lab that was ``asked`` for by name and of which the run knows nothing, since it isn't up, has
+    its series as well: a query about that lab would else be about nothing, and say nothing.
+    """
     registry = CollectorRegistry()
-    registry.register(_Run(told))
+    registry.register(_Run(told, asked))
     return generate_latest(registry).decode()
 
 
@@ -73,6 +78,7 @@ class _Run(Collector):
     """What a registry asks for the metrics of one run."""
 
     told: Told
+    asked: str | None = None
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics."""
@@ -81,12 +87,7 @@ class _Run(Collector):
         for lab in self.told.run.labs:
             result = self.told.results.by_lab[lab.lab]
             success = float(result.exit_code == 0 and result.error is None)
-            gauges.add(
-                "lab_success",
-                "1 where all of the lab was measured and is as it should be, else 0.",
-                success,
-                lab=lab.lab,
-            )
+            _lab_success(gauges, lab.lab, success)
             gauges.add(
                 "lab_info",
                 "Where the lab is from, and what runs its nodes.",
@@ -98,7 +99,16 @@ class _Run(Collector):
             _cells(gauges, result, lab.ends)
             _beside(gauges, result)
             _causes(gauges, result)
+        if self.asked and self.asked not in self.told.results.by_lab:
+            _lab_success(gauges, self.asked, 0.0)
+            unknown = dict.fromkeys(VERDICTS, math.nan)
+            _by_verdict(gauges, "cells", CELLS, unknown, lab=self.asked)
         yield from gauges.metrics()
+
+
+def _lab_success(gauges: _Gauges, lab: str, success: float) -> None:
+    meaning = "1 where all of the lab was measured and is as it should be, else 0."
+    gauges.add("lab_success", meaning, success, lab=lab)
 
 
 def _check(gauges: _Gauges, told: Told) -> None:
@@ -142,7 +152,7 @@ def _cells(gauges: _Gauges, result: LabResult, ends: tuple[End, ...]) -> None:
         )
         pairs.setdefault(pair, Counter())[verdict] += 1
         protocols.setdefault((str(cell.protocol), cell.family), Counter())[verdict] += 1
-    _by_verdict(gauges, "cells", "Cells of the lab by what became of them.", every, lab=lab)
+    _by_verdict(gauges, "cells", CELLS, every, lab=lab)
     for (source, destination), counted in pairs.items():
         _by_verdict(
             gauges,
@@ -171,7 +181,7 @@ def _cells(gauges: _Gauges, result: LabResult, ends: tuple[End, ...]) -> None:
 
 
 def _by_verdict(
-    gauges: _Gauges, name: str, meaning: str, counted: Mapping[str, int], **labels: str
+    gauges: _Gauges, name: str, meaning: str, counted: Mapping[str, float], **labels: str
 ) -> None:
     for verdict in VERDICTS:
         gauges.add(name, meaning, counted.get(verdict, 0), **labels, verdict=verdict)

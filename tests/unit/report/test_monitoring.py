@@ -254,6 +254,13 @@ def test_a_check_that_fails_leaves_metrics_that_say_so(
     samples = metrics(file.read_text())
     assert (value(samples, "check_success"), value(samples, "check_complete")) == (0, 0)
     assert "no lab is up" in capsys.readouterr().err
+    assert not [name for name, _ in samples if "cells" in name]
+    assert main(["check", "--lab", "night", "--format", "prometheus", "-o", str(file)]) == 2
+    samples = metrics(file.read_text())
+    assert value(samples, "lab_success", lab="night") == 0
+    for word in ("as_expected", "differs", "not_measured"):
+        assert math.isnan(value(samples, "cells", lab="night", verdict=word))
+    capsys.readouterr()
     assert main(["check", "--format", "prometheus", "-o", str(tmp_path / "no" / "x.prom")]) == 2
     assert "its folder isn't there" in capsys.readouterr().err
 

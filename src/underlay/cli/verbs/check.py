@@ -307,7 +307,7 @@ def command(
             save,
             junit,
             html,
-            metrics=metrics_to(output) if shape == "prometheus" else None,
+            metrics=metrics_to(output, lab) if shape == "prometheus" else None,
             of=of,
             strict=strict,
             choice=choice,

@@ -143,9 +143,10 @@ class Verdict:
     ``looked`` is what is there beyond the plan, None where nobody looked. With ``strict`` that
     counts for the exit code, too. ``intent`` is how it stands with what is wanted of the lab,
     which a cell that is as predicted may be against. ``left_out`` is how many cells aren't here
-    because others were asked for. ``strangers`` are containers that the plan doesn't know, None
-    where nobody looked for any; they count as what is there beyond the plan. ``live`` says how a
-    network of machines in use was measured, None for a lab of Underlay's own nodes.
+    because others were asked for, by the words ``left_out_by``. ``strangers`` are containers that
+    the plan doesn't know, None where nobody looked for any; they count as what is there beyond the
+    plan. ``live`` says how a network of machines in use was measured, None for a lab of Underlay's
+    own nodes.
     """
 
     lab: str
@@ -156,6 +157,7 @@ class Verdict:
     strict: bool = False
     intent: tuple[Judged[Cell], ...] = ()
     left_out: int = 0
+    left_out_by: str = ""
     strangers: tuple[Stranger, ...] | None = None
     live: Live | None = None
 
@@ -225,8 +227,8 @@ class Verdict:
         if summary.differs or unwanted:
             return EXIT_DIFFERS
         blind = self.strict and (self.looked is None or self.looked.blind)
-        unsure = summary.not_measured or summary.statements_not_measured or not summary.cells
-        unsure = unsure or self.unsized
+        unknown = summary.not_measured or summary.statements_not_measured or self.unsized
+        unsure = unknown or not summary.cells
         return EXIT_INFRASTRUCTURE if unsure or blind else EXIT_OK
 
     @property

@@ -6,6 +6,7 @@ who was heard by others, and those may be among the cells that nobody asked to s
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -47,6 +48,12 @@ class Choice:
         """Whether anything is chosen at all."""
         return bool(self.only or self.without or self.protocols)
 
+    @property
+    def words(self) -> str:
+        """What was chosen, as the command line says it; empty where nothing was."""
+        given = zip(self.called, (self.only, self.without, self.protocols), strict=True)
+        return shlex.join(word for option, each in given for one in each for word in (option, one))
+
     def of(self, plan: Plan) -> Chosen:
         """Return the cells of ``plan`` that are chosen.
 
@@ -82,21 +89,23 @@ class Choice:
                 f"no cell of {plan.lab} is left by what is chosen",
                 hint="`underlay predict` shows the matrix",
             )
-        return Chosen(chosen)
+        return Chosen(chosen, self.words)
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The chosen cells of a lab, by source, destination and protocol."""
+    """The chosen cells of a lab, by source, destination and protocol, and by which ``words``."""
 
     cells: frozenset[tuple[str, str, str]]
+    words: str = ""
 
     def verdict(self, whole: Verdict) -> Verdict:
         """Return ``whole`` with the chosen cells alone, and the statements that are about them."""
         cells = tuple(cell for cell in whole.cells if self._has(cell))
         intent = self.stands(whole.intent)
         left_out = len(whole.cells) - len(cells)
-        return replace(whole, cells=cells, intent=intent, left_out=left_out, live=self._live(whole))
+        chosen = replace(whole, cells=cells, intent=intent, live=self._live(whole))
+        return replace(chosen, left_out=left_out, left_out_by=self.words if left_out else "")
 
     def _live(self, whole: Verdict) -> Live | None:
         """Return how it was measured, with the ways of machines that ask by ICMP themselves."""

@@ -21,6 +21,7 @@ from underlay.report.cell_words import asked, became, networks
 from underlay.report.live import warmth
 from underlay.report.pasted import commands, ended_words
 from underlay.report.results import ended_early
+from underlay.report.run import choice_words
 from underlay.report.strangers import because, described
 from underlay.report.unplanned import KINDS, cause
 
@@ -65,7 +66,7 @@ def junit_text(told: Told) -> str:
         detail = run.error.detail if run.error else ""
         named.append((NAME, [_case("the run comes to its end", Error(_xml(early)), detail)]))
     for name, cases in named:
-        page.add_testsuite(_suite(run, _xml(name), cases))
+        page.add_testsuite(_suite(run, choice_words(told), _xml(name), cases))
     page.update_statistics()
     page.time = round(run.seconds, 3)
     stream = io.BytesIO()
@@ -73,12 +74,14 @@ def junit_text(told: Told) -> str:
     return stream.getvalue().decode() + "\n"
 
 
-def _suite(run: Run, name: str, cases: Sequence[TestCase]) -> TestSuite:
+def _suite(run: Run, chosen: str, name: str, cases: Sequence[TestCase]) -> TestSuite:
     suite = TestSuite(name)
     suite.timestamp = run.began.partition("+")[0]
     # They stand before the cases: the schemas of some readers have an order.
     for part, version in run.stands_on.items():
         suite.add_property(part, _xml(version))
+    if chosen:
+        suite.add_property("chosen", _xml(chosen))
     for lab in run.labs:
         if lab.live is not None and name.startswith(lab.lab):
             suite.add_property("tables", _xml(warmth(lab.live)))

@@ -58,7 +58,7 @@ class Told:
         """What became of each lab, as it was shown."""
         results = results_of(self.run)
         for lab in self.run.labs:
-            chosen = chosen_of(lab)
+            chosen = chosen_of(lab, self.run.choice)
             result = results.by_lab[lab.lab]
             if not lab.cells and result.error is None:
                 result = replace(result, error=Infrastructure(ended_early(self.run)))
@@ -75,6 +75,19 @@ class Told:
         failed = any(result.error for result in self.results.by_lab.values())
         unknown = failed or self.run.reached != "the end"
         return EXIT_INFRASTRUCTURE if code == EXIT_OK and unknown else code
+
+
+def choice_words(told: Told) -> str:
+    """Return which cells of a run are told, as its command line chose them; nothing where all are.
+
+    Somebody who gets the report hasn't seen that command line.
+    """
+    verdicts = [result.verdict for result in told.results.by_lab.values()]
+    left, shown = (sum(one.left_out for one in verdicts), sum(len(v.cells) for v in verdicts))
+    if not left:
+        return ""
+    by = next(one.left_out_by for one in verdicts if one.left_out)
+    return f"{shown} of {left + shown} cells are told, as {by} chose; {left} are left out"
 
 
 def run_text(told: Told, *, width: int, ascii_only: bool = False, wide: bool = False) -> Text:

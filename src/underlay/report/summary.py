@@ -14,6 +14,7 @@ from underlay.report.live import warmth
 from underlay.report.markdown import as_code, as_table, as_text
 from underlay.report.pasted import commands, ended_words
 from underlay.report.results import ended_early, outcome_of
+from underlay.report.run import choice_words
 from underlay.report.strangers import described
 from underlay.report.terminal import PAIRS_SHOWN, STOPS, value_text
 from underlay.report.unplanned import KINDS, cause
@@ -36,6 +37,8 @@ def markdown_text(told: Told) -> str:
     lines = ["## underlay check", ""]
     if early := ended_early(run):
         lines += [f"**{as_text(early)}**", ""]
+    if chosen := choice_words(told):
+        lines += [f"_{as_text(chosen)}_", ""]
     if run.labs:
         lines += as_table(HEAD, [_row(results.by_lab[lab.lab]) for lab in run.labs])
     for lab in run.labs:

@@ -124,7 +124,8 @@ def summary_line(verdict: Verdict, text: Text | None = None) -> Text:
         text.append(", ")
         text.append(sizes, "bold yellow")
     if summary.left_out:
-        text.append(f", {summary.left_out} left out")
+        by = f" by {verdict.left_out_by}" if verdict.left_out_by else ""
+        text.append(f", {summary.left_out} left out{by}")
     text.append(f" · {seconds:.1f} s\n" if seconds else "\n")
     if summary.stopped_elsewhere:
         of = f"{summary.stopped_elsewhere} of those that differ are unreachable as expected"

@@ -173,7 +173,7 @@ def test_values_statements_and_a_choice_are_read_back(tmp_path: Path) -> None:
     same(tmp_path, plan, result)
     chosen = Choice(protocols=("icmp",)).of(plan)
     lab = read_back(tmp_path, saved(source(plan), result, chosen)).labs[0]
-    again = chosen_of(lab)
+    again = chosen_of(lab, schema.Choice(protocols=("icmp",)))
     assert again is not None
     assert narrowed(result_of(lab), again).verdict == chosen.verdict(result.verdict)
     assert result_of(lab).verdict == result.verdict
@@ -183,7 +183,7 @@ def test_every_part_of_what_is_known_is_kept() -> None:
     """Whoever gives one of these another part has it kept in proof/runs, and names it here."""
     parts = {
         Verdict: {"lab", "provider", "cells", "timings", "looked", "strict", "intent", "left_out"}
-        | {"strangers", "live"},
+        | {"left_out_by", "strangers", "live"},
         Live: {"tier", "flushed", "rate", "cannot", "unread", "icmp", "ways"},
         Way: {"source", "destination", "source_address", "destination_address", "reached"}
         | {"missed", "mtu", "reason"},

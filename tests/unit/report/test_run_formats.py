@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,40 @@ def test_every_format_of_an_early_end_says_so(
     assert main(["report", str(file), "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert {row["observed"] for row in rows} == {"not_measured"}
+
+
+def test_every_report_of_a_choice_says_what_was_left_out(
+    proven: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.json"
+    words = ["check", "flat", "--only", "mac-1a -> *", "--protocol", "icmp", "--save", str(file)]
+    assert main(words) == 0
+    capsys.readouterr()
+    for shape in ("text", "md", "html", "junit"):
+        assert main(["report", str(file), "--format", shape]) == 0
+        said = html.unescape(capsys.readouterr().out).replace("\\", "")
+        assert re.search(r"\d+ (are )?left out", said), shape
+        assert "--only 'mac-1a -> *' --protocol icmp" in said, shape
+    assert main(["check", "flat", "--save", str(file)]) == 0
+    capsys.readouterr()
+    for shape in ("text", "md", "html", "junit"):
+        assert main(["report", str(file), "--format", shape]) == 0
+        assert "left out" not in capsys.readouterr().out, shape
+
+
+def test_an_ending_that_promises_another_format_is_told_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.json"
+    write_run(green().run, file)
+    metrics = tmp_path / "x.prom"
+    assert main(["report", str(file), "--format", "csv", "-o", str(metrics)]) == 0
+    said = capsys.readouterr().err
+    assert "written as csv, as --format says; its ending says prometheus" in " ".join(said.split())
+    assert metrics.read_text().startswith("lab,")
+    for name in ("x.csv", "x", "x.txt"):
+        assert main(["report", str(file), "--format", "csv", "-o", str(tmp_path / name)]) == 0
+        assert capsys.readouterr().err == ""
 
 
 def test_a_large_run_grows_with_its_cells_and_its_text_does_not(tmp_path: Path) -> None:

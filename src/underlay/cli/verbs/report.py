@@ -102,7 +102,9 @@ def command(
                 hint="leave out --format and -o, or run `underlay report` once for each",
             )
         shape, output = "html", html
-    shape = shape or _format_of(output)
+    if shape is None:
+        shape = _format_of(output)
+    _tell_contradiction(shape, output)
     whole = joined([(path, read_run(path.expanduser())) for path in runs])
     now, before = whole.run, baseline_of(baseline)
     for line in whole.missing:
@@ -125,6 +127,16 @@ def command(
     if whole.missing and code == EXIT_OK:
         code = EXIT_INFRASTRUCTURE
     raise typer.Exit(code)
+
+
+def _tell_contradiction(shape: Format, output: Path | None) -> None:
+    """Say on stderr where a file's ending promises another format than the one that was asked for.
+
+    What reads a folder of files goes by their endings, as node_exporter does.
+    """
+    says = ENDINGS.get(output.suffix.lower(), "text") if output else "text"
+    if says not in ("text", shape):
+        err.print(f"{output}: written as {shape}, as --format says; its ending says {says}")
 
 
 def _format_of(output: Path | None) -> Format:

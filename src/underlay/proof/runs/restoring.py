@@ -15,7 +15,7 @@ from underlay.intent import Judged
 from underlay.observe.capture import Frame
 from underlay.observe.unplanned import Looked
 from underlay.proof.captured import Captured
-from underlay.proof.choice import Chosen
+from underlay.proof.choice import Choice, Chosen
 from underlay.proof.explain import Cause, Doubted, Explanation
 from underlay.proof.labs import LabResult, LabResults
 from underlay.proof.runs.saving import TEXTS
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SavedLab,
         SavedPair,
     )
+    from underlay.proof.runs.schema import Choice as SavedChoice
 
 
 class Told(Fault):
@@ -94,8 +95,8 @@ def result_of(lab: SavedLab, *, strict: bool = False) -> LabResult:
     return LabResult(verdict, explanation, error, dict(lab.phases), captures, lab.after)
 
 
-def chosen_of(lab: SavedLab) -> Chosen | None:
-    """Return the cells that the command line chose; None where it chose none."""
+def chosen_of(lab: SavedLab, choice: SavedChoice | None = None) -> Chosen | None:
+    """Return the cells that the command line chose, by ``choice``; None where it chose none."""
     if not any(outcome.left_out for outcome in lab.outcomes):
         return None
     return Chosen(
@@ -104,7 +105,8 @@ def chosen_of(lab: SavedLab) -> Chosen | None:
             for pair in lab.cells
             for cell in pair.cells
             if not lab.outcomes[cell.outcome].left_out
-        )
+        ),
+        Choice(choice.only, choice.without, choice.protocols).words if choice else "",
     )
 
 

@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from underlay.expect import asked_as
 from underlay.report.live import warmth
+from underlay.report.run import choice_words
 from underlay.report.run_page.data import page_document
 from underlay.report.topology.svg import style as picture_style
 
@@ -45,7 +46,12 @@ def page_text(told: Told) -> str:
     """Return the page of ``told`` as one file of HTML that needs no other."""
     document = page_document(told)
     script = file_of_page("page.js").strip()
-    run = {**document, "duration": _duration(document), "labs": list(_labs(told, document))}
+    run = {
+        **document,
+        "chosen": choice_words(told),
+        "duration": _duration(document),
+        "labs": list(_labs(told, document)),
+    }
     names = [lab["lab"] for lab in document["labs"]]
     title = names[0] if len(names) == 1 else f"{len(names)} labs" if names else "no lab"
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()

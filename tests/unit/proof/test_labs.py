@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from underlay.cli import main
-from underlay.cli.verbs import check
+from underlay.cli.checks.files import show_result
 from underlay.cluster.state.lab import LabState
 from underlay.cluster.suite import Brought
 from underlay.errors import BadInput, Infrastructure, Interrupted
@@ -162,7 +162,7 @@ def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
     assert document["summary"]["not_measured"] == document["summary"]["cells"] > 0
     assert document["timings"]["boot"] == made.timings["boot"] == 1.5
     assert made.exit_code == 3
-    check.show_result(result)
+    show_result(result)
     said = capsys.readouterr().err
     assert "flat: not up: core-01: its kernel ended" in said
     assert "panic" in said
@@ -171,11 +171,11 @@ def test_a_lab_that_did_not_come_up_is_told_with_its_reason(
 def test_a_lab_of_many_says_which_statements_are_broken(capsys: pytest.CaptureFixture[str]) -> None:
     plan = load(LABS / "intent.yml").plan
     kept = with_intent(seen(plan), plan)
-    check.show_result(LabResult(kept))
+    show_result(LabResult(kept))
     assert ": 7 statements kept" in capsys.readouterr().err.replace("as expected, ", ": ")
     unwanted = replace(plan.intent[0], never=True)
     broken = with_intent(seen(plan), replace(plan, intent=(unwanted,)))
-    check.show_result(LabResult(broken))
+    show_result(LabResult(broken))
     said = capsys.readouterr().err
     assert "0 differ, 0 not measured, 1 statement broken" in said
     assert "As predicted: web-1a reaches db (tcp:5432)" in said

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from underlay.cli import console, main
-from underlay.cli.verbs import check
+from underlay.cli.checks import running
 from underlay.cluster.beyond import Stranger
 from underlay.cluster.state.lab import LabState
 from underlay.cluster.suite import Brought
@@ -501,8 +501,8 @@ def test_a_report_of_a_running_lab_is_what_check_printed(
     verdict = seen(plan, wrong=wrong)
     told = replace(NOTHING, unexplained=(("flat-1a", "flat-2a", "icmp", 4),), lab="flat")
     proof = Proof(verdict, told if wrong else NOTHING)
-    monkeypatch.setattr(check, "prove_lab", lambda *_, **__: proof)
-    monkeypatch.setattr(check, "running_state", lambda _: state)
+    monkeypatch.setattr(running, "prove_lab", lambda *_, **__: proof)
+    monkeypatch.setattr(running, "running_state", lambda _: state)
     file = tmp_path / "run.json"
     for shape in ("text", "json"):
         as_json = ["--json"] if shape == "json" else []

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
-import time
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from underlay.cli.carried_over import tell_remarks
-from underlay.cli.console import err, out, people, print_document, progress
-from underlay.cli.interrupt import reset_exit, within
-from underlay.cli.lab_folder import dealt_to, files_of, read_all, shard_of
-from underlay.cli.lab_proof import captured, prove_lab, show_captures, show_proof
-from underlay.cli.lint_errors import refuse_wrong
+from underlay.cli.checks.how import Earlier, How, tell_where
+from underlay.cli.interrupt import within
+from underlay.cli.lab_folder import shard_of
 from underlay.cli.options import (
     AsJson,
     InventoryOption,
@@ -26,7 +20,7 @@ from underlay.cli.options import (
     ProtocolOption,
     Wide,
 )
-from underlay.cli.pausing import refuse_without_terminal, wait_for_enter
+from underlay.cli.pausing import refuse_without_terminal
 from underlay.cli.probing import (
     FormatOption,
     OutputOption,
@@ -34,29 +28,11 @@ from underlay.cli.probing import (
     nagios_result,
     refuse_beside_probe,
 )
-from underlay.cli.recording import baseline_of, metrics_to, recorded_in, source_of, source_of_file
-from underlay.cli.which_lab import running_state
-from underlay.errors import (
-    EXIT_INFRASTRUCTURE,
-    EXIT_INTERRUPTED,
-    BadInput,
-    Interrupted,
-    listed,
-)
+from underlay.cli.recording import baseline_of, metrics_to, recorded_in
+from underlay.errors import EXIT_INFRASTRUCTURE, BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from underlay.cli.on_machines import OnMachines
-    from underlay.cluster.state.lab import LabState
-    from underlay.lint import Loaded
-    from underlay.plan import Plan
     from underlay.proof.choice import Choice
-    from underlay.proof.lab import Proof
-    from underlay.proof.labs import LabResult
-    from underlay.proof.runs.comparison import Comparison
-    from underlay.proof.runs.recording import Recording
-    from underlay.proof.runs.schema import Run
 
 GROUP = "Labs"
 ORDER = 30
@@ -263,9 +239,9 @@ def command(
             "--after": after,
             "--shard": shard,
         }
-        from underlay.proof.live import How
+        from underlay.proof.live import How as HowThere
 
-        how_there = How(rate, probe, flush, probe_path)
+        how_there = HowThere(rate, probe, flush, probe_path)
         machines = asked_machines(inventory, pattern, how_there, what, beside)
     elif pattern is not None or probe or flush or rate != RATE or probe_path != PROBE_PATH:
         raise BadInput(
@@ -281,27 +257,33 @@ def command(
     refuse_beside_probe(shape, output, {**probes, "--pause-on-fail": pause})
     if after:
         _refuse_beside_after(choice, baseline=baseline is not None, pause=pause)
-        from underlay.cli.after import check_file, check_running, events_asked_for
+        from underlay.cli import after as happening
 
-        events = events_asked_for(after, healing)
+        events = happening.events_asked_for(after, healing)
         with (
             recorded_in(save, junit, html, of=of, strict=strict, choice=choice) as run,
             within(timeout) as limit,
         ):
             how_long = {"healing": healing}
             if what is None:
-                code = check_running(lab, events, run, strict=strict, as_json=as_json, **how_long)
+                code = happening.check_running(
+                    lab, events, run, strict=strict, as_json=as_json, **how_long
+                )
             else:
-                code = check_file(
+                code = happening.check_file(
                     what, provider, events, run, keep=keep, strict=strict, as_json=as_json,
                     **how_long,
                 )  # fmt: skip
         code = EXIT_INFRASTRUCTURE if limit.passed else code
-        _tell_where(save, code, ended=what is not None and not keep)
+        tell_where(save, code, ended=what is not None and not keep)
         raise typer.Exit(code)
+    from underlay.cli.checks.files import check_files
+    from underlay.cli.checks.machines import check_machines
+    from underlay.cli.checks.running import check_running
+
     before = baseline_of(baseline)
-    earlier = _Earlier(str(baseline), before) if before else None
-    how = _How(provider, keep, strict, as_json, pause, wide, shape != "text", part)
+    earlier = Earlier(str(baseline), before) if before else None
+    how = How(provider, keep, strict, as_json, pause, wide, shape != "text", part)
     with (
         recorded_in(
             save,
@@ -317,20 +299,14 @@ def command(
         within(timeout) as limit,
     ):
         if machines is not None and what is not None:
-            code = _check_machines(what, machines, choice, run, how, earlier)
+            code = check_machines(what, machines, choice, run, how, earlier)
         elif what is None:
-            code = _check_running(lab, choice, run, how, earlier)
+            code = check_running(lab, choice, run, how, earlier)
         else:
-            code = _check_files(what, choice, run, how, earlier)
+            code = check_files(what, choice, run, how, earlier)
     code = EXIT_INFRASTRUCTURE if limit.passed else code
-    _tell_where(save, code, ended=what is not None and not keep and machines is None)
+    tell_where(save, code, ended=what is not None and not keep and machines is None)
     raise typer.Exit(nagios_result(run.so_far) if shape == "nagios" else code)
-
-
-def _tell_where(save: Path | None, code: int, *, ended: bool) -> None:
-    """Say on stderr how a run that isn't green is explained again, where its lab has been ended."""
-    if save is not None and code and ended:
-        err.print(f"the run is kept: underlay explain {shlex.quote(str(save))}  tells it again")
 
 
 def _refuse_beside_after(choice: Choice, *, baseline: bool, pause: bool) -> None:
@@ -345,272 +321,3 @@ def _refuse_beside_after(choice: Choice, *, baseline: bool, pause: bool) -> None
                 f"{option} can't be given with --after: {why}",
                 hint="underlay check LAB --after recreate --save run.json",
             )
-
-
-class _How(NamedTuple):
-    """How labs are checked: the command line's options; ``quiet`` leaves stdout to a probe."""
-
-    provider: str | None
-    keep: bool
-    strict: bool
-    as_json: bool
-    pause: bool
-    wide: bool
-    quiet: bool = False
-    shard: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
-class _Earlier:
-    """The run that this one is compared with, and the file that it is kept in."""
-
-    file: str
-    run: Run
-
-    def compared(self, now: Recording) -> Comparison:
-        from underlay.proof.runs.comparison import compare
-
-        return compare(self.run, now.so_far, self.file)
-
-
-def _show_comparison(compared: Comparison) -> None:
-    from underlay.report.comparison import comparison_text
-    from underlay.report.terminal import page_form
-
-    width, plain = page_form(out)
-    out.print()
-    out.print(comparison_text(compared, width=width, ascii_only=plain), end="")
-
-
-def _check_running(
-    lab: str | None,
-    choice: Choice,
-    run: Recording,
-    how: _How,
-    earlier: _Earlier | None,
-) -> int:
-    """Prove the lab that is up, print the result, and return the exit code."""
-    from underlay.proof.labs import LabResult, narrowed
-
-    state = running_state(lab)
-    chosen = choice.of(state.plan()) if choice else None
-    run.of_labs([source_of(state)], state.provider, chosen)
-    run.reach("measuring")
-    proof = prove_lab(state, strict=how.strict, measured=run.measured)
-    run.add(LabResult(proof.verdict, proof.explanation))
-    run.reach("looking for causes")
-    captures = captured(state, proof) if run.captures else ()
-    result = LabResult(proof.verdict, proof.explanation, captures=captures)
-    run.add(result)
-    result = narrowed(result, chosen) if chosen is not None else result
-    code = _tell_one(state.plan(), result, run, how, earlier)
-    if result.verdict.exit_code:
-        _keep(state, proof)
-    return code
-
-
-def _check_machines(
-    what: str,
-    machines: OnMachines,
-    choice: Choice,
-    run: Recording,
-    how: _How,
-    earlier: _Earlier | None,
-) -> int:
-    """Prove a lab of machines that exist, print the result, and return the exit code.
-
-    Raises BadInput where ``what`` isn't one lab, or the inventory has none of its hosts.
-    """
-    from underlay.proof.labs import LabResult, narrowed
-    from underlay.proof.live import PROVIDER
-
-    labs = read_all(files_of(what))
-    if len(labs) > 1:
-        raise BadInput(f"{what} has {len(labs)} labs, and machines that exist are of one")
-    loaded = labs[0]
-    tell_remarks(loaded, str(loaded.file))
-    chosen = choice.of(loaded.plan) if choice else None
-    run.of_labs([source_of_file(loaded)], PROVIDER, chosen)
-    run.reach("measuring")
-    proof = machines.prove(loaded, strict=how.strict, measured=run.measured)
-    result = LabResult(proof.verdict, proof.explanation)
-    run.add(result)
-    result = narrowed(result, chosen) if chosen is not None else result
-    return _tell_one(loaded.plan, result, run, how, earlier)
-
-
-def _tell_one(
-    plan: Plan,
-    result: LabResult,
-    run: Recording,
-    how: _How,
-    earlier: _Earlier | None,
-) -> int:
-    """Print what became of the one lab that was measured where it is; return the exit code."""
-    from underlay.proof.explain import NOTHING
-    from underlay.report.comparison import baseline_document
-    from underlay.report.results import lab_document
-
-    verdict, explanation = result.verdict, result.explanation or NOTHING
-    compared = earlier.compared(run) if earlier else None
-    if how.as_json:
-        page = lab_document(result, plan)
-        print_document("check", {**page, **baseline_document(compared)})
-    elif not how.quiet:
-        show_proof(plan, verdict, explanation, wide=how.wide)
-        show_captures(result.captures)
-    if compared and not how.as_json:
-        _show_comparison(compared)
-    return compared.exit_code if compared else verdict.exit_code
-
-
-def _keep(state: LabState, proof: Proof) -> None:
-    """Keep the cells, their causes and the nodes' logs, and say where, as the last line."""
-    from underlay.cluster.state.run_folder import keep_run
-    from underlay.report.document import document
-    from underlay.report.explanation import causes
-
-    documents = {"cells": document(proof.verdict), "causes": causes(proof.explanation)}
-    folder = keep_run(state.lab, "check", documents, alive=state)
-    if folder is not None:
-        err.print(f"kept: {folder}")
-
-
-def _check_files(
-    what: str,
-    choice: Choice,
-    run: Recording,
-    how: _How,
-    earlier: _Earlier | None,
-) -> int:
-    """Prove the labs that ``what`` means, print the results, and return the exit code.
-
-    Raises BadInput where there is no such file or folder, a file in it can't be read, or cells of
-    several labs are to be chosen.
-    """
-    from underlay.cluster.providers import DEFAULT
-    from underlay.proof.labs import narrowed, prove_labs
-    from underlay.report.comparison import baseline_document
-    from underlay.report.results import results_document, sum_line
-
-    began = time.monotonic()
-    labs = read_all(files_of(what))
-    if how.shard is not None:
-        labs = dealt_to(labs, how.shard, how.provider, run)
-    for loaded in labs:
-        tell_remarks(loaded, str(loaded.file))
-    if choice and len(labs) > 1:
-        raise BadInput(
-            f"--only, --not and --protocol choose cells of one lab, and {what} has {len(labs)}",
-            hint=f"underlay check {shlex.quote(str(labs[0].file))} --only …",
-        )
-    chosen = choice.of(labs[0].plan) if choice else None
-    by = how.provider or DEFAULT
-    run.of_labs([source_of_file(one) for one in labs], by, chosen)
-    refuse_wrong(labs, what)
-    named = f"{len(labs)} labs" if len(labs) > 1 else labs[0].plan.lab
-    # The whole of one lab is read as that of a running one is; of many, a line each.
-    whole = len(labs) == 1 and not how.as_json and not how.quiet
-    tell = _show_only_errors if whole else show_result
-    plans = {one.plan.lab: one.plan for one in labs}
-    done: dict[str, LabResult] = {}
-
-    def show(result: LabResult) -> None:
-        run.add(result)
-        result = narrowed(result, chosen) if chosen else result
-        done[result.verdict.lab] = result
-        pauses = how.pause and result.error is None and result.verdict.exit_code
-        # While it waits for Enter the lab is up.
-        result = _up_now(result) if pauses else result
-        tell(result)
-        if pauses:
-            if whole:
-                _show_whole(plans[result.verdict.lab], result, wide=how.wide)
-            wait_for_enter(plans[result.verdict.lab], running)
-
-    try:
-        with progress(f"rendering {named}") as running:
-            results = prove_labs(
-                labs, by, running.step, show, keep=how.keep, strict=how.strict, steps=run,
-                options=("--provider", by) if how.provider else (),
-            )  # fmt: skip
-    except KeyboardInterrupt as interrupt:
-        run.stopped_by(interrupt)
-        return _interrupted(labs, done, interrupt, as_json=how.as_json)
-    seconds = round(time.monotonic() - began, 3)
-    timings = {**results.timings, "total": seconds}
-    run.all_of(results, timings)
-    if chosen is not None:
-        name = labs[0].plan.lab
-        results.by_lab[name] = narrowed(results.by_lab[name], chosen)
-    compared = earlier.compared(run) if earlier else None
-    if how.as_json:
-        told = results_document(results, plans, timings)
-        print_document("check", {**told, **baseline_document(compared)})
-    if whole and not (how.pause and results.exit_code):
-        _show_whole(labs[0].plan, results.by_lab[labs[0].plan.lab], wide=how.wide)
-    people(how.as_json or how.quiet).print(f"{sum_line(results)} · {seconds:.1f} s")
-    if compared and not how.as_json:
-        _show_comparison(compared)
-    return compared.exit_code if compared else results.exit_code
-
-
-def _interrupted(
-    labs: Sequence[Loaded],
-    done: Mapping[str, LabResult],
-    interrupt: KeyboardInterrupt,
-    *,
-    as_json: bool,
-) -> int:
-    """Say what is known of the labs that were ``done`` and which are left; return the exit code.
-
-    All that was started has ended by now.
-    """
-    from underlay.proof.labs import LabResults
-    from underlay.report.results import interrupted_document, sum_line
-
-    message, hint = "interrupted", ""
-    if isinstance(interrupt, Interrupted):
-        message, hint = interrupt.message, interrupt.hint
-    left = [loaded.plan.lab for loaded in labs if loaded.plan.lab not in done]
-    if as_json:
-        plans = {loaded.plan.lab: loaded.plan for loaded in labs}
-        print_document("check", interrupted_document(message, hint, done, plans))
-    err.print(message)
-    if len(labs) > 1:
-        sums = sum_line(LabResults(dict(done))) if done else "none measured"
-        err.print(f"{sums}; left: {listed(left)}" if left else sums)
-    if hint:
-        err.print(f"\nhint: {hint}")
-    reset_exit()
-    return EXIT_INTERRUPTED
-
-
-def _show_whole(plan: Plan, result: LabResult, *, wide: bool) -> None:
-    """Print one lab's matrix and causes; nothing of a lab that didn't come up, which was said."""
-    if result.error is None:
-        show_proof(plan, result.verdict, result.explanation, wide=wide)
-        show_captures(result.captures)
-        out.print()
-
-
-def _up_now(result: LabResult) -> LabResult:
-    """Return ``result`` as it is to be told while its lab is up."""
-    if result.explanation is None:
-        return result
-    return replace(result, explanation=replace(result.explanation, keep_by=""))
-
-
-def _show_only_errors(result: LabResult) -> None:
-    """Say on stderr that a lab didn't come up, if it didn't."""
-    if result.error is not None:
-        show_result(result)
-
-
-def show_result(result: LabResult) -> None:
-    """Say on stderr how one lab went; it is printed while the others are still waited for."""
-    from underlay.report.results import result_text
-    from underlay.report.terminal import page_form
-
-    width, _ = page_form(err)
-    err.print(result_text(result, width=width), end="")

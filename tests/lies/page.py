@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
-from lies.record import NAME, fault_rows, lab_rows
+from lies.record import HEALTHY, NAME, fault_rows, lab_rows
 from lies.tally import (
     BROKEN_FINE,
     BROKEN_UNASKED,
@@ -22,7 +22,6 @@ from underlay.proof.records.keeping import Record
 
 # In the order in which they are measured.
 LABS = ("small-mtu", "one-of-each", "seen-l3")
-HEALTHY = "healthy"
 # Whom these faults hit is decided anew each time, by who comes first to what there is too little
 # of: the referee and each tool meet other cells, so that no word on a single cell can be held
 # against what the referee saw.
@@ -186,6 +185,11 @@ def _rows(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _faults(about).values()
 
 
+def _till(first: str, last: str) -> str:
+    """Return the minute ``last``, with its day where that isn't the day of ``first``."""
+    return last[11:] if last[:10] == first[:10] else last
+
+
 def _which(found: dict[str, Any]) -> Iterator[str]:
     yield from ("## Which labs are in", "", "| Lab | Faults measured | Of | Commit | When | Load |")
     yield "|---|---|---|---|---|---|"
@@ -193,7 +197,7 @@ def _which(found: dict[str, Any]) -> Iterator[str]:
         rows = _faults(about)
         commits = ", ".join(dict.fromkeys(row["commit"][:7] for row in rows.values()))
         dates = sorted(row["date"][:16].replace("T", " ") for row in rows.values())
-        when = f"{dates[0]} to {dates[-1][11:]} UTC" if dates else ""
+        when = f"{dates[0]} to {_till(dates[0], dates[-1])} UTC" if dates else ""
         loads = [row["load"] for row in rows.values()]
         load = f"{min(loads)} to {max(loads)}" if loads else ""
         whole = "" if len(rows) == about["faults"] else " (not whole)"

@@ -7,7 +7,7 @@ goes on beside them. Truth is written in the order of the lab's cells.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from underlay.proof.records.keeping import Record
 from underlay.proof.records.schema import LiesLabRow, LiesRow
 
 NAME = "lies"
+HEALTHY = "healthy"
 
 
 def begin(
@@ -28,28 +29,34 @@ def begin(
     asked: list[Question],
     healthy: Look,
     versions: Mapping[str, str],
-    faults: int,
+    faults: Collection[str],
 ) -> None:
     """Note what a lab's rows are about; rows of another lab file, or of other cells, go.
 
-    ``faults`` is how many faults the lab has a place for: fewer rows are a part of them.
+    ``faults`` are those that the lab has a place for: fewer rows are a part of them, and rows of
+    others, which have lost their place, go.
     """
     row = {
         **of_lab(path),
         "cells": order_of(asked),
         "healthy": packed(healthy, asked),
         "versions": dict(versions),
-        "faults": faults,
+        "faults": len(faults),
     }
     before = lab_rows(keeping.read(NAME)).get(lab)
     if before and (before.file, before.healthy) != (row["file"], row["healthy"]):
-        keeping.change(NAME, lambda record: without(record, lab))
+        keeping.change(NAME, lambda record: without(record, lab, ()))
+    keeping.change(NAME, lambda record: without(record, lab, (*faults, HEALTHY)))
     keeping.keep(NAME, {lab: row})
 
 
-def without(record: Record, lab: str) -> Record:
-    """Return a record without the faults of a lab."""
-    rows = {name: row for name, row in record.rows.items() if getattr(row, "lab", "") != lab}
+def without(record: Record, lab: str, but: Collection[str]) -> Record:
+    """Return a record without the faults of a lab, ``but`` these."""
+    rows = {
+        name: row
+        for name, row in record.rows.items()
+        if not isinstance(row, LiesRow) or row.lab != lab or row.fault in but
+    }
     return Record(record.name, record.origins, rows)
 
 

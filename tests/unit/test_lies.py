@@ -10,7 +10,7 @@ import pytest
 from cluster.running import LABS
 from lies.page import LABS as LABS_IN
 from lies.questions import Question, cells, questions
-from lies.record import NAME, lab_rows
+from lies.record import HEALTHY, NAME, fault_rows, lab_rows
 from lies.referee import ASTRAY, NOBODY, REACHED
 from lies.tally import (
     BROKEN_FINE,
@@ -38,6 +38,8 @@ from lies.tools import (
     goss_text,
     star_clients,
 )
+from underlay.expect import Prediction
+from underlay.faults import Effect, Scene, running_fault
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.proof.records.keeping import read
@@ -155,6 +157,56 @@ def test_goss_files_are_those_that_were_run(lab: str, golden: Callable[[Path, st
     asked = [question for question in near(lab) if kept(question, healthy)]
     for node in plan_of(lab).nodes:
         golden(WRITTEN / lab / f"{node.name}.goss.yaml", goss_text(node.name, asked))
+
+
+# Whose cells the referee sees otherwise than `check`, and why.
+SEEN_OTHERWISE = {
+    "container-refuses": "refuses the port of `check` alone",
+    "wrong-address": "the referee asks from the wrong address, `check` from the planned one",
+    "ipv6-address-missing": "the referee asks from another address where the planned one is gone",
+    "neighbour-table-full": "who gets the last places is decided anew each time",
+    "wrong-segment": "a node with two interfaces in one segment answers ARP by either",
+    "broadcast-off": "a neighbour that was found before stays found",
+    "node-port-quiet": "an address that a bridge has learned stays learned",
+}
+ASKED = ("icmp", "tcp", "udp")
+
+
+@pytest.mark.parametrize("lab", LABS_IN)
+def test_the_catalogue_says_of_each_fault_what_the_referee_saw(lab: str) -> None:
+    """All that a fault is certain to change was lost on real nodes, and nothing beyond possible.
+
+    The referee shares no code with the catalogue, nor with what measures for `check`.
+    """
+    record = read(NAME)
+    about = lab_rows(record).get(lab)
+    if about is None:
+        pytest.skip(f"{lab} is not measured yet")
+    scene = Scene(Prediction(plan_of(lab)))
+    cells = [tuple(cell) for cell in about.cells]
+    healthy = dict(zip(cells, unpacked(about.healthy), strict=True))
+    asked = {cell for cell in cells if healthy[cell] == "r" and cell[2] in ASKED}
+    wrong = {}
+    for name, seen in fault_rows(record, lab).items():
+        effect = effect_at(scene, name, seen.where)
+        if effect is None or name in SEEN_OTHERWISE:
+            continue
+        truth = dict(zip(cells, unpacked(seen.truth), strict=True))
+        lost = {cell for cell in asked if truth[cell] != "r"}
+        kept_all_the_same = (effect.certain & asked) - lost
+        beyond = lost - effect.every
+        if kept_all_the_same or beyond:
+            wrong[name] = (sorted(kept_all_the_same)[:3], sorted(beyond)[:3])
+    assert wrong == {}
+
+
+def effect_at(scene: Scene, name: str, where: str) -> Effect | None:
+    """Return what a fault does at the place that the benchmark takes; None on the healthy lab."""
+    if name == HEALTHY:
+        return None
+    fault = running_fault(name)
+    effects = ((str(p), fault.effect(scene, p)) for p in fault.places(scene))
+    return next((effect for place, effect in effects if effect.every and place == where), None)
 
 
 def test_letters_come_back() -> None:

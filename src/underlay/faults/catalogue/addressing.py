@@ -10,6 +10,7 @@ from underlay.faults.evidence.routes import best, contains
 from underlay.faults.evidence.spaces import is_up
 from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.faults.healing import given_back
+from underlay.faults.next_hops import carried
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at, unused_address
 from underlay.faults.scene import Passage, Scene, cell_of, involving
@@ -310,6 +311,15 @@ class NodeAddressMissing(AddressFault):
 
     def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
         return given_back(scene, place.target, place.device)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The node's own cells are lost, and those of containers whose next hop it is."""
+
+        def lost(passage: Passage) -> bool:
+            return self.takes(scene, place, passage)
+
+        own = super().effect(scene, place)
+        return Effect(own.certain | carried(scene, place.target, place.device, lost))
 
     def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
         return passage.packet.family == family_of(place.detail[1])

@@ -24,6 +24,7 @@ from underlay.faults.fault import (
     Sureness,
 )
 from underlay.faults.healing import removed
+from underlay.faults.next_hops import carried
 from underlay.faults.places import parents
 from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
@@ -377,7 +378,9 @@ class ParentDrops(Fault):
             return passage.direction == found.direction and found.takes(passage.packet)
 
         at_parent = scene.cells("parent", node, found.device, met)
-        return at_parent | scene.cells("space", node, found.device, met)
+        own = at_parent | scene.cells("space", node, found.device, met)
+        # Without their questions and answers neighbours aren't found, whichever way packets go.
+        return own | carried(scene, node, found.device) if found.takes_all else own
 
 
 class ParentDropsIncoming(ParentDrops):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from underlay.faults.catalogue.neighbours import ArpOff
 from underlay.faults.evidence.lines import link_proof, sysctl_proof
-from underlay.faults.fault import Fault, Place
+from underlay.faults.fault import Effect, Fault, Place
+from underlay.faults.next_hops import UNASKED, carried, sent_to
 from underlay.faults.places import parents
 from underlay.faults.step import Proof, Step
 
@@ -45,9 +46,20 @@ class ArpIgnored(Fault):
     def places(self, scene: Scene) -> Iterator[Place]:
         """Name containers that are asked by ARP, then nodes' interfaces with addresses."""
         for child in scene.children:
-            if child.address and child.network.mode not in ("l3", "l3s"):
+            if child.address and child.network.mode not in UNASKED:
                 yield Place.of(child, child.end)
         yield from parents(scene, scene.plan.nodes)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """Not found is a node also by those that send to it what is for its containers."""
+        own = super().effect(scene, place)
+        if place.target != place.node:
+            return own
+
+        def asked(passage: Passage) -> bool:
+            return passage.packet.request and passage.packet.family == 4
+
+        return Effect(own.certain | sent_to(scene, place.target, place.device, asked))
 
     def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
         """Who asks first doesn't find it; who is asked by it has learned from that."""
@@ -78,8 +90,8 @@ class NodeArpOff(ArpOff):
     id = "node-arp-off"
     title = "a node's interface has ARP off"
     symptom = (
-        "the node's own cells by that interface are lost, and those of an overlay above it;"
-        " macvlan and ipvlan containers have neighbours of their own"
+        "the node's own cells by that interface are lost, and those of an overlay above it and of"
+        " ipvlan l3; other macvlan and ipvlan containers have neighbours of their own"
     )
     evidence = "`ip link show` on the node: NOARP"
     cure = "ip link set DEVICE arp on, on the node"
@@ -90,8 +102,10 @@ class NodeArpOff(ArpOff):
             if scene.cells("space", place.target, place.device):
                 yield place
 
-    def takes(self, scene: Scene, place: Place, passage: Passage) -> bool:
-        return passage.packet.family == 4
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """The interface asks for nobody, by IPv6 neither: ndisc_constructor looks at the flag."""
+        own = super().effect(scene, place)
+        return Effect(own.certain | carried(scene, place.target, place.device))
 
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         if "NOARP" in space.links.get(place.device, {}).get("flags", ()):

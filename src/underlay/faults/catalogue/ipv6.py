@@ -13,6 +13,7 @@ from underlay.faults.evidence.lines import addresses_proof, sysctl_proof
 from underlay.faults.evidence.spaces import ipv6_is_off, is_up
 from underlay.faults.fault import ORDER, Effect, Fault, Finding, Place
 from underlay.faults.healing import given_back, removed
+from underlay.faults.next_hops import UNASKED
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at
 from underlay.faults.step import Proof, Step
@@ -124,7 +125,7 @@ class DuplicateRefused(Child6Fault):
             child = child_at(scene, place)
             other = neighbour(scene, child)
             # l3 and l3s have no neighbour discovery, and so no detection.
-            if other and child.network.mode not in ("l3", "l3s"):
+            if other and child.network.mode not in UNASKED:
                 yield Place.of(child, *place.detail, other.container, other.interface)
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
@@ -207,6 +208,12 @@ class DiscoveryDropped(Child6Fault):
     reference = "RFC 4890, 4.4.1; ip6tables-extensions(8), icmp6"
     rule = ("INPUT", "-p", "ipv6-icmp", "--icmpv6-type", "neighbour-advertisement", "-j", "DROP")
     loses_addresses = False
+
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Name children with neighbours to find: in l3 and l3s the node finds them."""
+        for place in super().places(scene):
+            if child_at(scene, place).network.mode not in UNASKED:
+                yield place
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         return [

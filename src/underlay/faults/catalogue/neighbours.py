@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from underlay.faults.evidence.lines import link_proof, neighbour_line
 from underlay.faults.evidence.spaces import info
 from underlay.faults.fault import LIKELY, ChildFault, Effect, Fault, Finding, Place
+from underlay.faults.next_hops import UNASKED
 from underlay.faults.scene import Scene, involving
 from underlay.faults.step import Proof, Step
 from underlay.plan import family_of
@@ -39,6 +40,8 @@ class StaticNeighbour(Fault):
 
     def places(self, scene: Scene) -> Iterator[Place]:
         for child in scene.children:
+            if child.network.mode in UNASKED:
+                continue
             for other in scene.children:
                 if child.network == other.network and child.node != other.node and other.address:
                     detail = (child.end, other.end, other.address)
@@ -73,6 +76,8 @@ class StaticNeighbour(Fault):
                 wanted = ends.get(row.get("dst", ""))
                 if space is None or wanted is None or "PERMANENT" not in row.get("state", ()):
                     continue
+                if info(space, row.get("dev", "")).get("mode") in UNASKED:
+                    continue  # no frame of l3 goes by it
                 if row.get("lladdr", "").lower() != wanted[1] and name.name != wanted[0]:
                     proof = Proof(space.name, "ip neighbour show", (neighbour_line(row),))
                     detail = (name.name, wanted[0], row["dst"])
@@ -91,13 +96,13 @@ class ArpOff(ChildFault):
     cause = "With NOARP an interface asks nobody for MAC addresses and answers nobody."
     cure = "ip link set DEVICE arp on in the container"
     reference = "Linux net/ipv4/arp.c, arp_rcv (IFF_NOARP)"
-    other_modes_than = ("l3", "l3s")
+    other_modes_than = UNASKED
     break_script = 'ip link set "$1" arp off'
     mend_script = 'ip link set "$1" arp on'
 
     def shown(self, scene: Scene, space: Space, place: Place) -> Iterator[Proof]:
         flags = space.links.get(place.device, {}).get("flags", ())
-        if "NOARP" in flags and info(space, place.device).get("mode") not in ("l3", "l3s"):
+        if "NOARP" in flags and info(space, place.device).get("mode") not in UNASKED:
             yield link_proof(space, place.device)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from functools import cache
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from underlay.expect.kinds import gateways
 from underlay.faults.evidence.lines import route_line, routes_proof, sysctl_proof
 from underlay.faults.evidence.routes import best, contains, every_route, main_routes, route_family
-from underlay.faults.evidence.spaces import is_up, spaces
+from underlay.faults.evidence.spaces import info, is_up, spaces
 from underlay.faults.fault import Effect, Fault, Finding, Layer, Place
 from underlay.faults.healing import given_back
+from underlay.faults.next_hops import UNASKED
 from underlay.faults.places import neighbour
 from underlay.faults.remake import child_at, unused_address
 from underlay.faults.scene import Cell, Child, Passage, Scene
@@ -18,7 +20,7 @@ from underlay.faults.step import Proof, Step
 from underlay.plan import MANAGEMENT, family_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from underlay.observe.evidence import Evidence, Space
 
@@ -29,16 +31,33 @@ USUAL_RULES = (("local", 0), ("main", 32766), ("default", 32767))
 
 
 def towards(
-    scene: Scene, space: str, interface: str, network: str, family: int = 4
+    scene: Scene,
+    space: str,
+    interface: str,
+    network: str,
+    family: int = 4,
+    *,
+    narrower: Iterable[str] = (),
 ) -> frozenset[Cell]:
-    """Return the cells with a packet that leaves ``space`` for an address in ``network``."""
+    """Return the cells with a packet that leaves ``space`` for an address in ``network``.
+
+    Addresses in a network that is ``narrower`` don't count: another route leads there.
+    """
 
     def leaving(passage: Passage) -> bool:
         there = passage.packet.destination
+        if any(contains(one, there, family_of(one)) for one in narrower):
+            return False
         return passage.direction == "out" and contains(network, there, family)
 
     own = scene.cells("space", space, interface, leaving)
     return own | scene.cells("route", space, interface, leaving)
+
+
+def within(network: str, other: str) -> bool:
+    """Whether all addresses of ``network`` are in ``other``, another one of any family."""
+    one, two = ip_network(network, strict=False), ip_network(other, strict=False)
+    return one.version == two.version and one.subnet_of(two)  # type: ignore[arg-type]
 
 
 def taken(
@@ -174,6 +193,12 @@ class WrongNextHop(RefusingRoute):
     cure = "ip route delete NETWORK in the container, or name the right gateway"
     reference = "Linux net/ipv4/fib_semantics.c; ip-route(8), via"
 
+    def places(self, scene: Scene) -> Iterator[Place]:
+        """Name children whose next hop gets their frames: in l3 and l3s the node routes anew."""
+        for place in super().places(scene):
+            if child_at(scene, place).network.mode not in UNASKED:
+                yield place
+
     def inject(self, scene: Scene, place: Place) -> list[Step]:
         script = 'ip route replace "$1" via "$2" dev "$3" onlink'
         gateway = unused_address(scene, place)
@@ -193,6 +218,8 @@ class WrongNextHop(RefusingRoute):
                     continue
                 if device == MANAGEMENT and space.name == space.node:
                     continue  # a node's own default route, over management
+                if info(space, device).get("mode") in UNASKED:
+                    continue  # the node routes anew what leaves by it
                 if towards(scene, space.name, "", row["dst"], route_family(row)):
                     effect = taken(scene, space, row)
                     yield self.shown_by(scene, space, row, effect, device)
@@ -280,7 +307,11 @@ class NodeRouteMissing(Fault):
                 yield Place(node.name, route.interface, node.name, (node.name, route.to))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        return Effect(towards(scene, place.target, place.device, place.detail[1]))
+        """What no more specific one of the node's planned routes leads there is lost."""
+        network = place.detail[1]
+        planned = next(node for node in scene.plan.nodes if node.name == place.target)
+        narrower = [r.to for r in planned.routes if r.to != network and within(r.to, network)]
+        return Effect(towards(scene, place.target, place.device, network, narrower=narrower))
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return (place.detail[1], place.device)

@@ -206,8 +206,8 @@ class SwitchDrops(Fault):
             yield Place(SWITCH, port, node.name, (segment.name,))
 
     def effect(self, scene: Scene, place: Place) -> Effect:
-        """UDP cells that enter by the port are lost: an access list is rarely about everything."""
-        found = Drop("", (), "in", place.device, protocol=(True, "udp"))
+        """IPv4's UDP cells that enter by the port are lost: access lists are rarely about all."""
+        found = Drop("", (), "in", place.device, protocol=(True, "udp"), frames="ip")
         return Effect(_at_port(scene, place.detail[0], found))
 
     def inject(self, scene: Scene, place: Place) -> list[Step]:

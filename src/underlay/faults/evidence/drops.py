@@ -154,6 +154,12 @@ class Drop:
         return self.command.startswith("tc ")
 
     @property
+    def takes_all(self) -> bool:
+        """Whether it takes every frame, those that find neighbours with the others."""
+        matches = (self.source, self.destination, self.source_mac, self.destination_mac, self.vlan)
+        return self.frames == "all" and not self.selective and not any(matches)
+
+    @property
     def selective(self) -> bool:
         """Whether it takes only some of the protocols' packets."""
         return any((self.protocol, self.source_port, self.destination_port, self.icmp_type))

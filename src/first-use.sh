@@ -251,9 +251,20 @@ apt_install() {
 }
 
 make_venv() {
-    "$system_python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || fail \
-        "$system_python is $("$system_python" --version 2>&1 || true), Underlay needs 3.11 or newer" \
-        "Debian 12 and 13 have it"
+    # 9 is that version's own answer: what ends Python otherwise says nothing about it.
+    code=0
+    "$system_python" -c 'import sys; sys.exit(9 if sys.version_info < (3, 11) else 0)' \
+        2>>"$log" </dev/null 9>&- || code=$?
+    case $code in
+        0) ;;
+        # Ended by a signal: the terminal's Ctrl-C reaches Python, too, and may reach it alone.
+        129 | 130 | 143) say interrupted; exit 130 ;;
+        9)
+            fail "$system_python is $("$system_python" --version 2>&1 || true), Underlay needs 3.11\
+ or newer" "Debian 12 and 13 have it"
+            ;;
+        *) fail "$system_python doesn't start: exit code $code" "all that it said is in $log" ;;
+    esac
     rm -rf "$root/.underlay"/discarded.*
     if [ -e "$venv" ]; then
         { [ -f "$venv/pyvenv.cfg" ] || [ -f "$venv/unfinished" ]; } || fail \

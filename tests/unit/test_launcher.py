@@ -310,6 +310,36 @@ def test_an_ordinary_user_tests_without_libvirt(checkout: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+@pytest.mark.parametrize(
+    ("script", "code", "said"),
+    [
+        ("exit 9", 3, "is Python 3.9.2, Underlay needs 3.11"),
+        ("kill -INT $$", 130, "underlay: interrupted"),
+        ("kill -TERM $$", 130, "underlay: interrupted"),
+        ("echo no library >&2; exit 1", 3, "doesn't start: exit code 1"),
+    ],
+    ids=["old", "interrupted", "ended", "broken"],
+)
+def test_only_its_own_answer_says_that_python_is_too_old(
+    checkout: Path, script: str, code: int, said: str
+) -> None:
+    (checkout / "packages.txt").write_text("")
+    python = checkout.parent / "python"
+    python.write_text(
+        f'#!/bin/sh\ncase "$*" in\n--version) echo Python 3.9.2 ;;\n*) {script} ;;\nesac\n'
+    )
+    python.chmod(0o755)
+    launcher = checkout / "underlay"
+    text = launcher.read_text()
+    launcher.write_text(
+        text.replace("system_python=/usr/bin/python3\n", f"system_python='{python}'\n")
+    )
+    done = launch(checkout, "--version")
+    assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+    assert ("Underlay needs" in done.stderr) == (script == "exit 9")
+    assert not (checkout / ".venv").exists()
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_an_interrupted_first_use_leaves_no_temporary_files(
     checkout: Path, number: int, tmp_path: Path

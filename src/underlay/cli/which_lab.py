@@ -82,9 +82,13 @@ def refuse_broken(state: LabState) -> None:
     """Raise BadInput where `break` has done something to the lab that only `mend` can undo."""
     from underlay.faults.record import recorded
 
-    if recorded(state):
-        hint = f"underlay mend --lab {state.lab}"
-        raise BadInput(f"the lab {state.lab} is broken on purpose", hint=hint)
+    if done := recorded(state):
+        raise BadInput(
+            f"the lab {state.lab} is broken on purpose:"
+            f" {listed(f'{one.fault} at {one.where}' for one in done)}",
+            hint=f"underlay mend --lab {state.lab}  undoes it; where somebody has mended it by hand"
+            " already, that does no harm",
+        )
 
 
 def running_labs() -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import pytest
 
+from underlay.cli.which_lab import refuse_broken
 from underlay.cluster.state.lab import LabState
-from underlay.errors import Infrastructure
+from underlay.errors import BadInput, Infrastructure
 from underlay.expect import Prediction
 from underlay.faults import Fault, Place, Scene, record
 from underlay.faults.step import Step
@@ -112,6 +113,21 @@ def test_what_is_broken_is_mended(node: Node, state: LabState) -> None:
     assert [row["whole"] for row in written(state)] == [True]
     assert [broken.fault for broken in record.mend(state)] == ["marked"]
     assert node.marks() == written(state) == []
+
+
+def test_who_mended_it_by_hand_is_told_what_is_recorded_and_may_mend(
+    node: Node, state: LabState
+) -> None:
+    node.has_the_tool()
+    done = inject(state)
+    for mark in node.marks():
+        (node.folder / mark).unlink()
+    with pytest.raises(BadInput) as refused:
+        refuse_broken(state)
+    assert f"{done.fault} at {done.where}" in refused.value.message
+    assert "by hand already, that does no harm" in refused.value.hint
+    record.mend(state)
+    refuse_broken(state)
 
 
 @pytest.mark.parametrize(("dies_at", "marks"), [(1, []), (2, ["one"])])

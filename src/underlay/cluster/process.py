@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TAIL_LINES = 20
+# Control sequences, strings of a system command, and the escapes of two signs.
+SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\].*?(?:\x07|\x1b\\)|[ -/]*[0-~])")
 # It waits for what it has told to end, and takes away what that leaves: mmdebstrap a folder of gpg.
 GUARD = """\
 trap 'trap "" TERM; kill -TERM 0' TERM
@@ -182,6 +185,16 @@ def how_it_failed(name: str, code: int) -> str:
         return f"{name} failed with exit code {code}"
     names = {each.value: each.name for each in signal.Signals}
     return f"{name} was ended by {names.get(-code, f'signal {-code}')}"
+
+
+def readable(text: str) -> str:
+    """Return what a terminal would show of ``text``, line by line, without what colours and moves.
+
+    Sequences are left out whole (ECMA-48, 5.4 and 8.3): of one without its first sign a remnant
+    such as ``[0;1;31m`` would stay.
+    """
+    plain = SEQUENCE.sub("", text.replace("\r\n", "\n"))
+    return "".join(c for c in plain if c.isprintable() or c in "\n\t")
 
 
 def tail(text: str, lines: int = TAIL_LINES) -> str:

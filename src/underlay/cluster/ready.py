@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh, statement
-from underlay.cluster.process import refuse, run, tail
+from underlay.cluster.process import readable, refuse, run, tail
 from underlay.errors import Infrastructure, listed
 from underlay.plan.memory import need
 
@@ -165,7 +165,7 @@ class Starving:
 
 def with_console(error: Infrastructure, said: str) -> Infrastructure:
     """Return ``error`` with the last words of the node's console, which say why it happened."""
-    detail = "\n".join(filter(None, (error.detail, "console:", said)))
+    detail = "\n".join(filter(None, (error.detail, "console:", readable(said))))
     return Infrastructure(error.message, hint=error.hint, detail=detail)
 
 

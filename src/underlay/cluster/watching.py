@@ -14,6 +14,7 @@ from collections import defaultdict
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from underlay.cluster.process import readable
 from underlay.cluster.spans import KERNEL_TO_SSH, SSH_TO_READY, recorded
 from underlay.errors import listed
 
@@ -86,4 +87,4 @@ def console_end(console: Path, size: int = END) -> str:
             text = file.read()
     except OSError:
         return ""
-    return "".join(c for c in text.decode(errors="replace") if c.isprintable() or c == "\n")
+    return readable(text.decode(errors="replace"))

@@ -187,6 +187,23 @@ def test_where_ignition_runs_in_an_initrd_a_seed_has_its_configurations_and_no_t
         assert not [word for word in given if word.startswith("initrd=")]
 
 
+def test_what_ignition_refuses_in_an_initrd_is_no_reason_to_build_an_image(plan: Plan) -> None:
+    node = ignited(plan).nodes[0]
+    inside = dataclasses.replace(node, ignition_in="initrd")
+    stage = "underlay: Ignition's stage files failed, and the node isn't made"
+    end = f"CRITICAL : files: createFiles: op(4): exists\n{stage}\nreboot: Power down\n"
+    told = initrd.failure(inside, end)
+    assert told is not None
+    assert told.message == f"{node.name}: {stage.removeprefix('underlay: ')}"
+    assert "underlay render" in told.hint
+    assert "image build" not in told.hint
+    rootless = initrd.failure(inside, "underlay: there is no root to mount\n")
+    assert rootless is not None
+    assert rootless.hint == "underlay image build --force"
+    assert initrd.failure(inside, "Kernel panic - not syncing: No init\n") is None
+    assert initrd.failure(node, end) is None
+
+
 def test_an_initrd_is_an_archive_that_busybox_reads(tmp_path: Path) -> None:
     made = initrd.initrd(APPLIED, SEED)
     assert initrd.initrd(APPLIED, SEED) == made

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from underlay.cluster.providers.uml.node import refuse_damaged
+from underlay.cluster.ready import with_console
 from underlay.cluster.spans import KERNEL_TO_SSH, SSH_TO_READY, Span, record
-from underlay.cluster.watching import watching
+from underlay.cluster.watching import console_end, watching
 from underlay.errors import Infrastructure
 
+RED = "\x1b[0;1;31m"
 FINE = "EXT4-fs (ubda): mounted filesystem 0 ro with ordered data mode.\n[  OK  ] Started ssh.\n"
 DAMAGED = "EXT4-fs error (device ubda): __ext4_find_entry:1658: inode #12290: comm systemd: bad\n"
 
@@ -83,3 +85,15 @@ def test_a_damaged_disk_is_an_early_answer(tmp_path: Path) -> None:
     with pytest.raises(Infrastructure, match="core-01: its disk is damaged: EXT4-fs error") as said:
         refuse_damaged("core-01", console, "underlay image build --force")
     assert said.value.hint == "underlay image build --force"
+
+
+def test_what_colours_and_moves_is_left_out_whole(tmp_path: Path) -> None:
+    printed = (
+        f"[{RED}FAILED\x1b[0m] Failed to start \x1b[0;1;39mssh.service\x1b[0m.\r\n"
+        "\x1b]0;core-01\x07\x1b[?25l\x1b(B\x1b[6nlogin:\x00 \n"
+    )
+    plain = "[FAILED] Failed to start ssh.service.\nlogin: \n"
+    console = tmp_path / "console.log"
+    console.write_text(printed, newline="")
+    assert console_end(console) == plain
+    assert with_console(Infrastructure("it failed"), printed).detail == f"console:\n{plain}"

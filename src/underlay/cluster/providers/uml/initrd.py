@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.ignition import BINARY
 from underlay.cluster.process import run
+from underlay.errors import Infrastructure
 from underlay.storage import paths
 from underlay.storage.writing import whole
 
@@ -42,6 +43,8 @@ exec chroot "$root" /usr/sbin/{name} "$@"
 """
 NOTHING = "#!/bin/busybox sh\n"
 LINKED = re.compile(r"(/\S+) \(0x")
+# What initrd.sh says before it ends a node that it can't make.
+FAILED = re.compile(r"^underlay: (.+)$", re.MULTILINE)
 FOLDER, PROGRAM, LINK = stat.S_IFDIR | 0o755, stat.S_IFREG | 0o755, stat.S_IFLNK | 0o777
 CONSOLE = stat.S_IFCHR | 0o600
 
@@ -49,6 +52,23 @@ CONSOLE = stat.S_IFCHR | 0o600
 def wanted(node: PlannedNode) -> bool:
     """Whether Ignition makes ``node`` in its initrd, and not on this host."""
     return node.config == "ignition" and node.ignition_in == WHERE
+
+
+def failure(node: PlannedNode, console: str) -> Infrastructure | None:
+    """Return why Ignition hasn't made ``node``, as the end of its console says; None where it has.
+
+    A stage that fails has its configuration for a reason, and the image none of it.
+    """
+    said = FAILED.findall(console) if wanted(node) else []
+    if not said:
+        return None
+    hint = "underlay image build --force"
+    if "Ignition" in said[-1]:
+        hint = (
+            "mend the configuration that Ignition's words name; `underlay render` writes each"
+            " node's config.ign"
+        )
+    return Infrastructure(f"{node.name}: {said[-1]}", hint=hint)
 
 
 def initrd(applied: str, seed: str) -> Path:

@@ -288,6 +288,9 @@ def _wait_for_ssh(
         refuse_damaged(node.name, console, own or "underlay image build --force")
         word = sandbox.ask({"do": "states"})["states"].get(node.name, "gone")
         if word != "running":
+            refused = initrd.failure(node, console_end(console, SEARCHED))
+            if refused is not None:
+                raise refused
             raise Infrastructure(
                 f"{node.name}: its kernel ended while booting ({word})",
                 hint=own or "underlay image build --force",

@@ -70,3 +70,24 @@ def opening(browser: Any) -> Iterator[Open]:
     for context in contexts:
         context.close()
     assert not wrong
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Open]:
+    """Return what opens an address that is served, whose page asks for nothing of anybody else."""
+    with opening(browser) as open_page:
+
+        def opened(
+            url: str, size: str = "laptop", scheme: str = "light", allowed: tuple[str, ...] = ()
+        ) -> Any:
+            page = open_page(
+                url,
+                size,
+                scheme,
+                ours=lambda asked: asked.startswith(url),
+                expected=lambda said: said.text in allowed,
+            )
+            page.wait_for_selector("html[data-ready]")
+            return page
+
+        yield opened

@@ -42,10 +42,10 @@ PROBED = (
     "telling",
     "probe",
 )
-_GATHERING = ("rtnetlink", "namespaces", "gather")
+_GATHERING = ("rtnetlink", "namespaces", "sysctls", "gather")
 _PINGING = ("rtnetlink", "namespaces", "packets", "cells", "spaces", "pinging")
 _RELAYING = ("namespaces", "relaying")
-_READING = ("rtnetlink", "namespaces", "packets", "gather", "reader")
+_READING = ("rtnetlink", "namespaces", "packets", "sysctls", "gather", "reader")
 _SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
 # Has the kernel hand out memory in pieces, and not page by page: on a node of User Mode Linux each
 # page is three turns of ptrace, a third of all that the start of a probe takes there. Who has no

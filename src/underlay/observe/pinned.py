@@ -16,7 +16,7 @@ from underlay.observe.commands import PROBED, source_of_module
 
 # Where the file lies unless its user says otherwise: a folder in which only root writes.
 PATH = "/usr/local/lib/underlay-probe"
-MODULES = (*PROBED, "gather", "finding")
+MODULES = (*PROBED, "sysctls", "gather", "finding")
 
 _HEAD = '''\
 #!/usr/bin/python3 -IS

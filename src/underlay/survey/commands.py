@@ -7,7 +7,7 @@ from pathlib import Path
 
 from underlay.observe.commands import PYTHON, pack
 
-_FACTS = ("survey.on_host.facts",)
+_FACTS = ("observe.on_node.sysctls", "survey.on_host.facts")
 _FRAMES = (
     "observe.on_node.bpf",
     "observe.on_node.namespaces",

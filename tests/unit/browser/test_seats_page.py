@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from browsing import Open, axe, browser, needs_chromium, opening
+from browsing import axe, browser, needs_chromium, opened
 from unit.browser.test_watch_page import GONE
 from unit.cli.test_workshop_seats import address_of, room, serving
 
@@ -21,7 +21,7 @@ pytest.importorskip("starlette", reason="pip install starlette uvicorn")
 
 from underlay.workshop.record import Workshop
 
-__all__ = ["axe", "browser", "room"]
+__all__ = ["axe", "browser", "opened", "room"]
 pytestmark = needs_chromium
 
 Serves = tuple[subprocess.Popen[str], str]
@@ -38,27 +38,6 @@ def serves(room: Workshop) -> Iterator[Serves]:
     """Return the command that serves the page, and its address."""
     with serving() as process:
         yield process, address_of(process)
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Open]:
-    """Return what opens an address, whose page asks for nothing of anybody else."""
-    with opening(browser) as open_page:
-
-        def opened(
-            url: str, size: str = "laptop", scheme: str = "light", allowed: tuple[str, ...] = ()
-        ) -> Any:
-            page = open_page(
-                url,
-                size,
-                scheme,
-                ours=lambda asked: asked.startswith(url),
-                expected=lambda said: said.text in allowed,
-            )
-            page.wait_for_selector("html[data-ready]")
-            return page
-
-        yield opened
 
 
 def test_each_seat_has_a_row_that_follows_it(

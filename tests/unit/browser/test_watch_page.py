@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from browsing import Open, axe, browser, needs_chromium, opening
+from browsing import axe, browser, needs_chromium, opened
 from underlay.cluster.state.lab import LabState
 from underlay.faults.record import Broken
 from underlay.proof import watched
@@ -31,7 +31,7 @@ from underlay.cli.served.board import Board
 from underlay.cli.served.server import served
 from underlay.cli.served.work import Work, ended
 
-__all__ = ["axe", "browser"]
+__all__ = ["axe", "browser", "opened"]
 pytestmark = needs_chromium
 
 PATIENCE = 60.0
@@ -62,27 +62,6 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[Verdict]:
     point = Point("request", "end", "lannet-1a, eth0", "out", True, (), "ICMP echo request")
     monkeypatch.setattr(module, "followed", lambda *_: [point])
     return found
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Open]:
-    """Return what opens an address, whose page asks for nothing of anybody else."""
-    with opening(browser) as open_page:
-
-        def opened(
-            url: str, size: str = "laptop", scheme: str = "light", allowed: tuple[str, ...] = ()
-        ) -> Any:
-            page = open_page(
-                url,
-                size,
-                scheme,
-                ours=lambda asked: asked.startswith(url),
-                expected=lambda said: said.text in allowed,
-            )
-            page.wait_for_selector("html[data-ready]")
-            return page
-
-        yield opened
 
 
 @pytest.fixture

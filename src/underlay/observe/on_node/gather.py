@@ -19,6 +19,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node.namespaces import Missing, enter, opened
+from underlay.observe.on_node.sysctls import sysctls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +96,7 @@ class Gatherer:
         parts += [[]] * (len(PARTS) - len(parts))
         found: dict[str, Any] = {part: parts[number] for number, part in enumerate(PARTS)}
         names = [link["ifname"] for link in found["links"] if "ifname" in link]
-        found["sysctl"] = sysctls(names)
+        found["sysctl"] = sysctls(SYSCTLS, names, PER_LINK, PER_LINK6)
         found["iptables"] = self.rules("iptables", "/proc/thread-self/net/ip_tables_names")
         found["ip6tables"] = self.rules("ip6tables", "/proc/thread-self/net/ip6_tables_names")
         found["nft"] = self.text("nft", "list", "ruleset").splitlines()
@@ -189,24 +190,6 @@ def documents(text: str) -> list[Any]:
         except ValueError:
             return found
         found.append(value)
-
-
-def sysctls(links: list[str]) -> dict[str, str]:
-    """Return the kernel's switches that matter for reaching somebody, by their dotted names."""
-    names = list(SYSCTLS)
-    for link in ("all", *links):
-        names += [f"net/ipv4/conf/{link}/{key}" for key in PER_LINK]
-        names += [f"net/ipv6/conf/{link}/{key}" for key in PER_LINK6]
-    found = {}
-    for name in names:
-        try:
-            with open(f"/proc/sys/{name}") as value:
-                found[name.replace(".", "\0").replace("/", ".").replace("\0", "/")] = (
-                    value.read().strip()
-                )
-        except OSError:
-            continue
-    return found
 
 
 def pairs(left: Sequence[Any], right: Sequence[Any]) -> Iterator[tuple[Any, Any]]:

@@ -16,6 +16,8 @@ import subprocess
 import sys
 from typing import Any
 
+from underlay.observe.on_node.sysctls import sysctls
+
 DEADLINE = 10
 MODULES = {
     "macvlan": "CONFIG_MACVLAN",
@@ -185,20 +187,6 @@ def runtimes() -> dict[str, str]:
     return found
 
 
-def sysctls(names: list[str]) -> dict[str, str]:
-    """Return the kernel's switches that matter for frames and addresses, by their dotted names."""
-    keys = list(SYSCTLS)
-    for name in ("all", *names):
-        keys += [f"net/ipv4/conf/{name}/{key}" for key in PER_NIC]
-        keys += [f"net/ipv6/conf/{name}/{key}" for key in PER_NIC6]
-    found = {}
-    for key in keys:
-        value = file_text(f"/proc/sys/{key}")
-        if value:
-            found[key.replace(".", "\0").replace("/", ".").replace("\0", "/")] = value
-    return found
-
-
 def way_in() -> str:
     """Return the address here that the ssh connection came to; empty where none did."""
     words = os.environ.get("SSH_CONNECTION", "").split()
@@ -216,6 +204,7 @@ def main(argument: str) -> int:
         folder: sorted(os.path.basename(path) for path in glob.glob(f"{folder}/*"))
         for folder in PLUGIN_FOLDERS
     }
+    names = [one["name"] for one in links if one["kind"] != "loopback"]
     document = {
         "kernel": platform.release(),
         "way_in": way_in(),
@@ -224,7 +213,7 @@ def main(argument: str) -> int:
         "modules": modules(),
         "runtimes": runtimes(),
         "plugins": {folder: names for folder, names in plugins.items() if names},
-        "sysctls": sysctls([one["name"] for one in links if one["kind"] != "loopback"]),
+        "sysctls": sysctls(SYSCTLS, names, PER_NIC, PER_NIC6),
         "lacking": sorted(reader.lacking),
     }
     sys.stdout.write(json.dumps(document, separators=(",", ":")) + "\n")

@@ -36,7 +36,7 @@ from underlay.expect import (
 )
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entries import entries
-from underlay.intent import intent_rules
+from underlay.intent.before_boot import intent_rules
 from underlay.lab import (
     Containers,
     ExtraRoute,

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from underlay.errors import Infrastructure
     from underlay.plan import Plan
     from underlay.proof.after import Asked, Outcome
-    from underlay.proof.labs import LabResult
-    from underlay.proof.runs.recording import Recording
+    from underlay.proof.result import LabResult
     from underlay.proof.runs.saving import Source
+    from underlay.proof.runs.unrecorded import Unrecorded
 
 # s that silent cells are asked for, at least and at most: more than a day is a slip.
 LEAST, MOST = 0.0, 86400.0
@@ -49,7 +49,7 @@ def events_asked_for(words: Sequence[str], healing: float) -> list[Asked]:
 def check_running(
     lab: str | None,
     events: Sequence[Asked],
-    run: Recording,
+    run: Unrecorded,
     *,
     healing: float,
     strict: bool,
@@ -59,7 +59,7 @@ def check_running(
 
     The lab stays as the last event has left it.
     """
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.report.results import lab_document
 
     state = running_state(lab)
@@ -85,7 +85,7 @@ def check_file(
     what: str,
     provider: str | None,
     events: Sequence[Asked],
-    run: Recording,
+    run: Unrecorded,
     *,
     healing: float,
     keep: bool,
@@ -154,7 +154,7 @@ def _happened(
     result: LabResult,
     events: Sequence[Asked],
     healing: float,
-    run: Recording,
+    run: Unrecorded,
     tell: Callable[[str], None],
 ) -> tuple[Outcome, LabResult]:
     """Have ``events`` happen; return what the lab is then.
@@ -207,7 +207,7 @@ def _refuse(name: str, events: Sequence[Asked], plan: Plan) -> None:
             refuse_unfit(one.image)
 
 
-def _of_labs(run: Recording, own: Source, events: Sequence[Asked], provider: str) -> None:
+def _of_labs(run: Unrecorded, own: Source, events: Sequence[Asked], provider: str) -> None:
     """Say that ``run`` is of the lab as it is, and of those other ones that upgrades lead to."""
     upgrades = [one.loaded for one in events if one.file is not None]
     for loaded in upgrades:
@@ -225,7 +225,7 @@ def _tell_before(result: LabResult) -> None:
     err.print(f"before: {told}{more if result.verdict.exit_code else ''}")
 
 
-def _told(failed: Infrastructure, run: Recording) -> int:
+def _told(failed: Infrastructure, run: Unrecorded) -> int:
     """Say on stderr why an event failed, below what is known; return the exit code."""
     run.stopped_by(failed)
     for line in error_lines(f"error: {failed.message}", failed.detail, failed.hint):

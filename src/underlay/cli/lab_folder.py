@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from underlay.lint import Loaded
-    from underlay.proof.runs.recording import Recording
+    from underlay.proof.runs.unrecorded import Unrecorded
 
 EXAMPLE = "underlay check labs --shard 1/4 --save run-1.json"
 
@@ -84,7 +84,7 @@ def shard_of(
 
 
 def dealt_to(
-    labs: list[Loaded], part: tuple[int, int], provider: str | None, run: Recording
+    labs: list[Loaded], part: tuple[int, int], provider: str | None, run: Unrecorded
 ) -> list[Loaded]:
     """Return those of ``labs`` that share K of N measures, and have ``run`` say who measures what.
 

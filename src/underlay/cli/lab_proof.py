@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.plan import Plan
     from underlay.proof.captured import Captured
-    from underlay.proof.explain import Explanation
+    from underlay.proof.explanation import Explanation
     from underlay.proof.lab import Proof
     from underlay.verdict import Verdict
 

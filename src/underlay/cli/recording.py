@@ -10,6 +10,7 @@ from underlay.cli.console import err
 from underlay.cli.probing import metrics_writer
 from underlay.cli.to_write import refuse_misplaced
 from underlay.errors import BadInput, UnderlayError, reason
+from underlay.proof.runs.unrecorded import Unrecorded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.lint import Loaded
     from underlay.proof.choice import Choice
-    from underlay.proof.runs.recording import Recording
     from underlay.proof.runs.saving import Source
     from underlay.proof.runs.schema import Run
 
@@ -34,13 +34,16 @@ def recorded_in(
     choice: Choice,
     before: tuple[str, Run] | None = None,
     wanted: bool = False,
-) -> Iterator[Recording]:
+) -> Iterator[Unrecorded]:
     """Yield what takes a run in, and have it kept however it ends; in ``junit`` as XML.
 
     A page in ``html`` compares it with the run ``before``, which comes with its file. ``metrics``
     is handed it, too. It is taken in as well where it is ``wanted`` for something else. Raises
     BadInput where a file can't be written, before anything is measured.
     """
+    if not (save or junit or html or metrics or wanted):
+        yield Unrecorded()
+        return
     from underlay.proof.runs import schema
     from underlay.proof.runs.file import write_run
     from underlay.proof.runs.recording import Recording, recorded

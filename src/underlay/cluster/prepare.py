@@ -73,6 +73,8 @@ def begin(
     with lock(plan.lab, progress):
         state = _agree(plan, loaded.file, provider_name)
         state.write(plan)
+        if not loaded.hosts:
+            state.note_text(loaded.text.content)
         began = time.monotonic()
         # Files without a key are those of `render`, perhaps of the lab as it once was.
         if not (state.folder / "files").is_dir() or not key_file(plan.lab).exists():

@@ -1,6 +1,5 @@
 """Intent: what is wanted of a lab, held against what is predicted and against what was measured."""
 
-from underlay.intent.before_boot import intent_findings, intent_rules
 from underlay.intent.judgement import (
     Asked,
     Judged,
@@ -18,8 +17,6 @@ __all__ = [
     "Judged",
     "Outcome",
     "broken_words",
-    "intent_findings",
-    "intent_rules",
     "judged",
     "key_of",
     "of_predictions",

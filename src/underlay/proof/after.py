@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from underlay.lint import Loaded
     from underlay.observe.evidence import Evidence
     from underlay.plan import Plan
-    from underlay.proof.explain import Explanation
+    from underlay.proof.explanation import Explanation
     from underlay.verdict import Cell, Verdict
 
 # s that silent cells are asked for. Linux believes a neighbour for 45 s at most without a word

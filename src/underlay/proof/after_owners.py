@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from underlay.observe.evidence import Evidence
     from underlay.observe.unplanned import Unplanned
     from underlay.plan import Plan
-    from underlay.proof.explain import Cause, Explanation
+    from underlay.proof.explanation import Cause, Explanation
     from underlay.proof.runs.schema import Changed, Event
     from underlay.verdict import Verdict
 

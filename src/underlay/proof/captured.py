@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from underlay.expect import Pair
     from underlay.faults import Cell as Name
     from underlay.observe.capture import Frame
-    from underlay.proof.explain import Explanation
+    from underlay.proof.explanation import Explanation
     from underlay.proof.lab import RunningLab
     from underlay.proof.trace import Point
     from underlay.verdict import Verdict

@@ -15,16 +15,15 @@ from typing import TYPE_CHECKING, TypeVar
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.expect import Prediction, ends
 from underlay.intent import key_of
-from underlay.lab.statement import MUST, Ends, ends_in
-from underlay.lint.statements import name_hint
 from underlay.plan.statements import named_in_plan
 
 if TYPE_CHECKING:
     from underlay.expect import Expectation
     from underlay.intent import Asked, Judged
+    from underlay.lab.statement import Ends
     from underlay.observe.live import Live
     from underlay.plan import Plan
-    from underlay.proof.explain import Explanation
+    from underlay.proof.explanation import Explanation
     from underlay.verdict import Verdict
 
 AnyCell = TypeVar("AnyCell", bound="Asked")
@@ -161,6 +160,9 @@ class _Named:
         self._networks = [network.name for network in plan.networks]
 
     def pair(self, option: str, text: str) -> _Pair:
+        # Of a lab file only where somebody chose: reading one needs pydantic.
+        from underlay.lab.statement import MUST, ends_in
+
         first, sign, second = text.partition(f" {MUST} ")
         try:
             sides: Sequence[Ends] = [
@@ -183,6 +185,8 @@ class _Named:
         found = {self._ends[key] for key in self._named.matching(pattern)}
         found |= {name for name in self._networks if fnmatchcase(name, pattern)}
         if not found:
+            from underlay.lint.statements import name_hint
+
             hint = name_hint(pattern, self._named)
             raise BadInput(f"{option} {pattern!r}: nobody in {self._lab} is called so", hint=hint)
         return found

@@ -12,7 +12,8 @@ from underlay.faults import Scene
 from underlay.observe.live import RATE, read_machines
 from underlay.observe.live_probe import evidence_of, probe_machines
 from underlay.observe.pinned import PATH
-from underlay.proof.explain import NOTHING, explain
+from underlay.proof.explain import explain
+from underlay.proof.explanation import NOTHING
 from underlay.proof.lab import Proof
 from underlay.verdict import judge, with_intent
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from underlay.expect import Family
     from underlay.plan import Plan
     from underlay.proof.choice import Choice, Chosen
-    from underlay.proof.explain import Explanation
+    from underlay.proof.explanation import Explanation
     from underlay.verdict import Cell, Verdict
 
 Name = tuple[str, str, str, "Family"]

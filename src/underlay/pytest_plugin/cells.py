@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from underlay.expect import Value
-    from underlay.proof.explain import Explanation
+    from underlay.proof.explanation import Explanation
     from underlay.verdict import Cell
 
 SHOWN = 8

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from underlay.proof.explain import NOTHING
+from underlay.proof.explanation import NOTHING
 from underlay.report.after import after_document, after_text
 from underlay.report.captures import captures_text
 from underlay.report.explanation import document, explanation_text
@@ -18,7 +18,7 @@ from underlay.report.unplanned import unplanned_document, unplanned_text
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.report.run import Told
 
 UNKNOWN = "no cause is known: the lab could not be looked into, or the run ended before that"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from underlay.faults import Cell
-    from underlay.proof.explain import Cause, Explanation
+    from underlay.proof.explanation import Cause, Explanation
 
 LINES_SHOWN = 4
 RULES_SHOWN = 3

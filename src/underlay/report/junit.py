@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     from underlay.faults import Cell as Name
     from underlay.intent import Judged
-    from underlay.proof.explain import Cause, Explanation
-    from underlay.proof.labs import LabResult
+    from underlay.proof.explanation import Cause, Explanation
+    from underlay.proof.result import LabResult
     from underlay.proof.runs.schema import Event, Run, SavedLab
     from underlay.report.run import Told
     from underlay.verdict import Cell

@@ -17,7 +17,7 @@ from underlay.report.results import ended_early, outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.report.run import Told
     from underlay.verdict import Verdict
 

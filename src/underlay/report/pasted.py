@@ -15,7 +15,7 @@ from underlay.storage.seated import in_seat, typed
 
 if TYPE_CHECKING:
     from underlay.faults import Step
-    from underlay.proof.explain import Cause, Explanation
+    from underlay.proof.explanation import Cause, Explanation
 
 QUIETLY = " 2>/dev/null || :"
 # What only a shell makes something of.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from underlay.expect import End
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.report.run import Told
     from underlay.verdict import Cell
 

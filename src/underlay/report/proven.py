@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from underlay.proof.difference.proving import LabProof, ProvenCell
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.verdict import Cell
 
 SHOWN = 12

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from underlay.expect import End
     from underlay.plan import Plan
-    from underlay.proof.explain import Explanation
-    from underlay.proof.labs import LabResult, LabResults
+    from underlay.proof.explanation import Explanation
+    from underlay.proof.labs import LabResults
+    from underlay.proof.result import LabResult
     from underlay.proof.runs.schema import Run
     from underlay.report.origins import Origins
     from underlay.verdict import Verdict

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from underlay.errors import EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, Infrastructure
-from underlay.proof.labs import LabResults, narrowed
+from underlay.proof.labs import LabResults
+from underlay.proof.result import narrowed
 from underlay.proof.runs.restoring import chosen_of, results_of
 from underlay.proof.runs.schema import SavedError
 from underlay.report.after import after_text

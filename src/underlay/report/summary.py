@@ -22,8 +22,8 @@ from underlay.report.unplanned import KINDS, cause
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from underlay.proof.explain import Explanation
-    from underlay.proof.labs import LabResult
+    from underlay.proof.explanation import Explanation
+    from underlay.proof.result import LabResult
     from underlay.report.run import Told
     from underlay.verdict import Cell, Verdict
 

@@ -13,7 +13,7 @@ import pytest
 
 from browsing import SIZES, Open, axe, browser, needs_chromium, opening
 from underlay.lint import load
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.comparison import compare
 from underlay.proof.runs.saving import Source, saved
 from underlay.proof.runs.schema import (

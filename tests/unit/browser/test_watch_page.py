@@ -17,7 +17,7 @@ from underlay.cluster.state.lab import LabState
 from underlay.faults.record import Broken
 from underlay.proof import watched
 from underlay.proof.choice import Choice
-from underlay.proof.explain import NOTHING
+from underlay.proof.explanation import NOTHING
 from underlay.proof.trace import Point
 from underlay.proof.watched import Watch
 from underlay.verdict import Verdict

@@ -45,6 +45,22 @@ HEAVY = (
 )
 
 
+# What `check` of a running lab reads and imports only where cells differ, or a run is kept.
+OF_CHECK = (
+    "underlay.cli.verbs.check",
+    "underlay.cli.checks.running",
+    "underlay.cli.lab_proof",
+    "underlay.proof.choice",
+    "underlay.proof.lab",
+    "underlay.proof.result",
+    "underlay.report.origins",
+    "underlay.report.results",
+    "underlay.report.terminal",
+)
+NOT_OF_CHECK = {"pydantic", "yaml", "underlay.faults", "underlay.fleet", "underlay.lab.model",
+                "underlay.lint", "underlay.cluster.suite"}  # fmt: skip
+
+
 @pytest.fixture
 def verb(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., None]], None]:
     """Return a function that makes its argument the command of the verb `check`."""
@@ -70,10 +86,12 @@ def checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def imported_by(*arguments: str) -> set[str]:
     """Return the modules that a run of `underlay` with ``arguments`` imports."""
-    code = (
-        "import sys; from underlay.cli import main; main(sys.argv[1:]);"
-        "print(*sys.modules, file=sys.stderr)"
-    )
+    return modules_after("from underlay.cli import main; main(sys.argv[1:])", *arguments)
+
+
+def modules_after(code: str, *arguments: str) -> set[str]:
+    """Return the modules that there are after ``code`` was run."""
+    code = f"import sys; {code}; print(*sys.modules, file=sys.stderr)"
     result = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,
@@ -82,6 +100,12 @@ def imported_by(*arguments: str) -> set[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
     )
     return set(result.stderr.splitlines()[-1].split())
+
+
+def test_a_check_of_cells_that_are_as_predicted_imports_no_more_than_it_needs() -> None:
+    found = modules_after(f"import {', '.join(OF_CHECK)}")
+    assert set(OF_CHECK) <= found
+    assert NOT_OF_CHECK.isdisjoint(found)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from underlay.errors import BadInput, Infrastructure
 from underlay.faults.record import Broken
 from underlay.proof import watched
 from underlay.proof.choice import Choice
-from underlay.proof.explain import NOTHING
+from underlay.proof.explanation import NOTHING
 from underlay.proof.watched import Watch
 from underlay.report.watch_page.page import WatchPage, watch_page
 from underlay.verdict import Verdict

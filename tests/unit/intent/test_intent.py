@@ -10,7 +10,8 @@ import pytest
 from underlay.cli import main
 from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, EXIT_OK
 from underlay.expect import Prediction, predict
-from underlay.intent import intent_findings, of_predictions
+from underlay.intent import of_predictions
+from underlay.intent.before_boot import intent_findings
 from underlay.lab.statement import said_in
 from underlay.lab.text import LabError
 from underlay.lint import Finding, Loaded, load

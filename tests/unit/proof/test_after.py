@@ -44,7 +44,7 @@ from underlay.proof.after import (
     words_of,
 )
 from underlay.proof.after_reasons import reasons
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.recording import Recording, recorded
 from underlay.proof.runs.restoring import result_of
 from underlay.proof.runs.saving import saved

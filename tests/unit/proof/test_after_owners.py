@@ -10,7 +10,7 @@ from underlay.observe.unplanned import STRANGER, Looked, Unplanned
 from underlay.proof.after import changes_of
 from underlay.proof.after_owners import by_events, with_owners
 from underlay.proof.after_reasons import CHANGED, STALE
-from underlay.proof.explain import NOTHING, Cause
+from underlay.proof.explanation import NOTHING, Cause
 from underlay.proof.runs.schema import Changed
 from underlay.report.unplanned import cause
 from underlay.verdict import Verdict

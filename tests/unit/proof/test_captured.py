@@ -18,7 +18,7 @@ from underlay.plan import Plan
 from underlay.proof.captured import MOST, Captured, ask_again, chosen
 from underlay.proof.captured import _captured as captured
 from underlay.proof.choice import Choice
-from underlay.proof.labs import LabResult, narrowed
+from underlay.proof.result import LabResult, narrowed
 from underlay.proof.runs.file import write_run
 from underlay.proof.runs.saving import saved
 from underlay.proof.trace import Packet, trace_of

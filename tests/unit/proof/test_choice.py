@@ -15,7 +15,7 @@ from underlay.observe import Observation, Seen
 from underlay.observe.live import Live, Way
 from underlay.plan import Plan
 from underlay.proof.choice import Choice
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.report.nagios import _unknown
 from underlay.report.terminal import summary_line
 from underlay.storage.paths import root

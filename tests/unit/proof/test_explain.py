@@ -28,7 +28,8 @@ from underlay.observe import Observation
 from underlay.observe.evidence import Evidence
 from underlay.observe.observation import Seen
 from underlay.plan import make_plan
-from underlay.proof.explain import NOTHING, Explanation, explain
+from underlay.proof.explain import explain
+from underlay.proof.explanation import NOTHING, Explanation
 from underlay.report import explanation as shown
 from underlay.report.pasted import commands
 from underlay.storage.paths import root

@@ -21,8 +21,9 @@ from underlay.lint.read import read_lab
 from underlay.observe.observation import Observation, Seen
 from underlay.plan import Plan, make_plan
 from underlay.proof import labs
-from underlay.proof.explain import Explanation
-from underlay.proof.labs import LabResult, LabResults, prove_brought
+from underlay.proof.explanation import Explanation
+from underlay.proof.labs import LabResults, prove_brought
+from underlay.proof.result import LabResult
 from underlay.proof.runs.schema import Event, Healed, NodeEvent, SavedError
 from underlay.report.results import result_document, sum_line
 from underlay.storage import paths

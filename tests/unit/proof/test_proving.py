@@ -18,7 +18,8 @@ from underlay.observe import Observation, Seen
 from underlay.proof.difference import proving
 from underlay.proof.difference.cells import compare
 from underlay.proof.difference.labs import LabPair
-from underlay.proof.labs import LabResult, LabResults
+from underlay.proof.labs import LabResults
+from underlay.proof.result import LabResult
 from underlay.verdict import judge, with_intent
 from unit.report.test_report import as_predicted
 

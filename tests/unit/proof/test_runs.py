@@ -32,9 +32,9 @@ from underlay.proof import labs
 from underlay.proof.after import Outcome
 from underlay.proof.captured import Captured
 from underlay.proof.choice import Choice
-from underlay.proof.explain import NOTHING, Cause, Doubted, Explanation
+from underlay.proof.explanation import NOTHING, Cause, Doubted, Explanation
 from underlay.proof.lab import Proof
-from underlay.proof.labs import LabResult, narrowed
+from underlay.proof.result import LabResult, narrowed
 from underlay.proof.runs import schema
 from underlay.proof.runs.file import read_run, run_text, schema_of_runs, write_run
 from underlay.proof.runs.restoring import chosen_of, result_of

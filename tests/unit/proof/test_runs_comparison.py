@@ -17,7 +17,7 @@ from underlay.observe.observation import Observation
 from underlay.observe.unplanned import Looked
 from underlay.plan import Plan
 from underlay.proof.choice import Choice
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs import schema
 from underlay.proof.runs.comparison import Comparison, LabComparison, compare
 from underlay.proof.runs.saving import saved

@@ -12,7 +12,7 @@ from underlay.cli import main
 from underlay.errors import BadInput
 from underlay.lint import Loaded, load
 from underlay.plan import Plan
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.file import read_run, run_text, write_run
 from underlay.proof.runs.joining import joined
 from underlay.proof.runs.saving import saved

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from underlay.cluster.state.lab import LabState
 from underlay.lint import load
 from underlay.proof.lab import wanted_now
+from underlay.storage import paths
 from underlay.storage.paths import root
+
+if TYPE_CHECKING:
+    import pytest
 
 LAB = (root() / "labs" / "intent.yml").read_text(encoding="utf-8")
 
@@ -31,3 +36,27 @@ def test_a_new_statement_needs_no_other_lab(tmp_path: Path) -> None:
     assert wanted_now(state, started).intent == started.intent
     file.unlink()
     assert wanted_now(state, started).intent == started.intent
+
+
+def test_a_file_that_has_not_changed_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(paths.HOME, str(tmp_path / "home"))
+    file = tmp_path / "intent.yml"
+    file.write_text(LAB)
+    started = load(file).plan
+    state = LabState("intent", str(file), "uml")
+    state.write(started)
+    assert not state.text_is_noted()
+    assert wanted_now(state, started) == started
+    assert state.text_is_noted()
+    file.write_text(f"{LAB}  - web -> web icmp\n")
+    assert not state.text_is_noted()
+    assert wanted_now(state, started).intent[-1].text == "web -> web icmp"
+    # It leads to another plan than the one that was started, so it is read each time.
+    assert not state.text_is_noted()
+    file.write_text(LAB)
+    assert state.text_is_noted()
+    # What the nodes are by now is another lab's.
+    state.write(replace(started, lab="another"))
+    assert not state.text_is_noted()

@@ -10,7 +10,7 @@ import pytest
 from confusion import EVIDENCE
 from underlay.expect import Prediction, predict
 from underlay.lint import load
-from underlay.proof.explain import NOTHING
+from underlay.proof.explanation import NOTHING
 from underlay.proof.lab import Proof
 from underlay.pytest_plugin.cells import Asked, told
 from underlay.pytest_plugin.matrix import Matrix

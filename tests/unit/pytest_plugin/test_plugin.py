@@ -14,7 +14,7 @@ import pytest
 from underlay.cluster.state.lab import LabState
 from underlay.errors import Infrastructure
 from underlay.lint import Loaded, load
-from underlay.proof.explain import NOTHING
+from underlay.proof.explanation import NOTHING
 from underlay.proof.lab import Proof
 from underlay.pytest_plugin import cluster, session
 from underlay.pytest_plugin.bringing import Up

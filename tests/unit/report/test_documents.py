@@ -26,7 +26,7 @@ from underlay.expect import predict
 from underlay.lint import load
 from underlay.observe.observation import Observation
 from underlay.observe.unplanned import Looked
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.comparison import compare
 from underlay.proof.runs.saving import saved
 from underlay.proof.runs.schema import SavedError

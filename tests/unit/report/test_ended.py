@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from underlay.proof.explain import Explanation
-from underlay.proof.labs import LabResult
+from underlay.proof.explanation import Explanation
+from underlay.proof.result import LabResult
 from underlay.proof.runs.file import read_run, write_run
 from underlay.proof.runs.saving import saved
 from underlay.report.explained import run_explained_text

@@ -19,7 +19,7 @@ from underlay.lint import load
 from underlay.observe.observation import Observation
 from underlay.observe.unplanned import Looked
 from underlay.plan import Plan
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.saving import saved
 from underlay.report.junit import junit_text
 from underlay.report.run import Told

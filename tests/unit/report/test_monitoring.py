@@ -17,7 +17,7 @@ from underlay.errors import Infrastructure
 from underlay.intent import Judged
 from underlay.lint import load
 from underlay.observe.unplanned import Looked
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.file import write_run
 from underlay.proof.runs.saving import saved
 from underlay.report.nagios import nagios_line

@@ -16,7 +16,7 @@ from cluster.small_lab import small_lab
 from confusion import GREEN
 from underlay.cli import main
 from underlay.lint import load
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.file import write_run
 from underlay.proof.runs.saving import saved
 from underlay.report.run import COLUMNS, Told, csv_text, run_text

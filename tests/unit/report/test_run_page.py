@@ -18,7 +18,7 @@ from underlay.cli import main
 from underlay.expect import Prediction, pairs
 from underlay.lint import load
 from underlay.proof.captured import Captured
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.comparison import compare
 from underlay.proof.runs.saving import Source, saved
 from underlay.proof.trace import Point

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from underlay.lint import Loaded
     from underlay.plan import Plan
     from underlay.proof.choice import Choice
-    from underlay.proof.labs import LabResult
-    from underlay.proof.runs.recording import Recording
+    from underlay.proof.result import LabResult
+    from underlay.proof.runs.unrecorded import Unrecorded
 
 
 def check_files(
     what: str,
     choice: Choice,
-    run: Recording,
+    run: Unrecorded,
     how: How,
     earlier: Earlier | None,
 ) -> int:
@@ -42,7 +42,8 @@ def check_files(
     several labs are to be chosen.
     """
     from underlay.cluster.providers import DEFAULT
-    from underlay.proof.labs import narrowed, prove_labs
+    from underlay.proof.labs import prove_labs
+    from underlay.proof.result import narrowed
     from underlay.report.comparison import baseline_document
     from underlay.report.results import results_document, sum_line
 

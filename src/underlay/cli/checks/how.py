@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from underlay.plan import Plan
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.proof.runs.comparison import Comparison
-    from underlay.proof.runs.recording import Recording
     from underlay.proof.runs.schema import Run
+    from underlay.proof.runs.unrecorded import Unrecorded
 
 
 class How(NamedTuple):
@@ -39,7 +39,7 @@ class Earlier:
     file: str
     run: Run
 
-    def compared(self, now: Recording) -> Comparison:
+    def compared(self, now: Unrecorded) -> Comparison:
         """Return what isn't as in that run."""
         from underlay.proof.runs.comparison import compare
 
@@ -59,12 +59,12 @@ def show_comparison(compared: Comparison) -> None:
 def tell_one(
     plan: Plan,
     result: LabResult,
-    run: Recording,
+    run: Unrecorded,
     how: How,
     earlier: Earlier | None,
 ) -> int:
     """Print what became of the one lab that was measured where it is; return the exit code."""
-    from underlay.proof.explain import NOTHING
+    from underlay.proof.explanation import NOTHING
     from underlay.report.comparison import baseline_document
     from underlay.report.results import lab_document
 

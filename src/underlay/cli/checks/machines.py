@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from underlay.cli.checks.how import Earlier, How
     from underlay.cli.on_machines import OnMachines
     from underlay.proof.choice import Choice
-    from underlay.proof.runs.recording import Recording
+    from underlay.proof.runs.unrecorded import Unrecorded
     from underlay.verdict import Verdict
 
 
@@ -24,7 +24,7 @@ def check_machines(
     what: str,
     machines: OnMachines,
     choice: Choice,
-    run: Recording,
+    run: Unrecorded,
     how: How,
     earlier: Earlier | None,
 ) -> int:
@@ -32,8 +32,8 @@ def check_machines(
 
     Raises BadInput where ``what`` isn't one lab, or the inventory has none of its hosts.
     """
-    from underlay.proof.labs import LabResult, narrowed
     from underlay.proof.live import PROVIDER
+    from underlay.proof.result import LabResult, narrowed
 
     labs = read_all(files_of(what))
     if len(labs) > 1:

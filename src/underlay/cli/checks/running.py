@@ -15,22 +15,23 @@ if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
     from underlay.proof.choice import Choice
     from underlay.proof.lab import Proof
-    from underlay.proof.runs.recording import Recording
+    from underlay.proof.runs.unrecorded import Unrecorded
 
 
 def check_running(
     lab: str | None,
     choice: Choice,
-    run: Recording,
+    run: Unrecorded,
     how: How,
     earlier: Earlier | None,
 ) -> int:
     """Prove the lab that is up, print the result, and return the exit code."""
-    from underlay.proof.labs import LabResult, narrowed
+    from underlay.proof.result import LabResult, narrowed
 
     state = running_state(lab)
     chosen = choice.of(state.plan()) if choice else None
-    run.of_labs([source_of(state)], state.provider, chosen)
+    if run.kept:
+        run.of_labs([source_of(state)], state.provider, chosen)
     run.reach("measuring")
     proof = prove_lab(state, strict=how.strict, measured=run.measured)
     run.add(LabResult(proof.verdict, proof.explanation))

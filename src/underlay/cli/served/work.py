@@ -21,7 +21,7 @@ from underlay.report.watch_page.page import logged, measured_part, sum_text, wat
 
 if TYPE_CHECKING:
     from underlay.cli.served.board import Asked, Board
-    from underlay.proof.explain import Explanation
+    from underlay.proof.explanation import Explanation
     from underlay.proof.watched import Measurement, Watch
     from underlay.report.watch_page.page import WatchPage
 

@@ -80,10 +80,11 @@ def _page(state: LabState, verdict: Verdict) -> Path:
     """Write the run as a page into the lab's folder, which `down` takes away, and say where."""
     from underlay.cli.recording import recorded_in, source_of
     from underlay.proof.choice import Choice
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
 
     page = state.folder / "matrix.html"
     with recorded_in(None, None, page, of="running", strict=False, choice=Choice()) as run:
-        run.of_labs([source_of(state)], state.provider)
+        if run.kept:
+            run.of_labs([source_of(state)], state.provider)
         run.add(LabResult(verdict))
     return page

@@ -52,7 +52,7 @@ def command(
 
 
 def _running(lab: str | None, *, as_json: bool) -> int:
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.report.explained import explained_document, explained_text
     from underlay.report.terminal import page_form
 

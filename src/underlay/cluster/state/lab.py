@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +18,11 @@ from underlay.storage.writing import write_whole
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
+
+
+# The digest of a plan and of the text that says the same: a file that hasn't changed need not be
+# read again to know what it wants.
+NOTED = "text.sha256"
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,22 @@ class LabState:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_whole(self.folder / "plan.json", plan.to_json())
         write_whole(self.folder / "lab.json", json.dumps(asdict(self), indent=2) + "\n")
+
+    def note_text(self, text: str) -> None:
+        """Note that ``text``, a lab file's, says what the plan in the folder does."""
+        with suppress(OSError):
+            write_whole(self.folder / NOTED, self._digest(text.encode()))
+
+    def text_is_noted(self) -> bool:
+        """Whether the lab's file has the text that was noted, and the plan is that of then."""
+        try:
+            noted = (self.folder / NOTED).read_text()
+            return noted == self._digest(Path(self.file).read_bytes())
+        except (OSError, ValueError):
+            return False
+
+    def _digest(self, text: bytes) -> str:
+        return hashlib.sha256((self.folder / "plan.json").read_bytes() + b"\0" + text).hexdigest()
 
 
 def plan_in(folder: Path) -> Plan:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from underlay.plan import Plan, PlannedStatement
     from underlay.proof.difference.cells import Change, Difference, Side, What
     from underlay.proof.difference.labs import LabPair
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.verdict import Cell, Verdict
 
 OLD, NEW = "old", "new"

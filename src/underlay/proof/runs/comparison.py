@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput
-from underlay.proof.labs import narrowed
+from underlay.proof.result import narrowed
 from underlay.proof.runs.restoring import chosen_of, result_of
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from underlay.faults import Cell as Name
     from underlay.intent import Judged
     from underlay.observe.unplanned import Unplanned
-    from underlay.proof.explain import Cause
-    from underlay.proof.labs import LabResult
+    from underlay.proof.explanation import Cause
+    from underlay.proof.result import LabResult
     from underlay.proof.runs.schema import Run, SavedLab
     from underlay.verdict import Cell, Verdict
 

@@ -15,9 +15,10 @@ from underlay.cluster.versions import versions
 from underlay.errors import Infrastructure, Interrupted, UnderlayError
 from underlay.expect import predict
 from underlay.observe.observation import Observation
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.proof.runs.saving import saved, saved_error, unread
 from underlay.proof.runs.schema import Choice, Run, SavedError
+from underlay.proof.runs.unrecorded import Unrecorded
 from underlay.verdict import judge, with_intent
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ LEAST_PAUSE = 10
 FEW = 5
 
 
-class Recording:
+class Recording(Unrecorded):
     """What is known of a run by now. Each of ``writers`` is handed it at every step.
 
     Without writers nothing is done, unless the run is ``wanted`` for something else. ``captures``
@@ -55,6 +56,7 @@ class Recording:
         captures: bool = False,
     ) -> None:
         self.run: Run | None = None
+        self.kept = bool(writers) or wanted
         self.captures = captures
         self._writers = writers
         self._chosen: Chosen | None = None
@@ -63,7 +65,7 @@ class Recording:
         self._known: set[str] = set()
         self._written, self._took = 0.0, 0.0
         self._error: BaseException | None = None
-        if writers or wanted:
+        if self.kept:
             self.run = Run(
                 began=_now(),
                 until=_now(),

@@ -16,8 +16,9 @@ from underlay.observe.capture import Frame
 from underlay.observe.unplanned import Looked
 from underlay.proof.captured import Captured
 from underlay.proof.choice import Choice, Chosen
-from underlay.proof.explain import Cause, Doubted, Explanation
-from underlay.proof.labs import LabResult, LabResults
+from underlay.proof.explanation import Cause, Doubted, Explanation
+from underlay.proof.labs import LabResults
+from underlay.proof.result import LabResult
 from underlay.proof.runs.saving import TEXTS
 from underlay.verdict import Cell, Verdict
 

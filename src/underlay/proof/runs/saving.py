@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from underlay.expect import ends
 from underlay.faults.fault import Entry
-from underlay.proof.explain import NOTHING
+from underlay.proof.explanation import NOTHING
 from underlay.proof.runs.schema import (
     CellName,
     Outcome,
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from underlay.plan import Plan
     from underlay.proof.captured import Captured
     from underlay.proof.choice import Chosen
-    from underlay.proof.explain import Cause, Explanation
-    from underlay.proof.labs import LabResult
+    from underlay.proof.explanation import Cause, Explanation
+    from underlay.proof.result import LabResult
     from underlay.verdict import Cell
 
 # What a fault says of itself; the rest of it finds and mends, which a file can't.

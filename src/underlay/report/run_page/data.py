@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from underlay.intent import Judged
     from underlay.plan import Plan
     from underlay.proof.captured import Captured
-    from underlay.proof.labs import LabResult
+    from underlay.proof.result import LabResult
     from underlay.proof.runs.schema import Event, SavedLab
     from underlay.report.run import Told
     from underlay.verdict import Cell

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from underlay.expect import ends
-from underlay.proof.labs import LabResult
+from underlay.proof.result import LabResult
 from underlay.report.run_page.data import measured_document, picture_document
 from underlay.report.run_page.page import environment, file_of_page, script_part
 from underlay.report.topology.svg import style as picture_style
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from underlay.faults import Cell as Name
     from underlay.plan import Plan
-    from underlay.proof.explain import Explanation
+    from underlay.proof.explanation import Explanation
     from underlay.proof.watched import Measurement
 
 HERE = "underlay.report.watch_page"

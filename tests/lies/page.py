@@ -213,11 +213,14 @@ def _which(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _totals(found: dict[str, Any]) -> Iterator[str]:
-    rows = list(_rows(found))
+    rows = [row for row in _rows(found) if row["fault"] not in UNSTEADY]
     changed = sum(row["changed"] > 0 for row in rows)
     yield from ("## Fault by fault", "")
     yield f"{len(rows)} faults; under {changed} of them the referee saw cells change. How often a"
     yield "tool's word on the whole lab was"
+    yield ""
+    yield f"({', '.join(f'`{name}`' for name in UNSTEADY)} is left out: the table may be full"
+    yield "while a tool asks and not while the referee does, which asks each pair alone.)"
     yield ""
     heads = [head for head in HEADS if head != BROKEN_UNASKED]
     yield f"| Tool | {' | '.join(heads)} | Didn't look there | Seconds, median | longest |"
@@ -262,7 +265,7 @@ def _better(found: dict[str, Any]) -> Iterator[str]:
         (lab, name, row)
         for lab, about in found.items()
         for name, row in about["rows"].items()
-        if row["tools"]["underlay"]["worth"] not in (RIGHT, NO_MATTER)
+        if row["tools"]["underlay"]["worth"] not in (RIGHT, NO_MATTER) and name not in UNSTEADY
     ]
     for lab, name, row in better:
         others = [TOOLS[t] for t in TOOLS if t != "underlay" and row["tools"][t]["worth"] == RIGHT]

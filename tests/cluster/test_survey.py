@@ -9,55 +9,28 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import struct
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from cluster.commands import Done
-from cluster.running import Checkout, Matrix
-from foreign import USER, Foreign, foreign_machines
+from cluster.running import Checkout
+from cluster.surveyed import KINDS, ROOT_RIGHTS, lies, looks, reached, survey, verdicts, words
+from foreign import Foreign, foreign_machines
 from underlay.observe.capture import Frame, summary
 from underlay.observe.on_node.packets import readable
 from underlay.survey.on_host.frames import ETH_MARKED
 from underlay.survey.wire import NOBODY
 
-ROOT_RIGHTS = f"{USER} ALL=(root) NOPASSWD: ALL"
 # Segments by what sits on them, each with its policy; macvlan and ipvlan can't share a parent, and
 # all ipvlan children of one have its flag.
 SEGMENT = "  {name}: {{subnet: 192.168.{octet}.0/24, subnet6: fd00:{octet}::/64{policy}}}\n"
-KINDS = {
-    "mac": {"bri": "driver: macvlan", "vep": "driver: macvlan, mode: vepa"},
-    "ip": {"ipl": "driver: ipvlan"},
-    "ipv": {"ipv": "driver: ipvlan, flag: vepa"},
-}
-# A sentence's name by network, and whom of the cells it is about.
-ABOUT = {
-    "bri": {"macvlan-bridge-between": "between", "macvlan-bridge-beside": "beside"},
-    "vep": {"macvlan-vepa-between": "between", "macvlan-vepa-beside": "beside"},
-    "ipl": {"ipvlan-l2-between": "between", "ipvlan-l2-beside": "beside"},
-    "ipv": {"ipvlan-l2-vepa-beside": "beside"},
-}
 OWN_MACS = ("02:75:", "00:00:5e:00:53:")
-SURVEY_DEADLINE = 300.0
-# Interfaces with who listens there, groups, addresses, neighbours, routes, sockets and processes.
-LOOKS = r"""
-ip -details link | sed -E 's/(state|qlen|group) .*//'
-ip maddress
-ip address | grep -v valid_lft
-ip neighbour | awk '{print $1, $2, $3, $4, $5}' | grep -v eth0 | sort
-ip route; ip -6 route | sed -E 's/expires [0-9]+sec//' | sort
-awk 'NR > 1 {print $3, $4, $5}' /proc/net/packet | sort
-lsmod | awk '{print $1}' | sort
-ps -eo user=,args= | grep -c python3 || true
-"""
 SOCKETS = "awk '$4 == \"0003\"' /proc/net/packet | wc -l"
 FILES = r"""
 find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /var/log \) -prune \
@@ -70,11 +43,11 @@ def rack(parts: Mapping[str, tuple[str, str]], *, family6: bool = True) -> str:
     segments, networks, containers = "", "", ""
     for number, (segment, (kind, policy)) in enumerate(parts.items()):
         segments += SEGMENT.format(name=segment, octet=60 + number, policy=policy)
-        for other, (short, words) in enumerate(KINDS[kind].items()):
+        for other, (short, driver) in enumerate(KINDS[kind].items()):
             subnet = f"10.{number + 1}.{other}.0/24"
             six = f", subnet6: fd00:{number + 1}{other}::/64" if family6 else ""
             networks += (
-                f"  {segment}-{short}: {{{words}, segment: {segment}, subnet: {subnet}{six}, "
+                f"  {segment}-{short}: {{{driver}, segment: {segment}, subnet: {subnet}{six}, "
             )
             networks += "runtime: iproute2}\n"
             containers += f"  - {{on: all, count: 2, networks: [{segment}-{short}]}}\n"
@@ -145,53 +118,6 @@ def machines(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield found
 
 
-def words(machines: Foreign, segments: Mapping[str, object], *more: str) -> tuple[str, ...]:
-    """Return the command's words, with each segment's NIC by name."""
-    nics = [f"--segment={name}=eth{number}" for number, name in enumerate(segments, 1)]
-    return ("survey", "-i", str(machines.inventory), *nics, *more)
-
-
-def survey(here: Checkout, machines: Foreign, segments: Mapping[str, object], *more: str) -> Done:
-    return here.underlay(*words(machines, segments, "--json", *more), deadline=SURVEY_DEADLINE)
-
-
-def verdicts(document: Mapping[str, Any]) -> dict[tuple[str, str], str]:
-    return {(one["segment"], one["id"]): one["verdict"] for one in document["sentences"]}
-
-
-def lies(
-    document: Mapping[str, Any], matrix: Matrix, parts: Mapping[str, tuple[str, str]]
-) -> tuple[list[str], int]:
-    """Return sentences that packets contradict, and how many were held against packets."""
-    found, held = [], 0
-    said = verdicts(document)
-    for segment, (kind, _) in parts.items():
-        for short in KINDS[kind]:
-            for ident, where in ABOUT[short].items():
-                seen = _reached(matrix, f"{segment}-{short}", where)
-                assert seen, f"no cell for {ident} in {segment}"
-                wanted = {"works": {True}, "fails": {False}}[said[segment, ident]]
-                held += 1
-                if seen != wanted:
-                    found.append(f"{segment}: {ident}: said {said[segment, ident]}, seen {seen}")
-    return found, held
-
-
-def _reached(matrix: Matrix, network: str, where: str, asked: str = "icmp") -> set[bool]:
-    """Return whether containers of a network reached each other, pair by pair."""
-    seen = set()
-    for (source, destination, protocol), cell in matrix.cells.items():
-        pair = [re.fullmatch(rf"{network}-(\d)[a-z]", end) for end in (source, destination)]
-        if protocol != asked or None in pair or source == destination:
-            continue
-        nodes = [one[1] for one in pair if one]
-        if (nodes[0] == nodes[1]) == (where == "beside"):
-            silent = cell["observed"] == "not_measured" and cell["reason"]
-            assert cell["observed"] in ("reachable", "unreachable") or silent, cell
-            seen.add(cell["observed"] == "reachable")
-    return seen
-
-
 @pytest.mark.all
 def test_vlans_of_a_switchs_ports(here: Checkout, copy: Checkout, tmp_path: Path) -> None:
     mirror = tmp_path / "mirror.yml"
@@ -204,8 +130,8 @@ def test_vlans_of_a_switchs_ports(here: Checkout, copy: Checkout, tmp_path: Path
         assert done.code == 0, str(done)
         said = verdicts(done.document())
         matrix = machines.lab.check()
-    assert _reached(matrix, "ten", "between") == {True}
-    assert _reached(matrix, "twenty", "between") == {True, False}
+    assert reached(matrix, "ten", "between") == {True}
+    assert reached(matrix, "twenty", "between") == {True, False}
     tags = {(s, tag): said[s, f"vlan-{tag}"] for s in segments for tag in (10, 20, 30)}
     assert tags == {(s, tag): "works" if s == "every" and tag != 30 else "fails" for s, tag in tags}
     assert said["every", "macvlan-bridge-between"] == "works"
@@ -237,11 +163,6 @@ def test_what_it_says_is_what_packets_do_and_nothing_is_left(
     lint = here.underlay("lint", str(file))
     assert lint.code == 0, str(lint)
     assert file.read_text().count("locked: true") == 2
-
-
-def looks(machines: Foreign) -> dict[str, str]:
-    """Return what of each machine a survey could change, and what time alone doesn't."""
-    return {name: machines.root(name, LOOKS) for name in machines.names}
 
 
 @contextmanager
@@ -387,7 +308,7 @@ def test_every_policy_of_a_switch(
         if policy in ("plain", "snooping", "dropping"):
             wanted = "fails" if policy == "dropping" else "works"
             assert said["mac", "multicast6"] == said["mac", "multicast4"] == wanted
-            seen = _reached(matrix, "mac-bri", "between", "icmp6")
+            seen = reached(matrix, "mac-bri", "between", "icmp6")
             assert seen == {wanted == "works"}, "IPv6 finds its neighbours by multicast"
         _prove_mirrored(here, mirror, MIRRORED.get(policy, {}))
     finally:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers.rule import Stop
 from underlay.expect.ends import Check, Family, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Value = str | tuple[str, ...]
 
@@ -38,3 +41,17 @@ class Expectation:
     family: Family = 4
     kind: Literal["reach", "value"] = "reach"
     value: Value = ""
+
+
+def warm(expectations: Iterable[Expectation]) -> tuple[Expectation, ...]:
+    """Return the ``expectations`` of a network in which neighbours may be known from before.
+
+    Whoever can't be found may have asked for its asker, who knows it then: a request goes out to
+    it, unheard, and nobody answers (RFC 826: the receiver of a request notes who sent it).
+    """
+    return tuple(
+        replace(one, also=(*one.also, "no_answer"))
+        if one.stop == "no_neighbour" and not one.reachable
+        else one
+        for one in expectations
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput, count, listed
 from underlay.expect import Prediction, machines
+from underlay.expect.expectation import warm
 from underlay.faults import Scene
 from underlay.observe.live import RATE, read_machines
 from underlay.observe.live_probe import evidence_of, probe_machines
@@ -96,7 +97,8 @@ def prove_machines(
         "predict": round(predicted - began, 3),
         "measure": round(time.monotonic() - predicted, 3),
     }
-    verdict = judge(plan.lab, PROVIDER, expectations, observation, timings)
+    judged_by = expectations if live.flushed else warm(expectations)
+    verdict = judge(plan.lab, PROVIDER, judged_by, observation, timings)
     verdict = replace(with_intent(verdict, plan), strict=how.strict, live=live)
     if measured is not None:
         measured(verdict)

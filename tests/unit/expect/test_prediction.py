@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -18,6 +19,7 @@ from ruamel.yaml import YAML
 from underlay.drivers import DRIVERS, Driver, ipvlan, macvlan, vlan
 from underlay.drivers.rule import Fact, Relation, facts, first
 from underlay.expect import Expectation, ends, predict, stations, tables
+from underlay.expect.expectation import warm
 from underlay.lab import Lab
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
@@ -496,3 +498,18 @@ def test_a_second_network_over_ipvlan_loses_answers_to_the_first_address() -> No
     assert cells["mac-1a@ip", "mac-2a@ip"].reachable
     assert cells["mac-1a@mac", "mac-2a@mac"].reachable
     assert not cells["core-02", "mac-1a@mac"].reachable
+
+
+def test_who_is_known_from_before_is_asked_in_vain_in_a_warm_network() -> None:
+    """What is expected otherwise isn't changed: neither who answers, nor where others stop."""
+    plan = plan_of({"lannet": network()}, lan={"locked": True})
+    cold = list(predict(plan))
+    pairs = list(zip(cold, warm(cold), strict=True))
+    changed = [(one, other) for one, other in pairs if one != other]
+    assert changed
+    for one, other in changed:
+        assert (one.reachable, one.stop) == (False, "no_neighbour")
+        assert other == replace(one, also=(*one.also, "no_answer"))
+    unfound = [one for one in cold if one.stop == "no_neighbour" and not one.reachable]
+    assert [one for one, _ in changed] == unfound
+    assert len(unfound) < len(cold)

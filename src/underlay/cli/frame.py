@@ -36,7 +36,10 @@ def run_verb(verb: str, arguments: list[str]) -> int:
     except typer.TyperException as error:
         text = error.format_message()
         options = [word for parameter in command.params for word in parameter.opts]
-        raise BadInput(_sentence(text), hint=_hint(program, text, options)) from error
+        hint = _hint(program, text, options)
+        if all(one.param_type_name == "option" for one in command.params) and "--lab" in options:
+            hint = _lab_hint(program, text) or hint
+        raise BadInput(_sentence(text), hint=hint) from error
     return EXIT_OK
 
 
@@ -85,6 +88,12 @@ def _sentence(text: str) -> str:
     for found, plain in _PLAINER:
         text = re.sub(found, plain, text, flags=re.IGNORECASE)
     return text[:1].lower() + text[1:]
+
+
+def _lab_hint(program: str, text: str) -> str:
+    """Return how a lab is named to a verb about a running one, where a word was there for it."""
+    extra = re.search(r"unexpected extra argument(?:\(s\))? \((\S+)\)", text)
+    return f"a lab that is up is named by --lab: `{program} --lab {extra[1]}`" if extra else ""
 
 
 def _hint(program: str, text: str, options: Iterable[str]) -> str:

@@ -49,4 +49,6 @@ def write(path: Path, content: str | bytes) -> None:
     try:
         write_whole(path, content)
     except OSError as error:
-        raise BadInput(f"{path} can't be written: {reason(error)}") from error
+        folder = shlex.quote(str(path.parent))
+        hint = "" if path.parent.exists() else f"mkdir -p {folder}"
+        raise BadInput(f"{path} can't be written: {reason(error)}", hint=hint) from error

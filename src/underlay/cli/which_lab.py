@@ -31,7 +31,7 @@ def resolve_lab(argument: str | None) -> Path:
             return path
         if path.is_dir():
             raise BadInput(f"{argument} is a folder, not a lab file", hint=_of_folder(path))
-        raise BadInput(f"{argument} is not there", hint=_nearest_file(path.stem))
+        raise BadInput(f"{argument} is not there", hint=_beside(path) or _nearest_file(path.stem))
     named = root() / "labs" / f"{argument}.yml"
     if named.is_file():
         return named
@@ -113,6 +113,13 @@ def _of_folder(folder: Path) -> str:
     return f"underlay import {shlex.quote(str(folder))} -o lab.yml  makes one of hosts' files"
 
 
+def _beside(path: Path) -> str:
+    """Return which lab file in its folder may be meant by a path; nothing where none is like it."""
+    there = {each.name: each for suffix in SUFFIXES for each in path.parent.glob(f"*{suffix}")}
+    near = nearest(path.name, there)
+    return did_you_mean(str(there[near])) if near else ""
+
+
 def _nearest_file(word: str) -> str:
     names = lab_names()
     near = nearest(word, names) or next((n for n in names if n.rpartition("/")[2] == word), "")
@@ -122,6 +129,8 @@ def _nearest_file(word: str) -> str:
 
 
 def _hint_for(name: str, up: tuple[str, ...]) -> str:
+    if not up and name not in lab_names():
+        return "no lab is up; `underlay up FILE` starts one"
     if not up:
         return f"no lab is up; `underlay up {shlex.quote(name)}` starts it"
     near = nearest(name, up)

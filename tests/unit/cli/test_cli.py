@@ -195,6 +195,11 @@ def test_unknown_option_is_bad_input(
         (["up", "--format", "html"], "no such option: --format", "hint: `underlay up"),
         (["check", "--strct"], "no such option: --strct", "did you mean --strict?"),
         (["predict", "a", "b", "c"], "nothing more is expected: b c", "--help`"),
+        (["down", "mine"], "nothing more is expected: mine", "`underlay down --lab mine`"),
+        (["status", "mine"], "nothing more is expected: mine", "`underlay status --lab mine`"),
+        (["hosts", "mine"], "nothing more is expected: mine", "`underlay hosts --help`"),
+        (["forward", "web-1a"], "expected CONTAINER:PORT", "underlay forward web-1a:80"),
+        (["hosts", "--print-sudoers"], "needs --inventory", "inventory.yml --print-sudoers"),
         (["capture", "--seconds", "x"], "invalid value for '--seconds': it is no number", ""),
     ],
 )
@@ -486,6 +491,27 @@ def test_who_names_hosts_for_a_lab_is_told_what_to_name(
     said = capfd.readouterr().err
     assert "--host" not in said
     assert ("underlay import DIR -o lab.yml" in said) == (words[0] != "import")
+
+
+def test_a_path_that_is_not_there_is_looked_for_beside_it(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rack.yml").touch()
+    for word, near in (("rak.yml", "rack.yml"), ("./coreo.yml", "'coreos'")):
+        with pytest.raises(BadInput) as caught:
+            labs.resolve_lab(word)
+        assert caught.value.hint == f"did you mean {near}?"
+
+
+def test_only_a_lab_that_there_is_may_be_started_by_its_name(checkout: Path) -> None:
+    for name, hint in (
+        ("coreos", "`underlay up coreos` starts it"),
+        ("nope", "`underlay up FILE`"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            labs.running_lab(name)
+        assert hint in caught.value.hint
 
 
 def test_running_lab(checkout: Path) -> None:

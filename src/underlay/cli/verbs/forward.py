@@ -102,7 +102,7 @@ def _asked(what: str) -> tuple[str, int]:
     if not name or not port.isdecimal() or not 1 <= int(port) <= HIGHEST:
         raise BadInput(
             f"found {what!r}, expected CONTAINER:PORT, with a port from 1 to {HIGHEST}",
-            hint="underlay forward lannet-1a:80",
+            hint=f"underlay forward {what.partition(':')[0] or 'lannet-1a'}:80",
         )
     return name, int(port)
 

@@ -72,7 +72,8 @@ def command(
         print(program(), end="")
         return
     if inventory is None:
-        raise BadInput("hosts needs --inventory", hint="underlay hosts -i inventory.yml")
+        more = " --print-sudoers" if print_sudoers else ""
+        raise BadInput("hosts needs --inventory", hint=f"underlay hosts -i inventory.yml{more}")
     from underlay.cluster.inventory import machines_of
 
     machines = machines_of(inventory, limit or "")

@@ -63,12 +63,12 @@ def start(container: dict, networks: dict[str, dict]) -> None:
     attached = []
     try:
         for attachment in container["attachments"]:
-            words = _words(container, attachment, networks[attachment["network"]])
+            words = parameters(container, attachment, networks[attachment["network"]])
             attached.append((attachment["network"], words))
             if _noted(name, called(networks[attachment["network"]])):
                 run([*_program(networks[attachment["network"]]), "del", *words], check=False)
             run([*_program(networks[attachment["network"]]), "add", *words])
-        batch(_afterwards(container, networks), space=name)
+        batch(afterwards(container, networks), space=name)
         settling.wait(container, networks)
         if programs.has_one(container):
             crun.start(name, programs.of_crun(container, crun.configuration(name)))
@@ -94,7 +94,7 @@ def stop(container: dict, networks: dict[str, dict]) -> None:
     namespaces.make([name])
     for attachment in container["attachments"]:
         network = networks[attachment["network"]]
-        words = _words(container, attachment, network)
+        words = parameters(container, attachment, network)
         run([*_program(network), "del", *words], check=False)
         _release(name, called(network), attachment)
     namespaces.remove([name])
@@ -159,7 +159,7 @@ def _program(network: dict) -> list[str]:
     return ["env", f"NETCONFPATH={COPIES}", PROGRAM]
 
 
-def _words(container: dict, attachment: dict, network: dict) -> list[str]:
+def parameters(container: dict, attachment: dict, network: dict) -> list[str]:
     """Return the arguments of the cni program: NETWORK CONTAINER NETNS IFNAME KEY=VALUE …."""
     name = container["name"]
     words = [called(network), name, namespaces.path(name), attachment["interface"]]
@@ -176,7 +176,7 @@ def _words(container: dict, attachment: dict, network: dict) -> list[str]:
     return words
 
 
-def _afterwards(container: dict, networks: dict[str, dict]) -> list[str]:
+def afterwards(container: dict, networks: dict[str, dict]) -> list[str]:
     """IPv6 routes without a gateway, which plugins can't express; see the role's template.
 
     With leases all routes: no server can name one without a gateway.

@@ -27,7 +27,9 @@ def start(container: dict, networks: dict[str, dict]) -> None:
         for attachment in container["attachments"]:
             network = networks[attachment["network"]]
             if by_tap(network):
-                inside += taps.inside(name, attachment, network, passing=_passing(attachment))
+                inside += taps.inside(
+                    name, attachment, network, passing=passing(attachment["interface"])
+                )
             inside += configuration(attachment, network)
         batch(inside + routes.lines(container, networks), space=name)
         settling.wait(container, networks)
@@ -98,7 +100,7 @@ def creation(name: str, attachment: dict, network: dict) -> list[str]:
     """Return ip's lines that make the container ``name``'s interface in the network."""
     if network["attach"] == "port":
         return _pair(name, attachment, network)
-    words = ["link", "add", "link", network["parent"], "name", _passing(attachment)]
+    words = ["link", "add", "link", network["parent"], "name", passing(attachment["interface"])]
     mac = routes.given_mac(attachment, network)
     if mac and network["mode"] != "passthru":
         # A passthru child has its parent's address, whatever is asked for.
@@ -123,25 +125,25 @@ def _pair(name: str, attachment: dict, network: dict) -> list[str]:
     port, mtu = f"vp-{number:08x}", network["mtu"]
     mac = routes.given_mac(attachment, network)
     own = f"address {mac} " if mac else ""
-    inner = f"name {_passing(attachment)} {own}mtu {mtu} netns {name}"
+    inner = f"name {passing(attachment['interface'])} {own}mtu {mtu} netns {name}"
     return [
         f"link add name {port} mtu {mtu} type veth peer {inner}",
         f"link set {port} master {network['parent']} up",
     ]
 
 
-def _passing(attachment: dict) -> str:
+def passing(interface: str) -> str:
     """Return the name that an interface is made by.
 
     The kernel refuses a name that the node itself has, although the interface never is there.
     """
-    return attachment["interface"].replace("eth", "new")
+    return interface.replace("eth", "new")
 
 
 def configuration(attachment: dict, network: dict) -> list[str]:
     """Return ip's lines that give the interface its name and addresses, in the container."""
     name = attachment["interface"]
-    lines = [f"link set {_passing(attachment)} name {name}", f"link set {name} up"]
+    lines = [f"link set {passing(attachment['interface'])} name {name}", f"link set {name} up"]
     for address in routes.given(attachment, network):
         how = "nodad" if ":" in address else "broadcast +"
         lines.append(f"address add {address} {how} dev {name}")

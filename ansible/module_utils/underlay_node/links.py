@@ -287,29 +287,32 @@ def _more(address: str) -> str:
 
 def _route(work: Work, wanted: Links, before: Links) -> None:
     rows = [*show(["route", "show"]), *show(["-6", "route", "show"])]
-    present = {
-        (row["dst"], row.get("dev", ""), row.get("gateway", row.get("via", {}).get("host", "")))
-        for row in rows
-    }
-    gone = [r for r in before.routes if r not in wanted.routes and _key(r) in present]
+    present = {shown(row) for row in rows}
+    gone = [r for r in before.routes if r not in wanted.routes and key(r) in present]
     work.words += [f"route {route['to']}: removed" for route in gone]
     # First of all: they go with their addresses and interfaces, and would be missed later.
-    work.ip[:0] = [f"route delete {_line(route)}" for route in gone]
+    work.ip[:0] = [f"route delete {line(route)}" for route in gone]
     work.before += len(gone)
     for route in wanted.routes:
         touched = f"routes of {route['interface']}" in work.renewed
-        if touched or route["interface"] in work.renewed or _key(route) not in present:
-            work.add(f"route {route['to']}", f"route replace {_line(route)}")
+        if touched or route["interface"] in work.renewed or key(route) not in present:
+            work.add(f"route {route['to']}", f"route replace {line(route)}")
 
 
-def _key(route: dict) -> tuple[str, str, str]:
+def shown(row: dict) -> tuple[str, str, str]:
+    """Return what tells a route that `ip -json route` shows from others, as ``key`` does."""
+    return row["dst"], row.get("dev", ""), row.get("gateway", row.get("via", {}).get("host", ""))
+
+
+def key(route: dict) -> tuple[str, str, str]:
     """Return the route as `ip -json route` shows it: 0.0.0.0/0 is default, a /32 has no length."""
     to = "default" if route["to"] in ("0.0.0.0/0", "::/0") else route["to"]
     to = to.removesuffix("/128" if ":" in to else "/32")
     return to, route["interface"], route.get("via", "")
 
 
-def _line(route: dict) -> str:
+def line(route: dict) -> str:
+    """Return a route in ip's words, without the verb."""
     via = f"via {route['via']} " if route.get("via") else ""
     source = f" src {route['source']}" if route.get("source") else ""
     onlink = " onlink" if route.get("via") else ""

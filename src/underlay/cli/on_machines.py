@@ -68,7 +68,7 @@ def asked_machines(
         raise BadInput(f"--rate {how.rate:g}: expected {least:g} to {most:g} packets a second")
     if how.flush and not how.probe:
         raise BadInput(
-            "--flush needs --probe: nobody but root empties neighbour tables",
+            "--flush needs --probe or --sudo: nobody but root empties neighbour tables",
             hint="underlay hosts --print-sudoers  says what allows that",
         )
     return OnMachines(inventory, tuple(machines_of(inventory, limit or "")), how)

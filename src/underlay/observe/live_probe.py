@@ -16,7 +16,7 @@ from underlay.observe.evidence import gather
 from underlay.observe.live import ABSENT, UNSEEN, read_ways
 from underlay.observe.measure import Manner, measure
 from underlay.observe.observation import Seen
-from underlay.observe.pinned import PATH
+from underlay.observe.pinned import PATH, carried, program
 from underlay.observe.tasks import numbered
 from underlay.plan import SWITCH
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from underlay.cluster.machines import Ways
     from underlay.expect import Expectation
     from underlay.observe.evidence import Evidence
+    from underlay.observe.led import Spawn
     from underlay.observe.live import Live
     from underlay.observe.observation import Observation
     from underlay.observe.tasks import Asked
@@ -51,7 +52,8 @@ def probe_machines(
 ) -> tuple[Observation, Live]:
     """Measure the cells of ``plan`` from inside the containers on the machines of ``ways``.
 
-    ``path`` is where the pinned program lies there, which sudo lets the user run. Neighbour tables
+    ``path`` is where the pinned program lies there, which sudo lets the user run; where it is
+    empty, the program travels along, and sudo is to let the user run anything. Neighbour tables
     are emptied with ``flush`` alone. One that isn't reached, or where the program isn't allowed,
     costs its own cells; nothing is raised for that.
     """
@@ -59,11 +61,11 @@ def probe_machines(
     asked = _known(plan, every, set(ways.machines))
     others = {name: ABSENT for name in machines(plan) if name not in ways.machines}
     adapt = _Adapting(plan, asked, rate, flush=flush)
-    manner = Manner(frozenset(ways.machines), [path], adapt, others)
+    manner = Manner(frozenset(ways.machines), [path] if path else list(carried()), adapt, others)
     most = sum(len(protocols(plan)) for _ in asked.pairs) / max(1, len(ways.machines))
     observation = measure(
         plan,
-        ways.spawn(become=True),
+        _starting(ways),
         expectations=expectations,
         asked=asked,
         start=START,
@@ -87,7 +89,7 @@ def evidence_of(plan: Plan, ways: Ways, path: str = PATH) -> Evidence:
             raise OSError("the switch isn't one of the inventory's machines")
         if name not in ways.machines:
             raise OSError(ABSENT)
-        process = ways.start(name, [path], become=True)
+        process = _starting(ways)(name, [path] if path else list(carried()))
         task = {"node": name, "spaces": _spaces(plan, name), "services": False, "brief": False}
         assert process.stdin is not None
         process.stdin.write(f"gather {pack(task)}\n".encode())
@@ -95,6 +97,24 @@ def evidence_of(plan: Plan, ways: Ways, path: str = PATH) -> Evidence:
         return process
 
     return gather(plan, start)
+
+
+def _starting(ways: Ways) -> Spawn:
+    """Return how the program is started as root on a machine, its own text first where it needs it.
+
+    A command that carries it is one for all machines; each has a Python of its own.
+    """
+
+    def start(name: str, command: list[str]) -> subprocess.Popen[bytes]:
+        if command != list(carried()):
+            return ways.start(name, command, become=True)
+        python = ways.machines[name].python
+        process = ways.start(name, [python, *command[1:]], become=True)
+        assert process.stdin is not None
+        process.stdin.write(program().encode())
+        return process
+
+    return start
 
 
 def _spaces(plan: Plan, node: str) -> list[list[str]]:

@@ -12,7 +12,7 @@ import hashlib
 from functools import cache
 
 from underlay import __version__
-from underlay.observe.commands import PROBED, source_of_module
+from underlay.observe.commands import PROBED, PYTHON, source_of_module
 
 # Where the file lies unless its user says otherwise: a folder in which only root writes.
 PATH = "/usr/local/lib/underlay-probe"
@@ -79,6 +79,17 @@ sys.exit(modules[word].main(argument))
 """
 
 
+# Starts it where it isn't installed: its text comes first on standard input, and what is to be done
+# after that, from which nothing may be read before it is asked for.
+_TAKE = """\
+import os
+text = b""
+while len(text) < {size}:
+    text += os.read(0, {size} - len(text))
+exec(compile(text, "underlay-probe", "exec"), {{"__name__": "__main__"}})
+"""
+
+
 @cache
 def program() -> str:
     """Return the text of the file: Python, with each module's source as it is."""
@@ -91,6 +102,12 @@ def program() -> str:
         assert "'''" not in text
         parts.append(f"\nSOURCES.append((\"{name}\", r'''\n{text.rstrip()}\n'''))\n")
     return "".join([*parts, _TAIL.replace("{port}", str(PROBE_PORT))])
+
+
+@cache
+def carried() -> tuple[str, ...]:
+    """Return the argument list that runs the program as root, whose text is to come on stdin."""
+    return (*PYTHON, "-c", _TAKE.format(size=len(program().encode())))
 
 
 def digest() -> str:

@@ -49,7 +49,8 @@ def of_plan(plan: Plan, found: Sequence[Machine]) -> list[Machine]:
 class How:
     """How a network in use is measured: its ``rate``, in packets a second from each machine.
 
-    With ``probe`` it is by the pinned program at ``path``, else as any user. With ``flush``
+    With ``probe`` it is by the pinned program at ``path``, or where that is empty by one that
+    travels along, and else as any user. With ``flush``
     neighbour tables are emptied, which the probe alone can. ``strict`` is as in ``prove``.
     """
 

@@ -126,9 +126,19 @@ def command(
         str,
         typer.Option(metavar="PATH", help="With --probe: where that program lies."),
     ] = PROBE_PATH,
+    by_sudo: Annotated[
+        bool,
+        typer.Option(
+            "--sudo",
+            help="With --inventory: as --probe, by a sudo that allows everything; nothing is"
+            " installed.",
+        ),
+    ] = False,
     flush: Annotated[
         bool,
-        typer.Option("--flush", help="With --probe: empty neighbour tables first, as in a lab."),
+        typer.Option(
+            "--flush", help="With --probe or --sudo: empty neighbour tables first, as in a lab."
+        ),
     ] = False,
     wide: Wide = False,
     as_json: AsJson = False,
@@ -200,7 +210,8 @@ def command(
     verdicts are warm, as every report says. Probes carry a mark, go to addresses of the plan alone,
     and to no host that the inventory lacks. A machine that isn't reached costs its own cells.
     With --probe all rows are measured, by one program that sudo lets the user run: `underlay hosts`
-    prints it, and the line that allows it. It enters the containers that are there.
+    prints it, and the line that allows it. It enters the containers that are there. With --sudo,
+    who may do everything there needs no such program: what `underlay up -i` applied is measured so.
 
     Example:
       underlay check
@@ -219,6 +230,7 @@ def command(
       underlay check old.yml --after upgrade=new.yml
       underlay check ignition --after upgrade=next.ext4
       underlay check rack.yml -i inventory.yml --only 'core-* -> *'
+      underlay check guests.yml -i inventory.yml --sudo
     """
     from underlay.proof.choice import Choice
 
@@ -233,7 +245,7 @@ def command(
         from underlay.cli.on_machines import asked_machines
 
         beside = {
-            "--provider": provider,
+            "--provider": provider if provider != "hosts" else None,
             "--keep": keep,
             "--pause-on-fail": pause,
             "--after": after,
@@ -241,12 +253,16 @@ def command(
         }
         from underlay.proof.live import How as HowThere
 
-        how_there = HowThere(rate, probe, flush, probe_path)
+        if probe and by_sudo:
+            raise BadInput("--probe and --sudo are two ways to the same: one of them is enough")
+        how_there = HowThere(rate, probe or by_sudo, flush, "" if by_sudo else probe_path)
         machines = asked_machines(inventory, pattern, how_there, what, beside)
-    elif pattern is not None or probe or flush or rate != RATE or probe_path != PROBE_PATH:
+    elif (
+        pattern is not None or probe or by_sudo or flush or rate != RATE or probe_path != PROBE_PATH
+    ):
         raise BadInput(
-            "--limit, --probe, --probe-path, --flush and --rate need --inventory: they are about"
-            " its machines"
+            "--limit, --probe, --probe-path, --sudo, --flush and --rate need --inventory: they are"
+            " about its machines"
         )
     if pause:
         if what is None:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from underlay.cli.applied import apply_lab, refuse_without_inventory
 from underlay.cli.carried_over import tell_silenced
 from underlay.cli.console import out, print_document, progress
-from underlay.cli.options import AsJson, LabOption
-from underlay.cli.which_lab import refuse_broken, running_state
-from underlay.errors import listed
+from underlay.cli.options import AsJson, InventoryOption, LabFile, LabOption, LimitOption
+from underlay.cli.which_lab import refuse_broken, resolve_lab, running_state
+from underlay.errors import BadInput, listed
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ ORDER = 50
 
 
 def command(
+    file: LabFile = None,
     lab: LabOption = None,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing, and say what would be changed.")
@@ -34,6 +36,8 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Converge although lint finds errors in the lab.")
     ] = False,
+    inventory: InventoryOption = None,
+    limit: LimitOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a running lab what its lab file says now, by one Ansible task.
@@ -45,13 +49,31 @@ def command(
     switch is made anew where its part of the file has changed, and isn't looked at. The file
     must not ask for other nodes than those that run.
 
+    With --inventory it is a lab that `underlay up -i` has applied to machines that exist, and FILE
+    is its file: what differs there is undone and made anew, and the rest is left as it is.
+
     Example:
       underlay converge
       underlay converge --check --diff
+      underlay converge guests.yml -i inventory.yml --check
     """
     from underlay.cluster.converging import converge
     from underlay.lint import load
 
+    if inventory is not None:
+        if file is None or lab is not None or diff:
+            raise BadInput(
+                "with --inventory, converge needs the lab's FILE, and takes no --lab and no --diff",
+                hint=f"underlay converge LAB -i {inventory} --check",
+            )
+        loaded = load(resolve_lab(file))
+        tell_silenced(loaded)
+        code = apply_lab(
+            "converge", loaded, inventory, limit or "",
+            dry_run=check, force=force, as_json=as_json,
+        )  # fmt: skip
+        raise typer.Exit(code)
+    refuse_without_inventory(None, {"FILE": file, "--limit": limit})
     began = time.monotonic()
     state = running_state(lab)
     refuse_broken(state)

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from underlay.cli.applied import refuse_without_inventory, undo_lab
 from underlay.cli.console import out, people, print_document, progress
-from underlay.cli.options import AsJson, LabOption
+from underlay.cli.options import AsJson, InventoryOption, LabOption, LimitOption
 from underlay.cli.which_lab import running_lab
+from underlay.errors import BadInput
 from underlay.storage.paths import state, states
 
 GROUP = "Labs"
@@ -19,6 +21,8 @@ ORDER = 70
 def command(
     lab: LabOption = None,
     every: Annotated[bool, typer.Option("--all", help="Stop every lab of this checkout.")] = False,
+    inventory: InventoryOption = None,
+    limit: LimitOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop a lab and leave nothing of it behind.
@@ -27,11 +31,21 @@ def command(
     afterwards; caches of images and rendered files stay. A lab whose nodes were
     killed is tidied up all the same: everything is found by identity, nothing by name.
 
+    With --inventory, what `underlay up -i` has changed on these machines is undone, also where it
+    was cut short or a machine was booted again; with --lab, only if it is that lab. What is
+    somebody else's by now, or was changed since, is left, and said.
+
     Example:
       underlay down
       underlay down --lab docker-vlan
       underlay down --all
+      underlay down -i inventory.yml
     """
+    if inventory is not None:
+        if every:
+            raise BadInput("--all is for labs of this checkout: --inventory leaves nothing out")
+        raise typer.Exit(undo_lab(inventory, limit or "", lab or "", as_json=as_json))
+    refuse_without_inventory(None, {"--limit": limit})
     from underlay.cluster.lifecycle import down
     from underlay.cluster.state.lab import only_rendered
     from underlay.cluster.state.lock import forget_unheld

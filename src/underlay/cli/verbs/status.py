@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.table import Table
 
+from underlay.cli.applied import refuse_without_inventory, tell_states
 from underlay.cli.console import out, print_document
-from underlay.cli.options import AsJson, LabOption
+from underlay.cli.options import AsJson, InventoryOption, LabOption, LimitOption
 from underlay.cli.which_lab import running_state
+from underlay.errors import BadInput
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState
@@ -35,6 +38,8 @@ WORDS = {
 
 def command(
     lab: LabOption = None,
+    inventory: InventoryOption = None,
+    limit: LimitOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a running lab: its nodes, containers and switch, and what of them was seen.
@@ -46,10 +51,19 @@ def command(
     was put aside of your own files. Whether packets pass is not looked at: that is `underlay
     check`.
 
+    With --inventory it is what `underlay up -i` has applied to these machines, since when and by
+    whom, whether a command was cut short there, and what of it isn't there any more.
+
     Example:
       underlay status
       underlay status --lab docker-vlan --json
+      underlay status -i inventory.yml
     """
+    if inventory is not None:
+        if lab is not None:
+            raise BadInput("--lab is for a lab of this checkout: --inventory shows all there is")
+        raise typer.Exit(tell_states(inventory, limit or "", as_json=as_json))
+    refuse_without_inventory(None, {"--limit": limit})
     state = running_state(lab)
     status = describe(state)
     if as_json:

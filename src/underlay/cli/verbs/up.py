@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from underlay.cli.applied import apply_lab, refuse_beside_inventory, refuse_without_inventory
 from underlay.cli.carried_over import tell_silenced
 from underlay.cli.console import err, people, print_document, progress
-from underlay.cli.options import AsJson, LabFile, ProviderOption, Timings
+from underlay.cli.options import (
+    AsJson,
+    InventoryOption,
+    LabFile,
+    LimitOption,
+    ProviderOption,
+    Timings,
+)
 from underlay.cli.which_lab import resolve_lab, running_labs
 from underlay.errors import count
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from underlay.cluster.state.lab import LabState
 
 GROUP = "Labs"
@@ -27,6 +37,14 @@ def command(
         bool, typer.Option("--force", help="Start a lab although lint finds errors in it.")
     ] = False,
     timings: Timings = False,
+    inventory: InventoryOption = None,
+    limit: LimitOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="With --inventory: list every change and conflict; make none."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Start a lab: its nodes, its networks and its containers.
@@ -38,13 +56,27 @@ def command(
     If a node fails, its own words and the last lines of its console are shown and
     nothing of the lab is left.
 
+    With --inventory no node is booted: the lab is applied to machines that exist, which Ansible's
+    inventory names as the lab does, by a sudo that asks for nothing. Every change is written down
+    there before it is made, so that `underlay down -i` undoes these and nothing else, whatever was
+    killed. Nothing that is there already is changed: an address, a name or a file that somebody
+    has is in the way, and said, and then nothing is done on any machine. --dry-run lists it all.
+
     Example:
       underlay up
       underlay up docker-vlan
       underlay up --timings
       underlay up docker-vlan --provider libvirt
       underlay up labs/broken/seed-as-written.yml --force
+      underlay up guests.yml -i inventory.yml --dry-run
     """
+    if inventory is not None:
+        _apply(
+            lab, inventory, limit or "", provider,
+            timings=timings, dry_run=dry_run, force=force, as_json=as_json,
+        )  # fmt: skip
+        return
+    refuse_without_inventory(provider, {"--limit": limit, "--dry-run": dry_run})
     from underlay.cluster.spans import start_spans
     from underlay.report import timeline
 
@@ -75,6 +107,27 @@ def command(
     which = f" --lab {state.lab}" if len(running_labs()) > 1 else ""
     verbs = ("check", "status", "down")
     say.print(f"next: {' · '.join(f'underlay {verb}{which}' for verb in verbs)}", style="dim")
+
+
+def _apply(
+    lab: str | None,
+    inventory: Path,
+    limit: str,
+    provider: str | None,
+    *,
+    timings: bool,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Apply a lab to machines that exist."""
+    from underlay.lint import load
+
+    refuse_beside_inventory(provider, {"--timings": timings})
+    loaded = load(resolve_lab(lab))
+    tell_silenced(loaded)
+    code = apply_lab("up", loaded, inventory, limit, dry_run=dry_run, force=force, as_json=as_json)
+    raise typer.Exit(code)
 
 
 def start(

@@ -241,3 +241,80 @@ class Hosts(TypedDict):
     path: str
     digest: str
     machines: list[HostRights]
+
+
+class AppliedConflict(TypedDict):
+    """What is in a lab's way on a machine, and what to do about it."""
+
+    found: str
+    cure: str
+
+
+class AppliedChanges(TypedDict):
+    """What was changed on a machine, or would be, in words.
+
+    ``repaired`` says what an earlier command had left there, which was undone first, and ``left``
+    what of that wasn't, as it is somebody else's by now.
+    """
+
+    name: str
+    changes: list[str]
+    conflicts: list[AppliedConflict]
+    repaired: str | None
+    left: list[str]
+
+
+class Applied(TypedDict):
+    """A lab on machines that exist; ``changed`` is on how many of them something was changed.
+
+    With ``dry_run`` nothing was, and all of it is what would be.
+    """
+
+    lab: str
+    provider: Literal["hosts"]
+    dry_run: bool
+    changed: int
+    machines: list[AppliedChanges]
+    seconds: float
+
+
+class AppliedState(TypedDict):
+    """What is applied on a machine; ``lab`` is null where nothing is.
+
+    ``told`` says what became of a command that was cut short, and ``lost`` what isn't there any
+    more as it was made. ``error`` is why nothing is known.
+    """
+
+    name: str
+    lab: str | None
+    since: str | None
+    by: str | None
+    told: str | None
+    lost: list[str]
+    containers: list[str]
+    error: str | None
+    hint: str | None
+
+
+class StatusOfMachines(TypedDict):
+    """What is applied on the machines of an inventory."""
+
+    machines: list[AppliedState]
+
+
+class UndoneOnMachine(TypedDict):
+    """What was undone on a machine, and what was left there, as it is somebody else's by now."""
+
+    name: str
+    lab: str | None
+    undone: list[str]
+    left: list[str]
+    error: str | None
+    hint: str | None
+
+
+class DownOnMachines(TypedDict):
+    """What was undone on the machines of an inventory."""
+
+    machines: list[UndoneOnMachine]
+    seconds: float

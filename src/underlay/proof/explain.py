@@ -53,7 +53,7 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
         _with_values(one, credited.get((one.fault.id, str(one.place)), frozenset()))
         for one in found
     ]
-    ways = Counter(way for cell in scene.healthy for way in _ways(cell))
+    ways = Counter(way for cell in scene.healthy for way in _ways(scene, cell))
     fitting = [
         (_with_silent(scene, ways, one, silent), sure)
         for one, sure in _fitting(scene, wrong, found)
@@ -199,13 +199,14 @@ def _with_silent(scene: Scene, ways: Counter[Way], finding: Finding, silent: set
     """What cuts an end off has its part in where that end's silent cells stop, too.
 
     An end is cut off where all whom it reaches are lost to it, or it to all who reach it: in the
-    cell's protocol, or altogether. Who merely asks an end that is cut off isn't.
+    cell's protocol, among the other end's network, or altogether. Who merely asks an end that is
+    cut off isn't.
     ``ways`` are those of all healthy cells.
     """
     lost = finding.effect.every
-    taken = Counter(way for cell in lost if cell in scene.healthy for way in _ways(cell))
+    taken = Counter(way for cell in lost if cell in scene.healthy for way in _ways(scene, cell))
     cut = {way for way, count in taken.items() if count == ways[way]}
-    reached = frozenset(cell for cell in silent - lost if not cut.isdisjoint(_ways(cell)))
+    reached = frozenset(cell for cell in silent - lost if not cut.isdisjoint(_ways(scene, cell)))
     if not reached:
         return finding
     return replace(
@@ -213,10 +214,16 @@ def _with_silent(scene: Scene, ways: Counter[Way], finding: Finding, silent: set
     )
 
 
-def _ways(cell: Cell) -> tuple[Way, ...]:
-    """Return what a cell is one of: what each of its ends does, in its protocol and at all."""
+def _ways(scene: Scene, cell: Cell) -> tuple[Way, ...]:
+    """Return what a cell is one of: what each of its ends does, in its protocol and at all.
+
+    A node has an end in each network: without its way to one it still reaches the others.
+    """
     source, destination, protocol, family = cell
+    child = scene.child(destination)
+    of_network = [("asks one of", source, child.network.name, str(family))] if child else []
     return (
+        *of_network,
         ("asks", source, protocol, str(family)),
         ("is asked", destination, protocol, str(family)),
         ("either", source, str(family)),

@@ -10,17 +10,18 @@ from __future__ import annotations
 import json
 import lzma
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from confusion import EVIDENCE, GREEN
 from underlay.drivers import macvlan
-from underlay.drivers.rule import Rule
+from underlay.drivers.rule import Rule, Stop
 from underlay.expect import Expectation, Prediction, predict
 from underlay.faults import RUNNING, Scene
 from underlay.lint.read import read_lab
@@ -123,10 +124,15 @@ def every() -> Iterator[Recorded]:
                 yield Recorded(file, name)
 
 
-def judged(one: Recorded, wrong: dict[tuple[str, ...], str]) -> Verdict:
+def judged(
+    one: Recorded,
+    wrong: dict[tuple[str, ...], str],
+    stops: Mapping[tuple[str, ...], Stop] = MappingProxyType({}),
+) -> Verdict:
     """Return the verdict in which exactly the cells of ``wrong`` aren't as expected.
 
-    A recording holds who reached whom, and not where the others stopped: it was as expected.
+    A recording holds who reached whom, and not where the others stopped: it was as expected but
+    for ``stops``.
     """
     seen = []
     for wanted in expectations(one.file):
@@ -141,7 +147,7 @@ def judged(one: Recorded, wrong: dict[tuple[str, ...], str]) -> Verdict:
                 observed,
                 family=wanted.family,
                 kind=wanted.kind,
-                stopped_at=wanted.stop,
+                stopped_at=stops.get(key, wanted.stop),
             )
         )
     return judge(
@@ -325,6 +331,26 @@ def test_who_merely_asks_an_end_is_not_cut_off_with_it() -> None:
     assert cause.finding.fault.id == "echo-ignored"
     assert {cell[1:3] for cell in cause.cells} == {(deaf, "icmp")}
     assert {end for cell in found.unexplained for end in cell[:2]} >= {other}
+
+
+@pytest.mark.parametrize(("network", "left"), [("lannet", 0), ("ipnet", 6)])
+def test_where_a_nodes_silence_stops_is_due_to_what_cuts_it_off_from_that_network(
+    network: str, left: int
+) -> None:
+    """Its own containers of a network don't answer a node; without a route it doesn't even ask."""
+    one = Recorded(COREOS.file, "coreos-node-address-missing")
+    here = scene(one.file)
+    silent: dict[tuple[str, ...], Stop] = {
+        ("core-02", child.end, protocol, "4"): "no_route"
+        for child in here.children
+        for protocol in ("icmp", "tcp", "udp")
+        if (child.node, child.network.name) == ("core-02", network)
+    }
+    assert len(silent) == 6
+    found = explain(here, judged(one, one.wrong, silent).cells, one.evidence)
+    (cause,) = found.causes
+    assert cause.finding.fault.id == "node-address-missing"
+    assert len(found.unexplained) == left
 
 
 UNREAD = "[{}:0] -A INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"

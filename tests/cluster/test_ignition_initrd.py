@@ -161,3 +161,4 @@ def test_what_ignition_refuses_there_is_said_with_its_words(copy: Checkout, tmp_
         assert "Ignition's stage files failed, and the node isn't made" in done.err, str(done)
         assert 'error creating file "/sysroot/etc/debian_version"' in done.err
         assert "A file exists there already and overwrite is false" in done.err
+        assert "mend the configuration that Ignition's words name" in done.err

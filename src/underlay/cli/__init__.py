@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from contextlib import suppress
 from itertools import pairwise
 from typing import Literal
 
@@ -81,8 +82,8 @@ def main(argv: list[str]) -> int:
         reset_exit()
         return _fail(EXIT_INTERRUPTED, "interrupted", "", "", told)
     except Exception as error:  # noqa: BLE001 -- no traceback ever reaches a user
-        if isinstance(error, BrokenPipeError) and _reader_is_gone():
-            return _stop_writing()
+        if isinstance(error, BrokenPipeError) and (unread := _unread()):
+            return _stop_writing(unread)
         if isinstance(error, OSError) and error.errno in REFUSALS:
             return _refused(error, told)
         return _unexpected(error, told)
@@ -177,7 +178,7 @@ def _fail(code: int, message: str, hint: str, detail: str, told: Told) -> int:
             lines = wrapped(lines, columns(sys.stderr))
         print(lines, file=sys.stderr)
     except BrokenPipeError:
-        _stop_writing()
+        _stop_writing(_unread())
     return code
 
 
@@ -198,25 +199,28 @@ def _refused(error: OSError, told: Told) -> int:
     """Report that a file system doesn't take what is written: it is full, read-only or broken."""
     if error.filename is None and error.errno in (errno.ENOSPC, errno.EFBIG):
         # It was stdout that filled up; nothing more can be said there.
-        _stop_writing()
+        _stop_writing([sys.stdout.fileno()])
         told = "text"
     message = f"{reason(error)}: {error.filename or 'stdout'}"
     return _fail(EXIT_INFRASTRUCTURE, message, REFUSALS[error.errno or 0], "", told)
 
 
-def _reader_is_gone() -> bool:
-    """Tell whether nobody reads stdout any more; it may also be a child's stdin that closed."""
+def _unread() -> list[int]:
+    """Return which of stdout and stderr, by their numbers, are pipes that nobody reads any more.
+
+    It may also be a child's stdin that closed.
+    """
     import select
 
     poll = select.poll()
-    try:
-        poll.register(sys.stdout.fileno(), 0)
-    except (OSError, ValueError):
-        return False
-    return any(event & select.POLLERR for _, event in poll.poll(0))
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            poll.register(stream.fileno(), 0)
+    return [number for number, event in poll.poll(0) if event & select.POLLERR]
 
 
-def _stop_writing() -> int:
-    """Point stdout at nothing, or Python would complain when it flushes it at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _stop_writing(numbers: list[int]) -> int:
+    """Point streams at nothing, or Python would complain when it flushes them at exit."""
+    for number in numbers:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     return EXIT_READER_GONE

@@ -6,6 +6,7 @@ Markup is off: a lab's own words may hold brackets. Style with ``style=`` or
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -29,9 +30,17 @@ PIPE_WIDTH = 160
 WORTH_SAYING = 2.0
 
 
+class _Told(Console):
+    """A console whose reader may go away: rich would exit with 1 then, which says "differs"."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise BrokenPipeError, as ``print`` does: the command line's frame knows what to do."""
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 def _console(stream: IO[str], *, stderr: bool) -> Console:
     terminal = stream.isatty()
-    return Console(
+    return _Told(
         stderr=stderr,
         highlight=False,
         markup=False,

@@ -398,11 +398,30 @@ def test_crash_reports_are_bounded_in_number(
     assert sorted(folder.iterdir()) == sorted([*kept, folder / "notes.txt"])
 
 
-def test_closed_pipe_is_quiet() -> None:
+@pytest.mark.parametrize(
+    "prints",
+    [
+        "cli.print = print; cli._overview = lambda: 'x' * 200_000",
+        "from underlay.cli.console import out;"
+        "cli._overview = lambda: [out.print('x' * 200_000), ''][1]",
+    ],
+    ids=["print", "console"],
+)
+def test_closed_pipe_is_quiet(prints: str) -> None:
+    code = f"import sys; from underlay import cli; {prints}; sys.exit(cli.main(['--help']))"
+    assert reader_gone(code, "stdout") == (cli.EXIT_READER_GONE, b"")
+
+
+def test_a_closed_pipe_of_messages_is_quiet_as_well() -> None:
     code = (
-        "import sys; from underlay import cli; cli.print = print;"
-        "cli._overview = lambda: 'x' * 200_000; sys.exit(cli.main(['--help']))"
+        "import sys; from underlay import cli; from underlay.cli.console import err;"
+        "cli._overview = lambda: [err.print('x'), 'y'][1]; sys.exit(cli.main(['--help']))"
     )
+    assert reader_gone(code, "stderr") == (cli.EXIT_READER_GONE, b"")
+
+
+def reader_gone(code: str, name: str) -> tuple[int, bytes]:
+    """Run ``code`` with nobody at one of its streams; return its exit code and the other stream."""
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -411,10 +430,12 @@ def test_closed_pipe_is_quiet() -> None:
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    process.stdout.close()
-    said = process.stderr.read()
-    process.stderr.close()
-    assert (process.wait(timeout=30), said) == (cli.EXIT_READER_GONE, b"")
+    streams = {"stdout": process.stdout, "stderr": process.stderr}
+    streams.pop(name).close()
+    (left,) = streams.values()
+    said = left.read()
+    left.close()
+    return process.wait(timeout=30), said
 
 
 @pytest.mark.parametrize(

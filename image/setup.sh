@@ -65,9 +65,10 @@ for unit in $units; do
     ln -sf /dev/null "/etc/systemd/system/$unit"
 done
 # Each is a program that looks at every boot for what a node hasn't: file systems in /etc/fstab,
-# consoles, GPT partitions, a TPM, init scripts, unit files of containers. cloud-init's is needed.
+# consoles, GPT partitions, a TPM, init scripts, unit files of containers. cloud-init's looks for a
+# datasource; a node's is known, and what turns cloud-init off is asked for by its units as well.
 mkdir -p /etc/systemd/system-generators
-for generator in podman-system systemd-debug systemd-fstab systemd-getty systemd-gpt-auto \
+for generator in cloud-init podman-system systemd-debug systemd-fstab systemd-getty systemd-gpt-auto \
     systemd-hibernate-resume systemd-rc-local systemd-run systemd-ssh systemd-system-update \
     systemd-sysv systemd-tpm2; do
     ln -sf /dev/null "/etc/systemd/system-generators/$generator-generator"
@@ -80,5 +81,6 @@ done
 for unit in docker.service containerd.service; do
     rm -f "/etc/systemd/system/multi-user.target.wants/$unit"
 done
+ln -s /usr/lib/systemd/system/cloud-init.target /etc/systemd/system/multi-user.target.wants/
 systemctl enable --quiet systemd-networkd.service docker.socket ssh.service
 systemctl set-default --quiet multi-user.target

@@ -212,7 +212,7 @@ def _make(work: Path, packages: Sequence[str], progress: Callable[[str], None]) 
     progress("image: compiling the CNI runtime program")
     compile_cni(work / "cni")
     overlay = work / "overlay.tar"
-    pack(overlay, work / "cni")
+    pack(overlay, work / "cni", compile_pieces())
     progress("image: installing Debian packages (about a minute)")
     _bootstrap(work, overlay, packages, progress)
     overlay.unlink()
@@ -357,7 +357,20 @@ def compile_cni(output: Path) -> None:
         raise Infrastructure("the CNI runtime program can't be compiled", detail=tail(done.stderr))
 
 
-def pack(output: Path, cni: Path) -> None:
+def compile_pieces() -> bytes:
+    """Return the library that cloud-init is started with on nodes, as image/preload says.
+
+    Raises Infrastructure where tcc is missing or can't.
+    """
+    source = paths.root() / "image" / "preload" / "pieces.c"
+    with temporary.folder("tcc") as scratch:
+        library = scratch / "pieces.so"
+        words = ["tcc", "-shared", "-nostdlib", "-o", str(library), str(source)]
+        run(words, deadline=COMPILE_DEADLINE)
+        return library.read_bytes()
+
+
+def pack(output: Path, cni: Path, pieces: bytes) -> None:
     """Write the tar that is laid over the fresh root: owners, modes and times are fixed."""
     recipe = paths.root() / "image"
     with tarfile.open(output, "w") as tar:
@@ -365,6 +378,7 @@ def pack(output: Path, cni: Path) -> None:
             if path.is_file():
                 add(tar, str(path.relative_to(recipe / "files")), path.read_bytes(), mode(path))
         add(tar, "usr/libexec/underlay/cni", cni.read_bytes(), 0o755)
+        add(tar, "usr/libexec/underlay/pieces.so", pieces, 0o755)
         add(tar, "usr/libexec/underlay/setup", (recipe / "setup.sh").read_bytes(), 0o755)
         for path in sorted((recipe / "boot").iterdir()):
             add(tar, f"{BOOT[1:]}/{path.name}", path.read_bytes(), mode(path))

@@ -7,6 +7,7 @@ ssh or a test can start them all the same.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import zlib
 from functools import cache
@@ -48,8 +49,11 @@ _RELAYING = ("namespaces", "relaying")
 _READING = ("rtnetlink", "namespaces", "packets", "sysctls", "gather", "reader")
 _SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
 # Has the kernel hand out memory in pieces, and not page by page: on a node of User Mode Linux each
-# page is three turns of ptrace, a third of all that the start of a probe takes there. Who has no
-# right to lock memory would have too little of it.
+# page is three turns of ptrace, half of all that the start of a probe takes there. The image's own
+# library (image/preload) does so before Python begins; where it isn't, Python does it itself. Who
+# has no right to lock memory would have too little of it.
+PIECES = "/usr/libexec/underlay/pieces.so"
+IN_PIECES = ("sh", "-c", f'[ ! -e {PIECES} ] || export LD_PRELOAD={PIECES}; exec "$@"', "sh")
 AT_ONCE = """\
 import ctypes, resource
 MCL_FUTURE = 2
@@ -59,16 +63,41 @@ try:
 except (OSError, ValueError):
     pass
 """
-# Makes modules of the sources that it is handed, and runs the last one's main.
-BOOTSTRAP = """\
-import base64, json, sys, types, zlib
+# Compiles the sources that it is handed.
+_COMPILED = """\
+texts = json.loads(zlib.decompress(base64.b64decode(sys.argv[1])))
+codes = [(name, compile(text, name, "exec")) for name, text in texts]
+"""
+# The same, but what they are compiled to is kept on a node until it reboots: a fifth of what is
+# left of a start. The file's name says of what it is, its owner whose; it is there whole or not at
+# all. Machines without that folder, which aren't nodes, keep nothing.
+_KEPT = f"""\
+kept = "/run/underlay/.probe-%s-%x" % (sys.argv[3], sys.hexversion)
+try:
+    with open(kept, "rb") as file:
+        if os.fstat(file.fileno()).st_uid != os.geteuid():
+            raise PermissionError(kept)
+        codes = marshal.loads(file.read())
+except (OSError, EOFError, ValueError, TypeError):
+    {_COMPILED.strip().replace(chr(10), chr(10) + "    ")}
+    try:
+        with open("%s.%d" % (kept, os.getpid()), "xb") as file:
+            file.write(marshal.dumps(codes))
+        os.replace(file.name, kept)
+    except OSError:
+        pass
+"""
+# Makes modules of them, and runs the last one's main.
+_RUN = """\
 for name in ("underlay", "underlay.observe", "underlay.observe.on_node"):
     package = sys.modules[name] = types.ModuleType(name)
-for name, text in json.loads(zlib.decompress(base64.b64decode(sys.argv[1]))):
+for name, code in codes:
     module = sys.modules[package.__name__ + "." + name] = types.ModuleType(name)
     setattr(package, name, module)
-    exec(compile(text, name, "exec"), module.__dict__)
+    exec(code, module.__dict__)
 sys.exit(module.main(sys.argv[2]))"""
+BOOTSTRAP = "import base64, json, sys, types, zlib\n" + _COMPILED + _RUN
+KEPT = "import base64, json, marshal, os, sys, types, zlib\n" + _KEPT + _RUN
 
 # The same, for a program whose sources come as the first line of stdin and whose argument is the
 # second: on a machine that others use too nothing of it stands in the list of processes.
@@ -84,7 +113,10 @@ def probe_command(patience: float = PATIENCE) -> list[str]:
     What it is to do comes first on its stdin, within ``patience`` seconds: a line of
     ``tasks.py``. How it is led after that is described in probe.py.
     """
-    return [*PYTHON, "-c", AT_ONCE + BOOTSTRAP, _source(PROBED), f"{patience:g}"]
+    source = _source(PROBED)
+    digest = hashlib.sha256(source.encode()).hexdigest()[:16]
+    program = [*PYTHON, "-c", AT_ONCE + KEPT, source, f"{patience:g}", digest]
+    return [*IN_PIECES, *program]
 
 
 def gather_command(plan: Plan, node: str, *, brief: bool = False) -> list[str]:

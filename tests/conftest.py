@@ -11,15 +11,19 @@ import gc
 import json
 import os
 import signal
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from underlay.storage import private, temporary
 
 TESTS = Path(__file__).resolve().parent
 LAYERS = ("unit", "golden", "cluster")
@@ -64,6 +68,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(OwnRuntime())
     timed: Path | None = config.getoption("--timed")
     # The processes that share the tests report to this one.
     if timed is not None and not hasattr(config, "workerinput"):
@@ -151,6 +157,38 @@ class Timed:
     def pytest_sessionfinish(self) -> None:
         """Write what was noted."""
         self._path.write_text(json.dumps(self._seconds), encoding="utf-8")
+
+
+class OwnRuntime:
+    """A runtime folder of the run's own; the run fails where a command leaves something in there.
+
+    Sockets of shared ssh connections lie in the user's runtime folder where a state folder has a
+    long path, as those of copied checkouts have. The processes that share the tests use one folder.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        # A socket's path is a hundred bytes at most, whatever TMPDIR says.
+        short = Path("/tmp")
+        inside = short if private.keeps_names(short) else None
+        self.folder = self._stack.enter_context(temporary.folder("run", inside=inside))
+        os.environ[private.RUNTIME] = str(self.folder)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(
+        self, session: pytest.Session, exitstatus: int
+    ) -> Generator[None, None, None]:
+        """Look once fixtures and the processes that share the tests have ended."""
+        yield
+        # What a killed command has left under a lock is swept by the next; these have none.
+        left = sorted(path.name for path in self.folder.glob("underlay-ssh-*"))
+        if left and exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            sys.stdout.write(f"\nfolders of shared ssh connections are left: {', '.join(left)}\n")
+
+    def pytest_unconfigure(self) -> None:
+        """Remove the folder."""
+        self._stack.close()
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

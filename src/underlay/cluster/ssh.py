@@ -45,6 +45,8 @@ def write_config(plan: Plan, state: Path, proxies: Mapping[str, list[str]]) -> P
     others' management addresses can be reached from here.
     Connections are shared: the first one to a node serves all later ones.
     """
+    # Before the sockets' folder is made: one that can't be written is refused, and leaves nothing.
+    key = _path_text(state / "key")
     sockets = socket_folder(state)
     text = ""
     for node in plan.machines:
@@ -52,7 +54,7 @@ def write_config(plan: Plan, state: Path, proxies: Mapping[str, list[str]]) -> P
 Host {node.name}
     HostName {node.management.address.ip}
     User {plan.user}
-    IdentityFile {_path_text(state / "key")}
+    IdentityFile {key}
     ControlPath {_path_text(sockets, "/%n")}
 """
         if node.name in proxies:

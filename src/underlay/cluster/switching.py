@@ -120,6 +120,8 @@ def _record(state: LabState, plan: Plan, file: Path) -> LabState:
     unfinished(state.folder).touch()
     new = replace(state, lab=plan.lab, file=str(file.resolve()))
     if new.lab != state.lab:
+        # What is left of a lab of that name may be a link to its sockets, which are elsewhere.
+        ssh.close(new.folder)
         remove(new.lab)
         state.folder.rename(new.folder)
         ssh.carry_along(state.folder, new.folder)

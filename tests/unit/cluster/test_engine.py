@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from underlay.cluster import ssh
 from underlay.cluster.engine import AWAIT
 from underlay.cluster.prepare import begin, finish, load_plan
 from underlay.cluster.ssh import lab_key
@@ -65,15 +66,16 @@ class Engine:
 
 
 @pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return the variables that `underlay up` hands to Vagrant, with state of the test's own."""
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Yield the variables that `underlay up` hands to Vagrant, with state of the test's own."""
     file = tmp_path / "boxed.yml"
     file.write_text(LAB)
     monkeypatch.setenv("UNDERLAY_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", f"{STUBS}:{os.environ['PATH']}")
     monkeypatch.setenv("UNDERLAY_LAB", str(file))
     monkeypatch.setenv("UNDERLAY_PROVIDER", "virtualbox")
-    return {**os.environ, "PYTHONPATH": str(SOURCE)}
+    yield {**os.environ, "PYTHONPATH": str(SOURCE)}
+    ssh.close(paths.state("boxed"))
 
 
 def serving(environment: dict[str, str]) -> subprocess.Popen[str]:

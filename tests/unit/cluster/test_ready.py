@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from underlay.cluster import ready
+from underlay.cluster import ready, ssh
 from underlay.cluster.providers.uml import node as uml_node
 from underlay.cluster.providers.uml.sandbox import Sandbox
 from underlay.errors import Infrastructure
@@ -126,3 +126,4 @@ def test_a_node_is_not_waited_for_once_its_sandbox_has_ended(
     with pytest.raises(Infrastructure, match="core-01: the lab's sandbox has ended"):
         uml_node.start(plan, plan.nodes[0], gone, tmp_path / "disk", tmp_path, 600.0)
     assert len(tries) == 1
+    ssh.close(tmp_path)

@@ -295,6 +295,7 @@ def test_ssh_reads_the_same_paths(tmp_path: Path, names: list[str]) -> None:
         config = ssh.write_config(plan, state, {"core-01": proxy})
     except BadInput:
         assert "${" in str(state)
+        assert list(state.iterdir()) == [], "a folder of sockets is left"
         return
     command = ["ssh", "-G", "-F", str(config), "core-01"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -309,6 +310,8 @@ def test_ssh_reads_the_same_paths(tmp_path: Path, names: list[str]) -> None:
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert said == f"{' '.join(proxy[1:])}\n"
+    # Its sockets aren't in the state folder.
+    ssh.close(state)
 
 
 def test_libvirt_reads_the_same_names(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import inet_ntoa
 
@@ -88,13 +88,16 @@ class Foreign:
     """Machines by their ``inventory``: ``names`` in order, which ssh reaches as ``USER``.
 
     ``lab`` is how the fixture gets at them as root, and at their switch; no test hands that to the
-    engine. ``key`` is the user's own.
+    engine. ``key`` is the user's own. ``listed`` are those that are looked at for what a command
+    has changed: all in the full proof, and every day one, since the same is done to each and a list
+    of all its files costs a node more than the measurement does.
     """
 
     inventory: Path
     lab: Lab
     key: Path
     names: tuple[str, ...]
+    listed: tuple[str, ...]
 
     def root(self, name: str, script: str, *arguments: str) -> str:
         """Run a shell script as root on a machine, by the fixture's hand."""
@@ -114,9 +117,9 @@ class Foreign:
         command = ["ssh", *options, host["ansible_host"], shlex.join(words)]
         return run(command, folder=self.inventory.parent, deadline=SSH_DEADLINE)
 
-    def listing(self, names: Sequence[str] = ()) -> dict[str, str]:
-        """Return links, addresses, routes, settings, files and processes of each machine."""
-        return {name: self.root(name, LISTING) for name in names or self.names}
+    def listing(self) -> dict[str, str]:
+        """Return links, addresses, routes, settings, files and processes of ``listed`` machines."""
+        return {name: self.root(name, LISTING) for name in self.listed}
 
     def install(self, path: str, text: str) -> None:
         """Put a program at ``path`` on all machines, as an administrator does: only root writes."""
@@ -236,7 +239,9 @@ def heard(port: str, frame: bytes) -> Heard:
 
 
 @contextmanager
-def foreign_machines(checkout: Checkout, folder: Path, name: str, text: str) -> Iterator[Foreign]:
+def foreign_machines(
+    checkout: Checkout, folder: Path, name: str, text: str, *, list_all: bool = True
+) -> Iterator[Foreign]:
     """Yield the nodes of the lab file ``text`` as machines that nobody knows; end the lab after.
 
     ``checkout`` is to be one of the fixture's own: the engine under test runs in another.
@@ -247,7 +252,8 @@ def foreign_machines(checkout: Checkout, folder: Path, name: str, text: str) -> 
     try:
         done = lab.up()
         assert done.code == 0, str(done)
-        yield _with_visitor(lab, folder)
+        found = _with_visitor(lab, folder)
+        yield replace(found, listed=found.names) if list_all else found
     finally:
         checkout.underlay("down", "--all")
 
@@ -283,7 +289,7 @@ def _with_visitor(lab: Lab, folder: Path) -> Foreign:
     shared = {"ansible_user": USER, "ansible_ssh_private_key_file": str(key)}
     with inventory.open("w") as open_file:
         YAML(typ="safe").dump({"all": {"vars": shared, "hosts": hosts}}, open_file)
-    return Foreign(inventory, lab, key, tuple(hosts))
+    return Foreign(inventory, lab, key, tuple(hosts), tuple(hosts)[:1])
 
 
 def _proxy(lab: Lab, node: str) -> str:

@@ -255,11 +255,14 @@ def copy(here: Checkout) -> Iterator[Checkout]:
 
 
 @pytest.fixture(scope="session")
-def foreign(here: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
+def foreign(
+    here: Checkout, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Foreign]:
     """Return three lean nodes that the engine has an inventory of, and nothing more."""
+    folder, list_all = tmp_path_factory.mktemp("foreign"), bool(request.config.getoption("--all"))
     with (
         here.copied_apart() as checkout,
-        foreign_machines(checkout, tmp_path_factory.mktemp("foreign"), "rack", RACK) as machines,
+        foreign_machines(checkout, folder, "rack", RACK, list_all=list_all) as machines,
     ):
         yield machines
 

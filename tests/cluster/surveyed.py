@@ -86,5 +86,5 @@ def reached(matrix: Matrix, network: str, where: str, asked: str = "icmp") -> se
 
 
 def looks(machines: Foreign) -> dict[str, str]:
-    """Return what of each machine a survey could change, and what time alone doesn't."""
-    return {name: machines.root(name, LOOKS) for name in machines.names}
+    """Return what a survey could change, and time alone doesn't, of ``listed`` machines."""
+    return {name: machines.root(name, LOOKS) for name in machines.listed}

@@ -124,8 +124,8 @@ def test_a_container_shows_its_own_network(lab: Lab) -> None:
 def test_the_switch_has_every_port_on_its_bridge(lab: Lab) -> None:
     done = lab.execute("switch", "bridge", "link")
     assert done.code == 0, str(done)
-    for segment in lab.status()["switch"]["segments"]:
-        for port in segment["ports"].values():
+    for segment in lab.plan.segments:
+        for port in segment.ports.values():
             lines = [line for line in done.out.splitlines() if f" {port}: " in line]
             assert len(lines) == 1, str(done)
-            assert f"master {segment['bridge']} state forwarding" in lines[0]
+            assert f"master {segment.bridge} state forwarding" in lines[0]

@@ -52,19 +52,23 @@ ip route add default dev eth0
 REMOVE_VLAN = 'nsenter --target 1 --net -- ip link delete "eth1.$1"'
 
 
+@pytest.fixture(scope="module")
+def cast(lab: Lab) -> Cast:
+    """Return who is in the lab, asked once: `status` costs three full nodes as much as `check`."""
+    return Cast(lab.status())
+
+
 @on_coreos
-def test_nothing_differs_at_first(lab: Lab) -> None:
+def test_nothing_differs_at_first(lab: Lab, cast: Cast) -> None:
     matrix = lab.check()
     matrix.prove_green()
-    cast = Cast(lab.status())
     reached = {name for name, cell in matrix.cells.items() if cell["observed"] == "reachable"}
     assert reached == cast.healthy("lannet") | cast.healthy("ipnet")
 
 
 @on_coreos
-def test_a_parent_that_is_down(lab: Lab) -> None:
+def test_a_parent_that_is_down(lab: Lab, cast: Cast) -> None:
     """Siblings on that node lose each other too: macvlan sends nothing over a downed parent."""
-    cast = Cast(lab.status())
     expected = {
         (source, destination, protocol)
         for source, destination, protocol in cast.healthy("lannet")
@@ -81,9 +85,11 @@ def test_a_parent_that_is_down(lab: Lab) -> None:
     ("container", "network"),
     [("lannet-2a", "lannet"), pytest.param("ipnet-1b", "ipnet", marks=pytest.mark.all)],
 )
-def test_a_container_that_drops_what_comes_in(lab: Lab, container: str, network: str) -> None:
+def test_a_container_that_drops_what_comes_in(
+    lab: Lab, cast: Cast, container: str, network: str
+) -> None:
     """It can't ask either: the answers to its own requests come in the same way."""
-    expected = {cell for cell in Cast(lab.status()).healthy(network) if container in cell[:2]}
+    expected = {cell for cell in cast.healthy(network) if container in cell[:2]}
     drop = "iptables --append INPUT --jump DROP"
     cure = drop.replace("--append", "--delete")
     with lab.broken(container, drop, cure, prove_cured=False) as matrix:
@@ -104,9 +110,8 @@ def test_a_container_that_drops_what_comes_in(lab: Lab, container: str, network:
     ],
 )
 def test_a_parent_that_drops_frames(
-    lab: Lab, parent: str, network: str, direction: str, siblings_too: bool
+    lab: Lab, cast: Cast, parent: str, network: str, direction: str, siblings_too: bool
 ) -> None:
-    cast = Cast(lab.status())
     expected = {
         (source, destination, protocol)
         for source, destination, protocol in cast.healthy(network)
@@ -119,8 +124,7 @@ def test_a_parent_that_drops_frames(
 
 
 @on_docker_vlan
-def test_a_container_on_the_wrong_vlan(lab: Lab) -> None:
-    cast = Cast(lab.status())
+def test_a_container_on_the_wrong_vlan(lab: Lab, cast: Cast) -> None:
     row = cast.containers["mac70-2a"]
     expected = {cell for cell in cast.healthy("mac70") if "mac70-2a" in cell[:2]}
     identity = (row["mac"], row["address"])
@@ -131,9 +135,9 @@ def test_a_container_on_the_wrong_vlan(lab: Lab) -> None:
 
 
 @on_coreos
-def test_an_address_that_two_containers_have(lab: Lab) -> None:
+def test_an_address_that_two_containers_have(lab: Lab, cast: Cast) -> None:
     owners = {"lannet-1a", "lannet-3b"}
-    address = Cast(lab.status()).containers["lannet-1a"]["address"]
+    address = cast.containers["lannet-1a"]["address"]
     fault = 'ip address add "$1/24" dev eth0'
     cure = 'ip address delete "$1/24" dev eth0'
     with lab.broken("lannet-3b", fault, cure, address, prove_cured=False) as matrix:
@@ -153,12 +157,12 @@ def test_an_address_that_two_containers_have(lab: Lab) -> None:
 
 
 @on_coreos
-def test_a_rule_of_the_node_that_macvlan_never_sees(lab: Lab) -> None:
+def test_a_rule_of_the_node_that_macvlan_never_sees(lab: Lab, cast: Cast) -> None:
     """No cell between containers changes; the node's own cells do, so the rule is in force.
 
     The last one: it looks whether all is healed.
     """
-    expected = {cell for cell in Cast(lab.status()).healthy("lannet") if "core-01" in cell[:2]}
+    expected = {cell for cell in cast.healthy("lannet") if "core-01" in cell[:2]}
     fault, cure = (f"set -- {word}\n{NODE_RULES}" for word in ("--insert", "--delete"))
     with lab.broken("core-01", fault, cure) as matrix:
         assert matrix.differing == expected

@@ -210,16 +210,6 @@ def test_down_ends_an_up_that_is_still_at_work(small_rooms: Workshops, barrier: 
     assert not small_rooms.folder.exists()
 
 
-def test_down_needs_neither_the_server_nor_the_course(small_rooms: Workshops) -> None:
-    assert small_rooms.up(1).code == 0
-    server = json.loads((small_rooms.folder / "sign-in/server.json").read_text())
-    os.kill(server["pid"], signal.SIGKILL)
-    (small_rooms.course / "course.yml").unlink()
-    done = small_rooms.down()
-    assert done.code == 0, str(done)
-    assert not small_rooms.folder.exists()
-
-
 @pytest.mark.all
 def test_the_server_ends_by_itself_where_all_sandboxes_were_killed(two_rooms: Workshops) -> None:
     """As a killed test of nodes leaves it, or a machine whose memory ran out."""
@@ -244,15 +234,23 @@ def test_the_server_ends_by_itself_where_all_sandboxes_were_killed(two_rooms: Wo
 
 def working_for(token: str) -> subprocess.Popen[bytes]:
     """Start a process as the workshop's own are, which ends by itself."""
-    words = [sys.executable, "-c", "import time; time.sleep(20)"]
+    words = [sys.executable, "-c", "import time; time.sleep(60)"]
     return subprocess.Popen(words, env={**os.environ, "UNDERLAY_WORKSHOP": token})
 
 
-def test_down_ends_whoever_works_for_the_workshop_and_nobody_else(small_rooms: Workshops) -> None:
+def test_down_needs_neither_the_server_nor_the_course_and_ends_whoever_works_for_the_workshop(
+    small_rooms: Workshops,
+) -> None:
+    """And nobody else."""
     assert small_rooms.up(1).code == 0
+    server = json.loads((small_rooms.folder / "sign-in/server.json").read_text())
+    os.kill(server["pid"], signal.SIGKILL)
+    (small_rooms.course / "course.yml").unlink()
     own, stranger = working_for(small_rooms.record["token"]), working_for("0" * 32)
     began = start_time(stranger.pid)
-    assert small_rooms.down().code == 0
+    done = small_rooms.down()
+    assert done.code == 0, str(done)
+    assert not small_rooms.folder.exists()
     assert own.wait(timeout=10) == -signal.SIGKILL
     assert start_time(stranger.pid) == began
     stranger.kill()

@@ -111,10 +111,12 @@ containers:
 
 
 @pytest.fixture(scope="module")
-def machines(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Foreign]:
+def machines(
+    copy: Checkout, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Foreign]:
     """Return three machines; their user may become root only where a test says so."""
-    folder = tmp_path_factory.mktemp("rack")
-    with foreign_machines(copy, folder, "rack", rack(DAILY)) as found:
+    folder, list_all = tmp_path_factory.mktemp("rack"), bool(request.config.getoption("--all"))
+    with foreign_machines(copy, folder, "rack", rack(DAILY), list_all=list_all) as found:
         yield found
 
 
@@ -239,7 +241,7 @@ def test_a_command_that_is_killed_leaves_nothing(here: Checkout, machines: Forei
         # One frame a second: minutes of sending.
         process = here.start(*words(machines, DAILY, "--send", "--rate", "1"))
         try:
-            for name in machines.names:
+            for name in machines.listed:
                 machines.root(name, f"until [ $({SOCKETS}) -ge {len(DAILY)} ]; do sleep 0.2; done")
             assert looks(machines) != before
         finally:

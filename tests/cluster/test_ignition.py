@@ -175,7 +175,8 @@ cat /proc/1/comm /etc/hostname
 ip -brief address show | grep -v '^docker\\|^lo'
 ip route show
 systemctl is-active systemd-networkd
-ls /run/cloud-init/disabled
+cloud-init status
+systemctl show --value --property=ConditionResult cloud-init-main.service cloud-init-local.service
 stat -c '%n %a %U:%G' /etc/underlay/node.json /etc /tmp /etc/cni/net.d
 """
 MARK = "/usr/lib/underlay-next"
@@ -201,6 +202,7 @@ def test_a_lab_that_ignition_makes_is_as_predicted_at_its_first_boot_and_after_a
     first = booted.shell("core-01", NODE)
     assert first.startswith("systemd\ncore-01\n")
     assert "eth1.70@eth1" in first
+    assert "\nstatus: disabled\nno\n\nno\n" in first
     assert "/etc/underlay/node.json 644 root:root" in first
     assert "/tmp 1777 root:root" in first
     image = marked(tmp_path / "next.ext4", MARK, "next\n")

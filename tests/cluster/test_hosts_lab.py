@@ -276,24 +276,29 @@ CONFLICTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def untouched(allowed: Foreign) -> Iterator[None]:
+    """See that after all tests that use it the machines are as they were."""
+    before = listed(allowed)
+    yield
+    assert listed(allowed) == before
+
+
 @pytest.mark.all
 @pytest.mark.parametrize("case", CONFLICTS)
 def test_what_is_in_the_way_is_named_and_nothing_is_done_anywhere(
-    here: Checkout, allowed: Foreign, guests: Path, case: str, down_after: None
+    here: Checkout, allowed: Foreign, guests: Path, case: str, untouched: None
 ) -> None:
     begin, end, number, where, words = CONFLICTS[case]
     allowed.root(allowed.names[number], begin)
     try:
-        before = listed(allowed)
         done = verb(here, allowed, "up", str(guests), "--json")
-        after = listed(allowed)
     finally:
         allowed.root(allowed.names[number], end)
     assert done.code == 3, str(done)
     found = {one["name"]: [c["found"] for c in one["conflicts"]]
              for one in done.document()["machines"]}  # fmt: skip
     assert [each for each in found[where] if each.startswith(words)], found
-    assert after == before
     assert all(c["cure"] for one in done.document()["machines"] for c in one["conflicts"])
     assert f"{where}: in the way: {words}" in done.err
 

@@ -83,3 +83,16 @@ def test_a_command_that_was_let_go_of_works_on(tmp_path: Path) -> None:
     (tmp_path / "done").touch()
     assert terminal.process.wait(timeout=PATIENCE) == 0
     assert (tmp_path / "cleaned").exists()
+
+
+def test_a_caller_whom_no_terminal_ends_has_commands_that_one_ends(tmp_path: Path) -> None:
+    """Such as whoever was called by nohup, and has a shell of its own in a terminal."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        terminal = started(tmp_path, "owned")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    terminal.close()
+    cleans_up(terminal, tmp_path)
+    (tmp_path / "done").touch()
+    assert terminal.process.wait(timeout=PATIENCE) == 130

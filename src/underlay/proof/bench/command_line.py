@@ -114,6 +114,15 @@ def interrupt(process: subprocess.Popen[Any]) -> None:
             return
 
 
+def _take_terminal() -> None:
+    """Do in a new session's leader what a shell does: take the terminal, and end with it.
+
+    Whoever was called by nohup(1) has its children ignore that the terminal is closed.
+    """
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 class PseudoTerminal:
     """A running command, which sees a terminal wherever it looks; ``text`` is what it has shown."""
 
@@ -134,8 +143,7 @@ class PseudoTerminal:
                 start_new_session=True,
                 env=environment,
                 cwd=folder,
-                # The session's leader takes the terminal, as a shell does.
-                preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+                preexec_fn=_take_terminal,  # noqa: PLW1509
             )
         finally:
             os.close(inner)

@@ -203,7 +203,8 @@ def test_words(
 
 
 def test_each_shell_gets_the_meaning_in_its_own_way(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--provider", "--force", "--timings", "--json", "--help"]
+    machines = ["--inventory", "--limit", "--dry-run"]
+    options = ["--provider", "--force", "--timings", *machines, "--json", "--help"]
     assert ask(capsys, "bash", "up", "--json", "--t") == options
     text = "Show as a timeline where the time went."
     assert f"--timings:{text}" in ask(capsys, "zsh", "up", "--t")

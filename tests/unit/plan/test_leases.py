@@ -79,7 +79,7 @@ def test_a_container_by_cni_asks_for_its_address_as_the_plugin_takes_it() -> Non
     }
 
     def words(**network: object) -> list[str]:
-        return cni._words(one, own, {"name": "net", "own_mac": True, **network})[4:]
+        return cni.parameters(one, own, {"name": "net", "own_mac": True, **network})[4:]
 
     mac = "MAC=02:75:10:01:00:01"
     assert words() == ["IPS=10.1.1.65/24,fd00::65/64", mac]

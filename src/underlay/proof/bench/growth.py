@@ -194,7 +194,8 @@ def suites(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterat
         folder.mkdir()
         with ExitStack() as stack:
             for number in range(1, size + 1):
-                name, driver = f"of-{size}-{number}", ("macvlan", "ipvlan")[number % 2]
+                name = f"of-{size}-{number}"
+                driver = "ipvlan" if number % 2 else "macvlan"
                 file = labs.many(name, folder, nodes=2, count=1 + number // 2, driver=driver)
                 watch.warm(file)
                 stack.callback(_end, file.stem)

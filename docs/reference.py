@@ -61,7 +61,7 @@ from underlay.lint.rules import RULES
 from underlay.plan import make_plan
 from underlay.proof.records.age import MOST_COMMITS
 from underlay.proof.records.keeping import Record, read
-from underlay.proof.records.schema import FaultRow, FaultsRow, RecipeRow, Row
+from underlay.proof.records.schema import FaultRow, FaultsRow, GrowthRow, RecipeRow, Row
 from underlay.proof.runs.file import schema_of_runs
 from underlay.proof.runs.schema import DOCUMENT as RUN
 from underlay.proof.runs.schema import VERSION as RUN_VERSION
@@ -712,6 +712,52 @@ def records() -> str:
     return "\n".join(lines) + "\n"
 
 
+def growth() -> str:
+    """Return the page about what more of each costs, as `bench growth` has recorded it."""
+    record = read("growth")
+    lines = [
+        "# How cost grows",
+        "",
+        MADE,
+        "",
+        "What more nodes, containers, labs and hosts cost, as",
+        "[`underlay bench growth`](verbs/bench.md) measured it. Processor seconds are those of all",
+        "that a command runs, nodes and Vagrant among it; they hardly move with what else the",
+        "machine does, and wall time does. *Each further* is what one more cost on the way from",
+        "the step before: where that stays as it is, cost grows in a straight line, dashed in the",
+        "pictures.",
+        *_stale(record.rows.values(), "tables"),
+    ]
+    for name, row in record.rows.items():
+        of = record.origin(name)
+        lines += [
+            "",
+            f"## {name.capitalize()}",
+            "",
+            f"{row.what}. Measured at {str(of.commit)[:7]} on {row.date[:10]},",
+        ]
+        lines += [f"at a load of {row.load.before:.1f} before and {row.load.after:.1f} after.", ""]
+        lines += [f"![Processor seconds over the number of {name}](pictures/growth-{name}.svg)", ""]
+        lines += _steps(row)
+    return "\n".join(lines) + "\n"
+
+
+def _steps(row: GrowthRow) -> Iterator[str]:
+    """Yield the table of what each step cost."""
+    yield "| How many | Processor s | Of each | Each further | Wall s | MiB | Cells |"
+    yield "|---:|---:|---:|---:|---:|---:|---:|"
+    before = None
+    for step in row.steps:
+        further = ""
+        if before is not None:
+            further = f"{(step.processor_s - before.processor_s) / (step.size - before.size):.3f}"
+        counts = (f"{n:,.0f}" if n is not None else "" for n in (step.mib, step.cells))
+        seconds = f"{step.processor_s:.2f} | {step.processor_s / step.size:.3f}"
+        columns = (step.size, seconds, further, f"{step.wall_s:.1f}", *counts)
+        yield f"| {' | '.join(map(str, columns))} |"
+        before = step
+
+
 def _stale(rows: Iterable[Row], whose: str) -> list[str]:
     """A paragraph about how many of ``rows`` are stale; none where none is."""
     count = sum(row.stale is not None for row in rows)
@@ -838,6 +884,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "schemas/run.schema.json": run_schema,
     **{f"schemas/{kind}.schema.json": partial(document_schema, kind) for kind in VERSIONS},
     "records.md": records,
+    "growth.md": growth,
     "lab-file.md": lab_file,
     "lint-rules.md": lint_rules,
     "host-rules.md": host_rules,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,5 +51,6 @@ def test_whether_this_user_may_send_echo_requests_is_asked_of_the_kernel(
     assert said["digest"] == ""
 
 
+@pytest.mark.skipif(shutil.which("ping") is None, reason="apt install iputils-ping")
 def test_a_ping_that_may_stands_for_a_socket_of_its_own() -> None:
     assert told("ip link set lo up", os.environ["PATH"] + ":/usr/sbin:/sbin")["icmp"] == "ping"

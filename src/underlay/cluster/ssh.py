@@ -111,7 +111,9 @@ def socket_folder(state: Path) -> Path:
     noted = state / SOCKETS
     if len(str(noted)) > LONGEST_FOLDER and not noted.is_symlink():
         noted.parent.mkdir(parents=True, exist_ok=True)
-        noted.symlink_to(_short_folder())
+        # Whoever asks at the same time uses the same.
+        with suppress(FileExistsError):
+            noted.symlink_to(_short_folder())
     folder = _socket_path(state)
     private.make(folder)
     return folder

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from underlay.cli import console, main
 from underlay.cli.checks import running
+from underlay.cluster import ssh
 from underlay.cluster.beyond import Stranger
 from underlay.cluster.state.lab import LabState
 from underlay.cluster.suite import Brought
@@ -512,6 +513,8 @@ def test_a_report_of_a_running_lab_is_what_check_printed(
     run = read_run(file)
     assert (run.of, run.labs[0].file) == ("running", str(LABS / "flat.yml"))
     assert run.labs[0].text == (LABS / "flat.yml").read_text()
+    # Its nodes, which don't run, were asked for their logs.
+    ssh.close(state.folder)
 
 
 def test_a_report_of_many_labs_says_what_was_said_of_each(

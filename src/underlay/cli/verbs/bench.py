@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -10,6 +10,9 @@ from rich.table import Table
 from underlay.cli.console import out, people, print_document, progress
 from underlay.cli.options import AsJson, ProviderOption
 from underlay.errors import EXIT_INFRASTRUCTURE, BadInput, did_you_mean, listed, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 GROUP = "This machine"
 ORDER = 20
@@ -101,6 +104,13 @@ def command(
         document = bench(wanted, running.step, quick=quick)
     if record:
         people(as_json).print(f"written: {write_record(document)}")
+    _tell(document, show, as_json=as_json)
+
+
+def _tell(
+    document: dict[str, Any], show: Callable[[dict[str, Any]], None], *, as_json: bool
+) -> None:
+    """Print what a bench has found, by ``show`` for people; exit with 3 where some is lacking."""
     if as_json:
         print_document("bench", document)
     else:
@@ -164,12 +174,11 @@ def _dataplane(as_json: bool, provider: str | None, *, quick: bool) -> None:
 
     with progress("measuring") as running:
         document = dataplane(running.step, provider_name=provider or DEFAULT, quick=quick)
-    if as_json:
-        print_document("bench", document)
-    else:
+
+    def show_bars(document: dict[str, Any]) -> None:
         out.print(bars(document, ascii_only=ascii_only(out.encoding)))
-    if document["not_run"]:
-        raise typer.Exit(EXIT_INFRASTRUCTURE)
+
+    _tell(document, show_bars, as_json=as_json)
 
 
 def _growth(as_json: bool, *, quick: bool, record: bool) -> None:
@@ -182,12 +191,7 @@ def _growth(as_json: bool, *, quick: bool, record: bool) -> None:
         document = growth(ancestor, running.step, quick=quick)
     if record:
         people(as_json).print(f"written: {write_record(document)}")
-    if as_json:
-        print_document("bench", document)
-    else:
-        show_growth(document)
-    if document["not_run"]:
-        raise typer.Exit(EXIT_INFRASTRUCTURE)
+    _tell(document, show_growth, as_json=as_json)
 
 
 def show_growth(document: dict[str, Any]) -> None:

@@ -171,7 +171,8 @@ def test_what_tools_say(
         left = left and still_unlike(made, healthy)
     assert not left, f"{name} at {where} is mended, and not reached as before: {left}"
     record.keep(made.lab.name, name, record.row(where, seen, every, changed, tools))
-    assert not seen.sampled_reached, "who wasn't reached in company was reached alone"
+    if name not in page.BY_COMPANY:
+        assert not seen.sampled_reached, "who wasn't reached in company was reached alone"
 
 
 def still_unlike(made: Bench, healthy: Look) -> list[Cell]:

@@ -26,6 +26,10 @@ LABS = ("small-mtu", "one-of-each", "seen-l3")
 # of: the referee and each tool meet other cells, so that no word on a single cell can be held
 # against what the referee saw.
 UNSTEADY = ("neighbour-table-full",)
+# What these faults take from a cell depends on who else talks: a full table has room for the few
+# that are asked alone, and of two owners of a MAC address the switch knows the one that spoke last.
+# All others have to do to a cell that is asked alone what they do to it in company.
+BY_COMPANY = (*UNSTEADY, "duplicate-mac")
 TOOLS = {
     "ping": "ping by testinfra",
     "goss": "goss",

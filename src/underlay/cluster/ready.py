@@ -59,12 +59,18 @@ if [ -e {own} ]; then echo "$(<{own})"; else echo "$(<{theirs})"; fi
 """
 
 
-def wait_for_ssh(address: str, limit: float, meanwhile: Callable[[], None] = lambda: None) -> bool:
+def wait_for_ssh(
+    address: str,
+    limit: float,
+    meanwhile: Callable[[], None] = lambda: None,
+    speaks: Callable[[str], bool] | None = None,
+) -> bool:
     """Return whether an ssh server at ``address`` speaks before ``limit`` on the monotonic clock.
 
-    ``meanwhile`` is called after each try, and raises where waiting on is in vain.
+    ``meanwhile`` is called after each try, and raises where waiting on is in vain. ``speaks`` is
+    how an address is tried that can't be reached from here.
     """
-    while not _speaks(address):
+    while not (speaks or _speaks)(address):
         meanwhile()
         if time.monotonic() > limit:
             return False

@@ -133,6 +133,7 @@ def variables(state: LabState) -> dict[str, str]:
     works on it. The shim over the engine needs to know with which Python to start it.
     """
     values = {LAB: state.file, PROVIDER: state.provider, PYTHON: sys.executable}
+    values |= provider(state.provider).environment(state.folder)
     if not is_default(state):
         values[DOTFILE] = str(state.folder / "vagrant")
     return values

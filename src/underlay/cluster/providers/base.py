@@ -174,6 +174,10 @@ class Provider(ABC):
         By default nothing has to be done: machines live on whoever started them.
         """
 
+    def environment(self, state: Path) -> dict[str, str]:
+        """Return what Vagrant's environment has to say to its provider; by default nothing."""
+        return {}
+
     def pace(self, state: Path) -> float:
         """Return how many times slower than ordinary the lab's nodes may be; 1 is ordinary."""
         return 1

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from underlay.cluster import ssh
 from underlay.cluster.node_files import make_seed
 from underlay.cluster.process import run
+from underlay.cluster.providers.libvirt.own import has_own, uri_of
 from underlay.cluster.providers.libvirt.virsh import identity, virsh
 from underlay.cluster.providers.libvirt.wiring import management_network, pool_name, segment_network
+from underlay.cluster.providers.uml import sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +69,8 @@ def describe(
     calls.append(["serial", {"type": "file", "source": {"path": str(console(state, node.name))}}])
     calls.append(["random", {"model": "random"}])
     login = {"host": node.management.address.ip, "username": plan.user}
+    if has_own(state):
+        login["proxy_command"] = ssh.proxy_text(sandbox.proxy(state, node.management.address.ip))
     if (state / "key").exists():
         # Vagrant refuses the whole file otherwise, and doesn't need it to start a machine.
         login["private_key_path"] = str(state / "key")
@@ -121,7 +126,7 @@ def fresh_disks(plan: Plan, node: PlannedNode, state: Path, boot: Boot) -> None:
     make_seed(state / "files" / node.name, disks / f"{node.name}-seed.iso", plan.images)
     console(state, node.name).parent.mkdir(parents=True, exist_ok=True)
     # Vagrant has libvirt make volumes that the pool doesn't know, which would empty them.
-    virsh("pool-refresh", identity(state, "pool"))
+    virsh(uri_of(state), "pool-refresh", identity(state, "pool"))
 
 
 def console(state: Path, node: str) -> Path:

@@ -13,9 +13,12 @@ from underlay.cluster.image import build as image
 from underlay.cluster.port_policies import policies
 from underlay.cluster.process import run, tail
 from underlay.cluster.providers.base import VIRTUAL_MACHINES, Provider
-from underlay.cluster.providers.libvirt import kvm, machine, wiring
+from underlay.cluster.providers.libvirt import kvm, machine, own, wiring
+from underlay.cluster.providers.libvirt.own import has_own, uri_of
 from underlay.cluster.providers.libvirt.virsh import (
+    DEFAULT_URI,
     PACKAGES,
+    URI,
     identity,
     known,
     qemu_user,
@@ -23,6 +26,8 @@ from underlay.cluster.providers.libvirt.virsh import (
     running,
     virsh,
 )
+from underlay.cluster.providers.uml import sandbox
+from underlay.cluster.ready import SSH_PORT
 from underlay.cluster.requirements.machine import Row, package_rows
 from underlay.cluster.state.lab import plan_in
 from underlay.cluster.watching import console_end
@@ -60,10 +65,10 @@ class Libvirt(Provider):
 
     def prepare(self, plan: Plan, state: Path, progress: Callable[[str], None]) -> None:
         """Make the image, networks, pool and ssh_config; find out whether KVM works."""
-        require()
+        own.ensure(state, progress)
         boot = ensure_boot_files(plan, progress)
         _check_access(state, boot)
-        ssh.write_config(plan, state, {})
+        ssh.write_config(plan, state, _proxies(plan, state))
         progress("making the lab's networks in libvirt")
         wiring.make(plan, state)
         progress("booting the kernel under KVM to see whether it runs")
@@ -74,7 +79,7 @@ class Libvirt(Provider):
 
     def stands(self, state: Path) -> bool:
         """Whether libvirtd has the lab's networks and pool."""
-        return wiring.stands(plan_in(state), state)
+        return not _ended(state) and wiring.stands(plan_in(state), state)
 
     def machine(self, plan: Plan, node: str, state: Path) -> dict[str, Any]:
         """Return what the Vagrantfile sets; the processor is emulated until KVM was probed."""
@@ -93,7 +98,7 @@ class Libvirt(Provider):
         console = machine.console(state, node)
         try:
             if not ready.wait_for_ssh(
-                address, limit, lambda: self._check_running(plan, node, state)
+                address, limit, lambda: self._check_running(plan, node, state), _reach(state)
             ):
                 raise Infrastructure(f"{node}: ssh did not answer within the deadline")
             self._set_ports(plan, node, state)
@@ -107,16 +112,21 @@ class Libvirt(Provider):
 
     def stop(self, plan: Plan, node: str, state: Path) -> None:
         """End one node's machine and forget it; nothing happens where there is none."""
-        domain = identity(state, "domain", node)
-        if domain in running():
-            virsh("destroy", domain, check=False)
-        if domain in known("domain"):
-            virsh("undefine", domain)
+        if _ended(state):
+            return
+        uri, domain = uri_of(state), identity(state, "domain", node)
+        if domain in running(uri):
+            virsh(uri, "destroy", domain, check=False)
+        if domain in known(uri, "domain"):
+            virsh(uri, "undefine", domain)
 
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask libvirtd what each node does."""
-        alive = running()
-        there = known("domain")
+        if _ended(state):
+            return {node.name: "not_created" for node in plan.nodes}
+        uri = uri_of(state)
+        alive = running(uri)
+        there = known(uri, "domain")
         ids = {node.name: identity(state, "domain", node.name) for node in plan.nodes}
         return {
             node: "running" if i in alive else "poweroff" if i in there else "not_created"
@@ -127,18 +137,41 @@ class Libvirt(Provider):
         """An emulated processor may need seconds where another one needs a tenth of one."""
         return 1 if _accelerated(state) else EMULATED_PACE
 
+    def ssh(self, plan: Plan, node: str, state: Path) -> dict[str, object] | None:
+        """Return how Vagrant reaches a node: where the daemon is the lab's own, by its sandbox."""
+        settings = super().ssh(plan, node, state)
+        if settings is not None and has_own(state):
+            settings["proxy_command"] = ssh.proxy_text(_proxies(plan, state)[node])
+        return settings
+
+    def environment(self, state: Path) -> dict[str, str]:
+        """Return what tells Vagrant's plugin which libvirtd is the lab's."""
+        return {URI: uri_of(state)} if has_own(state) else {}
+
+    def keep(self, state: Path) -> None:
+        """Have a libvirtd of the lab's own live on when its starter ends."""
+        sandbox.keep(state)
+
     def at_switch(self, state: Path, arguments: list[str], *, tty: bool = False) -> list[str]:
-        """Return what runs ``arguments`` as root on this host, whose own the bridges are."""
+        """Return what runs ``arguments`` as root where the bridges are: on this host, or inside."""
+        living = sandbox.find(state)
+        if living is not None:
+            return living.enter(arguments)
         return arguments if os.geteuid() == 0 else ["sudo", "--", *arguments]
 
     def destroy(self, state: Path) -> None:
         """End the shared ssh connections, all machines, the pool and the networks."""
         plan = plan_in(state)
         ssh.close(state)
+        if has_own(state):
+            living = sandbox.find(state)
+            if living is not None:
+                living.stop()
+            return
         if not (state / "libvirt").exists():
             # Nothing was made yet: a libvirtd that can't be used is no reason to keep the lab.
             return
-        require()
+        require(uri_of(state))
         for node in plan.nodes:
             self.stop(plan, node.name, state)
         wiring.remove(plan, state)
@@ -166,6 +199,28 @@ def refuse_panicked(node: str, console: Path) -> None:
         raise Infrastructure(f"{node}: its kernel gave up while booting: {panic[1].strip()}")
 
 
+def _ended(state: Path) -> bool:
+    """Whether the lab had a libvirtd of its own, which has ended, and its machines with it."""
+    return has_own(state) and sandbox.find(state) is None
+
+
+def _proxies(plan: Plan, state: Path) -> dict[str, list[str]]:
+    """Return by what each node is reached; nothing where this host has a leg in their networks."""
+    if not has_own(state):
+        return {}
+    return {n.name: sandbox.proxy(state, n.management.address.ip) for n in plan.nodes}
+
+
+def _reach(state: Path) -> Callable[[str], bool] | None:
+    """Return what tries a node's ssh port where the lab's own libvirtd is; None where it's here."""
+    living = sandbox.find(state)
+    if living is None:
+        return None
+    return lambda address: bool(
+        living.ask({"do": "reach", "address": address, "port": SSH_PORT})["ok"]
+    )
+
+
 def _accelerated(state: Path) -> bool:
     file = state / "libvirt" / ACCELERATION
     return file.exists() and file.read_text() == "kvm"
@@ -176,7 +231,8 @@ def _check_access(state: Path, boot: Boot) -> None:
 
     Debian's homes are closed to other users, and the system's libvirtd runs qemu as one.
     """
-    if qemu_user() == 0:
+    user = qemu_user(uri_of(state))
+    if user == 0:
         return
     closed = {
         folder
@@ -188,9 +244,7 @@ def _check_access(state: Path, boot: Boot) -> None:
         raise Infrastructure(
             "libvirt's qemu runs as a user of its own, who may not enter "
             + ", ".join(str(folder) for folder in sorted(closed)),
-            hint="\n".join(
-                f"setfacl --modify u:{qemu_user()}:x {folder}" for folder in sorted(closed)
-            ),
+            hint="\n".join(f"setfacl --modify u:{user}:x {folder}" for folder in sorted(closed)),
         )
 
 
@@ -205,11 +259,16 @@ def _enterable(folder: Path) -> bool:
 
 
 def _daemon() -> Row:
-    needed = "a libvirtd that this user may use: root or the group libvirt"
+    chosen = os.environ.get(URI)
+    needed = (
+        f"the libvirtd that {URI} names" if chosen else "one that answers, or one of a lab's own"
+    )
     try:
-        require()
+        require(chosen or DEFAULT_URI)
     except UnderlayError as error:
-        return Row("libvirtd", error.message, needed, error.hint, ok=False)
+        if chosen:
+            return Row("libvirtd", error.message, needed, error.hint, ok=False)
+        return Row("libvirtd", f"{error.message}: each lab starts its own", needed, "", ok=True)
     return Row("libvirtd", "answers", needed, "", ok=True)
 
 

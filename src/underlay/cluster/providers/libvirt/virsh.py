@@ -1,13 +1,12 @@
-"""Asking libvirtd: one daemon, reached as vagrant-libvirt reaches it, by argument lists only.
+"""Asking a libvirtd by its URI, as vagrant-libvirt does, by argument lists only.
 
 ``LIBVIRT_DEFAULT_URI`` chooses another one than the system's, as it does for virsh
-and for vagrant-libvirt.
+and for vagrant-libvirt. Which one a lab has is said by ``own.uri_of``.
 """
 
 from __future__ import annotations
 
 import getpass
-import os
 import re
 import shutil
 import uuid
@@ -23,27 +22,31 @@ if TYPE_CHECKING:
 
 DEADLINE = 30.0
 DEFAULT_URI = "qemu:///system"
+# The variable by which users choose.
+URI = "LIBVIRT_DEFAULT_URI"
 PACKAGES = "packages-libvirt.txt"
 
 
-def virsh(*words: str, check: bool = True) -> str:
+def virsh(uri: str, *words: str, check: bool = True) -> str:
     """Run virsh with ``words`` and return what it prints; raise Infrastructure where it fails."""
-    uri = os.environ.get("LIBVIRT_DEFAULT_URI") or DEFAULT_URI
     done = run(["virsh", "--quiet", "--connect", uri, *words], deadline=DEADLINE, check=False)
     if done.returncode and check:
         raise Infrastructure(f"virsh {words[0]} failed", detail=tail(done.stderr))
     return done.stdout
 
 
-def require() -> None:
-    """Raise Infrastructure, with the command that mends it, unless libvirtd can be used."""
+def require(uri: str) -> None:
+    """Raise Infrastructure, with the command that mends it, unless libvirtd can be used.
+
+    What virsh said is its detail; it has none where there is no virsh.
+    """
     if shutil.which("virsh") is None:
         names = [package for package, _, _ in packages(PACKAGES)]
         raise Infrastructure(
             "libvirt is not installed", hint=f"sudo apt-get install {' '.join(names)}"
         )
     try:
-        virsh("net-list")
+        virsh(uri, "net-list")
     except Infrastructure as error:
         if re.search("denied|authentication", error.detail, re.IGNORECASE):
             raise Infrastructure(
@@ -64,24 +67,24 @@ def identity(state: Path, kind: str, name: str = "") -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"underlay:{state}:{kind}:{name}"))
 
 
-def known(kind: str) -> set[str]:
+def known(uri: str, kind: str) -> set[str]:
     """Return the UUIDs of all things of a ``kind`` that virsh lists: domain, net or pool."""
     if kind == "pool":
         # pool-list has no UUID column alone before libvirt 11.4.
-        names = virsh("pool-list", "--all", "--name").split()
-        return {virsh("pool-uuid", name, check=False).strip() for name in names}
+        names = virsh(uri, "pool-list", "--all", "--name").split()
+        return {virsh(uri, "pool-uuid", name, check=False).strip() for name in names}
     words = ("list",) if kind == "domain" else (f"{kind}-list",)
-    return set(virsh(*words, "--all", "--uuid").split())
+    return set(virsh(uri, *words, "--all", "--uuid").split())
 
 
-def running() -> set[str]:
+def running(uri: str) -> set[str]:
     """Return the UUIDs of the domains that run."""
-    return set(virsh("list", "--state-running", "--uuid").split())
+    return set(virsh(uri, "list", "--state-running", "--uuid").split())
 
 
-def qemu_user() -> int:
+def qemu_user(uri: str) -> int:
     """Return the number of the user that libvirtd runs qemu as; 0 is root."""
-    host = ElementTree.fromstring(virsh("capabilities"))  # noqa: S314 -- libvirtd's own words
+    host = ElementTree.fromstring(virsh(uri, "capabilities"))  # noqa: S314 -- libvirtd's own
     for model in host.iter("secmodel"):
         if model.findtext("model") == "dac":
             label = model.findtext("baselabel") or ""

@@ -13,6 +13,7 @@ from ipaddress import IPv4Interface
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
+from underlay.cluster.providers.libvirt.own import uri_of
 from underlay.cluster.providers.libvirt.virsh import identity, known, virsh
 from underlay.errors import Infrastructure
 
@@ -41,27 +42,30 @@ def make(plan: Plan, state: Path) -> None:
     """Make every network and the pool that libvirtd doesn't have yet."""
     folder = state / "libvirt"
     (folder / "disks").mkdir(parents=True, exist_ok=True)
-    there = known("net")
+    uri = uri_of(state)
+    there = known(uri, "net")
     for name, text in networks(plan, state).items():
         if identity(state, "net", name) not in there:
-            _create("net", folder / f"{name}.xml", text)
-    if identity(state, "pool") not in known("pool"):
-        _create("pool", folder / "pool.xml", pool(plan, state))
+            _create(uri, "net", folder / f"{name}.xml", text)
+    if identity(state, "pool") not in known(uri, "pool"):
+        _create(uri, "pool", folder / "pool.xml", pool(plan, state))
 
 
 def stands(plan: Plan, state: Path) -> bool:
     """Whether libvirtd still has all that ``make`` made."""
     wanted = {identity(state, "net", name) for name in networks(plan, state)}
-    return wanted <= known("net") and identity(state, "pool") in known("pool")
+    uri = uri_of(state)
+    return wanted <= known(uri, "net") and identity(state, "pool") in known(uri, "pool")
 
 
 def remove(plan: Plan, state: Path) -> None:
     """End the lab's pool and networks, by identity."""
+    uri = uri_of(state)
     ours = {identity(state, "net", name) for name in networks(plan, state)}
-    for network in sorted(ours & known("net")):
-        virsh("net-destroy", network)
-    if identity(state, "pool") in known("pool"):
-        virsh("pool-destroy", identity(state, "pool"))
+    for network in sorted(ours & known(uri, "net")):
+        virsh(uri, "net-destroy", network)
+    if identity(state, "pool") in known(uri, "pool"):
+        virsh(uri, "pool-destroy", identity(state, "pool"))
 
 
 def networks(plan: Plan, state: Path) -> dict[str, str]:
@@ -95,10 +99,10 @@ def _network(name: str, state: Path, bridge: str, more: str) -> str:
     )
 
 
-def _create(kind: str, file: Path, text: str) -> None:
+def _create(uri: str, kind: str, file: Path, text: str) -> None:
     file.write_text(text)
     try:
-        virsh(f"{kind}-create", str(file))
+        virsh(uri, f"{kind}-create", str(file))
     except Infrastructure as error:
         raise Infrastructure(
             f"libvirt could not make {file.stem}",

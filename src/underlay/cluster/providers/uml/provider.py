@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ from underlay.cluster.providers.base import Provider
 from underlay.cluster.providers.uml import ignited, sandbox, usr, wiring
 from underlay.cluster.providers.uml import node as uml_node
 from underlay.cluster.providers.uml.wiring import changes
-from underlay.cluster.ready import SSH_PORT, for_containers
+from underlay.cluster.ready import for_containers
 from underlay.cluster.spans import span
 from underlay.cluster.state.lab import plan_in
 from underlay.errors import Infrastructure
@@ -197,9 +196,7 @@ class Uml(Provider):
         return living
 
     def _proxy(self, plan: Plan, state: Path, node: str) -> list[str]:
-        script = Path(__file__).with_name("proxy.py")
-        address = plan.node(node).management.address.ip
-        return [sys.executable, "-I", "-S", str(script), str(state), address, str(SSH_PORT)]
+        return sandbox.proxy(state, plan.node(node).management.address.ip)
 
 
 def _disk(plan: Plan) -> Path:

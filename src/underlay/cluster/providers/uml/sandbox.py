@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from underlay.cluster.providers.uml.wiring import setup
+from underlay.cluster.ready import SSH_PORT
 from underlay.cluster.requirements.container import tun_hint
 from underlay.errors import Infrastructure, reason
 from underlay.storage import paths
@@ -137,11 +138,20 @@ def start(plan: Plan, state: Path, files: Sequence[Path] = ()) -> Sandbox:
     the reason where namespaces or interfaces cannot be made.
     """
     _check_room(plan)
-    _check_tun()
     (state / "nodes").mkdir(parents=True, exist_ok=True)
+    wiring = {"tmpfs_mib": _memory(plan), "commands": setup(plan)}
+    return begin(_first_process(state, files), wiring, state)
+
+
+def begin(first: list[str], wiring: dict[str, Any], state: Path) -> Sandbox:
+    """Make the namespaces of a lab, with ``first`` as their first process: the holder, somehow.
+
+    ``wiring`` is what it is told (holder.py). Returns and raises as ``start`` does.
+    """
+    _check_tun()
     with (state / "sandbox.log").open("wb") as log:
         process = subprocess.Popen(
-            [*UNSHARE, *_first_process(state, files)],
+            [*UNSHARE, *first],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -149,7 +159,7 @@ def start(plan: Plan, state: Path, files: Sequence[Path] = ()) -> Sandbox:
             cwd="/",
         )
     try:
-        sandbox = _made(process, plan, state)
+        sandbox = _made(process, wiring, state)
     except BaseException:
         # Ctrl-C, too: whoever is told that nothing is left may look at once.
         process.kill()
@@ -179,11 +189,10 @@ def inside(file: Path) -> str:
     return f"{FILES}{file.resolve()}"
 
 
-def _made(process: subprocess.Popen[bytes], plan: Plan, state: Path) -> Sandbox:
-    """Have the new holder make switch and ports, and note the sandbox's identity."""
+def _made(process: subprocess.Popen[bytes], wiring: dict[str, Any], state: Path) -> Sandbox:
+    """Have the new holder make what ``wiring`` says, and note the sandbox's identity."""
     assert process.stdin is not None
     assert process.stdout is not None
-    wiring = {"tmpfs_mib": _memory(plan), "commands": setup(plan)}
     word = b""
     with _ended_after(START_DEADLINE, process) as late, suppress(BrokenPipeError):
         process.stdin.write(json.dumps(wiring).encode() + b"\n")
@@ -272,6 +281,15 @@ def _linked(state: Path) -> Sandbox | None:
     except (OSError, ValueError):
         return None
     return Sandbox(boot, pid, started, outer, outer_started)
+
+
+def proxy(state: Path, address: str) -> list[str]:
+    """Return what connects to the ssh port of ``address`` in the sandbox of the lab at ``state``.
+
+    It looks for the sandbox at each connection, so that what is kept of an old one leads nowhere.
+    """
+    script = Path(__file__).with_name("proxy.py")
+    return [sys.executable, "-I", "-S", str(script), str(state), address, str(SSH_PORT)]
 
 
 def boot_id() -> str:

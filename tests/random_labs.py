@@ -205,7 +205,7 @@ def _beside(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     taken = {key: first[key] for key in SHARED if key in first}
     # What makes two overlays two.
     number = int(second["subnet"].split(".")[1])
-    taken |= {key: 200 + number for key in traits.needed if key in ("vni", "key")}
+    taken |= {key: 200 + number for key in ("vni", "key") if key in traits.keys}
     return {key: second[key] for key in second if key in own} | taken
 
 

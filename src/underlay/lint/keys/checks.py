@@ -41,6 +41,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Problem]], ...] = (
     networks.needed_key,
     networks.runtime,
     networks.device,
+    networks.same_tunnel,
     networks.bridge_port,
     networks.one_vlan_link,
     pools.subnet,

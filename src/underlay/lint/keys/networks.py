@@ -220,6 +220,37 @@ def device(parts: Parts) -> Iterator[Problem]:
             taken[made] = name
 
 
+def same_tunnel(parts: Parts) -> Iterator[Problem]:
+    """Two overlays that give a node the same tunnel: the kernel makes the first alone.
+
+    It has each VNI once by UDP port, over whatever parent (Linux drivers/net/vxlan/vxlan_core.c,
+    vxlan_vni_in_use), and each pair of a tunnel's ends once by key, where no key is one, too
+    (net/ipv4/ip_tunnel.c, ip_tunnel_find). Both were tried on 6.12.
+    """
+    taken: dict[tuple[object, ...], str] = {}
+    for name, network in parts.loose_networks.items():
+        if network.traits.overlay is None:
+            continue
+        if network.vni is not None:
+            tells: tuple[object, ...] = (network.vni, network.port)
+            said = f"vni {network.vni} at port {network.port}"
+            key, expected = "vni", "another vni, or another port"
+        else:
+            segment = parts.segment_of(network)
+            tells = (segment, network.key)
+            said = "no key" if network.key is None else f"key {network.key}"
+            said = f"tunnels over {segment} with {said}"
+            key, expected = "key", "another key"
+        first = taken.setdefault((network.driver, *tells), name)
+        if first != name:
+            written = key if key in network.model_fields_set else "driver"
+            found, hint = (
+                f"{said}, as {first} has",
+                f"a node makes {first}'s tunnel, and refuses this",
+            )
+            yield parts.text.problem(("networks", name, written), found, expected, hint)
+
+
 def bridge_port(parts: Parts) -> Iterator[Problem]:
     """A bridge that holds an uplink, and children on that uplink: the second gets EBUSY.
 

@@ -18,7 +18,7 @@ import pytest
 from cluster.commands import run
 from cluster.left_behind import interfaces, processes, prove_nothing_is_left
 from cluster.running import Checkout, Lab
-from cluster.test_libvirt import CABLE_BACK, PAIR, SLOW_UP
+from cluster.test_libvirt import PAIR, SLOW_UP
 from cluster.test_rootless import Somebody, somebody  # noqa: F401 -- a fixture
 from underlay.cluster.providers.libvirt import own, wiring
 from underlay.cluster.providers.libvirt.provider import PROVIDER
@@ -30,19 +30,31 @@ from underlay.plan import make_plan
 from underlay.storage import paths
 
 ON_LIBVIRT = ("--provider", "libvirt")
+# One processor of this host emulates each node's.
+SINGLE = """\
+name: NAME
+nodes: 1
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  lannet: {driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}
+containers:
+  - {on: all, count: 2, networks: [lannet]}
+"""
+DOWN, BACK = "ip link set eth0 down", "ip link set eth0 up"
 SETGROUPS = "import os; os.setgroups([]); print('no failure')"
 
 
-def pair(checkout: Checkout, folder: Path, name: str) -> Lab:
-    """Return a lab that differs from others of its kind in its name alone."""
+def single(checkout: Checkout, folder: Path, name: str) -> Lab:
+    """Return a lab of one node, which differs from others of its kind in its name alone."""
     file = folder / f"{name}.yml"
-    file.write_text(PAIR.replace("name: pair", f"name: {name}"))
+    file.write_text(SINGLE.replace("NAME", name))
     return Lab(checkout, name, file)
 
 
 @pytest.fixture
 def two(copy: Checkout, tmp_path: Path) -> Iterator[list[Lab]]:
-    labs = [pair(copy, tmp_path, name) for name in ("one", "other")]
+    labs = [single(copy, tmp_path, name) for name in ("one", "other")]
     yield labs
     for lab in labs:
         if lab.state.exists():
@@ -112,10 +124,10 @@ def test_two_labs_of_equal_addresses_are_up_side_by_side(two: list[Lab]) -> None
     assert interfaces() == before
     hosts = [lab.shell("core-01", "cat /proc/sys/kernel/random/boot_id") for lab in two]
     assert len(set(hosts)) == 2
-    # A cable that is cut in one of them is whole in the other, whose port has the same name.
-    with one.broken("switch", 'bridge link set dev "$1" state 0', CABLE_BACK, "lan-2") as matrix:
+    # A link that is down in one of them is up in the other, whose container has the same name.
+    with one.broken("lannet-1b", DOWN, BACK) as matrix:
         assert matrix.differing
-        assert all("lannet" in str(cell) for cell in matrix.differing), matrix.differing
+        assert all("lannet-1b" in str(cell) for cell in matrix.differing), matrix.differing
         other.check().prove_green()
     one.check().prove_green()
     done = one.down()
@@ -187,7 +199,7 @@ def machines(lab: Lab) -> list[str]:
 def test_an_ordinary_user_needs_no_daemon(somebody: Somebody) -> None:  # noqa: F811
     """Neither root nor a group: the daemon is root in the user's own namespace alone."""
     before = interfaces()
-    lab = pair(somebody.checkout, somebody.home, "modest")
+    lab = single(somebody.checkout, somebody.home, "modest")
     for words in (
         ("up", str(lab.file), *ON_LIBVIRT),
         ("check",),
@@ -197,7 +209,7 @@ def test_an_ordinary_user_needs_no_daemon(somebody: Somebody) -> None:  # noqa: 
         assert done.code == 0, str(done)
     done = somebody("check", "--json")
     summary = json.loads(done.out)["summary"]
-    assert (summary["as_expected"], summary["differs"]) == (84, 0), summary
+    assert summary["as_expected"] == summary["cells"] > 0, summary
     done = somebody("down")
     assert done.code == 0, str(done)
     prove_nothing_is_left(somebody.checkout, before)

@@ -466,23 +466,25 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
 @rule(
     "docker-l3-twice",
     "error",
-    "moby, daemon/libnetwork/drivers/ipvlan/ipvlan_joinleave.go (AddStaticRoute); measured: `error"
-    " setting interface routes to [0.0.0.0/0]: file exists`",
+    "moby, daemon/libnetwork/drivers/ipvlan/ipvlan_joinleave.go (AddStaticRoute); moby/moby#48576,"
+    " #34313; measured with 26.1 in either order, at connect and at start: `file exists`",
 )
 def docker_l3_twice(subject: Subject) -> Iterator[Hit]:
-    """Docker gives a container a default route for each ipvlan l3 network: the second fails."""
+    """Docker gives a container a default route for an ipvlan l3 network, and one for any other."""
     for index, group in enumerate(subject.lab.containers):
         networks = [subject.plan.network(name) for name in group.networks]
-        routed = [n for n in networks if n.runtime == "docker" and n.mode in n.traits.l3_modes]
-        if len(routed) > 1:
-            first, second = routed[0], routed[1]
-            yield Hit(
-                subject.spot("containers", index, "networks"),
-                f"Docker will not connect a container to {second.name} besides {first.name}: both"
-                f" are {second.driver} {second.mode}, and each brings a default route"
-                " (`file exists`)",
-                "one such network a container, or mode l2; iproute2 takes several",
-            )
+        dockers = [n for n in networks if n.runtime == "docker" and not n.internal]
+        routed = [n for n in dockers if n.mode in n.traits.l3_modes]
+        if not routed or len(dockers) < 2:
+            continue
+        first = routed[0]
+        second = next(n for n in dockers if n is not first)
+        yield Hit(
+            subject.spot("containers", index, "networks"),
+            f"Docker will not connect a container to {second.name} besides {first.name}, which is"
+            f" {first.driver} {first.mode}: each brings a default route (`file exists`)",
+            "only internal networks beside an l3 one, or mode l2; iproute2 takes several",
+        )
 
 
 @rule(

@@ -220,6 +220,10 @@ def test_docker_l3_twice(make: Make) -> None:
     assert make(*by_hand, groups=both) == []
     switched = [line.format("l2", "lan", 1, "docker"), line.format("l2", "wan", 2, "docker")]
     assert make(*switched, groups=both) == []
+    for mixed in (two[0], switched[1]), (switched[0], two[1]):
+        assert ids(make(*mixed, groups=both)) == [("docker-l3-twice", "error")]
+        inside = f"{mixed[0]}, internal: true", mixed[1]
+        assert make(*inside, groups=both) == []
 
 
 PLACE = "driver: macvlan, segment: lan, runtime"

@@ -261,14 +261,18 @@ class World:
             addresses: Iterable[Cidr],
             tag: int | None = None,
         ) -> None:
-            here = list(self._mine(addresses)) or [NO_ADDRESS]
             mode = "passthru" if (node.name, made.interface) in self._taken else ""
-            links[made.interface] = link = Link(
-                node.name, node.name, made.interface, domain, "", mode,
-                here[0].ip, made.mac, made.interface, made.mtu, node.name, (), tag,
-            )  # fmt: skip
-            if here[0]:
-                routes.append(Route(ip_interface(here[0]).network, link))
+            # A bridge has an address of each of its network's subnets, and is a link for each.
+            for address in [*self._mine(addresses)] or [NO_ADDRESS]:
+                link = Link(
+                    node.name, node.name, made.interface, domain, "", mode,
+                    address.ip, made.mac, made.interface, made.mtu, node.name, (), tag,
+                )  # fmt: skip
+                first = links.setdefault(made.interface, link)
+                if link is not first:
+                    links[f"{made.interface} {address}"] = link
+                if address:
+                    routes.append(Route(ip_interface(address).network, first))
 
         for card in cards:
             nic, tag = (

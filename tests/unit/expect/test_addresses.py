@@ -57,6 +57,18 @@ def test_two_subnets_of_a_docker_network_meet_by_a_route_only(
     assert (near, far) == ({True}, {reached})
 
 
+@pytest.mark.parametrize("driver", ["vxlan, vni: 5", "gretap", "bridge", "macvlan"])
+def test_a_node_is_in_each_subnet_of_its_bridge(tmp_path: Path, driver: str) -> None:
+    """Its twin is macvlan's node, which has no address in any of them."""
+    text = (LAB % TWO).replace("driver: macvlan", f"driver: {driver}")
+    (tmp_path / "lab.yml").write_text(text.replace("checks: [broadcast]\n", ""), encoding="utf-8")
+    cells = predict(make_plan(read_lab(tmp_path / "lab.yml")))
+    node, second = "core-01", "net-1a@10.2.0.65"
+    for way in (second, node), (node, second):
+        (found,) = {c.reachable for c in cells if (c.source, c.destination) == way}
+        assert found == (driver != "macvlan"), way
+
+
 def test_no_address_is_asked_for_by_its_link_alone(tmp_path: Path) -> None:
     made = plan(tmp_path, "ipam: none")
     assert [str(c.attachments[0].address6) for c in made.containers] == [

@@ -189,11 +189,11 @@ class Prober:
                 phase.leave()
         self.answering.leave()
         self.station.forget_routes()
-        self.witness.phase = name
-        if not name.startswith(COLD):
-            self.witness.begin()
         # With an entry go the packets that still wait for its neighbour.
         self.station.forget()
+        self.witness.turn(name)
+        if not name.startswith(COLD):
+            self.witness.begin()
         if name in CHECKS:
             return CHECKS[name](self.station, self.station.checks.get(name, []), name)
         if name.startswith(AGAIN):

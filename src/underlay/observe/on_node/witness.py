@@ -60,10 +60,23 @@ class Witness:
         self.phase = ""
         self.left: dict[str, set[tuple[bytes, bytes, int, int]]] = {}
         self.own: dict[str, frozenset[bytes]] = {}
+        self.syns: list[tuple[Space, int, socket.socket]] = []
+        self.leaving: list[tuple[Space, socket.socket]] = []
         for space in station.present():
             for family in {family for family, _ in space.tcp}:
-                made = raw(space, family)
-                station.loop.watch(made, self.on_syn, (space, family, made))
+                self.syns.append((space, family, raw(space, family)))
+                station.loop.watch(self.syns[-1][2], self.on_syn, self.syns[-1])
+
+    def turn(self, phase: str) -> None:
+        """Keep what is seen from now on with ``phase``, and what came before with the one before.
+
+        On a busy node there is more to be read of that when the next phase begins.
+        """
+        for arriving in self.syns:
+            self.on_syn(arriving)
+        for leaving in self.leaving:
+            self.on_leaving(leaving)
+        self.phase = phase
 
     def begin(self) -> None:
         """Watch from now on what leaves; what was seen in the phase before is of no account."""
@@ -76,7 +89,8 @@ class Witness:
                 made = space.frames(EVERY)
                 attach(made, LEAVING)
                 drain(made)  # what came before there was a program
-                self.station.loop.watch(made, self.on_leaving, (space, made))
+                self.leaving.append((space, made))
+                self.station.loop.watch(made, self.on_leaving, self.leaving[-1])
 
     def watches(self, question: Question) -> bool:
         """Whether it is known what leaves the question's namespace."""

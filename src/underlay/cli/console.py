@@ -111,6 +111,14 @@ class Progress:
         else:
             self._status.update(f"{text} …")
 
+    def among(self, text: str) -> None:
+        """Say that ``text`` happens now as well, beside other things that go on meanwhile."""
+        self.close()
+        if self._status is None:
+            err.print(f"{text} …")
+        else:
+            self._status.update(f"{text} …")
+
     def note(self, text: str) -> None:
         """Print ``text`` as a line of its own, above the spinner where there is one."""
         err.print(text)

@@ -6,9 +6,13 @@ provider can do without it: nobody works by hand on these nodes.
 
 from __future__ import annotations
 
+import copy
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from underlay.cluster import ssh
@@ -21,11 +25,12 @@ from underlay.cluster.statement import verify
 from underlay.cluster.switching import become, needs
 from underlay.cluster.vagrant import Vagrant
 from underlay.cluster.watching import watching
-from underlay.errors import BadInput, UnderlayError, count
+from underlay.errors import BadInput, Infrastructure, UnderlayError, count
 from underlay.storage import paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from underlay.cluster.providers.base import Provider
@@ -44,7 +49,11 @@ class Brought:
 
 
 class Suite:
-    """Brings labs up one after the other, in ``separate_state``, and hands each to ``visit``."""
+    """Brings labs up one after the other, in ``separate_state``, and hands each to ``visit``.
+
+    ``given_up`` is set where the run is to end early. Who does that ends the nodes as well
+    (``end_all``): whatever waits for them fails then, and no further lab is begun.
+    """
 
     def __init__(
         self,
@@ -57,9 +66,26 @@ class Suite:
         self.boots = 0
         self._by = provider(provider_name)
         self._visit = visit
-        self._tell = tell
+        self._tell: Callable[[str, str], None] = lambda _, words: tell(words)
         self._force = force
         self._entries: dict[str, Path] = {}
+        self._boot_turn: Callable[[Plan], AbstractContextManager[None]] = lambda _: nullcontext()
+        self.given_up = threading.Event()
+
+    def beside(
+        self,
+        visit: Callable[[Brought], None],
+        tell: Callable[[str, str], None],
+        boot_turn: Callable[[Plan], AbstractContextManager[None]],
+    ) -> Suite:
+        """Return another one for the same labs, which counts its own boots.
+
+        The labs of both may be up at once, where the provider says so. ``tell`` is handed the lab
+        that a line is about, and the line. A boot takes place within what ``boot_turn`` returns.
+        """
+        other = copy.copy(self)
+        other.boots, other._visit, other._tell, other._boot_turn = 0, visit, tell, boot_turn
+        return other
 
     def render(self, labs: Sequence[Loaded]) -> None:
         """Have Ansible render the files of all ``labs``, in one run."""
@@ -86,6 +112,8 @@ class Suite:
         state: LabState | None = None
         try:
             for loaded in group:
+                if self.given_up.is_set():
+                    break
                 brought = self._bring(loaded, state)
                 state = brought.state
                 self._visit(brought)
@@ -101,33 +129,48 @@ class Suite:
         from underlay.lint import refuse_errors
 
         brought = Brought(loaded)
-        began = time.monotonic()
         phase = "boot" if state is None else "switch"
-        try:
-            if not self._force:
-                refuse_errors(loaded)
-            if state is None:
-                brought.state = self._boot(loaded)
-            else:
-                entry = self._entries[loaded.plan.lab]
-                brought.state, _ = become(state, loaded.plan, loaded.file, entry, self._tell)
-        except UnderlayError as error:
-            brought.error = error
-            # Nobody knows what its nodes are now, nor how far its record has got.
-            for name in {loaded.plan.lab, state.lab if state else loaded.plan.lab}:
-                if paths.state(name).is_dir():
-                    self._by.destroy(paths.state(name))
-                    remove(name)
-        brought.timings[phase] = round(time.monotonic() - began, 3)
+        with self._boot_turn(loaded.plan) if state is None else nullcontext():
+            began = time.monotonic()
+            try:
+                if not self._force:
+                    refuse_errors(loaded)
+                brought.state = self._boot(loaded) if state is None else self._turned(state, loaded)
+            except UnderlayError as error:
+                brought.error = error
+                # Nobody knows what its nodes are now, nor how far its record has got.
+                for name in {loaded.plan.lab, state.lab if state else loaded.plan.lab}:
+                    if paths.state(name).is_dir():
+                        self._by.destroy(paths.state(name))
+                        remove(name)
+            brought.timings[phase] = round(time.monotonic() - began, 3)
         return brought
 
     def _boot(self, loaded: Loaded) -> LabState:
+        if self.given_up.is_set():
+            raise Infrastructure("the run has been given up")
         self.boots += 1
-        return boot(self._by, loaded, self._entries[loaded.plan.lab], self._tell)
+        return boot(self._by, loaded, self._entries[loaded.plan.lab], self._told(loaded))
+
+    def _turned(self, state: LabState, loaded: Loaded) -> LabState:
+        plan, entry = loaded.plan, self._entries[loaded.plan.lab]
+        given_up = self.given_up.is_set
+        turned, _ = become(state, plan, loaded.file, entry, self._told(loaded), given_up=given_up)
+        return turned
+
+    def end_all(self) -> None:
+        """End the nodes of whatever lab is up by now, for good or for a run that was given up."""
+        for folder in sorted(paths.states().glob("*")):
+            # Whoever works on it may be ending it, or giving it another name.
+            with suppress(UnderlayError, OSError):
+                self._by.destroy(folder)
+
+    def _told(self, loaded: Loaded) -> Callable[[str], None]:
+        return partial(self._tell, loaded.plan.lab)
 
     def _end(self, state: LabState) -> None:
         if self._by.needs_vagrant:
-            down(state.lab, self._tell)
+            down(state.lab, partial(self._tell, state.lab))
         else:
             self._by.destroy(state.folder)
             remove(state.lab)
@@ -143,6 +186,7 @@ def boot(by: Provider, loaded: Loaded, entry: Path, tell: Callable[[str], None])
 
     plan = loaded.plan
     folder = paths.state(plan.lab)
+    _make(folder)
     lab_key(plan.lab, cached_as=SUITE_KEY)
     copy_rendered(entry, folder / "files")
     state, _ = prepare(loaded, by.name, tell, force=True)
@@ -163,6 +207,13 @@ def boot(by: Provider, loaded: Loaded, entry: Path, tell: Callable[[str], None])
             raise
     verify(plan, state.folder)
     return state
+
+
+def _make(folder: Path) -> None:
+    """Make a lab's folder, while the end of another may remove those above it as empty."""
+    while not folder.is_dir():
+        with suppress(FileNotFoundError):
+            folder.mkdir(parents=True, exist_ok=True)
 
 
 def requirements(plan: Plan) -> tuple[object, ...]:

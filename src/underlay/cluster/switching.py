@@ -89,9 +89,19 @@ def rendered(state: LabState, plan: Plan) -> Path:
 
 
 def become(
-    state: LabState, plan: Plan, file: Path, entry: Path, progress: Callable[[str], None]
+    state: LabState,
+    plan: Plan,
+    file: Path,
+    entry: Path,
+    progress: Callable[[str], None],
+    *,
+    given_up: Callable[[], bool] = lambda: False,
 ) -> tuple[LabState, dict[str, float]]:
-    """Do as ``switch``, with ``plan`` read and its files rendered in ``entry`` already."""
+    """Do as ``switch``, with ``plan`` read and its files rendered in ``entry`` already.
+
+    Of a failure nothing is kept where ``given_up`` says that somebody has ended the nodes: that
+    is why it failed.
+    """
     from underlay.render import copy_rendered
 
     by = provider(state.provider)
@@ -107,8 +117,9 @@ def become(
         began = time.monotonic()
         apply(plan, new.folder, new.folder / "files")
     except Infrastructure as error:
-        now = read_state(plan.lab) or state
-        keep_failure(now.lab, "switch", error, alive=now)
+        if not given_up():
+            now = read_state(plan.lab) or state
+            keep_failure(now.lab, "switch", error, alive=now)
         raise
     unfinished(new.folder).unlink()
     timings["nodes"] = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""Many labs proven one after the other, on as few boots as their nodes allow.
+"""Many labs proven on as few boots as their nodes allow, several side by side.
 
 What ``proof/lab.py`` does with one lab that is up, ``prove_labs`` does with each of many lab
 files. One that doesn't come up, or can't be looked into, doesn't keep the others from being
@@ -11,8 +11,10 @@ import shlex
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from underlay.cluster.providers import provider
 from underlay.cluster.state.separate import separate_state
 from underlay.cluster.suite import Suite, hand_over
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK, BadInput, UnderlayError
@@ -22,16 +24,18 @@ from underlay.proof.captured import ask_again
 from underlay.proof.explanation import NOTHING
 from underlay.proof.lab import RunningLab, explain_running, measure_and_judge
 from underlay.proof.result import LabResult
+from underlay.proof.workers import Workers, enough_workers, units_of
 from underlay.verdict import judge, with_intent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from underlay.cluster.state.lab import LabState
     from underlay.cluster.suite import Brought
     from underlay.lint import Loaded
     from underlay.proof.captured import Captured
+    from underlay.proof.workers import Say
     from underlay.verdict import Verdict
 
     Then = Callable[[LabState, "LabResult"], tuple[LabState, "LabResult"]]
@@ -55,7 +59,7 @@ class Steps(Protocol):
 
 @dataclass
 class LabResults:
-    """What became of each lab, in the order in which they were proven, and on how many boots.
+    """What became of each lab, those of one boot together, and on how many boots.
 
     ``timings`` are the seconds of all labs together, by phase.
     """
@@ -69,6 +73,10 @@ class LabResults:
         self.by_lab[result.verdict.lab] = result
         for phase, seconds in result.timings.items():
             self.timings[phase] = round(self.timings.get(phase, 0.0) + seconds, 3)
+
+    def in_order(self, labs: Iterable[str]) -> None:
+        """Have what became of the labs in the order of ``labs``, whoever was done first."""
+        self.by_lab = {lab: self.by_lab[lab] for lab in labs if lab in self.by_lab}
 
     @property
     def exit_codes(self) -> list[int]:
@@ -104,6 +112,8 @@ def prove_labs(
     steps: Steps | None = None,
     then: Then | None = None,
     options: Sequence[str] = (),
+    jobs: int | None = None,
+    beside: Callable[[str], None] | None = None,
 ) -> LabResults:
     """Bring up the ``labs`` in sandboxes of their own, prove each, and leave none of them up.
 
@@ -113,12 +123,15 @@ def prove_labs(
     ``steps`` is told what is done by now. ``then`` is done with each lab that was measured, and
     returns its state and its result from then on. ``options`` are words of the command line that
     belong to how the labs are made: an explanation names them where it says how one is kept.
+
+    At most ``jobs`` labs are at work at once, by default as many as there are processors and memory
+    for; of one after the other where the provider can do no more, or something is done ``then``.
+    Where several are, ``beside`` is handed the lines in place of ``tell``.
     """
     results = LabResults()
     stays: Loaded | None = None
 
-    def visit(brought: Brought) -> None:
-        result = prove_brought(brought, provider_name, tell, steps)
+    def take(brought: Brought, result: LabResult) -> None:
         result = replace(result, verdict=replace(result.verdict, strict=strict))
         if brought.loaded is not stays:
             result = _ended(result, brought.loaded, options)
@@ -130,6 +143,16 @@ def prove_labs(
         show(result)
         if steps is not None:
             steps.reach("bringing up")
+
+    def visit(brought: Brought) -> None:
+        take(brought, prove_brought(brought, provider_name, tell, steps))
+
+    def visit_beside(brought: Brought, say: Say) -> None:
+        lab = brought.loaded.plan.lab
+        telling = _said_by(say, lab, beside or tell)
+        told = _SaidSteps(steps, say) if steps is not None else None
+        result = prove_brought(brought, provider_name, telling, told)
+        say(partial(take, brought, result))
 
     began = time.monotonic()
     with separate_state() as home:
@@ -144,13 +167,46 @@ def prove_labs(
         if keep:
             stays = groups[-1][-1]
             _refuse_running(stays, home)
-        kept = None
-        for group in groups:
-            kept = suite.prove(group, keep=keep and group is groups[-1])
+        number = 1 if then is not None else _workers(provider_name, jobs)
+        units = units_of(groups, number) if number > 1 else []
+        if len(units) > 1:
+            workers = Workers(suite, provider(provider_name), units, min(number, len(units)))
+            workers.run(visit_beside, beside or tell, stays)
+            kept, results.boots = workers.kept, workers.boots
+        else:
+            kept = None
+            for group in groups:
+                kept = suite.prove(group, keep=keep and group is groups[-1])
+            results.boots = suite.boots
         if kept is not None:
             hand_over(kept, home)
-    results.boots = suite.boots
+    results.in_order(loaded.plan.lab for group in groups for loaded in group)
     return results
+
+
+def _workers(provider_name: str, jobs: int | None) -> int:
+    if not provider(provider_name).side_by_side:
+        return 1
+    return jobs or enough_workers()
+
+
+def _said_by(say: Say, lab: str, tell: Callable[[str], None]) -> Callable[[str], None]:
+    """Return what has the main thread ``tell`` a line about ``lab``."""
+    return lambda words: say(partial(tell, f"{lab}: {words}"))
+
+
+class _SaidSteps:
+    """Has the main thread tell ``steps`` what a worker comes to."""
+
+    def __init__(self, steps: Steps, say: Say) -> None:
+        self.captures = steps.captures
+        self._steps, self._say = steps, say
+
+    def reach(self, reached: Step) -> None:
+        self._say(partial(self._steps.reach, reached))
+
+    def measured(self, verdict: Verdict) -> None:
+        self._say(partial(self._steps.measured, verdict))
 
 
 def prove_brought(

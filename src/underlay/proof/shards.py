@@ -55,12 +55,13 @@ def seconds_of(plan: Plan) -> float:
     return LAB + LAB_OF_A_MACHINE * len(plan.machines) + LAB_OF_A_CELL * cells
 
 
-def _boot(plan: Plan) -> float:
+def boot_seconds(plan: Plan) -> float:
+    """Return how long it should take until a lab's nodes have booted, roughly."""
     return BOOT + BOOT_OF_A_MACHINE * len(plan.machines)
 
 
 def _seconds(unit: Sequence[Loaded]) -> float:
-    return _boot(unit[0].plan) + sum(seconds_of(one.plan) for one in unit)
+    return boot_seconds(unit[0].plan) + sum(seconds_of(one.plan) for one in unit)
 
 
 def _units(labs: Sequence[Loaded], of: int, *, can_switch: bool) -> dict[str, list[Loaded]]:

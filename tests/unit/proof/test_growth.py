@@ -17,7 +17,16 @@ from underlay import cli
 from underlay.cli.verbs.bench import show_growth
 from underlay.errors import Infrastructure
 from underlay.proof.bench import bench, growth, labs
-from underlay.proof.bench.growth import WAYS, Account, Grown, Step, Way, document, record
+from underlay.proof.bench.growth import (
+    WAYS,
+    Account,
+    EndedNodes,
+    Grown,
+    Step,
+    Way,
+    document,
+    record,
+)
 from underlay.proof.records import keeping
 from underlay.report.documents.kinds import stamped
 from underlay.storage import paths
@@ -79,6 +88,26 @@ def test_what_its_orphans_work_is_counted_while_they_live_and_when_they_have_end
     )
     assert 0.5 <= counted(orphan + "os.read(int(sys.argv[1]), 1)\n") < 1.0
     assert 0.5 <= counted(orphan) < 1.0
+
+
+def test_what_nodes_work_is_counted_when_their_sandbox_has_ended(tmp_path: Path) -> None:
+    """The kernel adds it to nobody: of what a suite costs it is the most."""
+    done = tmp_path / "done"
+    node = f"{WORK.format(0.5)}open({str(done)!r}, 'w')\ntime.sleep(60)\n"
+    first = tmp_path / "holder.py"
+    first.write_text(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {node!r}])\n")
+    # As long as some looks take, and then the end.
+    command = (
+        "import os, subprocess, sys, time\n"
+        "words = 'unshare --user --map-root-user --pid --fork --kill-child --'.split()\n"
+        f"words += [sys.executable, '-I', '-S', {str(first)!r}]\n"
+        "process = subprocess.Popen(words)\n"
+        f"while not os.path.exists({str(done)!r}): time.sleep(0.05)\n"
+        f"time.sleep({6 * EndedNodes.LOOK})\n"
+        "process.kill()\n"
+        "process.wait()\n"
+    )
+    assert 0.5 <= counted(command) < 1.2
 
 
 def test_what_others_work_is_not_counted() -> None:

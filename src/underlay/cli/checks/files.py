@@ -87,6 +87,8 @@ def check_files(
             results = prove_labs(
                 labs, by, running.step, show, keep=how.keep, strict=how.strict, steps=run,
                 options=("--provider", by) if how.provider else (),
+                # Nothing goes on beside a lab that somebody looks at.
+                jobs=1 if how.pause else how.jobs, beside=running.among,
             )  # fmt: skip
     except KeyboardInterrupt as interrupt:
         run.stopped_by(interrupt)

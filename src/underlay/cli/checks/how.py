@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class How(NamedTuple):
-    """How labs are checked: the command line's options; ``quiet`` leaves stdout to a probe."""
+    """How labs are checked: the command line's options; ``quiet`` leaves stdout to a probe.
+
+    ``jobs`` is how many labs may be at work at once, by default as many as there is room for.
+    """
 
     provider: str | None
     keep: bool
@@ -30,6 +33,7 @@ class How(NamedTuple):
     wide: bool
     quiet: bool = False
     shard: tuple[int, int] | None = None
+    jobs: int | None = None
 
 
 @dataclass(frozen=True)

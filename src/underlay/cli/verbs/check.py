@@ -103,6 +103,14 @@ def command(
         str | None,
         typer.Option(metavar="K/N", help="With DIR: only share K of N of its labs."),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="With DIR: at most N labs at once, by default as many as there is room for.",
+        ),
+    ] = None,
     shape: FormatOption = "text",
     output: OutputOption = None,
     timeout: TimeoutOption = None,
@@ -164,7 +172,8 @@ def command(
 
     Without FILE or DIR it is the lab that is up. A lab file, or all `*.yml` directly in
     a folder, are brought up in sandboxes of their own, which never touch a running lab:
-    labs that need the same nodes are proven on one boot. Nothing is left up. One lab's matrix
+    labs that need the same nodes are proven on one boot, and labs of other nodes beside them, as
+    processors and memory allow, or --jobs says. Nothing is left up. One lab's matrix
     and causes are printed, of several a line each. Their nodes are started by Underlay itself,
     without Vagrant; `underlay up` is what Vagrant has to do with.
 
@@ -223,6 +232,7 @@ def command(
       underlay check coreos --save run.json --junit junit.xml
       underlay check coreos --html coreos.html
       underlay check coreos --baseline run.json
+      underlay check labs --jobs 1
       underlay check labs --shard 2/4 --save run-2.json
       underlay check --format prometheus -o /var/lib/prometheus/node-exporter/underlay.prom
       underlay check flat --format nagios --timeout 50
@@ -239,6 +249,11 @@ def command(
         raise BadInput("--lab is for a lab that is up, FILE and DIR are not")
     if what is None and (provider is not None or keep):
         raise BadInput("--provider and --keep need a FILE or DIR to start")
+    if jobs is not None and (what is None or after):
+        raise BadInput(
+            "--jobs is for a folder's labs, of which several are at work at once",
+            hint="underlay check labs --jobs 2",
+        )
     part = shard_of(shard, what, baseline=baseline is not None, after=bool(after))
     machines = None
     if inventory is not None:
@@ -250,6 +265,7 @@ def command(
             "--pause-on-fail": pause,
             "--after": after,
             "--shard": shard,
+            "--jobs": jobs,
         }
         from underlay.proof.live import How as HowThere
 
@@ -299,7 +315,7 @@ def command(
 
     before = baseline_of(baseline)
     earlier = Earlier(str(baseline), before) if before else None
-    how = How(provider, keep, strict, as_json, pause, wide, shape != "text", part)
+    how = How(provider, keep, strict, as_json, pause, wide, shape != "text", part, jobs)
     with (
         recorded_in(
             save,

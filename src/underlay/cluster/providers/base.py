@@ -47,6 +47,9 @@ class Provider(ABC):
     lean_nodes: ClassVar[bool] = False
     # Whether running nodes can become another lab's: it implements ``change_segments``.
     can_switch: ClassVar[bool] = False
+    # Whether one process can have several labs up at once, each in a thread of its own: it
+    # implements ``free_mib`` and ``held_mib``.
+    side_by_side: ClassVar[bool] = False
     # Whether a node can be booted again with its own disk: it implements ``start_again``.
     can_reboot: ClassVar[bool] = False
     # Whether it boots with the /usr of another image then: it implements ``replace_usr``.
@@ -177,6 +180,14 @@ class Provider(ABC):
     def environment(self, state: Path) -> dict[str, str]:
         """Return what Vagrant's environment has to say to its provider; by default nothing."""
         return {}
+
+    def free_mib(self) -> int:
+        """Return how much memory this machine has for nodes, in MiB; 0 where nobody knows."""
+        return 0
+
+    def held_mib(self, state: Path) -> int:
+        """Return how much of it the lab's nodes have taken by now, in MiB; 0 where nobody knows."""
+        return 0
 
     def pace(self, state: Path) -> float:
         """Return how many times slower than ordinary the lab's nodes may be; 1 is ordinary."""

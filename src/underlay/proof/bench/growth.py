@@ -1,4 +1,4 @@
-"""How cost grows: with nodes, containers, labs and hosts.
+"""How cost grows: with nodes, containers, labs and hosts, and with labs that are at work at once.
 
 What grows is the processor seconds of all that a command runs, nodes and Vagrant among it, as the
 kernel counts them of each process. They hardly move with what else the machine does; wall time
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -133,6 +134,7 @@ class Account:
 
     def __init__(self, ancestor: int) -> None:
         self._ancestor = ancestor
+        self._nodes: EndedNodes | None = None
 
     @property
     def processor_s(self) -> float:
@@ -144,13 +146,62 @@ class Account:
 
     def begin(self) -> Callable[..., Step]:
         """Return what makes a step of all that is spent from now on, until it is called."""
+        if self._nodes is not None:
+            self._nodes.stop()
+        nodes = self._nodes = EndedNodes(self._ancestor)
         processor, began = self.processor_s, time.monotonic()
 
         def step(size: int, **more: Any) -> Step:
             wall = time.monotonic() - began
-            return Step(size, round(self.processor_s - processor, 2), round(wall, 2), **more)
+            spent = self.processor_s + nodes.stop() - processor
+            return Step(size, round(spent, 2), round(wall, 2), **more)
 
         return step
+
+
+class EndedNodes:
+    """What nodes have cost whose sandbox has ended by now, as it was last seen.
+
+    The kernel ends all processes of a PID namespace with its first one, which can't wait for them
+    then: what they have cost is added to nobody (Linux kernel/pid_namespace.c,
+    zap_pid_ns_processes; kernel/exit.c, wait_task_zombie). So ``ancestor``'s sandboxes are looked
+    at every ``LOOK`` seconds, until ``stop`` is called.
+    """
+
+    LOOK = 0.5
+
+    def __init__(self, ancestor: int) -> None:
+        self._ancestor = ancestor
+        self._seen: dict[tuple[int, int], float] = {}
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> float:
+        """Look no more, and return the processor seconds of those that have ended."""
+        self._over.set()
+        self._thread.join()
+        living = self._look()
+        return sum(seconds for who, seconds in self._seen.items() if who not in living)
+
+    def _watch(self) -> None:
+        while not self._over.wait(self.LOOK):
+            self._seen |= self._look()
+
+    def _look(self) -> dict[tuple[int, int], float]:
+        """Return by the first process of each sandbox what all others in it have cost so far."""
+        found = descendants(self._ancestor)
+        parents = {each.pid: each.parent for each in found}
+        first = {each.pid: each for each in found if each.words.endswith(sandbox.FIRST_PROCESS)}
+        seconds = {(each.pid, each.started): 0.0 for each in first.values()}
+        for each in found:
+            above = each.parent
+            while above in parents and above not in first:
+                above = parents[above]
+            if above in first:
+                holder = first[above]
+                seconds[holder.pid, holder.started] += process_seconds(each.pid)
+        return seconds
 
 
 def nodes_mib(lab: str) -> float:
@@ -158,11 +209,10 @@ def nodes_mib(lab: str) -> float:
 
     Raises Infrastructure where the lab has no sandbox.
     """
-    living = sandbox.find(paths.state(lab))
-    if living is None:
+    held = sandbox.held_mib(paths.state(lab))
+    if not held:
         raise Infrastructure(f"the lab {lab} has no sandbox")
-    held = os.statvfs(f"/proc/{living.pid}/root/dev/shm")
-    return round((held.f_blocks - held.f_bfree) * held.f_frsize / (1 << 20), 1)
+    return round(held, 1)
 
 
 def nodes(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
@@ -205,6 +255,29 @@ def suites(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterat
             yield step(size, cells=sum(lab["summary"]["cells"] for lab in measured))
 
 
+def jobs(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what `check DIR` costs with so many labs at once, of twelve on four kinds of nodes."""
+    folder = watch.folder / "jobs"
+    folder.mkdir()
+    with ExitStack() as stack:
+        for number in range(12):
+            nodes, memory = 1 + number % 2, MIB + MIB // 4 * (number % 4 // 2)
+            driver = "ipvlan" if number % 3 else "macvlan"
+            file = labs.many(
+                f"job-{number:02}", folder, nodes=nodes, count=2 + number // 4, driver=driver,
+                memory=memory,
+            )  # fmt: skip
+            watch.warm(file)
+            stack.callback(_end, file.stem)
+        # The first renders the files with the key of all such labs.
+        watch.run("check", str(folder), "--json")
+        for size in sizes:
+            step = account.begin()
+            done = watch.run("check", str(folder), "--jobs", str(size), "--json")
+            measured = done.document()["labs"]
+            yield step(size, cells=sum(lab["summary"]["cells"] for lab in measured))
+
+
 def hosts(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
     """Yield what `lint` costs of a fleet of so many hosts, with what is wanted of it."""
     for size in sizes:
@@ -229,4 +302,5 @@ WAYS = (
         containers,
     ),
     Way("labs", "`check DIR` of so many labs of 2 lean nodes", (1, 4, 8, 16), suites),
+    Way("jobs", "`check DIR` of 12 labs on 4 boots, with so many at once", (1, 2, 3, 4), jobs),
 )

@@ -48,7 +48,7 @@ class Uml(Provider):
 
     name = "uml"
     title = "User Mode Linux"
-    lean_nodes = can_switch = can_reboot = can_update = True
+    lean_nodes = can_switch = can_reboot = can_update = side_by_side = True
     external_hosts = vlan_ports = bonds = multicast_snooping = own_files = ignition = True
     # What Vagrant needs of it is the shim in vagrant/, which `start` does without.
     needs_vagrant = loads_plugins = False
@@ -140,6 +140,14 @@ class Uml(Provider):
     def keep(self, state: Path) -> None:
         """Have the sandbox live on when its starter ends."""
         sandbox.keep(state)
+
+    def free_mib(self) -> int:
+        """Return what is free, or what a container has left."""
+        return sandbox.available_kib() >> 10
+
+    def held_mib(self, state: Path) -> int:
+        """Return what the files hold in which nodes have their memory and what they write."""
+        return round(sandbox.held_mib(state))
 
     def states(self, plan: Plan, state: Path) -> dict[str, str]:
         """Ask the sandbox's first process what each node does."""

@@ -49,8 +49,12 @@ LIMITS = (
 # Where a sandbox shows the files that its nodes boot from, each by its path out here, and the
 # folder of what is made for each node.
 FILES, NODES = "/lab/files", "/lab/nodes"
+# Where it keeps its nodes' memory and what they write, as the holder does.
+SHM = "/dev/shm"
 # Folders of this host that it shows as they are, for programs and libraries, but without Underlay.
 SHOWN = ("/usr",)
+# How the command line of its first process ends.
+FIRST_PROCESS = "/holder.py"
 # What makes the namespaces; `doctor` tries it, too.
 UNSHARE = (
     "unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--ipc",
@@ -94,7 +98,7 @@ class Sandbox:
 
         With ``console`` it is handed that file, which it can't open: it sees none of this host.
         """
-        path = f"/proc/{self.pid}/root/dev/shm/holder"
+        path = f"/proc/{self.pid}/root{SHM}/holder"
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(REQUEST_DEADLINE)
@@ -360,6 +364,22 @@ def available_kib(root: Path = Path("/")) -> int:
             used = int((group / taken).read_text()) - int(facts[cached])
             free = min(free, max(0, int((group / limit).read_text()) - used) >> 10)
     return free
+
+
+def held_mib(state: Path) -> float:
+    """Return what the memory and the disks of a lab's nodes take of this host's, in MiB.
+
+    It is 0 where the lab has no sandbox.
+    """
+    living = find(state)
+    if living is None:
+        return 0.0
+    try:
+        held = os.statvfs(f"/proc/{living.pid}/root{SHM}")
+    except OSError:
+        # It has ended since.
+        return 0.0
+    return (held.f_blocks - held.f_bfree) * held.f_frsize / (1 << 20)
 
 
 def _memory(plan: Plan) -> int:

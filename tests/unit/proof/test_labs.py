@@ -193,6 +193,9 @@ class Booted:
     def beside(self, visit: Callable[[Brought], None], *_: object) -> Booted:
         return type(self)("", visit, print)
 
+    def end_all(self) -> None:
+        """Do nothing: nothing is up."""
+
     def render(self, labs: list[Loaded]) -> None:
         assert labs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -357,6 +358,13 @@ class Proven:
 
     def __init__(self, name: str, visit: Callable[[Brought], None], tell: object) -> None:
         self.boots, self._visit = 0, visit
+        self.given_up = threading.Event()
+
+    def beside(self, visit: Callable[[Brought], None], *_: object) -> Proven:
+        return type(self)("", visit, None)
+
+    def end_all(self) -> None:
+        """Do nothing: nothing is up."""
 
     def render(self, loaded: list[Loaded]) -> None:
         assert loaded
@@ -526,7 +534,8 @@ def test_a_report_of_many_labs_says_what_was_said_of_each(
     for name in ("flat", "docker-macvlan", "basics-ipvlan"):
         (folder / f"{name}.yml").write_text((LABS / f"{name}.yml").read_text())
     file = tmp_path / "run.json"
-    assert main(["check", str(folder), "--save", str(file)]) == 1
+    # A report tells of labs in the order of their files, and check of each as soon as it is known.
+    assert main(["check", str(folder), "--jobs", "1", "--save", str(file)]) == 1
     said = capsys.readouterr()
     told = report_of(file, capsys)
     assert told.endswith(said.out)
@@ -534,9 +543,10 @@ def test_a_report_of_many_labs_says_what_was_said_of_each(
     steps = ("rendering", "measuring", "the run is kept")
     lines = [line for line in said.err.splitlines() if not line.startswith(steps)]
     assert "\n".join(lines) + "\n" + said.out == told
-    assert main(["check", str(folder), "--json", "--save", str(file)]) == 1
-    out = capsys.readouterr().out
-    assert report_of(file, capsys, "--format", "json") == out
+    for jobs in ("1", "3"):
+        assert main(["check", str(folder), "--jobs", jobs, "--json", "--save", str(file)]) == 1
+        out = capsys.readouterr().out
+        assert report_of(file, capsys, "--format", "json") == out
 
 
 def test_a_lab_that_did_not_come_up_is_in_the_run(
@@ -596,7 +606,7 @@ def test_a_run_that_is_interrupted_after_a_lab_keeps_that_lab(
     for name in ("flat", "docker-macvlan"):
         (folder / f"{name}.yml").write_text((LABS / f"{name}.yml").read_text())
     file = tmp_path / "run.json"
-    assert main(["check", str(folder), "--save", str(file)]) == 130
+    assert main(["check", str(folder), "--jobs", "1", "--save", str(file)]) == 130
     first, other = (result_of(lab) for lab in read_run(file).labs)
     assert (first.verdict.exit_code, first.error) == (0, None)
     assert other.verdict.exit_code == 3

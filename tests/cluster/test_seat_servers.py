@@ -95,14 +95,14 @@ def course(tmp_path: Path) -> Path:
 def test_two_machines_share_the_seats(copy: Checkout, machines: Path, course: Path) -> None:
     words = ("-i", str(machines), "--json")
     done = copy.underlay(
-        "workshop", "up", str(course), "--seats", "3", "--port", "0", *words, deadline=DEADLINE
+        "workshop", "up", str(course), "--seats", "2", "--port", "0", *words, deadline=DEADLINE
     )
     assert done.code == 0, str(done)
     rows = {row["server"]: row for row in done.document()["servers"]}
     seats = {name: [each["seat"] for each in row["entries"]] for name, row in rows.items()}
     # One more each for the trainer.
     assert seats == {
-        "room-a": ["seat-00", "seat-01", "seat-02"],
+        "room-a": ["seat-00", "seat-01"],
         "room-b": ["seat-00", "seat-01"],
     }
     assert all(each["password"] for row in rows.values() for each in row["entries"])
@@ -134,6 +134,9 @@ def test_more_seats_than_the_servers_take_are_refused(
     assert "the servers take 3 seats at most, not 4" in done.err
 
 
+# Daily tests/unit/cli/test_workshop_on_servers.py sees each server asked to end what it began, and
+# test_seats.py that one that is asked so ends it.
+@pytest.mark.all
 def test_where_one_server_fails_none_has_a_seat(
     copy: Checkout, machines: Path, course: Path
 ) -> None:

@@ -146,3 +146,34 @@ def test_what_is_one_machines_is_refused(
 ) -> None:
     _, complaint = said(capsys, servers, "seats", *words, code=2)
     assert f"there: underlay workshop seats {words[0]}" in complaint
+
+
+# Notes what it is asked, and says what it is to.
+STUB = """\
+#!/bin/sh
+echo "$@" >>{log}
+echo '{said}'
+exit {code}
+"""
+
+
+def test_where_one_server_fails_all_that_were_asked_end_what_they_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The servers are stand-ins; tests/cluster/test_seat_servers.py has real seats."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    lines = ["all:", " hosts:"]
+    for name, code, answered in (("room-a", 0, {"seats": []}), ("room-b", 3, {"error": "full"})):
+        command = tmp_path / f"{name}.sh"
+        words = {"log": tmp_path / name, "code": code, "said": json.dumps(answered)}
+        command.write_text(STUB.format(**words))
+        command.chmod(0o755)
+        lines.append(f"  {name}: {{ansible_connection: local, underlay: {command}}}")
+    (tmp_path / "servers.yml").write_text("\n".join(lines) + "\n")
+    course = "find-the-fault"
+    words = ["workshop", "up", course, "--seats", "2", "-i", str(tmp_path / "servers.yml")]
+    assert cli.main(words) == 3
+    assert "room-b: full" in capsys.readouterr().err
+    asked = [f"workshop up {course} --seats 1 --json", f"workshop down {course} --json"]
+    for name in ("room-a", "room-b"):
+        assert (tmp_path / name).read_text().splitlines() == asked

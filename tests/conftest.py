@@ -58,6 +58,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="keep what nodes show under each fault, for tests/unit/proof/test_explain.py",
     )
     group.addoption("--all", action="store_true", help="also run the tests marked `all`")
+    group.addoption(
+        "--processor",
+        action="store_true",
+        help="show the files whose tests cost most, by processor",
+    )
     for name, what in (
         ("--names", "write the collected tests there: name, what it isn't cut from, if slow"),
         ("--only", "run the tests alone whose names stand there, one a line"),
@@ -70,6 +75,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(OwnRuntime())
+    if config.getoption("--processor"):
+        count_processor_seconds(config)
     timed: Path | None = config.getoption("--timed")
     # The processes that share the tests report to this one.
     if timed is not None and not hasattr(config, "workerinput"):
@@ -77,6 +84,17 @@ def pytest_configure(config: pytest.Config) -> None:
     for layer in LAYERS:
         config.addinivalue_line("markers", f"{layer}: set for every test in tests/{layer}")
     config.addinivalue_line("markers", "all: too slow for every day; runs with --all only")
+
+
+def count_processor_seconds(config: pytest.Config) -> None:
+    """Count in each process that runs tests, and add up in the one that tells of them."""
+    import processor
+
+    shares = hasattr(config, "workerinput")
+    if shares or not config.getoption("numprocesses", None):
+        config.pluginmanager.register(processor.Measured())
+    if not shares:
+        config.pluginmanager.register(processor.Costs())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -134,12 +152,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def unit_of(item: pytest.Item) -> str:
     """Return what ``item`` is not to be cut from where the full proof is shared.
 
-    That are the tests of the lab that is up for it; else it is alone where it is slow, and with
-    its file where it isn't.
+    That are the tests of the lab that is up for it, or those of a share that is proven at once;
+    else it is alone where it is slow, and with its file where it isn't.
     """
     parameters = getattr(getattr(item, "callspec", None), "params", {})
-    if layer_of(item.path) == "cluster" and isinstance(parameters.get("lab"), str):
-        return f"lab {parameters['lab']}"
+    if layer_of(item.path) == "cluster":
+        for what in ("lab", "share"):
+            if isinstance(parameters.get(what), str):
+                return f"{what} {parameters[what]}"
     return item.nodeid if item.get_closest_marker("all") else item.nodeid.partition("::")[0]
 
 

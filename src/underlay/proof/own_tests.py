@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 ALL = "--all"
 # Options of pytest's that mean the same where several processes share the tests: those alone, and
 # those that a value follows, behind them or behind a "=".
-SHARED = {"-x", "--exitfirst", "-q", "--quiet", "-v", "--verbose"}
+SHARED = {"-x", "--exitfirst", "-q", "--quiet", "-v", "--verbose", "--processor"}
 SHARED_WITH_VALUE = {"-k", "-m", "--maxfail", "--durations", "--durations-min", "--tb", "-r"}
 
 # What runs pytest; it is in a checkout, as the tests are.

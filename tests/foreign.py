@@ -55,8 +55,10 @@ chmod 440 {SUDOERS}.new
 visudo --check --quiet --file {SUDOERS}.new
 mv {SUDOERS}.new {SUDOERS}
 """
-# What a machine is, as far as anybody may change it: never what time alone changes.
+# What a machine is, as far as anybody may change it: never what time changes. Bytes are sorted
+# and settings read as files: words of a language and `sysctl` took a node several times as long.
 LISTING = r"""
+export LC_ALL=C
 spaces=$(ls /run/netns 2>/dev/null || true)
 for space in '' $spaces; do
     in=${space:+ip netns exec $space}
@@ -67,7 +69,7 @@ for space in '' $spaces; do
         $in ip $family route show table all | sed -E 's/expires [0-9]+sec//' | sort
         $in ip $family rule
     done
-    $in sysctl -a 2>/dev/null | grep -E '^net\.' |
+    $in grep -rs . /proc/sys/net |
         grep -vE 'stat|random|secret|file-nr|fs\.|_count|nf_conntrack_(count|max)|netdev_rss' | sort
     $in nft list ruleset 2>/dev/null || true
 done

@@ -6,43 +6,27 @@ node's are read back and compared with the plan.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from golden_files import KEY, LABS, Rendered, plan_of
 from rendered import read_back
-from underlay.lint.read import read_lab
-from underlay.plan import Plan, make_plan
 from underlay.render import render, rendered_files
 from underlay.storage import paths
 
 GOLDEN = Path(__file__).parent / "files"
-# What Ignition makes of VLANs is another lab's, made by it.
-BY_IGNITION = "docker-vlan-by-ignition"
-LABS = ("coreos", "docker-vlan", "ignition", BY_IGNITION)
-# One of cloud-config and one of Ignition, with CNI's files and with Docker's and VLANs; of the
-# others Ansible runs once a day, which compares their files with those that are kept.
-DAILY = ("coreos", BY_IGNITION)
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGdvbGRlbmdvbGRlbmdvbGRlbmdvbGRlbmdvbGRl golden"
+# By hand every day one of cloud-config; of the others Ansible runs once a day, which compares their
+# files with those that are kept.
+DAILY = ("coreos",)
 REPEATS = "core-03"
 FILES = [(lab, file) for lab in LABS for file in rendered_files(GOLDEN / lab)]
 
 Golden = Callable[[Path, str], None]
-Rendered = Callable[[str], Path]
-
-
-def plan_of(lab: str) -> Plan:
-    file = lab.removesuffix("-by-ignition")
-    plan = make_plan(read_lab(paths.root() / "labs" / f"{file}.yml"))
-    if lab == file:
-        return plan
-    return replace(plan, nodes=tuple(replace(node, config="ignition") for node in plan.nodes))
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -51,27 +35,6 @@ def tree(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
     }
-
-
-@pytest.fixture(scope="session")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Rendered:
-    """Return a function that gives the folder of a lab's rendered files, rendered once.
-
-    Processes that share the tests share the files: a run of Ansible takes some four processor
-    seconds.
-    """
-    own = tmp_path_factory.getbasetemp()
-    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "rendered"
-    folder.mkdir(exist_ok=True)
-
-    def files_of(lab: str) -> Path:
-        with (folder / f"{lab}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (folder / lab).exists():
-                render(plan_of(lab), KEY, folder / lab)
-        return folder / lab
-
-    return files_of
 
 
 again = pytest.mark.parametrize(

@@ -1,11 +1,10 @@
-"""Every exercise of every course proves itself on real nodes, and one that lies is found out.
+"""Exercises of courses prove themselves on real nodes, and one that lies is found out.
 
-Those of a course whose labs need the same nodes share a boot, some at a time: processes that share
-the tests take a share each, since most of a proof is waiting for silence.
-
-A wrong solution is tried on nodes that are made the exercise's lab anew for it, which doubles what
-a proof costs. Every day the first of each share has its wrong solution tried, and in the full proof
-all have. That one that solves an exercise all the same is noticed is shown daily, below.
+Those of a course share a boot, since their labs need the same nodes. In the full proof every
+exercise of every course is proven, each with its wrong solutions, which are tried on nodes that are
+made the exercise's lab anew for it. Every day some of one course are, which together have whatever
+an exercise can be made of, and the first one's wrong solution is tried. That one that solves an
+exercise all the same is noticed is shown daily, below.
 """
 
 from __future__ import annotations
@@ -21,23 +20,14 @@ from underlay.workshop.course import Course, Exercise
 from underlay.workshop.proving import Proofs, Proven, prove
 from underlay.workshop.reading import courses, load_course
 
-# Few boots, and no share that takes much longer than another.
-SHARE = 10
-
-
-def shares(course: Course) -> dict[str, Course]:
-    """Return ``course`` in even shares by names that say which share of which course it is."""
-    number = -(-len(course.exercises) // SHARE)
-    size = -(-len(course.exercises) // number)
-    return {
-        f"{course.name}-{first // size + 1}": replace(
-            course, exercises=course.exercises[first : first + size]
-        )
-        for first in range(0, len(course.exercises), size)
-    }
-
-
-SHARES = {name: share for course in courses() for name, share in shares(course).items()}
+SHARES = {course.name: course for course in courses()}
+# A fault of the catalogue and one by hand, stages that ask, statements, cells that may be red, too,
+# and what nobody planned.
+DAILY = {
+    "find-the-fault": (
+        "half-of-the-room", "must-it-be-so", "the-wrong-drawer", "four-but-not-six", "one-for-all",
+    ),
+}  # fmt: skip
 EVERY = [(share, one.name) for share, course in SHARES.items() for one in course.exercises]
 SOLVE = 'run: "iptables -D INPUT -j DROP"'
 WRONG = 'on: core-01, run: "ip link set eth1 down; ip link set eth1 up"'
@@ -70,17 +60,32 @@ def shipped(here: Checkout, share: str, request: pytest.FixtureRequest) -> dict[
     """Return what became of each exercise of a share."""
     course = SHARES[share]
     if not request.config.getoption("--all"):
-        first, *others = sorted(course.exercises, key=lambda one: not has_wrong(one))
+        first, *others = map(course.exercise, DAILY[share])
         course = replace(course, exercises=(first, *map(without_wrong, others)))
     return {one.exercise: one for one in proven(course).proven}
 
 
-def has_wrong(exercise: Exercise) -> bool:
-    return any(stage.wrong for stage in exercise.stages)
+def parts(exercise: Exercise) -> set[str]:
+    """Return what an exercise is made of: kinds of steps, and keys of its own and of its stages."""
+    keys = {key for stage in exercise.stages for key in stage.model_fields_set}
+    steps = [*exercise.setup, *(step for stage in exercise.stages for step in stage.setup)]
+    return {*exercise.model_fields_set, *keys, *(step.kind for step in steps)}
+
+
+def test_the_exercises_of_every_day_have_all_that_exercises_are_made_of() -> None:
+    every = {one.name: parts(one) for course in courses() for one in course.exercises}
+    daily = [every[name] for names in DAILY.values() for name in names]
+    assert set().union(*daily) == set().union(*every.values())
 
 
 @pytest.mark.parametrize(
-    ("share", "exercise"), EVERY, ids=["/".join(one) for one in EVERY], scope="module"
+    ("share", "exercise"),
+    [
+        pytest.param(*one, marks=() if one[1] in DAILY.get(one[0], ()) else pytest.mark.all)
+        for one in EVERY
+    ],
+    ids=["/".join(one) for one in EVERY],
+    scope="module",
 )
 def test_an_exercise_is_as_it_says(shipped: dict[str, Proven], exercise: str) -> None:
     assert shipped[exercise].problems == ()

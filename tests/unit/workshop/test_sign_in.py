@@ -9,10 +9,11 @@ import socket
 import stat
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark.structures import ParameterSet
 
 from seat_client import ASKED, LONG, Room
 from underlay.errors import BadInput, Infrastructure
@@ -106,7 +107,14 @@ def test_another_seats_password_does_not(room: Room) -> None:
     assert done.returncode == 255
 
 
-@pytest.mark.parametrize("name", ["root", "seat-1", "seat-03", "seat-001", "seat-99", ""])
+def daily(cases: Iterable[object], *chosen: object) -> list[ParameterSet]:
+    """Return ``cases`` for a test that types each: one of a kind for every day, else all."""
+    return [pytest.param(one, marks=() if one in chosen else pytest.mark.all) for one in cases]
+
+
+@pytest.mark.parametrize(
+    "name", daily(["root", "seat-1", "seat-03", "seat-001", "seat-99", ""], "root", "seat-03")
+)
 def test_who_has_no_seat_is_asked_and_refused(room: Room, name: str) -> None:
     command = room.client("help")
     command[-2] = f"{name}@{room.server.address}" if name else f"-lx@{room.server.address}"
@@ -243,16 +251,21 @@ def test_nothing_is_copied(room: Room, tmp_path: Path) -> None:
     assert not (tmp_path / "stolen").exists()
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "id", "sh", "bash -i", "/bin/sh -c id", "scp -t /tmp", "rsync --server . .", "env",
-        "help; touch {}", "help && touch {}", "help | touch {}", "$(touch {})", "`touch {}`",
-        "help\ntouch {}", "exec core-01 -- touch {}", "story > {}", "answer $(touch {})",
-        "answer '\"; touch {}; \"'", "capture lan --output {}", "explain {}",
-        "exec switch -- touch {}", "hint --save={}",
-    ],
+LINES = [
+    "id", "sh", "bash -i", "/bin/sh -c id", "scp -t /tmp", "rsync --server . .", "env",
+    "help; touch {}", "help && touch {}", "help | touch {}", "$(touch {})", "`touch {}`",
+    "help\ntouch {}", "exec core-01 -- touch {}", "story > {}", "answer $(touch {})",
+    "answer '\"; touch {}; \"'", "capture lan --output {}", "explain {}",
+    "exec switch -- touch {}", "hint --save={}",
+]  # fmt: skip
+# A program, a second one, one inside, another line, a file, and what a word of the seat's is given.
+EVERY_DAY = (
+    "id", "help; touch {}", "$(touch {})", "help\ntouch {}", "story > {}",
+    "exec core-01 -- touch {}", "capture lan --output {}",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("line", daily(LINES, *EVERY_DAY))
 def test_no_program_of_this_machine_is_run(room: Room, tmp_path: Path, line: str) -> None:
     mark = tmp_path / "mark"
     done = room.run(line.format(mark))
@@ -364,7 +377,10 @@ def test_what_is_typed_before_is_there_again(room: Room) -> None:
     terminal.tear()
 
 
-@pytest.mark.parametrize("keys", [b"\x1b&", b"\x1b/", b"\x18\x12", b"\x1b~", b"\x18\x05"])
+@pytest.mark.parametrize(
+    "keys",
+    daily([b"\x1b&", b"\x1b/", b"\x18\x12", b"\x1b~", b"\x18\x05"], b"\x1b~", b"\x18\x05"),
+)
 def test_no_key_looks_at_this_machine(room: Room, keys: bytes) -> None:
     """Of GNU readline: users' names, files, its own file, an editor."""
     terminal = room.terminal()

@@ -15,10 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import inet_ntoa
 
+import pytest
 from ruamel.yaml import YAML
 
 from cluster.commands import Done, clean_environment, run
 from cluster.running import Checkout, Lab
+from underlay.cluster.happening import happen
+from underlay.cluster.state.lab import read_state
+from underlay.storage.paths import HOME
 
 # Two segments, as in the default lab, and containers that lean nodes can run.
 RACK = """\
@@ -35,9 +39,14 @@ containers:
   - {on: all, networks: [ipnet]}
 """
 USER = "visitor"
+EVERYTHING = f"{USER} ALL=(ALL) NOPASSWD: ALL"
 SSH_DEADLINE = 120.0
 # Who may send echo requests: systemd says so (sysctl.d/50-default.conf), and lean nodes have none.
 ANYBODY = "0 2147483647"
+KEPT_BY_NO_FILE = f"""
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
+echo '{ANYBODY}' >/proc/sys/net/ipv4/ping_group_range
+"""
 # The user is nobody in particular: no group, no password, no right to become anybody else.
 ACCOUNT = f"""
 id {USER} >/dev/null 2>&1 || useradd --create-home --shell /bin/sh --password '*' {USER}
@@ -45,8 +54,7 @@ install -d -m 700 -o {USER} /home/{USER}/.ssh
 cat >/home/{USER}/.ssh/authorized_keys
 chown {USER} /home/{USER}/.ssh/authorized_keys
 chmod 600 /home/{USER}/.ssh/authorized_keys
-[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
-echo '{ANYBODY}' >/proc/sys/net/ipv4/ping_group_range
+{KEPT_BY_NO_FILE}
 """
 SUDOERS = "/etc/sudoers.d/visitor"
 INSTALL = f"""
@@ -142,6 +150,17 @@ class Foreign:
         finally:
             for name in self.names:
                 self.root(name, f"rm -f {SUDOERS}")
+
+    def reboot(self, name: str) -> None:
+        """Have a machine boot again from its own disk, and wait until it is there."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(HOME, str(self.lab.checkout.root / ".underlay"))
+            state = read_state(self.lab.name)
+            assert state is not None
+            done = happen(state, "reboot", name, ())
+        assert not done.failed, done
+        # What the account is made with and no file keeps.
+        self.root(name, KEPT_BY_NO_FILE)
 
     @contextmanager
     def without(self, folder: Path, *names: str) -> Iterator[Path]:

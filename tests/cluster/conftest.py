@@ -61,7 +61,13 @@ FILES_BESIDE = {"test_docs", "test_lie_detector"}
 # Their cases begin with the share that they are of, each of which a process takes by itself.
 BY_SHARE = {"test_courses"}
 # They share machines that the engine doesn't know (tests/foreign.py), booted once for all of them.
-OF_FOREIGN_MACHINES = {"test_hosts_reader", "test_hosts_probe", "test_hosts_lab", "test_survey"}
+OF_FOREIGN_MACHINES = {
+    "test_hosts_reader",
+    "test_hosts_probe",
+    "test_hosts_lab",
+    "test_hosts_seen",
+    "test_survey",
+}
 # What takes longest comes first, so that no process is left with it at the end.
 LONGEST = (
     "test_lifecycle",
@@ -69,6 +75,7 @@ LONGEST = (
     "test_hosts_reader",
     "test_hosts_probe",
     "test_hosts_lab",
+    "test_hosts_seen",
     "test_survey",
     "test_ignition",
     "test_workshop_on_servers",

@@ -84,17 +84,19 @@ class Checkout:
         *words: str,
         environment: Mapping[str, str] | None = None,
         stdout: int = subprocess.DEVNULL,
+        stderr: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[str]:
         """Start the checkout's ``underlay`` in a process group of its own, to be interrupted.
 
-        ``environment`` is added to ours. What it prints is dropped, or ``stdout`` is a pipe for it.
+        ``environment`` is added to ours. What it prints is dropped, or ``stdout`` and ``stderr``
+        are pipes for it.
         """
         return subprocess.Popen(
             [str(self.root / "underlay"), *words],
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
             start_new_session=True,
             env=clean_environment() | dict(environment or {}),
             text=True,

@@ -6,6 +6,8 @@ The user may do everything there by sudo; see foreign.py. Containers of somebody
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +19,11 @@ import pytest
 import documents
 from cluster.commands import Done
 from cluster.running import CHECK_DEADLINE, Checkout
-from foreign import USER, Foreign
+from foreign import EVERYTHING, USER, Foreign
+from underlay.plan.naming import macs_apart
 
-EVERYTHING = f"{USER} ALL=(ALL) NOPASSWD: ALL"
-# In the networks of RACK (foreign.py), on spare addresses, and with other MAC addresses than its
-# containers have: the networks come in another order.
+# In the segments of RACK (foreign.py), on spare addresses. Its networks come in the same order, so
+# that MAC addresses which didn't depend on the lab would be those of RACK's containers.
 GUESTS = """\
 name: guests
 nodes: {count: 3, profile: lean}
@@ -29,8 +31,8 @@ segments:
   lan: {subnet: 192.168.70.0/24}
   wan: {subnet: 192.168.80.0/24}
 networks:
-  visitnet: {driver: ipvlan, segment: wan, subnet: 30.1.2.0/24, runtime: iproute2}
   guestnet: {driver: macvlan, segment: lan, subnet: 20.1.2.0/24, runtime: cni}
+  visitnet: {driver: ipvlan, segment: wan, subnet: 30.1.2.0/24, runtime: iproute2}
   tagged: {driver: macvlan, segment: lan, vlan: 70, subnet: 20.1.3.0/24, runtime: cni}
 containers:
   - {on: all, networks: [visitnet]}
@@ -109,6 +111,8 @@ def test_a_lab_is_applied_measured_and_undone_exactly(
     here: Checkout, allowed: Foreign, guests: Path, down_after: None
 ) -> None:
     """Beside it lies what is the user's own, in the same folders, made meanwhile: it stays."""
+    rights = document(verb(here, allowed, "hosts", "--json"), "hosts")["machines"]
+    assert {(one["tier"], one["probe"]) for one in rights} == {("lab", "not there")}
     before = listed(allowed)
     done = verb(here, allowed, "up", str(guests), "--provider", "hosts", "--json")
     assert done.code == 0, str(done)
@@ -186,6 +190,8 @@ def test_a_second_up_changes_nothing_and_converge_what_differs(
     assert listed(allowed) == before
 
 
+# As every one begins in a lab of this name.
+MACS = macs_apart("guests")
 CONFLICTS = {
     "an address on the wire": (
         "ip -n ipnet-2a address add 30.1.2.65/24 dev eth0",
@@ -202,19 +208,19 @@ CONFLICTS = {
         "the address 20.1.2.65 of guestnet-1a is in use here: eth0 in lannet-1a has it",
     ),
     "a MAC address on the wire": (
-        "ip link add link eth1 name own address 02:75:11:01:00:01 type macvlan mode bridge;"
+        f"ip link add link eth1 name own address {MACS}:10:01:00:01 type macvlan mode bridge;"
         " ip link set own up",
         "ip link delete own",
         1,
         "core-01",
-        "the MAC address 02:75:11:01:00:01 of guestnet-1a is in use: ",
+        f"the MAC address {MACS}:10:01:00:01 of guestnet-1a is in use: ",
     ),
     "a file": (
-        "echo own >/etc/rkt/net.d/20-guestnet.conf",
-        "rm /etc/rkt/net.d/20-guestnet.conf",
+        "echo own >/etc/rkt/net.d/10-guestnet.conf",
+        "rm /etc/rkt/net.d/10-guestnet.conf",
         0,
         "core-01",
-        "/etc/rkt/net.d/20-guestnet.conf is there, and isn't this lab's",
+        "/etc/rkt/net.d/10-guestnet.conf is there, and isn't this lab's",
     ),
     "a CNI network's name": (
         'echo \'{"name": "tagged"}\' >/etc/rkt/net.d/90-own.conf',
@@ -366,13 +372,71 @@ def test_what_a_killed_machine_s_side_has_left_is_repaired_by_the_next_command(
     assert listed(holding) == before
 
 
+# What a machine's sshd holds while `up` is at it: what is done there by then, by its word.
+PHASES = {"look": "looking at", "ask": "asking whether", "apply": "applying"}
+
+
+@pytest.mark.all
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_command_that_is_killed_in_any_phase_is_undone_by_down(
+    here: Checkout,
+    allowed: Foreign,
+    guests: Path,
+    phase: str,
+    down_after: None,
+    started: list[subprocess.Popen[str]],
+) -> None:
+    """It alone is killed, with its ssh: what it has started there ends by itself, or is done."""
+    before = listed(allowed)
+    words = ("up", str(guests), "-i", str(allowed.inventory))
+    started.append(here.start(*words, stderr=subprocess.PIPE))
+    said = started[-1].stderr
+    assert said is not None
+    for line in said:
+        if PHASES[phase] in line:
+            break
+    else:
+        pytest.fail(f"`up` never said {PHASES[phase]!r}")
+    os.killpg(started[-1].pid, signal.SIGKILL)
+    started[-1].wait(timeout=10)
+    done = verb(here, allowed, "down", "--json")
+    assert done.code == 0, str(done)
+    assert [one["left"] for one in done.document()["machines"]] == [[], [], []]
+    assert listed(allowed) == before
+
+
+@pytest.mark.all
+def test_a_machine_that_reboots_in_between_is_repaired_by_the_next_command(
+    here: Checkout, allowed: Foreign, guests: Path, down_after: None
+) -> None:
+    """Its journal is on its disk; links, namespaces and routes are gone with its kernel."""
+    assert verb(here, allowed, "up", str(guests)).code == 0
+    name = allowed.names[1]
+    allowed.reboot(name)
+    state = verb(here, allowed, "status", "--json").document()["machines"]
+    lost = {one["name"]: one["lost"] for one in state}
+    assert lost[name], state
+    assert not lost[allowed.names[0]], state
+    done = verb(here, allowed, "up", str(guests), "--json")
+    assert done.code == 0, str(done)
+    assert changes(done)[name]
+    assert verb(here, allowed, "check", str(guests), "--sudo", "--limit", name).code in (0, 3)
+    gone = verb(here, allowed, "down", "--json")
+    assert gone.code == 0, str(gone)
+    assert [one["left"] for one in gone.document()["machines"]] == [[], [], []]
+    state = verb(here, allowed, "status", "--json").document()["machines"]
+    assert {one["lab"] for one in state} == {None}
+    kept = "ip -br link; ip netns; ip route show table all proto 117; ls /var/lib/cni/networks"
+    assert "guestnet" not in allowed.root(name, f"{kept} 2>/dev/null || :")
+
+
 @pytest.mark.all
 def test_what_is_somebody_else_s_by_now_is_left_and_said(
     here: Checkout, allowed: Foreign, guests: Path
 ) -> None:
     """A file of the lab's was changed, and a namespace of its name is another one."""
     name = allowed.names[0]
-    file, space = "/etc/rkt/net.d/20-guestnet.conf", "guestnet-1a"
+    file, space = "/etc/rkt/net.d/10-guestnet.conf", "guestnet-1a"
     assert verb(here, allowed, "up", str(guests)).code == 0
     allowed.root(name, f"echo own >{file}; ip netns del {space}; ip netns add {space}")
     try:

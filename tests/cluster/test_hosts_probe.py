@@ -169,3 +169,25 @@ def test_a_container_that_is_gone_costs_its_own_cells(here: Checkout, allowed: F
     assert all(hidden in cell["reason"] for cell in there)
     others = [c for c in cells if container.name not in (c["source"], c["destination"])]
     assert all(c["observed"] == c["expected"] for c in others)
+
+
+@pytest.mark.all
+def test_a_survey_reads_and_sends_nothing_as_the_line_allows_no_frames(
+    here: Checkout, allowed: Foreign
+) -> None:
+    words = ("survey", "-i", str(allowed.inventory), "--segment=lan=eth1", "--json")
+    before = allowed.listing()
+    done = here.underlay(*words, deadline=CHECK_DEADLINE)
+    assert done.code == 0, str(done)
+    found = done.document()
+    assert {one["name"] for one in found["machines"]} == set(allowed.names)
+    assert found["frames"] == 0
+    verdicts = {one["id"]: one["verdict"] for one in found["sentences"]}
+    assert verdicts["macvlan-bridge-beside"] == "works"
+    assert verdicts["macvlan-bridge-between"] == "unknown"
+    refused = here.underlay(*words, "--send", deadline=CHECK_DEADLINE)
+    assert refused.code == 3, str(refused)
+    assert "sudo" in " ".join(refused.document()["amiss"])
+    after = allowed.listing()
+    for name, listed in before.items():
+        assert after[name].splitlines() == listed.splitlines(), name

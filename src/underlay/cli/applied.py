@@ -64,10 +64,12 @@ def apply_lab(
     from underlay.cluster.machines import ways_to
     from underlay.cluster.ssh import cached_key
     from underlay.lint import refuse_errors
+    from underlay.lint.loaded import for_machines
     from underlay.render import render_all
     from underlay.storage import paths
 
     began = time.monotonic()
+    loaded = for_machines(loaded)
     plan = loaded.plan
     if not force:
         refuse_errors(loaded)

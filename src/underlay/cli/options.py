@@ -15,6 +15,13 @@ from underlay.cluster.providers import DEFAULT, NAMES
 LabOption = Annotated[
     str | None, typer.Option("--lab", help="The running lab; not needed for the only one.")
 ]
+LabOrFile = Annotated[
+    str | None,
+    typer.Option(
+        "--lab",
+        help="The running lab, not needed for the only one; with --inventory a lab file.",
+    ),
+]
 LabFile = Annotated[str | None, typer.Argument(help="A lab file, or the name of one in labs/.")]
 ProviderOption = Annotated[
     str | None,
@@ -38,6 +45,40 @@ LimitOption = Annotated[
     str | None,
     typer.Option(
         "--limit", metavar="PATTERN", help="With --inventory: only these of its machines."
+    ),
+]
+# How machines of an inventory are asked. The values are those of observe/live.py and
+# observe/pinned.py, which help alone doesn't load.
+RATE, PROBE_PATH = 100.0, "/usr/local/lib/underlay-probe"
+RateOption = Annotated[
+    float,
+    typer.Option(
+        metavar="PACKETS",
+        help="With --inventory: packets a second that may leave each machine, 100.",
+    ),
+]
+ProbeOption = Annotated[
+    bool,
+    typer.Option(
+        "--probe",
+        help="With --inventory: measure from inside the containers, by the pinned program.",
+    ),
+]
+ProbePathOption = Annotated[
+    str, typer.Option(metavar="PATH", help="With --probe: where that program lies.")
+]
+SudoOption = Annotated[
+    bool,
+    typer.Option(
+        "--sudo",
+        help="With --inventory: as --probe, by a sudo that allows everything; nothing is"
+        " installed.",
+    ),
+]
+FlushOption = Annotated[
+    bool,
+    typer.Option(
+        "--flush", help="With --probe or --sudo: empty neighbour tables first, as in a lab."
     ),
 ]
 # Which of a lab's cells are shown and count.

@@ -24,6 +24,7 @@ from underlay.lint.read import Whole, read_whole
 from underlay.lint.rules import lint_lab
 from underlay.lint.silence import Silenced, own_texts, silence
 from underlay.plan import Plan, make_plan
+from underlay.plan.naming import macs_apart
 
 # What helps where a folder holds no lab file: it may hold the files of hosts.
 END_IN = (
@@ -102,13 +103,27 @@ def load_bytes(file: Path, named: str, content: bytes, read: Reader | None = Non
 
 def _planned(file: Path, whole: Whole) -> Loaded:
     lab, found = whole.lab, whole.derived
-    plan, text = whole.plan or make_plan(lab), found.text
+    plan = _with_lines(whole.plan or make_plan(lab), found.text)
+    return Loaded(file, lab, found.text, plan, found.hosts, found.carried)
+
+
+def for_machines(loaded: Loaded) -> Loaded:
+    """Return a lab as it is planned on machines that exist, where others share its segments.
+
+    MAC addresses that its file doesn't say depend on its name there, so that two labs in one
+    segment have different ones.
+    """
+    plan = make_plan(loaded.lab, macs=macs_apart(loaded.lab.name))
+    return replace(loaded, plan=_with_lines(plan, loaded.text))
+
+
+def _with_lines(plan: Plan, text: LabText) -> Plan:
+    """Return ``plan`` with the lines of its file on which filters and statements stand."""
     filters = tuple(
         replace(one, line=text.mark(("filters", one.number)).line) for one in plan.filters
     )
     intent = tuple(replace(one, line=text.mark(("expect", one.number)).line) for one in plan.intent)
-    plan = replace(plan, filters=filters, intent=intent)
-    return Loaded(file, lab, text, plan, found.hosts, found.carried)
+    return replace(plan, filters=filters, intent=intent)
 
 
 def lint(file: Path) -> list[Finding]:

@@ -15,7 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.access import spawn_as_root, start_at_switch
-from underlay.cluster.process import close
+from underlay.cluster.process import close, tail
 from underlay.errors import Infrastructure
 from underlay.observe.commands import sniff_command
 from underlay.plan import SWITCH
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 READY = 30.0  # s until every machine listens
 MARGIN = 30.0  # s that a machine gets beyond its time to say its last word
+END = 2.0  # s that one gets that doesn't listen
 # Little-endian pcap with nanoseconds and Ethernet frames; draft-ietf-opsawg-pcap.
 MAGIC, ETHERNET, LONGEST_FRAME = 0xA1B23C4D, 1, 262144
 VLAN_TYPES = (0x8100, 0x88A8)
@@ -60,6 +61,13 @@ class _Listener:
                 self.frames.append(frame_from(row))
         self.ready.set()
 
+    def complaint(self) -> str:
+        """End it, and return the last line of its standard error."""
+        close(self.process, END)
+        assert self.process.stderr is not None
+        said = self.process.stderr.read().decode(errors="replace")
+        return tail(said, 1).strip()
+
     def end(self) -> None:
         """Close its stdin, which ends it, and read what is left."""
         close(self.process, MARGIN)
@@ -85,17 +93,42 @@ def sniff(
     too, and keeps what there is. Raises Infrastructure where a machine doesn't listen.
     """
     spawn = spawn_as_root(state)
+
+    def start(machine: str) -> subprocess.Popen[bytes]:
+        arguments = sniff_command(
+            spaces[machine], seconds=seconds, count=count, marks=marks, program=program, snap=snap
+        )
+        if machine == SWITCH:
+            return start_at_switch(state, arguments)
+        return spawn(machine, arguments)
+
+    def refuse(machine: str, _code: int, _complaint: str) -> None:
+        raise Infrastructure(f"capturing did not start on {machine}")
+
+    return listened(start, spaces, seconds=seconds, meanwhile=meanwhile, silent=refuse)
+
+
+def listened(
+    start: Callable[[str], subprocess.Popen[bytes]],
+    machines: Iterable[str],
+    *,
+    seconds: float,
+    silent: Callable[[str, int, str], None],
+    meanwhile: Callable[[], object] | None = None,
+) -> tuple[list[Frame], dict[str, str]]:
+    """Have the sniff.py that ``start`` starts listen on each of ``machines``; return as ``sniff``.
+
+    ``silent`` is told of a machine where none listens, with its exit code and the last line of its
+    complaint; where it raises, all end.
+    """
     listeners: dict[str, _Listener] = {}
     try:
-        for machine, parts in spaces.items():
-            arguments = sniff_command(
-                parts, seconds=seconds, count=count, marks=marks, program=program, snap=snap
-            )
-            start = start_at_switch(state, arguments) if machine == SWITCH else None
-            listeners[machine] = _Listener(start or spawn(machine, arguments))
+        for machine in machines:
+            listeners[machine] = _Listener(start(machine))
         for machine, listener in listeners.items():
             if not listener.ready.wait(READY) or listener.process.poll() not in (None, 0):
-                raise Infrastructure(f"capturing did not start on {machine}")
+                complaint = listener.complaint()
+                silent(machine, listener.process.returncode, complaint)
         if meanwhile is None:
             for listener in listeners.values():
                 listener.process.wait(seconds + MARGIN)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from underlay.plan import Plan, PlannedContainer
 
 PATIENCE = 60.0  # s that a probe waits for its caller's next word
@@ -47,7 +49,7 @@ _GATHERING = ("rtnetlink", "namespaces", "sysctls", "gather")
 _PINGING = ("rtnetlink", "namespaces", "packets", "cells", "spaces", "pinging")
 _RELAYING = ("namespaces", "relaying")
 _READING = ("rtnetlink", "namespaces", "packets", "sysctls", "gather", "reader")
-_SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
+SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
 # Has the kernel hand out memory in pieces, and not page by page: on a node of User Mode Linux each
 # page is three turns of ptrace, half of all that the start of a probe takes there. The image's own
 # library (image/preload) does so before Python begins; where it isn't, Python does it itself. Who
@@ -169,7 +171,21 @@ def sniff_command(
     ``spaces`` are (name, kind, devices), with ``node`` for the kind of the machine's own;
     ``program`` is a filter as bpf.py runs it.
     """
-    task = {
+    task = sniff_task(spaces, seconds=seconds, count=count, marks=marks, program=program, snap=snap)
+    return [*PYTHON, "-c", BOOTSTRAP, _source(SNIFFING), pack(task)]
+
+
+def sniff_task(
+    spaces: list[tuple[str, str, list[str]]],
+    *,
+    seconds: float,
+    count: int,
+    marks: tuple[bytes, ...],
+    program: list[list[int]] | None,
+    snap: int,
+) -> dict[str, Any]:
+    """Return the task of ``sniff_command``."""
+    return {
         "spaces": spaces,
         "seconds": seconds,
         "count": count,
@@ -177,12 +193,25 @@ def sniff_command(
         "program": program or [],
         "snap": snap,
     }
-    return [*PYTHON, "-c", BOOTSTRAP, _source(_SNIFFING), pack(task)]
 
 
 def reader_command(python: str) -> list[str]:
     """Return the argument list that runs reader.py on a machine, as any user."""
+    return fed_command(python)
+
+
+def fed_command(python: str) -> list[str]:
+    """Return the argument list that runs on a machine what it is fed."""
     return [python, *PYTHON[1:], "-c", FED]
+
+
+def fed(modules: Sequence[str], own: Mapping[str, str], task: object) -> str:
+    """Return what ``fed_command`` reads: ``modules`` by name, with the texts of those of ``own``.
+
+    The last one's ``main`` is run with the ``task``.
+    """
+    texts = [(name, own[name] if name in own else source_of_module(name)) for name in modules]
+    return f"{pack(texts)}\n{pack(task)}\n"
 
 
 def reader_input(task: object) -> str:

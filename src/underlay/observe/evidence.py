@@ -85,11 +85,13 @@ class Evidence:
     """What was gathered. ``failed`` says why a node or container could not be looked into.
 
     ``earlier`` is what was gathered before all cells were asked again, for what counts packets.
+    ``untried`` are those of ``failed`` into which nobody may look with the rights that one has.
     """
 
     documents: dict[str, dict[str, Any]]
     failed: dict[str, str] = field(default_factory=dict)
     earlier: Evidence | None = None
+    untried: frozenset[str] = frozenset()
 
     def space(self, name: str) -> Space | None:
         """Return the namespace of a node, a container or ``switch``; None where it wasn't seen."""
@@ -106,6 +108,10 @@ class Evidence:
                 space = self.space(name)
                 if space is not None:
                     yield space
+
+    def unread(self, node: str) -> tuple[str, ...]:
+        """Return what of a machine's namespaces whoever looked into it was not told."""
+        return tuple(self.documents.get(node, {}).get("unread", ()))
 
     def runtime(self, node: str) -> dict[str, Any]:
         """Return services, net.d files and Docker's containers of a node; empty where unseen."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Program = list[list[int]]
 
+NOT_FOUND = 127  # as a shell says that there is no such program
 COMPILING = 30.0  # s; a name in an expression may be looked up
 # Constants from here on mean what a frame doesn't hold, SKF_AD_OFF in linux/filter.h.
 BESIDE_THE_FRAME = 0xFFFFF000
@@ -28,19 +29,28 @@ def compiled(state: LabState, node: str, expression: str) -> Program:
     own words where it isn't an expression, and Infrastructure where nothing can compile it.
     """
     refuse_stopped(state, [node])
+    done = run_in(state, node, compiling(expression), deadline=COMPILING)
+    return read_program(node, expression, done.returncode, done.stdout, done.stderr)
+
+
+def compiling(expression: str) -> list[str]:
+    """Return the argument list by which tcpdump compiles ``expression``."""
     # Without -- an expression could be one of tcpdump's options.
-    words = ["tcpdump", "-ddd", "-y", "EN10MB", "--", expression]
-    done = run_in(state, node, words, deadline=COMPILING)
-    if done.returncode == EXIT_NOT_RUN:
+    return ["tcpdump", "-ddd", "-y", "EN10MB", "--", expression]
+
+
+def read_program(node: str, expression: str, code: int, out: str, said: str) -> Program:
+    """Return the program that ``node`` printed; raise as ``compiled`` does where it is none."""
+    if code in (EXIT_NOT_RUN, NOT_FOUND):
         hint = "capture without --filter, and filter the file with tcpdump -r"
         raise Infrastructure(f"{node} has no tcpdump to compile a filter", hint=hint)
-    if done.returncode:
-        said = done.stderr.strip().rpartition("\n")[2].removeprefix("tcpdump: ")
+    if code:
+        words = said.strip().rpartition("\n")[2].removeprefix("tcpdump: ")
         raise BadInput(
-            f"--filter {expression!r}: {said}",
+            f"--filter {expression!r}: {words}",
             hint="an expression of tcpdump's, such as 'arp or icmp': man 7 pcap-filter",
         )
-    return _program(done.stdout, expression)
+    return _program(out, expression)
 
 
 def _program(text: str, expression: str) -> Program:

@@ -182,12 +182,17 @@ def _evidence(
 ) -> Evidence:
     """Return what machines show of themselves; containers and the switch are out of sight."""
     found = {
-        name: {"node": name, "spaces": {name: document["seen"]}, "missing": {}}
+        name: {
+            "node": name,
+            "spaces": {name: document["seen"]},
+            "missing": {},
+            "unread": document["unread"],
+        }
         for name, document in documents.items()
     }
     unseen = {**failed, SWITCH: "the switch isn't one of the inventory's machines"}
-    unseen |= {container.name: NEEDS_PROBE for container in plan.containers}
-    return Evidence(found, unseen)
+    inside = {container.name: NEEDS_PROBE for container in plan.containers}
+    return Evidence(found, unseen | inside, untried=frozenset(inside))
 
 
 class _Asked:

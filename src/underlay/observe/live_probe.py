@@ -16,8 +16,9 @@ from underlay.observe.evidence import gather
 from underlay.observe.live import ABSENT, UNSEEN, read_ways
 from underlay.observe.measure import Manner, measure
 from underlay.observe.observation import Seen
+from underlay.observe.on_node.cells import TOGETHER
 from underlay.observe.pinned import PATH, carried, program
-from underlay.observe.tasks import numbered
+from underlay.observe.tasks import Asked, AskedPair, numbered
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from underlay.cluster.machines import Ways
-    from underlay.expect import Expectation
+    from underlay.expect import Expectation, Pair, Protocol
     from underlay.observe.evidence import Evidence
     from underlay.observe.led import Spawn
     from underlay.observe.live import Live
     from underlay.observe.observation import Observation
-    from underlay.observe.tasks import Asked
-    from underlay.plan import Plan
+    from underlay.plan import Plan, PlannedContainer
 
 START = 60.0
 PROBE_PER_SECOND = 2.0  # so many times what all packets take at the rate, at worst
@@ -81,6 +81,25 @@ def probe_machines(
     return replace(observation, cells=cells), live
 
 
+def probe_pair(
+    plan: Plan, ways: Ways, pair: Pair, protocol: Protocol, *, rate: float, path: str
+) -> Seen:
+    """Ask one pair of the matrix by one protocol, as ``probe_machines`` asks all of them."""
+    alone = replace(plan, protocols=(protocol,))
+    asked = Asked((AskedPair(0, pair, TOGETHER),), ())
+    adapt = _Adapting(alone, asked, rate, flush=False)
+    others = {name: ABSENT for name in machines(plan) if name not in ways.machines}
+    observation = measure(
+        alone,
+        _starting(ways),
+        expectations=(),
+        asked=asked,
+        start=START,
+        manner=Manner(frozenset(ways.machines), [path] if path else list(carried()), adapt, others),
+    )
+    return adapt.told(observation.cells[0])
+
+
 def evidence_of(plan: Plan, ways: Ways, path: str = PATH) -> Evidence:
     """Return what machines and containers of ``plan`` show, as the pinned program reads it."""
 
@@ -120,19 +139,20 @@ def _starting(ways: Ways) -> Spawn:
 def _spaces(plan: Plan, node: str) -> list[list[str]]:
     """Return the containers of a machine as finding.py looks for them: by name, by addresses."""
     return [
-        [
-            container.name,
-            "found",
-            ",".join(
-                address.ip
-                for attachment in container.attachments
-                for address in (attachment.address, attachment.address6, *attachment.more)
-                if address
-            ),
-        ]
+        [container.name, "found", addresses_of(container)]
         for container in plan.containers
         if container.node == node
     ]
+
+
+def addresses_of(container: PlannedContainer) -> str:
+    """Return a container's addresses as finding.py takes them."""
+    return ",".join(
+        address.ip
+        for attachment in container.attachments
+        for address in (attachment.address, attachment.address6, *attachment.more)
+        if address
+    )
 
 
 def _known(plan: Plan, asked: Asked, known: set[str]) -> Asked:

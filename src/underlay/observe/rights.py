@@ -23,7 +23,14 @@ elif LC_ALL=C ping -n -c 1 -W 1 127.0.0.1 2>/dev/null | grep -q ' 1 received'; t
 echo icmp $icmp
 echo digest $(sha256sum {path} 2>/dev/null)
 sudo -n -l {path} >/dev/null 2>&1; echo sudo $?
+echo uid $(id -u)
+sudo -n -l sh >/dev/null 2>&1; echo shell $?
+echo listed
+LC_ALL=C sudo -n -ll 2>/dev/null
+exit 0
 """
+# sudo's own words in its long listing, sudo(8): an entry begins so, and asks for no password.
+ENTRY, NO_PASSWORD = "Sudoers entry:", "!authenticate"
 Icmp = Literal["datagram", "ping", "none"]
 Probe = Literal["allowed", "not there", "another version", "not allowed"]
 
@@ -33,7 +40,8 @@ class Rights:
     """What one may do on a machine: ``tier`` is the most, and ``error`` why there is nothing.
 
     ``icmp`` is how this user may send echo requests there, without which a reader has no such
-    rows, and nobody the largest packet between machines. ``hint`` says what would allow more.
+    rows, and nobody the largest packet between machines. ``everything`` says that sudo lets the
+    user do all, without a password. ``hint`` says what would allow more.
     """
 
     name: str
@@ -44,12 +52,15 @@ class Rights:
     icmp: Icmp = "none"
     error: str = ""
     hint: str = ""
+    everything: bool = False
 
     @property
-    def tier(self) -> Literal["none", "reader", "probe"]:
-        """The most that ``check -i`` can do there."""
+    def tier(self) -> Literal["none", "reader", "probe", "lab"]:
+        """The most that can be done there: with ``lab`` also what ``up -i`` does."""
         if self.error or not self.python:
             return "none"
+        if self.everything:
+            return "lab"
         return "probe" if self.probe == "allowed" else "reader"
 
 
@@ -68,7 +79,8 @@ def _rights(ways: Ways, answer: Answered, path: str) -> Rights:
     if answer.error:
         return Rights(answer.machine, address, error=answer.error, hint=answer.hint)
     told = {}
-    for line in answer.out.splitlines():
+    said, _, listing = answer.out.partition("\nlisted\n")
+    for line in said.splitlines():
         word, _, rest = line.partition(" ")
         told[word] = rest.strip()
     found = told.get("digest", "").partition(" ")[0]
@@ -83,9 +95,32 @@ def _rights(ways: Ways, answer: Answered, path: str) -> Rights:
     error = "" if python else f"{answer.machine}: there is no Python for this user"
     icmp: Icmp = "datagram" if told.get("icmp") == "datagram" else "none"
     icmp = "ping" if told.get("icmp") == "ping" else icmp
-    hints = [] if error else [*_icmp_hint(icmp), *_probe_hint(probe, path)]
-    hint = "\n".join(hints)
-    return Rights(answer.machine, address, told.get("user", ""), python, probe, icmp, error, hint)
+    as_root = told.get("uid") == "0" and ways.machines[answer.machine].user == "root"
+    everything = as_root or (told.get("shell") == "0" and _allows_all(told.get("uid"), listing))
+    hints = [] if error else _icmp_hint(icmp)
+    hints += [] if error or everything else _probe_hint(probe, path)
+    hint, user = "\n".join(hints), told.get("user", "")
+    return Rights(
+        answer.machine, address, user, python, probe, icmp, error, hint, everything=everything
+    )
+
+
+def _allows_all(uid: str | None, listing: str) -> bool:
+    """Whether sudo's long ``listing`` lets its user run everything as root without a password.
+
+    Of several entries that fit the last one counts (sudoers(5)). Whoever is root is asked for none.
+    """
+    found = False
+    for entry in listing.split(ENTRY)[1:]:
+        head, _, commands = entry.partition("Commands:")
+        words = commands.split()
+        fields = dict(line.strip().partition(":")[::2] for line in head.splitlines())
+        users = {user.strip() for user in fields.get("RunAsUsers", "").split(",")}
+        if any(word.startswith("!") for word in words):
+            return False
+        if "ALL" in words and users & {"ALL", "root"}:
+            found = uid == "0" or NO_PASSWORD in fields.get("Options", "")
+    return found
 
 
 def _icmp_hint(icmp: Icmp) -> list[str]:

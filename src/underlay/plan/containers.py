@@ -28,12 +28,14 @@ LINK_LOCAL = "fe80::/64"
 
 
 def plan_containers(
-    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]
+    lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...], macs: str
 ) -> tuple[PlannedContainer, ...]:
-    """Return every container, node by node and group by group."""
+    """Return every container, node by node and group by group; ``macs`` is as in ``make_plan``."""
     free = _free(lab, nodes, networks)
     counters = {
-        (network.name, node.name): _Counter(position, network, node, free[network.name, node.name])
+        (network.name, node.name): _Counter(
+            position, network, node, free[network.name, node.name], macs
+        )
         for position, network in enumerate(networks)
         for node in nodes
     }
@@ -109,7 +111,8 @@ def _container(
 class _Counter:
     """What a node has handed out of one network so far.
 
-    ``free`` are the iterators over what is left of each of the network's pools.
+    ``free`` are the iterators over what is left of each of the network's pools, and ``macs`` is
+    how a MAC address of the lab's own begins.
     """
 
     def __init__(
@@ -118,8 +121,9 @@ class _Counter:
         network: PlannedNetwork,
         node: PlannedNode,
         free: list[Iterator[Address]],
+        macs: str,
     ) -> None:
-        self.used = 0
+        self.used, self._macs = 0, macs
         self.network, self._node, self._link = network, node, FIRST_NETWORK_LINK + position
         self._free = free
 
@@ -173,7 +177,7 @@ class _Counter:
             nics = (self._node.management, *self._node.nics) if network.uplink else ()
             found = [nic.mac for nic in nics if nic.interface == network.nic]
             return found[0] if found else mac(self._link, self._node.index)
-        return mac(self._link, self._node.index, self.used)
+        return mac(self._link, self._node.index, self.used, self._macs)
 
 
 def _free(lab: Lab, nodes: tuple[PlannedNode, ...], networks: tuple[PlannedNetwork, ...]) -> Free:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from underlay.plan.containers import by_group, plan_containers
 from underlay.plan.filters import with_filters
 from underlay.plan.hosts import plan_hosts, with_services
-from underlay.plan.naming import archive_name, bridge_name, node_names, port_name
+from underlay.plan.naming import OWN_MACS, archive_name, bridge_name, node_names, port_name
 from underlay.plan.networks import plan_network
 from underlay.plan.nodes import plan_node
 from underlay.plan.statements import with_statements
@@ -39,8 +39,8 @@ NET_D = "/etc/rkt/net.d"
 AS_WRITTEN = {"mtu", "hairpin", "isolated", "locked", "snooping", "querier", "unknown_multicast"}
 
 
-def make_plan(lab: Lab) -> Plan:
-    """Return the plan of a checked lab.
+def make_plan(lab: Lab, *, macs: str = OWN_MACS) -> Plan:
+    """Return the plan of a checked lab, whose containers' own MAC addresses begin with ``macs``.
 
     A network's subnet is cut into equal blocks, a power of two in number: the
     first belongs to gateways and to the nodes themselves, the following ones to
@@ -64,7 +64,7 @@ def make_plan(lab: Lab) -> Plan:
         plan_network(lab, name, network, names) for name, network in lab.networks.items()
     )
     nodes = tuple(plan_node(lab, name, i, segments, networks) for i, name in enumerate(names, 1))
-    containers = plan_containers(lab, nodes, networks)
+    containers = plan_containers(lab, nodes, networks, macs)
     hosts = plan_hosts(lab, networks)
     plan = Plan(
         lab=lab.name,

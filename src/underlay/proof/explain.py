@@ -39,10 +39,20 @@ LESS: dict[Sureness, Sureness] = {"proven": "likely", "likely": "possible", "pos
 POSSIBLE_WEIGHT = 0.3
 
 SUSPECTS = 4
+# Layers whose faults may be in packet filters, which no ordinary user is told.
+OF_ROOT = ("filters", "IPv6")
 
 
-def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Explanation:
-    """Return why cells of ``judged`` differ or could not be measured."""
+def explain(
+    scene: Scene,
+    judged: Iterable[Judged],
+    evidence: Evidence,
+    unknown: frozenset[Cell] = frozenset(),
+) -> Explanation:
+    """Return why cells of ``judged`` differ or could not be measured.
+
+    Of those that are ``unknown``, and left out there, nothing is said, and nothing concluded.
+    """
     cells = list(judged)
     wrong = {_name(cell) for cell in cells if cell.differs or not cell.measured}
     values = [cell for cell in cells if cell.kind == "value" and _name(cell) in wrong]
@@ -56,7 +66,7 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
     ways = Counter(way for cell in scene.healthy for way in _ways(scene, cell))
     fitting = [
         (_with_silent(scene, ways, one, silent), sure)
-        for one, sure in _fitting(scene, wrong, found)
+        for one, sure in _fitting(scene, wrong, found, unknown)
     ]
     causes = _fewest(fitting, wrong)
     covered = {cell for cause in causes for cell in cause.cells}
@@ -65,10 +75,10 @@ def explain(scene: Scene, judged: Iterable[Judged], evidence: Evidence) -> Expla
         causes=tuple(causes),
         unexplained=tuple(unexplained),
         ruled_out=_ruled_out(scene, evidence, found) if unexplained else {},
-        suspects=_suspects(scene, set(unexplained), wrong),
+        suspects=_suspects(scene, set(unexplained), wrong | unknown),
         unseen=dict(evidence.failed),
         not_borne_out=_not_borne_out(found, causes) if unexplained else (),
-        doubted=_doubted(cells, set(unexplained)),
+        doubted=_doubted(scene, cells, set(unexplained), evidence.untried),
         lab=scene.plan.lab,
         counts=any(finding.sureness == "possible" and finding.counted for finding in found),
     )
@@ -79,26 +89,28 @@ def _findings(scene: Scene, evidence: Evidence) -> list[Finding]:
 
 
 def _fitting(
-    scene: Scene, wrong: set[Cell], found: Iterable[Finding]
+    scene: Scene, wrong: set[Cell], found: Iterable[Finding], unknown: frozenset[Cell]
 ) -> list[tuple[Finding, Sureness]]:
     """Return the findings that the measurement bears out, with how sure each is."""
-    alive = {end for cell in set(scene.healthy) - wrong for end in cell[:2]}
+    alive = {end for cell in set(scene.healthy) - wrong - unknown for end in cell[:2]}
     # What a fault would open stays shut for an end that another fault has cut off altogether.
     closed = scene.every - set(scene.healthy) - wrong
     shut = {cell for cell in closed if not alive.issuperset(cell[:2])}
     fitting: dict[tuple[str, str], tuple[Finding, Sureness]] = {}
     for finding in found:
-        sureness = _sureness(finding, wrong, shut)
+        sureness = _sureness(finding, wrong, shut | unknown, unknown)
         key = (finding.fault.id, str(finding.place))
         if sureness and (key not in fitting or WEIGHTS[sureness] > WEIGHTS[fitting[key][1]]):
             fitting[key] = (finding, sureness)
     return list(fitting.values())
 
 
-def _sureness(finding: Finding, wrong: set[Cell], shut: set[Cell]) -> Sureness | None:
+def _sureness(
+    finding: Finding, wrong: set[Cell], shut: set[Cell], unknown: frozenset[Cell]
+) -> Sureness | None:
     """Return how sure a finding is after the measurement; None where that speaks against it."""
     certain = finding.effect.certain - shut
-    possible = finding.effect.possible - finding.effect.certain
+    possible = finding.effect.possible - finding.effect.certain - unknown
     if finding.fault.sudden:
         certain &= wrong
     if not certain and possible and possible <= wrong:
@@ -243,17 +255,31 @@ def _ruled_out(
     found: dict[str, list[str]] = defaultdict(list)
     for fault in RUNNING:
         targets = {place.target for place in fault.places(scene)}
-        if fault.id not in there and targets and all(evidence.space(one) for one in targets):
+        seen = all(_shows(evidence, one, fault.layer) for one in targets)
+        if fault.id not in there and targets and seen:
             found[fault.layer].append(fault.title)
     return {layer: tuple(titles) for layer, titles in found.items()}
 
 
-def _doubted(cells: Iterable[Judged], unexplained: set[Cell]) -> tuple[Doubted, ...]:
-    """Return the rules that were measured not to hold in unexplained cells."""
+def _shows(evidence: Evidence, name: str, layer: str) -> bool:
+    """Whether a namespace was seen, and of packet filters what only root is told."""
+    space = evidence.space(name)
+    return space is not None and not (layer in OF_ROOT and evidence.unread(space.node))
+
+
+def _doubted(
+    scene: Scene, cells: Iterable[Judged], unexplained: set[Cell], untried: frozenset[str]
+) -> tuple[Doubted, ...]:
+    """Return the rules that were measured not to hold in unexplained cells.
+
+    No rule is doubted by a cell with an end that nobody looked into: there its cause may be.
+    """
     against: dict[tuple[str, str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
-        if cell.differs and _name(cell) in unexplained:
-            against[cell.rule, cell.because, cell.reference].append(_name(cell))
+        name = _name(cell)
+        seen = not untried & {scene.ends[end].space for end in name[:2] if end in scene.ends}
+        if cell.differs and name in unexplained and seen:
+            against[cell.rule, cell.because, cell.reference].append(name)
     found = (Doubted(*rule, tuple(contradicting)) for rule, contradicting in against.items())
     return tuple(sorted(found, key=lambda one: -len(one.cells)))
 

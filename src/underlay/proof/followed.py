@@ -49,19 +49,24 @@ def packet_of(protocol: str = "icmp", port: int = 0) -> Packet:
     return Packet(protocol, port, secrets.choice(SOURCE_PORTS))
 
 
+def asking(trace: Trace) -> list[str]:
+    """Return the argument list that sends the packet of ``trace``, and waits for its answer."""
+    packet, source, there = trace.packet, trace.source_address, trace.destination_address
+    if packet.protocol == "icmp":
+        ask = ["ping", "-n", "-q", "-c", "1", "-W", f"{PATIENCE:g}", "-p", packet.mark.hex()]
+        return [*ask, "-I", source, there]
+    words = [source, str(packet.source_port), there, str(packet.port), f"{PATIENCE:g}"]
+    return ["python3", "-I", "-S", "-c", ASK, packet.protocol, *words]
+
+
 def followed(state: LabState, trace: Trace) -> list[Point]:
     """Send the packet of ``trace`` and return where it and its answer were seen.
 
     Both ends forget each other's MAC address before. Raises Infrastructure where capturing does
     not start.
     """
-    packet, source, there = trace.packet, trace.source_address, trace.destination_address
-    if packet.protocol == "icmp":
-        ask = ["ping", "-n", "-q", "-c", "1", "-W", f"{PATIENCE:g}", "-p", packet.mark.hex()]
-        ask += ["-I", source, there]
-    else:
-        words = [source, str(packet.source_port), there, str(packet.port), f"{PATIENCE:g}"]
-        ask = ["python3", "-I", "-S", "-c", ASK, packet.protocol, *words]
+    source, there = trace.source_address, trace.destination_address
+    ask = asking(trace)
 
     def send() -> None:
         # Otherwise the destination may just now be confirming the source it knew before.
@@ -70,6 +75,6 @@ def followed(state: LabState, trace: Trace) -> list[Point]:
         arguments = ["sh", "-c", FORGET, "sh", there, trace.device, *ask]
         run_in(state, trace.source_space, arguments, deadline=LONGEST)
 
-    marks = (*packet.marks(), *trace.arp_marks())
+    marks = (*trace.packet.marks(), *trace.arp_marks())
     frames, missing = sniff(state, trace.spaces(), seconds=LONGEST, marks=marks, meanwhile=send)
     return seen_points(trace, frames, missing)

@@ -107,7 +107,13 @@ def prove_machines(
         return Proof(verdict, NOTHING)
     tell(f"looking into the machines of {plan.lab}")
     evidence = evidence or evidence_of(plan, ways, how.path)
-    # What couldn't be measured needs no other cause. No verb changes machines that exist, so cures
-    # name no lab.
+    # What couldn't be measured needs no other cause, and speaks against none. No verb changes
+    # machines that exist, so cures name no lab.
     cells = (cell for cell in verdict.cells if cell.measured)
-    return Proof(verdict, replace(explain(Scene(prediction), cells, evidence), lab="", file=file))
+    unknown = frozenset(
+        (cell.source, cell.destination, str(cell.protocol), int(cell.family))
+        for cell in verdict.cells
+        if not cell.measured
+    )
+    explanation = explain(Scene(prediction), cells, evidence, unknown)
+    return Proof(verdict, replace(explanation, lab="", file=file))

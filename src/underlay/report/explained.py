@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -11,15 +12,18 @@ from underlay.report.after import after_document, after_text
 from underlay.report.captures import captures_text
 from underlay.report.explanation import document, explanation_text
 from underlay.report.intent import intent_document, intent_text
+from underlay.report.live import live_document, live_notes
 from underlay.report.origins import Origins, origins_document, origins_text
+from underlay.report.page import Page
 from underlay.report.results import ended_early
-from underlay.report.terminal import summary_line
+from underlay.report.terminal import not_measured_section, plain, summary_line
 from underlay.report.unplanned import unplanned_document, unplanned_text
 
 if TYPE_CHECKING:
     from underlay.plan import Plan
     from underlay.proof.result import LabResult
     from underlay.report.run import Told
+    from underlay.verdict import Verdict
 
 UNKNOWN = "no cause is known: the lab could not be looked into, or the run ended before that"
 
@@ -49,6 +53,11 @@ def explained_text(
     if verdict.as_predicted and result.explanation is not None:
         text.append_text(explanation_text(result.explanation, width=width))
     text.append_text(captures_text(result.captures, width=width, ascii_only=ascii_only))
+    if verdict.live:
+        page = Page(width, ascii_only)
+        not_measured_section(verdict, page)
+        live_notes(verdict, page)
+        text.append_text(plain(page))
     return text
 
 
@@ -62,7 +71,20 @@ def explained_document(result: LabResult, origins: Plan | Origins) -> dict[str, 
         "unplanned": unplanned_document(verdict)["unplanned"],
         **origins_document(origins, verdict),
         **after_document(result.after),
+        **_live(verdict),
     }
+
+
+def _live(verdict: Verdict) -> dict[str, Any]:
+    """Return how machines that exist were measured, and what wasn't; nothing for a lab's nodes."""
+    live = live_document(verdict)
+    return {**live, "not_measured": _reasons(verdict)} if live else {}
+
+
+def _reasons(verdict: Verdict) -> list[dict[str, Any]]:
+    """Return why cells of machines that exist weren't measured, most cells first."""
+    found = Counter(cell.reason for cell in verdict.cells if not cell.measured)
+    return [{"reason": reason, "cells": cells} for reason, cells in found.most_common()]
 
 
 def run_explained_text(told: Told, *, width: int, ascii_only: bool) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,11 @@ def _leftover(text: Text, explanation: Explanation, width: int) -> None:
         _line(text, f"ruled out, {layer}: {'; '.join(titles)}", width, indent=2, style="dim")
     _doubts(text, explanation, width)
     source, there, _, _ = explanation.unexplained[0]
-    text.append(f"  `{typed(f'trace {source} {there}')}` shows how far a packet gets\n\n")
+    traced = f"trace {source} {there}"
+    if explanation.file and not explanation.lab:
+        # Of machines that exist.
+        traced += f" --lab {shlex.quote(explanation.file)} -i INVENTORY --sudo"
+    text.append(f"  `{typed(traced)}` shows how far a packet gets\n\n")
 
 
 def _doubts(text: Text, explanation: Explanation, width: int) -> None:

@@ -68,6 +68,14 @@ def live_section(verdict: Verdict, page: Page) -> None:
             more = f" and {len(names) - WAYS_SHOWN} more" if len(names) > WAYS_SHOWN else ""
             page.line(f"{count(len(ways), 'way')}: {words}", style, 2, sign)
             page.line(f"  {shown}{more}", "dim", 4)
+    live_notes(verdict, page)
+
+
+def live_notes(verdict: Verdict, page: Page) -> None:
+    """Append that verdicts are warm, and what can't be seen with the rights that one had."""
+    live = verdict.live
+    if live is None:
+        return
     page.text.append("\n")
     page.line(warmth(live)[:1].upper() + warmth(live)[1:] + ".", "" if live.flushed else "yellow")
     for words in live.cannot:

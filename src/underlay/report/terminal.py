@@ -79,7 +79,7 @@ def report(
     _owners(verdict, page)
     _differences(verdict, page)
     _value_table(verdict, page)
-    _not_measured(verdict, page)
+    not_measured_section(verdict, page)
     live_section(verdict, page)
     unplanned_section(verdict, page)
     strangers_section(verdict, page)
@@ -246,7 +246,8 @@ def _owners(verdict: Verdict, page: Page) -> None:
         )
 
 
-def _not_measured(verdict: Verdict, page: Page) -> None:
+def not_measured_section(verdict: Verdict, page: Page) -> None:
+    """Append the cells that were not measured, by the reason."""
     for cells in _grouped(verdict.cells, lambda cell: cell.reason, lambda cell: not cell.measured):
         page.text.append("\n")
         page.line(

@@ -77,3 +77,48 @@ def test_rows_that_cannot_be_measured_are_not_promised(capsys: pytest.CaptureFix
     said = " ".join(capsys.readouterr().out.split())
     assert "rows of the host by TCP and UDP alone" in said
     assert "hint: first (a1) hint: second" in said
+
+
+ALL = """\
+Matching Defaults entries for visitor on a1:
+    env_reset
+
+User visitor may run the following commands on a1:
+{entries}"""
+ENTRY = """
+Sudoers entry: /etc/sudoers.d/visitor
+    RunAsUsers: {users}
+    Options: {options}
+    Commands:
+\t{commands}
+"""
+EVERYTHING = ENTRY.format(users="ALL", options="!authenticate", commands="ALL")
+BY_PASSWORD = ENTRY.format(users="ALL", options="setenv", commands="ALL")
+PINNED = ENTRY.format(users="root", options="!authenticate", commands='/x ""')
+BARRED = ENTRY.format(users="ALL", options="!authenticate", commands="ALL, !/bin/sh")
+
+
+@pytest.mark.parametrize(
+    ("entries", "tier"),
+    [
+        ([EVERYTHING], "lab"),
+        ([PINNED, EVERYTHING], "lab"),
+        ([EVERYTHING, PINNED], "lab"),
+        ([PINNED], "reader"),
+        ([BY_PASSWORD], "reader"),
+        ([EVERYTHING, BY_PASSWORD], "reader"),
+        ([BARRED], "reader"),
+        ([ENTRY.format(users="www", options="!authenticate", commands="ALL")], "reader"),
+        ([], "reader"),
+    ],
+)
+def test_a_lab_needs_a_sudo_that_allows_all_and_asks_for_nothing(
+    entries: list[str], tier: str
+) -> None:
+    from underlay.cluster.inventory import Machine
+
+    said = TOLD.format(icmp="datagram", digest="") + "uid 1000\nshell 0\nlisted\n"
+    with ways_to([Machine(name="a1", address="192.0.2.1")]) as ways:
+        answer = Answered("a1", 0, said + ALL.format(entries="".join(entries)), "")
+        found = _rights(ways, answer, "/x")
+    assert (found.tier, bool(found.hint)) == (tier, tier != "lab")

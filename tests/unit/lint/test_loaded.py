@@ -14,7 +14,9 @@ from underlay.cluster.vagrant import Vagrant
 from underlay.errors import Infrastructure
 from underlay.lab import text
 from underlay.lint import load, refuse_errors
+from underlay.lint.loaded import Loaded, for_machines
 from underlay.plan import make
+from underlay.plan.naming import macs_apart
 from underlay.storage import paths
 
 LABS = paths.root() / "labs"
@@ -191,3 +193,55 @@ def test_rules_run_when_findings_are_first_asked_for(monkeypatch: pytest.MonkeyP
     refuse_errors(loaded)
     assert loaded.findings == loaded.errors == []
     assert runs == [1]
+
+
+SHARED = """\
+name: {name}
+nodes: {{count: 2, profile: lean}}
+segments:
+  lan: {{subnet: 192.168.70.0/24}}
+networks:
+  net: {{driver: macvlan, segment: lan, subnet: 20.1.1.0/24, runtime: cni}}
+  share: {{driver: ipvlan, segment: lan, subnet: 20.1.2.0/24, runtime: cni}}
+containers:
+  - {{on: all, networks: [net]}}
+  - {{on: all, networks: [share]}}
+  - {{on: [core-01], networks: [net], macs: {{net: "02:00:00:00:01:10"}}}}
+"""
+
+
+def macs(loaded: Loaded, network: str = "net") -> list[str]:
+    found = (each for container in loaded.plan.containers for each in container.attachments)
+    return [each.mac for each in found if each.network == network]
+
+
+def test_two_labs_that_share_a_segment_of_machines_have_no_mac_address_in_common(
+    tmp_path: Path,
+) -> None:
+    """Their nodes of their own keep the addresses that files and records of them have."""
+    names = ("one", "other", "guests", "rack")
+    labs = []
+    for name in names:
+        file = tmp_path / f"{name}.yml"
+        file.write_text(SHARED.format(name=name))
+        labs.append(load(file))
+    apart = [for_machines(loaded) for loaded in labs]
+    assert len({tuple(macs(loaded)) for loaded in labs}) == 1
+    fixed = "02:00:00:00:01:10"
+    for loaded in apart:
+        assert macs(loaded).count(fixed) == 1
+        for each in macs(loaded):
+            first = int(each[:2], 16)
+            assert (first & 1, first & 2) == (0, 2), each
+        # An ipvlan child has its parent's, whatever that is.
+        assert macs(loaded, "share") == macs(labs[0], "share")
+    own = [set(macs(loaded)) - {fixed} for loaded in (*apart, labs[0])]
+    assert len(set.union(*own)) == sum(map(len, own)) == 2 * len(own)
+    assert for_machines(labs[0]).plan == apart[0].plan
+
+
+def test_all_names_lead_to_addresses_of_stations_that_nobody_else_makes_up() -> None:
+    begun = {macs_apart(f"lab-{number}") for number in range(1000)}
+    assert {int(each[:2], 16) & 3 for each in begun} == {2}
+    assert not {each[:2] for each in begun} & {"02", "06"}
+    assert len(begun) > 950

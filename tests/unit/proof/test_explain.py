@@ -187,6 +187,53 @@ def test_a_healthy_labs_evidence_explains_nothing(one: Recorded) -> None:
         assert bool(found.ruled_out) is (evidence is green), "what was not seen isn't ruled out"
 
 
+def key_of(cell: Cell) -> tuple[str, str, str, int]:
+    return cell.source, cell.destination, str(cell.protocol), int(cell.family)
+
+
+def test_where_nobody_may_look_there_is_no_cause_no_doubt_and_nothing_ruled_out() -> None:
+    """As an ordinary user of machines that exist: no container is entered, no filter is told."""
+    lab = scene(COREOS.file)
+    inside = {container.name for container in lab.plan.containers}
+    documents = {
+        node: {
+            **document,
+            "spaces": {name: s for name, s in document["spaces"].items() if name not in inside},
+            "unread": ["iptables", "nft"],
+        }
+        for node, document in COREOS.evidence.documents.items()
+    }
+    lost = {
+        (cell[0], cell[1], cell[2], str(cell[3])): "unreachable"
+        for cell in lab.healthy
+        if cell[0] not in inside and cell[1] == "lannet-2a"
+    }
+    assert lost
+    why = dict.fromkeys(inside, "needs the probe")
+    cells = judged(COREOS, lost).cells
+    found = explain(lab, cells, Evidence(documents, why, untried=frozenset(inside)))
+    assert (found.causes, found.not_borne_out, found.doubted) == ((), (), ())
+    assert len(found.unexplained) == len(lost)
+    assert "link" in found.ruled_out
+    assert not {"filters", "IPv6"} & set(found.ruled_out)
+    # Cells that weren't measured speak for nothing, and against nothing.
+    one = next(each for each in every() if each.row["fault"] == "child-down")
+    of = scene(one.file)
+    (place,) = {cause.where.partition(",")[0] for cause in explained(one).causes}
+    gone = next(c.node for c in of.plan.containers if c.node != of.ends[place].node)
+    unknown = frozenset(
+        cell for cell in of.every if gone in {of.ends[cell[0]].node, of.ends[cell[1]].node}
+    )
+    left = [cell for cell in judged(one, one.wrong).cells if key_of(cell) not in unknown]
+    partly = explain(of, left, one.evidence, unknown)
+    assert [cause.where for cause in partly.causes] == [explained(one).causes[0].where]
+    assert not partly.unexplained
+    # The same, where somebody tried: then it is a container that is gone, and rules are doubted.
+    tried = explain(lab, cells, Evidence(documents, why))
+    assert any("namespace is gone" in words for words in tried.not_borne_out)
+    assert tried.doubted
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.partition(".")[0])
 def test_nothing_is_found_in_a_green_lab(file: Path) -> None:
     green = Recorded(file, GREEN).evidence

@@ -5,12 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from underlay.cli.carried_over import tell_remarks
 from underlay.cli.checks.how import tell_one
 from underlay.cli.console import err
-from underlay.cli.lab_folder import files_of, read_all
+from underlay.cli.on_machines import lab_of_machines
 from underlay.cli.recording import source_of_file
-from underlay.errors import BadInput
 
 if TYPE_CHECKING:
     from underlay.cli.checks.how import Earlier, How
@@ -35,11 +33,7 @@ def check_machines(
     from underlay.proof.live import PROVIDER
     from underlay.proof.result import LabResult, narrowed
 
-    labs = read_all(files_of(what))
-    if len(labs) > 1:
-        raise BadInput(f"{what} has {len(labs)} labs, and machines that exist are of one")
-    loaded = labs[0]
-    tell_remarks(loaded, str(loaded.file))
+    loaded = lab_of_machines(what)
     chosen = choice.of(loaded.plan) if choice else None
     run.of_labs([source_of_file(loaded)], PROVIDER, chosen)
     run.reach("measuring")

@@ -1,19 +1,28 @@
-"""The verb ``capture``: a pcap file of a segment, a parent, or the inside of a container."""
+"""The verb ``capture``: a pcap file of a segment, a parent, or the inside of a container.
+
+Of a lab that is up, or of machines that exist.
+"""
 
 from __future__ import annotations
 
+import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from underlay.cli.console import err, print_document, progress
-from underlay.cli.options import AsJson, LabOption
+from underlay.cli.on_machines import refuse_without_inventory, ways_of
+from underlay.cli.options import AsJson, InventoryOption, LabOrFile
 from underlay.cli.which_lab import running_state
 from underlay.errors import BadInput, Infrastructure, did_you_mean, listed, nearest, reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from underlay.observe.capture import Frame
     from underlay.plan import Plan
 
 GROUP = "Running labs"
@@ -40,7 +49,14 @@ def command(
             "--filter", metavar="EXPR", help="Only frames that pass this tcpdump expression."
         ),
     ] = None,
-    lab: LabOption = None,
+    lab: LabOrFile = None,
+    inventory: InventoryOption = None,
+    by_sudo: Annotated[
+        bool,
+        typer.Option(
+            "--sudo", help="With --inventory: capture there by a sudo that allows everything."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Capture frames in a running lab into a pcap file.
@@ -51,35 +67,30 @@ def command(
     the lab and the target. An interrupt keeps what was captured until then. A filter
     is what tcpdump takes (man 7 pcap-filter), and is checked before capturing starts.
 
+    With --inventory it is at machines that exist, which --lab FILE says, by --sudo: the pinned
+    program captures nothing, so that who may run it reads nobody's traffic. Nothing is sent,
+    installed or written there; interfaces are promiscuous meanwhile. A segment's switch is none of
+    these machines: capture at the parent of one.
+
     Example:
       underlay capture lan --seconds 5
       underlay capture lannet-1a --count 20 --output asking.pcap
       underlay capture core-01:eth1 --output - | tcpdump -nr -
       underlay capture lan --filter 'arp or (vlan 70 and udp port 53)'
+      underlay capture guestnet-2a --lab guests.yml -i inventory.yml --sudo
     """
     from underlay.errors import count as count_of
-    from underlay.observe.capture import pcap, sniff
-    from underlay.observe.frame_filter import compiled
+    from underlay.observe.capture import pcap
 
-    state = running_state(lab)
-    plan = state.plan()
-    machine, space, kind, devices = capture_point(plan, target)
     if output is not None and str(output) == STDOUT and as_json:
         raise BadInput("stdout takes either the capture or the document", hint="--output FILE")
-    path = output or Path(f"{state.lab}-{target.replace(':', '-')}.pcap")
-    spaces = {machine: [(space, kind, devices)]}
-    program = None
-    if expression is not None:
-        nodes = [node.name for node in plan.nodes]
-        program = compiled(state, machine if machine in nodes else nodes[0], expression)
-    with progress(f"capturing at {target} for {seconds:g} s") as running:
-        frames, missing = sniff(
-            state, spaces, seconds=seconds, count=count, program=program, snap=SNAP
-        )
-        if missing:
-            raise Infrastructure(f"can't capture at {target}: {'; '.join(missing.values())}")
-        told = count_of(len(frames), "frame") if frames else f"no frames in {seconds:g} s"
-        running.note(told)
+    wanted = Wanted(target, seconds, count, expression)
+    if inventory is None:
+        refuse_without_inventory({"--sudo": by_sudo})
+        named, frames = _of_lab(lab, wanted)
+    else:
+        named, frames = _on_machines(inventory, lab, wanted, by_sudo=by_sudo)
+    path = output or Path(f"{named}-{target.replace(':', '-')}.pcap")
     data = pcap(frames)
     if str(path) == STDOUT:
         sys.stdout.buffer.write(data)
@@ -93,6 +104,100 @@ def command(
         print_document("capture", {"file": str(path), "frames": len(frames), "bytes": len(data)})
     else:
         err.print(f"{path}: {count_of(len(frames), 'frame')}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is captured: at which ``target``, for how long, and which frames."""
+
+    target: str
+    seconds: float
+    count: int
+    expression: str | None
+
+
+def _of_lab(lab: str | None, wanted: Wanted) -> tuple[str, list[Frame]]:
+    """Return the name of the lab that is up, and the frames that were captured in it."""
+    from underlay.observe.capture import sniff
+    from underlay.observe.frame_filter import compiled
+
+    state = running_state(lab)
+    plan = state.plan()
+    machine, space, kind, devices = capture_point(plan, wanted.target)
+    program = None
+    if wanted.expression is not None:
+        nodes = [node.name for node in plan.nodes]
+        program = compiled(state, machine if machine in nodes else nodes[0], wanted.expression)
+
+    def listen() -> tuple[list[Frame], dict[str, str]]:
+        return sniff(
+            state, {machine: [(space, kind, devices)]}, seconds=wanted.seconds, count=wanted.count,
+            program=program, snap=SNAP,
+        )  # fmt: skip
+
+    return state.lab, _listened(wanted, listen)
+
+
+def _on_machines(
+    inventory: Path, lab: str | None, wanted: Wanted, *, by_sudo: bool
+) -> tuple[str, list[Frame]]:
+    """Return the name of the lab of machines that exist, and the frames that were captured there.
+
+    Raises BadInput where the target is none of their own.
+    """
+    from underlay.observe.live import ABSENT
+    from underlay.observe.live_capture import compiled_there, sniff_there
+    from underlay.plan import SWITCH
+
+    if not by_sudo:
+        raise BadInput(
+            "capture -i needs --sudo: nobody but root sees frames there",
+            hint="the pinned program captures nothing, so that who may run it reads nobody's"
+            " traffic; `underlay trace -i … --probe` says what both ends sent and received",
+        )
+    with ways_of(inventory, lab, f"capture {shlex.quote(wanted.target)}") as (loaded, ways):
+        plan = loaded.plan
+        machine, space, kind, devices = capture_point(plan, wanted.target)
+        if machine == SWITCH:
+            parents = [
+                f"{node.name}:{nic.interface}"
+                for node in plan.nodes
+                for nic in node.nics
+                if nic.segment == wanted.target and node.name in ways.machines
+            ]
+            raise BadInput(
+                f"the switch of {wanted.target} isn't one of the inventory's machines",
+                hint=f"its parents are {listed(parents)}",
+            )
+        if machine not in ways.machines:
+            raise BadInput(f"{machine} {ABSENT}", hint=f"it names {listed(ways.machines)}")
+        program = None
+        if wanted.expression is not None:
+            program = compiled_there(ways, machine, wanted.expression)
+
+        def listen() -> tuple[list[Frame], dict[str, str]]:
+            return sniff_there(
+                plan, ways, {machine: [(space, kind, devices)]}, seconds=wanted.seconds,
+                count=wanted.count, program=program, snap=SNAP,
+            )  # fmt: skip
+
+        return plan.lab, _listened(wanted, listen)
+
+
+def _listened(
+    wanted: Wanted, listen: Callable[[], tuple[list[Frame], dict[str, str]]]
+) -> list[Frame]:
+    """Return the frames that ``listen`` captures, showing progress; raise Infrastructure."""
+    from underlay.errors import count as count_of
+
+    with progress(f"capturing at {wanted.target} for {wanted.seconds:g} s") as running:
+        frames, missing = listen()
+        if missing:
+            why = "; ".join(dict.fromkeys(missing.values()))
+            raise Infrastructure(f"can't capture at {wanted.target}: {why}")
+        said = count_of(len(frames), "frame") if frames else f"no frames in {wanted.seconds:g} s"
+        running.note(said)
+    return frames
 
 
 def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:

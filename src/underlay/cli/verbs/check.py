@@ -10,14 +10,22 @@ import typer
 from underlay.cli.checks.how import Earlier, How, tell_where
 from underlay.cli.interrupt import within
 from underlay.cli.lab_folder import shard_of
+from underlay.cli.on_machines import asked_machines, how_asked
 from underlay.cli.options import (
+    PROBE_PATH,
+    RATE,
     AsJson,
+    FlushOption,
     InventoryOption,
     LabOption,
     LimitOption,
     NotOption,
     OnlyOption,
+    ProbeOption,
+    ProbePathOption,
     ProtocolOption,
+    RateOption,
+    SudoOption,
     Wide,
 )
 from underlay.cli.pausing import refuse_without_terminal
@@ -36,8 +44,6 @@ if TYPE_CHECKING:
 
 GROUP = "Labs"
 ORDER = 30
-# As observe/live.py and observe/pinned.py say, which this verb needs with --inventory alone.
-RATE, PROBE_PATH = 100.0, "/usr/local/lib/underlay-probe"
 
 
 def command(
@@ -116,38 +122,11 @@ def command(
     timeout: TimeoutOption = None,
     inventory: InventoryOption = None,
     pattern: LimitOption = None,
-    rate: Annotated[
-        float,
-        typer.Option(
-            metavar="PACKETS",
-            help="With --inventory: packets a second that may leave each machine, 100.",
-        ),
-    ] = RATE,
-    probe: Annotated[
-        bool,
-        typer.Option(
-            "--probe",
-            help="With --inventory: measure from inside the containers, by the pinned program.",
-        ),
-    ] = False,
-    probe_path: Annotated[
-        str,
-        typer.Option(metavar="PATH", help="With --probe: where that program lies."),
-    ] = PROBE_PATH,
-    by_sudo: Annotated[
-        bool,
-        typer.Option(
-            "--sudo",
-            help="With --inventory: as --probe, by a sudo that allows everything; nothing is"
-            " installed.",
-        ),
-    ] = False,
-    flush: Annotated[
-        bool,
-        typer.Option(
-            "--flush", help="With --probe or --sudo: empty neighbour tables first, as in a lab."
-        ),
-    ] = False,
+    rate: RateOption = RATE,
+    probe: ProbeOption = False,
+    probe_path: ProbePathOption = PROBE_PATH,
+    by_sudo: SudoOption = False,
+    flush: FlushOption = False,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
@@ -256,9 +235,10 @@ def command(
         )
     part = shard_of(shard, what, baseline=baseline is not None, after=bool(after))
     machines = None
-    if inventory is not None:
-        from underlay.cli.on_machines import asked_machines
-
+    how_there = how_asked(
+        inventory, pattern, rate, probe=probe, path=probe_path, by_sudo=by_sudo, flush=flush
+    )
+    if inventory is not None and how_there is not None:
         beside = {
             "--provider": provider if provider != "hosts" else None,
             "--keep": keep,
@@ -267,19 +247,7 @@ def command(
             "--shard": shard,
             "--jobs": jobs,
         }
-        from underlay.proof.live import How as HowThere
-
-        if probe and by_sudo:
-            raise BadInput("--probe and --sudo are two ways to the same: one of them is enough")
-        how_there = HowThere(rate, probe or by_sudo, flush, "" if by_sudo else probe_path)
         machines = asked_machines(inventory, pattern, how_there, what, beside)
-    elif (
-        pattern is not None or probe or by_sudo or flush or rate != RATE or probe_path != PROBE_PATH
-    ):
-        raise BadInput(
-            "--limit, --probe, --probe-path, --sudo, --flush and --rate need --inventory: they are"
-            " about its machines"
-        )
     if pause:
         if what is None:
             raise BadInput("--pause-on-fail needs a FILE or DIR: a lab that is up stays up")

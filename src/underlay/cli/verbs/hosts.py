@@ -29,6 +29,8 @@ SENTENCES = {
     ("reader", False): "rows of the host by TCP and UDP alone: underlay check LAB -i …",
     ("probe", True): "all rows: underlay check LAB -i … --probe",
     ("probe", False): "all rows, no sizes: underlay check LAB -i … --probe",
+    ("lab", True): "all rows, and labs: underlay check LAB -i … --sudo, underlay up LAB -i …",
+    ("lab", False): "all rows, no sizes, and labs: underlay check LAB -i … --sudo, underlay up …",
 }
 
 
@@ -52,7 +54,9 @@ def command(
     Each is asked over ssh, as the user of the inventory: whether it is reached, whether there is
     Python, whether that user may send echo requests, and whether sudo lets it run the probe.
     Nothing is run by sudo for that, and nothing is written. With ssh alone you are a reader: rows
-    of hosts are measured. With the probe, containers are entered as well.
+    of hosts are measured. With the probe, containers are entered as well. Where sudo lets the user
+    do everything without a password, nothing has to be installed for that, and `up -i` may put
+    containers there.
 
     The probe is one file of Python to read. An administrator of the machines puts what
     --print-probe prints to PATH, and what --print-sudoers prints into sudoers: it allows that file

@@ -277,6 +277,8 @@ class NamespaceGone(ContainerGone):
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         """Find containers that could not be entered, on nodes that could; Docker's stop instead."""
         for container in scene.plan.containers:
+            if container.name in evidence.untried:
+                continue
             reason = evidence.failed.get(container.name)
             if reason and container.runtime != "docker" and container.node not in evidence.failed:
                 # Without the proxy a restarted container is gone, too.

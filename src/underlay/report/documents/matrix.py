@@ -321,8 +321,15 @@ class Demo(Verdict):
     spans: NotRequired[list[Span]]
 
 
+class Unmeasured(TypedDict):
+    """Why so many cells of machines that exist weren't measured."""
+
+    reason: str
+    cells: int
+
+
 class ExplainedLab(TypedDict):
-    """Why cells of a lab differ."""
+    """Why cells of a lab differ; ``live`` and ``not_measured`` are of machines that exist."""
 
     lab: str
     causes: list[Cause]
@@ -336,6 +343,8 @@ class ExplainedLab(TypedDict):
     unplanned: list[Unplanned]
     origins: list[Origin]
     after: NotRequired[list[Event]]
+    live: NotRequired[Live]
+    not_measured: NotRequired[list[Unmeasured]]
 
 
 class Explained(ExplainedLab):

@@ -6,7 +6,7 @@ from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict
 
-from underlay.report.documents.matrix import CellName, Hop, Span, Stranger
+from underlay.report.documents.matrix import CellName, Hop, Span, Stop, Stranger
 
 Seen = Literal["as_planned", "differs", "missing", "not_asked"]
 
@@ -172,8 +172,22 @@ class Mended(TypedDict):
     green: bool
 
 
+class TracedThere(TypedDict):
+    """How machines that exist were asked for a packet's way.
+
+    ``cannot`` is what the tier can't see, in words; ``stopped_at`` is where the packet stopped as
+    its source's probe says, and ``reason`` its own word for that.
+    """
+
+    tier: Literal["probe", "lab"]
+    warm: bool
+    cannot: list[str]
+    stopped_at: Stop | None
+    reason: str | None
+
+
 class Traced(TypedDict):
-    """Where one packet and its answer were seen."""
+    """Where one packet and its answer were seen; ``live`` is of machines that exist."""
 
     source: str
     destination: str
@@ -183,6 +197,7 @@ class Traced(TypedDict):
     reached: bool
     last_seen: str
     hops: list[Hop]
+    live: NotRequired[TracedThere]
 
 
 class Captured(TypedDict):
@@ -226,7 +241,7 @@ class HostRights(TypedDict):
 
     name: str
     address: str
-    tier: Literal["none", "reader", "probe"]
+    tier: Literal["none", "reader", "probe", "lab"]
     user: str | None
     python: str | None
     probe: Literal["allowed", "not there", "another version", "not allowed"] | None

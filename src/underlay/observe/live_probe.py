@@ -7,6 +7,7 @@ are their owners'. Only pairs of which both machines are in the inventory are as
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -111,8 +112,10 @@ def evidence_of(plan: Plan, ways: Ways, path: str = PATH) -> Evidence:
         process = _starting(ways)(name, [path] if path else list(carried()))
         task = {"node": name, "spaces": _spaces(plan, name), "services": False, "brief": False}
         assert process.stdin is not None
-        process.stdin.write(f"gather {pack(task)}\n".encode())
-        process.stdin.flush()
+        # Where ssh has ended already, what it said is the reason.
+        with suppress(BrokenPipeError):
+            process.stdin.write(f"gather {pack(task)}\n".encode())
+            process.stdin.flush()
         return process
 
     return gather(plan, start)
@@ -130,7 +133,8 @@ def _starting(ways: Ways) -> Spawn:
         python = ways.machines[name].python
         process = ways.start(name, [python, *command[1:]], become=True)
         assert process.stdin is not None
-        process.stdin.write(program().encode())
+        with suppress(BrokenPipeError):
+            process.stdin.write(program().encode())
         return process
 
     return start

@@ -72,7 +72,8 @@ class Paths:
         back = self.answer(pair, there.masqueraded)
         known = back.rule.until_asked and self._was_asked(pair, there)
         if not back.rule.reachable and not known:
-            return back.rule.for_answer()
+            lost = back.rule.for_answer()
+            return replace(lost, icmp=self._echoed(pair, there)) if self.world.family == 6 else lost
         if there.masqueraded:
             return routing.MASQUERADED
         rule = self._direct(pair, there)
@@ -80,6 +81,25 @@ class Paths:
         if back.masqueraded and back.masqueraded.space not in passed:
             return replace(routing.ANSWER_MASQUERADED, icmp=rule)
         return rule
+
+    def _echoed(self, pair: Pair, there: Arrival) -> Rule | None:
+        """The rule for ICMPv6, whose answer goes back by the interface to which its request came.
+
+        Of equally long routes the one over that is taken, and of TCP's and UDP's the first (Linux
+        net/ipv6/icmp.c, icmpv6_echo_reply, flowi6_oif; route.c, rt6_score_route). None where that
+        makes no difference.
+        """
+        if there.masqueraded:
+            return None
+        destination = self.world.spaces[pair.destination.space]
+        interface = there.into[-1].interface
+        by = destination.route_by(pair.source_address, interface)
+        if by is None or by is destination.route(pair.source_address) or by.link.by_node:
+            return None
+        source = self.world.spaces[pair.source.space]
+        packet = Packet(pair.destination_address, pair.source_address, source)
+        back = self._over(destination, by.link, by, packet)
+        return self._direct(pair, there) if back.rule.reachable else None
 
     def _direct(self, pair: Pair, there: Arrival) -> Rule:
         """The rule of a request that arrives under its sender's own address."""

@@ -134,6 +134,12 @@ class Space:
                 return found
         return None
 
+    def route_by(self, address: str, interface: str) -> Route | None:
+        """Return the route to ``address``, of equally long ones that over ``interface``."""
+        best = self.route(address)
+        alike = (r for r in self.routes if best and r.to == best.to)
+        return next((r for r in alike if r.link.interface == interface), best)
+
     @cached_property
     def _by_prefix(self) -> list[tuple[int, dict[tuple[int, int], Route]]]:
         """Its routes by what they lead to, the longest prefixes first; of equal ones the first."""

@@ -578,7 +578,8 @@ def subnet_twice(subject: Subject) -> Iterator[Hit]:
     by_interface |= {link.interface: link.addresses for link in bridges}
     seen: dict[str, str] = {}
     for network in subject.plan.networks:
-        interface = network.uplink if network.uplink in by_interface else network.parent
+        # A bridge has taken the address of the uplink that it holds.
+        interface = network.parent if network.parent in by_interface else network.uplink
         if interface not in by_interface or network.shim:
             continue
         for address in by_interface[interface]:

@@ -87,3 +87,26 @@ def test_where_the_kernel_makes_none_nothing_is_asked(tmp_path: Path, keys: str)
     made = plan(tmp_path, keys)
     assert not any(a.addresses for c in made.containers for a in c.attachments)
     assert list(pairs(made)) == []
+
+
+TWICE = """\
+name: twice
+nodes: 2
+segments:
+  wan: {subnet: 192.168.80.0/24, subnet6: "fd00:80::/64"}
+networks:
+  routed:
+    {driver: ipvlan, mode: l3, vlan: 70, segment: wan, subnet: 10.1.0.0/24, subnet6: "fd00:1::/64"}
+  bridged: {driver: bridge, vlan: 80, segment: wan, subnet: 10.1.0.0/24, subnet6: "fd00:1::/64"}
+containers:
+  - {on: core-01, networks: [bridged]}
+"""
+
+
+def test_an_echo_of_ipv6_goes_back_by_where_it_came_from(tmp_path: Path) -> None:
+    """Measured on nodes of 6.12, by force: lint refuses a node that is in a subnet twice."""
+    (tmp_path / "lab.yml").write_text(TWICE, encoding="utf-8")
+    cells = predict(make_plan(read_lab(tmp_path / "lab.yml")))
+    asked = [c for c in cells if (c.source, c.destination) == ("bridged-1a", "core-02")]
+    assert {(c.protocol, c.family) for c in asked if c.reachable} == {("icmp", 6)}
+    assert len(asked) == 6

@@ -166,6 +166,12 @@ def test_subnet_twice(make: Make) -> None:
     nat = "driver: bridge, nat: true, segment: lan, subnet: 10.1.0.0/24"
     assert ids(make(f"{tagged}: 70", f"{tagged}: 80")) == [("subnet-twice", "error")]
     assert ids(make(f"{tagged}: 70", nat)) == [("subnet-twice", "error")]
+    # That of a VLAN that a bridge holds is the bridge's.
+    held = "driver: bridge, segment: lan, vlan: 80, subnet: {}"
+    assert ids(make(nat, held.format("10.1.0.0/24"))) == [("subnet-twice", "error")]
+    assert ids(make(f"{tagged}: 70", held.format("10.1.0.0/24"))) == [("subnet-twice", "error")]
+    # A more specific route is everybody's choice.
+    assert make(nat, held.format("10.1.0.0/25")) == []
     assert make(f"{tagged}: 70", f"{tagged.replace('10.1', '10.4')}: 80") == []
     # A node is in no untagged network's subnet: its one route goes by the first.
     assert make(MAC, wan) == []

@@ -78,6 +78,8 @@ class _Values:
             if not arrival.rule.reachable:
                 continue
             rule = seen_rule(check, arrival)
+            if check == "macs" and rule.reachable and not arrival.over[-1].mac:
+                continue  # that of a dummy, an internal network's parent, is the kernel's choice
             value = self._value(check, pair, arrival, rule)
             said = (f"{check}-seen", rule.because, rule.reference)
             yield self._of_pair(pair, check, value, said)
@@ -118,6 +120,8 @@ class _Values:
             owner = max(owners, key=lambda one: one.address == pair.destination_address)
             asks_no_neighbour = route.link.by_node or owner.by_node
             answered = not asks_no_neighbour and (rule.reachable or rule.stop == "no_answer")
+            if answered and not owner.mac:
+                continue
             asked = pair.destination_address
             value: Value = self._answerers(route.link, owner, owners, asked) if answered else NOBODY
             said = (f"{check}-{rule.id}", rule.because, _ARP)

@@ -158,3 +158,29 @@ def test_a_machine_answers_arp_on_each_interface_that_hears_the_request() -> Non
     # The other node has a NIC and a shim on that wire; of the own node only the shim hears.
     assert found["mac-1a", "core-02", "arp", 4] == ("02:75:02:02:00:00", "02:75:12:02:00:00")
     assert found["mac-1a", "core-01", "arp", 4] == "02:75:12:01:00:00"
+
+
+INSIDE = """\
+name: inside
+nodes: 2
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  closed: {driver: ipvlan, internal: true, segment: lan, subnet: 10.1.0.0/24, runtime: iproute2}
+  apart: {driver: macvlan, internal: true, segment: lan, subnet: 10.2.0.0/24, runtime: iproute2}
+containers:
+  - {on: core-01, count: 2, networks: [closed]}
+  - {on: core-01, count: 2, networks: [apart]}
+checks: [macs, arp, source]
+"""
+
+
+def test_nothing_is_said_of_a_mac_address_that_the_kernel_chooses(tmp_path: Path) -> None:
+    """Children of ipvlan have their parent's, and an internal network's is a dummy."""
+    (tmp_path / "lab.yml").write_text(INSIDE, encoding="utf-8")
+    cells = predict(make_plan(read_lab(tmp_path / "lab.yml")))
+    asked = {(c.source[:6], c.protocol) for c in cells if c.kind == "value"}
+    assert asked == {
+        ("closed", "source"), ("apart-", "source"), ("apart-", "macs"), ("apart-", "arp"),
+    }  # fmt: skip
+    assert all(c.value for c in cells if c.kind == "value")

@@ -184,6 +184,9 @@ def _fitting(
     elif any(_holds(text, address) for text in _reserved(network)):
         hint = _reserved_where(parts, name, network, address)
         yield parts.text.problem(place, str(address), "one that is not reserved", hint)
+    elif str(address) in _of_bridges(network):
+        expected = f"another one: each node's own bridge has the gateway's address of {name}"
+        yield parts.text.problem(place, str(address), expected)
     elif str(address) in {pool.gateway for pool in network.pools} and not group.forwards:
         expected = "one that is not the gateway's, or `forwards: true` beside it"
         yield parts.text.problem(place, str(address), expected)
@@ -210,6 +213,13 @@ def _of_nobody_else(
             own = next((slices[one] for one in here), None)
             hint = f"its own node has {own.first} to {own.last}" if own else ""
             yield parts.text.problem(place, str(address), expected, hint)
+
+
+def _of_bridges(network: Network) -> set[str]:
+    """Return what a bridge without uplink has on every node: the gateways, by default the first."""
+    if not (network.traits.bridges_uplink and network.is_closed):
+        return set()
+    return {pool.gateway or str(ip_network(pool.subnet)[1]) for pool in network.pools}
 
 
 def _holds(text: str, address: Address) -> bool:

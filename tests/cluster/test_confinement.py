@@ -214,7 +214,7 @@ def test_what_is_written_in_there_is_bounded(make: Make) -> None:
 
 
 def test_nodes_run_confined_and_are_reached(copy: Checkout, tmp_path: Path) -> None:
-    with written(copy, tmp_path, "confined", small_lab("confined", 2, count=1)) as lab:
+    with written(copy, tmp_path, "confined", small_lab("confined", 1, count=2)) as lab:
         done = lab.up()
         assert done.code == 0, str(done)
         lab.check().prove_green()
@@ -222,7 +222,7 @@ def test_nodes_run_confined_and_are_reached(copy: Checkout, tmp_path: Path) -> N
         assert living
         space = os.readlink(f"/proc/{living.pid}/ns/pid")
         kernels = [p for p in processes_in(space) if b"linux.uml" in cmdline(p)]
-        assert len(kernels) >= 2
+        assert kernels
         started = {int(process.name): sandbox.start_time(int(process.name)) for process in kernels}
         for process in kernels:
             status = (process / "status").read_text()

@@ -62,10 +62,12 @@ SLOW = {
         ("broken", "longest_gone_s", "load.false_verdicts"),
     ),
 }
-# Verbs that measure or look around. The tutorial breaks, explains and mends the lab every day.
-MEASURING = ("break", "check", "explain", "mend", "trace")
-# Their documents are for the full proof as well; test_unplanned.py compares that of check daily.
-SLOW_DOCUMENTS = ("demo", "check")
+# Verbs that measure or look around. The tutorial breaks, explains and mends the lab every day, and
+# test_watch.py and test_status.py look at what these say; reports are of the same as check prints.
+MEASURING = ("break", "check", "explain", "mend", "report", "status", "trace", "watch")
+# Their documents are for the full proof as well; test_unplanned.py compares that of check daily,
+# and test_status.py that of status.
+SLOW_DOCUMENTS = ("demo", "check", "status")
 # `down` has a test of its own below.
 ALONE = {"down": ["--all"]}
 # They run until they are interrupted; their own tests compare what they print.

@@ -113,13 +113,16 @@ def ignitions(config: Path, folder: Path) -> Tree:
     return found
 
 
-def prove_equal(labs: list[Path], taken: Image, folder: Path) -> None:
-    """Compare all nodes of ``labs``: every path, and its kind, mode, owner, group and bytes.
+def prove_equal(labs: list[Path], taken: Image, folder: Path, *, nodes: int | None = None) -> None:
+    """Compare the first ``nodes`` of ``labs``, by default all, and all of each tree.
+
+    That is every path, and its kind, mode, owner, group and bytes.
 
     cloud-init gives networkd's units to networkd's account (cloudinit/net/networkd.py,
     create_network_file), Ignition gives what names no owner to root: each is held against that.
     """
-    plans = [make_plan(read_lab(lab)) for lab in labs]
+    every = [make_plan(read_lab(lab)) for lab in labs]
+    plans = [replace(plan, nodes=plan.nodes[:nodes]) for plan in every]
     seeds, configs = (
         render_all([made_by(config, plan) for plan in plans], KEY, folder / "cache")
         for config in ("cloud-config", "ignition")
@@ -145,9 +148,10 @@ def prove_equal(labs: list[Path], taken: Image, folder: Path) -> None:
 
 
 def test_trees_of_labs_of_each_kind(taken: Image, tmp_path: Path) -> None:
+    """Of one node of each, as Ansible's work grows with them: all have files of the same kinds."""
     labs = [path for path in SHIPPED if path.stem in DAILY]
     assert len(labs) == len(DAILY)
-    prove_equal(labs, taken, tmp_path)
+    prove_equal(labs, taken, tmp_path, nodes=1)
 
 
 @pytest.mark.all

@@ -18,7 +18,7 @@ from cluster.running import CHECK_DEADLINE, UP_DEADLINE, Checkout, Lab, written
 from cluster.small_lab import small_lab
 from underlay.proof.bench.soak import waited
 
-LAB = small_lab("quiet", 2, count=1, more="hosts:\n  peer: {on: {lan: {}}}\n")
+LAB = small_lab("quiet", 1, count=2, more="hosts:\n  peer: {on: {lan: {}}}\n")
 # By table of /proc/net: the columns of the inode and of the state, and the state that listens.
 # An unconnected socket of the others takes what comes, whatever its state.
 TABLES = {
@@ -113,7 +113,7 @@ class Watch:
 
 @pytest.fixture
 def quiet(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
-    """A lab of two lean nodes and an external host, not up."""
+    """A lab of a lean node and an external host, not up."""
     with written(copy, tmp_path, "quiet", LAB) as lab:
         yield lab
 

@@ -58,12 +58,14 @@ def pytest_in(checkout: Checkout, folder: Path, *words: str) -> Done:
     return run(command, folder=folder, deadline=UP_DEADLINE, environment=environment)
 
 
-def test_the_example_passes_in_two_processes_and_fails_on_purpose_with_the_cause(
-    copy: Checkout,
+# Two processes have a lab each, which tests/unit/pytest_plugin/test_sharing.py shows daily.
+@pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.all)])
+def test_the_example_passes_and_fails_on_purpose_with_the_cause(
+    copy: Checkout, processes: int
 ) -> None:
     before = interfaces()
     files = ("test_network.py", "test_on_purpose.py")
-    done = pytest_in(copy, copy.root / EXAMPLE, "-n", "2", "-v", *files)
+    done = pytest_in(copy, copy.root / EXAMPLE, "-n", str(processes), "-v", *files)
     assert done.code == 1, str(done)
     words = done.out
     assert "2 failed, 26 passed" in words, str(done)
@@ -76,8 +78,8 @@ def test_the_example_passes_in_two_processes_and_fails_on_purpose_with_the_cause
         "PASSED test_network.py::test_web_servers_reach_databases[web-1a->db-2a-tcp:5432]",
     ):
         assert line in words, f"{line}\n{done}"
-    # Both had a lab: xdist gives each process at least one test of so many.
-    assert {"[gw0]", "[gw1]"} <= set(words.split()), str(done)
+    # Each had a lab: xdist gives each process at least one test of so many.
+    assert {f"[gw{number}]" for number in range(processes)} <= set(words.split()), str(done)
     prove_nothing_is_left(copy, before)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import doc_pages
 from cluster.running import Lab
 from underlay.expect import ends
 
@@ -40,6 +41,8 @@ CHANGES = {
 @pytest.mark.parametrize("lab", ["coreos", "docker-vlan"], indirect=True)
 def test_the_document(lab: Lab) -> None:
     plan, status = lab.plan, lab.status()
+    # The lab has no external host; tests/unit/cli/test_status.py compares what one looks like.
+    assert not doc_pages.wrong_fields(doc_pages.DOCS / "verbs" / "status.md", status, ("hosts",))
     assert status == {
         "document": "underlay status",
         "version": 1,

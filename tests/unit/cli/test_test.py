@@ -412,7 +412,7 @@ def test_line_of_a_layer() -> None:
     assert line == "unit: 3 passed, 0 failed, 1 skipped in 2.3 s, 7 left to --all"
 
 
-@pytest.mark.parametrize("processors", [1, 2])
+@pytest.mark.parametrize("processors", [pytest.param(1, marks=pytest.mark.all), 2])
 def test_what_is_left_to_the_full_proof_is_counted(
     processors: int,
     checkout: Path,

@@ -12,12 +12,21 @@ import pytest
 
 from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import UP_DEADLINE, Checkout
-from course_folder import course_in
+from course_folder import EXERCISE, LAB, course_in
 from seat_client import Room
 from underlay.workshop.record import Workshop, read_workshop
 
-# What brings the parent up again brings its route back by hand.
-MENDED = "ip link set eth1 up; ip route replace 20.1.1.0/24 dev eth1 scope link"
+# One of three containers on a node discards what comes in, by a rule that the learner deletes.
+SILENT = {
+    "lab": LAB.replace("{count: 2, profile", "{count: 1, profile").replace("count: 2", "count: 3"),
+    "exercise": EXERCISE.replace(
+        "{break: parent-down, node: core-02}",
+        "{break: container-drops-incoming, container: web-1b}",
+    )
+    .replace('{on: core-02, run: "ip link set eth1 up"}', '{on: web-1b, run: "iptables -F INPUT"}')
+    .replace("web-1* <-> web-2*", "web-1b <-> web-1a, web-1c"),
+}
+MENDED = "iptables -D INPUT -j DROP"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +36,7 @@ def room(copy: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
 
     around = tmp_path_factory.mktemp("around")
     before = interfaces()
-    course = course_in(around)
+    course = course_in(around, **SILENT)
     words = ("up", str(course), "--seats", "1", "--port", "0")
     done = copy.underlay("workshop", *words, deadline=UP_DEADLINE)
     assert done.code == 0, str(done)
@@ -58,27 +67,27 @@ def told(copy: Checkout, action: str) -> list[dict[str, object]]:
 def test_a_check_is_red_and_names_no_cause(room: Room, copy: Checkout) -> None:
     done = room.run("check")
     assert done.returncode == 1, done
-    assert "web-1a → web-2a, web-2b" in done.stdout
+    assert "web-1a → web-1b" in done.stdout
     assert "Not done yet." in done.stdout
     # What the exercise broke is what it is about.
-    assert "parent" not in done.stdout
+    assert "discards" not in done.stdout
     done = room.run("explain")
     assert done.returncode == 2
     assert "this exercise has no explain" in done.stdout
     seat = told(copy, "watch")[1]
     assert (seat["seat"], seat["exercise"], seat["stage"]) == ("seat-01", "left", 1)
     assert isinstance(seat["last_check"], dict)
-    assert (seat["last_check"]["result"], seat["last_check"]["red"]) == ("open", 18)
+    assert (seat["last_check"]["result"], seat["last_check"]["red"]) == ("open", 4)
 
 
 def test_status_is_the_plan(room: Room) -> None:
     done = room.run("status")
     assert done.returncode == 0, done
-    assert re.search(r"web-2b +core-02 +web +20\.1\.1\.\d+", done.stdout)
+    assert re.search(r"web-1c +core-01 +web +20\.1\.1\.\d+", done.stdout)
 
 
 def test_a_learner_is_root_on_nodes_and_in_containers(room: Room) -> None:
-    for target, there in (("core-01", "core-01"), ("web-2a", "core-02")):
+    for target, there in (("core-01", "core-01"), ("web-1c", "core-01")):
         # What follows is put together by ssh, as for any server.
         done = room.run(f"exec {target} -- sh -c 'id -u; cat /etc/hostname; exit 7'")
         assert done.returncode == 7, done
@@ -89,7 +98,7 @@ def test_a_learner_is_root_on_nodes_and_in_containers(room: Room) -> None:
 
 def test_standard_input_reaches_the_node(room: Room) -> None:
     text = "two words\n  and $a 'quoted' \"line\"\n"
-    done = room.run("exec core-02 -- cat", text=text)
+    done = room.run("exec core-01 -- cat", text=text)
     assert (done.returncode, done.stdout) == (0, text)
 
 
@@ -108,10 +117,10 @@ def test_nothing_is_run_where_the_switch_is(room: Room) -> None:
 
 def test_frames_are_captured_and_shown(room: Room) -> None:
     asking = room.terminal()
-    asking.type(b"exec web-1a -- ping -i 0.2 -c 300 web-1b || true\n")
+    asking.type(b"exec web-1a -- ping -i 0.2 -c 300 web-1c || true\n")
     done = room.run("capture core-01:eth1 --seconds 1")
     assert done.returncode == 0, done
-    done = room.run("trace web-1a web-1b")
+    done = room.run("trace web-1a web-1c")
     assert (done.returncode, "The answer came back." in done.stdout) == (0, True), done
     done = room.run("capture lan --seconds 5 --count 1 --filter 'arp or icmp'")
     assert done.returncode == 0, done
@@ -169,7 +178,7 @@ def test_a_lost_connection_ends_what_ran(room: Room) -> None:
 
 def test_a_learner_solves_it_and_it_is_graded(room: Room, copy: Checkout) -> None:
     assert room.run("hint").returncode == 0
-    done = room.run(f"exec core-02 -- sh -c '{MENDED}'")
+    done = room.run(f"exec web-1b -- sh -c '{MENDED}'")
     assert done.returncode == 0, done
     done = room.run("check")
     assert done.returncode == 0, done

@@ -85,7 +85,7 @@ def test_trace_sends_no_learner_to_a_shell(monkeypatch: pytest.MonkeyPatch) -> N
         text = io.StringIO()
         monkeypatch.setenv(SEAT, seat)
         monkeypatch.setattr(trace, "out", Console(file=text, width=100, **PLAIN))
-        trace._show(told, [], back=False)
+        trace._show(told, [], back=False, there=None)
         assert ("underlay explain" in text.getvalue()) is expected
 
 

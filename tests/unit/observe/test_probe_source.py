@@ -22,7 +22,7 @@ from underlay.plan import make_plan
 
 MODULES = [
     Path(probe.__file__).with_name(f"{name}.py")
-    for name in (*commands.PROBED, *commands._GATHERING, *commands._SNIFFING)
+    for name in (*commands.PROBED, *commands._GATHERING, *commands.SNIFFING)
 ]
 
 

@@ -134,7 +134,10 @@ def run_there(
         raise Infrastructure(done.error, hint=done.hint)
     if done.code == EXIT_NOT_RUN or SUDO in done.err:
         why = tail(done.err, 1).strip()
-        raise Infrastructure(f"{name}: {why}", hint=HINT_SUDO if SUDO in done.err else "")
+        hint = HINT_SUDO if SUDO in done.err else ""
+        if not hint and words[0] == "ping":
+            hint = f"on {machine}: sudo apt-get install iputils-ping"
+        raise Infrastructure(f"{name}: {why}", hint=hint)
     return done
 
 

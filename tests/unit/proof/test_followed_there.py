@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ from underlay.observe.live import ABSENT
 from underlay.observe.live_capture import NO_MACHINE
 from underlay.proof.followed_there import UNCAPTURED, packet_there, traced_there
 from unit.observe.test_probe_real import SOURCE, UNSHARE, plan_of
+
+# An echo request is ping's, on the machines as here.
+pytestmark = pytest.mark.skipif(shutil.which("ping") is None, reason="apt install iputils-ping")
 
 SANDBOX = Path(__file__).with_name("followed_sandbox.py")
 PLAN = plan_of(count=1, nodes=3)

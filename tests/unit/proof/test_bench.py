@@ -306,7 +306,8 @@ def test_past_its_deadline_a_command_is_interrupted(
 
 def test_ctrl_c_reaches_the_command_and_leaves_nothing(tmp_path: Path) -> None:
     mark, begun = tmp_path / "cleaned", tmp_path / "begun"
-    script = f"trap 'touch {mark}; exit 130' INT; touch {begun}; for each in {{1..4000}}; do sleep 0.05; done"
+    waiting = "for each in {1..4000}; do sleep 0.05; done"
+    script = f"trap 'touch {mark}; exit 130' INT; touch {begun}; {waiting}"
     text = (
         "from underlay.proof.bench import command_line\n"
         "command_line.program = lambda: ['bash', '-c']\n"

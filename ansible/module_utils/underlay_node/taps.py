@@ -95,7 +95,7 @@ def create(wanted: list[tuple[str, dict, dict]], *, passing: str) -> dict[str, s
         interface = attachment["interface"].replace("eth", passing)
         return card(name, attachment, network, passing=interface)
 
-    _lines(put, wanted, failed)
+    _lines(put, wanted, failed, space=HOLDER)
     namespaces.delete_links(held([(name, one) for name, one, _ in wanted if name in failed]))
     return failed
 
@@ -159,7 +159,7 @@ def holding(name: str, attachment: dict, network: dict) -> list[str]:
 
 
 def card(name: str, attachment: dict, network: dict, *, passing: str) -> list[str]:
-    """Return ip's lines, for the node's namespace, that put the TAP into the container."""
+    """Return ip's lines, for HOLDER, that put the TAP into the container."""
     own = _card(name, attachment)
     # An l3 device knows no neighbours, and its guest must not ask for any.
     arp = " arp off" if _routes(network) else ""
@@ -189,7 +189,7 @@ def link_local(name: str, attachment: dict) -> str:
 
 
 def connect(name: str, attachment: dict) -> None:
-    """Make the container's card in the node's namespace, and have the relay serve it."""
+    """Make the container's card in HOLDER, and have the relay serve it."""
     tap = nic = -1
     try:
         tap, mac = _open(device(name, attachment))
@@ -306,10 +306,28 @@ def _open(name: str) -> tuple[int, str]:
 
 
 def _make(name: str, mac: str) -> int:
-    """Make a TAP interface that ends with its descriptors; udev keeps off a MAC that is set."""
+    """Make a TAP interface in HOLDER, which ends with its descriptors.
+
+    The node's udev would give it a MAC address of its own choice where it sees it before this has
+    set one, and the guest would take nothing that is sent to the device's. It sees the interfaces
+    of the node's namespace alone.
+    """
     if not os.path.exists("/dev/net/tun"):
         run(["modprobe", "tun"])
-    nic = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    opened: list[int] = []
+    failed: list[OSError] = []
+
+    def inside() -> None:
+        try:
+            _enter(HOLDER)
+            opened.append(os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
+        except OSError as error:
+            failed.append(error)
+
+    namespaces.aside(inside)
+    for error in failed:
+        raise error
+    (nic,) = opened
     try:
         request = struct.pack("16sH22x", name.encode(), IFF_TAP | IFF_NO_PI)
         fcntl.ioctl(nic, TUNSETIFF, request)

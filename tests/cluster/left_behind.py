@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from cluster.running import Checkout
 
 GRACE = 5.0
+
+
+def command_lines() -> Iterator[tuple[str, str]]:
+    """Yield the number and the command line of each process that can be looked at."""
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            yield entry.name, line
 
 
 def processes(checkout: Checkout) -> list[str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from cluster.commands import run
-from cluster.left_behind import interfaces, processes, prove_nothing_is_left
+from cluster.left_behind import command_lines, interfaces, processes, prove_nothing_is_left
 from cluster.running import Checkout, Lab
 from cluster.test_libvirt import PAIR, SLOW_UP
 from cluster.test_rootless import Somebody, somebody  # noqa: F401 -- a fixture
@@ -184,15 +184,11 @@ def test_a_start_that_is_killed_leaves_nothing_running(two: list[Lab]) -> None:
 
 def machines(lab: Lab) -> list[str]:
     """Return the processes of qemu that have to do with ``lab``."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if "qemu-system" in line and str(lab.state) in line:
-            found.append(f"{entry.name}: {line[:200]}")
-    return found
+    return [
+        f"{number}: {line[:200]}"
+        for number, line in command_lines()
+        if "qemu-system" in line and str(lab.state) in line
+    ]
 
 
 @pytest.mark.all

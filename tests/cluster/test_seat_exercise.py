@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.left_behind import command_lines
 from cluster.running import Checkout
 from cluster.small_course import EXERCISE, write_course
 from underlay.cli.seat_words import run_word
@@ -80,15 +81,7 @@ def killed(seat: Seat, word: str, line: str) -> None:
 
 def in_seat(seat: Seat) -> list[str]:
     """Return the command lines of the processes that run for the seat's labs."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if f"{seat.home}/" in line:
-            found.append(line)
-    return found
+    return [line for _, line in command_lines() if f"{seat.home}/" in line]
 
 
 def test_an_exercise_is_done_by_what_a_learner_does(seat: Seat) -> None:

@@ -27,6 +27,14 @@ def dirty(folder: Path) -> bool:
     return bool(_git(folder, "status", "--porcelain", "--", ".", *left).strip())
 
 
+def committed(folder: Path, path: str) -> str | None:
+    """Return what stands in ``path`` at the commit that is checked out in ``folder``.
+
+    It is empty where that commit has no such file, and None where ``folder`` is no repository.
+    """
+    return _git(folder, "show", f"HEAD:{path}") if commit(folder) else None
+
+
 def _git(folder: Path, *arguments: str) -> str:
     """What git says; nothing where there is no git or no repository."""
     # A folder in somebody else's repository would be given their commit.

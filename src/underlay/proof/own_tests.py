@@ -52,7 +52,7 @@ GRACE = 90.0
 AT_ONCE = 20.0
 # Seconds within which the names of all tests are known.
 COLLECTED = 300.0
-# What took longer is noted, to cut shares by.
+# What took longer is noted, to cut shares by; of what is too slow for every day all is.
 NOTED = 1.0
 
 
@@ -112,8 +112,12 @@ def shares(tests: Sequence[SuiteTest], of: int) -> list[Share]:
 
 
 def known_durations() -> dict[str, float]:
-    """Return the seconds of each test that is recorded."""
-    return {name: row.seconds for name, row in keeping.read("durations").rows.items()}
+    """Return the seconds of each test that is recorded at the commit that is checked out.
+
+    What a share keeps doesn't count before it is committed: shares that run one after the other
+    would be cut by other durations, so that tests were in two of them or in none.
+    """
+    return {name: row.seconds for name, row in keeping.committed("durations").rows.items()}
 
 
 def run_layer(
@@ -250,9 +254,14 @@ def write_records(
     dropped there: they were cut otherwise.
     """
     names = {test.name for test in tests}
-    slow = {name: {"seconds": round(s, 1)} for name, s in durations.items() if s >= NOTED}
-    _forget("durations", lambda name: name in names and name not in set(durations) - set(slow))
-    keeping.keep("durations", slow)
+    slow = {test.name for test in tests if test.slow}
+    noted = {
+        name: {"seconds": round(seconds, 1)}
+        for name, seconds in durations.items()
+        if seconds >= NOTED or name in slow
+    }
+    _forget("durations", lambda name: name in names and name not in set(durations) - set(noted))
+    keeping.keep("durations", noted)
     row = {
         "part": part.number,
         "of": part.of,

@@ -144,13 +144,41 @@ def test_a_part_runs_its_share_of_every_layer(
         assert (said["part"]["number"], said["part"]["of"]) == (number, 2)
         assert len(said["part"]["minutes_of_all"]) == 2
         assert said["part"]["tests"] == said["passed"]
-        assert not doc_pages.wrong_fields(doc_pages.DOCS / "verbs" / "test.md", said)
+        assert not doc_pages.wrong_fields(
+            doc_pages.DOCS / "verbs" / "test.md", said, empty=("taken",)
+        )
         assert "part 2/2: 0 minutes planned" in err
         assert "1 slow tests were not timed yet" in err
     assert (sorted(passed), sum(passed)) == ([1, 2], 3)
     document = json.loads((checkout / "docs" / "proof" / "tests.json").read_text())
     assert set(document["rows"]) == {"1/2", "2/2"}
     assert document["passed"] == 3
+
+
+def test_rows_of_another_checkout_are_taken_over(
+    checkout: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of no folder, or beside a choice of tests, nothing is."""
+    assert cli.main(["test", "--all", "--json"]) == 0
+    capfd.readouterr()
+    there = checkout / "there"
+    (checkout / "docs" / "proof").rename(there)
+    assert cli.main(["test", "--merge", str(there), "--all"]) == 2
+    assert "--merge runs no tests, and goes with no choice of them" in capfd.readouterr().err
+    assert cli.main(["test", "--merge", str(checkout / "nowhere")]) == 2
+    assert "found no record" in capfd.readouterr().err
+    assert not (checkout / "docs" / "proof").exists()
+    assert cli.main(["test", "--merge", str(there), "--json"]) == 0
+    out, err = capfd.readouterr()
+    said = json.loads(out)
+    assert said["taken"]["tests"] == 1
+    assert not doc_pages.wrong_fields(
+        doc_pages.DOCS / "verbs" / "test.md", said, empty=("layers", "part")
+    )
+    assert "tests: 1 newer row\n" in err
+    assert (checkout / "docs" / "proof" / "tests.json").read_bytes() == (
+        there / "tests.json"
+    ).read_bytes()
 
 
 def test_a_plan_runs_nothing(checkout: Path, capfd: pytest.CaptureFixture[str]) -> None:

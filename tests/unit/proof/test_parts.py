@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from underlay.cluster.process import run
 from underlay.errors import BadInput
 from underlay.proof import own_tests, parts
 from underlay.proof.own_tests import Layer
@@ -207,6 +210,97 @@ def test_what_a_proof_says_together_is_not_for_editing(
     text = keeping.file("tests").read_text()
     with pytest.raises(BadInput, match="complete is True, and of its rows False"):
         keeping.parse("tests", text.replace('"complete": false', '"complete": true'))
+
+
+def test_what_a_share_kept_does_not_cut_the_next_otherwise(
+    tests: list[SuiteTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a test were in two shares of a proof that one checkout runs, or in none."""
+    records = tmp_path.joinpath("checkout", *keeping.PLACE)
+    records.mkdir(parents=True)
+    monkeypatch.setattr(keeping, "folder", lambda: records)
+    git = partial(run, deadline=30, folder=tmp_path / "checkout")
+    git(["git", "init", "--quiet"])
+    as_here = ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "-m", "a"]
+    git([*as_here, "--allow-empty"])
+    (whole,) = own_tests.shares(tests, 1)
+    ran(whole, tests, slow=500.0)
+    assert set(keeping.read("durations").rows) == {test.name for test in tests}
+    assert own_tests.known_durations() == {}
+    git(["git", "add", "."])
+    git(as_here)
+    assert own_tests.known_durations() == {test.name: 500.0 for test in tests}
+
+
+def test_what_runs_in_the_full_proof_alone_is_noted_however_quick(
+    tests: list[SuiteTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown, each were planned with the twenty seconds of one that nobody has timed."""
+    of_clean_commit(monkeypatch, "a" * 40)
+    every_day, slow = tests[0], replace(tests[1], slow=True)
+    (whole,) = split(units([every_day, slow], {}), 1)
+    ran(whole, [every_day, slow], slow=0.5)
+    assert own_tests.known_durations() == {slow.name: 0.5}
+
+
+def test_shares_of_two_checkouts_are_joined(
+    tests: list[SuiteTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_clean_commit(monkeypatch, "a" * 40)
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, share in zip((here, there), split(units(tests, {}), 2), strict=True):
+        monkeypatch.setattr(keeping, "folder", lambda folder=folder: folder)
+        ran(share, tests)
+    monkeypatch.setattr(keeping, "folder", lambda: here)
+    assert said()["complete"] is False
+    assert keeping.take_over(there) == {"tests": 1, "durations": 1}
+    assert said() == {"complete": True, "passed": 2, "failed": 0, "skipped": 0}
+    assert set(keeping.read("durations").rows) == {test.name for test in tests}
+    assert keeping.take_over(there) == {"tests": 0, "durations": 0}
+
+
+def test_of_two_rows_the_newer_stays_and_shares_of_another_number_go(
+    tests: list[SuiteTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_clean_commit(monkeypatch, "a" * 40)
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder, of, date in ((here, 3, "2026-01-01"), (there, 2, "2026-01-02")):
+        monkeypatch.setattr(keeping, "folder", lambda folder=folder: folder)
+        ran(split(units(tests, {}), of)[0], tests, slow=float(of))
+        for name in ("tests", "durations"):
+            keeping.change(name, partial(_dated, f"{date}T00:00:00+00:00"))
+    assert keeping.take_over(here) == {"tests": 0, "durations": 0}
+    monkeypatch.setattr(keeping, "folder", lambda: here)
+    assert keeping.take_over(there) == {"tests": 1, "durations": 1}
+    assert set(keeping.read("tests").rows) == {"1/2"}
+    assert {row.seconds for row in keeping.read("durations").rows.values()} == {2.0}
+
+
+def _dated(date: str, record: keeping.Record) -> keeping.Record:
+    """The record as if it had been kept at ``date``."""
+    shared = {"origin", "date", "sum"}
+    rows = {
+        name: (row.model_dump(exclude=shared, exclude_none=True), date, record.origin(name))
+        for name, row in record.rows.items()
+    }
+    return keeping.merge(record, rows)
+
+
+def test_nothing_is_taken_over_where_one_record_was_changed(
+    tests: list[SuiteTest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of_clean_commit(monkeypatch, "a" * 40)
+    here, there = tmp_path / "here", tmp_path / "there"
+    monkeypatch.setattr(keeping, "folder", lambda: there)
+    ran(split(units(tests, {}), 1)[0], tests)
+    changed = there / "durations.json"
+    changed.write_text(changed.read_text().replace("2.0", "1.0"))
+    monkeypatch.setattr(keeping, "folder", lambda: here)
+    with pytest.raises(BadInput, match=r"there/durations\.json was not written by the code"):
+        keeping.take_over(there)
+    assert not here.exists()
+    with pytest.raises(BadInput, match="found no record"):
+        keeping.take_over(here)
 
 
 def test_durations_are_of_the_tests_that_there_are(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -43,6 +44,13 @@ def command(
     only_plan: Annotated[
         bool, typer.Option("--plan", help="With --part: show the shares, and run nothing.")
     ] = False,
+    merge: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Take over what a share kept in docs/proof of another checkout, and run nothing.",
+        ),
+    ] = None,
     layer: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,13 +74,14 @@ def command(
     With --all it also writes docs/proof/tests.json, how long slow tests took, and what
     they measured. --part runs a share of that: each test is in one of the N, and what
     needs the same lab stays together. Shares may run on several machines; each keeps
-    what it measured beside what others have. The tests are in a checkout of Underlay
-    only, not in an installed one.
+    what it measured beside what others have, and --merge takes over what it kept
+    elsewhere. The tests are in a checkout of Underlay only, not in an installed one.
 
     Example:
       underlay test
       underlay test --all --part 1/4
       underlay test --all --part 1/4 --plan
+      underlay test --merge other/docs/proof
       underlay test --layer unit
       underlay test --layer golden -- --update-golden
       underlay test --layer cluster -- -k docker -x
@@ -86,14 +95,16 @@ def command(
     extra = arguments or []
     number, of = _part(part, only_plan, everything=everything, selected=bool(layer or extra))
     console = people(as_json)
+    if merge:
+        alone = not (everything or part or only_plan or layer or extra)
+        _take_over(merge, console, alone=alone, as_json=as_json)
+        return
     whole = everything and chosen == LAYERS and not extra
     tests, found = _shares(of, console, said=part is not None) if whole else ([], [])
     share = found[number - 1] if found else None
     if only_plan:
         if as_json:
-            print_document(
-                "test", {"layers": [], **dict.fromkeys(COUNTS, 0), "part": planned(share, found)}
-            )
+            print_document("test", {**document([]), "part": planned(share, found)})
         return
     durations: dict[str, float] = {}
     results = _run(chosen, extra, everything, as_json, console, share, durations)
@@ -129,6 +140,26 @@ def _part(
             "--part is a share of all layers, and goes with no choice of tests", hint=example
         )
     return number, of
+
+
+def _take_over(folders: list[str], console: Console, *, alone: bool, as_json: bool) -> None:
+    """Take over the newer rows of the records in ``folders``, and say how many."""
+    from pathlib import Path
+
+    from underlay.proof.records.keeping import take_over
+
+    if not alone:
+        raise BadInput(
+            "--merge runs no tests, and goes with no choice of them",
+            hint="underlay test --merge other/docs/proof",
+        )
+    taken: Counter[str] = Counter()
+    for folder in folders:
+        taken.update(take_over(Path(folder)))
+    for name, rows in taken.items():
+        console.print(f"{name}: {rows} newer {'row' if rows == 1 else 'rows'}")
+    if as_json:
+        print_document("test", {**document([]), "taken": dict(taken)})
 
 
 def _shares(of: int, console: Console, *, said: bool) -> tuple[list[SuiteTest], list[Share]]:
@@ -192,10 +223,10 @@ def last_line(results: list[Layer]) -> str:
 
 
 def document(results: list[Layer]) -> dict[str, object]:
-    """Return what ``--json`` prints about ``results``; the last three keys are their sums."""
-    return {"layers": [result.document() for result in results]} | {
-        key: sum(getattr(result, key) for result in results) for key in COUNTS
-    }
+    """Return what ``--json`` prints about ``results`` and their sums; they are of no share."""
+    sums = {key: sum(getattr(result, key) for result in results) for key in COUNTS}
+    layers = [result.document() for result in results]
+    return {"layers": layers, **sums, "part": None, "taken": None}
 
 
 def _run(

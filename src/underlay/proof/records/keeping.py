@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from underlay.cluster import checkout
 from underlay.errors import BadInput
 from underlay.proof.records import schema
 from underlay.proof.records.content import DEPENDS
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+# Where the records are in a checkout.
+PLACE = ("docs", "proof")
 KEYS = {"record", "origins", "rows"}
 LENGTH_OF_KEY = 8
 
@@ -74,9 +77,19 @@ COUNTS = ("passed", "failed", "skipped")
 DERIVED: dict[str, Callable[[Record], dict[str, Any]]] = {"tests": complete}
 
 
+def _of_one_cut(rows: dict[str, Any]) -> dict[str, Any]:
+    """Return those of ``rows`` that the newest is of: others were cut into another number."""
+    of = max(rows.values(), key=lambda row: row.date).of if rows else 0
+    return {name: row for name, row in rows.items() if row.of == of}
+
+
+# Which rows of a record stay where those of two folders are joined; all, where it isn't named.
+JOINED: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {"tests": _of_one_cut}
+
+
 def folder() -> Path:
     """Return the folder of the records."""
-    return root() / "docs" / "proof"
+    return root().joinpath(*PLACE)
 
 
 def file(name: str) -> Path:
@@ -96,9 +109,26 @@ def read(name: str) -> Record:
     return parse(name, path.read_text(encoding="utf-8"))
 
 
-def parse(name: str, text: str) -> Record:
-    """Return the record called ``name`` that ``text`` is; raise BadInput as ``read`` does."""
-    shown = f"docs/proof/{name}.json"
+def committed(name: str) -> Record:
+    """Return the record called ``name`` as the commit has it that is checked out.
+
+    What was kept since then doesn't change it. Outside a repository it is what ``read`` returns,
+    and raises what that does.
+    """
+    path = file(name)
+    above = path.parents[len(PLACE)]
+    text = checkout.committed(above, path.relative_to(above).as_posix())
+    if text is None:
+        return read(name)
+    return parse(name, text) if text else Record(name)
+
+
+def parse(name: str, text: str, shown: str = "") -> Record:
+    """Return the record called ``name`` that ``text`` is; raise BadInput as ``read`` does.
+
+    What it raises calls the file ``shown``, by default as it is called in this checkout.
+    """
+    shown = shown or f"{'/'.join(PLACE)}/{name}.json"
     try:
         document = json.loads(text)
     except ValueError as error:
@@ -157,6 +187,45 @@ def merge(record: Record, rows: Mapping[str, tuple[Mapping[str, Any], str, Origi
         total = sum_of(_as_json(whole), _as_json(origin))
         found[name] = whole.model_copy(update={"sum": total})
     return Record(record.name, origins, found)
+
+
+def take_over(other: Path) -> dict[str, int]:
+    """Take over newer rows of the records in the folder ``other``, as another checkout has them.
+
+    A row is newer where there is none of its name here, or one of an earlier date. Returns how many
+    were taken of each record that is there. Raises BadInput, before anything is written, where
+    there is none at all or one that can't be read.
+    """
+    there = {
+        name: parse(name, path.read_text(encoding="utf-8"), str(path))
+        for name in SCHEMAS
+        if (path := other / f"{name}.json").is_file()
+    }
+    if not there:
+        raise BadInput(
+            f"{other}: found no record, expected files such as labs.json and tests.json",
+            hint=f"give the folder {'/'.join(PLACE)} of a checkout in which a share ran",
+        )
+    return {name: _take_newer(record) for name, record in there.items()}
+
+
+def _take_newer(there: Record) -> int:
+    taken = 0
+
+    def joined(here: Record) -> Record:
+        nonlocal taken
+        newer = {
+            name: row
+            for name, row in there.rows.items()
+            if name not in here.rows or here.rows[name].date < row.date
+        }
+        rows = JOINED.get(here.name, dict)(here.rows | newer)
+        taken = len(rows.keys() & newer.keys())
+        origins = here.origins | {row.origin: there.origin(name) for name, row in newer.items()}
+        return Record(here.name, origins, rows)
+
+    change(there.name, joined)
+    return taken
 
 
 def change(name: str, how: Callable[[Record], Record], *, fresh: bool = False) -> Path:

@@ -275,13 +275,14 @@ class Share(TypedDict):
 
 
 class Tests(TypedDict):
-    """What ``test`` prints."""
+    """What ``test`` prints; ``taken`` are rows by record, where it took some over."""
 
     layers: list[Layer]
     passed: int
     failed: int
     skipped: int
     part: Share | None
+    taken: dict[str, int] | None
 
 
 class Failed(TypedDict):

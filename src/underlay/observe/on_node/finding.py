@@ -18,8 +18,12 @@ from underlay.observe.on_node import namespaces, rtnetlink
 # Where runtimes keep namespaces by a name: ip netns, CNI and podman; Docker.
 NAMED = ("/run/netns", "/run/docker/netns")
 DOCKER_RUNS = "/run/docker.pid"
-# A unit of systemd-nspawn's, in the path of a process's control group.
-MACHINE = re.compile(r"/(?:machine-(.+?)\.scope|systemd-nspawn@(.+?)\.service)(?:/|$)")
+# A unit of systemd's machines, in the path of a process's control group. Of a name it keeps
+# letters, digits and a few signs; each other byte, a dash too, is as `\x2d` (systemd-escape(1)).
+ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
+MACHINE = re.compile(
+    r"/(?:machine-(.+?)\.scope|systemd-nspawn@(.+?)\.service)(?:/|$)", re.MULTILINE
+)
 
 
 def opened_here(name: str, path: str) -> int:
@@ -55,10 +59,16 @@ def _by_name(name: str) -> str:
             return f"/proc/{namespaces.docker_pid(name)}/ns/net"
     for pid in _processes():
         with contextlib.suppress(OSError), open(f"/proc/{pid}/cgroup", encoding="utf-8") as file:
-            found = MACHINE.search(file.read())
-            if found and name in found.groups():
+            if name == machine_of(file.read()):
                 return f"/proc/{pid}/ns/net"
     return ""
+
+
+def machine_of(groups: str) -> str:
+    """Return the machine's name that ``groups``, a process's control groups, say; or nothing."""
+    found = MACHINE.search(groups)
+    escaped = (found[1] or found[2]) if found else ""
+    return ESCAPED.sub(lambda byte: chr(int(byte[1], 16)), escaped)
 
 
 def _addresses() -> dict[str, set[bytes]]:

@@ -43,7 +43,9 @@ EVERYTHING = f"{USER} ALL=(ALL) NOPASSWD: ALL"
 SSH_DEADLINE = 120.0
 # Who may send echo requests: systemd says so (sysctl.d/50-default.conf), and lean nodes have none.
 ANYBODY = "0 2147483647"
+# And sudo makes a folder for its time stamps when somebody first asks it.
 KEPT_BY_NO_FILE = f"""
+install -d -m 711 /run/sudo
 [ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 echo '{ANYBODY}' >/proc/sys/net/ipv4/ping_group_range
 """

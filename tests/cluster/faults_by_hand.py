@@ -247,7 +247,10 @@ ROUTES = (
     ),
     one(
         "policy-rule", "lannet-2a", "lannet-2a",
-        "ip route add blackhole default table 77; ip rule add to 20.1.1.65 priority 100 table 77",
+        """
+ip route replace blackhole default table 77
+ip rule add to 20.1.1.65 priority 100 table 77
+""",
         "ip rule delete priority 100; ip route flush table 77", other=True,
     ),
     one(

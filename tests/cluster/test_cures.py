@@ -60,7 +60,6 @@ def heal(lab: Lab, hand: Hand) -> None:
     """Break as by hand, paste what is printed, and fail unless the matrix is as predicted."""
     for target, script in hand.steps:
         shell(lab, target, script)
-    green = False
     try:
         (cause, *_) = explained(lab)
         assert cause["id"] == hand.fault
@@ -74,12 +73,13 @@ def heal(lab: Lab, hand: Hand) -> None:
         for line in lines:
             assert f"--lab {lab.name}" in line or line.startswith("underlay up "), line
             pasted(lab, line)
-        green = is_green(lab)
-        assert green, (str(hand), lines)
+        assert is_green(lab), (str(hand), lines)
     finally:
-        if not green:
-            for target, script in hand.cure:
-                lab.execute(target, "sh", "-euc", script)
+        # A cure may leave what harms nobody, such as a mark that no rule reads any more. It would
+        # be in the next hand's way, or be found with what that does. What is gone fails, and what
+        # is left goes.
+        for target, script in hand.cure:
+            lab.execute(target, "sh", "-uc", script)
 
 
 @pytest.mark.parametrize("lab", ["coreos"], indirect=True)

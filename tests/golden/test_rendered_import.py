@@ -32,6 +32,7 @@ SHIM = "the node program makes the shim"
 BRIDGE = "the node program makes the bridge, puts the NIC into it and masquerades"
 LEASE = "what a server leases beside an address stands in no file of a host's"
 VLAN_ROUTES = "the node program gives the routes on sub-interfaces"
+INTERFACES = "which interfaces a node has besides its networks' isn't carried over, and is said"
 NAMES = "a container in several networks has another name, or a lab's own names are in no file"
 
 DIFFERENT = {
@@ -49,20 +50,22 @@ DIFFERENT = {
     "filter-runtimes": SWITCH,
     **dict.fromkeys(("recipes/nas-shim", "shim-lease", "shim-nas"), SHIM),
     "docker-ipvlan-l3": VLAN_ROUTES,
+    "node-vlans": INTERFACES,
     **dict.fromkeys(("cni-bridge", "named-bond", "recipes/cni-bridge-nat"), BRIDGE),
     **dict.fromkeys(
         ("cluster-ipam", "cni-ipam", "podman-dhcp", "recipes/rook-dhcp", "router-external"), LEASE
     ),
 }  # fmt: skip
 NO_COMMON_END = (
-    "ipam-none", "recipes/docker-defaults", "recipes/docker-foo",
+    "demo-web", "ipam-none", "recipes/docker-defaults", "recipes/docker-foo",
     "recipes/docker-ipvlan-dual", "recipes/docker-l3-internal", "recipes/docker-multi-subnet",
     "recipes/docker-tutorial", "recipes/docker-tutorial-vlan", "two-networks",
     "two-networks-ipvlan",
 )  # fmt: skip
 EQUAL = (
     "bond", "cni-ipvlan", "cni-macvlan", "coreos", "docker-vlan",
-    "dual-stack", "external-server", "fixed-addresses", "flat", "gateway-nobody", "ipvlan-l3-two",
+    "dual-stack", "external-server", "fixed-addresses", "flat", "gateway-nobody", "ignition",
+    "ipvlan-l3-two",
     "lean", "mixed-nodes", "named", "no-default-route", "overlay-passthru",
     "recipes/cni-host-local",
     "recipes/cni-ipvlan", "recipes/cni-macvlan-dhcp", "recipes/cni-vlan",

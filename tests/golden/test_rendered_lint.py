@@ -25,6 +25,8 @@ MEANT = {
     "docker-ipvlan-l3": {"l3-parent-subnet", "l3-route-missing"},
     # Every node gets each network's file, and each node's containers are in one of them.
     "mixed-nodes": {"parent-mixed", "parent-ipvlan-modes"},
+    # A node's VLAN has the subnet of a network beside it.
+    "node-vlans": {"parent-vlan-elsewhere"},
     # The router is a container of one node, and that node's network is told of no gateway.
     "router-runtimes": {"gateway-handed-out", "network-gateway-differs"},
 }

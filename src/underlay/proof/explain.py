@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from underlay.drivers.rule import NOTHING as NOT_SEEN
 from underlay.expect.value_cells import NOBODY
 from underlay.faults import RUNNING, Effect, Finding, Sureness
+from underlay.faults.silent_scene import SilentScene
 from underlay.faults.value_scene import RESOLVED, ValueScene
 from underlay.proof.explanation import Cause, Doubted, Explanation
 
@@ -59,10 +60,8 @@ def explain(
     silent = {_name(cell) for cell in cells if _is_silent(cell)} & wrong
     found = _findings(scene, evidence) if wrong else []
     credited = _credited(scene, evidence, values)
-    found = [
-        _with_values(one, credited.get((one.fault.id, str(one.place)), frozenset()))
-        for one in found
-    ]
+    moved = _moved(scene, evidence, silent)
+    found = [_with_more(_with_more(one, credited), moved) for one in found]
     ways = Counter(way for cell in scene.healthy for way in _ways(scene, cell))
     fitting = [
         (_with_silent(scene, ways, one, silent), sure)
@@ -192,12 +191,26 @@ def _lost(cell: Judged) -> bool:
     return not cell.measured or cell.observed in (NOBODY, NOT_SEEN)
 
 
-def _with_values(finding: Finding, seen: frozenset[Cell]) -> Finding:
-    """Return a finding with the values that it changes as well."""
+def _moved(
+    scene: Scene, evidence: Evidence, silent: set[Cell]
+) -> dict[tuple[str, str], frozenset[Cell]]:
+    """Return the silent cells whose requests each finding takes as they leave."""
+    if not silent:
+        return {}
+    found: dict[tuple[str, str], frozenset[Cell]] = {}
+    for finding in _findings(SilentScene(scene.prediction, frozenset(silent)), evidence):
+        key = (finding.fault.id, str(finding.place))
+        found[key] = found.get(key, frozenset()) | (finding.effect.every & silent)
+    return found
+
+
+def _with_more(finding: Finding, more: dict[tuple[str, str], frozenset[Cell]]) -> Finding:
+    """Return a finding with the cells that it has in ``more``, by its fault and place, as well."""
     effect = finding.effect
-    if not seen - effect.every:
+    cells = more.get((finding.fault.id, str(finding.place)), frozenset())
+    if cells <= effect.every:
         return finding
-    return replace(finding, effect=Effect(effect.certain, effect.possible | seen))
+    return replace(finding, effect=Effect(effect.certain, effect.possible | cells))
 
 
 def _is_silent(cell: Judged) -> bool:

@@ -400,6 +400,46 @@ def test_where_a_nodes_silence_stops_is_due_to_what_cuts_it_off_from_that_networ
     assert len(found.unexplained) == left
 
 
+@pytest.mark.parametrize(("asker", "left"), [("lannet-2a", 0), ("lannet-2b", 6)])
+def test_who_sends_nothing_beyond_its_subnet_stops_sooner_where_nobody_would_answer(
+    asker: str, left: int
+) -> None:
+    """Without a default route it doesn't even ask for ends that don't hear it; others still do."""
+    one = Recorded(COREOS.file, "coreos-default-route-missing")
+    here = scene(one.file)
+    silent: dict[tuple[str, ...], Stop] = {
+        (asker, child.end, protocol, "4"): "no_route"
+        for child in here.children
+        for protocol in ("icmp", "tcp", "udp")
+        if (child.node, child.network.name) == ("core-01", "ipnet")
+    }
+    assert len(silent) == 6
+    found = explain(here, judged(one, one.wrong, silent).cells, one.evidence)
+    (cause,) = found.causes
+    assert (cause.finding.fault.id, cause.where) == ("default-route-missing", "lannet-2a, eth0")
+    assert len(found.unexplained) == left
+
+
+@pytest.mark.parametrize(("asker", "left"), [("lannet-3a", 0), ("lannet-2a", 3)])
+def test_a_node_is_heard_by_its_own_containers_on_a_child_of_its_parent(
+    asker: str, left: int
+) -> None:
+    """What a child of the parent answers with is the node's; containers elsewhere gain nothing."""
+    one = Recorded(COREOS.file, "coreos-node-has-address-otherwise")
+    here = scene(one.file)
+    child = here.child(asker)
+    assert child
+    arrived: dict[tuple[str, ...], Stop] = {
+        (asker, child.node, protocol, "4"): "no_answer" for protocol in ("icmp", "tcp", "udp")
+    }
+    found = explain(here, judged(one, one.wrong, arrived).cells, one.evidence)
+    cause = found.causes[0]
+    assert (cause.finding.fault.id, cause.where) == ("node-has-address", "core-03, rogue")
+    assert len(found.unexplained) == left
+    # Without the child nobody answers for the address, nor for the node.
+    assert [step.script for step in cause.finding.steps] == ['ip link delete "$1"']
+
+
 UNREAD = "[{}:0] -A INPUT -p tcp -m tcp --tcp-flags SYN,ACK SYN -j DROP"
 
 

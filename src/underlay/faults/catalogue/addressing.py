@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from underlay.faults.evidence.lines import addresses_proof, link_proof
 from underlay.faults.evidence.routes import best, contains
-from underlay.faults.evidence.spaces import is_up
+from underlay.faults.evidence.spaces import is_up, link_kind
 from underlay.faults.fault import Effect, Fault, Finding, Place
 from underlay.faults.healing import given_back
 from underlay.faults.next_hops import carried
@@ -139,12 +139,17 @@ class TwoOwners(AddressFault):
             for space, device in owners.get(child.address, ()):
                 if space.name == child.container or (space.name in nodes) is not self.by_node:
                     continue
-                detail = (child.end, f"{child.address}/{child.prefix}")
-                place = Place(space.name, device, space.node, detail)
+                # With another mask than the owner's it is another address to who deletes it.
+                own = next(one for one in space.addresses(device) if one.ip == child.address)
+                place = Place(space.name, device, space.node, (child.end, str(own)))
                 victim = evidence.space(child.container)
                 proofs = [addresses_proof(space, device)]
                 proofs += [addresses_proof(victim, child.interface)] if victim else []
-                yield self.found(scene, place, *proofs)
+                yield self.found(scene, place, *proofs, steps=self.given_up(scene, space, device))
+
+    def given_up(self, scene: Scene, space: Space, device: str) -> list[Step] | None:
+        """Return what takes the address from ``device``; None where `heal` says it."""
+        return None
 
 
 class DuplicateAddress(TwoOwners):
@@ -184,6 +189,25 @@ class NodeHasAddress(TwoOwners):
                 if victim.node != node.name:
                     detail = (victim.end, f"{victim.address}/32")
                     yield Place(node.name, victim.network.own, node.name, detail)
+
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """By another child of a parent than the plan's, the node's own containers reach the node.
+
+        A node answers for each of its addresses on every interface (Linux ip-sysctl, arp_ignore).
+        """
+        taken = super().effect(scene, place)
+        if place.device in scene.parents(place.node):
+            return taken
+        own = {child.end for child in scene.children if child.node == place.node}
+        heard = {cell for cell in scene.closed if cell[0] in own and cell[1] == place.node}
+        return Effect(taken.certain, taken.possible | heard)
+
+    def given_up(self, scene: Scene, space: Space, device: str) -> list[Step] | None:
+        """A child of a parent that the plan doesn't have answers as long as it is there."""
+        planned = {link.interface for link in scene.plan.node(space.node).links}
+        if device in planned or link_kind(space, device) not in ("macvlan", "ipvlan"):
+            return None
+        return [Step(space.name, 'ip link delete "$1"', (device,))]
 
 
 class DuplicateMac(Fault):

@@ -50,6 +50,11 @@ def ipv6_is_off(space: Space, device: str) -> bool:
     return space.sysctl.get(f"net.ipv6.conf.{device}.disable_ipv6") == "1"
 
 
+def link_kind(space: Space, device: str) -> str:
+    """Return the kind that an interface was made as, such as ``macvlan``; empty for a NIC."""
+    return str(space.links.get(device, {}).get("linkinfo", {}).get("info_kind", ""))
+
+
 def info(space: Space, device: str) -> dict[str, Any]:
     """Return the driver's own settings of an interface, such as its mode."""
     found: dict[str, Any] = space.links.get(device, {}).get("linkinfo", {}).get("info_data", {})

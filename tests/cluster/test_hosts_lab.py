@@ -439,3 +439,28 @@ def test_whom_sudo_refuses_changes_nothing(here: Checkout, foreign: Foreign, gue
             foreign.root(name, "mv /root/aside /etc/sudoers.d/visitor 2>/dev/null || :")
     assert done.code == 3, str(done)
     assert "sudo" in json.dumps(done.document()), str(done)
+
+
+@pytest.mark.all
+def test_a_machine_that_reboots_in_between_is_repaired_by_the_next_command(
+    here: Checkout, allowed: Foreign, guests: Path, down_after: None
+) -> None:
+    """Its journal is on its disk; links, namespaces and routes are gone with its kernel."""
+    assert verb(here, allowed, "up", str(guests)).code == 0
+    name = allowed.names[1]
+    allowed.reboot(name)
+    state = verb(here, allowed, "status", "--json").document()["machines"]
+    lost = {one["name"]: one["lost"] for one in state}
+    assert lost[name], state
+    assert not lost[allowed.names[0]], state
+    done = verb(here, allowed, "up", str(guests), "--json")
+    assert done.code == 0, str(done)
+    assert changes(done)[name]
+    assert verb(here, allowed, "check", str(guests), "--sudo", "--limit", name).code in (0, 3)
+    gone = verb(here, allowed, "down", "--json")
+    assert gone.code == 0, str(gone)
+    assert [one["left"] for one in gone.document()["machines"]] == [[], [], []]
+    state = verb(here, allowed, "status", "--json").document()["machines"]
+    assert {one["lab"] for one in state} == {None}
+    kept = "ip -br link; ip netns; ip route show table all proto 117; ls /var/lib/cni/networks"
+    assert "guestnet" not in allowed.root(name, f"{kept} 2>/dev/null || :")

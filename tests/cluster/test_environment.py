@@ -221,8 +221,8 @@ def boot(plan: Plan, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     (node,) = plan.nodes
     # What the seed says is another test's business.
     monkeypatch.setattr(lean, "make_lean_seed", lambda *words: words[-1].write_bytes(bytes(10240)))
-    monkeypatch.setattr(uml_node, "make_iso", lambda files, output: output.write_bytes(bytes(512)))
-    living = sandbox.start(plan, tmp_path, uml_node.files(disk))
+    monkeypatch.setattr(uml_node, "make_iso", lambda _, output, __: output.write_bytes(bytes(512)))
+    living = sandbox.start(plan, tmp_path, uml_node.files(plan, disk))
     try:
         with pytest.raises(Infrastructure) as failure:
             uml_node.start(plan, node, living, disk, tmp_path, BOOT_DEADLINE)

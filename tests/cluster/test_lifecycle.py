@@ -26,11 +26,15 @@ SANDBOX, SEEDS = ("unshare", "--map-root-user"), ("xorrisofs", "cidata")
 BOOTING, ASKED = ("vagrant", "up"), ("ssh", "bash")
 
 
-def points(*daily: tuple[str, str]) -> list[Any]:
-    """Return each point at which `up` is to be disturbed; some of them are for every day."""
+def points(*daily: tuple[str, str], lean: bool = False) -> list[Any]:
+    """Return each point at which `up` is to be disturbed; some of them are for every day.
+
+    No program makes the seeds of ``lean`` nodes.
+    """
     return [
         pytest.param(each, id=each[0], marks=[] if each in daily else pytest.mark.all)
         for each in (SANDBOX, SEEDS, BOOTING, ASKED)
+        if not (lean and each == SEEDS)
     ]
 
 
@@ -123,7 +127,7 @@ def test_ctrl_c_during_up_cleans_up(
     prove_nothing_is_left(copy, before)
 
 
-@pytest.mark.parametrize("point", points(ASKED))
+@pytest.mark.parametrize("point", points(ASKED, lean=True))
 def test_a_closed_terminal_during_up_cleans_up(
     small: Lab, point: tuple[str, str], barrier: Barrier
 ) -> None:

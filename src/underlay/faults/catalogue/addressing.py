@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING, ClassVar
 
+from underlay.drivers import DRIVERS
 from underlay.faults.evidence.lines import addresses_proof, link_proof
 from underlay.faults.evidence.routes import best, contains
 from underlay.faults.evidence.spaces import is_up, link_kind
@@ -205,7 +206,8 @@ class NodeHasAddress(TwoOwners):
     def given_up(self, scene: Scene, space: Space, device: str) -> list[Step] | None:
         """A child of a parent that the plan doesn't have answers as long as it is there."""
         planned = {link.interface for link in scene.plan.node(space.node).links}
-        if device in planned or link_kind(space, device) not in ("macvlan", "ipvlan"):
+        made_as = DRIVERS.get(link_kind(space, device))
+        if device in planned or made_as is None or not made_as.has_children:
             return None
         return [Step(space.name, 'ip link delete "$1"', (device,))]
 

@@ -53,6 +53,7 @@ def remember(plan: Plan, name: str, fault: str, where: str, seen: Looked) -> Non
         "fault": fault,
         "where": where,
         "wrong": sorted([*cell, _observed(seen, cell)] for cell in seen.astray),
+        "stops": _stops(seen),
         "documents": documents,
         "failed": seen.evidence.failed,
     }
@@ -72,6 +73,16 @@ def _observed(seen: Looked, cell: Cell) -> str | list[str]:
         return "not_measured"
     judged = next(c for c in seen.judged if (c.source, c.destination, c.protocol, c.family) == cell)
     return list(judged.observed) if isinstance(judged.observed, tuple) else str(judged.observed)
+
+
+def _stops(seen: Looked) -> list[list[object]]:
+    """Return where those wrong cells stopped that got no answer, and whether they arrived there."""
+    return sorted(
+        [c.source, c.destination, c.protocol, c.family, c.stopped_at, c.arrived]
+        for c in seen.judged
+        if c.observed == "unreachable"
+        if (c.source, c.destination, str(c.protocol), int(c.family)) in seen.astray
+    )
 
 
 def _pruned(document: Any) -> Any:

@@ -69,6 +69,14 @@ class Recorded:
         }
 
     @property
+    def stops(self) -> dict[tuple[str, ...], tuple[Stop, bool]]:
+        """Where wrong cells without an answer stopped, and whether they arrived; if it was kept."""
+        return {
+            (*cell, str(family)): (stop, arrived)
+            for *cell, family, stop, arrived in self.row.get("stops", ())
+        }
+
+    @property
     def evidence(self) -> Evidence:
         """What nodes and the switch showed."""
         earlier = self.row.get("earlier")
@@ -131,14 +139,15 @@ def judged(
 ) -> Verdict:
     """Return the verdict in which exactly the cells of ``wrong`` aren't as expected.
 
-    A recording holds who reached whom, and not where the others stopped: it was as expected but
-    for ``stops``.
+    Where the others stopped was as expected but for what the recording says of it, and ``stops``.
     """
     seen = []
+    kept = one.stops if wrong else {}
     for wanted in expectations(one.file):
         key = (wanted.source, wanted.destination, wanted.protocol, str(wanted.family))
         expected = "reachable" if wanted.reachable else "unreachable"
         observed: Any = wrong.get(key, wanted.value if wanted.kind == "value" else expected)
+        stop, arrived = kept.get(key, (wanted.stop, False))
         seen.append(
             Seen(
                 wanted.source,
@@ -147,7 +156,8 @@ def judged(
                 observed,
                 family=wanted.family,
                 kind=wanted.kind,
-                stopped_at=stops.get(key, wanted.stop),
+                stopped_at=stops.get(key, stop),
+                arrived=arrived,
             )
         )
     return judge(

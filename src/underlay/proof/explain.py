@@ -21,7 +21,7 @@ from underlay.faults.value_scene import RESOLVED, ValueScene
 from underlay.proof.explanation import Cause, Doubted, Explanation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from underlay.faults import Cell, Scene
     from underlay.observe.evidence import Evidence
@@ -169,17 +169,31 @@ def _credited(
     Where a value was seen that isn't a loss, that is only what shows something else than planned.
     """
     wrong = {_name(cell): cell for cell in values}
-    if not wrong:
-        return {}
+
+    def shows(finding: Finding, cell: Cell) -> bool:
+        otherwise = cell[2] in finding.fault.shows_otherwise
+        routed = cell[2] in RESOLVED and finding.fault.layer == "routing"
+        return cell in wrong and (_lost(wrong[cell]) or otherwise) and not routed
+
+    return _changed(ValueScene(scene.prediction), evidence, shows) if wrong else {}
+
+
+def _moved(
+    scene: Scene, evidence: Evidence, silent: set[Cell]
+) -> dict[tuple[str, str], frozenset[Cell]]:
+    """Return the silent cells whose requests each finding takes as they leave."""
+    leaving = SilentScene(scene.prediction, frozenset(silent))
+    return _changed(leaving, evidence, lambda _, cell: cell in silent) if silent else {}
+
+
+def _changed(
+    scene: Scene, evidence: Evidence, counts: Callable[[Finding, Cell], bool]
+) -> dict[tuple[str, str], frozenset[Cell]]:
+    """Return the cells of ``scene`` that findings change, by fault and place, where one counts."""
     found: dict[tuple[str, str], frozenset[Cell]] = {}
-    for finding in _findings(ValueScene(scene.prediction), evidence):
+    for finding in _findings(scene, evidence):
         key = (finding.fault.id, str(finding.place))
-        cells = {
-            cell
-            for cell in finding.effect.every & set(wrong)
-            if _lost(wrong[cell]) or cell[2] in finding.fault.shows_otherwise
-            if cell[2] not in RESOLVED or finding.fault.layer != "routing"
-        }
+        cells = {cell for cell in finding.effect.every if counts(finding, cell)}
         found[key] = found.get(key, frozenset()) | cells
     return found
 
@@ -189,19 +203,6 @@ def _lost(cell: Judged) -> bool:
     if isinstance(cell.observed, tuple) and isinstance(cell.expected, tuple):
         return set(cell.observed) < set(cell.expected)
     return not cell.measured or cell.observed in (NOBODY, NOT_SEEN)
-
-
-def _moved(
-    scene: Scene, evidence: Evidence, silent: set[Cell]
-) -> dict[tuple[str, str], frozenset[Cell]]:
-    """Return the silent cells whose requests each finding takes as they leave."""
-    if not silent:
-        return {}
-    found: dict[tuple[str, str], frozenset[Cell]] = {}
-    for finding in _findings(SilentScene(scene.prediction, frozenset(silent)), evidence):
-        key = (finding.fault.id, str(finding.place))
-        found[key] = found.get(key, frozenset()) | (finding.effect.every & silent)
-    return found
 
 
 def _with_more(finding: Finding, more: dict[tuple[str, str], frozenset[Cell]]) -> Finding:

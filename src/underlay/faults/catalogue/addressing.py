@@ -137,11 +137,10 @@ class TwoOwners(AddressFault):
         nodes = {node.name for node in scene.plan.nodes}
         owners = owners_of(scene, evidence)
         for child in scene.children:
-            for space, device in owners.get(child.address, ()):
+            for space, device, own in owners.get(child.address, ()):
                 if space.name == child.container or (space.name in nodes) is not self.by_node:
                     continue
                 # With another mask than the owner's it is another address to who deletes it.
-                own = next(one for one in space.addresses(device) if one.ip == child.address)
                 place = Place(space.name, device, space.node, (child.end, str(own)))
                 victim = evidence.space(child.container)
                 proofs = [addresses_proof(space, device)]
@@ -356,16 +355,16 @@ class NodeAddressMissing(AddressFault):
             yield addresses_proof(space, place.device)
 
 
-def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, str]]]:
-    """Return which namespaces, and on which interface, have each IPv4 address of the lab."""
-    found: dict[str, list[tuple[Space, str]]] = {}
+def owners_of(scene: Scene, evidence: Evidence) -> dict[str, list[tuple[Space, str, Cidr]]]:
+    """Return which namespaces have each address of the lab, on which interface and as what."""
+    found: dict[str, list[tuple[Space, str, Cidr]]] = {}
     names = [n.name for n in scene.plan.nodes] + [c.name for c in scene.plan.containers]
     for name in names:
         space = evidence.space(name)
         for device in space.links if space else ():
             assert space is not None
             for address in space.addresses(device):
-                found.setdefault(address.ip, []).append((space, device))
+                found.setdefault(address.ip, []).append((space, device, address))
     return found
 
 

@@ -164,10 +164,8 @@ done
                     command = f"ip -6 address show dev {place.device}"
                     others = [
                         Step(other.name, f"ip address delete {address} dev {device}")
-                        for other, device in owners_of(scene, evidence).get(wanted, ())
+                        for other, device, address in owners_of(scene, evidence).get(wanted, ())
                         if other.name != place.target
-                        for address in other.addresses(device)
-                        if address.ip == wanted
                     ]
                     again = Step(place.target, DELETE, (place.device, place.detail[1]))
                     steps = [*others, again, *given_back(scene, place.target, place.device)]

@@ -7,7 +7,6 @@ foreign.py. The user has the pinned line in sudoers and no other right.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -87,7 +86,7 @@ def test_containers_of_docker_podman_and_cni_are_found(here: Checkout, mixed: Fo
 
 
 def test_a_container_that_systemd_knows_as_a_machine_is_found(
-    here: Checkout, mixed: Foreign, tmp_path: Path
+    here: Checkout, mixed: Foreign
 ) -> None:
     container = next(c for c in mixed.lab.plan.containers if c.runtime == "cni")
     mixed.root(container.node, AS_MACHINE, container.name)

@@ -390,6 +390,20 @@ def test_who_merely_asks_an_end_is_not_cut_off_with_it() -> None:
     assert {end for cell in found.unexplained for end in cell[:2]} >= {other}
 
 
+def without_a_route(
+    asker: str, here: Scene, node: str, network: str
+) -> dict[tuple[str, ...], Stop]:
+    """Return that ``asker`` has no route to a network's containers on a node; there are two."""
+    silent: dict[tuple[str, ...], Stop] = {
+        (asker, child.end, protocol, "4"): "no_route"
+        for child in here.children
+        for protocol in ("icmp", "tcp", "udp")
+        if (child.node, child.network.name) == (node, network)
+    }
+    assert len(silent) == 6
+    return silent
+
+
 @pytest.mark.parametrize(("network", "left"), [("lannet", 0), ("ipnet", 6)])
 def test_where_a_nodes_silence_stops_is_due_to_what_cuts_it_off_from_that_network(
     network: str, left: int
@@ -397,13 +411,7 @@ def test_where_a_nodes_silence_stops_is_due_to_what_cuts_it_off_from_that_networ
     """Its own containers of a network don't answer a node; without a route it doesn't even ask."""
     one = Recorded(COREOS.file, "coreos-node-address-missing")
     here = scene(one.file)
-    silent: dict[tuple[str, ...], Stop] = {
-        ("core-02", child.end, protocol, "4"): "no_route"
-        for child in here.children
-        for protocol in ("icmp", "tcp", "udp")
-        if (child.node, child.network.name) == ("core-02", network)
-    }
-    assert len(silent) == 6
+    silent = without_a_route("core-02", here, "core-02", network)
     found = explain(here, judged(one, one.wrong, silent).cells, one.evidence)
     (cause,) = found.causes
     assert cause.finding.fault.id == "node-address-missing"
@@ -417,13 +425,7 @@ def test_who_sends_nothing_beyond_its_subnet_stops_sooner_where_nobody_would_ans
     """Without a default route it doesn't even ask for ends that don't hear it; others still do."""
     one = Recorded(COREOS.file, "coreos-default-route-missing")
     here = scene(one.file)
-    silent: dict[tuple[str, ...], Stop] = {
-        (asker, child.end, protocol, "4"): "no_route"
-        for child in here.children
-        for protocol in ("icmp", "tcp", "udp")
-        if (child.node, child.network.name) == ("core-01", "ipnet")
-    }
-    assert len(silent) == 6
+    silent = without_a_route(asker, here, "core-01", "ipnet")
     found = explain(here, judged(one, one.wrong, silent).cells, one.evidence)
     (cause,) = found.causes
     assert (cause.finding.fault.id, cause.where) == ("default-route-missing", "lannet-2a, eth0")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,9 +152,9 @@ def ask(
 
     tell(f"asking {len(words)} seat servers by Ansible")
     variables: dict[str, Any] = {"words": dict(words)}
-    if course is not None:
-        variables |= {"course": str(course), "course_there": there}
     with temporary.folder("servers") as work:
+        if course is not None:
+            variables |= {"course": str(_packed(course, work)), "course_there": there}
         (work / "runner").mkdir()
         with interrupts_wait() as noted:
             done = ansible_runner.run(
@@ -183,6 +184,22 @@ def ask(
         )
     nothing = {"error": "Ansible brought no answer"}
     return {server: answers.get(server) or Answer(server, 3, nothing) for server in words}
+
+
+def _packed(course: Path, folder: Path) -> Path:
+    """Return an archive of ``course`` in ``folder``: files, which belong to whoever unpacks it."""
+
+    def anybodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+        entry.uid = entry.gid = 0
+        entry.uname = entry.gname = ""
+        if entry.isdir():
+            entry.mode = 0o700
+        return entry
+
+    archive = folder / "course.tar"
+    with tarfile.open(archive, "w", dereference=True) as tar:
+        tar.add(course, arcname=".", filter=anybodys)
+    return archive
 
 
 def _answer(server: str, result: Mapping[str, Any]) -> Answer:

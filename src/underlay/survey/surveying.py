@@ -23,6 +23,10 @@ MACS = 4
 LIFE = 300.0  # s after which what sends ends by itself, whatever became of its caller
 MOST_FRAMES = 20000  # of one machine's, for which it has more time at a low rate
 AT_MOST_NICS = 200
+# s that answers may take. Servers ping an address before they offer it, dnsmasq 2.91 for 3 s (its
+# PING_WAIT), and a router that has just spoken waits as long before it speaks again, and half a
+# second more (RFC 4861, 6.2.6, MIN_DELAY_BETWEEN_RAS and MAX_RA_DELAY_TIME).
+ANSWERS = 5.0
 NO_NIC_LEFT = (
     "nothing was asked by frames: there is no NIC that may send. That which ssh comes in by is"
     " left alone unless --segment NAME=NIC names it."
@@ -105,7 +109,7 @@ def _by_frames(
             leading.send(_questions(nics))
         if wanted.listen or wanted.discover:
             tell("listening for routers and DHCP servers")
-            asking.others += leading.heard(max(wanted.listen, 2.0 if wanted.discover else 0.0))
+            asking.others += leading.heard(max(wanted.listen, ANSWERS if wanted.discover else 0.0))
         update |= {
             "sent": wanted.send,
             "listened": round(time.monotonic() - began, 1),
@@ -120,7 +124,6 @@ def _by_frames(
 def _questions(nics: Iterable[Nic]) -> dict[str, list[tuple[str, bytes, int]]]:
     found: dict[str, list[tuple[str, bytes, int]]] = {}
     for nic in nics:
-        # Some servers think about the first one (a ping for the address, RFC 2131, 3.1).
         for frame in (solicitation(nic), discovery(nic, secrets.randbits(32))):
             found.setdefault(nic.machine, []).append((nic.nic, frame, 0))
     return found

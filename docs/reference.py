@@ -10,7 +10,7 @@ import inspect
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -712,6 +712,11 @@ def records() -> str:
     return "\n".join(lines) + "\n"
 
 
+# From how many times the slope on a line's end counts as another one: measured twice, a step of a
+# few seconds differs by a fifth.
+STEEPER = 1.5
+
+
 def growth() -> str:
     """Return the page about what more of each costs, as `bench growth` has recorded it."""
     record = read("growth")
@@ -720,25 +725,28 @@ def growth() -> str:
         "",
         MADE,
         "",
-        "What more nodes, containers, labs and hosts cost, as",
+        "What more nodes, containers, labs, hosts and machines cost, as",
         "[`underlay bench growth`](verbs/bench.md) measured it. Processor seconds are those of all",
         "that a command runs, nodes and Vagrant among it; they hardly move with what else the",
         "machine does, and wall time does. *Each further* is what one more cost on the way from",
         "the step before: where that stays as it is, cost grows in a straight line, dashed in the",
-        "pictures.",
+        "pictures. Pairs of hosts or containers are cells, of which there are four times as many",
+        "where there are twice as many of them: what each further cell cost says how that grows.",
         *_stale(record.rows.values(), "tables"),
     ]
     for name, row in record.rows.items():
         of = record.origin(name)
         lines += [
             "",
-            f"## {name.capitalize()}",
+            f"## {name.replace('-', ' ').capitalize()}",
             "",
             f"{row.what}. Measured at {str(of.commit)[:7]} on {row.date[:10]},",
         ]
         lines += [f"at a load of {row.load.before:.1f} before and {row.load.after:.1f} after.", ""]
-        lines += [f"![Processor seconds over the number of {name}](pictures/growth-{name}.svg)", ""]
+        over = f"the number of {name.replace('-', ' ')}"
+        lines += [f"![Processor seconds over {over}](pictures/growth-{name}.svg)", ""]
         lines += _steps(row)
+        lines += _shape(row)
     return "\n".join(lines) + "\n"
 
 
@@ -756,6 +764,34 @@ def _steps(row: GrowthRow) -> Iterator[str]:
         columns = (step.size, seconds, further, f"{step.wall_s:.1f}", *counts)
         yield f"| {' | '.join(map(str, columns))} |"
         before = step
+
+
+def _shape(row: GrowthRow) -> Iterator[str]:
+    """Yield what says whether cost grows in a straight line, with their number and with cells.
+
+    Of two steps nothing is said: there is one way from here to there.
+    """
+    ones = [(step.size, step.processor_s) for step in row.steps]
+    cells = [(step.cells, step.processor_s) for step in row.steps if step.cells is not None]
+    for what, points in (("one", ones), ("cell", cells)):
+        if 2 < len(points) == len(ones):
+            yield from ("", f"On the last step a further {what} cost {_compared(points)}.")
+
+
+def _compared(points: Sequence[tuple[int, float]]) -> str:
+    """Say how the slope between the last two points compares with that between the first two."""
+    first, last = (
+        (after[1] - before[1]) / (after[0] - before[0])
+        for before, after in (points[:2], points[-2:])
+    )
+    if first <= 0:
+        return "something, and none did on the first"
+    times = last / first
+    if times > STEEPER:
+        shape = "steeper than a straight line"
+    else:
+        shape = "a straight line" if times * STEEPER >= 1 else "flatter than a straight line"
+    return f"{times:.1f} times what it did on the first: {shape}"
 
 
 def _stale(rows: Iterable[Row], whose: str) -> list[str]:

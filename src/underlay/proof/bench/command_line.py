@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.process import tail
-from underlay.errors import Infrastructure
+from underlay.errors import EXIT_OK, Infrastructure
 from underlay.storage.paths import is_checkout, root
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Done:
         words = " ".join(word if "\n" not in word else "…" for word in self.words)
         return f"`underlay {words}`: exit {self.code}"
 
-    def prove(self) -> Done:
-        """Return itself; raise Infrastructure, with the command's own words, where it failed."""
-        if self.code:
+    def prove(self, codes: Sequence[int] = (EXIT_OK,)) -> Done:
+        """Return itself; Infrastructure, with its own words, where it exits with none of them."""
+        if self.code not in codes:
             raise Infrastructure(str(self), detail=tail(self.err or self.out))
         return self
 

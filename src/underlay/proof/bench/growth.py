@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.providers.uml import sandbox
-from underlay.errors import Infrastructure, UnderlayError
+from underlay.errors import EXIT_INFRASTRUCTURE, Infrastructure, UnderlayError
 from underlay.proof.bench import command_line, labs
 from underlay.proof.bench.bench import machine, reason
 from underlay.proof.bench.descendants import descendants
 from underlay.proof.bench.fleets import SIZES, fleet
 from underlay.proof.bench.labs import DOWN_DEADLINE, Stopwatch
+from underlay.proof.bench.machines import ROWS_OF_HOSTS, hall, inventory, machines
 from underlay.proof.bench.node_processes import process_seconds
 from underlay.proof.records.keeping import keep
 from underlay.storage import paths, temporary
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-LONGEST, QUICK = 1200.0, 600.0
+LONGEST, QUICK = 1800.0, 600.0
 # The least that a node can have.
 MIB = 256
+# Machines that are known by an inventory alone, and how many of a larger fleet are there.
+MACHINES = (3, 5, 10, 20)
+THERE = 20
 
 
 @dataclass(frozen=True)
@@ -287,6 +291,56 @@ def hosts(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterato
         yield step(size)
 
 
+def predicted(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what `predict` costs of so many hosts with a container each, for all pairs of them."""
+    for size in sizes:
+        file = hall(watch.folder, size)
+        step = account.begin()
+        done = watch.run("predict", str(file), "--json")
+        yield step(size, cells=len(done.document()["cells"]))
+
+
+def surveyed(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what a survey by frames costs of so many machines of an inventory."""
+    with machines(watch, sizes[-1]) as lab:
+        for size in sizes:
+            words = ("-i", str(inventory(watch.folder, lab, size)), "--segment", "hall=eth1")
+            step = account.begin()
+            watch.run("survey", *words, "--send", "--json")
+            yield step(size)
+
+
+def read(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what `check -i` costs of so many machines, for all rows that any user can measure."""
+    with machines(watch, sizes[-1]) as lab:
+        for size in sizes:
+            words = ("-i", str(inventory(watch.folder, lab, size)), "--only", ROWS_OF_HOSTS)
+            file = hall(watch.folder, size)
+            step = account.begin()
+            done = watch.run("check", str(file), *words, "--json")
+            yield step(size, cells=done.document()["summary"]["cells"])
+
+
+def planned(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what the same costs where a part of the hosts is there, and the rest is no machine's.
+
+    Raises Infrastructure where a cell of those that are there isn't as expected.
+    """
+    there = min(THERE, sizes[0])
+    with machines(watch, there) as lab:
+        words = ("-i", str(inventory(watch.folder, lab, there)), "--only", ROWS_OF_HOSTS)
+        for size in sizes:
+            file = hall(watch.folder, size)
+            step = account.begin()
+            # What nobody is there for isn't measured, and the exit code says so.
+            codes = (0 if size == there else EXIT_INFRASTRUCTURE,)
+            done = watch.run("check", str(file), *words, "--json", codes=codes)
+            summary = done.document()["summary"]
+            yield step(size, cells=summary["cells"])
+            if summary["as_expected"] != there**2:
+                raise Infrastructure(f"{done}: {summary['as_expected']} cells are as expected")
+
+
 def _end(lab: str) -> None:
     """End a lab that an interrupted suite may have left."""
     command_line.run("down", "--lab", lab, deadline=DOWN_DEADLINE)
@@ -302,5 +356,29 @@ WAYS = (
         containers,
     ),
     Way("labs", "`check DIR` of so many labs of 2 lean nodes", (1, 4, 8, 16), suites),
+    Way(
+        "predicted-hosts",
+        "`predict` of so many hosts with a container each, all pairs, ICMP",
+        (3, 20, 50, 100),
+        predicted,
+    ),
+    Way(
+        "surveyed-machines",
+        "`survey --send` of so many machines, lean nodes of which an inventory alone is known",
+        MACHINES,
+        surveyed,
+    ),
+    Way(
+        "read-machines",
+        "`check -i` of so many such machines with a container each, all rows of hosts, ICMP",
+        MACHINES,
+        read,
+    ),
+    Way(
+        "planned-hosts",
+        f"the same of so many hosts, {THERE} of them such machines and the rest by plan alone",
+        (THERE, 40, 60, 100),
+        planned,
+    ),
     Way("jobs", "`check DIR` of 12 labs on 4 boots, with so many at once", (1, 2, 3, 4), jobs),
 )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster.prepare import load_plan
 from underlay.cluster.ssh import lab_key
 from underlay.cluster.state.lab import remove
-from underlay.errors import Infrastructure, UnderlayError
+from underlay.errors import EXIT_OK, Infrastructure, UnderlayError
 from underlay.proof.bench import command_line
 from underlay.render import render_cached
 from underlay.storage import paths
@@ -99,11 +99,16 @@ class Stopwatch:
         """Return how often something is measured: once where it must be quick."""
         return range(1 if self.quick else runs)
 
-    def run(self, *words: str, environment: Mapping[str, str] | None = None) -> command_line.Done:
-        """Run ``underlay`` with ``words``; raise Infrastructure where it doesn't exit with 0."""
+    def run(
+        self,
+        *words: str,
+        environment: Mapping[str, str] | None = None,
+        codes: tuple[int, ...] = (EXIT_OK,),
+    ) -> command_line.Done:
+        """Run ``underlay`` with ``words``; Infrastructure where it exits with none of ``codes``."""
         self.say(" ".join(["underlay", *(word for word in words if "\n" not in word)]))
         done = command_line.run(*words, deadline=self.left, environment=environment)
-        return done.prove()
+        return done.prove(codes)
 
     def seconds(self, *words: str) -> float:
         """Return the wall time of ``underlay`` with ``words``."""

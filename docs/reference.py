@@ -712,9 +712,9 @@ def records() -> str:
     return "\n".join(lines) + "\n"
 
 
-# From how many times the slope on a line's end counts as another one: measured twice, a step of a
-# few seconds differs by a fifth.
-STEEPER = 1.5
+# Measured twice, a step of a few seconds differs by a fifth. From how many times on a slope at a
+# line's end counts as another one, and up to how many times steps count as the same.
+STEEPER, SAME = 1.5, 1.2
 
 
 def growth() -> str:
@@ -772,6 +772,9 @@ def _shape(row: GrowthRow) -> Iterator[str]:
     Of two steps nothing is said: there is one way from here to there.
     """
     ones = [(step.size, step.processor_s) for step in row.steps]
+    if max(seconds for _, seconds in ones) < SAME * min(seconds for _, seconds in ones):
+        yield from ("", "More of them cost no more, within a fifth.")
+        return
     cells = [(step.cells, step.processor_s) for step in row.steps if step.cells is not None]
     for what, points in (("one", ones), ("cell", cells)):
         if 2 < len(points) == len(ones):
@@ -786,7 +789,7 @@ def _compared(points: Sequence[tuple[int, float]]) -> str:
     )
     if first <= 0:
         return "something, and none did on the first"
-    times = last / first
+    times = max(0.0, last / first)
     if times > STEEPER:
         shape = "steeper than a straight line"
     else:

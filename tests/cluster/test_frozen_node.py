@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,12 @@ from underlay.proof.bench.soak import waited
 
 LAB = small_lab("frozen", 3, count=2)
 COLD = "core-02"
+# Of ptrace(2), and of waitpid(2) for whom one hasn't started: __WALL.
+SEIZE, CONTINUE, DETACH, ALL_KINDS = 0x4206, 7, 17, 0x40000000
+LOST = "an alarm of the kernel's clock was lost"
+# A node that waits for its clock again and again, for about three seconds of it.
+TIMES = 5
+WAITING = "i=0; while [ $i -lt 300 ]; do sleep 0.01; i=$((i + 1)); done"
 # All that waits for a node which says nothing, one after the other, and what else a check takes.
 ENDS = START + evidence.DEADLINE + run_folder.JOURNAL_DEADLINE + CHECK_DEADLINE / 2
 
@@ -63,6 +71,30 @@ def frozen(lab: Lab, node: str) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def take_alarms(pid: int, number: int, seconds: float) -> int:
+    """Keep so many alarms from a process, one second apart; return how many were by then.
+
+    It is traced meanwhile (ptrace(2)), and all other signals get there.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+    limit, taken = time.monotonic() + seconds, 0
+    while taken < number and time.monotonic() < limit:
+        assert libc.ptrace(SEIZE, pid, None, None) == 0, os.strerror(ctypes.get_errno())
+        came = 0
+        # It lives by its alarms, and stops at one within a second.
+        while came != signal.SIGALRM:
+            _, status = os.waitpid(pid, ALL_KINDS)
+            assert os.WIFSTOPPED(status), status
+            came = os.WSTOPSIG(status)
+            if came != signal.SIGALRM:
+                assert libc.ptrace(CONTINUE, pid, None, came) == 0
+        assert libc.ptrace(DETACH, pid, None, None) == 0
+        taken += 1
+        time.sleep(1)
+    return taken
 
 
 def theirs(lab: Lab, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -151,3 +183,19 @@ def test_a_killed_node_outranks_the_switch_ports_that_are_dead_for_it(awake: Lab
     os.kill(kernel(awake, COLD), signal.SIGKILL)
     causes = awake.verb("explain", "--json", deadline=ENDS).document()["causes"]
     assert [(cause["id"], cause["where"]) for cause in causes] == [("node-hung", COLD)]
+
+
+@pytest.mark.all
+def test_a_node_whose_kernel_loses_alarms_of_its_clock_goes_on(awake: Lab) -> None:
+    """Kernels lose some by themselves on busy hosts: from then on they waited for ever."""
+    console = awake.state / "nodes" / COLD / "console.log"
+    assert LOST not in console.read_text(errors="replace")
+    for _ in range(TIMES):
+        with ThreadPoolExecutor() as others:
+            waiting = others.submit(awake.shell, COLD, WAITING)
+            assert take_alarms(kernel(awake, COLD), 3, CHECK_DEADLINE) == 3
+            waiting.result(timeout=CHECK_DEADLINE)
+        if LOST in console.read_text(errors="replace"):
+            break
+    assert LOST in console.read_text(errors="replace")
+    awake.check().prove_green()

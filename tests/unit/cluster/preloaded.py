@@ -21,6 +21,7 @@ GET_SET, SET_SET, XSTATE = 0x4204, 0x4205, 0x202
 # Where the sixteen bytes of xmm7 are, and the part of the set that is the same everywhere.
 XMM7 = slice(160 + 7 * 16, 160 + 8 * 16)
 LARGEST = 1 << 16
+MONOTONIC = 1
 # s in which a process is held to a processor at least once, on a machine with much to do.
 PATIENCE = 30.0
 
@@ -153,3 +154,74 @@ def test_a_process_is_where_its_kernel_is_and_both_go_elsewhere_again(traced: Tr
             assert os.sched_getaffinity(0) in (traced.processors(), everywhere)
     assert together
     assert os.sched_getaffinity(0) == everywhere
+
+
+class Clock:
+    """A timer of the host's as a node's kernel has it, and the alarms that came."""
+
+    def __init__(self) -> None:
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._timer = ctypes.c_void_p()
+        assert self._libc.timer_create(MONOTONIC, None, ctypes.byref(self._timer)) == 0
+        self.alarms = 0
+
+    def on_alarm(self, *_: object) -> None:
+        self.alarms += 1
+
+    def set(self, seconds: float) -> None:
+        """Have an alarm come in so many seconds, or none at all for 0."""
+        nanoseconds = round(seconds * 1e9)
+        times = (ctypes.c_long * 4)(0, 0, *divmod(nanoseconds, 10**9))
+        assert self._libc.timer_settime(self._timer, 0, times, None) == 0
+
+    def idle(self, seconds: float, alarms: int) -> None:
+        """Ask for the timer as an idle kernel does, for so long or until there were ``alarms``."""
+        times = (ctypes.c_long * 4)()
+        limit = time.monotonic() + seconds
+        while time.monotonic() < limit and self.alarms < alarms:
+            assert self._libc.timer_gettime(self._timer, times) == 0
+
+    def end(self) -> None:
+        assert self._libc.timer_delete(self._timer) == 0
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    made = Clock()
+    before = signal.signal(signal.SIGALRM, made.on_alarm)
+    yield made
+    made.set(0)
+    made.end()
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_who_has_set_no_timer_after_an_alarm_gets_another(
+    clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """That is what a kernel does which has lost it: it never came there."""
+    clock.set(0.001)
+    clock.idle(PATIENCE, alarms=4)
+    assert clock.alarms == 4
+    assert capfd.readouterr().err.count("was lost, and is sent again") == 1
+
+
+def test_it_is_found_as_well_while_a_process_runs(clock: Clock, traced: Traced) -> None:
+    clock.set(0.001)
+    limit = time.monotonic() + PATIENCE
+    while clock.alarms < 2 and time.monotonic() < limit:
+        traced.go_on(EMULATE)
+    assert clock.alarms == 2
+
+
+def test_who_has_set_the_next_or_wants_none_gets_no_other(
+    clock: Clock, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for next_one in (600, 0):
+        clock.alarms = 0
+        clock.set(0.001)
+        while not clock.alarms:
+            time.sleep(0.001)
+        clock.set(next_one)
+        clock.idle(0.3, alarms=2)
+        assert clock.alarms == 1
+    assert not capfd.readouterr().err

@@ -32,6 +32,7 @@ extern void *memcpy(void *to, const void *from, size_type length);
 extern int memcmp(const void *one, const void *other, size_type length);
 extern int *__errno_location(void);
 extern void stay_together(long pid);
+extern void remind(void);
 
 #define SYS_PTRACE 101L
 #define PEEK_TEXT 1L
@@ -173,6 +174,7 @@ long ptrace(long request, long pid, long address, void *data)
         if (settle(known) < 0)
             return -1;
         known->standing = UNKNOWN;
+        remind();
         stay_together(pid);
         break;
     case CONTINUE:

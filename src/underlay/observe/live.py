@@ -203,12 +203,13 @@ class _Asked:
         self.pairs: tuple[Pair, ...] = tuple(pairs(plan))
         self.protocols = protocols(plan)
         self._own_ports = {c.name: c.own_protocols for c in plan.containers}
+        having = {name: _addresses(plan, name) for name in machines(plan)}
         between = (
             (one, other, *addresses)
-            for one in machines(plan)
-            for other in machines(plan)
+            for one in having
+            for other in having
             if one != other
-            for addresses in _between(plan, one, other)
+            for addresses in _between(having[one], having[other])
         )
         self.between = tuple(between)
 
@@ -253,7 +254,10 @@ class _Asked:
         self, documents: Mapping[str, Mapping[str, Any]], failed: Mapping[str, str]
     ) -> Iterator[Way]:
         """Yield what is known of each way from machine to machine."""
-        rows = _rows(documents)
+        # Once for all ways: of a hundred machines there are ten thousand.
+        told_of: dict[int, dict[str, dict[str, Any]]] = defaultdict(dict)
+        for (number, protocol), (_, result) in _rows(documents).items():
+            told_of[number][protocol] = result
         sizes = {row[0]: row[1:] for found in documents.values() for row in found["sizes"]}
         for number, ends_of_way in enumerate(self.between, len(self.pairs)):
             source, destination = ends_of_way[:2]
@@ -265,7 +269,7 @@ class _Asked:
                 yield Way(*ends_of_way, reason=failed.get(source, "its reader gave no answer"))
                 continue
             mtu, reason = sizes.get(number, (0, "it wasn't asked"))
-            told = {p: result for (n, p), (_, result) in rows.items() if n == number}
+            told = told_of.get(number, {})
             reached = tuple(p for p in ("icmp", "tcp", "udp") if p in told and not told[p]["stop"])
             missed = {p: _stop(r) for p, r in told.items() if r["stop"] not in ("", UNASKED)}
             yield Way(*ends_of_way, reached, missed, mtu, reason)
@@ -282,15 +286,16 @@ def _rows(
     return {(row[0], row[1]): (row[2], row[3]) for d in documents.values() for row in d["rows"]}
 
 
-def _between(plan: Plan, one: str, other: str) -> Iterator[tuple[str, str]]:
-    """Yield the addresses by which two machines meet: those in one network, management left out."""
-    for own in _addresses(plan, one):
-        for there in _addresses(plan, other):
+def _between(one: Sequence[Cidr], other: Sequence[Cidr]) -> Iterator[tuple[str, str]]:
+    """Yield those of the addresses of two machines by which they meet: those in one network."""
+    for own in one:
+        for there in other:
             if own.subnet == there.subnet and own.ip != there.ip:
                 yield own.ip, there.ip
 
 
 def _addresses(plan: Plan, name: str) -> list[Cidr]:
+    """Return all addresses of a machine, but those of its management."""
     host = next((host for host in plan.hosts if host.name == name), None)
     if host is not None:
         found = [address for port in host.ports for address in port.addresses]

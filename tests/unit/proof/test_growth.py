@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import doc_pages
 import documents
 from underlay import cli
 from underlay.cli.verbs.bench import show_growth
+from underlay.cluster.prepare import load_plan
 from underlay.errors import Infrastructure
 from underlay.proof.bench import bench, growth, labs
 from underlay.proof.bench.growth import (
@@ -27,6 +29,8 @@ from underlay.proof.bench.growth import (
     document,
     record,
 )
+from underlay.proof.bench.machines import Answering, hall
+from underlay.proof.live import How, prove_machines
 from underlay.proof.records import keeping
 from underlay.report.documents.kinds import stamped
 from underlay.storage import paths
@@ -167,6 +171,23 @@ def test_what_fails_is_said_and_the_rest_is_measured(
     assert cli.main(["bench", "growth", "--json", "--quick"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [step["size"] for step in said["results"][0]["steps"]] == [3]
+
+
+def test_what_is_made_of_answers_grows_with_cells_and_no_faster(tmp_path: Path) -> None:
+    """All ways between a hundred machines were once looked for among all of their answers."""
+    cost = {}
+    for hosts in (20, 100):
+        plan = load_plan(hall(tmp_path, hosts))
+        ways = Answering(plan)
+        began = time.process_time()
+        verdict = prove_machines(plan, ways, lambda _: None, How()).verdict
+        cost[hosts] = time.process_time() - began
+        assert verdict.summary.as_expected == hosts**2
+        assert verdict.live is not None
+        assert {way.mtu for way in verdict.live.ways} == {1500}
+        assert len(verdict.live.ways) == hosts * (hosts - 1)
+    # There are 25 times as many cells; a search of all for each way made it 250.
+    assert cost[100] < 75 * cost[20], cost
 
 
 @pytest.mark.parametrize("other", ["dataplane", "growth"])

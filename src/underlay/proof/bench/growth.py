@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from underlay.cluster.prepare import load_plan
 from underlay.cluster.providers.uml import sandbox
 from underlay.errors import EXIT_INFRASTRUCTURE, Infrastructure, UnderlayError
 from underlay.proof.bench import command_line, labs
@@ -22,8 +23,15 @@ from underlay.proof.bench.bench import machine, reason
 from underlay.proof.bench.descendants import descendants
 from underlay.proof.bench.fleets import SIZES, fleet
 from underlay.proof.bench.labs import DOWN_DEADLINE, Stopwatch
-from underlay.proof.bench.machines import ROWS_OF_HOSTS, hall, inventory, machines
+from underlay.proof.bench.machines import (
+    ROWS_OF_HOSTS,
+    Answering,
+    hall,
+    inventory,
+    machines_up,
+)
 from underlay.proof.bench.node_processes import process_seconds
+from underlay.proof.live import How, prove_machines
 from underlay.proof.records.keeping import keep
 from underlay.storage import paths, temporary
 
@@ -300,9 +308,24 @@ def predicted(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Ite
         yield step(size, cells=len(done.document()["cells"]))
 
 
+def answered(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
+    """Yield what `check -i` does beside asking: predicting, and judging the answers of all hosts.
+
+    Raises Infrastructure where a host's cell isn't as expected.
+    """
+    for size in sizes:
+        plan = load_plan(hall(watch.folder, size))
+        ways = Answering(plan)
+        step = account.begin()
+        summary = prove_machines(plan, ways, lambda _: None, How()).verdict.summary
+        yield step(size, cells=summary.cells)
+        if summary.as_expected != size**2:
+            raise Infrastructure(f"{summary.as_expected} cells of {size} hosts are as expected")
+
+
 def surveyed(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
     """Yield what a survey by frames costs of so many machines of an inventory."""
-    with machines(watch, sizes[-1]) as lab:
+    with machines_up(watch, sizes[-1]) as lab:
         for size in sizes:
             words = ("-i", str(inventory(watch.folder, lab, size)), "--segment", "hall=eth1")
             step = account.begin()
@@ -312,7 +335,7 @@ def surveyed(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iter
 
 def read(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iterator[Step]:
     """Yield what `check -i` costs of so many machines, for all rows that any user can measure."""
-    with machines(watch, sizes[-1]) as lab:
+    with machines_up(watch, sizes[-1]) as lab:
         for size in sizes:
             words = ("-i", str(inventory(watch.folder, lab, size)), "--only", ROWS_OF_HOSTS)
             file = hall(watch.folder, size)
@@ -327,7 +350,7 @@ def planned(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Itera
     Raises Infrastructure where a cell of those that are there isn't as expected.
     """
     there = min(THERE, sizes[0])
-    with machines(watch, there) as lab:
+    with machines_up(watch, there) as lab:
         words = ("-i", str(inventory(watch.folder, lab, there)), "--only", ROWS_OF_HOSTS)
         for size in sizes:
             file = hall(watch.folder, size)
@@ -361,6 +384,12 @@ WAYS = (
         "`predict` of so many hosts with a container each, all pairs, ICMP",
         (3, 20, 50, 100),
         predicted,
+    ),
+    Way(
+        "answered-hosts",
+        "what `check -i` does beside asking, where so many hosts with a container each answer",
+        (3, 20, 50, 100),
+        answered,
     ),
     Way(
         "surveyed-machines",

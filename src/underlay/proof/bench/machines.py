@@ -10,15 +10,20 @@ from __future__ import annotations
 import json
 import shlex
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from underlay.cluster.inventory import Machine
+from underlay.cluster.machines import Answered, Ways
+from underlay.expect import Prediction, machines, pairs
+from underlay.observe.commands import unpacked
 from underlay.proof.bench.labs import PREFIX
 from underlay.storage import paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from underlay.plan import Plan
     from underlay.proof.bench.labs import Stopwatch
 
 ROWS_OF_HOSTS = "core-* -> *"
@@ -60,8 +65,53 @@ def inventory(folder: Path, lab: str, hosts: int) -> Path:
     return file
 
 
+class Answering(Ways):
+    """Machines that are none: all have answered already, each as ``plan`` predicts it.
+
+    What is done with their answers is timed; nothing is said of what it takes to get them.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Predict what each will say."""
+        super().__init__((Machine(name, name) for name in machines(plan)), Path())
+        stops = {
+            (e.source, e.destination, e.family, e.protocol): e.stop
+            for e in Prediction(plan).cells
+            if not e.reachable
+        }
+        self._stops = {
+            (number, protocol): stop
+            for number, pair in enumerate(pairs(plan))
+            for protocol in plan.protocols
+            if (stop := stops.get((pair.source.name, pair.destination.name, pair.family, protocol)))
+        }
+
+    def ask(
+        self,
+        arguments: Mapping[str, Sequence[str]],
+        *,
+        deadline: float,
+        given: Mapping[str, str] | str = "",
+        become: bool = False,
+    ) -> dict[str, Answered]:
+        """Return what readers would answer to the tasks in ``given``."""
+        assert not isinstance(given, str)
+        return {name: Answered(name, 0, self._said(given[name]), "") for name in arguments}
+
+    def _said(self, given: str) -> str:
+        task: dict[str, Any] = unpacked(given.splitlines()[1])
+        rows = [
+            [number, protocol, 1, {"stop": self._stops.get((number, protocol), ""), "rtt": 0.5}]
+            for number, _own, _there, *protocols in task["cells"]
+            for protocol in protocols
+        ]
+        sizes = [[number, 1500, ""] for number, *_ in task["sizes"]]
+        said = {"rows": rows, "sizes": sizes, "unread": [], "icmp": "socket", "seen": {}}
+        return json.dumps(said)
+
+
 @contextmanager
-def machines(watch: Stopwatch, number: int) -> Iterator[str]:
+def machines_up(watch: Stopwatch, number: int) -> Iterator[str]:
     """Have so many machines up; hand out the name of the lab that they are nodes of."""
     with watch.lab(hall(watch.folder, number)) as (lab, _):
         for host in range(1, number + 1):

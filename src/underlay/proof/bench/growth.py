@@ -12,7 +12,7 @@ import resource
 import threading
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.prepare import load_plan
@@ -316,9 +316,11 @@ def answered(watch: Stopwatch, account: Account, sizes: tuple[int, ...]) -> Iter
     for size in sizes:
         plan = load_plan(hall(watch.folder, size))
         ways = Answering(plan)
-        step = account.begin()
+        # All of it is this very process's work, which is on nobody's account.
+        step, began = account.begin(), time.process_time()
         summary = prove_machines(plan, ways, lambda _: None, How()).verdict.summary
-        yield step(size, cells=summary.cells)
+        spent = round(time.process_time() - began, 2)
+        yield replace(step(size, cells=summary.cells), processor_s=spent)
         if summary.as_expected != size**2:
             raise Infrastructure(f"{summary.as_expected} cells of {size} hosts are as expected")
 
@@ -388,7 +390,7 @@ WAYS = (
     Way(
         "answered-hosts",
         "what `check -i` does beside asking, where so many hosts with a container each answer",
-        (3, 20, 50, 100),
+        (10, 20, 50, 100),
         answered,
     ),
     Way(

@@ -76,6 +76,7 @@ LONGEST = (
     "test_hosts_probe",
     "test_hosts_lab",
     "test_hosts_seen",
+    "test_hosts_old_python",
     "test_survey",
     "test_ignition",
     "test_workshop_on_servers",

@@ -87,8 +87,7 @@ def apply(task: dict, report: dict) -> None:
             report["left"] += filter(None, [host_changes.unmake(entry, journal)])
             report["changes"].append(f"{_thing(entry)}: removed")
         for change in work.fresh:
-            host_changes.make(change, journal)
-            report["changes"].append(change.said)
+            report["changes"] += host_changes.make(change, journal)
         journal.note(WHOLE)
 
 

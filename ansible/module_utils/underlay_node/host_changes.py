@@ -108,12 +108,18 @@ def place(change: Change) -> str:
     }.get(change.kind, "")
 
 
-def make(change: Change, journal: Journal) -> None:
-    """Make one change, written down before; raise Failed or OSError."""
+def make(change: Change, journal: Journal) -> list[str]:
+    """Make one change and the folders above it, each written down before; say what was made.
+
+    Raises Failed or OSError.
+    """
+    said = []
     for folder in missing_folders(place(change)) if place(change) else ():
-        journal.note(MADE, kind="folder", name=folder, said=f"{folder}: made")
+        said.append(f"{folder}: made")
+        journal.note(MADE, kind="folder", name=folder, said=said[-1])
         os.mkdir(folder, 0o755)
     _MAKE[change.kind](change, journal)
+    return [*said, change.said]
 
 
 def is_ours(entry: dict) -> bool:

@@ -110,6 +110,11 @@ def _programs(node: dict, sent: dict[str, str], specified: list[dict]) -> Iterat
             f"there is no CNI plugin {name} in {', '.join(host_plugins.FOLDERS)}",
             "install containernetworking-plugins, or runtime: iproute2 in the lab file",
         )
+    for text in () if lacking else sorted(texts):
+        try:
+            host_plugins.version(text)
+        except Failed as error:
+            yield Conflict(str(error), "newer plugins, or runtime: iproute2 in the lab file")
     kinds = {n["driver"] for one in specified for n in one["networks"].values()}
     kinds |= {"vlan"} if node["node"]["vlans"] else set()
     for module in sorted({MODULES[kind] for kind in kinds if kind in MODULES}):

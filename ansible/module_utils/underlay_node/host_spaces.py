@@ -7,7 +7,6 @@ each a cookie that none has again until the next boot (SO_NETNS_COOKIE, Linux 5.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import glob
 import json
 import os
@@ -15,12 +14,11 @@ import socket
 from collections.abc import Callable, Iterator
 
 from .commands import DEADLINE, Failed, run
-from .namespaces import aside, path
+from .namespaces import CLONE_NEWNET, aside, call, join, leave, path
 
 FOLDER = "/run/netns"
 # Where runtimes keep namespaces by a name: ip netns, CNI and podman; Docker.
 NAMED = (FOLDER, "/run/docker/netns")
-CLONE_NEWNET = 0x40000000
 # linux/mount.h, asm-generic/socket.h
 MS_BIND, MNT_DETACH = 0x1000, 0x2
 SO_NETNS_COOKIE = 71
@@ -36,10 +34,10 @@ def make(name: str, note: Callable[[str], None]) -> None:
 
     def inside() -> None:
         try:
-            _call("unshare", CLONE_NEWNET)
+            leave(CLONE_NEWNET)
             note(_identity())
             os.close(os.open(path(name), os.O_RDONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0))
-            _call("mount", OWN.encode(), path(name).encode(), None, MS_BIND, None)
+            call("mount", OWN.encode(), path(name).encode(), None, MS_BIND, None)
         except (OSError, Failed) as error:
             failed.append(error)
 
@@ -51,7 +49,7 @@ def make(name: str, note: Callable[[str], None]) -> None:
 def remove(name: str) -> None:
     """Take the namespace's name away, and with it the namespace, unless somebody is inside."""
     if is_space(path(name)):
-        _call("umount2", path(name).encode(), MNT_DETACH)
+        call("umount2", path(name).encode(), MNT_DETACH)
     os.unlink(path(name))
 
 
@@ -63,7 +61,7 @@ def identity(name: str) -> str:
 
     def inside() -> None:
         with contextlib.suppress(OSError), open(path(name), encoding="ascii") as space:
-            _call("setns", space.fileno(), CLONE_NEWNET)
+            join(space.fileno())
             found.append(_identity())
 
     aside(inside)
@@ -105,11 +103,3 @@ def _identity() -> str:
         return f"cookie {int.from_bytes(cookie, 'little')}"
     except OSError:
         return f"number {os.stat(OWN).st_ino}"
-
-
-def _call(function: str, *arguments: object) -> None:
-    """Call a function of the C library; os has these from Python 3.12 on, or not at all."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if getattr(libc, function)(*arguments):
-        number = ctypes.get_errno()
-        raise OSError(number, f"{function}: {os.strerror(number)}")

@@ -18,6 +18,8 @@ UP = 0x1
 # linux/rtnetlink.h and linux/netlink.h.
 RTM_DELLINK = 17
 REQUEST_ACK = 0x5
+# linux/sched.h. Python has names for them from 3.12 on.
+CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x04000000, 0x08000000, 0x40000000
 
 
 def path(name: str) -> str:
@@ -40,6 +42,33 @@ def aside(work: Callable[[], None]) -> None:
     thread.join()
 
 
+def join(space: int) -> None:
+    """Move this thread into the network namespace that the descriptor ``space`` is of."""
+    if hasattr(os, "setns"):
+        os.setns(space, CLONE_NEWNET)  # novm
+    else:
+        call("setns", space, CLONE_NEWNET)
+
+
+def leave(kinds: int) -> None:
+    """Give this thread namespaces of its own, of ``kinds``."""
+    if hasattr(os, "unshare"):
+        os.unshare(kinds)  # novm
+    else:
+        call("unshare", kinds)
+
+
+def call(function: str, *arguments: object) -> None:
+    """Call a function of the C library; os has some of them from Python 3.12 on."""
+    # A node that has them is spared what it costs to load this.
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, function)(*arguments):
+        number = ctypes.get_errno()
+        raise OSError(number, f"{function}: {os.strerror(number)}")
+
+
 def make(names: list[str]) -> None:
     """Make the missing network namespaces and bring up their loopback devices."""
     missing = [name for name in names if not os.path.exists(path(name))]
@@ -57,7 +86,7 @@ def _raise_loopbacks(names: list[str]) -> None:
         for name in names:
             try:
                 with open(path(name), encoding="ascii") as space:
-                    os.setns(space.fileno(), os.CLONE_NEWNET)
+                    join(space.fileno())
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
                     fcntl.ioctl(asked, SIOCSIFFLAGS, request)
             except OSError as error:
@@ -81,7 +110,7 @@ def delete_links(interfaces: dict[str, list[str]]) -> None:
     def inside() -> None:
         for name, links in interfaces.items():
             with contextlib.suppress(OSError), open(path(name), encoding="ascii") as space:
-                os.setns(space.fileno(), os.CLONE_NEWNET)
+                join(space.fileno())
                 for link in links:
                     with contextlib.suppress(OSError):
                         _delete(socket.if_nametoindex(link))

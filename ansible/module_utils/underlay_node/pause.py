@@ -15,7 +15,7 @@ import time
 
 from .commands import Failed, write
 from .crun import BUNDLES, ROOTFS, SLEEP, started
-from .namespaces import aside, path
+from .namespaces import CLONE_NEWIPC, CLONE_NEWUTS, aside, join, leave, path
 
 NO_STREAMS = [(os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0) for number in range(3)]
 # Seconds that a killed process gets to disappear.
@@ -28,10 +28,10 @@ def start(name: str) -> None:
 
     def inside() -> None:
         try:
-            os.unshare(os.CLONE_NEWUTS | os.CLONE_NEWIPC)
+            leave(CLONE_NEWUTS | CLONE_NEWIPC)
             socket.sethostname(name)
             with open(path(name), encoding="ascii") as space:
-                os.setns(space.fileno(), os.CLONE_NEWNET)
+                join(space.fileno())
             process = os.posix_spawn(
                 f"{ROOTFS}{SLEEP[0]}", SLEEP, {}, file_actions=NO_STREAMS, setsid=True
             )

@@ -264,7 +264,7 @@ def _alone(address: str) -> str:
 
 def _enter(space: str) -> None:
     with open(namespaces.path(space), encoding="ascii") as file:
-        os.setns(file.fileno(), os.CLONE_NEWNET)
+        namespaces.join(file.fileno())
 
 
 def _open(name: str) -> tuple[int, str]:

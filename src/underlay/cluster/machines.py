@@ -31,6 +31,22 @@ CONNECT = 10  # s that a connection may take to come about
 PERSIST = 30
 # Machines that are spoken to at once.
 AT_ONCE = 50
+# The least Python that everything which is sent to machines does with.
+LEAST = (3, 9)
+NEEDED = f"Python {LEAST[0]}.{LEAST[1]} or newer is needed"
+# Has a machine say what is wrong with its Python, in words that no locale translates: `-V` is told
+# by every Python and costs none a start. Python 2 tells it to stderr, where PyPy may warn before.
+CHECKED = f"""\
+said=$("$1" -V 2>&1 </dev/null) || said=
+said=${{said#*Python }}
+case $said in
+"") echo "there is no $1 for this user: {NEEDED}" >&2; exit 127;;
+[0-2].* | 3.[0-{LEAST[1] - 1}] | 3.[0-{LEAST[1] - 1}][!0-9]*)
+    echo "$1 is Python ${{said%%[!0-9.]*}}: {NEEDED}" >&2; exit 127;;
+esac
+shift
+exec "$@"
+"""
 # What ssh says where it was not let in, and what its user does about that.
 ADVICE = (
     ("Host key verification failed", "ssh {way}  once by hand, and accept the key if it is right"),
@@ -62,25 +78,31 @@ class Ways:
         self.machines = {machine.name: machine for machine in machines}
         self._sockets = sockets
 
-    def command(self, name: str, arguments: Sequence[str], *, become: bool = False) -> list[str]:
+    def command(
+        self, name: str, arguments: Sequence[str], *, become: bool = False, python: str = ""
+    ) -> list[str]:
         """Return the argument list that runs ``arguments`` on the machine ``name``.
 
-        With ``become`` they run as root, by a sudo that asks for nothing. Raises Infrastructure
-        for a machine that isn't in the inventory: nothing is sent to any other.
+        With ``become`` they run as root, by a sudo that asks for nothing. What runs by the
+        machine's Python, or by another one called ``python``, isn't begun where that is missing or
+        too old: the machine says so instead, and exits with 127. Raises Infrastructure for a
+        machine that isn't in the inventory: nothing is sent to any other.
         """
         machine = self._known(name)
         as_root = ["sudo", "-n", "--"] if become and machine.user != "root" else []
-        words = shlex.join([*as_root, *arguments])
+        python = python or (machine.python if arguments[0] == machine.python else "")
+        checked = ["sh", "-c", CHECKED, "sh", python] if python else []
+        words = shlex.join([*checked, *as_root, *arguments])
         return ["ssh", *self._options(machine), "--", machine.address, words]
 
     def start(
-        self, name: str, arguments: Sequence[str], *, become: bool = False
+        self, name: str, arguments: Sequence[str], *, become: bool = False, python: str = ""
     ) -> subprocess.Popen[bytes]:
-        """Start ``arguments`` on the machine ``name`` with its three streams piped.
+        """Start what ``command`` describes, with its three streams piped.
 
         It ends with its standard input. Raises as ``command`` does, and OSError.
         """
-        return piped(self.command(name, arguments, become=become))
+        return piped(self.command(name, arguments, become=become, python=python))
 
     def spawn(self, *, become: bool = False) -> Callable[[str, list[str]], subprocess.Popen[bytes]]:
         """Return ``start`` as those want it who lead programs on machines by lines."""

@@ -18,7 +18,7 @@ from underlay.observe.live import ABSENT, UNSEEN, read_ways
 from underlay.observe.measure import Manner, measure
 from underlay.observe.observation import Seen
 from underlay.observe.on_node.cells import TOGETHER
-from underlay.observe.pinned import PATH, carried, program
+from underlay.observe.pinned import INTERPRETER, PATH, carried, program
 from underlay.observe.tasks import Asked, AskedPair, numbered
 from underlay.plan import SWITCH
 
@@ -129,7 +129,7 @@ def _starting(ways: Ways) -> Spawn:
 
     def start(name: str, command: list[str]) -> subprocess.Popen[bytes]:
         if command != list(carried()):
-            return ways.start(name, command, become=True)
+            return ways.start(name, command, become=True, python=INTERPRETER)
         python = ways.machines[name].python
         process = ways.start(name, [python, *command[1:]], become=True)
         assert process.stdin is not None

@@ -16,10 +16,12 @@ from underlay.observe.commands import PROBED, PYTHON, source_of_module
 
 # Where the file lies unless its user says otherwise: a folder in which only root writes.
 PATH = "/usr/local/lib/underlay-probe"
+# What its first line names, whatever an inventory says: sudo has nobody choose another.
+INTERPRETER = "/usr/bin/python3"
 MODULES = (*PROBED, "sysctls", "gather", "finding")
 
 _HEAD = '''\
-#!/usr/bin/python3 -IS
+#!{interpreter} -IS
 """Underlay's probe, version {version}: what it does as root, and nothing but that.
 
 It finds network namespaces of containers that are there, enters them, and opens sockets in them.
@@ -95,7 +97,7 @@ def program() -> str:
     """Return the text of the file: Python, with each module's source as it is."""
     from underlay.plan.naming import PROBE_PORT
 
-    parts = [_HEAD.format(version=__version__, port=PROBE_PORT)]
+    parts = [_HEAD.format(interpreter=INTERPRETER, version=__version__, port=PROBE_PORT)]
     for name in MODULES:
         text = source_of_module(name)
         # Raw text between quotes that no module has itself: read here as it was written there.

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from underlay.cluster.machines import LEAST, NEEDED
 from underlay.observe.pinned import PATH, digest
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ exit 0
 """
 # sudo's own words in its long listing, sudo(8): an entry begins so, and asks for no password.
 ENTRY, NO_PASSWORD = "Sudoers entry:", "!authenticate"
+OTHER_PYTHON = "install it there, or name another by ansible_python_interpreter in the inventory"
 Icmp = Literal["datagram", "ping", "none"]
 Probe = Literal["allowed", "not there", "another version", "not allowed"]
 
@@ -92,17 +94,26 @@ def _rights(ways: Ways, answer: Answered, path: str) -> Rights:
     elif told.get("sudo") != "0":
         probe = "not allowed"
     python = told.get("python", "")
-    error = "" if python else f"{answer.machine}: there is no Python for this user"
+    error = _amiss(ways, answer.machine, python)
     icmp: Icmp = "datagram" if told.get("icmp") == "datagram" else "none"
     icmp = "ping" if told.get("icmp") == "ping" else icmp
     as_root = told.get("uid") == "0" and ways.machines[answer.machine].user == "root"
     everything = as_root or (told.get("shell") == "0" and _allows_all(told.get("uid"), listing))
-    hints = [] if error else _icmp_hint(icmp)
+    hints = [OTHER_PYTHON] if error else _icmp_hint(icmp)
     hints += [] if error or everything else _probe_hint(probe, path)
     hint, user = "\n".join(hints), told.get("user", "")
     return Rights(
         answer.machine, address, user, python, probe, icmp, error, hint, everything=everything
     )
+
+
+def _amiss(ways: Ways, name: str, version: str) -> str:
+    """Return what is wrong with a machine's Python of ``version``; nothing where it will do."""
+    python = ways.machines[name].python
+    if not version:
+        return f"{name}: there is no {python} for this user: {NEEDED}"
+    found = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    return f"{name}: {python} is Python {version}: {NEEDED}" if found < LEAST else ""
 
 
 def _allows_all(uid: str | None, listing: str) -> bool:

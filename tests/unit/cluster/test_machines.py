@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -46,6 +47,61 @@ def test_who_is_known_is_left_to_the_user(ways: Ways) -> None:
 def test_root_is_become_by_a_sudo_that_asks_nothing_or_is_there(ways: Ways) -> None:
     assert ways.command("web", ["id"], become=True)[-1] == "sudo -n -- id"
     assert ways.command("root", ["id"], become=True)[-1] == "id"
+
+
+@pytest.mark.parametrize(
+    ("says", "told"),
+    [
+        ("Python 3.9.2", ""),
+        ("Python 3.13.5", ""),
+        ("Python 3.100.0", ""),
+        ("Python 4.0.0", ""),
+        ("Python 3.12.0rc1+", ""),
+        ("Python 3.8.20", "is Python 3.8.20: "),
+        ("Python 3.7.10 (7.3.5, of a compiler)\n[PyPy 7.3.5]", "is Python 3.7.10: "),
+        ("Warning: no such processor\nPython 3.7.10 (7.3.5)\n[PyPy]", "is Python 3.7.10: "),
+        ("Warning: no such processor\nPython 3.11.13 (7.3.20)\n[PyPy]", ""),
+        ("Python 3.8.0+", "is Python 3.8.0: "),
+        ("Python 2.7.18", "is Python 2.7.18: "),
+    ],
+)
+def test_a_machine_says_whether_its_python_will_do(tmp_path: Path, says: str, told: str) -> None:
+    """As a shell there does, to a Python that says so and runs what it is given."""
+    python = tmp_path / "a python"
+    (tmp_path / "said").write_text(f"{says}\n")
+    asked = f'if [ "$1" = -V ]; then exec cat {tmp_path}/said; fi'
+    python.write_text(f'#!/bin/sh\n{asked}\necho ran "$@"\ncat\n')
+    python.chmod(0o755)
+    done = as_there(Machine("web", "192.0.2.1", user="root", python=str(python)), text="its input")
+    if told:
+        assert (done.returncode, done.stdout) == (127, "")
+        assert done.stderr == f"{python} {told}Python 3.9 or newer is needed\n"
+    else:
+        assert (done.stdout, done.stderr) == ("ran -c a b\nits input", "")
+
+
+@pytest.mark.parametrize("python", ["/nowhere/python3", "nowhere-python3", "/etc/hostname"])
+def test_a_machine_says_that_it_has_no_such_python(python: str) -> None:
+    done = as_there(Machine("web", "192.0.2.1", user="root", python=python))
+    assert (done.returncode, done.stdout) == (127, "")
+    words = f"there is no {python} for this user: Python 3.9 or newer is needed\n"
+    assert done.stderr == words
+
+
+def as_there(machine: Machine, text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run here what a machine's shell would be handed, for a program of its Python's."""
+    with ways_to([machine]) as ways:
+        words = ways.command(machine.name, [machine.python, "-c", "a b"], become=True)[-1]
+    return subprocess.run(
+        ["sh", "-c", words], input=text, capture_output=True, text=True, timeout=30, check=False
+    )
+
+
+def test_the_interpreter_of_a_file_is_asked_where_it_is_named(ways: Ways) -> None:
+    """By the user, before sudo is asked for anything."""
+    words = ways.command("web", ["/usr/bin/true"], become=True, python="/nowhere/python3")
+    assert words[-1].endswith(" sh /nowhere/python3 sudo -n -- /usr/bin/true")
+    assert "nowhere" not in ways.command("web", ["/usr/bin/true"], become=True)[-1]
 
 
 def test_nothing_is_sent_to_a_machine_outside_the_inventory(ways: Ways) -> None:

@@ -53,7 +53,7 @@ def opened(name: str, kind: str, path: str) -> int:
 def enter(namespace: int) -> None:
     """Move this thread into a network namespace; os.setns exists from Python 3.12."""
     if hasattr(os, "setns"):
-        os.setns(namespace, CLONE_NEWNET)
+        os.setns(namespace, CLONE_NEWNET)  # novm
     elif ctypes.CDLL(None, use_errno=True).setns(namespace, CLONE_NEWNET):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from underlay.survey.model import Machine, Port, Survey
 
 LARGEST, LEAST = 1500, 576  # what a lab's segment takes
-MOST_NODES = 20
+MOST_NODES, MOST_SEGMENTS = 20, 8
 SIBLINGS = 2
 HEAD = "Made by `underlay survey -o`: segments of machines that exist, and what their switch does."
 # Where a segment's own subnet can't be had, and where containers get addresses: RFC 1918.
@@ -74,7 +74,10 @@ def _text(survey: Survey, name: str, *, own_addresses: bool) -> str:
     for number, group in enumerate(survey.groups, 1):
         wiring = Wiring(survey, group)
         if len(wiring.machines) > 1 and wiring.ports:
-            _add(lab, wiring, number, own_addresses=own_addresses)
+            if len(lab.segments) < MOST_SEGMENTS:
+                _add(lab, wiring, number, own_addresses=own_addresses)
+            else:
+                lab.unsaid.append(f"the segment {group.name}, as it would be one too many")
     if not lab.segments:
         raise BadInput("no two machines have NICs in one segment: there is no network to mirror")
     document: dict[str, Any] = {"name": _word(name, "rack"), "nodes": _nodes(lab)}
@@ -141,14 +144,24 @@ def _policies(lab: _Lab, wiring: Wiring, name: str) -> dict[str, Any]:
         lab.unsaid.append(f"packets of {wiring.sizes[0]} bytes in {name}")
     if "works" in (wiring.reflects.verdict, wiring.reflects_own.verdict):
         found["hairpin"] = True
-    if wiring.group.stated and not any(port.reaches or _tagged(port) for port in wiring.ports):
+    if wiring.group.stated and not _passing(wiring):
         found["isolated"] = True
     asked = [port.sources for port in wiring.ports if port.sources is not None]
     if asked and min(passed for passed, _ in asked) < max(sent for _, sent in asked):
         found["locked"] = True
         if any(passed for passed, _ in asked):
             lab.unsaid.append(f"a limit of MAC addresses in {name}: locked takes none but a node's")
-    return found | _multicast(wiring)
+    elif any(port.returned and port.returned[0] < port.returned[1] for port in wiring.ports):
+        # As on macvtap, whose NIC is handed what is for its own address alone.
+        found["locked"] = True
+        lab.unsaid.append(
+            f"in {name} what other MAC addresses send gets out, and only answers to them are lost:"
+            " locked takes neither"
+        )
+    multicast = _multicast(wiring)
+    if "unknown_multicast" in multicast and found.pop("hairpin", False):
+        lab.unsaid.append(f"ports that reflect in {name}, where unknown multicast is dropped, too")
+    return found | multicast
 
 
 def _multicast(wiring: Wiring) -> dict[str, Any]:
@@ -161,15 +174,16 @@ def _multicast(wiring: Wiring) -> dict[str, Any]:
     return {}
 
 
-def _tagged(port: Port) -> bool:
-    return any(ends for ends in port.vlans.values())
+def _passing(wiring: Wiring) -> bool:
+    """Whether any frame passes between its ports, with or without a tag."""
+    return any(port.reaches or any(port.vlans.values()) for port in wiring.ports)
 
 
 def _ports(lab: _Lab, wiring: Wiring, nics: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Return the VLANs of a switch's ports, by node; nothing where it passes every tag asked."""
     tags = wiring.group.vlans
     carried = all(wiring.carries(tag).verdict == "works" for tag in tags)
-    if not tags or (carried and wiring.tag is None):
+    if not tags or not _passing(wiring) or (carried and wiring.tag is None):
         return {}
     by_name = {port.name: port for port in wiring.ports}
     found = {}

@@ -31,6 +31,7 @@ def lab(text: str) -> dict[str, Any]:
         ({"vlans": BOTH_PASS, "sources": (0, 4)}, {"locked": True}),
         ({"vlans": BOTH_PASS, "reflected": (5, 5)}, {"hairpin": True}),
         ({"vlans": BOTH_PASS, "reflected_own": (5, 5)}, {"hairpin": True}),
+        ({"vlans": BOTH_PASS, "returned": (0, 4)}, {"locked": True}),
         ({"vlans": BOTH_PASS, "largest": 1404}, {"mtu": 1404}),
         ({"vlans": BOTH_PASS, "group6": (0, 1)}, {"snooping": True, "unknown_multicast": "drop"}),
         ({"vlans": BOTH_PASS, "strangers4": (0, 1)}, {"snooping": True, "querier": True}),
@@ -65,7 +66,15 @@ def test_ports_that_are_meant_to_be_one_segment_are_kept_apart() -> None:
     seen = survey(reaches=[], vlans={}, sources=None, returned=None)
     group = Group(name="lan", stated=True, ports=["a1:eth1", "a2:eth1"])
     found = lab(lab_text(seen.model_copy(update={"groups": [group]}), "rack"))
-    assert found["segments"]["lan"]["isolated"] is True
+    segment = found["segments"]["lan"]
+    assert {key: value for key, value in segment.items() if key != "subnet"} == {"isolated": True}
+
+
+def test_of_ports_that_are_kept_apart_nothing_is_said_of_tags_that_were_asked() -> None:
+    seen = survey(reaches=[], vlans={10: []}, sources=None, returned=None)
+    group = Group(name="lan", stated=True, ports=["a1:eth1", "a2:eth1"], vlans=[10])
+    found = lab(lab_text(seen.model_copy(update={"groups": [group]}), "rack"))
+    assert "ports" not in found["segments"]["lan"]
 
 
 def test_addresses_and_names_are_kept_where_a_lab_can_have_them() -> None:
@@ -100,6 +109,26 @@ def test_a_name_that_no_lab_takes_is_changed_and_what_it_cannot_say_is_told() ->
     assert found["name"] == "my-rack"
     assert "packets of 9000 bytes" in text
     assert "a limit of MAC addresses" in text
+
+
+def test_macvtap_reflects_and_drops_multicast_of_which_a_lab_has_one() -> None:
+    text = lab_text(
+        survey(vlans=BOTH_PASS, returned=(0, 4), reflected_own=(5, 5), group6=(0, 1)), "rack"
+    )
+    segment = lab(text)["segments"]["lan"]
+    wanted = {"locked": True, "snooping": True, "unknown_multicast": "drop"}
+    assert {key: value for key, value in segment.items() if key != "subnet"} == wanted
+    assert "ports that reflect in lan" in text
+    assert "in lan what other MAC addresses send gets out" in text
+
+
+def test_of_more_segments_than_a_lab_has_the_others_are_named() -> None:
+    seen = survey(vlans=BOTH_PASS)
+    (group,) = seen.groups
+    many = [group.model_copy(update={"name": f"wire-{number}"}) for number in range(1, 11)]
+    text = lab_text(seen.model_copy(update={"groups": many}), "rack")
+    assert [*lab(text)["segments"]] == [f"wire-{number}" for number in range(1, 9)]
+    assert "the segment wire-9, as it would be one too many; the segment wire-10" in text
 
 
 def test_without_frames_or_a_second_machine_there_is_nothing_to_mirror() -> None:

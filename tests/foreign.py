@@ -9,7 +9,8 @@ from __future__ import annotations
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from ruamel.yaml import YAML
 
 from cluster.commands import Done, clean_environment, run
 from cluster.running import Checkout, Lab
+from underlay.cluster.access import run_in
 from underlay.cluster.happening import happen
 from underlay.cluster.state.lab import read_state
 from underlay.storage.paths import HOME
@@ -41,6 +43,7 @@ containers:
 USER = "visitor"
 EVERYTHING = f"{USER} ALL=(ALL) NOPASSWD: ALL"
 SSH_DEADLINE = 120.0
+SCRIPT_DEADLINE = 300.0
 # Who may send echo requests: systemd says so (sysctl.d/50-default.conf), and lean nodes have none.
 ANYBODY = "0 2147483647"
 # And sudo makes a folder for its time stamps when somebody first asks it.
@@ -129,9 +132,24 @@ class Foreign:
         command = ["ssh", *options, host["ansible_host"], shlex.join(words)]
         return run(command, folder=self.inventory.parent, deadline=SSH_DEADLINE)
 
+    def everywhere(self, scripts: Mapping[str, str]) -> dict[str, str]:
+        """Run each machine's shell script as root, on all at once; return what they print."""
+        with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor() as threads:
+            patch.setenv(HOME, str(self.lab.checkout.root / ".underlay"))
+            state = read_state(self.lab.name)
+            assert state is not None
+
+            def ran(name: str) -> str:
+                words = ["sh", "-euc", scripts[name]]
+                done = run_in(state, name, words, deadline=SCRIPT_DEADLINE)
+                assert done.returncode == 0, f"{name}:\n{done.stdout}\n{done.stderr}"
+                return str(done.stdout)
+
+            return dict(zip(scripts, threads.map(ran, scripts), strict=True))
+
     def listing(self) -> dict[str, str]:
         """Return links, addresses, routes, settings, files and processes of ``listed`` machines."""
-        return {name: self.root(name, LISTING) for name in self.listed}
+        return self.everywhere(dict.fromkeys(self.listed, LISTING))
 
     def install(self, path: str, text: str) -> None:
         """Put a program at ``path`` on all machines, as an administrator does: only root writes."""
@@ -263,7 +281,13 @@ def heard(port: str, frame: bytes) -> Heard:
 
 @contextmanager
 def foreign_machines(
-    checkout: Checkout, folder: Path, name: str, text: str, *, list_all: bool = True
+    checkout: Checkout,
+    folder: Path,
+    name: str,
+    text: str,
+    *,
+    list_all: bool = True,
+    provider: str = "uml",
 ) -> Iterator[Foreign]:
     """Yield the nodes of the lab file ``text`` as machines that nobody knows; end the lab after.
 
@@ -273,7 +297,7 @@ def foreign_machines(
     file.write_text(text)
     lab = Lab(checkout, name, file)
     try:
-        done = lab.up()
+        done = lab.up("--provider", provider)
         assert done.code == 0, str(done)
         found = _with_visitor(lab, folder)
         yield replace(found, listed=found.names) if list_all else found

@@ -24,8 +24,8 @@ from underlay.storage.paths import HOME, root
 from underlay.verdict import NEVER_HEARD, NEVER_LEFT
 
 # s; they end what hangs, and prove nothing about speed: where twenty processes share two
-# processors, two nodes with Docker took four minutes to boot.
-UP_DEADLINE = 900.0
+# processors, two nodes with Docker took four minutes to boot, and three emulated ones seven.
+UP_DEADLINE = 1200.0
 CHECK_DEADLINE = 300.0
 VERB_DEADLINE = 180.0
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,21 +172,15 @@ def test_what_fails_is_said_and_the_rest_is_measured(
     assert [step["size"] for step in said["results"][0]["steps"]] == [3]
 
 
-def test_what_is_made_of_answers_grows_with_cells_and_no_faster(tmp_path: Path) -> None:
-    """All ways between a hundred machines were once looked for among all of their answers."""
-    cost = {}
-    for hosts in (20, 100):
-        plan = load_plan(hall(tmp_path, hosts))
-        ways = Answering(plan)
-        began = time.process_time()
-        verdict = prove_machines(plan, ways, lambda _: None, How()).verdict
-        cost[hosts] = time.process_time() - began
-        assert verdict.summary.as_expected == hosts**2
-        assert verdict.live is not None
-        assert {way.mtu for way in verdict.live.ways} == {1500}
-        assert len(verdict.live.ways) == hosts * (hosts - 1)
-    # There are 25 times as many cells; a search of all for each way made it 250.
-    assert cost[100] < 75 * cost[20], cost
+def test_answers_that_are_made_up_are_judged_as_those_of_machines(tmp_path: Path) -> None:
+    """What `answered-hosts` counts is the judging of all cells, and of all ways between hosts."""
+    hosts = 20
+    plan = load_plan(hall(tmp_path, hosts))
+    verdict = prove_machines(plan, Answering(plan), lambda _: None, How()).verdict
+    assert verdict.summary.as_expected == hosts**2
+    assert verdict.live is not None
+    assert {way.mtu for way in verdict.live.ways} == {1500}
+    assert len(verdict.live.ways) == hosts * (hosts - 1)
 
 
 @pytest.mark.parametrize("other", ["dataplane", "growth"])

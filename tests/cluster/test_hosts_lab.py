@@ -319,9 +319,9 @@ def held(machines: Foreign, name: str, at: str) -> Iterator[None]:
         machines.root(name, "rm -rf /run/held")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def holding(allowed: Foreign) -> Iterator[Foreign]:
-    """The machines, with a program before ip that can hold it."""
+    """The machines, with a program before ip that can hold it: none of them boots with that."""
     allowed.install("/usr/local/sbin/ip", HOLDING)
     try:
         yield allowed

@@ -95,7 +95,7 @@ def test_an_exercise_is_as_it_says(shipped: dict[str, Proven], exercise: str) ->
     "names",
     [
         # What is red and isn't named is found out daily in test_workshop_alone.py.
-        ("unsolved", "not-wrong", "blind"),
+        ("not-wrong",),
         pytest.param(tuple(TWINS), marks=pytest.mark.all),
     ],
     ids=["some", "all"],
@@ -116,6 +116,8 @@ def test_an_exercise_that_lies_is_found_out(
     assert found.exit_code == 1
 
 
+# What lies is tried on its own as well: that is so daily, above.
+@pytest.mark.all
 def test_what_fails_on_shared_nodes_is_tried_on_its_own(here: Checkout, tmp_path: Path) -> None:
     # It stumbles over what the first one has left in a place that no lab's files are in.
     first = EXERCISE.replace(SOLVE, 'run: "iptables -D INPUT -j DROP; touch /run/was-here"')

@@ -138,7 +138,7 @@ def test_an_exercise_is_done_by_what_a_learner_does(seat: Seat) -> None:
         ("begin", "setting the exercise up"),
         pytest.param("reset", "booting", marks=pytest.mark.all),
         pytest.param("reset", "setting the exercise up", marks=pytest.mark.all),
-        ("skip", "running the solution"),
+        pytest.param("skip", "running the solution", marks=pytest.mark.all),
     ],
 )
 def test_a_seat_that_was_killed_is_made_whole_by_a_reset(seat: Seat, word: str, line: str) -> None:

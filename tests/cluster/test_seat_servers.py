@@ -92,6 +92,9 @@ def course(tmp_path: Path) -> Path:
     return course_in(tmp_path, **ON_ONE_NODE)
 
 
+# Daily tests/unit/cli/test_workshop_on_servers.py has Ansible ask servers for theirs, and
+# test_seats.py proves those of one machine.
+@pytest.mark.all
 def test_two_machines_share_the_seats(copy: Checkout, machines: Path, course: Path) -> None:
     words = ("-i", str(machines), "--json")
     done = copy.underlay(

@@ -16,11 +16,12 @@ from cluster.running import UP_DEADLINE, Checkout, Lab
 
 # Vagrant makes its dotfile folder again whenever it is asked something.
 VAGRANTS_OWN = "vagrant"
-# By profile. Every day a lean one each: six full ones keep two processors busy for minutes.
+# By profile. Every day test_side_by_side.py has labs of the same addresses up at once, and
+# test_killed.py and test_rebooted.py have Vagrant halt and reload nodes.
 NODES = {"lean": ["core-01"], "full": ["core-01", "core-02", "core-03"]}
 
 
-@pytest.fixture(params=["lean", pytest.param("full", marks=pytest.mark.all)])
+@pytest.fixture(params=NODES)
 def profile(request: pytest.FixtureRequest) -> str:
     """Return the profile of both labs' nodes."""
     return str(request.param)
@@ -69,6 +70,7 @@ class ByHand:
         return run(command, folder=checkout.root, deadline=UP_DEADLINE, environment=self.variables)
 
 
+@pytest.mark.all
 def test_vagrant_by_hand_on_two_labs_with_the_same_addresses(
     labs: tuple[Lab, Lab], profile: str
 ) -> None:

@@ -40,7 +40,9 @@ class Here(Ways):
 
     lost: tuple[str, ...] = ()
 
-    def command(self, name: str, arguments: Sequence[str], *, become: bool = False) -> list[str]:
+    def command(
+        self, name: str, arguments: Sequence[str], *, become: bool = False, python: str = ""
+    ) -> list[str]:
         if name in self.lost:
             return ["sh", "-c", "echo 'ssh: no route to host' >&2; exit 255"]
         return ["ip", "netns", "exec", name, *arguments]

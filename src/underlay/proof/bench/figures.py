@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from underlay.cluster.providers.uml.sandbox import memory_kib
 from underlay.cluster.spans import KERNEL_TO_SSH, recorded
 from underlay.errors import Infrastructure
 from underlay.proof.bench import baseline, command_line, labs
 from underlay.proof.bench.fleets import SIZES, fleet
 from underlay.proof.bench.labs import DOWN_DEADLINE
+from underlay.proof.bench.memory import used_mib
 from underlay.proof.bench.node_processes import nodes_seconds
 from underlay.storage import paths
 
@@ -258,10 +258,10 @@ def twenty(watch: Stopwatch, found: Found, wanted: set[str]) -> None:
     spent: dict[int, tuple[float, float]] = {}
     for count in NODES[-1:] if watch.quick else NODES:
         file = labs.many(f"nodes-{count}", watch.folder, nodes=count, count=1, profile="full")
-        free = memory_kib()["MemAvailable"]
+        before = used_mib()
         with watch.lab(file) as (name, started):
             seconds = started + watch.seconds("check", "--lab", name)
-            spent[count] = (seconds, (free - memory_kib()["MemAvailable"]) / 1024)
+            spent[count] = (seconds, used_mib() - before)
             if count == NODES[-1]:
                 found.add("nodes_20_s", seconds)
     for count, (seconds, memory) in spent.items():

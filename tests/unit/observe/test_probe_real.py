@@ -160,6 +160,9 @@ def test_a_word_of_refusal_on_the_way_is_told_from_silence(tmp_path: Path) -> No
         f"-n net-2a route del local {address} table local",
         f"-n net-2a route add prohibit {address}",
         "sysctl net-2a net.ipv4.ip_forward",
+        # By the ms. By the second, a route's limit and that of ICMP take from what one peer is
+        # told, and the third request in a moment hears nothing: ip_error and icmpv4_xrlim_allow.
+        "sysctl net-2a net.ipv4.icmp_ratelimit",
         f"-n net-1a neigh add {address} dev eth0 nud permanent lladdr {two.attachments[0].mac}",
     )
     for cell in cells(seen, one.name, two.name):

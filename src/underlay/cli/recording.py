@@ -67,10 +67,12 @@ def recorded_in(
 
 def baseline_of(file: Path | None) -> Run | None:
     """Return the run that others are compared with; raise BadInput where there is none."""
+    if file is None:
+        return None
     from underlay.proof.runs.comparison import usable
     from underlay.proof.runs.file import read_run
 
-    return None if file is None else usable(read_run(file.expanduser()), file)
+    return usable(read_run(file.expanduser()), file)
 
 
 def _write_junit(run: Run, path: Path) -> None:

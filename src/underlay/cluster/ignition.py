@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.process import run, tail
 from underlay.errors import BadInput, Infrastructure
-from underlay.fleet.formats.ignition import NEWEST, is_newer, not_judged, version_of
 from underlay.storage import temporary
 
 if TYPE_CHECKING:
@@ -92,6 +91,8 @@ def apply(
             raise Infrastructure(
                 "Ignition could not be run here", detail=tail(done.stderr), hint="underlay doctor"
             )
+        from underlay.fleet.formats.ignition import NEWEST
+
         raise BadInput(
             f"Ignition refuses {' or '.join(own) or config.name}: {said[-1]}",
             detail=tail(done.stderr),
@@ -118,6 +119,8 @@ def refuse_newer(source: str, text: str) -> None:
 
     A text that isn't one is left to Ignition.
     """
+    from underlay.fleet.formats.ignition import is_newer, not_judged, version_of
+
     version = version_of(text)
     if version and is_newer(version):
         message, hint = not_judged(version)

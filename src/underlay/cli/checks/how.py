@@ -69,12 +69,13 @@ def tell_one(
 ) -> int:
     """Print what became of the one lab that was measured where it is; return the exit code."""
     from underlay.proof.explanation import NOTHING
-    from underlay.report.comparison import baseline_document
-    from underlay.report.results import lab_document
 
     verdict, explanation = result.verdict, result.explanation or NOTHING
     compared = earlier.compared(run) if earlier else None
     if how.as_json:
+        from underlay.report.comparison import baseline_document
+        from underlay.report.results import lab_document
+
         page = lab_document(result, plan)
         print_document("check", {**page, **baseline_document(compared)})
     elif not how.quiet:

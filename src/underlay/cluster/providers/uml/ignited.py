@@ -21,7 +21,6 @@ from underlay.cluster.node_files import IMAGES_IN_SEED, PROGRAM_FILE, program
 from underlay.cluster.providers.uml import initrd as first_boot
 from underlay.cluster.providers.uml.account import OWNER, add_account, with_account
 from underlay.errors import BadInput
-from underlay.fleet.formats.ignition import read_as, version_of
 from underlay.plan.naming import archive_name
 from underlay.storage import temporary
 
@@ -103,20 +102,29 @@ def configurations(node: PlannedNode) -> dict[str, str]:
 
     Those of a later specification are as of another one where the lab says so.
     """
-    return {
-        one.source: read_as(one.text, node.ignition_as) if node.ignition_as else one.text
-        for one in node.own
-        if one.program == CONFIG
-    }
+    texts = {one.source: one.text for one in node.own if one.program == CONFIG}
+    if not node.ignition_as:
+        return texts
+    from underlay.fleet.formats.ignition import read_as
+
+    return {source: read_as(text, node.ignition_as) for source, text in texts.items()}
 
 
 def rewritten(plan: Plan) -> list[str]:
     """Return in words which configurations are read as of another specification than they say."""
-    return [
-        f"{one.source} says version {version_of(one.text)}, and is read as {node.ignition_as}"
+    others = [
+        (node, one)
         for node in plan.nodes
         for one in node.own
         if one.program == CONFIG and configurations(node)[one.source] != one.text
+    ]
+    if not others:
+        return []
+    from underlay.fleet.formats.ignition import version_of
+
+    return [
+        f"{one.source} says version {version_of(one.text)}, and is read as {node.ignition_as}"
+        for node, one in others
     ]
 
 

@@ -103,9 +103,13 @@ def solution(tmp_path: Path) -> str:
 
 
 def test_a_seat_sees_no_solution(make: Make, solution: str) -> None:
-    assert found(make(True), solution) == []
+    seat = make(True)
+    assert found(seat, solution) == []
+    assert "/lab/nodes" in found(seat, "nodes")
 
 
+# It looks through all of this machine's disk.
+@pytest.mark.all
 def test_the_same_search_finds_it_where_nothing_is_confined(make: Make, solution: str) -> None:
     files = [line for line in found(make(False), solution) if line.startswith("/")]
     assert {Path(file).parent.name for file in files} >= {"courses", "you", "07"}

@@ -129,6 +129,7 @@ def test_a_container_is_found_by_its_address_where_its_name_is_another(
     assert done.code == 0, str(done)
 
 
+@pytest.mark.all
 def test_what_differs_is_explained_from_inside(here: Checkout, allowed: Foreign) -> None:
     container = next(c for c in allowed.lab.plan.containers if c.runtime == "cni")
     address = container.attachments[0].address

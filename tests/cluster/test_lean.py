@@ -41,6 +41,7 @@ def lean(copy: Checkout, tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
+@pytest.mark.all
 def test_a_lean_lab_comes_up_is_green_and_leaves_nothing(lean: Lab) -> None:
     before = interfaces()
     done = lean.up()

@@ -73,13 +73,10 @@ def stuck(checkout: Checkout, folder: Path, script: str) -> Lab:
     return Lab(checkout, "stuck", file)
 
 
+@pytest.mark.all
 @pytest.mark.parametrize(
     ("script", "why", "console"),
-    [
-        PANICS,
-        pytest.param(*HANGS, marks=pytest.mark.all),
-        pytest.param(*IS_SILENT, marks=pytest.mark.all),
-    ],
+    [PANICS, HANGS, IS_SILENT],
     ids=("panics", "hangs", "never-brings-ssh-up"),
 )
 def test_up_says_why_and_keeps_what_tells_it(

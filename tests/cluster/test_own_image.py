@@ -12,8 +12,7 @@ from cluster.left_behind import interfaces, prove_nothing_is_left
 from cluster.running import Checkout, Lab, written
 from cluster.small_lab import small_lab
 
-# A lean node boots the same image every day; the full one's services are the full proof's.
-PROFILES = ["lean", pytest.param("full", marks=pytest.mark.all)]
+PROFILES = ["lean", "full"]
 MARK = "/etc/made-by-its-user"
 
 
@@ -32,6 +31,7 @@ def own_lab(copy: Checkout, own: Path, request: pytest.FixtureRequest) -> Iterat
         yield lab
 
 
+@pytest.mark.all
 def test_nodes_boot_it_and_the_matrix_is_proven(own_lab: Lab) -> None:
     before = interfaces()
     done = own_lab.up()

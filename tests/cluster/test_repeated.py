@@ -144,7 +144,7 @@ def prove_nothing_is_left(
     assert done.code == 0, str(done)
 
 
-@pytest.mark.parametrize("runtime", ["cni", "iproute2"])
+@pytest.mark.parametrize("runtime", ["cni", pytest.param("iproute2", marks=pytest.mark.all)])
 @pytest.mark.parametrize("times", [FEW, pytest.param(MANY, marks=pytest.mark.all)])
 def test_a_child_added_and_deleted_again_leaves_nothing(
     lean: Lab, runtime: str, times: int
@@ -159,7 +159,7 @@ def test_an_engines_containers_leave_nothing(full: Lab, runtime: str, times: int
     prove_nothing_is_left(full, ONCE[runtime], times, EACH[runtime], GARBAGE)
 
 
-@pytest.mark.parametrize("runtime", ["cni", "iproute2"])
+@pytest.mark.parametrize("runtime", [pytest.param("cni", marks=pytest.mark.all), "iproute2"])
 def test_a_name_that_is_taken_leaves_nothing(lean: Lab, runtime: str) -> None:
     prove_nothing_is_left(lean, CLASH[runtime], 3, EACH[runtime])
 

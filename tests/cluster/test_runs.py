@@ -48,6 +48,7 @@ def cells(rows: list[dict[str, Any]], *became: str) -> set[Cell]:
     }
 
 
+@pytest.mark.all
 def test_a_check_that_was_killed_has_left_what_it_knew(
     small: Lab, tmp_path: Path, barrier: Barrier, started: list[subprocess.Popen[str]]
 ) -> None:

@@ -176,7 +176,13 @@ def test_a_seat_takes_no_memory_of_the_others(two_rooms: Workshops) -> None:
 @pytest.mark.parametrize(
     "point", [SANDBOX, pytest.param(ASKED, marks=pytest.mark.all)], ids=lambda point: point[0]
 )
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT], ids=["killed", "interrupted"])
+@pytest.mark.parametrize(
+    "sign",
+    [
+        pytest.param(signal.SIGKILL, marks=pytest.mark.all, id="killed"),
+        pytest.param(signal.SIGINT, id="interrupted"),
+    ],
+)
 def test_a_broken_off_up_leaves_nothing(
     small_rooms: Workshops, sign: signal.Signals, point: tuple[str, str], barrier: Barrier
 ) -> None:

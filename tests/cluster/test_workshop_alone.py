@@ -60,6 +60,7 @@ def test_a_lab_ends_with_its_terminal_however_that_ends(copy: Checkout, course: 
     prove_nothing_is_left(copy, before)
 
 
+@pytest.mark.all
 def test_an_author_is_told_what_is_not_so(copy: Checkout, course: Path) -> None:
     before = interfaces()
     done = copy.underlay("workshop", "prove", str(course), deadline=DEADLINE)

@@ -170,6 +170,7 @@ exit {code}
 """
 
 
+@pytest.mark.all
 def test_where_one_server_fails_all_that_were_asked_end_what_they_began(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

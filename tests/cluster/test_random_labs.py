@@ -30,7 +30,8 @@ DAILY, FULL = 1, 20
 # Labs that are started of each number of nodes, by each runtime.
 STARTED = int(os.environ.get("RANDOM_LABS_STARTED", "2"))
 SEED = int(os.environ.get("RANDOM_LABS_SEED", "1"))
-SEEDS = range(SEED, SEED + (1 if "RANDOM_LABS_SEED" in os.environ else 5))
+# The labs of seeds 1 to 5 were known when rules of the model were mended; nobody had seen these.
+SEEDS = range(SEED, SEED + 1) if "RANDOM_LABS_SEED" in os.environ else range(6, 11)
 # Between the seeds of two runtimes: from one seed all of them would get much the same labs.
 APART = 100
 # This many nodes put the last one's share at the end of an IPv6 subnet, as any 2^n - 1 do.

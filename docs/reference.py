@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from cluster.faults_by_hand import BY_HAND
 from fleets.page import page as mutations
 from fleets.published import page as published
 from lies.page import page as lies
@@ -461,7 +462,8 @@ def troubleshooting() -> str:
 
 def explained() -> str:
     """Return the page about the proof of the faults: what was done, and what was said of it."""
-    rows = read("faults").rows.values()
+    record = read("faults")
+    rows = record.rows.values()
     single = [row for row in rows if isinstance(row, FaultRow)]
     pairs = [row for row in rows if isinstance(row, FaultsRow)]
     first = [row.causes[0][0] if row.causes else "nothing" for row in single]
@@ -472,6 +474,7 @@ def explained() -> str:
     both = sum(
         all(fault in [cause[:2] for cause in row.causes] for fault in row.faults) for row in pairs
     )
+    lacking = [str(hand) for hand in BY_HAND if str(hand) not in record.rows]
     lines = [
         "# Injected and explained",
         "",
@@ -480,8 +483,9 @@ def explained() -> str:
         "The full proof brings faults about by plain commands on real nodes, which `break` has no",
         "part in, measures, and asks what is the matter. A third of them uses another mechanism",
         "than the catalogue's own, such as tc instead of iptables. Afterwards each lab has to be",
-        "green again. `docs/proof/faults.json` has a row for each.",
+        "green again. `docs/proof/faults.json` has a row for each that was measured.",
         "",
+        *_without_a_row(len(BY_HAND), lacking),
         f"- {len(single)} single faults, {other} of them by another mechanism, in the labs {labs}",
         f"- {seen} of {len(single)} detected: at least one cell differed or wasn't measured",
         f"- {right} of {len(single)} rightly explained: the first cause named is the one injected",
@@ -504,6 +508,17 @@ def explained() -> str:
         said_of = ", ".join(f"{cause[0]} at {cause[1]}" for cause in row.causes)
         lines.append(f"| {injected} | {said_of or 'nothing'} |")
     return "\n".join(lines) + "\n"
+
+
+def _without_a_row(hands: int, lacking: Sequence[str]) -> Iterator[str]:
+    """Yield how many of the single faults of ``faults_by_hand.py`` have a row, and which don't."""
+    if not lacking:
+        yield f"- All {hands} single faults that the proof brings about have a row"
+        return
+    names = ", ".join(f"`{name}`" for name in lacking)
+    had = hands - len(lacking)
+    yield f"- {had} of {hands} single faults that the proof brings about have a row"
+    yield f"- {len(lacking)} without a row, which none of these figures counts: {names}"
 
 
 def _patterns() -> dict[str, list[str]]:
@@ -664,7 +679,7 @@ ABOUT = {
     "libvirt": ("a dozen labs on libvirt", "tests/cluster/test_libvirt.py"),
     "faults": ("faults by hand, and what was said of them", "tests/cluster/test_faults.py"),
     "green": ("that nothing is found in healthy labs", "tests/cluster/test_green_labs.py"),
-    "lies": ("what tools say under each fault", "tests/cluster/test_lies.py"),
+    "lies": ("what tools say under faults", "tests/cluster/test_lies.py"),
     "fuzz": ("spoilt lab files and hosts", "tests/unit/lab/test_fuzz.py"),
     "memory-full": ("what containers cost a full node", "tests/cluster/test_memory.py"),
     "memory-lean": ("what containers cost a lean node", "tests/cluster/test_memory.py"),

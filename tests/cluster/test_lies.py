@@ -21,8 +21,9 @@ import pytest
 from testinfra.host import Host
 
 from cluster.near import state_of
-from cluster.running import LABS, Lab
+from cluster.running import Lab
 from lies import page, record, tally
+from lies.places import place_of, placed
 from lies.questions import Cell, questions
 from lies.referee import Look, Referee, look, on_node, unlike
 from lies.tally import kept
@@ -44,11 +45,8 @@ from underlay.cluster.process import close
 from underlay.cluster.state.lab import LabState
 from underlay.errors import Infrastructure
 from underlay.expect import Prediction
-from underlay.faults import RUNNING, Place, Scene, running_fault
+from underlay.faults import Scene, running_fault
 from underlay.faults.record import inject, mend
-from underlay.lint.read import read_lab
-from underlay.plan import make_plan
-from underlay.storage.paths import root
 
 pytestmark = pytest.mark.all
 
@@ -63,17 +61,9 @@ MENDED = 30.0
 def places() -> Iterator[tuple[str, str]]:
     """Yield each lab with each fault that it has a place for, in the catalogue's order."""
     for name in CHOSEN:
-        scene = Scene(Prediction(make_plan(read_lab(root() / LABS[name][0]))))
         yield name, HEALTHY
-        for fault in RUNNING:
-            if place_of(scene, fault.id):
-                yield name, fault.id
-
-
-def place_of(scene: Scene, name: str) -> Place | None:
-    """Return the place that `break` would choose for a fault; None where there is none."""
-    fault = running_fault(name)
-    return next((p for p in fault.places(scene) if fault.effect(scene, p).every), None)
+        for fault in placed(name):
+            yield name, fault
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from statistics import median
 from typing import Any
 
+from lies.places import placeless
 from lies.record import HEALTHY, NAME, fault_rows, lab_rows
 from lies.tally import (
     BROKEN_FINE,
@@ -19,6 +20,7 @@ from lies.tally import (
 from underlay.faults import RUNNING
 from underlay.proof.records import keeping
 from underlay.proof.records.keeping import Record
+from underlay.proof.records.schema import FaultRow
 
 # In the order in which they are measured.
 LABS = ("small-mtu", "one-of-each", "seen-l3")
@@ -50,11 +52,11 @@ HEAD = """\
 
 <!-- Made by docs/reference.py from docs/proof/lies.json; change those, not this page. -->
 
-A test that passes while packets go astray is worse than none. This page brings each fault of
-the catalogue about on running nodes, lets four tools look at the lab, and compares what they say
-with what a referee of its own saw: packets at their receiver. Its figures are made by
-`./underlay test --layer cluster --all -- -k test_lies`, those of one lab with
-`-k 'test_lies and small-mtu'`.
+A test that passes while packets go astray is worse than none. For this page those faults of the
+catalogue that have a place in one of three labs are brought about there on running nodes; four
+tools look at the lab, and what they say is compared with what a referee of its own saw: packets
+at their receiver. The figures are made by `./underlay test --layer cluster --all -- -k test_lies`,
+those of one lab with `-k 'test_lies and small-mtu'`.
 
 The faults are those of Underlay's own catalogue, for lack of another one. That favours Underlay:
 it was written to see them. The other three are asked what their users ask them, and nothing that
@@ -146,7 +148,7 @@ OTHERWISE = (
 def page() -> str:
     """Return the page."""
     found = documents(keeping.read(NAME))
-    lines = [HEAD, *_which(found)]
+    lines = [HEAD, *_which(found), *_untried(found)]
     if any(_rows(found)):
         lines += [*_totals(found), *_cells(found), *_better(found), ""]
     lines += [HOW, *_versions(found), "", REFEREE]
@@ -216,12 +218,46 @@ def _which(found: dict[str, Any]) -> Iterator[str]:
     yield from (*LOAD, "")
 
 
+def _untried(found: dict[str, Any]) -> Iterator[str]:
+    """Say how many of the catalogue's faults were tried, and which couldn't be, and why."""
+    tried = {name for about in found.values() for name in _faults(about)}
+    nowhere = list(placeless(LABS))
+    yield from ("## Which faults are in", "")
+    yield f"Of the {len(RUNNING)} faults that the catalogue has of a running lab, {len(tried)} were"
+    yield f"tried in at least one of the {len(LABS)} labs. {len(nowhere)} have no place in any of"
+    yield "them, so that nothing on this page says what a tool makes of these. Why is mostly what"
+    yield "`break` says of each such lab. Where the full proof has brought one about by hand in"
+    yield "another lab, [Injected and explained](explained.md) has what Underlay said of it."
+    yield from ("", "| Fault | What it is | Why it has no place here | By hand in |")
+    yield "|---|---|---|---|"
+    elsewhere = _by_hand()
+    for one in nowhere:
+        labs = ", ".join(f"`{lab}`" for lab in elsewhere.get(one.fault, ()))
+        yield f"| {one.fault} | {one.title} | {one.why} | {labs} |"
+    without = {one.fault for one in nowhere}
+    lacking = [f.id for f in RUNNING if f.id not in tried and f.id not in without]
+    if lacking:
+        yield from ("", f"Not tried yet, though there is a place: {', '.join(lacking)}.")
+    yield ""
+
+
+def _by_hand() -> dict[str, list[str]]:
+    """Return of each fault the labs in which the full proof has brought it about by hand."""
+    labs: dict[str, set[str]] = {}
+    for row in keeping.read("faults").rows.values():
+        if isinstance(row, FaultRow):
+            labs.setdefault(row.fault, set()).add(row.lab)
+    return {fault: sorted(names) for fault, names in labs.items()}
+
+
 def _totals(found: dict[str, Any]) -> Iterator[str]:
     rows = [row for row in _rows(found) if row["fault"] not in UNSTEADY]
     changed = sum(row["changed"] > 0 for row in rows)
     yield from ("## Fault by fault", "")
-    yield f"{len(rows)} faults; under {changed} of them the referee saw cells change. How often a"
-    yield "tool's word on the whole lab was"
+    kinds = len({row["fault"] for row in rows})
+    yield f"{kinds} faults, brought about {len(rows)} times: not each has a place in each lab."
+    yield f"{changed} times the referee saw cells change. How often a tool's word on the whole"
+    yield "lab was"
     yield ""
     yield f"({', '.join(f'`{name}`' for name in UNSTEADY)} is left out: the table may be full"
     yield "while a tool asks and not while the referee does, which asks each pair alone.)"

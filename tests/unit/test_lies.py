@@ -9,6 +9,8 @@ import pytest
 
 from cluster.running import LABS
 from lies.page import LABS as LABS_IN
+from lies.page import page
+from lies.places import NARROWER, placed, placeless
 from lies.questions import Question, cells, questions
 from lies.record import HEALTHY, NAME, fault_rows, lab_rows
 from lies.referee import ASTRAY, NOBODY, REACHED
@@ -39,7 +41,7 @@ from lies.tools import (
     star_clients,
 )
 from underlay.expect import Prediction
-from underlay.faults import Effect, Scene, running_fault
+from underlay.faults import RUNNING, Effect, Scene, running_fault
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
 from underlay.proof.records.keeping import read
@@ -215,3 +217,23 @@ def test_letters_come_back() -> None:
 
 def test_curls_client_is_there() -> None:
     assert (WRITTEN / "curl-client.sh").read_text().startswith("#!/bin/sh\n")
+
+
+def test_each_fault_of_the_catalogue_is_tried_or_named_with_the_reason() -> None:
+    nowhere = {one.fault: one for one in placeless(LABS_IN)}
+    tried = {name for lab in LABS_IN for name in placed(lab)}
+    assert nowhere.keys() | tried == {fault.id for fault in RUNNING}
+    assert not nowhere.keys() & tried
+    assert all(one.why for one in nowhere.values())
+    assert NARROWER.keys() <= nowhere.keys()
+    said = page()
+    assert f"Of the {len(RUNNING)} faults" in said
+    assert f"{len(nowhere)} have no place in any of" in said
+    assert [name for name in nowhere if f"| {name} | {nowhere[name].title} |" not in said] == []
+
+
+def test_a_fault_has_a_place_once_a_lab_has_what_it_needs() -> None:
+    assert {"docker-down", "wrong-vlan"} <= {one.fault for one in placeless(LABS_IN)}
+    more = {one.fault for one in placeless((*LABS_IN, "docker-vlan"))}
+    assert not {"docker-down", "wrong-vlan"} & more
+    assert "namespace-gone" in more

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from underlay.proof.bench.bench import ratios
 from underlay.proof.bench.figures import FIGURES
 from underlay.proof.records.keeping import read
-from underlay.proof.records.schema import BenchRow
+from underlay.proof.records.schema import BenchRow, Load
 from underlay.storage.paths import root
 
 
@@ -52,14 +52,40 @@ def test_the_readme_has_the_measured_figures() -> None:
         assert value is None or f"{value:,.1f} times" in readme, name
 
 
+def busy(rows: Iterable[BenchRow]) -> str:
+    """Say between which loads the figures were measured, and of how many nobody looked.
+
+    Before a figure is what else the machine did; after it also what the figure itself has left,
+    and what came meanwhile: a machine may be quiet before and not after.
+    """
+    rows = list(rows)
+    loads = [row.load for row in rows if row.load is not None]
+    before, after = [load.before for load in loads], [load.after for load in loads]
+    words = f"at load averages of {_between(before)} before a figure and {_between(after)} after it"
+    unseen = len(rows) - len(loads)
+    return f"{words} (of {unseen} none is known" if unseen else words
+
+
+def _between(loads: list[float]) -> str:
+    least, most = f"{min(loads):.1f}", f"{max(loads):.1f}"
+    return least if least == most else f"{least} to {most}"
+
+
 def test_the_readme_says_how_busy_the_machine_was() -> None:
     """Each figure has its own load, where it was looked at."""
     readme = (root() / "README.md").read_text(encoding="utf-8")
-    loads = [row.load for row in measured().values() if row.load is not None]
-    least, most = min(load.before for load in loads), max(load.before for load in loads)
-    said = f"{least:.1f} to {most:.1f}" if most > least else f"{least:.1f}"
-    words = f"at load averages of {said}"
+    words = busy(measured().values())
     assert words in " ".join(readme.split()), words
+
+
+def test_a_machine_that_was_busy_only_afterwards_is_said_to_have_been_busy() -> None:
+    row = next(row for row in measured().values() if row.load is not None)
+    quiet = row.model_copy(update={"load": Load(before=0.5, after=0.5)})
+    busier = row.model_copy(update={"load": Load(before=0.5, after=24.18)})
+    unseen = row.model_copy(update={"load": None})
+    assert busy([quiet]) == "at load averages of 0.5 before a figure and 0.5 after it"
+    assert busy([quiet, busier]).endswith("0.5 before a figure and 0.5 to 24.2 after it")
+    assert busy([busier, unseen]).endswith("after it (of 1 none is known")
 
 
 def test_what_is_recorded_is_what_bench_measures() -> None:

@@ -146,3 +146,11 @@ def test_files_that_are_named_exist(page: Path) -> None:
         # NAME stands for what a reader adds.
         there = "NAME" in name or name in WRITTEN or (ROOT / name).exists()
         assert there, f"{page}: there is no {name}"
+
+
+def test_how_long_the_tests_take_is_said_in_one_way() -> None:
+    """Three pages had three figures; one sentence holds for quiet machines and for slow ones."""
+    said = "about a quarter of an hour on two quiet processors, half as much again on a slow day"
+    help_text = ROOT / "src/underlay/cli/verbs/test.py"
+    for page in (*OTHERS, page_of("test"), help_text):
+        assert said in " ".join(page.read_text("utf-8").split()), page

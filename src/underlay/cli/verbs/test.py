@@ -69,8 +69,8 @@ def command(
     commands) and cluster (real nodes). A failing layer doesn't keep the next from
     running, and a layer in which nothing ran counts as a failure. The last line is
     always `N passed, N failed, N skipped`. Without --all the run takes about
-    a quarter of an hour and is stopped after an hour; each layer says how many tests
-    it left to --all.
+    a quarter of an hour on two quiet processors, half as much again on a slow day,
+    and is stopped after an hour; each layer says how many tests it left to --all.
     With --all it also writes docs/proof/tests.json, how long slow tests took, and what
     they measured. --part runs a share of that: each test is in one of the N, and what
     needs the same lab stays together. Shares may run on several machines; each keeps

@@ -38,6 +38,7 @@ OF_THE_CHECKOUTS_LABS = {
     "test_faults",
     "test_files",
     "test_forward",
+    "test_kernel_log",
     "test_lie_detector",
     "test_lies",
     "test_networkd",

@@ -680,6 +680,7 @@ ABOUT = {
     "faults": ("faults by hand, and what was said of them", "tests/cluster/test_faults.py"),
     "green": ("that nothing is found in healthy labs", "tests/cluster/test_green_labs.py"),
     "lies": ("what tools say under faults", "tests/cluster/test_lies.py"),
+    "alone": ("cells asked together, and then by themselves", "tests/cluster/test_alone.py"),
     "fuzz": ("spoilt lab files and hosts", "tests/unit/lab/test_fuzz.py"),
     "memory-full": ("what containers cost a full node", "tests/cluster/test_memory.py"),
     "memory-lean": ("what containers cost a lean node", "tests/cluster/test_memory.py"),

@@ -42,6 +42,7 @@ ANEW = {
     "green": f"{CLUSTER} -k nothing_is_found_in_any_shipped_lab",
     "faults": f'{CLUSTER} --record -k "{{either}}"',
     "lies": f'{CLUSTER} -k "what_tools_say"',
+    "alone": f"{CLUSTER} -k a_cell_is_what_it_is_alone",
     "fuzz": "./underlay test --layer unit -- --all -k thousands_of",
     "memory-full": f"{CLUSTER} -k plan_knows_what_containers_cost",
     "memory-lean": f"{CLUSTER} -k plan_knows_what_containers_cost",

@@ -48,6 +48,7 @@ DEPENDS: dict[str, tuple[str, ...]] = {
     "green": (*MEASURED, "faults"),
     "faults": (*MEASURED, "faults"),
     "lies": (*MEASURED, "faults"),
+    "alone": MEASURED,
     "fuzz": ("reading",),
     "memory-full": ("nodes",),
     "memory-lean": ("nodes",),

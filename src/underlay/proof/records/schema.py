@@ -203,6 +203,29 @@ class MemoryRow(Row):
     rest_mib: float
 
 
+class AloneRow(OfLab):
+    """A shipped lab, of whose cells some were asked by themselves after all of them together.
+
+    ``cells`` were asked together, and ``sampled`` of them alone as well; of ``equal`` came the
+    same both times.
+    """
+
+    cells: Count
+    sampled: Annotated[int, Field(gt=0)]
+    equal: Count
+
+
+class AloneFaultRow(Row):
+    """The same of a lab under a fault, some of whose ends couldn't be found."""
+
+    lab: str
+    fault: str
+    where: str
+    cells: Count
+    sampled: Annotated[int, Field(gt=0)]
+    equal: Count
+
+
 class StartedLab(Strict):
     """A random lab that was to be started by a runtime."""
 
@@ -368,6 +391,7 @@ class LiesRow(Row):
     tools: dict[str, ToolSaid]
 
 
+AnyAlone = AloneRow | AloneFaultRow
 AnyFault = FaultRow | FaultsRow
 AnyLies = LiesLabRow | LiesRow
 AnyRandom = RandomRow | StartedRow
@@ -381,6 +405,7 @@ SCHEMAS: dict[str, TypeAdapter[Any]] = {
     "green": TypeAdapter(GreenRow),
     "faults": TypeAdapter(AnyFault),
     "lies": TypeAdapter(AnyLies),
+    "alone": TypeAdapter(AnyAlone),
     "fuzz": TypeAdapter(FuzzRow),
     "memory-full": TypeAdapter(MemoryRow),
     "memory-lean": TypeAdapter(MemoryRow),

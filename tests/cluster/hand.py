@@ -14,7 +14,9 @@ class Hand:
 
     ``word`` tells entries apart that are about one fault in one lab. ``pairs`` are the very
     pairs of ends that it parts, both ways and over ``over``, where the catalogue has no place
-    that is just this one: as pairs of words that a space parts.
+    that is just this one: as pairs of words that a space parts. If it is ``one_way``, only the
+    first of each no longer reaches the second. It may part them over ``perhaps`` as well, which
+    goes by who has talked before. ``beside`` are cells of other ends, each as three words.
     """
 
     fault: str
@@ -26,13 +28,26 @@ class Hand:
     word: str = ""
     pairs: tuple[str, ...] = ()
     over: tuple[str, ...] = OVER_IPV4
+    one_way: bool = False
+    perhaps: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     @property
     def cells(self) -> set[tuple[str, str, str]]:
-        """The cells of ``pairs``, by the names that a matrix has for them."""
+        """The cells of ``pairs`` and ``beside``, by the names that a matrix has for them."""
+        beside = {(source, to, asked) for source, to, asked in map(str.split, self.beside)}
+        return beside | self._cells_over(self.over)
+
+    @property
+    def possible(self) -> set[tuple[str, str, str]]:
+        """Those, and the cells of ``pairs`` that may be lost as well."""
+        return self.cells | self._cells_over(self.perhaps)
+
+    def _cells_over(self, protocols: tuple[str, ...]) -> set[tuple[str, str, str]]:
         ends = [pair.split() for pair in self.pairs]
-        ways = [(one, other) for one, other in ends] + [(other, one) for one, other in ends]
-        return {(*way, protocol) for way in ways for protocol in self.over}
+        ways = [(one, other) for one, other in ends]
+        ways += [] if self.one_way else [(other, one) for one, other in ends]
+        return {(*way, protocol) for way in ways for protocol in protocols}
 
     def __str__(self) -> str:
         word = f"-{self.word}" if self.word else ""

@@ -76,7 +76,7 @@ def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
     An entry that says its cells itself is taken at its word.
     """
     if hand.pairs:
-        return hand.cells, hand.cells
+        return hand.cells, hand.possible
     fault = running_fault(hand.fault)
     target, _, device = hand.where.partition(", ")
     # eth1.80 before eth1; the first of two ports stands for both.

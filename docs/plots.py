@@ -16,6 +16,8 @@ from underlay.proof.records.keeping import read
 from underlay.proof.records.schema import GrowthRow
 
 PICTURES = Path(__file__).resolve().parent / "pictures"
+# The way whose cells grow with nothing else but containers: the same nodes, one protocol.
+OVER_CELLS = "containers"
 # They are read on white and on black, as the site has two colour schemes.
 INK, MEASURED, STRAIGHT = "#808080", "#1b7fbd", "#b0b0b0"
 INCHES = (6.4, 3.2)
@@ -29,17 +31,20 @@ mpl.rcParams |= {
 
 
 def main() -> None:
-    """Write a picture for each way that was measured."""
-    for name, row in read("growth").rows.items():
-        draw(name, row, PICTURES / f"growth-{name}.svg")
+    """Write a picture for each way that was measured, and one over the cells of ``OVER_CELLS``."""
+    rows = read("growth").rows
+    for name, row in rows.items():
+        sizes = [step.size for step in row.steps]
+        draw(name, sizes, row, PICTURES / f"growth-{name}.svg")
+    row = rows[OVER_CELLS]
+    draw("cells", [step.cells or 0 for step in row.steps], row, PICTURES / "growth-cells.svg")
 
 
-def draw(name: str, row: GrowthRow, file: Path) -> None:
-    """Draw the steps of a ``row`` into ``file``, with a straight line from its first to its last.
+def draw(name: str, sizes: list[int], row: GrowthRow, file: Path) -> None:
+    """Draw the steps of a ``row`` over ``sizes`` into ``file``, and a line from first to last.
 
     What each step cost stands beside its point.
     """
-    sizes = [step.size for step in row.steps]
     seconds = [step.processor_s for step in row.steps]
     figure = Figure(figsize=INCHES, layout="constrained")
     axes = figure.add_subplot()

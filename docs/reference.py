@@ -733,6 +733,10 @@ def records() -> str:
 STEEPER, SAME = 1.5, 1.2
 
 
+# The way that is shown over its cells as well; docs/plots.py draws it.
+OVER_CELLS = "containers"
+
+
 def growth() -> str:
     """Return the page about what more of each costs, as `bench growth` has recorded it."""
     record = read("growth")
@@ -741,7 +745,7 @@ def growth() -> str:
         "",
         MADE,
         "",
-        "What more nodes, containers, labs, hosts and machines cost, as",
+        "What more nodes, containers, cells, labs, hosts and machines cost, as",
         "[`underlay bench growth`](verbs/bench.md) measured it. Processor seconds are those of all",
         "that a command runs, nodes and Vagrant among it; they hardly move with what else the",
         "machine does, and wall time does. *Each further* is what one more cost on the way from",
@@ -763,7 +767,30 @@ def growth() -> str:
         lines += [f"![Processor seconds over {over}](pictures/growth-{name}.svg)", ""]
         lines += _steps(row)
         lines += _shape(row)
+        if name == OVER_CELLS:
+            lines += _over_cells(row)
     return "\n".join(lines) + "\n"
+
+
+def _over_cells(row: GrowthRow) -> Iterator[str]:
+    """Yield the section about what a way's steps cost over their cells."""
+    yield from ("", "## Cells", "")
+    yield f"The same measurement over its cells: {row.what}."
+    yield "A cell is a pair of ends in one direction, so that there are four times as many where"
+    yield "there are twice as many containers."
+    yield from ("", "![Processor seconds over the number of cells](pictures/growth-cells.svg)", "")
+    yield "| Cells | Processor s | Of each thousand | Each further thousand |"
+    yield "|---:|---:|---:|---:|"
+    before: tuple[int, float] | None = None
+    points = [(step.cells, step.processor_s) for step in row.steps if step.cells is not None]
+    for cells, seconds in points:
+        further = ""
+        if before:
+            further = f"{(seconds - before[1]) / (cells - before[0]) * 1000:.3f}"
+        of_each = f"{seconds / cells * 1000:.3f}"
+        yield f"| {cells:,} | {seconds:.2f} | {of_each} | {further} |"
+        before = (cells, seconds)
+    yield from ("", f"On the last step a further cell cost {_compared(points)}.")
 
 
 def _steps(row: GrowthRow) -> Iterator[str]:

@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 NEVER_PROBED = "nothing was measured for this cell"
 NEVER_LEFT = "nothing of it was seen to leave its source: nobody knows who would have got it"
+NEVER_ASKED = "nothing that its source sends there was seen to leave: nobody knows who was asked"
 NEVER_HEARD = "its source reached nobody whom it should: what stops that may be all that stops this"
+
+# The values of who was told nothing: by ARP or ND, at the receiver, by everybody.
+SILENT: tuple[Value, ...] = (NOBODY, NOTHING, ())
 
 
 @dataclass(frozen=True)
@@ -280,8 +284,8 @@ def judge(
                 unsent=found.unsent if found else False,
             )
         )
-    mute = _mute(cells)
-    cells = [_controlled(cell, mute) for cell in cells]
+    mute, dumb = _mute(cells), _dumb(cells)
+    cells = [_controlled(cell, mute, dumb) for cell in cells]
     taken = {**observation.timings, **(timings or {})}
     return Verdict(lab, provider, tuple(cells), taken, observation.looked)
 
@@ -335,19 +339,78 @@ def _mute(cells: Iterable[Cell]) -> set[tuple[str, str, Family]]:
     return {key for key, heard in should.items() if not heard}
 
 
-def _controlled(cell: Cell, mute: set[tuple[str, str, Family]]) -> Cell:
+def _dumb(cells: Iterable[Cell]) -> set[tuple[str, str, Family]]:
+    """Return of whom nothing was seen to leave: source, destination, or "" for all, and family.
+
+    They are the witnesses of values for which nobody looks whether anything leaves. Of one who was
+    lost to all, and of whom nobody saw whether anything left, that isn't known either.
+    """
+    witnessed: dict[tuple[str, str, Family], set[str]] = {}
+    for cell in cells:
+        if word := _leaves(cell):
+            for destination in (cell.destination, ""):
+                key = (cell.source, destination, cell.family)
+                witnessed.setdefault(key, set()).add(word)
+    return {
+        key
+        for key, words in witnessed.items()
+        if "left" not in words and ("stayed" in words or not key[1])
+    }
+
+
+def _leaves(cell: Cell) -> Literal["left", "stayed", "unseen", ""]:
+    """Return what is known of a cell's packets as they leave; nothing where nobody can say.
+
+    What is expected to be answered is asked without a look at that (on_node/probe.py, phase).
+    """
+    if cell.kind == "value":
+        if cell.protocol not in ("source", "macs"):
+            return ""
+        return "stayed" if cell.unsent else "left" if cell.measured else ""
+    if not cell.measured:
+        return ""
+    if cell.stopped_at in ("no_route", "not_sent"):
+        return "" if cell.stopped_at in (cell.expected_stop, *cell.also) else "stayed"
+    silent = cell.observed == "unreachable" and cell.stopped_at != "refused"
+    heard = cell.arrived or cell.answered_by
+    return "unseen" if cell.expected == "reachable" and silent and not heard else "left"
+
+
+def _controlled(
+    cell: Cell,
+    mute: set[tuple[str, str, Family]],
+    dumb: set[tuple[str, str, Family]],
+) -> Cell:
     """Return the cell, as not measured where silence as expected says nothing.
 
-    A source that can't send, or that nobody hears, is silent with everybody.
+    A source that can't send, or that nobody hears, is silent with everybody. A value that should
+    have been another isn't known either where nothing left its source.
     """
     why = ""
     if cell.kind == "value":
-        asked = any((end, family) == (cell.source, cell.family) for end, _, family in mute)
-        if asked and cell.expected == cell.observed and cell.observed in (NOBODY, NOTHING, ()):
-            why = NEVER_HEARD
+        why = _unasked(cell, mute, dumb)
     elif cell.expected == cell.observed == "unreachable":
         if (cell.source, cell.protocol, cell.family) in mute:
             why = NEVER_HEARD
         elif cell.unsent and "not_sent" not in (cell.expected_stop, *cell.also):
             why = NEVER_LEFT
     return replace(cell, observed="not_measured", reason=why) if why else cell
+
+
+def _unasked(
+    cell: Cell,
+    mute: set[tuple[str, str, Family]],
+    dumb: set[tuple[str, str, Family]],
+) -> str:
+    """Return why nobody knows a value of which nothing was seen; nothing where that is known."""
+    silent = cell.observed in SILENT
+    if not silent and not cell.unsent:
+        return ""
+    as_expected = cell.expected in SILENT and (cell.unsent or cell.expected == cell.observed)
+    unheard = any((end, family) == (cell.source, cell.family) for end, _, family in mute)
+    if as_expected and unheard:
+        return NEVER_HEARD
+    stays = any((cell.source, to, cell.family) in dumb for to in (cell.destination, ""))
+    if not stays or cell.unsent:
+        return ""
+    return NEVER_LEFT if as_expected else NEVER_ASKED

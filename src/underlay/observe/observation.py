@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 Observed = Literal["reachable", "unreachable", "not_measured"]
 STRANGER = "somebody outside the lab"
 UNDECIDED = "it was still undecided when the time for it was over"
+PMTU_TWICE = 2  # datagrams: the largest, and the same again
+UNSENT = "nothing of it was seen to leave its source"
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ class Seen:
     end answered in its stead. ``attempts`` counts packets sent, ``lost`` those of
     an answered probe that got lost, or that a lost ARP request held back.
     ``reason`` is the kernel's or the probe's own word, if there is one. ``unsent`` says that
-    nothing was seen to leave the source, though the kernel took it. In a cell of
-    kind ``value``, ``observed`` is the value that was seen, a text or a list of them.
+    nothing was seen to leave the source, though the kernel took it; in a cell of kind
+    ``value``, which isn't measured then, that nothing can have left it at all. In such a cell
+    ``observed`` is the value that was seen, a text or a list of them.
     """
 
     source: str
@@ -263,22 +266,15 @@ class _Records:
                 reason = reason or self._unsaid(destination.node, check)
         elif probe is not None:
             reason = reason or probe.get("reason", "") or self._who_did_not_listen(check)
-        lost = 0 if reason or probe is None else probe.get("lost", 0)
-        if reason or probe is None:
-            found: Value = "not_measured"
-        elif destination is None:
-            arrivals = self._arrivals[number, check]
-            found = self._hearers(source, arrivals)
-            lost = _missed(arrivals, probe["attempts"])
-        elif check in ("arp", "nd"):
-            found = _one(probe["macs"], NOBODY)
-        else:
-            arrivals = self._arrivals[number, "macs frame" if check == "macs" else check]
-            here = [row for space, row in arrivals if space == destination.space]
-            if check == "pmtu":  # an attempt's number is the packet's size
-                found = str(max(row.attempt for row in here)) if here else NOTHING
-            else:
-                found = _one((row.detail for row in here), NOTHING)
+        found: Value = "not_measured"
+        lost, unsent = 0, False
+        if not reason and probe is not None:
+            found, lost = self._found(number, source, destination, check, probe)
+            # Of whom nothing left nobody knows what it would have been told.
+            if destination is not None and found in (NOBODY, NOTHING):
+                reason = _unsent(probe)
+                unsent = bool(reason)
+                found = "not_measured" if unsent else found
         return Seen(
             wanted.source,
             wanted.destination,
@@ -290,7 +286,30 @@ class _Records:
             reason=reason or (probe or {}).get("reason", ""),
             family=wanted.family,
             kind="value",
+            unsent=unsent,
         )
+
+    def _found(
+        self, number: int, source: End, to: End | None, check: str, probe: Mapping[str, Any]
+    ) -> tuple[Value, int]:
+        """Return the value that was seen where a cell was decided, and how many packets got lost.
+
+        ``to`` is the destination, None where that is everybody.
+        """
+        lost = probe.get("lost", 0)
+        if to is None:
+            arrivals = self._arrivals[number, check]
+            return self._hearers(source, arrivals), _missed(arrivals, probe["attempts"])
+        if check in ("arp", "nd"):
+            return _one(probe["macs"], NOBODY), lost
+        arrivals = self._arrivals[number, "macs frame" if check == "macs" else check]
+        here = [row for space, row in arrivals if space == to.space]
+        if check != "pmtu":
+            return _one((row.detail for row in here), NOTHING), lost
+        # An attempt's number is the packet's size. Where two were sent they were as large: the
+        # first was late. Of more nobody knows which were too large and which got lost.
+        lost = max(0, probe["attempts"] - len(here)) if probe["attempts"] == PMTU_TWICE else 0
+        return (str(max(row.attempt for row in here)), lost) if here else (NOTHING, 0)
 
     def _hearers(self, source: End, arrivals: Iterable[tuple[str, Received]]) -> tuple[str, ...]:
         """Return the names of the ends at which the packets in ``arrivals`` were received."""
@@ -343,6 +362,13 @@ class _Records:
                     return end.name
             return there[0].name if there else space
         return ""
+
+
+def _unsent(probe: Mapping[str, Any]) -> str:
+    """Return why nothing can have left an asker, by its probe's word; nothing where it can."""
+    if probe.get("stop") not in ("no_route", "not_sent"):
+        return ""
+    return str(probe.get("reason") or UNSENT)
 
 
 def _missed(arrivals: Iterable[tuple[str, Received]], sent: int) -> int:

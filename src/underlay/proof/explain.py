@@ -19,6 +19,7 @@ from underlay.faults import RUNNING, Effect, Finding, Sureness
 from underlay.faults.silent_scene import SilentScene
 from underlay.faults.value_scene import RESOLVED, ValueScene
 from underlay.proof.explanation import Cause, Doubted, Explanation
+from underlay.verdict import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -182,8 +183,11 @@ def _moved(
     scene: Scene, evidence: Evidence, silent: set[Cell]
 ) -> dict[tuple[str, str], frozenset[Cell]]:
     """Return the silent cells whose requests each finding takes as they leave."""
-    leaving = SilentScene(scene.prediction, frozenset(silent))
-    return _changed(leaving, evidence, lambda _, cell: cell in silent) if silent else {}
+    # What is for everybody goes to a network, and no way leads to one.
+    leaving = SilentScene(
+        scene.prediction, frozenset(cell for cell in silent if cell[1] in scene.ends)
+    )
+    return _changed(leaving, evidence, lambda _, cell: cell in silent) if leaving.silent else {}
 
 
 def _changed(
@@ -216,6 +220,8 @@ def _with_more(finding: Finding, more: dict[tuple[str, str], frozenset[Cell]]) -
 
 def _is_silent(cell: Judged) -> bool:
     """Whether a cell got no answer, as expected, but for another reason, or an unknown one."""
+    if cell.kind == "value":
+        return cell.follows or (not cell.measured and cell.expected in SILENT)
     return cell.follows or (
         cell.expected == "unreachable" and cell.observed in ("unreachable", "not_measured")
     )

@@ -6,6 +6,7 @@ The left end leads to one node, the right one to everybody else. Each EFFECT is
 
     WAY drop first WHAT      the first frame of each flow is lost
     WAY drop odd WHAT        so are the third, the fifth, and so on
+    WAY drop even WHAT       the others are
     WAY drop every WHAT      all of them are
     WAY delay SECONDS WHAT   each comes that much later
 
@@ -31,7 +32,12 @@ ALL = 3  # ETH_P_ALL
 ICMP6, ND = 58, (135, 136)  # a solicitation, an advertisement
 SOL_PACKET, IGNORE_OUTGOING, VNET_HDR = 263, 23, 15
 VNET = 10  # bytes of a virtio_net_hdr: sums left to the hardware stay so
-WHICH = {"first": lambda n: n == 0, "odd": lambda n: n % 2 == 0, "every": lambda n: True}
+WHICH = {
+    "first": lambda n: n == 0,
+    "odd": lambda n: n % 2 == 0,
+    "even": lambda n: n % 2 == 1,
+    "every": lambda n: True,
+}
 
 
 def end(name: str) -> socket.socket:
@@ -49,7 +55,7 @@ def kinds(frame: bytes) -> Iterator[tuple[str, Hashable]]:
     if ether == b"\x08\x06":
         yield "arp", (inner[6:8], inner[14:18], inner[24:28])
     if ether == b"\x86\xdd" and inner[6] == ICMP6 and inner[40] in ND:
-        yield "nd", (inner[40], inner[8:24], inner[48:64])
+        yield "nd", (inner[40], inner[8:40], inner[48:64])
     if ether != b"\x08\x00":
         return
     head, number = (inner[0] & 15) * 4, inner[9]

@@ -24,6 +24,7 @@ TO_ALL = ("broadcast", "multicast")
 def plan_of(
     mode: str = "bridge",
     count: int = 2,
+    nodes: int = 2,
     protocols: tuple[str, ...] = ("icmp", "tcp", "udp"),
     checks: Sequence[str] = CHECKS,
     **more: object,
@@ -37,7 +38,7 @@ def plan_of(
     }
     lab = {
         "name": "seen",
-        "nodes": 2,
+        "nodes": nodes,
         "segments": {"lan": {"subnet": "192.168.70.0/24", "subnet6": "2001:db8:70::/64"}},
         "networks": {"net": network | more},
         "containers": [{"count": count, "networks": ["net"]}],
@@ -120,3 +121,30 @@ def test_what_was_lost_is_counted_in_values_as_well(tmp_path: Path) -> None:
     assert crossing["source"].lost + crossing["macs"].lost == 1, crossing
     assert crossing["broadcast"].lost == 1, crossing
     assert sum(cell.lost for cell in values if cell.source == "net-1a") == 0
+
+
+@pytest.mark.parametrize(
+    ("check", "effect", "family"),
+    [
+        ("arp", "out drop even arp", 4),
+        ("nd", "out drop even nd", 6),
+        ("pmtu", "out drop first request", 4),
+    ],
+)
+def test_what_an_owner_or_a_size_cost_is_counted(
+    check: str, effect: str, family: int, tmp_path: Path
+) -> None:
+    """A neighbour was asked for once before, for reachability: the check's is the second time."""
+    plan = plan_of(count=1, protocols=("icmp",), checks=[check])
+    seen = run(plan, tmp_path, f"wire core-02: {effect}")
+    assert not wrong(plan, seen)
+    cells = [c for c in seen.cells if (c.protocol, c.family) == (check, family) and c.arrived]
+    away = {"net-2a", "core-02"}
+    from_there = {cell for cell in cells if cell.source in away and cell.destination not in away}
+    # Of ARP and ND the second answer of a flow is lost, too, whoever asks.
+    crossing = {c for c in cells if (c.source in away) != (c.destination in away)}
+    lossy = from_there if check == "pmtu" else crossing
+    assert {(cell.source, cell.destination): cell.lost for cell in cells} == {
+        (cell.source, cell.destination): int(cell in lossy) for cell in cells
+    }
+    assert len(lossy) == (3 if check == "pmtu" else 6)

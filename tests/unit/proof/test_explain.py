@@ -34,7 +34,7 @@ from underlay.proof.explanation import NOTHING, Explanation
 from underlay.report import explanation as shown
 from underlay.report.pasted import commands
 from underlay.storage.paths import root
-from underlay.verdict import Cell, Verdict, judge
+from underlay.verdict import NEVER_LEFT, Cell, Verdict, judge
 from unit.expect.test_mutation import turned_round
 
 # Rules of the lab coreos, which what was seen there contradicts once they are turned round.
@@ -561,3 +561,30 @@ def test_a_cure_can_be_pasted(one: Recorded) -> None:
                 assert words[0] in spaces
                 assert words[1:4] == ["--lab", plan.lab, "--"]
                 assert words[4:]
+
+
+def test_what_takes_all_that_is_sent_accounts_for_values_that_nobody_asked_for() -> None:
+    """Where nobody was to be heard, it is the same to whoever looks what else its source lost."""
+    file = EVIDENCE / "seen.json.xz"
+    here = scene(file)
+    documents = json.loads(json.dumps(Recorded(file, GREEN).row["documents"]))
+    node = next(c.node for c in here.plan.containers if c.name == "own-2a")
+    space = documents[node]["spaces"]["own-2a"]
+    space["qdiscs"] = ["qdisc netem 8001: dev eth0 root refcnt 2 limit 1000 loss 100%"]
+    wrong = {
+        (*cell[:3], str(cell[3])): "unreachable" for cell in here.healthy if "own-2a" in cell[:2]
+    }
+    cells = [
+        replace(cell, observed="not_measured", reason=NEVER_LEFT)
+        if cell.source == "own-2a" and cell.expected in ("nobody", ())
+        else cell
+        for cell in judged(Recorded(file, GREEN), wrong).cells
+    ]
+    asked = {key_of(cell) for cell in cells if cell.reason == NEVER_LEFT}
+    assert {cell[2] for cell in asked} == {"arp", "nd"}
+    found = explain(here, cells, Evidence(documents))
+    assert [cause.finding.fault.id for cause in found.causes] == ["container-drops-outgoing"]
+    assert asked <= set(found.causes[0].cells)
+    green = explain(here, cells, Recorded(file, GREEN).evidence)
+    assert not green.causes
+    assert asked <= set(green.unexplained)

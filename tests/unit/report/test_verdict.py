@@ -8,7 +8,7 @@ import pytest
 from underlay.expect import Expectation
 from underlay.observe import Observation, Seen, observation_from_json
 from underlay.report import document
-from underlay.verdict import NEVER_HEARD, NEVER_LEFT, NEVER_PROBED, Verdict, judge
+from underlay.verdict import NEVER_ASKED, NEVER_HEARD, NEVER_LEFT, NEVER_PROBED, Verdict, judge
 
 EXPECTED = Expectation(
     source="net-1a",
@@ -98,8 +98,96 @@ def test_silence_of_what_never_left_says_nothing_unless_that_is_planned() -> Non
     assert verdict(SEEN, replace(silent, unsent=False)).exit_code == 1
 
 
+OWNER = replace(EXPECTED, protocol="arp", kind="value", value="02:75:10:02:00:01")
+NO_OWNER = replace(WALL, protocol="arp", reachable=True, kind="value", value="nobody")
+ASKED = Seen("net-1a", "net-2a", "arp", "nobody", attempts=2, kind="value")
+LOST = replace(SEEN, observed="unreachable", arrived=False, rtt_ms=None, stopped_at="no_neighbour")
+UNSENT = replace(SILENCE, stopped_at="not_sent", unsent=True)
+REFUSED_BY_KERNEL = replace(SILENCE, stopped_at="no_route", reason="Network is unreachable")
+
+
+def value_of(
+    value: Seen, *seen: Seen, wanted: Expectation = OWNER, wall: Expectation = WALL
+) -> tuple[Any, str]:
+    judged = verdict(value, *seen, expected=(EXPECTED, wall, wanted))
+    cell = judged.cells[2]
+    return cell.observed, cell.reason
+
+
+def test_nobody_is_a_value_where_something_left_the_asker() -> None:
+    assert value_of(ASKED, SEEN, SILENCE) == ("nobody", "")
+    # It reaches nobody, and yet what isn't answered was seen to leave, or did arrive.
+    assert value_of(ASKED, LOST, SILENCE) == ("nobody", "")
+    assert value_of(ASKED, replace(LOST, arrived=True)) == ("nobody", "")
+    assert value_of(ASKED, replace(LOST, stopped_at="refused")) == ("nobody", "")
+    assert value_of(ASKED, replace(LOST, answered_by="net-3a")) == ("nobody", "")
+
+
+@pytest.mark.parametrize("wall", [UNSENT, REFUSED_BY_KERNEL], ids=["silently", "by the kernel"])
+def test_nobody_is_no_value_where_nothing_left_the_asker(wall: Seen) -> None:
+    assert value_of(ASKED, LOST, wall) == ("not_measured", NEVER_ASKED)
+    assert value_of(replace(ASKED, observed=()), LOST, wall) == ("not_measured", NEVER_ASKED)
+    # What was seen all the same is known, and of another family nothing follows.
+    assert value_of(replace(ASKED, observed="02:00:00:00:00:09"), LOST, wall)[1] == ""
+    six = replace(OWNER, protocol="nd", family=6)
+    asked_six = replace(ASKED, protocol="nd", family=6)
+    assert value_of(asked_six, LOST, wall, wanted=six) == ("nobody", "")
+    # One that sends to others is at fault only where nothing leaves for this one.
+    assert value_of(ASKED, SEEN, wall) == ("nobody", "")
+    own_wall = replace(ASKED, destination="core-01")
+    wanted = replace(NO_OWNER, value="02:75:10:02:00:01")
+    assert value_of(own_wall, SEEN, wall, wanted=wanted) == ("not_measured", NEVER_ASKED)
+
+
+def test_a_stop_that_was_predicted_says_nothing_of_the_asker() -> None:
+    planned = replace(WALL, stop="not_sent")
+    assert value_of(ASKED, SEEN, UNSENT, wall=planned) == ("nobody", "")
+    own_wall = replace(ASKED, destination="core-01")
+    assert value_of(own_wall, SEEN, UNSENT, wanted=NO_OWNER, wall=planned) == ("nobody", "")
+
+
+def test_where_nobody_looked_an_asker_lost_to_all_may_have_sent_nothing() -> None:
+    assert value_of(ASKED, LOST) == ("not_measured", NEVER_ASKED)
+    # Another value has the word where its packets were watched as they left.
+    source = replace(OWNER, protocol="source", value="20.1.1.65")
+    for seen, word in (
+        (Seen("net-1a", "net-2a", "source", "nothing", kind="value"), ""),
+        (
+            Seen("net-1a", "net-2a", "source", "not_measured", kind="value", unsent=True),
+            NEVER_ASKED,
+        ),
+    ):
+        judged = verdict(LOST, ASKED, seen, expected=(EXPECTED, source, OWNER))
+        assert judged.cells[2].reason == word
+
+
+def test_nobody_as_expected_is_known_only_of_who_can_ask() -> None:
+    asked = replace(ASKED, destination="core-01")
+    assert value_of(asked, SEEN, SILENCE, wanted=NO_OWNER) == ("nobody", "")
+    assert value_of(asked, LOST, SILENCE, wanted=NO_OWNER) == ("not_measured", NEVER_HEARD)
+    # Who should reach nobody is never found to be deaf by that: a frame must have left.
+    deaf = replace(EXPECTED, reachable=False, stop="no_neighbour")
+    for wall, expected in ((SILENCE, "nobody"), (UNSENT, "not_measured")):
+        judged = verdict(LOST, wall, asked, expected=(deaf, WALL, NO_OWNER))
+        assert judged.cells[2].observed == expected
+        assert (judged.exit_code, judged.cells[2].reason) == (
+            (0, "") if expected == "nobody" else (3, NEVER_LEFT)
+        )
+
+
+def test_the_kernels_own_word_stays_where_it_is_no_consequence() -> None:
+    told = replace(ASKED, observed="not_measured", reason="Network is down", unsent=True)
+    assert value_of(told, SEEN, SILENCE) == ("not_measured", "Network is down")
+    assert value_of(told, LOST, REFUSED_BY_KERNEL) == ("not_measured", "Network is down")
+    at_wall = replace(told, destination="core-01")
+    assert value_of(at_wall, SEEN, SILENCE, wanted=NO_OWNER) == ("not_measured", "Network is down")
+    assert value_of(at_wall, LOST, SILENCE, wanted=NO_OWNER) == ("not_measured", NEVER_HEARD)
+
+
 def test_lost_packets_are_counted() -> None:
     assert verdict(replace(SEEN, attempts=2, lost=1), SILENCE).summary.lost == 1
+    value = replace(ASKED, observed=OWNER.value, lost=1)
+    assert verdict(SEEN, SILENCE, value, expected=(EXPECTED, WALL, OWNER)).summary.lost == 1
 
 
 def test_both_owners_of_an_address_are_named() -> None:

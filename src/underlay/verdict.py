@@ -384,12 +384,13 @@ def _controlled(
     """Return the cell, as not measured where silence as expected says nothing.
 
     A source that can't send, or that nobody hears, is silent with everybody. A value that should
-    have been another isn't known either where nothing left its source.
+    have been another isn't known either where nothing left its source. What arrived where nothing
+    should is no silence.
     """
     why = ""
     if cell.kind == "value":
         why = _unasked(cell, mute, dumb)
-    elif cell.expected == cell.observed == "unreachable":
+    elif cell.expected == cell.observed == "unreachable" and not cell.leaks:
         if (cell.source, cell.protocol, cell.family) in mute:
             why = NEVER_HEARD
         elif cell.unsent and "not_sent" not in (cell.expected_stop, *cell.also):

@@ -7,6 +7,7 @@ The left end leads to one node, the right one to everybody else. Each EFFECT is
     WAY drop first WHAT      the first frame of each flow is lost
     WAY drop odd WHAT        so are the third, the fifth, and so on
     WAY drop even WHAT       the others are
+    WAY drop both WHAT       the first two are
     WAY drop every WHAT      all of them are
     WAY delay SECONDS WHAT   each comes that much later
 
@@ -36,6 +37,7 @@ WHICH = {
     "first": lambda n: n == 0,
     "odd": lambda n: n % 2 == 0,
     "even": lambda n: n % 2 == 1,
+    "both": lambda n: n < 2,
     "every": lambda n: True,
 }
 

@@ -84,6 +84,10 @@ def test_silence_of_whom_nobody_hears_says_nothing() -> None:
     assert [cell.observed for cell in deaf.cells] == ["unreachable", "not_measured"]
     assert deaf.cells[1].reason == NEVER_HEARD
     assert deaf.cells[1].follows
+    # What arrives where nothing should is no silence, whatever its source is told.
+    leak = replace(SILENCE, stopped_at="no_answer", arrived=True)
+    told_nothing = verdict(replace(SEEN, observed="unreachable", stopped_at="no_answer"), leak)
+    assert (told_nothing.summary.leaks, told_nothing.summary.not_measured) == (1, 0)
     # Another protocol, and an end that should reach nobody at all, are judged by themselves.
     udp = verdict(SEEN, replace(SILENCE, protocol="udp"), expected=(replace(WALL, protocol="udp"),))
     assert udp.exit_code == 0

@@ -117,6 +117,34 @@ def test_a_switch_that_is_killed_is_made_whole_by_another(
     first.check().prove_green()
 
 
+def test_converging_tells_what_was_looked_at_and_not_what_is_planned(
+    labs: dict[str, Lab],
+) -> None:
+    """A container that is to be made isn't there to be looked at; each is counted on the node."""
+    first = labs["first"]
+    managed = first.plan.node("core-01").management.interface
+    there = {
+        "files": "find /etc/rkt /etc/underlay -not -type d",
+        "interfaces": f"ls /sys/class/net | grep -vx -e lo -e {managed}",
+        "routes": f"ip route | grep -v -e 'proto kernel' -e 'dev {managed}'",
+        "containers": "ls /run/netns",
+        "filters": "nft list tables",
+    }
+    counts = {
+        kind: len(first.shell("core-01", f"{command} || true").splitlines())
+        for kind, command in there.items()
+    }
+    assert (counts["containers"], counts["filters"]) == (2, 0)
+    first.file.write_text(FIRST.replace("count: 2", "count: 3"))
+    try:
+        done = first.verb("converge", "--check", "--json", deadline=90)
+    finally:
+        first.file.write_text(FIRST)
+    assert done.code == 0, str(done)
+    assert "container lannet-1c: started" in done.document()["changes"]["core-01"], str(done)
+    assert done.document()["looked_at"] == {"core-01": counts}, str(done)
+
+
 @pytest.mark.all
 def test_converging_follows_the_file_and_a_second_run_changes_nothing(
     labs: dict[str, Lab],
@@ -140,6 +168,7 @@ def test_converging_follows_the_file_and_a_second_run_changes_nothing(
     finally:
         first.file.write_text(FIRST)
         done = first.verb("converge", "--json", deadline=90)
+    assert done.document()["looked_at"]["core-01"]["containers"] == 3, str(done)
     assert "container lannet-1c: removed" in done.document()["changes"]["core-01"], str(done)
     first.check().prove_green()
 

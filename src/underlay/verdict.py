@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 
 NEVER_PROBED = "nothing was measured for this cell"
 NEVER_LEFT = "nothing of it was seen to leave its source: nobody knows who would have got it"
+NEVER_SENT = (
+    "its source was seen to send nothing of what it should: it may be unable to send at all"
+)
 NEVER_ASKED = "nothing that its source sends there was seen to leave: nobody knows who was asked"
 NEVER_HEARD = "its source reached nobody whom it should: what stops that may be all that stops this"
 
+# Why silence as expected is not measured: it says nothing.
+SAYS_NOTHING = (NEVER_LEFT, NEVER_SENT, NEVER_HEARD)
+# Where nothing has left the source.
+AT_HOME = frozenset(("no_route", "not_sent"))
 # The values of who was told nothing: by ARP or ND, at the receiver, by everybody.
 SILENT: tuple[Value, ...] = (NOBODY, NOTHING, ())
 
@@ -77,7 +84,7 @@ class Cell:
     @property
     def follows(self) -> bool:
         """Whether it isn't measured since other cells of its source differ, and says no more."""
-        return not self.measured and self.reason == NEVER_HEARD
+        return not self.measured and self.reason in (NEVER_HEARD, NEVER_SENT)
 
     @property
     def differs(self) -> bool:
@@ -284,8 +291,8 @@ def judge(
                 unsent=found.unsent if found else False,
             )
         )
-    mute, dumb = _mute(cells), _dumb(cells)
-    cells = [_controlled(cell, mute, dumb) for cell in cells]
+    mute, dumb, unseen = _mute(cells), _dumb(cells), _unseen(cells)
+    cells = [_controlled(cell, mute, dumb, unseen) for cell in cells]
     taken = {**observation.timings, **(timings or {})}
     return Verdict(lab, provider, tuple(cells), taken, observation.looked)
 
@@ -369,17 +376,35 @@ def _leaves(cell: Cell) -> Literal["left", "stayed", "unseen", ""]:
         return "stayed" if cell.unsent else "left" if cell.measured else ""
     if not cell.measured:
         return ""
-    if cell.stopped_at in ("no_route", "not_sent"):
+    if cell.stopped_at in AT_HOME:
         return "" if cell.stopped_at in (cell.expected_stop, *cell.also) else "stayed"
     silent = cell.observed == "unreachable" and cell.stopped_at != "refused"
     heard = cell.arrived or cell.answered_by
     return "unseen" if cell.expected == "reachable" and silent and not heard else "left"
 
 
+def _unseen(cells: Iterable[Cell]) -> set[tuple[str, str, Family]]:
+    """Return of whom no frame was seen by a protocol by which there should be some.
+
+    One that sends nothing by plan isn't among them: all that it has is its kernel's word.
+    """
+    should: dict[tuple[str, str, Family], bool] = {}
+    for cell in cells:
+        if (
+            cell.kind == "reach"
+            and cell.measured
+            and not {cell.expected_stop, *cell.also} & AT_HOME
+        ):
+            key = (cell.source, cell.protocol, cell.family)
+            should[key] = should.get(key, False) or cell.stopped_at not in AT_HOME
+    return {key for key, seen in should.items() if not seen}
+
+
 def _controlled(
     cell: Cell,
     mute: set[tuple[str, str, Family]],
     dumb: set[tuple[str, str, Family]],
+    unseen: set[tuple[str, str, Family]],
 ) -> Cell:
     """Return the cell, as not measured where silence as expected says nothing.
 
@@ -387,14 +412,16 @@ def _controlled(
     have been another isn't known either where nothing left its source. What arrived where nothing
     should is no silence.
     """
-    why = ""
+    why, key = "", (cell.source, cell.protocol, cell.family)
     if cell.kind == "value":
         why = _unasked(cell, mute, dumb)
     elif cell.expected == cell.observed == "unreachable" and not cell.leaks:
-        if (cell.source, cell.protocol, cell.family) in mute:
+        if key in mute:
             why = NEVER_HEARD
         elif cell.unsent and "not_sent" not in (cell.expected_stop, *cell.also):
             why = NEVER_LEFT
+        elif key in unseen and not cell.differs:
+            why = NEVER_SENT
     return replace(cell, observed="not_measured", reason=why) if why else cell
 
 

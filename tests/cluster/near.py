@@ -13,7 +13,7 @@ from underlay.cluster.state.lab import LabState, read_state
 from underlay.faults import RUNNING, Cell, Scene
 from underlay.observe.evidence import Evidence
 from underlay.proof.lab import RunningLab, explained, measure_and_judge
-from underlay.verdict import NEVER_HEARD, NEVER_LEFT
+from underlay.verdict import SAYS_NOTHING
 from underlay.verdict import Cell as Judged
 
 STEP_DEADLINE = 60.0
@@ -82,7 +82,7 @@ def is_astray(cell: Judged) -> bool:
     It isn't where only the place of its silence is another, or where silence says nothing.
     """
     if not cell.measured:
-        return cell.reason not in (NEVER_HEARD, NEVER_LEFT)
+        return cell.reason not in SAYS_NOTHING
     return cell.expected != cell.observed
 
 

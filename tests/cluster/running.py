@@ -21,7 +21,7 @@ from underlay.cluster.state.lab import read_state
 from underlay.expect import PROTOCOLS
 from underlay.plan import Plan, plan_from_json
 from underlay.storage.paths import HOME, root
-from underlay.verdict import NEVER_HEARD, NEVER_LEFT
+from underlay.verdict import SAYS_NOTHING
 
 # s; they end what hangs, and prove nothing about speed: where twenty processes share two
 # processors, two nodes with Docker took four minutes to boot, and three emulated ones seven.
@@ -164,7 +164,7 @@ class Matrix:
             name
             for name, cell in self.cells.items()
             if cell["observed"] != cell["expected"]
-            if cell["observed"] != "not_measured" or cell["reason"] not in (NEVER_HEARD, NEVER_LEFT)
+            if cell["observed"] != "not_measured" or cell["reason"] not in SAYS_NOTHING
         }
 
     def prove_green(self) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN
+from cluster.hand import BY_NFT, NO_NFT, NO_TC_IN, NO_TC_OUT, TC_OUT
 from cluster.near import look, name, shell, state_of
 from cluster.running import Lab
 from proof import of_lab
@@ -270,3 +270,51 @@ def test_a_node_that_cannot_be_found_is_not_reached_through_a_list_of_nodes(lab:
     assert to
     assert {came(cell) for cell in to} == {("unreachable", "no_neighbour", False)}
     assert {cell.observed for cell in crossing if cell.source in there} == {"reachable"}
+
+
+# By plan deaf-2a reaches nobody, so no cell that should be reached speaks for it: what breaks it,
+# what cures that, which fault it is, and what becomes of its cells.
+ADDRESS = "10.1.7.129/24"
+CANNOT_SEND = {
+    "link-down": (
+        "ip link set eth0 down", "ip link set eth0 up; ip route add default dev eth0",
+        "child-down", ("unreachable", "no_route", False),
+    ),
+    "address-gone": (
+        f"ip address delete {ADDRESS} dev eth0",
+        f"ip address add {ADDRESS} dev eth0; ip route add default dev eth0",
+        "address-missing", ("unreachable", "no_route", False),
+    ),
+    "egress-discards": (
+        TC_OUT.format("eth0", "matchall"), NO_TC_OUT.format("eth0"),
+        "container-drops-outgoing", ("not_measured", "not_sent", False),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.all
+@pytest.mark.parametrize(
+    ("lab", "how"),
+    [pytest.param("macvlan-source", how, id=f"macvlan-source-{how}") for how in CANNOT_SEND],
+    indirect=["lab"],
+    scope="session",
+)
+def test_no_cell_of_a_deaf_end_that_cannot_send_is_green(lab: Lab, how: str) -> None:
+    """And all are, of the same end, once it can send again."""
+    broken, mended, fault, becomes = CANNOT_SEND[how]
+    shell(lab, "deaf-2a", broken)
+    try:
+        seen = look(lab)
+    finally:
+        shell(lab, "deaf-2a", mended)
+    own = [cell for cell in seen.judged if cell.source == "deaf-2a"]
+    assert own
+    assert {cell.expected for cell in own} == {"unreachable"}
+    assert {came(cell) for cell in own} == {becomes}
+    assert all(cell.reason for cell in own)
+    assert seen.differing | seen.unmeasured == {name(cell) for cell in own}
+    assert [tuple(cause[:2]) for cause in seen.causes] == [(fault, "deaf-2a, eth0")]
+    assert not seen.unexplained
+    healthy = [cell for cell in judged(lab).values() if cell.source == "deaf-2a"]
+    assert len(healthy) == len(own)
+    assert {came(cell) for cell in healthy} == {("unreachable", "no_neighbour", False)}

@@ -9,6 +9,7 @@ COMMAND (arguments of ``ip``), measures, and prints the observation as JSON. Mor
 are ``silent NODE``, whose probe fails, ``stuck NODE: WORDS``, whose probe hangs once it is told
 WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node and the bridge,
 ``serve SPACE PORT``, which has a program listen there that knows nothing of probes,
+``tc ARGUMENTS``, as tc(8) takes them,
 ``within SECONDS``, in which the probing has to be done, ``pace TIMES``, as for slow nodes,
 and ``beyond``, which has what isn't planned looked for, too.
 """
@@ -51,9 +52,13 @@ NODAD = ("", " nodad")
 
 
 def ip(arguments: str) -> None:
-    done = subprocess.run(["ip", *arguments.split()], capture_output=True, text=True, timeout=10)
+    configure("ip", arguments)
+
+
+def configure(program: str, arguments: str) -> None:
+    done = subprocess.run([program, *arguments.split()], capture_output=True, text=True, timeout=10)
     if done.returncode:
-        sys.exit(f"ip {arguments}: {done.stderr.strip()}")
+        sys.exit(f"{program} {arguments}: {done.stderr.strip()}")
 
 
 def switch_on(space: str, name: str) -> None:
@@ -172,6 +177,8 @@ if __name__ == "__main__":
             serve(*command.split()[1:])
         elif command.startswith("sysctl "):
             switch_on(*command.split()[1:])
+        elif command.startswith("tc "):
+            configure("tc", command.removeprefix("tc "))
         elif command.split()[0] not in ("silent", "stuck", "within", "pace", "beyond"):
             ip(command)
     beyond = planned(Prediction(the_plan)) if "beyond" in sys.argv[2:] else None

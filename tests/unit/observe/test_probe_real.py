@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from underlay.lab import Lab
 from underlay.observe import Observation, Seen, observation_from_json
 from underlay.observe.observation import STRANGER
 from underlay.plan import Plan, make_plan
+from underlay.verdict import NEVER_LEFT, NEVER_SENT, Cell, judge
 
 SANDBOX = Path(__file__).with_name("probe_sandbox.py")
 SOURCE = Path(__file__).resolve().parents[3] / "src"
@@ -276,3 +278,93 @@ def test_what_is_gone_is_not_measured_and_the_rest_is(tmp_path: Path) -> None:
         assert bool(cell.reason) == bool(touched) or cell.observed == "unreachable"
     assert "out of order" in seen.failed["core-03"]
     assert "net-1a has no network namespace" in cells(seen, "net-1a", "net-2a")[0].reason
+
+
+# A queue for no frame at all: whatever is to leave by it is discarded.
+NO_ROOM = "qdisc add dev eth0 root pfifo limit 0"
+REFUSE = "xfrm policy add src {} dst 0.0.0.0/0 dir out action block"
+DEAF = ("deaf-1a", "deaf-1b", "deaf-2a", "deaf-2b", "deaf-3a", "deaf-3b")
+
+
+@pytest.fixture(scope="module")
+def deaf(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], list[Cell]]:
+    """Return the judged cells of ends that hear nobody, by end and family: most of them broken.
+
+    They reach nobody either way, so no cell that should be reached speaks for them. By plan they
+    look in vain for each other, and have no route to anybody else.
+    """
+    network = {"mode": "source", "allow": [], "default_route": "none"}
+    lan = {"driver": "macvlan", "segment": "lan", "runtime": "iproute2"}
+    both = {"subnet": "20.2.2.0/24", "subnet6": "2001:db8:2::/64"}
+    lab = {
+        "name": "real",
+        "nodes": 3,
+        "segments": {"lan": {"subnet": "192.168.70.0/24", "subnet6": "2001:db8:70::/64"}},
+        "networks": {"net": lan | {"subnet": "20.1.1.0/24"}, "deaf": lan | network | both},
+        "containers": [{"count": 2, "networks": ["deaf"]}, {"on": "core-03", "networks": ["net"]}],
+    }
+    plan = make_plan(Lab.model_validate(lab))
+    seen = run(
+        plan,
+        tmp_path_factory.mktemp("deaf"),
+        "-n deaf-1a link set eth0 down",
+        "-n deaf-1b link delete eth0",
+        f"-n deaf-2a address del {plan.container('deaf-2a').attachments[0].address} dev eth0",
+        f"tc -n deaf-2b {NO_ROOM}",
+        f"-n deaf-3a {REFUSE.format('0.0.0.0/0')}",
+        f"-n deaf-3b {REFUSE.format('192.0.2.0/24')}",
+    )
+    found = defaultdict(list)
+    for cell in judge("real", "none", predict(plan), seen).cells:
+        if cell.source in DEAF:
+            found[cell.source, cell.family].append(cell)
+            assert cell.expected == "unreachable"
+            assert cell.expected_stop == planned_stop(cell)
+    return found
+
+
+def planned_stop(cell: Cell) -> str:
+    return "no_neighbour" if cell.destination in DEAF else "no_route"
+
+
+@pytest.mark.parametrize(
+    ("end", "family", "stop", "reason"),
+    [
+        ("deaf-1a", 4, "no_route", "Network is unreachable"),
+        ("deaf-1a", 6, "no_route", "its link is down or the address is gone"),
+        ("deaf-1b", 4, "no_route", "its link is down or the address is gone"),
+        ("deaf-1b", 6, "no_route", "its link is down or the address is gone"),
+        ("deaf-2a", 4, "no_route", "its link is down or the address is gone"),
+        ("deaf-3a", 4, "not_sent", "Operation not permitted"),
+    ],
+)
+def test_where_a_deaf_end_can_send_nothing_its_kernels_word_differs(
+    deaf: dict[tuple[str, int], list[Cell]], end: str, family: int, stop: str, reason: str
+) -> None:
+    """Another stop was planned. Where that very word was, it says nothing any more."""
+    for cell in deaf[end, family]:
+        if planned_stop(cell) == "no_neighbour":
+            assert (cell.observed, cell.stopped_at, cell.elsewhere) == ("unreachable", stop, True)
+            assert reason in cell.reason
+        else:
+            assert (cell.observed, cell.reason) == ("not_measured", NEVER_SENT), cell
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_where_a_deaf_ends_frames_are_discarded_nothing_is_measured(
+    deaf: dict[tuple[str, int], list[Cell]], family: int
+) -> None:
+    for cell in deaf["deaf-2b", family]:
+        why = NEVER_LEFT if planned_stop(cell) == "no_neighbour" else NEVER_SENT
+        assert (cell.observed, cell.reason) == ("not_measured", why), cell
+
+
+@pytest.mark.parametrize(("end", "family"), [("deaf-3b", 4), ("deaf-3b", 6), ("deaf-2a", 6)])
+def test_a_deaf_end_that_sends_is_green(
+    deaf: dict[tuple[str, int], list[Cell]], end: str, family: int
+) -> None:
+    """One with a policy about others' addresses; and in IPv6 one that lacks its IPv4 address."""
+    assert {cell.stopped_at for cell in deaf[end, family]} == {"no_neighbour", "no_route"}
+    for cell in deaf[end, family]:
+        assert cell.measured, cell
+        assert not cell.differs, cell

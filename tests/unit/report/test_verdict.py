@@ -8,7 +8,15 @@ import pytest
 from underlay.expect import Expectation
 from underlay.observe import Observation, Seen, observation_from_json
 from underlay.report import document
-from underlay.verdict import NEVER_ASKED, NEVER_HEARD, NEVER_LEFT, NEVER_PROBED, Verdict, judge
+from underlay.verdict import (
+    NEVER_ASKED,
+    NEVER_HEARD,
+    NEVER_LEFT,
+    NEVER_PROBED,
+    NEVER_SENT,
+    Verdict,
+    judge,
+)
 
 EXPECTED = Expectation(
     source="net-1a",
@@ -186,6 +194,28 @@ def test_the_kernels_own_word_stays_where_it_is_no_consequence() -> None:
     at_wall = replace(told, destination="core-01")
     assert value_of(at_wall, SEEN, SILENCE, wanted=NO_OWNER) == ("not_measured", "Network is down")
     assert value_of(at_wall, LOST, SILENCE, wanted=NO_OWNER) == ("not_measured", NEVER_HEARD)
+
+
+@pytest.mark.parametrize("stop", ["no_route", "not_sent"])
+def test_a_kernels_word_says_nothing_of_whom_no_frame_was_seen(stop: Any) -> None:
+    """Unless none should be seen of it: then that word is all there is, and it is as planned."""
+    home = replace(WALL, destination="net-3a", stop=stop, also=())
+    word = replace(SILENCE, destination="net-3a", stopped_at=stop, reason="Network is unreachable")
+    gone = replace(SILENCE, stopped_at="no_route", reason="Network is unreachable")
+    broken = verdict(gone, word, expected=(WALL, home))
+    assert [(cell.observed, cell.differs) for cell in broken.cells] == [
+        ("unreachable", True), ("not_measured", False)
+    ]  # fmt: skip
+    assert (broken.cells[1].reason, broken.cells[1].follows) == (NEVER_SENT, True)
+    discarding = replace(SILENCE, stopped_at="not_sent", unsent=True)
+    assert verdict(discarding, word, expected=(WALL, home)).summary.not_measured == 2
+    assert verdict(SILENCE, word, expected=(WALL, home)).exit_code == 0
+    assert verdict(word, expected=(home,)).exit_code == 0
+    maybe = replace(WALL, also=("not_sent",))
+    assert verdict(discarding, word, expected=(maybe, home)).exit_code == 0
+    # What differs goes on differing.
+    other = replace(word, stopped_at="refused")
+    assert verdict(gone, other, expected=(WALL, home)).summary.differs == 2
 
 
 def test_lost_packets_are_counted() -> None:

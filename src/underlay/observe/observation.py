@@ -5,6 +5,7 @@ What the nodes saw is joined to it: an asker's answer with the receivers' own re
 
 from __future__ import annotations
 
+import errno
 import json
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -42,6 +43,8 @@ Observed = Literal["reachable", "unreachable", "not_measured"]
 STRANGER = "somebody outside the lab"
 UNDECIDED = "it was still undecided when the time for it was over"
 PMTU_TWICE = 2  # datagrams: the largest, and the same again
+# What the probe says where a device took a frame and discarded it.
+DISCARDED = f"[Errno {errno.ENOBUFS}]"
 UNSENT = "nothing of it was seen to leave its source"
 
 
@@ -368,7 +371,9 @@ def _unsent(probe: Mapping[str, Any]) -> str:
     """Return why nothing can have left an asker, by its probe's word; nothing where it can."""
     if probe.get("stop") not in ("no_route", "not_sent"):
         return ""
-    return str(probe.get("reason") or UNSENT)
+    reason = str(probe.get("reason") or UNSENT)
+    # An ipvlan l3 child discards every request for a neighbour, and is no less alive for that.
+    return "" if reason.startswith(DISCARDED) else reason
 
 
 def _missed(arrivals: Iterable[tuple[str, Received]], sent: int) -> int:

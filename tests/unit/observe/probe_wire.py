@@ -10,6 +10,7 @@ The left end leads to one node, the right one to everybody else. Each EFFECT is
     WAY drop both WHAT       the first two are
     WAY drop every WHAT      all of them are
     WAY delay SECONDS WHAT   each comes that much later
+    WAY repeat SECONDS WHAT  each comes, and once more that much later
 
 WAY is ``out``, to the right, or ``in``. WHAT is ``arp``, ``nd`` for IPv6's neighbour
 solicitations and advertisements, ``request`` or ``answer`` for
@@ -79,17 +80,20 @@ class Wire:
         self.taken = 0
 
     def take(self, way: str, frame: bytes) -> None:
-        lost, delay = False, 0.0
+        lost, delay, again = False, 0.0, []
         for kind, flow in kinds(frame[VNET:]):
             for _, effect, how, _ in (e for e in self.effects if (e[0], e[3]) == (way, kind)):
                 if effect == "delay":
                     delay += float(how)
+                elif effect == "repeat":
+                    again.append(float(how))
                 else:
                     lost = lost or WHICH[how](self.counted[way, kind, flow])
             self.counted[way, kind, flow] += 1
-        self.taken += 1
-        if not lost:
-            heapq.heappush(self.late, (time.monotonic() + delay, self.taken, way == "out", frame))
+        for later in () if lost else (0.0, *again):
+            self.taken += 1
+            due = time.monotonic() + delay + later
+            heapq.heappush(self.late, (due, self.taken, way == "out", frame))
 
 
 def main(left: str, right: str, effects: list[str]) -> None:

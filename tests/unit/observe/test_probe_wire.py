@@ -88,6 +88,15 @@ def test_a_neighbour_that_is_asked_for_again_is_a_loss_and_silence_none(tmp_path
     assert shows(plan, seen) >= len(there)
 
 
+def test_an_answer_that_comes_twice_is_one(tmp_path: Path) -> None:
+    """Its copy comes to a socket by which something else is asked by then, or nothing."""
+    plan = plan_of(nodes=2)
+    seen = run(plan, tmp_path, "wire core-02: out repeat 0.02 answer, in repeat 0.02 answer")
+    assert not seen.failed
+    assert not differing(plan, seen)
+    assert not shows(plan, seen)
+
+
 @pytest.mark.parametrize(
     ("effect", "least"),
     [

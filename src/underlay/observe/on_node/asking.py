@@ -288,16 +288,24 @@ class Asking:
     def close(self, question: Question) -> None:
         """Close the question's sockets, but for one that is as good as new.
 
-        That is one by which a single datagram went out and was answered: nothing more,
-        no ICMP error either, can come back by it.
+        That is one by which a single datagram went out and was answered: nothing more, no ICMP
+        error either, can come back by it, but for the same answer where a network copies it.
         """
         if question.space and question.word != "tcp" and question.clean:
             idle = self.station.idle.setdefault((question.space.name, question.source), [])
+            for made in question.sockets:
+                self.station.loop.hand(made, overhear, made)
             idle += question.sockets
         else:
             for made in question.sockets:
                 self.station.loop.close(made)
         question.sockets.clear()
+
+
+def overhear(made: socket.socket) -> None:
+    """Take what comes to a socket by which nothing is asked: it would be ready for ever."""
+    with contextlib.suppress(OSError):
+        made.recv(512)
 
 
 def overdue(station: Station, number: int, age: float, least: float = GIVE_UP) -> bool:

@@ -186,7 +186,7 @@ class Paths:
     def _by_another(self, node: Space, route: Route | None, packet: Packet) -> Arrival:
         """An ipvlan l3 child's IPv6 packet whose route leads over none of its parent."""
         if route is None:
-            return Arrival(routing.asked_by_node(routing.NO_ROUTE))
+            return Arrival(routing.without_route_of_node())
         arrival = self._over(node, route.link, route, packet)
         if arrival.rule.reachable:
             return replace(arrival, rule=ipvlan.L3_ANY_INTERFACE)

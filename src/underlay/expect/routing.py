@@ -149,6 +149,24 @@ def asked_by_node(rule: Rule) -> Rule:
     return replace(rule, id=f"{rule.id}-l3", stop="no_answer")
 
 
+def without_route_of_node() -> Rule:
+    """Return what stops an ipvlan l3 child's IPv6 packet to which its node knows no way.
+
+    The child has a route, and the kernel gives the node's error to whoever sends. TCP alone heeds
+    no error of its first packet but a refusal.
+    """
+    return replace(
+        NO_ROUTE,
+        id=f"{NO_ROUTE.id}-l3",
+        because="The source's node, which sends for it, has no route to that address.",
+        reference=(
+            "Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v6_outbound; "
+            "net/ipv4/tcp_output.c, tcp_connect"
+        ),
+        also=("no_answer",),
+    )
+
+
 def beyond_gateway(rule: Rule) -> Rule:
     """Return ``rule`` for a packet that a router passed on: its source just gets no answer."""
     return replace(

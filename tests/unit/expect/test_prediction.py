@@ -180,6 +180,25 @@ def test_a_node_takes_in_what_its_l3_child_sends_and_answers_by_another_interfac
     assert (found.stop, found.rule) == ("no_answer", "ipvlan-from-own-parent-answer")
 
 
+def test_an_l3_child_is_told_by_ipv6_that_its_node_has_no_route() -> None:
+    l3 = network("ipvlan", mode="l3", shim=True, routed=True, subnet6="fd00:1::/64")
+    lab = {
+        "name": "l3",
+        "nodes": 2,
+        "segments": {"lan": {"subnet": "10.20.0.0/24", "subnet6": "fd00:20::/64"}},
+        "networks": {"net": l3},
+        "containers": [{"on": "core-02", "networks": ["net"]}],
+    }
+    plan = make_plan(Lab.model_validate(lab))
+    (found,) = [
+        one
+        for one in predict(plan)
+        if (one.source, one.destination, one.protocol) == ("net-2a", "core-01", "icmp")
+        and one.family == 6
+    ]
+    assert (found.rule, found.stop, found.also) == ("no-route-l3", "no_route", ("no_answer",))
+
+
 def test_a_shim_answers_for_its_parents_address_but_nothing_leads_back() -> None:
     for driver in ("macvlan", "ipvlan"):
         shim = network(driver, "20.2.2.0/24", shim=True)

@@ -340,7 +340,7 @@ class World:
                 yield Route(to, links[route.interface], route.via)
 
     def _container(self, container: PlannedContainer) -> Space:
-        links, routes, defaults = [], [], []
+        links, connected, further, defaults = [], [], [], []
         for attachment in container.attachments:
             mine = list(self._mine(attachment.addresses))
             if not mine:
@@ -357,8 +357,8 @@ class World:
             ]
             links += every
             link = every[0]
-            routes += [Route(ip_interface(address).network, link) for address in mine]
-            routes += [
+            connected += [Route(ip_interface(address).network, link) for address in mine]
+            further += [
                 Route(ip_network(route.to), link, route.via)
                 for route in network.routes
                 if ip_network(route.to).version == self.family
@@ -375,6 +375,11 @@ class World:
             replace(route, via="") if route.via in own and self.family == 4 else route
             for route in _default(container.runtime, defaults)
         ]
+        # Of two to one subnet the later counts. IPv4 has it in the place of an address's own as
+        # well, where IPv6 gives that a metric of 256 and any other 1024 (net/ipv4/fib_trie.c,
+        # fib_table_insert; net/ipv6/addrconf.c, addrconf_prefix_route).
+        further.reverse()
+        routes = [*further, *connected] if self.family == 4 else [*connected, *further]
         return Space(container.name, tuple(links), (*routes, *chosen), container.forwards)
 
     def _child(

@@ -21,7 +21,9 @@ from underlay.lint.finding import Finding, Hit, Rules
 from underlay.lint.keys.networks import parent_key
 from underlay.plan import (
     MANAGEMENT,
+    Attachment,
     Plan,
+    PlannedContainer,
     PlannedFilter,
     PlannedNetwork,
     memory,
@@ -326,6 +328,45 @@ def address_taken(subject: Subject) -> Iterator[Hit]:
                     place, cure = _given(subject.lab, network.name, own)
                     message = f"{container.name} has {own}, and so has {owners[own]}"
                     yield Hit(subject.spot(*place), message, cure)
+
+
+@rule(
+    "address-answered",
+    "error",
+    "Linux Documentation/networking/ip-sysctl.rst, arp_ignore: by default a machine answers for"
+    " all its addresses on any interface; RFC 5227, 1.2.1",
+)
+def address_answered(subject: Subject) -> Iterator[Hit]:
+    """A container answers in one network for its address in another, which somebody has there."""
+    for network in subject.plan.networks:
+        if network.traits.routes(network.mode):
+            continue
+        wide = bool(network.uplink or network.traits.overlay)
+        owners = {
+            (address.ip, "" if wide else container.node): container.name
+            for container, attachment in _attached(subject.plan, network)
+            for address in attachment.addresses
+            if address.family == 4
+        }
+        for container, attachment in _attached(subject.plan, network):
+            for other in container.attachments:
+                for address in other.addresses if other is not attachment else ():
+                    owner = owners.get((address.ip, "" if wide else container.node))
+                    if owner not in (None, container.name):
+                        yield Hit(
+                            subject.spot("networks", other.network, "subnet"),
+                            f"{container.name} is in {network.name} as well, and answers there for"
+                            f" {address.ip}, which is {owner}'s",
+                            f"give {other.network} and {network.name} subnets apart",
+                        )
+
+
+def _attached(plan: Plan, network: PlannedNetwork) -> Iterator[tuple[PlannedContainer, Attachment]]:
+    """Yield each attachment of a container to ``network``, with its container."""
+    for container in plan.containers:
+        for attachment in container.attachments:
+            if attachment.network == network.name:
+                yield container, attachment
 
 
 def _given(lab: Lab, network: str, address: str) -> tuple[tuple[str | int, ...], str]:

@@ -20,6 +20,7 @@ from underlay.drivers import DRIVERS, Driver, ipvlan, macvlan, vlan
 from underlay.drivers.rule import Fact, Relation, facts, first
 from underlay.expect import Expectation, ends, predict, stations, tables
 from underlay.expect.expectation import warm
+from underlay.expect.world import World
 from underlay.lab import Lab
 from underlay.lint.read import read_lab
 from underlay.plan import Plan, make_plan
@@ -197,6 +198,27 @@ def test_an_l3_child_is_told_by_ipv6_that_its_node_has_no_route() -> None:
         and one.family == 6
     ]
     assert (found.rule, found.stop, found.also) == ("no-route-l3", "no_route", ("no_answer",))
+
+
+def test_a_networks_own_route_takes_the_place_of_an_addresss_by_ipv4_alone() -> None:
+    """`ip route replace`, and what CNI's plugins add, come before the kernel's own."""
+    routes = [{"to": "20.1.1.0/24"}, {"to": "fd00:1::/64"}]
+    lab = {
+        "name": "taken",
+        "nodes": 1,
+        "segments": {"lan": {"subnet": "10.20.0.0/24", "subnet6": "fd00:20::/64"}},
+        "networks": {
+            "net": network(subnet6="fd00:1::/64"),
+            "other": network(subnet="20.2.2.0/24", subnet6="fd00:2::/64", routes=routes),
+        },
+        "containers": [{"networks": ["net", "other"]}],
+    }
+    plan = make_plan(Lab.model_validate(lab))
+    (container,) = plan.containers
+    for family, address, interface in ((4, "20.1.1.9", "eth1"), (6, "fd00:1::9", "eth0")):
+        route = World(plan, family).spaces[container.name].route(address)
+        assert route is not None
+        assert route.link.interface == interface
 
 
 def test_a_shim_answers_for_its_parents_address_but_nothing_leads_back() -> None:

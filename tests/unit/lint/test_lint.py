@@ -378,6 +378,25 @@ def test_address_taken(make: Make) -> None:
     assert make(f"{MAC}, internal: true", groups=(fixed.format(11),)) == []
 
 
+def test_an_address_is_answered_for_in_another_network(make: Make) -> None:
+    """A machine answers ARP on each interface for the addresses of all of them."""
+    other = "driver: {}, segment: lan, vlan: 7, subnet: 10.{}.0.0/24"
+    groups = (
+        "on: core-01, name: one, networks: [a], addresses: {a: 10.1.0.9}",
+        "on: core-02, name: two, networks: [a, b], addresses: {b: 10.%d.0.%d}",
+    )
+
+    def found(driver: str = "macvlan", net: int = 1, host: int = 9) -> list[tuple[str, str]]:
+        both = (groups[0], groups[1] % (net, host))
+        return ids(make(MAC, other.format(driver, net), groups=both))
+
+    assert found() == [("address-answered", "error")]
+    assert found(host=10) == found(net=2) == []
+    # Where the node routes, nobody asks by ARP.
+    l3 = "driver: ipvlan, mode: l3, segment: lan, subnet: 10.1.0.0/24"
+    assert make(l3, other.format("macvlan", 1), groups=(groups[0], groups[1] % (1, 9))) == []
+
+
 def test_one_address_for_two_containers_is_taken(make: Make) -> None:
     fixed = "on: core-0{0}, name: web-{0}, networks: [a], addresses: {{a: 10.1.0.{1}}}"
     (finding,) = make(MAC, groups=(fixed.format(1, 9), fixed.format(2, 9)))

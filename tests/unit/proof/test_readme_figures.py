@@ -1,9 +1,12 @@
-"""The figures in the README are those that `bench --json` has left in docs/proof."""
+"""The figures in the README are those that `bench` has recorded; --update-golden writes them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import pytest
 
 from underlay.proof.bench.bench import ratios
 from underlay.proof.bench.figures import FIGURES
@@ -23,14 +26,15 @@ def rows() -> Iterator[str]:
     for row in measured().values():
         aim = f"{row.aim:g} s" if row.aim else ""
         spread = "" if row.runs == 1 else f"{_rounded(row.min)}–{_rounded(row.max)} s"
-        yield f"| {row.what} | {_rounded(row.median)} s | {spread} | {aim} |"
+        old = f", as of {datetime.fromisoformat(row.date):%-d %B %Y}" if row.stale else ""
+        yield f"| {row.what}{old} | {_rounded(row.median)} s | {spread} | {aim} |"
 
 
-def table(readme: str) -> list[str]:
-    """Return the rows of the README's table of figures, without its head."""
+def table(readme: str) -> tuple[int, list[str]]:
+    """Return the number of the first row of the README's table of figures, and its rows."""
     lines = readme.splitlines()
     start = lines.index("| What | Median | Least and most | Aim |") + 2
-    return list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
+    return start, list(itertools.takewhile(lambda line: line.startswith("|"), lines[start:]))
 
 
 def _rounded(seconds: float) -> str:
@@ -43,12 +47,19 @@ def _rounded(seconds: float) -> str:
     )
 
 
-def test_the_readme_has_the_measured_figures() -> None:
-    readme = (root() / "README.md").read_text(encoding="utf-8")
+def test_the_readme_has_the_measured_figures(pytestconfig: pytest.Config) -> None:
+    file = root() / "README.md"
+    readme = file.read_text(encoding="utf-8")
+    start, found = table(readme)
     # Neither one less than recorded, nor one more.
-    assert table(readme) == list(rows()), "\n".join(rows())
-    found = ratios({name: row.median for name, row in measured().items()})
-    for name, value in found.items():
+    if found != list(rows()) and pytestconfig.getoption("update_golden"):
+        lines = readme.splitlines()
+        lines[start : start + len(found)] = rows()
+        file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        pytest.fail("the table of figures is written anew")
+    assert found == list(rows()), "\n".join(rows())
+    quotients = ratios({name: row.median for name, row in measured().items()})
+    for name, value in quotients.items():
         assert value is None or f"{value:,.1f} times" in readme, name
 
 

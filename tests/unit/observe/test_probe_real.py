@@ -368,3 +368,22 @@ def test_a_deaf_end_that_sends_is_green(
     for cell in deaf[end, family]:
         assert cell.measured, cell
         assert not cell.differs, cell
+
+
+@pytest.mark.all
+def test_a_slow_kernels_word_of_no_neighbour_is_none_where_nobody_was_asked(tmp_path: Path) -> None:
+    """Where silence is waited for longer, the kernel says before that it has found nobody.
+
+    That it has asked, it doesn't say: net-1a hasn't. net-2a has, and is the twin.
+    """
+    plan = plan_of("source", count=1, nodes=2, allow=[], runtime="iproute2")
+    seen = run(plan, tmp_path, "pace 2", f"tc -n net-1a {NO_ROOM}")
+    found = judge("real", "none", predict(plan), seen).cells
+    for cell in (cell for cell in found if cell.source == "net-1a"):
+        assert (cell.observed, cell.reason) == ("not_measured", NEVER_LEFT), cell
+    twin = [cell for cell in found if cell.source == "net-2a"]
+    assert "from 20.1.1" in "".join(cell.reason for cell in twin)
+    for cell in twin:
+        assert (cell.observed, cell.stopped_at, cell.differs) == (
+            "unreachable", "no_neighbour", False
+        ), cell  # fmt: skip

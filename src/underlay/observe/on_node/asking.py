@@ -85,10 +85,11 @@ class Asking:
     def news(self, *, over: bool) -> list[Answer]:
         """Return what came of each question that it wasn't told of, or otherwise than it is now.
 
-        Silence is told when the phase is over, and where it stopped has been looked for.
+        Silence is told when the phase is over, and where it stopped has been looked for. So is what
+        the kernel says of a next hop, which it may never have asked for.
         """
         fresh, self.told = self.done[self.told :], len(self.done)
-        self.doubtful |= dict.fromkeys(q for q in fresh if q.silent or q.open)
+        self.doubtful |= dict.fromkeys(q for q in fresh if q.silent or q.open or q.unfound)
         rows = [question.row() for question in fresh if question not in self.doubtful]
         for question, before in list(self.doubtful.items()) if over else ():
             row = question.row()

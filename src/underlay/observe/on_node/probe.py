@@ -234,10 +234,15 @@ class Prober:
 
         Of phases that are over all has been found out.
         """
+        for phase, question in self.under_way():
+            if question.silent and question.space:
+                yield phase, question, question.space
+
+    def under_way(self) -> Iterator[tuple[Work, Question]]:
+        """Yield the probes that are done, of phases that aren't over yet."""
         for phase in self.phases:
             for question in phase.done if isinstance(phase, Asking) and not phase.over else ():
-                if question.silent and question.space:
-                    yield phase, question, question.space
+                yield phase, question
 
     def keep_tables(self) -> None:
         """Keep the neighbours that a phase's unanswered probes had: the next one has others."""
@@ -260,6 +265,22 @@ class Prober:
                 question.stopped = self.stop(question, hop, rtnetlink.unresolved(table, hop))
             except OSError as error:
                 question.result = {"stop": "no_route", "reason": os.strerror(error.errno or 0)}
+        for _, question in self.under_way():
+            if question.unfound and self.stayed(question):
+                question.result = {"stop": "not_sent"}
+
+    def stayed(self, question: Question) -> bool:
+        """Whether no frame was seen of a question that its kernel gave up: it never asked anybody.
+
+        A device that discards what is to leave looks to the kernel like a neighbour's silence.
+        """
+        if not question.space or not self.witness.watches(question):
+            return False
+        with contextlib.suppress(OSError):
+            hop = rtnetlink.next_hop(question.space.netlink, packed(question.destination))
+            if hop is not None and not self.witness.left_for(question):
+                return not self.witness.asked_for(question, hop[1])
+        return False
 
     def stop(self, question: Question, hop: tuple[int, bytes] | None, unresolved: bool) -> str:
         """Return where a question stopped whose next hop is known now, or isn't.

@@ -119,6 +119,11 @@ class Question:
         return self.result is not None and not self.result["stop"] and "by" not in self.result
 
     @property
+    def unfound(self) -> bool:
+        """Whether the kernel has said that nobody answered for the next hop: asked or not."""
+        return self.result is not None and self.result["stop"] == "no_neighbour"
+
+    @property
     def alone(self) -> bool:
         """Whether nobody else's packets can have had a part in what came of it.
 

@@ -375,11 +375,26 @@ def _connected(links: Iterable[Nic | VlanLink | NodeLink]) -> dict[str, str]:
 
 def _routes(
     lab: Lab, networks: Networks, connected: dict[str, str], index: int, shims: Shims
+) -> tuple[Route, ...]:
+    """Return one route of a node to each subnet: that of the first network that has one.
+
+    Of two the later one would take the place of the other, and which one is later when a node
+    boots isn't when it becomes another lab's.
+    """
+    found: dict[str, Route] = {}
+    for route in _ways(lab, networks, connected, index, shims):
+        found.setdefault(route.to, route)
+    return tuple(found.values())
+
+
+def _ways(
+    lab: Lab, networks: Networks, connected: dict[str, str], index: int, shims: Shims
 ) -> Iterator[Route]:
     """How a node reaches containers: on the parent's link, by its shim, or by their node.
 
     To a subnet that it is in itself, or that another network has on another parent, it has
-    one way already, and a second one would take the first one's place.
+    one way already, and a second one would take the first one's place. So the shim of a network
+    that is routed leads to what is the node's own alone, but where it says its routes itself.
     """
     for network in networks:
         traits = network.traits
@@ -388,8 +403,10 @@ def _routes(
         if network.nic == MANAGEMENT:
             continue
         shim = lab.networks[network.name].own_shim if network.name in shims else None
-        for to in (shim.routes if shim else None) or ():
-            yield Route(to, network.shim)
+        stated = (shim.routes if shim else None) or ()
+        yield from (Route(to, network.shim) for to in stated)
+        by_owner = list(_routes_by_owner(lab, network, index)) if network.routed else []
+        led = {route.to for route in by_owner}
         for pool in network.pools:
             subnet = pool.subnet
             if shim and shim.routes is not None:
@@ -397,14 +414,14 @@ def _routes(
             if shim:
                 pieces = (piece.routed for piece in pool.slices.values())
                 for piece in dict.fromkeys(block for routed in pieces for block in routed):
-                    yield Route(piece, network.shim)
+                    if piece not in led:
+                        yield Route(piece, network.shim)
             elif subnet not in connected or (
                 network.vlan is None and connected[subnet] in (network.parent, network.uplink)
             ):
                 connected[subnet] = network.parent
                 yield Route(subnet, network.parent)
-        if network.routed:
-            yield from _routes_by_owner(lab, network, index)
+        yield from (route for route in by_owner if route.to not in stated)
 
 
 def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Route]:

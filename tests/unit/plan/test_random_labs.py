@@ -38,6 +38,10 @@ def predicted(lab: dict[str, Any]) -> None:
     plan = planned(lab)
     assume(plan is not None)
     assert plan is not None
+    for node in plan.nodes:
+        # Of two to one subnet that counts which came last: another one after a boot than a switch.
+        ways = [route.to for route in node.routes]
+        assert len(ways) == len(set(ways)), (node.name, node.routes)
     cells = predict(plan)
     reach = [cell for cell in cells if cell.kind == "reach"]
     assert len(reach) == len(list(pairs(plan))) * len(protocols(plan))

@@ -69,9 +69,12 @@ def continue_in_child() -> int:
             os._exit(code if code >= 0 else 128 - code)
 
 
-def descendants(ancestor: int) -> list[Process]:
-    """Return the living descendants of ``ancestor``, without this process, sorted by id."""
-    known = _processes()
+def descendants(ancestor: int, *, unreaped: bool = False) -> list[Process]:
+    """Return the living descendants of ``ancestor``, without this process, sorted by id.
+
+    With ``unreaped`` those are among them that have ended and that nobody has waited for yet.
+    """
+    known = _processes("X" if unreaped else "ZX")
     found: dict[int, Process] = {}
     fresh = {ancestor}
     while fresh:
@@ -81,7 +84,8 @@ def descendants(ancestor: int) -> list[Process]:
     return [found[pid] for pid in sorted(found) if pid != os.getpid()]
 
 
-def _processes() -> list[Process]:
+def _processes(without: str) -> list[Process]:
+    """Return all processes but those in a state of ``without``, as in /proc/PID/stat."""
     found = []
     for entry in PROC.iterdir():
         # Whatever ends while one looks is gone.
@@ -89,7 +93,7 @@ def _processes() -> list[Process]:
             if entry.name.isdigit():
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").strip()
-                if fields[0] not in "ZX":
+                if fields[0] not in without:
                     numbers = int(entry.name), int(fields[1]), int(fields[19])
                     found.append(Process(*numbers, words.decode(errors="replace")))
     return found

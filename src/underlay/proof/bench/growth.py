@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 LONGEST, QUICK = 1800.0, 600.0
 # The least that a node can have.
 MIB = 256
+# How often it is looked, at most, until nobody ends meanwhile.
+LOOKS = 10
 # Machines that are known by an inventory alone, and how many of a larger fleet are there.
 MACHINES = (3, 5, 10, 20)
 THERE = 20
@@ -152,9 +154,16 @@ class Account:
     def processor_s(self) -> float:
         """The processor seconds so far, of the living and of those that have ended."""
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        # Its own time is that of its orphans: it does nothing but wait.
-        others = [self._ancestor, *(each.pid for each in descendants(self._ancestor))]
-        return ended.ru_utime + ended.ru_stime + sum(map(process_seconds, others))
+        own = ended.ru_utime + ended.ru_stime
+        # The ancestor's own time is that of its orphans: it does nothing but wait. One that it
+        # waits for in between would be counted twice, or not at all.
+        for _ in range(LOOKS):
+            waited_for = process_seconds(self._ancestor)
+            others = descendants(self._ancestor, unreaped=True)
+            own_of_others = sum(process_seconds(each.pid) for each in others)
+            if process_seconds(self._ancestor) == waited_for:
+                break
+        return own + waited_for + own_of_others
 
     def begin(self) -> Callable[..., Step]:
         """Return what makes a step of all that is spent from now on, until it is called."""

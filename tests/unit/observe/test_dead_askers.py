@@ -56,6 +56,7 @@ def test_of_a_dead_asker_no_value_is_known(dead: str, talking: Verdict) -> None:
     for cell in cells:
         assert cell.observed == "not_measured", cell
         assert cell.reason, cell
+        assert "b'" not in cell.reason, cell
     # Who should have been seen isn't merely what follows from others: it is told, and explained.
     assert not any(cell.follows for cell in cells if cell.expected not in SILENT)
 

@@ -72,7 +72,10 @@ class Hearing:
         words = token(self.station.nonce, cell.number, self.check, attempt)
         family = family_of(source)
         try:
-            index = rtnetlink.addresses(space.netlink)[packed(source)][0]
+            found = rtnetlink.addresses(space.netlink).get(packed(source))
+            if found is None:
+                raise OSError("no interface has that address")
+            index = found[0]
             with contextlib.closing(space.open(socket.SOCK_DGRAM, family)) as made:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
                 if family == 6:
@@ -84,7 +87,7 @@ class Hearing:
                 made.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, name)
                 made.bind((source, 0))
                 made.sendto(words, (cell.destination, self.station.port))
-        except (OSError, KeyError) as error:
+        except OSError as error:
             self.errors[cell.number] = f"nothing can be sent from {source}: {error}"
 
     @property

@@ -319,9 +319,8 @@ def address_taken(subject: Subject) -> Iterator[Hit]:
         owners = {address: name for name, address in _machines(subject, network)}
         # Where each node hands out the whole subnet, duplicate-range says it of all at once.
         is_told = not subject.lab.networks[network.name].sliced
-        for container in subject.plan.containers:
-            mine = (each for each in container.attachments if each.network == network.name)
-            for own in (address.ip for attachment in mine for address in attachment.addresses):
+        for container, attachment in _attached(subject.plan, network):
+            for own in (address.ip for address in attachment.addresses):
                 if own not in owners:
                     owners |= {} if is_told else {own: container.name}
                 else:

@@ -403,8 +403,8 @@ def _ways(
         if network.nic == MANAGEMENT:
             continue
         shim = lab.networks[network.name].own_shim if network.name in shims else None
-        stated = (shim.routes if shim else None) or ()
-        yield from (Route(to, network.shim) for to in stated)
+        for to in (shim.routes if shim else None) or ():
+            yield Route(to, network.shim)
         by_owner = list(_routes_by_owner(lab, network, index)) if network.routed else []
         led = {route.to for route in by_owner}
         for pool in network.pools:
@@ -421,7 +421,7 @@ def _ways(
             ):
                 connected[subnet] = network.parent
                 yield Route(subnet, network.parent)
-        yield from (route for route in by_owner if route.to not in stated)
+        yield from by_owner
 
 
 def _routes_by_owner(lab: Lab, network: PlannedNetwork, index: int) -> Iterator[Route]:

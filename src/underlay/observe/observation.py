@@ -163,12 +163,16 @@ class _Records:
         self._probes: dict[tuple[int, str], Mapping[str, Any]] = {}
         self._receivers: dict[tuple[int, str, int], set[str]] = defaultdict(set)
         # By cell: the namespaces that received packets of it, and what each packet showed.
-        # First segments of TCP: namespace, port, source, destination and phase of each.
-        self._begun: set[tuple[str, ...]] = set()
+        # First segments of TCP, by namespace, port, source, destination and phase: the ports
+        # that they came from.
+        self._begun: dict[tuple[str, ...], set[int]] = defaultdict(set)
         self._arrivals: dict[tuple[int, str], list[tuple[str, Received]]] = defaultdict(list)
         self._ends: dict[str, list[End]] = defaultdict(list)
         self._by_name: dict[str, End] = {}
+        self._owners: dict[str, set[str]] = defaultdict(set)
         for end in ends(plan):
+            self._owners[end.address].add(end.space)
+            self._owners[end.address6].add(end.space)
             self._ends[end.space].append(end)
             self._by_name[end.name] = end
         for document in documents.values():
@@ -182,7 +186,8 @@ class _Records:
                 for protocol, rows in received.items():
                     for row in starmap(Received, rows):
                         if protocol == "syn":
-                            self._begun.add((space, str(row.number), *row.detail.split()))
+                            by, *way = row.detail.split()
+                            self._begun[space, str(row.number), *way].add(int(by))
                             continue
                         self._receivers[row.number, protocol, row.attempt].add(space)
                         self._arrivals[row.number, protocol].append((space, row))
@@ -203,7 +208,8 @@ class _Records:
         # Who isn't found when it is asked alone gets nothing, whatever others' help has brought it.
         unfound = phase == TOGETHER and probe["stop"] in ALONE
         arrived = pair.destination.space in receivers or (
-            protocol.startswith("tcp") and self._is_begun(pair, protocol, phase)
+            protocol.startswith("tcp")
+            and self._is_begun(pair, protocol, phase, probe.get("ports", ()))
         )
         # What is no name of ours was said by a program of somebody's own: whose, shows there.
         by = {probe["by"]} if probe.get("by") in self._ends else set()
@@ -235,11 +241,18 @@ class _Records:
             arrived=arrived,
         )
 
-    def _is_begun(self, pair: Pair, protocol: Protocol, phase: str) -> bool:
-        """Whether the destination got the first segment of a connection, answered or not."""
+    def _is_begun(self, pair: Pair, protocol: Protocol, phase: str, ports: Iterable[int]) -> bool:
+        """Whether the destination got the first segment of a connection, answered or not.
+
+        It came from one of ``ports``, unless a router on the way has put another in its place:
+        that is believed, but where the plan gives the source's address to others, too, in networks
+        that don't meet.
+        """
         port = str(split_protocol(protocol)[1])
         addresses = pair.source_address, pair.destination_address
-        return (pair.destination.space, port, *addresses, phase) in self._begun
+        came = self._begun.get((pair.destination.space, port, *addresses, phase), set())
+        shared = len(self._owners.get(pair.source_address, ())) > 1
+        return bool(came.intersection(ports) if shared else came)
 
     def _begun_at(self, pair: Pair, protocol: Protocol, phase: str) -> set[str]:
         """Return whom the first segment of a connection came to that nobody has put a name to.

@@ -40,7 +40,7 @@ witness.turn("again-0")
 witness.begin()
 late = left()
 send("127.0.0.3")
-syns = [row.detail.split()[1:] for row in space.received["syn"]]
+syns = [row.detail.split()[2:] for row in space.received["syn"]]
 print(json.dumps([late, left(), syns]))
 station.close()
 """

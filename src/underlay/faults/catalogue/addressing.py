@@ -136,9 +136,13 @@ class TwoOwners(AddressFault):
     def find(self, scene: Scene, evidence: Evidence) -> Iterator[Finding]:
         nodes = {node.name for node in scene.plan.nodes}
         owners = owners_of(scene, evidence)
+        # Networks that don't meet may have one subnet, as tenants' do.
+        planned = {(child.container, child.interface, child.address) for child in scene.children}
         for child in scene.children:
             for space, device, own in owners.get(child.address, ()):
-                if space.name == child.container or (space.name in nodes) is not self.by_node:
+                if (space.name, device, child.address) in planned:
+                    continue
+                if (space.name in nodes) is not self.by_node:
                     continue
                 # With another mask than the owner's it is another address to who deletes it.
                 place = Place(space.name, device, space.node, (child.end, str(own)))

@@ -298,6 +298,7 @@ class Asking:
                 self.station.loop.hand(made, overhear, made)
             idle += question.sockets
         else:
+            question.keep_ports()
             for made in question.sockets:
                 self.station.loop.close(made)
         question.sockets.clear()

@@ -64,7 +64,8 @@ class Question:
     ``round`` is the round of the measurement in which the last of them was sent,
     ``connected`` the time at which TCP's destination answered for the first time, ``answers``
     when each packet's answer came, by the packet's place in ``sent``. ``stopped`` is where silence
-    was found to begin; an answer may still come after that.
+    was found to begin; an answer may still come after that. ``ports`` are those that its
+    connections came from, kept where nobody answered.
 
     ``before`` is the same question, asked together with others. Packets of the two are told apart
     by their attempts: ``first`` is that of the first packet here.
@@ -98,6 +99,7 @@ class Question:
         self.complaint = ""
         self.stopped = ""
         self.sockets: list[socket.socket] = []
+        self.ports: list[int] = []
         self.result: dict[str, Any] | None = None
 
     @property
@@ -266,9 +268,20 @@ class Question:
             result = dict(result, lost=self.lost)
         elif result is not None and self.silent:
             result = dict(result, stop=self.stopped)
+        self.keep_ports()
+        if result is not None and self.ports:
+            result = dict(result, ports=self.ports)
         if result is not None and self.before:
             result = dict(result, first=self.first, phase=self.phase)
         return Answer(self.number, self.protocol, len(self.sent) + self.resent, result)
+
+    def keep_ports(self) -> None:
+        """Keep the ports of connections without an answer: by them their first segments are known.
+
+        Addresses alone don't tell two askers apart that have one address in different VLANs.
+        """
+        if self.word == "tcp" and self.result and "by" not in self.result and self.sockets:
+            self.ports = [made.getsockname()[1] for made in self.sockets]
 
     def count_resent(self, made: socket.socket) -> None:
         """Ask the kernel how often it resent a connection's segments (struct tcp_info)."""

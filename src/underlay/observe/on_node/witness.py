@@ -138,10 +138,10 @@ class Witness:
                 to = data[16:20]
             if len(to) in (4, 16) and len(data) >= head + 4:
                 wanted = socket.inet_ntop(INET[family], to)
-                port = int.from_bytes(data[head + 2 : head + 4], "big")
+                by, port = struct.unpack_from(">HH", data, head)
                 source = sender[0].partition("%")[0]
                 space.first_segments[family, port] += 1
-                space.record("syn", port, 0, f"{source} {wanted} {self.phase}")
+                space.record("syn", port, 0, f"{by} {source} {wanted} {self.phase}")
 
 
 def bound_for(protocol: int, data: bytes) -> tuple[bytes, bytes, int, int] | None:

@@ -35,9 +35,9 @@ from underlay.expect import (
     stations,
     switch_ports,
 )
+from underlay.expect.intent.before_boot import intent_rules
 from underlay.faults import RUNNING, Effect, Scene
 from underlay.faults.entries import entries
-from underlay.intent.before_boot import intent_rules
 from underlay.lab import (
     Containers,
     ExtraRoute,

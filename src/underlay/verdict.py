@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Literal
 from underlay.drivers.rule import NOTHING
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, EXIT_OK
 from underlay.expect import asked_as, ends
+from underlay.expect.intent import Judged, judged
 from underlay.expect.value_cells import NOBODY
-from underlay.intent import Judged, judged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from underlay.cluster.beyond import Stranger
     from underlay.expect import Check, Expectation, Family, Protocol, Stop, Value
-    from underlay.intent import Outcome
+    from underlay.expect.intent import Outcome
     from underlay.observe import Observation, Observed
     from underlay.observe.live import Live, Way
     from underlay.observe.unplanned import Looked, Unplanned

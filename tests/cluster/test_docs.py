@@ -74,7 +74,8 @@ ALONE = {"down": ["--all"]}
 UNTIL_INTERRUPTED = {"forward": "test_forward.py", "watch": "test_watch.py"}
 # tests/unit/cluster/bundle compares what it prints of a small bundle.
 FETCHING = {"bundle": "test_verb.py"}
-# They ask machines of an inventory; what they print is compared in tests/unit/survey, and there.
+# They ask machines of an inventory; tests/unit/observe/survey compares what they print, and so does
+# the test there.
 OF_MACHINES = {"hosts": "test_hosts_probe.py", "survey": "test_sentences.py"}
 SLOW_DEADLINE = 600.0
 DEADLINE = 120.0

@@ -33,7 +33,7 @@ ASK = "import sys; print(sys.version.split()[0], sys.implementation.name)"
 SENT = (
     "ansible/module_utils/underlay_node",
     "src/underlay/observe/on_node",
-    "src/underlay/survey/on_host",
+    "src/underlay/observe/survey/on_host",
 )
 # Compiles what it is fed, as a machine does before it runs anything of that.
 COMPILE = """

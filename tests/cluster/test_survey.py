@@ -24,8 +24,8 @@ from cluster.surveyed import KINDS, ROOT_RIGHTS, lies, looks, reached, survey, v
 from foreign import Foreign, foreign_machines
 from underlay.observe.capture import Frame, summary
 from underlay.observe.on_node.packets import readable
-from underlay.survey.on_host.frames import ETH_MARKED
-from underlay.survey.wire import NOBODY
+from underlay.observe.survey.on_host.frames import ETH_MARKED
+from underlay.observe.survey.wire import NOBODY
 
 # Segments by what sits on them, each with its policy; macvlan and ipvlan can't share a parent, and
 # all ipvlan children of one have its flag.
@@ -236,7 +236,7 @@ def test_a_user_without_rights_is_told_what_nobody_looked_at(
     assert "sudo" in " ".join(refused.document()["amiss"])
 
 
-# Daily tests/unit/survey/test_agent.py kills the leader of what runs on a machine.
+# Daily tests/unit/observe/survey/test_agent.py kills the leader of what runs on a machine.
 @pytest.mark.all
 def test_a_command_that_is_killed_leaves_nothing(here: Checkout, machines: Foreign) -> None:
     with machines.sudoers(ROOT_RIGHTS):

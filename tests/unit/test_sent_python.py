@@ -14,13 +14,13 @@ from pathlib import Path
 from underlay.cluster import applying
 from underlay.cluster.machines import LEAST
 from underlay.observe import commands, live_capture, pinned
+from underlay.observe.survey import commands as surveying
 from underlay.storage.paths import root
-from underlay.survey import commands as surveying
 
 # Modules that travel as they are.
 FOLDERS = (
     "src/underlay/observe/on_node",
-    "src/underlay/survey/on_host",
+    "src/underlay/observe/survey/on_host",
     "ansible/module_utils/underlay_node",
 )
 # What else travels: texts of programs.

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from underlay.errors import BadInput, did_you_mean, nearest
 from underlay.expect import Prediction, ends
-from underlay.intent import key_of
+from underlay.expect.intent import key_of
 from underlay.plan.statements import named_in_plan
 
 if TYPE_CHECKING:
     from underlay.expect import Expectation
-    from underlay.intent import Asked, Judged
+    from underlay.expect.intent import Asked, Judged
     from underlay.lab.statement import Ends
     from underlay.observe.live import Live
     from underlay.plan import Plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from underlay.errors import count
-from underlay.intent import reasons
+from underlay.expect.intent import reasons
 from underlay.report.difference import (
     MOVED_SHOWN,
     Verb,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
 from underlay.errors import count
-from underlay.intent import broken_words
+from underlay.expect.intent import broken_words
 from underlay.report.after import lines
 from underlay.report.cell_words import asked, became, networks
 from underlay.report.live import warmth
@@ -28,8 +28,8 @@ from underlay.report.unplanned import KINDS, cause
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from underlay.expect.intent import Judged
     from underlay.faults import Cell as Name
-    from underlay.intent import Judged
     from underlay.proof.explanation import Cause, Explanation
     from underlay.proof.result import LabResult
     from underlay.proof.runs.schema import Event, Run, SavedLab

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from underlay.errors import EXIT_DIFFERS, count
-from underlay.intent import broken_words
+from underlay.expect.intent import broken_words
 from underlay.report.live import unsized_words
 from underlay.report.results import ended_early, outcome
 

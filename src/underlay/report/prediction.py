@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import count
 from underlay.expect import FAMILIES, asked_as
-from underlay.intent import stands_of
+from underlay.expect.intent import stands_of
 from underlay.report.found_errors import found_section
 from underlay.report.matrix import TO_BE_MIXED, predicted_matrix, predicted_sign
 from underlay.report.page import Page
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from underlay.expect import End, Expectation, Prediction, Value
-    from underlay.intent import Judged
+    from underlay.expect.intent import Judged
     from underlay.lint import Loaded
     from underlay.proof.choice import Chosen
 

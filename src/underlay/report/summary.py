@@ -7,7 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from underlay.errors import count
-from underlay.intent import broken_words
+from underlay.expect.intent import broken_words
 from underlay.report.after import after_markdown
 from underlay.report.comparison import comparison_markdown
 from underlay.report.live import warmth

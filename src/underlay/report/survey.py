@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from underlay.errors import count
+from underlay.observe.survey.sentences import by_segment
 from underlay.report.page import Page
 from underlay.report.terminal import plain
-from underlay.survey.sentences import by_segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from underlay.survey.drift import Coverage
-    from underlay.survey.model import Machine, Survey
-    from underlay.survey.sentences import Sentence
+    from underlay.observe.survey.drift import Coverage
+    from underlay.observe.survey.model import Machine, Survey
+    from underlay.observe.survey.sentences import Sentence
 
 SIGNS = {"works": ("✓", "+"), "fails": ("✗", "-"), "unknown": ("?", "?")}
 STYLES = {"works": "green", "fails": "red", "unknown": "yellow"}

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.errors import count
 from underlay.expect import Expectation
-from underlay.intent import broken_words, reasons
+from underlay.expect.intent import broken_words, reasons
 from underlay.report.page import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from underlay.intent import Judged
+    from underlay.expect.intent import Judged
     from underlay.verdict import Cell
 
     AnyJudged = Judged[Expectation] | Judged[Cell]

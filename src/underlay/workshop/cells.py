@@ -17,7 +17,7 @@ from underlay.lab.statement import FAMILIES, MUST, NEVER, SEEN, Ends, said_in
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from underlay.intent.judgement import Asked
+    from underlay.expect.intent.judgement import Asked
     from underlay.plan import Plan
 
 BOTH = "<->"
@@ -64,7 +64,7 @@ class Named:
 
     def __init__(self, plan: Plan) -> None:
         from underlay.expect import ends
-        from underlay.intent import key_of
+        from underlay.expect.intent import key_of
         from underlay.plan.statements import named_in_plan
 
         self._lab = plan.lab

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from underlay.errors import count
-from underlay.intent import broken_words
+from underlay.expect.intent import broken_words
 from underlay.lint import load
 from underlay.plan.statements import with_statements
 from underlay.proof.lab import RunningLab, measure_and_judge

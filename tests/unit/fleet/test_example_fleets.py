@@ -8,7 +8,7 @@ import pytest
 
 from fleets.mutated import FLEETS, FOLDER, Mutation, every, fleet, mutations, rules_of, said
 from underlay.expect import Prediction
-from underlay.intent import stands_of
+from underlay.expect.intent import stands_of
 from underlay.proof.records.keeping import read
 
 if TYPE_CHECKING:

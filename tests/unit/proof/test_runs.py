@@ -23,7 +23,7 @@ from underlay.cluster.state.lab import LabState
 from underlay.cluster.suite import Brought
 from underlay.errors import BadInput, Infrastructure
 from underlay.expect import ends, predict
-from underlay.intent import Judged
+from underlay.expect.intent import Judged
 from underlay.lint import Loaded, load
 from underlay.lint.read import read_lab
 from underlay.observe.live import Live, Way

@@ -12,7 +12,7 @@ from rich.console import Console
 
 import doc_pages
 from underlay.expect import Expectation, Prediction, ends, predict
-from underlay.intent import stands_of
+from underlay.expect.intent import stands_of
 from underlay.lint import load
 from underlay.observe import Observation, Seen
 from underlay.observe.unplanned import Looked, Unplanned

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from underlay.cli import main
 from underlay.errors import Infrastructure
-from underlay.intent import Judged
+from underlay.expect.intent import Judged
 from underlay.lint import load
 from underlay.observe.unplanned import Looked
 from underlay.proof.result import LabResult

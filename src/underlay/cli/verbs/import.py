@@ -224,7 +224,7 @@ def _refuse_fleet(carried: Carried, text: str, output: Path | None) -> LabText:
 def _proposed(whole: LabText) -> str:
     """Return a statement that the lab keeps as it is, nothing where none is found."""
     from underlay.expect import Prediction
-    from underlay.intent import proposed_statement
+    from underlay.expect.intent import proposed_statement
     from underlay.lint.read import lab_of_text
     from underlay.plan import make_plan
 

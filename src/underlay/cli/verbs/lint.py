@@ -212,8 +212,8 @@ def _is_folder(lab: str) -> bool:
 
 def _lint_lab(path: Path, shape: Format, silencing: _Silencing) -> None:
     from underlay.expect import Prediction
-    from underlay.intent import stands_of
-    from underlay.intent.before_boot import intent_findings, intent_rules
+    from underlay.expect.intent import stands_of
+    from underlay.expect.intent.before_boot import intent_findings, intent_rules
     from underlay.lint import lab_rules, load
     from underlay.lint.formats import Note
     from underlay.lint.hosts import host_rules

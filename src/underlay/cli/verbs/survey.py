@@ -14,8 +14,8 @@ from underlay.cli.to_write import refuse_existing, refuse_unwritable, write
 from underlay.errors import EXIT_DIFFERS, EXIT_INFRASTRUCTURE, BadInput, reason
 
 if TYPE_CHECKING:
-    from underlay.survey.drift import Coverage, Stable
-    from underlay.survey.model import Survey
+    from underlay.observe.survey.drift import Coverage, Stable
+    from underlay.observe.survey.model import Survey
 
 GROUP = "Your machines"
 ORDER = 10
@@ -113,13 +113,13 @@ def command(
       underlay survey -i hosts.yml --send --save rack.json
       underlay survey -i hosts.yml --send --baseline rack.json
     """
+    from underlay.observe.survey.drift import coverage, drift, stable
+    from underlay.observe.survey.inventory import survey_of
+    from underlay.observe.survey.lab_file import lab_text
+    from underlay.observe.survey.sentences import sentences
+    from underlay.observe.survey.surveying import Wanted
     from underlay.report.survey import survey_document, survey_text
     from underlay.report.terminal import page_form
-    from underlay.survey.drift import coverage, drift, stable
-    from underlay.survey.inventory import survey_of
-    from underlay.survey.lab_file import lab_text
-    from underlay.survey.sentences import sentences
-    from underlay.survey.surveying import Wanted
 
     old = _read_baseline(baseline) if baseline else None
     wanted = Wanted(
@@ -195,7 +195,7 @@ def tags(text: str) -> tuple[int, ...]:
 def _read_baseline(file: Path) -> Stable:
     from pydantic import ValidationError
 
-    from underlay.survey.drift import Stable
+    from underlay.observe.survey.drift import Stable
 
     try:
         return Stable.model_validate_json(file.read_bytes())
@@ -235,7 +235,7 @@ def _tell_drift(
 
 def _next(seen: Survey, inventory: Path) -> str:
     """Return the command that asks the switch, with an interface that all machines have."""
-    from underlay.survey.surveying import may_send
+    from underlay.observe.survey.surveying import may_send
 
     there = [
         {link.name for link in machine.links if may_send(machine, link)}

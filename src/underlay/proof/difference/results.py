@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from underlay.expect import Prediction
-from underlay.intent import stands_of
+from underlay.expect.intent import stands_of
 from underlay.proof.difference.alone import keys_of_groups
 from underlay.proof.difference.blocks import grouped
 from underlay.proof.difference.cells import WHAT, compare
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from underlay.expect import Expectation
-    from underlay.intent import Judged
+    from underlay.expect.intent import Judged
     from underlay.lint import Loaded
     from underlay.proof.difference.alone import GroupKeys
     from underlay.proof.difference.blocks import Group

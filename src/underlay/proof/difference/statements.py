@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from underlay.expect import Prediction
-from underlay.intent import of_predictions
+from underlay.expect.intent import of_predictions
 from underlay.lab.statement import Ends, said_in
 from underlay.plan.statements import with_statements
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from underlay.expect import Expectation
-    from underlay.intent import Judged
+    from underlay.expect.intent import Judged
     from underlay.lint import Loaded
     from underlay.plan import PlannedStatement
 

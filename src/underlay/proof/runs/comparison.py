@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from underlay.cluster.beyond import Stranger
+    from underlay.expect.intent import Judged
     from underlay.faults import Cell as Name
-    from underlay.intent import Judged
     from underlay.observe.unplanned import Unplanned
     from underlay.proof.explanation import Cause
     from underlay.proof.result import LabResult

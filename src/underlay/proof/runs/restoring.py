@@ -10,8 +10,8 @@ import base64
 from typing import TYPE_CHECKING
 
 from underlay.errors import Infrastructure
+from underlay.expect.intent import Judged
 from underlay.faults.fault import Effect, Fault, Finding, Place
-from underlay.intent import Judged
 from underlay.observe.capture import Frame
 from underlay.observe.unplanned import Looked
 from underlay.proof.captured import Captured

@@ -6,8 +6,8 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
-from underlay.survey.model import Answer, Group, Machine, Port, Sender
-from underlay.survey.sentences import Sentence
+from underlay.observe.survey.model import Answer, Group, Machine, Port, Sender
+from underlay.observe.survey.sentences import Sentence
 
 
 class Verdicts(TypedDict):

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from underlay.expect import End
+    from underlay.expect.intent import Judged
     from underlay.faults import Cell as Name
-    from underlay.intent import Judged
     from underlay.plan import Plan
     from underlay.proof.captured import Captured
     from underlay.proof.result import LabResult

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from underlay.errors import listed
-from underlay.survey.model import Seen
-from underlay.survey.sentences import duplicate_addresses
-from underlay.survey.wiring import Wiring
+from underlay.observe.survey.model import Seen
+from underlay.observe.survey.sentences import duplicate_addresses
+from underlay.observe.survey.wiring import Wiring
 
 if TYPE_CHECKING:
-    from underlay.survey.model import Link, Machine, Survey
+    from underlay.observe.survey.model import Link, Machine, Survey
 
 # Interfaces of containers come and go with these.
 PASSING = ("veth", "macvlan", "macvtap", "ipvlan", "ipvtap", "tun", "dummy", "loopback")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from underlay.expect import Prediction
 from underlay.expect.filtering import NOBODY_LISTENS
-from underlay.intent.judgement import stands_of
-from underlay.intent.no_cell import why_no_cell
-from underlay.intent.words import broken_words
+from underlay.expect.intent.judgement import stands_of
+from underlay.expect.intent.no_cell import why_no_cell
+from underlay.expect.intent.words import broken_words
 from underlay.lint.finding import Finding, Hit, RuleText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from underlay.expect import Expectation
-    from underlay.intent.judgement import Judged
+    from underlay.expect.intent.judgement import Judged
     from underlay.lint import Loaded
 
 PAGE = "lint-rules.md"

@@ -12,7 +12,7 @@ import struct
 from dataclasses import dataclass
 
 from underlay.observe.on_node.packets import ETH_IPV6, checksum, packed
-from underlay.survey.on_host.frames import DISCARD, ETH_MARKED, MAGIC
+from underlay.observe.survey.on_host.frames import DISCARD, ETH_MARKED, MAGIC
 
 ETH_IPV4, ETH_VLAN = 0x0800, 0x8100
 UDP = 17

@@ -6,8 +6,8 @@ from collections import defaultdict
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from underlay.intent.judgement import of_predictions
-from underlay.intent.keys import key_of
+from underlay.expect.intent.judgement import of_predictions
+from underlay.expect.intent.keys import key_of
 from underlay.plan import PlannedStatement
 
 if TYPE_CHECKING:

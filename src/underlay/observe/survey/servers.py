@@ -8,14 +8,14 @@ import struct
 from typing import TYPE_CHECKING
 
 from underlay.observe.on_node.packets import BROADCAST, ETH_IPV6, checksum, packed, readable
-from underlay.survey.model import Sender
-from underlay.survey.wire import ETH_IPV4, UDP
+from underlay.observe.survey.model import Sender
+from underlay.observe.survey.wire import ETH_IPV4, UDP
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from underlay.survey.machines import Heard
-    from underlay.survey.wire import Nic
+    from underlay.observe.survey.machines import Heard
+    from underlay.observe.survey.wire import Nic
 
 SOLICITATION, ADVERTISEMENT, PREFIX = 133, 134, 3  # RFC 4861, 4.1, 4.2, 4.6.2
 ALL_ROUTERS = "ff02::2"

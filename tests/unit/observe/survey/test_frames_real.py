@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from underlay.survey.model import Port, Survey
-from underlay.survey.sentences import sentences
+from underlay.observe.survey.model import Port, Survey
+from underlay.observe.survey.sentences import sentences
 
 SANDBOX = Path(__file__).with_name("wire_sandbox.py")
-SOURCE = Path(__file__).resolve().parents[3] / "src"
+SOURCE = Path(__file__).resolve().parents[4] / "src"
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork"]
 ALL_PORTS = "for n in 1 2 3; do {}; done"
 PORT = "ip link set {{switch}}$n type bridge_slave {}"

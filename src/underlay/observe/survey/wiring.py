@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from underlay.survey.model import Group, Machine, Port, Survey
+    from underlay.observe.survey.model import Group, Machine, Port, Survey
 
 Verdict = Literal["works", "fails", "unknown"]
 NEEDS_SEND = "not known: needs --send"

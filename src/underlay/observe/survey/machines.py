@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from underlay.cluster.process import close, tail
-from underlay.survey.commands import facts_command, frames_command
-from underlay.survey.model import Machine
+from underlay.observe.survey.commands import facts_command, frames_command
+from underlay.observe.survey.model import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -10,8 +10,8 @@ import pytest
 from underlay.cli import main
 from underlay.errors import EXIT_BAD_INPUT, EXIT_DIFFERS, EXIT_OK
 from underlay.expect import Prediction, predict
-from underlay.intent import of_predictions
-from underlay.intent.before_boot import intent_findings
+from underlay.expect.intent import of_predictions
+from underlay.expect.intent.before_boot import intent_findings
 from underlay.lab.statement import said_in
 from underlay.lab.text import LabError
 from underlay.lint import Finding, Loaded, load
@@ -487,7 +487,7 @@ def test_lint_says_it_in_each_format(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_lab_without_statements_has_no_findings() -> None:
-    file = Path(__file__).resolve().parents[3] / "labs" / "coreos.yml"
+    file = Path(__file__).resolve().parents[4] / "labs" / "coreos.yml"
     assert intent_findings(load(file)) == []
     assert make_plan(read_lab(file)).intent == ()
 

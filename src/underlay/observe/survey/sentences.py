@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underlay.survey.model import Seen
-from underlay.survey.wiring import Known, Verdict, Wiring, decided
+from underlay.observe.survey.model import Seen
+from underlay.observe.survey.wiring import Known, Verdict, Wiring, decided
 
 if TYPE_CHECKING:
-    from underlay.survey.model import Machine, Survey
+    from underlay.observe.survey.model import Machine, Survey
 
 BETWEEN, BESIDE, ITSELF = "between machines", "on one machine", "with their own machine"
 MACVLAN, IPVLAN = "Linux drivers/net/macvlan.c", "Linux drivers/net/ipvlan/ipvlan_core.c"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar, overload
 
-from underlay.intent.keys import key_of
-from underlay.intent.no_cell import why_no_cell
+from underlay.expect.intent.keys import key_of
+from underlay.expect.intent.no_cell import why_no_cell
 
 if TYPE_CHECKING:
     from underlay.expect import End, Expectation, Pair, Prediction, Value

@@ -9,11 +9,11 @@ import typer
 
 from underlay.cli.verbs.survey import command, stated, tags
 from underlay.errors import BadInput
-from underlay.survey import surveying
-from underlay.survey.drift import Stable, coverage, drift, stable
-from underlay.survey.model import Answer, Link, Machine, Sender, Survey
-from underlay.survey.surveying import Wanted
-from unit.survey.test_sentences import machine, survey
+from underlay.observe.survey import surveying
+from underlay.observe.survey.drift import Stable, coverage, drift, stable
+from underlay.observe.survey.model import Answer, Link, Machine, Sender, Survey
+from underlay.observe.survey.surveying import Wanted
+from unit.observe.survey.test_sentences import machine, survey
 
 
 def changed(seen: Survey, **more: object) -> Survey:
@@ -128,7 +128,7 @@ def told(
     """Return the verb's exit code where ``old`` was saved, and ``new`` is seen."""
     baseline = tmp_path / "rack.json"
     baseline.write_text(stable(old).model_dump_json())
-    monkeypatch.setattr("underlay.survey.inventory.survey_of", lambda *_, **__: new)
+    monkeypatch.setattr("underlay.observe.survey.inventory.survey_of", lambda *_, **__: new)
     try:
         command(inventory=Path("hosts.yml"), baseline=baseline, **more)  # type: ignore[arg-type]
     except typer.Exit as result:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.inventory import machines_of
 from underlay.cluster.machines import ways_to
-from underlay.survey.surveying import survey
+from underlay.observe.survey.surveying import survey
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from underlay.survey.machines import Start
-    from underlay.survey.model import Survey
-    from underlay.survey.surveying import Wanted
+    from underlay.observe.survey.machines import Start
+    from underlay.observe.survey.model import Survey
+    from underlay.observe.survey.surveying import Wanted
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from underlay.errors import listed
-from underlay.intent.keys import key_of
+from underlay.expect.intent.keys import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from ruamel.yaml import YAML
 
 from underlay.errors import BadInput
 from underlay.lint.loaded import load_bytes
-from underlay.survey.lab_file import lab_text
-from underlay.survey.model import Group, Link
-from unit.survey.test_sentences import survey
+from underlay.observe.survey.lab_file import lab_text
+from underlay.observe.survey.model import Group, Link
+from unit.observe.survey.test_sentences import survey
 
 BOTH_PASS = {10: ["a1:eth1=10", "a2:eth1=10"]}
 

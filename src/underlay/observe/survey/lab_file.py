@@ -20,12 +20,12 @@ from ruamel.yaml import YAML
 
 from underlay.errors import BadInput
 from underlay.lint.loaded import load_bytes
-from underlay.survey.wiring import Wiring
+from underlay.observe.survey.wiring import Wiring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from underlay.survey.model import Machine, Port, Survey
+    from underlay.observe.survey.model import Machine, Port, Survey
 
 LARGEST, LEAST = 1500, 576  # what a lab's segment takes
 MOST_NODES, MOST_SEGMENTS = 20, 8

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from underlay.expect import Value
-    from underlay.intent.judgement import Asked
+    from underlay.expect.intent.judgement import Asked
 
 # So many pairs are named, and the rest counted.
 PAIRS_NAMED = 3

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from underlay.survey.commands import frames_command
-from underlay.survey.surveying import Wanted, survey
-from underlay.survey.wire import marked
+from underlay.observe.survey.commands import frames_command
+from underlay.observe.survey.surveying import Wanted, survey
+from underlay.observe.survey.wire import marked
 
 UNSHARE = [
     "unshare",

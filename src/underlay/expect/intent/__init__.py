@@ -1,6 +1,6 @@
 """Intent: what is wanted of a lab, held against what is predicted and against what was measured."""
 
-from underlay.intent.judgement import (
+from underlay.expect.intent.judgement import (
     Asked,
     Judged,
     Outcome,
@@ -8,9 +8,9 @@ from underlay.intent.judgement import (
     of_predictions,
     stands_of,
 )
-from underlay.intent.keys import key_of
-from underlay.intent.proposal import proposed_statement
-from underlay.intent.words import broken_words, reasons
+from underlay.expect.intent.keys import key_of
+from underlay.expect.intent.proposal import proposed_statement
+from underlay.expect.intent.words import broken_words, reasons
 
 __all__ = [
     "Asked",

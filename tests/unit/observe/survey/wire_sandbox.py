@@ -17,7 +17,7 @@ import json
 import subprocess
 import sys
 
-from underlay.survey.surveying import Wanted, survey
+from underlay.observe.survey.surveying import Wanted, survey
 
 LISTING = """
 for space in $(ls /run/netns); do

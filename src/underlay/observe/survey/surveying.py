@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput, count, did_you_mean, listed, nearest
-from underlay.survey.asking import Asking
-from underlay.survey.machines import Leading, Start, read_facts
-from underlay.survey.model import Group, Link, Machine, Survey
-from underlay.survey.servers import discovery, senders, solicitation
-from underlay.survey.wire import Nic, mac_bytes
+from underlay.observe.survey.asking import Asking
+from underlay.observe.survey.machines import Leading, Start, read_facts
+from underlay.observe.survey.model import Group, Link, Machine, Survey
+from underlay.observe.survey.servers import discovery, senders, solicitation
+from underlay.observe.survey.wire import Nic, mac_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -6,10 +6,10 @@ import socket
 import struct
 
 from underlay.observe.on_node.packets import BROADCAST, packed
-from underlay.survey.machines import Heard
-from underlay.survey.on_host.frames import noted
-from underlay.survey.servers import ADVERTISEMENT, discovery, senders, solicitation
-from underlay.survey.wire import Nic, marked, to_group
+from underlay.observe.survey.machines import Heard
+from underlay.observe.survey.on_host.frames import noted
+from underlay.observe.survey.servers import ADVERTISEMENT, discovery, senders, solicitation
+from underlay.observe.survey.wire import Nic, marked, to_group
 
 NONCE = b"\x01\x02\x03\x04"
 NIC = Nic("a1", "eth1", bytes.fromhex("020000000001"), 1500, ("fe80::1/64", "10.0.0.1/24"), 1)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from underlay.observe.commands import PYTHON, pack
 
-_FACTS = ("observe.on_node.sysctls", "survey.on_host.facts")
+_FACTS = ("observe.on_node.sysctls", "observe.survey.on_host.facts")
 _FRAMES = (
     "observe.on_node.bpf",
     "observe.on_node.namespaces",
     "observe.on_node.sniff",
-    "survey.on_host.frames",
+    "observe.survey.on_host.frames",
 )
 # Makes modules of the sources that it is handed, and runs the last one's main.
 BOOTSTRAP = """\
@@ -45,5 +45,5 @@ def frames_command(nics: list[str], nonce: bytes, rate: float, seconds: float) -
 
 @cache
 def _source(modules: tuple[str, ...]) -> str:
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     return pack([(m, (root / f"{m.replace('.', '/')}.py").read_text("utf-8")) for m in modules])

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from random_labs import labs, planned, rounds
 from underlay.expect import Prediction, ends
-from underlay.intent import key_of, of_predictions, stands_of
-from underlay.intent.judgement import _predicted, judged
+from underlay.expect.intent import key_of, of_predictions, stands_of
+from underlay.expect.intent.judgement import _predicted, judged
 from underlay.lint import load
 from underlay.plan import Plan, PlannedStatement
 from underlay.proof.bench.fleets import fleet
 from unit.cells_made import cells_made
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 FILES = sorted([*(ROOT / "labs").glob("intent*.yml"), *(ROOT / "examples").glob("*/lab.yml")])
 DAILY, ALL = 8, 300
 

@@ -8,12 +8,12 @@ import pytest
 
 import doc_pages
 from documents import problems
+from underlay.observe.survey.asking import first_sizes, grouped, narrowed, next_sizes
+from underlay.observe.survey.drift import coverage, stable
+from underlay.observe.survey.model import Answer, Group, Link, Machine, Port, Sender, Survey
+from underlay.observe.survey.sentences import sentences
 from underlay.report.documents.kinds import stamped
 from underlay.report.survey import survey_document, survey_text
-from underlay.survey.asking import first_sizes, grouped, narrowed, next_sizes
-from underlay.survey.drift import coverage, stable
-from underlay.survey.model import Answer, Group, Link, Machine, Port, Sender, Survey
-from underlay.survey.sentences import sentences
 
 MODULES = dict.fromkeys(("macvlan", "ipvlan", "8021q", "bridge", "vxlan"), "to be loaded")
 OPEN = {"sources": (4, 4), "returned": (4, 4), "foreign": True, "largest": 1500, "tried": 1500}

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from underlay.observe.on_node.packets import arp_reply, arp_request
-from underlay.survey import wire
-from underlay.survey.model import Answer, Group, Port
-from underlay.survey.wire import Nic
+from underlay.observe.survey import wire
+from underlay.observe.survey.model import Answer, Group, Port
+from underlay.observe.survey.wire import Nic
 
 if TYPE_CHECKING:
-    from underlay.survey.machines import Heard, Leading
+    from underlay.observe.survey.machines import Heard, Leading
 
 SETTLE = 0.35  # s in which what was sent arrives, if it ever does
 REPORTED = 1.0  # s until a switch knows of a new member: the kernel reports at once (RFC 3376, 5.1)

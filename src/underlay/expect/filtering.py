@@ -121,11 +121,10 @@ class Filtering:
             # A filter and a closed UDP port answer by an ICMP error, a closed TCP port by itself.
             error = _Sent(False, word, port, error=bool(stopped) or word != "tcp")
             return self._met(ways[False], error, seen) or refused
-        return (
-            self._met(ways[False], answer, seen)
-            or (self._met(ways[True], request, seen) if word == "tcp" else None)
-            or base
-        )
+        if lost := self._met(ways[False], answer, seen):
+            return lost
+        cut = self._met(ways[True], request, seen) if word == "tcp" else None
+        return _begun(cut) if cut else base
 
     def _unheard(self, space: str, protocol: Protocol) -> Rule | None:
         """Return the rule for a port that nobody listens on, if it is one."""
@@ -203,6 +202,12 @@ def _at_own(rule: Rule, first: Pair, pair: Pair) -> Rule:
 
 def _at(space: str) -> str:
     return f", at {space}."
+
+
+def _begun(rule: Rule) -> Rule:
+    """Return the rule by which a filter takes what follows a connection's first segment."""
+    because = f"The first segment arrives, but what follows doesn't. {rule.because}"
+    return replace(rule, arrives=True, because=because)
 
 
 def _said(rule: Rule, hook: Hook, one: PlannedFilter, packet: _Sent) -> Rule:

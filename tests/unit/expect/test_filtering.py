@@ -85,6 +85,10 @@ def test_a_connection_is_more_than_its_first_packet(predict: Predict) -> None:
     new = "on: a-1a, state: new, protocol: tcp, action: accept"
     cells = predict(MAC, new, "on: a-1a, protocol: tcp, action: drop")
     assert rules(cells, "a-2a a-1a tcp") == [("filter-in", "no_answer")]
+    assert cells["a-2a", "a-1a", "tcp"].arrives
+    # The twin: of what is taken at once nothing arrives.
+    cells = predict(MAC, "on: a-1a, protocol: tcp, action: drop")
+    assert not cells["a-2a", "a-1a", "tcp"].arrives
 
 
 def test_refused_is_not_unanswered(predict: Predict) -> None:

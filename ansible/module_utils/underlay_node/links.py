@@ -88,14 +88,15 @@ class Work:
         self.ip.extend(lines)
 
 
-def compare(wanted: Links, before: Links) -> Work:
+def compare(wanted: Links, before: Links, *, another_lab: bool = False) -> Work:
     """Return the work that makes the kernel's interfaces those of ``wanted``.
 
-    ``before`` is what this program made last; other interfaces are left alone.
+    ``before`` is what this program made last; other interfaces are left alone. In ``another_lab``
+    tunnels are made anew, whatever they are like.
     """
     work = Work()
     present = {row["ifname"]: row for row in show(["-details", "address", "show"])}
-    _remove(work, wanted, before, present)
+    _remove(work, wanted, before, present, another_lab)
     _rename(work, wanted, present)
     _create(work, wanted, present)
     for name, addresses in wanted.addresses().items():
@@ -127,13 +128,21 @@ def also(node: dict) -> list[str]:
     ]
 
 
-def _remove(work: Work, wanted: Links, before: Links, present: dict[str, dict]) -> None:
-    """Remove what isn't as wanted any more, and what sits on it, from the top down."""
+def _remove(
+    work: Work, wanted: Links, before: Links, present: dict[str, dict], another_lab: bool
+) -> None:
+    """Remove what isn't as wanted any more, and what sits on it, from the top down.
+
+    A tunnel that couldn't send tells its node for 30 s, packet by packet, that the other one is out
+    of reach, and sends the packets all the same (Linux net/ipv4/ip_tunnel.c, ip_tunnel_xmit,
+    err_count). That is no business of the next lab, where it can.
+    """
     new, old, gone = wanted.made(), before.made(), set()
     for name, definition in old.items():
         below = definition.get("link") or definition.get("parent")
         # A bridge stays where its uplink goes.
         falls = below in gone and definition.get("kind") != "bridge"
+        falls = falls or (another_lab and "remote" in definition.get("options", ()))
         if falls or new.get(name) != definition:
             gone.add(name)
     for name in reversed(list(old)):

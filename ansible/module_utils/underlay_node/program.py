@@ -133,7 +133,7 @@ def _converge(
     before = links.Links(record.node.get("node", {}))
     after = links.Links(node["node"], later)
     after.theirs = networkd.governed(units) if units else set()
-    work = links.compare(after, before)
+    work = links.compare(after, before, another_lab=record.node.get("lab") != node["lab"])
     known = record.containers
     stale = containers.stale(known, wanted, work.renewed)
     stale = containers.with_numbered(stale, known, wanted)

@@ -264,6 +264,32 @@ def test_nics_change_their_names_by_way_of_names_that_nobody_has(
     assert len(compare(same, same).batches) == 1
 
 
+def test_another_lab_has_tunnels_that_remember_no_failures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = {"local": "192.0.2.1", "remote": "192.0.2.2", "key": 0}
+    bridge = link(kind="bridge", interface="br-over")
+    tunnel = link(kind="gretap", interface="gt2-over", master="br-over", options=options)
+    same = node(bridge, tunnel)
+    usual = {"flags": ["UP"], "mtu": 1500, "addr_info": []}
+    rows = [{"ifname": "br-over"}, {"ifname": "gt2-over", "master": "br-over"}]
+
+    def changes(*, another_lab: bool) -> list[str]:
+        there = [{**usual, **row} for row in rows]
+        monkeypatch.setattr(
+            "underlay_node.links.show", lambda words: there if "address" in words else []
+        )
+        lines: list[str] = compare(same, same, another_lab=another_lab).ip
+        return lines
+
+    assert changes(another_lab=False) == []
+    lines = changes(another_lab=True)
+    assert lines[0] == "link delete gt2-over"
+    assert any(line.startswith("link add name gt2-over") for line in lines)
+    assert "link set gt2-over master br-over" in lines
+    assert not any("link delete br-over" in line for line in lines)
+
+
 def test_what_sits_on_an_interface_that_goes_is_removed_first_and_made_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

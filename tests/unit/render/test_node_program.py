@@ -272,7 +272,11 @@ def test_another_lab_has_tunnels_that_remember_no_failures(
     tunnel = link(kind="gretap", interface="gt2-over", master="br-over", options=options)
     same = node(bridge, tunnel)
     usual = {"flags": ["UP"], "mtu": 1500, "addr_info": []}
-    rows = [{"ifname": "br-over"}, {"ifname": "gt2-over", "master": "br-over"}]
+    rows = [
+        {"ifname": "eth1"},
+        {"ifname": "br-over"},
+        {"ifname": "gt2-over", "master": "br-over"},
+    ]
 
     def changes(*, another_lab: bool) -> list[str]:
         there = [{**usual, **row} for row in rows]

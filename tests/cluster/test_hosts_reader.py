@@ -51,6 +51,7 @@ def found(here: Checkout, foreign: Foreign) -> Any:
     return done.document()
 
 
+@pytest.mark.all
 def test_the_user_is_refused_by_sudo(foreign: Foreign) -> None:
     for name in foreign.names:
         assert foreign.ssh(name, "id", "-un").out.strip() == "visitor"

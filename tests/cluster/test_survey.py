@@ -220,6 +220,7 @@ def prove_only_own(frames: Sequence[Frame], own: set[str]) -> None:
     assert asked == {f"192.168.62.{number}" for number in (11, 12, 13)}
 
 
+@pytest.mark.all
 def test_a_user_without_rights_is_told_what_nobody_looked_at(
     here: Checkout, machines: Foreign
 ) -> None:

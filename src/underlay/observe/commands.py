@@ -32,6 +32,7 @@ PROBED = (
     "question",
     "loop",
     "error_limits",
+    "round_trips",
     "station",
     "renewing",
     "asking",

@@ -21,6 +21,7 @@ from underlay.observe.led import Led
 from underlay.observe.observation import grown, merge
 from underlay.observe.on_node.asking import BEGUN
 from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER
+from underlay.observe.on_node.round_trips import RoundTrips
 from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
 
@@ -167,10 +168,11 @@ class _Rounds:
         self._runs = runs
         self._patience = patience
         self._number = 0
-        self._slowest = 0.0
+        self._round_trips = RoundTrips()
 
     def lead(self, phase: str, until: float) -> None:
         """Have all probes go through ``phase``; have what is undecided ``until`` then left."""
+        self._round_trips.begin(phase)
         _tell(self._runs, f"ask {phase}")
         in_turns = phase.startswith((COLD, AGAIN))
         begun = self._number + BEGUN
@@ -199,7 +201,7 @@ class _Rounds:
     def _round(self) -> int:
         """Hear every probe, drop those that don't answer; return how many cells are undecided."""
         self._number += 1
-        _tell(self._runs, f"round {self._number} {self._slowest:.4f}")
+        _tell(self._runs, f"round {self._number} {self._round_trips.slowest:.4f}")
         return sum(self._undecided(run) for run in _alive(self._runs))
 
     def _undecided(self, run: _Run) -> int:
@@ -209,7 +211,7 @@ class _Rounds:
         if word != "round" or len(rest) != 3 or rest[0] != str(self._number):
             run.error = run.error or f"its probe said {line!r} in round {self._number}"
             return 0
-        self._slowest = max(self._slowest, float(rest[2]))
+        self._round_trips.learn(float(rest[2]))
         return int(rest[1])
 
 

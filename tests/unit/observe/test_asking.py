@@ -9,6 +9,7 @@ import pytest
 from underlay.observe.on_node.asking import (
     GIVE_UP,
     LIMIT,
+    ONCE_MORE,
     RESEND,
     ROUNDS,
     TRIPS,
@@ -18,7 +19,8 @@ from underlay.observe.on_node.asking import (
 )
 from underlay.observe.on_node.cells import Cell
 from underlay.observe.on_node.question import Question
-from underlay.observe.on_node.station import SLOWEST, Station
+from underlay.observe.on_node.round_trips import LONGEST, RoundTrips
+from underlay.observe.on_node.station import Station
 
 OWN, FAR = "20.1.1.65", "20.1.1.129"
 EVER = 1e-6
@@ -62,10 +64,36 @@ def test_the_wait_follows_the_slowest_round_trip(trip: float, wait: float) -> No
 def test_a_shorter_round_trip_or_an_absurd_one_changes_nothing() -> None:
     made = station(0.8)
     made.learn(0.001)
-    assert made.slowest == 0.8
+    assert made.round_trips.slowest == 0.8
     made.learn(60)
-    assert made.slowest == SLOWEST
-    assert TRIPS * SLOWEST < LIMIT
+    assert made.round_trips.slowest == LONGEST
+    assert TRIPS * LONGEST < LIMIT
+
+
+def test_what_took_long_while_all_asked_counts_no_more_where_cells_are_asked_again() -> None:
+    trips = RoundTrips()
+    for phase, took in (("cold-0", 0.2), ("together", 1.4), ("again-0", 0.3), ("again-1", 0.1)):
+        trips.begin(phase)
+        trips.learn(took)
+        assert trips.slowest == {"cold-0": 0.2, "together": 1.4}.get(phase, 0.3)
+
+
+def test_where_nothing_else_is_known_it_counts_all_the_same() -> None:
+    trips = RoundTrips()
+    for phase, took in (("together", 1.4), ("again-0", 0.3)):
+        trips.begin(phase)
+        trips.learn(took)
+        assert trips.slowest == 1.4
+
+
+@pytest.mark.parametrize(("took", "wait"), [(0, ONCE_MORE), (0.04, ONCE_MORE), (1.2, 1.5)])
+def test_who_was_answered_before_is_waited_for_as_long(took: float, wait: float) -> None:
+    before = question()
+    if took:
+        before.answered("a-2a", 0, 100.0 + took)
+    again = Question(before.cell, "tcp", None, before)
+    again.sent = [100.0, 100.0]
+    assert waits(station(), again) == pytest.approx(wait, abs=0.002)
 
 
 def test_a_slower_node_multiplies_the_least_wait_only() -> None:

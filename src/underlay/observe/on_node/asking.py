@@ -282,7 +282,7 @@ class Asking:
             station, to = self.station, question.destination
             least = GIVE_UP if to in station.heard or to in station.waited else UNHEARD
         if question.before:
-            least = ONCE_MORE
+            least = max(ONCE_MORE, TRIPS * question.before.took)
         last = max(question.sent[-1], question.connected)
         return overdue(self.station, question.round, now - last, least)
 
@@ -315,7 +315,7 @@ def overdue(station: Station, number: int, age: float, least: float = GIVE_UP) -
     if age > LIMIT * station.pace:
         return True
     gone_round = station.round - number >= ROUNDS
-    return gone_round and age > max(least * station.pace, TRIPS * station.slowest)
+    return gone_round and age > max(least * station.pace, TRIPS * station.round_trips.slowest)
 
 
 class Connection:

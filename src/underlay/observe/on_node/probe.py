@@ -142,7 +142,7 @@ class Prober:
             if owed:  # what had arrived when it was asked is handled now
                 if self.telling.due:
                     self.tell()
-                say(f"round {owed} {self.busy()} {self.station.slowest:.4f}")
+                say(f"round {owed} {self.busy()} {self.station.round_trips.slowest:.4f}")
                 owed = ""
             while self.lines:
                 end_after(self.spec["patience"])
@@ -191,6 +191,7 @@ class Prober:
         self.station.forget_routes()
         # With an entry go the packets that still wait for its neighbour.
         self.station.forget()
+        self.station.round_trips.begin(name)
         self.witness.turn(name)
         if not name.startswith(COLD):
             self.witness.begin()

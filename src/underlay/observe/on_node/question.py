@@ -137,6 +137,11 @@ class Question:
         return (self.result["stop"] or self.stopped) in ALONE
 
     @property
+    def took(self) -> float:
+        """The seconds until it was answered, and 0 where it wasn't."""
+        return min(self.answers.values()) - self.sent[0] if self.answers else 0.0
+
+    @property
     def clean(self) -> bool:
         """Whether its only packet was answered."""
         return len(self.sent) == 1 and self.result is not None and "by" in self.result

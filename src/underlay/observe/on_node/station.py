@@ -15,6 +15,7 @@ from underlay.observe.on_node.cells import Cell
 from underlay.observe.on_node.error_limits import ErrorLimits
 from underlay.observe.on_node.loop import Loop
 from underlay.observe.on_node.namespaces import Missing
+from underlay.observe.on_node.round_trips import RoundTrips
 from underlay.observe.on_node.spaces import Space
 
 if TYPE_CHECKING:
@@ -24,14 +25,12 @@ if TYPE_CHECKING:
     from underlay.observe.on_node.question import Question
 
 SETTLE = 3.0  # s that new IPv6 addresses may take until nobody objects to them
-SLOWEST = 3.0  # s; a round trip longer than this makes nobody wait longer
 
 
 class Station:
     """A node that takes part: ``spaces`` in the specification's order, None where missing.
 
-    ``round`` is the last round that the caller began, ``slowest`` the longest round
-    trip in seconds that any node has seen so far. ``cells`` are those about reachability,
+    ``round`` is the last round that the caller began. ``cells`` are those about reachability,
     ``checks`` those of each check. ``heard`` holds the addresses to which
     one was seen from here, and the node's own, to which no way leads over a wire; ``waited``
     those to which none was seen, however long. ``idle`` holds sockets for datagrams that are as
@@ -59,7 +58,7 @@ class Station:
         self.missing: dict[str, str] = {}
         self.flying: dict[tuple[int, str], Question] = {}
         self.round = 0
-        self.slowest = 0.0
+        self.round_trips = RoundTrips()
         self.waited: set[str] = set()
         self.idle: dict[tuple[str, str], list[socket.socket]] = {}
         self.heard: set[str] = {cell.source for cell in self.cells}
@@ -113,8 +112,8 @@ class Station:
             self._due = max(self._due, time.monotonic()) + 1 / self.rate
 
     def learn(self, seconds: float, question: Question | None = None) -> None:
-        """Keep how long a round trip took, if none took longer, and to whom it was."""
-        self.slowest = max(self.slowest, min(seconds, SLOWEST))
+        """Keep how long a round trip took, and to whom it was."""
+        self.round_trips.learn(seconds)
         if question:
             self.heard.add(question.destination)
 

@@ -203,6 +203,8 @@ class Paths:
         """Find who answers for the next hop on ``link``'s wire, and go on from there."""
         hop = route.via if route and route.via else packet.address
         near = [other for other in self.world.answering(link, hop) if other is not (asker or link)]
+        if hop != packet.address:
+            near = [other for other in near if not self._deaf(other, hop)]
         meant = [other for other in near if other.space == packet.target.name]
         if not near and hop != packet.address:
             return Arrival(routing.GATEWAY_NOBODY)
@@ -215,6 +217,21 @@ class Paths:
             return Arrival(rule, over=(asker or link,), into=(other,))
         other = max(meant or near, key=lambda one: one.address == hop)
         return self._by_gateway(link, other, packet)
+
+    def _deaf(self, router: Link, address: str) -> bool:
+        """Whether a router that has ``address`` doesn't answer for it by ``router``.
+
+        By ARP a machine answers for each of its addresses, by ND an interface for its own alone
+        (Linux net/ipv6/ndisc.c, ndisc_recv_ns). A request for an ipvlan l3 child's is handed to
+        that child, which has no ARP, and never to its parent; where the child is l3s it stays with
+        the parent (drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l3, ipvlan_handle_frame).
+        """
+        if self.world.family == 6:
+            return router.by_node
+        links = self.world.spaces[router.space].links
+        return any(
+            one.takes_all and (one.address, one.domain) == (address, router.domain) for one in links
+        )
 
     def _answered(self, link: Link, near: list[Link], address: str) -> tuple[Rule, Link]:
         """Return the rule for a frame to ``address`` and the link that takes it.

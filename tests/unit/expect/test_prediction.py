@@ -554,3 +554,36 @@ def test_who_is_known_from_before_is_asked_in_vain_in_a_warm_network() -> None:
     unfound = [one for one in cold if one.stop == "no_neighbour" and not one.reachable]
     assert [one for one, _ in changed] == unfound
     assert len(unfound) < len(cold)
+
+
+@pytest.mark.parametrize(
+    ("mode", "shim", "reached4", "reached6"),
+    [
+        # The peer's address is its VLAN interface's.
+        ("l3", False, YES, YES),
+        ("l3s", False, YES, YES),
+        # It is a child's own, to which no request for it comes.
+        ("l3", True, NO, NO),
+        ("l3s", True, YES, NO),
+    ],
+)
+def test_who_answers_for_the_node_that_containers_are_routed_by(
+    *, mode: str, shim: bool, reached4: bool, reached6: bool
+) -> None:
+    network = {
+        "driver": "ipvlan", "mode": mode, "segment": "wan", "vlan": 70, "routed": True,
+        "shim": shim, "runtime": "iproute2", "subnet": "20.0.1.0/24", "subnet6": "fd00:1::/64",
+    }  # fmt: skip
+    lab = {
+        "name": "made",
+        "nodes": 2,
+        "segments": {"wan": {"subnet": "192.168.80.0/24", "subnet6": "fd00:80::/64"}},
+        "networks": {"net": network},
+        "containers": [{"networks": ["net"]}],
+    }
+    cells = {
+        cell.family: cell
+        for cell in predict(make_plan(Lab.model_validate(lab)))
+        if (cell.source, cell.destination, cell.protocol) == ("net-1a", "net-2a", "udp")
+    }
+    assert (cells[4].reachable, cells[6].reachable) == (reached4, reached6)

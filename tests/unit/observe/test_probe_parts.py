@@ -13,6 +13,7 @@ import pytest
 from underlay.observe.on_node import hearing, renewing, rtnetlink
 from underlay.observe.on_node.cells import Cell
 from underlay.observe.on_node.packets import Token, packed
+from underlay.observe.on_node.probe import Prober
 from underlay.observe.on_node.question import Question
 from underlay.observe.on_node.rtnetlink import INCOMPLETE
 from underlay.observe.on_node.spaces import Space
@@ -115,3 +116,21 @@ def test_the_one_that_is_looked_for(first: int, second: int, hop: tuple[int, byt
     """A request by another leg had left an entry there: the wire's own one wasn't renewed."""
     nowhere = Space.__new__(Space)  # what the table holds is enough
     assert renewing._hop(nowhere, {(1, WANTED): first, (2, WANTED): second}, WANTED) == hop
+
+
+@pytest.mark.parametrize(
+    ("asked", "unfound", "stop"),
+    [(True, True, "no_neighbour"), (True, False, "not_sent"), (False, True, "not_sent")],
+    ids=["asked for in vain", "found, and nothing left", "never asked for"],
+)
+def test_a_next_hop_that_is_known_too_late_was_not_found(
+    *, asked: bool, unfound: bool, stop: str
+) -> None:
+    """It has asked for somebody itself by the time that the tables are read."""
+    made = Question(Cell(0, 0, "20.1.1.65", "20.1.1.129"), "udp", None)
+    made.hop_unfound = unfound
+    witness = SimpleNamespace(
+        watches=lambda _: True, left_for=lambda _: False, asked_for=lambda *_: asked
+    )
+    prober = cast("Prober", SimpleNamespace(witness=witness))
+    assert Prober.stop(prober, made, (1, b"hop"), unresolved=False) == stop

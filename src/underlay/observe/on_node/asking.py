@@ -234,22 +234,23 @@ class Asking:
         if now - self.looked >= LOOK:
             self.looked = now
             self.look()
-        unanswered = []
-        given_up: set[str] = set()
+        unanswered: list[Question] = []
+        given_up: list[Question] = []
         for key, question in list(self.flying.items()):
             if question.result is None and self.overdue(question, now):
                 if len(question.sent) == 1:
                     unanswered.append(question)
                 else:
                     question.give_up()
-                    self.late.append(question)
-                    given_up.add(question.destination)
+                    given_up.append(question)
             waiting = question.unsettled and not self.overdue(question, now)
             if question.result is not None and not waiting:
                 self.done.append(self.flying.pop(key))
                 if not question.silent:
                     self.close(question)
-        self.station.waited |= given_up - self.station.heard
+        self.late.extend(given_up)
+        self.station.waited |= {question.destination for question in given_up} - self.station.heard
+        look_for_hops(given_up)
         if unanswered:
             renew(self.station, unanswered)
             for question in unanswered:
@@ -302,6 +303,26 @@ class Asking:
             for made in question.sockets:
                 self.station.loop.close(made)
         question.sockets.clear()
+
+
+def look_for_hops(questions: Iterable[Question]) -> None:
+    """Keep of questions that are given up whose next hop isn't found.
+
+    Later it may be known all the same, by asking for somebody itself.
+    """
+    tables: dict[str, rtnetlink.Neighbours] = {}
+    found: dict[tuple[str, str], bool] = {}
+    for question in questions:
+        space, to = question.space, question.destination
+        if not space:
+            continue
+        with contextlib.suppress(OSError):
+            if space.name not in tables:
+                tables[space.name] = rtnetlink.neighbours(space.netlink)
+            if (space.name, to) not in found:
+                hop = rtnetlink.next_hop(space.netlink, packed(to))
+                found[space.name, to] = rtnetlink.unresolved(tables[space.name], hop)
+            question.hop_unfound = found[space.name, to]
 
 
 def overhear(made: socket.socket) -> None:

@@ -292,7 +292,8 @@ class Prober:
             return "no_neighbour" if unresolved else "no_answer"
         if hop is None or self.witness.left_for(question):
             return "no_answer"
-        asked = unresolved and self.witness.asked_for(question, hop[1])
+        sought = unresolved or question.hop_unfound
+        asked = sought and self.witness.asked_for(question, hop[1])
         return "no_neighbour" if asked else "not_sent"
 
 

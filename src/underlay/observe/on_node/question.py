@@ -65,7 +65,8 @@ class Question:
     ``connected`` the time at which TCP's destination answered for the first time, ``answers``
     when each packet's answer came, by the packet's place in ``sent``. ``stopped`` is where silence
     was found to begin; an answer may still come after that. ``ports`` are those that its
-    connections came from, kept where nobody answered.
+    connections came from, kept where nobody answered. ``hop_unfound`` says that its next hop wasn't
+    found by the time it was given up.
 
     ``before`` is the same question, asked together with others. Packets of the two are told apart
     by their attempts: ``first`` is that of the first packet here.
@@ -100,6 +101,7 @@ class Question:
         self.stopped = ""
         self.sockets: list[socket.socket] = []
         self.ports: list[int] = []
+        self.hop_unfound = False
         self.result: dict[str, Any] | None = None
 
     @property

@@ -96,6 +96,19 @@ def test_who_was_answered_before_is_waited_for_as_long(took: float, wait: float)
     assert waits(station(), again) == pytest.approx(wait, abs=0.002)
 
 
+def test_how_long_a_packet_was_held_back_says_nothing_of_its_way() -> None:
+    before = question()
+    before.sent = [100.0, 100.25]
+    for attempt, arrived in enumerate((101.9, 101.901)):
+        before.answered("a-2a", attempt, arrived)
+    again = Question(before.cell, "tcp", None, before)
+    again.sent = [100.0, 100.0]
+    assert waits(station(), again) == pytest.approx(ONCE_MORE, abs=0.002)
+    # The twin: on a way that is slow they come as far apart as they were sent.
+    before.answers = {0: 101.9, 1: 102.15}
+    assert waits(station(), again) == pytest.approx(TRIPS * 1.9, abs=0.002)
+
+
 def test_a_slower_node_multiplies_the_least_wait_only() -> None:
     assert overdue(station(pace=3), 0, 3 * GIVE_UP + EVER)
     assert not overdue(station(pace=3), 0, 3 * GIVE_UP - EVER)

@@ -140,8 +140,10 @@ class Question:
 
     @property
     def took(self) -> float:
-        """The seconds until it was answered, and 0 where it wasn't."""
-        return min(self.answers.values()) - self.sent[0] if self.answers else 0.0
+        """The seconds until it was answered; 0 where it wasn't, or was held back meanwhile."""
+        if not self.answers or any(self.held(attempt) for attempt in range(len(self.sent) - 1)):
+            return 0.0
+        return max(arrived - self.sent[attempt] for attempt, arrived in self.answers.items())
 
     @property
     def clean(self) -> bool:

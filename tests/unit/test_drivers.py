@@ -68,8 +68,8 @@ def test_no_module_but_a_drivers_own_lists_drivers() -> None:
         "fleet/formats/networkd.py",
         "lint/hosts/rules_keyfile.py",
         "lint/hosts/rules_networkd.py",
-        "survey/drift.py",
-        "survey/wiring.py",
+        "observe/survey/drift.py",
+        "observe/survey/wiring.py",
     }
     source = FOLDER.parent
     # A mode may be called as a driver is.

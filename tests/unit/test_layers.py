@@ -100,8 +100,9 @@ def test_imports_go_one_way(path: Path) -> None:
 
 
 def test_the_listing_is_the_line_of_data() -> None:
-    here = {path.name.removesuffix(".py") for path in (SOURCE / "underlay").iterdir()}
-    assert here - {"__init__", "__pycache__"} == set(ORDER) - {"underlay"}
+    # A folder that has gone may have left what Python compiled there.
+    here = {path.relative_to(SOURCE / "underlay").parts[0].removesuffix(".py") for path in MODULES}
+    assert here - {"__init__"} == set(ORDER) - {"underlay"}
 
 
 def graph() -> dict[str, set[str]]:

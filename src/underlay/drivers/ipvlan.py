@@ -272,6 +272,19 @@ FOREIGN_SENDER = Rule(
     ),
 )
 
+SENT_BY_CHILD = replace(
+    FOREIGN_SENDER,
+    id="ipvlan-sent-by-l3-child",
+    because=(
+        "The node sends by the parent, with the address of its own l3 child: the ARP request names "
+        "that one, and the parent hands the answer to the child, which has no ARP."
+    ),
+    reference=(
+        "Linux net/ipv4/arp.c, arp_solicit (arp_announce 0); "
+        "drivers/net/ipvlan/ipvlan_core.c, ipvlan_handle_mode_l3"
+    ),
+)
+
 FOREIGN_SENDER_BESIDE = replace(
     FOREIGN_SENDER,
     id="ipvlan-foreign-sender-beside",

@@ -307,12 +307,18 @@ class Paths:
         return None
 
     def _foreign(self, space: Space, link: Link, packet: Packet) -> bool:
-        if self.world.family == 6 or not driver(link.driver).by_address or link.by_node:
+        if self.world.family == 6 or link.by_node:
             return False
+        if not driver(link.driver).by_address:
+            # A parent hands what is for its l3 child's address to that child, ARP too.
+            taking = (one for one in space.links if one.takes_all and one.domain == link.domain)
+            return any(one.address == packet.sender for one in taking)
         own = {one.address for one in space.links if one.interface == link.interface}
         return packet.sender not in own and space.owns(packet.sender)
 
     def _foreign_sender(self, space: Space, link: Link, packet: Packet) -> Rule:
+        if not driver(link.driver).by_address:
+            return ipvlan.SENT_BY_CHILD
         beside = (one for one in space.links if one.address == packet.sender)
         # Interfaces of one wire hear the same requests, and each learns who asked.
         shared = any(one.domain == link.domain for one in beside)

@@ -20,7 +20,7 @@ from underlay.observe.commands import pack, probe_command, unpacked
 from underlay.observe.led import Led
 from underlay.observe.observation import grown, merge
 from underlay.observe.on_node.asking import BEGUN
-from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER
+from underlay.observe.on_node.cells import COLD, TOGETHER
 from underlay.observe.on_node.round_trips import RoundTrips
 from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
@@ -174,14 +174,13 @@ class _Rounds:
         """Have all probes go through ``phase``; have what is undecided ``until`` then left."""
         self._round_trips.begin(phase)
         _tell(self._runs, f"ask {phase}")
-        in_turns = phase.startswith((COLD, AGAIN))
         begun = self._number + BEGUN
         while undecided := self._round():
             if time.monotonic() > until:
                 _tell(self._runs, "cut")
                 return
-            # Nobody has asked anything before all have come to the turn.
-            if not in_turns or self._number >= begun:
+            # Nobody has asked anything before all have come to the phase.
+            if self._number >= begun:
                 few = undecided <= FEW * len(_alive(self._runs))
                 time.sleep(BETWEEN_FEW if few else BETWEEN)
 

@@ -61,12 +61,8 @@ class Asking:
     Nothing changes any more in one that is ``over``.
     """
 
-    def __init__(
-        self, station: Station, questions: Iterable[Question], *, together: bool = False
-    ) -> None:
-        """Take the questions; ``together`` they begin when all nodes have come to the phase."""
+    def __init__(self, station: Station, questions: Iterable[Question]) -> None:
         self.station = station
-        self.begins = station.round + BEGUN if together else 0
         self.waiting = list(questions)[::-1]
         self.done: list[Question] = []
         self.told = 0
@@ -128,15 +124,11 @@ class Asking:
     @property
     def eager(self) -> bool:
         """Whether there is something to send at once."""
-        ready = self.station.round >= self.begins
-        free = len(self.recent) < WINDOW and self.station.may_send()
-        return ready and bool(self.waiting) and free
+        return bool(self.waiting) and len(self.recent) < WINDOW and self.station.may_send()
 
     def step(self) -> None:
         """Start some questions; look after those under way."""
         now = time.monotonic()
-        if self.station.round < self.begins:
-            return
         while self.recent and (self.recent[0][1].result or now - self.recent[0][0] > RECENT):
             self.recent.popleft()
         for _ in range(min(BURST, len(self.waiting), WINDOW - len(self.recent))):

@@ -55,7 +55,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.answering import Answering
-from underlay.observe.on_node.asking import SWEEP, Asking
+from underlay.observe.on_node.asking import BEGUN, SWEEP, Asking
 from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER
 from underlay.observe.on_node.hearing import Hearing
 from underlay.observe.on_node.packets import packed
@@ -108,6 +108,7 @@ class Prober:
         self.spec = spec
         self.station = Station(spec)
         self.phases: list[Work] = []
+        self.begins = 0
         self.telling = Telling(self.station)
         self.tables: dict[tuple[Work, str], rtnetlink.Neighbours] = {}
         self.lines: list[bytes] = []
@@ -137,7 +138,7 @@ class Prober:
         owed = ""
         while not self.ended:
             self.station.loop.turn(0 if owed or self.eager() else SWEEP if self.busy() else 1)
-            for phase in self.phases:
+            for phase in self.begun():
                 phase.step()
             if owed:  # what had arrived when it was asked is handled now
                 if self.telling.due:
@@ -183,6 +184,7 @@ class Prober:
         knows a neighbour, nor looks for one: a kernel that still does, by a request that can't be
         answered, would give up other packets with its own.
         """
+        self.begins = self.station.round + BEGUN
         self.keep_tables()
         for phase in self.phases:
             if isinstance(phase, Asking):
@@ -208,7 +210,7 @@ class Prober:
             asked = questions(
                 cells, self.spec["protocols"], self.station.spaces, self.station.theirs
             )
-        return Asking(self.station, asked, together=True)
+        return Asking(self.station, asked)
 
     def left(self) -> list[Question]:
         """Return what was asked together, and where others' packets can have had a part."""
@@ -222,7 +224,15 @@ class Prober:
 
     def eager(self) -> bool:
         """Whether there is something to send at once."""
-        return any(phase.eager for phase in self.phases)
+        return any(phase.eager for phase in self.begun())
+
+    def begun(self) -> list[Work]:
+        """Return the phases in which there may be something to do.
+
+        Nobody does anything in the last one before all have come to it, and emptied their tables:
+        where an earlier packet still waits for a neighbour, it would leave as soon as that asks.
+        """
+        return self.phases if self.station.round >= self.begins else self.phases[:-1]
 
     def tell(self, *, over: bool = False) -> None:
         """Print what wasn't told yet; ``over`` says that everybody has ended all phases so far."""

@@ -28,7 +28,7 @@ from underlay.observe.on_node.renewing import renew
 from underlay.observe.on_node.spaces import abort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from underlay.observe.on_node.cells import Answer
     from underlay.observe.on_node.question import Question
@@ -242,7 +242,9 @@ class Asking:
                     self.close(question)
         self.late.extend(given_up)
         self.station.waited |= {question.destination for question in given_up} - self.station.heard
-        look_for_hops(given_up)
+        for question, unfound in next_hops(given_up):
+            # Later it may be found all the same, as somebody asks for it itself.
+            question.hop_unfound = unfound
         if unanswered:
             renew(self.station, unanswered)
             for question in unanswered:
@@ -255,18 +257,15 @@ class Asking:
 
         Then all that was left to find out is found: where it stops when it is asked alone.
         """
-        tables: dict[str, rtnetlink.Neighbours] = {}
-        for question in self.flying.values():
-            space, before = question.space, question.before
-            if not (space and before and before.silent and question.result is None):
-                continue
-            with contextlib.suppress(OSError):
-                if space.name not in tables:
-                    tables[space.name] = rtnetlink.neighbours(space.netlink)
-                hop = rtnetlink.next_hop(space.netlink, packed(question.destination))
-                if not rtnetlink.unresolved(tables[space.name], hop):
-                    question.give_up()
-                    self.late.append(question)
+        asked_again = (
+            question
+            for question in self.flying.values()
+            if question.before and question.before.silent and question.result is None
+        )
+        for question, unfound in next_hops(asked_again):
+            if not unfound:
+                question.give_up()
+                self.late.append(question)
 
     def overdue(self, question: Question, now: float) -> bool:
         """Whether the last packet's answer would have come by now."""
@@ -297,11 +296,8 @@ class Asking:
         question.sockets.clear()
 
 
-def look_for_hops(questions: Iterable[Question]) -> None:
-    """Keep of questions that are given up whose next hop isn't found.
-
-    Later it may be known all the same, by asking for somebody itself.
-    """
+def next_hops(questions: Iterable[Question]) -> Iterator[tuple[Question, bool]]:
+    """Yield each question whose next hop can be looked up, and whether it is still unfound."""
     tables: dict[str, rtnetlink.Neighbours] = {}
     found: dict[tuple[str, str], bool] = {}
     for question in questions:
@@ -314,7 +310,7 @@ def look_for_hops(questions: Iterable[Question]) -> None:
             if (space.name, to) not in found:
                 hop = rtnetlink.next_hop(space.netlink, packed(to))
                 found[space.name, to] = rtnetlink.unresolved(tables[space.name], hop)
-            question.hop_unfound = found[space.name, to]
+            yield question, found[space.name, to]
 
 
 def overhear(made: socket.socket) -> None:

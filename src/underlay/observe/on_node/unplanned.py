@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from underlay.observe.on_node.station import Station
 
 WORD = "unplanned"
-BEGUN = 2  # rounds after which everybody has begun this phase, too, and is listening
 # A question and its answer have four steps with ARP; the last round is under way by then.
 # s at least, too; longer for a question that is asked for the second time.
 ROUNDS, LEAST = 5, (0.15, 0.15, 0.5)
@@ -172,10 +171,9 @@ class Unplanned:
         self.failed: dict[int, str] = {}
         self.strays: dict[int, list[list[Any]]] = {}
         self.total = 0
-        # Nobody begins before all nodes have said once more that they had their turn.
         station.settle()
         self.last, self.round = time.monotonic(), station.round
-        self.began = self.over = self.told = False
+        self.looked = self.over = self.told = False
         self.times = 0
         self.numbers: dict[str, set[int]] = {}
         spaces = {space.name: space for space in station.present()}
@@ -210,17 +208,15 @@ class Unplanned:
     @property
     def eager(self) -> bool:
         """Whether there is something to send at once."""
-        return self.began and bool(self.waiting)
+        return bool(self.waiting)
 
     def step(self) -> None:
         """Send what is due; ask back once all was heard; it is over when that is answered."""
         if self.over:
             return
-        if not self.began:
-            self.began = self.station.round - self.round >= BEGUN
-            if self.began:
-                self._look_at_addresses()
-            return
+        if not self.looked:
+            self.looked = True
+            self._look_at_addresses()
         if self.waiting:
             for point in self.waiting[:BURST]:
                 self._speak(point)

@@ -20,7 +20,11 @@ def batch(lines: Iterable[str], program: str = "ip") -> Command:
 
 
 def policies(plan: Plan, nodes: Sequence[PlannedNode]) -> list[Command]:
-    """Return what sets the ports of ``nodes``; a locked one knows its node's own MAC address."""
+    """Return what sets the ports of ``nodes``; a locked one knows its node's own MAC address.
+
+    And no other: it may have learned some between the port's joining the bridge and its being
+    locked, as a lab that is switched has containers until then, and would let those in.
+    """
     lines, entries = [], []
     for segment in plan.segments:
         words = (
@@ -30,6 +34,8 @@ def policies(plan: Plan, nodes: Sequence[PlannedNode]) -> list[Command]:
         for node in nodes:
             for port in _ports(segment, node):
                 lines.append(f"link set {port} type bridge_slave {words}")
+                if segment.locked:
+                    lines.append(f"link set {port} type bridge_slave fdb_flush")
             if segment.locked:
                 own = next(nic.mac for nic in node.nics if nic.segment == segment.name)
                 entries.append(f"fdb replace {own} dev {segment.ports[node.name]} master static")

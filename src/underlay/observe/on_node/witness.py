@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 EVERY = 0x0003  # ETH_P_ALL
 SO_ATTACH_FILTER = 26
+SO_RCVBUFFORCE = 33
+ROOM = 1 << 20  # bytes that a socket may keep unread
 OUTGOING = 4  # pkt_type, linux/if_packet.h
 ETH_IPV4 = 0x0800
 NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17}
@@ -181,9 +183,15 @@ def raw(space: Space, family: int) -> socket.socket:
 
 
 def attach(made: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
-    """Have the kernel hand out only what passes a classic BPF program."""
+    """Have the kernel hand out only what passes a classic BPF program, and keep much of it.
+
+    What a socket may keep is little by default (net.core.rmem_max): some hundred small frames.
+    """
     instructions = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
     buffer = ctypes.create_string_buffer(instructions)
     filtering = struct.pack("HL", len(program), ctypes.addressof(buffer))
     made.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filtering)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
+    except OSError:  # without the right to it
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)

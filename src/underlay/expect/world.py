@@ -369,11 +369,14 @@ class World:
             elif network.default_route == "gateway" and gateway:
                 defaults.append(Route(EVERYWHERE[self.family], link, gateway))
         own = {link.address for link in links}
+        by_plugins = all(
+            self.plan.network(one.network).ipam != "dhcp" for one in container.attachments
+        )
         # A gateway that is one's own address (scope host) makes an on-link route
         # (net/ipv4/fib_semantics.c, fib_check_nh_v4_gw; net/ipv4/route.c, rt_set_nexthop).
         chosen = [
             replace(route, via="") if route.via in own and self.family == 4 else route
-            for route in _default(container.runtime, defaults)
+            for route in _default(container.runtime, defaults, by_plugins=by_plugins)
         ]
         # Of two to one subnet the later counts. IPv4 has it in the place of an address's own as
         # well, where IPv6 gives that a metric of 256 and any other 1024 (net/ipv4/fib_trie.c,
@@ -461,13 +464,16 @@ def _device(node: str, interface: str) -> Domain:
     return Domain("", None, "device", f"{node} {interface}")
 
 
-def _default(runtime: str, routes: list[Route]) -> list[Route]:
+def _default(runtime: str, routes: list[Route], *, by_plugins: bool) -> list[Route]:
     """The default route that holds where several attachments bring one.
 
     CNI plugins put theirs before those already there (netlink.RouteAddEcmp, which
     asks the kernel neither to refuse nor to append). The other runtimes have one: the first
-    on-link one, as the node's program sets it, else the first gateway.
+    on-link one, as the node's program sets it, else the first gateway. So it is with what plugins
+    can't set: an on-link one of IPv6, which they take for an address's own, and any with leases.
     """
-    if runtime == "cni":
+    on_link = [route for route in routes if not route.via]
+    six = any(route.to.version == 6 for route in on_link)
+    if runtime == "cni" and by_plugins and not six:
         return routes[-1:]
-    return ([route for route in routes if not route.via] or routes)[:1]
+    return (on_link or routes)[:1]

@@ -421,6 +421,30 @@ def test_a_container_in_two_networks_has_two_ends_but_one_routing_table() -> Non
     assert cell(plan, "net-1a@net", "core-01").rule == "macvlan-to-own-parent"
 
 
+def test_of_ipv6_a_container_of_cni_has_the_first_networks_default_route() -> None:
+    """The plugins can't set one without a gateway: the node's program does, as for others."""
+    near = network(subnet="20.1.1.0/24", subnet6="fd00:1::/64", runtime="cni")
+    far = network(subnet="20.2.2.0/24", subnet6="fd00:2::/64", runtime="cni", segment="wan")
+    third = network(subnet="20.3.3.0/24", subnet6="fd00:3::/64", runtime="cni", segment="lan")
+    plan = make_plan(
+        Lab.model_validate(
+            {
+                "name": "both",
+                "nodes": 2,
+                "segments": {
+                    name: {"subnet": f"10.{byte}.0.0/24", "subnet6": f"fd00:{byte}::/64"}
+                    for name, byte in (("lan", 20), ("wan", 30))
+                },
+                "networks": {"near": near, "far": far, "third": third},
+                "containers": [{"networks": ["near", "far"]}, {"networks": ["third"]}],
+            }
+        )
+    )
+    found = {(c.destination, c.family): c for c in predict(plan) if c.source == "near-1a@near"}
+    assert found["third-2a", 6].reachable
+    assert not found["third-2a", 4].reachable
+
+
 def test_an_ipvlan_child_gets_only_what_is_sent_to_its_own_address() -> None:
     found = cell(two_networks(driver="ipvlan"), "net-2b", "net-1a@far")
     assert (found.reachable, found.stop, found.rule) == (

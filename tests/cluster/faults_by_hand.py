@@ -16,6 +16,7 @@ from cluster.faults_of_dual_stack import DUAL_STACK
 from cluster.faults_of_filters import OF_FILTERS
 from cluster.faults_of_finding import FINDING
 from cluster.faults_of_podman import PODMAN_DHCP
+from cluster.faults_of_policies import POLICIES
 from cluster.faults_of_seen import SEEN
 from cluster.faults_of_slaac import SLAAC
 from cluster.faults_of_two_networks import TWO_NETWORKS
@@ -374,5 +375,6 @@ BY_HAND = (
     *CARRIERS,
     *FINDING,
     *PODMAN_DHCP,
+    *POLICIES,
     *SHIMS,
 )

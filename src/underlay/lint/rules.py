@@ -528,6 +528,46 @@ def docker_l3_twice(subject: Subject) -> Iterator[Hit]:
 
 
 @rule(
+    "cni-gateways-twice",
+    "error",
+    "containernetworking/plugins, pkg/ipam/ipam_linux.go, ConfigureIface (netlink.RouteAddEcmp);"
+    " Linux net/ipv6/ip6_fib.c, fib6_add_rt2node (rt6_qualify_for_ecmp); measured",
+)
+def cni_gateways_twice(subject: Subject) -> Iterator[Hit]:
+    """Of two IPv6 default routes of CNI the kernel makes one of two ways: a flow takes either."""
+    owners = dict(_owners(subject.plan))
+    for index, group in enumerate(subject.lab.containers):
+        networks = [subject.plan.network(name) for name in group.networks]
+        of_six = [n for n in networks if n.runtime == "cni" and n.first_pool(6).subnet]
+        # These have one default route, which the node's program sets.
+        if any(n.default_route == "on-link" or n.ipam == "dhcp" for n in of_six):
+            continue
+        by_gateway = [(n, n.first_pool(6).gateway) for n in of_six if n.default_route == "gateway"]
+        machines = {owners.get(gateway, gateway): n for n, gateway in reversed(by_gateway)}
+        if len(machines) > 1:
+            first, second = list(machines.values())[:2][::-1]
+            yield Hit(
+                subject.spot("containers", index, "networks"),
+                f"of IPv6 a container has one default route by the gateways of {first.name} and"
+                f" {second.name}, which are two machines: which one a flow takes goes by its hash",
+                "`default_route: none` in all but one of them; iproute2 takes the first one's",
+            )
+
+
+def _owners(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yield each address of a container, node or external host, and whose it is."""
+    for container in plan.containers:
+        for attachment in container.attachments:
+            yield from ((one.ip, container.name) for one in attachment.addresses)
+    for node in plan.nodes:
+        for found in own_addresses(node).values():
+            yield from ((one.ip, node.name) for one in found)
+    for host in plan.hosts:
+        for port in host.ports:
+            yield from ((one.ip, host.name) for one in port.addresses)
+
+
+@rule(
     "pool-unused",
     "warning",
     "libnetwork, endpoint.assignAddressVersion: a container gets one address of each family, of the"

@@ -232,6 +232,23 @@ def test_docker_l3_twice(make: Make) -> None:
         assert make(*inside, groups=both) == []
 
 
+def test_cni_gateways_twice(make: Make) -> None:
+    line = (
+        "driver: macvlan, segment: lan, subnet: 10.{0}.0.0/24, subnet6: 'fd00:{0}::/64',"
+        " gateway: 10.{0}.0.1, gateway6: 'fd00:{0}::1', default_route: {1}, runtime: {2}"
+    )
+
+    def found(*networks: str, groups: tuple[str, ...] = ("networks: [a, b]",)) -> bool:
+        return ("cni-gateways-twice", "error") in ids(make(*networks, groups=groups))
+
+    first, second = line.format(1, "gateway", "cni"), line.format(2, "gateway", "cni")
+    assert found(first, second)
+    assert not found(first, second, groups=("networks: [a]", "networks: [b]"))
+    assert not found(*(line.format(number, "gateway", "iproute2") for number in (1, 2)))
+    assert not found(first, line.format(2, "none", "cni"))
+    assert not found(first, line.format(2, "on-link", "cni"))
+
+
 PLACE = "driver: macvlan, segment: lan, runtime"
 
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from underlay.expect import Prediction
 from underlay.faults.evidence.own_filters import changed
 from underlay.faults.fault import LIKELY, PROVEN, Effect, Fault, Finding, Place
-from underlay.faults.scene import cell_of
+from underlay.faults.other_plan import otherwise
 from underlay.faults.step import Proof, Step
 from underlay.plan.filter_rules import BUILT_IN, CHAINS, chains_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from underlay.expect import Expectation
     from underlay.faults.evidence.own_filters import Chain
     from underlay.faults.scene import Cell, Scene
     from underlay.observe.evidence import Evidence, Space
@@ -166,16 +165,6 @@ def _otherwise(
         for one in scene.plan.filters
     ]
     here = [replace(one, spaces=(place.target,)) for one in left]
-    other = Prediction(replace(scene.plan, filters=(*elsewhere, *here))).reach
-    pairs = zip(scene.prediction.reach, other, strict=True)
-    return frozenset(
-        cell_of(one) for one, instead in pairs if one.family in families and _differ(one, instead)
-    )
-
-
-def _differ(one: Expectation, instead: Expectation) -> bool:
-    """Whether a cell that is as ``instead`` says isn't as ``one`` says, as verdict.py judges."""
-    if one.reachable or instead.reachable:
-        return one.reachable != instead.reachable
-    allowed = {one.stop, *one.also}
-    return instead.arrives > one.arrives or allowed.isdisjoint((instead.stop, *instead.also))
+    other = Prediction(replace(scene.plan, filters=(*elsewhere, *here)))
+    found = otherwise(scene.prediction, other).items()
+    return frozenset(cell for cell, one in found if one.kind == "reach" and one.family in families)

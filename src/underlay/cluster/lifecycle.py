@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from underlay.cluster.prepare import begin, finish
 from underlay.cluster.process import tail
 from underlay.cluster.providers import NAMES, provider
+from underlay.cluster.quiet_tunnels import quieten
 from underlay.cluster.ready import prove
 from underlay.cluster.spans import span
 from underlay.cluster.state.lab import LabState, read_state, remove
@@ -57,6 +58,7 @@ def _up(
         asked = True
         with span(state.folder, "host", "nodes' statements"):
             _have_them_say(state)
+            quieten(state.plan(), state.folder)
         provider(provider_name).keep(state.folder)
         timings["boot"] += time.monotonic() - began
     except BaseException as error:

@@ -19,6 +19,7 @@ from underlay.cluster import ssh
 from underlay.cluster.lifecycle import down
 from underlay.cluster.prepare import prepare
 from underlay.cluster.providers import provider
+from underlay.cluster.quiet_tunnels import quieten
 from underlay.cluster.ssh import SUITE_KEY, cached_key, lab_key
 from underlay.cluster.state.lab import LabState, plan_in, remove
 from underlay.cluster.statement import verify
@@ -195,6 +196,7 @@ def boot(by: Provider, loaded: Loaded, entry: Path, tell: Callable[[str], None])
     if by.needs_vagrant:
         Vagrant(state, force=True).start(by.name)
         verify(plan, state.folder)
+        quieten(plan, state.folder)
         return state
     with watching(folder, tell), ThreadPoolExecutor(len(plan.nodes)) as pool:
         started = [pool.submit(by.start, plan, node.name, state.folder) for node in plan.nodes]
@@ -206,6 +208,7 @@ def boot(by: Provider, loaded: Loaded, entry: Path, tell: Callable[[str], None])
             by.destroy(state.folder)
             raise
     verify(plan, state.folder)
+    quieten(plan, state.folder)
     return state
 
 

@@ -18,6 +18,7 @@ from underlay.cluster import ssh
 from underlay.cluster.access import refuse_stopped
 from underlay.cluster.node_files import apply
 from underlay.cluster.providers import provider
+from underlay.cluster.quiet_tunnels import quieten
 from underlay.cluster.state.lab import LabState, read_state, remove, unfinished
 from underlay.cluster.state.lock import lock, turn
 from underlay.cluster.state.run_folder import keep_failure
@@ -116,6 +117,7 @@ def become(
         timings["switch"] = time.monotonic() - began
         began = time.monotonic()
         apply(plan, new.folder, new.folder / "files")
+        quieten(plan, new.folder)
     except Infrastructure as error:
         if not given_up():
             now = read_state(plan.lab) or state

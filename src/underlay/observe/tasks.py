@@ -65,6 +65,8 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
             "groups": [group for (check, _), group in EVERYBODY.items() if check == "multicast"],
             "values": {check: [] for check in plan.checks},
         }
+        if "pmtu" in plan.checks:
+            tasks[home]["sizes"] = _sizes(plan)
     answered = {c.name: c.own_protocols for c in plan.containers if c.own_ports}
     for one in asked.pairs:
         pair = one.pair
@@ -94,6 +96,18 @@ def _tasks(plan: Plan, asked: Asked) -> dict[str, dict[str, Any]]:
         for home, task in tasks.items():
             task[WORD] = task_beyond(asked.planned, plan, home)
     return tasks
+
+
+def _sizes(plan: Plan) -> list[int]:
+    """Return how large packets of the lab's interfaces may be, each size once."""
+    every = [segment.mtu for segment in plan.segments]
+    every += [network.mtu for network in plan.networks]
+    every += [port.mtu for host in plan.hosts for port in host.ports]
+    for node in plan.nodes:
+        every += [nic.mtu for nic in node.nics]
+        every += [vlan.mtu for vlan in node.vlans]
+        every += [link.mtu for link in node.links]
+    return sorted(set(every))
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 
 Datagrams with DF set can't be merged by offloading, and no cached path MTU is asked
 (ip(7), IP_PMTUDISC_PROBE): each is sent as it is, or refused by its own interface.
+
+Where a datagram arrives and its answer doesn't, only the receiver knows. Then the sizes of all
+interfaces of the lab are tried, and one byte more: it is one of them that a way is narrow by.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ from underlay.observe.on_node.cells import Answer
 from underlay.observe.on_node.packets import family_of, read_token, token
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from underlay.observe.on_node.cells import Cell
     from underlay.observe.on_node.station import Station
 
@@ -32,9 +37,11 @@ BURST = 8
 class _Search:
     """One cell: ``low`` arrived, ``high`` doesn't; ``tried`` are the sizes under way."""
 
-    def __init__(self, cell: Cell, made: socket.socket, largest: int) -> None:
+    def __init__(
+        self, cell: Cell, made: socket.socket, largest: int, sizes: Sequence[int] = ()
+    ) -> None:
         self.number, self.destination = cell.number, cell.destination
-        self.made = made
+        self.made, self.sizes = made, sizes
         self.low, self.high = 0, largest + 1
         self.tried: list[int] = [largest]
         self.sent: list[float] = []
@@ -47,7 +54,11 @@ class _Search:
         if self.high - low <= 1:
             return []
         step = max(1, (self.high - low) // PARTS)
-        return [*range(low + step, self.high, step)][:PARTS]
+        found = [*range(low + step, self.high, step)][:PARTS]
+        if self.low:
+            return found
+        near = {size + more for size in self.sizes for more in (0, 1)}
+        return sorted({*found, *(size for size in near if low < size < self.high)})
 
 
 class Sizing:
@@ -102,7 +113,8 @@ class Sizing:
             made.setsockopt(level, discover, PROBE)
             made.bind(space.place(cell.source, cell.source, 0))
             made.connect(space.place(cell.source, cell.destination, self.station.port))
-            search = _Search(cell, made, made.getsockopt(level, mtu))
+            sizes = self.station.spec.get("sizes", ())
+            search = _Search(cell, made, made.getsockopt(level, mtu), sizes)
         except OSError as error:
             result = {"stop": "no_route", "reason": str(error)}
             self.results.append(Answer(cell.number, self.check, 0, result))

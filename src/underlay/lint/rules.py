@@ -528,6 +528,29 @@ def docker_l3_twice(subject: Subject) -> Iterator[Hit]:
 
 
 @rule(
+    "podman-subnet-twice",
+    "error",
+    "containers/netavark, src/network/types.rs, NetworkOptions: networks are in a HashMap, and it"
+    " has no order; measured with 1.14 and podman 5.4: another one at each of three starts",
+)
+def podman_subnet_twice(subject: Subject) -> Iterator[Hit]:
+    """Of two networks with one subnet podman sets up either first, whose route to it counts."""
+    for index, group in enumerate(subject.lab.containers):
+        networks = [subject.plan.network(name) for name in group.networks]
+        by_podman = [network for network in networks if network.runtime == "podman"]
+        for first, second in combinations(by_podman, 2):
+            subnets = {pool.subnet for pool in first.pools}
+            both = [str(pool.subnet) for pool in second.pools if pool.subnet in subnets]
+            if both:
+                yield Hit(
+                    subject.spot("containers", index, "networks"),
+                    f"podman sets up {first.name} and {second.name} in no fixed order: which one"
+                    f" leads to {both[0]} changes from start to start",
+                    "another subnet in one of them, or iproute2, which has the order of the file",
+                )
+
+
+@rule(
     "cni-gateways-twice",
     "error",
     "containernetworking/plugins, pkg/ipam/ipam_linux.go, ConfigureIface (netlink.RouteAddEcmp);"

@@ -232,6 +232,21 @@ def test_docker_l3_twice(make: Make) -> None:
         assert make(*inside, groups=both) == []
 
 
+def test_podman_subnet_twice(make: Make) -> None:
+    line = "driver: {}, segment: {}, subnet: 10.{}.0.0/24, runtime: {}"
+    both = ("networks: [a, b]",)
+
+    def found(*networks: str, groups: tuple[str, ...] = both) -> bool:
+        return ("podman-subnet-twice", "error") in ids(make(*networks, groups=groups))
+
+    first = line.format("macvlan", "lan", 1, "podman")
+    assert found(first, line.format("macvlan", "wan", 1, "podman"))
+    assert not found(first, line.format("macvlan", "wan", 2, "podman"))
+    twin = line.format("macvlan", "wan", 1, "podman")
+    assert not found(first, twin, groups=("networks: [a]", "networks: [b]"))
+    assert not found(*(line.format("macvlan", where, 1, "iproute2") for where in ("lan", "wan")))
+
+
 def test_cni_gateways_twice(make: Make) -> None:
     line = (
         "driver: macvlan, segment: lan, subnet: 10.{0}.0.0/24, subnet6: 'fd00:{0}::/64',"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 # Longer than the holder gives any command by which it makes the switch: it says which one hangs.
 START_DEADLINE = 90.0
 STOP_DEADLINE = 30.0
-REQUEST_DEADLINE = 15.0
+REQUEST_DEADLINE = 60.0
 IDENTITY = "sandbox.id"
 TUN = "/dev/net/tun"
 # Where a container finds what its memory is limited to, by cgroups of both versions: the folder,

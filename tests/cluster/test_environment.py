@@ -185,7 +185,7 @@ def test_a_nodes_clock_jumps(beset: Lab, jump: str, started: list[subprocess.Pop
     done = beset.up()
     assert done.code == 0, str(done)
     # As soon as the probe runs there; the brackets keep the shell that looks from being found.
-    script = "until pgrep -f '^python3 -I -S -c [i]mport base64'; do :; done; date --set \"$1\""
+    script = "until pgrep -f '^python3 -I -S -c [i]mport ctypes'; do :; done; date --set \"$1\""
     command = ("sh", "-euc", script, "sh", jump)
     process = beset.checkout.start("exec", "core-01", "--lab", beset.name, "--", *command)
     started.append(process)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
@@ -149,49 +147,6 @@ def test_vagrant_by_hand_finds_the_labs_own_daemon(two: list[Lab]) -> None:
     words = ["vagrant", "ssh", "core-01", "-c", "hostname"]
     done = run(words, folder=lab.checkout.root, deadline=60, environment=variables)
     assert "core-01" in done.out, str(done)
-
-
-@pytest.mark.all
-def test_up_asks_again_while_another_vagrant_has_the_index(two: list[Lab], tmp_path: Path) -> None:
-    """To Vagrant's index the nodes of a checkout's labs are one: who finds it locked fails."""
-    lab, other = two
-    index = Path(os.environ.get("VAGRANT_HOME", Path.home() / ".vagrant.d")) / "data/machine-index"
-    calls, counting = tmp_path / "calls", tmp_path / "bin" / "vagrant"
-    counting.parent.mkdir()
-    counting.write_text(f'#!/bin/sh\necho "$1" >> {calls}\nexec {shutil.which("vagrant")} "$@"\n')
-    counting.chmod(0o755)
-    entry = {
-        "local_data_path": str(other.state / "vagrant"),
-        "name": "core-01",
-        "provider": "libvirt",
-        "state": "running",
-        "vagrantfile_name": None,
-        "vagrantfile_path": str(lab.checkout.root),
-        "updated_at": None,
-        "extra_data": {},
-    }
-    index.mkdir(parents=True, exist_ok=True)
-    uuid = secrets.token_hex(16)
-    with (index / "index.lock").open("w") as writing:
-        fcntl.flock(writing, fcntl.LOCK_EX)
-        file = index / "index"
-        known = json.loads(file.read_text()) if file.exists() else {"version": 1, "machines": {}}
-        known["machines"][uuid] = entry
-        file.write_text(json.dumps(known))
-    path = {"PATH": f"{counting.parent}:{os.environ['PATH']}"}
-    with (index / f"{uuid}.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        process = lab.checkout.start(
-            "up", str(lab.file), *ON_LIBVIRT, environment=path, stderr=subprocess.PIPE
-        )
-        while process.poll() is None and not (calls.exists() and calls.read_text().count("up") > 1):
-            time.sleep(0.1)
-    _, said = process.communicate(timeout=2 * SLOW_UP)
-    assert process.returncode == 0, said
-    assert calls.read_text().count("up") > 1
-    lab.check().prove_green()
-    done = lab.down()
-    assert done.code == 0, str(done)
 
 
 @pytest.mark.all

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ from underlay.errors import Infrastructure
 from underlay.storage import paths
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
     from underlay.cluster.state.lab import LabState
@@ -32,11 +30,6 @@ RUBY_FRAME = re.compile(r"\s*(from )?/.*\.rb:\d+:in ")
 # Asking the makers' server for a newer version, and loading the plugins of other providers.
 NOT_ASKED = {"VAGRANT_CHECKPOINT_DISABLE": "1"}
 AWAITED = {AWAIT: "1"}
-# Vagrant's index of all machines knows one by its name, provider and Vagrantfile, which labs of one
-# checkout have in common, and who writes there excludes all others for a moment (2.3.7,
-# lib/vagrant/machine_index.rb, set and lock_machine). It says so at once, and doesn't wait.
-LOCKED = ("the requested machine because it is locked", "Failed to lock new machine")
-TRIES, AGAIN = 5, 1.0  # s
 NO_PLUGINS = {"VAGRANT_NO_PLUGINS": "1"}
 DOTFILE = "VAGRANT_DOTFILE_PATH"
 PYTHON = "UNDERLAY_PYTHON"
@@ -84,12 +77,15 @@ class Vagrant(vagrant.Vagrant):
         if program is None:
             raise Infrastructure("there is no vagrant on PATH", hint="underlay doctor")
         arguments = [*together, program, *(word for word in args if word is not None)]
-        done = self._called(arguments, deadline)
-        for _ in range(TRIES):
-            if not done.returncode or not any(words in done.stderr for words in LOCKED):
-                break
-            time.sleep(AGAIN)
-            done = self._called(arguments, deadline)
+        done = run(
+            arguments,
+            name="vagrant",
+            deadline=deadline,
+            environment=self._environment,
+            folder=paths.root(),
+            meanwhile=self._meanwhile,
+            check=False,
+        )
         if done.returncode:
             _refuse_old(program)
             words = [line for line in done.stderr.splitlines() if not RUBY_FRAME.match(line)]
@@ -102,18 +98,6 @@ class Vagrant(vagrant.Vagrant):
                 hint="\n".join(dict.fromkeys(hints)),
             )
         return done.stdout
-
-    def _called(self, arguments: list[str], deadline: float) -> subprocess.CompletedProcess[str]:
-        meanwhile, self._meanwhile = self._meanwhile, lambda: None
-        return run(
-            arguments,
-            name="vagrant",
-            deadline=deadline,
-            environment=self._environment,
-            folder=paths.root(),
-            meanwhile=meanwhile,
-            check=False,
-        )
 
 
 def cause(words: list[str]) -> str:

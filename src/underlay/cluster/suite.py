@@ -195,21 +195,25 @@ def boot(by: Provider, loaded: Loaded, entry: Path, tell: Callable[[str], None])
     tell(f"booting {count(len(plan.nodes), 'node')} for {plan.lab}, {way}")
     if by.needs_vagrant:
         Vagrant(state, force=True).start(by.name)
-        verify(plan, state.folder)
-        quieten(plan, state.folder)
-        return state
-    with watching(folder, tell), ThreadPoolExecutor(len(plan.nodes)) as pool:
-        started = [pool.submit(by.start, plan, node.name, state.folder) for node in plan.nodes]
+    else:
+        with watching(folder, tell):
+            _start(by, plan, state.folder)
+    verify(plan, state.folder)
+    quieten(plan, state.folder)
+    return state
+
+
+def _start(by: Provider, plan: Plan, folder: Path) -> None:
+    """Have the provider start all nodes at once; end them all where one fails."""
+    with ThreadPoolExecutor(len(plan.nodes)) as pool:
+        started = [pool.submit(by.start, plan, node.name, folder) for node in plan.nodes]
         try:
             for each in started:
                 each.result()
         except BaseException:
             # Those who still wait for a node are told so by its end.
-            by.destroy(state.folder)
+            by.destroy(folder)
             raise
-    verify(plan, state.folder)
-    quieten(plan, state.folder)
-    return state
 
 
 def _make(folder: Path) -> None:

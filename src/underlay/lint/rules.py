@@ -267,7 +267,7 @@ def _unowned(subject: Subject) -> Iterator[tuple[PlannedNetwork, str]]:
     """Yield each gateway that nobody on its network's wire has, with the network."""
     for network in subject.plan.networks:
         gateways = [pool.gateway for pool in network.pools if pool.gateway and pool.family == 4]
-        near = set(_near(subject, network)) if gateways else set()
+        near = {address for _, address in _near(subject, network)} if gateways else set()
         yield from ((network, gateway) for gateway in gateways if gateway not in near)
 
 
@@ -394,15 +394,15 @@ def _machines(subject: Subject, network: PlannedNetwork) -> Iterator[tuple[str, 
                 yield from ((host.name, address.ip) for address in port.addresses)
 
 
-def _near(subject: Subject, network: PlannedNetwork) -> Iterator[str]:
-    """Yield every address that answers on ``network``'s wire."""
+def _near(subject: Subject, network: PlannedNetwork) -> Iterator[tuple[str, str]]:
+    """Yield every address that answers on ``network``'s wire, after whose it is."""
     plan = subject.plan
     same = {n.name for n in plan.networks if n.parent == network.parent}
-    yield from (address for _, address in _machines(subject, network))
+    yield from _machines(subject, network)
     for container in plan.containers:
         for attachment in container.attachments:
             if attachment.network in same:
-                yield from (address.ip for address in attachment.addresses)
+                yield from ((container.name, address.ip) for address in attachment.addresses)
 
 
 @rule(
@@ -511,8 +511,7 @@ def docker_pool(subject: Subject) -> Iterator[Hit]:
 )
 def docker_l3_twice(subject: Subject) -> Iterator[Hit]:
     """Docker gives a container a default route for an ipvlan l3 network, and one for any other."""
-    for index, group in enumerate(subject.lab.containers):
-        networks = [subject.plan.network(name) for name in group.networks]
+    for spot, networks in _groups(subject):
         dockers = [n for n in networks if n.runtime == "docker" and not n.internal]
         routed = [n for n in dockers if n.mode in n.traits.l3_modes]
         if not routed or len(dockers) < 2:
@@ -520,7 +519,7 @@ def docker_l3_twice(subject: Subject) -> Iterator[Hit]:
         first = routed[0]
         second = next(n for n in dockers if n is not first)
         yield Hit(
-            subject.spot("containers", index, "networks"),
+            spot,
             f"Docker will not connect a container to {second.name} besides {first.name}, which is"
             f" {first.driver} {first.mode}: each brings a default route (`file exists`)",
             "only internal networks beside an l3 one, or mode l2; iproute2 takes several",
@@ -535,15 +534,14 @@ def docker_l3_twice(subject: Subject) -> Iterator[Hit]:
 )
 def podman_subnet_twice(subject: Subject) -> Iterator[Hit]:
     """Of two networks with one subnet podman sets up either first, whose route to it counts."""
-    for index, group in enumerate(subject.lab.containers):
-        networks = [subject.plan.network(name) for name in group.networks]
+    for spot, networks in _groups(subject):
         by_podman = [network for network in networks if network.runtime == "podman"]
         for first, second in combinations(by_podman, 2):
             subnets = {pool.subnet for pool in first.pools}
             both = [str(pool.subnet) for pool in second.pools if pool.subnet in subnets]
             if both:
                 yield Hit(
-                    subject.spot("containers", index, "networks"),
+                    spot,
                     f"podman sets up {first.name} and {second.name} in no fixed order: which one"
                     f" leads to {both[0]} changes from start to start",
                     "another subnet in one of them, or iproute2, which has the order of the file",
@@ -558,36 +556,34 @@ def podman_subnet_twice(subject: Subject) -> Iterator[Hit]:
 )
 def cni_gateways_twice(subject: Subject) -> Iterator[Hit]:
     """Of two IPv6 default routes of CNI the kernel makes one of two ways: a flow takes either."""
-    owners = dict(_owners(subject.plan))
-    for index, group in enumerate(subject.lab.containers):
-        networks = [subject.plan.network(name) for name in group.networks]
+    for spot, networks in _groups(subject):
         of_six = [n for n in networks if n.runtime == "cni" and n.first_pool(6).subnet]
         # These have one default route, which the node's program sets.
         if any(n.default_route == "on-link" or n.ipam == "dhcp" for n in of_six):
             continue
         by_gateway = [(n, n.first_pool(6).gateway) for n in of_six if n.default_route == "gateway"]
-        machines = {owners.get(gateway, gateway): n for n, gateway in reversed(by_gateway)}
+        machines = {_owner(subject, n, gateway): n for n, gateway in reversed(by_gateway)}
         if len(machines) > 1:
             first, second = list(machines.values())[:2][::-1]
             yield Hit(
-                subject.spot("containers", index, "networks"),
+                spot,
                 f"of IPv6 a container has one default route by the gateways of {first.name} and"
                 f" {second.name}, which are two machines: which one a flow takes goes by its hash",
                 "`default_route: none` in all but one of them; iproute2 takes the first one's",
             )
 
 
-def _owners(plan: Plan) -> Iterator[tuple[str, str]]:
-    """Yield each address of a container, node or external host, and whose it is."""
-    for container in plan.containers:
-        for attachment in container.attachments:
-            yield from ((one.ip, container.name) for one in attachment.addresses)
-    for node in plan.nodes:
-        for found in own_addresses(node).values():
-            yield from ((one.ip, node.name) for one in found)
-    for host in plan.hosts:
-        for port in host.ports:
-            yield from ((one.ip, host.name) for one in port.addresses)
+def _groups(subject: Subject) -> Iterator[tuple[Spot, list[PlannedNetwork]]]:
+    """Yield the networks of each entry of containers, and where they stand."""
+    for index, group in enumerate(subject.lab.containers):
+        networks = [subject.plan.network(name) for name in group.networks]
+        yield subject.spot("containers", index, "networks"), networks
+
+
+def _owner(subject: Subject, network: PlannedNetwork, address: str) -> str:
+    """Return who answers for ``address`` on the network's wire; the address where nobody does."""
+    near = (name for name, own in _near(subject, network) if own == address)
+    return next(near, address)
 
 
 @rule(

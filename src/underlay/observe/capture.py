@@ -12,6 +12,7 @@ import subprocess
 import threading
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from underlay.cluster.access import spawn_as_root, start_at_switch
@@ -21,7 +22,7 @@ from underlay.observe.commands import sniff_command
 from underlay.plan import SWITCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from underlay.cluster.state.lab import LabState
 
@@ -39,13 +40,28 @@ ECHO = {(1, 8): "echo request", (1, 0): "echo reply", (58, 128): "echo request"}
 ECHO |= {(58, 129): "echo reply", (58, 135): "who has", (58, 136): "is at"}
 
 
+@dataclass(frozen=True)
+class Caught:
+    """What was captured: frames in the order of time.
+
+    ``missing`` are the points that nobody listened at, or not to the end, each with the reason;
+    ``lost`` is how many frames came to a point faster than they could be read, where any did.
+    """
+
+    frames: Sequence[Frame]
+    missing: Mapping[str, str]
+    lost: Mapping[str, int]
+
+
 class _Listener:
     """One machine's sniff.py: it is ready once its first line is there."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
+    def __init__(self, machine: str, process: subprocess.Popen[bytes]) -> None:
+        self.machine, self.process = machine, process
         self.frames: list[Frame] = []
         self.missing: dict[str, str] = {}
+        self.points: list[str] = []
+        self.lost: dict[str, int] | None = None
         self.ready = threading.Event()
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
@@ -55,8 +71,10 @@ class _Listener:
         for line in self.process.stdout:
             row = json.loads(line)
             if "ready" in row:
-                self.missing = row["missing"]
+                self.points, self.missing = row["ready"], row["missing"]
                 self.ready.set()
+            elif "lost" in row:
+                self.lost = row["lost"]
             else:
                 self.frames.append(frame_from(row))
         self.ready.set()
@@ -72,6 +90,9 @@ class _Listener:
         """Close its stdin, which ends it, and read what is left."""
         close(self.process, MARGIN)
         self.thread.join(MARGIN)
+        if self.lost is None:
+            why = f"{self.machine} was gone before capturing ended"
+            self.missing |= dict.fromkeys(self.points, why)
 
 
 def sniff(
@@ -84,13 +105,13 @@ def sniff(
     program: list[list[int]] | None = None,
     snap: int = 256,
     meanwhile: Callable[[], object] | None = None,
-) -> tuple[list[Frame], dict[str, str]]:
-    """Capture at all points of ``spaces``, by machine; return the frames in order of time.
+) -> Caught:
+    """Capture at all points of ``spaces``, by machine, and return what was seen there.
 
     Only frames that hold one of ``marks`` and pass ``program`` are reported, any without them.
-    Points that aren't there come back with the reason. ``meanwhile`` is called once all
-    machines listen; when it returns, capturing ends a moment later. An interrupt ends it,
-    too, and keeps what there is. Raises Infrastructure where a machine doesn't listen.
+    ``meanwhile`` is called once all machines listen; when it returns, capturing ends a moment
+    later. An interrupt ends it, too, and keeps what there is. Raises Infrastructure where a
+    machine doesn't listen.
     """
     spawn = spawn_as_root(state)
 
@@ -115,7 +136,7 @@ def listened(
     seconds: float,
     silent: Callable[[str, int, str], None],
     meanwhile: Callable[[], object] | None = None,
-) -> tuple[list[Frame], dict[str, str]]:
+) -> Caught:
     """Have the sniff.py that ``start`` starts listen on each of ``machines``; return as ``sniff``.
 
     ``silent`` is told of a machine where none listens, with its exit code and the last line of its
@@ -124,7 +145,7 @@ def listened(
     listeners: dict[str, _Listener] = {}
     try:
         for machine in machines:
-            listeners[machine] = _Listener(start(machine))
+            listeners[machine] = _Listener(machine, start(machine))
         for machine, listener in listeners.items():
             if not listener.ready.wait(READY) or listener.process.poll() not in (None, 0):
                 complaint = listener.complaint()
@@ -142,9 +163,12 @@ def listened(
     finally:
         for listener in listeners.values():
             listener.end()
-    frames = [frame for listener in listeners.values() for frame in listener.frames]
-    missing = {name: why for one in listeners.values() for name, why in one.missing.items()}
-    return sorted(frames, key=lambda frame: frame.time), missing
+    frames = chain.from_iterable(one.frames for one in listeners.values())
+    return Caught(
+        sorted(frames, key=lambda frame: frame.time),
+        {name: why for one in listeners.values() for name, why in one.missing.items()},
+        {name: number for one in listeners.values() for name, number in (one.lost or {}).items()},
+    )
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ PROBED = (
     "namespaces",
     "packets",
     "cells",
+    "socket_options",
     "spaces",
     "question",
     "loop",
@@ -47,10 +48,12 @@ PROBED = (
     "probe",
 )
 _GATHERING = ("rtnetlink", "namespaces", "sysctls", "gather")
-_PINGING = ("rtnetlink", "namespaces", "packets", "cells", "spaces", "pinging")
+_PINGING = (
+    *("rtnetlink", "namespaces", "packets", "cells", "socket_options", "spaces", "pinging"),
+)
 _RELAYING = ("namespaces", "relaying")
 _READING = ("rtnetlink", "namespaces", "packets", "sysctls", "gather", "reader")
-SNIFFING = ("rtnetlink", "namespaces", "bpf", "sniff")
+SNIFFING = ("rtnetlink", "namespaces", "bpf", "socket_options", "sniff")
 # Has the kernel hand out memory in pieces, and not page by page: on a node of User Mode Linux each
 # page is three turns of ptrace, half of all that the start of a probe takes there. The image's own
 # library (image/preload) does so before Python begins; where it isn't, Python does it itself. Who

@@ -7,6 +7,7 @@ processes. Containers are looked for as the probe looks for them (finding.py), w
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from underlay.cluster.access import NOT_REACHED
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from underlay.cluster.machines import Answered, Ways
-    from underlay.observe.capture import Frame, Spaces
+    from underlay.observe.capture import Caught, Spaces
     from underlay.observe.frame_filter import Program
     from underlay.plan import Plan
 
@@ -74,7 +75,7 @@ def sniff_there(
     program: Program | None = None,
     snap: int = 256,
     meanwhile: Callable[[], object] | None = None,
-) -> tuple[list[Frame], dict[str, str]]:
+) -> Caught:
     """Capture as ``sniff`` does, by sudo on the machines of ``ways``.
 
     The points of the switch, of a machine that ``ways`` don't know, and of one that isn't reached
@@ -98,7 +99,7 @@ def sniff_there(
         )
         process = ways.start(machine, fed_command(ways.machines[machine].python), become=True)
         assert process.stdin is not None
-        text = fed((*FINDING, "bpf", "sought", "sniff"), own, task)
+        text = fed((*FINDING, "bpf", "socket_options", "sought", "sniff"), own, task)
         # Where it has ended already, that is noticed, and why.
         with suppress(BrokenPipeError):
             process.stdin.write(text.encode())
@@ -109,12 +110,13 @@ def sniff_there(
         unheard[machine] = _why(ways, machine, code, complaint)
 
     known = [machine for machine in spaces if machine not in unheard]
-    frames, missing = listened(start, known, seconds=seconds, meanwhile=meanwhile, silent=silent)
+    caught = listened(start, known, seconds=seconds, meanwhile=meanwhile, silent=silent)
+    missing = dict(caught.missing)
     for machine, why in unheard.items():
         missing |= {
             f"{name} {device}": why for name, _, devices in spaces[machine] for device in devices
         }
-    return frames, missing
+    return replace(caught, missing=missing)
 
 
 def run_there(

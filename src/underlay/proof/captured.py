@@ -29,11 +29,11 @@ from underlay.plan.naming import PROBE_PORT
 from underlay.proof.trace import Packet, Trace, seen_points, trace_of_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from underlay.expect import Pair
     from underlay.faults import Cell as Name
-    from underlay.observe.capture import Frame
+    from underlay.observe.capture import Caught, Frame
     from underlay.proof.explanation import Explanation
     from underlay.proof.lab import RunningLab
     from underlay.proof.trace import Point
@@ -97,12 +97,9 @@ def ask_again(
         tell(f"asking {count(len(cells), 'cell')} of {state.lab} again")
         marks = tuple(chain((MAGIC + b" ", ARP), *(_marks(pair) for pair in numbers)))
         spaces = _together(traces.values())
-        frames, missing = sniff(
-            state, spaces, seconds=LONGEST, marks=marks, snap=SNAP, meanwhile=ask
-        )
+        caught = sniff(state, spaces, seconds=LONGEST, marks=marks, snap=SNAP, meanwhile=ask)
     return tuple(
-        _captured(cell, traces[cell], frames, missing, numbers[pair])
-        for cell, pair in asked.items()
+        _captured(cell, traces[cell], caught, numbers[pair]) for cell, pair in asked.items()
     )
 
 
@@ -165,13 +162,11 @@ def _packed(one: Pair | Trace) -> tuple[bytes, bytes]:
     return ip_address(one.source_address).packed, ip_address(one.destination_address).packed
 
 
-def _captured(
-    cell: Name, trace: Trace, frames: Sequence[Frame], missing: dict[str, str], number: int
-) -> Captured:
+def _captured(cell: Name, trace: Trace, caught: Caught, number: int) -> Captured:
     points = {trace.name(passage) for passage in trace.passages}
-    own = [frame for frame in frames if frame.at in points and _is_of(frame, trace, number)]
+    own = [frame for frame in caught.frames if frame.at in points and _is_of(frame, trace, number)]
     with_ports = _with_source_port(trace, own)
-    seen = seen_points(with_ports, own, missing)
+    seen = seen_points(with_ports, replace(caught, frames=own))
     kept, more = own[:MOST_FRAMES], max(0, len(own) - MOST_FRAMES)
     return Captured(cell, tuple(seen), with_ports.last(seen), tuple(kept), more)
 

@@ -76,5 +76,5 @@ def followed(state: LabState, trace: Trace) -> list[Point]:
         run_in(state, trace.source_space, arguments, deadline=LONGEST)
 
     marks = (*trace.packet.marks(), *trace.arp_marks())
-    frames, missing = sniff(state, trace.spaces(), seconds=LONGEST, marks=marks, meanwhile=send)
-    return seen_points(trace, frames, missing)
+    caught = sniff(state, trace.spaces(), seconds=LONGEST, marks=marks, meanwhile=send)
+    return seen_points(trace, caught)

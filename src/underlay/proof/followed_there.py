@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.errors import BadInput, Infrastructure, listed
 from underlay.expect import pairs, protocols
+from underlay.observe.capture import Caught
 from underlay.observe.live import ABSENT, RATE
 from underlay.observe.live import UNSEEN as UNSEEN_THERE
 from underlay.observe.live_capture import NO_MACHINE, run_there, sniff_there
@@ -100,10 +101,8 @@ def followed_there(ways: Ways, trace: Trace) -> Followed:
         run_there(plan, ways, machine, pair.source.space, words, deadline=SENDING)
 
     marks = (*trace.packet.marks(), *trace.arp_marks())
-    frames, missing = sniff_there(
-        plan, ways, trace.spaces(), seconds=LISTENING, marks=marks, meanwhile=send
-    )
-    return Followed("lab", tuple(seen_points(trace, frames, missing)))
+    caught = sniff_there(plan, ways, trace.spaces(), seconds=LISTENING, marks=marks, meanwhile=send)
+    return Followed("lab", tuple(seen_points(trace, caught)))
 
 
 def asked_there(ways: Ways, trace: Trace, path: str) -> Followed:
@@ -158,10 +157,10 @@ def _points(trace: Trace, seen: Seen) -> list[Point]:
     }
     if came:
         told[back[0]] = ANSWERED[word]
-    untold = seen_points(trace, (), reasons)
+    untold = seen_points(trace, Caught((), reasons, {}))
     return [
         replace(point, seen=bool(told[number]), frame=told[number]) if number in told else other
         for number, (point, other) in enumerate(
-            zip(seen_points(trace, (), {}), untold, strict=True)
+            zip(seen_points(trace, Caught((), {}, {})), untold, strict=True)
         )
     ]

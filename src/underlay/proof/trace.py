@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from underlay.errors import BadInput, did_you_mean, listed, nearest
+from underlay.errors import BadInput, count, did_you_mean, listed, nearest
 from underlay.expect import Prediction, pairs
 from underlay.faults.scene import Passage, Scene
 from underlay.observe.capture import summary
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from underlay.expect import Pair
-    from underlay.observe.capture import Frame, Summary
+    from underlay.observe.capture import Caught, Summary
     from underlay.plan import Plan
 
 REQUEST, ANSWER = "request", "answer"
@@ -198,14 +198,14 @@ def trace_of_pair(scene: Scene, found: Pair, packet: Packet) -> Trace:
     )
 
 
-def seen_points(trace: Trace, frames: Sequence[Frame], missing: dict[str, str]) -> list[Point]:
+def seen_points(trace: Trace, caught: Caught) -> list[Point]:
     """Return every point that the packet and its answer pass, in order, with what was seen."""
     points = []
     for passage in trace.passages:
         name = trace.name(passage)
         # What enters a port leaves the node: the switch's end of a cable sees it come in.
         outward = passage.direction == "out"
-        here = [frame for frame in frames if frame.at == name and frame.out is outward]
+        here = [frame for frame in caught.frames if frame.at == name and frame.out is outward]
         request = passage.packet.request
         packet, arp = "", []
         for frame in here:
@@ -225,7 +225,7 @@ def seen_points(trace: Trace, frames: Sequence[Frame], missing: dict[str, str]) 
             Point(
                 packet=REQUEST if request else ANSWER,
                 kind=_kind(passage),
-                at=_at(passage, missing.get(name, "")),
+                at=_at(passage, caught.missing.get(name, ""), caught.lost.get(name, 0)),
                 direction=passage.direction,
                 seen=bool(packet),
                 arp=tuple(dict.fromkeys(arp)),
@@ -241,6 +241,9 @@ def _kind(passage: Passage) -> str:
     return "parent" if passage.kind == "parent" else "end"
 
 
-def _at(passage: Passage, missing: str) -> str:
+def _at(passage: Passage, missing: str, lost: int) -> str:
     where = SWITCH if passage.kind == "port" else passage.where
-    return f"{where}, {passage.interface}" + (f" (not captured: {missing})" if missing else "")
+    words = f" (not captured: {missing})" if missing else ""
+    if lost:
+        words += f" ({count(lost, 'frame')} lost, as they came too fast)"
+    return f"{where}, {passage.interface}{words}"

@@ -39,7 +39,8 @@ def ip(words):
 
 def bound(name, filtered):
     made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    made.settimeout(0.5)
+    # Those that take anything are asked first; by then all have what they get.
+    made.settimeout(0.1 if filtered else 20)
     if filtered:
         attach(made, socket.if_nametoindex(name), b"0badcafe", ETH_ARP, [], [])
     made.bind((name, ETH_ARP))
@@ -55,7 +56,7 @@ ip("link add far type veth peer name nic")
 ip("link add link nic name child address 02:00:00:00:00:09 type macvlan mode bridge")
 for name in ("far", "nic", "child"):
     ip(f"link set {name} up")
-listening = [bound(name, filtered) for name in ("nic", "child") for filtered in (False, True)]
+listening = [bound(name, filtered) for filtered in (False, True) for name in ("nic", "child")]
 request = arp_request(b"\\2\\0\\0\\0\\0\\1", "20.1.1.65", "20.1.1.66")
 answer = bytes.fromhex("020000000009") + request[6:20] + b"\\0\\2" + request[22:]
 bound("far", False).send(answer)
@@ -157,4 +158,4 @@ def test_at_a_nic_is_not_heard_what_comes_to_an_interface_on_it() -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split("\n")[0] == "[True, False, True, True]"
+    assert done.stdout.split("\n")[0] == "[True, True, False, True]"

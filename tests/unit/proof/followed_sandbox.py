@@ -67,10 +67,11 @@ def captured(plan: Plan, ways: Ways, words: Sequence[str]) -> Any:
         run_there(plan, ways, at, asker, ["ping", "-c", "1", "-W", "1", address], deadline=20)
 
     kind = "node" if name == machine else "container"
-    frames, missing = sniff_there(
+    caught = sniff_there(
         plan, ways, {machine: [(name, kind, [device])]}, seconds=20, meanwhile=send
     )
-    return {"frames": [summary(frame.data).what for frame in frames], "missing": missing}
+    frames = [summary(frame.data).what for frame in caught.frames]
+    return {"frames": frames, "missing": dict(caught.missing)}
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import pytest
 import documents
 from confusion import GREEN
 from underlay.cli import main
-from underlay.observe.capture import Frame
+from underlay.observe.capture import Caught, Frame
 from underlay.observe.on_node.packets import arp_request, echo, token
 from underlay.plan import Plan
 from underlay.proof.captured import MOST, Captured, ask_again, chosen
@@ -85,7 +85,8 @@ def of_coreos(protocol: str = "icmp", port: int = 0) -> tuple[Plan, Captured]:
         frame("somebody eth0", ipv4(here, there, 1, echo(4, 1, 1, words))),
     ]
     cell = ("lannet-1a", "lannet-2a", protocol, 4)
-    return plan, captured(cell, trace, frames, {far: "no such device"}, 3)
+    caught = Caught(frames, {far: "no such device"}, {"switch lan-1": 7})
+    return plan, captured(cell, trace, caught, 3)
 
 
 def test_a_cell_has_the_frames_of_its_own_packets() -> None:
@@ -95,6 +96,8 @@ def test_a_cell_has_the_frames_of_its_own_packets() -> None:
     assert one.points[0].arp == ("who has 20.1.1.96",) or one.points[0].arp[0].startswith("who has")
     assert one.last == "The request was last seen at lannet-1a, eth0, out."
     assert any("not captured: no such device" in point.at for point in one.points)
+    at_port = {point.at for point in one.points if point.at.startswith("switch, lan-1")}
+    assert at_port == {"switch, lan-1 (7 frames lost, as they came too fast)"}
 
 
 def test_tcp_is_known_by_its_ports() -> None:

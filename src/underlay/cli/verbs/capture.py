@@ -22,7 +22,7 @@ from underlay.errors import BadInput, Infrastructure, did_you_mean, listed, near
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from underlay.observe.capture import Frame
+    from underlay.observe.capture import Caught
     from underlay.plan import Plan
 
 GROUP = "Running labs"
@@ -87,23 +87,33 @@ def command(
     wanted = Wanted(target, seconds, count, expression)
     if inventory is None:
         refuse_without_inventory({"--sudo": by_sudo})
-        named, frames = _of_lab(lab, wanted)
+        named, caught = _of_lab(lab, wanted)
     else:
-        named, frames = _on_machines(inventory, lab, wanted, by_sudo=by_sudo)
+        named, caught = _on_machines(inventory, lab, wanted, by_sudo=by_sudo)
     path = output or Path(f"{named}-{target.replace(':', '-')}.pcap")
-    data = pcap(frames)
+    data, number = pcap(caught.frames), len(caught.frames)
     if str(path) == STDOUT:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-        return
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise BadInput(f"{path} can't be written: {reason(error)}") from error
-    if as_json:
-        print_document("capture", {"file": str(path), "frames": len(frames), "bytes": len(data)})
     else:
-        err.print(f"{path}: {count_of(len(frames), 'frame')}")
+        try:
+            path.write_bytes(data)
+        except OSError as error:
+            raise BadInput(f"{path} can't be written: {reason(error)}") from error
+        if not as_json:
+            err.print(f"{path}: {count_of(number, 'frame')}")
+    lost = sum(caught.lost.values())
+    if lost:
+        err.print(
+            f"not in the file: {count_of(lost, 'frame')} that came faster than they were read"
+        )
+    if as_json:
+        print_document(
+            "capture",
+            {"file": str(path), "frames": number, "bytes": len(data), "lost": lost},
+        )
+    if caught.missing:
+        raise Infrastructure(f"the file ends too early: {_why(caught)}")
 
 
 @dataclass(frozen=True)
@@ -116,8 +126,8 @@ class Wanted:
     expression: str | None
 
 
-def _of_lab(lab: str | None, wanted: Wanted) -> tuple[str, list[Frame]]:
-    """Return the name of the lab that is up, and the frames that were captured in it."""
+def _of_lab(lab: str | None, wanted: Wanted) -> tuple[str, Caught]:
+    """Return the name of the lab that is up, and what was captured in it."""
     from underlay.observe.capture import sniff
     from underlay.observe.frame_filter import compiled
 
@@ -129,7 +139,7 @@ def _of_lab(lab: str | None, wanted: Wanted) -> tuple[str, list[Frame]]:
         nodes = [node.name for node in plan.nodes]
         program = compiled(state, machine if machine in nodes else nodes[0], wanted.expression)
 
-    def listen() -> tuple[list[Frame], dict[str, str]]:
+    def listen() -> Caught:
         return sniff(
             state, {machine: [(space, kind, devices)]}, seconds=wanted.seconds, count=wanted.count,
             program=program, snap=SNAP,
@@ -140,8 +150,8 @@ def _of_lab(lab: str | None, wanted: Wanted) -> tuple[str, list[Frame]]:
 
 def _on_machines(
     inventory: Path, lab: str | None, wanted: Wanted, *, by_sudo: bool
-) -> tuple[str, list[Frame]]:
-    """Return the name of the lab of machines that exist, and the frames that were captured there.
+) -> tuple[str, Caught]:
+    """Return the name of the lab of machines that exist, and what was captured there.
 
     Raises BadInput where the target is none of their own.
     """
@@ -175,7 +185,7 @@ def _on_machines(
         if wanted.expression is not None:
             program = compiled_there(ways, machine, wanted.expression)
 
-        def listen() -> tuple[list[Frame], dict[str, str]]:
+        def listen() -> Caught:
             return sniff_there(
                 plan, ways, {machine: [(space, kind, devices)]}, seconds=wanted.seconds,
                 count=wanted.count, program=program, snap=SNAP,
@@ -184,20 +194,24 @@ def _on_machines(
         return plan.lab, _listened(wanted, listen)
 
 
-def _listened(
-    wanted: Wanted, listen: Callable[[], tuple[list[Frame], dict[str, str]]]
-) -> list[Frame]:
-    """Return the frames that ``listen`` captures, showing progress; raise Infrastructure."""
+def _listened(wanted: Wanted, listen: Callable[[], Caught]) -> Caught:
+    """Return what ``listen`` captures, showing progress.
+
+    Raises Infrastructure where nobody listened; who was gone later has heard what came before.
+    """
     from underlay.errors import count as count_of
 
     with progress(f"capturing at {wanted.target} for {wanted.seconds:g} s") as running:
-        frames, missing = listen()
-        if missing:
-            why = "; ".join(dict.fromkeys(missing.values()))
-            raise Infrastructure(f"can't capture at {wanted.target}: {why}")
-        said = count_of(len(frames), "frame") if frames else f"no frames in {wanted.seconds:g} s"
-        running.note(said)
-    return frames
+        caught = listen()
+        frames = len(caught.frames)
+        if caught.missing and not frames:
+            raise Infrastructure(f"can't capture at {wanted.target}: {_why(caught)}")
+        running.note(count_of(frames, "frame") if frames else f"no frames in {wanted.seconds:g} s")
+    return caught
+
+
+def _why(caught: Caught) -> str:
+    return "; ".join(dict.fromkeys(caught.missing.values()))
 
 
 def capture_point(plan: Plan, target: str) -> tuple[str, str, str, list[str]]:

@@ -22,8 +22,9 @@ from underlay.observe.on_node.packets import (
     readable,
     token,
 )
+from underlay.observe.on_node.socket_options import JEQ, LD, Instruction, attach_filter, keep_unread
 from underlay.observe.on_node.spaces import drain
-from underlay.observe.on_node.witness import EQUAL, LEAVE, LOAD, TAKE, attach
+from underlay.observe.on_node.witness import LEAVE, TAKE
 
 if TYPE_CHECKING:
     from underlay.observe.on_node.cells import Cell
@@ -155,19 +156,20 @@ def watch(station: Station) -> None:
     for space in station.present():
         for family in station.spec["families"]:
             made = space.frames(ETH_P_ALL_IP[family])
-            attach(made, _ours(family, station.nonce))
+            attach_filter(made, _ours(family, station.nonce))
+            keep_unread(made)
             drain(made)  # what came before there was a program
             station.loop.watch(made, _Watcher(station, space, family, made).on_frame, None)
 
 
-def _ours(family: int, nonce: bytes) -> list[tuple[int, int, int, int]]:
+def _ours(family: int, nonce: bytes) -> list[Instruction]:
     """Return the program of classic BPF that takes what begins as a token of ``nonce`` does."""
     begins = MAGIC + b" " + nonce
     words = [number for (number,) in struct.iter_unpack("!I", begins[: len(begins) // 4 * 4])]
-    program = []
+    program: list[Instruction] = []
     for position, word in enumerate(words):
         left = 2 * (len(words) - 1 - position)
-        program += [(LOAD, 0, 0, HEADS[family] + 4 * position), (EQUAL, 0, left + 1, word)]
+        program += [(LD, 0, 0, HEADS[family] + 4 * position), (JEQ, 0, left + 1, word)]
     return [*program, TAKE, LEAVE]
 
 

@@ -2,14 +2,12 @@
 
 Runs on the node as part of the probe: standard library only, Python 3.9 or newer.
 
-What is sent to everybody comes to every namespace, and nearly all of it is as planned. On a User
-Mode Linux node each frame that is read costs more than all that the kernel does with it. So the
-kernel looks at the mark: socket(7), SO_ATTACH_FILTER; Documentation/networking/filter.rst.
+What is sent to everybody comes to every namespace, and nearly all of it is as planned. So the
+kernel looks at the mark, and nobody reads those frames.
 """
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 from typing import NamedTuple
@@ -23,6 +21,21 @@ from underlay.observe.on_node.packets import (
     checksum,
     packed,
 )
+from underlay.observe.on_node.socket_options import (
+    ALL_OF_IT,
+    INTERFACE,
+    JEQ,
+    JSET,
+    LD,
+    LDB,
+    LDH,
+    OTHERS,
+    PACKET_TYPE,
+    RET,
+    Instruction,
+    attach_filter,
+    keep_unread,
+)
 
 UNPLANNED, LEADING = 1, 2  # flags of a mark
 # Where the mark is: behind an ARP packet, and in an IPv6 datagram.
@@ -30,13 +43,6 @@ AT = {ETH_ARP: 42, ETH_IPV6: 62}
 SIZE = len(MAGIC) + 8 + 5
 ALL_NODES = "ff02::1"  # RFC 4291, 2.7.1
 DISCARD = 9  # a port that nobody listens at, RFC 863
-ATTACH_FILTER = 26
-OTHERS = 3  # PACKET_OTHERHOST: the stack doesn't take it
-PACKET_TYPE = 0xFFFFF004  # SKF_AD_OFF + SKF_AD_PKTTYPE, linux/filter.h
-INTERFACE = 0xFFFFF008  # SKF_AD_OFF + SKF_AD_IFINDEX
-# Codes of linux/bpf_common.h: load a word, a half, a byte; jump if equal, if a bit is set; return.
-LD, LDH, LDB, JEQ, JSET, RET = 0x20, 0x28, 0x30, 0x15, 0x45, 0x06
-WHOLE = 0x40000
 MOST_SORTS = 200  # a jump leads over 255 instructions at most
 
 
@@ -93,23 +99,19 @@ def attach(
     interface ``index`` passes.
     """
     own = [(LD, 0, 0, INTERFACE), (JEQ, 1, 0, index), (RET, 0, 0, 0)]
-    code = [*own, *program(nonce, kind, hears, controls)]
-    buffer = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *one) for one in code))
-    filtering = struct.pack("@HP", len(code), ctypes.addressof(buffer))
-    made.setsockopt(socket.SOL_SOCKET, ATTACH_FILTER, filtering)
+    attach_filter(made, [*own, *program(nonce, kind, hears, controls)])
+    keep_unread(made)
 
 
-def program(
-    nonce: bytes, kind: int, hears: list[int], controls: list[int]
-) -> list[tuple[int, int, int, int]]:
-    """Return the filter as (code, jump if true, jump if false, constant), for bpf.py, too."""
+def program(nonce: bytes, kind: int, hears: list[int], controls: list[int]) -> list[Instruction]:
+    """Return the filter of such a socket, which bpf.py can run, too."""
     known = hears if len(hears) <= MOST_SORTS else []
     words = struct.unpack("!4I", MAGIC + nonce.ljust(8)[:8])
     at = AT[kind]
     # (code, constant, where to if true, where to if false); empty for the next instruction.
     lines: list[tuple[int, int, str, str]] = [
         (LDB, PACKET_TYPE, "", ""),
-        (JEQ, OTHERS, "drop", ""),
+        (JEQ, OTHERS, "drop", ""),  # the stack doesn't take it
     ]
     if kind == ETH_ARP:
         lines += [(LDH, 20, "", ""), (JEQ, ARP_REPLY, "take", "")]
@@ -121,7 +123,7 @@ def program(
     lines += [(LDH, at + SIZE - 5, "", "")]
     lines += [(JEQ, sort, "control", "") for sort in controls]
     lines += [(JEQ, sort, "drop", "") for sort in known]
-    lines += [(RET, WHOLE, "take", "")]
+    lines += [(RET, ALL_OF_IT, "take", "")]
     targets = {
         "control": [(LDB, at + SIZE - 1, "", ""), (JSET, LEADING, "last", "drop")],
         "advertised": [(LDB, 20, "", ""), (JEQ, socket.IPPROTO_ICMPV6, "last", "drop")],
@@ -131,7 +133,7 @@ def program(
         places[name] = len(lines)
         lines += more
     places |= {"drop": len(lines), "last": len(lines) + 1}
-    lines += [(RET, 0, "", ""), (RET, WHOLE, "", "")]
+    lines += [(RET, 0, "", ""), (RET, ALL_OF_IT, "", "")]
     return [
         (
             code,

@@ -37,6 +37,7 @@ from underlay.observe.on_node.packets import (
     packed,
     readable,
 )
+from underlay.observe.on_node.socket_options import keep_unread
 from underlay.observe.on_node.spaces import ICMP, INET, IP_PKTINFO, IPV6_PKTINFO, drain, quiet
 
 MARK = b"underlay-again"
@@ -115,7 +116,7 @@ class Space:
                 family: quiet(socket.SOCK_RAW, ICMP[family], INET[family]) for family in families
             }
             for made in self.icmp.values():
-                made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+                keep_unread(made)
             self.arp = quiet(socket.SOCK_RAW, socket.htons(ETH_ARP), socket.AF_PACKET)
         finally:
             enter(home)

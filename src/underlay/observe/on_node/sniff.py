@@ -2,7 +2,8 @@
 
 Runs on the node or at the switch, where gather.py does: standard library only, Python 3.9 or
 newer, so that neither tcpdump nor a file is needed there. It prints ``ready``, and then each
-frame as a line of JSON until its time or its count is over, or its stdin is closed.
+frame as a line of JSON until its time or its count is over, or its stdin is closed. Its last line
+is ``lost``: how many frames the kernel had no room for, by point.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from typing import Any
 
 from underlay.observe.on_node.bpf import passes
 from underlay.observe.on_node.namespaces import Missing, enter, opened
+from underlay.observe.on_node.socket_options import OUTGOING, SOL_PACKET, keep_unread, lost
 
 EVERY = 0x0003  # ETH_P_ALL
-SOL_PACKET, ADD_MEMBERSHIP, AUXDATA = 263, 1, 8
+ADD_MEMBERSHIP, AUXDATA = 1, 8
+TIMESTAMPNS = 35  # SO_TIMESTAMPNS and its message, asm-generic/socket.h; timespec(3type)
 PROMISCUOUS = 1
 VLAN_VALID = 1 << 4
-OUTGOING = 4
+ROOM = 1 << 22  # bytes of frames that come while others are told
 LONGEST = 65535
 
 
@@ -35,29 +38,45 @@ class Point:
     def __init__(self, name: str, device: str) -> None:
         """Listen in the namespace that this thread is in; raise OSError."""
         self.name = name
-        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(EVERY))
+        # Of no protocol until it is bound: it would hear all interfaces (packet(7)).
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        keep_unread(self.socket, ROOM)
         self.socket.bind((device, EVERY))
         self.socket.setsockopt(SOL_PACKET, AUXDATA, 1)
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.setsockopt(socket.SOL_SOCKET, TIMESTAMPNS, 1)
         request = struct.pack("=iHH8x", socket.if_nametoindex(device), PROMISCUOUS, 0)
         self.socket.setsockopt(SOL_PACKET, ADD_MEMBERSHIP, request)
         self.socket.setblocking(False)
 
-    def frames(self) -> list[tuple[bytes, bool]]:
-        """Return the frames that wait, with whether each is outgoing; tags are put back."""
-        found: list[tuple[bytes, bool]] = []
+    def frames(self) -> list[tuple[bytes, bool, float]]:
+        """Return the frames that wait, whether each is outgoing, and when it came or left.
+
+        Tags are put back. The time is the kernel's: it may be read much later.
+        """
+        found: list[tuple[bytes, bool, float]] = []
         while True:
             try:
                 data, extra, _, source = self.socket.recvmsg(LONGEST, 256)
             except OSError:
                 return found
+            at = time.time()
             for level, kind, value in extra:
-                if (level, kind) == (SOL_PACKET, AUXDATA) and len(value) >= 20:
+                if (level, kind) == (socket.SOL_SOCKET, TIMESTAMPNS):
+                    seconds, nanoseconds = struct.unpack("@ll", value)
+                    at = seconds + nanoseconds / 1e9
+                elif (level, kind) == (SOL_PACKET, AUXDATA) and len(value) >= 20:
                     status = struct.unpack_from("=I", value)[0]
                     if status & VLAN_VALID:
                         tag, protocol = struct.unpack_from("=HH", value, 16)
                         data = data[:12] + struct.pack("!HH", protocol or 0x8100, tag) + data[12:]
-            found.append((data, source[2] == OUTGOING))
+            found.append((data, source[2] == OUTGOING, at))
+
+    def lost(self) -> int:
+        """Return how many frames there was no room for, as far as that can be known."""
+        try:
+            return lost(self.socket)
+        except OSError:
+            return 0
 
 
 def wanted(data: bytes, outgoing: bool, marks: list[bytes], program: list[list[int]]) -> bool:
@@ -104,30 +123,33 @@ def main(argument: str) -> int:
     marks = [bytes.fromhex(mark) for mark in task["marks"]]
     points, missing = listen(task)
     say({"ready": [point.name for point in points], "missing": missing})
+    capture(points, marks, task)
+    say({"lost": {point.name: number for point in points if (number := point.lost())}})
+    return 0
+
+
+def capture(points: list[Point], marks: list[bytes], task: dict[str, Any]) -> None:
+    """Print what comes to ``points`` until the time is over, stdin is closed, or it is enough."""
     end = time.monotonic() + task["seconds"]
     left = task["count"] or -1
-    by_file = {point.socket.fileno(): point for point in points}
     stdin = sys.stdin.fileno()
-    while left:
+    over = False
+    while left and not over:
         patience = end - time.monotonic()
-        if patience <= 0:
-            break
-        readable, _, _ = select.select([stdin, *by_file], [], [], patience)
-        if stdin in readable and not os.read(stdin, 4096):
-            break
-        for file in readable:
-            if file not in by_file:
-                continue
-            for data, outgoing in by_file[file].frames():
+        files = [stdin, *(point.socket for point in points)]
+        readable, _, _ = select.select(files, [], [], max(0.0, patience))
+        # What has come by then is still read.
+        over = patience <= 0 or (stdin in readable and not os.read(stdin, 4096))
+        for point in points:
+            for data, outgoing, at in point.frames() if point.socket in readable or over else ():
                 if left and wanted(data, outgoing, marks, task["program"]):
                     left -= 1
                     say(
                         {
-                            "at": by_file[file].name,
-                            "time": time.time(),
+                            "at": point.name,
+                            "time": at,
                             "out": outgoing,
                             "length": len(data),
                             "data": base64.b64encode(data[: task["snap"]]).decode(),
                         }
                     )
-    return 0

@@ -17,6 +17,7 @@ from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.cells import Received
 from underlay.observe.on_node.namespaces import enter, opened
 from underlay.observe.on_node.packets import family_of, is_link_local, packed, ported
+from underlay.observe.on_node.socket_options import keep_unread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,7 +91,7 @@ class Space:
 
     def _listen(self, family: int, port: int) -> None:
         icmp = self.icmp[family] = quiet(socket.SOCK_RAW, ICMP[family], INET[family])
-        icmp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        keep_unread(icmp)
         self.udp[family, port] = taking(family, port)
         self.tcp[family, port] = listening(family, port)
 
@@ -214,7 +215,7 @@ def taking(family: int, port: int) -> socket.socket:
         udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     else:
         udp.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
-    udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    keep_unread(udp)
     udp.bind(("", port))
     return udp
 

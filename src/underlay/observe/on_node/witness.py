@@ -10,13 +10,25 @@ shows nowhere else, as the kernel hands out a connection only after two more seg
 
 from __future__ import annotations
 
-import ctypes
 import socket
 import struct
 from typing import TYPE_CHECKING
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.packets import ETH_ARP, ETH_IPV6, SOLICITATION, packed
+from underlay.observe.on_node.socket_options import (
+    AND,
+    JEQ,
+    LD,
+    LDB,
+    LDB_X,
+    LDXB_HEADER,
+    OUTGOING,
+    PACKET_TYPE,
+    RET,
+    attach_filter,
+    keep_unread,
+)
 from underlay.observe.on_node.spaces import INET, IPV6_PKTINFO, IPV6_RECVPKTINFO, drain
 
 if TYPE_CHECKING:
@@ -25,29 +37,20 @@ if TYPE_CHECKING:
     from underlay.observe.on_node.station import Station
 
 EVERY = 0x0003  # ETH_P_ALL
-SO_ATTACH_FILTER = 26
-SO_RCVBUFFORCE = 33
-ROOM = 1 << 20  # bytes that a socket may keep unread
-OUTGOING = 4  # pkt_type, linux/if_packet.h
 ETH_IPV4 = 0x0800
 NUMBERS = {"icmp": 1, "tcp": 6, "udp": 17}
 NUMBERS6 = NUMBERS | {"icmp": 58}
 ASKS = -1
 HEADS = 40  # bytes of an IPv6 header
 LONGEST = 128  # bytes that are read of a packet
-# Classic BPF, linux/filter.h: instructions (code, jump if so, jump if not, operand), and where the
-# kernel keeps the packet's type (SKF_AD_OFF + SKF_AD_PKTTYPE).
-LOAD, LOAD_BYTE, LOAD_INDIRECT, HEADER_LENGTH = 0x20, 0x30, 0x50, 0xB1
-EQUAL, AND, RETURN = 0x15, 0x54, 0x06
-KIND = 0xFFFFF004
 SYN, SYN_OR_ACK = 0x02, 0x12
-TAKE, LEAVE = (RETURN, 0, 0, LONGEST), (RETURN, 0, 0, 0)
-LEAVING = [(LOAD, 0, 0, KIND), (EQUAL, 0, 1, OUTGOING), TAKE, LEAVE]
-_FLAGS = [(AND, 0, 0, SYN_OR_ACK), (EQUAL, 0, 1, SYN), TAKE, LEAVE]
+TAKE, LEAVE = (RET, 0, 0, LONGEST), (RET, 0, 0, 0)
+LEAVING = [(LD, 0, 0, PACKET_TYPE), (JEQ, 0, 1, OUTGOING), TAKE, LEAVE]
+_FLAGS = [(AND, 0, 0, SYN_OR_ACK), (JEQ, 0, 1, SYN), TAKE, LEAVE]
 # A raw socket of IPv6 shows no header of IP.
 BEGINNING = {
-    4: [(HEADER_LENGTH, 0, 0, 0), (LOAD_INDIRECT, 0, 0, 13), *_FLAGS],
-    6: [(LOAD_BYTE, 0, 0, 13), *_FLAGS],
+    4: [(LDXB_HEADER, 0, 0, 0), (LDB_X, 0, 0, 13), *_FLAGS],
+    6: [(LDB, 0, 0, 13), *_FLAGS],
 }
 
 
@@ -89,7 +92,8 @@ class Witness:
                 self.left[space.name] = set()
                 self.own[space.name] = frozenset(rtnetlink.addresses(space.netlink))
                 made = space.frames(EVERY)
-                attach(made, LEAVING)
+                attach_filter(made, LEAVING)
+                keep_unread(made)
                 drain(made)  # what came before there was a program
                 self.leaving.append((space, made))
                 self.station.loop.watch(made, self.on_leaving, self.leaving[-1])
@@ -175,23 +179,9 @@ def raw(space: Space, family: int) -> socket.socket:
     with space:
         made = socket.socket(INET[family], socket.SOCK_RAW, socket.IPPROTO_TCP)
     made.setblocking(False)
-    attach(made, BEGINNING[family])
+    attach_filter(made, BEGINNING[family])
+    keep_unread(made)
     if family == 6:
         made.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVPKTINFO, 1)
     drain(made)
     return made
-
-
-def attach(made: socket.socket, program: list[tuple[int, int, int, int]]) -> None:
-    """Have the kernel hand out only what passes a classic BPF program, and keep much of it.
-
-    What a socket may keep is little by default (net.core.rmem_max): some hundred small frames.
-    """
-    instructions = b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
-    buffer = ctypes.create_string_buffer(instructions)
-    filtering = struct.pack("HL", len(program), ctypes.addressof(buffer))
-    made.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, filtering)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM)
-    except OSError:  # without the right to it
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ROOM)

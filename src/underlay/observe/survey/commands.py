@@ -11,6 +11,7 @@ _FACTS = ("observe.on_node.sysctls", "observe.survey.on_host.facts")
 _FRAMES = (
     "observe.on_node.bpf",
     "observe.on_node.namespaces",
+    "observe.on_node.socket_options",
     "observe.on_node.sniff",
     "observe.survey.on_host.frames",
 )

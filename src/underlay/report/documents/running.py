@@ -206,6 +206,7 @@ class Captured(TypedDict):
     file: str
     frames: int
     bytes: int
+    lost: int
 
 
 class Forwarded(TypedDict):

@@ -9,7 +9,6 @@ and ends with that, or past its time.
 from __future__ import annotations
 
 import base64
-import ctypes
 import json
 import os
 import select
@@ -21,17 +20,23 @@ import zlib
 from typing import Any
 
 from underlay.observe.on_node.sniff import Point, say
+from underlay.observe.on_node.socket_options import (
+    ALL_OF_IT,
+    JEQ,
+    LDB,
+    LDH,
+    LDH_X,
+    LDXB_HEADER,
+    RET,
+    attach_filter,
+)
 
 ETH_MARKED = 0x88B5  # IEEE 802, "local experimental EtherType 1"
 MAGIC = b"underlay"
 DISCARD = 9  # the UDP port of marked datagrams, RFC 863
 ARP_REPLY = 2
 DHCP_SERVER = 67
-SO_ATTACH_FILTER = 26
 IP_ADD_MEMBERSHIP, IPV6_JOIN_GROUP = 35, 20
-ACCEPT, REFUSE = 0x40000, 0
-# Classic BPF (linux/filter.h): loads of a half word and a byte, a header's length, jumps, the end.
-LDH, LDB, LDXB_HEADER, LDH_X, JEQ, RETURN = 0x28, 0x30, 0xB1, 0x48, 0x15, 0x06
 # Whatever else passes a busy NIC never gets to this process.
 FILTER = (
     (LDH, 0, 0, 12),
@@ -52,8 +57,8 @@ FILTER = (
     (LDB, 0, 0, 54),
     (JEQ, 2, 1, 134),
     (JEQ, 1, 0, 17),
-    (RETURN, 0, 0, REFUSE),
-    (RETURN, 0, 0, ACCEPT),
+    (RET, 0, 0, 0),
+    (RET, 0, 0, ALL_OF_IT),
 )
 LONGEST_LINE = 1 << 22
 
@@ -64,10 +69,7 @@ class Port(Point):
     def __init__(self, device: str) -> None:
         """Open it; raise OSError."""
         super().__init__(device, device)
-        code = b"".join(struct.pack("=HBBI", *line) for line in FILTER)
-        buffer = ctypes.create_string_buffer(code)
-        program = struct.pack("HL", len(FILTER), ctypes.addressof(buffer))
-        self.socket.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+        attach_filter(self.socket, FILTER)
 
     def send(self, frame: bytes) -> str:
         """Put a frame on the wire; return why that failed, or nothing."""
@@ -127,7 +129,7 @@ class Agent:
 
     def take(self, port: Port) -> None:
         """Note the frames that wait at a NIC."""
-        for data, outgoing in port.frames():
+        for data, outgoing, _ in port.frames():
             row = None if outgoing else noted(self.nonce, data)
             if row is not None:
                 self.heard.append([port.name, *row])

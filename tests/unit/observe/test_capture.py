@@ -1,0 +1,89 @@
+"""What a capture lacks is said: frames that nobody could read in time, and who was gone too early.
+
+Here real programs capture in a namespace of their own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from underlay.storage import paths
+
+SCRIPT = """
+import json, signal, socket, subprocess, sys, time
+from underlay.observe.capture import listened
+from underlay.observe.commands import sniff_command
+
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
+what, number = sys.argv[1], int(sys.argv[2])
+sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+sink.bind(("127.0.0.1", 7777))
+source = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+running, sent = [], []
+
+def start(machine):
+    parts = [("here", "node", ["lo"])]
+    arguments = sniff_command(parts, seconds=60)
+    running.append(subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+    return running[0]
+
+def send():
+    if what == "stopped":
+        running[0].send_signal(signal.SIGSTOP)
+    for _ in range(number):
+        source.sendto(bytes(1000), ("127.0.0.1", 7777))
+    sent.append(time.time())
+    running[0].send_signal(signal.SIGKILL if what == "killed" else signal.SIGCONT)
+
+def refuse(machine, code, complaint):
+    sys.exit(complaint)
+
+caught = listened(start, ["core-01"], seconds=60, silent=refuse, meanwhile=send)
+late = sum(frame.time > sent[0] for frame in caught.frames)
+print(json.dumps([len(caught.frames), dict(caught.missing), dict(caught.lost), late]))
+"""
+
+
+def captured(what: str, number: int) -> tuple[int, dict[str, str], dict[str, int]]:
+    """Return how many frames of so many datagrams are captured, who is missing, and what is lost.
+
+    Each passes the interface twice: out and in. None has a time after the last was sent.
+    """
+    done = subprocess.run(
+        [
+            *("unshare", "--user", "--map-root-user", "--net"),
+            *(sys.executable, "-P", "-c", SCRIPT, what, str(number)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={"PYTHONPATH": str(paths.root() / "src"), "PATH": paths.programs()},
+    )
+    assert done.returncode == 0, done.stderr
+    found: Any = json.loads(done.stdout)
+    assert found[3] == 0
+    return found[0], found[1], found[2]
+
+
+def test_what_could_not_be_read_in_time_is_counted() -> None:
+    frames, missing, lost = captured("stopped", 8000)
+    assert missing == {}
+    assert lost["here lo"] > 0
+    assert frames + lost["here lo"] == 16000
+
+
+def test_where_all_was_read_nothing_is_lost() -> None:
+    """What came just before the end is in the capture as well."""
+    assert captured("as ever", 20) == (40, {}, {})
+
+
+def test_who_was_gone_too_early_is_missing() -> None:
+    frames, missing, lost = captured("killed", 20)
+    assert frames <= 40
+    assert missing == {"here lo": "core-01 was gone before capturing ended"}
+    assert lost == {}

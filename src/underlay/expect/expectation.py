@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from underlay.drivers.rule import Stop
 from underlay.expect.ends import Check, Family, Protocol
+from underlay.expect.routing import NO_ROUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,6 +53,21 @@ def warm(expectations: Iterable[Expectation]) -> tuple[Expectation, ...]:
     return tuple(
         replace(one, also=(*one.also, "no_answer"))
         if one.stop == "no_neighbour" and not one.reachable
+        else one
+        for one in expectations
+    )
+
+
+def existing(expectations: Iterable[Expectation]) -> tuple[Expectation, ...]:
+    """Return the ``expectations`` of machines that exist, whose settings nobody here has chosen.
+
+    A kernel with rp_filter, which systemd sets to 2, doesn't answer ARP of whom it has no way back
+    to, so that nobody is found who would else be asked in vain (Linux net/ipv4/arp.c, arp_process;
+    net/ipv4/fib_frontend.c, __fib_validate_source).
+    """
+    return tuple(
+        replace(one, also=(*one.also, "no_neighbour"))
+        if one.rule == f"{NO_ROUTE.id}-answer" and one.family == 4
         else one
         for one in expectations
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from underlay.errors import BadInput, count, listed
 from underlay.expect import Prediction, machines
-from underlay.expect.expectation import warm
+from underlay.expect.expectation import existing, warm
 from underlay.faults import Scene
 from underlay.observe.live import RATE, read_machines
 from underlay.observe.live_probe import evidence_of, probe_machines
@@ -77,7 +77,7 @@ def prove_machines(
     """
     prediction = Prediction(plan)
     began = time.monotonic()
-    expectations = prediction.cells
+    expectations = existing(prediction.cells)
     predicted = time.monotonic()
     doing = "probing" if how.probe else "reading"
     tell(f"{doing} {count(len(ways.machines), 'machine')} of {plan.lab}")

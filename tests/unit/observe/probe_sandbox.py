@@ -20,6 +20,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from underlay.cluster.providers.uml.wiring import AS_AT_BOOT
 from underlay.expect import Prediction
 from underlay.expect.unplanned import planned
 from underlay.observe import measure
@@ -69,6 +70,13 @@ def switch_on(space: str, name: str) -> None:
     subprocess.run(ip_exec, check=True, timeout=10)
 
 
+def add_space(name: str) -> None:
+    ip(f"netns add {name}")
+    script = ["ip", "netns", "exec", name, "sh", "-euc", AS_AT_BOOT]
+    subprocess.run(script, check=True, timeout=10)
+    ip(f"-n {name} link set lo up")
+
+
 def build(plan: Plan) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True, timeout=10)
     ip("link set lo up")
@@ -82,8 +90,7 @@ def build(plan: Plan) -> None:
 
 
 def build_node(plan: Plan, node: PlannedNode) -> None:
-    ip(f"netns add {node.name}")
-    ip(f"-n {node.name} link set lo up")
+    add_space(node.name)
     bridges = {segment.name: segment for segment in plan.segments}
     for nic in node.nics:
         segment = bridges[nic.segment]
@@ -104,8 +111,7 @@ def build_node(plan: Plan, node: PlannedNode) -> None:
 
 def build_container(plan: Plan, container: PlannedContainer) -> None:
     name = container.name
-    ip(f"netns add {name}")
-    ip(f"-n {name} link set lo up")
+    add_space(name)
     for attachment in container.attachments:
         network = plan.network(attachment.network)
         ip(

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from underlay.expect import ends, predict
+from underlay.expect.expectation import existing
 from underlay.lab import Lab
 from underlay.observe import Observation, Seen, observation_from_json
 from underlay.observe.observation import STRANGER
@@ -91,6 +92,19 @@ def test_the_kernel_routes_as_predicted(more: dict[str, str], tmp_path: Path) ->
     for cell, expected in zip(seen.cells, predict(plan), strict=True):
         assert cell.observed == ("reachable" if expected.reachable else "unreachable"), cell
         assert cell.stopped_at in (expected.stop, *expected.also), (cell, expected)
+
+
+def test_a_machine_that_checks_sources_hides_from_whom_it_cannot_answer(tmp_path: Path) -> None:
+    """What systemd sets on most machines; a lab's nodes are as the kernel boots, as above."""
+    plan = plan_of(count=1, nodes=2, default_route="none")
+    seen = run(plan, tmp_path, *(f"sysctl net-{n}a net.ipv4.conf.all.rp_filter" for n in (1, 2)))
+    cold = predict(plan)
+    silent = [number for number, one in enumerate(cold) if one.rule == "no-route-answer"]
+    assert silent
+    for number, (cell, one, other) in enumerate(zip(seen.cells, cold, existing(cold), strict=True)):
+        assert cell.observed == ("reachable" if one.reachable else "unreachable"), cell
+        assert cell.stopped_at in (other.stop, *other.also), (cell, other)
+        assert (cell.stopped_at in (one.stop, *one.also)) is (number not in silent), (cell, one)
 
 
 def test_containers_in_two_networks_do_as_predicted(tmp_path: Path) -> None:

@@ -29,6 +29,15 @@ _ROUTER = (
     " for file in /proc/sys/net/ipv4/conf/*/send_redirects; do echo 0 > $file; done"
 )
 
+# A namespace takes over what the machine's kernel was told of IPv4 (ip-sysctl.rst,
+# devconf_inherit_init_net): systemd sets rp_filter to 2, others arp_ignore. Here hosts begin as a
+# kernel does.
+AS_AT_BOOT = (
+    "for name in rp_filter arp_filter arp_ignore arp_announce arp_accept accept_local proxy_arp"
+    " drop_gratuitous_arp drop_unicast_in_l2_multicast; do"
+    " for file in /proc/sys/net/ipv4/conf/*/$name; do echo 0 > $file; done; done"
+)
+
 # All that isn't the nodes' own: their ports stay, as their kernels hold them open.
 _CLEAR = (
     "for kind in veth bridge; do"
@@ -223,6 +232,9 @@ def _hosts(plan: Plan, filters: dict[str, list[str]]) -> Iterator[Command]:
     bridges = {segment.name: segment.bridge for segment in plan.segments}
     for host in plan.hosts:
         yield ["ip", "netns", "add", host.name], ""
+        # ip's own ways in mount a /sys, which a container whose own is covered in parts forbids.
+        enter = ["nsenter", f"--net=/run/netns/{host.name}"]
+        yield [*enter, "sh", "-c", AS_AT_BOOT], ""
         lines = []
         for port in {port.port: port for port in host.ports}.values():
             lines.append(
@@ -232,8 +244,6 @@ def _hosts(plan: Plan, filters: dict[str, list[str]]) -> Iterator[Command]:
             master = _master(plan, port.port, bridges[port.segment])
             lines.append(f"link set {port.port} addrgenmode none master {master} up")
         yield batch(lines)
-        # ip's own ways in mount a /sys, which a container whose own is covered in parts forbids.
-        enter = ["nsenter", f"--net=/run/netns/{host.name}"]
         command, text = batch(_inside(host))
         yield [*enter, *command], text
         if host.forwards:

@@ -62,6 +62,8 @@ GRE = (
     " bridge link set dev gt1-gre isolated on"
 )
 NAT = "POSTROUTING -s 10.3.2.0/24 ! -o br-nat -j MASQUERADE"
+# Back, where a cure hasn't put it back already.
+NAT_BACK = f"iptables -t nat -C {NAT} || iptables -t nat -A {NAT}"
 UNLIST = "bridge fdb {} 00:00:00:00:00:00 dev vx-vx dst {}"
 ONE_OF_EACH = (
     one("vxlan-vni", "core-02, vx-vx", "core-02", VX.format(101, 4789), VX.format(100, 4789),
@@ -108,17 +110,19 @@ ONE_OF_EACH = (
     ),
     one(
         "bridge-netfilter", "core-02", "core-02",
-        "modprobe br_netfilter; iptables -P FORWARD DROP",
+        # The module may be there already, and a cure have told it to ask nobody.
+        "modprobe br_netfilter; sysctl -qw net.bridge.bridge-nf-call-iptables=1;"
+        " iptables -P FORWARD DROP",
         "iptables -P FORWARD ACCEPT; sysctl -qw net.bridge.bridge-nf-call-iptables=0",
         other=True, lab=EACH,
     ),
     one(
         "masquerade-missing", "core-02, br-nat", "core-02", f"iptables -t nat -D {NAT}",
-        f"iptables -t nat -A {NAT}", lab=EACH,
+        NAT_BACK, lab=EACH,
     ),
     one(
         "masquerade-missing", "core-02, br-nat", "core-02", "iptables -t nat -F POSTROUTING",
-        f"iptables -t nat -A {NAT}", other=True, lab=EACH,
+        NAT_BACK, other=True, lab=EACH,
     ),
     one(
         "forwarding-off", "core-02", "core-02", "sysctl -qw net.ipv4.ip_forward=0",

@@ -37,6 +37,8 @@ lsmod | awk '{print $1}' | sort
 ps -eo user=,args= | grep -c python3 || true
 """
 
+ENDING = "for _ in $(seq 100); do pgrep -x 'python3.*' > /dev/null || exit 0; sleep 0.2; done"
+
 
 def words(machines: Foreign, segments: Mapping[str, object], *more: str) -> tuple[str, ...]:
     """Return the command's words, with each segment's NIC by name."""
@@ -88,3 +90,10 @@ def reached(matrix: Matrix, network: str, where: str, asked: str = "icmp") -> se
 def looks(machines: Foreign) -> dict[str, str]:
     """Return what a survey could change, and time alone doesn't, of ``listed`` machines."""
     return {name: machines.root(name, LOOKS) for name in machines.listed}
+
+
+def looks_before(machines: Foreign) -> dict[str, str]:
+    """Return the same once whatever another test had run there has ended."""
+    for name in machines.listed:
+        machines.root(name, ENDING)
+    return looks(machines)

@@ -19,7 +19,7 @@ from cluster import test_hosts_lab as applied
 from cluster import test_hosts_probe as probe
 from cluster import test_hosts_reader as reader
 from cluster.running import Checkout
-from cluster.surveyed import ROOT_RIGHTS, looks, reached, verdicts
+from cluster.surveyed import ROOT_RIGHTS, looks, looks_before, reached, verdicts
 from cluster.test_hosts_lab import GUESTS, listed
 from cluster.virtual_wires import VLAN, WIRES, nic, plug, reached_by_hand
 from foreign import EVERYTHING, RACK, USER, Foreign, foreign_machines
@@ -167,7 +167,7 @@ def test_what_a_survey_says_is_what_packets_do(
     more = ("--send", "--vlans", str(VLAN), "-o", str(mirror), "--json")
     words = ("survey", "-i", str(virtual.inventory), *named, *more)
     with virtual.sudoers(ROOT_RIGHTS):
-        before = looks(virtual)
+        before = looks_before(virtual)
         done = here.underlay(*words, deadline=SURVEY_DEADLINE)
         assert looks(virtual) == before
     assert done.code == 0, str(done)

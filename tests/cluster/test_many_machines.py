@@ -8,7 +8,7 @@ import pytest
 
 from cluster.commands import Done
 from cluster.running import CHECK_DEADLINE, Checkout
-from cluster.surveyed import ROOT_RIGHTS, lies, looks, survey
+from cluster.surveyed import ROOT_RIGHTS, lies, looks, looks_before, survey
 from foreign import USER, Foreign, foreign_machines
 from underlay.observe.pinned import PATH, program, sudoers
 
@@ -51,7 +51,7 @@ def checked(here: Checkout, hall: Foreign, *words: str) -> Done:
 
 def test_what_a_survey_says_is_what_packets_do(here: Checkout, hall: Foreign) -> None:
     with hall.sudoers(ROOT_RIGHTS):
-        before = looks(hall)
+        before = looks_before(hall)
         done = survey(here, hall, PARTS, "--send")
         assert looks(hall) == before
     assert done.code == 0, str(done)

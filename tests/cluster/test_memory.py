@@ -107,9 +107,11 @@ def test_what_lint_proposes_is_enough_and_what_it_warns_of_is_not(
 
 
 def _next(before: Lab | None, lab: Lab) -> Lab:
-    """Start ``lab``, or make the running one that."""
-    done = (
-        lab.up() if before is None else lab.checkout.underlay("switch", str(lab.file), deadline=300)
-    )
+    """Start ``lab``, or make the one that runs ``before`` it that; another may be up beside it."""
+    if before is None:
+        done = lab.up()
+    else:
+        words = ("switch", str(lab.file), "--lab", before.name)
+        done = lab.checkout.underlay(*words, deadline=300)
     assert done.code == 0, str(done)
     return lab

@@ -20,7 +20,17 @@ import pytest
 from ruamel.yaml import YAML
 
 from cluster.running import Checkout
-from cluster.surveyed import KINDS, ROOT_RIGHTS, lies, looks, reached, survey, verdicts, words
+from cluster.surveyed import (
+    KINDS,
+    ROOT_RIGHTS,
+    lies,
+    looks,
+    looks_before,
+    reached,
+    survey,
+    verdicts,
+    words,
+)
 from foreign import Foreign, foreign_machines
 from underlay.observe.capture import Frame, summary
 from underlay.observe.on_node.packets import readable
@@ -151,7 +161,7 @@ def test_what_it_says_is_what_packets_do_and_nothing_is_left(
 ) -> None:
     file, saved = tmp_path / "mirror.yml", tmp_path / "rack.json"
     with machines.sudoers(ROOT_RIGHTS):
-        before, files = looks(machines), machines.root("core-01", FILES)
+        before, files = looks_before(machines), machines.root("core-01", FILES)
         with captured(machines, "lm", tmp_path / "lm.pcap") as frames:
             more = ("--send", "-o", str(file), "--save", str(saved))
             done = survey(here, machines, DAILY, *more)
@@ -241,7 +251,7 @@ def test_a_user_without_rights_is_told_what_nobody_looked_at(
 @pytest.mark.all
 def test_a_command_that_is_killed_leaves_nothing(here: Checkout, machines: Foreign) -> None:
     with machines.sudoers(ROOT_RIGHTS):
-        before = looks(machines)
+        before = looks_before(machines)
         # One frame a second: minutes of sending.
         process = here.start(*words(machines, DAILY, "--send", "--rate", "1"))
         try:

@@ -80,10 +80,11 @@ class AddressKinds:
 
     def _routed(self, table: _Table, address: str, machine: str) -> Hashable:
         """What tables of a kind say of an address: that of its own machine, and another one's."""
-        if not table.relative:
-            return _by(next(iter(table.spaces.values())), address)
-        other = next((space for name, space in table.spaces.items() if name != machine), None)
         own = table.spaces.get(machine)
+        if not table.relative:
+            # All say the same, but for subnets of which nobody asks, such as the management's.
+            return _by(own or next(iter(table.spaces.values())), address)
+        other = next((space for name, space in table.spaces.items() if name != machine), None)
         return own and _by(own, address), other and _by(other, address)
 
     def _add(self, space: Space) -> None:

@@ -199,7 +199,8 @@ def _schema(place: Place) -> dict[str, Any]:
 def _mapping(schema: dict[str, Any]) -> dict[str, Any]:
     """Return the mapping that ``schema`` takes, where it also takes a list of them."""
     options = [_resolved(option) for option in schema.get("oneOf", ())]
-    return next((option for option in options if "properties" in option), schema)
+    named = {"properties", "patternProperties"}
+    return next((option for option in options if named & option.keys()), schema)
 
 
 def _key_schema(place: Place) -> dict[str, Any]:

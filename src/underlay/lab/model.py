@@ -473,6 +473,16 @@ NodeAddresses = Annotated[
     Discriminator(_list_or_word),
 ]
 
+ShimRoutes = Annotated[
+    Annotated[list[AnySubnet], Field(max_length=16), Tag("list")]
+    | Annotated[
+        dict[NodeName, Annotated[list[AnySubnet], Field(max_length=16)]],
+        Field(max_length=MOST_NODES),
+        Tag("mapping"),
+    ],
+    Discriminator(_list_or_mapping),
+]
+
 
 class Shim(Strict):
     """A node's own child on a network's parent, by which it reaches its own containers."""
@@ -486,8 +496,9 @@ class Shim(Strict):
     """
     dhcp: StrictBool = False
     """Whether the nodes ask the segment's DHCP server for it (macvlan, IPv4)."""
-    routes: Annotated[list[AnySubnet] | None, Field(max_length=16)] = None
-    """What nodes reach by the shim; without it, all that their containers get addresses from."""
+    routes: Annotated[ShimRoutes | None, _such("{core-01: [10.1.1.64/26]}")] = None
+    """What nodes reach by the shim, all the same or each its own, of which one that isn't named
+    has none; without it, all that their containers get addresses from."""
     name: DeviceName | None = None
     """What the shim is called on the nodes; without it, sh- and the network's name."""
 
@@ -495,6 +506,10 @@ class Shim(Strict):
         """Return the addresses that are given for ``node``; none where its own are taken."""
         found = self.addresses.get(node, [])
         return [found] if isinstance(found, str) else found
+
+    def leads_to(self, node: str) -> list[str] | None:
+        """Return what ``node`` reaches by it; None where that is what its containers are in."""
+        return self.routes.get(node, []) if isinstance(self.routes, dict) else self.routes
 
     def is_on(self, node: str) -> bool:
         """Whether ``node`` has such a child."""

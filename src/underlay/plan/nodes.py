@@ -403,13 +403,14 @@ def _ways(
         if network.nic == MANAGEMENT:
             continue
         shim = lab.networks[network.name].own_shim if network.name in shims else None
-        for to in (shim.routes if shim else None) or ():
+        stated = shim.leads_to(node_names(lab.nodes)[index - 1]) if shim else None
+        for to in stated or ():
             yield Route(to, network.shim)
         by_owner = list(_routes_by_owner(lab, network, index)) if network.routed else []
         led = {route.to for route in by_owner}
         for pool in network.pools:
             subnet = pool.subnet
-            if shim and shim.routes is not None:
+            if stated is not None:
                 continue
             if shim:
                 pieces = (piece.routed for piece in pool.slices.values())

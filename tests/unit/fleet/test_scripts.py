@@ -154,6 +154,23 @@ def test_a_shim_of_a_script_is_a_labs(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [finding.id for finding in lint_hosts(unheard)] == ["shim-mode"]
 
 
+def test_each_host_has_the_routes_that_its_script_gives_its_shim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = SHIM.replace("--ip-range 192.168.1.192/27", "--ip-range 192.168.1.192/28")
+    other = SHIM.replace(".1.223", ".1.222").replace(".1.192/27", ".1.208/28")
+    hosts = read_hosts(unpack({"one/net.sh": one, "two/net.sh": other}, tmp_path))
+    shims = [network.get("shim") for network in carry(hosts, {}, "x").lab["networks"].values()]
+    assert shims == [
+        {
+            "name": "mynet-shim",
+            "addresses": {"one": "192.168.1.223/32", "two": "192.168.1.222/32"},
+            "routes": {"one": ["192.168.1.192/27"], "two": ["192.168.1.208/28"]},
+        }
+    ]
+
+
 def test_lines_that_may_do_more_are_told_each() -> None:
     text = (
         "#!/bin/sh\nset -eu\n# a comment\nA=1 B=2\nexport C=3\necho hello && exit 0\n"

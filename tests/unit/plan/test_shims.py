@@ -65,6 +65,24 @@ def test_an_address_without_a_route_cures_nothing() -> None:
     assert reaches(plan, "routeless-1a", "core-01") == {False}
 
 
+def test_each_node_may_have_routes_of_its_own() -> None:
+    """One that lacks the route to its own containers hears them by its shim, and can't answer."""
+    lab = read_lab(LABS / "shim-nas.yml")
+    network = lab.networks["routeless"]
+    both = network.shim.model_copy(update={"routes": {"core-01": ["192.168.2.192/27"]}})
+    networks = lab.networks | {"routeless": network.model_copy(update={"shim": both})}
+    plan = make_plan(lab.model_copy(update={"networks": networks}))
+    assert Route("192.168.2.192/27", "mac1") in plan.node("core-01").routes
+    assert not any(route.interface == "mac1" for route in plan.node("core-02").routes)
+    assert reaches(plan, "core-01", "routeless-1a") == {True}
+    assert reaches(plan, "routeless-1a", "core-01") == {True}
+    assert reaches(plan, "core-02", "routeless-2a") == {False}
+    asked = [c for c in predict(plan) if (c.source, c.destination) == ("routeless-2a", "core-02")]
+    assert {(cell.stop, cell.arrives) for cell in asked if cell.kind == "reach"} == {
+        ("no_answer", True)
+    }
+
+
 def test_the_server_leases_the_shims_their_addresses() -> None:
     plan = plan_of("shim-lease")
     lines = plan.host("server").services.splitlines()

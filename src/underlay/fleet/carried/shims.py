@@ -83,17 +83,18 @@ def _put(carried: Carried, group: Group, host: Host, name: str, node: str) -> No
     place = ("networks", group.name, "shim")
     known = carried.lab["networks"][group.name].get("shim")
     routes = [str(subnet) for link in links for subnet in link.routes]
-    if known and (known["name"], known["routes"]) != (name, routes):
-        what = f"the shim {name} of {host.name} with routes to {', '.join(routes) or 'nothing'}"
-        why = (
-            f"a lab's shims are alike: {known['name']}, {', '.join(known['routes']) or 'no route'}"
-        )
-        carried.leave(spot, what, why)
+    if known and known["name"] != name:
+        what = f"the shim {name} of {host.name}"
+        carried.leave(spot, what, f"a network's shims have one name: {known['name']}")
         return
     addresses = [str(interface) for interface, _ in found]
     for text in addresses[MOST:]:
         carried.leave(spot, f"the address {text} of {name}", f"a lab's shim has at most {MOST}")
     shim = known or {"name": name, "addresses": {}, "routes": routes}
+    if shim["routes"] != routes and isinstance(shim["routes"], list):
+        shim["routes"] = dict.fromkeys(shim["addresses"], shim["routes"])
+    if isinstance(shim["routes"], dict):
+        shim["routes"][node] = routes
     shim["addresses"][node] = addresses[0] if len(addresses) == 1 else addresses[:MOST]
     carried.put(place, shim, spot)
     carried.origins[(*place, "name")] = next(link.spot for link in links)

@@ -78,9 +78,24 @@ def _taken(parts: Parts, name: str, network: Network) -> Iterator[tuple[str, str
 
 def _routes(parts: Parts, network: Network, shim: Shim, place: Place) -> Iterator[Problem]:
     """A second route to a subnet that a node is in would take the place of the first."""
+    if isinstance(shim.routes, dict):
+        for node in shim.routes:
+            at: Place = (*place, "routes", node)
+            yield from parts.unknown(at, node, parts.node_names, at_key=True)
+            if node in parts.node_names and not shim.is_on(node):
+                expected = "a node that `addresses` gives a shim"
+                yield parts.text.problem(at, node, expected, at_key=True)
     near = parts.segments.get(parts.segment_of(network))
     own = {str(near.subnet), str(near.subnet6)} if near and not parts.is_tagged(network) else set()
-    for position, to in enumerate(shim.routes or ()):
+    for spot, to in _stated(shim, (*place, "routes")):
         if str(ip_network(to)) in own:
             expected = "a part of it: the node's NIC has the route to all of it"
-            yield parts.text.problem((*place, "routes", position), to, expected)
+            yield parts.text.problem(spot, to, expected)
+
+
+def _stated(shim: Shim, place: Place) -> Iterator[tuple[Place, str]]:
+    """Yield each route that a file states, with its place."""
+    of = shim.routes.items() if isinstance(shim.routes, dict) else [(None, shim.routes or ())]
+    for node, routes in of:
+        for position, to in enumerate(routes):
+            yield (*place, position) if node is None else (*place, node, position), to

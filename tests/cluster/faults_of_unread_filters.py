@@ -17,9 +17,11 @@ def rule(words: str) -> tuple[str, str]:
     return f"iptables -I {chain} {rest}", f"iptables -D {chain} {rest}"
 
 
+# A container is entered with a /sys of its own. mountpoint(1) goes by names, and takes what lies
+# under it for mounted in it.
 XDP = """
 ip link set dev eth0 xdp off 2>/dev/null || :
-mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+[ "$(stat -f -c %T /sys/fs/bpf)" = bpf_fs ] || mount -t bpf bpf /sys/fs/bpf
 python3 - <<'END'
 import ctypes, os, struct
 code = struct.pack("<BBhi", 0xb7, 0, 0, 1) + struct.pack("<BBhi", 0x95, 0, 0, 0)

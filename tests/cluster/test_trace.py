@@ -180,6 +180,21 @@ def test_a_wrong_filter_is_refused_before_anything_is_captured(lab: Lab, tmp_pat
     assert here.code == 0, str(here)
 
 
+@pytest.mark.all
+def test_a_capture_that_ends_too_early_is_kept_and_says_so(lab: Lab, tmp_path: Path) -> None:
+    file = tmp_path / "cut.pcap"
+    lab.shell("lannet-1a", "ping -q -c 100 -i 0.2 20.1.1.129 >/dev/null 2>&1 &")
+    kill = "pid=$(pgrep -f '^python3 -I -S -c') && { sleep 2; kill -9 $pid; exit; }; sleep 0.1"
+    lab.shell("core-02", f"for _ in $(seq 600); do {kill}; done >/dev/null 2>&1 &")
+    done = lab.verb("capture", "core-02:eth1", "--seconds", "60", "--output", str(file), "--json")
+    assert done.code == 3, str(done)
+    why = "core-02 was gone before capturing ended"
+    assert why in done.err
+    document, frames = done.document(), list(_frames(file.read_bytes()))
+    assert document["cut_short"] == why
+    assert len(frames) == document["frames"] > 0
+
+
 def test_frames_of_a_parent_are_written_to_a_file(lab: Lab, tmp_path: Path) -> None:
     file = tmp_path / "asked.pcap"
     # Longer than it takes to begin and to end the capture on a machine with much to do.

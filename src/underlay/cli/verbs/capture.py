@@ -17,7 +17,15 @@ from underlay.cli.console import err, print_document, progress
 from underlay.cli.on_machines import refuse_without_inventory, ways_of
 from underlay.cli.options import AsJson, InventoryOption, LabOrFile
 from underlay.cli.which_lab import running_state
-from underlay.errors import BadInput, Infrastructure, did_you_mean, listed, nearest, reason
+from underlay.errors import (
+    EXIT_INFRASTRUCTURE,
+    BadInput,
+    Infrastructure,
+    did_you_mean,
+    listed,
+    nearest,
+    reason,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,18 +110,16 @@ def command(
             raise BadInput(f"{path} can't be written: {reason(error)}") from error
         if not as_json:
             err.print(f"{path}: {count_of(number, 'frame')}")
-    lost = sum(caught.lost.values())
+    lost, cut_short = sum(caught.lost.values()), _why(caught)
     if lost:
-        err.print(
-            f"not in the file: {count_of(lost, 'frame')} that came faster than they were read"
-        )
+        what = count_of(lost, "frame")
+        err.print(f"not in the file: {what} that came faster than they were read")
     if as_json:
-        print_document(
-            "capture",
-            {"file": str(path), "frames": number, "bytes": len(data), "lost": lost},
-        )
-    if caught.missing:
-        raise Infrastructure(f"the file ends too early: {_why(caught)}")
+        sizes = {"frames": number, "bytes": len(data), "lost": lost}
+        print_document("capture", {"file": str(path), **sizes, "cut_short": cut_short or None})
+    if cut_short:
+        err.print(f"error: the capture ends too early: {cut_short}")
+        raise typer.Exit(EXIT_INFRASTRUCTURE)
 
 
 @dataclass(frozen=True)

@@ -207,6 +207,7 @@ class Captured(TypedDict):
     frames: int
     bytes: int
     lost: int
+    cut_short: str | None
 
 
 class Forwarded(TypedDict):

@@ -117,7 +117,9 @@ class Wires:
         into = self._having(pair.destination.space, pair.destination_address)
         route = source.route(pair.destination_address)
         link = route.link if route else self._having(pair.source.space, pair.source_address)
-        via = route.via if route else ""
+        via, sender, by_node = route.via if route else "", pair.source_address, link.by_node
+        if by_node:
+            link, via, sender = self._by_node(link, pair.destination_address)
         router = self._router(link, via)
         router = router if router != _looks(into) else ""
         back = self._world.spaces[pair.destination.space].route(pair.source_address)
@@ -126,19 +128,33 @@ class Wires:
             detour = ""
         elif back and not detour and (router or _interface(back.link) != _interface(into)):
             detour = pair.source_address
-        if link.by_node or into.by_node:
+        if by_node or into.by_node:
             detour = ""
         return Way(
             asker=_looks(link),
             asked=_looks(into),
             router=router,
-            sender=pair.source_address,
+            sender=sender,
             hop=via or pair.destination_address,
             from_domain=link.domain,
             to_domain=into.domain,
             detour=self._router(back.link, detour) or _looks(link) if back and detour else "",
             carried=tuple(self._carried(link, via, into)),
         )
+
+    def _by_node(self, link: Link, address: str) -> tuple[Link, str, str]:
+        """By which link, which next hop and in whose name an ipvlan l3 child's node looks for it.
+
+        It asks by its own address, as the child's is none of its own (net/ipv4/arp.c, arp_solicit).
+        It routes by the child's parent, of IPv6 by any interface (ipvlan_core.c in
+        drivers/net/ipvlan, ipvlan_process_v4_outbound and ipvlan_process_v6_outbound).
+        """
+        node = self._world.spaces[link.node]
+        route = node.route(address, "" if self._world.family == 6 else link.parent)
+        if route:
+            return route.link, route.via, route.link.address
+        own = next((x for x in node.links if x.parent == link.parent and not x.driver), link)
+        return own, "", own.address
 
     def _carried(self, link: Link, via: str, into: Link) -> Iterator[tuple[str, str]]:
         """Yield each node that looks for another one on the way through an overlay, and for whom.

@@ -101,3 +101,30 @@ def test_an_answer_by_another_interface_needs_a_turn_of_its_own(tmp_path: Path) 
     assert (
         Wires(World(plan, 4)).way(every[names.index(("web-1a@back", "web-2a@back"))]).detour == ""
     )
+
+
+ROUTED = """\
+name: routed
+nodes: 2
+segments:
+  lan: {subnet: 192.168.70.0/24}
+networks:
+  three: {driver: ipvlan, mode: l3, routed: true, shim: true, segment: lan, subnet: 10.3.0.0/24}
+containers:
+  - {on: all, networks: [three]}
+"""
+
+
+def test_an_l3_childs_node_looks_for_its_own_next_hop_in_its_own_name(tmp_path: Path) -> None:
+    """Asked in the name of its l3 child it finds nobody, and would by what its container asked."""
+    (tmp_path / "routed.yml").write_text(ROUTED)
+    plan = make_plan(read_lab(tmp_path / "routed.yml"))
+    every = list(pairs(plan))
+    ways = {(p.source.name, p.destination.name): Wires(World(plan, 4)).way(p) for p in every}
+    names = [(pair.source.name, pair.destination.name) for pair in every]
+    turn = dict(zip(names, turns(plan, every), strict=True))
+    by_child, by_node = ("three-1a", "three-2a"), ("core-01", "three-2a")
+    assert [ways[by_child].hop, ways[by_node].hop] == ["192.168.70.12"] * 2
+    assert ways[by_child].sender == "192.168.70.11"
+    assert ways[by_node].sender != "192.168.70.11"
+    assert turn[by_child] != turn[by_node]

@@ -86,12 +86,21 @@ class Station:
             limits.restore()
 
     def forget(self, spaces: Iterable[Space] | None = None) -> None:
-        """Empty the neighbour tables of ``spaces``, or of all namespaces; of warm ones none."""
+        """Empty the neighbour tables of ``spaces``, or of all namespaces; of warm ones none.
+
+        With a neighbour that was never found go the packets that waited for it, and their senders
+        are told. An ipvlan l3 child can't be: its node looks for it on the wire, where nobody
+        answers, and what it has to say waits for three seconds. It waits at the cost of the socket
+        by which that kernel sends all echo replies, which has room for some 300 packets
+        (net/ipv4/arp.c, arp_error_report; net/ipv4/icmp.c, icmp_init and icmp_push_reply). So what
+        emptying a table has put into it is taken out as well.
+        """
         if self.warm:
             return
         for space in self.present() if spaces is None else spaces:
             with contextlib.suppress(OSError):
-                rtnetlink.flush(space.netlink)
+                for _ in range(2):
+                    rtnetlink.flush(space.netlink)
 
     def forget_routes(self) -> None:
         """Take back what routers' redirects have changed of all namespaces' routes."""

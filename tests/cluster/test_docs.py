@@ -185,7 +185,7 @@ def test_documents_about_a_broken_lab_have_the_fields_that_pages_list(
 def test_json_of_slow_verbs_has_the_fields_that_its_page_lists(verb: str, copy: Checkout) -> None:
     words, empty = SLOW[verb]
     if verb == "switch":
-        done = copy.underlay("up", "docker-macvlan", deadline=SLOW_DEADLINE)
+        done = copy.underlay("up", "cni-ipvlan", deadline=SLOW_DEADLINE)
         assert done.code == 0, str(done)
     try:
         done = copy.underlay(verb, "--json", *words, deadline=SLOW_DEADLINE)

@@ -191,7 +191,8 @@ def wrong_fields(page: Path, document: object, empty: Collection[str] = ()) -> l
 
     A part in angle brackets, as in ``parents.<segment>``, stands for any key. A subsection
     is about another document. What of ``empty`` is an empty list or mapping in the document
-    shows none of its fields there. How the document differs from its schema is told, too.
+    shows none of its fields there, and what the page says to be ``Not there`` at times may not be.
+    How the document differs from its schema is told, too.
     """
     hidden = [name for name in empty if name in fields(document)]
     listed = [
@@ -202,6 +203,8 @@ def wrong_fields(page: Path, document: object, empty: Collection[str] = ()) -> l
     patterns = {name: re.sub(r"<\w+>", r"[^.]+", re.sub(r"[\[\].]", r"\\\g<0>", name))
                 for name in listed}  # fmt: skip
     real = fields(document) - set(hidden) - STAMP
+    rows = parts(section(page, "JSON"))[0]
+    optional = {name for row in rows if "Not there" in row for name in first_column([row])}
     problems = [
         f"{page.name} does not list {name}"
         for name in sorted(real)
@@ -212,7 +215,7 @@ def wrong_fields(page: Path, document: object, empty: Collection[str] = ()) -> l
     return problems + [
         f"{page.name} lists {name}, which is not there"
         for name, pattern in patterns.items()
-        if not any(re.fullmatch(pattern, other) for other in real)
+        if name not in optional and not any(re.fullmatch(pattern, other) for other in real)
     ]
 
 

@@ -291,9 +291,9 @@ def untouched(allowed: Foreign) -> Iterator[None]:
     yield
     # An IPv6 address is tentative for a second once its link is up again.
     end = time.monotonic() + SETTLED
-    while listed(allowed) != before and time.monotonic() < end:
+    while (now := listed(allowed)) != before and time.monotonic() < end:
         time.sleep(0.5)
-    assert listed(allowed) == before
+    assert now == before
 
 
 @pytest.mark.all

@@ -167,11 +167,8 @@ class Paths:
                 rule = self._between(link, other, packet.address)
                 return Arrival(rule, over=(link,), into=(other,))
         node = self.world.spaces[link.node]
-        # A dummy, the parent of an internal network, is no link that the node speaks on.
-        own = next((x for x in node.links if x.parent == link.parent and not x.driver), None)
-        any_interface = self.world.family == 6
-        route = node.route(packet.address, "" if any_interface else link.parent)
-        if any_interface and (route is None or route.link.parent != link.parent):
+        own, route = self.world.by_node(link, packet.address)
+        if self.world.family == 6 and (route is None or route.link.parent != link.parent):
             return self._by_another(node, route, packet)
         # With no route over the parent IPv4 takes the destination to be on its link
         # (net/ipv4/route.c, ip_route_output_key_hash_rcu).

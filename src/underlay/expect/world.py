@@ -218,6 +218,17 @@ class World:
         """Return the links that answer for ``address`` on the wire that ``link`` is on."""
         return self._answering.get((link.domain, address), [])
 
+    def by_node(self, child: Link, address: str) -> tuple[Link | None, Route | None]:
+        """Return the link with which an ipvlan l3 ``child``'s node speaks for it, and its route.
+
+        Over the child's parent for IPv4, and over any interface for IPv6 (ipvlan_core.c in
+        drivers/net/ipvlan, ipvlan_process_v4_outbound and ipvlan_process_v6_outbound).
+        """
+        node = self.spaces[child.node]
+        # A dummy, the parent of an internal network, is no link that the node speaks on.
+        own = next((x for x in node.links if x.parent == child.parent and not x.driver), None)
+        return own, node.route(address, "" if self.family == 6 else child.parent)
+
     def answer_for(self, domain: Domain, address: str) -> set[str]:
         """Return the namespaces that answer for ``address`` in a layer-2 domain."""
         return {link.space for link in self._answering.get((domain, address), ())}

@@ -49,11 +49,17 @@ PROBED = (
 )
 _GATHERING = ("rtnetlink", "namespaces", "sysctls", "gather")
 _PINGING = (
-    *("rtnetlink", "namespaces", "packets", "cells", "socket_options", "spaces", "pinging"),
+    "rtnetlink",
+    "namespaces",
+    "packets",
+    "cells",
+    "socket_options",
+    "spaces",
+    "pinging",
 )
 _RELAYING = ("namespaces", "relaying")
 _READING = ("rtnetlink", "namespaces", "packets", "sysctls", "gather", "reader")
-SNIFFING = ("rtnetlink", "namespaces", "bpf", "socket_options", "sniff")
+SNIFFING = ("rtnetlink", "namespaces", "socket_options", "bpf", "sniff")
 # Has the kernel hand out memory in pieces, and not page by page: on a node of User Mode Linux each
 # page is three turns of ptrace, half of all that the start of a probe takes there. The image's own
 # library (image/preload) does so before Python begins; where it isn't, Python does it itself. Who

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from underlay.cluster.access import refuse_stopped, run_in
 from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure
-from underlay.observe.on_node.bpf import PACKET_TYPE
+from underlay.observe.on_node.socket_options import PACKET_TYPE
 
 if TYPE_CHECKING:
     from underlay.cluster.state.lab import LabState

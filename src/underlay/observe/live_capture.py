@@ -99,7 +99,7 @@ def sniff_there(
         )
         process = ways.start(machine, fed_command(ways.machines[machine].python), become=True)
         assert process.stdin is not None
-        text = fed((*FINDING, "bpf", "socket_options", "sought", "sniff"), own, task)
+        text = fed((*FINDING, "socket_options", "bpf", "sought", "sniff"), own, task)
         # Where it has ended already, that is noticed, and why.
         with suppress(BrokenPipeError):
             process.stdin.write(text.encode())

@@ -146,15 +146,10 @@ class Wires:
         """By which link, which next hop and in whose name an ipvlan l3 child's node looks for it.
 
         It asks by its own address, as the child's is none of its own (net/ipv4/arp.c, arp_solicit).
-        It routes by the child's parent, of IPv6 by any interface (ipvlan_core.c in
-        drivers/net/ipvlan, ipvlan_process_v4_outbound and ipvlan_process_v6_outbound).
         """
-        node = self._world.spaces[link.node]
-        route = node.route(address, "" if self._world.family == 6 else link.parent)
-        if route:
-            return route.link, route.via, route.link.address
-        own = next((x for x in node.links if x.parent == link.parent and not x.driver), link)
-        return own, "", own.address
+        own, route = self._world.by_node(link, address)
+        by = route.link if route else own or link
+        return by, route.via if route else "", by.address
 
     def _carried(self, link: Link, via: str, into: Link) -> Iterator[tuple[str, str]]:
         """Yield each node that looks for another one on the way through an overlay, and for whom.

@@ -5,12 +5,7 @@ Here real programs capture in a namespace of their own.
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from typing import Any
-
-from underlay.storage import paths
+from own_network import printed
 
 SCRIPT = """
 import json, signal, socket, subprocess, sys, time
@@ -53,21 +48,9 @@ def captured(what: str, number: int) -> tuple[int, dict[str, str], dict[str, int
 
     Each passes the interface twice: out and in. None has a time after the last was sent.
     """
-    done = subprocess.run(
-        [
-            *("unshare", "--user", "--map-root-user", "--net"),
-            *(sys.executable, "-P", "-c", SCRIPT, what, str(number)),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={"PYTHONPATH": str(paths.root() / "src"), "PATH": paths.programs()},
-    )
-    assert done.returncode == 0, done.stderr
-    found: Any = json.loads(done.stdout)
-    assert found[3] == 0
-    return found[0], found[1], found[2]
+    frames, missing, lost, late = printed(SCRIPT, what, str(number))
+    assert late == 0
+    return frames, missing, lost
 
 
 def test_what_could_not_be_read_in_time_is_counted() -> None:

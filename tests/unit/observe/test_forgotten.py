@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
-from underlay.storage import paths
+from own_network import printed
 
 # A node looks for addresses that nobody has, as a container asked for them, and can't tell it that:
 # it answers no ARP. So it is with an ipvlan l3 child, which not every kernel can make.
@@ -61,18 +57,6 @@ print(json.dumps([before, found]))
 
 def test_what_a_node_cannot_say_does_not_wait() -> None:
     """It would wait in the socket by which the node's kernel answers everybody's echo requests."""
-    done = subprocess.run(
-        [
-            *("unshare", "--user", "--map-root-user", "--net", "--mount"),
-            *(sys.executable, "-P", "-c", SCRIPT),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"PYTHONPATH": str(paths.root() / "src"), "PATH": paths.programs()},
-    )
-    assert done.returncode == 0, done.stderr
-    before, found = json.loads(done.stdout)
+    before, found = printed(SCRIPT, mounts=True)
     assert before >= 10
     assert found == []

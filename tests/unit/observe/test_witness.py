@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
-from underlay.storage import paths
+from own_network import printed
 
 # Nothing is read between two phases, as on a node that has no time.
 SCRIPT = """
@@ -47,16 +43,7 @@ station.close()
 
 
 def test_what_was_not_read_yet_is_of_the_phase_before() -> None:
-    done = subprocess.run(
-        ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-P", "-c", SCRIPT],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"PYTHONPATH": str(paths.root() / "src"), "PATH": paths.programs()},
-    )
-    assert done.returncode == 0, done.stderr
-    late, after, syns = json.loads(done.stdout)
+    late, after, syns = printed(SCRIPT)
     assert late == []
     # The twin: what leaves in the phase itself is seen.
     assert after == ["127.0.0.3"]

@@ -10,10 +10,10 @@ numbers of Linux include/uapi/linux/bpf_common.h. Standard library only, Python 
 
 from __future__ import annotations
 
+from underlay.observe.on_node.socket_options import OUTGOING, PACKET_TYPE
+
 WORD = 0xFFFFFFFF
-# Where Linux has what a frame doesn't hold: SKF_AD_OFF + SKF_AD_PKTTYPE, linux/filter.h.
-PACKET_TYPE = 0xFFFFF004
-OUTGOING, TO_US = 4, 0
+TO_US = 0  # the packet type of what isn't outgoing, linux/if_packet.h
 
 
 class Outside(Exception):

@@ -47,15 +47,20 @@ def neighbours(netlink: socket.socket) -> Neighbours:
     return table
 
 
-def flush(netlink: socket.socket) -> None:
-    """Forget all neighbours but permanent ones, as ``ip neigh flush all`` does; raise OSError."""
-    bodies = []
+def flush(netlink: socket.socket) -> bool:
+    """Forget all neighbours but permanent ones, as ``ip neigh flush all`` does; raise OSError.
+
+    Returns whether one was still looked for, so that packets may have waited for it.
+    """
+    bodies, sought = [], False
     for (index, address), state in neighbours(netlink).items():
         if not state & (PERMANENT | NOARP):
             body = struct.pack("=B3xiHBB", SIZES[len(address)], index, 0, 0, 0)
             bodies.append(body + _attribute(DESTINATION, address))
+            sought |= bool(state & INCOMPLETE)
     for start in range(0, len(bodies), AT_ONCE):
         _order(netlink, DELETE_NEIGHBOUR, bodies[start : start + AT_ONCE], errno.ENOENT)
+    return sought
 
 
 def addresses(netlink: socket.socket) -> dict[bytes, tuple[int, bool]]:

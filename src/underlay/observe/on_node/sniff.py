@@ -17,11 +17,15 @@ import struct
 import sys
 import time
 import zlib
-from typing import Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node.bpf import passes
 from underlay.observe.on_node.namespaces import Missing, enter, opened
 from underlay.observe.on_node.socket_options import OUTGOING, SOL_PACKET, keep_unread, lost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 EVERY = 0x0003  # ETH_P_ALL
 ADD_MEMBERSHIP, AUXDATA = 1, 8
@@ -131,7 +135,7 @@ def main(argument: str) -> int:
 def capture(points: list[Point], marks: list[bytes], task: dict[str, Any]) -> None:
     """Print what comes to ``points`` until the time is over, stdin is closed, or it is enough."""
     end = time.monotonic() + task["seconds"]
-    left = task["count"] or -1
+    left = task["count"] or sys.maxsize
     stdin = sys.stdin.fileno()
     over = False
     while left and not over:
@@ -140,16 +144,23 @@ def capture(points: list[Point], marks: list[bytes], task: dict[str, Any]) -> No
         readable, _, _ = select.select(files, [], [], max(0.0, patience))
         # What has come by then is still read.
         over = patience <= 0 or (stdin in readable and not os.read(stdin, 4096))
-        for point in points:
-            for data, outgoing, at in point.frames() if point.socket in readable or over else ():
-                if left and wanted(data, outgoing, marks, task["program"]):
-                    left -= 1
-                    say(
-                        {
-                            "at": point.name,
-                            "time": at,
-                            "out": outgoing,
-                            "length": len(data),
-                            "data": base64.b64encode(data[: task["snap"]]).decode(),
-                        }
-                    )
+        heard = points if over else [point for point in points if point.socket in readable]
+        for row in islice(rows(heard, marks, task), left):
+            left -= 1
+            say(row)
+
+
+def rows(
+    points: list[Point], marks: list[bytes], task: dict[str, Any]
+) -> Iterator[dict[str, object]]:
+    """Yield the frames that wait at ``points`` and are to be reported, each as it is printed."""
+    for point in points:
+        for data, outgoing, at in point.frames():
+            if wanted(data, outgoing, marks, task["program"]):
+                yield {
+                    "at": point.name,
+                    "time": at,
+                    "out": outgoing,
+                    "length": len(data),
+                    "data": base64.b64encode(data[: task["snap"]]).decode(),
+                }

@@ -99,7 +99,7 @@ class Station:
             return
         for space in self.present() if spaces is None else spaces:
             with contextlib.suppress(OSError):
-                for _ in range(2):
+                if rtnetlink.flush(space.netlink):
                     rtnetlink.flush(space.netlink)
 
     def forget_routes(self) -> None:

@@ -9,9 +9,9 @@ from underlay.observe.commands import PYTHON, pack
 
 _FACTS = ("observe.on_node.sysctls", "observe.survey.on_host.facts")
 _FRAMES = (
+    "observe.on_node.socket_options",
     "observe.on_node.bpf",
     "observe.on_node.namespaces",
-    "observe.on_node.socket_options",
     "observe.on_node.sniff",
     "observe.survey.on_host.frames",
 )

@@ -26,7 +26,7 @@ from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from underlay.expect import Expectation
     from underlay.expect.unplanned import Planned
@@ -45,6 +45,7 @@ ROUND = 10.0  # s that a node may take for one round; its loop turns many times 
 # Seconds from one round to the next, so that rounds cost busy nodes little. They are shorter where
 # few cells are undecided: then it is silence that is waited for, by rounds.
 BETWEEN, BETWEEN_FEW = 0.02, 0.005
+OVERHEARD = 5  # times that a cell is asked again where others' words may have helped it
 FEW = 150  # cells of a node
 COLLECT = 15.0  # s until a node's document is there
 
@@ -121,7 +122,7 @@ def measure(
         for phase, share in shares.items():
             used += share
             rounds.lead(phase, went + more * used)
-            for again in rounds.left() if phase == TOGETHER else ():
+            for again in rounds.apart() if phase == TOGETHER else ():
                 used += PROBE_TURN
                 rounds.lead(again, went + more * used)
         timings["probe"] = time.monotonic() - went
@@ -184,8 +185,19 @@ class _Rounds:
                 few = undecided <= FEW * len(_alive(self._runs))
                 time.sleep(BETWEEN_FEW if few else BETWEEN)
 
-    def left(self) -> list[str]:
-        """Return the phases that ask again what was asked together, as any node needs them."""
+    def apart(self) -> Iterator[str]:
+        """Yield the phases that ask by itself what was asked together, as any node needs them.
+
+        Each is to be led before the next is asked for. What was overheard in them is asked
+        ``OVERHEARD`` times again.
+        """
+        for _ in range(1 + OVERHEARD):
+            names = self._left()
+            yield from names
+            if not names:
+                return
+
+    def _left(self) -> list[str]:
         _tell(self._runs, "left")
         names: set[str] = set()
         for run in _alive(self._runs):

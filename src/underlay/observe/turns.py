@@ -36,9 +36,11 @@ def turns(plan: Plan, asked: Sequence[Pair]) -> list[int]:
     Of a pair that is routed, two look and two are looked for: its source looks for the router,
     the router for the destination. All such pairs that go from one layer-2 domain to another are
     asked in a phase in which none comes back. Of a pair in an overlay the nodes do as well: the
-    one looks for the other, to send it the packets that carry the overlay's frames. And where a
-    container may look for a neighbour in the name of each of its addresses (net/ipv4/arp.c,
-    arp_solicit), each has a turn of its own.
+    one looks for the other, to send it the packets that carry the overlay's frames. They do so as
+    well where both ends are on one node: what is asked of everybody goes to every node (Linux
+    drivers/net/vxlan/vxlan_core.c, vxlan_xmit), and what a node asks on its wire for that tells
+    where it is itself. And where a container may look for a neighbour in the name of each of its
+    addresses (net/ipv4/arp.c, arp_solicit), each has a turn of its own.
     Whoever is asked knows the asker, or the router, from its request. Where the answer goes by
     somebody else, or by another interface than the request came to, the one that is asked looks,
     too: nobody of such a pair is in a second one then.
@@ -64,6 +66,14 @@ def codes(everybody: Iterable[Hashable]) -> dict[Hashable, frozenset[int]]:
     return dict(zip(names, map(frozenset, sets), strict=True))
 
 
+class Carried(NamedTuple):
+    """A node that looks for another one, in a segment, to send it an overlay's packets."""
+
+    looks: str
+    looked_for: str
+    segment: str
+
+
 class Way(NamedTuple):
     """Who looks for whom so that a pair's request arrives.
 
@@ -71,7 +81,8 @@ class Way(NamedTuple):
     address in whose name it does, and ``hop`` the one that it looks for. ``detour`` is who the
     answer goes to, where the one that is asked doesn't know them from the request. ``carried``
     holds the nodes between which an overlay's packets carry it, each one that looks with the one
-    it looks for.
+    it looks for. ``tells`` holds the nodes whose tunnels take what is asked of everybody to the
+    other nodes, each with the segment in which it looks for them.
     """
 
     asker: str
@@ -82,17 +93,25 @@ class Way(NamedTuple):
     from_domain: Domain
     to_domain: Domain
     detour: str = ""
-    carried: tuple[tuple[str, str], ...] = ()
+    carried: tuple[Carried, ...] = ()
+    tells: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def asking(self) -> set[str]:
         """Who looks for somebody: the asker, and nodes, of which one may be the router as well."""
-        return {self.asker} | {node for node, _ in self.carried}
+        return {self.asker} | {one.looks for one in self.carried}
 
     @property
     def looked_for(self) -> set[str]:
         """Who is looked for."""
-        return {self.asked, self.router, *(node for _, node in self.carried)} - {""}
+        return {self.asked, self.router, *(one.looked_for for one in self.carried)} - {""}
+
+    @property
+    def sought(self) -> set[tuple[str, str]]:
+        """Who is looked for in which segment; an empty one is an overlay."""
+        by = self.router or self.asked
+        on_wires = {(by, self.from_domain.segment), (self.asked, self.to_domain.segment)}
+        return on_wires | {(one.looked_for, one.segment) for one in self.carried}
 
     @property
     def crosses(self) -> bool:
@@ -140,6 +159,7 @@ class Wires:
             to_domain=into.domain,
             detour=self._router(back.link, detour) or _looks(link) if back and detour else "",
             carried=tuple(self._carried(link, via, into)),
+            tells=frozenset(self._tells(link, via, into, back.link if back and detour else None)),
         )
 
     def _by_node(self, link: Link, address: str) -> tuple[Link, str, str]:
@@ -151,7 +171,7 @@ class Wires:
         by = route.link if route else own or link
         return by, route.via if route else "", by.address
 
-    def _carried(self, link: Link, via: str, into: Link) -> Iterator[tuple[str, str]]:
+    def _carried(self, link: Link, via: str, into: Link) -> Iterator[Carried]:
         """Yield each node that looks for another one on the way through an overlay, and for whom.
 
         The first frame of all asks everybody. Where nodes are listed it goes to each of them, and
@@ -164,9 +184,21 @@ class Wires:
             if out is None or overlay is None or out.node == next_one.node:
                 continue
             if not overlay.group:
-                yield out.node, next_one.node
+                yield Carried(out.node, next_one.node, overlay.segment)
             elif out.domain == next_one.domain:
-                yield next_one.node, out.node
+                yield Carried(next_one.node, out.node, overlay.segment)
+
+    def _tells(
+        self, link: Link, via: str, into: Link, back: Link | None
+    ) -> Iterator[tuple[str, str]]:
+        """Yield each node that looks for others as somebody asks everybody in an overlay."""
+        by = next(iter(self._world.answering(link, via)), None) if via else None
+        if link.space == into.space:
+            return
+        for out in (link, self._out(by, into), back):
+            overlay = self._world.overlay(out) if out else None
+            if out and overlay and not overlay.group:
+                yield out.node, overlay.segment
 
     def _out(self, by: Link | None, into: Link) -> Link | None:
         """Return the link by which a router, if there is one, sends to ``into``'s domain."""
@@ -202,7 +234,9 @@ class _Phases:
 
     def __init__(self, ways: Iterable[Way]) -> None:
         crossing = [way for way in ways if way.crosses]
-        carriers = (node for way in ways for pair in way.carried for node in pair)
+        carriers = (
+            node for way in ways for one in way.carried for node in (one.looks, one.looked_for)
+        )
         self._own = codes(who for way in ways for who in (way.asker, way.asked))
         self._domains = codes(d for way in crossing for d in (way.from_domain, way.to_domain))
         self._carriers = codes(carriers)
@@ -214,12 +248,16 @@ class _Phases:
         self._asking: dict[int, set[str]] = defaultdict(set)
         self._looked_for: dict[int, set[str]] = defaultdict(set)
         self._crossed: dict[int, set[tuple[Domain, Domain]]] = defaultdict(set)
+        self._telling: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        self._sought: dict[int, set[tuple[str, str]]] = defaultdict(set)
 
     def of(self, way: Way) -> int:
         """Return the number of the phase in which ``way`` is gone."""
         sure = self._sure(way)
         number = next(n for n in chain(sure, count(self._after)) if self._fits(way, n))
         self._senders[number, way.asker, way.hop] = way.sender
+        self._telling[number] |= way.tells
+        self._sought[number] |= way.sought
         if number >= self._after_own:
             self._asking[number] |= way.asking
             self._looked_for[number] |= way.looked_for
@@ -235,8 +273,8 @@ class _Phases:
         key = (way.asker, way.asked, way.router, *way.crossed, *way.carried)
         if key not in self._found:
             if way.carried:
-                from_, to = way.carried[0]
-                able = self._carriers[from_] - self._carriers[to]
+                first = way.carried[0]
+                able = self._carriers[first.looks] - self._carriers[first.looked_for]
                 able = frozenset(self._after_crossing + number for number in able)
             elif way.crosses:
                 able = self._domains[way.from_domain] - self._domains[way.to_domain]
@@ -251,6 +289,8 @@ class _Phases:
 
     def _fits(self, way: Way, number: int) -> bool:
         if self._senders.get((number, way.asker, way.hop), way.sender) != way.sender:
+            return False
+        if way.tells & self._sought[number] or way.sought & self._telling[number]:
             return False
         if number < self._after_own:
             return True
@@ -271,7 +311,7 @@ class _Detours:
 
     def of(self, way: Way) -> int:
         """Return the number of the phase in which ``way`` is gone, from 0."""
-        everybody = way.asking | way.looked_for | {way.detour}
+        everybody = way.asking | way.looked_for | {way.detour} | {node for node, _ in way.tells}
         number = next(n for n in count() if everybody.isdisjoint(self._there[n]))
         self._there[number] |= everybody
         return number

@@ -11,19 +11,24 @@ WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node
 ``serve SPACE PORT``, which has a program listen there that knows nothing of probes,
 ``tc ARGUMENTS``, as tc(8) takes them,
 ``within SECONDS``, in which the probing has to be done, ``pace TIMES``, as for slow nodes,
-and ``beyond``, which has what isn't planned looked for, too.
+``together``, which has all cells asked together, as if no answer was expected,
+``tells SPACE TIMES``, whose kernel answers no ARP, but asks for somebody else the first TIMES that
+anybody asks it, and ``beyond``, which has what isn't planned looked for, too.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from underlay.cluster.providers.uml.wiring import AS_AT_BOOT
-from underlay.expect import Prediction
+from underlay.expect import Prediction, predict
 from underlay.expect.unplanned import planned
 from underlay.observe import measure
+from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER
+from underlay.observe.tasks import Asked, numbered
 from underlay.plan import Plan, PlannedContainer, PlannedNode, plan_from_json
 
 # Hands a probe what it is told, until it is told what it hangs at.
@@ -49,7 +54,29 @@ while True:
         made.sendall(b"HTTP/1.0 400 Bad Request\\r\\n")
     made.close()
 """
+# Answers no ARP request, but sends one to everybody for an address that nobody has.
+TELLER = """
+import socket, sys
+interface, mac, address, times = sys.argv[1:]
+mac, address = bytes.fromhex(mac.replace(":", "")), socket.inet_aton(address)
+with open("/proc/sys/net/ipv4/conf/all/arp_ignore", "w") as setting:
+    setting.write("8")
+made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x0806))
+made.bind((interface, 0x0806))
+print("listens", flush=True)
+left = {}
+while True:
+    frame = made.recv(2048)
+    by = frame[28:32]
+    if frame[20:22] == bytes([0, 1]) and frame[38:42] == address != by:
+        left[by] = left.get(by, int(times)) - 1
+        if left[by] < 0:
+            continue
+        asks = bytes.fromhex("0806000108000604" "0001") + mac + address + bytes(6)
+        made.send(bytes([255] * 6) + mac + asks + address[:3] + bytes([250]) + bytes(18))
+"""
 NODAD = ("", " nodad")
+NO_ARGUMENTS_OF_IP = ("silent", "stuck", "within", "pace", "beyond", "together")
 
 
 def ip(arguments: str) -> None:
@@ -153,6 +180,23 @@ def serve(space: str, port: str) -> None:
     server.stdout.readline()
 
 
+def tell(plan: Plan, space: str, times: str) -> None:
+    own = next(one for one in plan.containers if one.name == space).attachments[0]
+    words = [sys.executable, "-S", "-c", TELLER, own.interface, own.mac, own.address.ip, times]
+    # It ends with the PID namespace.
+    teller = subprocess.Popen(["ip", "netns", "exec", space, *words], stdout=subprocess.PIPE)
+    assert teller.stdout is not None
+    teller.stdout.readline()
+
+
+def all_together(plan: Plan) -> Asked:
+    asked = numbered(plan, predict(plan))
+    pairs = tuple(
+        replace(one, phase=TOGETHER, again=one.phase.replace(COLD, AGAIN)) for one in asked.pairs
+    )
+    return replace(asked, pairs=pairs)
+
+
 def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
     if node == SILENT:
         argv = ["sh", "-c", "echo out of order >&2; exit 7"]
@@ -181,17 +225,20 @@ if __name__ == "__main__":
             put_wire(the_plan, its_node, words.split(", "))
         elif command.startswith("serve "):
             serve(*command.split()[1:])
+        elif command.startswith("tells "):
+            tell(the_plan, *command.split()[1:])
         elif command.startswith("sysctl "):
             switch_on(*command.split()[1:])
         elif command.startswith("tc "):
             configure("tc", command.removeprefix("tc "))
-        elif command.split()[0] not in ("silent", "stuck", "within", "pace", "beyond"):
+        elif command.split()[0] not in NO_ARGUMENTS_OF_IP:
             ip(command)
     beyond = planned(Prediction(the_plan)) if "beyond" in sys.argv[2:] else None
     seen = measure(
         the_plan,
         spawn,
         planned=beyond,
+        asked=all_together(the_plan) if "together" in sys.argv[2:] else None,
         deadline=next(iter(within), None),
         pace=next(iter(paces), 1),
     )

@@ -48,7 +48,7 @@ def run(plan: Plan, folder: Path, *commands: str) -> Observation:
         env=os.environ | {"PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 0, done.stderr
     return observation_from_json(done.stdout)
@@ -66,6 +66,20 @@ def differing(plan: Plan, seen: Observation) -> list[Seen]:
         for cell, expected in zip(seen.cells, predict(plan), strict=True)
         if (cell.observed == "reachable") != expected.reachable
     ]
+
+
+@pytest.mark.parametrize(("times", "helped"), [(2, False), (50, True)])
+def test_an_end_that_is_overheard_is_not_found(times: int, helped: bool, tmp_path: Path) -> None:
+    """It answers no ARP. Whoever looks for it takes what it asks somebody else for an answer.
+
+    So it is in the phase in which all ask together, and once more as each asks by itself.
+    """
+    plan = plan_of(count=1, nodes=2)
+    seen = run(plan, tmp_path, "together", f"tells net-2a {times}")
+    to = {cell.protocol: cell for cell in cells(seen, "net-1a", "net-2a")}
+    assert {cell.observed for cell in to.values()} == {"reachable" if helped else "unreachable"}
+    assert helped or {cell.stopped_at for cell in to.values()} == {"no_neighbour"}
+    assert {cell.observed for cell in cells(seen, "net-2a", "net-1a")} == {"reachable"}
 
 
 @pytest.mark.parametrize("mode", ["bridge", "private", "vepa", "passthru"])

@@ -39,6 +39,24 @@ def test_whoever_is_looked_for_is_still(file: Path) -> None:
     assert not [key for key in both if len(asking[key] | looked_for[key]) > 1]
 
 
+@pytest.mark.parametrize("name", ["overlay-passthru", "overlay-vxlan", "switch-locked"])
+def test_a_node_that_is_looked_for_has_no_tunnel_that_tells_where_it_is(name: str) -> None:
+    """What a container asks everybody in an overlay has its node ask on the wire for the others."""
+    plan = make_plan(read_lab(LABS[0].with_name(f"{name}.yml")))
+    every = list(pairs(plan))
+    wires = {family: Wires(World(plan, family)) for family in {pair.family for pair in every}}
+    telling, sought = defaultdict(set), defaultdict(set)
+    for pair, number in zip(every, turns(plan, every), strict=True):
+        way = wires[pair.family].way(pair)
+        for node in way.tells:
+            telling[number, node].add(way)
+        for node in way.sought:
+            sought[number, node].add(way)
+    assert telling
+    both = telling.keys() & sought.keys()
+    assert not [key for key in both if len(telling[key] | sought[key]) > 1]
+
+
 @settings(deadline=None)
 @given(st.integers(min_value=0, max_value=300))
 def test_of_each_two_one_asks_while_the_other_does_not(count: int) -> None:
@@ -67,11 +85,14 @@ def test_nodes_look_for_each_other_where_an_overlay_carries_a_pair() -> None:
     plan = make_plan(read_lab(Path(LABS[0]).with_name("overlay-vxlan.yml")))
     wires = Wires(World(plan, 4))
     of = {(pair.source.space, pair.destination.space): wires.way(pair) for pair in pairs(plan)}
-    assert of["listed-1a", "listed-2a"].carried == (("core-01", "core-02"),)
-    assert of["listed-2a", "listed-1a"].carried == (("core-02", "core-01"),)
+    assert of["listed-1a", "listed-2a"].carried == (("core-01", "core-02", "lan"),)
+    assert of["listed-2a", "listed-1a"].carried == (("core-02", "core-01", "lan"),)
     assert not of["listed-1a", "listed-1b"].carried
     # A frame to a group needs no neighbour, but its answer does.
-    assert of["grouped-1a", "grouped-2a"].carried == (("core-02", "core-01"),)
+    assert of["grouped-1a", "grouped-2a"].carried == (("core-02", "core-01", "lan"),)
+    # Who asks for a neighbour on the same node asks every node.
+    assert of["listed-1a", "listed-1b"].tells == {("core-01", "lan")}
+    assert not of["grouped-1a", "grouped-2a"].tells
     assert of["listed-1a", "listed-2a"].asking == {"listed-1a", "core-01"}
     assert of["listed-1a", "listed-2a"].looked_for == {"listed-2a", "core-02"}
 

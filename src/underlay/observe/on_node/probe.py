@@ -8,7 +8,8 @@ process on every node and leads all of them through the same steps:
     reads "round NUMBER SECONDS": after handling all that is there   prints
         "round NUMBER UNDECIDED SECONDS"
     reads "cut": decides no more cells of the phases so far
-    reads "left": says which phases ask again what was asked together   prints "left PHASE…"
+    reads "left": says which phases ask again what was asked together, or what got an answer by
+        itself with somebody's help all the same   prints "left PHASE…"
     goes on answering until it reads "stop"                     prints "over"
 
 In between it prints lines "seen JSON", the portions of what it has to tell (telling.py). What
@@ -51,6 +52,7 @@ import resource
 import signal
 import sys
 import zlib
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from underlay.observe.on_node import rtnetlink
@@ -111,6 +113,7 @@ class Prober:
         self.begins = 0
         self.telling = Telling(self.station)
         self.tables: dict[tuple[Work, str], rtnetlink.Neighbours] = {}
+        self.left: list[Question] = []
         self.lines: list[bytes] = []
         self.rest = rest
         self.ended = False
@@ -155,7 +158,8 @@ class Prober:
                     self.telling.phases[more[0]] = self.phases[-1]
                 elif word == "left":
                     self.find_stops()
-                    names = {question.cell.again for question in self.left()}
+                    self.left = self.doubtful()
+                    names = {question.apart for question in self.left}
                     say(" ".join(["left", *sorted(names)]))
                 elif word == "cut":
                     for phase in self.phases:
@@ -202,8 +206,8 @@ class Prober:
         if name.startswith(AGAIN):
             asked = [
                 Question(before.cell, before.protocol, before.space, before, theirs=before.theirs)
-                for before in self.left()
-                if before.cell.again == name
+                for before in self.left
+                if before.apart == name
             ]
         else:
             cells = [cell for cell in self.station.cells if cell.phase == name]
@@ -212,11 +216,19 @@ class Prober:
             )
         return Asking(self.station, asked)
 
-    def left(self) -> list[Question]:
-        """Return what was asked together, and where others' packets can have had a part."""
-        together = self.telling.phases.get(TOGETHER)
-        done = together.done if isinstance(together, Asking) else ()
-        return [question for question in done if not question.alone]
+    def doubtful(self) -> list[Question]:
+        """Return what has to be asked by itself: others' packets can have had a part in its answer.
+
+        That is what was asked together; and after that, what was overheard.
+        """
+        return [
+            question
+            for name, phase in self.telling.phases.items()
+            for question in (phase.done if isinstance(phase, Asking) else ())
+            if question.apart not in self.telling.phases
+            and (question.overheard if name.startswith(AGAIN) else name == TOGETHER)
+            and not question.alone
+        ]
 
     def busy(self) -> int:
         """Return how many cells are undecided."""
@@ -279,6 +291,27 @@ class Prober:
         for _, question in self.under_way():
             if question.unfound and self.stayed(question):
                 question.result = {"stop": "not_sent"}
+        if not self.station.warm:
+            self.find_overheard()
+
+    def find_overheard(self) -> None:
+        """Say of each answered question whether its packet left before its next hop was found."""
+        tables: dict[Space, rtnetlink.Neighbours] = {}
+        by_hop: dict[tuple[Space, bytes], list[Question]] = defaultdict(list)
+        for _, question in self.under_way():
+            space = question.space
+            if not (space and question.before and question.answers):
+                continue
+            with contextlib.suppress(OSError):
+                if space not in tables:
+                    tables[space] = rtnetlink.neighbours(space.netlink)
+                hop = rtnetlink.next_hop(space.netlink, packed(question.destination))
+                if hop and rtnetlink.looked_for(tables[space], hop):
+                    by_hop[space, hop[1]].append(question)
+        for (space, wanted), alike in by_hop.items():
+            overheard = not self.witness.answered_for(space, wanted, alike)
+            for question in alike:
+                question.overheard = overheard
 
     def stayed(self, question: Question) -> bool:
         """Whether no frame was seen of a question that its kernel gave up: it never asked anybody.

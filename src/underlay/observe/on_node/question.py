@@ -69,7 +69,9 @@ class Question:
     found by the time it was given up.
 
     ``before`` is the same question, asked together with others. Packets of the two are told apart
-    by their attempts: ``first`` is that of the first packet here.
+    by their attempts: ``first`` is that of the first packet here. ``apart`` is the phase in which
+    it is asked by itself, next time. ``overheard`` says that it was answered, though nobody was
+    seen to answer for its next hop: the kernel knew where that is from what it said to others.
 
     ``theirs`` says that a program of the user's own answers at the port: it knows nothing of
     probes, and a connection that it takes is all that is asked.
@@ -86,8 +88,10 @@ class Question:
     ) -> None:
         self.cell, self.number, self.before = cell, cell.number, before
         self.theirs = theirs
-        self.first = FIRST_AGAIN if before else 0
-        self.phase = cell.again if before else cell.phase
+        self.first: int = before.first + FIRST_AGAIN if before else 0
+        self.phase = before.apart if before else cell.phase
+        self.apart: str = f"{self.phase}+" if before else cell.again
+        self.overheard = False
         self.source, self.destination = cell.source, cell.destination
         self.protocol, self.space = protocol, space
         self.word, self.port = ported(protocol)

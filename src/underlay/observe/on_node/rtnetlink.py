@@ -112,6 +112,11 @@ def unresolved(table: Neighbours, hop: tuple[int, bytes] | None) -> bool:
     return hop is not None and bool(table.get(hop, INCOMPLETE) & (INCOMPLETE | FAILED))
 
 
+def looked_for(table: Neighbours, hop: tuple[int, bytes]) -> bool:
+    """Return whether a next hop is a neighbour that the kernel has to look for, found or not."""
+    return hop in table and not table[hop] & (PERMANENT | NOARP)
+
+
 def _talk(netlink: socket.socket, kind: int, flags: int, body: bytes) -> list[bytes]:
     """Send one request; return the bodies of its answers, or raise OSError."""
     netlink.send(struct.pack("=IHHII", 16 + len(body), kind, flags | REQUEST, 1, 0) + body)

@@ -25,9 +25,9 @@ Instruction = tuple[int, int, int, int]
 # set; the end, which says how many bytes are handed out.
 LD, LDH, LDB, LDH_X, LDB_X, LDXB_HEADER = 0x20, 0x28, 0x30, 0x48, 0x50, 0xB1
 AND, JEQ, JSET, RET = 0x54, 0x15, 0x45, 0x06
-# Where the kernel has what no packet holds: SKF_AD_OFF with SKF_AD_PKTTYPE and SKF_AD_IFINDEX,
-# linux/filter.h.
-PACKET_TYPE, INTERFACE = 0xFFFFF004, 0xFFFFF008
+# Where the kernel has what no packet holds: SKF_AD_OFF with SKF_AD_PROTOCOL, SKF_AD_PKTTYPE and
+# SKF_AD_IFINDEX, linux/filter.h.
+ETHERTYPE, PACKET_TYPE, INTERFACE = 0xFFFFF000, 0xFFFFF004, 0xFFFFF008
 OTHERS, OUTGOING = 3, 4  # packet types, linux/if_packet.h
 ALL_OF_IT = 0x40000
 

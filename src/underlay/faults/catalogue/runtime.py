@@ -23,6 +23,7 @@ SUBJECT = "runtimes"
 
 LEASE_PROXY = "netavark-dhcp-proxy"
 LEASE_PROXY_SOCKET = f"{LEASE_PROXY}.socket"
+IS_MASKED = "systemctl list-unit-files --state=masked,masked-runtime"
 # As the node program calls it (ansible/module_utils/underlay_node/podman.py).
 PODMAN = (
     "env CONTAINERS_CONF_OVERRIDE=/run/underlay/containers.conf"
@@ -99,7 +100,10 @@ class DockerDown(Fault):
     symptom = "no cell of the node's Docker containers can be measured"
     evidence = "`systemctl is-active docker` on the node: inactive or failed"
     cause = "The Docker service was stopped or failed, and its containers ended with it."
-    cure = "systemctl start docker on the node, then docker start for its containers"
+    cure = (
+        "systemctl start docker on the node, after unmask where it is masked, then docker start"
+        " for its containers"
+    )
     reference = "Docker docs, config/containers/live-restore"
     loses_addresses = True
     no_place = "no container of this lab is Docker's"
@@ -123,6 +127,7 @@ for name; do docker start "$name" >/dev/null; done
     def heal(self, scene: Scene, place: Place, proofs: tuple[Proof, ...]) -> list[Step]:
         names = " ".join(_docker(scene, place.node))
         return [
+            *_unmasked(place.node, proofs),
             Step(place.node, "systemctl start docker.socket docker.service"),
             Step(place.node, f"docker start {names}"),
         ]
@@ -136,7 +141,7 @@ for name; do docker start "$name" >/dev/null; done
             word = evidence.runtime(place.node).get("services", {}).get("docker", "active")
             if word != "active" and set(_docker(scene, place.node)) & set(evidence.failed):
                 proof = Proof(place.node, "systemctl is-active docker", (word,))
-                yield self.found(scene, place, proof)
+                yield self.found(scene, place, proof, *_masked(evidence, place.node, "docker"))
 
 
 class LeaseProxyDown(Fault):
@@ -151,7 +156,10 @@ class LeaseProxyDown(Fault):
         "Netavark asks for leases by the proxy's socket. Without it running containers keep their"
         " addresses, and none starts again."
     )
-    cure = "systemctl start netavark-dhcp-proxy.socket on the node, then podman start"
+    cure = (
+        "systemctl start netavark-dhcp-proxy.socket on the node, after unmask where it is masked,"
+        " then podman start"
+    )
     reference = "netavark, src/dhcp_proxy/lib.rs; podman-network-create(1), --ipam-driver"
     loses_addresses = True
     no_place = "no container of this lab is podman's with a lease"
@@ -183,6 +191,7 @@ systemctl start {LEASE_PROXY}.socket
         """Start the socket and the node's containers; those that run stay as they are."""
         names = _leased(scene, place.node)
         return [
+            *_unmasked(place.node, proofs),
             Step(place.node, f"systemctl start {LEASE_PROXY}.socket"),
             Step(place.node, f"{PODMAN} start {' '.join(names)}"),
             *(step for name in names for step in given_back(scene, name)),
@@ -200,7 +209,8 @@ systemctl start {LEASE_PROXY}.socket
                 continue
             proof = Proof(place.node, f"systemctl is-active {LEASE_PROXY_SOCKET}", (word,))
             effect = Effect(_of_containers(scene, gone))
-            yield self.found(scene, place, proof, effect=effect)
+            masked = _masked(evidence, place.node, LEASE_PROXY)
+            yield self.found(scene, place, proof, *masked, effect=effect)
 
 
 class NodeHung(Fault):
@@ -312,3 +322,23 @@ def _has_lease(scene: Scene, container: PlannedContainer) -> bool:
 def _of_containers(scene: Scene, names: set[str]) -> frozenset[Cell]:
     ends = {name for name, end in scene.ends.items() if end.space in names}
     return involving(scene.every, *ends)
+
+
+def _masked(evidence: Evidence, node: str, service: str) -> list[Proof]:
+    """Return which of a service's two units are masked, so that nothing starts them; systemctl(1).
+
+    Each is a line of what IS_MASKED prints, the unit and the word that says until when.
+    """
+    masked = evidence.runtime(node).get("masked", {})
+    units = (f"{service}.socket", f"{service}.service")
+    lines = tuple(f"{unit} {masked[unit]}" for unit in units if unit in masked)
+    return [Proof(node, IS_MASKED, lines)] if lines else []
+
+
+def _unmasked(node: str, proofs: tuple[Proof, ...]) -> list[Step]:
+    """Return how to let the units start again that ``proofs`` show to be masked."""
+    found = (line.split() for proof in proofs if proof.command == IS_MASKED for line in proof.lines)
+    return [
+        Step(node, f"systemctl unmask {'--runtime ' if 'runtime' in until else ''}{unit}")
+        for unit, until in found
+    ]

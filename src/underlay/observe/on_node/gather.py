@@ -46,6 +46,7 @@ SYSCTLS = (
 PER_LINK = ("arp_ignore", "arp_filter", "rp_filter", "forwarding", "accept_local", "proxy_arp")
 PER_LINK6 = ("disable_ipv6", "accept_ra", "accept_dad", "forwarding")
 SERVICES = ("docker", "containerd", "systemd-networkd", "ssh", "netavark-dhcp-proxy.socket")
+MASKED = ["systemctl", "list-unit-files", "--state=masked,masked-runtime", "--plain", "--no-legend"]
 NET_D = ("/etc/cni/net.d", "/etc/rkt/net.d")
 
 
@@ -161,9 +162,14 @@ class Gatherer:
         return found
 
     def runtime(self) -> dict[str, Any]:
-        """Return the state of services, the net.d files, and what Docker says of itself."""
+        """Return the state of services, the net.d files, and what Docker says of itself.
+
+        No unit that is ``masked`` starts: each has the word that says until when.
+        """
         states = self.text("systemctl", "is-active", *SERVICES).split()
         found: dict[str, Any] = {"services": dict(pairs(SERVICES, states)), "net_d": {}}
+        units = self.text(*MASKED).splitlines()
+        found["masked"] = dict(unit.split()[:2] for unit in units if len(unit.split()) > 1)
         for folder in NET_D:
             for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
                 with open(os.path.join(folder, name), errors="replace") as file:

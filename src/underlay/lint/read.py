@@ -203,15 +203,20 @@ def _no_image(text: LabText, place: Place, name: str, folder: Path) -> Problem:
     """Say that an archive isn't there: the nearest one that is, or how one is made."""
     beside = _at(folder, name).parent
     # By what comes before the ending, which all of them have alike.
-    there = {one.name.partition(".tar")[0]: one.name for one in beside.glob("*.tar*")}
+    names = (one.name for one in beside.glob("*.tar*") if one.name.isprintable())
+    there = {one.partition(".tar")[0]: one for one in names}
     close = there.get(nearest(Path(name).name.partition(".tar")[0], there))
     hint = did_you_mean(close) if close else _saving(name)
     return text.problem(place, quoted(name), "an archive of an image", hint, id="no-image")
 
 
 def _saving(name: str) -> str:
-    """Return the command that makes an archive; it must not replace another kind of file."""
-    path = Path(name)
+    """Return the command that makes an archive; it must not replace another kind of file.
+
+    A name that a terminal can't show is no part of a command to be copied.
+    """
+    path = Path(name if name.isprintable() else "image")
+    name = str(path)
     archive = name if ".tar" in path.name else str(path.with_name(f"{path.stem}.tar"))
     return f"docker save IMAGE -o {shlex.quote(archive)}"
 

@@ -192,9 +192,10 @@ def refused(file: Path, error: LabError) -> None:
 
 
 def plain(plan: Plan) -> None:
-    """Nothing but paths of the image gets further than the plan without being plain."""
+    """Nothing but paths of the image, and words for programs, gets further without being plain."""
     silent = [dataclasses.replace(host, services="") for host in plan.hosts]
-    told = dataclasses.replace(plan, image=None, hosts=tuple(silent))
+    still = [dataclasses.replace(one, command=()) for one in plan.containers]
+    told = dataclasses.replace(plan, image=None, hosts=tuple(silent), containers=tuple(still))
     served = [line for host in plan.hosts for line in host.services.splitlines()]
     for text in (*strings(dataclasses.asdict(told)), *served):
         assert LINE.fullmatch(text), text

@@ -178,6 +178,16 @@ class IpvlanL3(IpvlanPort):
     )
     cure = "add and delete a child in the right mode: ip link add link PARENT type ipvlan mode l2"
 
+    def effect(self, scene: Scene, place: Place) -> Effect:
+        """What children don't reach as planned may stop elsewhere: they look for nobody any more.
+
+        The node's routes lead on what they send, into another segment or to the node itself
+        (Linux drivers/net/ipvlan/ipvlan_core.c, ipvlan_process_v4_outbound).
+        """
+        ends = {child.end for child in scene.children_on(place.node, place.device)}
+        elsewhere = frozenset(cell for cell in scene.closed if cell[0] in ends)
+        return Effect(super().effect(scene, place).certain, elsewhere)
+
     def fits(self, seen: dict[str, Any], child: Child) -> bool:
         """Whether the mode is one of layer 3, which wasn't planned."""
         return seen.get("mode") in ("l3", "l3s") and child.network.mode == "l2"

@@ -19,7 +19,7 @@ from cluster.running import Cell as Named
 from cluster.running import Lab, label
 from confusion import GREEN, is_remembered, keep, remember
 from underlay.expect import Prediction
-from underlay.faults import Cell, Scene, running_fault
+from underlay.faults import Cell, Place, Scene, running_fault
 from underlay.faults.value_scene import ValueScene
 
 # Few enough for every day: a filter by another mechanism. What is at the switch is explained every
@@ -79,8 +79,15 @@ def predicted(scene: Scene, hand: Hand) -> tuple[set[Named], set[Named]]:
         return hand.cells, hand.possible
     fault = running_fault(hand.fault)
     target, _, device = hand.where.partition(", ")
-    # eth1.80 before eth1; the first of two ports stands for both.
-    places = sorted(fault.places(scene), key=lambda place: place.device != device)
+    scripts = " ".join(script for _, script in hand.steps)
+
+    def less_like_it(place: Place) -> tuple[bool, bool]:
+        named = all(word in scripts for word in place.detail[1:])
+        return place.device != device, not named
+
+    # eth1.80 before eth1, and of two routes the one that the hand names; the first of two ports
+    # stands for both.
+    places = sorted(fault.places(scene), key=less_like_it)
     for place in places:
         if place.target == target and (place.device in device or not device or not place.device):
             effect = fault.effect(scene, place)

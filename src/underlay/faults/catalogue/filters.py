@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from underlay.expect.passages import Packet
 from underlay.faults.evidence.acting import drops, rise_proof
 from underlay.faults.evidence.drops import Drop
 from underlay.faults.evidence.iptables import of_iptables
@@ -26,6 +27,7 @@ from underlay.faults.fault import (
 from underlay.faults.healing import removed
 from underlay.faults.next_hops import carried
 from underlay.faults.places import parents
+from underlay.faults.scene import cell_of
 from underlay.faults.step import Proof, Step
 from underlay.plan import SWITCH
 from underlay.plan.naming import PROBE_PORT
@@ -33,6 +35,7 @@ from underlay.plan.naming import PROBE_PORT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from underlay.expect import Expectation
     from underlay.faults.scene import Cell, Passage, Scene
     from underlay.observe.evidence import Evidence, Space
 
@@ -46,8 +49,48 @@ DELETE = 'iptables-legacy -w 5 -D "$@" 2>/dev/null || :'
 
 def effect_in(scene: Scene, space: Space, found: Drop) -> Effect:
     """Return the cells whose packets meet ``found`` in a namespace and are taken."""
-    cells = scene.cells("space", space.name, "", lambda p: _meets(p, found))
-    return effect_of(found, cells)
+    return _with_refused(
+        scene, space.name, found, effect_of(found, _taken(scene, space.name, found))
+    )
+
+
+def _taken(scene: Scene, target: str, found: Drop) -> frozenset[Cell]:
+    return scene.cells("space", target, "", lambda p: _meets(p, found))
+
+
+def _with_refused(scene: Scene, target: str, found: Drop, effect: Effect) -> Effect:
+    """Add the cells that should be refused: nobody is told so any more, or nobody is asked.
+
+    TCP is refused by TCP or an ICMP error, all else by an ICMP error (RFC 9293, 3.5.2; RFC 1122,
+    4.1.3.1; iptables-extensions(8), REJECT).
+    """
+    refused = frozenset(
+        cell_of(wanted)
+        for wanted in scene.prediction.reach
+        if wanted.stop == "refused"
+        and any(found.takes(packet) for packet in _of_refused(scene, target, found, wanted))
+    )
+    return Effect(effect.certain, effect.possible | refused)
+
+
+def _of_refused(scene: Scene, target: str, found: Drop, wanted: Expectation) -> Iterator[Packet]:
+    """Yield the packets of a refused cell that pass ``target`` in the direction of ``found``.
+
+    By its words an ICMP error is an echo reply here: which errors a rule takes alone isn't read.
+    """
+    if found.direction == "forward":
+        return
+    cell = cell_of(wanted)
+    asker, asked = scene.ends[wanted.source], scene.ends[wanted.destination]
+    there = (wanted.source_address, wanted.destination_address)
+    protocols = {"icmp", cell[2]} if cell[2].startswith("tcp") else {"icmp"}
+    of_request, of_refusal = (asker, asked) if found.direction == "out" else (asked, asker)
+    if of_request.space == target and found.device in ("", of_request.interface):
+        yield Packet(cell, True, asker.space, asked.space, *there, "", "", None)
+    if of_refusal.space == target and found.device in ("", of_refusal.interface):
+        for protocol in protocols:
+            refusal = (*cell[:2], protocol, cell[3])
+            yield Packet(refusal, False, asked.space, asker.space, *there[::-1], "", "", None)
 
 
 def cells_at(scene: Scene, target: str, found: Drop) -> frozenset[Cell]:
@@ -139,7 +182,8 @@ class ContainerDrops(ChildFault):
         """Return what meets the rule that ``inject`` puts in, as it will be read."""
         rule = " ".join(self.arguments(scene, place))
         found = next(of_iptables(["*filter", f"[1:1] -A {rule}"]))
-        return Effect(scene.cells("space", place.target, "", lambda p: _meets(p, found)))
+        effect = Effect(_taken(scene, place.target, found))
+        return _with_refused(scene, place.target, found, effect)
 
     def arguments(self, scene: Scene, place: Place) -> tuple[str, ...]:
         return self.rule

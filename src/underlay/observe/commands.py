@@ -32,7 +32,7 @@ PROBED = (
     "spaces",
     "question",
     "loop",
-    "error_limits",
+    "settings",
     "round_trips",
     "station",
     "renewing",

@@ -19,7 +19,7 @@ So nobody sends before everybody listens, and nobody leaves before everybody has
 decided every cell, or has been told to leave it. SECONDS is the slowest round trip, of this
 node or of all. The end of stdin, or ``patience`` seconds without a word, ends the process with
 exit code 3, whatever it is waiting for: a caller that is stuck doesn't read either. It makes
-nothing but sockets, and the limits that it lifts are as before at its end (error_limits.py), so
+nothing but sockets, and the settings that it changes are as before at its end (settings.py), so
 nothing is left.
 
 The specification, which observe/tasks.py writes:
@@ -33,8 +33,8 @@ The specification, which observe/tasks.py writes:
      "unplanned": {"points": [a Spec of unplanned.py, …], "planned": {name: [address, …]},
                    "alone": [interface, …]}}
 
-With ``warm`` no table is emptied and no limit lifted, and with ``rate`` no more packets than that
-leave in a second, but for the requests for neighbours that go with them.
+With ``warm`` no table is emptied and no setting changed, and with ``rate`` no more packets than
+that leave in a second, but for the requests for neighbours that go with them.
 
 The node's own namespace is the first. ``pace`` multiplies waits. A phase is one of cells.py,
 or the word of a check. A port is one that the namespace listens on besides ``port``, as

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node import rtnetlink
 from underlay.observe.on_node.cells import Cell
-from underlay.observe.on_node.error_limits import ErrorLimits
 from underlay.observe.on_node.loop import Loop
 from underlay.observe.on_node.namespaces import Missing
 from underlay.observe.on_node.round_trips import RoundTrips
+from underlay.observe.on_node.settings import Settings
 from underlay.observe.on_node.spaces import Space
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Station:
     those to which none was seen, however long. ``idle`` holds sockets for datagrams that are as
     good as new, by namespace and source address. ``theirs`` are the numbers of the cells that a
     program of the user's own answers, by protocol. In a network that is in use it is ``warm``: no
-    table is emptied and no limit lifted, and ``rate`` packets a second leave at most.
+    table is emptied and no setting changed, and ``rate`` packets a second leave at most.
     """
 
     def __init__(self, spec: dict[str, Any]) -> None:
@@ -54,7 +54,7 @@ class Station:
         self._due = 0.0
         self.loop = Loop()
         self.spaces: list[Space | None] = []
-        self.limits: list[ErrorLimits] = []
+        self.settings: list[Settings] = []
         self.missing: dict[str, str] = {}
         self.flying: dict[tuple[int, str], Question] = {}
         self.round = 0
@@ -64,7 +64,7 @@ class Station:
         self.heard: set[str] = {cell.source for cell in self.cells}
 
     def open(self) -> None:
-        """Enter and listen in every namespace, lift their limits, empty all neighbour tables."""
+        """Enter and listen in every namespace, change their settings, empty all neighbour tables."""
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
         port, families = self.spec["port"], self.spec["families"]
         for name, kind, path, *listens in self.spec["spaces"]:
@@ -77,13 +77,13 @@ class Station:
             self.settle()
         for space in [] if self.warm else self.present():
             with space:
-                self.limits.append(ErrorLimits())
+                self.settings.append(Settings())
         self.forget()
 
     def close(self) -> None:
         """Leave every namespace as it was found."""
-        for limits in self.limits:
-            limits.restore()
+        for settings in self.settings:
+            settings.restore()
 
     def forget(self, spaces: Iterable[Space] | None = None) -> None:
         """Empty the neighbour tables of ``spaces``, or of all namespaces; of warm ones none.

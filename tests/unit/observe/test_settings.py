@@ -1,4 +1,4 @@
-"""A namespace tells of all errors while it is measured, and as many as before from then on."""
+"""A namespace tells of all errors while it is measured, and looks for no router; then as before."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from unit.observe.test_probe_deadline import ALONE, PATIENCE, task
 
 SOURCE = Path(__file__).resolve().parents[3] / "src"
 LIMITS = ["/proc/sys/net/ipv4/icmp_ratelimit", "/proc/sys/net/ipv6/icmp/ratelimit"]
-LIFTS = """
-import sys
-from underlay.observe.on_node.error_limits import ErrorLimits
+SOLICITATIONS = "/proc/sys/net/ipv6/conf/own/router_solicitations"
+CHANGES = """
+import subprocess, sys
+from underlay.observe.on_node.settings import Settings
+link = "ip link add own type veth peer name other"
+subprocess.run(link.split(), check=True, timeout=10)
 def told(): print(*(open(path).read().strip() for path in sys.argv[1:]))
 open(sys.argv[1], "w").write("700")
 told()
-limits = ErrorLimits()
+settings = Settings()
 told()
-limits.restore()
+settings.restore()
 told()
-limits.restore()
+settings.restore()
 told()
 """
 
 
-def test_limits_are_lifted_and_come_back() -> None:
+def test_settings_are_changed_and_come_back() -> None:
     done = subprocess.run(
-        [*ALONE, sys.executable, "-c", LIFTS, *LIMITS],
+        [*ALONE, sys.executable, "-c", CHANGES, *LIMITS, SOLICITATIONS],
         env={"PYTHONPATH": str(SOURCE)},
         capture_output=True,
         text=True,
@@ -39,7 +42,8 @@ def test_limits_are_lifted_and_come_back() -> None:
     )
     before, *then = done.stdout.splitlines()
     assert before.startswith("700 ")
-    assert then == ["0 0", before, before]
+    assert before.split()[2] != "0"
+    assert then == ["0 0 0", before, before]
 
 
 @pytest.mark.parametrize("ending", ["its caller is gone", "nobody says a word", "it has done all"])

@@ -64,7 +64,7 @@ class Station:
         self.heard: set[str] = {cell.source for cell in self.cells}
 
     def open(self) -> None:
-        """Enter and listen in every namespace, change their settings, empty all neighbour tables."""
+        """Enter and listen in every namespace, change settings, empty all neighbour tables."""
         home = os.open("/proc/self/ns/net", os.O_RDONLY)
         port, families = self.spec["port"], self.spec["families"]
         for name, kind, path, *listens in self.spec["spaces"]:

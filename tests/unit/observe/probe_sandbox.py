@@ -9,7 +9,7 @@ COMMAND (arguments of ``ip``), measures, and prints the observation as JSON. Mor
 are ``silent NODE``, whose probe fails, ``stuck NODE: WORDS``, whose probe hangs once it is told
 WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node and the bridge,
 ``serve SPACE PORT``, which has a program listen there that knows nothing of probes,
-``tc ARGUMENTS``, as tc(8) takes them,
+``tc ARGUMENTS``, as tc(8) takes them, ``mute SPACE``, which sends no first segment of TCP,
 ``within SECONDS``, in which the probing has to be done, ``pace TIMES``, as for slow nodes,
 ``together``, which has all cells asked together, as if no answer was expected,
 ``tells SPACE TIMES``, whose kernel answers no ARP, but asks for somebody else the first TIMES that
@@ -74,6 +74,15 @@ while True:
             continue
         asks = bytes.fromhex("0806000108000604" "0001") + mac + address + bytes(6)
         made.send(bytes([255] * 6) + mac + asks + address[:3] + bytes([250]) + bytes(18))
+"""
+# Takes first segments before they are routed anywhere.
+MUTE = """
+table inet mute {
+    chain out {
+        type filter hook output priority 0
+        tcp flags syn / syn,ack drop
+    }
+}
 """
 NODAD = ("", " nodad")
 NO_ARGUMENTS_OF_IP = ("silent", "stuck", "within", "pace", "beyond", "together")
@@ -189,6 +198,11 @@ def tell(plan: Plan, space: str, times: str) -> None:
     teller.stdout.readline()
 
 
+def mute(space: str) -> None:
+    words = ["ip", "netns", "exec", space, "nft", "-f", "-"]
+    subprocess.run(words, input=MUTE, text=True, check=True, timeout=10)
+
+
 def all_together(plan: Plan) -> Asked:
     asked = numbered(plan, predict(plan))
     pairs = tuple(
@@ -227,6 +241,8 @@ if __name__ == "__main__":
             serve(*command.split()[1:])
         elif command.startswith("tells "):
             tell(the_plan, *command.split()[1:])
+        elif command.startswith("mute "):
+            mute(command.removeprefix("mute "))
         elif command.startswith("sysctl "):
             switch_on(*command.split()[1:])
         elif command.startswith("tc "):

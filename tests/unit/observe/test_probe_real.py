@@ -68,6 +68,20 @@ def differing(plan: Plan, seen: Observation) -> list[Seen]:
     ]
 
 
+@pytest.mark.parametrize("mute", [True, False])
+def test_what_a_filter_takes_was_never_sent_though_its_next_hop_is_asked_for(
+    mute: bool, tmp_path: Path
+) -> None:
+    """Its other packets have the kernel ask for an end that answers no ARP."""
+    plan = plan_of(count=1, nodes=2)
+    interface = plan.containers[1].attachments[0].interface
+    deaf = f"-n net-2a link set {interface} arp off"
+    seen = run(plan, tmp_path, "together", deaf, *(["mute net-1a"] if mute else []))
+    stops = {cell.protocol: cell.stopped_at for cell in cells(seen, "net-1a", "net-2a")}
+    tcp = "not_sent" if mute else "no_neighbour"
+    assert stops == {"icmp": "no_neighbour", "tcp": tcp, "udp": "no_neighbour"}
+
+
 @pytest.mark.parametrize(("times", "helped"), [(2, False), (50, True)])
 def test_an_end_that_is_overheard_is_not_found(times: int, helped: bool, tmp_path: Path) -> None:
     """It answers no ARP. Whoever looks for it takes what it asks somebody else for an answer.

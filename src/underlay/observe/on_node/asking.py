@@ -19,7 +19,7 @@ import errno
 import os
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from underlay.observe.on_node import rtnetlink
@@ -28,11 +28,13 @@ from underlay.observe.on_node.renewing import renew
 from underlay.observe.on_node.spaces import abort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from underlay.observe.on_node.cells import Answer
     from underlay.observe.on_node.question import Question
     from underlay.observe.on_node.station import Station
+
+    Hop = tuple[int, bytes]
 
 # A way there and back has ten steps at most, in TCP with ARP; the two more are for a
 # round under way while the packet was sent.
@@ -50,6 +52,9 @@ LOOK = 0.05  # s between looks at the neighbour tables
 # and with it the slowest round trip, for which silence is waited.
 WINDOW, RECENT = 100, 0.15
 BURST = 24  # probes started before answers are read again
+# So many questions, with two packets each, can wait for one neighbour at once: of more than some
+# 250 packets the kernel drops the first (net/ipv4/arp.c, unres_qlen_bytes).
+HELD = 100
 
 IP_BIND_ADDRESS_NO_PORT = 24
 ERRORS = {4: (socket.IPPROTO_IP, 11), 6: (socket.IPPROTO_IPV6, 25)}  # IP_RECVERR, IPV6_RECVERR
@@ -242,9 +247,7 @@ class Asking:
                     self.close(question)
         self.late.extend(given_up)
         self.station.waited |= {question.destination for question in given_up} - self.station.heard
-        for question, unfound in next_hops(given_up):
-            # Later it may be found all the same, as somebody asks for it itself.
-            question.hop_unfound = unfound
+        self.look_for_segments(given_up)
         if unanswered:
             renew(self.station, unanswered)
             for question in unanswered:
@@ -262,10 +265,24 @@ class Asking:
             for question in self.flying.values()
             if question.before and question.before.silent and question.result is None
         )
-        for question, unfound in next_hops(asked_again):
+        for question, _, unfound in next_hops(asked_again):
             if not unfound:
                 question.give_up()
                 self.late.append(question)
+
+    def look_for_segments(self, given_up: Sequence[Question]) -> None:
+        """Say of what is given up whether its next hop is unfound, and nothing waits for that."""
+        taken = []
+        for question, hop, unfound in next_hops(given_up):
+            # Later it may be found all the same, as somebody asks for it itself.
+            question.hop_unfound = unfound
+            if unfound and question.holds_nothing():
+                taken.append((question, hop))
+        spaces = {question.space for question, _ in taken}
+        others = [q for q in (*given_up, *self.flying.values()) if q.space in spaces]
+        waiting = Counter((question.space, hop) for question, hop, _ in next_hops(others))
+        for question, hop in taken:
+            question.discarded = waiting[question.space, hop] <= HELD
 
     def overdue(self, question: Question, now: float) -> bool:
         """Whether the last packet's answer would have come by now."""
@@ -296,10 +313,10 @@ class Asking:
         question.sockets.clear()
 
 
-def next_hops(questions: Iterable[Question]) -> Iterator[tuple[Question, bool]]:
-    """Yield each question whose next hop can be looked up, and whether it is still unfound."""
+def next_hops(questions: Iterable[Question]) -> Iterator[tuple[Question, Hop | None, bool]]:
+    """Yield each question whose next hop can be looked up, with that, and whether it is unfound."""
     tables: dict[str, rtnetlink.Neighbours] = {}
-    found: dict[tuple[str, str], bool] = {}
+    hops: dict[tuple[str, str], Hop | None] = {}
     for question in questions:
         space, to = question.space, question.destination
         if not space:
@@ -307,10 +324,10 @@ def next_hops(questions: Iterable[Question]) -> Iterator[tuple[Question, bool]]:
         with contextlib.suppress(OSError):
             if space.name not in tables:
                 tables[space.name] = rtnetlink.neighbours(space.netlink)
-            if (space.name, to) not in found:
-                hop = rtnetlink.next_hop(space.netlink, packed(to))
-                found[space.name, to] = rtnetlink.unresolved(tables[space.name], hop)
-            yield question, found[space.name, to]
+            if (space.name, to) not in hops:
+                hops[space.name, to] = rtnetlink.next_hop(space.netlink, packed(to))
+            hop = hops[space.name, to]
+            yield question, hop, rtnetlink.unresolved(tables[space.name], hop)
 
 
 def overhear(made: socket.socket) -> None:

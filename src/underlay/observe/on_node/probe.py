@@ -329,13 +329,14 @@ class Prober:
     def stop(self, question: Question, hop: tuple[int, bytes] | None, unresolved: bool) -> str:
         """Return where a question stopped whose next hop is known now, or isn't.
 
-        A packet that was seen to leave had found it: a router's redirect has changed it since.
+        A packet that was seen to leave had found it: a router's redirect has changed it since. Who
+        is asked for may be wanted by somebody else, such as the node's own answers to a container.
         """
         if not self.witness.watches(question):
             return "no_neighbour" if unresolved else "no_answer"
         if hop is None or self.witness.left_for(question):
             return "no_answer"
-        sought = unresolved or question.hop_unfound
+        sought = (unresolved or question.hop_unfound) and not question.discarded
         asked = sought and self.witness.asked_for(question, hop[1])
         return "no_neighbour" if asked else "not_sent"
 

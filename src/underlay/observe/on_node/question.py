@@ -34,6 +34,9 @@ ERROR_QUEUE = {
 }
 # Where a question stops that nobody else's packets can help or hinder.
 ALONE = ("no_route", "no_neighbour", "not_sent", "not_measured")
+# Of SO_MEMINFO: its number, how many words it has at least, and which is the memory of what is to
+# leave (linux/sock_diag.h, SK_MEMINFO_WMEM_ALLOC).
+MEMORY, WORDS, TO_LEAVE = 55, 9, 2
 # Attempts of a question that is asked again are counted from here.
 FIRST_AGAIN = 8
 NO_ROUTE = (errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.EACCES, errno.EINVAL)
@@ -66,7 +69,7 @@ class Question:
     when each packet's answer came, by the packet's place in ``sent``. ``stopped`` is where silence
     was found to begin; an answer may still come after that. ``ports`` are those that its
     connections came from, kept where nobody answered. ``hop_unfound`` says that its next hop wasn't
-    found by the time it was given up.
+    found by the time it was given up, ``discarded`` that none of its segments waited for that.
 
     ``before`` is the same question, asked together with others. Packets of the two are told apart
     by their attempts: ``first`` is that of the first packet here. ``apart`` is the phase in which
@@ -105,7 +108,7 @@ class Question:
         self.stopped = ""
         self.sockets: list[socket.socket] = []
         self.ports: list[int] = []
-        self.hop_unfound = False
+        self.hop_unfound = self.discarded = False
         self.result: dict[str, Any] | None = None
 
     @property
@@ -238,6 +241,25 @@ class Question:
         self.complaint = text
         if len(self.sent) > 1:
             self.finish(stop, reason=text)
+
+    def holds_nothing(self) -> bool:
+        """Whether no segment of its connections waits in its kernel for the next hop, or has.
+
+        connect(2) doesn't say that a filter has taken one. One that waits is in its socket's
+        memory until nobody has answered for the next hop, which the socket is told then
+        (net/core/neighbour.c, neigh_invalidate).
+        """
+        if self.word != "tcp" or not self.sockets:
+            return False
+        with contextlib.suppress(OSError, struct.error):
+            for made in self.sockets:
+                words = made.getsockopt(socket.SOL_SOCKET, MEMORY, 4 * WORDS)
+                waits = struct.unpack(f"={WORDS}I", words)[TO_LEAVE]
+                self.read_errors(made)
+                if waits or self.complaint or made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    return False
+            return True
+        return False
 
     def give_up(self) -> None:
         """Keep that nobody answered; where that was is decided later."""

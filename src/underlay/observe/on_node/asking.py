@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # A way there and back has ten steps at most, in TCP with ARP; the two more are for a
 # round under way while the packet was sent.
 ROUNDS = 12
-RESEND, GIVE_UP = 0.25, 0.35  # s at least; each counted from the last packet
+RESEND, GIVE_UP = 0.1, 0.25  # s at least; each counted from the last packet
 UNHEARD = 2.0  # s instead of GIVE_UP where no round trip to the destination was seen
 TRIPS = 1.25  # times the slowest round trip, at least; rounds already follow the load
 LIMIT = 8.0  # s; where another node is stuck there are no rounds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import compose, containers, docker, own, podman, quadlet, script
+from . import containers, docker, own, podman
 from .commands import Failed
 
 # In this order: a script may use a network of a body of Docker's API, and a Compose file either.
@@ -56,6 +56,8 @@ def start(
     known = tuple(f"{file['source']}: " for file in again)
     notes[:] = [note for note in notes if not note.startswith(known)]
     if quadlets:
+        from . import quadlet
+
         failed |= _guarded(list(starting), lambda: quadlet.begin(node, starting, notes))
     for file in files:
         names = [name for name in needed.get(file["path"], []) if name not in failed]
@@ -65,6 +67,8 @@ def start(
             if starting[name]["container"].get("started_by") == file["path"]
         }
         if names or file["path"] in to_run:
+            from . import script
+
             # ip would refuse to make what is there.
             script.remove_links(makes.get(file["path"], []))
             failed |= _guarded(
@@ -85,14 +89,20 @@ def _needs(specified: dict) -> list[str]:
 def _act(file: dict, mine: dict[str, dict], notes: list[str]) -> None:
     """Have the file's program act on it; note where the containers ``mine`` are."""
     if file["program"] == "compose":
+        from . import compose
+
         found = compose.start(file, mine, notes)
     elif file["program"] == "docker":
         docker.make(file["text"])
         found = {}
     elif file["program"] in own.SCRIPTS:
+        from . import script
+
         found = script.run_script(file, mine, notes)
         script.names(found, mine)
     else:
+        from . import quadlet
+
         process = quadlet.start(file).get("pid")
         found = dict.fromkeys(mine, "") if process else {}
         for name in found:
@@ -119,6 +129,8 @@ def stop(node: dict, stopping: dict[str, dict]) -> None:
     paths = {path for specified in stopping.values() for path in _needs(specified)}
     files = [file for file in own.of_node(node, "quadlet") if file["path"] in paths]
     for file in sorted(files, key=lambda file: file["path"].endswith(".network")):
+        from . import quadlet
+
         quadlet.stop(file["path"])
 
 

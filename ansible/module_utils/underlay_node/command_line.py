@@ -16,33 +16,39 @@ from __future__ import annotations
 import json
 import sys
 
-from .again import act
-from .others import unplanned
-from .program import converge
-from .ready import statement
-from .remember import recall
-from .script import engine
+# What a word needs is imported with it: of a start on a node, importing is most.
 
 
 def main(words: list[str]) -> int:
     """Run with the command line ``words``; return the exit code."""
     if words == ["--ready"]:
+        from .ready import statement
+
         said = statement()
         print(json.dumps(said))
         return 1 if said["failed"] else 0
     if words == ["--others"]:
+        from .others import unplanned
+        from .remember import recall
+
         print(json.dumps({"others": unplanned(), "notes": recall().notes}))
         return 0
     if words[:1] == ["--again"] and len(words) == 2:
+        from .again import act
+
         done = act(words[1], json.load(sys.stdin))
         print(json.dumps(done))
         return 1 if done["failed"] else 0
     if words[:1] == ["--engine"]:
+        from .script import engine
+
         return engine(words[1:])
     unknown = set(words) - {"-", "--check"}
     if unknown:
         print((__doc__ or "").strip(), file=sys.stderr)
         return 2
+    from .program import converge
+
     sent = json.load(sys.stdin)["files"] if "-" in words else None
     report = converge(sent, check="--check" in words)
     for failure in report.failed:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import re
-import socket
-import urllib.parse
 
 from . import files, routes
 from .commands import DEADLINE, Ended, Failed, batch, run, write
@@ -23,25 +20,14 @@ NAMES = "/run/underlay/docker-names.json"
 PATIENCE = 3 * DEADLINE
 
 
-class Engine(http.client.HTTPConnection):
-    """A connection to the Engine's unix socket."""
-
-    def __init__(self) -> None:
-        super().__init__("docker", timeout=PATIENCE)
-
-    def connect(self) -> None:
-        """Connect to the socket instead of a host."""
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(PATIENCE)
-        self.sock.connect(SOCKET)
-
-
 def ask(method: str, path: str, body: object = None, *, missing: bool = False) -> dict | None:
     """Call the API and return its JSON; None for what is not there, where ``missing`` allows it.
 
     Raises Failed with the Engine's message.
     """
-    connection = Engine()
+    from .engine import Engine
+
+    connection = Engine(SOCKET, PATIENCE)
     try:
         headers = {"Content-Type": "application/json"}
         if isinstance(body, bytes):
@@ -60,6 +46,13 @@ def ask(method: str, path: str, body: object = None, *, missing: bool = False) -
     if answer.status >= 400:
         raise Failed(f"docker: {_words(text)} ({method} {path})")
     return json.loads(text) if text.startswith(("{", "[")) else {}
+
+
+def quoted(text: str) -> str:
+    """Return ``text`` as it stands in a query of the API."""
+    from urllib.parse import quote
+
+    return quote(text)
 
 
 def _words(text: str) -> str:
@@ -86,7 +79,7 @@ def has_image(name: str) -> bool:
 
 def take_image(repository: str, tag: str = "latest", *changes: str) -> None:
     """Import the containers' file system as an image; ``changes`` are lines of a Dockerfile."""
-    said = "".join(f"&changes={urllib.parse.quote(line)}" for line in changes)
+    said = "".join(f"&changes={quoted(line)}" for line in changes)
     with open(LAYER, "rb") as layer:
         path = f"/images/create?fromSrc=-&repo={repository}&tag={tag}{said}"
         ask("POST", path, body=layer.read())
@@ -152,7 +145,7 @@ def forget_unused() -> None:
 def of_project(project: str) -> list[dict]:
     """Return the containers of a Compose project, as ``docker ps --all`` has them."""
     label = f"com.docker.compose.project={project}"
-    wanted = urllib.parse.quote(json.dumps({"label": [label]}))
+    wanted = quoted(json.dumps({"label": [label]}))
     return list(ask("GET", f"/containers/json?all=1&filters={wanted}") or ())
 
 
@@ -160,7 +153,7 @@ def call(identity: str, name: str) -> str:
     """Call a container ``name``, if it isn't called so; return what it was called."""
     known = ask("GET", f"/containers/{identity}/json") or {}
     if known.get("Name") != f"/{name}":
-        ask("POST", f"/containers/{identity}/rename?name={urllib.parse.quote(name)}")
+        ask("POST", f"/containers/{identity}/rename?name={quoted(name)}")
     return str(known.get("Name", "")).lstrip("/")
 
 
@@ -200,7 +193,7 @@ def _by_own_file(name: str) -> str:
     wanted: dict[str, list[str]] = {"label": said["labels"]} if said["labels"] else {}
     if not wanted:
         wanted = {"name": [f"^/{re.escape(said['name'])}$"]}
-    filters = urllib.parse.quote(json.dumps(wanted))
+    filters = quoted(json.dumps(wanted))
     found = ask("GET", f"/containers/json?all=1&filters={filters}") or ()
     living = [entry for entry in found if entry.get("State") == "running"]
     return str((living or list(found))[0]["Id"]) if found else ""
@@ -224,7 +217,7 @@ def _known(name: str) -> str:
     As with networks, one that isn't there must not be asked for by its name: a plain
     hexadecimal one like "db" would be any container whose id begins so.
     """
-    wanted = urllib.parse.quote(json.dumps({"name": [f"^/{re.escape(name)}$"]}))
+    wanted = quoted(json.dumps({"name": [f"^/{re.escape(name)}$"]}))
     found = ask("GET", f"/containers/json?all=1&filters={wanted}")
     return found[0]["Id"] if found else _by_own_file(name)
 

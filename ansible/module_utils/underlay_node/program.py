@@ -33,7 +33,6 @@ from . import (
     podman,
     programs,
     remember,
-    user_data,
 )
 from .commands import Failed, batch, run
 from .ready import statement
@@ -194,6 +193,8 @@ def _have_user_data_acted_on(node: dict, record: remember.Record) -> None:
     """Have cloud-init act on the user's own user-data, where that is not the one it was before."""
     fresh = own.of_node(node, "user-data")
     if fresh and fresh != own.of_node(record.node, "user-data"):
+        from . import user_data
+
         own.install(fresh, [])
         known = tuple(f"{file['source']}: " for file in fresh)
         record.notes = [note for note in record.notes if not note.startswith(known)]

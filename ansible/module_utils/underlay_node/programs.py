@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 
-from . import archives, docker, stand_in
+from . import docker, stand_in
 from .commands import Failed, run
 from .crun import BUNDLES, ROOTFS
 from .podman import IMAGE, PODMAN, settle
@@ -51,6 +50,8 @@ def prepare(started: list[dict]) -> None:
 
 def image(container: dict) -> tuple[str, dict]:
     """Return the id of a container's image, which no other one has, and its configuration."""
+    from . import archives
+
     return archives.image(f"{stand_in.ARCHIVES}/{container['archive']}")
 
 
@@ -128,7 +129,9 @@ def forget(name: str) -> None:
     root = f"{BUNDLES}/{name}/rootfs"
     if os.path.ismount(root):
         run(["umount", "--lazy", root])
-    with contextlib.suppress(FileNotFoundError):
+    if os.path.isdir(f"{LAYERS}/{name}"):
+        import shutil
+
         shutil.rmtree(f"{LAYERS}/{name}")
 
 

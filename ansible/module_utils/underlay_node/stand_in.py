@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import os
 
-from . import archives, docker
+from . import docker
 from .commands import run, write
 from .podman import PODMAN
 
@@ -84,6 +84,8 @@ def load(engine: str, words: list[str]) -> None:
     for archive in sorted(glob.glob(f"{ARCHIVES}/*")):
         mark = f"{LOADED}-{engine}/{os.path.basename(archive)}"
         if not os.path.exists(mark):
+            from . import archives
+
             path = archive
             if engine == "docker" and archives.is_oci(archive):
                 path = f"{CONVERTED}/{os.path.basename(archive)}"

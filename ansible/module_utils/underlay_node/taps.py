@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import inspect
 import os
 import signal
 import socket
@@ -361,7 +360,7 @@ def _hand_over(tap: int, nic: int) -> None:
 
 def _start() -> None:
     """Start the relay with a socket that listens already, so that nobody waits for it."""
-    write(PROGRAM, inspect.getsource(tap_guest))
+    write(PROGRAM, tap_guest.__loader__.get_source(tap_guest.__name__))
     if os.path.exists(SOCKET):
         os.unlink(SOCKET)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
+import underlay_node
 from underlay_node import addressing, iproute2, podman, routes
 from underlay_node.links import Links, compare, creation, joined
 
@@ -26,6 +31,29 @@ def network(driver: str, **keys: Any) -> dict[str, Any]:
 def attachment(**keys: Any) -> dict[str, Any]:
     usual = {"network": "net", "interface": "eth0", "address": "10.1.1.65/24", "address6": ""}
     return {**usual, "mac": "02:75:10:01:00:01", "allow": (), **keys}
+
+
+# What a node without Docker and without files of the user's own has no use for, and pays for at
+# every boot, switch and question whether it is ready.
+NOT_AT_A_START = {
+    *("http.client", "ssl", "email", "tarfile", "shutil", "inspect", "dataclasses", "urllib.parse"),
+    *(f"underlay_node.{name}" for name in ("compose", "quadlet", "script", "user_data", "again")),
+}
+IMPORTED = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from underlay_node import command_line, program, ready
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def test_a_start_imports_what_it_needs_alone() -> None:
+    folder = Path(underlay_node.__file__).parents[1]
+    words = [sys.executable, "-I", "-S", "-c", IMPORTED, str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60)
+    found = set(json.loads(done.stdout))
+    assert "underlay_node.iproute2" in found
+    assert found & NOT_AT_A_START == set()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+import urllib.parse
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,7 @@ def test_a_container_that_was_made_anew_is_no_stranger(
             return {"Name": found[0]["Names"][0]}  # type: ignore[index]
         if "filters=" not in path:
             return running
-        wanted = json.loads(docker.urllib.parse.unquote(path.partition("filters=")[2]))
+        wanted = json.loads(urllib.parse.unquote(path.partition("filters=")[2]))
         if "label" in wanted:
             return [e for e in running if set(wanted["label"]) <= {
                 f"{k}={v}" for k, v in dict(e["Labels"]).items()  # type: ignore[call-overload]

@@ -279,7 +279,8 @@ class Asking:
             if unfound and question.holds_nothing():
                 taken.append((question, hop))
         spaces = {question.space for question, _ in taken}
-        others = [q for q in (*given_up, *self.flying.values()) if q.space in spaces]
+        # What was given up before holds packets there, too.
+        others = [q for q in (*self.late, *self.flying.values()) if q.space in spaces]
         waiting = Counter((question.space, hop) for question, hop, _ in next_hops(others))
         for question, hop in taken:
             question.discarded = waiting[question.space, hop] <= HELD

@@ -278,6 +278,8 @@ class Asking:
             question.hop_unfound = unfound
             if unfound and question.holds_nothing():
                 taken.append((question, hop))
+        if not taken:
+            return
         spaces = {question.space for question, _ in taken}
         # What was given up before holds packets there, too.
         others = [q for q in (*self.late, *self.flying.values()) if q.space in spaces]

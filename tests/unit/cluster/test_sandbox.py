@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -187,3 +188,47 @@ def test_many_containers_get_more(monkeypatch: pytest.MonkeyPatch) -> None:
     assert patience(dataclasses.replace(plan, containers=tuple(spread))) == (
         NODE_DEADLINE + 4 * EACH["docker"]
     )
+
+
+# It ends its first thread, as pthread_exit does, and lives on until its input ends.
+FIRST_THREAD_ENDS = """
+import ctypes, sys, threading
+threading.Thread(target=lambda: (print("on", flush=True), sys.stdin.read())).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
+def test_a_process_lives_as_long_as_its_last_thread() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", FIRST_THREAD_ENDS],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == b"on\n"
+        began = sandbox.start_time(process.pid)
+        assert began
+        ended(process.pid)
+        assert sandbox.start_time(process.pid) == began
+        process.stdin.close()
+        for _ in range(1000):
+            if sandbox.start_time(process.pid) is None:
+                return
+            time.sleep(0.01)
+    pytest.fail("it is still alive")
+
+
+def test_a_process_that_nobody_has_waited_for_is_dead() -> None:
+    with subprocess.Popen(["true"]) as process:
+        ended(process.pid)
+        assert sandbox.start_time(process.pid) is None
+
+
+def ended(pid: int) -> None:
+    """Wait until the first thread of process ``pid`` has ended."""
+    for _ in range(1000):
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.01)
+    pytest.fail(f"the first thread of process {pid} has not ended")

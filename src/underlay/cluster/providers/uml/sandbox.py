@@ -302,12 +302,18 @@ def boot_id() -> str:
 
 
 def start_time(pid: int) -> int | None:
-    """Return when process ``pid`` started, in clock ticks since boot; None if it's gone or dead."""
+    """Return when process ``pid`` started, in clock ticks since boot; None if it's gone or dead.
+
+    The state in proc_pid_stat(5) is the first thread's alone. Of a process whose first thread has
+    ended it is Z, while another thread may still run or, in the first process of a PID namespace,
+    wait until the kernel has ended all others in there. Such a process isn't dead.
+    """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    state, threads, started = fields[0], int(fields[17]), int(fields[19])
+    return None if state == "X" or (state == "Z" and threads <= 1) else started
 
 
 def _child_of(pid: int) -> int:

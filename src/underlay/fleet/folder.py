@@ -126,7 +126,7 @@ def _is_of_a_host(folder: Path) -> bool:
 def _holds(folder: Path, depth: int) -> bool:
     """Whether a file in ``folder``, or so many folders further down, is one that this reads."""
     for path in _files(folder):
-        if len(path.relative_to(folder).parts) > depth + 1:
+        if len(_below(path, folder)) > depth + 1:
             continue
         document = Document(shown(path), "")
         document.text = _text(path, document) or ""
@@ -175,8 +175,8 @@ def host_of(name: str, folder: str, files: Iterable[tuple[Document, bool]]) -> H
 
 def _from_disk(path: Path, folder: Path, within: Path | None) -> tuple[Document, bool]:
     """Return one file of a host's, where it lies ``within`` a folder if one is given."""
-    inner = path.relative_to(folder) if path != folder else Path(path.name)
-    document = Document(shown(path), "", within=inner.as_posix())
+    inner = "/".join(_below(path, folder)) or path.name
+    document = Document(shown(path), "", within=inner)
     text = _text(path, document) if _lies_in(path, within, document) else None
     document.text = text or ""
     return document, text is not None
@@ -439,7 +439,8 @@ def _files(folder: Path) -> Iterator[Path]:
     count = 0
     for base, folders, names in os.walk(folder):
         folders.sort()
-        if len(Path(base).relative_to(folder).parts) >= MAX_DEPTH:
+        here = Path(base)
+        if len(_below(here, folder)) >= MAX_DEPTH:
             folders.clear()
         for name in sorted(names):
             count += 1
@@ -448,7 +449,12 @@ def _files(folder: Path) -> Iterator[Path]:
                     f"{folder} holds more than {MAX_FILES} files",
                     hint="name the folder with the host's network configuration alone",
                 )
-            yield Path(base) / name
+            yield here / name
+
+
+def _below(path: Path, folder: Path) -> tuple[str, ...]:
+    """Return the names that lead from ``folder`` to ``path``, which lies in it."""
+    return path.parts[len(folder.parts) :]
 
 
 def _lies_in(path: Path, folder: Path | None, document: Document) -> bool:

@@ -216,9 +216,12 @@ def quoted(value: object) -> str:
 def shown(path: Path) -> str:
     """Return ``path`` as messages show it: relative to the working folder where it is inside."""
     try:
-        return str(path.absolute().relative_to(Path.cwd()))
-    except (OSError, ValueError):
+        whole, folder = path.absolute().parts, Path.cwd().parts
+    except OSError:
         return str(path)
+    # Path.relative_to compares with each folder above: too slow for each file of a large fleet.
+    inside = whole[: len(folder)] == folder
+    return str(Path(*whole[len(folder) :])) if inside else str(path)
 
 
 # A fleet before and after a change has the same text in most of its files, and reading YAML is the

@@ -2,32 +2,23 @@
 
 Those of a course share a boot, since their labs need the same nodes. In the full proof every
 exercise of every course is proven, each with its wrong solutions, which are tried on nodes that are
-made the exercise's lab anew for it. Every day some of one course are, which together have whatever
-an exercise can be made of, and the first one's wrong solution is tried. That one that solves an
-exercise all the same is noticed is shown daily, below.
+made the exercise's lab anew for it. Every day one of the tests' own is, whose wrong solution solves
+it, which is noticed; test_workshop_alone.py and test_seat_exercise.py play exercises daily.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cluster.running import Checkout
 from cluster.small_course import EXERCISE, write_course
-from underlay.workshop.course import Course, Exercise
+from underlay.workshop.course import Course
 from underlay.workshop.proving import Proofs, Proven, prove
 from underlay.workshop.reading import courses, load_course
 
 SHARES = {course.name: course for course in courses()}
-# A fault of the catalogue and one by hand, stages that ask, statements, cells that may be red, too,
-# and what nobody planned.
-DAILY = {
-    "find-the-fault": (
-        "half-of-the-room", "must-it-be-so", "the-wrong-drawer", "four-but-not-six", "one-for-all",
-    ),
-}  # fmt: skip
 EVERY = [(share, one.name) for share, course in SHARES.items() for one in course.exercises]
 SOLVE = 'run: "iptables -D INPUT -j DROP"'
 WRONG = 'on: core-01, run: "ip link set eth1 down; ip link set eth1 up"'
@@ -49,43 +40,15 @@ def proven(course: Course) -> Proofs:
     return prove(course.exercises, lambda _: None, lambda _: None)
 
 
-def without_wrong(exercise: Exercise) -> Exercise:
-    """Return ``exercise`` without its stages' wrong solutions."""
-    stages = tuple(stage.model_copy(update={"wrong": ()}) for stage in exercise.stages)
-    return exercise.model_copy(update={"stages": stages})
-
-
 @pytest.fixture(scope="module")
-def shipped(here: Checkout, share: str, request: pytest.FixtureRequest) -> dict[str, Proven]:
+def shipped(here: Checkout, share: str) -> dict[str, Proven]:
     """Return what became of each exercise of a share."""
-    course = SHARES[share]
-    if not request.config.getoption("--all"):
-        first, *others = map(course.exercise, DAILY[share])
-        course = replace(course, exercises=(first, *map(without_wrong, others)))
-    return {one.exercise: one for one in proven(course).proven}
+    return {one.exercise: one for one in proven(SHARES[share]).proven}
 
 
-def parts(exercise: Exercise) -> set[str]:
-    """Return what an exercise is made of: kinds of steps, and keys of its own and of its stages."""
-    keys = {key for stage in exercise.stages for key in stage.model_fields_set}
-    steps = [*exercise.setup, *(step for stage in exercise.stages for step in stage.setup)]
-    return {*exercise.model_fields_set, *keys, *(step.kind for step in steps)}
-
-
-def test_the_exercises_of_every_day_have_all_that_exercises_are_made_of() -> None:
-    every = {one.name: parts(one) for course in courses() for one in course.exercises}
-    daily = [every[name] for names in DAILY.values() for name in names]
-    assert set().union(*daily) == set().union(*every.values())
-
-
+@pytest.mark.all
 @pytest.mark.parametrize(
-    ("share", "exercise"),
-    [
-        pytest.param(*one, marks=() if one[1] in DAILY.get(one[0], ()) else pytest.mark.all)
-        for one in EVERY
-    ],
-    ids=["/".join(one) for one in EVERY],
-    scope="module",
+    ("share", "exercise"), EVERY, ids=["/".join(one) for one in EVERY], scope="module"
 )
 def test_an_exercise_is_as_it_says(shipped: dict[str, Proven], exercise: str) -> None:
     assert shipped[exercise].problems == ()

@@ -75,6 +75,8 @@ def prove_no_kernel_ran(done: Done) -> None:
     assert not {name for name in files if "console" in name}, files
 
 
+# That nothing starts without a file is shown daily of a shim's.
+@pytest.mark.all
 @on_coreos
 def test_without_its_file_the_runtime_refuses_the_container(lab: Lab) -> None:
     lab.shell("core-01", TAKE_AWAY)

@@ -212,6 +212,8 @@ def prove_kept(done: Done, name: str) -> None:
     assert not [name for name, content in files.items() if b"PRIVATE KEY" in content]
 
 
+# Random labs are proven from a folder, on one boot, every day.
+@pytest.mark.all
 def test_a_folder_of_labs_is_proven_on_one_boot_beside_a_lab_of_the_same_name(
     labs: dict[str, Lab], tmp_path: Path
 ) -> None:

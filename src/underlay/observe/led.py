@@ -28,16 +28,17 @@ COMPLAINTS = 5  # lines of its standard error that are kept, the last ones
 class Led:
     """One program. ``error`` says why it is out of what it was started for, empty while it isn't.
 
-    ``spawn(node, command)`` starts it, and ``task`` is the first line that it is told. ``what`` is
-    what people call it.
+    ``spawn(node, command)`` starts it, and ``task`` is the first line that it is told; where that
+    isn't known yet, ``begin`` tells it. ``what`` is what people call it.
     """
 
     what = "the program"
 
-    def __init__(self, node: str, command: Sequence[str], task: str, spawn: Spawn) -> None:
+    def __init__(self, node: str, command: Sequence[str], task: str | None, spawn: Spawn) -> None:
         self.node = node
         self.error = ""
         self._command, self._task, self._spawn = list(command), task, spawn
+        self._starting = threading.Lock()
         self._spoke, self._over = threading.Event(), threading.Event()
         self._lines: queue.Queue[str] = queue.Queue()
         self._complaint: list[str] = []
@@ -53,20 +54,32 @@ class Led:
             self.error = f"{self.what} did not start: {error}"
             self._put("")
             return
-        self._process = process
+        with self._starting:
+            self._process, task = process, self._task
         if self._over.is_set():
             close(process, END)
             return
         reader = threading.Thread(target=self._read_complaint, args=(process,), daemon=True)
         reader.start()
         self._threads.append(reader)
-        self.say(self._task)
+        if task is not None:
+            self.say(task)
         if process.stdout:
             with suppress(OSError, ValueError):
                 for line in process.stdout:
                     self._put(line.decode(errors="replace").strip())
         reader.join(END)
         self._put("")
+
+    def begin(self, task: str) -> None:
+        """Tell it its first line, as it was started without one."""
+        with self._starting:
+            self._task, started = task, self._process is not None
+        if started:
+            # One that hangs reads no more of it than a pipe holds.
+            teller = threading.Thread(target=self.say, args=(task,), daemon=True)
+            teller.start()
+            self._threads.append(teller)
 
     def _put(self, line: str) -> None:
         self._lines.put(line)

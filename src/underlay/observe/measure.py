@@ -26,7 +26,7 @@ from underlay.observe.patience import SharedDeadline, overload
 from underlay.observe.tasks import numbered, packed_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from underlay.expect import Expectation
     from underlay.expect.unplanned import Planned
@@ -76,6 +76,7 @@ def measure(
     deadline: float | None = None,
     pace: float = 1,
     manner: Manner | None = None,
+    probes: Probes | None = None,
 ) -> Observation:
     """Measure every cell of ``plan``'s matrix and return what was seen.
 
@@ -92,7 +93,8 @@ def measure(
     set the order of the cells, and how long a probe may take in all; no verdict depends on them.
     With ``planned`` what is there beyond it is looked for once all cells are measured. ``asked``
     is for a caller that wants other cells, or in other phases: the observation has those alone.
-    ``manner`` is how probes are run where they aren't as on a lab's own nodes.
+    ``manner`` is how probes are run where they aren't as on a lab's own nodes. ``probes`` are those
+    of the plan's machines where they were started before; they are ended here.
     """
     nonce = secrets.token_hex(4)
     expectations = predict(plan) if expectations is None else expectations
@@ -109,8 +111,12 @@ def measure(
             for node, task in tasks.items()
             if node in manner.machines
         }
-    command = probe_command() if manner is None else list(manner.command)
-    runs = {node: _Run(node, task, spawn, command) for node, task in tasks.items()}
+    if probes is not None and not probes.serve(tasks):
+        probes.end()
+        probes = None
+    if probes is None:
+        probes = Probes(tasks, spawn, probe_command() if manner is None else manner.command)
+    runs = probes.begin(tasks)
     timings = {}
     try:
         _await(runs, SharedDeadline([node.name for node in plan.nodes], start))
@@ -134,10 +140,7 @@ def measure(
                 run.error = f"its probe said {said!r} instead of 'over'"
         timings["collect"] = time.monotonic() - stopped
     finally:
-        for run in runs.values():
-            run.dismiss()
-        for run in runs.values():
-            run.end()
+        probes.end()
     found = {name: run.seen for name, run in runs.items() if run.seen}
     failed = {name: run.failure() for name, run in runs.items() if run.error}
     rounded = {phase: round(seconds, 3) for phase, seconds in timings.items()}
@@ -234,9 +237,9 @@ class _Run(Led):
 
     what = "its probe"
 
-    def __init__(self, node: str, task: str, spawn: Spawn, command: Sequence[str]) -> None:
+    def __init__(self, node: str, spawn: Spawn, command: Sequence[str]) -> None:
         self.seen: dict[str, Any] = {}
-        super().__init__(node, command, task, spawn)
+        super().__init__(node, command, None, spawn)
 
     def line(self, until: float) -> str:
         """Return the next line; empty, with ``error`` set, where the probe ended or is late.
@@ -257,6 +260,37 @@ class _Run(Led):
         said = self.line(time.monotonic())
         if said and said != word:
             self.error = f"its probe said {said!r} instead of {word!r}"
+
+
+class Probes:
+    """Probes of ``nodes`` that are started, and wait for their tasks.
+
+    They look at nothing before they have them. They are to be told within ``PATIENCE`` seconds
+    (commands.py), and end with this process, or by ``end``.
+    """
+
+    def __init__(
+        self, nodes: Iterable[str], spawn: Spawn, command: Sequence[str] | None = None
+    ) -> None:
+        command = probe_command() if command is None else command
+        self._runs = {node: _Run(node, spawn, command) for node in nodes}
+
+    def serve(self, nodes: Iterable[str]) -> bool:
+        """Whether they are those of ``nodes``, and none of them is known to have ended."""
+        return set(nodes) == set(self._runs) and not any(run.wait(0) for run in self._runs.values())
+
+    def begin(self, tasks: Mapping[str, str]) -> dict[str, _Run]:
+        """Tell each its task, by node."""
+        for node, task in tasks.items():
+            self._runs[node].begin(task)
+        return self._runs
+
+    def end(self) -> None:
+        """End all of them, by force where one doesn't by itself."""
+        for run in self._runs.values():
+            run.dismiss()
+        for run in self._runs.values():
+            run.end()
 
 
 def _alive(runs: dict[str, _Run]) -> list[_Run]:

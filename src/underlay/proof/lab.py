@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from underlay.cluster.state.lab import LabState
+    from underlay.observe import Probes
     from underlay.observe.evidence import Evidence
     from underlay.plan import Plan
     from underlay.proof.explanation import Explanation
@@ -81,10 +82,13 @@ def prove(
     return Proof(verdict, explain_running(lab, verdict, tell))
 
 
-def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
+def measure_and_judge(
+    lab: RunningLab, tell: Callable[[str], None], probes: Probes | None = None
+) -> Verdict:
     """Predict every cell of a running lab, measure it and judge the difference.
 
-    Raises Infrastructure where the lab's nodes are on the way to another lab.
+    ``probes`` are those of its machines where they were started before. Raises Infrastructure where
+    the lab's nodes are on the way to another lab.
     """
     state = lab.state
     if unfinished(state.folder).exists():
@@ -103,7 +107,12 @@ def measure_and_judge(lab: RunningLab, tell: Callable[[str], None]) -> Verdict:
     with turn(state.lab, tell), span(state.folder, "host", "measure"):
         tell(what)
         observation = measure(
-            plan, spawn_as_root(state), expectations=expectations, planned=asked_for, pace=pace
+            plan,
+            spawn_as_root(state),
+            expectations=expectations,
+            planned=asked_for,
+            pace=pace,
+            probes=probes,
         )
         beyond = look(plan, state.folder, [n.name for n in plan.nodes]) if has_own(plan) else None
     timings = {

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from threading import Timer
 from typing import TYPE_CHECKING
 
+from underlay.cluster.access import spawn_as_root
+from underlay.errors import UnderlayError
+from underlay.expect import machines
+from underlay.observe import Probes
 from underlay.proof.lab import RunningLab, measure_and_judge
 
 if TYPE_CHECKING:
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
     from underlay.verdict import Cell, Verdict
 
 Name = tuple[str, str, str, "Family"]
+# Seconds before a measurement in which its probes are started: some times what that takes.
+AHEAD = 2.0
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class Watch:
         self._chosen: Chosen | None = None
         self._last: Verdict | None = None
         self._number = 0
+        self._ahead: Timer | None = None
+        self._probes: Probes | None = None
 
     @property
     def lab(self) -> RunningLab:
@@ -82,7 +92,11 @@ class Watch:
         """Measure once more, and compare; raises what ``lab`` and ``measure_and_judge`` raise."""
         lab = self.lab
         at, began = datetime.now(UTC), time.monotonic()
-        whole = measure_and_judge(lab, tell)
+        self._settle()
+        try:
+            whole = measure_and_judge(lab, tell, self._probes)
+        finally:
+            self.close()
         verdict = self._chosen.verdict(whole) if self._chosen is not None else whole
         before, self._last = self._last, verdict
         self._number += 1
@@ -95,6 +109,36 @@ class Watch:
             before is None,
             whole,
         )
+
+    def ahead(self, seconds: float) -> None:
+        """Have the probes ready for a measurement in so many ``seconds``.
+
+        They are what it would wait for first: a program has to start on each machine.
+        """
+        self._ahead = Timer(max(0.0, seconds - AHEAD), self._start)
+        self._ahead.daemon = True
+        self._ahead.start()
+
+    def close(self) -> None:
+        """End probes that wait for a measurement."""
+        self._settle()
+        if self._probes is not None:
+            self._probes.end()
+            self._probes = None
+
+    def _settle(self) -> None:
+        """Have no probes started from now on."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._ahead.join()
+            self._ahead = None
+
+    def _start(self) -> None:
+        # The measurement itself says what is wrong with the lab.
+        with suppress(OSError, UnderlayError):
+            if self._lab is not None and self._plan is not None:
+                spawn = spawn_as_root(self._lab.state)
+                self._probes = Probes(machines(self._plan), spawn)
 
     def narrowed(self, explanation: Explanation) -> Explanation:
         """Return ``explanation``, which is of all cells, with what is about the chosen ones."""

@@ -13,20 +13,22 @@ WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node
 ``within SECONDS``, in which the probing has to be done, ``pace TIMES``, as for slow nodes,
 ``together``, which has all cells asked together, as if no answer was expected,
 ``tells SPACE TIMES``, whose kernel answers no ARP, but asks for somebody else the first TIMES that
-anybody asks it, and ``beyond``, which has what isn't planned looked for, too.
+anybody asks it, ``ahead NODE…``, which starts all probes before any other COMMAND and ends those
+of each NODE again, and ``beyond``, which has what isn't planned looked for, too.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
 from underlay.cluster.providers.uml.wiring import AS_AT_BOOT
-from underlay.expect import Prediction, predict
+from underlay.expect import Prediction, machines, predict
 from underlay.expect.unplanned import planned
-from underlay.observe import measure
+from underlay.observe import Probes, measure
 from underlay.observe.on_node.cells import AGAIN, COLD, TOGETHER
 from underlay.observe.tasks import Asked, numbered
 from underlay.plan import Plan, PlannedContainer, PlannedNode, plan_from_json
@@ -85,7 +87,7 @@ table inet mute {
 }
 """
 NODAD = ("", " nodad")
-NO_ARGUMENTS_OF_IP = ("silent", "stuck", "within", "pace", "beyond", "together")
+NO_ARGUMENTS_OF_IP = ("ahead", "silent", "stuck", "within", "pace", "beyond", "together")
 
 
 def ip(arguments: str) -> None:
@@ -211,6 +213,24 @@ def all_together(plan: Plan) -> Asked:
     return replace(asked, pairs=pairs)
 
 
+def started_ahead(plan: Plan, *killed: str) -> Probes:
+    """Start probes that have no task yet, and end those of the nodes ``killed`` again."""
+    processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    def kept(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
+        processes[node] = spawn(node, argv)
+        return processes[node]
+
+    probes = Probes(machines(plan), kept)
+    while len(processes) < len(machines(plan)):
+        time.sleep(0.01)
+    for node in killed:
+        processes[node].kill()
+        while probes.serve(machines(plan)):
+            time.sleep(0.01)
+    return probes
+
+
 def spawn(node: str, argv: list[str]) -> subprocess.Popen[bytes]:
     if node == SILENT:
         argv = ["sh", "-c", "echo out of order >&2; exit 7"]
@@ -233,6 +253,8 @@ if __name__ == "__main__":
     within = [float(word.split()[1]) for word in sys.argv[2:] if word.startswith("within ")]
     paces = [float(word.split()[1]) for word in sys.argv[2:] if word.startswith("pace ")]
     build(the_plan)
+    ahead = [word.split()[1:] for word in sys.argv[2:] if word.split()[0] == "ahead"]
+    probes = started_ahead(the_plan, *ahead[0]) if ahead else None
     for command in sys.argv[2:]:
         if command.startswith("wire "):
             its_node, _, words = command.removeprefix("wire ").partition(": ")
@@ -257,5 +279,6 @@ if __name__ == "__main__":
         asked=all_together(the_plan) if "together" in sys.argv[2:] else None,
         deadline=next(iter(within), None),
         pace=next(iter(paces), 1),
+        probes=probes,
     )
     sys.stdout.write(seen.to_json())

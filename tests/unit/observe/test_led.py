@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -44,6 +45,28 @@ def test_it_is_told_its_task_and_each_word_and_answers_line_by_line() -> None:
         one.say("again")
         assert [one.line(soon()) for _ in range(2)] == ["heard task", "heard again"]
         assert (one.error, one.failure()) == ("", "")
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_its_task_may_come_later(started: bool) -> None:
+    going = threading.Event()
+
+    def when_told(node: str, command: list[str]) -> subprocess.Popen[bytes]:
+        going.wait(20)
+        return spawn(node, command)
+
+    one = Led("core-01", [sys.executable, "-c", ECHO], None, when_told)
+    try:
+        if started:
+            going.set()
+            assert not one.wait(0.2)
+        one.begin("task")
+        going.set()
+        assert one.line(soon()) == "heard task"
+        one.say("again")
+        assert one.line(soon()) == "heard again"
+    finally:
+        one.end()
 
 
 def test_one_that_is_late_is_out_and_says_so() -> None:

@@ -68,6 +68,20 @@ def differing(plan: Plan, seen: Observation) -> list[Seen]:
     ]
 
 
+@pytest.mark.parametrize("killed", ["", " core-02"])
+def test_probes_that_were_started_before_see_what_is_there_now(killed: str, tmp_path: Path) -> None:
+    """The address goes after they have started; where one has ended, others are started."""
+    plan = plan_of(count=1)
+    (address,) = (c.attachments[0].address for c in plan.containers if c.name == "net-2a")
+    gone = f"-n net-2a address delete {address} dev eth0"
+    seen = run(plan, tmp_path, f"ahead{killed}", gone)
+    assert not seen.failed
+    assert {"net-2a"} == set.intersection(
+        *({cell.source, cell.destination} & {"net-2a"} for cell in differing(plan, seen))
+    )
+    assert not differing(plan, run(plan, tmp_path, f"ahead{killed}"))
+
+
 @pytest.mark.parametrize("mute", [True, False])
 def test_what_a_filter_takes_was_never_sent_though_its_next_hop_is_asked_for(
     mute: bool, tmp_path: Path

@@ -130,6 +130,7 @@ class _Told:
                 self._once(shown, as_json=as_json)
                 if number == times:
                     return self._code
+                self._watch.ahead(interval)
                 if shown is None:
                     time.sleep(interval)
                 else:
@@ -153,14 +154,16 @@ class _Told:
                     self._once(None, as_json=as_json, work=work)
                     if number == times:
                         return self._code
+                    self._watch.ahead(interval)
                     work.wait(interval)
             finally:
                 ended(board, "The command has ended: nothing is measured any more.")
 
     def end(self) -> None:
-        """Say how much was measured in all."""
+        """Say how much was measured in all, and measure no more."""
         from underlay.cli.live_matrix import ended
 
+        self._watch.close()
         err.print(ended(self._measured, self._changed, time.monotonic() - self._began))
 
     def _once(self, shown: LiveMatrix | None, *, as_json: bool, work: Work | None = None) -> None:

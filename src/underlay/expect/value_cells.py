@@ -153,6 +153,9 @@ class _Values:
                 name = self._name(other)
                 if other.space == source.space or not name:
                     continue
+                # Nobody is a member by an interface without an address of its own (hearing.py).
+                if check == "multicast" and (not other.address or is_link_local(other.address)):
+                    continue
                 rule = broadcast_rule(self._world, link, other, check)
                 because[rule.because] = rule.reference
                 if rule.reachable:

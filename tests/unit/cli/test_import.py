@@ -299,6 +299,27 @@ def test_errors_between_files_are_carried_over_and_named(capfd: pytest.CaptureFi
     assert (error["id"], error["line"]) == ("host-address-twice", 5)
 
 
+@pytest.mark.parametrize("sliced", [True, False])
+def test_routes_to_what_others_hand_out_need_a_range_of_each(
+    sliced: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    said = {"type": "ipvlan", "mode": "l3"}
+    for host, own, other in (("a", 1, 2), ("b", 2, 1)):
+        put(
+            host,
+            ranged(20 * own, **said) if sliced else net(**said),
+            f"192.168.70.1{own}/24\n[Route]\nDestination=10.1.1.0/24\nGateway=192.168.70.1{other}",
+        )
+    assert main(["import", "a", "b", "--json"]) == 0
+    document = json.loads(capfd.readouterr().out)
+    network = document["lab"]["networks"]["lannet"]
+    assert (network.get("routed"), network.get("sliced")) == (
+        (True, None) if sliced else (None, False)
+    )
+    left = {one["what"] for one in document["left_out"]}
+    assert ("routes to what other hosts hand out of lannet" in left) is not sliced
+
+
 def test_a_next_hop_that_is_no_gateway_is_left_out(capfd: pytest.CaptureFixture[str]) -> None:
     routed = {"gateway": "10.1.1.1", "routes": [{"dst": "0.0.0.0/0", "gw": "10.1.1.2"}]}
     put("a", net(ipam={"rangeStart": "10.1.1.20", **routed}), "192.168.70.11/24")

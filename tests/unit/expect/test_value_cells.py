@@ -108,6 +108,26 @@ def test_who_hears_a_broadcast(
         assert set(there[check, "net-1a", "net", family].value) == hearers
 
 
+def test_a_node_is_member_of_a_group_by_interfaces_with_an_address_alone() -> None:
+    """The shim is a sibling of two's child, and has an IPv4 address; it gave itself an IPv6 one."""
+    network = {"driver": "ipvlan", "segment": "lan", "vlan": 80, "runtime": "iproute2"}
+    one = {"subnet": "20.1.1.0/24", "shim": True}
+    two = {"subnet": "20.2.1.0/24", "subnet6": "2001:db8:2::/64"}
+    lab = {
+        "name": "members",
+        "nodes": 2,
+        "segments": {"lan": {"subnet": "192.168.70.0/24", "subnet6": "2001:db8:70::/64"}},
+        "networks": {"one": network | one, "two": network | two},
+        "containers": [{"networks": ["one"]}, {"networks": ["two"]}],
+        "checks": ["broadcast", "multicast"],
+    }
+    there = values(make_plan(Lab.model_validate(lab)))
+    of_all = {"core-01", "core-02", "one-1a", "one-2a", "two-2a"}
+    for check in ("broadcast", "multicast"):
+        assert set(there[check, "two-1a", "two", 4].value) == of_all
+    assert set(there["multicast", "two-1a", "two", 6].value) == {"core-02", "two-2a"}
+
+
 def test_a_locked_port_lets_no_childs_broadcast_out_not_even_to_an_external_host() -> None:
     plan = make_plan(read_lab(root() / "labs" / "seen-closed.yml"))
     found = {(c.source, c.destination, c.protocol): c.value for c in predict(plan)}

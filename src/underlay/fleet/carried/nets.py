@@ -447,7 +447,12 @@ def put_routed(carried: Carried, groups: Sequence[Group], hosts: Sequence[Host])
             if uplink is not other
         ]
         place = ("networks", group.name, "routed")
-        if all(routed):
+        entry = carried.lab["networks"][group.name]
+        if any(routed) and (entry.get("ipam") == "cluster" or entry.get("sliced") is False):
+            what = f"routes to what other hosts hand out of {network.name}"
+            why = "each hands out all of the subnet, so that none of its addresses tells its owner"
+            carried.leave(network.spot(), what, why)
+        elif all(routed):
             carried.put(place, True)
             text = "each host has routes to what the others hand out: the lab's nodes have theirs"
             carried.assume(place, text, network.spot())

@@ -10,6 +10,7 @@ are ``silent NODE``, whose probe fails, ``stuck NODE: WORDS``, whose probe hangs
 WORDS, ``wire NODE: EFFECT, EFFECT…``, which puts probe_wire.py between a node and the bridge,
 ``serve SPACE PORT``, which has a program listen there that knows nothing of probes,
 ``tc ARGUMENTS``, as tc(8) takes them, ``mute SPACE``, which sends no first segment of TCP,
+``established SPACE``, which takes first packets of a flow alone,
 ``within SECONDS``, in which the probing has to be done, ``pace TIMES``, as for slow nodes,
 ``together``, which has all cells asked together, as if no answer was expected,
 ``tells SPACE TIMES``, whose kernel answers no ARP, but asks for somebody else the first TIMES that
@@ -78,14 +79,11 @@ while True:
         made.send(bytes([255] * 6) + mac + asks + address[:3] + bytes([250]) + bytes(18))
 """
 # Takes first segments before they are routed anywhere.
-MUTE = """
-table inet mute {
-    chain out {
-        type filter hook output priority 0
-        tcp flags syn / syn,ack drop
-    }
+# What each of them has a namespace drop.
+DROPPED = {
+    "mute": "type filter hook output priority 0; tcp flags syn / syn,ack drop",
+    "established": "type filter hook input priority 0; ct state established drop",
 }
-"""
 NODAD = ("", " nodad")
 NO_ARGUMENTS_OF_IP = ("ahead", "silent", "stuck", "within", "pace", "beyond", "together")
 
@@ -200,9 +198,10 @@ def tell(plan: Plan, space: str, times: str) -> None:
     teller.stdout.readline()
 
 
-def mute(space: str) -> None:
+def drop(what: str, space: str) -> None:
     words = ["ip", "netns", "exec", space, "nft", "-f", "-"]
-    subprocess.run(words, input=MUTE, text=True, check=True, timeout=10)
+    rules = f"table inet {what} {{ chain only {{ {DROPPED[what]}; }}; }}\n"
+    subprocess.run(words, input=rules, text=True, check=True, timeout=10)
 
 
 def all_together(plan: Plan) -> Asked:
@@ -263,8 +262,8 @@ if __name__ == "__main__":
             serve(*command.split()[1:])
         elif command.startswith("tells "):
             tell(the_plan, *command.split()[1:])
-        elif command.startswith("mute "):
-            mute(command.removeprefix("mute "))
+        elif command.split()[0] in DROPPED:
+            drop(*command.split())
         elif command.startswith("sysctl "):
             switch_on(*command.split()[1:])
         elif command.startswith("tc "):

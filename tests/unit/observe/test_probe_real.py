@@ -82,6 +82,14 @@ def test_probes_that_were_started_before_see_what_is_there_now(killed: str, tmp_
     assert not differing(plan, run(plan, tmp_path, f"ahead{killed}"))
 
 
+def test_what_is_asked_again_is_a_flow_of_its_own(tmp_path: Path) -> None:
+    """An end that drops what is established answers each request, and hears no answer itself."""
+    plan = plan_of(count=1)
+    seen = run(plan, tmp_path, "established net-2a", "together")
+    differ = [cell for cell in differing(plan, seen) if cell.protocol != "tcp"]
+    assert {(cell.source, cell.stopped_at) for cell in differ} == {("net-2a", "no_answer")}
+
+
 @pytest.mark.parametrize("mute", [True, False])
 def test_what_a_filter_takes_was_never_sent_though_its_next_hop_is_asked_for(
     mute: bool, tmp_path: Path

@@ -191,7 +191,10 @@ class Asking:
                 made.connect(to)
             connection = Connection(self, question, made, len(question.sent) - 1)
             loop.follow(made, connection.on_ready, None)
-        elif idle := self.station.idle.get((question.space.name, question.source)):
+        # What is asked again is to be a flow of its own, as its first packet is to be one.
+        elif not question.before and (
+            idle := self.station.idle.get((question.space.name, question.source))
+        ):
             question.sockets.append(idle.pop())
             loop.hand(question.sockets[0], self.on_datagram, question)
             question.sockets[0].connect(to)

@@ -11,6 +11,7 @@ import os
 import socket
 import struct
 import time
+import zlib
 from typing import TYPE_CHECKING, Any
 
 from underlay.observe.on_node.cells import Answer
@@ -177,7 +178,10 @@ class Question:
         if self.sockets:
             self.sockets[0].send(payload)
         elif self.space:
-            packet = echo(self.family, self.number & 0xFFFF, len(self.sent), payload)
+            # Connection tracking takes requests of one id for one flow (nf_conntrack_proto_icmp.c):
+            # where established ones are dropped, a second one would be, also in the next check.
+            identity = zlib.crc32(payload) & 0xFFFF
+            packet = echo(self.family, identity, len(self.sent), payload)
             to = self.space.place(self.source, self.destination, 0)
             self.space.echo_sender(self.source).sendto(packet, to)
 

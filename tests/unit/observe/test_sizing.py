@@ -36,3 +36,19 @@ def test_without_any_answer_it_is_found_where_it_is_an_interfaces() -> None:
     for narrow in (1400, 1450, 1500):
         assert found(1500, narrow, [1400, 1450, 1500], answered=False) == narrow
     assert 1390 < found(1500, 1401, [1450, 1500], answered=False) < 1401
+
+
+def test_a_late_answer_is_one_also_of_what_was_held_for_too_large() -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as made:
+        search = _Search(Cell(1, 0, "fd00::1", "fd00::2"), made, 1500)
+        search.high = 1500
+        search.tried = search.next_sizes(LEAST)
+        assert search.tried[-1] < 1500
+        search.arrived(1500)
+        assert search.low > search.tried[-1]
+        assert search.next_sizes(LEAST) == []
+        # One of a size in between leaves more to be found above it.
+        search = _Search(Cell(1, 0, "fd00::1", "fd00::2"), made, 1500)
+        search.high = 1400
+        search.arrived(1450)
+        assert search.next_sizes(LEAST)[-1] > 1480

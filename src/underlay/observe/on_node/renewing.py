@@ -5,6 +5,10 @@ Runs on the node as part of the probe: standard library only, Python 3.9 or newe
 The kernel repeats an ARP request or a neighbour solicitation after a second
 (net.ipv4.neigh.default.retrans_time_ms). The same frame is sent here by hand, so that
 one lost broadcast makes nobody unreachable and nobody waits a second for that.
+
+It asks with the source address of the packet that is meant. The kernel takes that of the first one
+that waits (net/ipv4/arp.c, arp_solicit), which may be of another interface: an ipvlan child's
+answer is then handed to that one, and whatever waits is in vain.
 """
 
 from __future__ import annotations
@@ -18,13 +22,20 @@ from underlay.observe.on_node.packets import ETH_ARP, ETH_IPV6, arp_request, pac
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Protocol
 
-    from underlay.observe.on_node.question import Question
     from underlay.observe.on_node.spaces import Space
     from underlay.observe.on_node.station import Station
 
+    class Sent(Protocol):
+        """What was sent from an address of a space to another address."""
 
-def renew(station: Station, questions: Iterable[Question]) -> None:
+        space: Space | None
+        source: str
+        destination: str
+
+
+def renew(station: Station, questions: Iterable[Sent]) -> None:
     """Send another request for each next hop of ``questions`` that isn't resolved yet.
 
     The neighbour table is the asker's. An ipvlan l3 child has none that is used, so the node's

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING
 from underlay.observe.on_node.asking import GIVE_UP, RESEND, overdue
 from underlay.observe.on_node.cells import Answer
 from underlay.observe.on_node.packets import family_of, read_token, token
+from underlay.observe.on_node.renewing import renew
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from underlay.observe.on_node.cells import Cell
+    from underlay.observe.on_node.spaces import Space
     from underlay.observe.on_node.station import Station
 
 # Of a family: level, its option MTU_DISCOVER, its option MTU.
@@ -35,18 +37,30 @@ BURST = 8
 
 
 class _Search:
-    """One cell: ``low`` arrived, ``high`` doesn't; ``tried`` are the sizes under way."""
+    """One cell: ``low`` arrived, ``high`` doesn't; ``tried`` are the sizes under way, in order."""
 
     def __init__(
-        self, cell: Cell, made: socket.socket, largest: int, sizes: Sequence[int] = ()
+        self,
+        cell: Cell,
+        made: socket.socket,
+        largest: int,
+        sizes: Sequence[int] = (),
+        space: Space | None = None,
     ) -> None:
         self.number, self.destination = cell.number, cell.destination
+        self.source, self.space = cell.source, space
         self.made, self.sizes = made, sizes
-        self.low, self.high = 0, largest + 1
+        self.low, self.high, self.over = 0, largest + 1, largest + 1
         self.tried: list[int] = [largest]
         self.sent: list[float] = []
         self.round = 0
         self.packets = 0
+
+    def arrived(self, size: int) -> None:
+        """Note that ``size`` arrived. It may come late, when it is held for too large already."""
+        self.low = max(self.low, size)
+        if self.low >= self.high:
+            self.high = self.over
 
     def next_sizes(self, least: int) -> list[int]:
         """Return the sizes to try next; none where the answer is certain."""
@@ -88,17 +102,22 @@ class Sizing:
             self.begin(cell)
         del self.waiting[:BURST]
         now = time.monotonic()
+        unanswered: list[_Search] = []
         for search in list(self.searches.values()):
-            if search.low == search.tried[-1]:
+            if search.low >= search.tried[-1]:
                 self.lead(search)
                 continue
             least = RESEND if len(search.sent) == 1 else GIVE_UP
             if overdue(self.station, search.round, now - search.sent[-1], least):
                 if len(search.sent) == 1:
-                    self.send(search)
+                    unanswered.append(search)
                 else:
                     search.high = min(size for size in search.tried if size > search.low)
                     self.lead(search)
+        if unanswered:
+            renew(self.station, unanswered)
+            for search in unanswered:
+                self.send(search)
 
     def begin(self, cell: Cell) -> None:
         """Open the cell's socket, and send as much as its interface takes."""
@@ -114,7 +133,7 @@ class Sizing:
             made.bind(space.place(cell.source, cell.source, 0))
             made.connect(space.place(cell.source, cell.destination, self.station.port))
             sizes = self.station.spec.get("sizes", ())
-            search = _Search(cell, made, made.getsockopt(level, mtu), sizes)
+            search = _Search(cell, made, made.getsockopt(level, mtu), sizes, space)
         except OSError as error:
             result = {"stop": "no_route", "reason": str(error)}
             self.results.append(Answer(cell.number, self.check, 0, result))
@@ -157,7 +176,7 @@ class Sizing:
             except OSError:
                 continue  # an ICMP error about an earlier packet
             if found and (found.number, found.protocol) == (search.number, self.check):
-                search.low = max(search.low, found.attempt)
+                search.arrived(found.attempt)
 
     @property
     def decided(self) -> int:

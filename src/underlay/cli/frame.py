@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -39,6 +40,8 @@ def run_verb(verb: str, arguments: list[str]) -> int:
         hint = _hint(program, text, options)
         if all(one.param_type_name == "option" for one in command.params) and "--lab" in options:
             hint = _lab_hint(program, text) or hint
+        if any((one.metavar or "").startswith("-- ") for one in command.params):
+            hint = _behind_hint(program, text, arguments) or hint
         raise BadInput(_sentence(text), hint=hint) from error
     return EXIT_OK
 
@@ -94,6 +97,14 @@ def _lab_hint(program: str, text: str) -> str:
     """Return how a lab is named to a verb about a running one, where a word was there for it."""
     extra = re.search(r"unexpected extra argument(?:\(s\))? \((\S+)\)", text)
     return f"a lab that is up is named by --lab: `{program} --lab {extra[1]}`" if extra else ""
+
+
+def _behind_hint(program: str, text: str, arguments: list[str]) -> str:
+    """Return the command line with `--` in it, where a command's own option was meant."""
+    if not text.startswith("No such option") or "--" in arguments or arguments[0][:1] == "-":
+        return ""
+    own = shlex.join(arguments[1:])
+    return f"what follows -- is the command's: `{program} {shlex.quote(arguments[0])} -- {own}`"
 
 
 def _hint(program: str, text: str, options: Iterable[str]) -> str:

@@ -260,7 +260,8 @@ NOTES = (
     "",
     "A line is words, quoted as in a shell; | > $ and * mean nothing here. On a node they do:",
     "  exec core-01 -- sh -c 'ip address | grep eth1'",
-    "Ctrl-C ends the word that runs, Ctrl-D leaves. Your lab stays as it is.",
+    "Ctrl-C ends the word that runs, Ctrl-D leaves. Your seat's lab stays as it is; one of"
+    " `workshop try` ends.",
 )
 
 

@@ -77,6 +77,10 @@ def _hosts() -> tuple[Entry, ...]:
     )
 
 
+# Names that a reason may begin with.
+PROPER = {"Compose", "Docker", "Ignition", "Quadlet"}
+
+
 def _layer(rule: str) -> Layer:
     fitting = (layer for layer, beginnings in LAYERS.items() if rule.startswith(beginnings))
     return next(fitting, "addressing")
@@ -84,4 +88,6 @@ def _layer(rule: str) -> Layer:
 
 def _title(reason: str) -> str:
     first = reason.partition(". ")[0].rstrip(".")
-    return first[:1].lower() + first[1:] if first[1:2].islower() else first
+    word = first.partition(" ")[0].rstrip(",")
+    ordinary = word.isalpha() and word not in PROPER and (len(word) == 1 or word[1:].islower())
+    return first[:1].lower() + first[1:] if ordinary else first

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from underlay.cluster.access import run_in
-from underlay.errors import EXIT_NOT_RUN, Infrastructure
+from underlay.errors import EXIT_NOT_RUN, BadInput, Infrastructure
 from underlay.faults import restore
 from underlay.faults.fault import Fault, Place
 from underlay.faults.step import Step
@@ -66,13 +66,19 @@ def recorded(state: LabState) -> list[Broken]:
 def inject(state: LabState, scene: Scene, fault: Fault, place: Place) -> Broken:
     """Record how to undo ``fault`` at ``place``, then bring it about.
 
-    Raises Infrastructure where a step fails, after having undone what was done. Only where
-    that fails, too, something stays recorded.
+    Raises BadInput where it is there already: what would be saved then is what is broken. Raises
+    Infrastructure where a step fails, after having undone what was done. Only where that fails,
+    too, something stays recorded.
     """
+    before = recorded(state)
+    if any((one.fault, one.where) == (fault.id, str(place)) for one in before):
+        raise BadInput(
+            f"{fault.id} is at {place} already",
+            hint=f"underlay mend --lab {state.lab}  undoes it",
+        )
     saved = [_saved(state, target) for target in fault.keeps(scene, place) if target != SWITCH]
     steps = (*fault.undo(scene, place), *saved)
     begun = Broken(fault.id, str(place), steps, whole=False)
-    before = recorded(state)
     _write(state, [*before, begun])
     try:
         for step in fault.inject(scene, place):

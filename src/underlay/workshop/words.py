@@ -62,7 +62,7 @@ WORDS = {
         Word("status", "status", "who is where in your lab, and how far you are"),
         Word("check", "check", "send packets: is it mended, the stage done?"),
         Word("answer", "answer TEXT", "the answer, where the stage itself asks"),
-        Word("hint", "hint", "the next hint; the trainer sees how many you took"),
+        Word("hint", "hint", "the next hint; how many you took is counted"),
         Word("next", "next", "go on, once the stage or the exercise is done"),
         Word("reset", "reset", "this stage as it began, in a fresh lab"),
         Word("skip", "skip", "have this stage solved, and see how"),
@@ -79,7 +79,7 @@ WORDS = {
         Word("switch", f"switch {'|'.join(AT_SWITCH)}", "what the switch knows"),
         Word("explain", "explain", "the cause, where this exercise allows it"),
         Word("help", "help", "these words"),
-        Word("exit", "exit", "leave; your lab stays as it is"),
+        Word("exit", "exit", "leave"),
     )
 }  # fmt: skip
 # Those that are command lines of Underlay; the others are the exercise's own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -95,8 +96,8 @@ def state(node: Node) -> LabState:
     return state
 
 
-def inject(state: LabState) -> record.Broken:
-    return record.inject(state, Scene(Prediction(state.plan())), Marked(), PLACE)
+def inject(state: LabState, place: Place = PLACE) -> record.Broken:
+    return record.inject(state, Scene(Prediction(state.plan())), Marked(), place)
 
 
 def written(state: LabState) -> list[dict[str, Any]]:
@@ -113,6 +114,16 @@ def test_what_is_broken_is_mended(node: Node, state: LabState) -> None:
     assert [row["whole"] for row in written(state)] == [True]
     assert [broken.fault for broken in record.mend(state)] == ["marked"]
     assert node.marks() == written(state) == []
+
+
+def test_what_is_broken_already_is_not_broken_again(node: Node, state: LabState) -> None:
+    node.has_the_tool()
+    inject(state)
+    with pytest.raises(BadInput, match=f"is at {PLACE} already"):
+        inject(state)
+    assert len(written(state)) == 1
+    record.mend(state)
+    assert inject(state).whole
 
 
 def test_who_mended_it_by_hand_is_told_what_is_recorded_and_may_mend(
@@ -189,7 +200,7 @@ def test_a_break_without_its_tool_leaves_nothing(node: Node, state: LabState) ->
     before = written(state)
     node.lost_the_tool()
     with pytest.raises(Infrastructure, match="exit code 127, so nothing was broken") as failure:
-        inject(state)
+        inject(state, replace(PLACE, device="eth2"))
     assert "special-tool" in failure.value.detail
     assert "mend" not in failure.value.hint
     assert written(state) == before

@@ -71,7 +71,7 @@ def _wants_terminal(asked: bool | None, named: bool) -> bool:
     there = all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
     if not named and not sys.stdin.isatty():
         raise BadInput(
-            "no command is given, and a shell wants a terminal",
-            hint="underlay exec TARGET -- CMD...  such as  -- ip -brief address",
+            "no command is given behind the target, and a shell wants a terminal",
+            hint="underlay exec TARGET -- CMD...  such as  core-01 -- ip -brief address",
         )
     return there if asked is None else asked

@@ -87,18 +87,25 @@ def _boot(
     """
     by, plan = provider(state.provider), state.plan()
     made = 0.0
+    idle = _idle(by, plan, state) if by.prepares_beside_vagrant else []
+    beside = bool(idle)
 
     def make_ready() -> None:
         nonlocal made
         made = finish(state, progress)
+        if beside:
+            tell_of_boot()
 
-    beside = by.prepares_beside_vagrant and bool(_idle(by, plan, state))
+    def tell_of_boot() -> None:
+        progress(f"booting {count(len(idle), 'node')} through Vagrant")
+
     began = time.monotonic()
     if not beside:
         make_ready()
-    if beside or _idle(by, plan, state):
-        count = len(_idle(by, plan, state))
-        progress(f"booting {count} node{'s' * (count != 1)} through Vagrant")
+        idle = _idle(by, plan, state)
+    if idle:
+        if not beside:
+            tell_of_boot()
         with span(state.folder, "host", "vagrant up"), watching(state.folder, progress):
             Vagrant(state, force=force).start(by.name, make_ready if beside else None)
         if idle := _idle(by, plan, state):

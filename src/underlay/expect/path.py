@@ -167,6 +167,10 @@ class Paths:
                 rule = self._between(link, other, packet.address)
                 return Arrival(rule, over=(link,), into=(other,))
         node = self.world.spaces[link.node]
+        if self.world.family == 6 and packet.target == node and node.owns(packet.address):
+            # The parent is a dummy, on which the node has no address.
+            meant = next(one for one in node.links if one.address == packet.address)
+            return Arrival(ipvlan.L3_ANY_INTERFACE, over=(link,), into=(meant,))
         own, route = self.world.by_node(link, packet.address)
         if self.world.family == 6 and (route is None or route.link.parent != link.parent):
             return self._by_another(node, route, packet)

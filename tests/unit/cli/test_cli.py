@@ -194,7 +194,8 @@ def test_unknown_option_is_bad_input(
         (["diff", "a", "b", "--format", "html"], "it is 'html', not one of 'text', ", "--help`"),
         (["up", "--format", "html"], "no such option: --format", "hint: `underlay up"),
         (
-            ["exec", "web-1a", "ping", "-c", "1", "10.1.1.1"], "no such option: -c",
+            ["exec", "web-1a", "ping", "-c", "1", "10.1.1.1"],
+            "no such option: -c",
             "what follows -- is the command's: `underlay exec web-1a -- ping -c 1 10.1.1.1`",
         ),
         (["check", "--strct"], "no such option: --strct", "did you mean --strict?"),

@@ -128,6 +128,31 @@ def test_a_node_is_member_of_a_group_by_interfaces_with_an_address_alone() -> No
     assert set(there["multicast", "two-1a", "two", 6].value) == {"core-02", "two-2a"}
 
 
+@pytest.mark.parametrize("mode", ["l3", "l3s"])
+def test_an_internal_l3_childs_ipv6_is_handed_to_its_own_node(mode: str) -> None:
+    """Its parent is a dummy: IPv4 stays there, IPv6 goes by whatever route the node has."""
+    network = {"driver": "ipvlan", "mode": mode, "runtime": "cni", "internal": True}
+    lab = {
+        "name": "handed",
+        "nodes": 2,
+        "segments": {"lan": {"subnet": "192.168.70.0/24", "subnet6": "fd00:70::/64"}},
+        "networks": {
+            "in": network | {"segment": "lan", "subnet": "20.1.1.0/24", "subnet6": "fd00:1::/64"}
+        },
+        "containers": [{"networks": ["in"]}],
+        "checks": ["source"],
+    }
+    cells = predict(make_plan(Lab.model_validate(lab)))
+    found = {
+        (one.destination, one.family): (one.rule, one.arrives)
+        for one in cells
+        if (one.source, one.protocol) == ("in-1a", "icmp")
+    }
+    assert found["core-01", 6] == found["core-02", 6] == ("no-route-answer", True)
+    assert found["core-01", 4] == ("closed-taken", False)
+    assert ("source", "in-1a", "core-01", 6) in values(make_plan(Lab.model_validate(lab)))
+
+
 def test_a_locked_port_lets_no_childs_broadcast_out_not_even_to_an_external_host() -> None:
     plan = make_plan(read_lab(root() / "labs" / "seen-closed.yml"))
     found = {(c.source, c.destination, c.protocol): c.value for c in predict(plan)}

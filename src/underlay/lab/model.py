@@ -694,6 +694,11 @@ class Network(Strict):
         """
         return self.ipam == "cluster" or (not self.sliced and self.ipam in ("static", "dhcp"))
 
+    @property
+    def has_slices(self) -> bool:
+        """Whether each node hands out a part of the subnet that is its own alone."""
+        return self.sliced and not self.is_shared
+
 
 class Containers(Strict):
     """``count`` containers on each node named by ``on``, attached to ``networks`` in order.

@@ -115,7 +115,7 @@ def measure(
         probes.end()
         probes = None
     if probes is None:
-        probes = Probes(tasks, spawn, probe_command() if manner is None else manner.command)
+        probes = Probes(tasks, spawn, manner.command if manner else None)
     runs = probes.begin(tasks)
     timings = {}
     try:

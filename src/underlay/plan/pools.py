@@ -138,8 +138,8 @@ def pool_slices(network: Network, stated: LabPool, nodes: list[str]) -> Slices:
     # by overflows (moby, libnetwork/ipam, "failed to allocate gateway"; measured with 26.1).
     last = len(nodes) == 2 ** block_bits(len(nodes)) - 1
     spared = int(network.runtime == "docker" and subnet.version == 6 and last)
-    sliced = network.sliced and not network.is_shared
-    return blocks(ip_network(stated.handed_out), nodes, sliced=sliced, spared=spared)
+    handed_out = ip_network(stated.handed_out)
+    return blocks(handed_out, nodes, sliced=network.has_slices, spared=spared)
 
 
 def _reserved(network: Network, stated: LabPool) -> Iterator[str]:

@@ -78,8 +78,7 @@ while True:
         asks = bytes.fromhex("0806000108000604" "0001") + mac + address + bytes(6)
         made.send(bytes([255] * 6) + mac + asks + address[:3] + bytes([250]) + bytes(18))
 """
-# Takes first segments before they are routed anywhere.
-# What each of them has a namespace drop.
+# What each of them has a namespace drop; first segments before they are routed anywhere.
 DROPPED = {
     "mute": "type filter hook output priority 0; tcp flags syn / syn,ack drop",
     "established": "type filter hook input priority 0; ct state established drop",

@@ -94,7 +94,7 @@ def _too_small(parts: Parts, name: str, network: Network) -> Problem:
         most = sum(parts.used(name).values())
     what = f"{most} container{'' if most == 1 else 's'}"
     own = " and the nodes' own addresses" if parts.has_nodes(network) else ""
-    if network.sliced and not network.is_shared:
+    if network.has_slices:
         room = f"{nodes} slice{'' if nodes == 1 else 's'} with room for {what} each{own}"
     else:
         room = f"room for {what}{own}"
@@ -202,7 +202,7 @@ def _of_nobody_else(
     Where the plan hands out for all nodes, it knows.
     """
     network = parts.networks[name]
-    if not parts.nodes or network.is_shared or not network.sliced:
+    if not parts.nodes or not network.has_slices:
         return
     stated = next(pool for pool in network.pools if address in ip_network(pool.subnet))
     slices = parts.slices(name, stated)

@@ -155,7 +155,7 @@ def _with_mode(name: str, network: Network) -> Iterator[tuple[tuple[str, str, st
     if network.routed and "routed" in driver.keys and not driver.routes(mode):
         expected = f"mode {' or '.join(driver.l3_modes)} beside it"
         yield ("networks", name, "routed"), f"routed in mode {mode}", expected
-    if network.routed and (network.is_shared or not network.sliced):
+    if network.routed and not network.has_slices:
         # A route to the whole subnet would lead to one owner, and take the subnet's own place.
         expected = "a slice for each node: without ipam: cluster and sliced: false"
         yield ("networks", name, "routed"), "routed where nodes share one range", expected

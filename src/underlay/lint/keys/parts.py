@@ -198,7 +198,7 @@ class Parts:
         used = self.used(name).values()
         reserved = sum(_size(text) for text in network.reserved)
         most = (sum(used) if network.is_shared else max(used, default=0)) + reserved
-        if network.is_shared or not network.sliced:
+        if not network.has_slices:
             # The network's own address, the gateway's and the broadcast address.
             return room >= max(most + 3, own + 2, 4)
         block = room >> block_bits(nodes)

@@ -215,6 +215,8 @@ class Paths:
             return Arrival(self._foreign_sender(space, link, packet))
         if hop == packet.address:
             rule, other = self._answered(link, meant, hop)
+            if rule is ipvlan.TO_PARENT:
+                other = self._parent_of(other) or other
             return Arrival(rule, over=(asker or link,), into=(other,))
         other = max(meant or near, key=lambda one: one.address == hop)
         return self._by_gateway(link, other, packet)
@@ -293,8 +295,13 @@ class Paths:
         node = self.world.spaces.get(gateway.node)
         if not driver(gateway.driver).by_address or node is None:
             return None
-        own = next((x for x in node.links if x.parent == gateway.parent and not x.driver), None)
+        own = self._parent_of(gateway)
         return own if own and (node is packet.target or node.forwards) else None
+
+    def _parent_of(self, child: Link) -> Link | None:
+        """The link by which its node itself is on the wire of ``child``."""
+        links = self.world.spaces[child.node].links
+        return next((x for x in links if x.parent == child.parent and not x.driver), None)
 
     def _child_of(self, gateway: Link, packet: Packet) -> Link | None:
         """A parent gives its ipvlan child what carries the child's address, before routing."""
@@ -365,7 +372,9 @@ class Paths:
         rule = decide("reach", asked, link, other, frozenset((*words, *found))) or routing.refused()
         # It is asked for before it is sent to: who can't be asked doesn't answer either.
         if rule.reachable and driver(other.driver).by_address and address != other.address:
-            return ipvlan.FOREIGN_ADDRESS
+            # A shim answers for all addresses of its node, and has the MAC address of who asks.
+            own = children and other.space == other.node
+            return ipvlan.TO_PARENT if own else ipvlan.FOREIGN_ADDRESS
         return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
 
     def _asks_by_multicast(self, link: Link) -> bool:

@@ -225,10 +225,18 @@ def test_a_shim_answers_for_its_parents_address_but_nothing_leads_back() -> None
     for driver in ("macvlan", "ipvlan"):
         shim = network(driver, "20.2.2.0/24", shim=True)
         found = cell(plan_of({"net": network(driver), "more": shim}), "net-1a", "core-01")
-        assert (found.reachable, found.stop) == (False, "no_answer"), driver
+        assert (found.reachable, found.arrives, found.stop) == (False, True, "no_answer"), driver
         without = network(driver, "20.2.2.0/24")
         found = cell(plan_of({"net": network(driver), "more": without}), "net-1a", "core-01")
         assert found.stop == "no_neighbour", driver
+
+
+def test_siblings_that_dont_hear_each_other_arent_led_to_their_node_by_its_shim() -> None:
+    for flag, arrives in (("bridge", True), ("vepa", False), ("private", False)):
+        net = network("ipvlan", flag=flag, runtime="iproute2")
+        shim = net | {"subnet": "20.2.2.0/24", "shim": True}
+        found = cell(plan_of({"net": net, "more": shim}), "net-1a", "core-01")
+        assert (found.reachable, found.arrives) == (False, arrives), flag
 
 
 def test_an_address_that_somebody_else_has_where_the_source_asks_gets_no_answer() -> None:

@@ -68,7 +68,7 @@ BOOKWORM = Suite("bookworm", "3.11", f"--hook-dir={HOOKS / 'maybe-merged-usr'}")
 def disk_of(suite: Suite, folder: Path) -> Path:
     """Make the image of ``suite`` in ``folder``, and return it."""
     overlay, root = folder / "overlay.tar", folder / "root.tar"
-    image.pack(overlay, image.current().cni, image.compile_pieces())
+    image.pack(overlay, image.current().cni, image.compile_preloads())
     words = [
         "mmdebstrap",
         "--variant=minbase",

@@ -99,7 +99,7 @@ def test_the_image_brings_no_rendered_file(here: Checkout) -> None:
     assert names(disk, "/etc/rkt") == {"net.d"}
     assert names(disk, "/etc/rkt/net.d") == set()
     assert "underlay" not in names(disk, "/etc")
-    assert names(disk, "/usr/libexec/underlay") == {"cni", "pieces.so"}
+    assert names(disk, "/usr/libexec/underlay") == {"cni", "go.so", "pieces.so", "relocations.so"}
 
 
 def names(disk: Path, folder: str) -> set[str]:

@@ -20,12 +20,26 @@ class Ended(Failed):
 
 
 def run(
-    arguments: list[str], text: str = "", *, check: bool = True, deadline: float = DEADLINE
+    arguments: list[str],
+    text: str = "",
+    *,
+    check: bool = True,
+    deadline: float = DEADLINE,
+    environment: dict[str, str] | None = None,
 ) -> str:
-    """Run a command with ``text`` on its input; return its output, or raise Failed."""
+    """Run a command with ``text`` on its input; return its output, or raise Failed.
+
+    It has this program's environment where no other is given.
+    """
     try:
         done = subprocess.run(
-            arguments, input=text, capture_output=True, text=True, timeout=deadline, check=False
+            arguments,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=deadline,
+            env=environment,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise Failed(f"{' '.join(arguments[:4])}: {error}") from error

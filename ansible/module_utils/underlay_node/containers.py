@@ -14,6 +14,7 @@ RUNTIMES: dict[str, ModuleType] = {
     "iproute2": iproute2,
 }
 NAMED = ("cni", "iproute2")
+TOGETHER = {"iproute2": iproute2, "podman": podman}
 
 
 def wanted(node: dict) -> dict[str, dict]:
@@ -178,12 +179,17 @@ def create(specifications: list[dict]) -> dict[str, str]:
 
 def stop_all(specifications: list[dict]) -> dict[str, str]:
     """End those containers that can be ended together; return what failed, by container."""
-    return iproute2.stop_all(specifications)
+    by = {
+        runtime: [one for one in specifications if one["container"]["runtime"] == name]
+        for name, runtime in TOGETHER.items()
+    }
+    found = [runtime.stop_all(these) for runtime, these in by.items()]
+    return {name: words for failed in found for name, words in failed.items()}
 
 
 def together(specified: dict) -> bool:
     """Whether the container is ended with others of its kind, instead of by itself."""
-    return bool(specified["container"]["runtime"] == "iproute2")
+    return specified["container"]["runtime"] in TOGETHER
 
 
 def stop(specified: dict) -> None:

@@ -294,9 +294,12 @@ def afterwards(container: dict, networks: dict[str, dict]) -> None:
     inside = enter(container["name"])
     if not inside:
         raise Ended("its process has ended")
-    for family in ("-4", "-6"):
-        run([*inside, "ip", family, "route", "flush", "exact", "default"])
-    batch([*links, *routes.lines(container, networks)], inside)
+    pools = [p for a in container["attachments"] for p in networks[a["network"]]["pools"]]
+    if any(":" in pool["subnet"] for pool in pools):
+        run([*inside, "ip", "-6", "route", "flush", "exact", "default"])
+    # In a batch ip flushes routes of IPv4 alone (iproute2, ip/iproute.c,
+    # iproute_list_flush_or_save).
+    batch(["route flush exact default", *links, *routes.lines(container, networks)], inside)
 
 
 def stop(container: dict, networks: dict[str, dict]) -> None:

@@ -15,6 +15,7 @@ import os
 import shlex
 import shutil
 import stat
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -27,7 +28,7 @@ from underlay.errors import BadInput, Infrastructure, did_you_mean, listed, near
 from underlay.storage import locks, paths, temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
 # Where the packages are unpacked.
@@ -45,6 +46,9 @@ BUSYBOX = Path("/bin/busybox")
 BOOT = "/usr/share/underlay/boot"
 GO_PATH = "/usr/share/gocode"
 COMPILE_DEADLINE = 300.0
+# elf(5), for 64 bits: where the table of program headers is, how many there are, and one of them.
+E_PHOFF, E_PHNUM, HEADER = 32, 56, struct.Struct("<IIQQQQQQ")
+PT_GNU_STACK, PF_R, PF_W = 0x6474E551, 4, 2
 COMPILE = ("go", "build", "-trimpath", "-ldflags=-s -w", "-o")
 
 
@@ -212,7 +216,7 @@ def _make(work: Path, packages: Sequence[str], progress: Callable[[str], None]) 
     progress("image: compiling the CNI runtime program")
     compile_cni(work / "cni")
     overlay = work / "overlay.tar"
-    pack(overlay, work / "cni", compile_pieces())
+    pack(overlay, work / "cni", compile_preloads())
     progress("image: installing Debian packages (about a minute)")
     _bootstrap(work, overlay, packages, progress)
     overlay.unlink()
@@ -357,20 +361,40 @@ def compile_cni(output: Path) -> None:
         raise Infrastructure("the CNI runtime program can't be compiled", detail=tail(done.stderr))
 
 
-def compile_pieces() -> bytes:
-    """Return the library that cloud-init is started with on nodes, as image/preload says.
+def compile_preloads() -> dict[str, bytes]:
+    """Return the libraries that programs are started with on nodes, by name: image/preload/*.c.
 
     Raises Infrastructure where tcc is missing or can't.
     """
-    source = paths.root() / "image" / "preload" / "pieces.c"
+    found = {}
     with temporary.folder("tcc") as scratch:
-        library = scratch / "pieces.so"
-        words = ["tcc", "-shared", "-nostdlib", "-o", str(library), str(source)]
-        run(words, deadline=COMPILE_DEADLINE)
-        return library.read_bytes()
+        for source in sorted((paths.root() / "image" / "preload").glob("*.c")):
+            library = scratch / f"{source.stem}.so"
+            words = ["tcc", "-shared", "-nostdlib", "-o", str(library), str(source)]
+            run(words, deadline=COMPILE_DEADLINE)
+            found[library.name] = without_executable_stack(library.read_bytes())
+    return found
 
 
-def pack(output: Path, cni: Path, pieces: bytes) -> None:
+def without_executable_stack(library: bytes) -> bytes:
+    """Return an ELF file for x86-64 that doesn't ask for an executable stack.
+
+    tcc writes no PT_GNU_STACK, which is to ask for one, and the C library of Debian 13 loads no
+    auditor that does. The table of headers with one more is put at the file's end: between those
+    of tcc and what follows there is no room.
+    """
+    (headers,) = struct.unpack_from("<Q", library, E_PHOFF)
+    (count,) = struct.unpack_from("<H", library, E_PHNUM)
+    padding = bytes(-len(library) % HEADER.size)
+    table = library[headers : headers + count * HEADER.size]
+    changed = bytearray(library + padding + table)
+    changed += HEADER.pack(PT_GNU_STACK, PF_R | PF_W, 0, 0, 0, 0, 0, 16)
+    struct.pack_into("<Q", changed, E_PHOFF, len(library) + len(padding))
+    struct.pack_into("<H", changed, E_PHNUM, count + 1)
+    return bytes(changed)
+
+
+def pack(output: Path, cni: Path, preloads: Mapping[str, bytes]) -> None:
     """Write the tar that is laid over the fresh root: owners, modes and times are fixed."""
     recipe = paths.root() / "image"
     with tarfile.open(output, "w") as tar:
@@ -378,7 +402,8 @@ def pack(output: Path, cni: Path, pieces: bytes) -> None:
             if path.is_file():
                 add(tar, str(path.relative_to(recipe / "files")), path.read_bytes(), mode(path))
         add(tar, "usr/libexec/underlay/cni", cni.read_bytes(), 0o755)
-        add(tar, "usr/libexec/underlay/pieces.so", pieces, 0o755)
+        for name, library in preloads.items():
+            add(tar, f"usr/libexec/underlay/{name}", library, 0o755)
         add(tar, "usr/libexec/underlay/setup", (recipe / "setup.sh").read_bytes(), 0o755)
         for path in sorted((recipe / "boot").iterdir()):
             add(tar, f"{BOOT[1:]}/{path.name}", path.read_bytes(), mode(path))

@@ -373,7 +373,8 @@ class Paths:
         # It is asked for before it is sent to: who can't be asked doesn't answer either.
         if rule.reachable and driver(other.driver).by_address and address != other.address:
             # A shim answers for all addresses of its node, and has the MAC address of who asks.
-            own = children and other.space == other.node
+            # For an l3 child its node asks, by the parent, which no shim hears.
+            own = children and other.space == other.node and not link.by_node
             return ipvlan.TO_PARENT if own else ipvlan.FOREIGN_ADDRESS
         return switch_ports.retagged(rule) if rule.reachable and link.tag != other.tag else rule
 

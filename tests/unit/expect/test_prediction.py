@@ -239,6 +239,13 @@ def test_siblings_that_dont_hear_each_other_arent_led_to_their_node_by_its_shim(
         assert (found.reachable, found.arrives) == (False, arrives), flag
 
 
+def test_an_l3_child_isnt_led_to_its_node_by_a_shim_as_its_node_asks_for_it() -> None:
+    """The way to the node's other address is the l3 child's, whose node has no route over it."""
+    plan = make_plan(read_lab(root() / "labs" / "shim-l3.yml"))
+    found = cell(plan, "routed-1b@flat", "core-01")
+    assert (found.reachable, found.arrives) == (False, False)
+
+
 def test_an_address_that_somebody_else_has_where_the_source_asks_gets_no_answer() -> None:
     # Both networks hand out the same addresses, the nodes' first being .65 and .129.
     networks = {"net": network(), "more": network(segment="wan")}
